@@ -1,0 +1,1 @@
+//! ABI index and decoder.

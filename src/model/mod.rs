@@ -1,0 +1,2 @@
+//! The nouns that travel between the rooms.
+pub mod value;
