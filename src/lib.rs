@@ -9,4 +9,5 @@
 //! Rooms import strictly from lower ranks; ARCHITECTURE.md has the table and a test holds every path in `src` against it.
 
 pub mod abi;
+pub mod decode;
 pub mod model;
