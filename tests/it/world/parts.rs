@@ -13,17 +13,19 @@ use crate::support::inbox::{Answer, Inbox};
 use crate::support::safe::{Kit, SafeTx, Signer, Version};
 use crate::support::treasury::{Treasury, ether};
 
+/// Watchlists name these addresses, so they are written down in the repository. After a change that is meant, copy
+/// `target/world/treasury.json` over `tests/world/treasury.json` and mend the watchlists.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_address_of_the_treasury_is_the_same_on_every_run() {
-    let (first, second) = (Anvil::start().await, Anvil::start().await);
-    let treasury = Treasury::deploy(&first).await;
-    assert_eq!(treasury.labels(), Treasury::deploy(&second).await.labels());
+async fn every_address_of_the_treasury_is_the_one_written_down() {
+    let anvil = Anvil::start().await;
+    let treasury = Treasury::deploy(&anvil).await;
     let path = treasury.write_labels();
-    let written = std::fs::read_to_string(path).unwrap();
+    let now = std::fs::read_to_string(path).unwrap();
+    assert_eq!(now, include_str!("../../world/treasury.json"), "the treasury moved");
     let distinct: BTreeSet<Address> = treasury.labels().into_iter().map(|(_, address)| address).collect();
     assert_eq!(distinct.len(), treasury.labels().len(), "no address has two labels");
-    for (label, address) in treasury.labels() {
-        assert!(written.contains(&format!("\"{label}\": \"{address}\"")), "{label} is written down");
+    for (label, address) in treasury.labels().into_iter().take(19) {
+        assert!(!anvil.code(address).await.is_empty(), "{label} is a contract");
     }
 }
 
