@@ -10,3 +10,5 @@
 
 pub mod abi;
 pub mod model;
+pub mod runtime;
+pub mod source;
