@@ -12,3 +12,5 @@ pub mod abi;
 pub mod classify;
 pub mod decode;
 pub mod model;
+pub mod runtime;
+pub mod source;
