@@ -4,5 +4,6 @@
 
 mod support;
 
+mod decode;
 mod deny;
 mod world;
