@@ -1,1 +1,4 @@
-//! it
+//! End-to-end and property tests, in one binary.
+mod abi_case;
+mod abi_properties;
+mod counting;
