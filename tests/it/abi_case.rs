@@ -143,7 +143,7 @@ pub(crate) fn damage(entropy: &mut Entropy<'_>, data: &mut Vec<u8>) {
         // A word points somewhere inside.
         5 | 6 if n_words > 0 => {
             let target = entropy.below(data.len() + 64);
-            let target = if entropy.byte() % 4 == 0 { target } else { target & !31 };
+            let target = if entropy.byte().is_multiple_of(4) { target } else { target & !31 };
             data[at..at + 32].copy_from_slice(&U256::from(target).to_be_bytes::<32>());
         }
         // A word becomes anything.
@@ -151,7 +151,7 @@ pub(crate) fn damage(entropy: &mut Entropy<'_>, data: &mut Vec<u8>) {
         // A word moves by a step.
         8 if n_words > 0 => {
             let step = [1, 31, 32, 64][usize::from(entropy.byte() % 4)];
-            data[at + 31] = if entropy.byte() % 2 == 0 {
+            data[at + 31] = if entropy.byte().is_multiple_of(2) {
                 data[at + 31].wrapping_add(step)
             } else {
                 data[at + 31].wrapping_sub(step)

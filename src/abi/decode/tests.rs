@@ -116,6 +116,8 @@ fn what_stands_where_no_encoder_puts_it_is_told() {
         told("f(bytes,bytes)", words("40 40 1 <aa")),
         "0xaa, 0xaa | an offset points back into data already read"
     );
+    // Only the first is out of place: the second stands where it would without it.
+    assert_eq!(told("f(bytes,bytes)", words("0 40 0")), "0x, 0x | an offset points back into data already read");
     assert_eq!(told("f(bytes)", words("20 1 <aabb")), "0xaa | bytes set in the padding");
     let unpadded = [words("20 1"), vec![0xaa]].concat();
     assert_eq!(told("f(bytes)", unpadded), "0xaa | the last padding is missing");
@@ -130,6 +132,12 @@ fn an_offset_or_length_beyond_the_end_is_opaque() {
     assert_eq!(told("f(bytes)", words(&format!("20 {max}"))), "The data points beyond its own end, at byte 32.");
     assert_eq!(told("f(bytes[])", words(&format!("20 1 {max}"))), "The data points beyond its own end, at byte 64.");
     assert_eq!(told("f(bytes[])", words(&format!("20 {max}"))), "The data points beyond its own end, at byte 32.");
+}
+
+#[test]
+fn a_payload_may_claim_what_a_block_can_pay_for() {
+    assert_eq!(told("f(bytes)", words("20 1000000")), "0x | data ends early, the rest reads as zeros");
+    assert_eq!(told("f(bytes)", words("20 1000001")), "The data points beyond its own end, at byte 32.");
 }
 
 #[test]
