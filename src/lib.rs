@@ -1,3 +1,13 @@
-//! Watchfire: decodes what touches a labelled address, judges it, and pages a person for what no rule vouches for.
+//! Watchfire decodes everything that touches a labelled Ethereum address, judges it against that address's own rules, and
+//! escalates what no rule vouches for to a person.
+//!
+//! ```text
+//! chain ─▶ source ─▶ decode ─▶ classify ─▶ escalate ─▶ store ─▶ deliver ─▶ people
+//!           I/O      ──────────── pure ───────────     commit     I/O
+//! ```
+//!
+//! Rooms import strictly from lower ranks; ARCHITECTURE.md has the table and a test holds every path in `src` against it.
+
 pub mod abi;
+pub mod decode;
 pub mod model;

@@ -1,4 +1,27 @@
 //! The nouns that travel between the rooms.
+//!
+//! Plain data with public fields: nothing here opens a socket, asks a clock or takes a lock, and nothing here decides.
+//! A shape that people or other programs read ([`record`], [`page`]) is spelled out field by field, since it is a promise.
+
+pub mod activity;
+pub mod amount;
 pub mod arg_path;
+pub mod block;
+pub mod ids;
+pub mod incident;
+pub mod page;
+pub mod path;
+pub mod read;
+pub mod record;
+pub mod severity;
 pub mod text;
 pub mod value;
+pub mod verdict;
+pub mod watch;
+
+pub use activity::{Activity, ActivityKind, Decoding, Deed, Fate, Operation, Position, Role, Stage, Wrapper};
+pub use block::{Authorization, Block, BlockRef, Log, Status, Tx};
+pub use ids::{ChainId, DeliveryKey, FindingId, IncidentId};
+pub use severity::Severity;
+pub use verdict::{Abnormal, Delta, Judged, JudgedBlock, Verdict, Voucher};
+pub use watch::{Kind, WatchId, WatchInfo};

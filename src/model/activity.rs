@@ -1,0 +1,252 @@
+//! One thing that touched a subject, decoded and not yet judged.
+
+use super::value::Arg;
+use super::watch::WatchId;
+use alloy_primitives::{Address, B256, U256};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::Arc;
+
+/// What sort of touch it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActivityKind {
+    /// Someone calls the subject.
+    Call,
+    /// The subject does something: a leaf it executes, a transaction an account sends.
+    Act,
+    /// The subject logs.
+    Event,
+    /// A token's log names the subject: value or an allowance in or out.
+    Move,
+}
+
+impl ActivityKind {
+    /// The word a rule begins with.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Act => "act",
+            Self::Event => "event",
+            Self::Move => "move",
+        }
+    }
+}
+
+/// How far along it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Written down on chain, not executed: a submission to a multisig.
+    Proposed,
+    /// In a block.
+    Included,
+    /// Tried and undone: the transaction's status is 0.
+    Reverted,
+}
+
+/// What became of it, for a call inside a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fate {
+    /// It ran.
+    Executed,
+    /// The whole transaction reverted.
+    Reverted,
+    /// It failed inside a wrapper that swallowed the failure: the transaction succeeded all the same.
+    Failed,
+    /// It is only proposed so far.
+    Waiting,
+    /// A wrapper claims it, and the subject's own log does not confirm it.
+    Unconfirmed,
+}
+
+/// How the subject executes a leaf.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Operation {
+    /// An ordinary call.
+    Call,
+    /// Foreign code run with the subject's storage and money.
+    Delegatecall,
+    /// A contract creation.
+    Create,
+}
+
+impl Operation {
+    /// The word a watchlist uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Call => "call",
+            Self::Delegatecall => "delegatecall",
+            Self::Create => "create",
+        }
+    }
+}
+
+/// Place of a cause within its transaction: a call path, or a log's ordinal among the transaction's logs.
+///
+/// Written `call`, `call.0.2`, `log.5`. It never changes when a reorg moves the transaction to another block.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Position {
+    /// Empty for the transaction's own call; then the index of each visible inner call.
+    Call(Vec<u16>),
+    /// Ordinal of the log.
+    Log(u32),
+    /// Index of an EIP-7702 authorization in its list.
+    Authorization(u16),
+}
+
+impl Position {
+    /// The `index`-th call inside this one.
+    #[must_use]
+    pub fn child(&self, index: u16) -> Self {
+        let mut path = match self {
+            Self::Call(path) => path.clone(),
+            Self::Log(_) | Self::Authorization(_) => Vec::new(),
+        };
+        path.push(index);
+        Self::Call(path)
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(path) => {
+                f.write_str("call")?;
+                path.iter().try_for_each(|index| write!(f, ".{index}"))
+            }
+            Self::Log(ordinal) => write!(f, "log.{ordinal}"),
+            Self::Authorization(index) => write!(f, "authorization.{index}"),
+        }
+    }
+}
+
+/// What part an activity plays in its transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Judged by itself.
+    Leaf,
+    /// A wrapper (`execTransaction`, `submitTransaction` ...): its own conditions, and the verdicts of what it carries.
+    ///
+    /// `carries` are indexes into the same list of activities.
+    Envelope {
+        /// The activities it carries.
+        carries: Vec<usize>,
+    },
+    /// A log that a decoded call explains (emitter, parties and amounts agree): takes the verdict of `of`, an index into
+    /// the same list of activities.
+    Effect {
+        /// The activity that explains it.
+        of: usize,
+    },
+}
+
+/// How well the bytes could be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoding {
+    /// Plain ether, no calldata.
+    Ether,
+    /// Decoded, and encodes back to the same bytes.
+    Clean,
+    /// Decoded as a contract would, but no honest encoder writes it so; each string is one flaw.
+    Flawed(Vec<String>),
+    /// Not decodable, and why.
+    Opaque(String),
+    /// Several signatures fit; all are listed.
+    Ambiguous(Vec<String>),
+}
+
+/// The function or event, with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deed {
+    /// `transfer`, `Transfer`; `ether` for a plain payment; the selector in hex when unknown; `creation`.
+    pub name: Arc<str>,
+    /// Canonical signature, such as `transfer(address,uint256)`; the same as `name` where there is none.
+    pub signature: Arc<str>,
+    /// First four bytes of the calldata; absent for events, plain ether and creations.
+    pub selector: Option<[u8; 4]>,
+    /// First topic, for events.
+    pub topic0: Option<B256>,
+    /// Decoded arguments in order. A move has `token`, `from`, `to` (or `spender`) and `amount`.
+    pub args: Vec<Arg>,
+    /// How well the bytes could be read.
+    pub decoding: Decoding,
+    /// Whether the ABI that decoded it says that it changes state. Unknown functions count as changing.
+    pub mutates: bool,
+}
+
+/// One wrapper around an activity, outermost first in [`Activity::via`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrapper {
+    /// The contract that wraps.
+    pub at: Address,
+    /// Its function: `execTransaction`, `multiSend` ...
+    pub function: Arc<str>,
+}
+
+/// One thing that touched one subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// The subject's watch.
+    pub watch: WatchId,
+    /// What sort of touch.
+    pub kind: ActivityKind,
+    /// How far along.
+    pub stage: Stage,
+    /// What became of it.
+    pub fate: Fate,
+    /// Transaction hash.
+    pub tx: B256,
+    /// Place of the transaction in its block.
+    pub tx_index: u32,
+    /// Place within the transaction.
+    pub position: Position,
+    /// Who acts: the direct caller of a call, the subject for an act, the party value leaves for a move, the emitter of an event.
+    pub from: Address,
+    /// Who sent the transaction.
+    pub origin: Address,
+    /// The other side: target of a call or act, receiver or spender of a move; absent for creations and events.
+    pub to: Option<Address>,
+    /// Wei sent along.
+    pub value: U256,
+    /// Function or event, with arguments.
+    pub deed: Deed,
+    /// How a leaf is executed.
+    pub operation: Operation,
+    /// Whose approval it carries, where known: recovered from signatures, or the confirmations of a multisig. `None` when they
+    /// could not be told, which never satisfies a condition on signers.
+    pub signers: Option<Vec<Address>>,
+    /// Wrappers around it, outermost first.
+    pub via: Vec<Wrapper>,
+    /// What part it plays.
+    pub role: Role,
+    /// Facts the decoder noticed that make it abnormal whatever rules say of its arguments; see `classify::builtin`.
+    pub notes: Vec<Note>,
+}
+
+/// Something about an activity that its bytes alone do not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A budget was reached; what lies behind it was not decoded.
+    BudgetReached(String),
+    /// The target of a delegatecall is a known library that is not silent, such as a migration.
+    KnownLibrary(Arc<str>),
+    /// A Safe pays for its execution: receiver of the refund (zero means whoever executes).
+    Refund(Address),
+    /// Executed through this module.
+    Module(Address),
+    /// The id of the legacy multisig submission that is written, confirmed or executed.
+    Submission(U256),
+    /// An EIP-7702 authorization of the subject; it holds even where the transaction reverted.
+    Delegation,
+    /// The amount of an approval is at or above the token's supply.
+    AboveSupply,
+    /// The subject's own log names a Safe transaction hash that its fields do not give.
+    HashMismatch,
+    /// A fact had to be read from the node and could not be; what is unknown because of it.
+    Unread(String),
+}

@@ -1,0 +1,114 @@
+//! A block as we need it: lean, and deaf to what it does not know.
+//!
+//! A transaction type or a field that did not exist when this was written must never blind us, so a type is a number,
+//! unknown fields are passed over, and what a type does not carry is absent.
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Where a block stands: its number is for people, its hash is the truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct BlockRef {
+    /// Height.
+    pub number: u64,
+    /// Header hash.
+    pub hash: B256,
+}
+
+impl fmt::Display for BlockRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.number, self.hash)
+    }
+}
+
+/// A block with its receipts joined to its transactions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Number and hash.
+    pub at: BlockRef,
+    /// Hash of the block it builds on.
+    pub parent: B256,
+    /// Header timestamp, seconds since the Unix epoch.
+    pub time: u64,
+    /// In execution order.
+    pub txs: Vec<Tx>,
+}
+
+/// How a transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Receipt status 1.
+    Success,
+    /// Receipt status 0: everything it did is undone, only the attempt is on record.
+    Reverted,
+    /// A receipt from before EIP-658 carries a state root instead: it is treated as a success.
+    Unknown,
+}
+
+impl Status {
+    /// Whether its effects hold.
+    #[must_use]
+    pub fn holds(self) -> bool {
+        self != Self::Reverted
+    }
+}
+
+/// A transaction with its receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tx {
+    /// Transaction hash.
+    pub hash: B256,
+    /// Place in the block, from 0.
+    pub index: u32,
+    /// EIP-2718 type; any number.
+    pub kind: u64,
+    /// Sender, as the node says.
+    pub from: Address,
+    /// Absent for a contract creation.
+    pub to: Option<Address>,
+    /// Wei sent along.
+    pub value: U256,
+    /// Calldata, or init code of a creation.
+    pub input: Bytes,
+    /// The sender's nonce.
+    pub nonce: u64,
+    /// EIP-7702 authorizations; empty for other types.
+    pub authorizations: Vec<Authorization>,
+    /// Receipt status.
+    pub status: Status,
+    /// Address of the contract a creation made, from the receipt.
+    pub created: Option<Address>,
+    /// Logs in order; empty when reverted.
+    pub logs: Vec<Log>,
+}
+
+/// One EIP-7702 authorization tuple. Its authority is recovered from the signature, not carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorization {
+    /// Chain it is valid on; 0 means any.
+    pub chain_id: U256,
+    /// Code the authority delegates to; zero clears the delegation.
+    pub address: Address,
+    /// The authority's nonce.
+    pub nonce: u64,
+    /// Signature parity, r and s.
+    pub y_parity: bool,
+    /// Signature r.
+    pub r: U256,
+    /// Signature s.
+    pub s: U256,
+}
+
+/// A log, counted within its transaction: a reorg moves its index in the block, never its ordinal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// Emitter.
+    pub address: Address,
+    /// Zero to four.
+    pub topics: Vec<B256>,
+    /// Everything not indexed.
+    pub data: Bytes,
+    /// Place among the transaction's logs, from 0.
+    pub ordinal: u32,
+}

@@ -1,0 +1,199 @@
+//! Findings that belong together, with one life.
+
+use super::block::BlockRef;
+use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
+use super::page::Page;
+use super::path::Path;
+use super::record::Line;
+use super::severity::Severity;
+use alloy_primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+
+/// Where an incident stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Nobody has taken it yet.
+    Open,
+    /// Somebody has.
+    Acknowledged,
+    /// Done.
+    Resolved,
+    /// It was nothing, or a reorg undid all of it.
+    FalseAlarm,
+}
+
+impl State {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+            Self::FalseAlarm => "false-alarm",
+        }
+    }
+
+    /// Whether findings still join it.
+    #[must_use]
+    pub const fn is_live(self) -> bool {
+        matches!(self, Self::Open | Self::Acknowledged)
+    }
+}
+
+/// A finding as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Identity; the same after a reorg, a restart or on another machine.
+    pub id: FindingId,
+    /// The incident it joined.
+    pub incident: IncidentId,
+    /// Grows with each retraction and each re-inclusion; starts at 1.
+    pub revision: u32,
+    /// Chain.
+    pub chain: ChainId,
+    /// Block it stands in, or stood in when orphaned.
+    pub at: BlockRef,
+    /// Transaction.
+    pub tx: B256,
+    /// Watched address.
+    pub watch: Address,
+    /// Rule or built-in.
+    pub rule: String,
+    /// How loud.
+    pub severity: Severity,
+    /// A reorg took its block away and nothing brought it back yet.
+    pub orphaned: bool,
+    /// What happened in one sentence with units.
+    pub headline: String,
+    /// Why it is abnormal, nearest first.
+    pub reasons: Vec<String>,
+}
+
+/// An incident as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Identity.
+    pub id: IncidentId,
+    /// Chain of the owning watch.
+    pub chain: ChainId,
+    /// Address of the watch that owns it: where the innermost abnormal leaf acts.
+    pub watch: Address,
+    /// Label of that watch when it opened.
+    pub label: String,
+    /// Labels of outer watches that one of its transactions passed through, or that it touched as well.
+    pub touches: Vec<String>,
+    /// The path in force when it opened.
+    pub path: Path,
+    /// Loudest of its findings so far.
+    pub severity: Severity,
+    /// Where it stands.
+    pub state: State,
+    /// Why it closed by itself, such as `reorg`.
+    pub close_reason: Option<String>,
+    /// Milliseconds since the Unix epoch, wall clock.
+    pub opened_at: u64,
+    /// Whether anybody is paged: false while every finding is below `page_at`, or only observed.
+    pub paging: bool,
+    /// The step of the path told last, from 0.
+    pub step: u32,
+    /// When the next step is due, wall-clock milliseconds; absent when acknowledged, closed or not paging.
+    pub next_escalation: Option<u64>,
+    /// How often paging began anew: 0 at first; grows when an acknowledged incident must page again.
+    pub cycle: u32,
+    /// Grows with each message about it, so that no two messages share a delivery key.
+    pub revision: u32,
+    /// Who acknowledged.
+    pub acked_by: Option<String>,
+    /// When an acknowledgement stops holding, wall-clock milliseconds.
+    pub ack_expires: Option<u64>,
+    /// A test page or a drill, marked wherever it appears.
+    pub marked: Option<String>,
+    /// What is told of it: the page as it stands.
+    pub page: Page,
+}
+
+/// What a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryKind {
+    /// Wakes somebody.
+    Trigger,
+    /// Adds to what was told.
+    Update,
+    /// Somebody took it.
+    Acknowledge,
+    /// It is over.
+    Resolve,
+    /// Evidence was taken back by a reorg.
+    Retract,
+    /// A line of the feed.
+    Feed,
+}
+
+impl DeliveryKind {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trigger => "trigger",
+            Self::Update => "update",
+            Self::Acknowledge => "acknowledge",
+            Self::Resolve => "resolve",
+            Self::Retract => "retract",
+            Self::Feed => "feed",
+        }
+    }
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Body {
+    /// About an incident.
+    Page(Box<Page>),
+    /// A line of the feed.
+    Line(Box<Line>),
+}
+
+/// One message to one destination, to be written to the outbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Identity, repeated by every retry: the `webhook-id`.
+    pub key: DeliveryKey,
+    /// Destination's name.
+    pub destination: String,
+    /// What it is for.
+    pub kind: DeliveryKind,
+    /// The incident it is about, if any.
+    pub incident: Option<IncidentId>,
+    /// Loudest first when several are due.
+    pub severity: Severity,
+    /// What it says.
+    pub body: Body,
+    /// Messages with the same lane and destination go out in the order they were written (a feed's watch, an incident).
+    pub lane: String,
+}
+
+/// What the escalation engine wants committed. Everything in it is written in one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// New or changed incidents, whole.
+    pub incidents: Vec<Incident>,
+    /// New or changed findings, whole.
+    pub findings: Vec<Finding>,
+    /// Messages to send, in order.
+    pub deliveries: Vec<Delivery>,
+    /// Feed lines of this step, for whoever prints them.
+    pub lines: Vec<Line>,
+}
+
+/// What the engine must know before it plans.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Live incidents, and those that the findings below belong to.
+    pub incidents: Vec<Incident>,
+    /// Findings standing in retracted blocks, and those whose ids the new blocks repeat.
+    pub findings: Vec<Finding>,
+}

@@ -1,0 +1,129 @@
+//! What a person reads when woken. Destinations choose their form; the facts and their order are here.
+//!
+//! Every string may hold text from the chain and is escaped by the destination that shows it.
+
+use super::ids::{ChainId, FindingId, IncidentId};
+use super::incident::State;
+use super::severity::Severity;
+use alloy_primitives::{Address, B256};
+use serde::{Deserialize, Serialize};
+
+/// An address with the name the address book has for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// The address.
+    pub address: Address,
+    /// A watch's label or a `[name]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A link a responder can follow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// What it shows.
+    pub text: String,
+    /// Where it leads.
+    pub href: String,
+}
+
+/// What happens if nobody acknowledges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextStep {
+    /// Wall-clock milliseconds.
+    pub at: u64,
+    /// Destinations told then.
+    pub to: Vec<String>,
+}
+
+/// One piece of evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Identity of the finding.
+    pub finding: FindingId,
+    /// Its revision.
+    pub revision: u32,
+    /// How loud.
+    pub severity: Severity,
+    /// The rule or built-in.
+    pub rule: String,
+    /// What happened, in one sentence with units.
+    pub headline: String,
+    /// Why it is abnormal, nearest first.
+    pub reasons: Vec<String>,
+    /// Taken back by a reorg.
+    pub orphaned: bool,
+    /// Where it happened.
+    pub watch: Party,
+    /// Who sent the transaction.
+    pub sender: Party,
+    /// Who approved it, where known.
+    pub signers: Option<Vec<Party>>,
+    /// Wrappers it came through, outermost first, such as `execTransaction at Treasury Safe`.
+    pub via: Vec<String>,
+    /// `included`, `proposed`, `reverted`.
+    pub stage: String,
+    /// Block number.
+    pub block: u64,
+    /// Block hash.
+    pub block_hash: B256,
+    /// Block time, Unix seconds.
+    pub time: u64,
+    /// Transaction hash.
+    pub tx: B256,
+}
+
+/// A page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// The incident.
+    pub incident: IncidentId,
+    /// See [`super::incident::Incident::cycle`].
+    pub cycle: u32,
+    /// `TEST`, `DRILL`: shown before anything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marked: Option<String>,
+    /// Where the incident stands.
+    pub state: State,
+    /// Loudest finding.
+    pub severity: Severity,
+    /// Label of the owning watch.
+    pub label: String,
+    /// The watched address.
+    pub watch: Address,
+    /// Chain name.
+    pub chain: String,
+    /// Chain id.
+    pub chain_id: ChainId,
+    /// One sentence: the loudest evidence's headline.
+    pub headline: String,
+    /// Evidence, loudest and newest first; at most [`EVIDENCE_MAX`], the rest counted in `more`.
+    pub evidence: Vec<Evidence>,
+    /// How many findings are not listed.
+    pub more: u64,
+    /// Labels of other watches touched.
+    pub touches: Vec<String>,
+    /// Why the watch exists.
+    pub purpose: String,
+    /// What to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<String>,
+    /// Explorer links.
+    pub links: Vec<Link>,
+    /// Path name.
+    pub path: String,
+    /// Step of the path this page belongs to, from 1.
+    pub step: u32,
+    /// What comes next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<NextStep>,
+    /// Who acknowledged, once somebody has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acked_by: Option<String>,
+    /// What changed since the last message, for updates and retractions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<String>,
+}
+
+/// Most pieces of evidence one page lists.
+pub const EVIDENCE_MAX: usize = 10;

@@ -1,0 +1,206 @@
+//! JSON lines: one object a line, `type` first. A promise to other programs; see the README's "Output" section.
+//!
+//! Addresses in EIP-55, hashes lower-case, amounts decimal strings in the smallest unit beside a human string, times RFC 3339
+//! UTC, block numbers as numbers, absent as missing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Line {
+    /// An activity was judged.
+    Verdict(Box<VerdictLine>),
+    /// A finding was taken back.
+    Retraction(RetractionLine),
+    /// An incident opened or changed.
+    Incident(Box<IncidentLine>),
+    /// We could not see.
+    Blindness(BlindnessLine),
+    /// A message was sent, or could not be.
+    Delivery(DeliveryLine),
+    /// At the end.
+    Summary(SummaryLine),
+}
+
+/// One judged activity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerdictLine {
+    /// Chain name.
+    pub chain: String,
+    /// Block number.
+    pub block: u64,
+    /// Block hash.
+    pub block_hash: String,
+    /// Block time.
+    pub time: String,
+    /// Transaction hash.
+    pub tx: String,
+    /// `call`, `call.0.2`, `log.5`.
+    pub position: String,
+    /// Label of the watch.
+    pub watch: String,
+    /// Watched address.
+    pub address: String,
+    /// `call`, `act`, `event`, `move`.
+    pub activity: String,
+    /// Function or event signature; `ether` for a plain payment.
+    pub function: String,
+    /// `proposed`, `included`, `reverted`.
+    pub stage: String,
+    /// `executed`, `failed`, `reverted`, `waiting`, `unconfirmed`.
+    pub fate: String,
+    /// `normal` or `abnormal`.
+    pub verdict: String,
+    /// What vouched, or what raised.
+    pub by: String,
+    /// Only when abnormal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    /// Why, nearest first; empty when normal.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// Identity, when it is a finding of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding_id: Option<String>,
+    /// The incident it joined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incident_id: Option<String>,
+    /// Grows with each retraction and re-inclusion; 1 at first.
+    pub revision: u32,
+    /// What happened, in one sentence with units.
+    pub headline: String,
+    /// By name, else `#0`.
+    pub args: Map<String, Json>,
+    /// Wei.
+    pub value: String,
+    /// Human form of `value`.
+    pub value_human: String,
+    /// Wrappers, outermost first.
+    pub via: Vec<String>,
+    /// Who acts.
+    pub from: String,
+    /// Who sent the transaction.
+    pub origin: String,
+    /// The other side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// `call`, `delegatecall`, `create`.
+    pub operation: String,
+    /// Whose approval it carries; absent when unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signers: Option<Vec<String>>,
+    /// How many endpoints say so.
+    pub sources: u32,
+    /// Whether the block was verified against its header.
+    pub verified: bool,
+}
+
+/// A finding taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetractionLine {
+    /// Which finding.
+    pub finding_id: String,
+    /// Its revision, one more than what it takes back.
+    pub revision: u32,
+    /// `reorg`.
+    pub reason: String,
+    /// Number of the block that is gone.
+    pub orphaned_block: u64,
+    /// Its hash.
+    pub orphaned_hash: String,
+    /// Hash of the block now at that height, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<String>,
+}
+
+/// An incident as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentLine {
+    /// Identity.
+    pub incident_id: String,
+    /// Label of the owning watch.
+    pub watch: String,
+    /// Path name.
+    pub path: String,
+    /// `open`, `acknowledged`, `resolved`, `false-alarm`.
+    pub state: String,
+    /// Loudest finding.
+    pub severity: String,
+    /// When it opened.
+    pub opened: String,
+    /// Ids of its findings.
+    pub findings: Vec<String>,
+    /// Step of the path told last, from 1.
+    pub step: u32,
+    /// When the next step is due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_escalation: Option<String>,
+    /// Who took it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acked_by: Option<String>,
+    /// One sentence.
+    pub headline: String,
+}
+
+/// A stretch without sight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlindnessLine {
+    /// `stale-head`, `unreachable` ...
+    pub kind: String,
+    /// Chain name.
+    pub chain: String,
+    /// Endpoint's name, never its address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// Since when.
+    pub since: String,
+    /// Until when, once it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// How many blocks were seen late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<u64>,
+    /// What cannot be seen because of it.
+    pub blinds: Vec<String>,
+}
+
+/// One attempt at a delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryLine {
+    /// Identity.
+    pub key: String,
+    /// Destination's name.
+    pub destination: String,
+    /// `trigger`, `update` ...
+    pub kind: String,
+    /// From 1.
+    pub attempt: u32,
+    /// `sent`, `retry`, `dead`.
+    pub outcome: String,
+    /// What went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SummaryLine {
+    /// Blocks committed.
+    pub blocks: u64,
+    /// Activities judged.
+    pub activities: u64,
+    /// Of them normal.
+    pub normal: u64,
+    /// Findings.
+    pub findings: u64,
+    /// Findings taken back and not seen again.
+    pub retracted: u64,
+    /// Incidents opened.
+    pub incidents: u64,
+    /// Messages sent.
+    pub deliveries: u64,
+    /// Messages that could not be.
+    pub dead: u64,
+}

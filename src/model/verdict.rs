@@ -1,0 +1,111 @@
+//! What was decided of an activity.
+
+use super::activity::{Activity, Position};
+use super::block::BlockRef;
+use super::ids::{ChainId, FindingId};
+use super::severity::Severity;
+use alloy_primitives::{Address, B256, U256};
+use std::fmt;
+use std::sync::Arc;
+
+/// Two outcomes; a decode failure is a finding. There is no third.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Something named vouches for it.
+    Normal {
+        /// What vouches.
+        by: Voucher,
+    },
+    /// A finding.
+    Abnormal(Abnormal),
+}
+
+/// What vouched for a normal activity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Voucher {
+    /// A rule of the watch, by name.
+    Rule(Arc<str>),
+    /// A built-in, such as `builtin/inbound`.
+    Builtin(&'static str),
+    /// The judged act at this position explains it.
+    EffectOf(Position),
+    /// An envelope whose own conditions hold and whose leaves are all normal.
+    Envelope,
+}
+
+impl fmt::Display for Voucher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(name) => f.write_str(name),
+            Self::Builtin(name) => f.write_str(name),
+            Self::EffectOf(position) => write!(f, "effect of {position}"),
+            Self::Envelope => f.write_str("builtin/envelope"),
+        }
+    }
+}
+
+/// Why something is a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abnormal {
+    /// The rule that raised it, or a built-in's name such as `builtin/unvouched`. Part of the finding's identity.
+    pub rule: Arc<str>,
+    /// How loud.
+    pub severity: Severity,
+    /// Why, nearest first: each rule's refusal, one sentence each.
+    pub reasons: Vec<String>,
+    /// Judged and recorded; nobody is paged.
+    pub observe: bool,
+    /// This verdict only repeats that of another activity of the same block (an effect, or the envelope around an abnormal leaf):
+    /// index of the one it repeats. Only verdicts without it become findings.
+    pub repeats: Option<usize>,
+}
+
+/// An activity with its verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// What happened.
+    pub activity: Activity,
+    /// What is thought of it.
+    pub verdict: Verdict,
+}
+
+impl Judged {
+    /// Identity of the finding, if it is one of its own.
+    #[must_use]
+    pub fn finding_id(&self, chain: ChainId, watch: Address) -> Option<FindingId> {
+        match &self.verdict {
+            Verdict::Abnormal(a) if a.repeats.is_none() => {
+                Some(FindingId::new(chain, watch, self.activity.tx, &self.activity.position, &a.rule))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a vouched, executed activity adds to a rule's rolling window, or an unvouched attempt to the count of attempts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delta {
+    /// Watched address.
+    pub watch: Address,
+    /// Rule name, or a built-in's.
+    pub rule: Arc<str>,
+    /// What is counted: 1, or an amount in its smallest unit.
+    pub amount: U256,
+}
+
+/// A block whose every activity has its verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgedBlock {
+    /// Chain id.
+    pub chain: ChainId,
+    /// Which block.
+    pub at: BlockRef,
+    /// Its parent.
+    pub parent: B256,
+    /// Its timestamp, Unix seconds.
+    pub time: u64,
+    /// In transaction order.
+    pub judged: Vec<Judged>,
+    /// What it adds to rolling windows.
+    pub deltas: Vec<Delta>,
+}

@@ -1,0 +1,104 @@
+//! What is known of a watch wherever it is mentioned.
+
+use super::ids::ChainId;
+use alloy_primitives::Address;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Index of a watch in its book. Valid for one loaded book only; what is stored uses chain and address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WatchId(pub u32);
+
+impl WatchId {
+    /// As an index.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What kind of contract or account is watched: brings the decoder, the ABI and the built-in severities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Safe 1.1.1 to 1.5.0.
+    Safe,
+    /// Legacy Gnosis/ConsenSys MultiSigWallet, with or without daily limit.
+    Multisig,
+    /// A token contract.
+    Erc20,
+    /// A MiniMe token: its controller can mint, burn and move.
+    Minime,
+    /// Anything with an ABI.
+    Contract,
+    /// An account with a key.
+    Eoa,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Safe, Self::Multisig, Self::Erc20, Self::Minime, Self::Contract, Self::Eoa];
+
+    /// The word a watchlist uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Safe => "safe",
+            Self::Multisig => "multisig",
+            Self::Erc20 => "erc20",
+            Self::Minime => "minime",
+            Self::Contract => "contract",
+            Self::Eoa => "eoa",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|k| k.as_str() == text).ok_or(())
+    }
+}
+
+/// A chain, as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainInfo {
+    /// The name a watchlist uses.
+    pub name: Arc<str>,
+    /// EIP-155 id.
+    pub id: ChainId,
+    /// Block explorer without a trailing slash, such as `https://etherscan.io`; absent for private chains.
+    pub explorer: Option<Arc<str>>,
+}
+
+/// One watch without its rules.
+#[derive(Clone, Debug)]
+pub struct WatchInfo {
+    /// Place in the book.
+    pub id: WatchId,
+    /// What people call it.
+    pub label: Arc<str>,
+    /// Where it lives.
+    pub chain: Arc<ChainInfo>,
+    /// What is watched.
+    pub address: Address,
+    /// What it is.
+    pub kind: Kind,
+    /// Why it exists, in its owner's words; printed on every page.
+    pub purpose: Arc<str>,
+    /// Name of the path its findings take.
+    pub path: Arc<str>,
+    /// Where the responder reads what to do.
+    pub runbook: Option<Arc<str>>,
+    /// Judge and record, page nobody.
+    pub observe: bool,
+}
