@@ -327,3 +327,6 @@ fn sign_extend(number: U256, bits: u16) -> U256 {
     let negative = bits > 0 && number.bit(usize::from(bits.min(256)) - 1);
     if negative { number | !mask } else { number & mask }
 }
+
+#[cfg(test)]
+mod tests;
