@@ -13,6 +13,7 @@ pub mod path;
 pub mod read;
 pub mod record;
 pub mod severity;
+pub mod text;
 pub mod value;
 pub mod verdict;
 pub mod watch;
