@@ -11,6 +11,8 @@
 pub mod abi;
 pub mod classify;
 pub mod decode;
+pub mod deliver;
 pub mod model;
 pub mod runtime;
+pub mod settings;
 pub mod source;
