@@ -9,4 +9,6 @@
 //! Rooms import strictly from lower ranks; ARCHITECTURE.md has the table and a test holds every path in `src` against it.
 
 pub mod abi;
+pub mod escalate;
 pub mod model;
+pub mod store;
