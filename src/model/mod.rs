@@ -1,11 +1,11 @@
 //! The nouns that travel between the rooms.
-<<<<<<< HEAD
 //!
 //! Plain data with public fields: nothing here opens a socket, asks a clock or takes a lock, and nothing here decides.
 //! A shape that people or other programs read ([`record`], [`page`]) is spelled out field by field, since it is a promise.
 
 pub mod activity;
 pub mod amount;
+pub mod arg_path;
 pub mod block;
 pub mod ids;
 pub mod incident;
@@ -14,10 +14,7 @@ pub mod path;
 pub mod read;
 pub mod record;
 pub mod severity;
-=======
-pub mod arg_path;
 pub mod text;
->>>>>>> abi
 pub mod value;
 pub mod verdict;
 pub mod watch;
