@@ -9,4 +9,8 @@
 //! Rooms import strictly from lower ranks; ARCHITECTURE.md has the table and a test holds every path in `src` against it.
 
 pub mod abi;
+pub mod classify;
+pub mod decode;
 pub mod model;
+pub mod runtime;
+pub mod source;

@@ -5,20 +5,23 @@
 
 pub mod activity;
 pub mod amount;
+pub mod arg_path;
 pub mod block;
 pub mod ids;
 pub mod incident;
 pub mod page;
+pub mod parse;
 pub mod path;
 pub mod read;
 pub mod record;
 pub mod severity;
+pub mod text;
 pub mod value;
 pub mod verdict;
 pub mod watch;
 
 pub use activity::{Activity, ActivityKind, Decoding, Deed, Fate, Operation, Position, Role, Stage, Wrapper};
-pub use block::{Authorization, Block, BlockRef, Log, Status, Tx};
+pub use block::{Authorization, Block, BlockRef, Link, Log, Status, Tx};
 pub use ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 pub use severity::Severity;
 pub use verdict::{Abnormal, Delta, Judged, JudgedBlock, Verdict, Voucher};
