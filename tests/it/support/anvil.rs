@@ -11,7 +11,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(crate) use super::tx::{Log, Receipt, Tx};
+pub(crate) use super::tx::{Receipt, Tx};
 
 /// A receipt is asked for this often before the test gives up.
 const RECEIPT_POLLS_MAX: usize = 1_000;
