@@ -57,6 +57,7 @@ impl Backoff {
 }
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine's clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
