@@ -2,7 +2,7 @@
 //!
 //! The decoder reads as the EVM does: a word beyond the end is zero, bits outside a value's width are masked, an offset may
 //! point anywhere inside. Beside it runs a cursor at which a canonical encoding would have each value; where the input
-//! differs, a [`Flaw`](Flaws) is noted. So a decode without flaws is one that encodes back to the same bytes, and no
+//! differs, [`Flaws`] note it. So a decode without flaws is one that encodes back to the same bytes, and no
 //! second pass is needed to know.
 //!
 //! Memory is reserved only for values that the [`Budget`] has paid for, and for no more elements than the input has room for.
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
     /// Values side by side: their heads from `base`, their tails behind the heads. Hands each to `put` and returns where the
     /// last one ends. The caller has paid for the values.
     ///
-    /// `base` lies within the data or at its end, so that sums of positions and sizes cannot overflow.
+    /// `base` lies within the data or a word behind it, so that sums of positions and sizes cannot overflow.
     fn sequence<'k>(
         &mut self,
         base: usize,
@@ -186,21 +186,13 @@ impl<'a> Reader<'a> {
             Kind::Bytes => self.payload(at).map(|(bytes, span, end)| (Value::Bytes(bytes), span, end)),
             Kind::String => self.payload(at).map(|(bytes, span, end)| (Value::String(bytes), span, end)),
             Kind::Array(element) => {
-                let base = at + WORD;
                 let len = self.array_len(element, at)?;
-                self.budget.take_nodes(len)?;
-                let mut values = Vec::with_capacity(len);
-                let kinds = std::iter::repeat_n(&**element, len);
-                let end = self.sequence(base, kinds, |_, value, _| values.push(value))?;
-                Ok((Value::Array(values), Span::between(at, end), end))
+                let (value, end) = self.elements(element, len, at + WORD)?;
+                Ok((value, Span::between(at, end), end))
             }
             Kind::FixedArray(element, len) => {
-                let len = *len as usize;
-                self.budget.take_nodes(len)?;
-                let mut values = Vec::with_capacity(len);
-                let kinds = std::iter::repeat_n(&**element, len);
-                let end = self.sequence(at, kinds, |_, value, _| values.push(value))?;
-                Ok((Value::Array(values), Span::between(at, end), end))
+                let (value, end) = self.elements(element, *len as usize, at)?;
+                Ok((value, Span::between(at, end), end))
             }
             Kind::Tuple(fields) => {
                 self.budget.take_nodes(fields.len())?;
@@ -216,6 +208,15 @@ impl<'a> Reader<'a> {
                 Ok((value, Span::between(at, end), end))
             }
         }
+    }
+
+    /// `len` elements side by side from `base`, and where the last one ends.
+    fn elements(&mut self, element: &Kind, len: usize, base: usize) -> Result<(Value, usize), Opaque> {
+        self.budget.take_nodes(len)?;
+        let mut values = Vec::with_capacity(len);
+        let kinds = std::iter::repeat_n(element, len);
+        let end = self.sequence(base, kinds, |_, value, _| values.push(value))?;
+        Ok((Value::Array(values), end))
     }
 
     /// `bytes` or `string` at `at`: a length, the payload, and zeros up to a whole word.
