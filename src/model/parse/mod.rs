@@ -326,3 +326,6 @@ fn json<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, 
         ParseError::Json { what, why }
     })
 }
+
+#[cfg(test)]
+mod tests;

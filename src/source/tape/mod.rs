@@ -176,6 +176,3 @@ impl Stretch {
         self.captions.iter().filter(move |(at, _)| place == Some(*at as u64)).map(|(_, caption)| caption.as_str())
     }
 }
-
-#[cfg(test)]
-mod tests;
