@@ -239,8 +239,10 @@ pub enum Note {
     Refund(Address),
     /// Executed through this module.
     Module(Address),
-    /// Age of the submission being confirmed, in seconds.
-    SubmissionAge(u64),
+    /// The id of the legacy multisig submission that is written, confirmed or executed.
+    Submission(U256),
+    /// An EIP-7702 authorization of the subject; it holds even where the transaction reverted.
+    Delegation,
     /// The amount of an approval is at or above the token's supply.
     AboveSupply,
     /// The subject's own log names a Safe transaction hash that its fields do not give.

@@ -28,6 +28,18 @@ impl Made {
     }
 }
 
+impl Made {
+    /// Its transactions, each with its number of logs.
+    pub(crate) fn contents(&self) -> Vec<(B256, usize)> {
+        let receipts = self.receipts.as_array().into_iter().flatten();
+        let content = |receipt: &Value| {
+            let hash = receipt["transactionHash"].as_str().and_then(|hash| hash.parse().ok()).unwrap_or_default();
+            (hash, receipt["logs"].as_array().map_or(0, Vec::len))
+        };
+        receipts.map(content).collect()
+    }
+}
+
 /// Every block ever made, and which of them are canonical now.
 pub(crate) struct Chain {
     pub(crate) blocks: HashMap<B256, Made>,

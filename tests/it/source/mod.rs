@@ -13,7 +13,7 @@ use std::time::Duration;
 use watchfire::model::read::{Answer, READS_MAX, Read};
 use watchfire::model::{ChainId, Link};
 use watchfire::runtime::{Stop, SystemClock};
-use watchfire::source::{Blindness, Endpoint, Event, Node, Options, Source, SourceError, Step, Window};
+use watchfire::source::{Blindness, Deadlines, Endpoint, Event, Node, Options, Source, SourceError, Step, Window};
 
 /// Long enough for anything; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,13 +25,18 @@ struct Follow {
     stop: Stop,
     first: u64,
     links: Vec<Link>,
-    n_logs: usize,
+    /// Of each block in `links`: its transactions, each with its number of logs.
+    contents: Vec<Vec<(B256, usize)>>,
 }
 
 impl Follow {
     fn at(url: &str, first: u64) -> Self {
+        Self::within(url, first, deadlines())
+    }
+
+    fn within(url: &str, first: u64, deadlines: Deadlines) -> Self {
         let endpoint = Endpoint { name: "primary".into(), url: url.to_owned().into() };
-        let node = Node::new(&endpoint, ChainId(1), deadlines()).expect("a good address");
+        let node = Node::new(&endpoint, ChainId(1), deadlines).expect("a good address");
         let window = Window { first, links: Vec::new() };
         Self::on(node, window)
     }
@@ -41,7 +46,7 @@ impl Follow {
         let options = Options { rng: fastrand::Rng::with_seed(7), ..Options::for_chain(ChainId(1)) };
         let stop = Stop::new();
         let source = Source::follow(node.clone(), window, options, SystemClock, &stop);
-        Self { source, node, stop, first, links, n_logs: 0 }
+        Self { source, node, stop, first, links, contents: Vec::new() }
     }
 
     fn restart(&mut self) {
@@ -57,6 +62,7 @@ impl Follow {
     fn commit(&mut self, step: &Step) {
         for gone in &step.retract {
             assert_eq!(self.links.pop().map(|link| link.at), Some(*gone), "taken back newest first");
+            self.contents.pop();
         }
         for body in &step.append {
             let link = body.block.link();
@@ -64,7 +70,7 @@ impl Follow {
                 Some(tip) => assert_eq!((link.parent, link.at.number), (tip.at.hash, tip.at.number + 1), "a hole"),
                 None => assert_eq!(link.at.number, self.first),
             }
-            self.n_logs += body.block.txs.iter().map(|tx| tx.logs.len()).sum::<usize>();
+            self.contents.push(body.block.txs.iter().map(|tx| (tx.hash, tx.logs.len())).collect());
             self.links.push(link);
         }
     }
@@ -84,6 +90,11 @@ impl Follow {
         self.until(*canonical.last().expect("there is a genesis")).await;
         let ours: Vec<B256> = self.links.iter().map(|link| link.at.hash).collect();
         assert_eq!(ours, canonical[self.first as usize..]);
+        node.with(|state| {
+            for (hash, content) in ours.iter().zip(&self.contents) {
+                assert_eq!(*content, state.chain.blocks[hash].contents());
+            }
+        });
     }
 }
 
@@ -113,7 +124,38 @@ async fn blocks_come_in_order_from_the_first_one_asked_for() {
         node.grow(|chain| chain.extend(2));
         follow.expect_all_of(&node).await;
     }
-    assert!(follow.n_logs > 0, "receipts came along");
+    assert!(follow.contents.iter().flatten().any(|(_, n_logs)| *n_logs > 0), "logs came along");
+}
+
+/// A source that polls once at the start and then so rarely that only the subscription can move it.
+async fn following_by_subscription() -> (FakeNode, Follow) {
+    let node = FakeNode::start(Chain::new(3)).await;
+    let seldom = Deadlines { poll: (10 * PATIENCE, 10 * PATIENCE), silence: PATIENCE, ..deadlines() };
+    let mut follow = Follow::within(&node.url("ws"), 1, seldom);
+    follow.expect_all_of(&node).await;
+    node.until_subscribed().await;
+    (node, follow)
+}
+
+#[tokio::test]
+async fn an_announced_head_is_followed_without_waiting_for_the_poll() {
+    let (node, mut follow) = following_by_subscription().await;
+    for _ in 0..5 {
+        node.grow(|chain| chain.extend(1));
+        follow.expect_all_of(&node).await;
+    }
+    node.grow(|chain| chain.reorg(2, 3));
+    follow.expect_all_of(&node).await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_rebuilt_asks_for_what_it_missed() {
+    let (node, mut follow) = following_by_subscription().await;
+    node.faults(|faults| (faults.refuses, faults.silent) = (true, true));
+    node.cut_all();
+    node.grow(|chain| chain.reorg(1, 5));
+    node.faults(|faults| faults.refuses = false);
+    follow.expect_all_of(&node).await;
 }
 
 #[tokio::test]
@@ -198,7 +240,6 @@ async fn receipts_are_asked_one_by_one_where_a_node_cannot_do_better() {
     node.faults(|faults| faults.lacks_block_receipts = true);
     node.grow(|chain| chain.extend(12));
     follow.expect_all_of(&node).await;
-    assert!(follow.n_logs > 0);
     let refused = node.with(|state| state.asked.iter().filter(|method| *method == "eth_getBlockReceipts").count());
     assert!(refused <= 16, "the lack is remembered: asked {refused} times");
 }

@@ -146,6 +146,14 @@ impl FakeNode {
         }
     }
 
+    pub(crate) async fn until_subscribed(&self) {
+        while self.with(|state| !state.asked.iter().any(|method| method == "eth_subscribe")) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // Until the answer has arrived too, a head is told to a subscription that the client does not know yet.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
     pub(crate) fn cut_all(&self) {
         self.cuts.send_modify(|n| *n += 1);
     }

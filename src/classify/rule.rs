@@ -1,0 +1,278 @@
+//! A rule, compiled: what a watchlist said, with every name resolved and every amount in its smallest unit.
+//!
+//! Deny by default reaches into the rules themselves: a rule that says nothing of `value` vouches for no ether, and one that says
+//! nothing of `operation` vouches for no delegatecall.
+
+use crate::model::amount::Unit;
+use crate::model::arg_path::ArgPath;
+use crate::model::{ActivityKind, Operation, Severity, WatchId};
+use alloy_primitives::map::AddressHashSet;
+use alloy_primitives::{Address, U256};
+use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// All that is judged by, for every watch of a configuration. Immutable; a reload makes another.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// By [`WatchId`].
+    pub watches: Vec<WatchRules>,
+}
+
+/// What one watch says is normal, and what it says is not.
+#[derive(Clone, Debug)]
+pub struct WatchRules {
+    /// Whose rules these are.
+    pub watch: WatchId,
+    /// The watched address: part of a window's key.
+    pub address: Address,
+    /// The watch's kind: chooses the built-in severities.
+    pub kind: crate::model::Kind,
+    /// In the order of the file.
+    pub rules: Vec<Rule>,
+    /// Built-ins switched off by name.
+    pub builtins_off: BTreeSet<Arc<str>>,
+    /// `inbound = "judge"`: received value needs a rule like everything else.
+    pub judge_inbound: bool,
+    /// Who may carry a signed transaction to the wallet; `None` means that the signatures are authority enough.
+    pub executors: Option<AddressSet>,
+    /// `registry.owners`, if given: `@owners` in rules, and the expected confirmers of a multisig.
+    pub owners: Option<AddressSet>,
+    /// `registry.modules`, if given: modules expected to act.
+    pub modules: Option<AddressSet>,
+    /// Receivers a Safe may refund gas to, besides nobody.
+    pub refund_receivers: Option<AddressSet>,
+    /// Tokens known to the configuration on this watch's chain: a move of any other token is quieter, since anyone can emit a
+    /// `Transfer` that names anybody.
+    pub known_tokens: Arc<AddressHashSet>,
+    /// `mode = "observe"` on the watch.
+    pub observe: bool,
+}
+
+/// Whether a rule vouches or raises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polarity {
+    /// `[[watch.normal]]`
+    Normal,
+    /// `[[watch.abnormal]]`
+    Abnormal,
+}
+
+/// One rule.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Unique within its watch.
+    pub name: Arc<str>,
+    /// Vouches or raises.
+    pub polarity: Polarity,
+    /// `call`, `act`, `event` or `move`.
+    pub kind: ActivityKind,
+    /// Which function, event or movement.
+    pub deed: DeedMatch,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+    /// Wei that may go along.
+    pub value: ValueRule,
+    /// How it may be executed; `[Call]` where the rule does not say.
+    pub operations: Vec<Operation>,
+    /// Count or sum over a rolling window.
+    pub limits: Vec<Limit>,
+    /// Severity when an abnormal rule raises, or when this normal rule was the nearest that refused; the table decides otherwise.
+    pub severity: Option<Severity>,
+    /// `mode = "observe"` on the rule.
+    pub observe: bool,
+}
+
+/// What ether a rule lets go along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueRule {
+    /// Not said: none for a function, any for `ether` (whose other conditions and limits still bind).
+    Unsaid,
+    /// Within bounds, in wei.
+    Within {
+        /// At least.
+        min: Option<U256>,
+        /// At most.
+        max: Option<U256>,
+    },
+}
+
+/// Which function, event or movement a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeedMatch {
+    /// `*`: any.
+    Any,
+    /// `ether`: no calldata.
+    Ether,
+    /// `creation`: a contract creation.
+    Creation,
+    /// A function by selector; the signature is for people.
+    Function {
+        /// First four bytes of the canonical signature's hash.
+        selector: [u8; 4],
+        /// Canonical signature, or the selector in hex.
+        signature: Arc<str>,
+    },
+    /// An event by first topic.
+    Event {
+        /// Hash of the canonical signature.
+        topic0: alloy_primitives::B256,
+        /// Canonical signature.
+        signature: Arc<str>,
+    },
+    /// `move = "in"`: value received.
+    MoveIn,
+    /// `move = "out"`: value that left.
+    MoveOut,
+    /// `move = "approval"`: an allowance that the subject gave.
+    Approval,
+}
+
+/// One condition. A refusal names it by its key, as the watchlist writes it.
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// `from`: the direct caller, or the party that value leaves.
+    From(AddressTest),
+    /// `origin`: who sent the transaction.
+    Origin(AddressTest),
+    /// `to`: the target, or the party that value reaches.
+    To(AddressTest),
+    /// `args.<path>`: every value at the path must pass; a path that leads nowhere refuses.
+    Arg {
+        /// By position, so that names of whichever ABI decoded it do not matter.
+        path: ArgPath,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+        /// What must hold of each value.
+        tests: Vec<ArgTest>,
+    },
+    /// `signers`: all parts must hold; unknown signers refuse.
+    Signers {
+        /// How many distinct ones.
+        at_least: Option<u32>,
+        /// All of them must be in here.
+        within: Option<AddressSet>,
+        /// Each of these must be among them.
+        include: Option<AddressSet>,
+    },
+    /// `hours`: block time falls into one of these spans.
+    Hours(Hours),
+}
+
+/// `in` or `not_in` on an address.
+#[derive(Clone, Debug)]
+pub enum AddressTest {
+    /// One of these.
+    In(AddressSet),
+    /// None of these.
+    NotIn(AddressSet),
+}
+
+/// A set of addresses with the name people know it by.
+#[derive(Clone, Debug)]
+pub struct AddressSet {
+    /// `@grantees`, or the addresses as written.
+    pub name: Arc<str>,
+    /// Members.
+    pub members: Arc<AddressHashSet>,
+}
+
+/// One test on an argument's value.
+#[derive(Clone, Debug)]
+pub enum ArgTest {
+    /// `eq` on anything.
+    Eq(Scalar),
+    /// `in` on addresses.
+    InAddresses(AddressSet),
+    /// `not_in` on addresses.
+    NotInAddresses(AddressSet),
+    /// `in` on other values.
+    InScalars(Vec<Scalar>),
+    /// `not_in` on other values.
+    NotInScalars(Vec<Scalar>),
+    /// `min`, in the smallest unit.
+    Min(Bound),
+    /// `max`, in the smallest unit.
+    Max(Bound),
+}
+
+/// A bound with the unit it was written in, for the refusal's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// In the smallest unit.
+    pub value: U256,
+    /// The bound is below zero (only for signed arguments): `value` is its magnitude.
+    pub negative: bool,
+    /// What it counts.
+    pub unit: Unit,
+}
+
+/// A value that an argument is compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    /// `address`
+    Address(Address),
+    /// `uintN`, and non-negative `intN`
+    Uint(U256),
+    /// negative `intN`
+    Int(alloy_primitives::I256),
+    /// `bool`
+    Bool(bool),
+    /// `bytesN` and `bytes`: compared byte by byte.
+    Bytes(alloy_primitives::Bytes),
+    /// `string`
+    Text(Arc<str>),
+}
+
+/// Weekly spans in a time zone.
+#[derive(Clone, Debug)]
+pub struct Hours {
+    /// As the watchlist writes it.
+    pub text: Arc<str>,
+    /// IANA zone.
+    pub zone: TimeZone,
+    /// Any of these.
+    pub spans: Vec<Span>,
+}
+
+/// Minutes of some weekdays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Bit 0 is Monday. For a span over midnight, the day it begins on.
+    pub days: u8,
+    /// First minute of the day, 0 to 1439.
+    pub from: u16,
+    /// First minute after, 1 to 1440; at or below `from` means that the span ends the next day.
+    pub until: u16,
+}
+
+/// How much of something within a rolling window over block time, counting what this rule vouched for and what ran.
+#[derive(Clone, Debug)]
+pub struct Limit {
+    /// What adds up.
+    pub measure: Measure,
+    /// At most, in the smallest unit, this activity included.
+    pub max: U256,
+    /// Unit of `max`.
+    pub unit: Unit,
+    /// Length of the window in seconds.
+    pub per: u64,
+    /// As the watchlist writes the window: `7d`.
+    pub per_text: Arc<str>,
+}
+
+/// What a limit adds up.
+#[derive(Clone, Debug)]
+pub enum Measure {
+    /// One for each.
+    Count,
+    /// Wei sent along.
+    Value,
+    /// An argument.
+    Arg {
+        /// By position.
+        path: ArgPath,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+    },
+}

@@ -1,0 +1,131 @@
+//! Whom the decoder looks out for on one chain, and by which ABIs it reads.
+
+use crate::abi::Abi;
+use crate::model::{ChainId, Kind, WatchId};
+use alloy_primitives::map::AddressHashMap;
+use alloy_primitives::{Address, address};
+use std::sync::Arc;
+
+/// Everything the decoder needs to know of a configuration, for one chain. Immutable.
+#[derive(Clone, Debug)]
+pub struct Subjects {
+    /// The chain these live on.
+    pub chain: ChainId,
+    by_address: AddressHashMap<Subject>,
+    tokens: AddressHashMap<Arc<Abi>>,
+    libraries: AddressHashMap<Library>,
+}
+
+/// A watched address, from the decoder's point of view.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its watch.
+    pub watch: WatchId,
+    /// Brings the envelope decoder.
+    pub kind: Kind,
+    /// The ABI of the kind, or of the watch's own file.
+    pub abi: Arc<Abi>,
+    /// Functions and events spelled out in its own rules: the last resort for leaves that no other ABI knows.
+    pub rule_abi: Arc<Abi>,
+}
+
+/// A contract that is known to be safe to run by delegatecall, or at least known for what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Library {
+    /// MultiSend: a packed list of calls and delegatecalls.
+    MultiSend,
+    /// MultiSendCallOnly: refuses delegatecalls.
+    MultiSendCallOnly,
+    /// Replaces the Safe's own code: known, and never silent.
+    Migration,
+    /// Signs a message in the Safe's name: known, and never silent.
+    SignMessage,
+}
+
+impl Library {
+    /// What people call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MultiSend => "MultiSend",
+            Self::MultiSendCallOnly => "MultiSendCallOnly",
+            Self::Migration => "SafeMigration",
+            Self::SignMessage => "SignMessageLib",
+        }
+    }
+}
+
+/// Deployments that are at the same address on every chain. Source: safe-deployments, canonical and eip155 variants.
+pub const KNOWN_LIBRARIES: [(Address, Library); 13] = [
+    (address!("8D29bE29923b68abfDD21e541b9374737B49cdAD"), Library::MultiSend), // 1.1.1
+    (address!("A238CBeb142c10Ef7Ad8442C6D1f9E89e07e7761"), Library::MultiSend), // 1.3.0
+    (address!("998739BFdAAdde7C933B942a68053933098f9EDa"), Library::MultiSend), // 1.3.0 eip155
+    (address!("38869bf66a61cF6bDB996A6aE40D5853Fd43B526"), Library::MultiSend), // 1.4.1
+    (address!("218543288004CD07832472D464648173c77D7eB7"), Library::MultiSend), // 1.5.0
+    (address!("40A2aCCbd92BCA938b02010E17A5b8929b49130D"), Library::MultiSendCallOnly), // 1.3.0
+    (address!("A1dabEF33b3B82c7814B6D82A79e50F4AC44102B"), Library::MultiSendCallOnly), // 1.3.0 eip155
+    (address!("9641d764fc13c8B624c04430C7356C1C7C8102e2"), Library::MultiSendCallOnly), // 1.4.1
+    (address!("A83c336B20401Af773B6219BA5027174338D1836"), Library::MultiSendCallOnly), // 1.5.0
+    (address!("526643F69b81B008F46d95CD5ced5eC0edFFDaC6"), Library::Migration), // 1.4.1
+    (address!("6439e7ABD8Bb915A5263094784C5CF561c4172AC"), Library::Migration), // 1.5.0
+    (address!("fF83F6335d8930cBad1c0D439A841f01888D9f69"), Library::Migration), // SafeToL2Migration
+    (address!("d53cd0aB83D845Ac265BE939c57F53AD838012c9"), Library::SignMessage), // 1.4.1
+];
+
+impl Subjects {
+    /// Nobody yet, with the libraries every chain has.
+    #[must_use]
+    pub fn new(chain: ChainId) -> Self {
+        Self {
+            chain,
+            by_address: AddressHashMap::default(),
+            tokens: AddressHashMap::default(),
+            libraries: KNOWN_LIBRARIES.into_iter().collect(),
+        }
+    }
+
+    /// Looks out for `address` from now on. A second watch of the same address replaces the first: the compiler refuses that.
+    pub fn watch(&mut self, address: Address, subject: Subject) {
+        self.by_address.insert(address, subject);
+    }
+
+    /// Reads calls to the token at `address` by `abi`.
+    pub fn token(&mut self, address: Address, abi: Arc<Abi>) {
+        self.tokens.insert(address, abi);
+    }
+
+    /// Knows `address` as a library.
+    pub fn library(&mut self, address: Address, library: Library) {
+        self.libraries.insert(address, library);
+    }
+
+    /// The subject at `address`.
+    #[must_use]
+    pub fn get(&self, address: &Address) -> Option<&Subject> {
+        self.by_address.get(address)
+    }
+
+    /// The ABI of the token at `address`.
+    #[must_use]
+    pub fn token_abi(&self, address: &Address) -> Option<&Arc<Abi>> {
+        self.tokens.get(address)
+    }
+
+    /// The library at `address`.
+    #[must_use]
+    pub fn library_at(&self, address: &Address) -> Option<Library> {
+        self.libraries.get(address).copied()
+    }
+
+    /// How many addresses are watched.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_address.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_address.is_empty()
+    }
+}
