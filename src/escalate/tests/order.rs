@@ -123,9 +123,8 @@ fn check(events: Vec<Event>) {
 /// What holds after every event.
 fn holds(kept: &Kept) {
     // The line of a verdict without identity may repeat: it is told once.
-    let anonymous = |body: &Body| {
-        matches!(body, Body::Line(line) if matches!(&**line, Line::Verdict(v) if v.finding_id.is_none()))
-    };
+    let anonymous =
+        |body: &Body| matches!(body, Body::Line(line) if matches!(&**line, Line::Verdict(v) if v.finding_id.is_none()));
     let messages: Vec<_> = kept.outbox.iter().filter(|delivery| !anonymous(&delivery.body)).collect();
     let keys: BTreeSet<_> = messages.iter().map(|delivery| &delivery.key).collect();
     assert_eq!(keys.len(), messages.len(), "no two messages share a key");
