@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod amount;
+pub mod arg_path;
 pub mod block;
 pub mod ids;
 pub mod incident;
@@ -13,6 +14,7 @@ pub mod path;
 pub mod read;
 pub mod record;
 pub mod severity;
+pub mod text;
 pub mod value;
 pub mod verdict;
 pub mod watch;

@@ -1,1 +1,0 @@
-//! ABI index and decoder.

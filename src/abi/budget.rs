@@ -1,0 +1,157 @@
+//! How much one transaction may make us do, and the reasons for which its bytes stay opaque.
+
+use alloy_primitives::{B256, hex};
+
+/// Values one transaction may decode to, over all its nested calls.
+pub const NODES_MAX: u32 = 4096;
+/// Calls within calls that are opened in one transaction.
+pub const DEPTH_MAX: u32 = 16;
+/// Bytes read in one transaction: every input handed to a decoder, and every payload found in it as often as it is pointed
+/// at. A transaction carries at most 1.6 MB of zeros (16.7 million gas at 10 gas a byte, EIP-7825 and EIP-7623), of which
+/// each envelope shows the inside once more.
+pub const BYTES_MAX: usize = 4 << 20;
+
+/// What is left to spend on one transaction.
+///
+/// One budget is shared by all decodes of a transaction, nested ones included, so that depth cannot multiply width. Running
+/// out is a verdict on the input ([`Opaque::TooManyNodes`] and its like), not an error of ours: no honest transaction
+/// recorded so far comes near.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    nodes: u32,
+    depth: u32,
+    bytes: usize,
+}
+
+/// Why bytes could not be told as arguments. Its `Display` is one plain sentence for a page.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Opaque {
+    /// The calldata has one to three bytes.
+    #[error("The calldata is too short to name a function ({} bytes).", .0)]
+    NoSelector(u8),
+    /// No known ABI has a function of this selector.
+    #[error("No known function has the selector 0x{}.", hex::encode(.0))]
+    UnknownSelector([u8; 4]),
+    /// No known ABI has an event of this topic.
+    #[error("No known event has the topic {0:#x}.")]
+    UnknownEvent(B256),
+    /// The log has another number of topics than the event's layout.
+    #[error("The log has {found} topics where the event has {expected}.")]
+    TopicCount {
+        /// Topics of the event, its own hash included.
+        expected: usize,
+        /// Topics of the log.
+        found: usize,
+    },
+    /// An offset or a length leads beyond the input, where a contract would revert or read an empty rest.
+    #[error("The data points beyond its own end, at byte {at}.")]
+    OutOfBounds {
+        /// Where the offset or length stands, in bytes behind the selector or in the log's data.
+        at: u32,
+    },
+    /// Calls are wrapped in calls beyond [`DEPTH_MAX`].
+    #[error("Calls are nested deeper than the decoder follows.")]
+    TooDeep,
+    /// More values than [`NODES_MAX`].
+    #[error("The data expands to more values than the decoder takes on for one transaction.")]
+    TooManyNodes,
+    /// More bytes than [`BYTES_MAX`].
+    #[error("The data expands to more bytes than the decoder takes on for one transaction.")]
+    TooManyBytes,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::new(NODES_MAX, DEPTH_MAX, BYTES_MAX)
+    }
+}
+
+impl Budget {
+    /// A budget of so many values, nested calls and bytes.
+    pub fn new(nodes: u32, depth: u32, bytes: usize) -> Self {
+        Self { nodes, depth, bytes }
+    }
+
+    /// Values that may still be decoded.
+    pub fn nodes_left(&self) -> u32 {
+        self.nodes
+    }
+
+    /// Nested calls that may still be opened below this one.
+    pub fn depth_left(&self) -> u32 {
+        self.depth
+    }
+
+    /// Opens a nested call. Close it with [`Budget::ascend`], on every way out.
+    ///
+    /// # Errors
+    /// [`Opaque::TooDeep`] when the depth is spent; nothing has to be closed then.
+    pub fn descend(&mut self) -> Result<(), Opaque> {
+        self.depth = self.depth.checked_sub(1).ok_or(Opaque::TooDeep)?;
+        Ok(())
+    }
+
+    /// Closes a nested call. Its values and bytes stay spent.
+    pub fn ascend(&mut self) {
+        self.depth = self.depth.saturating_add(1);
+    }
+
+    /// Spends `nodes` values, before memory is reserved for them.
+    ///
+    /// # Errors
+    /// [`Opaque::TooManyNodes`], leaving the budget as it was.
+    pub fn take_nodes(&mut self, nodes: usize) -> Result<(), Opaque> {
+        let left = u32::try_from(nodes).ok().and_then(|nodes| self.nodes.checked_sub(nodes));
+        self.nodes = left.ok_or(Opaque::TooManyNodes)?;
+        Ok(())
+    }
+
+    /// Spends `bytes` bytes.
+    ///
+    /// # Errors
+    /// [`Opaque::TooManyBytes`], leaving the budget as it was.
+    pub fn take_bytes(&mut self, bytes: usize) -> Result<(), Opaque> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(Opaque::TooManyBytes)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_comes_back_and_width_does_not() {
+        let mut budget = Budget::new(2, 1, 10);
+        assert_eq!(budget.descend(), Ok(()));
+        assert_eq!(budget.descend(), Err(Opaque::TooDeep));
+        assert_eq!(budget.take_nodes(2), Ok(()));
+        budget.ascend();
+        assert_eq!(budget.descend(), Ok(()));
+        assert_eq!(budget.take_nodes(1), Err(Opaque::TooManyNodes));
+        assert_eq!(budget.take_nodes(usize::MAX), Err(Opaque::TooManyNodes));
+        assert_eq!((budget.take_bytes(11), budget.take_bytes(10)), (Err(Opaque::TooManyBytes), Ok(())));
+    }
+
+    #[test]
+    fn a_reason_is_one_sentence() {
+        let all = [
+            Opaque::NoSelector(3),
+            Opaque::UnknownSelector([0xa9, 5, 0x9c, 0xbb]),
+            Opaque::UnknownEvent(B256::ZERO),
+            Opaque::TopicCount { expected: 3, found: 4 },
+            Opaque::OutOfBounds { at: 32 },
+            Opaque::TooDeep,
+            Opaque::TooManyNodes,
+            Opaque::TooManyBytes,
+        ];
+        for reason in all {
+            let told = reason.to_string();
+            assert!(told.ends_with('.') && told.matches('.').count() == 1 && !told.contains('\n'), "{told}");
+        }
+        assert_eq!(
+            Opaque::UnknownSelector([0xa9, 5, 0x9c, 0xbb]).to_string(),
+            "No known function has the selector 0xa9059cbb."
+        );
+    }
+}

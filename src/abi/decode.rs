@@ -1,0 +1,329 @@
+//! Bytes to arguments.
+//!
+//! The decoder reads as the EVM does: a word beyond the end is zero, bits outside a value's width are masked, an offset may
+//! point anywhere inside. Beside it runs a cursor at which a canonical encoding would have each value; where the input
+//! differs, a [`Flaw`](Flaws) is noted. So a decode without flaws is one that encodes back to the same bytes, and no
+//! second pass is needed to know.
+//!
+//! Memory is reserved only for values that the [`Budget`] has paid for, and for no more elements than the input has room for.
+
+use alloy_primitives::{Address, B256, Bytes, I256, U256};
+
+use super::{
+    budget::{Budget, Opaque},
+    flaws::Flaws,
+    item::{Event, Function, Kind, Param},
+};
+use crate::model::value::{Arg, Span, Value};
+
+/// A payload that claims more than the input holds is cut at the end only up to this claim. Copying 16 MiB costs
+/// 538 million gas for memory (3 gas a word and its square over 512, yellow paper appendix H): nobody executes more.
+pub(super) const LENIENT_PAYLOAD_MAX: usize = 16 << 20;
+const WORD: usize = 32;
+
+/// What a call or a log says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// The arguments in the order of the ABI.
+    pub args: Vec<Arg>,
+    /// In what the encoding differs from the canonical one.
+    pub flaws: Flaws,
+}
+
+impl Function {
+    /// The arguments of a call, from its calldata without the selector.
+    ///
+    /// # Errors
+    /// [`Opaque`] when an offset or a length leads beyond the end, or the budget is spent.
+    pub fn decode(&self, args: &Bytes, budget: &mut Budget) -> Result<Decoded, Opaque> {
+        decode_all(&self.inputs, args, budget)
+    }
+
+    /// What a call returned, for reading state: as [`Function::decode`], by [`Function::outputs`].
+    ///
+    /// # Errors
+    /// As [`Function::decode`].
+    pub fn decode_output(&self, returned: &Bytes, budget: &mut Budget) -> Result<Decoded, Opaque> {
+        decode_all(&self.outputs, returned, budget)
+    }
+}
+
+impl Event {
+    /// The arguments of a log, from its topics (its own hash included) and its data.
+    ///
+    /// # Errors
+    /// [`Opaque`] when the topics are not this event's, an offset or a length leads beyond the end, or the budget is spent.
+    pub fn decode(&self, topics: &[B256], data: &Bytes, budget: &mut Budget) -> Result<Decoded, Opaque> {
+        let expected = self.n_topics();
+        if topics.len() != expected {
+            return Err(Opaque::TopicCount { expected, found: topics.len() });
+        }
+        let mut topics = topics.iter();
+        if let Some(topic0) = self.topic0 {
+            if topics.next().is_some_and(|found| *found != topic0) {
+                return Err(Opaque::UnknownEvent(topic0));
+            }
+        }
+        let mut reader = Reader::new(data, budget)?;
+        reader.budget.take_nodes(self.inputs.len())?;
+
+        // Topics go first, so that the data can then be laid between them in the order of the ABI.
+        let mut args = Vec::with_capacity(self.inputs.len());
+        for (input, topic) in self.inputs.iter().filter(|input| input.indexed).zip(topics) {
+            let value = if input.kind.fits_a_topic() { reader.scalar(&input.kind, topic) } else { Value::Hash(*topic) };
+            args.push(arg(input, value, None));
+        }
+        let mut places = self.inputs.iter().enumerate().filter(|(_, input)| !input.indexed);
+        let kinds = self.inputs.iter().filter(|input| !input.indexed).map(|input| &input.kind);
+        let end = reader.sequence(0, kinds, |_, value, span| {
+            if let Some((place, input)) = places.next() {
+                args.insert(place, arg(input, value, Some(span)));
+            }
+        })?;
+        Ok(Decoded { args, flaws: reader.finish(end) })
+    }
+}
+
+fn decode_all(params: &[Param], data: &Bytes, budget: &mut Budget) -> Result<Decoded, Opaque> {
+    let mut reader = Reader::new(data, budget)?;
+    reader.budget.take_nodes(params.len())?;
+    let mut args = Vec::with_capacity(params.len());
+    let kinds = params.iter().map(|param| &param.kind);
+    let end = reader.sequence(0, kinds, |i, value, span| args.push(arg(&params[i], value, Some(span))))?;
+    Ok(Decoded { args, flaws: reader.finish(end) })
+}
+
+fn arg(param: &Param, value: Value, span: Option<Span>) -> Arg {
+    Arg { name: param.name.clone(), ty: param.ty.clone(), value, span }
+}
+
+struct Reader<'a> {
+    data: &'a Bytes,
+    budget: &'a mut Budget,
+    flaws: Flaws,
+}
+
+impl<'a> Reader<'a> {
+    fn new(data: &'a Bytes, budget: &'a mut Budget) -> Result<Self, Opaque> {
+        budget.take_bytes(data.len())?;
+        Ok(Self { data, budget, flaws: Flaws::NONE })
+    }
+
+    /// The flaws, once everything up to `end` has been read.
+    fn finish(mut self, end: usize) -> Flaws {
+        if self.data.len() > end {
+            self.flaws |= Flaws::TRAILING;
+        }
+        self.flaws
+    }
+
+    /// Values side by side: their heads from `base`, their tails behind the heads. Hands each to `put` and returns where the
+    /// last one ends. The caller has paid for the values.
+    ///
+    /// `base` lies within the data or at its end, so that sums of positions and sizes cannot overflow.
+    fn sequence<'k>(
+        &mut self,
+        base: usize,
+        kinds: impl Iterator<Item = &'k Kind> + Clone,
+        mut put: impl FnMut(usize, Value, Span),
+    ) -> Result<usize, Opaque> {
+        let heads = kinds.clone().map(Kind::head_size).fold(0, usize::saturating_add);
+        let mut head = base;
+        // Where a canonical encoder puts the next tail.
+        let mut tail = base.saturating_add(heads);
+        for (i, kind) in kinds.enumerate() {
+            if kind.is_dynamic() {
+                let at = self.offset(base, head)?;
+                if at != tail {
+                    self.flaws |= if at < tail { Flaws::OVERLAP } else { Flaws::GAP };
+                }
+                let (value, span, end) = self.dynamic(kind, at)?;
+                put(i, value, span);
+                tail = tail.max(end);
+                head = head.saturating_add(WORD);
+            } else {
+                let start = head;
+                let value = self.fixed(kind, &mut head)?;
+                put(i, value, Span::between(start, head));
+            }
+        }
+        Ok(tail)
+    }
+
+    /// A value in place, moving `at` behind it.
+    fn fixed(&mut self, kind: &Kind, at: &mut usize) -> Result<Value, Opaque> {
+        match kind {
+            Kind::Tuple(fields) => {
+                self.budget.take_nodes(fields.len())?;
+                let mut values = Vec::with_capacity(fields.len());
+                for field in fields.iter() {
+                    let start = *at;
+                    let value = self.fixed(&field.kind, at)?;
+                    values.push(arg(field, value, Some(Span::between(start, *at))));
+                }
+                Ok(Value::Tuple(values))
+            }
+            Kind::FixedArray(element, len) => {
+                let len = *len as usize;
+                self.budget.take_nodes(len)?;
+                let mut values = Vec::with_capacity(len);
+                for _ in 0..len {
+                    values.push(self.fixed(element, at)?);
+                }
+                Ok(Value::Array(values))
+            }
+            _ => {
+                let word = self.word(*at);
+                *at = at.saturating_add(WORD);
+                Ok(self.scalar(kind, &word))
+            }
+        }
+    }
+
+    /// A value behind an offset, which has been followed to `at`: the value, its span, and where its encoding ends.
+    fn dynamic(&mut self, kind: &Kind, at: usize) -> Result<(Value, Span, usize), Opaque> {
+        match kind {
+            Kind::Bytes => self.payload(at).map(|(bytes, span, end)| (Value::Bytes(bytes), span, end)),
+            Kind::String => self.payload(at).map(|(bytes, span, end)| (Value::String(bytes), span, end)),
+            Kind::Array(element) => {
+                let base = at + WORD;
+                let len = self.array_len(element, at)?;
+                self.budget.take_nodes(len)?;
+                let mut values = Vec::with_capacity(len);
+                let kinds = std::iter::repeat_n(&**element, len);
+                let end = self.sequence(base, kinds, |_, value, _| values.push(value))?;
+                Ok((Value::Array(values), Span::between(at, end), end))
+            }
+            Kind::FixedArray(element, len) => {
+                let len = *len as usize;
+                self.budget.take_nodes(len)?;
+                let mut values = Vec::with_capacity(len);
+                let kinds = std::iter::repeat_n(&**element, len);
+                let end = self.sequence(at, kinds, |_, value, _| values.push(value))?;
+                Ok((Value::Array(values), Span::between(at, end), end))
+            }
+            Kind::Tuple(fields) => {
+                self.budget.take_nodes(fields.len())?;
+                let mut values = Vec::with_capacity(fields.len());
+                let kinds = fields.iter().map(|field| &field.kind);
+                let end = self.sequence(at, kinds, |i, value, span| values.push(arg(&fields[i], value, Some(span))))?;
+                Ok((Value::Tuple(values), Span::between(at, end), end))
+            }
+            // Only dynamic kinds come here; a static one is read in place.
+            _ => {
+                let mut end = at;
+                let value = self.fixed(kind, &mut end)?;
+                Ok((value, Span::between(at, end), end))
+            }
+        }
+    }
+
+    /// `bytes` or `string` at `at`: a length, the payload, and zeros up to a whole word.
+    fn payload(&mut self, at: usize) -> Result<(Bytes, Span, usize), Opaque> {
+        let claimed = self.number(at).filter(|len| *len <= LENIENT_PAYLOAD_MAX).ok_or(out_of_bounds(at))?;
+        let start = at + WORD;
+        let end = start + claimed;
+        let padded = start + claimed.next_multiple_of(WORD);
+        let there = self.data.len();
+        if there < end {
+            self.flaws |= Flaws::SHORT;
+        } else if there < padded {
+            self.flaws |= Flaws::SHORT_PADDING;
+        }
+        if self.data.get(end..padded.min(there)).is_some_and(|padding| padding.iter().any(|byte| *byte != 0)) {
+            self.flaws |= Flaws::DIRTY_PADDING;
+        }
+        let bytes = match (start.min(there), end.min(there)) {
+            // An empty slice would hold on to all of the input.
+            (start, end) if start == end => Bytes::new(),
+            (start, end) => self.data.slice(start..end),
+        };
+        self.budget.take_bytes(bytes.len())?;
+        Ok((bytes, Span::between(start, end), padded))
+    }
+
+    /// The number of elements at `at`, if the data has room for that many.
+    fn array_len(&mut self, element: &Kind, at: usize) -> Result<usize, Opaque> {
+        let room = self.data.len().saturating_sub(at + WORD);
+        let len = self.number(at).ok_or(out_of_bounds(at))?;
+        // Elements without a size, such as `uint256[0]`, take no room; the budget counts them.
+        match len.checked_mul(element.head_size()) {
+            Some(size) if size <= room => Ok(len),
+            _ => Err(out_of_bounds(at)),
+        }
+    }
+
+    /// Follows the offset in the word at `head`, which counts from `base`.
+    fn offset(&mut self, base: usize, head: usize) -> Result<usize, Opaque> {
+        let target = self.number(head).and_then(|offset| base.checked_add(offset));
+        target.filter(|target| *target <= self.data.len()).ok_or(out_of_bounds(head))
+    }
+
+    /// The word at `at` as a number that can be a position. None when it is far too large.
+    fn number(&mut self, at: usize) -> Option<usize> {
+        let number = U256::from_be_bytes(self.word(at).0);
+        usize::try_from(number).ok().filter(|number| *number <= u32::MAX as usize)
+    }
+
+    /// The word at `at`, zeros where the data has ended.
+    fn word(&mut self, at: usize) -> B256 {
+        if let Some(word) = self.data.get(at..at.saturating_add(WORD)) {
+            return B256::from_slice(word);
+        }
+        self.flaws |= Flaws::SHORT;
+        B256::right_padding_from(self.data.get(at..).unwrap_or_default())
+    }
+
+    /// A value of one word, from calldata or a topic.
+    fn scalar(&mut self, kind: &Kind, word: &B256) -> Value {
+        let (value, canonical) = match kind {
+            Kind::Address => {
+                let address = Address::from_word(*word);
+                (Value::Address(address), address.into_word())
+            }
+            Kind::Bool => {
+                let truth = !word.is_zero();
+                if truth && word[..31].iter().any(|byte| *byte != 0) || word[31] > 1 {
+                    self.flaws |= Flaws::BOOL;
+                }
+                return Value::Bool(truth);
+            }
+            Kind::Uint(bits) => {
+                let number = U256::from_be_bytes(word.0) & low_bits(*bits);
+                (Value::Uint(number), number.into())
+            }
+            Kind::Int(bits) => {
+                let number = sign_extend(U256::from_be_bytes(word.0), *bits);
+                (Value::Int(I256::from_raw(number)), number.into())
+            }
+            Kind::FixedBytes(len) => left_bytes(word, *len),
+            // The others never stand in one word, and are never asked for here.
+            Kind::Function | Kind::Bytes | Kind::String | Kind::Array(_) | Kind::FixedArray(..) | Kind::Tuple(_) => {
+                left_bytes(word, 24)
+            }
+        };
+        if canonical != *word {
+            self.flaws |= Flaws::DIRTY_VALUE;
+        }
+        value
+    }
+}
+
+pub(super) fn out_of_bounds(at: usize) -> Opaque {
+    Opaque::OutOfBounds { at: Span::between(at, at).start }
+}
+
+fn left_bytes(word: &B256, len: u8) -> (Value, B256) {
+    let kept = B256::right_padding_from(&word[..usize::from(len).min(WORD)]);
+    (Value::FixedBytes(kept, len), kept)
+}
+
+fn low_bits(bits: u16) -> U256 {
+    U256::MAX >> (256 - usize::from(bits.min(256)))
+}
+
+fn sign_extend(number: U256, bits: u16) -> U256 {
+    let mask = low_bits(bits);
+    let negative = bits > 0 && number.bit(usize::from(bits.min(256)) - 1);
+    if negative { number | !mask } else { number & mask }
+}

@@ -1,0 +1,214 @@
+//! What is known of a contract, found by selector and by topic.
+
+use std::sync::Arc;
+
+use alloy_primitives::{B256, map::HashMap};
+
+use super::item::{Event, Function};
+
+/// The functions and events of one or several ABI files. Immutable once built.
+///
+/// Two events of one topic with different indexed parameters are kept side by side, as the Safe has them across its
+/// versions, and so are two functions of one selector.
+#[derive(Debug, Clone, Default)]
+pub struct Abi {
+    functions: Vec<Arc<Function>>,
+    by_selector: HashMap<[u8; 4], Vec<Arc<Function>>>,
+    events: Vec<Arc<Event>>,
+    by_topic: HashMap<B256, Vec<Arc<Event>>>,
+    anonymous: Vec<Arc<Event>>,
+    pub(super) has_fallback: bool,
+    pub(super) has_receive: bool,
+    pub(super) takes_ether: bool,
+}
+
+impl Abi {
+    /// An index of these, for what is known by signature alone.
+    pub fn of(functions: impl IntoIterator<Item = Function>, events: impl IntoIterator<Item = Event>) -> Self {
+        let mut abi = Self::default();
+        functions.into_iter().for_each(|function| abi.add_function(function.into()));
+        events.into_iter().for_each(|event| abi.add_event(event.into()));
+        abi
+    }
+
+    /// The function of this selector; the first of them where several share it (see [`Abi::functions_of`]).
+    pub fn function(&self, selector: [u8; 4]) -> Option<&Arc<Function>> {
+        self.functions_of(selector).first()
+    }
+
+    /// All functions of this selector. More than one only after a merge of contracts whose selectors collide.
+    pub fn functions_of(&self, selector: [u8; 4]) -> &[Arc<Function>] {
+        self.by_selector.get(&selector).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every function, in the order of the files.
+    pub fn functions(&self) -> impl ExactSizeIterator<Item = &Arc<Function>> {
+        self.functions.iter()
+    }
+
+    /// The functions a person means: by name, all overloads of it, or by signature, in any spelling [`Function::parse`]
+    /// reads.
+    pub fn functions_named(&self, name: &str) -> Vec<&Arc<Function>> {
+        if name.contains('(') {
+            let Ok(wanted) = Function::parse(name) else { return Vec::new() };
+            return self.functions_of(wanted.selector).iter().filter(|f| f.signature == wanted.signature).collect();
+        }
+        self.functions.iter().filter(|f| *f.name == *name.trim()).collect()
+    }
+
+    /// The events of this first topic, in all layouts of indexed parameters.
+    pub fn events(&self, topic0: B256) -> &[Arc<Event>] {
+        self.by_topic.get(&topic0).map_or(&[], Vec::as_slice)
+    }
+
+    /// The event of a log with these topics: by its first topic and the number of topics.
+    ///
+    /// A log that no named event fits, one without topics among them, may be an anonymous event with as many indexed
+    /// parameters, if there is exactly one such.
+    pub fn event_for(&self, topics: &[B256]) -> Option<&Arc<Event>> {
+        let named = topics.first().map_or(&[] as &[_], |topic0| self.events(*topic0));
+        let fits = |event: &&Arc<Event>| event.n_topics() == topics.len();
+        named.iter().find(fits).or_else(|| {
+            let mut anonymous = self.anonymous.iter().filter(fits);
+            anonymous.next().filter(|_| anonymous.next().is_none())
+        })
+    }
+
+    /// The events a person means: by name, or by signature in any spelling [`Event::parse`] reads, in every layout.
+    pub fn events_named(&self, name: &str) -> Vec<&Arc<Event>> {
+        if name.contains('(') {
+            let Ok(wanted) = Event::parse(name) else { return Vec::new() };
+            return self.events.iter().filter(|e| e.signature == wanted.signature).collect();
+        }
+        self.events.iter().filter(|e| *e.name == *name.trim()).collect()
+    }
+
+    /// Every event, in the order of the files.
+    pub fn all_events(&self) -> impl ExactSizeIterator<Item = &Arc<Event>> {
+        self.events.iter()
+    }
+
+    /// Whether calldata that names no function still runs code.
+    pub fn has_fallback(&self) -> bool {
+        self.has_fallback
+    }
+
+    /// Whether there is a function for plain ether.
+    pub fn has_receive(&self) -> bool {
+        self.has_receive
+    }
+
+    /// Whether ether without calldata is accepted, by `receive` or by a payable fallback.
+    pub fn takes_ether(&self) -> bool {
+        self.takes_ether
+    }
+
+    /// Both indexes in one. Where the two say the same thing, the parameter names of `self` stay.
+    #[must_use]
+    pub fn merge(mut self, other: &Abi) -> Self {
+        other.functions.iter().for_each(|function| self.add_function(function.clone()));
+        other.events.iter().for_each(|event| self.add_event(event.clone()));
+        self.has_fallback |= other.has_fallback;
+        self.has_receive |= other.has_receive;
+        self.takes_ether |= other.takes_ether;
+        self
+    }
+
+    pub(super) fn add_function(&mut self, function: Arc<Function>) {
+        let same = self.by_selector.entry(function.selector).or_default();
+        if same.iter().all(|known| known.signature != function.signature) {
+            same.push(function.clone());
+            self.functions.push(function);
+        }
+    }
+
+    pub(super) fn add_event(&mut self, event: Arc<Event>) {
+        let same = match event.topic0 {
+            Some(topic0) => self.by_topic.entry(topic0).or_default(),
+            None => &mut self.anonymous,
+        };
+        if same.iter().all(|known| known.signature != event.signature || layout(known).ne(layout(&event))) {
+            same.push(event.clone());
+            self.events.push(event);
+        }
+    }
+}
+
+fn layout(event: &Event) -> impl Iterator<Item = bool> {
+    event.inputs.iter().map(|input| input.indexed)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::keccak256;
+
+    use super::*;
+
+    fn function(text: &str) -> Function {
+        Function::parse(text).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn event(text: &str) -> Event {
+        Event::parse(text).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn functions_are_found_by_selector_name_and_signature() {
+        let abi = Abi::of([function("f(uint256 a)"), function("f(address)"), function("g()")], []);
+        assert_eq!(abi.function(function("g()").selector).map(|f| &*f.name), Some("g"));
+        assert!(abi.function([0; 4]).is_none());
+        assert_eq!(abi.functions_named("f").len(), 2);
+        assert_eq!(
+            abi.functions_named("f( uint whatever )").iter().map(|f| &*f.inputs[0].name).collect::<Vec<_>>(),
+            ["a"]
+        );
+        assert!(abi.functions_named("h").is_empty() && abi.functions_named("f(").is_empty());
+    }
+
+    #[test]
+    fn colliding_selectors_are_kept_side_by_side() {
+        // A well-known pair of the same selector, 0x42966c68.
+        let (burn, clash) = (function("burn(uint256)"), function("collate_propagate_storage(bytes16)"));
+        assert_eq!(burn.selector, clash.selector);
+        let abi = Abi::of([burn], []).merge(&Abi::of([clash], []));
+        assert_eq!(abi.functions_of([0x42, 0x96, 0x6c, 0x68]).len(), 2);
+        assert_eq!(abi.function([0x42, 0x96, 0x6c, 0x68]).map(|f| &*f.name), Some("burn"));
+        assert_eq!(abi.functions_named("burn(uint256)").len(), 1);
+    }
+
+    #[test]
+    fn one_topic_in_two_layouts_is_told_apart_by_the_number_of_topics() {
+        let old = "AddedOwner(address owner)";
+        let new = "AddedOwner(address indexed owner)";
+        let abi = Abi::of([], [event(old), event(new), event(old)]);
+        let topic0 = keccak256("AddedOwner(address)");
+        assert_eq!((abi.events(topic0).len(), abi.all_events().len()), (2, 2));
+        assert_eq!(abi.event_for(&[topic0]).map(|e| **e == event(old)), Some(true));
+        assert_eq!(abi.event_for(&[topic0, B256::ZERO]).map(|e| **e == event(new)), Some(true));
+        assert!(abi.event_for(&[topic0, B256::ZERO, B256::ZERO]).is_none());
+        assert_eq!(abi.events_named("AddedOwner").len(), 2);
+        assert_eq!(abi.events_named("AddedOwner(address)").len(), 2);
+    }
+
+    #[test]
+    fn a_log_no_named_event_fits_may_be_the_one_anonymous_event() {
+        let note = event("LogNote(bytes4 indexed sig, address indexed guy, bytes data) anonymous");
+        let bare = event("Bare(uint256 x) anonymous");
+        let abi = Abi::of([], [note, bare]);
+        let name = |topics: &[B256]| abi.event_for(topics).map(|e| e.name.to_string());
+        assert_eq!(name(&[]).as_deref(), Some("Bare"));
+        assert_eq!(name(&[B256::ZERO; 2]).as_deref(), Some("LogNote"));
+        assert_eq!(name(&[B256::ZERO]), None);
+        let two = abi.merge(&Abi::of([], [event("Other(bytes b) anonymous")]));
+        assert!(two.event_for(&[]).is_none(), "two candidates are none");
+    }
+
+    #[test]
+    fn a_merge_keeps_what_was_there_first() {
+        let ours = Abi::of([function("f(uint256 amount)")], [event("E(uint256 amount)")]);
+        let both = ours.merge(&Abi::of([function("f(uint256 wad)"), function("g()")], [event("E(uint256 wad)")]));
+        assert_eq!(both.functions().len(), 2);
+        assert_eq!(both.functions().next().map(|f| &*f.inputs[0].name), Some("amount"));
+        assert_eq!(both.all_events().len(), 1);
+    }
+}

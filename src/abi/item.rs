@@ -1,0 +1,266 @@
+//! What an ABI says: functions, events, and the types of their parameters.
+
+use std::sync::Arc;
+
+use alloy_primitives::{B256, keccak256};
+
+use crate::model::arg_path::{ArgPath, Step};
+
+/// Arrays and tuples within one another; deeper types do not occur and would let an ABI file decide our stack.
+pub(super) const TYPE_DEPTH_MAX: usize = 12;
+/// Words of one static value, of which `T[k]` can claim any number.
+pub(super) const HEAD_WORDS_MAX: u64 = 1 << 16;
+/// An event has at most four topics (`LOG4`).
+const TOPICS_MAX: usize = 4;
+
+/// A function, addressed by its selector.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Function {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its canonical signature, such as `transfer(address,uint256)`.
+    pub signature: Arc<str>,
+    /// The first four bytes of the signature's keccak-256.
+    pub selector: [u8; 4],
+    /// Its parameters.
+    pub inputs: Arc<[Param]>,
+    /// What it returns, for reading state; empty where a signature does not say.
+    pub outputs: Arc<[Param]>,
+    /// Whether it may change state: not `view`, `pure` or (before solc 0.5) `constant`.
+    pub mutates: bool,
+    /// Whether it accepts ether.
+    pub payable: bool,
+}
+
+/// An event, addressed by its first topic and the number of topics.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Event {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its canonical signature, such as `Transfer(address,address,uint256)`; `indexed` is not part of it.
+    pub signature: Arc<str>,
+    /// The signature's keccak-256; absent for an anonymous event, whose topics are all arguments.
+    pub topic0: Option<B256>,
+    /// Whether it goes without that topic.
+    pub anonymous: bool,
+    /// Its parameters, indexed ones among them.
+    pub inputs: Arc<[Param]>,
+}
+
+/// A parameter of a function or event, or a field of a tuple.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Param {
+    /// Its name; empty when it has none.
+    pub name: Arc<str>,
+    /// Its canonical type as text.
+    pub ty: Arc<str>,
+    /// Its type.
+    pub kind: Kind,
+    /// Whether it travels in a topic. Only parameters of events are.
+    pub indexed: bool,
+}
+
+/// A type of the contract ABI (Solidity documentation, "Contract ABI Specification").
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// `address`.
+    Address,
+    /// `bool`.
+    Bool,
+    /// `uint<bits>`, 8 to 256 in steps of 8.
+    Uint(u16),
+    /// `int<bits>`, 8 to 256 in steps of 8.
+    Int(u16),
+    /// `bytes<len>`, 1 to 32.
+    FixedBytes(u8),
+    /// `function`: an address and a selector in 24 bytes.
+    Function,
+    /// `bytes`.
+    Bytes,
+    /// `string`.
+    String,
+    /// `T[]`.
+    Array(Arc<Kind>),
+    /// `T[k]`.
+    FixedArray(Arc<Kind>, u32),
+    /// `(T1,T2,...)`.
+    Tuple(Arc<[Param]>),
+}
+
+/// Why an ABI file or a signature cannot be read, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {why}")]
+pub struct AbiError {
+    /// The place: `entry 3 (function transfer), input 2`, `line 4 column 1`, or a part of the signature.
+    pub at: String,
+    /// What is wrong there.
+    pub why: String,
+}
+
+impl AbiError {
+    pub(super) fn new(at: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { at: at.into(), why: why.into() }
+    }
+}
+
+impl Function {
+    pub(super) fn new(name: &str, inputs: Vec<Param>, outputs: Vec<Param>, mutates: bool, payable: bool) -> Self {
+        let signature = signature(name, &inputs);
+        let hash = keccak256(signature.as_bytes());
+        let selector = [hash[0], hash[1], hash[2], hash[3]];
+        Self {
+            name: name.into(),
+            signature: signature.into(),
+            selector,
+            inputs: inputs.into(),
+            outputs: outputs.into(),
+            mutates,
+            payable,
+        }
+    }
+
+    /// The type a path leads to, if it can lead anywhere: the check behind a rule's argument names.
+    ///
+    /// `[3]` can lead somewhere in every `T[]`, and in a `T[k]` with more than three elements.
+    pub fn kind_at(&self, path: &ArgPath) -> Option<&Kind> {
+        kind_at(&self.inputs, path)
+    }
+}
+
+impl Event {
+    pub(super) fn new(name: &str, inputs: Vec<Param>, anonymous: bool) -> Result<Self, AbiError> {
+        let signature = signature(name, &inputs);
+        let n_topics = inputs.iter().filter(|input| input.indexed).count() + usize::from(!anonymous);
+        if n_topics > TOPICS_MAX {
+            return Err(AbiError::new(signature, "more indexed parameters than a log has topics"));
+        }
+        let topic0 = (!anonymous).then(|| keccak256(signature.as_bytes()));
+        Ok(Self { name: name.into(), signature: signature.into(), topic0, anonymous, inputs: inputs.into() })
+    }
+
+    /// Topics of its logs, its own hash included.
+    pub fn n_topics(&self) -> usize {
+        self.inputs.iter().filter(|input| input.indexed).count() + usize::from(!self.anonymous)
+    }
+
+    /// The type a path leads to, as [`Function::kind_at`].
+    pub fn kind_at(&self, path: &ArgPath) -> Option<&Kind> {
+        kind_at(&self.inputs, path)
+    }
+}
+
+impl Param {
+    /// A parameter of this name and type.
+    pub fn new(name: &str, kind: Kind) -> Self {
+        Self { name: name.into(), ty: kind.to_string().into(), kind, indexed: false }
+    }
+}
+
+impl Kind {
+    /// Whether a value stands behind an offset: `bytes`, `string`, `T[]`, and what holds one of them.
+    pub fn is_dynamic(&self) -> bool {
+        match self {
+            Self::Bytes | Self::String | Self::Array(_) => true,
+            Self::FixedArray(element, _) => element.is_dynamic(),
+            Self::Tuple(fields) => fields.iter().any(|field| field.kind.is_dynamic()),
+            _ => false,
+        }
+    }
+
+    /// Bytes it takes up in the head of what holds it: an offset, or all of a static value.
+    pub(super) fn head_size(&self) -> usize {
+        if self.is_dynamic() { 32 } else { self.static_size() }
+    }
+
+    fn static_size(&self) -> usize {
+        match self {
+            Self::FixedArray(element, len) => element.static_size().saturating_mul(*len as usize),
+            Self::Tuple(fields) => fields.iter().map(|field| field.kind.static_size()).fold(0, usize::saturating_add),
+            _ => 32,
+        }
+    }
+
+    /// Whether an indexed parameter of this type is in its topic itself, not as a hash.
+    pub(super) fn fits_a_topic(&self) -> bool {
+        !matches!(self, Self::Bytes | Self::String | Self::Array(_) | Self::FixedArray(..) | Self::Tuple(_))
+    }
+
+    /// Refuses a type that is too deep or too wide to be decoded within bounds.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        if self.depth() > TYPE_DEPTH_MAX {
+            return Err("the type is nested too deep");
+        }
+        if self.words() > HEAD_WORDS_MAX {
+            return Err("the type is too large");
+        }
+        Ok(())
+    }
+
+    fn depth(&self) -> usize {
+        match self {
+            Self::Array(element) | Self::FixedArray(element, _) => 1 + element.depth(),
+            Self::Tuple(fields) => 1 + fields.iter().map(|field| field.kind.depth()).max().unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// Words of the largest fixed part, dynamic elements counted as one.
+    fn words(&self) -> u64 {
+        match self {
+            Self::FixedArray(element, len) => element.words().saturating_mul(u64::from(*len)),
+            Self::Tuple(fields) => fields.iter().map(|field| field.kind.words()).fold(0, u64::saturating_add),
+            Self::Array(element) => element.words().max(1),
+            _ => 1,
+        }
+    }
+}
+
+/// The canonical type, as it stands in a signature.
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Address => f.write_str("address"),
+            Self::Bool => f.write_str("bool"),
+            Self::Uint(bits) => write!(f, "uint{bits}"),
+            Self::Int(bits) => write!(f, "int{bits}"),
+            Self::FixedBytes(len) => write!(f, "bytes{len}"),
+            Self::Function => f.write_str("function"),
+            Self::Bytes => f.write_str("bytes"),
+            Self::String => f.write_str("string"),
+            Self::Array(element) => write!(f, "{element}[]"),
+            Self::FixedArray(element, len) => write!(f, "{element}[{len}]"),
+            Self::Tuple(fields) => {
+                f.write_str("(")?;
+                for (i, field) in fields.iter().enumerate() {
+                    f.write_str(if i == 0 { "" } else { "," })?;
+                    f.write_str(&field.ty)?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
+fn signature(name: &str, inputs: &[Param]) -> String {
+    let types: Vec<&str> = inputs.iter().map(|input| &*input.ty).collect();
+    format!("{name}({})", types.join(","))
+}
+
+fn kind_at<'a>(inputs: &'a [Param], path: &ArgPath) -> Option<&'a Kind> {
+    let mut fields = inputs;
+    let mut kind: Option<&'a Kind> = None;
+    for step in path.steps() {
+        let next: &'a Kind = match step {
+            Step::Name(name) => &fields.iter().find(|field| field.name == *name)?.kind,
+            Step::Position(position) => &fields.get(*position)?.kind,
+            Step::Index(_) | Step::Every => match (kind?, step) {
+                (Kind::FixedArray(_, len), Step::Index(i)) if *i >= *len as usize => return None,
+                (Kind::Array(element) | Kind::FixedArray(element, _), _) => element,
+                _ => return None,
+            },
+        };
+        fields = if let Kind::Tuple(fields) = next { fields } else { &[] };
+        kind = Some(next);
+    }
+    kind
+}

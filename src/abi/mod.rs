@@ -1,0 +1,41 @@
+//! ABI index and decoder.
+//!
+//! In: ABI files and signatures at start, bytes from the chain afterwards. Out: typed, named arguments with the span each
+//! was read from and the [`Flaws`] of its encoding, or [`Opaque`] with the reason. The decoder is as lenient as the EVM
+//! and says so: whatever does not encode back to the same bytes carries a flaw. Never here: copies of payloads, memory
+//! beyond the order of the input, recursion that the input decides, or a panic.
+//!
+//! Reading order: [`item`] is what an ABI says, [`index`] finds it by selector and topic, [`decode`] applies it to bytes
+//! within a [`budget`], [`encode`] is the way back.
+//!
+//! ```
+//! use watchfire::abi::{Budget, Function, bundled};
+//!
+//! let abi = bundled::erc20();
+//! let transfer = abi.function([0xa9, 0x05, 0x9c, 0xbb]).expect("ERC-20 has transfer");
+//! let mut calldata = vec![0; 64];
+//! calldata[63] = 7;
+//! let decoded = transfer.decode(&calldata.into(), &mut Budget::default()).expect("64 bytes are enough");
+//! assert_eq!(decoded.args[1].to_string(), "amount: 7");
+//! assert!(decoded.flaws.is_empty());
+//! assert_eq!(transfer.selector, Function::parse("transfer(address,uint256)").expect("parses").selector);
+//! ```
+pub mod budget;
+pub mod bundled;
+pub mod decode;
+pub mod encode;
+pub mod flaws;
+pub mod index;
+pub mod item;
+mod json;
+pub mod multisend;
+mod syntax;
+
+pub use self::{
+    budget::{Budget, Opaque},
+    decode::Decoded,
+    encode::encode,
+    flaws::Flaws,
+    index::Abi,
+    item::{AbiError, Event, Function, Kind, Param},
+};

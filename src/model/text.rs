@@ -1,0 +1,148 @@
+//! Text from the chain, made safe to show.
+//!
+//! In: bytes somebody put into calldata, a log or a token's name. Out: one line that a terminal, a page or a chat message
+//! shows as it is. Nothing that moves a cursor, turns the reading direction around or hides itself comes through.
+
+use std::fmt::Write as _;
+
+/// `text` on one line: what a terminal would obey and what no eye can see is written as `\u{..}`, bytes that are not
+/// UTF-8 as `\x..`. At most `chars_max` characters come out, the last of them `…` when something was cut off.
+///
+/// An escape is never cut in half. Letters of every script stay as they are.
+///
+/// ```
+/// use watchfire::model::text::printable;
+/// assert_eq!(printable("grant\n\u{1b}[2J", 80), r"grant\u{a}\u{1b}[2J");
+/// assert_eq!(printable(b"a\xff", 80), r"a\xff");
+/// assert_eq!(printable("Freitag", 4), "Fre…");
+/// ```
+pub fn printable(text: impl AsRef<[u8]>, chars_max: usize) -> String {
+    let mut line = Line::new(chars_max);
+    for chunk in text.as_ref().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if !line.push(c) {
+                return line.text;
+            }
+        }
+        for byte in chunk.invalid() {
+            if !line.escape(format_args!("\\x{byte:02x}")) {
+                return line.text;
+            }
+        }
+    }
+    line.text
+}
+
+/// Whether a terminal would obey `c`, or a reader could not see it: controls, line and paragraph separators, marks that
+/// change the reading direction, and everything of no width.
+///
+/// The ranges are Unicode's categories Cc, Zl, Zp and Cf, and the letters that are drawn as nothing.
+pub fn is_treacherous(c: char) -> bool {
+    matches!(c,
+        '\u{00}'..='\u{1f}' | '\u{7f}'..='\u{9f}'          // controls, escape among them
+        | '\u{ad}' | '\u{34f}' | '\u{61c}'                  // soft hyphen, grapheme joiner, Arabic letter mark
+        | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' // fillers without a glyph
+        | '\u{180b}'..='\u{180f}'                           // Mongolian selectors
+        | '\u{200b}'..='\u{200f}'                           // zero width, left-to-right and right-to-left marks
+        | '\u{2028}'..='\u{202e}'                           // separators, embeddings and overrides
+        | '\u{2060}'..='\u{206f}'                           // joiners, invisible operators, isolates
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'                           // interlinear annotation
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' // tags and variation selectors
+    )
+}
+
+/// A line under construction that knows how much room it has left.
+struct Line {
+    text: String,
+    left: usize,
+    /// Where the last letter or escape begins, which gives way when the line is cut.
+    last: usize,
+}
+
+impl Line {
+    fn new(chars_max: usize) -> Self {
+        Self { text: String::new(), left: chars_max, last: 0 }
+    }
+
+    /// Appends one character, escaped if need be. False when the line was full; it then ends in `…`.
+    fn push(&mut self, c: char) -> bool {
+        if is_treacherous(c) {
+            return self.escape(format_args!("\\u{{{:x}}}", u32::from(c)));
+        }
+        if self.left == 0 {
+            return self.cut();
+        }
+        self.last = self.text.len();
+        self.left -= 1;
+        self.text.push(c);
+        true
+    }
+
+    fn escape(&mut self, escape: std::fmt::Arguments<'_>) -> bool {
+        let before = self.text.len();
+        // Writing to a String cannot fail.
+        let _ = self.text.write_fmt(escape);
+        // Escapes are ASCII: bytes are characters.
+        let written = self.text.len() - before;
+        if written > self.left {
+            self.text.truncate(before);
+            return self.cut();
+        }
+        self.last = before;
+        self.left -= written;
+        true
+    }
+
+    /// Ends the line with `…`, in place of its last letter or escape when no room is left.
+    fn cut(&mut self) -> bool {
+        if self.left == 0 {
+            if self.text.is_empty() {
+                return false;
+            }
+            self.text.truncate(self.last);
+        }
+        self.text.push('…');
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_of_any_script_stays() {
+        assert_eq!(printable("Grüße, 世界! ΣNT ✓", 80), "Grüße, 世界! ΣNT ✓");
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_or_an_eye_misses_is_spelled_out() {
+        for c in
+            ['\0', '\n', '\r', '\u{1b}', '\u{7f}', '\u{9b}', '\u{200b}', '\u{200d}', '\u{202e}', '\u{2066}', '\u{2069}']
+        {
+            assert_eq!(printable(format!("a{c}b"), 80), format!("a\\u{{{:x}}}b", u32::from(c)), "{c:?}");
+        }
+        assert_eq!(printable("\u{202a}\u{feff}\u{e0041}", 80), r"\u{202a}\u{feff}\u{e0041}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_spelled_out() {
+        assert_eq!(printable(b"ok\xc3\x28\xf0\x9f", 80), r"ok\xc3(\xf0\x9f");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_with_a_mark_and_never_inside_an_escape() {
+        assert_eq!(printable("abcdef", 6), "abcdef");
+        assert_eq!(printable("abcdefg", 6), "abcde…");
+        assert_eq!(printable("ab\u{202e}cd", 6), "ab…");
+        assert_eq!(printable("\u{202e}x", 8), "…");
+        assert_eq!(printable(b"ab\xff\xff", 6), r"ab…");
+        assert_eq!(printable("anything", 0), "");
+        for max in 0..40 {
+            let shown = printable("a\u{1b}bc\u{202e}\u{202e}déf\u{200b}", max);
+            assert!(shown.chars().count() <= max, "{max}: {shown}");
+        }
+    }
+}
