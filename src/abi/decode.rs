@@ -59,10 +59,10 @@ impl Event {
             return Err(Opaque::TopicCount { expected, found: topics.len() });
         }
         let mut topics = topics.iter();
-        if let Some(topic0) = self.topic0 {
-            if topics.next().is_some_and(|found| *found != topic0) {
-                return Err(Opaque::UnknownEvent(topic0));
-            }
+        if let Some(topic0) = self.topic0
+            && let Some(found) = topics.next().filter(|found| **found != topic0)
+        {
+            return Err(Opaque::UnknownEvent(*found));
         }
         let mut reader = Reader::new(data, budget)?;
         reader.budget.take_nodes(self.inputs.len())?;
@@ -327,3 +327,6 @@ fn sign_extend(number: U256, bits: u16) -> U256 {
     let negative = bits > 0 && number.bit(usize::from(bits.min(256)) - 1);
     if negative { number | !mask } else { number & mask }
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ fn fixed(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
             params.iter().zip(fields).for_each(|(param, field)| fixed(&param.kind, &field.value, out));
         }
         (Kind::FixedArray(element, _), Value::Array(elements)) => {
-            elements.iter().for_each(|value| fixed(element, value, out))
+            elements.iter().for_each(|value| fixed(element, value, out));
         }
         (_, Value::Address(address)) => out.extend(address.into_word()),
         (_, Value::Bool(truth)) => out.extend(word(usize::from(*truth))),

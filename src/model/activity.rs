@@ -241,6 +241,8 @@ pub enum Note {
     Module(Address),
     /// The id of the legacy multisig submission that is written, confirmed or executed.
     Submission(U256),
+    /// An EIP-7702 authorization of the subject; it holds even where the transaction reverted.
+    Delegation,
     /// The amount of an approval is at or above the token's supply.
     AboveSupply,
     /// The subject's own log names a Safe transaction hash that its fields do not give.

@@ -65,6 +65,8 @@ pub struct Finding {
     pub severity: Severity,
     /// A reorg took its block away and nothing brought it back yet.
     pub orphaned: bool,
+    /// Judged and recorded only: it pages nobody and is no evidence on a page.
+    pub observe: bool,
     /// What happened in one sentence with units.
     pub headline: String,
     /// Why it is abnormal, nearest first.
@@ -88,10 +90,14 @@ pub struct Incident {
     pub path: Path,
     /// Loudest of its findings so far.
     pub severity: Severity,
+    /// Loudest of those that people were told of; absent while all of them are only observed.
+    pub heard: Option<Severity>,
     /// Where it stands.
     pub state: State,
     /// Why it closed by itself, such as `reorg`.
     pub close_reason: Option<String>,
+    /// Who closed it, when somebody did.
+    pub closed_by: Option<String>,
     /// Milliseconds since the Unix epoch, wall clock.
     pub opened_at: u64,
     /// Whether anybody is paged: false while every finding is below `page_at`, or only observed.
@@ -104,6 +110,14 @@ pub struct Incident {
     pub cycle: u32,
     /// Grows with each message about it, so that no two messages share a delivery key.
     pub revision: u32,
+    /// Destinations told so far, in the order they were first told: they hear how it goes on.
+    pub told: Vec<String>,
+    /// How many findings ever joined it.
+    pub findings: u64,
+    /// How many of them stand, that is, no reorg took them away.
+    pub standing: u64,
+    /// The rules and built-ins its findings come from.
+    pub rules: Vec<String>,
     /// Who acknowledged.
     pub acked_by: Option<String>,
     /// When an acknowledgement stops holding, wall-clock milliseconds.

@@ -1,0 +1,211 @@
+//! Frames become activities: for each watched address, what it did and what was done to it.
+
+use super::frames::{Frame, Shape};
+use super::{Subject, Subjects, deed};
+use crate::model::activity::Note;
+use crate::model::{
+    Activity, ActivityKind, Authorization, Deed, Fate, Kind, Operation, Position, Role, Stage, Tx, WatchId,
+};
+use alloy_primitives::{Address, B256, Signature, U256, keccak256};
+
+/// Appends the activities that `frames` mean to whoever is watched, outer before inner.
+pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
+    for index in 0..frames.len() {
+        if matches!(frames[index].shape, Shape::Batch) && frames[index].operation == Operation::Delegatecall {
+            // A MultiSend list is known and silent: its items stand for it. What could not be read of it does not go by, though.
+            flag_batch(&mut frames[index], tx, subjects, out);
+            continue;
+        }
+        let frame = &frames[index];
+        let act = subjects.get(&frame.caller).filter(|subject| acts(subject, frame)).map(|subject| {
+            let signers = approvals(frames, index, tx);
+            activity(subject.watch, ActivityKind::Act, frame, tx, signers)
+        });
+        let call = frame
+            .target
+            // What a wallet does to itself is its act, once.
+            .filter(|target| frame.operation == Operation::Call && *target != frame.caller)
+            .and_then(|target| subjects.get(&target))
+            .map(|subject| activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx)));
+        for activity in [act, call].into_iter().flatten() {
+            frames[index].acts.push(out.len());
+            out.push(activity);
+        }
+    }
+    wrap(frames, subjects, out);
+    out.extend(delegations(tx, subjects));
+}
+
+/// Whether a call made by `subject` is something it does: a wallet's leaves, an account's transactions.
+fn acts(subject: &Subject, frame: &Frame) -> bool {
+    match subject.kind {
+        Kind::Safe | Kind::Multisig | Kind::Contract | Kind::Erc20 | Kind::Minime => frame.parent.is_some(),
+        Kind::Eoa => true,
+    }
+}
+
+fn activity(watch: WatchId, kind: ActivityKind, frame: &Frame, tx: &Tx, signers: Option<Vec<Address>>) -> Activity {
+    Activity {
+        watch,
+        kind,
+        stage: frame.stage,
+        fate: frame.fate,
+        tx: tx.hash,
+        tx_index: tx.index,
+        position: frame.position.clone(),
+        from: frame.caller,
+        origin: tx.from,
+        to: frame.target,
+        value: frame.value,
+        deed: frame.deed.clone(),
+        operation: frame.operation,
+        signers,
+        via: frame.via.clone(),
+        role: Role::Leaf,
+        notes: frame.notes.clone(),
+    }
+}
+
+/// Whose approval the frame carries: that of the nearest wallet's envelope around it or of its own, else the sender's.
+fn approvals(frames: &[Frame], index: usize, tx: &Tx) -> Option<Vec<Address>> {
+    let mut at = Some(index);
+    while let Some(frame) = at.map(|at| &frames[at]) {
+        if frame.shape.is_envelope() {
+            return frame.signers.clone();
+        }
+        at = frame.parent;
+    }
+    Some(vec![tx.from])
+}
+
+/// Gives envelopes their role: what a wallet's envelope carries is judged, and the envelope with it.
+fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
+    for (index, frame) in frames.iter().enumerate() {
+        let Some(subject) = frame.target.and_then(|target| subjects.get(&target)) else { continue };
+        if !frame.shape.is_envelope() {
+            continue;
+        }
+        let wallet = frame.target;
+        let carries: Vec<usize> = leaves(frames, index)
+            .flat_map(|leaf| &frames[leaf].acts)
+            .copied()
+            .filter(|at| {
+                out[*at].watch == subject.watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act
+            })
+            .collect();
+        let mut inner = None;
+        for at in &frame.acts {
+            if out[*at].watch == subject.watch && out[*at].kind == ActivityKind::Call {
+                out[*at].role = Role::Envelope { carries: carries.clone() };
+                inner = Some(*at);
+            }
+        }
+        // Another watch's act that is this envelope takes its verdict.
+        if let Some(inner) = inner {
+            for at in frame.acts.iter().filter(|at| **at != inner) {
+                out[*at].role = Role::Envelope { carries: vec![inner] };
+            }
+        }
+    }
+}
+
+/// Frames directly inside `index`, looking through MultiSend lists.
+fn leaves(frames: &[Frame], index: usize) -> impl Iterator<Item = usize> + '_ {
+    (index + 1..frames.len()).filter(move |at| {
+        let mut parent = frames[*at].parent;
+        while let Some(p) = parent {
+            if p == index {
+                return true;
+            }
+            if !matches!(frames[p].shape, Shape::Batch) {
+                return false;
+            }
+            parent = frames[p].parent;
+        }
+        false
+    })
+}
+
+/// A batch whose list is not encoded as a wallet would, or is longer than what is opened, is an act of its own.
+fn flag_batch(frame: &mut Frame, tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
+    let Some(subject) = subjects.get(&frame.caller) else { return };
+    let clean = frame.deed.decoding == crate::model::Decoding::Clean;
+    let whole = !frame.notes.iter().any(|note| matches!(note, Note::BudgetReached(_)));
+    if clean && whole {
+        return;
+    }
+    frame.acts.push(out.len());
+    out.push(activity(subject.watch, ActivityKind::Act, frame, tx, None));
+}
+
+/// EIP-7702 authorizations of watched accounts. They take effect even when the transaction reverts.
+///
+/// Source: EIP-7702: authority = ecrecover(keccak(0x05 || rlp([chain_id, address, nonce])), y_parity, r, s).
+fn delegations(tx: &Tx, subjects: &Subjects) -> Vec<Activity> {
+    let chain = U256::from(subjects.chain.0);
+    let mut found = Vec::new();
+    for (index, authorization) in tx.authorizations.iter().enumerate().take(AUTHORIZATIONS_MAX) {
+        if !authorization.chain_id.is_zero() && authorization.chain_id != chain {
+            continue;
+        }
+        let Some(authority) = authority(authorization) else { continue };
+        let Some(subject) = subjects.get(&authority) else { continue };
+        found.push(Activity {
+            watch: subject.watch,
+            kind: ActivityKind::Act,
+            stage: Stage::Included,
+            fate: Fate::Executed,
+            tx: tx.hash,
+            tx_index: tx.index,
+            position: Position::Authorization(u16::try_from(index).unwrap_or(u16::MAX)),
+            from: authority,
+            origin: tx.from,
+            to: Some(authorization.address),
+            value: U256::ZERO,
+            deed: delegation_deed(authorization),
+            operation: Operation::Call,
+            signers: Some(vec![authority]),
+            via: vec![],
+            role: Role::Leaf,
+            notes: vec![Note::Delegation],
+        });
+    }
+    found
+}
+
+/// Authorizations recovered in one transaction; recovery costs 175 µs, an authorization at least 12,500 gas.
+const AUTHORIZATIONS_MAX: usize = 1024;
+
+fn delegation_deed(authorization: &Authorization) -> Deed {
+    deed::delegation(authorization.address)
+}
+
+fn authority(authorization: &Authorization) -> Option<Address> {
+    let mut list = Vec::with_capacity(64);
+    rlp_uint(&mut list, authorization.chain_id);
+    list.push(0x80 + 20);
+    list.extend_from_slice(authorization.address.as_slice());
+    rlp_uint(&mut list, U256::from(authorization.nonce));
+    // At most 33 + 21 + 9 bytes, so the list is short or has a one-byte length.
+    let mut message = vec![0x05];
+    match u8::try_from(list.len()).ok()? {
+        len @ 0..=55 => message.push(0xc0 + len),
+        len => message.extend_from_slice(&[0xf8, len]),
+    }
+    message.extend_from_slice(&list);
+    let hash: B256 = keccak256(message);
+    Signature::new(authorization.r, authorization.s, authorization.y_parity).recover_address_from_prehash(&hash).ok()
+}
+
+fn rlp_uint(out: &mut Vec<u8>, number: U256) {
+    let bytes = number.to_be_bytes_trimmed_vec();
+    match bytes.as_slice() {
+        [byte @ 0..=0x7f] if *byte != 0 => out.push(*byte),
+        [] | [0] => out.push(0x80),
+        bytes => {
+            // At most 32 bytes.
+            out.push(0x80 + u8::try_from(bytes.len()).unwrap_or(32));
+            out.extend_from_slice(bytes);
+        }
+    }
+}

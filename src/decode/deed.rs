@@ -1,0 +1,223 @@
+//! Calldata and logs become deeds: a name, arguments, and how well the bytes could be read.
+
+use super::subjects::Subjects;
+use crate::abi::{Abi, Budget, Event, Function, Opaque, bundled};
+use crate::model::value::{Arg, Value};
+use crate::model::{Decoding, Deed, Log};
+use alloy_primitives::{Address, Bytes, U256, hex};
+use std::sync::Arc;
+
+/// Reads the calldata of a call to `target`, made by `actor`.
+///
+/// Whose ABI decides: the target's own watch, else the token at that address, else the bundled ones, else what the actor's rules
+/// spell out. The first of these that knows the selector is heard alone; where it knows several functions for it and more
+/// than one fits, all are shown and none is believed.
+pub(crate) fn of_call(
+    subjects: &Subjects,
+    actor: Address,
+    target: Option<Address>,
+    input: &Bytes,
+    budget: &mut Budget,
+) -> Deed {
+    let Some(target) = target else { return creation() };
+    if input.is_empty() {
+        return ether();
+    }
+    let Some((selector, rest)) = input.split_first_chunk::<4>() else {
+        return opaque_call(None, input, &Opaque::NoSelector(u8::try_from(input.len()).unwrap_or(3)));
+    };
+    let rest = input.slice_ref(rest);
+    let candidates = candidates(subjects, actor, target, *selector);
+    match candidates.as_slice() {
+        [] => opaque_call(Some(*selector), input, &Opaque::UnknownSelector(*selector)),
+        [only] => read_as(only, &rest, budget),
+        several => {
+            let readings: Vec<Deed> = several.iter().map(|function| read_as(function, &rest, budget)).collect();
+            let clean: Vec<&Deed> = readings.iter().filter(|deed| deed.decoding == Decoding::Clean).collect();
+            match clean.as_slice() {
+                [only] => (*only).clone(),
+                _ => Deed {
+                    decoding: Decoding::Ambiguous(several.iter().map(|f| f.signature.to_string()).collect()),
+                    ..opaque_call(Some(*selector), input, &Opaque::UnknownSelector(*selector))
+                },
+            }
+        }
+    }
+}
+
+/// Reads a log of `log.address`, by the same order of ABIs.
+pub(crate) fn of_log(subjects: &Subjects, log: &Log, budget: &mut Budget) -> Deed {
+    let topic0 = log.topics.first().copied();
+    let Some(event) = event_of(subjects, log) else {
+        let why = topic0.map_or_else(
+            || "The log has no topic that would name its event.".to_owned(),
+            |topic| Opaque::UnknownEvent(topic).to_string(),
+        );
+        return Deed {
+            name: topic0.map_or_else(|| Arc::from("log without topics"), |t| Arc::from(format!("{t:#x}"))),
+            signature: topic0.map_or_else(|| Arc::from("log without topics"), |t| Arc::from(format!("{t:#x}"))),
+            selector: None,
+            topic0,
+            args: vec![],
+            decoding: Decoding::Opaque(why),
+            mutates: true,
+        };
+    };
+    let (args, decoding) = match event.decode(&log.topics, &log.data, budget) {
+        Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
+        Ok(decoded) => {
+            let flaws = decoded.flaws.texts().map(str::to_owned).collect();
+            (decoded.args, Decoding::Flawed(flaws))
+        }
+        Err(opaque) => (vec![], Decoding::Opaque(opaque.to_string())),
+    };
+    Deed {
+        name: event.name.clone(),
+        signature: event.signature.clone(),
+        selector: None,
+        topic0,
+        args,
+        decoding,
+        mutates: true,
+    }
+}
+
+/// A payment without calldata.
+pub(crate) fn ether() -> Deed {
+    plain("ether", Decoding::Ether)
+}
+
+/// A contract creation: its init code is not decoded.
+fn creation() -> Deed {
+    plain("creation", Decoding::Clean)
+}
+
+/// A call whose bytes cannot be had: a submission whose payload the node did not tell.
+pub(crate) fn unknown(why: &str) -> Deed {
+    plain("unknown", Decoding::Opaque(why.to_owned()))
+}
+
+/// An authorization of EIP-7702.
+pub(crate) fn delegation(to: Address) -> Deed {
+    let name = if to.is_zero() { "clear delegation" } else { "delegate code" };
+    Deed { args: vec![arg("delegate", "address", Value::Address(to))], ..plain(name, Decoding::Clean) }
+}
+
+/// A movement of a token: what the log says, under names that do not depend on the token's own ABI.
+pub(crate) fn movement(name: &str, token: Address, from: Address, to: Address, amount: U256) -> Deed {
+    let other = if name == "approval" { "spender" } else { "to" };
+    Deed {
+        args: vec![
+            arg("token", "address", Value::Address(token)),
+            arg("from", "address", Value::Address(from)),
+            arg(other, "address", Value::Address(to)),
+            arg("amount", "uint256", Value::Uint(amount)),
+        ],
+        ..plain(name, Decoding::Clean)
+    }
+}
+
+fn plain(name: &str, decoding: Decoding) -> Deed {
+    let name: Arc<str> = Arc::from(name);
+    Deed { signature: name.clone(), name, selector: None, topic0: None, args: vec![], decoding, mutates: true }
+}
+
+fn arg(name: &str, ty: &str, value: Value) -> Arg {
+    Arg { name: Arc::from(name), ty: Arc::from(ty), value, span: None }
+}
+
+fn opaque_call(selector: Option<[u8; 4]>, input: &Bytes, why: &Opaque) -> Deed {
+    let name: Arc<str> = match selector {
+        Some(selector) => Arc::from(format!("0x{}", hex::encode(selector))),
+        None => Arc::from(format!("0x{}", hex::encode(input))),
+    };
+    Deed {
+        signature: name.clone(),
+        name,
+        selector,
+        topic0: None,
+        args: vec![],
+        decoding: Decoding::Opaque(why.to_string()),
+        mutates: true,
+    }
+}
+
+fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Deed {
+    let (args, decoding) = match function.decode(rest, budget) {
+        Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
+        Ok(decoded) => {
+            let flaws = decoded.flaws.texts().map(str::to_owned).collect();
+            (decoded.args, Decoding::Flawed(flaws))
+        }
+        Err(opaque) => (vec![], Decoding::Opaque(opaque.to_string())),
+    };
+    Deed {
+        name: function.name.clone(),
+        signature: function.signature.clone(),
+        selector: Some(function.selector),
+        topic0: None,
+        args,
+        decoding,
+        mutates: function.mutates,
+    }
+}
+
+/// Functions for `selector`, from the first ABI that knows it, different signatures only.
+fn candidates(subjects: &Subjects, actor: Address, target: Address, selector: [u8; 4]) -> Vec<Arc<Function>> {
+    let own = subjects.get(&target).map(|subject| &*subject.abi);
+    let token = subjects.token_abi(&target).map(|abi| &**abi);
+    let rules = subjects.get(&actor).map(|subject| &*subject.rule_abi);
+    if let Some(own) = own {
+        let found = of(own, selector);
+        // A watched contract's ABI says all it can do; nobody else's is asked what a selector might mean there, but the actor's own
+        // rules may name a function of a proxy that the ABI lacks.
+        return if found.is_empty() { rules.map(|abi| of(abi, selector)).unwrap_or_default() } else { found };
+    }
+    for abi in token.into_iter() {
+        let found = of(abi, selector);
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    let mut found: Vec<Arc<Function>> = Vec::new();
+    for (_, abi) in bundled::all() {
+        for function in abi.functions_of(selector) {
+            if found.iter().all(|known| known.signature != function.signature) {
+                found.push(function.clone());
+            }
+        }
+    }
+    if found.is_empty() { rules.map(|abi| of(abi, selector)).unwrap_or_default() } else { found }
+}
+
+fn of(abi: &Abi, selector: [u8; 4]) -> Vec<Arc<Function>> {
+    abi.functions_of(selector).to_vec()
+}
+
+fn event_of(subjects: &Subjects, log: &Log) -> Option<Arc<Event>> {
+    if let Some(subject) = subjects.get(&log.address) {
+        let found = subject.abi.event_for(&log.topics).or_else(|| subject.rule_abi.event_for(&log.topics));
+        return found.cloned();
+    }
+    if let Some(abi) = subjects.token_abi(&log.address) {
+        return abi.event_for(&log.topics).cloned();
+    }
+    bundled::all().into_iter().find_map(|(_, abi)| abi.event_for(&log.topics)).cloned()
+}
+
+// === Reading a deed's arguments by place ===
+
+/// The address at `index`.
+pub(crate) fn address_at(deed: &Deed, index: usize) -> Option<Address> {
+    deed.args.get(index).and_then(|arg| arg.value.as_address())
+}
+
+/// The unsigned number at `index`.
+pub(crate) fn uint_at(deed: &Deed, index: usize) -> Option<U256> {
+    deed.args.get(index).and_then(|arg| arg.value.as_uint())
+}
+
+/// The payload at `index`.
+pub(crate) fn bytes_at(deed: &Deed, index: usize) -> Option<&Bytes> {
+    deed.args.get(index).and_then(|arg| arg.value.as_bytes())
+}

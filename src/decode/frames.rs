@@ -1,0 +1,347 @@
+//! A transaction's call, opened: the tree of calls that its bytes claim, wrapper by wrapper.
+//!
+//! What is read here is a claim. Whether it came true is settled afterwards from the logs, in [`super::fate`].
+
+use super::deed;
+use super::multisig;
+use super::safe::{self, SafeExec};
+use super::subjects::{Library, Subjects};
+use super::{Questions, Subject};
+use crate::abi::{Budget, bundled, multisend};
+use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, Wrapper, activity::Note};
+use alloy_primitives::{Address, Bytes, U256};
+use std::sync::Arc;
+
+/// Calls opened in one transaction. A batch of 500 payments fits; what lies beyond is told as a budget reached.
+pub(crate) const FRAMES_MAX: usize = 1024;
+
+/// `multiSend(bytes)`. Source: MultiSend.sol, Safe 1.1.1 to 1.5.0.
+const MULTI_SEND: [u8; 4] = [0x8d, 0x80, 0xff, 0x0a];
+
+/// One call, claimed or proven.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) parent: Option<usize>,
+    pub(crate) position: Position,
+    /// `msg.sender`, or the contract that runs foreign code by delegatecall.
+    pub(crate) caller: Address,
+    pub(crate) target: Option<Address>,
+    pub(crate) value: U256,
+    pub(crate) operation: Operation,
+    pub(crate) via: Vec<Wrapper>,
+    pub(crate) deed: Deed,
+    pub(crate) shape: Shape,
+    pub(crate) stage: Stage,
+    pub(crate) fate: Fate,
+    /// Approvals it carries, where it is a wallet's envelope.
+    pub(crate) signers: Option<Vec<Address>>,
+    /// Ordinal of the wrapper's own log that confirms it.
+    pub(crate) confirmed_by: Option<u32>,
+    pub(crate) notes: Vec<Note>,
+    /// Indexes of the activities made of it; filled by [`super::activities`].
+    pub(crate) acts: Vec<usize>,
+}
+
+/// What a frame is, besides a call.
+#[derive(Clone, Debug)]
+pub(crate) enum Shape {
+    /// Nothing more.
+    Plain,
+    /// A MultiSend list: silent, its items stand for it.
+    Batch,
+    /// `execTransaction`.
+    SafeExec(Box<SafeExec>),
+    /// `execTransactionFromModule`, with or without return data: the caller is the module.
+    ModuleExec,
+    /// A legacy multisig's submission, confirmation or execution. The id of a submission is known from its log.
+    Proposal {
+        /// As the calldata or the `Submission` log says.
+        id: Option<U256>,
+        /// Which of the three.
+        verb: multisig::Verb,
+    },
+}
+
+impl Shape {
+    /// Whether the frame wraps other frames as a wallet's envelope.
+    pub(crate) fn is_envelope(&self) -> bool {
+        !matches!(self, Self::Plain | Self::Batch)
+    }
+}
+
+/// Whether `tx` calls something that may wrap a call to a subject.
+pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
+    let (Some(to), Some(selector)) = (tx.to, tx.input.first_chunk::<4>()) else { return false };
+    match *selector {
+        MULTI_SEND => subjects.library_at(&to).is_some(),
+        selector => safe::is_exec(selector),
+    }
+}
+
+/// The tree of calls that `tx` claims, the transaction's own call first.
+pub(crate) fn open(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
+    let mut opener =
+        Opener { subjects, questions, budget: Budget::default(), frames: Vec::new(), reverted: !tx.status.holds() };
+    let operation = if tx.to.is_some() { Operation::Call } else { Operation::Create };
+    opener.call(Claim {
+        parent: None,
+        position: Position::Call(vec![]),
+        caller: tx.from,
+        target: tx.to,
+        value: tx.value,
+        input: tx.input.clone(),
+        operation,
+        via: vec![],
+        stage: if tx.status.holds() { Stage::Included } else { Stage::Reverted },
+    });
+    opener.frames
+}
+
+/// One call to be opened.
+struct Claim {
+    parent: Option<usize>,
+    position: Position,
+    caller: Address,
+    target: Option<Address>,
+    value: U256,
+    input: Bytes,
+    operation: Operation,
+    via: Vec<Wrapper>,
+    stage: Stage,
+}
+
+struct Opener<'a, 'q, 'b> {
+    subjects: &'a Subjects,
+    questions: &'q mut Questions<'b>,
+    budget: Budget,
+    frames: Vec<Frame>,
+    reverted: bool,
+}
+
+impl Opener<'_, '_, '_> {
+    fn call(&mut self, claim: Claim) {
+        let library = claim.target.and_then(|to| self.subjects.library_at(&to));
+        let deed = match library {
+            Some(Library::MultiSend | Library::MultiSendCallOnly) if claim.input.starts_with(&MULTI_SEND) => {
+                batch_deed(&claim.input, &mut self.budget)
+            }
+            _ => deed::of_call(self.subjects, claim.caller, claim.target, &claim.input, &mut self.budget),
+        };
+        let shape = self.shape(&claim, &deed, library);
+        let mut notes = Vec::new();
+        if claim.operation == Operation::Delegatecall
+            && let Some(library @ (Library::Migration | Library::SignMessage)) = library
+        {
+            notes.push(Note::KnownLibrary(Arc::from(library.name())));
+        }
+        if let Shape::SafeExec(exec) = &shape
+            && let Some(receiver) = exec.refund()
+        {
+            notes.push(Note::Refund(receiver));
+        }
+        if matches!(shape, Shape::ModuleExec) {
+            notes.push(Note::Module(claim.caller));
+        }
+        let index = self.frames.len();
+        let Claim { parent, position, caller, target, value, operation, via, stage, .. } = claim;
+        self.frames.push(Frame {
+            parent,
+            position,
+            caller,
+            target,
+            value,
+            operation,
+            via,
+            deed,
+            shape,
+            stage,
+            fate: if self.reverted { Fate::Reverted } else { Fate::Executed },
+            signers: None,
+            confirmed_by: None,
+            notes,
+            acts: vec![],
+        });
+        self.open_inside(index);
+    }
+
+    fn shape(&self, claim: &Claim, deed: &Deed, library: Option<Library>) -> Shape {
+        let (Some(target), Some(selector)) = (claim.target, deed.selector) else { return Shape::Plain };
+        if deed.args.is_empty() {
+            return Shape::Plain;
+        }
+        if matches!(library, Some(Library::MultiSend | Library::MultiSendCallOnly)) && selector == MULTI_SEND {
+            return Shape::Batch;
+        }
+        if claim.operation != Operation::Call {
+            return Shape::Plain;
+        }
+        match self.subjects.get(&target) {
+            // An unwatched contract that speaks Safe may wrap a call to a subject; its own log has to confirm it.
+            None | Some(Subject { kind: Kind::Safe, .. }) => {
+                if selector == safe::EXEC_TRANSACTION {
+                    SafeExec::read(deed).map_or(Shape::Plain, |exec| Shape::SafeExec(Box::new(exec)))
+                } else if safe::is_module_exec(selector) {
+                    Shape::ModuleExec
+                } else {
+                    Shape::Plain
+                }
+            }
+            Some(Subject { kind: Kind::Multisig, .. }) => multisig::Verb::of(selector).map_or(Shape::Plain, |verb| {
+                let id = if verb == multisig::Verb::Submit { None } else { deed::uint_at(deed, 0) };
+                Shape::Proposal { id, verb }
+            }),
+            Some(_) => Shape::Plain,
+        }
+    }
+
+    fn open_inside(&mut self, index: usize) {
+        if matches!(self.frames[index].shape, Shape::Plain) {
+            return;
+        }
+        if let Err(why) = self.budget.descend() {
+            self.frames[index].notes.push(Note::BudgetReached(why.to_string()));
+            return;
+        }
+        match &self.frames[index].shape {
+            Shape::Plain => {}
+            Shape::Batch => self.open_batch(index),
+            Shape::SafeExec(_) | Shape::ModuleExec => self.open_exec(index),
+            Shape::Proposal { id, verb } => {
+                let (id, verb) = (*id, *verb);
+                self.open_proposal(index, id, verb);
+            }
+        }
+        self.budget.ascend();
+    }
+
+    /// `execTransaction(to, value, data, operation, ...)` and `execTransactionFromModule(to, value, data, operation)` begin alike.
+    fn open_exec(&mut self, index: usize) {
+        let frame = &self.frames[index];
+        let deed = &frame.deed;
+        let (Some(to), Some(value), Some(data), Some(operation)) =
+            (deed::address_at(deed, 0), deed::uint_at(deed, 1), deed::bytes_at(deed, 2), deed::uint_at(deed, 3))
+        else {
+            return;
+        };
+        let Some(wallet) = frame.target else { return };
+        // Anything but a plain call runs foreign code as the Safe; an operation beyond 1 reverts, and the louder reading is kept.
+        let operation = if operation.is_zero() { Operation::Call } else { Operation::Delegatecall };
+        let claim = Claim {
+            parent: Some(index),
+            position: frame.position.child(0),
+            caller: wallet,
+            target: Some(to),
+            // A delegatecall carries no value of its own.
+            value: if operation == Operation::Call { value } else { U256::ZERO },
+            input: data.clone(),
+            operation,
+            via: wrapped(frame, wallet),
+            stage: frame.stage,
+        };
+        self.call(claim);
+    }
+
+    fn open_batch(&mut self, index: usize) {
+        let frame = &self.frames[index];
+        let Some(list) = deed::bytes_at(&frame.deed, 0).cloned() else { return };
+        let Some(library) = frame.target else { return };
+        // By delegatecall the items are the wallet's own calls; by an ordinary call they are the library's.
+        let caller = if frame.operation == Operation::Delegatecall { frame.caller } else { library };
+        let via = wrapped(frame, library);
+        let (position, stage) = (frame.position.clone(), frame.stage);
+        let (items, flaws) = match multisend::items(&list, &mut self.budget) {
+            Ok(list) => list,
+            Err(why) => {
+                self.frames[index].deed.decoding = Decoding::Opaque(why.to_string());
+                self.frames[index].shape = Shape::Plain;
+                return;
+            }
+        };
+        if !flaws.is_empty() && self.frames[index].deed.decoding == Decoding::Clean {
+            self.frames[index].deed.decoding = Decoding::Flawed(flaws.texts().map(str::to_owned).collect());
+        }
+        for (i, item) in items.into_iter().enumerate() {
+            let Ok(place) = u16::try_from(i) else { break };
+            if self.frames.len() >= FRAMES_MAX {
+                let why = format!("The batch has more calls than are opened in one transaction ({FRAMES_MAX}).");
+                self.frames[index].notes.push(Note::BudgetReached(why));
+                break;
+            }
+            let operation = if item.operation == 0 { Operation::Call } else { Operation::Delegatecall };
+            self.call(Claim {
+                parent: Some(index),
+                position: position.child(place),
+                caller,
+                target: Some(item.to),
+                value: if operation == Operation::Call { item.value } else { U256::ZERO },
+                input: item.data,
+                operation,
+                via: via.clone(),
+                stage,
+            });
+        }
+    }
+
+    fn open_proposal(&mut self, index: usize, id: Option<U256>, verb: multisig::Verb) {
+        let frame = &self.frames[index];
+        let Some(wallet) = frame.target else { return };
+        let payload = multisig::payload(&frame.deed, verb, wallet, id, self.questions, &mut self.budget);
+        let claim = Claim {
+            parent: Some(index),
+            position: frame.position.child(0),
+            caller: wallet,
+            target: None,
+            value: U256::ZERO,
+            input: Bytes::new(),
+            operation: Operation::Call,
+            via: wrapped(frame, wallet),
+            stage: frame.stage,
+        };
+        match payload {
+            multisig::Payload::Is { to, value, data } => {
+                self.call(Claim { target: Some(to), value, input: data, ..claim });
+            }
+            multisig::Payload::Asked => {}
+            multisig::Payload::None => {}
+            multisig::Payload::Unread(why) => {
+                self.call(claim);
+                if let Some(inner) = self.frames.last_mut() {
+                    inner.operation = Operation::Call;
+                    inner.deed = deed::unknown(&why);
+                    inner.notes.push(Note::Unread(why));
+                }
+            }
+        }
+        if let Some(id) = id {
+            self.frames[index].notes.push(Note::Submission(id));
+        }
+    }
+}
+
+/// The wrappers inside `frame`, itself at `at` included.
+fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
+    let mut via = frame.via.clone();
+    via.push(Wrapper { at, function: frame.deed.name.clone() });
+    via
+}
+
+fn batch_deed(input: &Bytes, budget: &mut Budget) -> Deed {
+    let rest = input.slice(4..);
+    let Some(function) = bundled::multisend().function(MULTI_SEND) else {
+        return deed::unknown("multiSend is not bundled");
+    };
+    let (args, decoding) = match function.decode(&rest, budget) {
+        Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
+        Ok(decoded) => (decoded.args, Decoding::Flawed(decoded.flaws.texts().map(str::to_owned).collect())),
+        Err(why) => (vec![], Decoding::Opaque(why.to_string())),
+    };
+    Deed {
+        name: function.name.clone(),
+        signature: function.signature.clone(),
+        selector: Some(MULTI_SEND),
+        topic0: None,
+        args,
+        decoding,
+        mutates: true,
+    }
+}

@@ -1,0 +1,107 @@
+//! A block becomes activities: everything that touches a watched address, down to the effective call.
+//!
+//! In: a [`Block`], whom to look out for ([`Subjects`]) and what the node answered so far ([`Answers`]). Out: [`Activity`]s in
+//! transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
+//!
+//! One transaction goes through four stations: [`frames`] opens the call and whatever it wraps into a tree; [`fate`] reads from
+//! the logs which of those claims came true; [`activities`] says whom each frame touches; [`logs`] adds what the logs
+//! say and [`effects`] decides which act explains it.
+
+mod activities;
+mod deed;
+mod effects;
+mod fate;
+mod frames;
+mod logs;
+mod multisig;
+mod safe;
+mod subjects;
+
+pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
+
+use crate::model::read::{Answer, Answers, READS_MAX, Read};
+use crate::model::{Activity, Block, Tx};
+use std::collections::HashSet;
+
+/// What decoding a block gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// In transaction order; indexes in [`crate::model::Role`] refer to this list.
+    pub activities: Vec<Activity>,
+    /// Questions to ask at this block's hash before decoding again. Empty when nothing more can be learned.
+    pub wanted: Vec<Read>,
+}
+
+/// Every touch of a watched address in `block`.
+///
+/// Pure: the same block, subjects and answers give the same activities. When [`Decoded::wanted`] is not empty, the caller reads
+/// those and decodes again; every question is asked once, and at most [`READS_MAX`] for a block. What stays unanswered is noted
+/// on the activities it leaves in the dark.
+///
+/// ```
+/// use watchfire::decode::{Subjects, decode};
+/// use watchfire::model::{Block, BlockRef, ChainId};
+///
+/// let at = BlockRef { number: 1, hash: Default::default() };
+/// let empty = Block { at, parent: Default::default(), time: 0, txs: vec![] };
+/// assert!(decode(&empty, &Subjects::new(ChainId(1)), &Default::default()).activities.is_empty());
+/// ```
+#[must_use]
+pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded {
+    let mut questions = Questions::new(answers);
+    let mut activities = Vec::new();
+    for tx in &block.txs {
+        if !touches(tx, subjects) {
+            continue;
+        }
+        let mut frames = frames::open(tx, subjects, &mut questions);
+        fate::settle(&mut frames, tx);
+        safe::sign(&mut frames, block, tx, subjects, &mut questions);
+        let first = activities.len();
+        activities::from_frames(&mut frames, tx, subjects, &mut activities);
+        logs::read(&mut frames, tx, subjects, first, &mut activities);
+    }
+    Decoded { activities, wanted: questions.wanted }
+}
+
+/// Whether it can concern anybody: a few hash probes, since most transactions concern nobody.
+///
+/// Wrappers that lead to a subject without a log that names it are found by opening the calldata, so a selector that opens as a
+/// wrapper counts as well.
+fn touches(tx: &Tx, subjects: &Subjects) -> bool {
+    subjects.get(&tx.from).is_some()
+        || tx.to.is_some_and(|to| subjects.get(&to).is_some())
+        || frames::may_wrap(tx, subjects)
+        || tx.logs.iter().any(|log| logs::concerns(log, subjects))
+        || tx.authorizations.iter().any(|_| !subjects.is_empty())
+}
+
+/// Answers so far, and what is still to be asked.
+pub(crate) struct Questions<'a> {
+    answers: &'a Answers,
+    wanted: Vec<Read>,
+    seen: HashSet<Read>,
+}
+
+impl<'a> Questions<'a> {
+    fn new(answers: &'a Answers) -> Self {
+        Self { answers, wanted: Vec::new(), seen: HashSet::new() }
+    }
+
+    /// The answer, if there is one; otherwise it is asked for, once and within the bound.
+    fn ask(&mut self, read: Read) -> Option<&'a Answer> {
+        if let Some(answer) = self.answers.get(&read) {
+            return Some(answer);
+        }
+        if self.seen.contains(&read) {
+            return None;
+        }
+        if self.answers.len() + self.wanted.len() >= READS_MAX {
+            // Beyond the bound nothing is asked, and the dark is told as such rather than passed over.
+            return Some(&Answer::Unavailable);
+        }
+        self.seen.insert(read.clone());
+        self.wanted.push(read);
+        None
+    }
+}

@@ -1,0 +1,118 @@
+//! The legacy Gnosis/ConsenSys MultiSigWallet: its payload is written down at submission and executed inside the last
+//! confirmation, whose own calldata is a bare number.
+//!
+//! Source: MultiSigWallet.sol and MultiSigWalletWithDailyLimit.sol (solc 0.4).
+
+use super::{Questions, deed};
+use crate::abi::{Budget, bundled};
+use crate::model::Deed;
+use crate::model::read::{Answer, Read};
+use alloy_primitives::{Address, B256, Bytes, U256, b256};
+
+/// `Submission(uint256)`
+pub(crate) const SUBMISSION: B256 = b256!("c0ba8fe4b176c1714197d43b9cc6bcf797a4a7461c5fe8d0ef6e184ae7601e51");
+/// `Confirmation(address,uint256)`
+pub(crate) const CONFIRMATION: B256 = b256!("4a504a94899432a9846e1aa406dceb1bcfd538bb839071d49d1e5e23f5be30ef");
+/// `Execution(uint256)`
+pub(crate) const EXECUTION: B256 = b256!("33e13ecb54c3076d8e8bb8c2881800a4d972b792045ffae98fdf46df365fed75");
+/// `ExecutionFailure(uint256)`
+pub(crate) const EXECUTION_FAILURE: B256 = b256!("526441bb6c1aba3c9a4a6ca1d6545da9c2333c8c48343ef398eb858d72b79236");
+
+const SUBMIT: [u8; 4] = [0xc6, 0x42, 0x74, 0x74];
+const CONFIRM: [u8; 4] = [0xc0, 0x1a, 0x8c, 0x84];
+const EXECUTE: [u8; 4] = [0xee, 0x22, 0x61, 0x0b];
+/// `transactions(uint256)`
+const TRANSACTIONS: [u8; 4] = [0x9a, 0xce, 0x38, 0xc2];
+/// `getConfirmations(uint256)`
+const GET_CONFIRMATIONS: [u8; 4] = [0xb5, 0xdc, 0x40, 0xc3];
+
+/// What an envelope of the wallet does with its payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Writes it down, and confirms it in the submitter's name.
+    Submit,
+    /// Confirms it; the last confirmation executes.
+    Confirm,
+    /// Executes it, if it is confirmed or within the daily limit.
+    Execute,
+}
+
+impl Verb {
+    pub(crate) fn of(selector: [u8; 4]) -> Option<Self> {
+        match selector {
+            SUBMIT => Some(Self::Submit),
+            CONFIRM => Some(Self::Confirm),
+            EXECUTE => Some(Self::Execute),
+            _ => None,
+        }
+    }
+}
+
+/// What a proposal would do.
+pub(crate) enum Payload {
+    /// This call.
+    Is { to: Address, value: U256, data: Bytes },
+    /// The node is being asked.
+    Asked,
+    /// There is none: the id was never submitted, so the call does nothing or reverts.
+    None,
+    /// The node could not tell, and why it matters.
+    Unread(String),
+}
+
+pub(crate) fn payload(
+    deed: &Deed,
+    verb: Verb,
+    wallet: Address,
+    id: Option<U256>,
+    questions: &mut Questions<'_>,
+    budget: &mut Budget,
+) -> Payload {
+    if verb == Verb::Submit {
+        let parts = (deed::address_at(deed, 0), deed::uint_at(deed, 1), deed::bytes_at(deed, 2));
+        return match parts {
+            (Some(to), Some(value), Some(data)) => Payload::Is { to, value, data: data.clone() },
+            _ => Payload::Unread("The submission's payload cannot be decoded.".to_owned()),
+        };
+    }
+    let Some(id) = id else { return Payload::Unread("The submission's id cannot be decoded.".to_owned()) };
+    match questions.ask(Read { to: wallet, data: numbered(TRANSACTIONS, id) }) {
+        None => Payload::Asked,
+        Some(Answer::Data(returned)) => {
+            let decoded = bundled::multisig_wallet()
+                .function(TRANSACTIONS)
+                .and_then(|function| function.decode_output(returned, budget).ok());
+            let args = decoded.map(|decoded| decoded.args).unwrap_or_default();
+            match args.as_slice() {
+                [to, value, data, ..] => match (to.value.as_address(), value.value.as_uint(), data.value.as_bytes()) {
+                    (Some(to), Some(value), Some(data)) if to.is_zero() && value.is_zero() && data.is_empty() => {
+                        Payload::None
+                    }
+                    (Some(to), Some(value), Some(data)) => Payload::Is { to, value, data: data.clone() },
+                    _ => Payload::Unread(format!("The wallet's answer about submission {id} cannot be decoded.")),
+                },
+                _ => Payload::Unread(format!("The wallet's answer about submission {id} cannot be decoded.")),
+            }
+        }
+        Some(Answer::Reverted | Answer::Unavailable) => {
+            Payload::Unread(format!("What submission {id} does could not be read from the node."))
+        }
+    }
+}
+
+/// Who has confirmed submission `id`, where the node can say.
+pub(crate) fn confirmers(wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
+    match questions.ask(Read { to: wallet, data: numbered(GET_CONFIRMATIONS, id) })? {
+        Answer::Data(returned) => {
+            let function = bundled::multisig_wallet().function(GET_CONFIRMATIONS)?;
+            let decoded = function.decode_output(returned, &mut Budget::default()).ok()?;
+            let owners = decoded.args.first()?.value.as_array()?;
+            Some(owners.iter().filter_map(crate::model::value::Value::as_address).collect())
+        }
+        Answer::Reverted | Answer::Unavailable => None,
+    }
+}
+
+fn numbered(selector: [u8; 4], number: U256) -> Bytes {
+    [selector.as_slice(), &number.to_be_bytes::<32>()].concat().into()
+}

@@ -1,0 +1,265 @@
+//! Safe 1.1.1 to 1.5.0: the fields of `execTransaction`, the hash its owners sign, and who signed.
+//!
+//! Source: Safe.sol / GnosisSafe.sol `execTransaction`, `encodeTransactionData`, `checkNSignatures`; SignatureDecoder.sol.
+
+use super::frames::{Frame, Shape};
+use super::{Questions, Subjects, deed};
+use crate::model::activity::Note;
+use crate::model::read::{Answer, Read};
+use crate::model::{Block, Deed, Fate, Kind, Tx};
+use alloy_primitives::{Address, B256, Bytes, Signature, U256, b256, keccak256};
+
+/// `execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)`
+pub(crate) const EXEC_TRANSACTION: [u8; 4] = [0x6a, 0x76, 0x12, 0x02];
+/// `execTransactionFromModule(address,uint256,bytes,uint8)`
+const EXEC_FROM_MODULE: [u8; 4] = [0x46, 0x87, 0x21, 0xa7];
+/// `execTransactionFromModuleReturnData(address,uint256,bytes,uint8)`
+const EXEC_FROM_MODULE_RETURN_DATA: [u8; 4] = [0x52, 0x29, 0x07, 0x3f];
+
+/// `ExecutionSuccess(bytes32,uint256)`; the hash is indexed from 1.4.1 on.
+pub(crate) const EXECUTION_SUCCESS: B256 = b256!("442e715f626346e8c54381002da614f62bee8d27386535b2521ec8540898556e");
+/// `ExecutionFailure(bytes32,uint256)`; likewise.
+pub(crate) const EXECUTION_FAILURE: B256 = b256!("23428b18acfb3ea64b08dc0c1d296ea9c09702c09083ca5272e64d115b687d23");
+/// `ExecutionFromModuleSuccess(address)`
+pub(crate) const MODULE_SUCCESS: B256 = b256!("6895c13664aa4f67288b25d7a21d7aaa34916e355fb9b6fae0a139a9085becb8");
+/// `ExecutionFromModuleFailure(address)`
+pub(crate) const MODULE_FAILURE: B256 = b256!("acd2c8702804128fdb0db2bb49f6d127dd0181c13fd45dbfe16de0930e2bd375");
+
+/// `SafeMultiSigTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes,bytes)` of SafeL2.
+pub(crate) const L2_MULTISIG: B256 = b256!("66753cd2356569ee081232e3be8909b950e0a76c1f8460c3a5e3c2be32b11bed");
+/// `SafeModuleTransaction(address,address,uint256,bytes,uint8)` of SafeL2.
+pub(crate) const L2_MODULE: B256 = b256!("b648d3644f584ed1c2232d53c46d87e693586486ad0d1175f8656013110b714e");
+
+/// keccak256("SafeTx(address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256
+/// gasPrice,address gasToken,address refundReceiver,uint256 nonce)")
+const SAFE_TX_TYPEHASH: B256 = b256!("bb8310d486368db6bd6f849402fdd73ad53d316b5a4b2644ad6efe0f941286d8");
+/// keccak256("EIP712Domain(uint256 chainId,address verifyingContract)"), from 1.3.0 on.
+const DOMAIN_TYPEHASH: B256 = b256!("47e79534a245952e8b16893a336b85a3d9ea9fa8c573f3d803afb92a79469218");
+/// keccak256("EIP712Domain(address verifyingContract)"), before 1.3.0.
+const DOMAIN_TYPEHASH_OLD: B256 = b256!("035aff83d86937d35b32e04f0ddc6ff469290eef2f1b692d8a815c89404d4749");
+/// `nonce()`
+const NONCE: [u8; 4] = [0xaf, 0xfe, 0xd0, 0xe0];
+/// `domainSeparator()`
+const DOMAIN_SEPARATOR: [u8; 4] = [0xf6, 0x98, 0xda, 0x25];
+
+/// Signatures looked at in one execution. No Safe that can execute has more owners: each costs its check 6,000 gas and more.
+const SIGNATURES_MAX: usize = 64;
+
+/// Whether a call with this selector asks a Safe to execute something.
+pub(crate) fn is_exec(selector: [u8; 4]) -> bool {
+    selector == EXEC_TRANSACTION || is_module_exec(selector)
+}
+
+/// Whether a module asks.
+pub(crate) fn is_module_exec(selector: [u8; 4]) -> bool {
+    matches!(selector, EXEC_FROM_MODULE | EXEC_FROM_MODULE_RETURN_DATA)
+}
+
+/// What `execTransaction` says beside the call it makes.
+#[derive(Clone, Debug)]
+pub(crate) struct SafeExec {
+    to: Address,
+    value: U256,
+    data: Bytes,
+    operation: U256,
+    safe_tx_gas: U256,
+    base_gas: U256,
+    gas_price: U256,
+    gas_token: Address,
+    refund_receiver: Address,
+    signatures: Bytes,
+}
+
+impl SafeExec {
+    pub(crate) fn read(deed: &Deed) -> Option<Self> {
+        Some(Self {
+            to: deed::address_at(deed, 0)?,
+            value: deed::uint_at(deed, 1)?,
+            data: deed::bytes_at(deed, 2)?.clone(),
+            operation: deed::uint_at(deed, 3)?,
+            safe_tx_gas: deed::uint_at(deed, 4)?,
+            base_gas: deed::uint_at(deed, 5)?,
+            gas_price: deed::uint_at(deed, 6)?,
+            gas_token: deed::address_at(deed, 7)?,
+            refund_receiver: deed::address_at(deed, 8)?,
+            signatures: deed::bytes_at(deed, 9)?.clone(),
+        })
+    }
+
+    /// The token that pays for the execution; zero is ether, which moves without a log.
+    pub(crate) fn gas_token(&self) -> Address {
+        self.gas_token
+    }
+
+    /// Who is paid for the execution, if anybody is; zero means whoever sends the transaction.
+    pub(crate) fn refund(&self) -> Option<Address> {
+        (!self.gas_price.is_zero()).then_some(self.refund_receiver)
+    }
+
+    /// EIP-712 hash that the owners sign, under one of the two domains.
+    fn hash(&self, domain: B256, nonce: U256) -> B256 {
+        let mut words = Vec::with_capacity(11 * 32);
+        words.extend_from_slice(SAFE_TX_TYPEHASH.as_slice());
+        words.extend_from_slice(self.to.into_word().as_slice());
+        words.extend_from_slice(&self.value.to_be_bytes::<32>());
+        words.extend_from_slice(keccak256(&self.data).as_slice());
+        for number in [self.operation, self.safe_tx_gas, self.base_gas, self.gas_price] {
+            words.extend_from_slice(&number.to_be_bytes::<32>());
+        }
+        words.extend_from_slice(self.gas_token.into_word().as_slice());
+        words.extend_from_slice(self.refund_receiver.into_word().as_slice());
+        words.extend_from_slice(&nonce.to_be_bytes::<32>());
+        keccak256([&[0x19, 0x01], domain.as_slice(), keccak256(words).as_slice()].concat())
+    }
+
+    /// Owners whose signature the list holds, in its order, without repeats.
+    ///
+    /// Contract signatures (v = 0) and hashes approved beforehand (v = 1) name their owner in r. Nothing is checked here that
+    /// the Safe checked before it executed; of an attempt that reverted this is what the signatures claim.
+    fn signers(&self, hash: B256) -> Vec<Address> {
+        let mut signers = Vec::new();
+        // The dynamic parts of contract signatures follow the fixed ones: the list ends where the first of them begins.
+        let mut end = self.signatures.len();
+        for (at, part) in self.signatures.chunks_exact(65).enumerate().take(SIGNATURES_MAX) {
+            if (at + 1) * 65 > end {
+                break;
+            }
+            let (r, s, v) = (&part[..32], &part[32..64], part[64]);
+            let named = Address::from_slice(&r[12..]);
+            let signer = match v {
+                0 => {
+                    let offset = usize::try_from(U256::from_be_slice(s)).unwrap_or(usize::MAX);
+                    end = end.min(offset);
+                    (offset >= (at + 1) * 65).then_some(named)
+                }
+                1 => Some(named),
+                27 | 28 => recover(hash, r, s, v),
+                // `eth_sign` over the hash: v is 4 more.
+                31.. => recover(eip191(hash), r, s, v - 4),
+                _ => None,
+            };
+            match signer {
+                Some(signer) if !signers.contains(&signer) => signers.push(signer),
+                Some(_) => {}
+                None => break,
+            }
+        }
+        signers
+    }
+}
+
+/// What a wallet signs of a hash by `eth_sign` (EIP-191 version 0x45).
+fn eip191(hash: B256) -> B256 {
+    keccak256([b"\x19Ethereum Signed Message:\n32".as_slice(), hash.as_slice()].concat())
+}
+
+fn recover(hash: B256, r: &[u8], s: &[u8], v: u8) -> Option<Address> {
+    let signature = Signature::new(U256::from_be_slice(r), U256::from_be_slice(s), v == 28);
+    signature.recover_address_from_prehash(&hash).ok()
+}
+
+/// The two domains a Safe may sign under: with its chain's id from 1.3.0 on, without before.
+fn domains(chain: u64, safe: Address) -> [B256; 2] {
+    let word = safe.into_word();
+    let chain = U256::from(chain).to_be_bytes::<32>();
+    [
+        keccak256([DOMAIN_TYPEHASH.as_slice(), &chain, word.as_slice()].concat()),
+        keccak256([DOMAIN_TYPEHASH_OLD.as_slice(), word.as_slice()].concat()),
+    ]
+}
+
+/// The Safe transaction hash that an `ExecutionSuccess` or `ExecutionFailure` log names, in either layout.
+pub(crate) fn logged_hash(log: &crate::model::Log) -> Option<B256> {
+    match log.topics.as_slice() {
+        [EXECUTION_SUCCESS | EXECUTION_FAILURE, hash] => Some(*hash),
+        [EXECUTION_SUCCESS | EXECUTION_FAILURE] => log.data.first_chunk::<32>().map(B256::from),
+        _ => None,
+    }
+}
+
+/// What an `ExecutionSuccess` or `ExecutionFailure` log says was paid for the execution.
+pub(crate) fn logged_payment(log: &crate::model::Log) -> Option<U256> {
+    let words =
+        if log.topics.len() == 2 { log.data.first_chunk::<32>() } else { log.data.get(32..)?.first_chunk::<32>() };
+    words.map(|word| U256::from_be_bytes(*word))
+}
+
+/// Whether a log says that a Safe executed, well or badly.
+pub(crate) fn is_execution(log: &crate::model::Log) -> bool {
+    matches!(log.topics.first(), Some(&EXECUTION_SUCCESS | &EXECUTION_FAILURE))
+}
+
+/// Recovers who signed each execution of a watched Safe, and checks the hash that the Safe logged against its fields.
+///
+/// The nonce is not in the calldata: it is the nonce at the block's end, less the executions that the Safe logged from here on.
+pub(crate) fn sign(frames: &mut [Frame], block: &Block, tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) {
+    for frame in frames {
+        let Some(safe) = frame.target else { continue };
+        match &frame.shape {
+            Shape::ModuleExec => frame.signers = Some(vec![]),
+            Shape::Proposal { .. } => {
+                if let Some(id) = proposal_id(frame) {
+                    frame.signers = super::multisig::confirmers(safe, id, questions);
+                }
+            }
+            Shape::SafeExec(exec) if subjects.get(&safe).is_some_and(|s| s.kind == Kind::Safe) => {
+                let (signers, notes) = signed(exec, frame, safe, block, tx, subjects, questions);
+                frame.signers = signers;
+                frame.notes.extend(notes);
+            }
+            Shape::Plain | Shape::Batch | Shape::SafeExec(_) => {}
+        }
+    }
+}
+
+fn proposal_id(frame: &Frame) -> Option<U256> {
+    frame.notes.iter().find_map(|note| if let Note::Submission(id) = note { Some(*id) } else { None })
+}
+
+fn signed(
+    exec: &SafeExec,
+    frame: &Frame,
+    safe: Address,
+    block: &Block,
+    tx: &Tx,
+    subjects: &Subjects,
+    questions: &mut Questions<'_>,
+) -> (Option<Vec<Address>>, Vec<Note>) {
+    let logged = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(logged_hash);
+    let nonce = match questions.ask(Read { to: safe, data: Bytes::from_static(&NONCE) }) {
+        Some(Answer::Data(word)) => word.first_chunk::<32>().map(|word| U256::from_be_bytes(*word)),
+        _ => None,
+    };
+    let before = nonce.and_then(|nonce| nonce.checked_sub(executions_from(block, tx, safe, frame.confirmed_by)));
+    let ours = before.map(|nonce| domains(subjects.chain.0, safe).map(|domain| exec.hash(domain, nonce)));
+    match (logged, ours) {
+        (Some(logged), Some(ours)) if !ours.contains(&logged) => (Some(exec.signers(logged)), vec![Note::HashMismatch]),
+        (Some(logged), _) => (Some(exec.signers(logged)), vec![]),
+        // Nothing was logged: the attempt reverted. Which domain holds is asked, since no log tells.
+        (None, Some(ours)) if frame.fate == Fate::Reverted => {
+            match questions.ask(Read { to: safe, data: Bytes::from_static(&DOMAIN_SEPARATOR) }) {
+                Some(Answer::Data(word)) => {
+                    let domain = word.first_chunk::<32>().map(B256::from);
+                    let at = domains(subjects.chain.0, safe).iter().position(|known| Some(*known) == domain);
+                    (at.map(|at| exec.signers(ours[at])), vec![])
+                }
+                _ => (None, vec![]),
+            }
+        }
+        (None, _) => (None, vec![]),
+    }
+}
+
+/// How many executions the Safe logged in this block from the given log on; from this transaction's end on for an attempt
+/// that logged nothing.
+fn executions_from(block: &Block, tx: &Tx, safe: Address, from: Option<u32>) -> U256 {
+    let counts = |log: &&crate::model::Log| log.address == safe && is_execution(log);
+    let here = from.map_or(0, |from| tx.logs.iter().filter(|log| log.ordinal >= from).filter(counts).count());
+    let later: usize = block
+        .txs
+        .iter()
+        .filter(|other| other.index > tx.index)
+        .map(|other| other.logs.iter().filter(counts).count())
+        .sum();
+    U256::from(here + later)
+}

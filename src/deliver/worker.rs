@@ -1,0 +1,3 @@
+pub struct Worker;
+pub struct Leased;
+pub trait Outbox {}

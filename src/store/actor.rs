@@ -1,0 +1,70 @@
+//! The one writer: a thread that owns the connection and does one job after the other.
+
+use super::{Result, StoreError};
+use rusqlite::Connection;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::sync::{mpsc, oneshot};
+
+/// Jobs that may wait for the writer; who comes later waits to be let in. Each takes about a quarter of a millisecond.
+const JOBS_MAX: usize = 64;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// Hands jobs to the writer's thread, which ends when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub(super) struct Actor {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Actor {
+    /// Starts the thread and waits until `open` has opened the connection on it.
+    pub(super) async fn start(open: impl FnOnce() -> Result<Connection> + Send + 'static) -> Result<Self> {
+        let (jobs, inbox) = mpsc::channel::<Job>(JOBS_MAX);
+        let (ready, is_ready) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("watchfire-store".to_owned())
+            .spawn(move || match open() {
+                Ok(db) => {
+                    if ready.send(Ok(())).is_ok() {
+                        work(db, inbox);
+                    }
+                }
+                // Nobody to tell means that nobody waits for this store any more.
+                Err(error) => drop(ready.send(Err(error))),
+            })
+            .map_err(|error| StoreError::Unknown(format!("cannot start the writer: {error}")))?;
+        is_ready.await.map_err(|_| StoreError::Closed)??;
+        Ok(Self { jobs })
+    }
+
+    /// Does `job` on the writer's thread.
+    ///
+    /// A caller that stops waiting does not undo it: a job that was let in runs to its end. A panic in it is reported to the
+    /// caller, its transaction rolls back while unwinding, and the thread lives on.
+    pub(super) async fn call<T, F>(&self, job: F) -> Result<T>
+    where
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |db| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| job(db)));
+            let outcome = outcome.unwrap_or_else(|panic| Err(StoreError::Engine(message(panic.as_ref()))));
+            drop(answer.send(outcome));
+        });
+        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+fn work(mut db: Connection, mut inbox: mpsc::Receiver<Job>) {
+    while let Some(job) = inbox.blocking_recv() {
+        job(&mut db);
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}

@@ -1,0 +1,167 @@
+//! Where each chain stands, and what its blocks added to rolling windows.
+
+use super::{Result, StoreError};
+use crate::model::{BlockRef, ChainId, Delta};
+use alloy_primitives::{Address, B256, U256};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use std::str::FromStr;
+
+/// Blocks kept per chain to recognize a reorg by: seven hours of mainnet, thirty times the depth of its finality.
+pub const WINDOW_BLOCKS_MAX: u64 = 2048;
+
+/// A block's place without its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// Number and hash.
+    pub at: BlockRef,
+    /// Hash of the block it builds on.
+    pub parent: B256,
+    /// Header timestamp, Unix seconds.
+    pub time: u64,
+}
+
+/// What a committed block added to a rolling window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastDelta {
+    /// The block.
+    pub at: BlockRef,
+    /// Its time, Unix seconds.
+    pub time: u64,
+    /// What it added.
+    pub delta: Delta,
+}
+
+/// How much [`super::Store::prune`] forgot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Window entries.
+    pub deltas: usize,
+    /// Messages, with the record of their attempts.
+    pub messages: usize,
+}
+
+pub(super) fn begin(db: &mut Connection, chain: ChainId, anchor: &Anchor) -> Result<BlockRef> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let stands = match tip(&tx, chain)? {
+        Some(stands) => stands.at,
+        None => {
+            tx.execute(
+                "INSERT INTO chains (id, first_number, first_hash) VALUES (?1, ?2, ?3)",
+                params![int(chain.0), int(anchor.at.number), anchor.at.hash.to_string()],
+            )?;
+            append(&tx, chain, anchor)?;
+            anchor.at
+        }
+    };
+    tx.commit()?;
+    Ok(stands)
+}
+
+pub(super) fn tip(db: &Connection, chain: ChainId) -> Result<Option<Anchor>> {
+    let sql = "SELECT number, hash, parent, time FROM blocks WHERE chain = ?1 ORDER BY number DESC LIMIT 1";
+    db.prepare_cached(sql)?.query_row([int(chain.0)], |row| Ok(anchor(row))).optional()?.transpose()
+}
+
+pub(super) fn window(db: &Connection, chain: ChainId) -> Result<Vec<Anchor>> {
+    let sql = "SELECT number, hash, parent, time FROM blocks WHERE chain = ?1 ORDER BY number";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([int(chain.0)], |row| Ok(anchor(row)))?;
+    rows.map(|row| row?).collect()
+}
+
+/// Writes a block and lets the one that falls out of the window go.
+pub(super) fn append(db: &Connection, chain: ChainId, block: &Anchor) -> Result<()> {
+    db.prepare_cached("INSERT INTO blocks (chain, number, hash, parent, time) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
+        params![
+            int(chain.0),
+            int(block.at.number),
+            block.at.hash.to_string(),
+            block.parent.to_string(),
+            int(block.time)
+        ],
+    )?;
+    db.prepare_cached("DELETE FROM blocks WHERE chain = ?1 AND number <= ?2")?
+        .execute(params![int(chain.0), int(block.at.number) - int(WINDOW_BLOCKS_MAX)])?;
+    Ok(())
+}
+
+/// Takes a block off the chain, with what it added to windows; its activities are marked.
+pub(super) fn retract(db: &Connection, chain: ChainId, block: BlockRef) -> Result<()> {
+    let place = params![int(chain.0), int(block.number), block.hash.to_string()];
+    db.prepare_cached("DELETE FROM blocks WHERE chain = ?1 AND number = ?2 AND hash = ?3")?.execute(place)?;
+    db.prepare_cached("DELETE FROM deltas WHERE chain = ?1 AND number = ?2 AND block_hash = ?3")?.execute(place)?;
+    db.prepare_cached("UPDATE activities SET orphaned = 1 WHERE chain = ?1 AND number = ?2 AND block_hash = ?3")?
+        .execute(place)?;
+    Ok(())
+}
+
+pub(super) fn add_delta(db: &Connection, chain: ChainId, at: BlockRef, time: u64, delta: &Delta) -> Result<()> {
+    let sql = "INSERT INTO deltas (chain, number, block_hash, time, watch, rule, amount) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    db.prepare_cached(sql)?.execute(params![
+        int(chain.0),
+        int(at.number),
+        at.hash.to_string(),
+        int(time),
+        delta.watch.to_checksum(None),
+        delta.rule.as_ref(),
+        delta.amount.to_string()
+    ])?;
+    Ok(())
+}
+
+pub(super) fn deltas(db: &Connection, chain: ChainId, since_s: u64) -> Result<Vec<PastDelta>> {
+    let sql = "SELECT number, block_hash, time, watch, rule, amount FROM deltas \
+               WHERE chain = ?1 AND time >= ?2 ORDER BY number, seq";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params![int(chain.0), int(since_s)], |row| Ok(past(row)))?;
+    rows.map(|row| row?).collect()
+}
+
+pub(super) fn prune(db: &mut Connection, chain: ChainId, deltas_before_s: u64, sent_before_ms: u64) -> Result<Pruned> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let deltas =
+        tx.execute("DELETE FROM deltas WHERE chain = ?1 AND time < ?2", params![int(chain.0), int(deltas_before_s)])?;
+    let messages = tx.execute(
+        "DELETE FROM outbox WHERE state IN ('sent', 'superseded') AND done_at_ms < ?1",
+        [int(sent_before_ms)],
+    )?;
+    tx.commit()?;
+    Ok(Pruned { deltas, messages })
+}
+
+fn anchor(row: &Row<'_>) -> Result<Anchor> {
+    Ok(Anchor {
+        at: BlockRef { number: uint(row.get(0)?), hash: text("blocks", row, 1)? },
+        parent: text("blocks", row, 2)?,
+        time: uint(row.get(3)?),
+    })
+}
+
+fn past(row: &Row<'_>) -> Result<PastDelta> {
+    Ok(PastDelta {
+        at: BlockRef { number: uint(row.get(0)?), hash: text("deltas", row, 1)? },
+        time: uint(row.get(2)?),
+        delta: Delta {
+            watch: text::<Address>("deltas", row, 3)?,
+            rule: row.get::<_, String>(4)?.into(),
+            amount: text::<U256>("deltas", row, 5)?,
+        },
+    })
+}
+
+/// A column that holds something written as text.
+fn text<T: FromStr<Err: std::fmt::Display>>(table: &'static str, row: &Row<'_>, column: usize) -> Result<T> {
+    let written: String = row.get(column)?;
+    written.parse().map_err(|why: T::Err| StoreError::Damaged { table, why: why.to_string() })
+}
+
+/// SQLite's integers are signed: the bits are kept. Heights, times and chain ids in use stay far below the sign.
+pub(super) const fn int(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// Back from [`int`].
+pub(super) const fn uint(number: i64) -> u64 {
+    number.cast_unsigned()
+}

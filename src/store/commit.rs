@@ -1,0 +1,176 @@
+//! The transactions that change what stands: a step of the chain, the passing of time, an answer.
+
+use super::chain::{self, Anchor, int};
+use super::{Result, StoreError, incidents, outbox};
+use crate::escalate::{Sight, StepJudged};
+use crate::model::incident::{Finding, Incident, Plan, Standing};
+use crate::model::record::Line;
+use crate::model::watch::ChainInfo;
+use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, WatchInfo};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// A [`StepJudged`] that can travel to the writer's thread.
+#[derive(Clone, Debug)]
+pub struct OwnedStepJudged {
+    /// The chain it happened on.
+    pub chain: Arc<ChainInfo>,
+    /// The book's watches, to tell which findings the step repeats.
+    pub watches: Arc<[WatchInfo]>,
+    /// Blocks that are gone, in any order.
+    pub retract: Vec<BlockRef>,
+    /// Blocks that are new, oldest first.
+    pub blocks: Vec<JudgedBlock>,
+    /// How well they were seen.
+    pub sight: Sight,
+}
+
+impl OwnedStepJudged {
+    /// The step as the engine takes it.
+    #[must_use]
+    pub fn view(&self) -> StepJudged<'_> {
+        StepJudged { chain: &self.chain, retract: &self.retract, blocks: &self.blocks, sight: self.sight }
+    }
+}
+
+pub(super) fn step<F>(db: &mut Connection, step: &OwnedStepJudged, now_ms: u64, engine: F) -> Result<Plan>
+where
+    F: FnOnce(&StepJudged<'_>, &Standing) -> Plan,
+{
+    let tx = begin(db)?;
+    let standing = standing(&tx, step)?;
+    move_chain(&tx, step)?;
+    let plan = engine(&step.view(), &standing);
+    write(&tx, &plan, now_ms)?;
+    for line in &plan.lines {
+        if let Line::Verdict(verdict) = line {
+            let sql = "INSERT INTO activities (chain, number, block_hash, tx, address, verdict, line) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            tx.prepare_cached(sql)?.execute(params![
+                int(step.chain.id.0),
+                int(verdict.block),
+                verdict.block_hash,
+                verdict.tx,
+                verdict.address,
+                verdict.verdict,
+                incidents::write("activities", line)?
+            ])?;
+        }
+    }
+    tx.commit()?;
+    Ok(plan)
+}
+
+pub(super) fn change<F>(db: &mut Connection, now_ms: u64, engine: F) -> Result<Plan>
+where
+    F: FnOnce(&[Incident]) -> Plan,
+{
+    let tx = begin(db)?;
+    let plan = engine(&incidents::live(&tx, None)?);
+    write(&tx, &plan, now_ms)?;
+    tx.commit()?;
+    Ok(plan)
+}
+
+pub(super) fn answer<F, E>(db: &mut Connection, id: &IncidentId, now_ms: u64, engine: F) -> Result<Result<Plan, E>>
+where
+    F: FnOnce(&Incident) -> Result<Plan, E>,
+{
+    let tx = begin(db)?;
+    let incident = incidents::by_id(&tx, id)?.ok_or_else(|| StoreError::NoIncident(id.to_string()))?;
+    let outcome = engine(&incident);
+    if let Ok(plan) = &outcome {
+        write(&tx, plan, now_ms)?;
+    }
+    tx.commit()?;
+    Ok(outcome)
+}
+
+/// Takes the write lock at once: a transaction that reads first and writes later would be refused when another process
+/// wrote in between.
+pub(super) fn begin(db: &mut Connection) -> Result<Transaction<'_>> {
+    Ok(db.transaction_with_behavior(TransactionBehavior::Immediate)?)
+}
+
+/// Writes a plan. Incidents come first, since findings and messages refer to them.
+pub(super) fn write(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
+    for incident in &plan.incidents {
+        incidents::write_incident(db, incident)?;
+        outbox::supersede(db, incident, now_ms)?;
+    }
+    plan.findings.iter().try_for_each(|finding| incidents::write_finding(db, finding))?;
+    plan.deliveries.iter().try_for_each(|delivery| outbox::add(db, delivery, now_ms))
+}
+
+/// What the engine must know: live incidents, findings in blocks that go, findings that come again, and their incidents.
+fn standing(db: &Connection, step: &OwnedStepJudged) -> Result<Standing> {
+    let mut standing = Standing { incidents: incidents::live(db, Some(step.chain.id))?, findings: Vec::new() };
+    let mut seen: HashSet<FindingId> = HashSet::new();
+    let mut keep = |finding: Finding, standing: &mut Standing| {
+        if seen.insert(finding.id.clone()) {
+            standing.findings.push(finding);
+        }
+    };
+    for block in &step.retract {
+        for finding in incidents::findings_in(db, step.chain.id, *block)? {
+            keep(finding, &mut standing);
+        }
+    }
+    for id in step.blocks.iter().flat_map(|block| finding_ids(block, &step.watches)) {
+        if let Some(finding) = incidents::finding(db, &id)? {
+            keep(finding, &mut standing);
+        }
+    }
+    let mut known: HashSet<IncidentId> = standing.incidents.iter().map(|incident| incident.id.clone()).collect();
+    for finding in &standing.findings {
+        if known.insert(finding.incident.clone())
+            && let Some(incident) = incidents::by_id(db, &finding.incident)?
+        {
+            standing.incidents.push(incident);
+        }
+    }
+    Ok(standing)
+}
+
+fn finding_ids<'a>(block: &'a JudgedBlock, watches: &'a [WatchInfo]) -> impl Iterator<Item = FindingId> + 'a {
+    block.judged.iter().filter_map(|judged| {
+        let watch = watches.get(judged.activity.watch.index())?;
+        judged.finding_id(block.chain, watch.address)
+    })
+}
+
+/// Takes retracted blocks off, newest first, and appends the new ones, each onto its committed parent.
+fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
+    let chain = step.chain.id;
+    let mut retract = step.retract.clone();
+    retract.sort_unstable_by_key(|block| std::cmp::Reverse(block.number));
+    let begun = || chain::tip(db, chain)?.ok_or_else(|| StoreError::Unknown(format!("chain {chain} was not begun")));
+    let mut tip = begun()?;
+    let mut cursor = tip.at;
+    for block in retract {
+        if tip.at != block {
+            return Err(StoreError::Unknown(format!(
+                "block {block} cannot be retracted: the cursor stands at {cursor}"
+            )));
+        }
+        chain::retract(db, chain, block)?;
+        // The window may be used up: then its lowest block's parent is what is left to build on.
+        let below = BlockRef { number: block.number.saturating_sub(1), hash: tip.parent };
+        tip = chain::tip(db, chain)?.unwrap_or(Anchor { at: below, ..tip });
+        cursor = tip.at;
+    }
+    for block in &step.blocks {
+        if block.chain != chain {
+            return Err(StoreError::Unknown(format!("block {} is of chain {}, not of {chain}", block.at, block.chain)));
+        }
+        if block.parent != cursor.hash || block.at.number != cursor.number.saturating_add(1) {
+            return Err(StoreError::Gap { cursor, parent: block.parent });
+        }
+        chain::append(db, chain, &Anchor { at: block.at, parent: block.parent, time: block.time })?;
+        block.deltas.iter().try_for_each(|delta| chain::add_delta(db, chain, block.at, block.time, delta))?;
+        cursor = block.at;
+    }
+    // Without any block left the chain would have no cursor to come back to after a restart.
+    begun().map(drop)
+}

@@ -1,0 +1,136 @@
+//! Incidents and findings, whole as JSON beside the columns they are searched by.
+
+use super::chain::int;
+use super::{Result, StoreError};
+use crate::model::incident::{Finding, Incident};
+use crate::model::{BlockRef, ChainId, FindingId, IncidentId};
+use rusqlite::{Connection, OptionalExtension, Params, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Which incidents to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those that are open or acknowledged.
+    pub live: bool,
+    /// Only those of this chain.
+    pub chain: Option<ChainId>,
+    /// Only those of this path.
+    pub path: Option<String>,
+    /// At most so many; all when absent.
+    pub limit: Option<u32>,
+}
+
+pub(super) fn live(db: &Connection, chain: Option<ChainId>) -> Result<Vec<Incident>> {
+    let sql = "SELECT body FROM incidents WHERE live = 1 AND (?1 IS NULL OR chain = ?1) ORDER BY seq";
+    bodies(db, "incidents", sql, [chain.map(|id| int(id.0))])
+}
+
+pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Vec<Incident>> {
+    let sql = "SELECT body FROM incidents WHERE (?1 = 0 OR live = 1) AND (?2 IS NULL OR chain = ?2) \
+               AND (?3 IS NULL OR path = ?3) ORDER BY seq DESC LIMIT ?4";
+    let limit = filter.limit.map_or(-1, i64::from);
+    let chain = filter.chain.map(|id| int(id.0));
+    bodies(db, "incidents", sql, params![filter.live, chain, filter.path, limit])
+}
+
+pub(super) fn by_id(db: &Connection, id: &IncidentId) -> Result<Option<Incident>> {
+    let body: Option<String> = db
+        .prepare_cached("SELECT body FROM incidents WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    body.map(|body| read("incidents", &body)).transpose()
+}
+
+pub(super) fn by_prefix(db: &Connection, prefix: &str) -> Result<Incident> {
+    let full = if prefix.starts_with(IncidentId::PREFIX) {
+        prefix.to_owned()
+    } else {
+        format!("{}{prefix}", IncidentId::PREFIX)
+    };
+    let sql = "SELECT id, body FROM incidents WHERE substr(id, 1, length(?1)) = ?1 ORDER BY seq DESC LIMIT 10";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([&full], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let found: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+    match found.as_slice() {
+        [] => Err(StoreError::NoIncident(prefix.to_owned())),
+        [(_, body)] => read("incidents", body),
+        several => Err(StoreError::Ambiguous {
+            prefix: prefix.to_owned(),
+            candidates: several.iter().map(|(id, _)| IncidentId(id.clone())).collect(),
+        }),
+    }
+}
+
+pub(super) fn findings_of(db: &Connection, incident: &IncidentId) -> Result<Vec<Finding>> {
+    bodies(db, "findings", "SELECT body FROM findings WHERE incident = ?1 ORDER BY seq", [incident.as_str()])
+}
+
+/// Findings that stand in a block.
+pub(super) fn findings_in(db: &Connection, chain: ChainId, block: BlockRef) -> Result<Vec<Finding>> {
+    let sql = "SELECT body FROM findings WHERE chain = ?1 AND block_hash = ?2 AND orphaned = 0 ORDER BY seq";
+    bodies(db, "findings", sql, params![int(chain.0), block.hash.to_string()])
+}
+
+pub(super) fn finding(db: &Connection, id: &FindingId) -> Result<Option<Finding>> {
+    let body: Option<String> = db
+        .prepare_cached("SELECT body FROM findings WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    body.map(|body| read("findings", &body)).transpose()
+}
+
+pub(super) fn write_incident(db: &Connection, incident: &Incident) -> Result<()> {
+    let sql = "INSERT INTO incidents (id, chain, watch, path, state, live, severity, opened_at_ms, next_escalation, body) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO UPDATE SET state = excluded.state, \
+               live = excluded.live, severity = excluded.severity, next_escalation = excluded.next_escalation, \
+               body = excluded.body";
+    db.prepare_cached(sql)?.execute(params![
+        incident.id.as_str(),
+        int(incident.chain.0),
+        incident.watch.to_checksum(None),
+        incident.path.name,
+        incident.state.as_str(),
+        incident.state.is_live(),
+        incident.severity.as_str(),
+        int(incident.opened_at),
+        incident.next_escalation.map(int),
+        write("incidents", incident)?
+    ])?;
+    Ok(())
+}
+
+pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
+    let sql = "INSERT INTO findings (id, incident, chain, block_hash, tx, watch, rule, severity, revision, orphaned, body) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO UPDATE SET \
+               incident = excluded.incident, block_hash = excluded.block_hash, severity = excluded.severity, \
+               revision = excluded.revision, orphaned = excluded.orphaned, body = excluded.body";
+    db.prepare_cached(sql)?.execute(params![
+        finding.id.as_str(),
+        finding.incident.as_str(),
+        int(finding.chain.0),
+        finding.at.hash.to_string(),
+        finding.tx.to_string(),
+        finding.watch.to_checksum(None),
+        finding.rule,
+        finding.severity.as_str(),
+        finding.revision,
+        finding.orphaned,
+        write("findings", finding)?
+    ])?;
+    Ok(())
+}
+
+fn bodies<T: DeserializeOwned>(db: &Connection, table: &'static str, sql: &str, params: impl Params) -> Result<Vec<T>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params, |row| row.get::<_, String>(0))?;
+    rows.map(|body| read(table, &body?)).collect()
+}
+
+pub(super) fn read<T: DeserializeOwned>(table: &'static str, body: &str) -> Result<T> {
+    serde_json::from_str(body).map_err(|why| StoreError::Damaged { table, why: why.to_string() })
+}
+
+pub(super) fn write<T: Serialize>(table: &'static str, value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|why| StoreError::Damaged { table, why: why.to_string() })
+}

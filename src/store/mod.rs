@@ -1,0 +1,261 @@
+//! What must survive a crash: one file, one writer, one commit per step of the chain.
+//!
+//! In: judged steps with the plan the escalation engine makes of them, answers of people, outcomes of deliveries. Out: where
+//! each chain stands, what its rolling windows hold, live incidents, and messages that are due, each leased to one worker at
+//! a time.
+//!
+//! Never here: a decision. What an incident becomes is computed by a function the caller passes in, inside the transaction
+//! that writes the outcome, so that two processes answering at once see each other. Nothing is told before it is committed,
+//! and a reorg takes back by new records, never by deletion.
+
+mod actor;
+mod chain;
+mod commit;
+mod error;
+mod incidents;
+mod outbox;
+mod schema;
+
+pub use chain::{Anchor, PastDelta, Pruned, WINDOW_BLOCKS_MAX};
+pub use commit::OwnedStepJudged;
+pub use error::StoreError;
+pub use incidents::Filter;
+pub use outbox::{Counts, DeadLetter, Leased, Waiting};
+
+use crate::escalate::StepJudged;
+use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
+use crate::model::{BlockRef, ChainId, DeliveryKey, IncidentId};
+use actor::Actor;
+use std::path::Path;
+
+/// What every call here returns.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// A handle to the store. Clones share the one writer; other processes may open the same file beside it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    actor: Actor,
+}
+
+/// Opening.
+impl Store {
+    /// Opens the file at `path`, creates it when missing and migrates it when it is older.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] when a later version of the program wrote it, [`StoreError::Foreign`] when it is another
+    /// program's database, [`StoreError::Sqlite`] when it cannot be opened or written.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let path = path.to_owned();
+        Ok(Self { actor: Actor::start(move || schema::open(&path)).await? })
+    }
+
+    /// A store that is gone when its last handle is: for dry runs and replays.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`] when there is no memory for it.
+    pub async fn in_memory() -> Result<Self> {
+        Ok(Self { actor: Actor::start(schema::open_in_memory).await? })
+    }
+}
+
+/// Where a chain stands.
+impl Store {
+    /// Commits where watching `chain` begins, before anything is fetched, and says where it stands now.
+    ///
+    /// The anchor counts as seen: the first step must build on it. A chain that began earlier keeps its place, and the
+    /// anchor is ignored.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn begin_chain(&self, chain: ChainId, anchor: Anchor) -> Result<BlockRef> {
+        self.actor.call(move |db| chain::begin(db, chain, &anchor)).await
+    }
+
+    /// The last committed block; absent before [`Store::begin_chain`].
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn cursor(&self, chain: ChainId) -> Result<Option<BlockRef>> {
+        self.actor.call(move |db| Ok(chain::tip(db, chain)?.map(|anchor| anchor.at))).await
+    }
+
+    /// Committed blocks with their parents and times, oldest first: at most [`WINDOW_BLOCKS_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn window(&self, chain: ChainId) -> Result<Vec<Anchor>> {
+        self.actor.call(move |db| chain::window(db, chain)).await
+    }
+
+    /// What the chain's blocks added to rolling windows since `since_s` (block time, Unix seconds), in order of blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn deltas(&self, chain: ChainId, since_s: u64) -> Result<Vec<PastDelta>> {
+        self.actor.call(move |db| chain::deltas(db, chain, since_s)).await
+    }
+
+    /// Forgets window entries of blocks before `deltas_before_s` (block time, Unix seconds) and messages that were sent,
+    /// or superseded, before `sent_before_ms` (wall clock). Dead letters, findings, incidents and activities stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn prune(&self, chain: ChainId, deltas_before_s: u64, sent_before_ms: u64) -> Result<Pruned> {
+        self.actor.call(move |db| chain::prune(db, chain, deltas_before_s, sent_before_ms)).await
+    }
+}
+
+/// Changing things.
+impl Store {
+    /// One transaction: blocks retracted and appended, their activities and window entries, and the plan `engine` makes of
+    /// the step and of what stands. Either all of it is on disk when this returns, or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Gap`] when the step does not build on the cursor, [`StoreError::Unknown`] when it retracts what is not
+    /// there, [`StoreError::Engine`] when `engine` panicked, [`StoreError::Sqlite`]. Nothing is written then.
+    pub async fn commit_step<F>(&self, step: OwnedStepJudged, now_ms: u64, engine: F) -> Result<Plan>
+    where
+        F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
+    {
+        self.actor.call(move |db| commit::step(db, &step, now_ms, engine)).await
+    }
+
+    /// Reads the live incidents of all chains and writes what `engine` makes of them, in one transaction.
+    ///
+    /// # Errors
+    /// As [`Store::commit_step`].
+    pub async fn change<F>(&self, now_ms: u64, engine: F) -> Result<Plan>
+    where
+        F: FnOnce(&[Incident]) -> Plan + Send + 'static,
+    {
+        self.actor.call(move |db| commit::change(db, now_ms, engine)).await
+    }
+
+    /// Reads one incident and writes what `engine` makes of it, in one transaction. `Ok(Err(_))` when the engine refused.
+    ///
+    /// # Errors
+    /// [`StoreError::NoIncident`], and as [`Store::commit_step`].
+    pub async fn answer<F, E>(&self, id: IncidentId, now_ms: u64, engine: F) -> Result<Result<Plan, E>>
+    where
+        F: FnOnce(&Incident) -> Result<Plan, E> + Send + 'static,
+        E: Send + 'static,
+    {
+        self.actor.call(move |db| commit::answer(db, &id, now_ms, engine)).await
+    }
+}
+
+/// Incidents and findings.
+impl Store {
+    /// The incident with this id or unambiguous beginning of one (`inc_3f2a`, or `3f2a`).
+    ///
+    /// # Errors
+    /// [`StoreError::NoIncident`], [`StoreError::Ambiguous`] with the candidates, [`StoreError::Sqlite`].
+    pub async fn incident(&self, id_or_prefix: &str) -> Result<Incident> {
+        let prefix = id_or_prefix.to_owned();
+        self.actor.call(move |db| incidents::by_prefix(db, &prefix)).await
+    }
+
+    /// Incidents that pass the filter, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn incidents(&self, filter: Filter) -> Result<Vec<Incident>> {
+        self.actor.call(move |db| incidents::list(db, &filter)).await
+    }
+
+    /// All findings that joined an incident, retracted ones too, in the order they joined.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn findings_of(&self, incident: &IncidentId) -> Result<Vec<Finding>> {
+        let id = incident.clone();
+        self.actor.call(move |db| incidents::findings_of(db, &id)).await
+    }
+}
+
+/// The outbox.
+impl Store {
+    /// Leases at most `n` due messages to `destinations` until `now_ms + lease_for_ms`: pages before feed lines, then the
+    /// loudest, then the oldest.
+    ///
+    /// Messages with the same destination and lane go out in the order they were written: one is not leased while an
+    /// earlier one is neither sent nor given up. A lease that ran out is leased again, so a crash repeats a message under
+    /// the same key rather than losing it.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn lease(
+        &self,
+        now_ms: u64,
+        n: usize,
+        lease_for_ms: u64,
+        destinations: Vec<String>,
+    ) -> Result<Vec<Leased>> {
+        self.actor.call(move |db| outbox::lease(db, now_ms, n, lease_for_ms, &destinations)).await
+    }
+
+    /// It was accepted.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn sent(&self, key: &DeliveryKey, now_ms: u64) -> Result<()> {
+        let key = key.clone();
+        self.actor.call(move |db| outbox::sent(db, &key, now_ms)).await
+    }
+
+    /// It was not; try again at `next_at_ms`.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn retry(&self, key: &DeliveryKey, now_ms: u64, next_at_ms: u64, error: &str) -> Result<()> {
+        let (key, error) = (key.clone(), error.to_owned());
+        self.actor.call(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
+    }
+
+    /// It never will be: it stays as a dead letter until [`Store::revive`], and the incident that `engine` makes of it, given
+    /// the message and the live incidents, is written in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Store::commit_step`].
+    pub async fn dead<F>(&self, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<Plan>
+    where
+        F: FnOnce(&Delivery, &[Incident]) -> Plan + Send + 'static,
+    {
+        let (key, error) = (key.clone(), error.to_owned());
+        self.actor.call(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
+    }
+
+    /// Makes a dead letter due again, and says whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn revive(&self, key: &DeliveryKey, now_ms: u64) -> Result<bool> {
+        let key = key.clone();
+        self.actor.call(move |db| outbox::revive(db, &key, now_ms)).await
+    }
+
+    /// Messages given up, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
+        self.actor.call(outbox::dead_letters).await
+    }
+
+    /// How much of everything there is.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn counts(&self) -> Result<Counts> {
+        self.actor.call(outbox::counts).await
+    }
+
+    /// When the next message to one of `destinations` falls due, or its lease runs out: wall-clock milliseconds, possibly
+    /// past. Absent when nothing waits.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn next_due(&self, destinations: Vec<String>) -> Result<Option<u64>> {
+        self.actor.call(move |db| outbox::next_due(db, &destinations)).await
+    }
+}
