@@ -12,4 +12,4 @@ mod table;
 pub use duration::{parse_duration, show_duration};
 pub use problem::{At, Problem, Problems, SourceFile, Spot};
 pub use secret::{Secret, Secrets};
-pub use table::{Document, Table, Value};
+pub use table::{Document, Table, Value, nearest};

@@ -445,7 +445,7 @@ fn syntax_problem(file: &Arc<SourceFile>, error: &toml::de::Error) -> Problem {
 }
 
 /// The name among `names` that `written` most likely meant.
-pub(super) fn nearest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     names
         .map(|name| (strsim::damerau_levenshtein(written, name), name))
         .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1))

@@ -259,3 +259,6 @@ impl Store {
         self.actor.call(move |db| outbox::next_due(db, &destinations)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,4 +10,5 @@ mod counting;
 mod decode;
 mod deny;
 mod ranks;
+mod source;
 mod world;
