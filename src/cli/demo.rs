@@ -4,7 +4,7 @@
 use super::run::Session;
 use super::tape::play_through;
 use super::{Outcome, Printer};
-use crate::settings::{Secrets, SourceFile};
+use crate::settings::Secrets;
 use crate::source::tape::{Pace, Reader, Tape};
 use crate::store::Store;
 use crate::watchlist;
@@ -32,8 +32,7 @@ const WATCHLIST: &str = include_str!("../../examples/demo/treasury.toml");
 const PACE: Duration = Duration::from_millis(900);
 
 pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outcome> {
-    let files = [("watchfire.toml", CONFIG), ("treasury.toml", WATCHLIST)];
-    let files = watchlist::Bundled::new(files.map(|(name, text)| SourceFile::new(name, text)));
+    let files = watchlist::Memory::new([("watchfire.toml", CONFIG), ("treasury.toml", WATCHLIST)]);
     let book = watchlist::compile(Path::new("watchfire.toml"), &files, Secrets::Resolve);
     let book = match book {
         Ok(book) => Arc::new(book),

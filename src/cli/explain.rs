@@ -3,7 +3,7 @@
 use super::run::{node_of, stored};
 use super::{Global, Outcome, Printer, book};
 use crate::classify::{self, History};
-use crate::escalate::{self, Sight};
+use crate::escalate::{self, Sight, StepJudged};
 use crate::model::record::Line;
 use crate::model::{Activity, Judged, JudgedBlock, Role, Verdict};
 use crate::pipeline;
@@ -48,17 +48,16 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
     }
     for at in &ours {
         if printer.is_json() {
-            let line = escalate::verdict_line(&judged, *at, &chain.info, &book.roster, Sight { sources: 1, verified: false });
-            printer.line(&Line::Verdict(Box::new(line)));
+            json(&judged, *at, &book, chain, printer);
         } else {
-            activity(&judged, *at, &book, chain, &history, printer);
+            show(&judged, *at, &book, &history, printer);
         }
     }
     let found = ours.iter().any(|at| matches!(judged.judged[*at].verdict, Verdict::Abnormal(_)));
     Ok(if found { Outcome::Findings } else { Outcome::Calm })
 }
 
-fn chosen<'a>(book: &'a Book, name: Option<&str>) -> anyhow::Result<&'a ChainBook> {
+pub(crate) fn chosen<'a>(book: &'a Book, name: Option<&str>) -> anyhow::Result<&'a ChainBook> {
     let known = || book.chains.iter().map(|chain| &*chain.info.name).collect::<Vec<_>>().join(", ");
     match (name, book.chains.as_slice()) {
         (Some(name), _) => {
@@ -80,10 +79,20 @@ async fn windows(book: &Book, chain: &ChainBook) -> anyhow::Result<History> {
     pipeline::remembered(&store, chain).await
 }
 
+fn json(block: &JudgedBlock, at: usize, book: &Book, chain: &ChainBook, printer: &Printer) {
+    let judged = &block.judged[at];
+    let Some(watch) = book.watch(judged.activity.watch) else { return };
+    let sight = Sight { sources: 1, verified: false };
+    let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(block), sight };
+    let line = escalate::verdict_line(&step, block, judged, watch, &book.roster, None, None);
+    printer.line(&Line::Verdict(Box::new(line)));
+}
+
 /// One activity: what it is, the verdict, and every rule's trial.
-fn activity(block: &JudgedBlock, at: usize, book: &Book, chain: &ChainBook, history: &History, printer: &Printer) {
+fn show(block: &JudgedBlock, at: usize, book: &Book, history: &History, printer: &Printer) {
     let Judged { activity, verdict } = &block.judged[at];
-    let headline = escalate::headline(activity, &chain.info, &book.roster);
+    let Some(watch) = book.watch(activity.watch) else { return };
+    let headline = escalate::headline(activity, watch, &book.roster);
     let indent = "  ".repeat(depth(activity));
     let (tag, by) = match verdict {
         Verdict::Normal { by } => (printer.paint(AnsiColor::Green.on_default(), "normal   "), by.to_string()),

@@ -4,7 +4,8 @@
 use super::{Global, Outcome, Printer, book};
 use crate::deliver::render_page;
 use crate::escalate;
-use crate::model::record::Line;
+use crate::model::FindingId;
+use crate::model::incident::Finding;
 use crate::runtime::{self, SystemClock};
 use crate::settings::Secrets;
 use crate::store::{Filter, Store};
@@ -83,7 +84,7 @@ async fn list(store: &Store, args: &List, printer: &Printer) -> anyhow::Result<(
     for incident in &incidents {
         if printer.is_json() {
             let findings = store.findings_of(&incident.id).await?;
-            printer.json(&Line::Incident(Box::new(escalate::incident_line(incident, &findings))));
+            printer.json(&escalate::incident_line(incident, &ids(&findings)));
             continue;
         }
         let severity = printer.paint(super::printer::loud(incident.severity.as_str()), &format!("{:<9}", incident.severity));
@@ -107,7 +108,7 @@ async fn show(store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> 
     let incident = store.incident(id).await?;
     let findings = store.findings_of(&incident.id).await?;
     if printer.is_json() {
-        printer.json(&Line::Incident(Box::new(escalate::incident_line(&incident, &findings))));
+        printer.json(&escalate::incident_line(&incident, &ids(&findings)));
         return Ok(());
     }
     printer.text(&render_page(&incident.page, printer.colors()));
@@ -116,6 +117,10 @@ async fn show(store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> 
         printer.text(&format!("{:<9} {}  {}{gone}", finding.severity, finding.id, finding.headline));
     }
     Ok(())
+}
+
+fn ids(findings: &[Finding]) -> Vec<FindingId> {
+    findings.iter().map(|finding| finding.id.clone()).collect()
 }
 
 enum Verb {
@@ -138,7 +143,7 @@ async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> 
     for incident in &plan.incidents {
         if printer.is_json() {
             let findings = store.findings_of(&incident.id).await?;
-            printer.json(&Line::Incident(Box::new(escalate::incident_line(incident, &findings))));
+            printer.json(&escalate::incident_line(incident, &ids(&findings)));
         } else {
             printer.text(&format!("{}  {}  {}", incident.id, incident.state.as_str(), incident.label));
         }

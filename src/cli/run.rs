@@ -15,6 +15,8 @@ use crate::store::Store;
 use crate::watchlist::{Book, ChainBook};
 use anyhow::{Context as _, bail};
 use clap::Args;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::BufWriter;
@@ -58,13 +60,7 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
     let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
-    if let Some(time) = args.for_ {
-        let stop = stop.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(time).await;
-            stop.cancel();
-        });
-    }
+    stop_after(args.for_, &stop);
     let session = Session::new(book.clone(), store, printer.clone());
     for chain in &book.chains {
         printer.progress(&format!(
@@ -311,6 +307,11 @@ impl Session {
         tally.summary.incidents += opened as u64;
     }
 
+    /// How many findings stand.
+    pub(crate) fn found(&self) -> u64 {
+        lock(&self.tally).summary.findings
+    }
+
     /// Prints the summary and says how it went.
     pub(crate) async fn end(&self) -> anyhow::Result<Outcome> {
         let (summary, blind, findings) = {
@@ -372,14 +373,14 @@ fn record(recorder: &mut Recorder<BufWriter<File>>, step: Step, committed: &Comm
 }
 
 impl Reader for Source {
-    async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
-        Source::read(self, at, reads).await
+    fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
+        Source::read(self, at, reads).boxed()
     }
 }
 
 impl Reader for Node {
-    async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
-        Node::read(self, at, reads).await
+    fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
+        Node::read(self, at, reads).boxed()
     }
 }
 
@@ -396,7 +397,16 @@ async fn tick(store: Store, clock: Arc<dyn Clock>, nudge: Arc<Notify>, stop: Sto
     }
 }
 
-fn stop_on_signal(stop: Stop) {
+pub(crate) fn stop_after(time: Option<Duration>, stop: &Stop) {
+    let Some(time) = time else { return };
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(time).await;
+        stop.cancel();
+    });
+}
+
+pub(crate) fn stop_on_signal(stop: Stop) {
     tokio::spawn(async move {
         let interrupt = tokio::signal::ctrl_c();
         let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
