@@ -26,7 +26,10 @@ pub const BUILTINS: &[Builtin] = &[
     vouching(REJECTION, "a Safe's empty call to itself, which only uses up a nonce"),
     vouching("builtin/envelope", "a wallet's envelope whose own conditions hold and whose leaves are all normal"),
     raising(UNVOUCHED, "no rule vouches for it"),
-    raising(UNDECODABLE, "bytes that cannot be decoded, are not encoded as an honest encoder would, or name an unknown function"),
+    raising(
+        UNDECODABLE,
+        "bytes that cannot be decoded, are not encoded as an honest encoder would, or name an unknown function",
+    ),
     raising(BUDGET, "more nested calls or values than are followed in one transaction"),
     raising(UNREAD, "what it does had to be read from the node and could not be"),
     raising(ATTEMPT, "a transaction that reverted; from the fourth in ten minutes on it is high"),
@@ -105,7 +108,8 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
             (deed.decoding == Decoding::Clean && !deed.mutates && activity.value.is_zero()).then_some(VIEW)
         }
         ActivityKind::Move => {
-            let received = &*deed.name == "transfer" && activity.to == Some(rules.address) && activity.from != rules.address;
+            let received =
+                &*deed.name == "transfer" && activity.to == Some(rules.address) && activity.from != rules.address;
             // An allowance that somebody else gives the subject moves nothing of its own.
             let allowed = &*deed.name == "approval" && activity.from != rules.address;
             ((received || allowed) && !rules.judge_inbound).then_some(INBOUND)
@@ -136,7 +140,11 @@ pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
 /// Bytes that could not be read, or were not read to their end. No rule vouches for those.
 #[must_use]
 pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
-    let loud = if matches!(rules.kind, Kind::Safe | Kind::Multisig | Kind::Minime) { Severity::Critical } else { Severity::High };
+    let loud = if matches!(rules.kind, Kind::Safe | Kind::Multisig | Kind::Minime) {
+        Severity::Critical
+    } else {
+        Severity::High
+    };
     for note in &activity.notes {
         match note {
             Note::BudgetReached(why) => return Some(because(BUDGET, loud, why.clone())),
@@ -184,10 +192,14 @@ fn act(activity: &Activity, rules: &WatchRules) -> Cost {
     }
     if activity.operation == Operation::Delegatecall {
         let why = activity.notes.iter().find_map(|note| match note {
-            Note::KnownLibrary(name) => Some(format!("delegatecall to {name}, which is known and changes the Safe itself")),
+            Note::KnownLibrary(name) => {
+                Some(format!("delegatecall to {name}, which is known and changes the Safe itself"))
+            }
             _ => None,
         });
-        let why = why.unwrap_or_else(|| format!("delegatecall to {to}, which is no known library: it can do anything in the subject's name"));
+        let why = why.unwrap_or_else(|| {
+            format!("delegatecall to {to}, which is no known library: it can do anything in the subject's name")
+        });
         return because(DELEGATECALL, Severity::Critical, why);
     }
     if activity.operation == Operation::Create {
@@ -234,8 +246,14 @@ fn event(activity: &Activity, rules: &WatchRules) -> Cost {
     }
     match &*deed.name {
         // A watched Safe or multisig executed, and no call that we could see asked it to.
-        "ExecutionSuccess" | "ExecutionFromModuleSuccess" | "Execution" if matches!(rules.kind, Kind::Safe | Kind::Multisig) => {
-            because(OUTFLOW, Severity::Critical, format!("{} is logged and no call that could be seen explains it", deed.name))
+        "ExecutionSuccess" | "ExecutionFromModuleSuccess" | "Execution"
+            if matches!(rules.kind, Kind::Safe | Kind::Multisig) =>
+        {
+            because(
+                OUTFLOW,
+                Severity::Critical,
+                format!("{} is logged and no call that could be seen explains it", deed.name),
+            )
         }
         "ExecutionFailure" | "ExecutionFromModuleFailure" => {
             because(INNER_FAILURE, Severity::Warning, format!("{} is logged", deed.name))
@@ -254,11 +272,23 @@ fn movement(activity: &Activity, rules: &WatchRules) -> Cost {
     let known = rules.known_tokens.contains(&token);
     if &*activity.deed.name == "approval" {
         if amount.is_zero() {
-            return because(POISONING, Severity::Info, "an allowance is set to nothing and no judged act explains it".to_owned());
+            return because(
+                POISONING,
+                Severity::Info,
+                "an allowance is set to nothing and no judged act explains it".to_owned(),
+            );
         }
         return match (known, is_unlimited(amount)) {
-            (false, _) => because(POISONING, Severity::Warning, format!("an allowance of {token}, a token unknown here, names the subject")),
-            (true, true) => because(APPROVAL, Severity::Critical, "an allowance without limit, and no judged act explains it".to_owned()),
+            (false, _) => because(
+                POISONING,
+                Severity::Warning,
+                format!("an allowance of {token}, a token unknown here, names the subject"),
+            ),
+            (true, true) => because(
+                APPROVAL,
+                Severity::Critical,
+                "an allowance without limit, and no judged act explains it".to_owned(),
+            ),
             (true, false) => because(OUTFLOW, Severity::High, "an allowance, and no judged act explains it".to_owned()),
         };
     }
@@ -266,7 +296,11 @@ fn movement(activity: &Activity, rules: &WatchRules) -> Cost {
         return unvouched(Severity::High);
     }
     if amount.is_zero() {
-        return because(POISONING, Severity::Info, "nothing moves: anyone can log a transfer of zero from anybody".to_owned());
+        return because(
+            POISONING,
+            Severity::Info,
+            "nothing moves: anyone can log a transfer of zero from anybody".to_owned(),
+        );
     }
     if !known {
         let why = format!("{token}, a token unknown here, says that it left, and no judged act explains it");
@@ -287,10 +321,12 @@ fn is_unlimited(amount: U256) -> bool {
 
 fn unlimited(activity: &Activity) -> Option<String> {
     let deed = &activity.deed;
-    let allows = matches!(&*deed.name, "approve" | "increaseAllowance" | "approveAndCall" | "permit" | "increaseApproval");
+    let allows =
+        matches!(&*deed.name, "approve" | "increaseAllowance" | "approveAndCall" | "permit" | "increaseApproval");
     if !allows {
         // ERC-721 and ERC-1155: everything of a collection, to one operator.
-        let all = &*deed.name == "setApprovalForAll" && deed.args.get(1).and_then(|arg| arg.value.as_bool()) == Some(true);
+        let all =
+            &*deed.name == "setApprovalForAll" && deed.args.get(1).and_then(|arg| arg.value.as_bool()) == Some(true);
         return all.then(|| "the operator may take everything of this collection".to_owned());
     }
     let amount = deed.args.iter().find_map(|arg| arg.value.as_uint())?;
@@ -423,12 +459,57 @@ const CONTROL_FUNCTIONS: &[(&str, &str)] = &[
 
 /// Events that tell of a change of control. Source: the contracts named above.
 const CONTROL_EVENTS: &[&str] = &[
-    "AddedOwner", "RemovedOwner", "ChangedThreshold", "EnabledModule", "DisabledModule", "ChangedGuard", "ChangedModuleGuard",
-    "ChangedFallbackHandler", "ChangedMasterCopy", "SafeSetup", "OwnerAddition", "OwnerRemoval", "RequirementChange",
-    "DailyLimitChange", "OwnershipTransferred", "OwnershipTransferStarted", "OwnerUpdated", "OwnerChanged", "NewOwner",
-    "LogSetOwner", "LogSetAuthority", "NewAdmin", "NewPendingAdmin", "AdminChanged", "Upgraded", "BeaconUpgraded", "Initialized",
-    "DiamondCut", "RoleGranted", "RoleRevoked", "RoleAdminChanged", "DefaultAdminTransferScheduled", "NewController",
-    "ControllerChanged", "Paused", "Unpaused", "Pause", "Unpause", "MinterAdded", "MinterRemoved", "MinterConfigured",
-    "Blacklisted", "UnBlacklisted", "AddedBlackList", "RemovedBlackList", "DestroyedBlackFunds", "Issue", "Redeem", "Deprecate",
-    "Mint", "Burn", "ClaimedTokens", "MinDelayChange",
+    "AddedOwner",
+    "RemovedOwner",
+    "ChangedThreshold",
+    "EnabledModule",
+    "DisabledModule",
+    "ChangedGuard",
+    "ChangedModuleGuard",
+    "ChangedFallbackHandler",
+    "ChangedMasterCopy",
+    "SafeSetup",
+    "OwnerAddition",
+    "OwnerRemoval",
+    "RequirementChange",
+    "DailyLimitChange",
+    "OwnershipTransferred",
+    "OwnershipTransferStarted",
+    "OwnerUpdated",
+    "OwnerChanged",
+    "NewOwner",
+    "LogSetOwner",
+    "LogSetAuthority",
+    "NewAdmin",
+    "NewPendingAdmin",
+    "AdminChanged",
+    "Upgraded",
+    "BeaconUpgraded",
+    "Initialized",
+    "DiamondCut",
+    "RoleGranted",
+    "RoleRevoked",
+    "RoleAdminChanged",
+    "DefaultAdminTransferScheduled",
+    "NewController",
+    "ControllerChanged",
+    "Paused",
+    "Unpaused",
+    "Pause",
+    "Unpause",
+    "MinterAdded",
+    "MinterRemoved",
+    "MinterConfigured",
+    "Blacklisted",
+    "UnBlacklisted",
+    "AddedBlackList",
+    "RemovedBlackList",
+    "DestroyedBlackFunds",
+    "Issue",
+    "Redeem",
+    "Deprecate",
+    "Mint",
+    "Burn",
+    "ClaimedTokens",
+    "MinDelayChange",
 ];

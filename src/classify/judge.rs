@@ -289,7 +289,9 @@ impl<'a> Court<'a> {
 
     /// When a submission was written down, so that a late confirmation is seen to be late.
     fn remember_submission(&mut self, activity: &Activity, rules: &WatchRules) {
-        let Some(id) = activity.notes.iter().find_map(|note| if let Note::Submission(id) = note { Some(*id) } else { None }) else {
+        let Some(id) =
+            activity.notes.iter().find_map(|note| if let Note::Submission(id) = note { Some(*id) } else { None })
+        else {
             return;
         };
         let key = submission_key(id);

@@ -276,4 +276,3 @@ pub enum Measure {
         label: Arc<str>,
     },
 }
-

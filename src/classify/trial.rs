@@ -80,7 +80,8 @@ pub(crate) fn attempt(rule: &Rule, activity: &Activity, rules: &WatchRules, wind
         return Trial { rule: rule.name.clone(), refusals };
     }
     if !rule.operations.contains(&activity.operation) {
-        refusals.push(refusal("operation", format!("is {}, {}", activity.operation.as_str(), allowed(&rule.operations))));
+        refusals
+            .push(refusal("operation", format!("is {}, {}", activity.operation.as_str(), allowed(&rule.operations))));
     }
     value(rule, activity, &mut refusals);
     for condition in &rule.conditions {
@@ -123,7 +124,12 @@ fn other_deed(rule: &Rule, activity: &Activity) -> String {
     if rule.kind == activity.kind {
         format!("is {}, the rule is about {vouched}", activity.deed.signature)
     } else {
-        format!("is {} as a `{}`, the rule is about `{}` {vouched}", activity.deed.signature, activity.kind.as_str(), rule.kind.as_str())
+        format!(
+            "is {} as a `{}`, the rule is about `{}` {vouched}",
+            activity.deed.signature,
+            activity.kind.as_str(),
+            rule.kind.as_str()
+        )
     }
 }
 

@@ -89,7 +89,9 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
         let carries: Vec<usize> = leaves(frames, index)
             .flat_map(|leaf| &frames[leaf].acts)
             .copied()
-            .filter(|at| out[*at].watch == subject.watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act)
+            .filter(|at| {
+                out[*at].watch == subject.watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act
+            })
             .collect();
         let mut inner = None;
         for at in &frame.acts {

@@ -35,9 +35,11 @@ impl<'a> Explainer<'a> {
             if !lives {
                 continue;
             }
-            let Some(act) = frame.acts.iter().copied().find(|at| {
-                self.acts.contains(at) && activities.get(*at).is_some_and(|act| act.watch == told.watch)
-            }) else {
+            let Some(act) =
+                frame.acts.iter().copied().find(|at| {
+                    self.acts.contains(at) && activities.get(*at).is_some_and(|act| act.watch == told.watch)
+                })
+            else {
                 continue;
             };
             let Some(nth) = explains(frame, log, told) else { continue };

@@ -14,9 +14,8 @@ pub(crate) const APPROVAL: B256 = b256!("8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c
 
 /// Whether a log is by a subject, or a transfer or approval that names one.
 pub(crate) fn concerns(log: &Log, subjects: &Subjects) -> bool {
-    subjects.get(&log.address).is_some() || parties(log).is_some_and(|(a, b)| {
-        subjects.get(&a).is_some() || subjects.get(&b).is_some()
-    })
+    subjects.get(&log.address).is_some()
+        || parties(log).is_some_and(|(a, b)| subjects.get(&a).is_some() || subjects.get(&b).is_some())
 }
 
 /// Appends an activity per log and subject, and joins it to the act that explains it.

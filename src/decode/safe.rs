@@ -214,9 +214,7 @@ fn signed(
     let before = nonce.and_then(|nonce| nonce.checked_sub(executions_from(block, tx, safe, frame.confirmed_by)));
     let ours = before.map(|nonce| domains(subjects.chain.0, safe).map(|domain| exec.hash(domain, nonce)));
     match (logged, ours) {
-        (Some(logged), Some(ours)) if !ours.contains(&logged) => {
-            (Some(exec.signers(logged)), vec![Note::HashMismatch])
-        }
+        (Some(logged), Some(ours)) if !ours.contains(&logged) => (Some(exec.signers(logged)), vec![Note::HashMismatch]),
         (Some(logged), _) => (Some(exec.signers(logged)), vec![]),
         // Nothing was logged: the attempt reverted. Which domain holds is asked, since no log tells.
         (None, Some(ours)) if frame.fate == Fate::Reverted => {

@@ -4,5 +4,6 @@
 
 mod support;
 
+mod deliver;
 mod deny;
 mod world;
