@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Arguments in, an exit code out; everything else is library.
 
 use std::process::ExitCode;
@@ -5,3 +6,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     watchfire::cli::main()
 }
+=======
+//! x
+fn main() {}
+>>>>>>> deliver

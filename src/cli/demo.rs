@@ -26,13 +26,14 @@ pub(crate) struct Demo {
 /// Recorded from a real node with real bytecode by `tests/world/record-demo`.
 const TAPE: &[u8] = include_bytes!("../../examples/demo/treasury.tape.gz");
 const CONFIG: &str = include_str!("../../examples/demo/watchfire.toml");
+const BOX: &str = include_str!("../../examples/demo/box.json");
 const WATCHLIST: &str = include_str!("../../examples/demo/treasury.toml");
 
 /// Time between two blocks: long enough to read a line.
 const PACE: Duration = Duration::from_millis(900);
 
 pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outcome> {
-    let files = watchlist::Memory::new([("watchfire.toml", CONFIG), ("treasury.toml", WATCHLIST)]);
+    let files = watchlist::Memory::new([("watchfire.toml", CONFIG), ("treasury.toml", WATCHLIST), ("box.json", BOX)]);
     let book = watchlist::compile(Path::new("watchfire.toml"), &files, Secrets::Resolve);
     let book = match book {
         Ok(book) => Arc::new(book),

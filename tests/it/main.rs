@@ -4,10 +4,14 @@
 
 mod support;
 
+<<<<<<< HEAD
 mod abi_case;
 mod abi_properties;
 mod counting;
 mod decode;
+=======
+mod deliver;
+>>>>>>> deliver
 mod deny;
 mod ranks;
 mod source;
