@@ -7,6 +7,7 @@ mod support;
 <<<<<<< HEAD
 mod abi_case;
 mod abi_properties;
+mod architecture;
 mod counting;
 mod decode;
 =======

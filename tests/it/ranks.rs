@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Every room with its rank. Imports go strictly to a lower rank; rooms of one rank do not know each other.
-const RANKS: &[(&str, u8)] = &[
+pub(crate) const RANKS: &[(&str, u8)] = &[
     ("model", 0),
     ("abi", 1),
     ("decode", 2),
@@ -73,7 +73,8 @@ fn problems(sources: &[(&str, &str)]) -> Vec<String> {
             Err(error) => problems.push(format!("src/{file}:{}: {error}", error.span().start().line)),
         }
     }
-    let test_modules: Vec<_> = contents.values().flat_map(|read| read.test_modules.clone()).collect();
+    let declared: Vec<(Vec<String>, bool)> = contents.values().flat_map(|read| read.modules.clone()).collect();
+    let whole = contents.contains_key("lib.rs");
     for (file, read) in &contents {
         let mut tell = |line: usize, problem: String| problems.push(format!("src/{file}:{line}: {problem}"));
         if *file == "lib.rs" {
@@ -88,7 +89,10 @@ fn problems(sources: &[(&str, &str)]) -> Vec<String> {
             tell(1, format!("room `{room}` has no rank: give it one in tests/it/ranks.rs and in ARCHITECTURE.md"));
             continue;
         };
-        let test_file = test_modules.iter().any(|tests| module.starts_with(tests));
+        if whole && room != "main" && !declared.iter().any(|(declared, _)| *declared == module) {
+            tell(1, "no `mod` names this file, so nobody compiles it: declare it or delete it".to_owned());
+        }
+        let test_file = declared.iter().any(|(declared, only_tests)| *only_tests && module.starts_with(declared));
         for mention in &read.mentions {
             if let Some(problem) = climbs(room, rank, mention) {
                 tell(mention.line, problem);
@@ -153,7 +157,7 @@ fn module(file: &str) -> Vec<String> {
     if path == "lib" || path == "main" { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable entry").path();
@@ -279,6 +283,14 @@ mod tests {
         let expected = "room `oracle` has no rank: give it one in tests/it/ranks.rs and in ARCHITECTURE.md";
         check("oracle.rs", "", &[&format!("src/oracle.rs:1: {expected}")]);
         check("oracle/mod.rs", "use crate::model::Block;", &[&format!("src/oracle/mod.rs:1: {expected}")]);
+    }
+
+    #[test]
+    fn a_file_that_nobody_declares_fails() {
+        let sources =
+            [("lib.rs", "mod decode;"), ("decode/mod.rs", "mod safe;"), ("decode/safe.rs", ""), ("decode/old.rs", "")];
+        let expected = "no `mod` names this file, so nobody compiles it: declare it or delete it";
+        assert_eq!(problems(&sources), [format!("src/decode/old.rs:1: {expected}")]);
     }
 
     #[test]

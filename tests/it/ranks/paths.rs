@@ -35,8 +35,8 @@ pub(super) enum Target {
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) mentions: Vec<Mention>,
-    /// Modules in files of their own that only tests compile, from the crate's root.
-    pub(super) test_modules: Vec<Vec<String>>,
+    /// Modules declared here that stand in files of their own, from the crate's root, and whether only tests compile them.
+    pub(super) modules: Vec<(Vec<String>, bool)>,
     /// Lines of items at the top that are not `mod` lines.
     pub(super) beyond_mods: Vec<usize>,
 }
@@ -225,8 +225,8 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
         self.scope.push(item.ident.to_string());
-        if item.content.is_none() && self.tests > 0 {
-            self.contents.test_modules.push(self.scope.clone());
+        if item.content.is_none() {
+            self.contents.modules.push((self.scope.clone(), self.tests > 0));
         }
         visit::visit_item_mod(self, item);
         self.scope.pop();
