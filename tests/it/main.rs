@@ -4,14 +4,11 @@
 
 mod support;
 
-<<<<<<< HEAD
 mod abi_case;
 mod abi_properties;
 mod counting;
 mod decode;
-=======
 mod deliver;
->>>>>>> deliver
 mod deny;
 mod source;
 mod world;
