@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Arguments in, an exit code out; everything else is library.
 
 use std::process::ExitCode;
@@ -6,7 +5,3 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     watchfire::cli::main()
 }
-=======
-//! x
-fn main() {}
->>>>>>> deliver

@@ -13,6 +13,7 @@ mod tape;
 mod test_page;
 
 use crate::settings::{Problems, Secrets};
+use crate::telemetry::Form;
 use crate::watchlist::{self, Book};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use printer::Printer;
@@ -42,7 +43,7 @@ struct Global {
     /// When to color.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     color: Color,
-    /// What is logged on stderr: a level, or directives such as `watchfire::source=debug`.
+    /// What is logged on stderr: a level, or levels by room such as `info,watchfire::source=debug`.
     #[arg(long, global = true, value_name = "FILTER", default_value = "warn", env = "WATCHFIRE_LOG")]
     log: String,
 }
@@ -121,7 +122,8 @@ pub fn main() -> ExitCode {
         }
     };
     let printer = Printer::new(cli.global.format, cli.global.color);
-    if let Err(error) = crate::telemetry::start(&cli.global.log, printer.colors_stderr()) {
+    let form = if printer.is_json() { Form::Json } else { Form::Text };
+    if let Err(error) = crate::telemetry::start(&cli.global.log, form, printer.colors_stderr()) {
         printer.error(&error);
         return Outcome::Unknown.into();
     }

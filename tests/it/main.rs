@@ -4,15 +4,12 @@
 
 mod support;
 
-<<<<<<< HEAD
 mod abi_case;
 mod abi_properties;
 mod architecture;
 mod counting;
 mod decode;
-=======
 mod deliver;
->>>>>>> deliver
 mod deny;
 mod ranks;
 mod source;
