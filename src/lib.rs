@@ -21,3 +21,4 @@ pub mod settings;
 pub mod source;
 pub mod store;
 pub mod telemetry;
+pub mod watchlist;
