@@ -12,5 +12,6 @@ mod decode;
 mod deliver;
 mod deny;
 mod ranks;
+mod readme;
 mod source;
 mod world;
