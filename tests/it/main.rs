@@ -11,4 +11,5 @@ mod decode;
 mod deliver;
 mod deny;
 mod source;
+mod whole_way;
 mod world;
