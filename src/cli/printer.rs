@@ -47,11 +47,6 @@ impl Printer {
         self.color_stderr
     }
 
-    /// Stdout, for what prints pages by itself.
-    pub(crate) fn out(&self) -> Arc<Mutex<dyn Write + Send>> {
-        self.out.clone()
-    }
-
     /// Prints text as an answer. A reader that has gone away is no error: `watchfire ... | head` ends quietly.
     pub(crate) fn text(&self, text: &str) {
         let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

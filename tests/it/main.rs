@@ -14,4 +14,5 @@ mod deny;
 mod ranks;
 mod readme;
 mod source;
+mod whole_way;
 mod world;

@@ -115,9 +115,16 @@ async fn even_the_first_block_can_be_reorged_away() {
     let kit = Kit::new().await;
     let other = JudgedBlock { parent: at(9, 8).hash, ..block(at(0, 1), at(0, 0), vec![]) };
     kit.step(&[at(0, 0)], vec![other]).await.unwrap();
-    assert_eq!(kit.store.cursor(MAINNET).await.unwrap(), Some(at(0, 1)), "nothing before the first block is of interest");
+    assert_eq!(
+        kit.store.cursor(MAINNET).await.unwrap(),
+        Some(at(0, 1)),
+        "nothing before the first block is of interest"
+    );
     let skipped = block(at(2, 1), at(1, 1), vec![]);
-    assert!(matches!(kit.step(&[at(0, 1)], vec![skipped]).await, Err(StoreError::Gap { .. })), "but it has to be that one");
+    assert!(
+        matches!(kit.step(&[at(0, 1)], vec![skipped]).await, Err(StoreError::Gap { .. })),
+        "but it has to be that one"
+    );
 }
 
 #[tokio::test]

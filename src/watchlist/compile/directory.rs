@@ -166,7 +166,8 @@ impl<'a> Directory<'a> {
             let chain = text.chain.as_ref().and_then(|chain| chains.find(chain, problems));
             let address = text.address.as_ref().and_then(|address| parse_address(address, problems));
             // With its decimals alone a token still tells its amounts, so that one mistake is not told as many.
-            let unit = Unit { symbol: text.name.value.into(), decimals: text.decimals.as_ref().map_or(18, |at| at.value) };
+            let unit =
+                Unit { symbol: text.name.value.into(), decimals: text.decimals.as_ref().map_or(18, |at| at.value) };
             let (Some(chain), Some(address)) = (chain, address) else {
                 self.tokens.remove(text.name.value);
                 continue;
@@ -188,7 +189,8 @@ impl<'a> Directory<'a> {
             }
             refuse_name(&text.name, problems);
             if self.tokens.contains_key(text.name.value) {
-                let message = format!("`{}` is a token already, so `@{}` would mean two things", *text.name, *text.name);
+                let message =
+                    format!("`{}` is a token already, so `@{}` would mean two things", *text.name, *text.name);
                 problems.push(text.name.problem(message));
             }
         }

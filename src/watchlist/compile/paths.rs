@@ -59,7 +59,12 @@ fn path(text: &PathText<'_>, destinations: &Destinations, problems: &mut Problem
     let mut known = |names: &[At<&str>]| {
         for name in names.iter().filter(|name| !destinations.written.contains(name.value)) {
             let names = destinations.written.iter().map(String::as_str);
-            problems.push(unknown("destination", name, names, "destinations stand in the main file as `[destination.X]`"));
+            problems.push(unknown(
+                "destination",
+                name,
+                names,
+                "destinations stand in the main file as `[destination.X]`",
+            ));
         }
         names.iter().map(|name| name.value.to_owned()).collect::<Vec<_>>()
     };
@@ -85,5 +90,11 @@ fn path(text: &PathText<'_>, destinations: &Destinations, problems: &mut Problem
         Some(expires) => expires.value.as_secs(),
         None => ACK_EXPIRES,
     };
-    Path { name: text.name.value.to_owned(), steps, page_at: text.page_at.unwrap_or(Severity::High), notify, ack_expires }
+    Path {
+        name: text.name.value.to_owned(),
+        steps,
+        page_at: text.page_at.unwrap_or(Severity::High),
+        notify,
+        ack_expires,
+    }
 }

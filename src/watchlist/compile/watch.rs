@@ -69,7 +69,8 @@ impl<'t> Heads<'t> {
                 && let Some(first) = labels.insert(label.value, label)
             {
                 let problem = label.problem(format!("label `{}` is used twice", **label));
-                problems.push(problem.also(first.spot.clone(), "first here").hint("a page would not say which is meant"));
+                problems
+                    .push(problem.also(first.spot.clone(), "first here").hint("a page would not say which is meant"));
             }
             let id = WatchId(u32::try_from(index).unwrap_or(u32::MAX));
             let head = Head::compile(id, text, chains, directory, paths, abis, problems);
