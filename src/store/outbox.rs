@@ -63,7 +63,7 @@ pub struct Waiting {
     pub oldest_ms: u64,
 }
 
-/// Columns of a message in the order [`delivery`] reads them.
+/// Columns of a message in the order they are read from a row.
 const COLUMNS: &str = "seq, key, destination, kind, incident, severity, body, lane, attempts, created_at_ms";
 
 /// Writes a message. One with the same key was written before and says the same.

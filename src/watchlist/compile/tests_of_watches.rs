@@ -300,9 +300,12 @@ impl Builder<'_> {
     }
 }
 
+/// Name, signature, selector, first topic, and how it could be decoded.
+type Told = (Arc<str>, Arc<str>, Option<[u8; 4]>, Option<B256>, Decoding);
+
 /// The deed as the decoder would tell it.
 fn done(deed: &Deed, args: Vec<Arg>) -> Done {
-    let (name, signature, selector, topic0, decoding): (Arc<str>, Arc<str>, _, _, _) = match &deed.matches {
+    let (name, signature, selector, topic0, decoding): Told = match &deed.matches {
         DeedMatch::Any => plain("*", Decoding::Opaque("nothing is known of it".to_owned())),
         DeedMatch::Ether => plain("ether", Decoding::Ether),
         DeedMatch::Creation => plain("creation", Decoding::Clean),
@@ -326,7 +329,7 @@ fn done(deed: &Deed, args: Vec<Arg>) -> Done {
     Done { name, signature, selector, topic0, args, decoding, mutates }
 }
 
-fn plain(name: &str, decoding: Decoding) -> (Arc<str>, Arc<str>, Option<[u8; 4]>, Option<B256>, Decoding) {
+fn plain(name: &str, decoding: Decoding) -> Told {
     let name: Arc<str> = name.into();
     (Arc::clone(&name), name, None, None, decoding)
 }
