@@ -9,6 +9,16 @@
 //! Rooms import strictly from lower ranks; ARCHITECTURE.md has the table and a test holds every path in `src` against it.
 
 pub mod abi;
+pub mod classify;
+pub mod cli;
+pub mod decode;
+pub mod deliver;
 pub mod escalate;
 pub mod model;
+pub mod pipeline;
+pub mod runtime;
+pub mod settings;
+pub mod source;
 pub mod store;
+pub mod telemetry;
+pub mod watchlist;

@@ -4,7 +4,7 @@
 //! nothing of `operation` vouches for no delegatecall.
 
 use crate::model::amount::Unit;
-use crate::model::value::ArgPath;
+use crate::model::arg_path::ArgPath;
 use crate::model::{ActivityKind, Operation, Severity, WatchId};
 use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, U256};
@@ -276,4 +276,3 @@ pub enum Measure {
         label: Arc<str>,
     },
 }
-

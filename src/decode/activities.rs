@@ -23,7 +23,8 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
         });
         let call = frame
             .target
-            .filter(|_| frame.operation == Operation::Call)
+            // What a wallet does to itself is its act, once.
+            .filter(|target| frame.operation == Operation::Call && *target != frame.caller)
             .and_then(|target| subjects.get(&target))
             .map(|subject| activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx)));
         for activity in [act, call].into_iter().flatten() {
@@ -88,7 +89,9 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
         let carries: Vec<usize> = leaves(frames, index)
             .flat_map(|leaf| &frames[leaf].acts)
             .copied()
-            .filter(|at| out[*at].watch == subject.watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act)
+            .filter(|at| {
+                out[*at].watch == subject.watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act
+            })
             .collect();
         let mut inner = None;
         for at in &frame.acts {

@@ -51,7 +51,9 @@ fn confirm(frames: &mut [Frame], tx: &Tx) {
 /// The id of a submission is in its log.
 fn learn_id(frame: &mut Frame, tx: &Tx) {
     let log = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize));
-    if let (Shape::Proposal { id: id @ None, verb: Verb::Submit }, Some([_, number])) = (&mut frame.shape, log.map(|l| &l.topics[..])) {
+    if let (Shape::Proposal { id: id @ None, verb: Verb::Submit }, Some([_, number])) =
+        (&mut frame.shape, log.map(|l| &l.topics[..]))
+    {
         let number = U256::from_be_bytes(number.0);
         *id = Some(number);
         frame.notes.push(Note::Submission(number));
@@ -67,7 +69,11 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
         frame.stage = stage;
         frame.fate = fate;
         // A wrapper that should have logged and did not was never run, whoever claims it.
-        if fate == Fate::Executed && frame.shape.is_envelope() && frame.confirmed_by.is_none() && !is_bare_execute(frame) {
+        if fate == Fate::Executed
+            && frame.shape.is_envelope()
+            && frame.confirmed_by.is_none()
+            && !is_bare_execute(frame)
+        {
             frame.fate = Fate::Unconfirmed;
         }
     }
@@ -83,7 +89,8 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
     if frame.fate != Fate::Executed {
         return (frame.stage, frame.fate);
     }
-    let spoken = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(|log| log.topics.first());
+    let spoken =
+        frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(|log| log.topics.first());
     match &frame.shape {
         Shape::Plain | Shape::Batch => (frame.stage, frame.fate),
         Shape::SafeExec(_) => match spoken {
@@ -100,7 +107,9 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
             let (Some(id), Some(wallet)) = (id, frame.target) else { return (Stage::Proposed, Fate::Waiting) };
             let id = B256::from(*id);
             let says = |topic: B256| {
-                tx.logs.iter().any(|log| log.address == wallet && log.topics.first() == Some(&topic) && log.topics.get(1) == Some(&id))
+                tx.logs.iter().any(|log| {
+                    log.address == wallet && log.topics.first() == Some(&topic) && log.topics.get(1) == Some(&id)
+                })
             };
             if says(multisig::EXECUTION) {
                 (Stage::Included, Fate::Executed)

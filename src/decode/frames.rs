@@ -8,7 +8,7 @@ use super::safe::{self, SafeExec};
 use super::subjects::{Library, Subjects};
 use super::{Questions, Subject};
 use crate::abi::{Budget, bundled, multisend};
-use crate::model::{Deed, Decoding, Fate, Kind, Operation, Position, Stage, Tx, Wrapper, activity::Note};
+use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, Wrapper, activity::Note};
 use alloy_primitives::{Address, Bytes, U256};
 use std::sync::Arc;
 
@@ -80,7 +80,8 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
 
 /// The tree of calls that `tx` claims, the transaction's own call first.
 pub(crate) fn open(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
-    let mut opener = Opener { subjects, questions, budget: Budget::default(), frames: Vec::new(), reverted: !tx.status.holds() };
+    let mut opener =
+        Opener { subjects, questions, budget: Budget::default(), frames: Vec::new(), reverted: !tx.status.holds() };
     let operation = if tx.to.is_some() { Operation::Call } else { Operation::Create };
     opener.call(Claim {
         parent: None,
@@ -326,7 +327,9 @@ fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
 
 fn batch_deed(input: &Bytes, budget: &mut Budget) -> Deed {
     let rest = input.slice(4..);
-    let Some(function) = bundled::multisend().function(MULTI_SEND) else { return deed::unknown("multiSend is not bundled") };
+    let Some(function) = bundled::multisend().function(MULTI_SEND) else {
+        return deed::unknown("multiSend is not bundled");
+    };
     let (args, decoding) = match function.decode(&rest, budget) {
         Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
         Ok(decoded) => (decoded.args, Decoding::Flawed(decoded.flaws.texts().map(str::to_owned).collect())),

@@ -14,9 +14,8 @@ pub(crate) const APPROVAL: B256 = b256!("8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c
 
 /// Whether a log is by a subject, or a transfer or approval that names one.
 pub(crate) fn concerns(log: &Log, subjects: &Subjects) -> bool {
-    subjects.get(&log.address).is_some() || parties(log).is_some_and(|(a, b)| {
-        subjects.get(&a).is_some() || subjects.get(&b).is_some()
-    })
+    subjects.get(&log.address).is_some()
+        || parties(log).is_some_and(|(a, b)| subjects.get(&a).is_some() || subjects.get(&b).is_some())
 }
 
 /// Appends an activity per log and subject, and joins it to the act that explains it.
@@ -24,7 +23,7 @@ pub(crate) fn concerns(log: &Log, subjects: &Subjects) -> bool {
 /// A subject that emits a log hears of it once, as its own event, even where the log names it too.
 pub(crate) fn read(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, first: usize, out: &mut Vec<Activity>) {
     let mut budget = Budget::default();
-    let mut explainer = effects::Explainer::new(frames, first, out.len());
+    let mut explainer = effects::Explainer::new(frames, tx, first, out.len());
     for log in &tx.logs {
         if !concerns(log, subjects) {
             continue;

@@ -16,11 +16,12 @@ mod logs;
 mod multisig;
 mod safe;
 mod subjects;
+mod supply;
 
 pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
 
-use crate::model::read::{Answers, READS_MAX, Read};
-use crate::model::{Activity, Block};
+use crate::model::read::{Answer, Answers, READS_MAX, Read};
+use crate::model::{Activity, Block, Tx};
 use std::collections::HashSet;
 
 /// What decoding a block gave.
@@ -60,6 +61,7 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         let first = activities.len();
         activities::from_frames(&mut frames, tx, subjects, &mut activities);
         logs::read(&mut frames, tx, subjects, first, &mut activities);
+        supply::weigh(&mut activities[first..], &mut questions);
     }
     Decoded { activities, wanted: questions.wanted }
 }
@@ -68,7 +70,7 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
 ///
 /// Wrappers that lead to a subject without a log that names it are found by opening the calldata, so a selector that opens as a
 /// wrapper counts as well.
-fn touches(tx: &crate::model::Tx, subjects: &Subjects) -> bool {
+fn touches(tx: &Tx, subjects: &Subjects) -> bool {
     subjects.get(&tx.from).is_some()
         || tx.to.is_some_and(|to| subjects.get(&to).is_some())
         || frames::may_wrap(tx, subjects)
@@ -89,13 +91,19 @@ impl<'a> Questions<'a> {
     }
 
     /// The answer, if there is one; otherwise it is asked for, once and within the bound.
-    fn ask(&mut self, read: Read) -> Option<&'a crate::model::read::Answer> {
+    fn ask(&mut self, read: Read) -> Option<&'a Answer> {
         if let Some(answer) = self.answers.get(&read) {
             return Some(answer);
         }
-        if self.answers.len() + self.wanted.len() < READS_MAX && self.seen.insert(read.clone()) {
-            self.wanted.push(read);
+        if self.seen.contains(&read) {
+            return None;
         }
+        if self.answers.len() + self.wanted.len() >= READS_MAX {
+            // Beyond the bound nothing is asked, and the dark is told as such rather than passed over.
+            return Some(&Answer::Unavailable);
+        }
+        self.seen.insert(read.clone());
+        self.wanted.push(read);
         None
     }
 }

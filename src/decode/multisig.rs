@@ -85,7 +85,9 @@ pub(crate) fn payload(
             let args = decoded.map(|decoded| decoded.args).unwrap_or_default();
             match args.as_slice() {
                 [to, value, data, ..] => match (to.value.as_address(), value.value.as_uint(), data.value.as_bytes()) {
-                    (Some(to), Some(value), Some(data)) if to.is_zero() && value.is_zero() && data.is_empty() => Payload::None,
+                    (Some(to), Some(value), Some(data)) if to.is_zero() && value.is_zero() && data.is_empty() => {
+                        Payload::None
+                    }
                     (Some(to), Some(value), Some(data)) => Payload::Is { to, value, data: data.clone() },
                     _ => Payload::Unread(format!("The wallet's answer about submission {id} cannot be decoded.")),
                 },

@@ -38,11 +38,8 @@ impl Unit {
     pub fn number(&self, value: U256) -> String {
         let digits = value.to_string();
         let decimals = usize::from(self.decimals);
-        let (whole, fraction) = if digits.len() > decimals {
-            digits.split_at(digits.len() - decimals)
-        } else {
-            ("0", digits.as_str())
-        };
+        let (whole, fraction) =
+            if digits.len() > decimals { digits.split_at(digits.len() - decimals) } else { ("0", digits.as_str()) };
         let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 2);
         for (i, digit) in whole.chars().enumerate() {
             if i > 0 && (whole.len() - i).is_multiple_of(3) {

@@ -22,6 +22,17 @@ impl fmt::Display for BlockRef {
     }
 }
 
+/// A block's place in the chain: what it is, and what it builds on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Number and hash.
+    pub at: BlockRef,
+    /// Hash of the block it builds on.
+    pub parent: B256,
+    /// Header timestamp, seconds since the Unix epoch.
+    pub time: u64,
+}
+
 /// A block with its receipts joined to its transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -33,6 +44,14 @@ pub struct Block {
     pub time: u64,
     /// In execution order.
     pub txs: Vec<Tx>,
+}
+
+impl Block {
+    /// Its place in the chain.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        Link { at: self.at, parent: self.parent, time: self.time }
+    }
 }
 
 /// How a transaction ended.

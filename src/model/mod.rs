@@ -10,6 +10,7 @@ pub mod block;
 pub mod ids;
 pub mod incident;
 pub mod page;
+pub mod parse;
 pub mod path;
 pub mod read;
 pub mod record;
@@ -20,7 +21,7 @@ pub mod verdict;
 pub mod watch;
 
 pub use activity::{Activity, ActivityKind, Decoding, Deed, Fate, Operation, Position, Role, Stage, Wrapper};
-pub use block::{Authorization, Block, BlockRef, Log, Status, Tx};
+pub use block::{Authorization, Block, BlockRef, Link, Log, Status, Tx};
 pub use ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 pub use severity::Severity;
 pub use verdict::{Abnormal, Delta, Judged, JudgedBlock, Verdict, Voucher};

@@ -301,7 +301,10 @@ mod tests {
         let shown = json.as_str().unwrap_or_default();
         assert!(shown.starts_with("0x1111") && shown.ends_with("… (4097 bytes)"), "{shown}");
         assert!(
-            Value::String("é".repeat(5000).into_bytes().into()).to_json().as_str().is_some_and(|s| s.ends_with("… (10000 bytes)"))
+            Value::String("é".repeat(5000).into_bytes().into())
+                .to_json()
+                .as_str()
+                .is_some_and(|s| s.ends_with("… (10000 bytes)"))
         );
         assert_eq!(Value::String("grant".into()).to_json(), json!("grant"));
         assert_eq!(Value::String(vec![b'a', 0xff].into()).to_json(), json!(r"a\xff"));

@@ -3,7 +3,7 @@
 mod messages;
 mod steps;
 
-use super::{Anchor, OwnedStepJudged, Store};
+use super::{OwnedStepJudged, Store};
 use crate::escalate::fixtures::*;
 use crate::escalate::{Roster, Sight, plan};
 use crate::model::incident::Plan;
@@ -24,9 +24,11 @@ impl Kit {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("store.db")).await.unwrap();
-        let anchor = Anchor { at: at(0, 0), parent: at(9, 9).hash, time: 1_795_168_000 };
-        assert_eq!(store.begin_chain(MAINNET, anchor).await.unwrap(), at(0, 0));
-        Self { store, roster: roster(), dir }
+        store.begin_chain(MAINNET, 0).await.unwrap();
+        let kit = Self { store, roster: roster(), dir };
+        let genesis = JudgedBlock { parent: at(9, 9).hash, ..block(at(0, 0), at(0, 0), vec![]) };
+        kit.step(&[], vec![genesis]).await.unwrap();
+        kit
     }
 
     fn file(&self) -> PathBuf {

@@ -15,11 +15,13 @@ fn with_delta(mut block: JudgedBlock, amount: u64) -> JudgedBlock {
 #[tokio::test]
 async fn the_first_place_of_a_chain_is_committed_once() {
     let kit = Kit::new().await;
-    let later = Anchor { at: at(50, 0), parent: at(49, 0).hash, time: 0 };
-    assert_eq!(kit.store.begin_chain(MAINNET, later).await.unwrap(), at(0, 0), "a chain that began keeps its place");
+    kit.store.begin_chain(MAINNET, 50).await.unwrap();
+    assert_eq!(kit.store.first(MAINNET).await.unwrap(), Some(0), "a chain that began keeps its place");
     assert_eq!(kit.store.cursor(ChainId(5)).await.unwrap(), None);
-    let unbegun = kit.store.begin_chain(ChainId(5), later).await.unwrap();
-    assert_eq!(unbegun, at(50, 0));
+    assert_eq!(kit.store.first(ChainId(5)).await.unwrap(), None);
+    kit.store.begin_chain(ChainId(5), 50).await.unwrap();
+    assert_eq!(kit.store.first(ChainId(5)).await.unwrap(), Some(50));
+    assert_eq!(kit.store.cursor(ChainId(5)).await.unwrap(), None, "nothing is judged yet");
 }
 
 #[tokio::test]
@@ -111,16 +113,11 @@ async fn a_reorg_takes_window_entries_away_and_marks_activities() {
 #[tokio::test]
 async fn even_the_first_block_can_be_reorged_away() {
     let kit = Kit::new().await;
-    let other = JudgedBlock { parent: at(9, 9).hash, ..block(at(0, 1), at(0, 0), vec![]) };
-    // Number 0 has nothing below it; a chain that begins at block 5 has.
-    let anchor = Anchor { at: at(5, 0), parent: at(4, 0).hash, time: 0 };
-    kit.store.begin_chain(ChainId(5), anchor).await.unwrap();
-    let fork = JudgedBlock { chain: ChainId(5), ..block(at(5, 1), at(4, 0), vec![]) };
-    let mut step = kit.owned(&[at(5, 0)], vec![fork]);
-    step.chain = std::sync::Arc::new(crate::model::watch::ChainInfo { id: ChainId(5), ..(*chain()).clone() });
-    kit.store.commit_step(step, T, |_, _| Plan::default()).await.unwrap();
-    assert_eq!(kit.store.cursor(ChainId(5)).await.unwrap(), Some(at(5, 1)));
-    assert!(kit.step(&[at(0, 0)], vec![other]).await.is_err());
+    let other = JudgedBlock { parent: at(9, 8).hash, ..block(at(0, 1), at(0, 0), vec![]) };
+    kit.step(&[at(0, 0)], vec![other]).await.unwrap();
+    assert_eq!(kit.store.cursor(MAINNET).await.unwrap(), Some(at(0, 1)), "nothing before the first block is of interest");
+    let skipped = block(at(2, 1), at(1, 1), vec![]);
+    assert!(matches!(kit.step(&[at(0, 1)], vec![skipped]).await, Err(StoreError::Gap { .. })), "but it has to be that one");
 }
 
 #[tokio::test]

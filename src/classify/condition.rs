@@ -1,0 +1,187 @@
+//! The conditions of a rule: who, what and when.
+
+use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Hours, Scalar, Span};
+use super::trial::{Refusal, refusal};
+use crate::model::Activity;
+use crate::model::value::Value;
+use alloy_primitives::{Address, U256};
+use jiff::Timestamp;
+use jiff::civil::Weekday;
+
+/// Tests one condition; what does not hold is pushed.
+pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusals: &mut Vec<Refusal>) {
+    match condition {
+        Condition::From(test) => party("from", Some(activity.from), test, refusals),
+        Condition::Origin(test) => party("origin", Some(activity.origin), test, refusals),
+        Condition::To(test) => party("to", activity.to, test, refusals),
+        Condition::Arg { path, label, tests } => {
+            let values = path.find(&activity.deed.args);
+            if values.is_empty() {
+                refusals.push(refusal(label, "is not among the arguments".to_owned()));
+            }
+            for value in values {
+                for test in tests {
+                    argument(label, value, test, refusals);
+                }
+            }
+        }
+        Condition::Signers { at_least, within, include } => {
+            signers(activity.signers.as_deref(), *at_least, within.as_ref(), include.as_ref(), refusals);
+        }
+        Condition::Hours(hours) => {
+            if let Some(text) = outside(hours, now) {
+                refusals.push(refusal("hours", text));
+            }
+        }
+    }
+}
+
+fn party(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Vec<Refusal>) {
+    let Some(who) = who else {
+        refusals.push(refusal(key, "is nobody".to_owned()));
+        return;
+    };
+    match test {
+        AddressTest::In(set) if !set.members.contains(&who) => {
+            refusals.push(refusal(key, format!("{who} is not in {}", set.name)));
+        }
+        AddressTest::NotIn(set) if set.members.contains(&who) => {
+            refusals.push(refusal(key, format!("{who} is in {}", set.name)));
+        }
+        AddressTest::In(_) | AddressTest::NotIn(_) => {}
+    }
+}
+
+fn argument(label: &str, value: &Value, test: &ArgTest, refusals: &mut Vec<Refusal>) {
+    let text = match test {
+        ArgTest::Eq(scalar) if !same(value, scalar) => format!("{value} is not {}", shown(scalar)),
+        ArgTest::InAddresses(set) if !member(value, set) => format!("{value} is not in {}", set.name),
+        ArgTest::NotInAddresses(set) if member(value, set) => format!("{value} is in {}", set.name),
+        ArgTest::InScalars(list) if !list.iter().any(|one| same(value, one)) => {
+            format!("{value} is not one of {}", list.iter().map(shown).collect::<Vec<_>>().join(", "))
+        }
+        ArgTest::NotInScalars(list) if list.iter().any(|one| same(value, one)) => format!("{value} is not allowed"),
+        ArgTest::Min(bound) if !at_least(value, bound) => format!("{} is below {}", number(value, bound), limit(bound)),
+        ArgTest::Max(bound) if !at_most(value, bound) => format!("{} is above {}", number(value, bound), limit(bound)),
+        _ => return,
+    };
+    refusals.push(refusal(label, text));
+}
+
+fn member(value: &Value, set: &AddressSet) -> bool {
+    value.as_address().is_some_and(|address| set.members.contains(&address))
+}
+
+fn same(value: &Value, scalar: &Scalar) -> bool {
+    match (value, scalar) {
+        (Value::Address(a), Scalar::Address(b)) => a == b,
+        (Value::Uint(a), Scalar::Uint(b)) => a == b,
+        (Value::Int(a), Scalar::Int(b)) => a == b,
+        (Value::Int(a), Scalar::Uint(b)) => !a.is_negative() && a.into_raw() == *b,
+        (Value::Bool(a), Scalar::Bool(b)) => a == b,
+        (Value::Bytes(a), Scalar::Bytes(b)) => a == b,
+        (Value::FixedBytes(a, len), Scalar::Bytes(b)) => a[..usize::from(*len).min(32)] == b[..],
+        (Value::String(a), Scalar::Text(b)) => a[..] == *b.as_bytes(),
+        _ => false,
+    }
+}
+
+fn shown(scalar: &Scalar) -> String {
+    match scalar {
+        Scalar::Address(address) => address.to_string(),
+        Scalar::Uint(number) => number.to_string(),
+        Scalar::Int(number) => number.to_string(),
+        Scalar::Bool(truth) => truth.to_string(),
+        Scalar::Bytes(bytes) => bytes.to_string(),
+        Scalar::Text(text) => format!("{text:?}"),
+    }
+}
+
+/// A value that is no number is neither at least nor at most anything.
+fn at_least(value: &Value, bound: &Bound) -> bool {
+    magnitude(value).is_some_and(|(negative, size)| match (negative, bound.negative) {
+        (false, false) => size >= bound.value,
+        (false, true) => true,
+        (true, false) => false,
+        (true, true) => size <= bound.value,
+    })
+}
+
+fn at_most(value: &Value, bound: &Bound) -> bool {
+    magnitude(value).is_some_and(|(negative, size)| match (negative, bound.negative) {
+        (false, false) => size <= bound.value,
+        (false, true) => false,
+        (true, false) => true,
+        (true, true) => size >= bound.value,
+    })
+}
+
+fn magnitude(value: &Value) -> Option<(bool, U256)> {
+    match value {
+        Value::Uint(number) => Some((false, *number)),
+        Value::Int(number) => Some((number.is_negative(), number.unsigned_abs())),
+        _ => None,
+    }
+}
+
+fn number(value: &Value, bound: &Bound) -> String {
+    magnitude(value).map_or_else(
+        || value.to_string(),
+        |(negative, size)| format!("{}{}", if negative { "-" } else { "" }, bound.unit.show(size)),
+    )
+}
+
+fn limit(bound: &Bound) -> String {
+    format!("{}{}", if bound.negative { "-" } else { "" }, bound.unit.show(bound.value))
+}
+
+fn signers(
+    known: Option<&[Address]>,
+    at_least: Option<u32>,
+    within: Option<&AddressSet>,
+    include: Option<&AddressSet>,
+    refusals: &mut Vec<Refusal>,
+) {
+    let Some(known) = known else {
+        refusals.push(refusal("signers", "could not be recovered".to_owned()));
+        return;
+    };
+    if let Some(least) = at_least
+        && (known.len() as u64) < u64::from(least)
+    {
+        refusals.push(refusal("signers", format!("are {}, fewer than {least}", known.len())));
+    }
+    if let Some(set) = within
+        && let Some(stranger) = known.iter().find(|who| !set.members.contains(*who))
+    {
+        refusals.push(refusal("signers", format!("include {stranger}, who is not in {}", set.name)));
+    }
+    if let Some(set) = include
+        && let Some(absent) = set.members.iter().find(|who| !known.contains(who))
+    {
+        refusals.push(refusal("signers", format!("lack {absent} of {}", set.name)));
+    }
+}
+
+/// Why `now` (Unix seconds) falls into none of the spans; `None` when it falls into one.
+fn outside(hours: &Hours, now: u64) -> Option<String> {
+    let Some(instant) = i64::try_from(now).ok().and_then(|now| Timestamp::from_second(now).ok()) else {
+        return Some(format!("cannot be told for block time {now}"));
+    };
+    let local = instant.to_zoned(hours.zone.clone());
+    let minute = u16::try_from(i16::from(local.hour()) * 60 + i16::from(local.minute())).unwrap_or(0);
+    let weekday = local.weekday();
+    if hours.spans.iter().any(|span| covers(*span, weekday, minute)) {
+        return None;
+    }
+    Some(format!("{} is outside {}", local.strftime("%a %H:%M"), hours.text))
+}
+
+fn covers(span: Span, weekday: Weekday, minute: u16) -> bool {
+    let today = 1u8 << weekday.to_monday_zero_offset();
+    let yesterday = 1u8 << weekday.previous().to_monday_zero_offset();
+    if span.from < span.until {
+        return span.days & today != 0 && (span.from..span.until).contains(&minute);
+    }
+    span.days & today != 0 && minute >= span.from || span.days & yesterday != 0 && minute < span.until
+}

@@ -1,0 +1,105 @@
+//! Rolling windows over block time: what rules vouched for lately.
+//!
+//! Part of the committed state: entries carry the block that made them, so that a reorg takes them back.
+
+use crate::model::Delta;
+use alloy_primitives::{Address, B256, U256};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Windows of one chain.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    windows: HashMap<Key, VecDeque<Entry>>,
+}
+
+type Key = (Address, Arc<str>);
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    time: u64,
+    block: B256,
+    amount: U256,
+}
+
+impl History {
+    /// Adds what a block of `time` contributed. Blocks arrive in the order of the chain.
+    pub fn add(&mut self, block: B256, time: u64, delta: &Delta) {
+        let entry = Entry { time, block, amount: delta.amount };
+        self.windows.entry((delta.watch, delta.rule.clone())).or_default().push_back(entry);
+    }
+
+    /// Takes back everything that `block` contributed.
+    pub fn rewind(&mut self, block: B256) {
+        for window in self.windows.values_mut() {
+            window.retain(|entry| entry.block != block);
+        }
+    }
+
+    /// Forgets entries older than `before` (Unix seconds), except those under names for which `keep` holds.
+    pub fn prune(&mut self, before: u64, keep: impl Fn(&str) -> bool) {
+        self.windows.retain(|(_, rule), window| {
+            if !keep(rule) {
+                while window.front().is_some_and(|entry| entry.time < before) {
+                    window.pop_front();
+                }
+            }
+            !window.is_empty()
+        });
+    }
+
+    /// Sum under `rule` of `watch` in the `per` seconds up to and including `now`, saturating.
+    ///
+    /// Zero for an empty window.
+    #[must_use]
+    pub fn sum(&self, watch: Address, rule: &Arc<str>, now: u64, per: u64) -> U256 {
+        let since = now.saturating_sub(per);
+        self.windows
+            .get(&(watch, rule.clone()))
+            .into_iter()
+            .flatten()
+            .rev()
+            // Block times grow along a chain, so the first entry outside ends the window.
+            .take_while(|entry| entry.time > since || per > now)
+            .fold(U256::ZERO, |sum, entry| sum.saturating_add(entry.amount))
+    }
+
+    /// Block time of the first entry under `rule` of `watch`.
+    #[must_use]
+    pub fn first(&self, watch: Address, rule: &Arc<str>) -> Option<u64> {
+        self.windows.get(&(watch, rule.clone()))?.front().map(|entry| entry.time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta(amount: u64) -> Delta {
+        Delta { watch: Address::ZERO, rule: Arc::from("daily"), amount: U256::from(amount) }
+    }
+
+    fn sum(history: &History, now: u64) -> u64 {
+        history.sum(Address::ZERO, &Arc::from("daily"), now, 100).to()
+    }
+
+    #[test]
+    fn a_window_forgets_what_is_older_than_its_length() {
+        let mut history = History::default();
+        history.add(B256::with_last_byte(1), 1_000, &delta(5));
+        history.add(B256::with_last_byte(2), 1_060, &delta(7));
+        assert_eq!(sum(&history, 1_060), 12);
+        assert_eq!(sum(&history, 1_099), 12);
+        assert_eq!(sum(&history, 1_100), 7);
+        assert_eq!(sum(&history, 1_200), 0);
+    }
+
+    #[test]
+    fn a_reorg_takes_back_what_its_block_contributed() {
+        let mut history = History::default();
+        history.add(B256::with_last_byte(1), 1_000, &delta(5));
+        history.add(B256::with_last_byte(2), 1_010, &delta(7));
+        history.rewind(B256::with_last_byte(2));
+        assert_eq!(sum(&history, 1_020), 5);
+    }
+}

@@ -1,0 +1,377 @@
+//! Verdicts for the activities of one block.
+
+use super::builtin::{self, Cost};
+use super::history::History;
+use super::rule::{Polarity, Rule, Rules, WatchRules};
+use super::trial::{self, Trial, Windows};
+use crate::model::activity::Note;
+use crate::model::{Abnormal, Activity, Delta, Fate, Judged, Role, Severity, Stage, Verdict, Voucher};
+use alloy_primitives::{B256, U256};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// When a block is judged: its own time, since rules see no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Header timestamp, Unix seconds.
+    pub time: u64,
+}
+
+/// Failed attempts in [`ATTEMPTS_WINDOW`] from which on they are high.
+const ATTEMPTS_HIGH: u64 = 4;
+/// Ten minutes.
+const ATTEMPTS_WINDOW: u64 = 600;
+/// A submission older than this is unusual to confirm: 30 days.
+const SUBMISSION_OLD: u64 = 30 * 86_400;
+
+/// Judges `activities`, which are one block's, by `rules` and the windows before that block.
+///
+/// One verdict for each activity, in the same order, and what the block adds to the windows: what was vouched for and ran, by rule;
+/// failed attempts; submissions by id.
+#[must_use]
+pub fn judge(activities: Vec<Activity>, rules: &Rules, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
+    let mut court = Court {
+        rules,
+        windows: Windows { history, added: HashMap::new(), now: at.time },
+        deltas: Vec::new(),
+        attempts: HashMap::new(),
+        verdicts: vec![None; activities.len()],
+    };
+    for (index, activity) in activities.iter().enumerate() {
+        if is_leaf(activity) {
+            let verdict = court.leaf(index, activity);
+            court.verdicts[index] = Some(verdict);
+        }
+    }
+    // What an envelope carries stands behind it in the list, envelopes among it: the last is judged first.
+    for (index, activity) in activities.iter().enumerate().rev() {
+        if let Role::Envelope { carries } = &activity.role
+            && !is_leaf(activity)
+        {
+            let verdict = court.envelope(index, activity, carries, &activities);
+            court.verdicts[index] = Some(verdict);
+        }
+    }
+    for (index, activity) in activities.iter().enumerate() {
+        if let Role::Effect { of } = activity.role {
+            court.verdicts[index] = Some(court.effect(of, &activities));
+        }
+    }
+    let Court { verdicts, deltas, .. } = court;
+    let judged = activities
+        .into_iter()
+        .zip(verdicts)
+        .map(|(activity, verdict)| Judged { activity, verdict: verdict.unwrap_or_else(unjudged) })
+        .collect();
+    (judged, deltas)
+}
+
+/// An envelope that carries nothing is judged like any other call.
+fn is_leaf(activity: &Activity) -> bool {
+    match &activity.role {
+        Role::Leaf => true,
+        Role::Envelope { carries } => carries.is_empty(),
+        Role::Effect { .. } => false,
+    }
+}
+
+/// Every activity is a leaf, an envelope or an effect, and each gets its verdict above; were one forgotten, it is a finding.
+fn unjudged() -> Verdict {
+    Verdict::Abnormal(Abnormal {
+        rule: Arc::from(builtin::UNVOUCHED),
+        severity: Severity::High,
+        reasons: vec!["nothing judged it".to_owned()],
+        observe: false,
+        repeats: None,
+    })
+}
+
+struct Court<'a> {
+    rules: &'a Rules,
+    windows: Windows<'a>,
+    deltas: Vec<Delta>,
+    /// By watch and transaction: the first unvouched part of an attempt, which stands for all of it.
+    attempts: HashMap<(u32, B256), usize>,
+    verdicts: Vec<Option<Verdict>>,
+}
+
+impl<'a> Court<'a> {
+    fn of(&self, activity: &Activity) -> Option<&'a WatchRules> {
+        self.rules.watches.get(activity.watch.index())
+    }
+
+    fn leaf(&mut self, index: usize, activity: &Activity) -> Verdict {
+        let Some(rules) = self.of(activity) else { return unjudged() };
+        self.remember_submission(activity, rules);
+        if let Some(raised) = self.raised(activity, rules) {
+            return raised;
+        }
+        let trouble = builtin::trouble(activity, rules);
+        let mut trials = Vec::new();
+        for rule in rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal) {
+            let trial = trial::attempt(rule, activity, rules, &self.windows);
+            // Whatever could not be read to its end is never vouched for.
+            if trial.holds() && trouble.is_none() {
+                if let Some(verdict) = self.one_too_many(index, activity, rules) {
+                    return verdict;
+                }
+                self.count(rule, activity, rules);
+                return Verdict::Normal { by: Voucher::Rule(rule.name.clone()) };
+            }
+            trials.push((rule, trial));
+        }
+        if trouble.is_none()
+            && let Some(name) = builtin::vouches(activity, rules)
+        {
+            return Verdict::Normal { by: Voucher::Builtin(name) };
+        }
+        if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) {
+            return self.attempt(index, activity, rules, &trials);
+        }
+        let cost = trouble.unwrap_or_else(|| builtin::cost(activity, rules));
+        finding(&cost, &trials, rules)
+    }
+
+    /// An abnormal rule that holds raises, whatever normal rules say.
+    fn raised(&self, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
+        let rule = rules
+            .rules
+            .iter()
+            .filter(|rule| rule.polarity == Polarity::Abnormal)
+            .find(|rule| trial::attempt(rule, activity, rules, &self.windows).holds())?;
+        Some(Verdict::Abnormal(Abnormal {
+            rule: rule.name.clone(),
+            severity: rule.severity.unwrap_or(Severity::High),
+            reasons: vec![format!("{}: this is what the rule raises", rule.name)],
+            observe: rules.observe || rule.observe,
+            repeats: None,
+        }))
+    }
+
+    /// Adds what a rule vouched for to its windows, if it ran.
+    fn count(&mut self, rule: &Rule, activity: &Activity, rules: &WatchRules) {
+        if activity.fate != Fate::Executed || activity.stage != Stage::Included {
+            return;
+        }
+        for limit in &rule.limits {
+            if let Some(amount) = trial::measured(&limit.measure, activity) {
+                self.add(rules, trial::window_key(&rule.name, &limit.measure), amount);
+            }
+        }
+    }
+
+    fn add(&mut self, rules: &WatchRules, rule: Arc<str>, amount: U256) {
+        let sum = self.windows.added.entry((rules.address, rule.clone())).or_default();
+        *sum = sum.saturating_add(amount);
+        self.deltas.push(Delta { watch: rules.address, rule, amount });
+    }
+
+    /// An attempt that a rule vouches for is normal, until they pile up: something is broken, or somebody is trying.
+    fn one_too_many(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
+        if activity.fate != Fate::Reverted || rules.builtins_off.contains(builtin::ATTEMPT) {
+            return None;
+        }
+        let key = (activity.watch.0, activity.tx);
+        if self.attempts.contains_key(&key) {
+            return None;
+        }
+        self.attempts.insert(key, index);
+        let cost = self.count_attempt(rules);
+        (cost.severity >= Severity::High).then(|| finding(&cost, &[], rules))
+    }
+
+    /// One more attempt, and what it costs by their number.
+    fn count_attempt(&mut self, rules: &WatchRules) -> Cost {
+        let window: Arc<str> = Arc::from(builtin::ATTEMPT);
+        self.add(rules, window.clone(), U256::ONE);
+        let count = self.windows.sum(rules.address, &window, ATTEMPTS_WINDOW);
+        let (severity, why) = if count >= U256::from(ATTEMPTS_HIGH) {
+            (Severity::High, format!("the transaction reverted, as {count} did within ten minutes"))
+        } else {
+            (Severity::Info, "the transaction reverted: an attempt".to_owned())
+        };
+        Cost { name: builtin::ATTEMPT, severity, reason: Some(why) }
+    }
+
+    /// A reverted or merely claimed call: one finding for each transaction and watch, quiet until they pile up.
+    fn attempt(&mut self, index: usize, activity: &Activity, rules: &WatchRules, trials: &[(&Rule, Trial)]) -> Verdict {
+        let key = (activity.watch.0, activity.tx);
+        if let Some(first) = self.attempts.get(&key).copied()
+            && let Some(Some(verdict @ Verdict::Abnormal(_))) = self.verdicts.get(first)
+        {
+            return repeat(verdict, first);
+        }
+        self.attempts.insert(key, index);
+        if activity.fate == Fate::Unconfirmed {
+            let why = "a wrapper claims it, and no log of the subject confirms that it ran".to_owned();
+            let cost = Cost { name: builtin::UNCONFIRMED, severity: Severity::Info, reason: Some(why) };
+            return finding(&cost, trials, rules);
+        }
+        let cost = self.count_attempt(rules);
+        finding(&cost, trials, rules)
+    }
+
+    /// An envelope is normal when its own conditions hold and all it carries is normal.
+    fn envelope(&mut self, index: usize, activity: &Activity, carries: &[usize], all: &[Activity]) -> Verdict {
+        let Some(rules) = self.of(activity) else { return unjudged() };
+        self.remember_submission(activity, rules);
+        if let Some(raised) = self.raised(activity, rules) {
+            return raised;
+        }
+        if let Some(trouble) = builtin::trouble(activity, rules) {
+            return finding(&trouble, &[], rules);
+        }
+        let loudest = carries
+            .iter()
+            .filter_map(|at| match self.verdicts.get(*at)?.as_ref()? {
+                Verdict::Abnormal(abnormal) => Some((abnormal.severity, *at)),
+                Verdict::Normal { .. } => None,
+            })
+            .max_by_key(|(severity, at)| (*severity, std::cmp::Reverse(*at)));
+        // Of what was undone only the attempt counts, and its leaves speak for it.
+        let lives = !matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed);
+        if lives && let Some(cost) = self.own_conditions(activity, rules, carries, all, loudest.is_some()) {
+            return finding(&cost, &[], rules);
+        }
+        match loudest {
+            Some((_, at)) => match &self.verdicts[at] {
+                Some(verdict) => repeat(verdict, at),
+                None => unjudged(),
+            },
+            None if activity.fate == Fate::Unconfirmed => self.attempt(index, activity, rules, &[]),
+            None => Verdict::Normal { by: Voucher::Envelope },
+        }
+    }
+
+    /// What an envelope answers for by itself: who executes, who is paid for it, which module, and whether the inside failed.
+    fn own_conditions(
+        &self,
+        activity: &Activity,
+        rules: &WatchRules,
+        carries: &[usize],
+        all: &[Activity],
+        carries_finding: bool,
+    ) -> Option<Cost> {
+        let cost = |name, severity, reason: String| Some(Cost { name, severity, reason: Some(reason) });
+        // Only the wallet's own envelope has these; another watch's act around it does not.
+        if activity.kind != crate::model::ActivityKind::Call {
+            return None;
+        }
+        let from = activity.from;
+        for note in &activity.notes {
+            match note {
+                Note::Module(module) if !rules.modules.as_ref().is_some_and(|set| set.members.contains(module)) => {
+                    let why = format!("module {module} acts and is not in registry.modules");
+                    return cost(builtin::MODULE, Severity::Critical, why);
+                }
+                Note::Refund(to) if !rules.refund_receivers.as_ref().is_some_and(|set| set.members.contains(to)) => {
+                    let (severity, who) = if to.is_zero() {
+                        (Severity::Warning, "whoever executes".to_owned())
+                    } else {
+                        (Severity::Critical, to.to_string())
+                    };
+                    return cost(builtin::REFUND, severity, format!("the Safe pays {who} for its execution"));
+                }
+                Note::Submission(id) => {
+                    if let Some(cost) = self.confirmation(*id, activity, rules) {
+                        return Some(cost);
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Some(executors) = &rules.executors
+            && !executors.members.contains(&from)
+        {
+            let why = format!("{from} carries it and is not in {}", executors.name);
+            return cost(builtin::EXECUTOR, Severity::Warning, why);
+        }
+        let failed = carries.iter().any(|at| all.get(*at).is_some_and(|leaf| leaf.fate == Fate::Failed));
+        if failed && !carries_finding {
+            let why = "an inner call failed although the transaction succeeded".to_owned();
+            return cost(builtin::INNER_FAILURE, Severity::Warning, why);
+        }
+        None
+    }
+
+    fn confirmation(&self, id: U256, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+        if let Some(owners) = &rules.owners
+            && !owners.members.contains(&activity.from)
+        {
+            let why = format!("{} confirms and is not in {}", activity.from, owners.name);
+            return Some(Cost { name: builtin::CONFIRMER, severity: Severity::High, reason: Some(why) });
+        }
+        let first = self.windows.history.first(rules.address, &submission_key(id))?;
+        let age = self.windows.now.saturating_sub(first);
+        (age > SUBMISSION_OLD).then(|| Cost {
+            name: builtin::STALE,
+            severity: Severity::High,
+            reason: Some(format!("submission {id} is {} days old", age / 86_400)),
+        })
+    }
+
+    /// When a submission was written down, so that a late confirmation is seen to be late.
+    fn remember_submission(&mut self, activity: &Activity, rules: &WatchRules) {
+        let Some(id) =
+            activity.notes.iter().find_map(|note| if let Note::Submission(id) = note { Some(*id) } else { None })
+        else {
+            return;
+        };
+        let key = submission_key(id);
+        let known = self.windows.history.first(rules.address, &key).is_some()
+            || self.windows.added.contains_key(&(rules.address, key.clone()));
+        if !known && &*activity.deed.name == "submitTransaction" && activity.fate == Fate::Executed {
+            self.add(rules, key, U256::ONE);
+        }
+    }
+
+    fn effect(&self, of: usize, all: &[Activity]) -> Verdict {
+        match self.verdicts.get(of) {
+            Some(Some(verdict @ Verdict::Abnormal(_))) => repeat(verdict, of),
+            Some(Some(Verdict::Normal { .. })) => {
+                let position = all[of].position.clone();
+                Verdict::Normal { by: Voucher::EffectOf(position) }
+            }
+            Some(None) | None => unjudged(),
+        }
+    }
+}
+
+/// Window under which a submission's time is kept; exempt from forgetting.
+fn submission_key(id: U256) -> Arc<str> {
+    Arc::from(format!("{SUBMISSIONS}{id}"))
+}
+
+/// Prefix of windows that keep a submission's time: they are never pruned.
+pub(crate) const SUBMISSIONS: &str = "submission#";
+
+/// The same finding, told of what it explains or wraps.
+fn repeat(verdict: &Verdict, of: usize) -> Verdict {
+    match verdict {
+        Verdict::Abnormal(abnormal) => {
+            Verdict::Abnormal(Abnormal { repeats: Some(abnormal.repeats.unwrap_or(of)), ..abnormal.clone() })
+        }
+        normal @ Verdict::Normal { .. } => normal.clone(),
+    }
+}
+
+/// A finding, with every rule's refusal, nearest first: rules about this function with the fewest conditions against it.
+///
+/// What a built-in recognized comes before them, since it says more than a rule that was never meant for this.
+fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules) -> Verdict {
+    let mut order: Vec<&(&Rule, Trial)> = trials.iter().filter(|(_, trial)| !trial.holds()).collect();
+    order.sort_by_key(|(_, trial)| (!trial.is_about(), trial.refusals.len()));
+    let nearest = order.first().filter(|(_, trial)| trial.is_about()).map(|(rule, _)| *rule);
+    let mut reasons: Vec<String> = cost.reason.iter().cloned().collect();
+    reasons.extend(order.iter().flat_map(|(_, trial)| trial.sentences()));
+    if nearest.is_none() && cost.reason.is_none() {
+        reasons.insert(0, "no rule is about this".to_owned());
+    }
+    Verdict::Abnormal(Abnormal {
+        rule: Arc::from(cost.name),
+        severity: nearest.and_then(|rule| rule.severity).unwrap_or(cost.severity),
+        reasons,
+        observe: rules.observe || nearest.is_some_and(|rule| rule.observe),
+        repeats: None,
+    })
+}

@@ -1,0 +1,19 @@
+//! Activities become verdicts: the first rule that vouches wins, and whatever nothing vouches for is a finding.
+//!
+//! In: a block's activities, the compiled [`rule`]s and the rolling windows of [`history`]. Out: one verdict for each activity and
+//! what the block adds to the windows. Never here: a clock (rules see block time), an address book, a store.
+//!
+//! An abnormal rule that holds raises; else the first normal rule that holds in full vouches; else a [`builtin`]; else it is a
+//! finding, with every rule's refusal, nearest first. Leaves are judged first, then the envelopes that carry them, then the effects
+//! that they explain.
+
+pub mod builtin;
+mod condition;
+pub mod history;
+mod judge;
+pub mod rule;
+mod trial;
+
+pub use history::History;
+pub use judge::{Moment, judge};
+pub use trial::{Refusal, Trial, trials};

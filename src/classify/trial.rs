@@ -1,0 +1,207 @@
+//! One rule tried on one activity: it holds in full, or it says of every condition why not.
+
+use super::condition;
+use super::history::History;
+use super::rule::{DeedMatch, Limit, Measure, Rule, ValueRule, WatchRules};
+use crate::model::amount::Unit;
+use crate::model::{Activity, Operation};
+use alloy_primitives::{Address, U256};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How a rule fared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The rule's name.
+    pub rule: Arc<str>,
+    /// Empty when the rule holds in full.
+    pub refusals: Vec<Refusal>,
+}
+
+/// One condition that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// `function`, `from`, `to`, an argument's name, `value`, `operation`, `signers`, `hours`, `limit`.
+    pub condition: Arc<str>,
+    /// The rest of the sentence, after the condition.
+    pub text: String,
+}
+
+impl Trial {
+    /// Whether the rule holds in full.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.refusals.is_empty()
+    }
+
+    /// Whether the rule is about this function or event at all.
+    #[must_use]
+    pub fn is_about(&self) -> bool {
+        self.refusals.first().is_none_or(|refusal| &*refusal.condition != FUNCTION)
+    }
+
+    /// One sentence for each refusal: `friday-grants: amount 60,000 SNT is above 50,000 SNT`.
+    pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
+        self.refusals.iter().map(|refusal| format!("{}: {} {}", self.rule, refusal.condition, refusal.text))
+    }
+}
+
+const FUNCTION: &str = "function";
+
+/// What a rolling window holds at this moment: what is committed, and what this block added before this activity.
+pub(crate) struct Windows<'a> {
+    pub(crate) history: &'a History,
+    pub(crate) added: HashMap<(Address, Arc<str>), U256>,
+    pub(crate) now: u64,
+}
+
+impl Windows<'_> {
+    pub(crate) fn sum(&self, watch: Address, key: &Arc<str>, per: u64) -> U256 {
+        let committed = self.history.sum(watch, key, self.now, per);
+        let added = self.added.get(&(watch, key.clone())).copied().unwrap_or_default();
+        committed.saturating_add(added)
+    }
+}
+
+/// Every rule of the watch tried on `activity`, in the order of the file.
+///
+/// `history` is the windows as committed before the activity's block, `now` the block's time.
+#[must_use]
+pub fn trials(activity: &Activity, rules: &WatchRules, history: &History, now: u64) -> Vec<Trial> {
+    let windows = Windows { history, added: HashMap::new(), now };
+    rules.rules.iter().map(|rule| attempt(rule, activity, rules, &windows)).collect()
+}
+
+/// Tries `rule` on `activity`.
+pub(crate) fn attempt(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Trial {
+    let mut refusals = Vec::new();
+    if !is_about(rule, activity, rules.address) {
+        refusals.push(Refusal { condition: Arc::from(FUNCTION), text: other_deed(rule, activity) });
+        return Trial { rule: rule.name.clone(), refusals };
+    }
+    if !rule.operations.contains(&activity.operation) {
+        refusals
+            .push(refusal("operation", format!("is {}, {}", activity.operation.as_str(), allowed(&rule.operations))));
+    }
+    value(rule, activity, &mut refusals);
+    for condition in &rule.conditions {
+        condition::test(condition, activity, windows.now, &mut refusals);
+    }
+    for limit in &rule.limits {
+        within(limit, rule, activity, rules.address, windows, &mut refusals);
+    }
+    Trial { rule: rule.name.clone(), refusals }
+}
+
+/// Whether the rule is about this function, event or movement.
+pub(crate) fn is_about(rule: &Rule, activity: &Activity, watch: Address) -> bool {
+    if rule.kind != activity.kind {
+        return false;
+    }
+    let deed = &activity.deed;
+    match &rule.deed {
+        DeedMatch::Any => true,
+        DeedMatch::Ether => deed.selector.is_none() && &*deed.name == "ether",
+        DeedMatch::Creation => activity.operation == Operation::Create,
+        DeedMatch::Function { selector, .. } => deed.selector == Some(*selector),
+        DeedMatch::Event { topic0, .. } => deed.topic0 == Some(*topic0),
+        DeedMatch::MoveIn => &*deed.name == "transfer" && activity.to == Some(watch),
+        DeedMatch::MoveOut => &*deed.name == "transfer" && activity.from == watch,
+        DeedMatch::Approval => &*deed.name == "approval" && activity.from == watch,
+    }
+}
+
+fn other_deed(rule: &Rule, activity: &Activity) -> String {
+    let vouched = match &rule.deed {
+        DeedMatch::Any => "anything".to_owned(),
+        DeedMatch::Ether => "plain ether".to_owned(),
+        DeedMatch::Creation => "contract creations".to_owned(),
+        DeedMatch::Function { signature, .. } | DeedMatch::Event { signature, .. } => signature.to_string(),
+        DeedMatch::MoveIn => "value received".to_owned(),
+        DeedMatch::MoveOut => "value that left".to_owned(),
+        DeedMatch::Approval => "allowances given".to_owned(),
+    };
+    if rule.kind == activity.kind {
+        format!("is {}, the rule is about {vouched}", activity.deed.signature)
+    } else {
+        format!(
+            "is {} as a `{}`, the rule is about `{}` {vouched}",
+            activity.deed.signature,
+            activity.kind.as_str(),
+            rule.kind.as_str()
+        )
+    }
+}
+
+fn value(rule: &Rule, activity: &Activity, refusals: &mut Vec<Refusal>) {
+    let ether = Unit::ether();
+    let sent = activity.value;
+    match &rule.value {
+        ValueRule::Unsaid => {
+            let pays = matches!(rule.deed, DeedMatch::Ether);
+            if !pays && !sent.is_zero() {
+                refusals.push(refusal("value", format!("{} goes along, the rule lets none", ether.show(sent))));
+            }
+        }
+        ValueRule::Within { min, max } => {
+            if let Some(min) = min.filter(|min| sent < *min) {
+                refusals.push(refusal("value", format!("{} is below {}", ether.show(sent), ether.show(min))));
+            }
+            if let Some(max) = max.filter(|max| sent > *max) {
+                refusals.push(refusal("value", format!("{} is above {}", ether.show(sent), ether.show(max))));
+            }
+        }
+    }
+}
+
+fn within(
+    limit: &Limit,
+    rule: &Rule,
+    activity: &Activity,
+    watch: Address,
+    windows: &Windows<'_>,
+    refusals: &mut Vec<Refusal>,
+) {
+    let Some(more) = measured(&limit.measure, activity) else {
+        refusals.push(refusal("limit", "cannot be added up: the argument is missing".to_owned()));
+        return;
+    };
+    let sum = windows.sum(watch, &window_key(&rule.name, &limit.measure), limit.per).saturating_add(more);
+    if sum > limit.max {
+        let (sum, max) = (limit.unit.show(sum), limit.unit.show(limit.max));
+        refusals.push(refusal("limit", format!("{sum} in {} is above {max}", limit.per_text)));
+    }
+}
+
+/// What `activity` adds to a window; `None` when the argument is not there.
+pub(crate) fn measured(measure: &Measure, activity: &Activity) -> Option<U256> {
+    match measure {
+        Measure::Count => Some(U256::ONE),
+        Measure::Value => Some(activity.value),
+        Measure::Arg { path, .. } => {
+            let values = path.find(&activity.deed.args);
+            if values.is_empty() {
+                return None;
+            }
+            values.iter().try_fold(U256::ZERO, |sum, value| Some(sum.saturating_add(value.as_uint()?)))
+        }
+    }
+}
+
+/// Name of the window that a limit of `rule` keeps: it survives a reordering of limits and of rules.
+pub(crate) fn window_key(rule: &str, measure: &Measure) -> Arc<str> {
+    match measure {
+        Measure::Count => Arc::from(format!("{rule}#count")),
+        Measure::Value => Arc::from(format!("{rule}#value")),
+        Measure::Arg { path, .. } => Arc::from(format!("{rule}#{path}")),
+    }
+}
+
+pub(crate) fn refusal(condition: &str, text: String) -> Refusal {
+    Refusal { condition: Arc::from(condition), text }
+}
+
+fn allowed(operations: &[Operation]) -> String {
+    let words: Vec<&str> = operations.iter().map(|operation| operation.as_str()).collect();
+    format!("the rule lets {} only", words.join(" and "))
+}

@@ -1,0 +1,242 @@
+//! PagerDuty, by its Events API v2.
+//!
+//! An incident of ours is an alert of theirs under the incident's id, with `/r<n>` behind it from the second cycle on: an
+//! alert that somebody acknowledged notifies nobody again, so paging anew needs a new key.
+//! Source: <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>.
+
+use super::brief::{Brief, rfc3339};
+use super::escape::{cut, line};
+use super::http::{Endpoint, UrlIs, unread};
+use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
+use crate::model::Severity;
+use crate::model::incident::{Body, DeliveryKind};
+use crate::model::page::Page;
+use crate::settings::{Problems, Secret, Table};
+use futures::future::BoxFuture;
+use reqwest::header::HeaderMap;
+use serde_json::{Map, Value as Json, json};
+use std::time::Duration;
+
+/// Where events go unless `url` says otherwise; accounts in the EU region use `https://events.eu.pagerduty.com/v2/enqueue`.
+const URL: &str = "https://events.pagerduty.com/v2/enqueue";
+/// Most characters of a summary.
+const SUMMARY_CHARS_MAX: usize = 1_024;
+/// Most cycles of one incident that are closed again.
+const CYCLES_MAX: u32 = 100;
+/// About 120 events a minute are accepted for one key.
+const PACE: Duration = Duration::from_millis(500);
+
+/// `kind = "pagerduty"`.
+pub(super) struct PagerDutyKind;
+
+struct PagerDuty {
+    endpoint: Endpoint,
+    routing_key: Secret,
+}
+
+impl DestinationKind for PagerDutyKind {
+    fn name(&self) -> &'static str {
+        "pagerduty"
+    }
+
+    fn example(&self) -> &'static str {
+        r#"[destination.oncall]
+kind        = "pagerduty"
+routing_key = { env = "PAGERDUTY_ROUTING_KEY" }    # of an Events API v2 integration
+"#
+    }
+
+    fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
+        let endpoint = Endpoint::parse(table, UrlIs::Plain(URL), common, problems);
+        let routing_key = table.require("routing_key", problems, Table::secret);
+        let (endpoint, routing_key) = (endpoint?, routing_key?);
+        Some(Box::new(PagerDuty { endpoint: endpoint.hide(&routing_key), routing_key }))
+    }
+}
+
+impl Destination for PagerDuty {
+    fn send<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        Box::pin(async move {
+            let Body::Page(page) = &message.body else {
+                return Err(SendError::Refused("PagerDuty takes pages and no feed".to_owned()));
+            };
+            let key = self.routing_key.expose().ok_or_else(|| unread(&self.routing_key))?;
+            let mut receipt = Receipt::default();
+            // Should one of several fail, all are sent again: closing twice does nothing.
+            for mut event in events(message.kind, page) {
+                event["routing_key"] = json!(key);
+                let body = serde_json::to_vec(&event).map_err(|error| SendError::Refused(error.to_string()))?;
+                receipt = self.endpoint.post(HeaderMap::new(), "application/json", body, message.now_ms).await?;
+            }
+            Ok(receipt)
+        })
+    }
+
+    fn pace(&self) -> Duration {
+        PACE
+    }
+}
+
+/// The events that say what `kind` means, without their routing key.
+fn events(kind: DeliveryKind, page: &Page) -> Vec<Json> {
+    // An update or a retraction of something closed must not open it again.
+    let kind = if page.state.is_live() { kind } else { DeliveryKind::Resolve };
+    match kind {
+        DeliveryKind::Trigger | DeliveryKind::Update | DeliveryKind::Retract | DeliveryKind::Feed => {
+            vec![trigger(kind, page)]
+        }
+        DeliveryKind::Acknowledge => vec![action("acknowledge", page, page.cycle)],
+        // Every cycle opened an alert of its own.
+        DeliveryKind::Resolve => {
+            (0..=page.cycle.min(CYCLES_MAX)).rev().map(|cycle| action("resolve", page, cycle)).collect()
+        }
+    }
+}
+
+fn action(action: &str, page: &Page, cycle: u32) -> Json {
+    json!({ "event_action": action, "dedup_key": dedup_key(page, cycle) })
+}
+
+fn dedup_key(page: &Page, cycle: u32) -> String {
+    // An id is far below PagerDuty's 255 characters.
+    if cycle == 0 { page.incident.to_string() } else { format!("{}/r{cycle}", page.incident) }
+}
+
+fn trigger(kind: DeliveryKind, page: &Page) -> Json {
+    let brief = Brief::new(Some(kind), page);
+    let loudest = page.evidence.first();
+    let mut details = Map::new();
+    for section in &brief.sections {
+        details.insert(section.name.to_lowercase().replace(' ', "_"), json!(section.lines));
+    }
+    details.insert("incident".to_owned(), json!(page.incident));
+    let mut payload = json!({
+        "summary": cut(&brief.title(), SUMMARY_CHARS_MAX),
+        "source": line(&format!("{} {}", page.chain, page.watch), 200),
+        "severity": severity(page.severity),
+        "component": brief.label,
+        "group": line(&page.path, 100),
+        "class": loudest.map_or_else(String::new, |evidence| line(&evidence.rule, 100)),
+        "custom_details": details,
+    });
+    if let Some(time) = loudest.and_then(|evidence| rfc3339(evidence.time)) {
+        payload["timestamp"] = json!(time);
+    }
+    let links: Vec<Json> = brief.links.iter().map(|(text, href)| json!({ "href": href, "text": text })).collect();
+    json!({
+        "event_action": "trigger",
+        "dedup_key": dedup_key(page, page.cycle),
+        "client": "Watchfire",
+        "links": links,
+        "payload": payload,
+    })
+}
+
+fn severity(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Critical => "critical",
+        Severity::High => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{hostile, huge, page};
+    use super::*;
+    use crate::model::incident::State;
+
+    #[test]
+    fn a_page_triggers_an_alert_with_everything_a_responder_needs() {
+        let events = events(DeliveryKind::Trigger, &page());
+        let expected = json!([{
+            "event_action": "trigger",
+            "dedup_key": "inc_00112233445566778899aabbccddeeff",
+            "client": "Watchfire",
+            "links": [
+                { "href": "https://runbooks.example/stolen-funds", "text": "Runbook" },
+                {
+                    "href": "https://etherscan.io/tx/0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e",
+                    "text": "Transaction",
+                },
+            ],
+            "payload": {
+                "summary": "CRITICAL Treasury Safe: Treasury Safe sends 60,000 SNT to Grantee: docs",
+                "source": "mainnet 0x5a5A5a5a5A5a5a5a5a5A5a5A5A5a5a5A5A5A5A5A",
+                "severity": "critical",
+                "component": "Treasury Safe",
+                "group": "treasury",
+                "class": "builtin/unvouched",
+                "timestamp": "2026-11-20T10:00:00Z",
+                "custom_details": {
+                    "incident": "inc_00112233445566778899aabbccddeeff",
+                    "why": [
+                        "friday-grants: amount 60,000 SNT is above 50,000 SNT",
+                        "payroll: function is transfer(address,uint256), and the rule vouches for \
+                         approve(address,uint256) alone",
+                    ],
+                    "who": [
+                        "sent by Executor bot (0x2222222222222222222222222222222222222222)",
+                        "signed by Owner 1 (0x3131313131313131313131313131313131313131)",
+                        "signed by 0x3232323232323232323232323232323232323232",
+                    ],
+                    "where": [
+                        "0x5a5A5a5a5A5a5a5a5a5A5a5A5A5a5a5A5A5A5A5A on mainnet",
+                        "block 21234567, included, 2026-11-20 10:00:00 UTC",
+                        "tx 0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e",
+                        "through execTransaction at Treasury Safe, then multiSend at MultiSendCallOnly",
+                        "touches Council Safe",
+                    ],
+                    "purpose": ["Pays grants on Fridays"],
+                    "runbook": ["https://runbooks.example/stolen-funds"],
+                    "next_step": [
+                        "take it: watchfire incidents ack inc_00112233445566778899aabbccddeeff",
+                        "if nobody does, security-lead is told at 2026-11-20 10:05:00 UTC",
+                    ],
+                },
+            },
+        }]);
+        assert_eq!(json!(events), expected);
+    }
+
+    #[test]
+    fn paging_anew_opens_a_new_alert_and_resolving_closes_them_all() {
+        let mut page = page();
+        page.cycle = 2;
+        let keys = |kind, page: &Page| -> Vec<String> {
+            let events = events(kind, page);
+            events.iter().map(|e| format!("{} {}", e["event_action"], e["dedup_key"]).replace('"', "")).collect()
+        };
+        let id = page.incident.to_string();
+        assert_eq!(keys(DeliveryKind::Trigger, &page), [format!("trigger {id}/r2")]);
+        assert_eq!(keys(DeliveryKind::Update, &page), [format!("trigger {id}/r2")]);
+        assert_eq!(keys(DeliveryKind::Acknowledge, &page), [format!("acknowledge {id}/r2")]);
+        let all = [format!("resolve {id}/r2"), format!("resolve {id}/r1"), format!("resolve {id}")];
+        assert_eq!(keys(DeliveryKind::Resolve, &page), all);
+        assert_eq!(keys(DeliveryKind::Retract, &page), [format!("trigger {id}/r2")]);
+        page.state = State::FalseAlarm;
+        assert_eq!(keys(DeliveryKind::Retract, &page), all);
+        assert_eq!(keys(DeliveryKind::Update, &page), all);
+    }
+
+    #[test]
+    fn severities_are_those_of_pagerduty() {
+        assert_eq!(Severity::ALL.map(severity), ["info", "warning", "error", "critical"]);
+    }
+
+    #[test]
+    fn hostile_texts_stay_within_bounds_and_carry_no_hidden_characters() {
+        for page in [hostile(), huge()] {
+            let event = json!(events(DeliveryKind::Trigger, &page));
+            let summary = event[0]["payload"]["summary"].as_str().expect("a summary");
+            assert!(summary.chars().count() <= SUMMARY_CHARS_MAX);
+            assert!(event.to_string().len() < 100_000, "{}", event.to_string().len());
+            assert!(!event.to_string().chars().any(crate::model::text::is_treacherous));
+            let links = event[0]["links"].as_array().expect("links");
+            assert!(links.iter().all(|link| link["href"].as_str().is_some_and(|href| href.starts_with("https://"))));
+        }
+        let links = trigger(DeliveryKind::Trigger, &hostile())["links"].clone();
+        assert_eq!(links.as_array().map(Vec::len), Some(1));
+    }
+}

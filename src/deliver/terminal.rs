@@ -1,0 +1,279 @@
+//! Pages on a terminal: for `run` without a pager, for the demo, and for whoever asks to see an incident.
+
+use super::brief::Brief;
+use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
+use crate::model::Severity;
+use crate::model::incident::{Body, DeliveryKind};
+use crate::model::page::Page;
+use crate::settings::{Problems, Table};
+use anstyle::{AnsiColor, Style};
+use futures::future::BoxFuture;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Columns of a page. Long hashes and links run over it rather than being broken, so that they can be copied.
+const COLUMNS: usize = 100;
+/// Columns of the words in front: the longest is `NEXT STEP`.
+const NAME_COLUMNS: usize = 11;
+
+/// Prints pages to a writer.
+pub struct Terminal {
+    writer: Arc<Mutex<dyn Write + Send>>,
+    color: bool,
+}
+
+/// `kind = "terminal"`: standard output.
+pub(super) struct TerminalKind;
+
+impl Terminal {
+    /// Prints to `writer`, with colors if `color`.
+    #[must_use]
+    pub fn new(writer: Arc<Mutex<dyn Write + Send>>, color: bool) -> Self {
+        Self { writer, color }
+    }
+}
+
+impl Destination for Terminal {
+    fn send<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        let result = match &message.body {
+            Body::Page(page) => {
+                let text = render(Some(message.kind), page, self.color);
+                let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+                let written = writer.write_all(text.as_bytes()).and_then(|()| writer.flush());
+                written.map_err(|error| SendError::Retry(error.into()))
+            }
+            Body::Line(_) => Err(SendError::Refused("a terminal takes pages and no feed".to_owned())),
+        };
+        Box::pin(std::future::ready(result.map(|()| Receipt { detail: "printed".to_owned() })))
+    }
+}
+
+impl DestinationKind for TerminalKind {
+    fn name(&self) -> &'static str {
+        "terminal"
+    }
+
+    fn example(&self) -> &'static str {
+        "[destination.screen]\nkind = \"terminal\"\n"
+    }
+
+    fn parse(&self, _: &mut Table<'_>, _: &Common, _: &mut Problems) -> Option<Box<dyn Destination>> {
+        let color = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
+        Some(Box::new(Terminal::new(Arc::new(Mutex::new(std::io::stdout())), color)))
+    }
+}
+
+/// A page as a person reads it, as wide as 100 columns, ending in an empty line.
+#[must_use]
+pub fn render_page(page: &Page, color: bool) -> String {
+    render(None, page, color)
+}
+
+fn render(kind: Option<DeliveryKind>, page: &Page, color: bool) -> String {
+    let brief = Brief::new(kind, page);
+    let paint = Paint { color, severity: page.severity, live: page.state.is_live() };
+    let bar = paint.edge("┃");
+    let mut out = String::new();
+
+    let mark = brief.mark.as_ref().map(|mark| format!(" {mark} ")).unwrap_or_default();
+    let banner = format!(" {} ", brief.banner);
+    let label = format!(" {} ", brief.label);
+    let used = 2 + mark.chars().count() + banner.chars().count() + label.chars().count();
+    let rule = "━".repeat(COLUMNS.saturating_sub(used).max(3));
+    let marked = if mark.is_empty() { mark } else { paint.mark(&mark) };
+    let top = format!("{}{marked}{}{}", paint.edge("┏━"), paint.banner(&banner), paint.bold(&label));
+    out.push_str(&format!("{top}{}\n", paint.edge(&rule)));
+    for text in wrap(&brief.headline, COLUMNS - 2) {
+        out.push_str(&format!("{bar} {}\n", paint.bold(&text)));
+    }
+    for section in &brief.sections {
+        out.push_str(&format!("{bar}\n"));
+        push_section(&mut out, &paint, section.name, &section.lines);
+    }
+    // The runbook's address stands under its own word already.
+    let links = brief.links.iter().filter(|(_, href)| page.runbook.as_ref() != Some(href));
+    let links: Vec<String> = links.map(|(_, href)| href.clone()).collect();
+    if !links.is_empty() {
+        out.push_str(&format!("{bar}\n"));
+        push_section(&mut out, &paint, "LINKS", &links);
+    }
+    let foot = format!(
+        " {} · {} · path {}, step {} ",
+        super::escape::line(page.incident.as_str(), 80),
+        page.state.as_str(),
+        super::escape::line(&page.path, 80),
+        page.step,
+    );
+    let rule = "━".repeat(COLUMNS.saturating_sub(2 + foot.chars().count()).max(3));
+    out.push_str(&format!("{}{}{}\n\n", paint.edge("┗━"), paint.dim(&foot), paint.edge(&rule)));
+    out
+}
+
+fn push_section(out: &mut String, paint: &Paint, name: &str, lines: &[String]) {
+    let bar = paint.edge("┃");
+    let mut name = format!("{name:<NAME_COLUMNS$}");
+    for line in lines {
+        // Lines after the first of a long sentence are set in, so that the next sentence stands out.
+        for (i, text) in wrap(line, COLUMNS - 4 - NAME_COLUMNS).into_iter().enumerate() {
+            let indent = if i > 0 { "  " } else { "" };
+            out.push_str(&format!("{bar} {}{indent}{text}\n", paint.bold(&name)));
+            name = " ".repeat(NAME_COLUMNS);
+        }
+    }
+}
+
+/// Breaks between words. A word longer than a line stays whole.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > columns {
+            lines.push(String::new());
+            used = 0;
+        }
+        if let Some(line) = lines.last_mut() {
+            if used > 0 {
+                line.push(' ');
+                used += 1;
+            }
+            line.push_str(word);
+            used += length;
+        }
+    }
+    lines
+}
+
+struct Paint {
+    color: bool,
+    severity: Severity,
+    live: bool,
+}
+
+impl Paint {
+    fn hue(&self) -> AnsiColor {
+        match self.severity {
+            _ if !self.live => AnsiColor::Green,
+            Severity::Critical => AnsiColor::Red,
+            Severity::High => AnsiColor::Yellow,
+            Severity::Warning => AnsiColor::Cyan,
+            Severity::Info => AnsiColor::Blue,
+        }
+    }
+
+    fn edge(&self, text: &str) -> String {
+        self.with(self.hue().on_default(), text)
+    }
+
+    fn banner(&self, text: &str) -> String {
+        // Black on yellow, cyan and green, white on red and blue: the pairs that read on dark and light screens.
+        let ink = match self.hue() {
+            AnsiColor::Red | AnsiColor::Blue => AnsiColor::BrightWhite,
+            _ => AnsiColor::Black,
+        };
+        self.with(ink.on(self.hue()).bold(), text)
+    }
+
+    fn mark(&self, text: &str) -> String {
+        self.with(AnsiColor::Black.on(AnsiColor::Magenta).bold(), text)
+    }
+
+    fn bold(&self, text: &str) -> String {
+        self.with(Style::new().bold(), text)
+    }
+
+    fn dim(&self, text: &str) -> String {
+        self.with(Style::new().dimmed(), text)
+    }
+
+    fn with(&self, style: Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{hostile, huge, message, page};
+    use super::*;
+
+    const PAGE: &str = "
+┏━ CRITICAL  Treasury Safe ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+┃ Treasury Safe sends 60,000 SNT to Grantee: docs
+┃
+┃ WHY        friday-grants: amount 60,000 SNT is above 50,000 SNT
+┃            payroll: function is transfer(address,uint256), and the rule vouches for
+┃              approve(address,uint256) alone
+┃
+┃ WHO        sent by Executor bot (0x2222222222222222222222222222222222222222)
+┃            signed by Owner 1 (0x3131313131313131313131313131313131313131)
+┃            signed by 0x3232323232323232323232323232323232323232
+┃
+┃ WHERE      0x5a5A5a5a5A5a5a5a5a5A5a5A5A5a5a5A5A5A5A5A on mainnet
+┃            block 21234567, included, 2026-11-20 10:00:00 UTC
+┃            tx 0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e
+┃            through execTransaction at Treasury Safe, then multiSend at MultiSendCallOnly
+┃            touches Council Safe
+┃
+┃ PURPOSE    Pays grants on Fridays
+┃
+┃ RUNBOOK    https://runbooks.example/stolen-funds
+┃
+┃ NEXT STEP  take it: watchfire incidents ack inc_00112233445566778899aabbccddeeff
+┃            if nobody does, security-lead is told at 2026-11-20 10:05:00 UTC
+┃
+┃ LINKS      https://etherscan.io/tx/0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e
+┗━ inc_00112233445566778899aabbccddeeff · open · path treasury, step 1 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+
+";
+
+    #[test]
+    fn a_page_reads_from_how_bad_it_is_down_to_what_comes_next() {
+        assert_eq!(render_page(&page(), false), PAGE.trim_start());
+    }
+
+    #[test]
+    fn nothing_an_attacker_wrote_reaches_the_terminal_as_a_command() {
+        for page in [hostile(), huge()] {
+            let shown = render_page(&page, false);
+            let harmless = |c: char| c == '\n' || !crate::model::text::is_treacherous(c);
+            assert!(shown.chars().all(harmless), "{shown:?}");
+            // A line that an attacker began would stand without the bar in front.
+            let framed = shown.trim_end().lines().all(|line| line.starts_with(['┏', '┃', '┗']));
+            assert!(framed, "{shown}");
+        }
+        assert!(render_page(&huge(), false).len() < 40_000);
+    }
+
+    #[test]
+    fn colors_are_only_added_and_never_carry_meaning_alone() {
+        let colored = render_page(&page(), true);
+        assert!(colored.contains("\u{1b}["));
+        let plain = anstream::adapter::strip_str(&colored).to_string();
+        assert_eq!(plain, render_page(&page(), false));
+    }
+
+    #[test]
+    fn what_became_of_an_incident_stands_in_its_banner() {
+        let banner = |kind, state, mark: Option<&str>| {
+            let page = Page { state, marked: mark.map(str::to_owned), ..page() };
+            let shown = render(kind, &page, false);
+            shown.lines().next().unwrap_or_default().trim_end_matches('━').trim_end().to_owned()
+        };
+        use crate::model::incident::State::{Acknowledged, FalseAlarm, Open, Resolved};
+        assert_eq!(banner(Some(DeliveryKind::Trigger), Open, Some("TEST")), "┏━ TEST  CRITICAL  Treasury Safe");
+        assert_eq!(banner(Some(DeliveryKind::Update), Open, None), "┏━ CRITICAL (UPDATE)  Treasury Safe");
+        assert_eq!(banner(Some(DeliveryKind::Retract), Open, None), "┏━ CRITICAL (RETRACTED IN PART)  Treasury Safe");
+        assert_eq!(banner(None, Acknowledged, None), "┏━ CRITICAL (ACKNOWLEDGED)  Treasury Safe");
+        assert_eq!(banner(Some(DeliveryKind::Resolve), Resolved, None), "┏━ RESOLVED  Treasury Safe");
+        assert_eq!(banner(Some(DeliveryKind::Retract), FalseAlarm, None), "┏━ FALSE ALARM  Treasury Safe");
+    }
+
+    #[tokio::test]
+    async fn a_page_is_printed_to_the_writer_it_was_given() {
+        let written: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let terminal = Terminal::new(written.clone(), false);
+        terminal.send(&message(DeliveryKind::Trigger, page())).await.expect("printed");
+        let written = String::from_utf8(written.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        assert_eq!(written.expect("text"), render(Some(DeliveryKind::Trigger), &page(), false));
+    }
+}

@@ -1,0 +1,172 @@
+//! Hex as nodes write it: fixed words, byte strings and quantities, decoded straight from the JSON text.
+//!
+//! A node is not trusted to keep to the format, so each reader says what it wanted and never panics. Messages never repeat
+//! the text, which may be megabytes of it.
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use std::fmt;
+
+/// A fixed number of bytes, written `0x` and exactly twice as many digits.
+struct Word<const N: usize>([u8; N]);
+
+/// 32 bytes.
+pub(super) fn hash<'de, D: Deserializer<'de>>(from: D) -> Result<B256, D::Error> {
+    Word::deserialize(from).map(|Word(bytes)| B256::new(bytes))
+}
+
+/// 20 bytes.
+pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::Error> {
+    Word::deserialize(from).map(|Word(bytes)| Address::new(bytes))
+}
+
+/// 20 bytes; `null` or an empty string for none.
+pub(super) fn maybe_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Address>, D::Error> {
+    struct Maybe;
+    impl<'de> Visitor<'de> for Maybe {
+        type Value = Option<Address>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an address of 20 bytes in hex, or null")
+        }
+        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            if text.is_empty() { Ok(None) } else { word(text).map(|bytes| Some(Address::new(bytes))) }
+        }
+    }
+    from.deserialize_any(Maybe)
+}
+
+/// Any number of bytes.
+pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+    struct Data;
+    impl<'de> Visitor<'de> for Data {
+        type Value = Bytes;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("bytes in hex")
+        }
+        fn visit_str<E: Error>(self, text: &str) -> Result<Bytes, E> {
+            data(text).ok_or_else(|| E::custom("expected bytes in hex"))
+        }
+    }
+    from.deserialize_str(Data)
+}
+
+/// Like [`bytes`], for a field that may be absent.
+pub(super) fn some_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
+    bytes(from).map(Some)
+}
+
+/// A number below 2^64.
+pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let wide = quantity(from)?;
+    u64::try_from(wide).map_err(|_| D::Error::custom("the number does not fit in 64 bits"))
+}
+
+/// A number below 2^64; `null` for none.
+pub(super) fn maybe_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let Some(wide) = from.deserialize_any(Quantity { or_null: true })? else { return Ok(None) };
+    u64::try_from(wide).map(Some).map_err(|_| D::Error::custom("the number does not fit in 64 bits"))
+}
+
+/// A number below 2^256.
+pub(super) fn quantity<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Error> {
+    // With `or_null` off the visitor never answers `None`; zero stands for what cannot happen.
+    Ok(from.deserialize_any(Quantity { or_null: false })?.unwrap_or_default())
+}
+
+/// Bytes of a `0x` string; `None` when it is not one. Outside of JSON too, for answers of calls.
+pub(super) fn data(text: &str) -> Option<Bytes> {
+    let digits = text.strip_prefix("0x")?;
+    const_hex::decode(digits).ok().map(Bytes::from)
+}
+
+struct Quantity {
+    or_null: bool,
+}
+
+impl<'de> Visitor<'de> for Quantity {
+    type Value = Option<U256>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a quantity in hex of at most 256 bits")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        if self.or_null { Ok(None) } else { Err(E::custom("expected a quantity in hex, found null")) }
+    }
+
+    // The format asks for strings; some development nodes write plain numbers, which mean the same.
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(U256::from(number)))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        let digits = text.strip_prefix("0x").ok_or_else(|| E::custom("a quantity begins with 0x"))?;
+        wide(digits).map(Some).ok_or_else(|| E::custom("expected a quantity in hex of at most 256 bits"))
+    }
+}
+
+impl<'de, const N: usize> Deserialize<'de> for Word<N> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Fixed<const N: usize>;
+        impl<'de, const N: usize> Visitor<'de> for Fixed<N> {
+            type Value = Word<N>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{N} bytes in hex")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Word<N>, E> {
+                word(text).map(Word)
+            }
+        }
+        from.deserialize_str(Fixed)
+    }
+}
+
+/// Topics of a log: at most four words.
+pub(super) fn topics<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<B256>, D::Error> {
+    struct Topics;
+    impl<'de> Visitor<'de> for Topics {
+        type Value = Vec<B256>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("at most four topics")
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<B256>, A::Error> {
+            let mut topics = Vec::new();
+            while let Some(Word(topic)) = seq.next_element()? {
+                if topics.len() == 4 {
+                    return Err(A::Error::custom("a log has more than four topics"));
+                }
+                topics.push(B256::new(topic));
+            }
+            Ok(topics)
+        }
+    }
+    from.deserialize_seq(Topics)
+}
+
+fn word<const N: usize, E: Error>(text: &str) -> Result<[u8; N], E> {
+    let mut out = [0; N];
+    match text.strip_prefix("0x") {
+        Some(digits) if digits.len() == 2 * N && const_hex::decode_to_slice(digits, &mut out).is_ok() => Ok(out),
+        _ => Err(E::custom(format_args!("expected {N} bytes in hex"))),
+    }
+}
+
+/// Digits of a quantity, as many as they are; `0x` alone means zero, as some nodes write it.
+fn wide(digits: &str) -> Option<U256> {
+    let digits = digits.trim_start_matches('0').as_bytes();
+    if digits.len() <= 16 {
+        let mut number = 0u64;
+        for digit in digits {
+            number = number << 4 | u64::from(char::from(*digit).to_digit(16)?);
+        }
+        return Some(U256::from(number));
+    }
+    let mut padded = [b'0'; 64];
+    padded.get_mut(64usize.checked_sub(digits.len())?..)?.copy_from_slice(digits);
+    let mut bytes = [0; 32];
+    const_hex::decode_to_slice(padded, &mut bytes).ok()?;
+    Some(U256::from_be_bytes(bytes))
+}

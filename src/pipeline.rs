@@ -1,0 +1,168 @@
+//! The one file that knows the order: source, decode, classify, escalate, store, deliver.
+//!
+//! `run`, `explain`, `demo` and `tape play` go through [`examine`]; what is committed goes through [`Watcher::apply`].
+
+use crate::classify::{self, History, Moment};
+use crate::decode;
+use crate::escalate::{self, Sight};
+use crate::model::incident::Plan;
+use crate::model::read::{Answer, Answers, Read};
+use crate::model::{Block, BlockRef, Delta, JudgedBlock};
+use crate::runtime::{self, Clock};
+use crate::source::Step;
+use crate::store::{OwnedStepJudged, Store};
+use crate::watchlist::{Book, ChainBook};
+use anyhow::Context as _;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use tracing::{debug, info_span};
+
+/// Rounds of questions for one block: a confirmation inside a confirmation inside a confirmation is told at the third.
+const READ_ROUNDS_MAX: usize = 5;
+
+/// How long entries of rolling windows are kept, in seconds of block time: no limit may look back further.
+pub const HISTORY_MAX: u64 = 400 * 86_400;
+
+/// Where answers about a block's state come from: the source, a tape, or nobody.
+pub trait Reader: Sync {
+    /// One answer for each question, asked at the hash of `at`.
+    fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>>;
+}
+
+/// Decodes and judges one block, asking `reader` what the block alone cannot tell.
+///
+/// Nothing is committed and `history` is not changed: the caller adds the block's deltas once the block stands.
+pub async fn examine(
+    block: &Block,
+    chain: &ChainBook,
+    book: &Book,
+    history: &History,
+    reader: &dyn Reader,
+) -> (JudgedBlock, Answers) {
+    let mut answers = Answers::new();
+    let mut decoded = decode::decode(block, &chain.subjects, &answers);
+    for _ in 0..READ_ROUNDS_MAX {
+        if decoded.wanted.is_empty() {
+            break;
+        }
+        let told = reader.read(block.at, &decoded.wanted).await;
+        let asked = decoded.wanted.len();
+        debug!(block = block.at.number, questions = asked, "asked the node {asked} questions at block {}", block.at.number);
+        let mut told = told.into_iter();
+        for read in std::mem::take(&mut decoded.wanted) {
+            answers.insert(read, told.next().unwrap_or(Answer::Unavailable));
+        }
+        decoded = decode::decode(block, &chain.subjects, &answers);
+    }
+    if !decoded.wanted.is_empty() {
+        // A chain of questions longer than any honest nesting: what is still open stays in the dark, and is told so.
+        answers.extend(decoded.wanted.drain(..).map(|read| (read, Answer::Unavailable)));
+        decoded = decode::decode(block, &chain.subjects, &answers);
+    }
+    let (judged, deltas) = classify::judge(decoded.activities, &book.rules, history, Moment { time: block.time });
+    let judged =
+        JudgedBlock { chain: chain.info.id, at: block.at, parent: block.parent, time: block.time, judged, deltas };
+    (judged, answers)
+}
+
+/// Follows one chain: judges each step, commits it whole, and wakes whoever delivers.
+pub struct Watcher {
+    book: Arc<Book>,
+    chain: Arc<ChainBook>,
+    store: Store,
+    history: History,
+    clock: Arc<dyn Clock>,
+    nudge: Arc<Notify>,
+}
+
+/// What a committed step was.
+pub struct Committed {
+    /// What the engine made of it.
+    pub plan: Plan,
+    /// The blocks it appended, judged.
+    pub blocks: Vec<JudgedBlock>,
+    /// What was read from the node for each of them, for a recorder.
+    pub answers: Vec<Answers>,
+}
+
+impl Watcher {
+    /// Takes up a chain where the store left it: the rolling windows are rebuilt from what was committed.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn open(
+        book: Arc<Book>,
+        chain: Arc<ChainBook>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        nudge: Arc<Notify>,
+    ) -> anyhow::Result<Self> {
+        let history = remembered(&store, &chain).await?;
+        Ok(Self { book, chain, store, history, clock, nudge })
+    }
+
+    /// Judges and commits one step: what a reorg took away, and the blocks that stand now. Either all of it is on disk when this
+    /// returns, or nothing is.
+    ///
+    /// # Errors
+    /// When the store refuses. The windows are then read from it again, so that the same step can be tried once more.
+    pub async fn apply(&mut self, step: Step, reader: &dyn Reader) -> anyhow::Result<Committed> {
+        for gone in &step.retract {
+            self.history.rewind(gone.hash);
+        }
+        let (mut blocks, mut answers) = (Vec::new(), Vec::new());
+        for fetched in &step.append {
+            let span = info_span!("block", chain = %self.chain.info.name, number = fetched.block.at.number);
+            let (judged, told) = {
+                let _entered = span.enter();
+                examine(&fetched.block, &self.chain, &self.book, &self.history, reader)
+            }
+            .await;
+            remember(&mut self.history, judged.at, judged.time, &judged.deltas);
+            blocks.push(judged);
+            answers.push(told);
+        }
+        let owned = OwnedStepJudged {
+            chain: self.chain.info.clone(),
+            watches: self.book.watches.clone(),
+            retract: step.retract,
+            blocks: blocks.clone(),
+            sight: Sight { sources: 1, verified: false },
+        };
+        let now = runtime::millis(&*self.clock);
+        let roster = self.book.roster.clone();
+        let committed = self
+            .store
+            .commit_step(owned, now, move |step, standing| escalate::plan(step, standing, &roster, now))
+            .await;
+        match committed {
+            Ok(plan) => {
+                self.nudge.notify_one();
+                Ok(Committed { plan, blocks, answers })
+            }
+            Err(error) => {
+                self.history = remembered(&self.store, &self.chain).await?;
+                Err(error).context("commit block")
+            }
+        }
+    }
+}
+
+/// The rolling windows of a chain, as committed.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn remembered(store: &Store, chain: &ChainBook) -> anyhow::Result<History> {
+    let mut history = History::default();
+    for past in store.deltas(chain.info.id, 0).await.context("read rolling windows")? {
+        history.add(past.at.hash, past.time, &past.delta);
+    }
+    Ok(history)
+}
+
+fn remember(history: &mut History, at: BlockRef, time: u64, deltas: &[Delta]) {
+    for delta in deltas {
+        history.add(at.hash, time, delta);
+    }
+}

@@ -1,0 +1,139 @@
+//! What the pure rooms never touch: time, the wish to stop, patience, and the cipher suite of TLS.
+//!
+//! Comes in: nothing. Goes out: a [`Clock`] to hand around, a [`Stop`] that everyone watches, waits between retries.
+//! What never happens here: a clock, a random number or a signal that a caller did not ask for.
+
+use jiff::{SignedDuration, Timestamp};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// The wish to stop. Cloned freely; whoever waits on it stops at the next point where nothing is half done.
+pub type Stop = CancellationToken;
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync {
+    /// Now, in UTC.
+    fn now(&self) -> Timestamp;
+}
+
+/// Wall-clock milliseconds since the Unix epoch, as the store counts them; zero before it.
+#[must_use]
+pub fn millis(clock: &dyn Clock) -> u64 {
+    u64::try_from(clock.now().as_millisecond()).unwrap_or(0)
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+/// A clock that stands still until it is moved; clones show the same time.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<Mutex<Timestamp>>);
+
+/// Waits that grow twofold from `base` to `cap`, each drawn at random from nothing to the full wait ("full jitter"), so that
+/// many clients that lost the same server do not come back as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// Longest wait after the first failure.
+    pub base: Duration,
+    /// Longest wait of all.
+    pub cap: Duration,
+}
+
+impl Backoff {
+    /// Backoff between these two waits.
+    #[must_use]
+    pub const fn new(base: Duration, cap: Duration) -> Self {
+        Self { base, cap }
+    }
+
+    /// Longest wait before try number `attempt`, counted from 0 for the first retry.
+    #[must_use]
+    pub fn ceiling(&self, attempt: u32) -> Duration {
+        self.base.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(self.cap)
+    }
+
+    /// How long to wait before try number `attempt`, counted from 0 for the first retry: anything up to
+    /// [`Backoff::ceiling`], and never less than a tenth of `base`, so that a failing caller cannot spin.
+    #[must_use]
+    pub fn wait(&self, attempt: u32, rng: &mut fastrand::Rng) -> Duration {
+        self.ceiling(attempt).mul_f64(rng.f64()).max(self.base / 10)
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    #[must_use]
+    pub fn new(now: Timestamp) -> Self {
+        Self(Arc::new(Mutex::new(now)))
+    }
+
+    /// Shows `now` from here on, backwards too.
+    pub fn set(&self, now: Timestamp) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
+
+    /// Moves on by `by`; stays put at the end of all representable time.
+    pub fn advance(&self, by: SignedDuration) {
+        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *now = now.checked_add(by).unwrap_or(*now);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Chooses ring as the cipher suite of every TLS connection of this process. Call it before the first connection; again is
+/// harmless, and a choice made elsewhere before stands.
+pub fn install_tls() {
+    // The error says that a provider is installed already, which is all we want.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+
+    #[test]
+    fn waits_double_up_to_the_cap() {
+        let ceilings: Vec<_> = (0..9).map(|attempt| BACKOFF.ceiling(attempt).as_millis()).collect();
+        assert_eq!(ceilings, [100, 200, 400, 800, 1_600, 3_200, 6_400, 10_000, 10_000]);
+        assert_eq!(BACKOFF.ceiling(u32::MAX), BACKOFF.cap);
+    }
+
+    #[test]
+    fn a_wait_is_random_within_its_bounds_and_the_same_for_the_same_seed() {
+        let waits = |seed| {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            (0..200).map(|attempt| BACKOFF.wait(attempt % 12, &mut rng)).collect::<Vec<_>>()
+        };
+        assert_eq!(waits(7), waits(7));
+        assert_ne!(waits(7), waits(8));
+        for (attempt, wait) in waits(7).into_iter().enumerate() {
+            assert!(wait >= BACKOFF.base / 10 && wait <= BACKOFF.ceiling(attempt as u32 % 12), "{attempt}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told_and_its_clones_agree() {
+        let clock = ManualClock::new(Timestamp::UNIX_EPOCH);
+        let clone = clock.clone();
+        clock.advance(SignedDuration::from_secs(12));
+        assert_eq!(clone.now(), Timestamp::UNIX_EPOCH + SignedDuration::from_secs(12));
+        clock.set(Timestamp::MAX);
+        clock.advance(SignedDuration::from_secs(1));
+        assert_eq!(clone.now(), Timestamp::MAX);
+    }
+}

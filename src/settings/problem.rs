@@ -1,0 +1,296 @@
+//! Problems in files: where, what, and what to write instead.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::{Arc, OnceLock};
+
+/// Most bytes of one configuration file. A watchlist of 100,000 watches is about half of it.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// A file as it was read.
+pub struct SourceFile {
+    /// As the operator named it; secrets in files are looked up beside it.
+    pub path: String,
+    /// All of it.
+    pub text: Arc<str>,
+    /// The text with the lines blanked that the parser could not get past; byte for byte as long.
+    pub(super) mended: OnceLock<String>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    /// Which file.
+    pub file: Arc<SourceFile>,
+    /// Bytes of its text.
+    pub span: Range<usize>,
+}
+
+/// A value that knows where it stands, so that whoever finds it wrong later can still underline it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At<T> {
+    /// What is written.
+    pub value: T,
+    /// Where.
+    pub spot: Spot,
+}
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it is.
+    pub spot: Spot,
+    /// What is wrong, without a period: `unknown key `adress``.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Other places that explain it, each with a few words: `first defined here`.
+    pub related: Vec<(Spot, String)>,
+    /// The line itself must not be shown, since it may hold a secret.
+    pub concealed: bool,
+}
+
+/// All mistakes found so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<Problem>);
+
+impl SourceFile {
+    /// A file whose text is at hand.
+    #[must_use]
+    pub fn new(path: impl Into<String>, text: impl Into<Arc<str>>) -> Arc<Self> {
+        Arc::new(Self { path: path.into(), text: text.into(), mended: OnceLock::new() })
+    }
+
+    /// Reads a file of at most 64 MiB of UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// A problem that names the file and the system's reason, or points at the first byte that is not UTF-8.
+    pub fn read(path: &std::path::Path) -> Result<Arc<Self>, Box<Problem>> {
+        let shown = path.display().to_string();
+        let unread = |reason: String| Box::new(Self::new(shown.clone(), "").spot(0..0).problem(reason));
+        let size = std::fs::metadata(path).map_err(|e| unread(format!("cannot read `{shown}`: {e}")))?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(unread(format!("`{shown}` has {size} bytes; at most {FILE_BYTES_MAX} are read")));
+        }
+        let bytes = std::fs::read(path).map_err(|e| unread(format!("cannot read `{shown}`: {e}")))?;
+        String::from_utf8(bytes).map(|text| Self::new(shown.clone(), text)).map_err(|e| {
+            let valid = e.utf8_error().valid_up_to();
+            let file = Self::new(shown.clone(), String::from_utf8_lossy(e.as_bytes()));
+            Box::new(file.spot(valid..valid).problem("this is not UTF-8 text"))
+        })
+    }
+
+    /// A place in this file. A span that reaches past the end, or into a character, is moved to the nearest boundary.
+    #[must_use]
+    pub fn spot(self: &Arc<Self>, span: Range<usize>) -> Spot {
+        let start = floor(&self.text, span.start);
+        let end = floor(&self.text, span.end).max(start);
+        Spot { file: Arc::clone(self), span: start..end }
+    }
+
+    /// Line and column of a byte, both from 1, the column in characters.
+    #[must_use]
+    pub fn line_column(&self, byte: usize) -> (usize, usize) {
+        let before = &self.text[..floor(&self.text, byte)];
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}
+
+impl PartialEq for SourceFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.text == other.text
+    }
+}
+
+impl Eq for SourceFile {}
+
+/// The text may hold what should not be in a log.
+impl fmt::Debug for SourceFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SourceFile({})", self.path)
+    }
+}
+
+impl Spot {
+    /// A mistake here.
+    #[must_use]
+    pub fn problem(&self, message: impl Into<String>) -> Problem {
+        Problem { spot: self.clone(), message: message.into(), hint: None, related: Vec::new(), concealed: false }
+    }
+
+    /// Line and column of its beginning, from 1.
+    #[must_use]
+    pub fn line_column(&self) -> (usize, usize) {
+        self.file.line_column(self.span.start)
+    }
+}
+
+/// `path:line:column`.
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (line, column) = self.line_column();
+        write!(f, "{}:{line}:{column}", self.file.path)
+    }
+}
+
+impl<T> At<T> {
+    /// The same place with another value.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> At<U> {
+        At { value: change(self.value), spot: self.spot }
+    }
+
+    /// A mistake in this value.
+    #[must_use]
+    pub fn problem(&self, message: impl Into<String>) -> Problem {
+        self.spot.problem(message)
+    }
+}
+
+impl<T> Deref for At<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl Problem {
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds another place that explains it.
+    #[must_use]
+    pub fn also(mut self, spot: Spot, label: impl Into<String>) -> Self {
+        self.related.push((spot, label.into()));
+        self
+    }
+
+    /// Tells the place without showing its text.
+    #[must_use]
+    pub fn conceal(mut self) -> Self {
+        self.concealed = true;
+        self
+    }
+
+    /// `file:line:column: message`, on one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{}: {}", self.spot, self.message)
+    }
+
+    fn report(&self) -> Group<'_> {
+        let title = Level::ERROR.primary_title(&self.message);
+        // A problem of the file as a whole, such as a key missing at its top, has no line to show.
+        let mut group = if self.spot.span == (0..0) {
+            title.element(Origin::path(&self.spot.file.path))
+        } else if self.concealed {
+            let (line, column) = self.spot.line_column();
+            title.element(Origin::path(&self.spot.file.path).line(line).char_column(column))
+        } else {
+            title.element(snippet(&self.spot, AnnotationKind::Primary, None))
+        };
+        for (spot, label) in &self.related {
+            group = group.element(snippet(spot, AnnotationKind::Context, Some(label)));
+        }
+        match &self.hint {
+            Some(hint) => group.element(Level::HELP.message(hint)),
+            None => group,
+        }
+    }
+}
+
+impl Problems {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one. The same mistake at the same place is kept once.
+    pub fn push(&mut self, problem: Problem) {
+        if self.0.last() != Some(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    /// Adds all of `others`.
+    pub fn extend(&mut self, others: impl IntoIterator<Item = Problem>) {
+        others.into_iter().for_each(|problem| self.push(problem));
+    }
+
+    /// Whether everything is well.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// In order of file and place.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Problem> {
+        let mut sorted: Vec<&Problem> = self.0.iter().collect();
+        sorted.sort_by_key(|p| (&p.spot.file.path, p.spot.span.start, p.spot.span.end));
+        sorted.dedup();
+        sorted
+    }
+
+    /// One line each: `file:line:column: message`.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.sorted().into_iter().map(Problem::line).collect()
+    }
+
+    /// As rustc shows its errors: the line, underlined, with a hint below. Ends with a line break unless empty.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let mut out = String::new();
+        for problem in self.sorted() {
+            out.push_str(&renderer.render(&[problem.report()]));
+            out.push_str("\n\n");
+        }
+        out.truncate(out.trim_end().len());
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        out
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// Only the lines that the span touches are handed over, so that a long file costs no more than a short one.
+fn snippet<'a>(
+    spot: &'a Spot,
+    kind: AnnotationKind,
+    label: Option<&'a str>,
+) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+    let text = &*spot.file.text;
+    let from = text[..spot.span.start].rfind('\n').map_or(0, |at| at + 1);
+    let to = text[spot.span.end..].find('\n').map_or(text.len(), |at| spot.span.end + at);
+    let annotation = kind.span(spot.span.start - from..spot.span.end - from).label(label);
+    Snippet::source(&text[from..to]).line_start(spot.line_column().0).path(&spot.file.path).annotation(annotation)
+}
+
+fn floor(text: &str, byte: usize) -> usize {
+    text.floor_char_boundary(byte)
+}

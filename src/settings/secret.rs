@@ -1,0 +1,171 @@
+//! Values that must never be shown. A configuration names where a secret is kept; it never holds one.
+
+use super::problem::Problems;
+use super::table::{Table, Value};
+use secrecy::{ExposeSecret, SecretString};
+use std::fmt;
+use std::path::Path;
+
+/// Most bytes of a secret: more is a wrong file.
+const SECRET_BYTES_MAX: usize = 64 << 10;
+
+/// Whether reading a configuration also fetches the secrets it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    /// Fetch them: a missing variable or an unreadable file is a problem.
+    Resolve,
+    /// Only look at how they are written: a watchlist can be checked where its secrets are not.
+    NamesOnly,
+}
+
+/// A secret and where it was found. It has no `Display`, and its `Debug` shows neither.
+#[derive(Clone)]
+pub struct Secret {
+    source: String,
+    value: Option<SecretString>,
+}
+
+impl Secret {
+    /// A secret that was not read from a configuration. `source` says where it came from, and may be shown.
+    #[must_use]
+    pub fn new(source: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { source: source.into(), value: Some(SecretString::from(value.into())) }
+    }
+
+    /// Reads `{ env = "NAME" }` or `{ file = "path" }`; a relative path starts at the directory of the configuration file.
+    ///
+    /// White space around the secret is dropped, as editors end a file with a line break.
+    pub fn parse(value: Value<'_>, problems: &mut Problems) -> Option<Self> {
+        let name = value.name();
+        let usage = format!("write `{name} = {{ env = \"NAME\" }}` or `{name} = {{ file = \"path\" }}`");
+        if value.is_broken() {
+            return None;
+        }
+        let Some(mut table) = value.as_table() else {
+            let problem = value.spot().problem(format!("`{name}` is a secret and must not stand in the file"));
+            problems.push(problem.hint(usage).conceal());
+            return None;
+        };
+        let secret = Self::of_table(&mut table, &usage, problems);
+        table.finish(problems);
+        secret
+    }
+
+    fn of_table(table: &mut Table<'_>, usage: &str, problems: &mut Problems) -> Option<Self> {
+        let (env, file) = (table.value("env"), table.value("file"));
+        let (place, source, found) = match (env, file) {
+            (Some(env), None) => {
+                let name = env.string(problems)?;
+                let source = format!("environment variable `{}`", *name);
+                let found = match table.secrets() {
+                    Secrets::NamesOnly => None,
+                    Secrets::Resolve => Some(std::env::var(*name).map_err(|e| match e {
+                        std::env::VarError::NotPresent => format!("{source} is not set"),
+                        std::env::VarError::NotUnicode(_) => format!("{source} is not UTF-8"),
+                    })),
+                };
+                (name.spot, source, found)
+            }
+            (None, Some(file)) => {
+                let name = file.string(problems)?;
+                let source = format!("file `{}`", *name);
+                let path = Path::new(&name.spot.file.path).parent().unwrap_or(Path::new("")).join(*name);
+                let found = match table.secrets() {
+                    Secrets::NamesOnly => None,
+                    Secrets::Resolve => Some(
+                        std::fs::read_to_string(path).map_err(|e| format!("cannot read the secret in {source}: {e}")),
+                    ),
+                };
+                (name.spot, source, found)
+            }
+            _ => {
+                problems.push(table.spot().problem("a secret names either `env` or `file`").hint(usage));
+                return None;
+            }
+        };
+        let value = match found.transpose() {
+            Ok(value) => value,
+            Err(why) => {
+                problems.push(place.problem(why));
+                return None;
+            }
+        };
+        let value = value.map(|text| text.trim().to_owned());
+        let length = value.as_ref().map(String::len);
+        if length == Some(0) || length > Some(SECRET_BYTES_MAX) {
+            let flaw = if length == Some(0) { "is empty" } else { "is too long for a secret" };
+            problems.push(place.problem(format!("{source} {flaw}")));
+            return None;
+        }
+        Some(Self { source, value: value.map(SecretString::from) })
+    }
+
+    /// The secret itself; absent when the configuration was read with [`Secrets::NamesOnly`].
+    #[must_use]
+    pub fn expose(&self) -> Option<&str> {
+        self.value.as_ref().map(ExposeSecret::expose_secret)
+    }
+
+    /// Where it is kept, such as ``environment variable `PAGERDUTY_KEY` ``; may be shown.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Document, SourceFile};
+    use super::*;
+
+    fn read(text: &str, dir: &Path, mode: Secrets) -> (Option<Secret>, Problems) {
+        let file = SourceFile::new(dir.join("watch.toml").display().to_string(), text);
+        let mut problems = Problems::new();
+        let document = Document::parse(&file, mode, &mut problems);
+        let secret = document.table().secret("key", &mut problems);
+        (secret, problems)
+    }
+
+    #[test]
+    fn a_secret_comes_from_the_environment_or_a_file_and_never_shows() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("key.txt"), "hunter2\n").unwrap();
+        let (secret, problems) = read("key = { file = \"key.txt\" }", dir.path(), Secrets::Resolve);
+        assert!(problems.is_empty(), "{}", problems.render(false));
+        let secret = secret.unwrap();
+        assert_eq!(secret.expose(), Some("hunter2"));
+        assert_eq!(format!("{secret:?}"), "***");
+        // Cargo sets this one for every test.
+        let (secret, _) = read("key = { env = \"CARGO_PKG_NAME\" }", dir.path(), Secrets::Resolve);
+        assert_eq!(secret.unwrap().expose(), Some("watchfire"));
+    }
+
+    #[test]
+    fn a_secret_that_is_not_there_is_named_at_its_place() {
+        let dir = Path::new("");
+        let (_, problems) = read("key = { env = \"WATCHFIRE_NO_SUCH\" }", dir, Secrets::Resolve);
+        assert_eq!(problems.lines(), ["watch.toml:1:15: environment variable `WATCHFIRE_NO_SUCH` is not set"]);
+        let (_, problems) = read("key = { file = \"no/such\" }", dir, Secrets::Resolve);
+        assert!(problems.lines()[0].contains("cannot read the secret in file `no/such`"));
+        let (secret, problems) = read("key = { env = \"WATCHFIRE_NO_SUCH\" }", dir, Secrets::NamesOnly);
+        assert!(problems.is_empty());
+        assert_eq!(secret.unwrap().expose(), None);
+    }
+
+    #[test]
+    fn a_secret_in_the_file_itself_is_refused_without_repeating_it_in_the_message() {
+        let (secret, problems) = read("key = \"hunter2\"", Path::new(""), Secrets::Resolve);
+        assert!(secret.is_none());
+        assert!(!problems.render(false).contains("hunter2"), "{}", problems.render(false));
+        for text in ["key = {}", "key = { env = \"A\", file = \"b\" }", "key = { envv = \"A\" }"] {
+            let (secret, problems) = read(text, Path::new(""), Secrets::Resolve);
+            assert!(secret.is_none() && !problems.is_empty(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! The follower: which blocks are ours, what to fetch next, and when a block is no longer ours.
+//!
+//! In come heads (hints) and whatever was fetched; out go wants (what to fetch) and [`Step`]s, each of which takes back blocks
+//! newest first and appends blocks oldest first, every one onto its parent. What never happens here: a socket, a clock, a
+//! skipped block, or a block taken back because a number went down.
+//!
+//! A gap of up to [`GAP_WALK_MAX`] blocks is walked back from the head over parent hashes until it joins the window of blocks
+//! already emitted; a larger one is filled forward by number until the head is near. Either way a block is appended only when
+//! its parent hash is the hash of the block before it. If the walk joins below our tip, the blocks above the joint are gone.
+
+use crate::model::{BlockRef, Link};
+use alloy_primitives::B256;
+use alloy_primitives::map::{B256HashMap, B256HashSet};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Blocks remembered for finding the fork point of a reorg, about seven hours of mainnet. A store has to give back at least
+/// 1,024 of them on a restart.
+pub const WINDOW_MAX: usize = 2_048;
+/// Largest gap that is walked by hash, one header at a time; a larger one is filled forward by number, several at a time.
+pub const GAP_WALK_MAX: u64 = 64;
+/// Most blocks that a reorg's one step appends; the rest of the new branch follows one by one.
+pub const REORG_APPEND_MAX: usize = 64;
+/// Blocks wanted ahead of the one that is next.
+pub const PREFETCH_MAX: usize = 8;
+/// Headers remembered from hints and walks: twice the longest walk there is.
+const KNOWN_MAX: usize = 2 * (WINDOW_MAX + GAP_WALK_MAX as usize);
+/// Fetched blocks that may wait for their turn.
+const BODIES_MAX: usize = REORG_APPEND_MAX + 2 * PREFETCH_MAX;
+/// Times in a row that a node has to name an older head before that counts as a rollback.
+const ROLLBACK_SIGHTINGS: u32 = 3;
+
+/// What has been emitted so far, oldest first, each the parent of the next. It is what a store keeps and gives back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Number of the first block ever wanted. A reorg that reaches below it replaces everything from here on, since nothing
+    /// before it was of interest.
+    pub first: u64,
+    /// The newest blocks, at least the last 1,024 where there are as many; empty before the first block.
+    pub links: Vec<Link>,
+}
+
+/// Blocks that leave the chain, then blocks that join it. Never both empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step<B> {
+    /// Newest first; the first is the tip that was.
+    pub retract: Vec<BlockRef>,
+    /// Oldest first; the first builds on what is left.
+    pub append: Vec<B>,
+}
+
+/// Something to fetch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Want {
+    /// The newest head, again: the last one contradicts our tip, and once is not enough to take blocks back.
+    Latest,
+    /// The header with this hash.
+    Header(B256),
+    /// The whole block with this hash.
+    Block(B256),
+    /// The whole block with this number.
+    Numbered(u64),
+}
+
+/// The node's chain leaves ours below the oldest block we remember, so that what to take back cannot be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the node's chain at {head} does not join ours, which is remembered from block {oldest} on: a person has to decide"
+)]
+pub struct TooDeep {
+    /// The head that does not join.
+    pub head: BlockRef,
+    /// The oldest block remembered.
+    pub oldest: BlockRef,
+}
+
+/// Anything that knows its place in the chain.
+pub trait Linked {
+    /// That place.
+    fn link(&self) -> Link;
+}
+
+/// See the module's head. `B` is what a fetched block is.
+#[derive(Debug)]
+pub struct Follower<B> {
+    first: u64,
+    links: VecDeque<Link>,
+    /// Where we are going: the newest head that is not ours yet.
+    target: Option<Link>,
+    /// A block that took our tip's place while a gap was filled: the walk starts here, not at the target.
+    detour: Option<Link>,
+    known: Known,
+    bodies: B256HashMap<B>,
+    numbered: BTreeMap<u64, B>,
+    heads_seen: u64,
+    doubt: Option<Doubt>,
+    rollback_after: Option<Duration>,
+    lag: Option<Lag>,
+}
+
+/// A head said that our tip is not on its chain.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    tip: Option<B256>,
+    /// Heads seen when it was said; one more that says so too is believed.
+    heads_seen: u64,
+}
+
+/// The node names blocks that we have left behind.
+#[derive(Clone, Copy, Debug)]
+struct Lag {
+    since: Duration,
+    sightings: u32,
+    keep: usize,
+}
+
+/// Headers by hash, the oldest forgotten first.
+#[derive(Debug, Default)]
+struct Known {
+    links: B256HashMap<Link>,
+    order: VecDeque<B256>,
+}
+
+/// The way from our blocks to the target.
+enum Plan {
+    /// Nothing to do.
+    Idle,
+    /// A header is missing on the way.
+    Walk(B256),
+    /// Too far to walk: blocks by number, from this one on.
+    Fill(u64),
+    /// The way: how many of our links stay, and what follows them, oldest first.
+    Joined { keep: usize, branch: Vec<Link> },
+    /// The way leads out of the window.
+    Lost(TooDeep),
+    /// Numbers and parents contradict each other.
+    Nonsense,
+}
+
+impl<B: Linked> Follower<B> {
+    /// A follower that goes on where `window` ends. `rollback_after` is how long a node has to name an older block of ours as
+    /// its head before we go back to it; `None` never goes back, which is right for every chain that cannot be rewound by
+    /// hand: there, a lower head is a lagging node.
+    #[must_use]
+    pub fn new(window: Window, rollback_after: Option<Duration>) -> Self {
+        let Window { first, links } = window;
+        let mut links = VecDeque::from(links);
+        // A window with a hole is of no use below the hole.
+        let hole = links.iter().zip(links.iter().skip(1)).rposition(|(a, b)| b.parent != a.at.hash);
+        links.drain(..hole.map_or(0, |below| below + 1));
+        Self {
+            first,
+            links,
+            target: None,
+            detour: None,
+            known: Known::default(),
+            bodies: B256HashMap::default(),
+            numbered: BTreeMap::new(),
+            heads_seen: 0,
+            doubt: None,
+            rollback_after,
+            lag: None,
+        }
+    }
+
+    /// The newest block emitted.
+    #[must_use]
+    pub fn tip(&self) -> Option<Link> {
+        self.links.back().copied()
+    }
+
+    /// Whether the last head is reached.
+    #[must_use]
+    pub fn at_head(&self) -> bool {
+        self.target.is_none() && self.detour.is_none()
+    }
+
+    /// A node says that this is its newest block. `now` is a time that only grows, from any beginning.
+    pub fn head(&mut self, head: Link, now: Duration) {
+        self.heads_seen += 1;
+        let keep = self.place(head.at).map(|place| place + 1);
+        if keep == Some(self.links.len()) {
+            self.lag = None;
+            self.settle();
+        } else if keep.is_some() || head.at.number < self.oldest() {
+            // Ours already, or from before our time: the node lags, or the chain was rewound by hand.
+            self.settle();
+            if self.links.is_empty() {
+                return;
+            }
+            let lag = self.lag.get_or_insert(Lag { since: now, sightings: 0, keep: 0 });
+            lag.sightings += 1;
+            lag.keep = keep.unwrap_or(0);
+            let ripe = self.rollback_after.is_some_and(|after| now.saturating_sub(lag.since) >= after);
+            if !ripe {
+                lag.sightings = lag.sightings.min(ROLLBACK_SIGHTINGS - 1);
+            }
+        } else {
+            self.lag = None;
+            self.known.insert(head);
+            if !self.target.is_some_and(|target| self.known.descends(target, head.at)) {
+                self.target = Some(head);
+            }
+        }
+    }
+
+    /// A header that was wanted.
+    pub fn header(&mut self, header: Link) {
+        self.known.insert(header);
+    }
+
+    /// A block that was wanted by hash.
+    pub fn block(&mut self, body: B) {
+        let link = body.link();
+        self.known.insert(link);
+        self.bodies.insert(link.at.hash, body);
+        if self.bodies.len() > BODIES_MAX {
+            let wanted: B256HashSet = match self.plan() {
+                Plan::Joined { branch, .. } => branch.iter().take(REORG_APPEND_MAX).map(|link| link.at.hash).collect(),
+                _ => B256HashSet::default(),
+            };
+            self.bodies.retain(|hash, _| wanted.contains(hash));
+        }
+    }
+
+    /// A block that was wanted by number.
+    pub fn numbered(&mut self, body: B) {
+        let number = body.link().at.number;
+        let next = self.next_number();
+        if (next..next.saturating_add(PREFETCH_MAX as u64)).contains(&number) {
+            self.numbered.insert(number, body);
+        }
+    }
+
+    /// The node does not have what was wanted: the target left its chain, or the node is behind. A new head is needed.
+    pub fn gone(&mut self, want: Want) {
+        if self.wants().contains(&want) {
+            self.target = None;
+            self.detour = None;
+        }
+    }
+
+    /// What to fetch now, most urgent first, what is being fetched already included.
+    #[must_use]
+    pub fn wants(&self) -> Vec<Want> {
+        match self.plan() {
+            Plan::Idle | Plan::Nonsense => Vec::new(),
+            Plan::Walk(hash) => vec![Want::Header(hash)],
+            Plan::Fill(next) => (next..next.saturating_add(PREFETCH_MAX as u64))
+                .filter(|number| !self.numbered.contains_key(number))
+                .map(Want::Numbered)
+                .collect(),
+            Plan::Joined { keep, branch } => {
+                if keep < self.links.len() && !self.believed() {
+                    return vec![Want::Latest];
+                }
+                let ahead = if keep < self.links.len() { REORG_APPEND_MAX } else { PREFETCH_MAX };
+                let missing = branch.iter().take(ahead).filter(|link| !self.bodies.contains_key(&link.at.hash));
+                missing.take(PREFETCH_MAX).map(|link| Want::Block(link.at.hash)).collect()
+            }
+            Plan::Lost(_) => vec![Want::Latest],
+        }
+    }
+
+    /// The next step, if everything for it is there; it counts as done once it is returned. Ask until there is none, and
+    /// only then for [`Follower::wants`].
+    pub fn step(&mut self) -> Result<Option<Step<B>>, TooDeep> {
+        if let Some(keep) = self.lag.filter(|lag| lag.sightings >= ROLLBACK_SIGHTINGS).map(|lag| lag.keep) {
+            self.lag = None;
+            return self.rewind(keep).map(Some);
+        }
+        match self.plan() {
+            Plan::Fill(next) => Ok(self.fill(next)),
+            Plan::Joined { keep, branch } if keep == self.links.len() => {
+                let body = branch.first().and_then(|next| self.bodies.remove(&next.at.hash));
+                Ok(body.map(|body| self.advance(keep, vec![body])))
+            }
+            Plan::Joined { keep, branch } => {
+                if !self.believed() {
+                    self.doubt();
+                    return Ok(None);
+                }
+                let next = &branch[..branch.len().min(REORG_APPEND_MAX)];
+                if !next.iter().all(|link| self.bodies.contains_key(&link.at.hash)) {
+                    return Ok(None);
+                }
+                let append = next.iter().filter_map(|link| self.bodies.remove(&link.at.hash)).collect();
+                Ok(Some(self.advance(keep, append)))
+            }
+            Plan::Lost(error) if self.believed() => Err(error),
+            Plan::Lost(_) => {
+                self.doubt();
+                Ok(None)
+            }
+            Plan::Nonsense => {
+                (self.target, self.detour) = (None, None);
+                Ok(None)
+            }
+            Plan::Idle | Plan::Walk(_) => Ok(None),
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let Some(from) = self.detour.or(self.target) else { return Plan::Idle };
+        let next = self.next_number();
+        if from.at.number < self.first {
+            return Plan::Idle;
+        }
+        if from.at.number.saturating_sub(next) >= GAP_WALK_MAX {
+            return Plan::Fill(next);
+        }
+        let mut branch = VecDeque::from([from]);
+        let mut at = from;
+        loop {
+            let joint = at.at.number.checked_sub(1).map(|number| BlockRef { number, hash: at.parent });
+            if let Some(place) = joint.and_then(|joint| self.place(joint)) {
+                return Plan::Joined { keep: place + 1, branch: branch.into() };
+            }
+            if at.at.number <= self.oldest() {
+                return match self.links.front() {
+                    Some(front) if front.at.number > self.first => {
+                        Plan::Lost(TooDeep { head: from.at, oldest: front.at })
+                    }
+                    _ => Plan::Joined { keep: 0, branch: branch.into() },
+                };
+            }
+            let Some(parent) = self.known.get(at.parent) else { return Plan::Walk(at.parent) };
+            if parent.at.number.checked_add(1) != Some(at.at.number) {
+                return Plan::Nonsense;
+            }
+            branch.push_front(parent);
+            at = parent;
+        }
+    }
+
+    /// Appends the block numbered `next`, or finds that our tip is not on its chain and turns to that.
+    fn fill(&mut self, next: u64) -> Option<Step<B>> {
+        let body = self.numbered.remove(&next)?;
+        let link = body.link();
+        if self.tip().is_none_or(|tip| link.parent == tip.at.hash) {
+            return Some(self.advance(self.links.len(), vec![body]));
+        }
+        // The chain that goes on beyond our tip does not contain it. With so many blocks on top that is no passing mood of
+        // the node, so it needs no second word.
+        self.numbered.clear();
+        self.block(body);
+        self.detour = Some(link);
+        self.doubt = Some(Doubt { tip: self.tip().map(|tip| tip.at.hash), heads_seen: 0 });
+        None
+    }
+
+    fn advance(&mut self, keep: usize, append: Vec<B>) -> Step<B> {
+        let retract = self.links.drain(keep..).rev().map(|link| link.at).collect();
+        self.links.extend(append.iter().map(Linked::link));
+        let surplus = self.links.len().saturating_sub(WINDOW_MAX);
+        self.links.drain(..surplus);
+        self.doubt = None;
+        self.lag = None;
+        let next = self.next_number();
+        self.numbered.retain(|number, _| *number >= next);
+        for way in [&mut self.target, &mut self.detour] {
+            if way.is_some_and(|link| self.links.back().is_some_and(|tip| tip.at == link.at)) {
+                *way = None;
+            }
+        }
+        Step { retract, append }
+    }
+
+    fn rewind(&mut self, keep: usize) -> Result<Step<B>, TooDeep> {
+        match (keep, self.links.front(), self.links.back()) {
+            (0, Some(front), Some(tip)) if front.at.number > self.first => {
+                Err(TooDeep { head: tip.at, oldest: front.at })
+            }
+            _ => {
+                (self.target, self.detour) = (None, None);
+                Ok(self.advance(keep, Vec::new()))
+            }
+        }
+    }
+
+    /// A head agrees with us, so whatever contradicted us is forgotten.
+    fn settle(&mut self) {
+        if self.doubt.take().is_some() {
+            (self.target, self.detour) = (None, None);
+        }
+    }
+
+    fn doubt(&mut self) {
+        let tip = self.tip().map(|tip| tip.at.hash);
+        if self.doubt.is_none_or(|doubt| doubt.tip != tip) {
+            self.doubt = Some(Doubt { tip, heads_seen: self.heads_seen });
+        }
+    }
+
+    fn believed(&self) -> bool {
+        let tip = self.tip().map(|tip| tip.at.hash);
+        self.doubt.is_some_and(|doubt| doubt.tip == tip && self.heads_seen > doubt.heads_seen)
+    }
+
+    fn next_number(&self) -> u64 {
+        self.tip().map_or(self.first, |tip| tip.at.number.saturating_add(1))
+    }
+
+    fn oldest(&self) -> u64 {
+        self.links.front().map_or(self.first, |front| front.at.number)
+    }
+
+    /// Index of a block among our links.
+    fn place(&self, at: BlockRef) -> Option<usize> {
+        let place = usize::try_from(at.number.checked_sub(self.links.front()?.at.number)?).ok()?;
+        (self.links.get(place)?.at == at).then_some(place)
+    }
+}
+
+impl Known {
+    fn insert(&mut self, link: Link) {
+        if self.links.insert(link.at.hash, link).is_none() {
+            self.order.push_back(link.at.hash);
+        }
+        while self.order.len() > KNOWN_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.links.remove(&oldest);
+            }
+        }
+    }
+
+    fn get(&self, hash: B256) -> Option<Link> {
+        self.links.get(&hash).copied()
+    }
+
+    /// Whether `from` is, or is known to build on, `ancestor`.
+    fn descends(&self, from: Link, ancestor: BlockRef) -> bool {
+        let mut at = from;
+        while at.at.number > ancestor.number {
+            match self.get(at.parent) {
+                Some(parent) if parent.at.number < at.at.number => at = parent,
+                _ => return at.parent == ancestor.hash,
+            }
+        }
+        at.at == ancestor
+    }
+}
+
+#[cfg(test)]
+mod tests;

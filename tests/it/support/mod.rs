@@ -1,0 +1,15 @@
+//! A small language for end-to-end tests. In: a wish ("a Safe 1.4.1 with these owners pays"). Out: what the chain
+//! answered. Never here: anything of the crate under test, or a fake in the middle; the node and the wallets are real.
+#![allow(dead_code, reason = "the words of a language; not every test says all of them")]
+
+pub(crate) mod abi;
+pub(crate) mod accounts;
+pub(crate) mod anvil;
+pub(crate) mod contracts;
+pub(crate) mod inbox;
+pub(crate) mod kit;
+pub(crate) mod multisig;
+pub(crate) mod safe;
+pub(crate) mod tokens;
+pub(crate) mod treasury;
+pub(crate) mod tx;
