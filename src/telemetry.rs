@@ -4,17 +4,12 @@
 //! libraries log the addresses they connect to, and an address may carry a key; so only Watchfire's own lines pass, at any
 //! level.
 
-use std::io::IsTerminal;
-use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterFn, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
-
-/// The variable that sets levels by room: `WATCHFIRE_LOG=info,watchfire::deliver=debug`.
-pub const VARIABLE: &str = "WATCHFIRE_LOG";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,19 +20,17 @@ pub enum Form {
     Json,
 }
 
-/// Starts logging to standard error, for the whole process. `level` holds where [`VARIABLE`] says nothing.
+/// Starts logging to standard error, for the whole process. `filter` is a level, or levels by room
+/// (`info,watchfire::deliver=debug`).
 ///
 /// # Errors
 ///
-/// The variable cannot be read, or logging was started before.
-pub fn init(level: LevelFilter, form: Form) -> anyhow::Result<()> {
-    let filter = match std::env::var(VARIABLE) {
-        Ok(text) if !text.trim().is_empty() => text.parse::<Targets>().map(drop).map(|()| text),
-        _ => Ok(level.to_string()),
-    };
-    let filter = filter.map_err(|error| anyhow::anyhow!("read the levels in {VARIABLE}: {error}"))?;
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    subscriber(std::io::stderr, &filter, form, color).try_init()?;
+/// The filter cannot be read, or logging was started before.
+pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<()> {
+    if let Err(error) = filter.parse::<Targets>() {
+        anyhow::bail!("read the log levels `{filter}`: {error}");
+    }
+    subscriber(std::io::stderr, filter, form, color).try_init()?;
     Ok(())
 }
 

@@ -314,7 +314,9 @@ mod tests {
                 ("Issue(uint256)", "0xcb8241ad", &[1]),
                 ("Blacklisted(address)", "0xffa4e61817776925", &[2]),
                 ("AddedBlackList(address)", "0x42e160154868087d", &[1]),
-                ("NewController(address)", "0xe253457d9ad994ca", &[1]),
+                ("NewController(address)", "0xe253457d9ad994ca", &[1, 2]),
+                ("LogSetOwner(address)", "0xce241d7c", &[2]),
+                ("LogSetAuthority(address)", "0x1abebea8", &[2]),
             ],
         );
     }

@@ -339,9 +339,7 @@ fn unlimited(activity: &Activity) -> Option<String> {
 /// Whether this is a change of who or what rules, and how loud that is.
 fn control(activity: &Activity, rules: &WatchRules) -> Option<(Severity, String)> {
     let name = &*activity.deed.name;
-    if activity.deed.selector.is_none() {
-        return None;
-    }
+    activity.deed.selector?;
     let own = activity.to == Some(rules.address);
     match rules.kind {
         Kind::Safe if own => {

@@ -8,22 +8,23 @@ use super::frames::{Frame, Shape};
 use super::logs::{APPROVAL, TRANSFER, amount};
 use super::{multisig, safe};
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Fate, Log, Operation};
+use crate::model::{Activity, ActivityKind, Fate, Log, Operation, Tx, WatchId};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::HashSet;
 
 /// Joins logs to the frames that explain them.
 pub(crate) struct Explainer<'a> {
     frames: &'a [Frame],
+    tx: &'a Tx,
     acts: std::ops::Range<usize>,
-    /// (frame, kind of effect) already used up.
-    spent: HashSet<(usize, B256, u8)>,
+    /// Effects already used up, by frame and by the watch that was told of them.
+    spent: HashSet<(usize, WatchId, B256, u8)>,
 }
 
 impl<'a> Explainer<'a> {
     /// `first..end` are the activities made of `frames`.
-    pub(crate) fn new(frames: &'a [Frame], first: usize, end: usize) -> Self {
-        Self { frames, acts: first..end, spent: HashSet::new() }
+    pub(crate) fn new(frames: &'a [Frame], tx: &'a Tx, first: usize, end: usize) -> Self {
+        Self { frames, tx, acts: first..end, spent: HashSet::new() }
     }
 
     /// The activity of the same watch that explains `log`, if there is one; it is used up by that.
@@ -42,8 +43,8 @@ impl<'a> Explainer<'a> {
             else {
                 continue;
             };
-            let Some(nth) = explains(frame, log, told) else { continue };
-            if self.spent.insert((index, topic, nth)) {
+            let Some(nth) = explains(frame, log, told, self.tx) else { continue };
+            if self.spent.insert((index, told.watch, topic, nth)) {
                 return Some(act);
             }
         }
@@ -52,11 +53,11 @@ impl<'a> Explainer<'a> {
 }
 
 /// Whether `frame`, having run, writes this log. The number tells apart several logs of one topic that one call writes.
-fn explains(frame: &Frame, log: &Log, told: &Activity) -> Option<u8> {
+fn explains(frame: &Frame, log: &Log, told: &Activity, tx: &Tx) -> Option<u8> {
     let target = frame.target?;
     let topic = *log.topics.first()?;
     if frame.shape.is_envelope() {
-        return envelope(frame, log, target, topic).then_some(0);
+        return (envelope(frame, log, target, topic) || refund(frame, log, target, tx)).then_some(0);
     }
     if log.address != target {
         return None;
@@ -96,6 +97,19 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
         }
         Shape::Plain | Shape::Batch => false,
     }
+}
+
+/// A token paid for the execution: to whom the fields say, and as much as the Safe's own log says.
+///
+/// Source: Safe.sol `handlePayment`: a zero receiver means the sender of the transaction.
+fn refund(frame: &Frame, log: &Log, wallet: Address, tx: &Tx) -> bool {
+    let Shape::SafeExec(exec) = &frame.shape else { return false };
+    let Some(receiver) = exec.refund() else { return false };
+    let receiver = if receiver.is_zero() { tx.from } else { receiver };
+    let paid = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(safe::logged_payment);
+    log.address == exec.gas_token()
+        && log.topics[..] == [TRANSFER, wallet.into_word(), receiver.into_word()]
+        && paid == Some(amount(log))
 }
 
 fn is_module_log(topic: B256) -> bool {

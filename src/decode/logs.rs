@@ -23,7 +23,7 @@ pub(crate) fn concerns(log: &Log, subjects: &Subjects) -> bool {
 /// A subject that emits a log hears of it once, as its own event, even where the log names it too.
 pub(crate) fn read(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, first: usize, out: &mut Vec<Activity>) {
     let mut budget = Budget::default();
-    let mut explainer = effects::Explainer::new(frames, first, out.len());
+    let mut explainer = effects::Explainer::new(frames, tx, first, out.len());
     for log in &tx.logs {
         if !concerns(log, subjects) {
             continue;

@@ -86,6 +86,11 @@ impl SafeExec {
         })
     }
 
+    /// The token that pays for the execution; zero is ether, which moves without a log.
+    pub(crate) fn gas_token(&self) -> Address {
+        self.gas_token
+    }
+
     /// Who is paid for the execution, if anybody is; zero means whoever sends the transaction.
     pub(crate) fn refund(&self) -> Option<Address> {
         (!self.gas_price.is_zero()).then_some(self.refund_receiver)
@@ -113,20 +118,29 @@ impl SafeExec {
     /// the Safe checked before it executed; of an attempt that reverted this is what the signatures claim.
     fn signers(&self, hash: B256) -> Vec<Address> {
         let mut signers = Vec::new();
-        for part in self.signatures.chunks_exact(65).take(SIGNATURES_MAX) {
+        // The dynamic parts of contract signatures follow the fixed ones: the list ends where the first of them begins.
+        let mut end = self.signatures.len();
+        for (at, part) in self.signatures.chunks_exact(65).enumerate().take(SIGNATURES_MAX) {
+            if (at + 1) * 65 > end {
+                break;
+            }
             let (r, s, v) = (&part[..32], &part[32..64], part[64]);
             let named = Address::from_slice(&r[12..]);
             let signer = match v {
-                0 => contract_signature(r, s, self.signatures.len()).then_some(named),
+                0 => {
+                    let offset = usize::try_from(U256::from_be_slice(s)).unwrap_or(usize::MAX);
+                    end = end.min(offset);
+                    (offset >= (at + 1) * 65).then_some(named)
+                }
                 1 => Some(named),
                 27 | 28 => recover(hash, r, s, v),
-                31.. => recover(alloy_primitives::eip191_hash_message(hash), r, s, v - 4),
+                // `eth_sign` over the hash: v is 4 more.
+                31.. => recover(eip191(hash), r, s, v - 4),
                 _ => None,
             };
             match signer {
                 Some(signer) if !signers.contains(&signer) => signers.push(signer),
                 Some(_) => {}
-                // The dynamic part of a contract signature follows the fixed parts: what is no signature ends the list.
                 None => break,
             }
         }
@@ -134,10 +148,9 @@ impl SafeExec {
     }
 }
 
-/// A contract signature points behind the fixed parts, into the list.
-fn contract_signature(r: &[u8], s: &[u8], len: usize) -> bool {
-    let offset = U256::from_be_slice(s);
-    r[..12].iter().all(|byte| *byte == 0) && offset >= U256::from(65) && offset < U256::from(len)
+/// What a wallet signs of a hash by `eth_sign` (EIP-191 version 0x45).
+fn eip191(hash: B256) -> B256 {
+    keccak256([b"\x19Ethereum Signed Message:\n32".as_slice(), hash.as_slice()].concat())
 }
 
 fn recover(hash: B256, r: &[u8], s: &[u8], v: u8) -> Option<Address> {
@@ -164,6 +177,13 @@ pub(crate) fn logged_hash(log: &crate::model::Log) -> Option<B256> {
     }
 }
 
+/// What an `ExecutionSuccess` or `ExecutionFailure` log says was paid for the execution.
+pub(crate) fn logged_payment(log: &crate::model::Log) -> Option<U256> {
+    let words =
+        if log.topics.len() == 2 { log.data.first_chunk::<32>() } else { log.data.get(32..)?.first_chunk::<32>() };
+    words.map(|word| U256::from_be_bytes(*word))
+}
+
 /// Whether a log says that a Safe executed, well or badly.
 pub(crate) fn is_execution(log: &crate::model::Log) -> bool {
     matches!(log.topics.first(), Some(&EXECUTION_SUCCESS | &EXECUTION_FAILURE))
@@ -173,20 +193,19 @@ pub(crate) fn is_execution(log: &crate::model::Log) -> bool {
 ///
 /// The nonce is not in the calldata: it is the nonce at the block's end, less the executions that the Safe logged from here on.
 pub(crate) fn sign(frames: &mut [Frame], block: &Block, tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) {
-    for index in 0..frames.len() {
-        let frame = &frames[index];
+    for frame in frames {
         let Some(safe) = frame.target else { continue };
         match &frame.shape {
-            Shape::ModuleExec => frames[index].signers = Some(vec![]),
+            Shape::ModuleExec => frame.signers = Some(vec![]),
             Shape::Proposal { .. } => {
                 if let Some(id) = proposal_id(frame) {
-                    frames[index].signers = super::multisig::confirmers(safe, id, questions);
+                    frame.signers = super::multisig::confirmers(safe, id, questions);
                 }
             }
             Shape::SafeExec(exec) if subjects.get(&safe).is_some_and(|s| s.kind == Kind::Safe) => {
                 let (signers, notes) = signed(exec, frame, safe, block, tx, subjects, questions);
-                frames[index].signers = signers;
-                frames[index].notes.extend(notes);
+                frame.signers = signers;
+                frame.notes.extend(notes);
             }
             Shape::Plain | Shape::Batch | Shape::SafeExec(_) => {}
         }

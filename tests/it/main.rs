@@ -1,9 +1,15 @@
-//! End-to-end tests. Everything in the middle is real; only the wire is ours: a real node with real wallets on one
-//! side (`support::anvil`, `support::treasury`), a recording HTTP server on the other (`support::inbox`).
+//! End-to-end and property tests, in one binary. Everything in the middle is real; only the wire is ours: a real node with
+//! real wallets on one side (`support::anvil`, `support::treasury`), a recording HTTP server on the other (`support::inbox`).
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod support;
 
+mod abi_case;
+mod abi_properties;
+mod counting;
+mod decode;
 mod deliver;
 mod deny;
+mod source;
+mod whole_way;
 mod world;

@@ -11,10 +11,8 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Gas for calls. A fixed limit keeps the node from estimating, so that a transaction that reverts is mined too.
-const GAS_CALL: u64 = 5_000_000;
-/// Gas for deployments; the largest here needs 4.6 million.
-const GAS_CREATE: u64 = 12_000_000;
+pub(crate) use super::tx::{Receipt, Tx};
+
 /// A receipt is asked for this often before the test gives up.
 const RECEIPT_POLLS_MAX: usize = 1_000;
 
@@ -66,86 +64,6 @@ pub(crate) struct Anvil {
     options: Options,
     http: reqwest::Client,
     next_id: AtomicU64,
-}
-
-/// A transaction to be sent from any account the node has unlocked or impersonates.
-#[derive(Clone, Debug)]
-pub(crate) struct Tx {
-    pub(crate) from: Address,
-    /// `None` creates a contract.
-    pub(crate) to: Option<Address>,
-    /// Wei.
-    pub(crate) value: U256,
-    pub(crate) data: Bytes,
-    pub(crate) gas: u64,
-}
-
-impl Tx {
-    /// A call with `data` and no ether.
-    pub(crate) fn call(from: Address, to: Address, data: impl Into<Bytes>) -> Self {
-        Self { from, to: Some(to), value: U256::ZERO, data: data.into(), gas: GAS_CALL }
-    }
-
-    /// Ether and nothing else; `value` in wei.
-    pub(crate) fn pay(from: Address, to: Address, value: U256) -> Self {
-        Self { from, to: Some(to), value, data: Bytes::new(), gas: GAS_CALL }
-    }
-
-    /// A new contract from its init code, constructor arguments included.
-    pub(crate) fn create(from: Address, init_code: impl Into<Bytes>) -> Self {
-        Self { from, to: None, value: U256::ZERO, data: init_code.into(), gas: GAS_CREATE }
-    }
-
-    /// The same with ether, in wei.
-    pub(crate) fn with_value(self, value: U256) -> Self {
-        Self { value, ..self }
-    }
-
-    fn json(&self) -> Value {
-        let mut tx = json!({
-            "from": self.from,
-            "value": self.value,
-            "data": self.data,
-            "gas": format!("{:#x}", self.gas),
-        });
-        if let Some(to) = self.to {
-            tx["to"] = json!(to);
-        }
-        tx
-    }
-}
-
-/// What a mined transaction left behind.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Receipt {
-    pub(crate) transaction_hash: B256,
-    status: U256,
-    pub(crate) block_hash: B256,
-    pub(crate) block_number: U256,
-    pub(crate) contract_address: Option<Address>,
-    pub(crate) gas_used: U256,
-    pub(crate) logs: Vec<Log>,
-}
-
-impl Receipt {
-    /// Status 1. A Safe that swallowed an inner revert succeeds too.
-    pub(crate) fn succeeded(&self) -> bool {
-        self.status == U256::ONE
-    }
-
-    /// The first log of `emitter` whose topic 0 is `topic`.
-    pub(crate) fn log(&self, emitter: Address, topic: B256) -> Option<&Log> {
-        self.logs.iter().find(|log| log.address == emitter && log.topics.first() == Some(&topic))
-    }
-}
-
-/// One log of a receipt.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Log {
-    pub(crate) address: Address,
-    pub(crate) topics: Vec<B256>,
-    pub(crate) data: Bytes,
 }
 
 /// What the node answered instead of a result.

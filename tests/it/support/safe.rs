@@ -6,7 +6,7 @@ use alloy_sol_types::{SolCall, SolValue};
 use super::abi::{IMultiSend, IPayModule, IProxyFactory, ISafe};
 use super::accounts::Account;
 use super::anvil::{Anvil, Receipt, Tx};
-use super::contracts::deploy;
+use super::kit::{Kit, Version};
 
 /// `EIP712Domain(uint256 chainId,address verifyingContract)`, from Safe 1.3.0 on.
 const DOMAIN_WITH_CHAIN: B256 = b256!("47e79534a245952e8b16893a336b85a3d9ea9fa8c573f3d803afb92a79469218");
@@ -18,100 +18,6 @@ const SAFE_TX: B256 = b256!("bb8310d486368db6bd6f849402fdd73ad53d316b5a4b2644ad6
 const SAFE_MESSAGE: B256 = b256!("60b3cbf8b4a223d68d641b3b6ddf9a298e7f33710cf3d3a9d1146b5a6150fbca");
 /// The head of every owner and module list inside a Safe.
 pub(crate) const SENTINEL: Address = Address::with_last_byte(1);
-
-/// Which Safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Version {
-    V1_1_1,
-    V1_3_0,
-    V1_4_1,
-    V1_5_0,
-}
-
-impl Version {
-    /// All of them, old to new.
-    pub(crate) const ALL: [Self; 4] = [Self::V1_1_1, Self::V1_3_0, Self::V1_4_1, Self::V1_5_0];
-
-    /// As the Safe itself says it in `VERSION()`.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::V1_1_1 => "1.1.1",
-            Self::V1_3_0 => "1.3.0",
-            Self::V1_4_1 => "1.4.1",
-            Self::V1_5_0 => "1.5.0",
-        }
-    }
-}
-
-/// The contracts that all Safes of one version share.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kit {
-    pub(crate) version: Version,
-    pub(crate) singleton: Address,
-    pub(crate) factory: Address,
-    pub(crate) fallback_handler: Address,
-    pub(crate) multi_send: Address,
-    /// There is none before 1.3.0; there it is `multi_send`.
-    pub(crate) multi_send_call_only: Address,
-}
-
-impl Kit {
-    /// Deploys the shared contracts; the singleton is the plain one, not SafeL2.
-    pub(crate) async fn deploy(anvil: &Anvil, from: Address, version: Version) -> Self {
-        Self::deploy_with(anvil, from, version, "Safe").await
-    }
-
-    /// The same with the singleton that also logs its calldata; from 1.3.0 on.
-    pub(crate) async fn deploy_l2(anvil: &Anvil, from: Address, version: Version) -> Self {
-        Self::deploy_with(anvil, from, version, "SafeL2").await
-    }
-
-    async fn deploy_with(anvil: &Anvil, from: Address, version: Version, singleton: &str) -> Self {
-        let part = async |name: &str| deploy(anvil, from, &format!("{name}-{}", version.name()), []).await;
-        let multi_send = part("MultiSend").await;
-        Self {
-            version,
-            singleton: part(singleton).await,
-            factory: part("ProxyFactory").await,
-            fallback_handler: part("FallbackHandler").await,
-            multi_send,
-            multi_send_call_only: match version {
-                Version::V1_1_1 => multi_send,
-                _ => part("MultiSendCallOnly").await,
-            },
-        }
-    }
-
-    /// A new Safe. Its address depends on nothing but the kit, the owners, the threshold and `salt`.
-    pub(crate) async fn create(
-        &self,
-        anvil: &Anvil,
-        from: Address,
-        owners: &[Address],
-        threshold: u64,
-        salt: u64,
-    ) -> Safe {
-        let setup = ISafe::setupCall {
-            owners: owners.to_vec(),
-            threshold: U256::from(threshold),
-            to: Address::ZERO,
-            data: Bytes::new(),
-            fallbackHandler: self.fallback_handler,
-            paymentToken: Address::ZERO,
-            payment: U256::ZERO,
-            paymentReceiver: Address::ZERO,
-        };
-        let create = IProxyFactory::createProxyWithNonceCall {
-            singleton: self.singleton,
-            initializer: setup.abi_encode().into(),
-            saltNonce: U256::from(salt),
-        };
-        let output = anvil.call(self.factory, create.abi_encode()).await;
-        let address = IProxyFactory::createProxyWithNonceCall::abi_decode_returns(&output).expect("an address");
-        anvil.succeed(&Tx::call(from, self.factory, create.abi_encode())).await;
-        Safe { address, kit: *self, chain_id: anvil.chain_id() }
-    }
-}
 
 /// One deployed Safe.
 #[derive(Clone, Copy, Debug)]
@@ -187,6 +93,36 @@ impl Signer<'_> {
 }
 
 impl Safe {
+    /// A new Safe. Its address depends on nothing but the kit, the owners, the threshold and `salt`.
+    pub(crate) async fn create(
+        anvil: &Anvil,
+        from: Address,
+        kit: Kit,
+        owners: &[Address],
+        threshold: u64,
+        salt: u64,
+    ) -> Self {
+        let setup = ISafe::setupCall {
+            owners: owners.to_vec(),
+            threshold: U256::from(threshold),
+            to: Address::ZERO,
+            data: Bytes::new(),
+            fallbackHandler: kit.fallback_handler,
+            paymentToken: Address::ZERO,
+            payment: U256::ZERO,
+            paymentReceiver: Address::ZERO,
+        };
+        let create = IProxyFactory::createProxyWithNonceCall {
+            singleton: kit.singleton,
+            initializer: setup.abi_encode().into(),
+            saltNonce: U256::from(salt),
+        };
+        let output = anvil.call(kit.factory, create.abi_encode()).await;
+        let address = IProxyFactory::createProxyWithNonceCall::abi_decode_returns(&output).expect("an address");
+        anvil.succeed(&Tx::call(from, kit.factory, create.abi_encode())).await;
+        Self { address, kit, chain_id: anvil.chain_id() }
+    }
+
     /// The nonce that the next execution uses.
     pub(crate) async fn nonce(&self, anvil: &Anvil) -> u64 {
         let output = anvil.call(self.address, ISafe::nonceCall {}.abi_encode()).await;

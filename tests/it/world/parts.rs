@@ -10,7 +10,8 @@ use crate::support::abi::ISafe;
 use crate::support::accounts::{ALL, DEPLOYER, GRANTEE, OWNER_A, OWNER_B, OWNER_C, RELAYER, STRANGER};
 use crate::support::anvil::{Anvil, GENESIS_TIME, Options, Tx};
 use crate::support::inbox::{Answer, Inbox};
-use crate::support::safe::{Kit, SafeTx, Signer, Version};
+use crate::support::kit::{Kit, Version};
+use crate::support::safe::{Safe, SafeTx, Signer, multi_send_calldata};
 use crate::support::treasury::{Treasury, ether};
 
 /// Watchlists name these addresses, so they are written down in the repository. After a change that is meant, copy
@@ -109,11 +110,36 @@ async fn safe_and_finalized_follow_the_epoch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_published_bytecode_lands_on_its_mainnet_addresses() {
+    let anvil = Anvil::start().await;
+    let mut found = Vec::new();
+    for version in Version::ALL {
+        let kit = Kit::deploy(&anvil, DEPLOYER.address, version).await;
+        let direct = Tx::call(STRANGER.address, kit.multi_send, multi_send_calldata(&[]));
+        assert!(!anvil.transact(&direct).await.succeeded(), "MultiSend {} is for delegatecalls alone", version.name());
+        found.push([kit.singleton, kit.singleton_l2, kit.multi_send, kit.multi_send_call_only]);
+    }
+    // safe-deployments, network 1, "canonical" of each version.
+    let mainnet = [
+        ["34CfAC646f301356fAa8B21e94227e3583Fe3F5F", "34CfAC646f301356fAa8B21e94227e3583Fe3F5F"],
+        ["8D29bE29923b68abfDD21e541b9374737B49cdAD", "8D29bE29923b68abfDD21e541b9374737B49cdAD"],
+        ["d9Db270c1B5E3Bd161E8c8503c55cEABeE709552", "3E5c63644E683549055b9Be8653de26E0B4CD36E"],
+        ["A238CBeb142c10Ef7Ad8442C6D1f9E89e07e7761", "40A2aCCbd92BCA938b02010E17A5b8929b49130D"],
+        ["41675C099F32341bf84BFc5382aF534df5C7461a", "29fcB43b46531BcA003ddC8FCB67FFE91900C762"],
+        ["38869bf66a61cF6bDB996A6aE40D5853Fd43B526", "9641d764fc13c8B624c04430C7356C1C7C8102e2"],
+        ["Ff51A5898e281Db6DfC7855790607438dF2ca44b", "Edd160fEBBD92E350D4D398fb636302fccd67C7e"],
+        ["218543288004CD07832472D464648173c77D7eB7", "A83c336B20401Af773B6219BA5027174338D1836"],
+    ];
+    let mainnet: Vec<Address> = mainnet.concat().into_iter().map(|address| address.parse().unwrap()).collect();
+    assert_eq!(found.concat(), mainnet);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_safe_of_every_version_agrees_with_us_on_the_hash_its_owners_sign() {
     let anvil = Anvil::start().await;
     for version in Version::ALL {
         let kit = Kit::deploy(&anvil, DEPLOYER.address, version).await;
-        let safe = kit.create(&anvil, DEPLOYER.address, &[OWNER_A.address], 1, 7).await;
+        let safe = Safe::create(&anvil, DEPLOYER.address, kit, &[OWNER_A.address], 1, 7).await;
         let tx = SafeTx {
             base_gas: 3,
             gas_price: 4,
@@ -144,11 +170,11 @@ async fn a_safe_of_every_version_takes_every_kind_of_signature() {
     let anvil = Anvil::start().await;
     let from = DEPLOYER.address;
     let parents = Kit::deploy(&anvil, from, Version::V1_4_1).await;
-    let parent = parents.create(&anvil, from, &[OWNER_A.address, OWNER_B.address], 2, 1).await;
+    let parent = Safe::create(&anvil, from, parents, &[OWNER_A.address, OWNER_B.address], 2, 1).await;
     for version in Version::ALL {
         let kit = Kit::deploy(&anvil, from, version).await;
         let owners = [OWNER_A.address, OWNER_B.address, OWNER_C.address, parent.address];
-        let safe = kit.create(&anvil, from, &owners, 4, 2).await;
+        let safe = Safe::create(&anvil, from, kit, &owners, 4, 2).await;
         anvil.succeed(&Tx::pay(from, safe.address, ether(10))).await;
 
         let tx = SafeTx::pay(GRANTEE.address, ether(1));

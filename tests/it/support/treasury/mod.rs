@@ -1,12 +1,14 @@
 //! A whole treasury on a fresh chain: Safes of every version, one Safe that owns another, a legacy multisig behind a
 //! MiniMe token, tokens, a module, a plain contract and the attacker's tools. Everything is deployed in one fixed order
-//! from one account, so every address is the same on every run and a watchlist can name it.
+//! from one account, so every address is the same on every run and a watchlist can name it; the Safes' shared contracts
+//! stand where they stand on mainnet.
 //!
 //! `normal` holds the steps of an ordinary day, `attacks` what a watcher is for; each step returns transaction hashes.
 
 mod attacks;
 mod normal;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use alloy_primitives::{Address, B256, U256};
@@ -16,8 +18,9 @@ use super::abi::{IBox, IMiniMe, IToken};
 use super::accounts::{self, Account, DEPLOYER, DEPUTY, HOLDER, KEEPER, OWNER_A, OWNER_B, OWNER_C, PAYER};
 use super::anvil::{Anvil, Tx, world_dir};
 use super::contracts::deploy;
+use super::kit::{Kit, Version};
 use super::multisig::Multisig;
-use super::safe::{Kit, Safe, Signer, Version};
+use super::safe::{Safe, Signer};
 use super::tokens::{Token, transfer};
 
 /// Monday, 2026-11-02 10:00:00 UTC: the block in which the treasury stands ready.
@@ -77,13 +80,13 @@ impl Treasury {
             kits.push(Kit::deploy(anvil, from, version).await);
         }
         let kits: [Kit; 4] = kits.try_into().expect("a kit for each version");
-        let [kit_1_1_1, kit_1_3_0, kit_1_4_1, kit_1_5_0] = &kits;
-        let ops = kit_1_3_0.create(anvil, from, &owners, 2, 1).await;
-        let grants = kit_1_4_1.create(anvil, from, &owners, 2, 2).await;
-        let council = kit_1_4_1.create(anvil, from, &owners, 2, 3).await;
-        let vault = kit_1_3_0.create(anvil, from, &[council.address, OWNER_C.address], 2, 4).await;
-        let old_safe = kit_1_1_1.create(anvil, from, &owners, 2, 5).await;
-        let new_safe = kit_1_5_0.create(anvil, from, &owners, 2, 6).await;
+        let [kit_1_1_1, kit_1_3_0, kit_1_4_1, kit_1_5_0] = kits;
+        let ops = Safe::create(anvil, from, kit_1_3_0, &owners, 2, 1).await;
+        let grants = Safe::create(anvil, from, kit_1_4_1, &owners, 2, 2).await;
+        let council = Safe::create(anvil, from, kit_1_4_1, &owners, 2, 3).await;
+        let vault = Safe::create(anvil, from, kit_1_3_0, &[council.address, OWNER_C.address], 2, 4).await;
+        let old_safe = Safe::create(anvil, from, kit_1_1_1, &owners, 2, 5).await;
+        let new_safe = Safe::create(anvil, from, kit_1_5_0, &owners, 2, 6).await;
         let multisig = Multisig::deploy(anvil, from, &owners, 2).await;
         let petty_cash = Multisig::deploy_with_daily_limit(anvil, from, &owners, 2, ether(5)).await;
 
@@ -207,6 +210,9 @@ impl Treasury {
             labels.push((format!("Safe {version} singleton"), kit.singleton));
             labels.push((format!("Safe {version} proxy factory"), kit.factory));
             labels.push((format!("Safe {version} fallback handler"), kit.fallback_handler));
+            if kit.singleton_l2 != kit.singleton {
+                labels.push((format!("SafeL2 {version} singleton"), kit.singleton_l2));
+            }
             labels.push((format!("MultiSend {version}"), kit.multi_send));
             if kit.multi_send_call_only != kit.multi_send {
                 labels.push((format!("MultiSendCallOnly {version}"), kit.multi_send_call_only));
@@ -219,8 +225,9 @@ impl Treasury {
     /// Writes `labels` to `target/world/treasury.json` and returns its path.
     pub(crate) fn write_labels(&self) -> PathBuf {
         let path = world_dir().join("treasury.json");
-        let labels: serde_json::Map<String, serde_json::Value> =
-            self.labels().into_iter().map(|(label, address)| (label, address.to_string().into())).collect();
+        // Sorted here, because whether a JSON object keeps its order is some dependency's choice.
+        let labels: BTreeMap<String, String> =
+            self.labels().into_iter().map(|(label, address)| (label, address.to_string())).collect();
         let text = serde_json::to_string_pretty(&labels).expect("strings are JSON");
         std::fs::write(&path, text + "\n").expect("target/world can be written to");
         path
