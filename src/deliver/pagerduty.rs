@@ -21,8 +21,8 @@ use std::time::Duration;
 const URL: &str = "https://events.pagerduty.com/v2/enqueue";
 /// Most characters of a summary.
 const SUMMARY_CHARS_MAX: usize = 1_024;
-/// Most cycles of one incident that are closed again.
-const CYCLES_MAX: u32 = 100;
+/// Most cycles of one incident that are closed again, latest first: each is a request of its own, within one deadline.
+const CYCLES_MAX: u32 = 20;
 /// About 120 events a minute are accepted for one key.
 const PACE: Duration = Duration::from_millis(500);
 
@@ -87,9 +87,10 @@ fn events(kind: DeliveryKind, page: &Page) -> Vec<Json> {
         }
         DeliveryKind::Acknowledge => vec![action("acknowledge", page, page.cycle)],
         // Every cycle opened an alert of its own.
-        DeliveryKind::Resolve => {
-            (0..=page.cycle.min(CYCLES_MAX)).rev().map(|cycle| action("resolve", page, cycle)).collect()
-        }
+        DeliveryKind::Resolve => (page.cycle.saturating_sub(CYCLES_MAX)..=page.cycle)
+            .rev()
+            .map(|cycle| action("resolve", page, cycle))
+            .collect(),
     }
 }
 

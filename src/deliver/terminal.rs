@@ -35,16 +35,23 @@ impl Terminal {
 
 impl Destination for Terminal {
     fn send<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Result<Receipt, SendError>> {
-        let result = match &message.body {
-            Body::Page(page) => {
-                let text = render(Some(message.kind), page, self.color);
-                let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-                let written = writer.write_all(text.as_bytes()).and_then(|()| writer.flush());
-                written.map_err(|error| SendError::Retry(error.into()))
+        Box::pin(async move {
+            let Body::Page(page) = &message.body else {
+                return Err(SendError::Refused("a terminal takes pages and no feed".to_owned()));
+            };
+            let text = render(Some(message.kind), page, self.color);
+            let writer = Arc::clone(&self.writer);
+            // Whoever reads the other end of a pipe may have stopped reading.
+            let write = tokio::task::spawn_blocking(move || {
+                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                writer.write_all(text.as_bytes()).and_then(|()| writer.flush())
+            });
+            match write.await {
+                Ok(Ok(())) => Ok(Receipt { detail: "printed".to_owned() }),
+                Ok(Err(error)) => Err(SendError::Retry(error.into())),
+                Err(error) => Err(SendError::Retry(error.into())),
             }
-            Body::Line(_) => Err(SendError::Refused("a terminal takes pages and no feed".to_owned())),
-        };
-        Box::pin(std::future::ready(result.map(|()| Receipt { detail: "printed".to_owned() })))
+        })
     }
 }
 

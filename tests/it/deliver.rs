@@ -356,11 +356,11 @@ async fn a_destination_that_hangs_holds_up_itself_alone() {
     let worker = desk.worker();
     let (nudge, stop) = (worker.nudge(), Stop::new());
     let running = tokio::spawn(worker.run(stop.clone()));
-    hanging.wait_for(4).await;
+    hanging.wait_for(16).await;
     desk.write((51..=60).map(|n| line(n, "b")).collect()).await;
     nudge.notify_one();
     calm.wait_for(10).await;
-    assert_eq!(hanging.received().len(), 4, "no more than four at once");
+    assert_eq!(hanging.received().len(), 16, "no more than sixteen at once");
     stop.cancel();
     running.await.unwrap().unwrap();
 }

@@ -10,6 +10,7 @@ mod architecture;
 mod counting;
 mod decode;
 mod deliver;
+mod demo;
 mod deny;
 mod ranks;
 mod readme;
