@@ -1,8 +1,9 @@
-//! Keeps README.md true where a machine can tell: its configurations compile and pass their own tests, and its tables name every
-//! command, key, destination and field there is.
+//! Keeps README.md true where a machine can tell: what it shows of the demo is printed, its configurations compile and pass their
+//! own tests, and its tables name every command, key, destination and field there is.
 
 use clap::CommandFactory;
 use std::path::Path;
+use std::process::Command;
 use syn::visit::Visit;
 use watchfire::cli::Cli;
 use watchfire::deliver::DESTINATIONS;
@@ -21,6 +22,19 @@ fn every_configuration_in_the_readme_compiles_and_passes_its_tests() {
     for outcome in outcomes {
         assert!(outcome.passed(), "{}: {:?}", outcome.name, outcome.failures);
     }
+}
+
+#[test]
+fn what_the_readme_shows_of_the_demo_is_what_it_prints() {
+    let readme = read("README.md");
+    let shown = blocks(&readme, "text").next().expect("the README shows a page");
+    let demo = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["demo", "--fast"]).output().expect("it runs");
+    let printed = [demo.stdout, demo.stderr].concat();
+    let printed = String::from_utf8(printed).expect("text");
+    // When the next step is due depends on when the demo runs.
+    let lines = shown.lines().filter(|line| !line.contains("told at"));
+    let missing: Vec<&str> = lines.filter(|line| !printed.lines().any(|printed| printed == *line)).collect();
+    assert!(missing.is_empty(), "the demo no longer prints {missing:#?}");
 }
 
 #[test]
