@@ -18,3 +18,4 @@ pub mod runtime;
 pub mod settings;
 pub mod source;
 pub mod store;
+pub mod watchlist;

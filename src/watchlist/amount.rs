@@ -32,6 +32,9 @@ impl<'a> Number<'a> {
         let fail = |why: &str, hint: &str| Err((format!("`{text}` is not an amount: {why}"), hint.to_owned()));
         let usage = "write one such as \"250 ether\", \"50_000 SNT\" or \"1_000e6\"";
         let (negative, body) = trimmed.strip_prefix('-').map_or((false, trimmed), |rest| (true, rest));
+        if body.starts_with("0x") {
+            return fail("it is hexadecimal", usage);
+        }
         let end = body.find(|c: char| !c.is_ascii_digit() && c != '_' && c != '.').unwrap_or(body.len());
         let (number, mut rest) = body.split_at(end);
         if rest.starts_with([',', '\'']) {

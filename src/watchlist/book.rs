@@ -1,7 +1,7 @@
 //! The compiled configuration.
 
 use crate::classify::rule::{AddressSet, Rules};
-use crate::decode::subjects::Subjects;
+use crate::decode::Subjects;
 use crate::deliver::Targets;
 use crate::escalate::Roster;
 use crate::model::watch::ChainInfo;

@@ -32,7 +32,10 @@ pub(super) fn parse(text: &str) -> Result<Hours, (String, String)> {
 }
 
 fn parse_spans(text: &str) -> Result<Vec<Span>, (String, String)> {
-    let fail = |message: String| (message, USAGE.to_owned());
+    let fail = |message: String| {
+        let hint = if message.contains("empty span") { "all day is `00:00-24:00`" } else { USAGE };
+        (message, hint.to_owned())
+    };
     let mut spans = Vec::new();
     // Days collect until a time follows; a day after a time begins anew.
     let (mut days, mut timed) = (0u8, true);
@@ -74,7 +77,7 @@ fn parse_times(word: &str) -> Result<(u16, u16), String> {
     let (from, until) = word.split_once('-').ok_or_else(usage)?;
     let (from, until) = (minute(from).ok_or_else(usage)?, minute(until).ok_or_else(usage)?);
     if from == until || from == MINUTES_OF_A_DAY {
-        return Err(format!("`{word}` is an empty span, so the rule could never hold; all day is `00:00-24:00`"));
+        return Err(format!("`{word}` is an empty span, so the rule could never hold"));
     }
     // Until midnight may be written as 00:00 too.
     Ok((from, if until == 0 { MINUTES_OF_A_DAY } else { until }))

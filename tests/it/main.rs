@@ -9,4 +9,5 @@ mod abi_properties;
 mod counting;
 mod decode;
 mod deny;
+mod watchlist;
 mod world;

@@ -111,7 +111,7 @@ pub(super) fn bundled_names() -> impl Iterator<Item = (&'static str, &'static Ab
 }
 
 fn from_bundle(written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
-    if let Some((_, abi)) = bundled_names().find(|(name, _)| name == written) {
+    if let Some((_, abi)) = bundled_names().find(|(name, _)| *name == written.value) {
         return Some(abi.clone());
     }
     let names: Vec<&str> = bundled_names().map(|(name, _)| name).collect();

@@ -1,7 +1,7 @@
 //! `[chain.X]`: ids, explorers and endpoints.
 
 use super::directory::parse_address;
-use crate::decode::subjects::{Library, Subjects};
+use crate::decode::{Library, Subjects};
 use crate::model::ChainId;
 use crate::model::watch::ChainInfo;
 use crate::settings::{At, Problem, Problems, Secret, SourceFile, Value, nearest};

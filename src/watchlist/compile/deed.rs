@@ -109,11 +109,11 @@ impl Deed {
             found = bundled_names().flat_map(|(_, abi)| find(abi)).collect();
         }
         if let (None, true) = (&spelled, found.is_empty()) {
-            problems.push(unknown_function(written, abis, open));
+            problems.push(unknown_function(written, None, abis, open));
             return None;
         }
         if found.is_empty() && !open {
-            problems.push(unknown_function(written, abis, open));
+            problems.push(unknown_function(written, spelled.as_ref(), abis, open));
             return None;
         }
         let signatures: BTreeSet<&str> = found.iter().map(|function| &*function.signature).collect();
@@ -246,15 +246,16 @@ impl Deed {
             DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval => "a move".to_owned(),
         };
         let problem = label.problem(format!("{what} has no argument `{}`", **label));
-        let names: BTreeSet<&str> =
-            self.shapes.iter().flat_map(|shape| shape.iter()).map(|param| &*param.name).filter(|n| !n.is_empty()).collect();
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.shapes.iter().flat_map(|shape| shape.iter()).map(|param| &*param.name) {
+            if !name.is_empty() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let first = label.split(['.', '[']).next().unwrap_or_default();
         match nearest(first, names.iter().copied()).filter(|near| *near != first) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
-            None if !names.is_empty() => {
-                let names: Vec<&str> = names.into_iter().collect();
-                problem.hint(format!("its arguments are `{}`", names.join("`, `")))
-            }
+            None if !names.is_empty() => problem.hint(format!("its arguments are `{}`", names.join("`, `"))),
             None if self.shapes.is_empty() && matches!(self.matches, DeedMatch::Function { .. }) => {
                 problem.hint("write the whole signature, such as `transfer(address to, uint256 amount)`")
             }
@@ -326,7 +327,7 @@ fn distinct(shapes: impl Iterator<Item = Arc<[Param]>>) -> Vec<Arc<[Param]>> {
     distinct
 }
 
-fn unknown_function(written: &At<&str>, abis: &[Arc<Abi>], open: bool) -> Problem {
+fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<Abi>], open: bool) -> Problem {
     let message = match (open, abis.len()) {
         (true, _) => format!("no known ABI has a function `{}`", **written),
         (false, 1) => format!("`{}` is not a function of the contract's ABI", **written),
@@ -336,11 +337,16 @@ fn unknown_function(written: &At<&str>, abis: &[Arc<Abi>], open: bool) -> Proble
         false => abis.iter().flat_map(|abi| abi.functions()).collect(),
         true => abis.iter().map(|abi| &**abi).chain(bundled_names().map(|(_, abi)| abi)).flat_map(Abi::functions).collect(),
     };
-    let whole = written.contains('(');
-    let names = functions.iter().map(|function| if whole { &*function.signature } else { &*function.name });
     let problem = written.problem(message);
     let is_event = abis.iter().any(|abi| !abi.events_named(written).is_empty());
-    match nearest(written, names) {
+    // By signature, in its canonical spelling, and where that is too far off, by the name alone.
+    let signatures = functions.iter().map(|function| (&*function.signature, &*function.signature));
+    let names = functions.iter().map(|function| (&*function.name, &*function.signature));
+    let near = match spelled {
+        Some(spelled) => nearest_of(&spelled.signature, signatures).or_else(|| nearest_of(&spelled.name, names)),
+        None => nearest(written, functions.iter().map(|function| &*function.name)),
+    };
+    match near {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None if is_event => problem.hint(format!("it is an event: write `event = \"{}\"`", **written)),
         None if open => problem.hint("write the whole signature, such as `transfer(address to, uint256 amount)`"),
@@ -348,12 +354,21 @@ fn unknown_function(written: &At<&str>, abis: &[Arc<Abi>], open: bool) -> Proble
     }
 }
 
+/// What belongs to the nearest of the words.
+fn nearest_of<'n>(written: &str, words: impl Iterator<Item = (&'n str, &'n str)> + Clone) -> Option<&'n str> {
+    let near = nearest(written, words.clone().map(|(word, _)| word))?;
+    words.into_iter().find(|(word, _)| *word == near).map(|(_, meant)| meant)
+}
+
 fn unknown_event(written: &At<&str>, own: &WatchAbi) -> Problem {
-    let whole = written.contains('(');
-    let names = own.abi.all_events().map(|event| if whole { &*event.signature } else { &*event.name });
+    let spelled = Event::parse(written).ok();
+    let near = match &spelled {
+        Some(spelled) => nearest(&spelled.signature, own.abi.all_events().map(|event| &*event.signature)),
+        None => nearest(written, own.abi.all_events().map(|event| &*event.name)),
+    };
     let problem = written.problem(format!("`{}` is not an event of the contract's ABI", **written));
     let is_function = !own.abi.functions_named(written).is_empty();
-    match nearest(written, names) {
+    match near {
         Some(near) => problem.hint(format!("did you mean `{near}`?")),
         None if is_function => problem.hint(format!("it is a function: write `call = \"{}\"`", **written)),
         None if own.open => problem.hint("write the whole signature, or give the watch an `abi`"),

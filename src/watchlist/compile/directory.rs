@@ -1,6 +1,6 @@
 //! Who is who: `[name]`, `[set]` and `[token.X]`, global over all files, and the addresses a rule means by them.
 
-use super::chains::{Chains, unknown};
+use super::chains::Chains;
 use crate::classify::rule::AddressSet;
 use crate::escalate::Names;
 use crate::model::amount::Unit;

@@ -17,6 +17,8 @@ mod tests_of_watches;
 mod units;
 mod watch;
 
+pub(super) use self::tests_of_watches::{STRANGER, blank};
+
 use self::abis::Abis;
 use self::chains::Chains;
 use self::directory::Directory;

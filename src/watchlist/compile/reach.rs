@@ -4,7 +4,6 @@ use super::rule::Compiled;
 use crate::classify::rule::{AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Polarity, Rule, ValueRule};
 use crate::settings::Problems;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Tells of every rule of a watch that an earlier one leaves nothing to, and of names that stand twice.
 pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
@@ -106,10 +105,10 @@ fn arg_key(test: &ArgTest) -> String {
     }
 }
 
-/// A set by its place in memory where it has a name, since named sets are shared; else by its members.
+/// A set by its name where it has one, since a name means the same in all rules of a watch; else by its members.
 fn members(set: &AddressSet) -> String {
-    if set.name.starts_with('@') && !set.name.contains(',') {
-        return format!("{} {:p}", set.name, Arc::as_ptr(&set.members));
+    if set.name.starts_with('@') && !set.name.contains([',', ' ']) {
+        return set.name.to_string();
     }
     let sorted: BTreeSet<_> = set.members.iter().collect();
     format!("{sorted:?}")

@@ -45,6 +45,10 @@ pub(super) fn compile(
     let to = text.to.as_ref().map(|to| tests(to, scope, problems)).unwrap_or_default();
     let targets = heads.targets(inside(&to), scope);
     let deed = Deed::resolve(written, &head.abi, &targets, problems)?;
+    if let (Polarity::Normal, DeedMatch::Function { signature, .. }, None) = (text.polarity, &deed.matches, &deed.function) {
+        let problem = written.text.problem(format!("no one function `{signature}` is known, and what cannot be decoded is never normal"));
+        problems.push(problem.hint("write the function's signature instead of its selector"));
+    }
     let mut rule = Rule {
         name: text.name.as_ref().map_or("", |name| name.value).into(),
         polarity: text.polarity,

@@ -97,6 +97,10 @@ impl Builder<'_> {
         let targets = to.flatten().map(|to| AddressSet { name: "".into(), members: Arc::new([to].into_iter().collect()) });
         let targets = self.heads.targets(targets.as_ref(), self.scope);
         let deed = Deed::resolve(written, &self.head.abi, &targets, problems)?;
+        if deed.matches == DeedMatch::Any {
+            problems.push(written.text.problem("a test names one thing that happens"));
+            return None;
+        }
         if kind == ActivityKind::Act && text.to.is_none() && deed.matches != DeedMatch::Creation {
             problems.push(text.spot.problem("`to` is missing: a test of an act says on whom it acts"));
         }
@@ -176,7 +180,7 @@ impl Builder<'_> {
                     token = self.scope.token_at(*address);
                 }
                 if !place(&mut args, params, &argument.path, decoded) {
-                    problems.push(label.problem(format!("`{}` does not lead to one value", **label)));
+                    problems.push(label.problem(format!("`{}` does not lead to one value", label.value)));
                 }
             }
             if deed.kind == ActivityKind::Move && first && found.iter().all(|(.., argument)| argument.path.to_string() != "#0") {
@@ -274,9 +278,9 @@ impl Builder<'_> {
 /// The deed as the decoder would tell it.
 fn done(deed: &Deed, args: Vec<Arg>) -> Done {
     let (name, signature, selector, topic0, decoding): (Arc<str>, Arc<str>, _, _, _) = match &deed.matches {
-        DeedMatch::Any => ("*".into(), "*".into(), None, None, Decoding::Opaque("nothing is known of it".to_owned())),
-        DeedMatch::Ether => ("ether".into(), "ether".into(), None, None, Decoding::Ether),
-        DeedMatch::Creation => ("creation".into(), "creation".into(), None, None, Decoding::Opaque("init code".to_owned())),
+        DeedMatch::Any => plain("*", Decoding::Opaque("nothing is known of it".to_owned())),
+        DeedMatch::Ether => plain("ether", Decoding::Ether),
+        DeedMatch::Creation => plain("creation", Decoding::Clean),
         DeedMatch::Function { selector, signature } => match &deed.function {
             Some(function) => (Arc::clone(&function.name), Arc::clone(signature), Some(*selector), None, Decoding::Clean),
             None => {
@@ -288,17 +292,16 @@ fn done(deed: &Deed, args: Vec<Arg>) -> Done {
             let name = signature.split('(').next().unwrap_or_default();
             (name.into(), Arc::clone(signature), None, Some(*topic0), Decoding::Clean)
         }
-        DeedMatch::MoveIn | DeedMatch::MoveOut => transfer("Transfer"),
-        DeedMatch::Approval => transfer("Approval"),
+        DeedMatch::MoveIn | DeedMatch::MoveOut => plain("transfer", Decoding::Clean),
+        DeedMatch::Approval => plain("approval", Decoding::Clean),
     };
     let mutates = deed.function.as_ref().is_none_or(|function| function.mutates);
     Done { name, signature, selector, topic0, args, decoding, mutates }
 }
 
-fn transfer(name: &str) -> (Arc<str>, Arc<str>, Option<[u8; 4]>, Option<B256>, Decoding) {
-    let signature = format!("{name}(address,address,uint256)");
-    let topic0 = alloy_primitives::keccak256(&signature);
-    (name.into(), signature.into(), None, Some(topic0), Decoding::Clean)
+fn plain(name: &str, decoding: Decoding) -> (Arc<str>, Arc<str>, Option<[u8; 4]>, Option<B256>, Decoding) {
+    let name: Arc<str> = name.into();
+    (Arc::clone(&name), name, None, None, decoding)
 }
 
 fn arg(param: &Param, value: Decoded) -> Arg {
@@ -306,7 +309,7 @@ fn arg(param: &Param, value: Decoded) -> Arg {
 }
 
 /// What calldata of nothing but zeros means.
-fn blank(ty: &Type) -> Decoded {
+pub(in crate::watchlist) fn blank(ty: &Type) -> Decoded {
     match ty {
         Type::Address => Decoded::Address(Address::ZERO),
         Type::Bool => Decoded::Bool(false),

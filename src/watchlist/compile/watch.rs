@@ -7,8 +7,9 @@ use super::paths::Paths;
 use super::rule::{self, Compiled};
 use super::{reach, tests_of_watches};
 use crate::abi::Abi;
+use crate::classify::builtin::BUILTINS;
 use crate::classify::rule::{AddressSet, Rules, WatchRules};
-use crate::decode::subjects::{Subject, Subjects};
+use crate::decode::{Subject, Subjects};
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Kind, WatchId, WatchInfo};
 use crate::settings::{At, Problems};
@@ -233,8 +234,9 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
 }
 
 fn builtins_off(written: &[At<&str>], problems: &mut Problems) -> BTreeSet<Arc<str>> {
-    for name in written.iter().filter(|name| !crate::classify::BUILTINS.contains(&name.value)) {
-        problems.push(unknown("built-in", name, crate::classify::BUILTINS.iter().copied(), "`check` lists all of them"));
+    let known = BUILTINS.iter().map(|builtin| builtin.name);
+    for name in written.iter().filter(|name| !known.clone().any(|known| known == name.value)) {
+        problems.push(unknown("built-in", name, known.clone(), "`check` lists all of them"));
     }
     written.iter().map(|name| name.value.into()).collect()
 }

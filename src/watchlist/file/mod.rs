@@ -10,7 +10,7 @@ mod test;
 mod watch;
 
 pub(super) use rule::{AddressesText, DeedText, LimitText, ListText, MeasureText, RuleText, SignersText};
-pub(super) use setup::{ChainText, DestinationText, PathText, SetupText, StepText};
+pub(super) use setup::{ChainText, DestinationText, PathText, SetupText};
 pub(super) use test::{SignersGiven, TestText};
 pub(super) use watch::{RegistryText, WatchText};
 

@@ -40,7 +40,7 @@ pub(in crate::watchlist) struct RegistryText<'a> {
 impl<'a> WatchText<'a> {
     pub(super) fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
         let spot = table.spot();
-        let mut text = |table: &mut Table<'a>, key: &str, problems: &mut Problems| {
+        let text = |table: &mut Table<'a>, key: &str, problems: &mut Problems| {
             let text = table.require(key, problems, Table::string);
             text.and_then(|text| said(text, problems))
         };
