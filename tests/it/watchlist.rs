@@ -23,7 +23,8 @@ fn repository(path: &str) -> std::path::PathBuf {
 fn shipped(path: &str) -> Book {
     let list = std::fs::read_to_string(repository(path)).unwrap();
     let files = Memory::new([("main.toml", MAIN.to_owned()), ("list.toml", list)]);
-    compile(Path::new("main.toml"), &files, Secrets::NamesOnly).unwrap_or_else(|p| panic!("{path}:\n{}", p.render(false)))
+    compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+        .unwrap_or_else(|p| panic!("{path}:\n{}", p.render(false)))
 }
 
 fn assert_tests_pass(book: &Book, at_least: usize) {
@@ -75,10 +76,7 @@ fn control_over_snt_is_never_normal() {
 fn twelve_mistakes_are_told_at_once() {
     let case = Path::new("tests/cases/watchlist/twelve_mistakes");
     let read = |name: &str| std::fs::read_to_string(repository("").join(case).join(name)).unwrap_or_default();
-    let files = Memory::new([
-        ("watchfire.toml", read("watchfire.toml")),
-        ("watchlist.toml", read("watchlist.toml")),
-    ]);
+    let files = Memory::new([("watchfire.toml", read("watchfire.toml")), ("watchlist.toml", read("watchlist.toml"))]);
     let problems = compile(Path::new("watchfire.toml"), &files, Secrets::NamesOnly).err().expect("it has mistakes");
     let shown = problems.render(false);
     if std::env::var_os("UPDATE_CASES").is_some() {

@@ -52,7 +52,12 @@ impl<'f> Abis<'f> {
     }
 
     /// The ABI a watch names, with what its kind brings behind it; the latter alone where it names none.
-    pub(super) fn of_watch(&mut self, kind: Kind, written: Option<&At<&str>>, problems: &mut Problems) -> Option<WatchAbi> {
+    pub(super) fn of_watch(
+        &mut self,
+        kind: Kind,
+        written: Option<&At<&str>>,
+        problems: &mut Problems,
+    ) -> Option<WatchAbi> {
         let Some(written) = written else {
             return Some(WatchAbi { abi: self.of_kind(kind), open: matches!(kind, Kind::Contract | Kind::Eoa) });
         };
@@ -91,7 +96,9 @@ impl<'f> Abis<'f> {
         let file = match self.files.read(Path::new(path)) {
             Ok(file) => file,
             Err(problem) => {
-                problems.push(written.problem(problem.message).hint("an ABI's path starts at the directory of its watchlist"));
+                problems.push(
+                    written.problem(problem.message).hint("an ABI's path starts at the directory of its watchlist"),
+                );
                 return None;
             }
         };
