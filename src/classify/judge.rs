@@ -112,6 +112,9 @@ impl<'a> Court<'a> {
             let trial = trial::attempt(rule, activity, rules, &self.windows);
             // Whatever could not be read to its end is never vouched for.
             if trial.holds() && trouble.is_none() {
+                if let Some(verdict) = self.one_too_many(index, activity, rules) {
+                    return verdict;
+                }
                 self.count(rule, activity, rules);
                 return Verdict::Normal { by: Voucher::Rule(rule.name.clone()) };
             }
@@ -163,11 +166,38 @@ impl<'a> Court<'a> {
         self.deltas.push(Delta { watch: rules.address, rule, amount });
     }
 
+    /// An attempt that a rule vouches for is normal, until they pile up: something is broken, or somebody is trying.
+    fn one_too_many(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
+        if activity.fate != Fate::Reverted || rules.builtins_off.contains(builtin::ATTEMPT) {
+            return None;
+        }
+        let key = (activity.watch.0, activity.tx);
+        if self.attempts.contains_key(&key) {
+            return None;
+        }
+        self.attempts.insert(key, index);
+        let cost = self.count_attempt(rules);
+        (cost.severity >= Severity::High).then(|| finding(&cost, &[], rules))
+    }
+
+    /// One more attempt, and what it costs by their number.
+    fn count_attempt(&mut self, rules: &WatchRules) -> Cost {
+        let window: Arc<str> = Arc::from(builtin::ATTEMPT);
+        self.add(rules, window.clone(), U256::ONE);
+        let count = self.windows.sum(rules.address, &window, ATTEMPTS_WINDOW);
+        let (severity, why) = if count >= U256::from(ATTEMPTS_HIGH) {
+            (Severity::High, format!("the transaction reverted, as {count} did within ten minutes"))
+        } else {
+            (Severity::Info, "the transaction reverted: an attempt".to_owned())
+        };
+        Cost { name: builtin::ATTEMPT, severity, reason: Some(why) }
+    }
+
     /// A reverted or merely claimed call: one finding for each transaction and watch, quiet until they pile up.
     fn attempt(&mut self, index: usize, activity: &Activity, rules: &WatchRules, trials: &[(&Rule, Trial)]) -> Verdict {
         let key = (activity.watch.0, activity.tx);
         if let Some(first) = self.attempts.get(&key).copied()
-            && let Some(Some(verdict)) = self.verdicts.get(first)
+            && let Some(Some(verdict @ Verdict::Abnormal(_))) = self.verdicts.get(first)
         {
             return repeat(verdict, first);
         }
@@ -177,15 +207,8 @@ impl<'a> Court<'a> {
             let cost = Cost { name: builtin::UNCONFIRMED, severity: Severity::Info, reason: Some(why) };
             return finding(&cost, trials, rules);
         }
-        let window: Arc<str> = Arc::from(builtin::ATTEMPT);
-        self.add(rules, window.clone(), U256::ONE);
-        let count = self.windows.sum(rules.address, &window, ATTEMPTS_WINDOW);
-        let (severity, why) = if count >= U256::from(ATTEMPTS_HIGH) {
-            (Severity::High, format!("the transaction reverted, the {count}th attempt in ten minutes"))
-        } else {
-            (Severity::Info, "the transaction reverted: an attempt".to_owned())
-        };
-        finding(&Cost { name: builtin::ATTEMPT, severity, reason: Some(why) }, trials, rules)
+        let cost = self.count_attempt(rules);
+        finding(&cost, trials, rules)
     }
 
     /// An envelope is normal when its own conditions hold and all it carries is normal.

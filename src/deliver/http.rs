@@ -2,6 +2,7 @@
 
 use super::escape::line;
 use super::{Common, Receipt, SendError};
+use crate::runtime::install_tls;
 use crate::settings::{Problems, Secret, Table};
 use anyhow::anyhow;
 use jiff::Timestamp;
@@ -140,18 +141,23 @@ impl Endpoint {
         anyhow!(line(&self.blot(&format!("{:#}", anyhow::Error::new(error.without_url()))), 2 * QUOTE_CHARS_MAX))
     }
 
-    /// `text` without the secrets, the URL, and what stands behind the URL's host.
+    /// `text` without the secrets, the URL, and what stands behind the URL's host, whole and in parts: a server may repeat
+    /// a token with its slashes escaped.
     fn blot(&self, text: &str) -> String {
         let mut out = text.to_owned();
         for secret in self.hidden.iter().chain([&self.url]).filter_map(Secret::expose) {
             out = out.replace(secret, "***");
         }
-        if let Some(url) = self.url.expose().and_then(|url| Url::parse(url).ok()) {
-            let parts = [url.path(), url.query().unwrap_or(""), url.password().unwrap_or(""), url.username()];
-            // The shortest paths are no secrets, and blotting out `/` would blot out everything.
-            for part in parts.into_iter().filter(|part| part.len() > 3) {
-                out = out.replace(part, "***");
-            }
+        let Some(url) = self.url.expose().and_then(|url| Url::parse(url).ok()) else { return out };
+        let whole = [url.path(), url.query().unwrap_or("")];
+        // The shortest are no secrets, and blotting out `/` would blot out everything.
+        for part in whole.into_iter().filter(|part| part.len() > 3) {
+            out = out.replace(part, "***");
+        }
+        let values = url.query_pairs().map(|(_, value)| value.into_owned());
+        let segments = url.path_segments().into_iter().flatten().map(str::to_owned);
+        for part in segments.chain(values).filter(|part| part.len() >= 8) {
+            out = out.replace(&part, "***");
         }
         out
     }
@@ -161,8 +167,7 @@ impl Endpoint {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        // An error means that one is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls();
         let client = Client::builder()
             .user_agent(concat!("watchfire/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
@@ -362,13 +367,13 @@ mod tests {
             StatusCode::BAD_REQUEST,
             None,
             "no https://hooks.example.com/services/T000/B000/XXXXsecret?token=tok3n, \
-             nor /services/T000/B000/XXXXsecret, nor token=tok3n, nor planted-key",
+             nor /services/T000/B000/XXXXsecret, nor token=tok3n, nor planted-key, nor B000\\/XXXXsecret",
         );
         let shown = format!("{error} {error:?} {endpoint:?}");
         for secret in ["XXXXsecret", "tok3n", "planted-key"] {
             assert!(!shown.contains(secret), "{shown}");
         }
-        assert_eq!(error.to_string(), "refused: answered 400: no ***, nor ***, nor ***, nor ***");
+        assert_eq!(error.to_string(), "refused: answered 400: no ***, nor ***, nor ***, nor ***, nor B000\\/***");
     }
 
     #[test]

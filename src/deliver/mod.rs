@@ -10,6 +10,7 @@
 
 mod brief;
 mod escape;
+mod health;
 mod http;
 mod pagerduty;
 #[cfg(test)]
@@ -19,8 +20,9 @@ mod terminal;
 mod webhook;
 mod worker;
 
+pub use health::{Condition, Health};
 pub use terminal::{Terminal, render_page};
-pub use worker::{Leased, Outbox, Worker};
+pub use worker::{Listener, Worker};
 
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::path::Feed;

@@ -22,7 +22,7 @@ pub struct Terminal {
     color: bool,
 }
 
-/// `kind = "terminal"`: standard output.
+/// `kind = "terminal"`: standard error, so that standard output holds nothing but answers.
 pub(super) struct TerminalKind;
 
 impl Terminal {
@@ -58,8 +58,8 @@ impl DestinationKind for TerminalKind {
     }
 
     fn parse(&self, _: &mut Table<'_>, _: &Common, _: &mut Problems) -> Option<Box<dyn Destination>> {
-        let color = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
-        Some(Box::new(Terminal::new(Arc::new(Mutex::new(std::io::stdout())), color)))
+        let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        Some(Box::new(Terminal::new(Arc::new(Mutex::new(std::io::stderr())), color)))
     }
 }
 

@@ -77,7 +77,7 @@ fn twelve_mistakes_are_told_at_once() {
     let case = Path::new("tests/cases/watchlist/twelve_mistakes");
     let read = |name: &str| std::fs::read_to_string(repository("").join(case).join(name)).unwrap_or_default();
     let files = Memory::new([("watchfire.toml", read("watchfire.toml")), ("watchlist.toml", read("watchlist.toml"))]);
-    let problems = compile(Path::new("watchfire.toml"), &files, Secrets::NamesOnly).err().expect("it has mistakes");
+    let problems = compile(Path::new("watchfire.toml"), &files, Secrets::NamesOnly).expect_err("it has mistakes");
     let shown = problems.render(false);
     if std::env::var_os("UPDATE_CASES").is_some() {
         std::fs::write(repository("").join(case).join("expect.txt"), &shown).unwrap();

@@ -117,6 +117,17 @@ pub fn tx_hashes(block: &str) -> Result<Vec<B256>, ParseError> {
     json::<Hashes>("block", block).map(|block| block.transactions.into_iter().map(|TxHash(hash)| hash).collect())
 }
 
+/// Hash of the block that a receipt names.
+pub fn block_hash(receipt: &str) -> Result<B256, ParseError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Included {
+        #[serde(deserialize_with = "hex::hash")]
+        block_hash: B256,
+    }
+    json::<Included>("receipt", receipt).map(|included| included.block_hash)
+}
+
 /// A quantity such as `"0x1f"`, below 2^64.
 pub fn number(text: &str) -> Result<u64, ParseError> {
     #[derive(Deserialize)]
@@ -315,3 +326,6 @@ fn json<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, 
         ParseError::Json { what, why }
     })
 }
+
+#[cfg(test)]
+mod tests;

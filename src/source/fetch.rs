@@ -1,0 +1,179 @@
+//! What is asked of a node: heads, headers, whole blocks and read calls, all by hash where there is one.
+
+use super::node::Node;
+use super::rpc::NodeError;
+use super::{Fetched, RawPair};
+use crate::model::read::{Answer, READS_MAX, Read};
+use crate::model::{BlockRef, Link, parse};
+use alloy_primitives::B256;
+use futures::{StreamExt, TryStreamExt};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+/// Receipts asked for at once, where a node gives them only one by one.
+const RECEIPTS_AT_ONCE: usize = 16;
+/// Read calls asked at once.
+const READS_AT_ONCE: usize = 16;
+/// Times a read is tried; most failures are of a connection that the next try opens anew.
+const READ_TRIES: usize = 3;
+
+impl Node {
+    /// The newest block of the node; `None` while it has none.
+    pub async fn head(&self) -> Result<Option<Link>, NodeError> {
+        let answer = self.ask("eth_getBlockByNumber", ("latest", false), self.deadlines().head).await?;
+        if is_null(&answer) { Ok(None) } else { Ok(Some(parse::header(answer.get())?)) }
+    }
+
+    /// The header with this hash.
+    pub async fn header(&self, hash: B256) -> Result<Link, NodeError> {
+        let answer = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().head).await?;
+        if is_null(&answer) {
+            return Err(NodeError::Missing(format!("block {hash}")));
+        }
+        let link = parse::header(answer.get())?;
+        if link.at.hash == hash { Ok(link) } else { Err(NodeError::Another) }
+    }
+
+    /// The block with this hash and its receipts, both asked for by that hash; the node's own text too, if `keep_raw`.
+    pub async fn block(&self, hash: B256, keep_raw: bool) -> Result<Fetched, NodeError> {
+        let (block, receipts) = if self.lacks_block_receipts() {
+            let block = self.whole_block(hash).await?;
+            let receipts = self.receipts_one_by_one(&block).await?;
+            (block, receipts)
+        } else {
+            let (block, receipts) = futures::join!(self.whole_block(hash), self.receipts(hash));
+            let block = block?;
+            let receipts = match receipts {
+                Err(error) if error.lacks_the_method() => {
+                    self.note_lack_of_block_receipts();
+                    self.receipts_one_by_one(&block).await?
+                }
+                receipts => receipts?,
+            };
+            (block, receipts)
+        };
+        fetched(hash, block, receipts, keep_raw)
+    }
+
+    /// The block the node has at this height, and its receipts, asked for by its hash.
+    pub async fn block_numbered(&self, number: u64, keep_raw: bool) -> Result<Fetched, NodeError> {
+        let height = format!("{number:#x}");
+        let block = self.ask("eth_getBlockByNumber", (height, true), self.deadlines().block).await?;
+        if is_null(&block) {
+            return Err(NodeError::Missing(format!("block {number}")));
+        }
+        let at = parse::header(block.get())?.at;
+        if at.number != number {
+            return Err(NodeError::Another);
+        }
+        let receipts = if self.lacks_block_receipts() {
+            self.receipts_one_by_one(&block).await?
+        } else {
+            match self.receipts(at.hash).await {
+                Err(error) if error.lacks_the_method() => {
+                    self.note_lack_of_block_receipts();
+                    self.receipts_one_by_one(&block).await?
+                }
+                receipts => receipts?,
+            }
+        };
+        fetched(at.hash, block, receipts, keep_raw)
+    }
+
+    /// The block that includes this transaction; `None` when the node knows of none.
+    pub async fn block_of(&self, tx: B256) -> Result<Option<B256>, NodeError> {
+        let answer = self.ask("eth_getTransactionReceipt", [tx], self.deadlines().head).await?;
+        if is_null(&answer) { Ok(None) } else { Ok(Some(parse::block_hash(answer.get())?)) }
+    }
+
+    /// Answers to `reads` in their order, each asked at the hash of the block and nowhere else. Those beyond [`READS_MAX`] are
+    /// not asked.
+    pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
+        // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
+        let asked: Vec<_> = reads.iter().take(READS_MAX).map(|read| self.read_one(at, read)).collect();
+        let mut answers: Vec<Answer> = futures::stream::iter(asked).buffered(READS_AT_ONCE).collect().await;
+        answers.resize(reads.len(), Answer::Unavailable);
+        answers
+    }
+
+    async fn read_one(&self, at: BlockRef, read: &Read) -> Answer {
+        let call = json!({ "to": read.to, "data": read.data });
+        // By hash, so that a reorg in between gives an error, never the state of another block (EIP-1898).
+        let pinned = json!({ "blockHash": at.hash, "requireCanonical": false });
+        for _ in 0..READ_TRIES {
+            match self.ask("eth_call", (&call, &pinned), self.deadlines().call).await {
+                Ok(answer) => return parse::return_data(answer.get()).map_or(Answer::Unavailable, Answer::Data),
+                Err(NodeError::Refused { code, message, data }) => {
+                    return if reverted(code, &message, data) { Answer::Reverted } else { Answer::Unavailable };
+                }
+                Err(NodeError::Limited { after, .. }) => {
+                    let wait = after.unwrap_or(self.deadlines().backoff.base * 5);
+                    tokio::time::sleep(wait.min(self.deadlines().call)).await;
+                }
+                Err(error) if error.breaks_the_wire() => {}
+                Err(_) => return Answer::Unavailable,
+            }
+        }
+        Answer::Unavailable
+    }
+
+    async fn whole_block(&self, hash: B256) -> Result<Box<RawValue>, NodeError> {
+        let block = self.ask("eth_getBlockByHash", (hash, true), self.deadlines().block).await?;
+        if is_null(&block) { Err(NodeError::Missing(format!("block {hash}"))) } else { Ok(block) }
+    }
+
+    async fn receipts(&self, hash: B256) -> Result<Box<RawValue>, NodeError> {
+        let receipts = self.ask("eth_getBlockReceipts", [hash], self.deadlines().block).await?;
+        if is_null(&receipts) { Err(NodeError::Missing(format!("receipts of block {hash}"))) } else { Ok(receipts) }
+    }
+
+    /// A list of receipts as `eth_getBlockReceipts` would have given it.
+    async fn receipts_one_by_one(&self, block: &RawValue) -> Result<Box<RawValue>, NodeError> {
+        let hashes = parse::tx_hashes(block.get())?;
+        let asked = hashes.into_iter().map(|tx| async move {
+            let receipt = self.ask("eth_getTransactionReceipt", [tx], self.deadlines().block).await?;
+            if is_null(&receipt) { Err(NodeError::Missing(format!("receipt of {tx}"))) } else { Ok(receipt) }
+        });
+        let receipts: Vec<Box<RawValue>> =
+            futures::stream::iter(asked).buffered(RECEIPTS_AT_ONCE).try_collect().await?;
+        serde_json::value::to_raw_value(&receipts).map_err(|error| NodeError::Unreachable(error.to_string()))
+    }
+}
+
+fn fetched(hash: B256, block: Box<RawValue>, receipts: Box<RawValue>, keep_raw: bool) -> Result<Fetched, NodeError> {
+    let parsed = parse::block(block.get(), receipts.get())?;
+    if parsed.at.hash != hash {
+        return Err(NodeError::Another);
+    }
+    Ok(Fetched { block: parsed, raw: keep_raw.then_some(RawPair { block, receipts }) })
+}
+
+fn is_null(answer: &RawValue) -> bool {
+    answer.get() == "null"
+}
+
+/// Whether the contract refused, rather than the node. Code 3 is geth's for a revert; others say it in words, and an invalid
+/// opcode or spent gas is the contract's doing as well.
+fn reverted(code: i64, message: &str, data: bool) -> bool {
+    let message = message.to_ascii_lowercase();
+    code == 3
+        || ["revert", "invalid opcode", "out of gas", "stack underflow", "invalid jump"]
+            .iter()
+            .any(|w| message.contains(w))
+        || (data && message.contains("vm execution error"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusing_contract_is_told_from_a_node_that_cannot_say() {
+        assert!(reverted(3, "execution reverted", true));
+        assert!(reverted(-32000, "execution reverted: GS001", false));
+        assert!(reverted(-32015, "VM execution error.", true));
+        assert!(reverted(-32000, "invalid opcode: INVALID", false));
+        assert!(!reverted(-32000, "header not found", false));
+        assert!(!reverted(-32000, "missing trie node 0123", false));
+    }
+}

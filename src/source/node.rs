@@ -1,0 +1,259 @@
+//! One node, asked under deadlines.
+//!
+//! Comes in: an endpoint and the chain it should serve. Goes out: answers, or a [`NodeError`]. What never happens here: a
+//! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
+
+use super::rpc::{Heads, NodeError, Wire};
+use crate::model::{ChainId, parse};
+use crate::runtime::{Backoff, install_tls};
+use alloy_json_rpc::RpcSend;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use url::Url;
+
+/// How long to wait for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// A connection, TLS and WebSocket handshakes included.
+    pub connect: Duration,
+    /// The answer to a subscription.
+    pub subscribe: Duration,
+    /// Silence of a subscription before it is rebuilt: a slot and a half, and some seconds of grace.
+    pub silence: Duration,
+    /// Silence of a socket before it is pinged.
+    pub keepalive: Duration,
+    /// A head, or the chain id.
+    pub head: Duration,
+    /// A block, or its receipts.
+    pub block: Duration,
+    /// One read call.
+    pub call: Duration,
+    /// Time between two polls of the head, at least and at most; in between it is half the chain's own pace.
+    pub poll: (Duration, Duration),
+    /// Pause before a head that contradicts our tip is asked for again.
+    pub confirm: Duration,
+    /// Waits after failures.
+    pub backoff: Backoff,
+    /// How long nothing may be seen before it is called blindness: three slots.
+    pub blind: Duration,
+}
+
+/// A name, which may be told, and an address, which may not.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// What people call it.
+    pub name: Arc<str>,
+    /// `ws`, `wss`, `http` or `https`; usually carries a key.
+    pub url: SecretString,
+}
+
+/// The address of an endpoint is of no use. The address itself is not repeated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadEndpoint {
+    /// Not a URL.
+    #[error("the address is not a URL")]
+    NotAUrl,
+    /// A URL of another kind.
+    #[error("the address has to begin with ws://, wss://, http:// or https://")]
+    Scheme,
+}
+
+/// One node. Cloned freely; clones share a connection.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    name: Arc<str>,
+    url: Url,
+    chain: ChainId,
+    deadlines: Deadlines,
+    // A tokio lock, held while connecting: whoever comes meanwhile wants that same connection, not a second one.
+    wire: Mutex<Option<(u64, Wire)>>,
+    next_id: AtomicU64,
+    lacks_block_receipts: AtomicBool,
+}
+
+impl Default for Deadlines {
+    /// For a chain with a block every 12 seconds.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(3),
+            subscribe: Duration::from_secs(3),
+            silence: Duration::from_secs(22),
+            keepalive: Duration::from_secs(10),
+            head: Duration::from_secs(3),
+            block: Duration::from_secs(5),
+            call: Duration::from_secs(5),
+            poll: (Duration::from_millis(500), Duration::from_secs(6)),
+            confirm: Duration::from_millis(250),
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
+            blind: Duration::from_secs(36),
+        }
+    }
+}
+
+impl Deadlines {
+    /// For a chain with a block every `slot`: what depends on its pace is measured in slots.
+    #[must_use]
+    pub fn for_slot(slot: Duration) -> Self {
+        let fixed = Self::default();
+        Self {
+            silence: slot.mul_f64(1.5) + Duration::from_secs(4),
+            poll: (fixed.poll.0.min(slot), (slot / 2).max(fixed.poll.0.min(slot))),
+            blind: (slot * 3).max(Duration::from_secs(10)),
+            ..fixed
+        }
+    }
+}
+
+impl Node {
+    /// A node at `endpoint` that should serve `chain`. Nothing is connected yet.
+    pub fn new(endpoint: &Endpoint, chain: ChainId, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
+        install_tls();
+        let url = Url::parse(endpoint.url.expose_secret()).map_err(|_| BadEndpoint::NotAUrl)?;
+        if !matches!(url.scheme(), "ws" | "wss" | "http" | "https") || !url.has_host() {
+            return Err(BadEndpoint::Scheme);
+        }
+        Ok(Self(Arc::new(Inner {
+            name: endpoint.name.clone(),
+            url,
+            chain,
+            deadlines,
+            wire: Mutex::new(None),
+            next_id: AtomicU64::new(1),
+            lacks_block_receipts: AtomicBool::new(false),
+        })))
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The chain it should serve.
+    #[must_use]
+    pub fn chain(&self) -> ChainId {
+        self.0.chain
+    }
+
+    /// How long it is waited for.
+    #[must_use]
+    pub fn deadlines(&self) -> &Deadlines {
+        &self.0.deadlines
+    }
+
+    /// Whether it can be subscribed to.
+    pub(super) fn has_socket(&self) -> bool {
+        matches!(self.0.url.scheme(), "ws" | "wss")
+    }
+
+    /// Asks within `deadline`. A connection that let a deadline pass is dropped, since whatever is stuck in it stays stuck.
+    pub(super) async fn ask<P: RpcSend>(
+        &self,
+        method: &'static str,
+        params: P,
+        deadline: Duration,
+    ) -> Result<Box<RawValue>, NodeError> {
+        let (generation, wire) = self.wire().await?;
+        let answer = self.within(deadline, &wire, method, params).await;
+        if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
+            let mut current = self.0.wire.lock().await;
+            if current.as_ref().is_some_and(|(newest, _)| *newest == generation) {
+                *current = None;
+            }
+        }
+        answer
+    }
+
+    /// A subscription to new heads, on a connection of its own.
+    pub(super) async fn subscribe(&self) -> Result<Heads, NodeError> {
+        let wire = self.open().await?;
+        wire.widen();
+        let after = self.0.deadlines.subscribe;
+        match tokio::time::timeout(after, wire.subscribe(&self.0.url, self.next_id())).await {
+            Ok(heads) => heads,
+            Err(_) => Err(NodeError::TimedOut { method: "eth_subscribe", after }),
+        }
+    }
+
+    /// Whether `eth_getBlockReceipts` was refused on the connection in use.
+    pub(super) fn lacks_block_receipts(&self) -> bool {
+        self.0.lacks_block_receipts.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_lack_of_block_receipts(&self) {
+        self.0.lacks_block_receipts.store(true, Ordering::Relaxed);
+    }
+
+    async fn wire(&self) -> Result<(u64, Wire), NodeError> {
+        let mut current = self.0.wire.lock().await;
+        if let Some((generation, wire)) = current.as_ref() {
+            return Ok((*generation, wire.clone()));
+        }
+        let wire = self.open().await?;
+        self.0.lacks_block_receipts.store(false, Ordering::Relaxed);
+        let generation = self.next_id();
+        *current = Some((generation, wire.clone()));
+        Ok((generation, wire))
+    }
+
+    /// A connection to a node that serves the right chain.
+    async fn open(&self) -> Result<Wire, NodeError> {
+        let wire = Wire::open(&self.0.url, &self.0.deadlines).await?;
+        let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
+        let (found, expected) = (parse::number(answer.get())?, self.0.chain.0);
+        if found == expected { Ok(wire) } else { Err(NodeError::WrongChain { expected, found }) }
+    }
+
+    async fn within<P: RpcSend>(
+        &self,
+        after: Duration,
+        wire: &Wire,
+        method: &'static str,
+        params: P,
+    ) -> Result<Box<RawValue>, NodeError> {
+        match tokio::time::timeout(after, wire.ask(&self.0.url, self.next_id(), method, params)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(NodeError::TimedOut { method, after }),
+        }
+    }
+
+    fn next_id(&self) -> u64 {
+        self.0.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("name", &self.0.name).field("chain", &self.0.chain).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(url: &str) -> Result<Node, BadEndpoint> {
+        let endpoint = Endpoint { name: "primary".into(), url: url.to_owned().into() };
+        Node::new(&endpoint, ChainId(1), Deadlines::default())
+    }
+
+    #[test]
+    fn an_address_of_another_kind_is_refused_without_repeating_it() {
+        assert_eq!(node("key=0123").err(), Some(BadEndpoint::NotAUrl));
+        assert_eq!(node("ftp://node.example/key").err(), Some(BadEndpoint::Scheme));
+        assert!(node("wss://node.example/key").is_ok());
+    }
+
+    #[test]
+    fn a_node_shows_its_name_and_never_its_address() {
+        let shown = format!("{:?}", node("wss://node.example/0123456789abcdef").expect("a good address"));
+        assert_eq!(shown, r#"Node { name: "primary", chain: ChainId(1), .. }"#);
+    }
+}

@@ -1,0 +1,276 @@
+//! One connection to a node, and what can go wrong on it.
+//!
+//! A WebSocket is opened by alloy's transport, but never reopened by it: its own reconnection loses notifications and repeats
+//! requests without saying so, so here a socket that breaks is dead, and whoever used it hears that at once.
+
+use super::node::Deadlines;
+use crate::model::parse::{ParseError, WHY_MAX};
+use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
+use alloy_primitives::{B256, U256};
+use alloy_pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
+use alloy_transport::{TransportError, TransportErrorKind, TransportResult};
+use alloy_transport_ws::{WebSocketConfig, WsConnect};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use serde_json::value::RawValue;
+use std::time::Duration;
+use tokio::sync::broadcast;
+use url::Url;
+
+/// Largest answer taken, in bytes. The transport's own limit of 16 MiB a frame is below what full nodes send.
+pub const ANSWER_BYTES_MAX: usize = 512 << 20;
+/// Notifications a subscription may be behind before the oldest are dropped, which is a reason to poll, not a loss.
+const NOTIFICATIONS_MAX: usize = 1_024;
+
+/// Why a node did not give what it was asked for. None of them carries an address or a key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// No connection, or it broke.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Connected, and no answer within the deadline.
+    #[error("no answer to {method} within {after:?}")]
+    TimedOut {
+        /// What was asked.
+        method: &'static str,
+        /// The deadline.
+        after: Duration,
+    },
+    /// Asked too often.
+    #[error("asked too often: {why}")]
+    Limited {
+        /// What the node said.
+        why: String,
+        /// How long it asks to be left alone, where it says so.
+        after: Option<Duration>,
+    },
+    /// Another chain.
+    #[error("it serves chain {found}, not chain {expected}")]
+    WrongChain {
+        /// Chain the configuration names.
+        expected: u64,
+        /// Chain the node serves.
+        found: u64,
+    },
+    /// An error of JSON-RPC.
+    #[error("refused: {message} (code {code})")]
+    Refused {
+        /// Its code.
+        code: i64,
+        /// Its message, shortened.
+        message: String,
+        /// Whether it carried return data, as reverted calls do.
+        data: bool,
+    },
+    /// The node does not know the block: it lags, or the block left its chain.
+    #[error("it does not know {0}")]
+    Missing(String),
+    /// The answer makes no sense.
+    #[error(transparent)]
+    Bad(#[from] ParseError),
+    /// The answer is about something else.
+    #[error("asked for one block, it answered with another")]
+    Another,
+}
+
+/// An open connection.
+#[derive(Clone, Debug)]
+pub(super) enum Wire {
+    Socket(PubSubFrontend),
+    Http(reqwest::Client, Url),
+}
+
+/// A live subscription to new heads. Dropping it closes its socket.
+#[derive(Debug)]
+pub(super) struct Heads {
+    subscription: RawSubscription,
+    _socket: PubSubFrontend,
+}
+
+/// Opens one socket and never another.
+struct Once(WsConnect);
+
+impl PubSubConnect for Once {
+    fn is_local(&self) -> bool {
+        self.0.is_local()
+    }
+
+    async fn connect(&self) -> TransportResult<ConnectionHandle> {
+        self.0.connect().await
+    }
+
+    async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
+        Err(TransportErrorKind::non_retryable_str("the socket broke"))
+    }
+}
+
+impl Wire {
+    /// Opens a connection within the deadline for connecting. For HTTP nothing is opened until something is asked.
+    pub(super) async fn open(url: &Url, deadlines: &Deadlines) -> Result<Self, NodeError> {
+        if !matches!(url.scheme(), "ws" | "wss") {
+            let client = reqwest::Client::builder().connect_timeout(deadlines.connect).build();
+            return client.map(|client| Self::Http(client, url.clone())).map_err(|error| unreachable_by(url, &error));
+        }
+        let config =
+            WebSocketConfig::default().max_message_size(Some(ANSWER_BYTES_MAX)).max_frame_size(Some(ANSWER_BYTES_MAX));
+        let connect = WsConnect::new(url.as_str())
+            .with_config(config)
+            .with_max_retries(0)
+            .with_keepalive_interval(deadlines.keepalive);
+        let opened = tokio::time::timeout(deadlines.connect, Once(connect).into_service()).await;
+        match opened {
+            Ok(socket) => socket.map(Self::Socket).map_err(|error| failed(url, error)),
+            Err(_) => Err(NodeError::Unreachable(format!("no connection within {:?}", deadlines.connect))),
+        }
+    }
+
+    /// Asks, without a deadline of its own.
+    pub(super) async fn ask<P: RpcSend>(
+        &self,
+        url: &Url,
+        id: u64,
+        method: &'static str,
+        params: P,
+    ) -> Result<Box<RawValue>, NodeError> {
+        let request = Request::new(method, id.into(), params)
+            .serialize()
+            .map_err(|_| NodeError::Unreachable(format!("the parameters of {method} cannot be written")))?;
+        let response = match self {
+            Self::Socket(socket) => socket.send(request).await.map_err(|error| failed(url, error))?,
+            Self::Http(client, to) => post(client, to, request.serialized().get()).await?,
+        };
+        match response.payload {
+            ResponsePayload::Success(answer) => Ok(answer),
+            ResponsePayload::Failure(error) => Err(refused(url, &error)),
+        }
+    }
+
+    /// Subscribes to new heads on this connection, which from then on serves nothing else.
+    pub(super) async fn subscribe(self, url: &Url, id: u64) -> Result<Heads, NodeError> {
+        let answer = self.ask(url, id, "eth_subscribe", ["newHeads"]).await?;
+        let Self::Socket(socket) = self else {
+            return Err(NodeError::Unreachable("subscriptions need a WebSocket".to_owned()));
+        };
+        // The transport answers with a name of its own for the subscription, a 256-bit number.
+        let local: U256 = serde_json::from_str(answer.get())
+            .map_err(|_| NodeError::Unreachable("the subscription has no id".to_owned()))?;
+        let subscription = socket.get_subscription(B256::from(local)).await.map_err(|error| failed(url, error))?;
+        Ok(Heads { subscription, _socket: socket })
+    }
+
+    /// Makes room for bursts of notifications. Has to precede [`Wire::subscribe`].
+    pub(super) fn widen(&self) {
+        if let Self::Socket(socket) = self {
+            socket.set_channel_size(NOTIFICATIONS_MAX);
+        }
+    }
+}
+
+impl Heads {
+    /// The next notification as it stands; an error of the channel says that some were dropped or that the socket is gone.
+    pub(super) async fn next(&mut self) -> Result<Box<RawValue>, broadcast::error::RecvError> {
+        self.subscription.recv().await
+    }
+}
+
+impl NodeError {
+    /// Whether the connection is of no further use after this.
+    pub(super) fn breaks_the_wire(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. })
+    }
+
+    /// Whether the node says that it does not have this method, or not with these parameters.
+    pub(super) fn lacks_the_method(&self) -> bool {
+        let Self::Refused { code, message, .. } = self else { return false };
+        let message = message.to_ascii_lowercase();
+        // -32601 and -32602 are JSON-RPC's, -32004 is EIP-1474's; several vendors use codes of their own and say it in words.
+        matches!(code, -32601 | -32602 | -32004)
+            || ["method not found", "not supported", "unsupported method", "does not exist", "not available"]
+                .iter()
+                .any(|words| message.contains(words))
+    }
+}
+
+/// One POST. The client library's errors and spans carry the whole address, so neither leaves this function.
+async fn post(client: &reqwest::Client, url: &Url, body: &str) -> Result<Response, NodeError> {
+    let sent = client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body.to_owned()).send().await;
+    let mut response = sent.map_err(|error| unreachable_by(url, &error))?;
+    let status = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable_by(url, &error))? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(NodeError::Unreachable(format!("the answer is larger than {ANSWER_BYTES_MAX} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if matches!(status.as_u16(), 429 | 503) {
+        let after = retry_after.map(Duration::from_secs);
+        return Err(NodeError::Limited { why: format!("HTTP {}", status.as_u16()), after });
+    }
+    // Many nodes put a JSON-RPC error under a status of 400 or 500; it says more than the status.
+    match serde_json::from_slice(&body) {
+        Ok(response) => Ok(response),
+        Err(_) if !status.is_success() => Err(NodeError::Unreachable(format!("HTTP {}", status.as_u16()))),
+        Err(_) => Err(NodeError::Unreachable("the answer is not JSON-RPC".to_owned())),
+    }
+}
+
+fn failed(url: &Url, error: TransportError) -> NodeError {
+    match error {
+        RpcError::ErrorResp(error) => refused(url, &error),
+        RpcError::Transport(TransportErrorKind::BackendGone) => NodeError::Unreachable("the socket broke".to_owned()),
+        RpcError::Transport(kind) => NodeError::Unreachable(scrubbed(url, &kind.to_string())),
+        RpcError::DeserError { .. } => NodeError::Unreachable("the answer is not JSON-RPC".to_owned()),
+        other => NodeError::Unreachable(scrubbed(url, &other.to_string())),
+    }
+}
+
+fn refused(url: &Url, error: &ErrorPayload) -> NodeError {
+    let message = scrubbed(url, &error.message);
+    let lower = message.to_ascii_lowercase();
+    let limited = ["rate limit", "too many requests", "request limit", "capacity exceeded", "compute units"];
+    // 429 over JSON-RPC is Alchemy's, -32005 is EIP-1474's "limit exceeded".
+    if matches!(error.code, 429 | -32005) || limited.iter().any(|words| lower.contains(words)) {
+        return NodeError::Limited { why: message, after: None };
+    }
+    NodeError::Refused { code: error.code, message, data: error.data.is_some() }
+}
+
+fn unreachable_by(url: &Url, error: &reqwest::Error) -> NodeError {
+    // The cause at the bottom says what happened ("connection refused"); the layers above it repeat the address.
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let text = if cause.is::<reqwest::Error>() { "the request failed".to_owned() } else { cause.to_string() };
+    NodeError::Unreachable(scrubbed(url, &text))
+}
+
+/// `text` from a stranger, safe to log: short, without control characters, and without any part of `url` that could be a key.
+pub(super) fn scrubbed(url: &Url, text: &str) -> String {
+    let mut out: String = text.chars().take(4 * WHY_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let segments = url.path_segments().into_iter().flatten();
+    let values = url.query_pairs().map(|(_, value)| value.into_owned()).collect::<Vec<_>>();
+    let parts = segments.chain(values.iter().map(String::as_str)).chain(url.password()).chain([url.username()]);
+    let mut parts: Vec<&str> = parts.filter(|part| part.len() >= 6).chain(url.host_str()).collect();
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    for part in parts {
+        out = out.replace(part, "***");
+    }
+    let end = (0..=WHY_MAX.min(out.len())).rev().find(|end| out.is_char_boundary(*end)).unwrap_or(0);
+    out.truncate(end);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_words_are_repeated_without_the_key_and_without_control_characters() {
+        let url = Url::parse("wss://alice:hunter22@node.example/v3/0123456789abcdef?token=sesame-open").expect("a URL");
+        let said = "\x1b[31mkey 0123456789abcdef of alice:hunter22 at node.example (sesame-open) is over its quota\n";
+        assert_eq!(scrubbed(&url, said), " [31mkey *** of alice:*** at *** (***) is over its quota ");
+        assert_eq!(scrubbed(&url, &"é".repeat(1_000)).len(), WHY_MAX);
+    }
+}

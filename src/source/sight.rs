@@ -1,0 +1,136 @@
+//! Whether we can see: failures become a blindness when they last, and a blindness ends when nothing fails any more.
+
+use super::{Blindness, Event};
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The two things that have to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sense {
+    /// The node says what its head is.
+    Heads,
+    /// The node gives the blocks that lead there.
+    Blocks,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct Sight {
+    patience: Duration,
+    heads: Option<Trouble>,
+    blocks: Option<Trouble>,
+    /// When something was seen last.
+    seen: Timestamp,
+    /// Since when we are blind, once that was told.
+    told: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+struct Trouble {
+    since: Instant,
+    seen: Timestamp,
+    why: Blindness,
+}
+
+impl Sight {
+    pub(super) fn new(patience: Duration, now: Timestamp) -> Self {
+        Self { patience, heads: None, blocks: None, seen: now, told: None }
+    }
+
+    pub(super) fn works(&mut self, sense: Sense, now: Timestamp) {
+        self.seen = now;
+        *self.slot(sense) = None;
+    }
+
+    pub(super) fn fails(&mut self, sense: Sense, since: Instant, why: Blindness) {
+        let seen = self.seen;
+        let slot = self.slot(sense);
+        match slot {
+            Some(trouble) => trouble.why = why,
+            None => *slot = Some(Trouble { since, seen, why }),
+        }
+    }
+
+    /// What there is to tell, at most once for each blindness and once for its end.
+    pub(super) fn news(&mut self, instant: Instant, now: Timestamp) -> Option<Event> {
+        let mut troubles = self.heads.iter().chain(&self.blocks);
+        match self.told {
+            None => {
+                let ripe = troubles.find(|trouble| self.due_of(trouble) <= instant)?.clone();
+                self.told = Some(ripe.seen);
+                Some(Event::Blind { since: ripe.seen, why: ripe.why })
+            }
+            Some(since) if troubles.next().is_none() => {
+                self.told = None;
+                Some(Event::Sighted { since, until: now })
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// When there will be something to tell if nothing changes.
+    pub(super) fn due(&self) -> Option<Instant> {
+        if self.told.is_some() {
+            return None;
+        }
+        self.heads.iter().chain(&self.blocks).map(|trouble| self.due_of(trouble)).min()
+    }
+
+    fn due_of(&self, trouble: &Trouble) -> Instant {
+        // A wrong chain does not become right by waiting.
+        let patience = if matches!(trouble.why, Blindness::WrongChain { .. }) { Duration::ZERO } else { self.patience };
+        trouble.since + patience
+    }
+
+    fn slot(&mut self, sense: Sense) -> &mut Option<Trouble> {
+        match sense {
+            Sense::Heads => &mut self.heads,
+            Sense::Blocks => &mut self.blocks,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreachable() -> Blindness {
+        Blindness::Unreachable("connection refused".to_owned())
+    }
+
+    #[test]
+    fn a_failure_is_told_when_it_lasts_and_its_end_once() {
+        let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        let mut sight = Sight::new(Duration::from_secs(36), wall);
+        sight.fails(Sense::Heads, start, unreachable());
+        assert!(sight.news(start + Duration::from_secs(35), wall).is_none());
+        assert_eq!(sight.due(), Some(start + Duration::from_secs(36)));
+        sight.fails(Sense::Heads, start + Duration::from_secs(20), unreachable());
+        let told = sight.news(start + Duration::from_secs(36), wall);
+        assert!(matches!(told, Some(Event::Blind { why: Blindness::Unreachable(_), .. })));
+        assert!(sight.news(start + Duration::from_secs(99), wall).is_none());
+        sight.works(Sense::Heads, wall);
+        assert!(matches!(sight.news(start + Duration::from_secs(99), wall), Some(Event::Sighted { .. })));
+        assert!(sight.news(start + Duration::from_secs(99), wall).is_none());
+    }
+
+    #[test]
+    fn a_passing_failure_is_not_told() {
+        let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        let mut sight = Sight::new(Duration::from_secs(36), wall);
+        sight.fails(Sense::Blocks, start, Blindness::NoBlock("receipts are missing".to_owned()));
+        sight.works(Sense::Heads, wall);
+        assert!(sight.due().is_some(), "a head that comes does not bring its block");
+        sight.works(Sense::Blocks, wall);
+        assert!(sight.news(start + Duration::from_secs(99), wall).is_none());
+    }
+
+    #[test]
+    fn another_chain_is_told_at_once() {
+        let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        let mut sight = Sight::new(Duration::from_secs(36), wall);
+        sight.fails(Sense::Heads, start, Blindness::WrongChain { expected: 1, found: 5 });
+        assert!(sight.news(start, wall).is_some());
+    }
+}

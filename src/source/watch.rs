@@ -1,0 +1,87 @@
+//! The supervisor of a subscription to new heads: rebuilt for ever, believed never.
+//!
+//! A head that arrives is a hint of where to look; a subscription that breaks, lags or is opened anew is a hint to look.
+
+use super::node::Node;
+use super::rpc::NodeError;
+use crate::model::{Link, parse};
+use crate::runtime::Stop;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+/// Hints that may wait. More are dropped, since a poll finds what they would have said.
+pub(super) const HINTS_MAX: usize = 1_024;
+
+/// Where to look, or that one should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hint {
+    /// The node announced this head.
+    Head(Link),
+    /// Something may have been missed: ask for the newest head.
+    Look,
+}
+
+/// Why a subscription ended.
+enum Lost {
+    Failed(NodeError),
+    Silent,
+    Closed,
+    /// Nobody listens to us any more.
+    Unheard,
+}
+
+/// Keeps a subscription to `node` open until `stop`.
+pub(super) async fn watch(node: Node, hints: mpsc::Sender<Hint>, stop: Stop, mut rng: fastrand::Rng) {
+    let mut attempt = 0;
+    loop {
+        let mut heard = false;
+        let lost = tokio::select! {
+            () = stop.cancelled() => return,
+            lost = listen(&node, &hints, &mut heard) => lost,
+        };
+        attempt = if heard { 0 } else { attempt + 1 };
+        let wait = node.deadlines().backoff.wait(attempt, &mut rng);
+        let name = node.name();
+        let why = match lost {
+            Lost::Unheard => return,
+            Lost::Failed(error) => error.to_string(),
+            Lost::Silent => format!("silent for {:?}", node.deadlines().silence),
+            Lost::Closed => "the socket broke".to_owned(),
+        };
+        // Once for each outage; the poll goes on meanwhile, so this alone blinds nobody.
+        if attempt <= 1 {
+            warn!(endpoint = name, ?wait, "lost the subscription of {name} ({why}), next try in {wait:?}");
+        } else {
+            debug!(endpoint = name, attempt, ?wait, "still no subscription of {name} ({why}), next try in {wait:?}");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Passes heads on until the subscription ends. `heard` becomes true once it was open.
+async fn listen(node: &Node, hints: &mpsc::Sender<Hint>, heard: &mut bool) -> Lost {
+    let mut heads = match node.subscribe().await {
+        Ok(heads) => heads,
+        Err(error) => return Lost::Failed(error),
+    };
+    // Whatever happened before the subscription stood was not announced to us.
+    let mut hint = Hint::Look;
+    loop {
+        if let Err(mpsc::error::TrySendError::Closed(_)) = hints.try_send(hint) {
+            return Lost::Unheard;
+        }
+        hint = match tokio::time::timeout(node.deadlines().silence, heads.next()).await {
+            Ok(Ok(header)) => {
+                *heard = true;
+                parse::header(header.get()).map_or(Hint::Look, Hint::Head)
+            }
+            Ok(Err(RecvError::Lagged(_))) => Hint::Look,
+            Ok(Err(RecvError::Closed)) => return Lost::Closed,
+            Err(_) => return Lost::Silent,
+        };
+    }
+}
