@@ -12,5 +12,6 @@ mod deliver;
 mod demo;
 mod deny;
 mod source;
+mod watchlist;
 mod whole_way;
 mod world;

@@ -66,7 +66,7 @@ impl<'f> Abis<'f> {
         let name = if is_file { base.join(written.value).display().to_string() } else { written.value.to_owned() };
         let key = (name, kind);
         if !self.read.contains_key(&key) {
-            let own = if is_file { self.from_file(&key.0, written, problems) } else { from_bundle(written, problems) };
+            let own = if is_file { self.read_file(&key.0, written, problems) } else { from_bundle(written, problems) };
             let merged = own.map(|own| Arc::new(own.merge(&self.of_kind(kind))));
             self.read.insert(key.clone(), merged);
         }
@@ -92,7 +92,7 @@ impl<'f> Abis<'f> {
         Arc::clone(self.spelled.entry(key).or_insert_with(build))
     }
 
-    fn from_file(&self, path: &str, written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
+    fn read_file(&self, path: &str, written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
         let file = match self.files.read(Path::new(path)) {
             Ok(file) => file,
             Err(problem) => {
