@@ -248,6 +248,7 @@ mod tests {
             by: "builtin/unvouched".to_owned(),
             severity: Some("high".to_owned()),
             reasons: Vec::new(),
+            near: 0,
             finding_id: Some("fnd_1".to_owned()),
             incident_id: None,
             revision: 1,

@@ -176,6 +176,7 @@ mod tests {
                         "friday-grants: amount 60,000 SNT is above 50,000 SNT",
                         "payroll: function is transfer(address,uint256), and the rule vouches for \
                          approve(address,uint256) alone",
+                        "2 more rules are about something else",
                     ],
                     "who": [
                         "sent by Executor bot (0x2222222222222222222222222222222222222222)",
@@ -193,7 +194,7 @@ mod tests {
                     "runbook": ["https://runbooks.example/stolen-funds"],
                     "next_step": [
                         "take it: watchfire incidents ack inc_00112233445566778899aabbccddeeff",
-                        "if nobody does, security-lead is told at 2026-11-20 10:05:00 UTC",
+                        "if nobody does: security-lead, at 2026-11-20 10:05:00 UTC",
                     ],
                 },
             },

@@ -210,6 +210,7 @@ mod tests {
 ┃ WHY        friday-grants: amount 60,000 SNT is above 50,000 SNT
 ┃            payroll: function is transfer(address,uint256), and the rule vouches for
 ┃              approve(address,uint256) alone
+┃            2 more rules are about something else
 ┃
 ┃ WHO        sent by Executor bot (0x2222222222222222222222222222222222222222)
 ┃            signed by Owner 1 (0x3131313131313131313131313131313131313131)
@@ -226,7 +227,7 @@ mod tests {
 ┃ RUNBOOK    https://runbooks.example/stolen-funds
 ┃
 ┃ NEXT STEP  take it: watchfire incidents ack inc_00112233445566778899aabbccddeeff
-┃            if nobody does, security-lead is told at 2026-11-20 10:05:00 UTC
+┃            if nobody does: security-lead, at 2026-11-20 10:05:00 UTC
 ┃
 ┃ LINKS      https://etherscan.io/tx/0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e
 ┗━ inc_00112233445566778899aabbccddeeff · open · path treasury, step 1 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━

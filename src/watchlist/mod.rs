@@ -16,6 +16,9 @@ mod file;
 mod files;
 mod hours;
 
+#[cfg(test)]
+mod tests;
+
 pub use book::{Book, ChainBook, ChainClock, EndpointSettings, EndpointUrl, Expectation, Registry, WatchTest};
 pub use files::{Disk, Files, Memory};
 

@@ -89,7 +89,8 @@ impl Desk {
     fn outcomes(&self) -> Vec<String> {
         let lines = self.lines.lock().unwrap();
         let lines = lines.iter().map(|line| serde_json::from_str::<Json>(line).unwrap());
-        lines.map(|line| format!("{} {}", line["attempt"], line["outcome"].as_str().unwrap())).collect()
+        let attempts = lines.filter(|line| line["type"] == "delivery");
+        attempts.map(|line| format!("{} {}", line["attempt"], line["outcome"].as_str().unwrap())).collect()
     }
 
     fn heard(&self) -> String {

@@ -13,13 +13,22 @@ use watchfire::source::tape::{Head, Tape, Writer};
 
 /// What the watcher of the demo is told before the block of each step.
 const CAPTIONS: &[(&str, &str)] = &[
-    ("ops_pays_ether", "Monday, 10:00 UTC. An ordinary day: every activity is vouched for by a rule, and nobody is woken."),
+    (
+        "ops_pays_ether",
+        "Monday, 10:00 UTC. An ordinary day: every activity is vouched for by a rule, and nobody is woken.",
+    ),
     ("grants_pays_in_a_batch", "Three payments in one MultiSend, judged leaf by leaf."),
     ("vault_pays_through_the_council", "A Safe that is owned by a Safe."),
     ("module_pays_ether", "A module pays; only the Safe's log tells."),
-    ("multisig_pays_ether", "A legacy multisig: written down by one owner, executed inside the confirmation of another."),
+    (
+        "multisig_pays_ether",
+        "A legacy multisig: written down by one owner, executed inside the confirmation of another.",
+    ),
     ("keeper_fails_once", "One failed attempt by the expected caller is no news."),
-    ("payment_at_night", "Tuesday, 03:00 UTC. Somebody holds two keys. The same grant as always, at an hour that no rule knows."),
+    (
+        "payment_at_night",
+        "Tuesday, 03:00 UTC. Somebody holds two keys. The same grant as always, at an hour that no rule knows.",
+    ),
     ("change_controller_submitted", "A submission to the legacy multisig: found before anybody confirms it."),
     ("owner_swap_inside_a_nested_batch", "An owner is replaced, inside a batch, inside a Safe, inside a Safe."),
     ("delegatecall_to_unknown_code", "Foreign code runs as the Safe and replaces its own code. No event tells of it."),
@@ -124,7 +133,8 @@ fn the_demo_shows_a_silent_day_and_pages_for_the_attack() {
 
 #[test]
 fn the_demo_can_be_read_without_color() {
-    let output = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["demo", "--fast"]).output().expect("the program starts");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["demo", "--fast"]).output().expect("the program starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(!text.contains('\u{1b}'), "no escape codes on a pipe");
     for told in ["normal", "critical", "an owner is replaced", "no known library", "Operations Safe"] {

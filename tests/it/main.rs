@@ -15,5 +15,6 @@ mod deny;
 mod ranks;
 mod readme;
 mod source;
+mod watchlist;
 mod whole_way;
 mod world;

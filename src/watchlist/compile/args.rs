@@ -84,6 +84,7 @@ impl Reader<'_> {
             problems.push(value.spot().problem(format!("`{}` says nothing", self.label)).hint(hint));
         }
         table.finish(problems);
+        tests.shrink_to_fit();
         (problems.len() == told).then_some(tests)
     }
 

@@ -353,7 +353,12 @@ fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<
     let signatures = functions.iter().map(|function| (&*function.signature, &*function.signature));
     let names = functions.iter().map(|function| (&*function.name, &*function.signature));
     let near = match spelled {
-        Some(spelled) => nearest_of(&spelled.signature, signatures).or_else(|| nearest_of(&spelled.name, names)),
+        Some(spelled) => {
+            let same_name = functions.iter().find(|function| function.name == spelled.name).map(|f| &*f.signature);
+            same_name
+                .or_else(|| nearest_of(&spelled.signature, signatures))
+                .or_else(|| nearest_of(&spelled.name, names))
+        }
         None => nearest(written, functions.iter().map(|function| &*function.name)),
     };
     match near {

@@ -38,6 +38,8 @@ pub(super) struct Token {
     pub(super) address: Address,
     pub(super) unit: Unit,
     pub(super) kind: Kind,
+    /// `@SNT`, as a set of one.
+    set: AddressSet,
 }
 
 /// An address, on one chain or on any.
@@ -175,7 +177,11 @@ impl<'a> Directory<'a> {
             if let Some(other) = self.token_at.insert((chain.id, address), text.name.value) {
                 problems.push(text.name.problem(format!("token `{}` has the address of token `{other}`", *text.name)));
             }
-            let token = Token { chain: Arc::clone(chain), address, unit, kind: text.kind };
+            let set = AddressSet {
+                name: format!("@{}", *text.name).into(),
+                members: Arc::new(std::iter::once(address).collect()),
+            };
+            let token = Token { chain: Arc::clone(chain), address, unit, kind: text.kind, set };
             self.tokens.insert(text.name.value, token);
         }
     }
@@ -349,10 +355,12 @@ impl<'d> Scope<'d> {
         if let [only] = &list.items[..]
             && let Some(name) = only.strip_prefix('@')
         {
-            if let Some(Some(set)) = self.directory.sets.get(name)
-                && set.chain.is_none_or(|chain| self.chain_id().is_none_or(|here| chain == here))
-            {
-                return Some(set.addresses.clone());
+            // Shared by all rules that name it.
+            let here = |chain| self.chain_id().is_none_or(|here| chain == here);
+            match (self.directory.sets.get(name), self.directory.tokens.get(name)) {
+                (Some(Some(set)), _) if set.chain.is_none_or(here) => return Some(set.addresses.clone()),
+                (None, Some(token)) if here(token.chain.id) => return Some(token.set.clone()),
+                _ => {}
             }
             if let ("owners", Some(owners)) = (name, self.owners) {
                 return Some(owners.clone());

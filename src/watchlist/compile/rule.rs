@@ -80,6 +80,7 @@ pub(super) fn compile(
     rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
     let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
     rule.limits = limits.collect();
+    rule.conditions.shrink_to_fit();
     let sound = text.sound && problems.len() == told;
     let spelled = deed.spelled.clone();
     Some(Compiled { rule, spot: text.spot.clone(), sound, spelled, deed })

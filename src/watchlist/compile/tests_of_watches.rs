@@ -300,38 +300,39 @@ impl Builder<'_> {
     }
 }
 
-/// Name, signature, selector, first topic, and how it could be decoded.
-type Told = (Arc<str>, Arc<str>, Option<[u8; 4]>, Option<B256>, Decoding);
-
 /// The deed as the decoder would tell it.
 fn done(deed: &Deed, args: Vec<Arg>) -> Done {
-    let (name, signature, selector, topic0, decoding): Told = match &deed.matches {
-        DeedMatch::Any => plain("*", Decoding::Opaque("nothing is known of it".to_owned())),
-        DeedMatch::Ether => plain("ether", Decoding::Ether),
-        DeedMatch::Creation => plain("creation", Decoding::Clean),
-        DeedMatch::Function { selector, signature } => match &deed.function {
-            Some(function) => {
-                (Arc::clone(&function.name), Arc::clone(signature), Some(*selector), None, Decoding::Clean)
+    let plain = |name: &str, signature: &Arc<str>| Done {
+        name: name.into(),
+        signature: Arc::clone(signature),
+        selector: None,
+        topic0: None,
+        args: Vec::new(),
+        decoding: Decoding::Clean,
+        mutates: true,
+    };
+    let word = |word: &str| plain(word, &word.into());
+    let done = match &deed.matches {
+        DeedMatch::Any => Done { decoding: Decoding::Opaque("nothing is known of it".to_owned()), ..word("*") },
+        DeedMatch::Ether => Done { decoding: Decoding::Ether, ..word("ether") },
+        DeedMatch::Creation => word("creation"),
+        DeedMatch::Function { selector, signature } => {
+            let known = deed.function.as_ref();
+            Done {
+                selector: Some(*selector),
+                decoding: known.map_or(Decoding::Opaque("unknown selector".to_owned()), |_| Decoding::Clean),
+                mutates: known.is_none_or(|function| function.mutates),
+                ..plain(known.map_or(signature, |function| &function.name), signature)
             }
-            None => {
-                let opaque = Decoding::Opaque("unknown selector".to_owned());
-                (Arc::clone(signature), Arc::clone(signature), Some(*selector), None, opaque)
-            }
-        },
+        }
         DeedMatch::Event { topic0, signature } => {
             let name = signature.split('(').next().unwrap_or_default();
-            (name.into(), Arc::clone(signature), None, Some(*topic0), Decoding::Clean)
+            Done { topic0: Some(*topic0), ..plain(name, signature) }
         }
-        DeedMatch::MoveIn | DeedMatch::MoveOut => plain("transfer", Decoding::Clean),
-        DeedMatch::Approval => plain("approval", Decoding::Clean),
+        DeedMatch::MoveIn | DeedMatch::MoveOut => word("transfer"),
+        DeedMatch::Approval => word("approval"),
     };
-    let mutates = deed.function.as_ref().is_none_or(|function| function.mutates);
-    Done { name, signature, selector, topic0, args, decoding, mutates }
-}
-
-fn plain(name: &str, decoding: Decoding) -> Told {
-    let name: Arc<str> = name.into();
-    (Arc::clone(&name), name, None, None, decoding)
+    Done { args, ..done }
 }
 
 fn arg(param: &Param, value: Decoded) -> Arg {
