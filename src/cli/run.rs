@@ -18,7 +18,7 @@ use clap::Args;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::BufWriter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -58,6 +58,8 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
         Err(outcome) => return Ok(outcome),
     };
     let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
+    let _alone = Alone::on(&book)?;
+    store.end_leases(runtime::millis(&SystemClock)).await.context("take over what was being sent")?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
@@ -73,6 +75,27 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
     let until = args.until_block;
     let from = args.from_block;
     session.live(&stop, from, until).await
+}
+
+/// One `run` for each store: two would judge every block twice and fight over the cursor. The lock goes with the process, however
+/// it ends.
+struct Alone {
+    _lock: File,
+}
+
+impl Alone {
+    fn on(book: &Book) -> anyhow::Result<Self> {
+        let mut path = book.store.clone().into_os_string();
+        path.push(".lock");
+        let lock = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                bail!("another `watchfire run` works on {}: stop it first, or name another store", book.store.display())
+            }
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
+        }
+    }
 }
 
 /// What all commands that judge and commit share: the store, the worker, the counts.

@@ -210,6 +210,15 @@ impl Store {
         self.actor.call(move |db| outbox::lease(db, now_ms, n, lease_for_ms, &destinations)).await
     }
 
+    /// Ends every lease, for a process that just became the only one to send: what its predecessor had on the wire when it
+    /// died goes out again at once, under the same key, instead of waiting for its lease to run out.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn end_leases(&self, now_ms: u64) -> Result<usize> {
+        self.actor.call(move |db| outbox::end_leases(db, now_ms)).await
+    }
+
     /// It was accepted.
     ///
     /// # Errors

@@ -131,6 +131,10 @@ pub(super) fn lease(
     Ok(rows.into_iter().map(|(_, leased)| leased).collect())
 }
 
+pub(super) fn end_leases(db: &Connection, now_ms: u64) -> Result<usize> {
+    Ok(db.execute("UPDATE outbox SET lease_until_ms = ?1 WHERE state = 'leased'", [int(now_ms)])?)
+}
+
 pub(super) fn sent(db: &mut Connection, key: &DeliveryKey, now_ms: u64) -> Result<()> {
     let tx = commit::begin(db)?;
     log(&tx, key, now_ms, "sent", None)?;
