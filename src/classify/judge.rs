@@ -1,7 +1,7 @@
 //! Verdicts for the activities of one block.
 
 use super::builtin::{self, Cost};
-use super::history::History;
+use super::history::{History, SUBMISSIONS};
 use super::rule::{Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, Trial, Windows};
 use crate::model::activity::Note;
@@ -20,7 +20,7 @@ pub struct Moment {
 /// Failed attempts in [`ATTEMPTS_WINDOW`] from which on they are high.
 const ATTEMPTS_HIGH: u64 = 4;
 /// Ten minutes.
-const ATTEMPTS_WINDOW: u64 = 600;
+pub(crate) const ATTEMPTS_WINDOW: u64 = 600;
 /// A submission older than this is unusual to confirm: 30 days.
 const SUBMISSION_OLD: u64 = 30 * 86_400;
 
@@ -343,9 +343,6 @@ impl<'a> Court<'a> {
 fn submission_key(id: U256) -> Arc<str> {
     Arc::from(format!("{SUBMISSIONS}{id}"))
 }
-
-/// Prefix of windows that keep a submission's time: they are never pruned.
-pub(crate) const SUBMISSIONS: &str = "submission#";
 
 /// The same finding, told of what it explains or wraps.
 fn repeat(verdict: &Verdict, of: usize) -> Verdict {
