@@ -6,7 +6,7 @@ use crate::escalate::{Sight, StepJudged};
 use crate::model::incident::{Finding, Incident, Plan, Standing};
 use crate::model::record::Line;
 use crate::model::watch::ChainInfo;
-use crate::model::{BlockRef, Link, FindingId, IncidentId, JudgedBlock, WatchInfo};
+use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Link, WatchInfo};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -168,11 +168,19 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
         let (number, parent) = next;
         if block.at.number != number || parent.is_some_and(|parent| parent != block.parent) {
             let hash = parent.unwrap_or_default();
-            return Err(StoreError::Gap { cursor: BlockRef { number: number.wrapping_sub(1), hash }, parent: block.parent });
+            return Err(StoreError::Gap {
+                cursor: BlockRef { number: number.wrapping_sub(1), hash },
+                parent: block.parent,
+            });
         }
         chain::append(db, chain, &Link { at: block.at, parent: block.parent, time: block.time })?;
         block.deltas.iter().try_for_each(|delta| chain::add_delta(db, chain, block.at, block.time, delta))?;
         next = (block.at.number.saturating_add(1), Some(block.at.hash));
+    }
+    // A chain without a block begins again at its first one after a restart. Where that is not what comes next, its place would
+    // be lost.
+    if next.0 != first && chain::tip(db, chain)?.is_none() {
+        return Err(StoreError::Unknown(format!("nothing would be left of chain {chain} to go on from")));
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub use outbox::{Counts, DeadLetter, Leased, Waiting};
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
-use crate::model::{BlockRef, ChainId, Link, DeliveryKey, IncidentId};
+use crate::model::{BlockRef, ChainId, DeliveryKey, IncidentId, Link};
 use actor::Actor;
 use std::path::Path;
 
