@@ -48,7 +48,12 @@ pub async fn examine(
         }
         let told = reader.read(block.at, &decoded.wanted).await;
         let asked = decoded.wanted.len();
-        debug!(block = block.at.number, questions = asked, "asked the node {asked} questions at block {}", block.at.number);
+        debug!(
+            block = block.at.number,
+            questions = asked,
+            "asked the node {asked} questions at block {}",
+            block.at.number
+        );
         let mut told = told.into_iter();
         for read in std::mem::take(&mut decoded.wanted) {
             answers.insert(read, told.next().unwrap_or(Answer::Unavailable));

@@ -63,7 +63,11 @@ fn told(book: &Book, outcome: &TestOutcome, printer: &Printer) {
         }));
     }
     if outcome.passed() {
-        return printer.text(&format!("{}  {watch}: {}", printer.paint(AnsiColor::Green.on_default(), "pass"), outcome.name));
+        return printer.text(&format!(
+            "{}  {watch}: {}",
+            printer.paint(AnsiColor::Green.on_default(), "pass"),
+            outcome.name
+        ));
     }
     let (line, column) = outcome.spot.line_column();
     let tag = printer.paint(AnsiColor::Red.on_default().bold(), "FAIL");
@@ -99,7 +103,12 @@ fn covered(book: &Book, printer: &Printer) {
         let mut says: Vec<String> = row.raised_by.iter().map(|rule| format!("raised by {rule}")).collect();
         says.extend(row.vouched_by.iter().map(|rule| format!("vouched for by {rule}")));
         says.push(if says.is_empty() { otherwise(&row) } else { format!("else {}", otherwise(&row)) });
-        printer.text(&format!("  {:<5} {:<60} {}", row.kind.as_str(), format!("{}{own}", row.function), says.join(", ")));
+        printer.text(&format!(
+            "  {:<5} {:<60} {}",
+            row.kind.as_str(),
+            format!("{}{own}", row.function),
+            says.join(", ")
+        ));
     }
     if printer.is_json() {
         return;

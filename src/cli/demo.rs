@@ -62,7 +62,9 @@ pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outco
     session.end().await?;
     ensure!(session.found() > 0 && told.sent > 0, "the demo did not show what it should: no finding was paged");
     if !printer.is_json() {
-        printer.text("\nNothing left this machine. To watch your own Safe: examples/minimal and the README's five minutes.");
+        printer.text(
+            "\nNothing left this machine. To watch your own Safe: examples/minimal and the README's five minutes.",
+        );
     }
     Ok(Outcome::Calm)
 }

@@ -32,11 +32,9 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
     };
     let chain = chosen(&book, args.chain.as_deref())?;
     let node = node_of(chain)?;
-    let hash = node
-        .block_of(args.tx)
-        .await
-        .context("ask the node for the transaction")?
-        .with_context(|| format!("{} does not know the transaction {}, or it is not in a block yet", node.name(), args.tx))?;
+    let hash = node.block_of(args.tx).await.context("ask the node for the transaction")?.with_context(|| {
+        format!("{} does not know the transaction {}, or it is not in a block yet", node.name(), args.tx)
+    })?;
     let fetched = node.block(hash, false).await.context("fetch the transaction's block")?;
     // Windows as they stand now: what the same rule vouched for since then counts as well, and that is said.
     let history = windows(&book, chain).await?;

@@ -87,12 +87,17 @@ async fn list(store: &Store, args: &List, printer: &Printer) -> anyhow::Result<(
             printer.json(&escalate::incident_line(incident, &ids(&findings)));
             continue;
         }
-        let severity = printer.paint(super::printer::loud(incident.severity.as_str()), &format!("{:<9}", incident.severity));
-        let state = incident.acked_by.as_ref().map_or(incident.state.as_str().to_owned(), |by| {
-            format!("{} by {by}", incident.state.as_str())
-        });
+        let severity =
+            printer.paint(super::printer::loud(incident.severity.as_str()), &format!("{:<9}", incident.severity));
+        let state = incident
+            .acked_by
+            .as_ref()
+            .map_or(incident.state.as_str().to_owned(), |by| format!("{} by {by}", incident.state.as_str()));
         let marked = incident.marked.as_ref().map_or(String::new(), |mark| format!("[{mark}] "));
-        printer.text(&format!("{severity} {}  {marked}{}: {}  ({state})", incident.id, incident.label, incident.page.headline));
+        printer.text(&format!(
+            "{severity} {}  {marked}{}: {}  ({state})",
+            incident.id, incident.label, incident.page.headline
+        ));
     }
     if incidents.is_empty() && !printer.is_json() {
         printer.text(&printer.paint(AnsiColor::Green.on_default(), "no live incidents"));

@@ -23,7 +23,9 @@ use std::process::ExitCode;
 /// Watches Ethereum addresses and pages a person for whatever no rule vouches for.
 #[derive(Debug, Parser)]
 #[command(name = "watchfire", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 calm or done, 1 findings, 2 could not tell (bad input, no node, blind at the end).")]
+#[command(
+    after_help = "Exit codes: 0 calm or done, 1 findings, 2 could not tell (bad input, no node, blind at the end)."
+)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,

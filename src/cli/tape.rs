@@ -4,12 +4,12 @@ use super::run::{Session, node_of, parse_duration};
 use super::{Global, Outcome, Printer, book};
 use crate::deliver::Worker;
 use crate::pipeline::Watcher;
+use crate::runtime::{Stop, SystemClock};
 use crate::settings::Secrets;
 use crate::source::tape::{self, Head, Pace, Recorder, Tape, TapeServer, Writer};
 use crate::source::{Deadlines, Endpoint, Event, Node, Options, Source, Window};
 use crate::store::Store;
 use crate::watchlist::ChainBook;
-use crate::runtime::{Stop, SystemClock};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use std::fs::File;
@@ -99,7 +99,14 @@ async fn record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Re
     let node = node_of(&chain)?;
     let first = match args.from_block {
         Some(first) => first,
-        None => node.head().await.context("ask the node where the chain stands")?.context("the chain has no block")?.at.number,
+        None => {
+            node.head()
+                .await
+                .context("ask the node where the chain stands")?
+                .context("the chain has no block")?
+                .at
+                .number
+        }
     };
     let head = Head { chain: chain.info.id, note: args.note.clone() };
     let file = File::create(&args.file).with_context(|| format!("create {}", args.file.display()))?;
@@ -143,8 +150,9 @@ fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome> {
 
 async fn serve(args: &Play, printer: &Printer) -> anyhow::Result<Outcome> {
     let tape = Tape::load(&args.file).context("read the tape")?;
-    let [stretch] = <[_; 1]>::try_from(tape.stretches)
-        .map_err(|stretches| anyhow::anyhow!("the tape has {} stretches that do not join: a node has one chain", stretches.len()))?;
+    let [stretch] = <[_; 1]>::try_from(tape.stretches).map_err(|stretches| {
+        anyhow::anyhow!("the tape has {} stretches that do not join: a node has one chain", stretches.len())
+    })?;
     let server = TapeServer::start(tape.head.chain, stretch, pace(args.pace)).await.context("serve the tape")?;
     printer.text(server.url());
     let stop = Stop::new();

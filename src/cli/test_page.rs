@@ -36,7 +36,10 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
         .await
         .context("write the test page down")?;
     for incident in &plan.incidents {
-        printer.progress(&format!("{} opened: acknowledge it with `watchfire incidents ack {}`", incident.id, incident.id));
+        printer.progress(&format!(
+            "{} opened: acknowledge it with `watchfire incidents ack {}`",
+            incident.id, incident.id
+        ));
     }
     session.worker().drain().await.context("deliver")?;
     let dead = session.store.dead_letters().await?;

@@ -90,7 +90,9 @@ impl<'a> Number<'a> {
             }
             DeValue::Float(float) => {
                 let hint = format!("write it in quotes with its unit: \"{} ether\"", float.as_str());
-                problems.push(spot.problem(format!("`{}` is a float, and money is counted exactly", value.name())).hint(hint));
+                problems.push(
+                    spot.problem(format!("`{}` is a float, and money is counted exactly", value.name())).hint(hint),
+                );
                 None
             }
             _ => {
@@ -159,7 +161,9 @@ mod tests {
 
     #[test]
     fn what_is_no_amount_says_why() {
-        for text in ["", "ether", ".5", "5.", "1..2", "1.2.3", "_1", "5 SNT please", "5 %", "0x10", "1e99", "- 5", "1,000 SNT"] {
+        for text in
+            ["", "ether", ".5", "5.", "1..2", "1.2.3", "_1", "5 SNT please", "5 %", "0x10", "1e99", "- 5", "1,000 SNT"]
+        {
             assert!(Number::parse(text).unwrap_err().0.contains("is not an amount"), "{text}");
         }
         assert!(Number::parse("1,000 SNT").unwrap_err().1.contains("underscores"));

@@ -25,7 +25,8 @@ pub(super) fn parse(text: &str) -> Result<Hours, (String, String)> {
     let tz = TimeZone::get(zone).map_err(|_| {
         let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
         let hint = nearest(zone, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-        let hint = hint.unwrap_or_else(|| "use a name of the IANA database, such as `Europe/Zurich` or `UTC`".to_owned());
+        let hint =
+            hint.unwrap_or_else(|| "use a name of the IANA database, such as `Europe/Zurich` or `UTC`".to_owned());
         (format!("`{zone}` is not a time zone"), hint)
     })?;
     Ok(Hours { text: trimmed.into(), zone: tz, spans: parse_spans(spans)? })

@@ -16,9 +16,10 @@ mod file;
 mod files;
 mod hours;
 
-pub use book::{
-    Book, ChainBook, ChainClock, EndpointSettings, EndpointUrl, Expectation, Registry, WatchTest,
-};
+#[cfg(test)]
+mod tests;
+
+pub use book::{Book, ChainBook, ChainClock, EndpointSettings, EndpointUrl, Expectation, Registry, WatchTest};
 pub use files::{Disk, Files, Memory};
 
 use crate::settings::{Problems, Secrets};

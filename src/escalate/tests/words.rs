@@ -91,7 +91,7 @@ fn a_delegatecall_is_told_as_foreign_code_and_not_by_the_name_of_its_function() 
     activity.to = Some(address(66));
     assert_eq!(
         say(&activity),
-        "Treasury Safe let 0x0000…a042 act in its place: transfer(to: Grantee: docs, amount: 0)"
+        "Treasury Safe ran foreign code as itself: transfer(to: Grantee: docs, amount: 0) of 0x0000…a042, by delegatecall"
     );
 }
 

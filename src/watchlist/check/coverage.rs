@@ -101,7 +101,9 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
     if acts {
         cases.push(plain(ActivityKind::Act, "ether", DeedMatch::Ether));
         if wallet {
-            cases.extend(changing().filter(|f| !is_envelope(watch.kind, &f.name)).map(|f| function(ActivityKind::Act, f, true)));
+            cases.extend(
+                changing().filter(|f| !is_envelope(watch.kind, &f.name)).map(|f| function(ActivityKind::Act, f, true)),
+            );
         }
     }
     // What rules speak of beyond the watch's own ABI.
@@ -111,7 +113,9 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
             continue;
         }
         let (name, known): (Arc<str>, _) = match &rule.deed {
-            DeedMatch::Function { selector, signature } => (Arc::clone(signature), rule_abi.function(*selector).cloned()),
+            DeedMatch::Function { selector, signature } => {
+                (Arc::clone(signature), rule_abi.function(*selector).cloned())
+            }
             DeedMatch::Event { signature, .. } => (Arc::clone(signature), None),
             DeedMatch::Any | DeedMatch::Ether => ("ether".into(), None),
             DeedMatch::Creation => ("creation".into(), None),
@@ -232,7 +236,9 @@ impl Case {
             // Only built-ins vouch where there are no rules.
             Verdict::Normal { by } => {
                 let name = by.to_string();
-                Otherwise::Normal(BUILTINS.iter().map(|b| b.name).find(|known| *known == name).unwrap_or("builtin/envelope"))
+                Otherwise::Normal(
+                    BUILTINS.iter().map(|b| b.name).find(|known| *known == name).unwrap_or("builtin/envelope"),
+                )
             }
             Verdict::Abnormal(abnormal) => {
                 Otherwise::Finding { by: Arc::clone(&abnormal.rule), severity: abnormal.severity }

@@ -73,7 +73,8 @@ fn compare(verdict: &Verdict, expect: &Expectation) -> Vec<String> {
     }
     for expected in &expect.refused {
         if !abnormal.reasons.iter().any(|reason| begins(reason, expected)) {
-            failures.push(format!("no reason begins with `{expected}`; the reasons are: {}", abnormal.reasons.join("; ")));
+            failures
+                .push(format!("no reason begins with `{expected}`; the reasons are: {}", abnormal.reasons.join("; ")));
         }
     }
     // Once a test speaks of a rule, it speaks of all that the rule refused: a second refusal would hide a rule that has
@@ -107,6 +108,7 @@ mod tests {
             rule: "builtin/unvouched".into(),
             severity: Severity::High,
             reasons: reasons.iter().map(ToString::to_string).collect(),
+            near: reasons.len(),
             observe: false,
             repeats: None,
         })

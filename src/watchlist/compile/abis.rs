@@ -52,7 +52,12 @@ impl<'f> Abis<'f> {
     }
 
     /// The ABI a watch names, with what its kind brings behind it; the latter alone where it names none.
-    pub(super) fn of_watch(&mut self, kind: Kind, written: Option<&At<&str>>, problems: &mut Problems) -> Option<WatchAbi> {
+    pub(super) fn of_watch(
+        &mut self,
+        kind: Kind,
+        written: Option<&At<&str>>,
+        problems: &mut Problems,
+    ) -> Option<WatchAbi> {
         let Some(written) = written else {
             return Some(WatchAbi { abi: self.of_kind(kind), open: matches!(kind, Kind::Contract | Kind::Eoa) });
         };
@@ -61,7 +66,7 @@ impl<'f> Abis<'f> {
         let name = if is_file { base.join(written.value).display().to_string() } else { written.value.to_owned() };
         let key = (name, kind);
         if !self.read.contains_key(&key) {
-            let own = if is_file { self.from_file(&key.0, written, problems) } else { from_bundle(written, problems) };
+            let own = if is_file { self.read_file(&key.0, written, problems) } else { from_bundle(written, problems) };
             let merged = own.map(|own| Arc::new(own.merge(&self.of_kind(kind))));
             self.read.insert(key.clone(), merged);
         }
@@ -87,11 +92,13 @@ impl<'f> Abis<'f> {
         Arc::clone(self.spelled.entry(key).or_insert_with(build))
     }
 
-    fn from_file(&self, path: &str, written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
+    fn read_file(&self, path: &str, written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
         let file = match self.files.read(Path::new(path)) {
             Ok(file) => file,
             Err(problem) => {
-                problems.push(written.problem(problem.message).hint("an ABI's path starts at the directory of its watchlist"));
+                problems.push(
+                    written.problem(problem.message).hint("an ABI's path starts at the directory of its watchlist"),
+                );
                 return None;
             }
         };

@@ -26,7 +26,10 @@ pub(super) fn condition(
     if matches!(argument.ty, Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_)) {
         let (what, hint) = match argument.ty {
             Type::Tuple(_) => ("a tuple", format!("say which field of it: `\"{}.#0\"`", **label)),
-            _ => ("a list", format!("say which of its elements: `\"{0}[*]\"` for all, `\"{0}[0]\"` for the first", **label)),
+            _ => (
+                "a list",
+                format!("say which of its elements: `\"{0}[*]\"` for all, `\"{0}[0]\"` for the first", **label),
+            ),
         };
         problems.push(label.problem(format!("`{}` is {what}", **label)).hint(hint));
         return None;
@@ -49,7 +52,8 @@ impl Reader<'_> {
             return None;
         }
         let Some(mut table) = value.as_table() else {
-            let one = if value.as_items().is_some() { self.within(value, true, problems) } else { self.eq(value, problems) };
+            let one =
+                if value.as_items().is_some() { self.within(value, true, problems) } else { self.eq(value, problems) };
             return Some(vec![one?]);
         };
         let told = problems.len();
@@ -80,6 +84,7 @@ impl Reader<'_> {
             problems.push(value.spot().problem(format!("`{}` says nothing", self.label)).hint(hint));
         }
         table.finish(problems);
+        tests.shrink_to_fit();
         (problems.len() == told).then_some(tests)
     }
 

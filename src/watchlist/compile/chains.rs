@@ -153,7 +153,8 @@ impl Chain {
         let multisend = text.multisend.iter().map(|item| (item, Library::MultiSend));
         let migrations = text.migrations.iter().map(|item| (item, Library::Migration));
         let libraries = multisend.chain(migrations);
-        let libraries = libraries.filter_map(|(item, library)| Some((parse_address(item, problems)?, library))).collect();
+        let libraries =
+            libraries.filter_map(|(item, library)| Some((parse_address(item, problems)?, library))).collect();
         Self { info: Arc::new(info), endpoint, libraries }
     }
 }
@@ -181,7 +182,9 @@ fn explorer(at: &At<&str>, problems: &mut Problems) -> Option<Arc<str>> {
             Some(at.trim().trim_end_matches('/').into())
         }
         _ => {
-            problems.push(at.problem(format!("`{}` is not an explorer's address", **at)).hint("such as \"https://etherscan.io\""));
+            problems.push(
+                at.problem(format!("`{}` is not an explorer's address", **at)).hint("such as \"https://etherscan.io\""),
+            );
             None
         }
     }
@@ -193,7 +196,9 @@ fn endpoint(value: Value<'_>, problems: &mut Problems) -> Option<EndpointUrl> {
     }
     let text = value.string(problems)?;
     let flaw = match Url::parse(&text) {
-        Ok(url) if !matches!(url.scheme(), "ws" | "wss" | "http" | "https") => "an endpoint begins with ws://, wss://, http:// or https://",
+        Ok(url) if !matches!(url.scheme(), "ws" | "wss" | "http" | "https") => {
+            "an endpoint begins with ws://, wss://, http:// or https://"
+        }
         Ok(url) if carries_key(&url) => "this URL seems to carry a key, and a key must not stand in the file",
         Ok(_) => return Some(EndpointUrl::Plain(text.value.to_owned())),
         // What it says is not repeated: a key may be in it.
@@ -204,8 +209,9 @@ fn endpoint(value: Value<'_>, problems: &mut Problems) -> Option<EndpointUrl> {
 }
 
 fn carries_key(url: &Url) -> bool {
-    let key_like =
-        |part: &str| part.len() >= KEY_LIKE_CHARS && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let key_like = |part: &str| {
+        part.len() >= KEY_LIKE_CHARS && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
     !url.username().is_empty()
         || url.password().is_some()
         || url.query().is_some()

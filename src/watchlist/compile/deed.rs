@@ -51,7 +51,12 @@ fn moved(other_side: &str) -> Arc<[Param]> {
 
 impl Deed {
     /// Resolves what is written. `own` is the ABI of the watch; `targets` matter to an act alone.
-    pub(super) fn resolve(text: &DeedText<'_>, own: &WatchAbi, targets: &Targets, problems: &mut Problems) -> Option<Self> {
+    pub(super) fn resolve(
+        text: &DeedText<'_>,
+        own: &WatchAbi,
+        targets: &Targets,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let written = At { value: text.text.trim(), spot: text.text.spot.clone() };
         let plain = |matches, shapes| {
             let (function, spelled) = (None, Spelled::default());
@@ -159,7 +164,8 @@ impl Deed {
         // Several functions of one selector have several kinds of arguments, so none of them can be named.
         let one = signatures.len() == 1;
         let function = found.first().filter(|_| one).map(|function| (**function).clone());
-        let signature = function.as_ref().map_or_else(|| written.value.to_ascii_lowercase().into(), |f| Arc::clone(&f.signature));
+        let signature =
+            function.as_ref().map_or_else(|| written.value.to_ascii_lowercase().into(), |f| Arc::clone(&f.signature));
         let shapes = if one { distinct(found.iter().map(|f| Arc::clone(&f.inputs))) } else { Vec::new() };
         let matches = DeedMatch::Function { selector, signature };
         Some(Self { kind, matches, shapes, function, spelled: Spelled::default() })
@@ -203,7 +209,9 @@ impl Deed {
         let shapes = distinct(spelled.iter().map(|e| &e.inputs).chain(found.iter().map(|e| &e.inputs)).cloned());
         let known = found.first().map(|event| (**event).clone()).or_else(|| spelled.clone())?;
         let Some(topic0) = known.topic0 else {
-            problems.push(written.problem(format!("`{}` is anonymous, so no log says that it is this event", known.signature)));
+            problems.push(
+                written.problem(format!("`{}` is anonymous, so no log says that it is this event", known.signature)),
+            );
             return None;
         };
         event(topic0, known.signature, shapes, spelled)
@@ -335,7 +343,9 @@ fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<
     };
     let functions: Vec<&Arc<Function>> = match open {
         false => abis.iter().flat_map(|abi| abi.functions()).collect(),
-        true => abis.iter().map(|abi| &**abi).chain(bundled_names().map(|(_, abi)| abi)).flat_map(Abi::functions).collect(),
+        true => {
+            abis.iter().map(|abi| &**abi).chain(bundled_names().map(|(_, abi)| abi)).flat_map(Abi::functions).collect()
+        }
     };
     let problem = written.problem(message);
     let is_event = abis.iter().any(|abi| !abi.events_named(written).is_empty());
@@ -343,7 +353,12 @@ fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<
     let signatures = functions.iter().map(|function| (&*function.signature, &*function.signature));
     let names = functions.iter().map(|function| (&*function.name, &*function.signature));
     let near = match spelled {
-        Some(spelled) => nearest_of(&spelled.signature, signatures).or_else(|| nearest_of(&spelled.name, names)),
+        Some(spelled) => {
+            let same_name = functions.iter().find(|function| function.name == spelled.name).map(|f| &*f.signature);
+            same_name
+                .or_else(|| nearest_of(&spelled.signature, signatures))
+                .or_else(|| nearest_of(&spelled.name, names))
+        }
         None => nearest(written, functions.iter().map(|function| &*function.name)),
     };
     match near {

@@ -38,6 +38,8 @@ pub(super) struct Token {
     pub(super) address: Address,
     pub(super) unit: Unit,
     pub(super) kind: Kind,
+    /// `@SNT`, as a set of one.
+    set: AddressSet,
 }
 
 /// An address, on one chain or on any.
@@ -166,7 +168,8 @@ impl<'a> Directory<'a> {
             let chain = text.chain.as_ref().and_then(|chain| chains.find(chain, problems));
             let address = text.address.as_ref().and_then(|address| parse_address(address, problems));
             // With its decimals alone a token still tells its amounts, so that one mistake is not told as many.
-            let unit = Unit { symbol: text.name.value.into(), decimals: text.decimals.as_ref().map_or(18, |at| at.value) };
+            let unit =
+                Unit { symbol: text.name.value.into(), decimals: text.decimals.as_ref().map_or(18, |at| at.value) };
             let (Some(chain), Some(address)) = (chain, address) else {
                 self.tokens.remove(text.name.value);
                 continue;
@@ -174,7 +177,11 @@ impl<'a> Directory<'a> {
             if let Some(other) = self.token_at.insert((chain.id, address), text.name.value) {
                 problems.push(text.name.problem(format!("token `{}` has the address of token `{other}`", *text.name)));
             }
-            let token = Token { chain: Arc::clone(chain), address, unit, kind: text.kind };
+            let set = AddressSet {
+                name: format!("@{}", *text.name).into(),
+                members: Arc::new(std::iter::once(address).collect()),
+            };
+            let token = Token { chain: Arc::clone(chain), address, unit, kind: text.kind, set };
             self.tokens.insert(text.name.value, token);
         }
     }
@@ -188,7 +195,8 @@ impl<'a> Directory<'a> {
             }
             refuse_name(&text.name, problems);
             if self.tokens.contains_key(text.name.value) {
-                let message = format!("`{}` is a token already, so `@{}` would mean two things", *text.name, *text.name);
+                let message =
+                    format!("`{}` is a token already, so `@{}` would mean two things", *text.name, *text.name);
                 problems.push(text.name.problem(message));
             }
         }
@@ -347,10 +355,12 @@ impl<'d> Scope<'d> {
         if let [only] = &list.items[..]
             && let Some(name) = only.strip_prefix('@')
         {
-            if let Some(Some(set)) = self.directory.sets.get(name)
-                && set.chain.is_none_or(|chain| self.chain_id().is_none_or(|here| chain == here))
-            {
-                return Some(set.addresses.clone());
+            // Shared by all rules that name it.
+            let here = |chain| self.chain_id().is_none_or(|here| chain == here);
+            match (self.directory.sets.get(name), self.directory.tokens.get(name)) {
+                (Some(Some(set)), _) if set.chain.is_none_or(here) => return Some(set.addresses.clone()),
+                (None, Some(token)) if here(token.chain.id) => return Some(token.set.clone()),
+                _ => {}
             }
             if let ("owners", Some(owners)) = (name, self.owners) {
                 return Some(owners.clone());

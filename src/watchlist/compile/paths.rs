@@ -7,6 +7,7 @@ use crate::model::path::{Feed, Path, PathStep};
 use crate::settings::{At, Problems};
 use crate::watchlist::file::{DestinationText, PathText, SetupText};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// Seconds an acknowledgement holds where a path does not say: long enough to work, short enough to be asked again.
 const ACK_EXPIRES: u64 = 30 * 60;
@@ -19,9 +20,10 @@ pub(super) struct Destinations {
     written: BTreeSet<String>,
 }
 
-/// Paths, and the names of all that are written.
+/// Paths, and their names as watches hold them.
 pub(super) struct Paths {
     pub(super) compiled: HashMap<String, Path>,
+    names: HashMap<String, Arc<str>>,
 }
 
 pub(super) fn destinations(texts: Vec<DestinationText<'_>>, problems: &mut Problems) -> Destinations {
@@ -42,10 +44,16 @@ pub(super) fn feeds(destinations: &Destinations) -> Vec<(String, Feed)> {
 
 pub(super) fn paths(setup: &SetupText<'_>, destinations: &Destinations, problems: &mut Problems) -> Paths {
     let compiled = setup.paths.iter().map(|text| (text.name.value.to_owned(), path(text, destinations, problems)));
-    Paths { compiled: compiled.collect() }
+    let names = setup.paths.iter().map(|text| (text.name.value.to_owned(), text.name.value.into()));
+    Paths { compiled: compiled.collect(), names: names.collect() }
 }
 
 impl Paths {
+    /// The name of a path, shared by all watches on it.
+    pub(super) fn shared(&self, name: &str) -> Option<Arc<str>> {
+        self.names.get(name).cloned()
+    }
+
     /// Tells of a watch whose path does not exist.
     pub(super) fn check(&self, name: &At<&str>, problems: &mut Problems) {
         if !self.compiled.contains_key(name.value) {
@@ -59,7 +67,12 @@ fn path(text: &PathText<'_>, destinations: &Destinations, problems: &mut Problem
     let mut known = |names: &[At<&str>]| {
         for name in names.iter().filter(|name| !destinations.written.contains(name.value)) {
             let names = destinations.written.iter().map(String::as_str);
-            problems.push(unknown("destination", name, names, "destinations stand in the main file as `[destination.X]`"));
+            problems.push(unknown(
+                "destination",
+                name,
+                names,
+                "destinations stand in the main file as `[destination.X]`",
+            ));
         }
         names.iter().map(|name| name.value.to_owned()).collect::<Vec<_>>()
     };
@@ -85,5 +98,11 @@ fn path(text: &PathText<'_>, destinations: &Destinations, problems: &mut Problem
         Some(expires) => expires.value.as_secs(),
         None => ACK_EXPIRES,
     };
-    Path { name: text.name.value.to_owned(), steps, page_at: text.page_at.unwrap_or(Severity::High), notify, ack_expires }
+    Path {
+        name: text.name.value.to_owned(),
+        steps,
+        page_at: text.page_at.unwrap_or(Severity::High),
+        notify,
+        ack_expires,
+    }
 }

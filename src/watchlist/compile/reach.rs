@@ -28,7 +28,8 @@ pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
                 Polarity::Normal => "vouches for",
                 Polarity::Abnormal => "raises",
             };
-            let message = format!("rule `{}` is never reached: `{}` {does} all of it", later.rule.name, earlier.rule.name);
+            let message =
+                format!("rule `{}` is never reached: `{}` {does} all of it", later.rule.name, earlier.rule.name);
             let problem = later.spot.problem(message).also(earlier.spot.clone(), "this rule comes first");
             let above = earlier.spot.span.start < later.spot.span.start;
             problems.push(problem.hint(if above { "move it above, or remove it" } else { "remove it" }));

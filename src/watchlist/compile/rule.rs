@@ -45,8 +45,12 @@ pub(super) fn compile(
     let to = text.to.as_ref().map(|to| tests(to, scope, problems)).unwrap_or_default();
     let targets = heads.targets(inside(&to), scope);
     let deed = Deed::resolve(written, &head.abi, &targets, problems)?;
-    if let (Polarity::Normal, DeedMatch::Function { signature, .. }, None) = (text.polarity, &deed.matches, &deed.function) {
-        let problem = written.text.problem(format!("no one function `{signature}` is known, and what cannot be decoded is never normal"));
+    if let (Polarity::Normal, DeedMatch::Function { signature, .. }, None) =
+        (text.polarity, &deed.matches, &deed.function)
+    {
+        let problem = written
+            .text
+            .problem(format!("no one function `{signature}` is known, and what cannot be decoded is never normal"));
         problems.push(problem.hint("write the function's signature instead of its selector"));
     }
     let mut rule = Rule {
@@ -76,6 +80,7 @@ pub(super) fn compile(
     rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
     let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
     rule.limits = limits.collect();
+    rule.conditions.shrink_to_fit();
     let sound = text.sound && problems.len() == told;
     let spelled = deed.spelled.clone();
     Some(Compiled { rule, spot: text.spot.clone(), sound, spelled, deed })
@@ -102,7 +107,9 @@ impl<'d> Counts<'d> {
             },
             (ActivityKind::Act, Some(to)) => tokens(to),
             (ActivityKind::Act, None) => match &deed.matches {
-                DeedMatch::Function { selector, .. } if bundled::erc20().function(*selector).is_some() => Counts::AnyToken,
+                DeedMatch::Function { selector, .. } if bundled::erc20().function(*selector).is_some() => {
+                    Counts::AnyToken
+                }
                 _ => Counts::Anything,
             },
             (ActivityKind::Move, _) => {
@@ -111,18 +118,20 @@ impl<'d> Counts<'d> {
                     let found = deed.argument(label, &mut Problems::new());
                     found.is_some_and(|Argument { path, .. }| path.to_string() == "#0")
                 });
-                let condition =
-                    token.and_then(|(label, value)| args::condition(label, value, deed, &Counts::Anything, scope, problems));
+                let condition = token
+                    .and_then(|(label, value)| args::condition(label, value, deed, &Counts::Anything, scope, problems));
                 let Some(Condition::Arg { tests, .. }) = condition else { return Counts::AnyToken };
-                tests.iter().find_map(|test| match test {
-                    ArgTest::InAddresses(set) => Some(tokens(set)),
-                    ArgTest::Eq(Scalar::Address(address)) => Some(match scope.token_at(*address) {
-                        Some(token) => Counts::Tokens(vec![token]),
-                        None => Counts::Anything,
-                    }),
-                    _ => None,
-                })
-                .unwrap_or(Counts::AnyToken)
+                tests
+                    .iter()
+                    .find_map(|test| match test {
+                        ArgTest::InAddresses(set) => Some(tokens(set)),
+                        ArgTest::Eq(Scalar::Address(address)) => Some(match scope.token_at(*address) {
+                            Some(token) => Counts::Tokens(vec![token]),
+                            None => Counts::Anything,
+                        }),
+                        _ => None,
+                    })
+                    .unwrap_or(Counts::AnyToken)
             }
         }
     }
@@ -164,7 +173,13 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
         (is(ActivityKind::Event), to, "to", "a log goes to nobody", "what it says is in `args`"),
         (deed.matches == DeedMatch::Creation, to, "to", "a creation goes to nobody", "remove it"),
         (!act, text.signers.as_ref().map(|_| &text.spot), "signers", "only acts of a wallet are approved", "remove it"),
-        (!act, text.operations.as_ref().and_then(|o| Some(&o.first()?.spot)), "operation", "it is about acts", "remove it"),
+        (
+            !act,
+            text.operations.as_ref().and_then(|o| Some(&o.first()?.spot)),
+            "operation",
+            "it is about acts",
+            "remove it",
+        ),
     ];
     for (_, spot, key, why, hint) in flaws.into_iter().filter(|(wrong, ..)| *wrong) {
         if let Some(spot) = spot {
@@ -190,7 +205,8 @@ fn value(text: &RuleText<'_>, deed: &Deed, scope: &Scope<'_>, problems: &mut Pro
         };
     };
     let (min, max) = bounds(written, scope, problems);
-    let refuses_ether = deed.function.as_ref().is_some_and(|function| !function.payable) && deed.spelled.functions.is_empty();
+    let refuses_ether =
+        deed.function.as_ref().is_some_and(|function| !function.payable) && deed.spelled.functions.is_empty();
     if let Some(min) = min.as_ref().filter(|min| refuses_ether && !min.value.is_zero()) {
         problems.push(min.problem("the function is not payable, so ether never goes along with it"));
     }
@@ -226,7 +242,8 @@ fn operations(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) -> Vec<
     };
     let wrong = |operation: Operation| creation != (operation == Operation::Create) && deed.matches != DeedMatch::Any;
     for at in written.iter().filter(|at| wrong(at.value)) {
-        let message = if creation { "a creation is executed by `create` alone" } else { "only a `creation` is executed so" };
+        let message =
+            if creation { "a creation is executed by `create` alone" } else { "only a `creation` is executed so" };
         problems.push(at.problem(message));
     }
     written.iter().map(|at| at.value).collect()
@@ -246,7 +263,8 @@ fn signers(text: &SignersText<'_>, scope: &Scope<'_>, problems: &mut Problems) -
     if let (Some(within), Some(include), Some(list)) = (&within, &include, &text.include)
         && !include.members.is_subset(&within.members)
     {
-        problems.push(list.spot.problem(format!("not all of these are in `{}`, so this could never hold", within.name)));
+        problems
+            .push(list.spot.problem(format!("not all of these are in `{}`, so this could never hold", within.name)));
     }
     Condition::Signers { at_least, within, include }
 }

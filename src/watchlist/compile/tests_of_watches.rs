@@ -47,14 +47,16 @@ impl Builder<'_> {
     fn test(&self, text: &TestText<'_>, problems: &mut Problems) -> Option<WatchTest> {
         let time = match &text.at {
             None => AT,
-            Some(at) => match at.value.parse::<Timestamp>().ok().and_then(|time| u64::try_from(time.as_second()).ok()) {
-                Some(time) => time,
-                None => {
-                    let problem = at.problem(format!("`{}` is not a moment", at.value));
-                    problems.push(problem.hint("write it with its offset: \"2026-11-20T10:00:00Z\""));
-                    AT
+            Some(at) => {
+                match at.value.parse::<Timestamp>().ok().and_then(|time| u64::try_from(time.as_second()).ok()) {
+                    Some(time) => time,
+                    None => {
+                        let problem = at.problem(format!("`{}` is not a moment", at.value));
+                        problems.push(problem.hint("write it with its offset: \"2026-11-20T10:00:00Z\""));
+                        AT
+                    }
                 }
-            },
+            }
         };
         let expect = self.expectation(text, problems);
         let activity = self.activity(text, problems)?;
@@ -94,7 +96,8 @@ impl Builder<'_> {
         let (from, origin, to) = (one(&text.from), one(&text.origin), one(&text.to));
         let written = text.deed.as_ref()?;
         let kind = written.kind;
-        let targets = to.flatten().map(|to| AddressSet { name: "".into(), members: Arc::new([to].into_iter().collect()) });
+        let targets =
+            to.flatten().map(|to| AddressSet { name: "".into(), members: Arc::new([to].into_iter().collect()) });
         let targets = self.heads.targets(targets.as_ref(), self.scope);
         let deed = Deed::resolve(written, &self.head.abi, &targets, problems)?;
         if deed.matches == DeedMatch::Any {
@@ -106,7 +109,9 @@ impl Builder<'_> {
         }
         let mut args = self.args(text, &deed, to.flatten(), problems);
         let (from, origin, to) = (from.flatten(), origin.flatten(), to.flatten());
-        let party = |args: &[Arg], index: usize| args.get(index).and_then(|arg| arg.value.as_address()).filter(|a| !a.is_zero());
+        let party = |args: &[Arg], index: usize| {
+            args.get(index).and_then(|arg| arg.value.as_address()).filter(|a| !a.is_zero())
+        };
         let (from, to) = match kind {
             ActivityKind::Call => (from.unwrap_or(STRANGER), Some(own)),
             ActivityKind::Act => (own, to),
@@ -123,7 +128,10 @@ impl Builder<'_> {
                 (from, Some(to))
             }
         };
-        let value = text.value.and_then(|value| units::read_ether(&value, self.scope, problems)).map_or(U256::ZERO, |at| at.value);
+        let value = text
+            .value
+            .and_then(|value| units::read_ether(&value, self.scope, problems))
+            .map_or(U256::ZERO, |at| at.value);
         let creation = deed.matches == DeedMatch::Creation;
         let operation = text.operation.unwrap_or(if creation { Operation::Create } else { Operation::Call });
         let is_log = matches!(kind, ActivityKind::Event | ActivityKind::Move);
@@ -157,7 +165,13 @@ impl Builder<'_> {
         // A test may use the names that the watch's rules give the same function.
         let same = self.rules.iter().filter(|rule| rule.deed.kind == deed.kind && rule.deed.matches == deed.matches);
         let shapes = deed.shapes.iter().chain(same.flat_map(|rule| &rule.deed.shapes)).cloned().collect();
-        let named = Deed { shapes, matches: deed.matches.clone(), function: None, spelled: Default::default(), kind: deed.kind };
+        let named = Deed {
+            shapes,
+            matches: deed.matches.clone(),
+            function: None,
+            spelled: Default::default(),
+            kind: deed.kind,
+        };
         let Some(params) = deed.params().or_else(|| named.params()) else {
             if let Some((label, _)) = text.args.first() {
                 named.argument(label, problems);
@@ -166,7 +180,11 @@ impl Builder<'_> {
         };
         let mut args: Vec<Arg> = params.iter().map(|param| arg(param, blank(&param.kind))).collect();
         let mut token = to.or(Some(self.head.info.address)).and_then(|address| self.scope.token_at(address));
-        let found: Vec<_> = text.args.iter().filter_map(|(label, value)| Some((label, value, named.argument(label, problems)?))).collect();
+        let found: Vec<_> = text
+            .args
+            .iter()
+            .filter_map(|(label, value)| Some((label, value, named.argument(label, problems)?)))
+            .collect();
         // The token of a move says what its amount counts, wherever it stands.
         for first in [true, false] {
             for (label, value, argument) in &found {
@@ -183,7 +201,10 @@ impl Builder<'_> {
                     problems.push(label.problem(format!("`{}` does not lead to one value", label.value)));
                 }
             }
-            if deed.kind == ActivityKind::Move && first && found.iter().all(|(.., argument)| argument.path.to_string() != "#0") {
+            if deed.kind == ActivityKind::Move
+                && first
+                && found.iter().all(|(.., argument)| argument.path.to_string() != "#0")
+            {
                 token = None;
             }
         }
@@ -246,7 +267,8 @@ impl Builder<'_> {
                     return None;
                 };
                 let pairs = fields.iter().zip(items);
-                let values = pairs.map(|(field, item)| Some(arg(field, self.value(label, &item, &field.kind, counts, problems)?)));
+                let values = pairs
+                    .map(|(field, item)| Some(arg(field, self.value(label, &item, &field.kind, counts, problems)?)));
                 Decoded::Tuple(values.collect::<Option<Vec<_>>>()?)
             }
         })
@@ -255,7 +277,9 @@ impl Builder<'_> {
     /// So many of the registry's owners, or of nobody in particular where the watch lists none.
     fn signers(&self, given: &SignersGiven<'_>, problems: &mut Problems) -> Option<Vec<Address>> {
         match given {
-            SignersGiven::List(list) => Some(self.scope.set_or_nobody(list, problems)?.members.iter().copied().collect()),
+            SignersGiven::List(list) => {
+                Some(self.scope.set_or_nobody(list, problems)?.members.iter().copied().collect())
+            }
             SignersGiven::Number(number) => {
                 let mut owners: Vec<Address> =
                     self.scope.owners.map(|owners| owners.members.iter().copied().collect()).unwrap_or_default();
@@ -266,7 +290,8 @@ impl Builder<'_> {
                     return None;
                 };
                 if owners.is_empty() {
-                    owners = (1..=wanted).map(|n| Address::left_padding_from(&[0x5e, (n >> 8) as u8, n as u8])).collect();
+                    owners =
+                        (1..=wanted).map(|n| Address::left_padding_from(&[0x5e, (n >> 8) as u8, n as u8])).collect();
                 }
                 owners.truncate(wanted);
                 Some(owners)
@@ -277,31 +302,37 @@ impl Builder<'_> {
 
 /// The deed as the decoder would tell it.
 fn done(deed: &Deed, args: Vec<Arg>) -> Done {
-    let (name, signature, selector, topic0, decoding): (Arc<str>, Arc<str>, _, _, _) = match &deed.matches {
-        DeedMatch::Any => plain("*", Decoding::Opaque("nothing is known of it".to_owned())),
-        DeedMatch::Ether => plain("ether", Decoding::Ether),
-        DeedMatch::Creation => plain("creation", Decoding::Clean),
-        DeedMatch::Function { selector, signature } => match &deed.function {
-            Some(function) => (Arc::clone(&function.name), Arc::clone(signature), Some(*selector), None, Decoding::Clean),
-            None => {
-                let opaque = Decoding::Opaque("unknown selector".to_owned());
-                (Arc::clone(signature), Arc::clone(signature), Some(*selector), None, opaque)
+    let plain = |name: &str, signature: &Arc<str>| Done {
+        name: name.into(),
+        signature: Arc::clone(signature),
+        selector: None,
+        topic0: None,
+        args: Vec::new(),
+        decoding: Decoding::Clean,
+        mutates: true,
+    };
+    let word = |word: &str| plain(word, &word.into());
+    let done = match &deed.matches {
+        DeedMatch::Any => Done { decoding: Decoding::Opaque("nothing is known of it".to_owned()), ..word("*") },
+        DeedMatch::Ether => Done { decoding: Decoding::Ether, ..word("ether") },
+        DeedMatch::Creation => word("creation"),
+        DeedMatch::Function { selector, signature } => {
+            let known = deed.function.as_ref();
+            Done {
+                selector: Some(*selector),
+                decoding: known.map_or(Decoding::Opaque("unknown selector".to_owned()), |_| Decoding::Clean),
+                mutates: known.is_none_or(|function| function.mutates),
+                ..plain(known.map_or(signature, |function| &function.name), signature)
             }
-        },
+        }
         DeedMatch::Event { topic0, signature } => {
             let name = signature.split('(').next().unwrap_or_default();
-            (name.into(), Arc::clone(signature), None, Some(*topic0), Decoding::Clean)
+            Done { topic0: Some(*topic0), ..plain(name, signature) }
         }
-        DeedMatch::MoveIn | DeedMatch::MoveOut => plain("transfer", Decoding::Clean),
-        DeedMatch::Approval => plain("approval", Decoding::Clean),
+        DeedMatch::MoveIn | DeedMatch::MoveOut => word("transfer"),
+        DeedMatch::Approval => word("approval"),
     };
-    let mutates = deed.function.as_ref().is_none_or(|function| function.mutates);
-    Done { name, signature, selector, topic0, args, decoding, mutates }
-}
-
-fn plain(name: &str, decoding: Decoding) -> (Arc<str>, Arc<str>, Option<[u8; 4]>, Option<B256>, Decoding) {
-    let name: Arc<str> = name.into();
-    (Arc::clone(&name), name, None, None, decoding)
+    Done { args, ..done }
 }
 
 fn arg(param: &Param, value: Decoded) -> Arg {

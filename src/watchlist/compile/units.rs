@@ -104,13 +104,15 @@ fn mismatch(number: &Number<'_>, label: &str, counts: &Counts<'_>, scope: &Scope
             )),
             several => {
                 let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
-                let message = format!("`{label}` counts {}, whichever moves, and this is in {unit}", names.join(" or "));
+                let message =
+                    format!("`{label}` counts {}, whichever moves, and this is in {unit}", names.join(" or "));
                 Some((message, "write one rule for each token".to_owned()))
             }
         },
-        Counts::AnyToken if ether => {
-            Some((format!("`{label}` counts a token, and this is in {unit}"), "write the amount in the token".to_owned()))
-        }
+        Counts::AnyToken if ether => Some((
+            format!("`{label}` counts a token, and this is in {unit}"),
+            "write the amount in the token".to_owned(),
+        )),
         Counts::AnyToken => Some((
             format!("`{label}` counts whichever token moves, and this is in {unit}"),
             format!("say which token the rule is about: `@{unit}`"),

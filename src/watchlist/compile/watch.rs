@@ -69,7 +69,8 @@ impl<'t> Heads<'t> {
                 && let Some(first) = labels.insert(label.value, label)
             {
                 let problem = label.problem(format!("label `{}` is used twice", **label));
-                problems.push(problem.also(first.spot.clone(), "first here").hint("a page would not say which is meant"));
+                problems
+                    .push(problem.also(first.spot.clone(), "first here").hint("a page would not say which is meant"));
             }
             let id = WatchId(u32::try_from(index).unwrap_or(u32::MAX));
             let head = Head::compile(id, text, chains, directory, paths, abis, problems);
@@ -120,7 +121,8 @@ impl<'t> Head<'t> {
         let abi = kind.and_then(|kind| abis.of_watch(kind, text.abi.as_ref(), problems));
         // A head without its ABI takes every function, so that one mistake is not told for each of its rules.
         let abi = abi.unwrap_or_else(|| WatchAbi { abi: Arc::default(), open: true });
-        let said = |at: &Option<At<&str>>| at.as_ref().map_or("", |at| at.value.trim()).into();
+        let said = |at: &Option<At<&str>>| Arc::from(at.as_ref().map_or("", |at| at.value.trim()));
+        let path = text.path.as_ref().and_then(|path| paths.shared(path)).unwrap_or_else(|| "".into());
         let nowhere = || Arc::new(ChainInfo { name: "".into(), id: ChainId(0), explorer: None });
         let info = WatchInfo {
             id,
@@ -129,7 +131,7 @@ impl<'t> Head<'t> {
             address: own,
             kind: kind.unwrap_or(Kind::Contract),
             purpose: said(&text.purpose),
-            path: said(&text.path),
+            path,
             runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
             observe: text.observe,
         };
@@ -162,13 +164,16 @@ pub(super) fn compile(
         all.tests.extend(tests_of_watches::compile(head, &head.text.tests, &compiled, heads, &scope, problems));
         let spelled = spelled(&mut compiled);
         let subject = subject(head, spelled, abis);
+        // Collecting would take over the larger allocation of `compiled`, and there may be 100,000 of them.
+        let mut rules = Vec::with_capacity(compiled.len());
+        rules.extend(compiled.into_iter().map(|compiled| compiled.rule));
         let chain = head.info.chain.id;
         all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain)).watch(head.info.address, subject);
         all.rules.watches.push(WatchRules {
             watch: head.info.id,
             address: head.info.address,
             kind: head.info.kind,
-            rules: compiled.into_iter().map(|compiled| compiled.rule).collect(),
+            rules,
             builtins_off: builtins_off(&head.text.builtins_off, problems),
             judge_inbound: head.text.judge_inbound,
             executors: head.executors.clone(),

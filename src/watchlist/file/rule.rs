@@ -199,7 +199,8 @@ impl<'a> LimitText<'a> {
 impl<'a> MeasureText<'a> {
     fn read(table: &mut Table<'a>, problems: &mut Problems) -> Option<Self> {
         let (count, sum, max) = (table.value("count"), table.value("sum"), table.value("max"));
-        let usage = "write `{ count = 5, per = \"1h\" }` or `{ sum = \"amount\", max = \"200_000 SNT\", per = \"7d\" }`";
+        let usage =
+            "write `{ count = 5, per = \"1h\" }` or `{ sum = \"amount\", max = \"200_000 SNT\", per = \"7d\" }`";
         match (count, sum, max) {
             (Some(count), None, None) => Some(Self::Count(count.int(problems)?)),
             (None, Some(sum), Some(max)) => Some(Self::Sum { of: sum.string(problems)?, max }),
