@@ -155,9 +155,15 @@ impl<'a> Court<'a> {
         if activity.fate != Fate::Executed || activity.stage != Stage::Included {
             return;
         }
+        // Two limits that measure the same, over an hour and over a day, share one window: it is filled once.
+        let mut filled: Vec<Arc<str>> = Vec::with_capacity(rule.limits.len());
         for limit in &rule.limits {
-            if let Some(amount) = trial::measured(&limit.measure, activity) {
-                self.add(rules, trial::window_key(&rule.name, &limit.measure), amount);
+            let key = trial::window_key(&rule.name, &limit.measure);
+            if let Some(amount) = trial::measured(&limit.measure, activity)
+                && !filled.contains(&key)
+            {
+                self.add(rules, key.clone(), amount);
+                filled.push(key);
             }
         }
     }

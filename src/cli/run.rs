@@ -3,6 +3,7 @@
 use super::{Global, Outcome, Printer, book};
 use crate::escalate;
 use crate::model::ChainId;
+use crate::model::incident::Plan;
 use crate::model::read::{Answer, Read};
 use crate::model::record::{BlindnessLine, Line, SummaryLine};
 use crate::model::{BlockRef, Link};
@@ -255,8 +256,8 @@ impl Session {
         until: Option<u64>,
         mut recorder: Option<&mut Recorder<BufWriter<File>>>,
     ) -> anyhow::Result<()> {
-        let mut watcher =
-            Watcher::open(self.book.clone(), chain.clone(), self.store.clone(), self.clock.clone(), nudge).await?;
+        let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
+        let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
         if let (Some(until), Some(at)) = (until, self.store.cursor(chain.info.id).await?)
             && at.number >= until
         {
@@ -286,16 +287,35 @@ impl Session {
                 Event::Blind { since, why } => {
                     lock(&self.tally).blind.insert(chain.info.id);
                     warn!("blind on {}: {why}", chain.info.name);
-                    self.printer.line(&blindness(&chain, &why.to_string(), since.to_string(), None));
+                    let line = blindness(&chain, &why.to_string(), since.to_string(), None);
+                    // Not to see is an incident like any other: it pages along the paths of the chain's watches.
+                    let (roster, info) = (self.book.roster.clone(), chain.info.clone());
+                    let now = runtime::millis(&*self.clock);
+                    let plan =
+                        self.store.change(now, move |live| escalate::blind(&line, &info, live, &roster, now)).await?;
+                    self.told(&plan);
+                    nudge.notify_one();
                 }
                 Event::Sighted { since, until } => {
                     lock(&self.tally).blind.remove(&chain.info.id);
                     info!("sighted again on {}", chain.info.name);
                     let line = blindness(&chain, "over", since.to_string(), Some(until.to_string()));
-                    self.printer.line(&line);
+                    let info = chain.info.clone();
+                    let now = runtime::millis(&*self.clock);
+                    let plan = self.store.change(now, move |live| escalate::sighted(&line, &info, live, now)).await?;
+                    self.told(&plan);
+                    nudge.notify_one();
                 }
             }
         }
+    }
+
+    /// Prints what the passing of time or a blindness brought about.
+    fn told(&self, plan: &Plan) {
+        for line in &plan.lines {
+            self.printer.line(line);
+        }
+        lock(&self.tally).summary.incidents += plan.incidents.iter().filter(|incident| incident.revision <= 1).count() as u64;
     }
 
     pub(crate) fn tell(&self, committed: &Committed) {
@@ -455,8 +475,8 @@ fn count_delivery(tally: &Mutex<Tally>, line: &Line) {
     }
 }
 
-fn blindness(chain: &ChainBook, kind: &str, since: String, until: Option<String>) -> Line {
-    Line::Blindness(BlindnessLine {
+fn blindness(chain: &ChainBook, kind: &str, since: String, until: Option<String>) -> BlindnessLine {
+    BlindnessLine {
         kind: kind.to_owned(),
         chain: chain.info.name.to_string(),
         endpoint: Some(chain.endpoint.name.to_string()),
@@ -464,7 +484,7 @@ fn blindness(chain: &ChainBook, kind: &str, since: String, until: Option<String>
         until,
         blocks: None,
         blinds: vec!["everything on this chain".to_owned()],
-    })
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
