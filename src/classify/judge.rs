@@ -81,6 +81,7 @@ fn unjudged() -> Verdict {
         rule: Arc::from(builtin::UNVOUCHED),
         severity: Severity::High,
         reasons: vec!["nothing judged it".to_owned()],
+        near: 1,
         observe: false,
         repeats: None,
     })
@@ -143,6 +144,7 @@ impl<'a> Court<'a> {
             rule: rule.name.clone(),
             severity: rule.severity.unwrap_or(Severity::High),
             reasons: vec![format!("{}: this is what the rule raises", rule.name)],
+            near: 1,
             observe: rules.observe || rule.observe,
             repeats: None,
         }))
@@ -363,14 +365,17 @@ fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules) -> Verdic
     order.sort_by_key(|(_, trial)| (!trial.is_about(), trial.refusals.len()));
     let nearest = order.first().filter(|(_, trial)| trial.is_about()).map(|(rule, _)| *rule);
     let mut reasons: Vec<String> = cost.reason.iter().cloned().collect();
-    reasons.extend(order.iter().flat_map(|(_, trial)| trial.sentences()));
     if nearest.is_none() && cost.reason.is_none() {
-        reasons.insert(0, "no rule is about this".to_owned());
+        reasons.push("no rule is about this".to_owned());
     }
+    reasons.extend(order.iter().filter(|(_, trial)| trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
+    let near = reasons.len();
+    reasons.extend(order.iter().filter(|(_, trial)| !trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(cost.name),
         severity: nearest.and_then(|rule| rule.severity).unwrap_or(cost.severity),
         reasons,
+        near,
         observe: rules.observe || nearest.is_some_and(|rule| rule.observe),
         repeats: None,
     })

@@ -84,8 +84,16 @@ impl Printer {
             // What became of pages is told by the pages themselves and by `incidents`.
             Line::Incident(_) | Line::Delivery(_) => {}
             Line::Summary(s) => self.text(&format!(
-                "{} blocks, {} activities: {} normal, {} findings ({} retracted) in {} incidents; {} messages sent, {} dead",
-                s.blocks, s.activities, s.normal, s.findings, s.retracted, s.incidents, s.deliveries, s.dead
+                "{} blocks, {} activities: {} normal, {} abnormal; {} findings ({} retracted), {} incidents, {} messages sent, {} dead",
+                s.blocks,
+                s.activities,
+                s.normal,
+                s.activities - s.normal,
+                s.findings,
+                s.retracted,
+                s.incidents,
+                s.deliveries,
+                s.dead
             )),
         }
     }
@@ -97,7 +105,7 @@ impl Printer {
                 return;
             }
             let tag = self.paint(AnsiColor::Green.on_default(), "normal   ");
-            let by = self.paint(Style::new().dimmed(), &format!("by {}", verdict.by));
+            let by = self.paint(Style::new().dimmed(), &format!("({}: {})", verdict.watch, verdict.by));
             self.text(&format!("{tag}  {}  {}  {by}", clock(&verdict.time), verdict.headline));
             return;
         }
@@ -107,8 +115,8 @@ impl Printer {
         let severity = verdict.severity.as_deref().unwrap_or("high");
         let tag = self.paint(loud(severity), &format!("{severity:<9}"));
         self.text(&format!("{tag}  {}  {}", clock(&verdict.time), verdict.headline));
-        for reason in &verdict.reasons {
-            self.text(&format!("{:21}{}", "", self.paint(Style::new().dimmed(), reason)));
+        for reason in verdict.reasons.iter().take(verdict.near) {
+            self.text(&format!("{:32}{}", "", self.paint(Style::new().dimmed(), reason)));
         }
     }
 

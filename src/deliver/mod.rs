@@ -8,8 +8,10 @@
 //!
 //! A new kind of destination is one file beside these and one line in [`DESTINATIONS`].
 
+mod address;
 mod brief;
 mod escape;
+mod event;
 mod health;
 mod http;
 mod pagerduty;

@@ -19,9 +19,10 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tracing::{debug, error, info, warn};
 
 /// Most messages on their way at once, over all destinations.
-const FLIGHTS_MAX: usize = 64;
-/// Most messages on their way to one destination: one that hangs holds up itself, not the others.
-const FLIGHTS_TO_ONE_MAX: usize = 4;
+const FLIGHTS_MAX: usize = 128;
+/// Most messages on their way to one destination: one that hangs holds up itself, not the others. New ones leave when half
+/// of these have landed, since each look into a long outbox costs more than a message.
+const FLIGHTS_TO_ONE_MAX: usize = 16;
 /// Waits between attempts at a page: somebody is waiting for it.
 const PAGE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// Waits between attempts at a line of the feed.
@@ -111,6 +112,9 @@ impl Worker {
                 () = nudge.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
+            while let Some(landed) = self.flights.try_join_next_with_id() {
+                self.land(landed).await?;
+            }
         }
         while let Some(landed) = self.flights.join_next_with_id().await {
             self.land(landed).await?;
@@ -173,7 +177,7 @@ impl Worker {
             let not_before_ms = self.health.not_before_ms(name);
             if not_before_ms > now_ms {
                 opens_ms = Some(opens_ms.map_or(not_before_ms, |opens_ms| opens_ms.min(not_before_ms)));
-            } else if self.health.in_flight(name) < FLIGHTS_TO_ONE_MAX {
+            } else if self.health.in_flight(name) <= FLIGHTS_TO_ONE_MAX / 2 {
                 ready.push(name.clone());
             }
         }

@@ -1,5 +1,6 @@
 //! What changes without the chain: time passes, and people answer.
 
+use super::headline::clean;
 use super::life::{close, due, forget_ack, start, stepped, tell};
 use super::lines::incident_line;
 use super::page;
@@ -50,7 +51,8 @@ pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, 
     }
     let mut next = incident.clone();
     next.state = State::Acknowledged;
-    next.acked_by = Some(who.to_owned());
+    let who = clean(who);
+    next.acked_by = Some(who.clone());
     next.ack_expires = Some(now_ms.saturating_add(incident.path.ack_expires.saturating_mul(1000)));
     next.next_escalation = None;
     let mut plan = Plan::default();
@@ -66,7 +68,7 @@ pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, 
 /// # Errors
 /// [`Refusal::Closed`] when it is over already.
 pub fn resolve(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refusal> {
-    end(incident, State::Resolved, who, format!("Resolved by {who}"), now_ms)
+    end(incident, State::Resolved, who, "Resolved by", now_ms)
 }
 
 /// Somebody says it was nothing.
@@ -74,15 +76,17 @@ pub fn resolve(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refu
 /// # Errors
 /// [`Refusal::Closed`] when it is over already.
 pub fn false_alarm(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refusal> {
-    end(incident, State::FalseAlarm, who, format!("Closed as a false alarm by {who}"), now_ms)
+    end(incident, State::FalseAlarm, who, "Closed as a false alarm by", now_ms)
 }
 
-fn end(incident: &Incident, state: State, who: &str, change: String, now_ms: u64) -> Result<Plan, Refusal> {
+fn end(incident: &Incident, state: State, who: &str, how: &str, now_ms: u64) -> Result<Plan, Refusal> {
     if !incident.state.is_live() {
         return Err(Refusal::Closed(incident.state));
     }
     let mut next = incident.clone();
-    next.closed_by = Some(who.to_owned());
+    let who = clean(who);
+    let change = format!("{how} {who}");
+    next.closed_by = Some(who);
     let mut plan = Plan::default();
     close(&mut next, state, change, now_ms, &mut plan.deliveries);
     changed(next, &mut plan);

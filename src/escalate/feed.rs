@@ -21,6 +21,10 @@ pub(super) fn verdict(
     roster: &Roster,
     out: &mut Vec<Delivery>,
 ) {
+    let listens = |feed: Feed| feed == Feed::Verdicts || own.is_some();
+    if !roster.feeds.iter().any(|(_, feed)| listens(*feed)) {
+        return;
+    }
     let (about, revision) = match own {
         Some((finding, revision)) => (finding.clone(), revision),
         None => {
@@ -31,7 +35,6 @@ pub(super) fn verdict(
             (FindingId::of_occasion("verdict", &what, &line.block_hash), 1)
         }
     };
-    let listens = |feed: Feed| feed == Feed::Verdicts || own.is_some();
     let line = Line::Verdict(Box::new(line.clone()));
     send(&about, revision, severity, &line, &lane(chain, watch), roster, listens, out);
 }

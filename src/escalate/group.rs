@@ -1,8 +1,10 @@
 //! Grouping by cause: everything one transaction makes abnormal belongs together, and one watch owns it.
 
 use super::roster::Roster;
-use crate::model::{Abnormal, ActivityKind, FindingId, Judged, JudgedBlock, Kind, Position, Verdict, WatchInfo};
-use alloy_primitives::{Address, B256};
+use crate::model::{
+    Abnormal, ActivityKind, FindingId, Judged, JudgedBlock, Kind, Position, Verdict, WatchId, WatchInfo,
+};
+use alloy_primitives::B256;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
@@ -39,43 +41,56 @@ impl<'a> Cause<'a> {
 /// The causes of a block, in transaction order.
 pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Cause<'a>> {
     let mut order: Vec<B256> = Vec::new();
-    let mut by_tx: HashMap<B256, (Vec<Raised<'a>>, BTreeSet<Address>)> = HashMap::new();
+    let mut by_tx: HashMap<B256, Gathered<'a>> = HashMap::new();
     for (index, judged) in block.judged.iter().enumerate() {
         let Verdict::Abnormal(abnormal) = &judged.verdict else { continue };
         let Some(watch) = roster.watch(judged.activity.watch) else { continue };
-        let (raised, passed) = by_tx.entry(judged.activity.tx).or_insert_with(|| {
+        let gathered = by_tx.entry(judged.activity.tx).or_insert_with(|| {
             order.push(judged.activity.tx);
-            Default::default()
+            Gathered::default()
         });
-        passed.insert(watch.address);
+        gathered.passed.insert(watch.id);
         if let Some(id) = judged.finding_id(block.chain, watch.address) {
             let observe = abnormal.observe || watch.observe;
-            join(raised, Raised { id, index, judged, abnormal, watch, observe });
+            gathered.join(Raised { id, index, judged, abnormal, watch, observe });
         }
     }
     let cause = |tx| {
-        let (raised, passed) = by_tx.remove(&tx)?;
+        let Gathered { raised, passed, .. } = by_tx.remove(&tx)?;
         let innermost = (0..raised.len()).max_by_key(|at| depth(&raised[*at], *at))?;
-        let owner = raised[innermost].watch.address;
-        let labels = roster.watches.iter().filter(|w| w.chain.id == block.chain && passed.contains(&w.address));
-        let touches = labels.filter(|w| w.address != owner).map(|w| w.label.to_string()).collect();
+        let owner = raised[innermost].watch.id;
+        let others = passed.into_iter().filter(|id| *id != owner).filter_map(|id| roster.watch(id));
+        let touches = others.map(|watch| watch.label.to_string()).collect();
         Some(Cause { raised, innermost, touches })
     };
     order.into_iter().filter_map(cause).collect()
 }
 
-/// An act of a contract on itself is both its act and a call to it: where both are raised by the same rule they are one
-/// finding, the louder of the two.
-fn join<'a>(raised: &mut Vec<Raised<'a>>, next: Raised<'a>) {
-    match raised.iter_mut().find(|known| known.id == next.id) {
-        Some(known) => {
-            let observe = known.observe && next.observe;
-            if next.abnormal.severity > known.abnormal.severity {
-                *known = next;
-            }
-            known.observe = observe;
+/// What is known of one transaction so far.
+#[derive(Default)]
+struct Gathered<'a> {
+    raised: Vec<Raised<'a>>,
+    /// Where each finding stands among them. A hostile transaction may hold thousands.
+    places: HashMap<FindingId, usize>,
+    /// Watches with anything abnormal, verdicts that only repeat another's too.
+    passed: BTreeSet<WatchId>,
+}
+
+impl<'a> Gathered<'a> {
+    /// An act of a contract on itself is both its act and a call to it: where both are raised by the same rule they are one
+    /// finding, the louder of the two.
+    fn join(&mut self, next: Raised<'a>) {
+        let Some(place) = self.places.get(&next.id) else {
+            self.places.insert(next.id.clone(), self.raised.len());
+            self.raised.push(next);
+            return;
+        };
+        let known = &mut self.raised[*place];
+        let observe = known.observe && next.observe;
+        if next.abnormal.severity > known.abnormal.severity {
+            *known = next;
         }
-        None => raised.push(next),
+        known.observe = observe;
     }
 }
 

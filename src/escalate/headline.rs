@@ -74,7 +74,11 @@ fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, 
     };
     // Foreign code with the wallet's own storage: what the function is called there says nothing of what it does.
     if activity.operation == Operation::Delegatecall {
-        return ("let", "let", format!("{to} act in its place: {}", listed(activity, chain, roster)));
+        return (
+            "ran",
+            "run",
+            format!("foreign code as itself: {} of {to}, by delegatecall", listed(activity, chain, roster)),
+        );
     }
     if activity.operation == Operation::Create || activity.to.is_none() {
         return ("created", "create", format!("a contract{worth}"));

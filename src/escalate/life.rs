@@ -47,9 +47,9 @@ pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms:
 /// What a step of the chain brought to one incident, to be told in one breath.
 #[derive(Debug, Default)]
 pub(super) struct Change {
-    /// Severities and headlines of findings that people have not heard of, and whether each brings a new rule.
+    /// Findings that are new, have become louder, or came back.
     pub(super) fresh: Vec<Fresh>,
-    /// Headlines of findings a reorg moved to another block.
+    /// Headlines of findings the step took from one block and brought in another.
     pub(super) moved: Vec<String>,
     /// Headlines of findings a reorg took away.
     pub(super) gone: Vec<String>,
@@ -57,10 +57,12 @@ pub(super) struct Change {
     pub(super) shrunk: bool,
 }
 
+/// One finding people are to hear of.
 #[derive(Debug)]
 pub(super) struct Fresh {
     pub(super) severity: Severity,
     pub(super) headline: String,
+    /// Whether nothing of this rule was in the incident before.
     pub(super) new_rule: bool,
 }
 
@@ -142,7 +144,7 @@ fn hear(incident: &mut Incident, change: &Change, loudest: &Fresh, now_ms: u64, 
     let wider = change.fresh.iter().any(|fresh| fresh.new_rule && fresh.severity >= incident.path.page_at);
     let what = match change.fresh.len() {
         1 => loudest.headline.clone(),
-        n => format!("{n} new findings, the loudest: {}", loudest.headline),
+        n => format!("{n} findings, the loudest: {}", loudest.headline),
     };
     let earlier = incident.told.clone();
     let triggered = match (before, incident.state) {

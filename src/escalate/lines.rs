@@ -25,11 +25,11 @@ pub fn verdict_line(
     incident: Option<&IncidentId>,
 ) -> VerdictLine {
     let activity = &judged.activity;
-    let (verdict, by, severity, reasons) = match &judged.verdict {
-        Verdict::Normal { by } => ("normal", by.to_string(), None, Vec::new()),
+    let (verdict, by, severity, reasons, near) = match &judged.verdict {
+        Verdict::Normal { by } => ("normal", by.to_string(), None, Vec::new(), 0),
         Verdict::Abnormal(abnormal) => {
             let reasons = abnormal.reasons.iter().map(|reason| clean(reason)).collect();
-            ("abnormal", abnormal.rule.to_string(), Some(abnormal.severity.to_string()), reasons)
+            ("abnormal", abnormal.rule.to_string(), Some(abnormal.severity.to_string()), reasons, abnormal.near)
         }
     };
     VerdictLine {
@@ -49,6 +49,7 @@ pub fn verdict_line(
         by,
         severity,
         reasons,
+        near,
         finding_id: own.map(|finding| finding.id.to_string()),
         incident_id: incident.map(ToString::to_string),
         revision: own.map_or(1, |finding| finding.revision),

@@ -164,47 +164,34 @@ impl<'a> Engine<'a> {
         self.incidents.len() - 1
     }
 
-    /// A finding that people have not heard of, has become louder, or returns.
+    /// A finding that is new, has become louder, or returns.
     fn join(&mut self, block: &JudgedBlock, cause: &Cause<'_>, raised: &Raised<'_>, place: usize) {
         let target = self.incidents[place].id.clone();
-        let known =
-            self.findings.get(&raised.id).map(|f| (f.incident == target, f.orphaned, f.severity, f.incident.clone()));
+        let known = self.findings.get(&raised.id).map(|known| (known.incident.clone(), known.orphaned));
         let incident = &mut self.incidents[place];
-        // An incident that forgot whom it told, or never told anybody, has everything before it.
-        let news = incident.heard.is_none();
-        let quiet = match known {
+        match known {
             None => {
                 incident.findings += 1;
                 incident.standing += 1;
-                false
             }
-            Some((true, orphaned, severity, _)) => {
-                incident.standing += u64::from(orphaned);
-                !news && raised.abnormal.severity <= severity
-            }
-            // Its incident is over, and another of the same watch and path is live.
-            Some((false, orphaned, _, former)) => {
+            Some((former, orphaned)) if former == target => incident.standing += u64::from(orphaned),
+            // Its own incident is over, and another of the same watch and path is live.
+            Some((former, orphaned)) => {
                 incident.findings += 1;
                 incident.standing += 1;
                 if let Some(former) = self.by_id.get(&former).copied().filter(|_| !orphaned) {
                     self.incidents[former].standing = self.incidents[former].standing.saturating_sub(1);
                     self.changes.entry(former).or_default();
                 }
-                false
             }
-        };
+        }
         let incident = &mut self.incidents[place];
         incident.severity = incident.severity.max(raised.abnormal.severity);
         let new_rule = life::involve(incident, cause.touches.iter(), &raised.abnormal.rule);
         let finding = self.write(block, raised, place);
         self.show(block, raised, &finding, place);
         let change = self.changes.entry(place).or_default();
-        if raised.observe {
-            return;
-        }
-        if quiet {
-            change.moved.push(finding.headline);
-        } else {
+        if !raised.observe {
             change.fresh.push(Fresh { severity: finding.severity, headline: finding.headline, new_rule });
         }
     }

@@ -161,6 +161,10 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
         tip = chain::tip(db, chain)?;
         next = (block.number, (block.number > first).then_some(gone.parent));
     }
+    if tip.is_none() && next.0 > first && step.blocks.is_empty() {
+        let why = format!("nothing would be left of chain {chain}, which is remembered from block {} on", next.0);
+        return Err(StoreError::Unknown(why));
+    }
     for block in &step.blocks {
         if block.chain != chain {
             return Err(StoreError::Unknown(format!("block {} is of chain {}, not of {chain}", block.at, block.chain)));

@@ -9,6 +9,7 @@ mod abi_properties;
 mod counting;
 mod decode;
 mod deliver;
+mod demo;
 mod deny;
 mod source;
 mod watchlist;

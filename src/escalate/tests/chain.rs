@@ -68,6 +68,7 @@ fn what_is_only_observed_is_recorded_and_told_to_nobody_but_the_feed() {
     assert_eq!((page.severity, page.evidence.len(), page.more), (Severity::High, 1, 1));
     assert_eq!(page.evidence[0].tx, tx(2));
     assert_eq!(told(&kept.block(3, vec![observed(stray(3, Severity::Critical))], T)), "");
+    assert_eq!((kept.only().page.evidence.len(), kept.only().page.more), (1, 2));
 }
 
 #[test]
@@ -145,7 +146,7 @@ fn a_block_of_many_findings_is_one_page_and_the_next_block_one_update() {
     let page = &kept.only().page;
     assert_eq!((page.evidence.len(), page.more, kept.findings.len()), (10, 80, 90));
     let Body::Page(update) = &plan.deliveries[0].body else { panic!("a page") };
-    assert!(update.change.as_ref().unwrap().starts_with("40 new findings, the loudest: Treasury Safe sent"));
+    assert!(update.change.as_ref().unwrap().starts_with("40 findings, the loudest: Treasury Safe sent"));
 }
 
 #[test]

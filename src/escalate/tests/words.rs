@@ -91,7 +91,7 @@ fn a_delegatecall_is_told_as_foreign_code_and_not_by_the_name_of_its_function() 
     activity.to = Some(address(66));
     assert_eq!(
         say(&activity),
-        "Treasury Safe let 0x0000…a042 act in its place: transfer(to: Grantee: docs, amount: 0)"
+        "Treasury Safe ran foreign code as itself: transfer(to: Grantee: docs, amount: 0) of 0x0000…a042, by delegatecall"
     );
 }
 
@@ -141,7 +141,12 @@ fn text_from_the_chain_cannot_move_the_cursor_or_fill_the_page() {
     let hostile = Value::String(format!("\u{1b}[2J\n\u{202e}{}", "x".repeat(9000)).into_bytes().into());
     let sentence = say(&act(CHILD, "note(string)", vec![("", hostile)]));
     assert!(!sentence.chars().any(crate::model::text::is_treacherous), "{sentence}");
-    assert!(sentence.chars().count() <= 240);
+    let long = Value::String("y".repeat(60).into_bytes().into());
+    let sentence = say(&act(CHILD, "note(string)", (0..9).map(|_| ("", long.clone())).collect()));
+    assert_eq!(sentence.chars().count(), 240);
+    let mut named = act(CHILD, "x", vec![]);
+    named.deed.decoding = Decoding::Ambiguous(vec!["\u{1b}[2J".into()]);
+    assert!(!say(&named).contains('\u{1b}'));
 }
 
 #[test]
@@ -150,7 +155,10 @@ fn a_verdict_line_holds_what_was_judged() {
     let mut activity = transfer(TREASURY, 1, &[0, 2], 60_000);
     activity.signers = Some(vec![address(51)]);
     activity.via = vec![Wrapper { at: address(TREASURY), function: "execTransaction".into() }];
-    let plan = kept.block(7, vec![raise(activity, "builtin/unvouched", Severity::High)], T);
+    let other = normal(transfer(TREASURY, 2, &[0], 1));
+    let plan = kept.block(7, vec![raise(activity, "builtin/unvouched", Severity::High), other], T);
+    let Line::Verdict(line) = &plan.lines[1] else { panic!("a verdict for each") };
+    assert_eq!((line.revision, line.verdict.as_str(), line.by.as_str()), (1, "normal", "friday-grants"));
     let Line::Verdict(line) = &plan.lines[0] else { panic!("a verdict first") };
     let json = serde_json::to_value(Line::Verdict(line.clone())).unwrap();
     let expected = serde_json::json!({

@@ -103,6 +103,20 @@ async fn a_page_nobody_needs_any_more_is_dropped_and_a_feed_line_never_is() {
 }
 
 #[tokio::test]
+async fn an_update_that_waits_outlives_the_acknowledgement() {
+    let kit = two_incidents().await;
+    let mut leased = lease(&kit, T).await;
+    kit.block(2, vec![stray(5, Severity::High)]).await;
+    let id = leased[0].delivery.incident.clone().unwrap();
+    kit.store.answer(id, T, |incident| acknowledge(incident, "on-call", T)).await.unwrap().unwrap();
+    for message in ["update pager 1", "acknowledge pager 1"] {
+        kit.store.sent(&key(&leased, 0), T).await.unwrap();
+        leased = lease(&kit, T).await;
+        assert_eq!(names(&leased), [message]);
+    }
+}
+
+#[tokio::test]
 async fn a_page_on_its_way_when_somebody_acknowledges_is_not_tried_again() {
     for retried in [true, false] {
         let kit = two_incidents().await;

@@ -108,6 +108,7 @@ mod tests {
             rule: "builtin/unvouched".into(),
             severity: Severity::High,
             reasons: reasons.iter().map(ToString::to_string).collect(),
+            near: reasons.len(),
             observe: false,
             repeats: None,
         })
