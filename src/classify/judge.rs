@@ -1,7 +1,7 @@
 //! Verdicts for the activities of one block.
 
 use super::builtin::{self, Cost};
-use super::history::History;
+use super::history::{History, SUBMISSIONS};
 use super::rule::{Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, Trial, Windows};
 use crate::model::activity::Note;
@@ -20,7 +20,7 @@ pub struct Moment {
 /// Failed attempts in [`ATTEMPTS_WINDOW`] from which on they are high.
 const ATTEMPTS_HIGH: u64 = 4;
 /// Ten minutes.
-const ATTEMPTS_WINDOW: u64 = 600;
+pub(crate) const ATTEMPTS_WINDOW: u64 = 600;
 /// A submission older than this is unusual to confirm: 30 days.
 const SUBMISSION_OLD: u64 = 30 * 86_400;
 
@@ -155,9 +155,15 @@ impl<'a> Court<'a> {
         if activity.fate != Fate::Executed || activity.stage != Stage::Included {
             return;
         }
+        // Two limits that measure the same, over an hour and over a day, share one window: it is filled once.
+        let mut filled: Vec<Arc<str>> = Vec::with_capacity(rule.limits.len());
         for limit in &rule.limits {
-            if let Some(amount) = trial::measured(&limit.measure, activity) {
-                self.add(rules, trial::window_key(&rule.name, &limit.measure), amount);
+            let key = trial::window_key(&rule.name, &limit.measure);
+            if let Some(amount) = trial::measured(&limit.measure, activity)
+                && !filled.contains(&key)
+            {
+                self.add(rules, key.clone(), amount);
+                filled.push(key);
             }
         }
     }
@@ -343,9 +349,6 @@ impl<'a> Court<'a> {
 fn submission_key(id: U256) -> Arc<str> {
     Arc::from(format!("{SUBMISSIONS}{id}"))
 }
-
-/// Prefix of windows that keep a submission's time: they are never pruned.
-pub(crate) const SUBMISSIONS: &str = "submission#";
 
 /// The same finding, told of what it explains or wraps.
 fn repeat(verdict: &Verdict, of: usize) -> Verdict {
