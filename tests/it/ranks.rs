@@ -5,7 +5,7 @@
 
 mod paths;
 
-use paths::{Mention, Target};
+use paths::{Contents, Mention, Target};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -46,8 +46,47 @@ const IMPURE: &[(&str, &str)] = &[
     ("randomness", "fastrand rand getrandom std::hash::RandomState std::collections::hash_map::RandomState"),
 ];
 
+/// What makes verdicts and plans out of blocks, and the files beside `pipeline.rs` that may call it.
+const ORDER: &[(&str, &[&str])] = &[
+    ("decode::decode", &[]),
+    // A watchlist's own tests judge an activity that no block holds.
+    ("classify::judge", &["watchlist/check/"]),
+    ("escalate::plan", &[]),
+];
+
 #[test]
 fn imports_go_down_the_ranks_and_the_core_is_pure() {
+    let sources = sources();
+    let sources: Vec<(&str, &str)> = sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let problems = problems(&sources);
+    assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
+}
+
+#[test]
+fn only_the_pipeline_knows_the_order_of_the_rooms() {
+    let sources = sources();
+    let mut read: BTreeMap<&str, Contents> = BTreeMap::new();
+    for (file, text) in &sources {
+        read.insert(file, paths::read(&module(file), text).expect("it compiles"));
+    }
+    let declared = declared(&read);
+    let mut callers = 0;
+    for (file, read) in read.iter().filter(|(file, _)| !is_for_tests(&module(file), &declared)) {
+        for Mention { target, line, in_tests, .. } in &read.mentions {
+            let Target::Inside(path) = target else { continue };
+            let called = ORDER.iter().find(|(function, _)| *function == path.join("::")).filter(|_| !*in_tests);
+            let Some((function, others)) = called else { continue };
+            let home = function.split("::").next().is_some_and(|room| file.starts_with(&format!("{room}/")));
+            let may = home || *file == "pipeline.rs" || others.iter().any(|other| file.starts_with(other));
+            assert!(may, "src/{file}:{line} calls {function}: go through src/pipeline.rs, so that all commands agree");
+            callers += usize::from(*file == "pipeline.rs");
+        }
+    }
+    assert!(callers >= ORDER.len(), "pipeline.rs calls {callers} of {ORDER:?}");
+}
+
+/// Every file of `src` by its path from there, and its text.
+fn sources() -> Vec<(String, String)> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let sources: Vec<(String, String)> = files(&src)
         .into_iter()
@@ -58,22 +97,20 @@ fn imports_go_down_the_ranks_and_the_core_is_pure() {
         })
         .collect();
     assert!(sources.iter().any(|(name, _)| name == "lib.rs"), "no lib.rs among {} files", sources.len());
-    let sources: Vec<(&str, &str)> = sources.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
-    let problems = problems(&sources);
-    assert!(problems.is_empty(), "{} problems\n{}", problems.len(), problems.join("\n"));
+    sources
 }
 
 /// What is wrong with these files, named from `src`.
 fn problems(sources: &[(&str, &str)]) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut contents = BTreeMap::new();
+    let mut contents: BTreeMap<&str, Contents> = BTreeMap::new();
     for (file, text) in sources {
         match paths::read(&module(file), text) {
             Ok(read) => _ = contents.insert(*file, read),
             Err(error) => problems.push(format!("src/{file}:{}: {error}", error.span().start().line)),
         }
     }
-    let declared: Vec<(Vec<String>, bool)> = contents.values().flat_map(|read| read.modules.clone()).collect();
+    let declared = declared(&contents);
     let whole = contents.contains_key("lib.rs");
     for (file, read) in &contents {
         let mut tell = |line: usize, problem: String| problems.push(format!("src/{file}:{line}: {problem}"));
@@ -92,7 +129,7 @@ fn problems(sources: &[(&str, &str)]) -> Vec<String> {
         if whole && room != "main" && !declared.iter().any(|(declared, _)| *declared == module) {
             tell(1, "no `mod` names this file, so nobody compiles it: declare it or delete it".to_owned());
         }
-        let test_file = declared.iter().any(|(declared, only_tests)| *only_tests && module.starts_with(declared));
+        let test_file = is_for_tests(&module, &declared);
         for mention in &read.mentions {
             if let Some(problem) = climbs(room, rank, mention) {
                 tell(mention.line, problem);
@@ -144,6 +181,15 @@ fn impure(mention: &Mention) -> Option<&'static str> {
         same == forbidden.len() || (mention.glob && same == path.len())
     };
     IMPURE.iter().find(|(_, names)| names.split(' ').any(named)).map(|(what, _)| *what)
+}
+
+/// Modules in files of their own, and whether only tests compile them.
+fn declared(contents: &BTreeMap<&str, Contents>) -> Vec<(Vec<String>, bool)> {
+    contents.values().flat_map(|read| read.modules.clone()).collect()
+}
+
+fn is_for_tests(module: &[String], declared: &[(Vec<String>, bool)]) -> bool {
+    declared.iter().any(|(declared, only_tests)| *only_tests && module.starts_with(declared))
 }
 
 fn rank(room: &str) -> Option<u8> {
