@@ -10,11 +10,15 @@
 
 pub mod abi;
 pub mod classify;
+pub mod cli;
 pub mod decode;
 pub mod deliver;
 pub mod escalate;
 pub mod model;
+pub mod pipeline;
 pub mod runtime;
 pub mod settings;
 pub mod source;
 pub mod store;
+pub mod telemetry;
+pub mod watchlist;

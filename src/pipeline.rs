@@ -13,6 +13,7 @@ use crate::source::Step;
 use crate::store::{OwnedStepJudged, Store};
 use crate::watchlist::{Book, ChainBook};
 use anyhow::Context as _;
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tracing::{debug, info_span};
@@ -24,9 +25,9 @@ const READ_ROUNDS_MAX: usize = 5;
 pub const HISTORY_MAX: u64 = 400 * 86_400;
 
 /// Where answers about a block's state come from: the source, a tape, or nobody.
-pub trait Reader {
+pub trait Reader: Sync {
     /// One answer for each question, asked at the hash of `at`.
-    fn read(&self, at: BlockRef, reads: &[Read]) -> impl Future<Output = Vec<Answer>> + Send;
+    fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>>;
 }
 
 /// Decodes and judges one block, asking `reader` what the block alone cannot tell.
@@ -37,7 +38,7 @@ pub async fn examine(
     chain: &ChainBook,
     book: &Book,
     history: &History,
-    reader: &impl Reader,
+    reader: &dyn Reader,
 ) -> (JudgedBlock, Answers) {
     let mut answers = Answers::new();
     let mut decoded = decode::decode(block, &chain.subjects, &answers);
@@ -47,7 +48,12 @@ pub async fn examine(
         }
         let told = reader.read(block.at, &decoded.wanted).await;
         let asked = decoded.wanted.len();
-        debug!(block = block.at.number, questions = asked, "asked the node {asked} questions at block {}", block.at.number);
+        debug!(
+            block = block.at.number,
+            questions = asked,
+            "asked the node {asked} questions at block {}",
+            block.at.number
+        );
         let mut told = told.into_iter();
         for read in std::mem::take(&mut decoded.wanted) {
             answers.insert(read, told.next().unwrap_or(Answer::Unavailable));
@@ -106,7 +112,7 @@ impl Watcher {
     ///
     /// # Errors
     /// When the store refuses. The windows are then read from it again, so that the same step can be tried once more.
-    pub async fn apply(&mut self, step: Step, reader: &impl Reader) -> anyhow::Result<Committed> {
+    pub async fn apply(&mut self, step: Step, reader: &dyn Reader) -> anyhow::Result<Committed> {
         for gone in &step.retract {
             self.history.rewind(gone.hash);
         }
@@ -148,7 +154,11 @@ impl Watcher {
     }
 }
 
-async fn remembered(store: &Store, chain: &ChainBook) -> anyhow::Result<History> {
+/// The rolling windows of a chain, as committed.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn remembered(store: &Store, chain: &ChainBook) -> anyhow::Result<History> {
     let mut history = History::default();
     for past in store.deltas(chain.info.id, 0).await.context("read rolling windows")? {
         history.add(past.at.hash, past.time, &past.delta);

@@ -17,6 +17,12 @@ pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
+/// Wall-clock milliseconds since the Unix epoch, as the store counts them; zero before it.
+#[must_use]
+pub fn millis(clock: &dyn Clock) -> u64 {
+    u64::try_from(clock.now().as_millisecond()).unwrap_or(0)
+}
+
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;

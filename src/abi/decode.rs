@@ -2,7 +2,7 @@
 //!
 //! The decoder reads as the EVM does: a word beyond the end is zero, bits outside a value's width are masked, an offset may
 //! point anywhere inside. Beside it runs a cursor at which a canonical encoding would have each value; where the input
-//! differs, a [`Flaw`](Flaws) is noted. So a decode without flaws is one that encodes back to the same bytes, and no
+//! differs, [`Flaws`] note it. So a decode without flaws is one that encodes back to the same bytes, and no
 //! second pass is needed to know.
 //!
 //! Memory is reserved only for values that the [`Budget`] has paid for, and for no more elements than the input has room for.
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
     /// Values side by side: their heads from `base`, their tails behind the heads. Hands each to `put` and returns where the
     /// last one ends. The caller has paid for the values.
     ///
-    /// `base` lies within the data or at its end, so that sums of positions and sizes cannot overflow.
+    /// `base` lies within the data or a word behind it, so that sums of positions and sizes cannot overflow.
     fn sequence<'k>(
         &mut self,
         base: usize,
@@ -186,21 +186,13 @@ impl<'a> Reader<'a> {
             Kind::Bytes => self.payload(at).map(|(bytes, span, end)| (Value::Bytes(bytes), span, end)),
             Kind::String => self.payload(at).map(|(bytes, span, end)| (Value::String(bytes), span, end)),
             Kind::Array(element) => {
-                let base = at + WORD;
                 let len = self.array_len(element, at)?;
-                self.budget.take_nodes(len)?;
-                let mut values = Vec::with_capacity(len);
-                let kinds = std::iter::repeat_n(&**element, len);
-                let end = self.sequence(base, kinds, |_, value, _| values.push(value))?;
-                Ok((Value::Array(values), Span::between(at, end), end))
+                let (value, end) = self.elements(element, len, at + WORD)?;
+                Ok((value, Span::between(at, end), end))
             }
             Kind::FixedArray(element, len) => {
-                let len = *len as usize;
-                self.budget.take_nodes(len)?;
-                let mut values = Vec::with_capacity(len);
-                let kinds = std::iter::repeat_n(&**element, len);
-                let end = self.sequence(at, kinds, |_, value, _| values.push(value))?;
-                Ok((Value::Array(values), Span::between(at, end), end))
+                let (value, end) = self.elements(element, *len as usize, at)?;
+                Ok((value, Span::between(at, end), end))
             }
             Kind::Tuple(fields) => {
                 self.budget.take_nodes(fields.len())?;
@@ -216,6 +208,15 @@ impl<'a> Reader<'a> {
                 Ok((value, Span::between(at, end), end))
             }
         }
+    }
+
+    /// `len` elements side by side from `base`, and where the last one ends.
+    fn elements(&mut self, element: &Kind, len: usize, base: usize) -> Result<(Value, usize), Opaque> {
+        self.budget.take_nodes(len)?;
+        let mut values = Vec::with_capacity(len);
+        let kinds = std::iter::repeat_n(element, len);
+        let end = self.sequence(base, kinds, |_, value, _| values.push(value))?;
+        Ok((Value::Array(values), end))
     }
 
     /// `bytes` or `string` at `at`: a length, the payload, and zeros up to a whole word.
@@ -261,14 +262,15 @@ impl<'a> Reader<'a> {
 
     /// The word at `at` as a number that can be a position. None when it is far too large.
     fn number(&mut self, at: usize) -> Option<usize> {
-        let number = U256::from_be_bytes(self.word(at).0);
-        usize::try_from(number).ok().filter(|number| *number <= u32::MAX as usize)
+        let word = self.word(at);
+        let (high, low) = word.split_last_chunk::<4>()?;
+        is_zero(high).then(|| u32::from_be_bytes(*low) as usize)
     }
 
     /// The word at `at`, zeros where the data has ended.
     fn word(&mut self, at: usize) -> B256 {
-        if let Some(word) = self.data.get(at..at.saturating_add(WORD)) {
-            return B256::from_slice(word);
+        if let Some(word) = self.data.get(at..).and_then(|rest| rest.first_chunk::<WORD>()) {
+            return B256::new(*word);
         }
         self.flaws |= Flaws::SHORT;
         B256::right_padding_from(self.data.get(at..).unwrap_or_default())
@@ -276,36 +278,48 @@ impl<'a> Reader<'a> {
 
     /// A value of one word, from calldata or a topic.
     fn scalar(&mut self, kind: &Kind, word: &B256) -> Value {
-        let (value, canonical) = match kind {
+        match kind {
             Kind::Address => {
-                let address = Address::from_word(*word);
-                (Value::Address(address), address.into_word())
+                self.expect_zero(&word[..12], Flaws::DIRTY_VALUE);
+                Value::Address(Address::from_word(*word))
             }
             Kind::Bool => {
                 let truth = !word.is_zero();
-                if truth && word[..31].iter().any(|byte| *byte != 0) || word[31] > 1 {
-                    self.flaws |= Flaws::BOOL;
-                }
-                return Value::Bool(truth);
+                self.expect_zero(&word[..31], Flaws::BOOL);
+                self.expect_zero(&[word[31] & !1], Flaws::BOOL);
+                Value::Bool(truth)
             }
             Kind::Uint(bits) => {
-                let number = U256::from_be_bytes(word.0) & low_bits(*bits);
-                (Value::Uint(number), number.into())
+                let unused = unused_bytes(*bits);
+                self.expect_zero(&word[..unused], Flaws::DIRTY_VALUE);
+                Value::Uint(extended(word, unused, 0))
             }
             Kind::Int(bits) => {
-                let number = sign_extend(U256::from_be_bytes(word.0), *bits);
-                (Value::Int(I256::from_raw(number)), number.into())
+                let unused = unused_bytes(*bits);
+                let sign = if word[unused] & 0x80 == 0 { 0 } else { 0xff };
+                if word[..unused].iter().any(|byte| *byte != sign) {
+                    self.flaws |= Flaws::DIRTY_VALUE;
+                }
+                Value::Int(I256::from_raw(extended(word, unused, sign)))
             }
-            Kind::FixedBytes(len) => left_bytes(word, *len),
+            Kind::FixedBytes(len) => self.left_bytes(word, *len),
             // The others never stand in one word, and are never asked for here.
             Kind::Function | Kind::Bytes | Kind::String | Kind::Array(_) | Kind::FixedArray(..) | Kind::Tuple(_) => {
-                left_bytes(word, 24)
+                self.left_bytes(word, 24)
             }
-        };
-        if canonical != *word {
-            self.flaws |= Flaws::DIRTY_VALUE;
         }
-        value
+    }
+
+    fn left_bytes(&mut self, word: &B256, len: u8) -> Value {
+        let (kept, rest) = word.split_at(usize::from(len).min(WORD));
+        self.expect_zero(rest, Flaws::DIRTY_VALUE);
+        Value::FixedBytes(B256::right_padding_from(kept), len)
+    }
+
+    fn expect_zero(&mut self, bytes: &[u8], flaw: Flaws) {
+        if !is_zero(bytes) {
+            self.flaws |= flaw;
+        }
     }
 }
 
@@ -313,19 +327,20 @@ pub(super) fn out_of_bounds(at: usize) -> Opaque {
     Opaque::OutOfBounds { at: Span::between(at, at).start }
 }
 
-fn left_bytes(word: &B256, len: u8) -> (Value, B256) {
-    let kept = B256::right_padding_from(&word[..usize::from(len).min(WORD)]);
-    (Value::FixedBytes(kept, len), kept)
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
-fn low_bits(bits: u16) -> U256 {
-    U256::MAX >> (256 - usize::from(bits.min(256)))
+/// Bytes of a word in front of a number of `bits`, at most all but one.
+fn unused_bytes(bits: u16) -> usize {
+    (WORD - 1).min(WORD.saturating_sub(usize::from(bits) / 8))
 }
 
-fn sign_extend(number: U256, bits: u16) -> U256 {
-    let mask = low_bits(bits);
-    let negative = bits > 0 && number.bit(usize::from(bits.min(256)) - 1);
-    if negative { number | !mask } else { number & mask }
+/// `word` as a number, its first `unused` bytes taken for `sign`.
+fn extended(word: &B256, unused: usize, sign: u8) -> U256 {
+    let mut bytes = word.0;
+    bytes[..unused].fill(sign);
+    U256::from_be_bytes(bytes)
 }
 
 #[cfg(test)]

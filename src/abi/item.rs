@@ -264,3 +264,46 @@ fn kind_at<'a>(inputs: &'a [Param], path: &ArgPath) -> Option<&'a Kind> {
     }
     kind
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `f(uint256 amount, (address to, bytes[] notes)[] items, uint8[2] pair)`, and the type at `path` in it.
+    fn at(path: &str) -> Option<String> {
+        let f = Function::parse("f(uint256 amount, (address to, bytes[] notes)[] items, uint8[2] pair)");
+        let path = path.parse().unwrap_or_else(|e| panic!("{e}"));
+        f.unwrap_or_else(|e| panic!("{e}")).kind_at(&path).map(ToString::to_string)
+    }
+
+    #[test]
+    fn a_path_is_checked_against_the_types() {
+        assert_eq!(at("amount").as_deref(), Some("uint256"));
+        assert_eq!(at("#1").as_deref(), Some("(address,bytes[])[]"));
+        assert_eq!(at("items[*].to").as_deref(), Some("address"));
+        assert_eq!(at("items[7].notes[0]").as_deref(), Some("bytes"));
+        assert_eq!(at("pair[1]").as_deref(), Some("uint8"));
+        for nowhere in
+            ["amuont", "#3", "amount.to", "amount[0]", "items.to", "items[0].#2", "pair[2]", "items[*].to[0]"]
+        {
+            assert_eq!(at(nowhere), None, "{nowhere}");
+        }
+    }
+
+    #[test]
+    fn what_holds_something_dynamic_is_dynamic() {
+        let kind = |ty: &str| Function::parse(&format!("f({ty})")).map(|f| f.inputs[0].kind.clone());
+        let sizes =
+            ["uint8", "bytes", "uint8[]", "uint8[3]", "bytes[3]", "(uint8,bool)", "(uint8,string)", "(uint8[2],())[4]"];
+        let told = sizes.map(|ty| kind(ty).map(|k| (k.is_dynamic(), k.head_size())));
+        let expected =
+            [(false, 32), (true, 32), (true, 32), (false, 96), (true, 32), (false, 64), (true, 32), (false, 256)];
+        assert_eq!(told, expected.map(Ok));
+    }
+
+    #[test]
+    fn a_signature_is_canonical() {
+        let f = Function::parse("pay(uint a, (int b, byte c)[2][] d, function e)").unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(&*f.signature, "pay(uint256,(int256,bytes1)[2][],function)");
+    }
+}

@@ -81,6 +81,7 @@ fn unjudged() -> Verdict {
         rule: Arc::from(builtin::UNVOUCHED),
         severity: Severity::High,
         reasons: vec!["nothing judged it".to_owned()],
+        near: 1,
         observe: false,
         repeats: None,
     })
@@ -112,6 +113,9 @@ impl<'a> Court<'a> {
             let trial = trial::attempt(rule, activity, rules, &self.windows);
             // Whatever could not be read to its end is never vouched for.
             if trial.holds() && trouble.is_none() {
+                if let Some(verdict) = self.one_too_many(index, activity, rules) {
+                    return verdict;
+                }
                 self.count(rule, activity, rules);
                 return Verdict::Normal { by: Voucher::Rule(rule.name.clone()) };
             }
@@ -140,6 +144,7 @@ impl<'a> Court<'a> {
             rule: rule.name.clone(),
             severity: rule.severity.unwrap_or(Severity::High),
             reasons: vec![format!("{}: this is what the rule raises", rule.name)],
+            near: 1,
             observe: rules.observe || rule.observe,
             repeats: None,
         }))
@@ -163,11 +168,38 @@ impl<'a> Court<'a> {
         self.deltas.push(Delta { watch: rules.address, rule, amount });
     }
 
+    /// An attempt that a rule vouches for is normal, until they pile up: something is broken, or somebody is trying.
+    fn one_too_many(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
+        if activity.fate != Fate::Reverted || rules.builtins_off.contains(builtin::ATTEMPT) {
+            return None;
+        }
+        let key = (activity.watch.0, activity.tx);
+        if self.attempts.contains_key(&key) {
+            return None;
+        }
+        self.attempts.insert(key, index);
+        let cost = self.count_attempt(rules);
+        (cost.severity >= Severity::High).then(|| finding(&cost, &[], rules))
+    }
+
+    /// One more attempt, and what it costs by their number.
+    fn count_attempt(&mut self, rules: &WatchRules) -> Cost {
+        let window: Arc<str> = Arc::from(builtin::ATTEMPT);
+        self.add(rules, window.clone(), U256::ONE);
+        let count = self.windows.sum(rules.address, &window, ATTEMPTS_WINDOW);
+        let (severity, why) = if count >= U256::from(ATTEMPTS_HIGH) {
+            (Severity::High, format!("the transaction reverted, as {count} did within ten minutes"))
+        } else {
+            (Severity::Info, "the transaction reverted: an attempt".to_owned())
+        };
+        Cost { name: builtin::ATTEMPT, severity, reason: Some(why) }
+    }
+
     /// A reverted or merely claimed call: one finding for each transaction and watch, quiet until they pile up.
     fn attempt(&mut self, index: usize, activity: &Activity, rules: &WatchRules, trials: &[(&Rule, Trial)]) -> Verdict {
         let key = (activity.watch.0, activity.tx);
         if let Some(first) = self.attempts.get(&key).copied()
-            && let Some(Some(verdict)) = self.verdicts.get(first)
+            && let Some(Some(verdict @ Verdict::Abnormal(_))) = self.verdicts.get(first)
         {
             return repeat(verdict, first);
         }
@@ -177,15 +209,8 @@ impl<'a> Court<'a> {
             let cost = Cost { name: builtin::UNCONFIRMED, severity: Severity::Info, reason: Some(why) };
             return finding(&cost, trials, rules);
         }
-        let window: Arc<str> = Arc::from(builtin::ATTEMPT);
-        self.add(rules, window.clone(), U256::ONE);
-        let count = self.windows.sum(rules.address, &window, ATTEMPTS_WINDOW);
-        let (severity, why) = if count >= U256::from(ATTEMPTS_HIGH) {
-            (Severity::High, format!("the transaction reverted, the {count}th attempt in ten minutes"))
-        } else {
-            (Severity::Info, "the transaction reverted: an attempt".to_owned())
-        };
-        finding(&Cost { name: builtin::ATTEMPT, severity, reason: Some(why) }, trials, rules)
+        let cost = self.count_attempt(rules);
+        finding(&cost, trials, rules)
     }
 
     /// An envelope is normal when its own conditions hold and all it carries is normal.
@@ -340,14 +365,17 @@ fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules) -> Verdic
     order.sort_by_key(|(_, trial)| (!trial.is_about(), trial.refusals.len()));
     let nearest = order.first().filter(|(_, trial)| trial.is_about()).map(|(rule, _)| *rule);
     let mut reasons: Vec<String> = cost.reason.iter().cloned().collect();
-    reasons.extend(order.iter().flat_map(|(_, trial)| trial.sentences()));
     if nearest.is_none() && cost.reason.is_none() {
-        reasons.insert(0, "no rule is about this".to_owned());
+        reasons.push("no rule is about this".to_owned());
     }
+    reasons.extend(order.iter().filter(|(_, trial)| trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
+    let near = reasons.len();
+    reasons.extend(order.iter().filter(|(_, trial)| !trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(cost.name),
         severity: nearest.and_then(|rule| rule.severity).unwrap_or(cost.severity),
         reasons,
+        near,
         observe: rules.observe || nearest.is_some_and(|rule| rule.observe),
         repeats: None,
     })

@@ -8,7 +8,7 @@ use super::frames::{Frame, Shape};
 use super::logs::{APPROVAL, TRANSFER, amount};
 use super::{multisig, safe};
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Fate, Log, Operation, Tx};
+use crate::model::{Activity, ActivityKind, Fate, Log, Operation, Tx, WatchId};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::HashSet;
 
@@ -17,8 +17,8 @@ pub(crate) struct Explainer<'a> {
     frames: &'a [Frame],
     tx: &'a Tx,
     acts: std::ops::Range<usize>,
-    /// (frame, kind of effect) already used up.
-    spent: HashSet<(usize, B256, u8)>,
+    /// Effects already used up, by frame and by the watch that was told of them.
+    spent: HashSet<(usize, WatchId, B256, u8)>,
 }
 
 impl<'a> Explainer<'a> {
@@ -44,7 +44,7 @@ impl<'a> Explainer<'a> {
                 continue;
             };
             let Some(nth) = explains(frame, log, told, self.tx) else { continue };
-            if self.spent.insert((index, topic, nth)) {
+            if self.spent.insert((index, told.watch, topic, nth)) {
                 return Some(act);
             }
         }

@@ -16,6 +16,7 @@ mod logs;
 mod multisig;
 mod safe;
 mod subjects;
+mod supply;
 
 pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
 
@@ -60,6 +61,7 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         let first = activities.len();
         activities::from_frames(&mut frames, tx, subjects, &mut activities);
         logs::read(&mut frames, tx, subjects, first, &mut activities);
+        supply::weigh(&mut activities[first..], &mut questions);
     }
     Decoded { activities, wanted: questions.wanted }
 }

@@ -57,7 +57,9 @@ impl Brief {
             sections: Vec::new(),
             links: links(page),
         };
-        brief.section("CHANGE", page.change.iter().map(|change| line(change, SENTENCE_CHARS_MAX)).collect());
+        // An update that only repeats the headline has nothing of its own to say.
+        let change = page.change.iter().filter(|change| **change != page.headline);
+        brief.section("CHANGE", change.map(|change| line(change, SENTENCE_CHARS_MAX)).collect());
         brief.section("WHY", loudest.map(why).unwrap_or_default());
         brief.section("WHO", loudest.map(who).unwrap_or_default());
         brief.section("WHERE", place(page, loudest));
@@ -103,6 +105,11 @@ fn why(evidence: &Evidence) -> Vec<String> {
     let more = evidence.reasons.len().saturating_sub(REASONS_MAX);
     if more > 0 {
         lines.push(format!("and {more} more reasons"));
+    }
+    match evidence.other_rules {
+        0 => {}
+        1 => lines.push("one more rule is about something else".to_owned()),
+        n => lines.push(format!("{n} more rules are about something else")),
     }
     lines
 }
@@ -163,7 +170,7 @@ fn next(page: &Page) -> Vec<String> {
     let escalates = page.next.as_ref().map(|next| {
         let at = show_time(i64::try_from(next.at / 1_000).ok());
         let to = list(&next.to, ", ");
-        format!("if nobody does, {to} is told at {at}")
+        format!("if nobody does: {to}, at {at}")
     });
     match acknowledged {
         Some(who) => vec![who],

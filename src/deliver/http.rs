@@ -1,19 +1,19 @@
 //! Posting to an address that somebody wrote down: what is refused, what is tried again, and what nobody gets to see.
 
+use super::address::{Resolver, check_url};
 use super::escape::line;
 use super::{Common, Receipt, SendError};
+use crate::runtime::install_tls;
 use crate::settings::{Problems, Secret, Table};
 use anyhow::anyhow;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 
 /// How long it may take to reach the other machine, within the attempt's own timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -140,18 +140,23 @@ impl Endpoint {
         anyhow!(line(&self.blot(&format!("{:#}", anyhow::Error::new(error.without_url()))), 2 * QUOTE_CHARS_MAX))
     }
 
-    /// `text` without the secrets, the URL, and what stands behind the URL's host.
+    /// `text` without the secrets, the URL, and what stands behind the URL's host, whole and in parts: a server may repeat
+    /// a token with its slashes escaped.
     fn blot(&self, text: &str) -> String {
         let mut out = text.to_owned();
         for secret in self.hidden.iter().chain([&self.url]).filter_map(Secret::expose) {
             out = out.replace(secret, "***");
         }
-        if let Some(url) = self.url.expose().and_then(|url| Url::parse(url).ok()) {
-            let parts = [url.path(), url.query().unwrap_or(""), url.password().unwrap_or(""), url.username()];
-            // The shortest paths are no secrets, and blotting out `/` would blot out everything.
-            for part in parts.into_iter().filter(|part| part.len() > 3) {
-                out = out.replace(part, "***");
-            }
+        let Some(url) = self.url.expose().and_then(|url| Url::parse(url).ok()) else { return out };
+        let whole = [url.path(), url.query().unwrap_or("")];
+        // The shortest are no secrets, and blotting out `/` would blot out everything.
+        for part in whole.into_iter().filter(|part| part.len() > 3) {
+            out = out.replace(part, "***");
+        }
+        let values = url.query_pairs().map(|(_, value)| value.into_owned());
+        let segments = url.path_segments().into_iter().flatten().map(str::to_owned);
+        for part in segments.chain(values).filter(|part| part.len() >= 8) {
+            out = out.replace(&part, "***");
         }
         out
     }
@@ -161,15 +166,14 @@ impl Endpoint {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        // An error means that one is installed already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls();
         let client = Client::builder()
             .user_agent(concat!("watchfire/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
             .no_proxy()
-            .dns_resolver(Arc::new(Resolver { private: self.private }))
+            .dns_resolver(Arc::new(Resolver::new(self.private)))
             .build()
             .map_err(|error| anyhow!("build the HTTP client: {}", error.without_url()))?;
         Ok(self.client.get_or_init(|| client))
@@ -185,107 +189,6 @@ impl fmt::Debug for Endpoint {
 /// The problem with a secret that was named but not fetched: the configuration was only checked.
 pub(super) fn unread(secret: &Secret) -> SendError {
     SendError::Refused(format!("the secret in {} was not read", secret.source()))
-}
-
-/// What is wrong with a URL, without repeating it.
-struct Flaw {
-    what: &'static str,
-    hint: &'static str,
-}
-
-/// Whether we may post there: encrypted unless it stays on this machine, and not into the private network.
-fn check_url(text: &str, allow_http: bool, allow_private: bool) -> Result<(), Flaw> {
-    let unfit = Flaw { what: "is not a web address", hint: "write one such as \"https://example.com/hook\"" };
-    let Ok(url) = Url::parse(text) else { return Err(unfit) };
-    let Some(host) = url.host() else { return Err(unfit) };
-    let (loopback, private) = match host {
-        Host::Domain(name) => (is_localhost(name), false),
-        Host::Ipv4(ip) => (ip.is_loopback(), is_private(ip.into())),
-        Host::Ipv6(ip) => (ip.is_loopback(), is_private(ip.into())),
-    };
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback || allow_http => {}
-        "http" => {
-            return Err(Flaw {
-                what: "is plain http to another machine",
-                hint: "use https, or set `allow_http = true` if the way there is safe",
-            });
-        }
-        _ => return Err(unfit),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Flaw { what: "holds a user name or a password", hint: "use a signature or a token in a secret" });
-    }
-    if private && !loopback && !allow_private {
-        return Err(Flaw {
-            what: "leads into a private network",
-            hint: "set `allow_private = true` if that is what you want",
-        });
-    }
-    Ok(())
-}
-
-/// Looks names up and drops the addresses a page must not be posted to: whoever owns a name decides where it points, also
-/// after the configuration was checked.
-struct Resolver {
-    private: bool,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let private = self.private;
-        Box::pin(async move {
-            let host = name.as_str();
-            let found = tokio::net::lookup_host((host, 0)).await?;
-            let local = is_localhost(host);
-            let allowed = |ip: IpAddr| private || !is_private(ip) || (local && ip.is_loopback());
-            let addresses: Vec<SocketAddr> = found.filter(|address| allowed(address.ip())).collect();
-            if addresses.is_empty() {
-                return Err("the name leads into a private network; `allow_private = true` permits that".into());
-            }
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
-}
-
-fn is_localhost(name: &str) -> bool {
-    let name = name.trim_end_matches('.');
-    name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
-}
-
-/// Whether an address is not a public machine's: RFC 6890's special-purpose registries and their later additions.
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, c, _] = ip.octets();
-            ip.is_private()
-                || ip.is_loopback()
-                || ip.is_link_local()
-                || ip.is_multicast()
-                || ip.is_documentation()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b)) // carrier-grade NAT, RFC 6598
-                || (a == 192 && b == 0 && c == 0)
-                || (a == 198 && (18..20).contains(&b)) // benchmarks, RFC 2544
-        }
-        IpAddr::V6(ip) => {
-            let s = ip.segments();
-            // Mapped, 6to4 and NAT64 addresses carry an IPv4 address inside.
-            let inner = |high: u16, low: u16| {
-                let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-                is_private(Ipv4Addr::new(a, b, c, d).into())
-            };
-            match s {
-                [0, 0, 0, 0, 0, 0xffff | 0, high, low] => high == 0 && low <= 1 || inner(high, low),
-                [0x64, 0xff9b, 0, 0, 0, 0, high, low] => inner(high, low),
-                [0x2002, high, low, ..] => inner(high, low),
-                [0x2001, 0xdb8, ..] | [0x64, 0xff9b, 1, ..] => true,
-                _ => ip.is_multicast() || s[0] & 0xfe00 == 0xfc00 || s[0] & 0xffc0 == 0xfe80,
-            }
-        }
-    }
 }
 
 /// `Retry-After`, in seconds or as a date.
@@ -313,47 +216,6 @@ async fn quote(mut response: Response) -> String {
 mod tests {
     use super::*;
 
-    fn flaw(url: &str, allow_http: bool, allow_private: bool) -> Option<&'static str> {
-        check_url(url, allow_http, allow_private).err().map(|flaw| flaw.what)
-    }
-
-    #[test]
-    fn an_address_must_be_encrypted_and_public_unless_told_otherwise() {
-        assert_eq!(flaw("https://example.com/hook", false, false), None);
-        assert_eq!(flaw("http://127.0.0.1:8080/hook", false, false), None);
-        assert_eq!(flaw("http://localhost/hook", false, false), None);
-        assert_eq!(flaw("http://[::1]/hook", false, false), None);
-        assert_eq!(flaw("http://example.com/hook", false, false), Some("is plain http to another machine"));
-        assert_eq!(flaw("http://example.com/hook", true, false), None);
-        for host in [
-            "10.0.0.1",
-            "192.168.1.1",
-            "172.16.0.1",
-            "169.254.169.254",
-            "100.64.0.1",
-            "0.0.0.0",
-            "[fd00::1]",
-            "[fe80::1]",
-            "[::ffff:10.0.0.1]",
-            "[64:ff9b::a00:1]",
-            "2130706433.",
-            "[2002:a00:1::]",
-            "[::]",
-        ] {
-            let url = format!("https://{host}/hook");
-            if host == "2130706433." {
-                // The URL parser reads a bare number as 127.0.0.1, so no spelling of an address slips through.
-                assert_eq!(flaw(&url, false, false), None);
-                continue;
-            }
-            assert_eq!(flaw(&url, false, false), Some("leads into a private network"), "{host}");
-            assert_eq!(flaw(&url, false, true), None, "{host}");
-        }
-        assert_eq!(flaw("https://user:pass@example.com/", false, false), Some("holds a user name or a password"));
-        assert_eq!(flaw("ftp://example.com/", false, false), Some("is not a web address"));
-        assert_eq!(flaw("example.com", false, false), Some("is not a web address"));
-    }
-
     #[test]
     fn what_an_endpoint_reports_holds_neither_its_url_nor_its_secrets() {
         let url = Secret::new("test", "https://hooks.example.com/services/T000/B000/XXXXsecret?token=tok3n");
@@ -362,13 +224,13 @@ mod tests {
             StatusCode::BAD_REQUEST,
             None,
             "no https://hooks.example.com/services/T000/B000/XXXXsecret?token=tok3n, \
-             nor /services/T000/B000/XXXXsecret, nor token=tok3n, nor planted-key",
+             nor /services/T000/B000/XXXXsecret, nor token=tok3n, nor planted-key, nor B000\\/XXXXsecret",
         );
         let shown = format!("{error} {error:?} {endpoint:?}");
         for secret in ["XXXXsecret", "tok3n", "planted-key"] {
             assert!(!shown.contains(secret), "{shown}");
         }
-        assert_eq!(error.to_string(), "refused: answered 400: no ***, nor ***, nor ***, nor ***");
+        assert_eq!(error.to_string(), "refused: answered 400: no ***, nor ***, nor ***, nor ***, nor B000\\/***");
     }
 
     #[test]

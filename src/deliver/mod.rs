@@ -8,8 +8,11 @@
 //!
 //! A new kind of destination is one file beside these and one line in [`DESTINATIONS`].
 
+mod address;
 mod brief;
 mod escape;
+mod event;
+mod health;
 mod http;
 mod pagerduty;
 #[cfg(test)]
@@ -19,8 +22,9 @@ mod terminal;
 mod webhook;
 mod worker;
 
+pub use health::{Condition, Health};
 pub use terminal::{Terminal, render_page};
-pub use worker::{Leased, Outbox, Worker};
+pub use worker::{Listener, Worker};
 
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::path::Feed;

@@ -21,8 +21,8 @@ use std::time::Duration;
 const URL: &str = "https://events.pagerduty.com/v2/enqueue";
 /// Most characters of a summary.
 const SUMMARY_CHARS_MAX: usize = 1_024;
-/// Most cycles of one incident that are closed again.
-const CYCLES_MAX: u32 = 100;
+/// Most cycles of one incident that are closed again, latest first: each is a request of its own, within one deadline.
+const CYCLES_MAX: u32 = 20;
 /// About 120 events a minute are accepted for one key.
 const PACE: Duration = Duration::from_millis(500);
 
@@ -87,9 +87,10 @@ fn events(kind: DeliveryKind, page: &Page) -> Vec<Json> {
         }
         DeliveryKind::Acknowledge => vec![action("acknowledge", page, page.cycle)],
         // Every cycle opened an alert of its own.
-        DeliveryKind::Resolve => {
-            (0..=page.cycle.min(CYCLES_MAX)).rev().map(|cycle| action("resolve", page, cycle)).collect()
-        }
+        DeliveryKind::Resolve => (page.cycle.saturating_sub(CYCLES_MAX)..=page.cycle)
+            .rev()
+            .map(|cycle| action("resolve", page, cycle))
+            .collect(),
     }
 }
 
@@ -175,6 +176,7 @@ mod tests {
                         "friday-grants: amount 60,000 SNT is above 50,000 SNT",
                         "payroll: function is transfer(address,uint256), and the rule vouches for \
                          approve(address,uint256) alone",
+                        "2 more rules are about something else",
                     ],
                     "who": [
                         "sent by Executor bot (0x2222222222222222222222222222222222222222)",
@@ -192,7 +194,7 @@ mod tests {
                     "runbook": ["https://runbooks.example/stolen-funds"],
                     "next_step": [
                         "take it: watchfire incidents ack inc_00112233445566778899aabbccddeeff",
-                        "if nobody does, security-lead is told at 2026-11-20 10:05:00 UTC",
+                        "if nobody does: security-lead, at 2026-11-20 10:05:00 UTC",
                     ],
                 },
             },

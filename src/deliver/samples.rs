@@ -32,6 +32,7 @@ pub(super) fn page() -> Page {
             severity: Severity::Critical,
             rule: "builtin/unvouched".to_owned(),
             headline: "Treasury Safe sends 60,000 SNT to Grantee: docs".to_owned(),
+            other_rules: 2,
             reasons: vec![
                 "friday-grants: amount 60,000 SNT is above 50,000 SNT".to_owned(),
                 "payroll: function is transfer(address,uint256), and the rule vouches for approve(address,uint256) alone"

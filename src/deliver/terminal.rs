@@ -22,7 +22,7 @@ pub struct Terminal {
     color: bool,
 }
 
-/// `kind = "terminal"`: standard output.
+/// `kind = "terminal"`: standard error, so that standard output holds nothing but answers.
 pub(super) struct TerminalKind;
 
 impl Terminal {
@@ -35,16 +35,23 @@ impl Terminal {
 
 impl Destination for Terminal {
     fn send<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Result<Receipt, SendError>> {
-        let result = match &message.body {
-            Body::Page(page) => {
-                let text = render(Some(message.kind), page, self.color);
-                let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-                let written = writer.write_all(text.as_bytes()).and_then(|()| writer.flush());
-                written.map_err(|error| SendError::Retry(error.into()))
+        Box::pin(async move {
+            let Body::Page(page) = &message.body else {
+                return Err(SendError::Refused("a terminal takes pages and no feed".to_owned()));
+            };
+            let text = render(Some(message.kind), page, self.color);
+            let writer = Arc::clone(&self.writer);
+            // Whoever reads the other end of a pipe may have stopped reading.
+            let write = tokio::task::spawn_blocking(move || {
+                let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                writer.write_all(text.as_bytes()).and_then(|()| writer.flush())
+            });
+            match write.await {
+                Ok(Ok(())) => Ok(Receipt { detail: "printed".to_owned() }),
+                Ok(Err(error)) => Err(SendError::Retry(error.into())),
+                Err(error) => Err(SendError::Retry(error.into())),
             }
-            Body::Line(_) => Err(SendError::Refused("a terminal takes pages and no feed".to_owned())),
-        };
-        Box::pin(std::future::ready(result.map(|()| Receipt { detail: "printed".to_owned() })))
+        })
     }
 }
 
@@ -58,8 +65,8 @@ impl DestinationKind for TerminalKind {
     }
 
     fn parse(&self, _: &mut Table<'_>, _: &Common, _: &mut Problems) -> Option<Box<dyn Destination>> {
-        let color = anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
-        Some(Box::new(Terminal::new(Arc::new(Mutex::new(std::io::stdout())), color)))
+        let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+        Some(Box::new(Terminal::new(Arc::new(Mutex::new(std::io::stderr())), color)))
     }
 }
 
@@ -203,6 +210,7 @@ mod tests {
 ┃ WHY        friday-grants: amount 60,000 SNT is above 50,000 SNT
 ┃            payroll: function is transfer(address,uint256), and the rule vouches for
 ┃              approve(address,uint256) alone
+┃            2 more rules are about something else
 ┃
 ┃ WHO        sent by Executor bot (0x2222222222222222222222222222222222222222)
 ┃            signed by Owner 1 (0x3131313131313131313131313131313131313131)
@@ -219,7 +227,7 @@ mod tests {
 ┃ RUNBOOK    https://runbooks.example/stolen-funds
 ┃
 ┃ NEXT STEP  take it: watchfire incidents ack inc_00112233445566778899aabbccddeeff
-┃            if nobody does, security-lead is told at 2026-11-20 10:05:00 UTC
+┃            if nobody does: security-lead, at 2026-11-20 10:05:00 UTC
 ┃
 ┃ LINKS      https://etherscan.io/tx/0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e
 ┗━ inc_00112233445566778899aabbccddeeff · open · path treasury, step 1 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━

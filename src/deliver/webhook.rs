@@ -1,32 +1,21 @@
-//! Any program that listens on HTTP: CloudEvents 1.0 in structured mode, signed as Standard Webhooks says.
+//! Any program that listens on HTTP: CloudEvents, signed as Standard Webhooks says.
 //!
 //! The receiver drops what it has seen by `webhook-id`, which is also the event's `id`: it is the delivery key and stays
 //! the same over all attempts. The signature covers id, time and body, so none of them can be exchanged.
-//! Sources: <https://github.com/standard-webhooks/standard-webhooks>, <https://github.com/cloudevents/spec> 1.0.2.
+//! Source: <https://github.com/standard-webhooks/standard-webhooks>.
 
-use super::brief::rfc3339;
+use super::event::event;
 use super::http::{Endpoint, UrlIs, unread};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
-use crate::model::incident::Body;
-use crate::model::page::Page;
-use crate::model::record::{Line, VerdictLine};
 use crate::settings::{Problems, Secret, Table};
-use alloy_primitives::Address;
 use anyhow::anyhow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Value as Json, json};
 use sha2::Sha256;
 
-/// Most bytes of a page's event: what Standard Webhooks asks senders to stay under.
-const PAGE_BYTES_MAX: usize = 20_000;
-/// Most bytes of a feed line's event: what every CloudEvents intermediary must forward.
-const LINE_BYTES_MAX: usize = 64_000;
-/// Most characters of any text in a page's event.
-const TEXT_CHARS_MAX: usize = 2_000;
 /// Most secrets of one destination: the one in force, and those being rotated in and out.
 const SECRETS_MAX: usize = 4;
 
@@ -162,178 +151,11 @@ fn sign(key: &[u8], id: &str, seconds: u64, body: &[u8]) -> anyhow::Result<Strin
     Ok(format!("v1,{}", BASE64.encode(mac.finalize().into_bytes())))
 }
 
-/// The event's bytes; the same for every attempt.
-fn event(message: &Outgoing) -> Result<Vec<u8>, SendError> {
-    match &message.body {
-        Body::Page(page) => page_event(message, page),
-        Body::Line(line) => line_event(message, line),
-    }
-}
-
-fn page_event(message: &Outgoing, page: &Page) -> Result<Vec<u8>, SendError> {
-    let envelope = |data: Json| {
-        let mut event = json!({
-            "specversion": "1.0",
-            "id": message.key,
-            "source": source(Some((&page.chain, &page.watch.to_string()))),
-            "type": format!("watchfire.incident.{}.v1", message.kind.as_str()),
-            "subject": page.incident,
-            "datacontenttype": "application/json",
-            "data": data,
-        });
-        if let Some(time) = page.evidence.first().and_then(|evidence| rfc3339(evidence.time)) {
-            event["time"] = json!(time);
-        }
-        event
-    };
-    let mut page = page.clone();
-    // Whatever is longer than this was written by an attacker; no text is carried twice through the loop below.
-    let mut chars_max = TEXT_CHARS_MAX;
-    let mut shortened = shorten(&mut page, chars_max);
-    let mut bytes = encode(&envelope(page_data(&page, shortened)))?;
-    // The loudest evidence comes first, so the quietest goes first.
-    while bytes.len() > PAGE_BYTES_MAX && chars_max > 10 {
-        if page.evidence.len() > 1 {
-            page.evidence.pop();
-            page.more += 1;
-        } else {
-            chars_max /= 2;
-            shorten(&mut page, chars_max);
-        }
-        shortened = true;
-        bytes = encode(&envelope(page_data(&page, shortened)))?;
-    }
-    Ok(bytes)
-}
-
-fn page_data(page: &Page, shortened: bool) -> Json {
-    // A page holds nothing that JSON cannot say.
-    let mut data = serde_json::to_value(page).unwrap_or_default();
-    checksum_addresses(&mut data);
-    if shortened {
-        data["shortened"] = json!("evidence was cut to keep the message below 20 KB; the incident has all of it");
-    }
-    data
-}
-
-/// Cuts every text to `chars_max` characters and every list in proportion; says whether anything was cut.
-fn shorten(page: &mut Page, chars_max: usize) -> bool {
-    let items_max = chars_max / 50;
-    let before = page.clone();
-    let cut = |text: &mut String| *text = super::escape::cut(text, chars_max);
-    for evidence in &mut page.evidence {
-        evidence.reasons.truncate(items_max);
-        evidence.reasons.iter_mut().for_each(cut);
-        evidence.via.truncate(items_max);
-        evidence.via.iter_mut().for_each(cut);
-        evidence.signers.iter_mut().for_each(|signers| signers.truncate(items_max));
-        let named = evidence.signers.iter_mut().flatten().chain([&mut evidence.sender, &mut evidence.watch]);
-        named.filter_map(|party| party.name.as_mut()).for_each(cut);
-        cut(&mut evidence.headline);
-        cut(&mut evidence.rule);
-    }
-    page.touches.truncate(items_max);
-    page.links.truncate(items_max);
-    page.links.retain(|link| link.href.len() <= TEXT_CHARS_MAX);
-    page.links.iter_mut().for_each(|link| cut(&mut link.text));
-    page.next.iter_mut().for_each(|next| next.to.truncate(items_max));
-    let texts = [&mut page.headline, &mut page.label, &mut page.purpose];
-    texts.into_iter().chain(&mut page.runbook).chain(&mut page.change).chain(&mut page.touches).for_each(cut);
-    *page != before
-}
-
-fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
-    let (word, place, subject, time) = match line {
-        Line::Verdict(verdict) => (
-            "verdict",
-            Some((verdict.chain.as_str(), verdict.address.as_str())),
-            verdict.finding_id.clone().unwrap_or_else(|| format!("{}/{}", verdict.tx, verdict.position)),
-            Some(verdict.time.clone()),
-        ),
-        Line::Retraction(retraction) => ("retraction", None, retraction.finding_id.clone(), None),
-        Line::Incident(incident) => ("incident", None, incident.incident_id.clone(), Some(incident.opened.clone())),
-        Line::Blindness(blindness) => ("blindness", None, blindness.chain.clone(), Some(blindness.since.clone())),
-        Line::Delivery(delivery) => ("delivery", None, delivery.key.clone(), None),
-        Line::Summary(_) => ("summary", None, "run".to_owned(), None),
-    };
-    let envelope = |data: Json| {
-        let mut event = json!({
-            "specversion": "1.0",
-            "id": message.key,
-            "source": source(place),
-            "type": format!("watchfire.feed.{word}.v1"),
-            "subject": subject,
-            "datacontenttype": "application/json",
-            "data": data,
-        });
-        if let Some(time) = &time {
-            event["time"] = json!(time);
-        }
-        event
-    };
-    let bytes = encode(&envelope(json!(line)))?;
-    let Line::Verdict(verdict) = line else { return Ok(bytes) };
-    if bytes.len() <= LINE_BYTES_MAX {
-        return Ok(bytes);
-    }
-    let mut data = json!(Line::Verdict(Box::new(without_args(verdict))));
-    data["shortened"] = json!("args, reasons and via were cut to keep the message below 64 KB");
-    encode(&envelope(data))
-}
-
-fn without_args(verdict: &VerdictLine) -> VerdictLine {
-    let mut short = verdict.clone();
-    short.args.clear();
-    for texts in [&mut short.reasons, &mut short.via] {
-        texts.truncate(20);
-        texts.iter_mut().for_each(|text| *text = super::escape::cut(text, 500));
-    }
-    short.signers.iter_mut().for_each(|signers| signers.truncate(100));
-    for text in [&mut short.headline, &mut short.function, &mut short.value_human] {
-        *text = super::escape::cut(text, 1_000);
-    }
-    short
-}
-
-/// `/watchfire/mainnet/0x5a0A…`: a URI reference, so whatever is not plain is left out.
-fn source(place: Option<(&str, &str)>) -> String {
-    let plain = |text: &str| -> String {
-        text.chars().filter(|c| c.is_ascii_alphanumeric() || "-._~".contains(*c)).take(100).collect()
-    };
-    place.map_or_else(
-        || "/watchfire".to_owned(),
-        |(chain, address)| format!("/watchfire/{}/{}", plain(chain), plain(address)),
-    )
-}
-
-/// Addresses go out in EIP-55, as in every other record; the model's own form is lower-case.
-fn checksum_addresses(json: &mut Json) {
-    match json {
-        Json::String(text) if text.len() == 42 && text.starts_with("0x") => {
-            if let Ok(address) = text.parse::<Address>() {
-                *text = address.to_string();
-            }
-        }
-        Json::Array(items) => items.iter_mut().for_each(checksum_addresses),
-        Json::Object(entries) => entries.values_mut().for_each(checksum_addresses),
-        _ => {}
-    }
-}
-
-fn encode(event: &Json) -> Result<Vec<u8>, SendError> {
-    serde_json::to_vec(event).map_err(|error| SendError::Refused(format!("cannot be written as JSON: {error}")))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{huge, message, page};
+    use super::super::samples::{message, page};
     use super::*;
-    use crate::model::DeliveryKey;
     use crate::model::incident::DeliveryKind;
-
-    fn parsed(bytes: &[u8]) -> Json {
-        serde_json::from_slice(bytes).expect("an event is JSON")
-    }
 
     #[test]
     fn the_signature_is_that_of_the_public_vector() {
@@ -365,95 +187,5 @@ mod tests {
             |secret: &str| sign(secret.as_bytes(), message.key.as_str(), 1_795_168_812, b"body").expect("signed");
         let expected = format!("{} {}", sign("watchfire"), sign(env!("CARGO_PKG_VERSION")));
         assert_eq!(headers["webhook-signature"], expected.as_str());
-    }
-
-    #[test]
-    fn a_page_is_a_cloud_event() {
-        let event = parsed(&event(&message(DeliveryKind::Trigger, page())).expect("an event"));
-        assert_eq!(event["specversion"], "1.0");
-        assert_eq!(event["id"], "dlv_00112233445566778899aabbccddeeff");
-        assert_eq!(event["source"], "/watchfire/mainnet/0x5a5A5a5a5A5a5a5a5a5A5a5A5A5a5a5A5A5A5A5A");
-        assert_eq!(event["type"], "watchfire.incident.trigger.v1");
-        assert_eq!(event["subject"], "inc_00112233445566778899aabbccddeeff");
-        assert_eq!(event["time"], "2026-11-20T10:00:00Z");
-        assert_eq!(event["data"]["headline"], "Treasury Safe sends 60,000 SNT to Grantee: docs");
-        assert_eq!(event["data"]["watch"], "0x5a5A5a5a5A5a5a5a5a5A5a5A5A5a5a5A5A5A5A5A");
-        assert_eq!(event["data"].get("shortened"), None);
-    }
-
-    #[test]
-    fn the_body_is_the_same_for_every_attempt() {
-        let first = message(DeliveryKind::Trigger, page());
-        let second = Outgoing { attempt: 7, now_ms: first.now_ms + 60_000, ..first.clone() };
-        assert_eq!(event(&first).expect("an event"), event(&second).expect("an event"));
-    }
-
-    #[test]
-    fn a_page_too_big_loses_evidence_and_says_so() {
-        let mut long = page();
-        long.evidence = vec![long.evidence[0].clone(); 10];
-        for evidence in &mut long.evidence {
-            evidence.reasons = vec!["because ".repeat(60); 8];
-        }
-        for (page, at_least) in [(long, 2), (huge(), 1)] {
-            let bytes = event(&message(DeliveryKind::Trigger, page)).expect("an event");
-            assert!(bytes.len() <= PAGE_BYTES_MAX, "{}", bytes.len());
-            let event = parsed(&bytes);
-            assert!(event["data"]["shortened"].is_string());
-            let kept = event["data"]["evidence"].as_array().map_or(0, Vec::len) as u64;
-            assert!(kept >= at_least);
-            assert_eq!(event["data"]["more"], 10 - kept);
-        }
-    }
-
-    #[test]
-    fn a_line_of_the_feed_is_a_cloud_event_and_never_too_big() {
-        let mut verdict = VerdictLine {
-            chain: "mainnet".to_owned(),
-            block: 1,
-            block_hash: "0x01".to_owned(),
-            time: "2026-11-20T10:00:00Z".to_owned(),
-            tx: "0x02".to_owned(),
-            position: "call".to_owned(),
-            watch: "Treasury Safe".to_owned(),
-            address: "0x5a5A5a5a5A5a5a5a5a5A5a5A5A5a5a5A5A5A5A5A".to_owned(),
-            activity: "act".to_owned(),
-            function: "transfer(address,uint256)".to_owned(),
-            stage: "included".to_owned(),
-            fate: "executed".to_owned(),
-            verdict: "abnormal".to_owned(),
-            by: "builtin/unvouched".to_owned(),
-            severity: Some("high".to_owned()),
-            reasons: Vec::new(),
-            finding_id: Some("fnd_1".to_owned()),
-            incident_id: None,
-            revision: 1,
-            headline: "x".to_owned(),
-            args: serde_json::Map::new(),
-            value: "0".to_owned(),
-            value_human: "0 ETH".to_owned(),
-            via: Vec::new(),
-            from: "0x".to_owned(),
-            origin: "0x".to_owned(),
-            to: None,
-            operation: "call".to_owned(),
-            signers: None,
-            sources: 1,
-            verified: true,
-        };
-        let send = |verdict: &VerdictLine| {
-            let body = Body::Line(Box::new(Line::Verdict(Box::new(verdict.clone()))));
-            let key = DeliveryKey("dlv_1".to_owned());
-            event(&Outgoing { key, body, ..message(DeliveryKind::Feed, page()) }).expect("an event")
-        };
-        let event = parsed(&send(&verdict));
-        assert_eq!(event["type"], "watchfire.feed.verdict.v1");
-        assert_eq!(event["subject"], "fnd_1");
-        assert_eq!(event["data"]["type"], "verdict");
-        verdict.args.insert("data".to_owned(), json!("ff".repeat(200_000)));
-        verdict.reasons = vec!["no ".repeat(1_000); 100];
-        let bytes = send(&verdict);
-        assert!(bytes.len() <= LINE_BYTES_MAX, "{}", bytes.len());
-        assert!(parsed(&bytes)["data"]["shortened"].is_string());
     }
 }

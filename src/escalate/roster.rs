@@ -40,7 +40,8 @@ impl Roster {
         self.paths.get(name).cloned().unwrap_or_else(|| self.everybody(name))
     }
 
-    fn everybody(&self, name: &str) -> Path {
+    /// A path of one step that tells every destination any path names.
+    pub(super) fn everybody(&self, name: &str) -> Path {
         let steps = self.paths.values().flat_map(|path| &path.steps);
         let to: BTreeSet<String> = steps.flat_map(|step| step.to.iter().cloned()).collect();
         Path {

@@ -98,6 +98,8 @@ pub struct Incident {
     pub close_reason: Option<String>,
     /// Who closed it, when somebody did.
     pub closed_by: Option<String>,
+    /// When it closed, wall-clock milliseconds.
+    pub closed_at: Option<u64>,
     /// Milliseconds since the Unix epoch, wall clock.
     pub opened_at: u64,
     /// Whether anybody is paged: false while every finding is below `page_at`, or only observed.

@@ -51,6 +51,9 @@ pub struct Evidence {
     pub headline: String,
     /// Why it is abnormal, nearest first.
     pub reasons: Vec<String>,
+    /// How many more rules there are, all about something else.
+    #[serde(default)]
+    pub other_rules: u64,
     /// Taken back by a reorg.
     pub orphaned: bool,
     /// Where it happened.

@@ -61,6 +61,9 @@ pub struct VerdictLine {
     /// Why, nearest first; empty when normal.
     #[serde(default)]
     pub reasons: Vec<String>,
+    /// How many of the reasons, from the first, are about this very function; the others are rules about something else.
+    #[serde(default)]
+    pub near: usize,
     /// Identity, when it is a finding of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finding_id: Option<String>,

@@ -53,6 +53,9 @@ pub struct Abnormal {
     pub severity: Severity,
     /// Why, nearest first: each rule's refusal, one sentence each.
     pub reasons: Vec<String>,
+    /// How many of the reasons, from the first, are about this very function or event. The others are rules that speak of
+    /// something else; a page counts them and does not list them.
+    pub near: usize,
     /// Judged and recorded; nobody is paged.
     pub observe: bool,
     /// This verdict only repeats that of another activity of the same block (an effect, or the envelope around an abnormal leaf):

@@ -4,12 +4,16 @@
 //! Never here: what a key means. Each room reads its own tables and says which values it accepts; this room knows only
 //! TOML, places in files, and secrets. Nothing here stops at the first mistake.
 
+mod document;
 mod duration;
 mod problem;
 mod secret;
 mod table;
+mod value;
 
+pub use document::Document;
 pub use duration::{parse_duration, show_duration};
 pub use problem::{At, Problem, Problems, SourceFile, Spot};
 pub use secret::{Secret, Secrets};
-pub use table::{Document, Table, Value};
+pub use table::Table;
+pub use value::{Value, nearest};

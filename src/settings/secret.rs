@@ -1,7 +1,8 @@
 //! Values that must never be shown. A configuration names where a secret is kept; it never holds one.
 
 use super::problem::Problems;
-use super::table::{Table, Value};
+use super::table::Table;
+use super::value::Value;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 use std::path::Path;

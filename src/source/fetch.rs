@@ -89,7 +89,8 @@ impl Node {
     /// Answers to `reads` in their order, each asked at the hash of the block and nowhere else. Those beyond [`READS_MAX`] are
     /// not asked.
     pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
-        let asked = reads.iter().take(READS_MAX).map(|read| self.read_one(at, read));
+        // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
+        let asked: Vec<_> = reads.iter().take(READS_MAX).map(|read| self.read_one(at, read)).collect();
         let mut answers: Vec<Answer> = futures::stream::iter(asked).buffered(READS_AT_ONCE).collect().await;
         answers.resize(reads.len(), Answer::Unavailable);
         answers

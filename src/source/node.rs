@@ -97,6 +97,20 @@ impl Default for Deadlines {
     }
 }
 
+impl Deadlines {
+    /// For a chain with a block every `slot`: what depends on its pace is measured in slots.
+    #[must_use]
+    pub fn for_slot(slot: Duration) -> Self {
+        let fixed = Self::default();
+        Self {
+            silence: slot.mul_f64(1.5) + Duration::from_secs(4),
+            poll: (fixed.poll.0.min(slot), (slot / 2).max(fixed.poll.0.min(slot))),
+            blind: (slot * 3).max(Duration::from_secs(10)),
+            ..fixed
+        }
+    }
+}
+
 impl Node {
     /// A node at `endpoint` that should serve `chain`. Nothing is connected yet.
     pub fn new(endpoint: &Endpoint, chain: ChainId, deadlines: Deadlines) -> Result<Self, BadEndpoint> {

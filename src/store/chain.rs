@@ -1,24 +1,13 @@
 //! Where each chain stands, and what its blocks added to rolling windows.
 
 use super::{Result, StoreError};
-use crate::model::{BlockRef, ChainId, Delta};
-use alloy_primitives::{Address, B256, U256};
+use crate::model::{BlockRef, ChainId, Delta, Link};
+use alloy_primitives::{Address, U256};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use std::str::FromStr;
 
 /// Blocks kept per chain to recognize a reorg by: seven hours of mainnet, thirty times the depth of its finality.
 pub const WINDOW_BLOCKS_MAX: u64 = 2048;
-
-/// A block's place without its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Anchor {
-    /// Number and hash.
-    pub at: BlockRef,
-    /// Hash of the block it builds on.
-    pub parent: B256,
-    /// Header timestamp, Unix seconds.
-    pub time: u64,
-}
 
 /// What a committed block added to a rolling window.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,37 +29,40 @@ pub struct Pruned {
     pub messages: usize,
 }
 
-pub(super) fn begin(db: &mut Connection, chain: ChainId, anchor: &Anchor) -> Result<BlockRef> {
+pub(super) fn begin(db: &mut Connection, chain: ChainId, first: u64) -> Result<()> {
+    db.execute("INSERT OR IGNORE INTO chains (id, first_number) VALUES (?1, ?2)", params![int(chain.0), int(first)])?;
+    Ok(())
+}
+
+pub(super) fn begin_stretch(db: &mut Connection, chain: ChainId, first: u64) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let stands = match tip(&tx, chain)? {
-        Some(stands) => stands.at,
-        None => {
-            tx.execute(
-                "INSERT INTO chains (id, first_number, first_hash) VALUES (?1, ?2, ?3)",
-                params![int(chain.0), int(anchor.at.number), anchor.at.hash.to_string()],
-            )?;
-            append(&tx, chain, anchor)?;
-            anchor.at
-        }
-    };
+    let sql = "INSERT INTO chains (id, first_number) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET first_number = ?2";
+    tx.execute(sql, params![int(chain.0), int(first)])?;
+    tx.execute("DELETE FROM blocks WHERE chain = ?1", [int(chain.0)])?;
     tx.commit()?;
-    Ok(stands)
+    Ok(())
 }
 
-pub(super) fn tip(db: &Connection, chain: ChainId) -> Result<Option<Anchor>> {
+pub(super) fn first(db: &Connection, chain: ChainId) -> Result<Option<u64>> {
+    let sql = "SELECT first_number FROM chains WHERE id = ?1";
+    let first: Option<i64> = db.prepare_cached(sql)?.query_row([int(chain.0)], |row| row.get(0)).optional()?;
+    Ok(first.map(i64::cast_unsigned))
+}
+
+pub(super) fn tip(db: &Connection, chain: ChainId) -> Result<Option<Link>> {
     let sql = "SELECT number, hash, parent, time FROM blocks WHERE chain = ?1 ORDER BY number DESC LIMIT 1";
-    db.prepare_cached(sql)?.query_row([int(chain.0)], |row| Ok(anchor(row))).optional()?.transpose()
+    db.prepare_cached(sql)?.query_row([int(chain.0)], |row| Ok(link(row))).optional()?.transpose()
 }
 
-pub(super) fn window(db: &Connection, chain: ChainId) -> Result<Vec<Anchor>> {
+pub(super) fn window(db: &Connection, chain: ChainId) -> Result<Vec<Link>> {
     let sql = "SELECT number, hash, parent, time FROM blocks WHERE chain = ?1 ORDER BY number";
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([int(chain.0)], |row| Ok(anchor(row)))?;
+    let rows = statement.query_map([int(chain.0)], |row| Ok(link(row)))?;
     rows.map(|row| row?).collect()
 }
 
 /// Writes a block and lets the one that falls out of the window go.
-pub(super) fn append(db: &Connection, chain: ChainId, block: &Anchor) -> Result<()> {
+pub(super) fn append(db: &Connection, chain: ChainId, block: &Link) -> Result<()> {
     db.prepare_cached("INSERT INTO blocks (chain, number, hash, parent, time) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
         params![
             int(chain.0),
@@ -130,8 +122,8 @@ pub(super) fn prune(db: &mut Connection, chain: ChainId, deltas_before_s: u64, s
     Ok(Pruned { deltas, messages })
 }
 
-fn anchor(row: &Row<'_>) -> Result<Anchor> {
-    Ok(Anchor {
+fn link(row: &Row<'_>) -> Result<Link> {
+    Ok(Link {
         at: BlockRef { number: uint(row.get(0)?), hash: text("blocks", row, 1)? },
         parent: text("blocks", row, 2)?,
         time: uint(row.get(3)?),

@@ -1,12 +1,12 @@
 //! The transactions that change what stands: a step of the chain, the passing of time, an answer.
 
-use super::chain::{self, Anchor, int};
+use super::chain::{self, int};
 use super::{Result, StoreError, incidents, outbox};
 use crate::escalate::{Sight, StepJudged};
 use crate::model::incident::{Finding, Incident, Plan, Standing};
 use crate::model::record::Line;
 use crate::model::watch::ChainInfo;
-use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, WatchInfo};
+use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Link, WatchInfo};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -145,32 +145,41 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
     let chain = step.chain.id;
     let mut retract = step.retract.clone();
     retract.sort_unstable_by_key(|block| std::cmp::Reverse(block.number));
-    let begun = || chain::tip(db, chain)?.ok_or_else(|| StoreError::Unknown(format!("chain {chain} was not begun")));
-    let mut tip = begun()?;
-    let mut cursor = tip.at;
+    let unbegun = || StoreError::Unknown(format!("chain {chain} was not begun"));
+    let first = chain::first(db, chain)?.ok_or_else(unbegun)?;
+    let mut tip = chain::tip(db, chain)?;
+    // What the next block has to be: its number, and its parent where we hold one. Nothing before the first block is of
+    // interest, so a reorg may replace everything from there on.
+    let mut next = tip.map_or((first, None), |tip| (tip.at.number.saturating_add(1), Some(tip.at.hash)));
     for block in retract {
-        if tip.at != block {
-            return Err(StoreError::Unknown(format!(
-                "block {block} cannot be retracted: the cursor stands at {cursor}"
-            )));
-        }
+        let stands = tip.filter(|tip| tip.at == block);
+        let Some(gone) = stands else {
+            let at = tip.map_or("nowhere".to_owned(), |tip| format!("at {}", tip.at));
+            return Err(StoreError::Unknown(format!("block {block} cannot be retracted: the cursor stands {at}")));
+        };
         chain::retract(db, chain, block)?;
-        // The window may be used up: then its lowest block's parent is what is left to build on.
-        let below = BlockRef { number: block.number.saturating_sub(1), hash: tip.parent };
-        tip = chain::tip(db, chain)?.unwrap_or(Anchor { at: below, ..tip });
-        cursor = tip.at;
+        tip = chain::tip(db, chain)?;
+        next = (block.number, (block.number > first).then_some(gone.parent));
+    }
+    if tip.is_none() && next.0 > first && step.blocks.is_empty() {
+        let why = format!("nothing would be left of chain {chain}, which is remembered from block {} on", next.0);
+        return Err(StoreError::Unknown(why));
     }
     for block in &step.blocks {
         if block.chain != chain {
             return Err(StoreError::Unknown(format!("block {} is of chain {}, not of {chain}", block.at, block.chain)));
         }
-        if block.parent != cursor.hash || block.at.number != cursor.number.saturating_add(1) {
-            return Err(StoreError::Gap { cursor, parent: block.parent });
+        let (number, parent) = next;
+        if block.at.number != number || parent.is_some_and(|parent| parent != block.parent) {
+            let hash = parent.unwrap_or_default();
+            return Err(StoreError::Gap {
+                cursor: BlockRef { number: number.wrapping_sub(1), hash },
+                parent: block.parent,
+            });
         }
-        chain::append(db, chain, &Anchor { at: block.at, parent: block.parent, time: block.time })?;
+        chain::append(db, chain, &Link { at: block.at, parent: block.parent, time: block.time })?;
         block.deltas.iter().try_for_each(|delta| chain::add_delta(db, chain, block.at, block.time, delta))?;
-        cursor = block.at;
+        next = (block.at.number.saturating_add(1), Some(block.at.hash));
     }
-    // Without any block left the chain would have no cursor to come back to after a restart.
-    begun().map(drop)
+    Ok(())
 }

@@ -21,6 +21,14 @@ pub struct Filter {
     pub limit: Option<u32>,
 }
 
+impl Filter {
+    /// Those that are open or acknowledged.
+    #[must_use]
+    pub fn live() -> Self {
+        Self { live: true, ..Self::default() }
+    }
+}
+
 pub(super) fn live(db: &Connection, chain: Option<ChainId>) -> Result<Vec<Incident>> {
     let sql = "SELECT body FROM incidents WHERE live = 1 AND (?1 IS NULL OR chain = ?1) ORDER BY seq";
     bodies(db, "incidents", sql, [chain.map(|id| int(id.0))])

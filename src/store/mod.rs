@@ -16,7 +16,7 @@ mod incidents;
 mod outbox;
 mod schema;
 
-pub use chain::{Anchor, PastDelta, Pruned, WINDOW_BLOCKS_MAX};
+pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::OwnedStepJudged;
 pub use error::StoreError;
 pub use incidents::Filter;
@@ -24,7 +24,7 @@ pub use outbox::{Counts, DeadLetter, Leased, Waiting};
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
-use crate::model::{BlockRef, ChainId, DeliveryKey, IncidentId};
+use crate::model::{BlockRef, ChainId, DeliveryKey, IncidentId, Link};
 use actor::Actor;
 use std::path::Path;
 
@@ -60,30 +60,46 @@ impl Store {
 
 /// Where a chain stands.
 impl Store {
-    /// Commits where watching `chain` begins, before anything is fetched, and says where it stands now.
+    /// Writes down that watching `chain` begins with block `first`, before anything is fetched.
     ///
-    /// The anchor counts as seen: the first step must build on it. A chain that began earlier keeps its place, and the
-    /// anchor is ignored.
+    /// The first step must append that block. A chain that began earlier keeps its place.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn begin_chain(&self, chain: ChainId, anchor: Anchor) -> Result<BlockRef> {
-        self.actor.call(move |db| chain::begin(db, chain, &anchor)).await
+    pub async fn begin_chain(&self, chain: ChainId, first: u64) -> Result<()> {
+        self.actor.call(move |db| chain::begin(db, chain, first)).await
     }
 
-    /// The last committed block; absent before [`Store::begin_chain`].
+    /// Lets `chain` go on with block `first`, whatever stood before: for tapes whose stretches do not join. What was judged
+    /// and told stays, rolling windows too.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn begin_stretch(&self, chain: ChainId, first: u64) -> Result<()> {
+        self.actor.call(move |db| chain::begin_stretch(db, chain, first)).await
+    }
+
+    /// Number of the first block that is judged; absent before [`Store::begin_chain`].
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn first(&self, chain: ChainId) -> Result<Option<u64>> {
+        self.actor.call(move |db| chain::first(db, chain)).await
+    }
+
+    /// The last committed block; absent before the first.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn cursor(&self, chain: ChainId) -> Result<Option<BlockRef>> {
-        self.actor.call(move |db| Ok(chain::tip(db, chain)?.map(|anchor| anchor.at))).await
+        self.actor.call(move |db| Ok(chain::tip(db, chain)?.map(|tip| tip.at))).await
     }
 
     /// Committed blocks with their parents and times, oldest first: at most [`WINDOW_BLOCKS_MAX`].
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
-    pub async fn window(&self, chain: ChainId) -> Result<Vec<Anchor>> {
+    pub async fn window(&self, chain: ChainId) -> Result<Vec<Link>> {
         self.actor.call(move |db| chain::window(db, chain)).await
     }
 
@@ -259,3 +275,6 @@ impl Store {
         self.actor.call(move |db| outbox::next_due(db, &destinations)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

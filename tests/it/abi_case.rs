@@ -25,6 +25,11 @@ impl<'a> Entropy<'a> {
         self.bytes.len() == 0
     }
 
+    /// What has not been used up.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.bytes.as_slice()
+    }
+
     pub(crate) fn byte(&mut self) -> u8 {
         self.bytes.next().copied().unwrap_or(0)
     }

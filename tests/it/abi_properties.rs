@@ -164,6 +164,7 @@ fn types_of_no_size_and_bytes_of_no_shape_end_in_values_or_a_reason() {
     for_all(20_000, 600, |bytes| {
         let mut entropy = Entropy::new(bytes);
         let function = function(&params(&mut entropy, Types::Any));
+        let _ = decode(&function, &Bytes::copy_from_slice(entropy.rest()))?;
         let mut data = Vec::new();
         while !entropy.is_empty() {
             // Small words look like offsets and lengths.

@@ -170,6 +170,12 @@ impl Stretch {
         self.blocks.first().map(|block| block.block.at.number)
     }
 
+    /// Number of its last block.
+    #[must_use]
+    pub fn last(&self) -> Option<u64> {
+        self.blocks.last().map(|block| block.block.at.number)
+    }
+
     /// Captions that stand right before the block with this number, or behind the last block for the number after it.
     pub fn captions_before(&self, number: u64) -> impl Iterator<Item = &str> {
         let place = self.first().and_then(|first| number.checked_sub(first));

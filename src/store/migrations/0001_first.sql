@@ -1,11 +1,10 @@
 -- Hashes, addresses and ids are text, so that an auditor can read the file with nothing but sqlite3. Chain ids, heights and
 -- times are 64-bit integers; amounts are decimal text, since they have 256 bits.
 
--- Where watching began. The row is committed before anything is fetched.
+-- The first block that is judged. The row is committed before anything is fetched.
 CREATE TABLE chains (
     id           INTEGER PRIMARY KEY,
-    first_number INTEGER NOT NULL,
-    first_hash   TEXT NOT NULL
+    first_number INTEGER NOT NULL
 ) STRICT;
 
 -- The committed chain: the newest row of a chain is its cursor. Only the newest 2,048 are kept.

@@ -48,6 +48,8 @@ pub(crate) enum Answer {
     Body(u16, String),
     /// A bare status: 410 for a receiver that is gone, 500 for one in trouble.
     Status(u16),
+    /// A bare status with one header line, such as `location: http://...`.
+    Header(u16, String),
     /// 429 with `Retry-After`, in seconds.
     TooMany(u64),
     /// 200 after a while.
@@ -173,6 +175,7 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
             Answer::Ok => (200, String::new(), String::new()),
             Answer::Status(status) => (status, String::new(), String::new()),
             Answer::Body(status, body) => (status, "content-type: application/json\r\n".to_owned(), body),
+            Answer::Header(status, line) => (status, format!("{line}\r\n"), String::new()),
             Answer::TooMany(seconds) => (429, format!("retry-after: {seconds}\r\n"), String::new()),
             Answer::Late(pause) => {
                 tokio::time::sleep(pause).await;

@@ -13,3 +13,4 @@ pub(crate) mod safe;
 pub(crate) mod tokens;
 pub(crate) mod treasury;
 pub(crate) mod tx;
+pub(crate) mod watch;

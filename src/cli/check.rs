@@ -1,0 +1,134 @@
+//! `watchfire check`: every problem at once, the watchlists' own tests, and what would happen for each function.
+
+use super::{Global, Outcome, Printer, book};
+use crate::classify::builtin::BUILTINS;
+use crate::model::{Verdict, WatchId};
+use crate::settings::Secrets;
+use crate::watchlist::Book;
+use crate::watchlist::check::{CoverageRow, Otherwise, TestOutcome, coverage, run_tests};
+use anstyle::AnsiColor;
+use clap::Args;
+use serde_json::json;
+use std::sync::Arc;
+
+/// Check the configuration.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Fetch secrets too, to see that each is there.
+    #[arg(long)]
+    secrets: bool,
+    /// Say for every function what would vouch for it, and what it costs otherwise.
+    #[arg(long)]
+    coverage: bool,
+}
+
+pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome {
+    let secrets = if args.secrets { Secrets::Resolve } else { Secrets::NamesOnly };
+    let book = match book(global, secrets, printer) {
+        Ok(book) => book,
+        Err(outcome) => return outcome,
+    };
+    let outcomes = run_tests(&book);
+    let failed = outcomes.iter().filter(|outcome| !outcome.passed()).count();
+    for outcome in &outcomes {
+        told(&book, outcome, printer);
+    }
+    if args.coverage {
+        covered(&book, printer);
+    }
+    if !printer.is_json() {
+        printer.text(&format!(
+            "{} watches on {} chains, {} rules, {} paths, {} destinations; {} of {} tests pass",
+            book.watches.len(),
+            book.chains.len(),
+            book.rules.watches.iter().map(|watch| watch.rules.len()).sum::<usize>(),
+            book.roster.paths.len(),
+            book.destinations.len(),
+            outcomes.len() - failed,
+            outcomes.len()
+        ));
+    }
+    if failed == 0 { Outcome::Calm } else { Outcome::Unknown }
+}
+
+fn label(book: &Book, watch: WatchId) -> &str {
+    book.watch(watch).map_or("?", |watch| &watch.label)
+}
+
+fn told(book: &Book, outcome: &TestOutcome, printer: &Printer) {
+    let watch = label(book, outcome.watch);
+    if printer.is_json() {
+        return printer.json(&json!({
+            "type": "test", "watch": watch, "name": &*outcome.name, "passed": outcome.passed(), "failures": outcome.failures,
+        }));
+    }
+    if outcome.passed() {
+        return printer.text(&format!(
+            "{}  {watch}: {}",
+            printer.paint(AnsiColor::Green.on_default(), "pass"),
+            outcome.name
+        ));
+    }
+    let (line, column) = outcome.spot.line_column();
+    let tag = printer.paint(AnsiColor::Red.on_default().bold(), "FAIL");
+    printer.text(&format!("{tag}  {watch}: {}  ({}:{line}:{column})", outcome.name, outcome.spot.file.path));
+    for failure in &outcome.failures {
+        printer.text(&format!("      {failure}"));
+    }
+    if let Verdict::Abnormal(abnormal) = &outcome.verdict {
+        for reason in &abnormal.reasons {
+            printer.text(&format!("      {reason}"));
+        }
+    }
+}
+
+/// What would happen, function by function, and which built-ins there are.
+fn covered(book: &Book, printer: &Printer) {
+    let heading = |text: &str| printer.text(&format!("\n{}", printer.paint(AnsiColor::Cyan.on_default().bold(), text)));
+    let mut shown = None;
+    for row in coverage(book) {
+        if printer.is_json() {
+            printer.json(&json!({
+                "type": "coverage", "watch": label(book, row.watch), "activity": row.kind.as_str(), "function": &*row.function,
+                "to_itself": row.to_itself, "vouched_by": names(&row.vouched_by), "raised_by": names(&row.raised_by),
+                "otherwise": otherwise(&row),
+            }));
+            continue;
+        }
+        if shown != Some(row.watch) {
+            heading(label(book, row.watch));
+            shown = Some(row.watch);
+        }
+        let own = if row.to_itself { " on itself" } else { "" };
+        let mut says: Vec<String> = row.raised_by.iter().map(|rule| format!("raised by {rule}")).collect();
+        says.extend(row.vouched_by.iter().map(|rule| format!("vouched for by {rule}")));
+        says.push(if says.is_empty() { otherwise(&row) } else { format!("else {}", otherwise(&row)) });
+        printer.text(&format!(
+            "  {:<5} {:<60} {}",
+            row.kind.as_str(),
+            format!("{}{own}", row.function),
+            says.join(", ")
+        ));
+    }
+    if printer.is_json() {
+        return;
+    }
+    heading("built-ins");
+    for builtin in BUILTINS {
+        let does = if builtin.vouches { "vouches" } else { "raises" };
+        printer.text(&format!("  {:<28} {does:<8} {}", builtin.name, builtin.about));
+    }
+    printer.text("");
+}
+
+fn names(rules: &[Arc<str>]) -> Vec<&str> {
+    rules.iter().map(|rule| &**rule).collect()
+}
+
+fn otherwise(row: &CoverageRow) -> String {
+    match &row.otherwise {
+        Otherwise::Normal(builtin) => format!("normal by {builtin}"),
+        Otherwise::Envelope => "judged by what it carries".to_owned(),
+        Otherwise::Finding { by, severity } => format!("{severity} by {by}"),
+    }
+}

@@ -1,0 +1,70 @@
+//! `watchfire demo`: a recorded treasury lives through a normal day and an attack, consumed the ordinary way from the program's own
+//! JSON-RPC server on loopback.
+
+use super::run::Session;
+use super::tape::play_through;
+use super::{Outcome, Printer};
+use crate::settings::Secrets;
+use crate::source::tape::{Pace, Reader, Tape};
+use crate::store::Store;
+use crate::watchlist;
+use anstyle::AnsiColor;
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// See a treasury live through a normal day and an attack.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Without pauses.
+    #[arg(long)]
+    fast: bool,
+}
+
+/// Recorded from a real node with real bytecode by `tests/world/record-demo`.
+const TAPE: &[u8] = include_bytes!("../../examples/demo/treasury.tape.gz");
+const CONFIG: &str = include_str!("../../examples/demo/watchfire.toml");
+const BOX: &str = include_str!("../../examples/demo/box.json");
+const WATCHLIST: &str = include_str!("../../examples/demo/treasury.toml");
+
+/// Time between two blocks: long enough to read a line.
+const PACE: Duration = Duration::from_millis(900);
+
+pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outcome> {
+    let files = watchlist::Memory::new([("watchfire.toml", CONFIG), ("treasury.toml", WATCHLIST), ("box.json", BOX)]);
+    let book = watchlist::compile(Path::new("watchfire.toml"), &files, Secrets::Resolve);
+    let book = match book {
+        Ok(book) => Arc::new(book),
+        Err(problems) => {
+            super::tell(&problems, printer);
+            return Ok(Outcome::Unknown);
+        }
+    };
+    let tape = Tape::collect(Reader::new(TAPE).context("open the bundled tape")?).context("read the bundled tape")?;
+    let chain = book.chains.first().cloned().map(Arc::new).context("the bundled configuration has no chain")?;
+    let store = Store::in_memory().await.context("make room for what is seen")?;
+    let session = Session::new(book, store, printer.clone());
+    let worker = session.worker();
+    let pace = if args.fast { Pace::AtOnce } else { Pace::Every(PACE) };
+    let heading = AnsiColor::Cyan.on_default().bold();
+    play_through(&session, &chain, tape, pace, Some(worker), |caption| {
+        if !printer.is_json() {
+            printer.text(&format!("\n{}", printer.paint(heading, caption)));
+        }
+    })
+    .await?;
+    if !printer.is_json() {
+        printer.text("");
+    }
+    let told = session.store.counts().await.context("count what was told")?;
+    session.end().await?;
+    ensure!(session.found() > 0 && told.sent > 0, "the demo did not show what it should: no finding was paged");
+    if !printer.is_json() {
+        printer.text(
+            "\nNothing left this machine. To watch your own Safe: examples/minimal and the README's five minutes.",
+        );
+    }
+    Ok(Outcome::Calm)
+}

@@ -1,0 +1,157 @@
+//! `watchfire incidents`: list, show, acknowledge, resolve. Everything happens in the store, so a running `watchfire run` sees
+//! it at once and tells whoever was paged.
+
+use super::{Global, Outcome, Printer, book};
+use crate::deliver::render_page;
+use crate::escalate;
+use crate::model::FindingId;
+use crate::model::incident::Finding;
+use crate::runtime::{self, SystemClock};
+use crate::settings::Secrets;
+use crate::store::{Filter, Store};
+use anstyle::AnsiColor;
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+
+/// List, show and answer incidents.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Incidents {
+    /// Live incidents, newest first.
+    List(List),
+    /// One incident, whole.
+    Show(Show),
+    /// Take it: the escalation stops until the acknowledgement expires.
+    Ack(Answer),
+    /// Close it.
+    Resolve(Resolve),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Closed ones too.
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The incident's id, or the beginning of it.
+    id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Answer {
+    /// The incident's id, or the beginning of it.
+    id: String,
+    /// Who answers.
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    by: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    #[command(flatten)]
+    answer: Answer,
+    /// It was nothing.
+    #[arg(long)]
+    false_alarm: bool,
+}
+
+pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match book(global, Secrets::NamesOnly, printer) {
+        Ok(book) => book,
+        Err(outcome) => return Ok(outcome),
+    };
+    if !book.store.exists() {
+        anyhow::bail!("there is no store at {} yet: `watchfire run` makes it", book.store.display());
+    }
+    let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
+    match command {
+        Incidents::List(args) => list(&store, args, printer).await?,
+        Incidents::Show(args) => show(&store, &args.id, printer).await?,
+        Incidents::Ack(args) => answer(&store, args, Verb::Acknowledge, printer).await?,
+        Incidents::Resolve(args) => {
+            let verb = if args.false_alarm { Verb::FalseAlarm } else { Verb::Resolve };
+            answer(&store, &args.answer, verb, printer).await?;
+        }
+    }
+    Ok(Outcome::Calm)
+}
+
+async fn list(store: &Store, args: &List, printer: &Printer) -> anyhow::Result<()> {
+    let filter = if args.all { Filter::default() } else { Filter::live() };
+    let incidents = store.incidents(filter).await.context("read incidents")?;
+    for incident in &incidents {
+        if printer.is_json() {
+            let findings = store.findings_of(&incident.id).await?;
+            printer.json(&escalate::incident_line(incident, &ids(&findings)));
+            continue;
+        }
+        let severity =
+            printer.paint(super::printer::loud(incident.severity.as_str()), &format!("{:<9}", incident.severity));
+        let state = incident
+            .acked_by
+            .as_ref()
+            .map_or(incident.state.as_str().to_owned(), |by| format!("{} by {by}", incident.state.as_str()));
+        let marked = incident.marked.as_ref().map_or(String::new(), |mark| format!("[{mark}] "));
+        printer.text(&format!(
+            "{severity} {}  {marked}{}: {}  ({state})",
+            incident.id, incident.label, incident.page.headline
+        ));
+    }
+    if incidents.is_empty() && !printer.is_json() {
+        printer.text(&printer.paint(AnsiColor::Green.on_default(), "no live incidents"));
+    }
+    let dead = store.dead_letters().await?.len();
+    if dead > 0 {
+        printer.progress(&format!("{dead} messages could not be delivered"));
+    }
+    Ok(())
+}
+
+async fn show(store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> {
+    let incident = store.incident(id).await?;
+    let findings = store.findings_of(&incident.id).await?;
+    if printer.is_json() {
+        printer.json(&escalate::incident_line(&incident, &ids(&findings)));
+        return Ok(());
+    }
+    printer.text(&render_page(&incident.page, printer.colors()));
+    for finding in &findings {
+        let gone = if finding.orphaned { "  (taken back by a reorg)" } else { "" };
+        printer.text(&format!("{:<9} {}  {}{gone}", finding.severity, finding.id, finding.headline));
+    }
+    Ok(())
+}
+
+fn ids(findings: &[Finding]) -> Vec<FindingId> {
+    findings.iter().map(|finding| finding.id.clone()).collect()
+}
+
+enum Verb {
+    Acknowledge,
+    Resolve,
+    FalseAlarm,
+}
+
+async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> anyhow::Result<()> {
+    let incident = store.incident(&args.id).await?;
+    let now = runtime::millis(&SystemClock);
+    let by = args.by.clone();
+    let plan = store
+        .answer(incident.id.clone(), now, move |incident| match verb {
+            Verb::Acknowledge => escalate::acknowledge(incident, &by, now),
+            Verb::Resolve => escalate::resolve(incident, &by, now),
+            Verb::FalseAlarm => escalate::false_alarm(incident, &by, now),
+        })
+        .await??;
+    for incident in &plan.incidents {
+        if printer.is_json() {
+            let findings = store.findings_of(&incident.id).await?;
+            printer.json(&escalate::incident_line(incident, &ids(&findings)));
+        } else {
+            printer.text(&format!("{}  {}  {}", incident.id, incident.state.as_str(), incident.label));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! The command line: arguments in, an exit code out.
+//!
+//! Answers go to stdout, progress and logs to stderr, `--format json` gives one object a line. Never here: a judgment; every
+//! command goes through the same rooms as `run`.
+
+mod check;
+mod demo;
+mod explain;
+mod incidents;
+mod printer;
+mod run;
+mod tape;
+mod test_page;
+
+use crate::settings::{Problems, Secrets};
+use crate::telemetry::Form;
+use crate::watchlist::{self, Book};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use printer::Printer;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Watches Ethereum addresses and pages a person for whatever no rule vouches for.
+#[derive(Debug, Parser)]
+#[command(name = "watchfire", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 calm or done, 1 findings, 2 could not tell (bad input, no node, blind at the end)."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+struct Global {
+    /// The configuration.
+    #[arg(long, short, global = true, value_name = "FILE", default_value = "watchfire.toml", env = "WATCHFIRE_CONFIG")]
+    config: PathBuf,
+    /// How answers are written on stdout.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// When to color.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    color: Color,
+    /// What is logged on stderr: a level, or levels by room such as `info,watchfire::source=debug`.
+    #[arg(long, global = true, value_name = "FILTER", default_value = "warn", env = "WATCHFIRE_LOG")]
+    log: String,
+}
+
+/// How answers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When to color.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch, until stopped.
+    Run(run::Run),
+    /// See a treasury live through a normal day and an attack: a recorded chain, the real way.
+    Demo(demo::Demo),
+    /// Check the configuration: every problem at once, the watchlists' own tests, and what would happen for each function.
+    Check(check::Check),
+    /// Show what a transaction does to the watched addresses, the verdict, and how every rule fared.
+    Explain(explain::Explain),
+    /// List, show and answer incidents.
+    #[command(subcommand)]
+    Incidents(incidents::Incidents),
+    /// Record a stretch of chain, import recorded blocks, play a tape back.
+    #[command(subcommand)]
+    Tape(tape::TapeCommand),
+    /// Send a page marked TEST down a path.
+    TestPage(test_page::TestPage),
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done, and nothing abnormal is standing.
+    Calm,
+    /// There are findings.
+    Findings,
+    /// It could not be told.
+    Unknown,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Calm => 0,
+            Outcome::Findings => 1,
+            Outcome::Unknown => 2,
+        })
+    }
+}
+
+/// Parses the arguments of this process and does what they say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; anything else is bad input.
+            let code = if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+            let _ = error.print();
+            return code;
+        }
+    };
+    let printer = Printer::new(cli.global.format, cli.global.color);
+    let form = if printer.is_json() { Form::Json } else { Form::Text };
+    if let Err(error) = crate::telemetry::start(&cli.global.log, form, printer.colors_stderr()) {
+        printer.error(&error);
+        return Outcome::Unknown.into();
+    }
+    crate::runtime::install_tls();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            printer.error(&anyhow::Error::new(error).context("start the runtime"));
+            return Outcome::Unknown.into();
+        }
+    };
+    let outcome = runtime.block_on(dispatch(&cli, &printer));
+    // Whatever still hangs in a name lookup or a read of a terminal must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match outcome {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            printer.error(&error);
+            Outcome::Unknown.into()
+        }
+    }
+}
+
+async fn dispatch(cli: &Cli, printer: &Printer) -> anyhow::Result<Outcome> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Run(args) => Box::pin(run::run(args, global, printer)).await,
+        Command::Demo(args) => Box::pin(demo::demo(args, printer)).await,
+        Command::Check(args) => Ok(check::check(args, global, printer)),
+        Command::Explain(args) => Box::pin(explain::explain(args, global, printer)).await,
+        Command::Incidents(command) => incidents::incidents(command, global, printer).await,
+        Command::Tape(command) => Box::pin(tape::tape(command, global, printer)).await,
+        Command::TestPage(args) => test_page::test_page(args, global, printer).await,
+    }
+}
+
+/// The configuration, compiled; its problems are printed where there are any.
+fn book(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Book, Outcome> {
+    watchlist::load(&global.config, secrets).map_err(|problems| {
+        tell(&problems, printer);
+        Outcome::Unknown
+    })
+}
+
+fn tell(problems: &Problems, printer: &Printer) {
+    printer.problems(problems);
+}

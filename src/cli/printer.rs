@@ -1,0 +1,164 @@
+//! Everything a command says, in one place: answers on stdout, the rest on stderr, meaning that survives without color.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+
+use super::{Color, Format};
+use crate::model::record::{Line, VerdictLine};
+use crate::settings::Problems;
+use anstyle::{AnsiColor, Style};
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex};
+
+/// Writes answers. Clones share the same stdout.
+#[derive(Clone)]
+pub(crate) struct Printer {
+    format: Format,
+    color: bool,
+    color_stderr: bool,
+    out: Arc<Mutex<dyn Write + Send>>,
+}
+
+impl Printer {
+    pub(crate) fn new(format: Format, color: Color) -> Self {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let wanted = |terminal: bool| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => terminal && !plain,
+        };
+        let out: Arc<Mutex<dyn Write + Send>> = Arc::new(Mutex::new(std::io::stdout()));
+        Self {
+            format,
+            color: wanted(std::io::stdout().is_terminal()),
+            color_stderr: wanted(std::io::stderr().is_terminal()),
+            out,
+        }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    pub(crate) fn colors(&self) -> bool {
+        self.color
+    }
+
+    pub(crate) fn colors_stderr(&self) -> bool {
+        self.color_stderr
+    }
+
+    /// Prints text as an answer. A reader that has gone away is no error: `watchfire ... | head` ends quietly.
+    pub(crate) fn text(&self, text: &str) {
+        let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let _ = writeln!(out, "{text}");
+        let _ = out.flush();
+    }
+
+    /// Prints one line of the record as JSON.
+    pub(crate) fn json(&self, line: &impl serde::Serialize) {
+        match serde_json::to_string(line) {
+            Ok(text) => self.text(&text),
+            Err(error) => eprintln!("error: a line could not be written as JSON: {error}"),
+        }
+    }
+
+    /// Prints a line of the feed in the chosen format.
+    pub(crate) fn line(&self, line: &Line) {
+        if self.is_json() {
+            return self.json(line);
+        }
+        match line {
+            Line::Verdict(verdict) => self.verdict(verdict),
+            Line::Retraction(line) => {
+                let tag = self.paint(AnsiColor::Cyan.on_default(), "retracted");
+                self.text(&format!(
+                    "{tag}  {}  {} of block {} is gone (revision {})",
+                    line.finding_id, line.reason, line.orphaned_block, line.revision
+                ));
+            }
+            Line::Blindness(line) => {
+                let tag = self.paint(AnsiColor::Magenta.on_default().bold(), "blind    ");
+                let until = line.until.as_ref().map_or(String::new(), |until| format!(" until {until}"));
+                self.text(&format!("{tag}  {} on {} since {}{until}", line.kind, line.chain, line.since));
+            }
+            // What became of pages is told by the pages themselves and by `incidents`.
+            Line::Incident(_) | Line::Delivery(_) => {}
+            Line::Summary(s) => self.text(&format!(
+                "{} blocks, {} activities: {} normal, {} abnormal; {} findings ({} retracted), {} incidents, {} messages sent, {} dead",
+                s.blocks,
+                s.activities,
+                s.normal,
+                s.activities - s.normal,
+                s.findings,
+                s.retracted,
+                s.incidents,
+                s.deliveries,
+                s.dead
+            )),
+        }
+    }
+
+    fn verdict(&self, verdict: &VerdictLine) {
+        // What an act explains is counted, not listed: one cause, one line.
+        if verdict.verdict == "normal" {
+            if verdict.by.starts_with("effect of") || verdict.by == "builtin/envelope" {
+                return;
+            }
+            let tag = self.paint(AnsiColor::Green.on_default(), "normal   ");
+            let by = self.paint(Style::new().dimmed(), &format!("({}: {})", verdict.watch, verdict.by));
+            self.text(&format!("{tag}  {}  {}  {by}", clock(&verdict.time), verdict.headline));
+            return;
+        }
+        if verdict.finding_id.is_none() {
+            return;
+        }
+        let severity = verdict.severity.as_deref().unwrap_or("high");
+        let tag = self.paint(loud(severity), &format!("{severity:<9}"));
+        self.text(&format!("{tag}  {}  {}", clock(&verdict.time), verdict.headline));
+        for reason in verdict.reasons.iter().take(verdict.near) {
+            self.text(&format!("{:32}{}", "", self.paint(Style::new().dimmed(), reason)));
+        }
+    }
+
+    /// Something on the way, on stderr.
+    pub(crate) fn progress(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    /// What went wrong, on stderr.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        let tag = if self.color_stderr { AnsiColor::Red.on_default().bold() } else { Style::new() };
+        eprintln!("{tag}error{tag:#}: {error:#}");
+    }
+
+    /// Every problem of a configuration, on stderr; as JSON on stdout.
+    pub(crate) fn problems(&self, problems: &Problems) {
+        if self.is_json() {
+            for problem in problems.sorted() {
+                self.json(&serde_json::json!({ "type": "problem", "at": problem.line() }));
+            }
+            return;
+        }
+        eprint!("{}", problems.render(self.color_stderr));
+        let n = problems.len();
+        eprintln!("{n} problem{}; nothing is started on a configuration with problems", if n == 1 { "" } else { "s" });
+    }
+
+    pub(crate) fn paint(&self, style: Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+pub(crate) fn loud(severity: &str) -> Style {
+    match severity {
+        "critical" => AnsiColor::White.on(AnsiColor::Red).bold(),
+        "high" => AnsiColor::Red.on_default().bold(),
+        "warning" => AnsiColor::Yellow.on_default().bold(),
+        _ => AnsiColor::Blue.on_default(),
+    }
+}
+
+/// `2026-11-02 10:00:24` of an RFC 3339 time.
+fn clock(time: &str) -> String {
+    time.get(..19).unwrap_or(time).replace('T', " ")
+}

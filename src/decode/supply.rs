@@ -1,0 +1,36 @@
+//! Whether an allowance is as good as one without limit: at or above all there is of the token.
+
+use super::{Questions, deed};
+use crate::model::activity::Note;
+use crate::model::read::{Answer, Read};
+use crate::model::{Activity, ActivityKind, Decoding};
+use alloy_primitives::{Bytes, U256};
+
+/// `totalSupply()`. Source: EIP-20.
+const TOTAL_SUPPLY: [u8; 4] = [0x18, 0x16, 0x0d, 0xdd];
+
+/// Notes allowances that a subject gives at or above the token's supply. What the node cannot say is left alone: the amount
+/// itself is judged all the same.
+pub(crate) fn weigh(activities: &mut [Activity], questions: &mut Questions<'_>) {
+    for activity in activities {
+        let Some(amount) = allowance(activity) else { continue };
+        let Some(token) = activity.to else { continue };
+        let read = Read { to: token, data: Bytes::from_static(&TOTAL_SUPPLY) };
+        if let Some(Answer::Data(word)) = questions.ask(read)
+            && let Some(supply) = word.first_chunk::<32>().map(|word| U256::from_be_bytes(*word))
+            && !supply.is_zero()
+            && amount >= supply
+        {
+            activity.notes.push(Note::AboveSupply);
+        }
+    }
+}
+
+/// The amount of an allowance that is worth weighing: some, and not so much that no supply matters.
+fn allowance(activity: &Activity) -> Option<U256> {
+    let gives = matches!(&*activity.deed.name, "approve" | "increaseAllowance" | "approveAndCall" | "increaseApproval");
+    if activity.kind != ActivityKind::Act || !gives || activity.deed.decoding != Decoding::Clean {
+        return None;
+    }
+    deed::uint_at(&activity.deed, 1).filter(|amount| !amount.is_zero() && *amount < U256::ONE << 128)
+}

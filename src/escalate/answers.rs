@@ -1,0 +1,137 @@
+//! What changes without the chain: time passes, and people answer.
+
+use super::headline::clean;
+use super::life::{close, due, forget_ack, start, stepped, tell};
+use super::lines::incident_line;
+use super::page;
+use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, State};
+
+/// Why somebody's answer changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Somebody was faster; the escalation already rests.
+    #[error("already acknowledged by {0}")]
+    Acknowledged(String),
+    /// It is over.
+    #[error("already closed as {}", .0.as_str())]
+    Closed(State),
+}
+
+/// What falls due by the passing of time: next steps of paths, and acknowledgements that no longer hold.
+///
+/// After a pause, as when the program was down, each incident advances by one step, not by all it missed: the people of that
+/// step get their time. `now_ms` is wall-clock milliseconds since the Unix epoch.
+#[must_use]
+pub fn tick(incidents: &[Incident], now_ms: u64) -> Plan {
+    let mut plan = Plan::default();
+    for incident in incidents {
+        let past = |at: Option<u64>| at.is_some_and(|at| at <= now_ms);
+        let mut next = incident.clone();
+        match incident.state {
+            State::Open if incident.paging && past(incident.next_escalation) => {
+                advance(&mut next, now_ms, &mut plan.deliveries);
+            }
+            State::Acknowledged if past(incident.ack_expires) => expire(&mut next, now_ms, &mut plan.deliveries),
+            _ => continue,
+        }
+        changed(next, &mut plan);
+    }
+    plan
+}
+
+/// Somebody takes the incident: escalation rests until the acknowledgement expires, and whoever was told hears of it.
+///
+/// # Errors
+/// [`Refusal`] when it is taken or over.
+pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refusal> {
+    match (incident.state, &incident.acked_by) {
+        (State::Open, _) => {}
+        (State::Acknowledged, by) => return Err(Refusal::Acknowledged(by.clone().unwrap_or_default())),
+        (closed, _) => return Err(Refusal::Closed(closed)),
+    }
+    let mut next = incident.clone();
+    next.state = State::Acknowledged;
+    let who = clean(who);
+    next.acked_by = Some(who.clone());
+    next.ack_expires = Some(now_ms.saturating_add(incident.path.ack_expires.saturating_mul(1000)));
+    next.next_escalation = None;
+    let mut plan = Plan::default();
+    let told = next.told.clone();
+    let change = Some(format!("Acknowledged by {who}"));
+    tell(&mut next, DeliveryKind::Acknowledge, &told, change, &mut plan.deliveries);
+    changed(next, &mut plan);
+    Ok(plan)
+}
+
+/// Somebody says it is dealt with.
+///
+/// # Errors
+/// [`Refusal::Closed`] when it is over already.
+pub fn resolve(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refusal> {
+    end(incident, State::Resolved, who, "Resolved by", now_ms)
+}
+
+/// Somebody says it was nothing.
+///
+/// # Errors
+/// [`Refusal::Closed`] when it is over already.
+pub fn false_alarm(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refusal> {
+    end(incident, State::FalseAlarm, who, "Closed as a false alarm by", now_ms)
+}
+
+fn end(incident: &Incident, state: State, who: &str, how: &str, now_ms: u64) -> Result<Plan, Refusal> {
+    if !incident.state.is_live() {
+        return Err(Refusal::Closed(incident.state));
+    }
+    let mut next = incident.clone();
+    let who = clean(who);
+    let change = format!("{how} {who}");
+    next.closed_by = Some(who);
+    let mut plan = Plan::default();
+    close(&mut next, state, change, now_ms, &mut plan.deliveries);
+    changed(next, &mut plan);
+    Ok(plan)
+}
+
+/// Tells the next step, or the last one again.
+///
+/// Destinations of earlier steps were told and are not told again, so a step of nothing but those is passed over: its time
+/// would pass with nobody new awake.
+fn advance(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
+    let Some(last) = incident.path.steps.len().checked_sub(1) else { return };
+    let mut told = stepped(incident);
+    let mut to = Vec::new();
+    while to.is_empty() && (incident.step as usize) < last {
+        incident.step += 1;
+        for name in &incident.path.steps[incident.step as usize].to {
+            if !told.contains(name) {
+                told.push(name.clone());
+                to.push(name.clone());
+            }
+        }
+    }
+    let again = to.is_empty();
+    if again {
+        to.clone_from(&incident.path.steps[last].to);
+    }
+    incident.next_escalation = due(incident, now_ms);
+    let change = if again { "Nobody has acknowledged yet" } else { "Escalated: nobody acknowledged in time" };
+    tell(incident, DeliveryKind::Trigger, &to, Some(change.to_owned()), out);
+}
+
+/// An acknowledgement that was not followed by an end holds no longer: paging begins anew.
+fn expire(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
+    let who = incident.acked_by.clone().unwrap_or_default();
+    incident.state = State::Open;
+    forget_ack(incident);
+    if incident.paging {
+        incident.cycle += 1;
+        start(incident, now_ms, Some(format!("The acknowledgement by {who} expired")), out);
+    }
+}
+
+pub(super) fn changed(mut incident: Incident, plan: &mut Plan) {
+    page::refresh(&mut incident);
+    plan.lines.push(incident_line(&incident, &[]));
+    plan.incidents.push(incident);
+}

@@ -1,0 +1,75 @@
+//! The feed: one message per finding, revision or verdict, nothing coalesced, in order per watch.
+
+use super::roster::Roster;
+use crate::model::incident::{Body, Delivery, DeliveryKind, Finding};
+use crate::model::path::Feed;
+use crate::model::record::{Line, VerdictLine};
+use crate::model::{ChainId, DeliveryKey, FindingId, Severity};
+use alloy_primitives::Address;
+
+/// Writes the line of a verdict to whoever listens.
+///
+/// A finding's line is known by the finding and its revision. Any other verdict has no identity of its own: its line is known
+/// by what was judged, what vouched, and the hash of its block, so that the same verdict in another block after a reorg is
+/// told again. Such lines are not taken back; a listener that wants only what stands compares their `block_hash`.
+pub(super) fn verdict(
+    line: &VerdictLine,
+    own: Option<(&FindingId, u32)>,
+    severity: Severity,
+    chain: ChainId,
+    watch: Address,
+    roster: &Roster,
+    out: &mut Vec<Delivery>,
+) {
+    let listens = |feed: Feed| feed == Feed::Verdicts || own.is_some();
+    if !roster.feeds.iter().any(|(_, feed)| listens(*feed)) {
+        return;
+    }
+    let (about, revision) = match own {
+        Some((finding, revision)) => (finding.clone(), revision),
+        None => {
+            let what = format!(
+                "{chain}/{}/{}/{}/{}/{}/{}",
+                line.address, line.tx, line.position, line.activity, line.stage, line.by
+            );
+            (FindingId::of_occasion("verdict", &what, &line.block_hash), 1)
+        }
+    };
+    let line = Line::Verdict(Box::new(line.clone()));
+    send(&about, revision, severity, &line, &lane(chain, watch), roster, listens, out);
+}
+
+/// Writes a finding's retraction to whoever listens.
+pub(super) fn retraction(finding: &Finding, line: &Line, roster: &Roster, out: &mut Vec<Delivery>) {
+    let lane = lane(finding.chain, finding.watch);
+    send(&finding.id, finding.revision, finding.severity, line, &lane, roster, |_| true, out);
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one column of the message")]
+fn send(
+    about: &FindingId,
+    revision: u32,
+    severity: Severity,
+    line: &Line,
+    lane: &str,
+    roster: &Roster,
+    listens: impl Fn(Feed) -> bool,
+    out: &mut Vec<Delivery>,
+) {
+    for (destination, _) in roster.feeds.iter().filter(|(_, feed)| listens(*feed)) {
+        let kind = DeliveryKind::Feed;
+        out.push(Delivery {
+            key: DeliveryKey::new(about.as_str(), 0, 0, destination, kind.as_str(), revision),
+            destination: destination.clone(),
+            kind,
+            incident: None,
+            severity,
+            body: Body::Line(Box::new(line.clone())),
+            lane: lane.to_owned(),
+        });
+    }
+}
+
+fn lane(chain: ChainId, watch: Address) -> String {
+    format!("feed/{chain}/{}", watch.to_checksum(None))
+}

@@ -1,0 +1,236 @@
+//! A small language for judged blocks, and a stand-in for the store that keeps what plans say.
+
+use super::{Refusal, Roster, Sight, StepJudged, plan, tick};
+use crate::model::amount::Unit;
+use crate::model::incident::{Delivery, DeliveryKind, Finding, Incident, Plan, Standing};
+use crate::model::path::{Feed, Path, PathStep};
+use crate::model::value::{Arg, Value};
+use crate::model::watch::ChainInfo;
+use crate::model::{
+    Abnormal, Activity, ActivityKind, BlockRef, ChainId, Decoding, Deed, Fate, FindingId, IncidentId, Judged,
+    JudgedBlock, Kind, Operation, Position, Role, Severity, Stage, Verdict, Voucher, WatchId, WatchInfo,
+};
+use alloy_primitives::{Address, B256, U256, keccak256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+pub(crate) const TREASURY: u32 = 0;
+pub(crate) const CHILD: u32 = 1;
+pub(crate) const TOKEN: u32 = 2;
+pub(crate) const OBSERVED: u32 = 3;
+
+/// A moment, wall-clock milliseconds: 2026-11-20T10:00:00Z.
+pub(crate) const T: u64 = 1_795_168_800_000;
+
+pub(crate) fn address(n: u32) -> Address {
+    Address::left_padding_from(&(0xa000 + n).to_be_bytes())
+}
+
+pub(crate) fn chain() -> Arc<ChainInfo> {
+    Arc::new(ChainInfo { name: "mainnet".into(), id: ChainId(1), explorer: Some("https://etherscan.io".into()) })
+}
+
+/// Four watches; the path `treasury` pages `pager`, then `pager` and `phone`, then `sms`, and notifies `chat`.
+pub(crate) fn roster() -> Roster {
+    let watch = |id: u32, label: &str, kind: Kind, path: &str| WatchInfo {
+        id: WatchId(id),
+        label: label.into(),
+        chain: chain(),
+        address: address(id),
+        kind,
+        purpose: "Pays grants on Fridays".into(),
+        path: path.into(),
+        runbook: Some("runbooks/stolen-funds.md".into()),
+        observe: id == OBSERVED,
+    };
+    let path = |name: &str, steps: &[(&[&str], u64)]| Path {
+        name: name.into(),
+        steps: steps
+            .iter()
+            .map(|(to, ack_within)| PathStep {
+                to: to.iter().map(ToString::to_string).collect(),
+                ack_within: *ack_within,
+            })
+            .collect(),
+        page_at: Severity::High,
+        notify: vec!["chat".into()],
+        ack_expires: 1800,
+    };
+    let paths = [
+        path("treasury", &[(&["pager"], 300), (&["pager", "phone"], 600), (&["sms"], 900)]),
+        path("token", &[(&["token-pager"], 300)]),
+    ];
+    let watches: Vec<WatchInfo> = vec![
+        watch(TREASURY, "Treasury Safe", Kind::Safe, "treasury"),
+        watch(CHILD, "Child Safe", Kind::Safe, "treasury"),
+        watch(TOKEN, "SNT", Kind::Minime, "token"),
+        watch(OBSERVED, "New Safe", Kind::Safe, "treasury"),
+    ];
+    let mut roster = Roster {
+        paths: paths.into_iter().map(|path| (path.name.clone(), path)).collect(),
+        feeds: vec![("findings".into(), Feed::Findings), ("verdicts".into(), Feed::Verdicts)],
+        watches: watches.into(),
+        ..Roster::default()
+    };
+    for watch in roster.watches.iter() {
+        roster.names.insert(ChainId(1), watch.address, watch.label.clone());
+    }
+    roster.names.insert(ChainId(1), address(99), "Grantee: docs");
+    roster.tokens.insert((ChainId(1), address(TOKEN)), Unit { symbol: "SNT".into(), decimals: 18 });
+    roster
+}
+
+/// Transaction number `n`.
+pub(crate) fn tx(n: u32) -> B256 {
+    keccak256(n.to_be_bytes())
+}
+
+/// Block `number` of fork `fork`.
+pub(crate) fn at(number: u64, fork: u8) -> BlockRef {
+    BlockRef { number, hash: keccak256([number.to_be_bytes().as_slice(), &[fork]].concat()) }
+}
+
+/// A block upon that of the same fork, or upon `parent`.
+pub(crate) fn block(at: BlockRef, parent: BlockRef, judged: Vec<Judged>) -> JudgedBlock {
+    JudgedBlock {
+        chain: ChainId(1),
+        at,
+        parent: parent.hash,
+        time: 1_795_168_000 + at.number * 12,
+        judged,
+        deltas: vec![],
+    }
+}
+
+pub(crate) fn arg(name: &str, value: Value) -> Arg {
+    Arg { name: name.into(), ty: "".into(), value, span: None }
+}
+
+/// A transfer of `whole` SNT to the grantee by `watch`, at `position` (`[0]` is `call.0`) of transaction `n`.
+pub(crate) fn transfer(watch: u32, n: u32, position: &[u16], whole: u64) -> Activity {
+    let amount = U256::from(whole) * U256::from(10).pow(U256::from(18));
+    Activity {
+        watch: WatchId(watch),
+        kind: ActivityKind::Act,
+        stage: Stage::Included,
+        fate: Fate::Executed,
+        tx: tx(n),
+        tx_index: n,
+        position: Position::Call(position.to_vec()),
+        from: address(watch),
+        origin: address(50),
+        to: Some(address(TOKEN)),
+        value: U256::ZERO,
+        deed: Deed {
+            name: "transfer".into(),
+            signature: "transfer(address,uint256)".into(),
+            selector: Some([0xa9, 0x05, 0x9c, 0xbb]),
+            topic0: None,
+            args: vec![arg("to", Value::Address(address(99))), arg("amount", Value::Uint(amount))],
+            decoding: Decoding::Clean,
+            mutates: true,
+        },
+        operation: Operation::Call,
+        signers: None,
+        via: vec![],
+        role: Role::Leaf,
+        notes: vec![],
+    }
+}
+
+pub(crate) fn normal(activity: Activity) -> Judged {
+    Judged { activity, verdict: Verdict::Normal { by: Voucher::Rule("friday-grants".into()) } }
+}
+
+pub(crate) fn raise(activity: Activity, rule: &str, severity: Severity) -> Judged {
+    let reasons = vec!["friday-grants: amount 60,000 SNT is above 50,000".to_owned()];
+    let abnormal =
+        Abnormal { rule: rule.into(), severity, near: reasons.len(), reasons, observe: false, repeats: None };
+    Judged { activity, verdict: Verdict::Abnormal(abnormal) }
+}
+
+pub(crate) fn repeat(activity: Activity, of: usize) -> Judged {
+    let mut judged = raise(activity, "builtin/envelope", Severity::High);
+    if let Verdict::Abnormal(abnormal) = &mut judged.verdict {
+        abnormal.repeats = Some(of);
+    }
+    judged
+}
+
+/// One finding of the treasury in transaction `n`.
+pub(crate) fn stray(n: u32, severity: Severity) -> Judged {
+    raise(transfer(TREASURY, n, &[0], 60_000), "builtin/unvouched", severity)
+}
+
+/// What the store would hold.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) roster: Roster,
+    pub(crate) incidents: BTreeMap<IncidentId, Incident>,
+    pub(crate) findings: BTreeMap<FindingId, Finding>,
+    pub(crate) outbox: Vec<Delivery>,
+}
+
+impl Kept {
+    pub(crate) fn new() -> Self {
+        Self { roster: roster(), ..Self::default() }
+    }
+
+    /// Commits blocks, after taking others away.
+    pub(crate) fn step(&mut self, retract: &[BlockRef], blocks: &[JudgedBlock], now_ms: u64) -> Plan {
+        let again: BTreeSet<FindingId> = blocks
+            .iter()
+            .flat_map(|block| &block.judged)
+            .filter_map(|judged| judged.finding_id(ChainId(1), address(judged.activity.watch.0)))
+            .collect();
+        let findings: Vec<Finding> = self
+            .findings
+            .values()
+            .filter(|f| again.contains(&f.id) || (!f.orphaned && retract.contains(&f.at)))
+            .cloned()
+            .collect();
+        let wanted = |i: &&Incident| i.state.is_live() || findings.iter().any(|finding| finding.incident == i.id);
+        let standing = Standing { incidents: self.incidents.values().filter(wanted).cloned().collect(), findings };
+        let chain = chain();
+        let step = StepJudged { chain: &chain, retract, blocks, sight: Sight { sources: 2, verified: true } };
+        let plan = plan(&step, &standing, &self.roster, now_ms);
+        self.keep(&plan);
+        plan
+    }
+
+    /// Commits one block of fork 0 with these verdicts.
+    pub(crate) fn block(&mut self, number: u64, judged: Vec<Judged>, now_ms: u64) -> Plan {
+        self.step(&[], &[block(at(number, 0), at(number - 1, 0), judged)], now_ms)
+    }
+
+    pub(crate) fn tick(&mut self, now_ms: u64) -> Plan {
+        let live: Vec<Incident> = self.incidents.values().filter(|i| i.state.is_live()).cloned().collect();
+        let plan = tick(&live, now_ms);
+        self.keep(&plan);
+        plan
+    }
+
+    pub(crate) fn answer(&mut self, how: impl Fn(&Incident) -> Result<Plan, Refusal>) -> Plan {
+        let plan = how(self.only()).unwrap();
+        self.keep(&plan);
+        plan
+    }
+
+    pub(crate) fn only(&self) -> &Incident {
+        assert_eq!(self.incidents.len(), 1, "one incident");
+        self.incidents.values().next().unwrap()
+    }
+
+    pub(crate) fn keep(&mut self, plan: &Plan) {
+        self.incidents.extend(plan.incidents.iter().map(|incident| (incident.id.clone(), incident.clone())));
+        self.findings.extend(plan.findings.iter().map(|finding| (finding.id.clone(), finding.clone())));
+        self.outbox.extend(plan.deliveries.iter().cloned());
+    }
+}
+
+/// Who is told what by a plan, without the feed: `trigger pager, update chat`.
+pub(crate) fn told(plan: &Plan) -> String {
+    let pages = plan.deliveries.iter().filter(|delivery| delivery.kind != DeliveryKind::Feed);
+    let words: Vec<String> = pages.map(|d| format!("{} {}", d.kind.as_str(), d.destination)).collect();
+    words.join(", ")
+}

@@ -1,0 +1,117 @@
+//! Grouping by cause: everything one transaction makes abnormal belongs together, and one watch owns it.
+
+use super::roster::Roster;
+use crate::model::{
+    Abnormal, ActivityKind, FindingId, Judged, JudgedBlock, Kind, Position, Verdict, WatchId, WatchInfo,
+};
+use alloy_primitives::B256;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+/// A verdict that is a finding of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Raised<'a> {
+    pub(super) id: FindingId,
+    /// Place among the block's judged activities.
+    pub(super) index: usize,
+    pub(super) judged: &'a Judged,
+    pub(super) abnormal: &'a Abnormal,
+    pub(super) watch: &'a WatchInfo,
+    /// The rule or the whole watch is only observed.
+    pub(super) observe: bool,
+}
+
+/// What one transaction makes abnormal.
+#[derive(Clone, Debug)]
+pub(super) struct Cause<'a> {
+    /// Never empty, each id once, in the order of the block.
+    pub(super) raised: Vec<Raised<'a>>,
+    /// Which of them is the innermost; its watch owns the incident.
+    pub(super) innermost: usize,
+    /// Labels of other watches the abnormal act passes through.
+    pub(super) touches: BTreeSet<String>,
+}
+
+impl<'a> Cause<'a> {
+    pub(super) fn owner(&self) -> &Raised<'a> {
+        &self.raised[self.innermost]
+    }
+}
+
+/// The causes of a block, in transaction order.
+pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Cause<'a>> {
+    let mut order: Vec<B256> = Vec::new();
+    let mut by_tx: HashMap<B256, Gathered<'a>> = HashMap::new();
+    for (index, judged) in block.judged.iter().enumerate() {
+        let Verdict::Abnormal(abnormal) = &judged.verdict else { continue };
+        let Some(watch) = roster.watch(judged.activity.watch) else { continue };
+        let gathered = by_tx.entry(judged.activity.tx).or_insert_with(|| {
+            order.push(judged.activity.tx);
+            Gathered::default()
+        });
+        gathered.passed.insert(watch.id);
+        if let Some(id) = judged.finding_id(block.chain, watch.address) {
+            let observe = abnormal.observe || watch.observe;
+            gathered.join(Raised { id, index, judged, abnormal, watch, observe });
+        }
+    }
+    let cause = |tx| {
+        let Gathered { raised, passed, .. } = by_tx.remove(&tx)?;
+        let innermost = (0..raised.len()).max_by_key(|at| depth(&raised[*at], *at))?;
+        let owner = raised[innermost].watch.id;
+        let others = passed.into_iter().filter(|id| *id != owner).filter_map(|id| roster.watch(id));
+        let touches = others.map(|watch| watch.label.to_string()).collect();
+        Some(Cause { raised, innermost, touches })
+    };
+    order.into_iter().filter_map(cause).collect()
+}
+
+/// What is known of one transaction so far.
+#[derive(Default)]
+struct Gathered<'a> {
+    raised: Vec<Raised<'a>>,
+    /// Where each finding stands among them. A hostile transaction may hold thousands.
+    places: HashMap<FindingId, usize>,
+    /// Watches with anything abnormal, verdicts that only repeat another's too.
+    passed: BTreeSet<WatchId>,
+}
+
+impl<'a> Gathered<'a> {
+    /// An act of a contract on itself is both its act and a call to it: where both are raised by the same rule they are one
+    /// finding, the louder of the two.
+    fn join(&mut self, next: Raised<'a>) {
+        let Some(place) = self.places.get(&next.id) else {
+            self.places.insert(next.id.clone(), self.raised.len());
+            self.raised.push(next);
+            return;
+        };
+        let known = &mut self.raised[*place];
+        let observe = known.observe && next.observe;
+        if next.abnormal.severity > known.abnormal.severity {
+            *known = next;
+        }
+        known.observe = observe;
+    }
+}
+
+/// How far inside its transaction a finding is; the largest owns the incident.
+///
+/// First what pages before what is only observed, since nobody would hear of an incident on an observed watch. Then a call by
+/// its depth before any log, whose place says nothing of depth. At the same depth, who acts before who is called, logs or is
+/// moved: a Safe that transfers an unlisted amount owns it, not the token it calls. Then wallets before other contracts, the
+/// louder, and the first.
+fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
+    let activity = &raised.judged.activity;
+    let depth = match &activity.position {
+        Position::Call(path) => path.len() + 1,
+        Position::Log(_) | Position::Authorization(_) => 0,
+    };
+    let part = match activity.kind {
+        ActivityKind::Act => 3,
+        ActivityKind::Call => 2,
+        ActivityKind::Event => 1,
+        ActivityKind::Move => 0,
+    };
+    let wallet = matches!(raised.watch.kind, Kind::Safe | Kind::Multisig | Kind::Eoa);
+    (!raised.observe, depth, part, wallet, raised.abnormal.severity, Reverse(at))
+}

@@ -1,0 +1,173 @@
+//! What happened, in one sentence with units.
+
+use super::phrases::{amount, say, shown};
+use super::roster::{Names, Roster};
+use crate::model::activity::{Fate, Operation, Role};
+use crate::model::amount::Unit;
+use crate::model::text::printable;
+use crate::model::value::Value;
+use crate::model::{Activity, ActivityKind, ChainId, Decoding, Position, WatchInfo};
+use alloy_primitives::Address;
+
+/// Characters of a headline; the rest of a page has room for the rest.
+const HEADLINE_CHARS_MAX: usize = 240;
+/// Characters of one argument in a headline.
+const ARG_CHARS_MAX: usize = 64;
+/// Arguments listed of a function nobody has a phrase for.
+const ARGS_MAX: usize = 6;
+/// Characters of one reason, one name.
+const TEXT_CHARS_MAX: usize = 400;
+/// Wrappers listed.
+const VIA_MAX: usize = 16;
+
+/// `Treasury Safe sent 60,000 SNT to Grantee: docs`.
+///
+/// Says who did what to whom, with names where the address book has them, and how far it got: a proposal, an attempt that
+/// reverted or failed, a claim that nothing confirms. Text from the chain is made safe to show.
+#[must_use]
+pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
+    let chain = watch.chain.id;
+    let sentence = match (activity.kind, &activity.position) {
+        (ActivityKind::Move, _) => movement(activity, watch, roster),
+        (ActivityKind::Event, _) => format!("{} logged {}", watch.label, listed(activity, chain, roster)),
+        (_, Position::Authorization(_)) => delegation(activity, watch, roster),
+        (ActivityKind::Act, _) => deed(&watch.label, activity, chain, roster),
+        (ActivityKind::Call, _) => deed(&roster.names.show(chain, activity.from), activity, chain, roster),
+    };
+    printable(sentence, HEADLINE_CHARS_MAX)
+}
+
+/// Wrappers around an activity, outermost first: `execTransaction at Treasury Safe`.
+pub(super) fn via(activity: &Activity, chain: ChainId, names: &Names) -> Vec<String> {
+    let shown =
+        |wrapper: &crate::model::Wrapper| clean(&format!("{} at {}", wrapper.function, names.show(chain, wrapper.at)));
+    activity.via.iter().take(VIA_MAX).map(shown).collect()
+}
+
+/// Text that may come from the chain, on one line and of bounded length.
+pub(super) fn clean(text: &str) -> String {
+    printable(text, TEXT_CHARS_MAX)
+}
+
+/// A call or an act: `who` did it.
+fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> String {
+    let (past, infinitive, rest) = verb(activity, chain, roster);
+    match activity.fate {
+        Fate::Executed => format!("{who} {past} {rest}"),
+        Fate::Waiting => format!("{who} is to {infinitive} {rest} (proposed)"),
+        Fate::Reverted => format!("{who} tried to {infinitive} {rest} (reverted)"),
+        Fate::Failed => format!("{who} tried to {infinitive} {rest} (failed inside a transaction that succeeded)"),
+        Fate::Unconfirmed => format!("{who} {past} {rest} (as its wrapper claims; no log confirms it)"),
+    }
+}
+
+/// The past, the infinitive and what follows.
+fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, &'static str, String) {
+    let to = match activity.to {
+        Some(to) => roster.names.show(chain, to),
+        None => "a new contract".to_owned(),
+    };
+    let worth = if activity.value.is_zero() {
+        String::new()
+    } else {
+        format!(", along with {}", Unit::ether().show(activity.value))
+    };
+    // Foreign code with the wallet's own storage: what the function is called there says nothing of what it does.
+    if activity.operation == Operation::Delegatecall {
+        return (
+            "ran",
+            "run",
+            format!("foreign code as itself: {} of {to}, by delegatecall", listed(activity, chain, roster)),
+        );
+    }
+    if activity.operation == Operation::Create || activity.to.is_none() {
+        return ("created", "create", format!("a contract{worth}"));
+    }
+    match &activity.deed.decoding {
+        Decoding::Ether if activity.value.is_zero() => ("called", "call", format!("{to} without data")),
+        Decoding::Ether => ("sent", "send", format!("{} to {to}", Unit::ether().show(activity.value))),
+        Decoding::Opaque(_) if activity.deed.selector.is_some() && activity.deed.signature.starts_with("0x") => {
+            ("called", "call", format!("the unknown function {} of {to}{worth}", activity.deed.name))
+        }
+        Decoding::Opaque(_) => {
+            ("called", "call", format!("{to} with data nobody can read ({}){worth}", activity.deed.name))
+        }
+        Decoding::Ambiguous(fits) => {
+            ("called", "call", format!("{} or another function of {to}{worth}", fits.join(" or ")))
+        }
+        Decoding::Clean | Decoding::Flawed(_) => {
+            if let Some(said) = say(activity, chain, roster) {
+                return said;
+            }
+            if matches!(activity.role, Role::Envelope { .. }) {
+                return ("executed", "execute", format!("{} of {to}{worth}", activity.deed.name));
+            }
+            ("called", "call", format!("{} on {to}{worth}", listed(activity, chain, roster)))
+        }
+    }
+}
+
+/// A token's log names the watch.
+fn movement(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
+    let chain = watch.chain.id;
+    let address = |place: usize| activity.deed.args.get(place).and_then(|arg| arg.value.as_address());
+    let value = activity.deed.args.get(3).and_then(|arg| arg.value.as_uint());
+    let (Some(token), Some(from), Some(to), Some(value)) = (address(0), address(1), address(2), value) else {
+        return format!("{} was part of {}", watch.label, listed(activity, chain, roster));
+    };
+    let worth = amount(value, Some(token), chain, roster);
+    let name = |address: Address| {
+        if address == watch.address { watch.label.to_string() } else { roster.names.show(chain, address) }
+    };
+    match (&*activity.deed.name, from, to) {
+        ("approval", ..) => format!("{} allowed {} to spend {worth}", name(from), name(to)),
+        (_, Address::ZERO, _) => format!("{} received {worth}, newly minted", name(to)),
+        (_, _, Address::ZERO) => format!("{worth} of {} left for the zero address", name(from)),
+        (_, _, to) if to == watch.address => format!("{} received {worth} from {}", name(to), name(from)),
+        _ => format!("{worth} left {} for {}", name(from), name(to)),
+    }
+}
+
+/// An authorization of EIP-7702: an account lets a contract's code act as its own.
+fn delegation(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
+    match activity.deed.args.first().and_then(|arg| arg.value.as_address()) {
+        Some(Address::ZERO) => format!("{} took back the delegation of its code", watch.label),
+        Some(to) => format!("{} delegated its code to {}", watch.label, roster.names.show(watch.chain.id, to)),
+        None => format!("{} signed a delegation of its code", watch.label),
+    }
+}
+
+/// `name(to: Grantee: docs, amount: 5 SNT, …)`.
+fn listed(activity: &Activity, chain: ChainId, roster: &Roster) -> String {
+    let args = &activity.deed.args;
+    let mut parts: Vec<String> = Vec::new();
+    for arg in args.iter().take(ARGS_MAX) {
+        let value = match &arg.value {
+            // The amount of a token's own event or function is worth its unit.
+            Value::Uint(number)
+                if is_amount(&arg.name) && roster.tokens.contains_key(&(chain, spoken_of(activity))) =>
+            {
+                amount(*number, Some(spoken_of(activity)), chain, roster)
+            }
+            other => shown(other, chain, roster),
+        };
+        let value = printable(value, ARG_CHARS_MAX);
+        parts.push(if arg.name.is_empty() { value } else { format!("{}: {value}", arg.name) });
+    }
+    if args.len() > ARGS_MAX {
+        parts.push("…".to_owned());
+    }
+    format!("{}({})", printable(&*activity.deed.name, ARG_CHARS_MAX), parts.join(", "))
+}
+
+fn is_amount(name: &str) -> bool {
+    matches!(name.trim_matches('_'), "amount" | "value" | "wad")
+}
+
+/// Whose function or event it is.
+fn spoken_of(activity: &Activity) -> Address {
+    match activity.kind {
+        ActivityKind::Event | ActivityKind::Move => activity.from,
+        ActivityKind::Act | ActivityKind::Call => activity.to.unwrap_or(activity.from),
+    }
+}

@@ -1,0 +1,129 @@
+//! JSON lines of verdicts and incidents, from what was judged.
+
+use super::headline::{clean, headline, via};
+use super::page;
+use super::roster::{Roster, StepJudged};
+use crate::model::activity::{Fate, Operation};
+use crate::model::amount::Unit;
+use crate::model::incident::{Finding, Incident};
+use crate::model::record::{IncidentLine, Line, VerdictLine};
+use crate::model::value::Arg;
+use crate::model::{FindingId, IncidentId, Judged, JudgedBlock, Verdict, WatchInfo};
+use alloy_primitives::Address;
+use serde_json::{Map, Value as Json};
+
+/// The line of one judged activity. `own` is its finding when it is one of its own; `incident` the one it belongs to, which a
+/// verdict that only repeats another's shares with it.
+#[must_use]
+pub fn verdict_line(
+    step: &StepJudged<'_>,
+    block: &JudgedBlock,
+    judged: &Judged,
+    watch: &WatchInfo,
+    roster: &Roster,
+    own: Option<&Finding>,
+    incident: Option<&IncidentId>,
+) -> VerdictLine {
+    let activity = &judged.activity;
+    let (verdict, by, severity, reasons, near) = match &judged.verdict {
+        Verdict::Normal { by } => ("normal", by.to_string(), None, Vec::new(), 0),
+        Verdict::Abnormal(abnormal) => {
+            let reasons = abnormal.reasons.iter().map(|reason| clean(reason)).collect();
+            ("abnormal", abnormal.rule.to_string(), Some(abnormal.severity.to_string()), reasons, abnormal.near)
+        }
+    };
+    VerdictLine {
+        chain: step.chain.name.to_string(),
+        block: block.at.number,
+        block_hash: format!("{:#x}", block.at.hash),
+        time: utc(block.time),
+        tx: format!("{:#x}", activity.tx),
+        position: activity.position.to_string(),
+        watch: watch.label.to_string(),
+        address: watch.address.to_checksum(None),
+        activity: activity.kind.as_str().to_owned(),
+        function: clean(&activity.deed.signature),
+        stage: page::stage(activity.stage).to_owned(),
+        fate: fate(activity.fate).to_owned(),
+        verdict: verdict.to_owned(),
+        by,
+        severity,
+        reasons,
+        near,
+        finding_id: own.map(|finding| finding.id.to_string()),
+        incident_id: incident.map(ToString::to_string),
+        revision: own.map_or(1, |finding| finding.revision),
+        headline: headline(activity, watch, roster),
+        args: args(&activity.deed.args),
+        value: activity.value.to_string(),
+        value_human: Unit::ether().show(activity.value),
+        via: via(activity, block.chain, &roster.names),
+        from: activity.from.to_checksum(None),
+        origin: activity.origin.to_checksum(None),
+        to: activity.to.map(|to| to.to_checksum(None)),
+        operation: match activity.operation {
+            Operation::Call => "call",
+            Operation::Delegatecall => "delegatecall",
+            Operation::Create => "create",
+        }
+        .to_owned(),
+        signers: activity.signers.as_deref().map(checksums),
+        sources: step.sight.sources,
+        verified: step.sight.verified,
+    }
+}
+
+/// The line of an incident: `findings` are those it names, beside those on its page. A store lists all of them.
+#[must_use]
+pub fn incident_line(incident: &Incident, findings: &[FindingId]) -> Line {
+    let mut named: Vec<String> = incident.page.evidence.iter().map(|evidence| evidence.finding.to_string()).collect();
+    for id in findings {
+        if !named.iter().any(|known| known == id.as_str()) {
+            named.push(id.to_string());
+        }
+    }
+    Line::Incident(Box::new(IncidentLine {
+        incident_id: incident.id.to_string(),
+        watch: incident.label.clone(),
+        path: incident.path.name.clone(),
+        state: incident.state.as_str().to_owned(),
+        severity: incident.severity.to_string(),
+        opened: utc(incident.opened_at / 1000),
+        findings: named,
+        step: incident.step + 1,
+        next_escalation: incident.next_escalation.map(|at| utc(at / 1000)),
+        acked_by: incident.acked_by.clone(),
+        headline: incident.page.headline.clone(),
+    }))
+}
+
+/// RFC 3339 in UTC. A time no calendar has, which only a hostile header can hold, stays a number of seconds.
+fn utc(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| seconds.to_string(), |time| time.to_string())
+}
+
+/// By name; an argument without a name, or with one that was taken, goes by its place.
+fn args(args: &[Arg]) -> Map<String, Json> {
+    let mut map = Map::new();
+    for (place, arg) in args.iter().enumerate() {
+        let name =
+            if arg.name.is_empty() || map.contains_key(&*arg.name) { format!("#{place}") } else { clean(&arg.name) };
+        map.insert(name, arg.value.to_json());
+    }
+    map
+}
+
+fn checksums(addresses: &[Address]) -> Vec<String> {
+    addresses.iter().map(|address| address.to_checksum(None)).collect()
+}
+
+const fn fate(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Executed => "executed",
+        Fate::Reverted => "reverted",
+        Fate::Failed => "failed",
+        Fate::Waiting => "waiting",
+        Fate::Unconfirmed => "unconfirmed",
+    }
+}

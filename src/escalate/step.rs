@@ -1,0 +1,280 @@
+//! After a step of the chain: evidence taken back, evidence that moved, evidence that is new, and what each incident makes of it.
+
+use super::group::{Cause, Raised, causes};
+use super::life::{self, Change, Fresh};
+use super::lines::{incident_line, verdict_line};
+use super::roster::{Roster, StepJudged};
+use super::{feed, page};
+use crate::model::incident::{Finding, Incident, Plan, Standing};
+use crate::model::record::{Line, RetractionLine};
+use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Severity, Verdict};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// What a step of the chain changes: new findings, incidents opened, joined or closed, messages and feed lines.
+///
+/// Everything one transaction makes abnormal joins one incident, that of the innermost watch; an incident is of one watch and
+/// path, and takes what comes as long as it is live. What a reorg takes away is retracted; a finding that one block of the
+/// step loses and another brings back only moves, and wakes nobody. `now_ms` is wall-clock milliseconds since the Unix epoch.
+#[must_use]
+pub fn plan(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms: u64) -> Plan {
+    let blocks: Vec<(&JudgedBlock, Vec<Cause<'_>>)> = step.blocks.iter().map(|b| (b, causes(b, roster))).collect();
+    let mut engine = Engine::new(step, standing, roster, now_ms);
+    let again: HashSet<&FindingId> =
+        blocks.iter().flat_map(|(_, causes)| causes).flat_map(|cause| &cause.raised).map(|raised| &raised.id).collect();
+    engine.retract(&again);
+    for (block, causes) in &blocks {
+        causes.iter().for_each(|cause| engine.take(block, cause));
+        engine.write_verdicts(block, causes);
+    }
+    engine.finish()
+}
+
+struct Engine<'a> {
+    step: &'a StepJudged<'a>,
+    roster: &'a Roster,
+    now_ms: u64,
+    incidents: Vec<Incident>,
+    by_id: HashMap<IncidentId, usize>,
+    findings: HashMap<FindingId, Finding>,
+    /// Findings in retracted blocks which the step has not brought back yet.
+    lost: BTreeMap<FindingId, BlockRef>,
+    /// Incidents by their place, so that they are told of in the order they were opened.
+    changes: BTreeMap<usize, Change>,
+    /// Findings that each changed incident's line names.
+    named: BTreeMap<usize, BTreeSet<FindingId>>,
+    written: Vec<FindingId>,
+    feed: Plan,
+}
+
+impl<'a> Engine<'a> {
+    fn new(step: &'a StepJudged<'a>, standing: &Standing, roster: &'a Roster, now_ms: u64) -> Self {
+        let gone: HashSet<BlockRef> = step.retract.iter().copied().collect();
+        let lost = standing.findings.iter().filter(|f| !f.orphaned && f.chain == step.chain.id && gone.contains(&f.at));
+        Self {
+            step,
+            roster,
+            now_ms,
+            by_id: standing.incidents.iter().enumerate().map(|(at, incident)| (incident.id.clone(), at)).collect(),
+            incidents: standing.incidents.clone(),
+            lost: lost.map(|finding| (finding.id.clone(), finding.at)).collect(),
+            findings: standing.findings.iter().map(|finding| (finding.id.clone(), finding.clone())).collect(),
+            changes: BTreeMap::new(),
+            named: BTreeMap::new(),
+            written: Vec::new(),
+            feed: Plan::default(),
+        }
+    }
+
+    /// Takes back what the retracted blocks held and no new block holds again.
+    fn retract(&mut self, again: &HashSet<&FindingId>) {
+        let gone: Vec<(FindingId, BlockRef)> =
+            self.lost.iter().filter(|(id, _)| !again.contains(id)).map(|(id, at)| (id.clone(), *at)).collect();
+        for (id, at) in gone {
+            self.lost.remove(&id);
+            let Some(finding) = self.findings.get_mut(&id) else { continue };
+            finding.orphaned = true;
+            finding.revision += 1;
+            let finding = finding.clone();
+            let replaced_by = self.step.blocks.iter().find(|block| block.at.number == at.number);
+            let line = Line::Retraction(RetractionLine {
+                finding_id: id.to_string(),
+                revision: finding.revision,
+                reason: "reorg".to_owned(),
+                orphaned_block: at.number,
+                orphaned_hash: format!("{:#x}", at.hash),
+                replaced_by: replaced_by.map(|block| format!("{:#x}", block.at.hash)),
+            });
+            feed::retraction(&finding, &line, self.roster, &mut self.feed.deliveries);
+            self.feed.lines.push(line);
+            self.written.push(id.clone());
+            let Some(place) = self.by_id.get(&finding.incident).copied() else { continue };
+            let change = self.changes.entry(place).or_default();
+            change.shrunk = true;
+            if !finding.observe {
+                change.gone.push(finding.headline.clone());
+            }
+            self.named.entry(place).or_default().insert(id);
+            let incident = &mut self.incidents[place];
+            incident.standing = incident.standing.saturating_sub(1);
+            page::strike(&mut incident.page, &finding);
+        }
+    }
+
+    /// Everything one transaction makes abnormal.
+    fn take(&mut self, block: &JudgedBlock, cause: &Cause<'_>) {
+        let (moved, rest): (Vec<_>, Vec<_>) = cause.raised.iter().partition(|raised| self.only_moved(raised));
+        for raised in moved {
+            self.move_along(block, raised);
+        }
+        if rest.is_empty() {
+            return;
+        }
+        let place = self.place(cause);
+        for raised in rest {
+            self.join(block, cause, raised, place);
+        }
+    }
+
+    /// The step lost it in one block and brings it back in another, no louder: whoever was told, or closed it, need not hear
+    /// of it as of something new.
+    fn only_moved(&self, raised: &Raised<'_>) -> bool {
+        self.lost.contains_key(&raised.id)
+            && self.findings.get(&raised.id).is_some_and(|known| {
+                raised.abnormal.severity <= known.severity && self.by_id.contains_key(&known.incident)
+            })
+    }
+
+    fn move_along(&mut self, block: &JudgedBlock, raised: &Raised<'_>) {
+        let known = self.findings.get(&raised.id);
+        let Some(place) = known.and_then(|known| self.by_id.get(&known.incident)).copied() else { return };
+        let finding = self.write(block, raised, place);
+        if !raised.observe {
+            self.changes.entry(place).or_default().moved.push(finding.headline.clone());
+        }
+        self.show(block, raised, &finding, place);
+    }
+
+    /// The incident a cause belongs to: where its evidence was before, else the live incident of the owner's watch and path,
+    /// else the closed one its evidence was in, reopened, else a new one.
+    fn place(&mut self, cause: &Cause<'_>) -> usize {
+        let before = cause.raised.iter().filter_map(|raised| self.findings.get(&raised.id));
+        let before: Vec<usize> = before.filter_map(|finding| self.by_id.get(&finding.incident)).copied().collect();
+        let live = |place: &usize| self.incidents[*place].state.is_live();
+        if let Some(place) = before.iter().copied().find(live) {
+            return place;
+        }
+        let owner = cause.owner();
+        let joins = |incident: &Incident| {
+            incident.state.is_live()
+                && incident.marked.is_none()
+                && incident.chain == self.step.chain.id
+                && incident.watch == owner.watch.address
+                && incident.path.name == *owner.watch.path
+        };
+        if let Some(place) = self.incidents.iter().position(joins) {
+            return place;
+        }
+        let id = IncidentId::new(&owner.watch.path, &owner.id);
+        if let Some(place) = before.first().or_else(|| self.by_id.get(&id)).copied() {
+            life::reopen(&mut self.incidents[place]);
+            return place;
+        }
+        self.incidents.push(life::open(id.clone(), owner, self.roster, self.now_ms));
+        self.by_id.insert(id, self.incidents.len() - 1);
+        self.incidents.len() - 1
+    }
+
+    /// A finding that is new, has become louder, or returns.
+    fn join(&mut self, block: &JudgedBlock, cause: &Cause<'_>, raised: &Raised<'_>, place: usize) {
+        let target = self.incidents[place].id.clone();
+        let known = self.findings.get(&raised.id).map(|known| (known.incident.clone(), known.orphaned));
+        let incident = &mut self.incidents[place];
+        match known {
+            None => {
+                incident.findings += 1;
+                incident.standing += 1;
+            }
+            Some((former, orphaned)) if former == target => incident.standing += u64::from(orphaned),
+            // Its own incident is over, and another of the same watch and path is live.
+            Some((former, orphaned)) => {
+                incident.findings += 1;
+                incident.standing += 1;
+                if let Some(former) = self.by_id.get(&former).copied().filter(|_| !orphaned) {
+                    self.incidents[former].standing = self.incidents[former].standing.saturating_sub(1);
+                    self.changes.entry(former).or_default();
+                }
+            }
+        }
+        let incident = &mut self.incidents[place];
+        incident.severity = incident.severity.max(raised.abnormal.severity);
+        let new_rule = life::involve(incident, cause.touches.iter(), &raised.abnormal.rule);
+        let finding = self.write(block, raised, place);
+        self.show(block, raised, &finding, place);
+        let change = self.changes.entry(place).or_default();
+        if !raised.observe {
+            change.fresh.push(Fresh { severity: finding.severity, headline: finding.headline, new_rule });
+        }
+    }
+
+    /// Writes the finding at its next revision, standing in `block`.
+    fn write(&mut self, block: &JudgedBlock, raised: &Raised<'_>, place: usize) -> Finding {
+        let first = page::finding(raised, &self.incidents[place].id, block, self.roster);
+        let revision = self.findings.get(&raised.id).map_or(1, |known| known.revision + 1);
+        let finding = Finding { revision, ..first };
+        self.lost.remove(&raised.id);
+        self.written.push(raised.id.clone());
+        self.findings.insert(raised.id.clone(), finding.clone());
+        finding
+    }
+
+    /// Puts it on the incident's page.
+    fn show(&mut self, block: &JudgedBlock, raised: &Raised<'_>, finding: &Finding, place: usize) {
+        self.named.entry(place).or_default().insert(finding.id.clone());
+        let change = self.changes.entry(place).or_default();
+        let evidence = page::evidence(finding, raised, block, self.roster);
+        life::show(&mut self.incidents[place], change, raised.observe, evidence);
+    }
+
+    /// A line for each judged activity of the block, abnormal or not.
+    fn write_verdicts(&mut self, block: &JudgedBlock, causes: &[Cause<'_>]) {
+        let own: HashMap<usize, &FindingId> =
+            causes.iter().flat_map(|cause| &cause.raised).map(|raised| (raised.index, &raised.id)).collect();
+        for (index, judged) in block.judged.iter().enumerate() {
+            let Some(watch) = self.roster.watch(judged.activity.watch) else { continue };
+            // An activity that shares its finding with a louder one is told without being a finding of its own.
+            let own = own.get(&index).and_then(|id| self.findings.get(*id));
+            let incident = own.or_else(|| {
+                let leaf = source(block, index)?;
+                let watch = self.roster.watch(block.judged[leaf].activity.watch)?;
+                self.findings.get(&block.judged[leaf].finding_id(block.chain, watch.address)?)
+            });
+            let incident = incident.map(|finding| finding.incident.clone());
+            let line = verdict_line(self.step, block, judged, watch, self.roster, own, incident.as_ref());
+            let severity = match &judged.verdict {
+                Verdict::Abnormal(abnormal) => abnormal.severity,
+                Verdict::Normal { .. } => Severity::Info,
+            };
+            let known = own.map(|finding| (&finding.id, finding.revision));
+            feed::verdict(&line, known, severity, block.chain, watch.address, self.roster, &mut self.feed.deliveries);
+            self.feed.lines.push(Line::Verdict(Box::new(line)));
+        }
+    }
+
+    /// Tells what happened to each incident, pages before feed lines.
+    fn finish(mut self) -> Plan {
+        let mut plan = Plan::default();
+        let mut lines = Vec::new();
+        for (place, change) in &self.changes {
+            let incident = &mut self.incidents[*place];
+            page::link(&mut incident.page, self.step.chain);
+            life::settle(incident, change, self.now_ms, &mut plan.deliveries);
+            page::refresh(incident);
+            let named: Vec<FindingId> = self.named.remove(place).unwrap_or_default().into_iter().collect();
+            lines.push(incident_line(incident, &named));
+            plan.incidents.push(incident.clone());
+        }
+        let mut written = HashSet::new();
+        self.written.retain(|id| written.insert(id.clone()));
+        plan.findings = self.written.iter().filter_map(|id| self.findings.get(id).cloned()).collect();
+        plan.deliveries.append(&mut self.feed.deliveries);
+        plan.lines = self.feed.lines;
+        plan.lines.append(&mut lines);
+        plan
+    }
+}
+
+/// The activity whose verdict the one at `index` only repeats, however often that was repeated.
+fn source(block: &JudgedBlock, index: usize) -> Option<usize> {
+    let mut at = index;
+    // Bounded by the number of activities, should they ever repeat each other in a circle.
+    for _ in 0..block.judged.len() {
+        match &block.judged.get(at)?.verdict {
+            Verdict::Abnormal(abnormal) => match abnormal.repeats {
+                Some(of) => at = of,
+                None => return Some(at),
+            },
+            Verdict::Normal { .. } => return None,
+        }
+    }
+    None
+}

@@ -1,0 +1,286 @@
+//! Blocks and reorgs.
+
+use crate::escalate::fixtures::*;
+use crate::escalate::{acknowledge, resolve};
+use crate::model::incident::{Body, DeliveryKind, Plan, State};
+use crate::model::record::Line;
+use crate::model::{ActivityKind, Position, Severity, Verdict};
+
+fn feed(plan: &Plan, destination: &str) -> usize {
+    plan.deliveries.iter().filter(|d| d.kind == DeliveryKind::Feed && d.destination == destination).count()
+}
+
+fn observed(mut judged: crate::model::Judged) -> crate::model::Judged {
+    if let Verdict::Abnormal(abnormal) = &mut judged.verdict {
+        abnormal.observe = true;
+    }
+    judged
+}
+
+#[test]
+fn a_finding_pages_the_first_step_and_the_next_one_is_due() {
+    let mut kept = Kept::new();
+    let plan = kept.block(1, vec![stray(1, Severity::High)], T);
+    assert_eq!(told(&plan), "trigger pager");
+    let incident = kept.only();
+    assert_eq!((incident.state, incident.paging, incident.step), (State::Open, true, 0));
+    assert_eq!(incident.next_escalation, Some(T + 300_000));
+    let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
+    assert_eq!(page.headline, "Treasury Safe sent 60,000 SNT to Grantee: docs");
+    assert_eq!(page.next.as_ref().unwrap().to, ["pager", "phone"]);
+    assert_eq!(page.links[0].href, format!("https://etherscan.io/tx/{:#x}", tx(1)));
+    assert_eq!((page.step, page.cycle, page.more, page.evidence.len()), (1, 0, 0, 1));
+}
+
+#[test]
+fn a_normal_block_tells_nobody_but_the_feed_of_verdicts() {
+    let mut kept = Kept::new();
+    let plan = kept.block(1, vec![normal(transfer(TREASURY, 1, &[0], 5))], T);
+    assert_eq!((told(&plan).as_str(), feed(&plan, "findings"), feed(&plan, "verdicts")), ("", 0, 1));
+    assert!(plan.incidents.is_empty() && plan.findings.is_empty());
+    assert_eq!(plan.lines.len(), 1);
+}
+
+#[test]
+fn a_finding_below_page_at_is_notified_and_does_not_escalate() {
+    let mut kept = Kept::new();
+    let plan = kept.block(1, vec![stray(1, Severity::Warning)], T);
+    assert_eq!(told(&plan), "trigger chat");
+    assert_eq!((kept.only().paging, kept.only().next_escalation), (false, None));
+    assert_eq!(told(&kept.tick(T + 86_400_000)), "");
+    let plan = kept.block(2, vec![stray(2, Severity::Warning)], T);
+    assert_eq!(told(&plan), "update chat");
+    let plan = kept.block(3, vec![stray(3, Severity::High)], T);
+    assert_eq!(told(&plan), "trigger pager, update chat");
+    assert_eq!(kept.only().next_escalation, Some(T + 300_000));
+}
+
+#[test]
+fn what_is_only_observed_is_recorded_and_told_to_nobody_but_the_feed() {
+    let mut kept = Kept::new();
+    let plan = kept.block(1, vec![observed(stray(1, Severity::Critical))], T);
+    assert_eq!((told(&plan).as_str(), feed(&plan, "findings")), ("", 1));
+    assert_eq!((kept.only().paging, kept.findings.len()), (false, 1));
+    // With a finding that counts the same incident pages, and its page speaks of that one.
+    let plan = kept.block(2, vec![stray(2, Severity::High)], T);
+    assert_eq!(told(&plan), "trigger pager");
+    let page = &kept.only().page;
+    assert_eq!((page.severity, page.evidence.len(), page.more), (Severity::High, 1, 1));
+    assert_eq!(page.evidence[0].tx, tx(2));
+    assert_eq!(told(&kept.block(3, vec![observed(stray(3, Severity::Critical))], T)), "");
+    assert_eq!((kept.only().page.evidence.len(), kept.only().page.more), (1, 2));
+}
+
+#[test]
+fn a_watch_that_is_only_observed_pages_nobody() {
+    let mut kept = Kept::new();
+    let plan = kept.block(1, vec![raise(transfer(OBSERVED, 1, &[0], 1), "builtin/unvouched", Severity::Critical)], T);
+    assert_eq!(told(&plan), "");
+    assert!(!kept.only().paging);
+}
+
+#[test]
+fn everything_one_transaction_makes_abnormal_is_one_incident_of_the_innermost_watch() {
+    // The treasury owns the child, and has it swap an owner inside a MultiSend.
+    let mut kept = Kept::new();
+    let mut swap = transfer(CHILD, 1, &[0, 0, 1], 0);
+    swap.to = Some(address(CHILD));
+    let mut envelope = transfer(CHILD, 1, &[0], 0);
+    envelope.kind = ActivityKind::Call;
+    let judged = vec![
+        raise(transfer(TREASURY, 1, &[], 0), "builtin/executor", Severity::Warning),
+        repeat(transfer(TREASURY, 1, &[0], 0), 3),
+        repeat(envelope, 3),
+        raise(swap.clone(), "builtin/unvouched", Severity::Critical),
+        // The call of itself is the same finding as the act.
+        raise(crate::model::Activity { kind: ActivityKind::Call, ..swap }, "builtin/unvouched", Severity::Critical),
+    ];
+    let plan = kept.block(1, judged, T);
+    assert_eq!(told(&plan), "trigger pager");
+    let incident = kept.only();
+    assert_eq!((incident.label.as_str(), &incident.touches), ("Child Safe", &vec!["Treasury Safe".to_owned()]));
+    assert_eq!((incident.findings, kept.findings.len(), feed(&plan, "findings")), (2, 2, 2));
+    let ids: Vec<bool> = plan
+        .lines
+        .iter()
+        .filter_map(|line| if let Line::Verdict(verdict) = line { Some(verdict.incident_id.is_some()) } else { None })
+        .collect();
+    assert_eq!(ids, [true; 5], "an act that repeats a verdict belongs to its incident");
+}
+
+#[test]
+fn the_wallet_that_acts_owns_the_incident_and_not_the_token_it_calls() {
+    let mut kept = Kept::new();
+    let mut call = transfer(TOKEN, 1, &[0], 1);
+    call.kind = ActivityKind::Call;
+    let mut log = transfer(TOKEN, 1, &[], 1);
+    (log.kind, log.position) = (ActivityKind::Event, Position::Log(7));
+    let judged = vec![
+        raise(call, "builtin/unvouched", Severity::Critical),
+        raise(transfer(TREASURY, 1, &[0], 1), "builtin/unvouched", Severity::High),
+        raise(log, "builtin/unexplained", Severity::Critical),
+    ];
+    let plan = kept.block(1, judged, T);
+    assert_eq!((told(&plan).as_str(), kept.only().label.as_str()), ("trigger pager", "Treasury Safe"));
+    assert_eq!(
+        (kept.only().touches.as_slice(), kept.only().severity),
+        (["SNT".to_owned()].as_slice(), Severity::Critical)
+    );
+}
+
+#[test]
+fn findings_of_different_watches_in_different_transactions_are_different_incidents() {
+    let mut kept = Kept::new();
+    let child = raise(transfer(CHILD, 2, &[0], 1), "builtin/unvouched", Severity::High);
+    kept.block(1, vec![stray(1, Severity::High), child], T);
+    assert_eq!(kept.incidents.len(), 2);
+}
+
+#[test]
+fn a_block_of_many_findings_is_one_page_and_the_next_block_one_update() {
+    let mut kept = Kept::new();
+    let plan = kept.block(1, (0..50).map(|n| stray(n, Severity::High)).collect(), T);
+    assert_eq!((told(&plan).as_str(), feed(&plan, "findings")), ("trigger pager", 50));
+    let plan = kept.block(2, (50..90).map(|n| stray(n, Severity::High)).collect(), T);
+    assert_eq!(told(&plan), "update pager");
+    let page = &kept.only().page;
+    assert_eq!((page.evidence.len(), page.more, kept.findings.len()), (10, 80, 90));
+    let Body::Page(update) = &plan.deliveries[0].body else { panic!("a page") };
+    assert!(update.change.as_ref().unwrap().starts_with("40 findings, the loudest: Treasury Safe sent"));
+}
+
+#[test]
+fn a_louder_finding_pages_again_everybody_who_was_paged() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    assert_eq!(told(&kept.tick(T + 300_000)), "trigger phone");
+    let plan = kept.block(2, vec![stray(2, Severity::Critical)], T + 301_000);
+    assert_eq!(told(&plan), "trigger pager, trigger phone");
+    // The escalation is not set back by it.
+    assert_eq!((kept.only().cycle, kept.only().step, kept.only().next_escalation), (1, 1, Some(T + 900_000)));
+}
+
+#[test]
+fn an_acknowledged_incident_pages_again_for_what_is_louder_or_of_another_rule_and_else_only_updates() {
+    let acked = |severity| {
+        let mut kept = Kept::new();
+        kept.block(1, vec![stray(1, severity)], T);
+        kept.answer(|incident| acknowledge(incident, "on-call", T));
+        kept
+    };
+    let mut kept = acked(Severity::High);
+    assert_eq!(told(&kept.block(2, vec![stray(2, Severity::High)], T)), "update pager");
+    assert_eq!(kept.only().state, State::Acknowledged);
+
+    let mut kept = acked(Severity::High);
+    assert_eq!(told(&kept.block(2, vec![stray(2, Severity::Critical)], T)), "trigger pager");
+    assert_eq!((kept.only().state, kept.only().cycle, &kept.only().acked_by), (State::Open, 1, &None));
+
+    let mut kept = acked(Severity::Critical);
+    let other = raise(transfer(TREASURY, 2, &[0], 1), "owners-are-fixed", Severity::High);
+    assert_eq!(told(&kept.block(2, vec![other], T)), "trigger pager");
+
+    let mut kept = acked(Severity::Critical);
+    let quiet = raise(transfer(TREASURY, 2, &[0], 1), "refund", Severity::Warning);
+    assert_eq!(told(&kept.block(2, vec![quiet], T)), "update pager");
+}
+
+#[test]
+fn a_reorg_that_takes_all_evidence_back_closes_the_incident_and_says_so() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
+    assert_eq!(told(&plan), "retract pager, resolve pager");
+    let incident = kept.only();
+    assert_eq!((incident.state, incident.close_reason.as_deref()), (State::FalseAlarm, Some("reorg")));
+    assert_eq!((incident.standing, incident.findings, incident.next_escalation), (0, 1, None));
+    let finding = kept.findings.values().next().unwrap();
+    assert_eq!((finding.orphaned, finding.revision), (true, 2));
+    let Line::Retraction(line) = &plan.lines[0] else { panic!("a retraction first") };
+    assert_eq!((line.revision, line.orphaned_block), (2, 1));
+    assert_eq!(line.replaced_by, Some(format!("{:#x}", at(1, 1).hash)));
+    assert_eq!((feed(&plan, "findings"), feed(&plan, "verdicts")), (1, 1));
+}
+
+#[test]
+fn a_reorg_that_takes_some_evidence_back_leaves_the_rest_standing() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    kept.block(2, vec![stray(2, Severity::Critical)], T);
+    let plan = kept.step(&[at(2, 0)], &[block(at(2, 1), at(1, 0), vec![])], T);
+    assert_eq!(told(&plan), "retract pager");
+    let page = &kept.only().page;
+    assert_eq!((kept.only().state, page.evidence[0].tx, page.evidence[1].orphaned), (State::Open, tx(1), true));
+}
+
+#[test]
+fn the_same_transaction_in_the_block_that_replaces_its_own_wakes_nobody() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![stray(1, Severity::High)])], T);
+    assert_eq!(told(&plan), "update pager");
+    let finding = kept.findings.values().next().unwrap();
+    assert_eq!((finding.orphaned, finding.revision, finding.at), (false, 2, at(1, 1)));
+    assert!(!plan.lines.iter().any(|line| matches!(line, Line::Retraction(_))));
+    assert_eq!((kept.only().cycle, kept.only().findings, kept.only().standing), (0, 1, 1));
+}
+
+#[test]
+fn the_same_transaction_in_another_block_stays_closed_when_somebody_closed_it() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    kept.answer(|incident| resolve(incident, "on-call", T));
+    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![stray(1, Severity::High)])], T);
+    assert_eq!((told(&plan).as_str(), kept.only().state), ("update pager", State::Resolved));
+}
+
+#[test]
+fn the_same_transaction_that_has_become_worse_pages_again() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![stray(1, Severity::Critical)])], T);
+    assert_eq!(told(&plan), "trigger pager");
+    assert_eq!((kept.only().cycle, kept.only().standing), (1, 1));
+}
+
+#[test]
+fn a_finding_that_returns_to_a_live_incident_is_an_update() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    kept.block(2, vec![stray(2, Severity::High)], T);
+    kept.step(&[at(2, 0)], &[block(at(2, 1), at(1, 0), vec![])], T);
+    let plan = kept.step(&[], &[block(at(3, 1), at(2, 1), vec![stray(2, Severity::High)])], T);
+    assert_eq!(told(&plan), "update pager");
+    assert_eq!((kept.only().findings, kept.only().standing), (2, 2));
+    assert_eq!(kept.findings.values().find(|f| f.tx == tx(2)).unwrap().revision, 3);
+}
+
+#[test]
+fn a_finding_that_returns_after_its_incident_closed_pages_in_a_new_round() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
+    let plan = kept.step(&[], &[block(at(2, 1), at(1, 1), vec![stray(1, Severity::High)])], T + 9);
+    assert_eq!(told(&plan), "trigger pager");
+    let incident = kept.only();
+    assert_eq!((incident.state, incident.cycle, &incident.close_reason), (State::Open, 1, &None));
+    assert_eq!(incident.next_escalation, Some(T + 9 + 300_000));
+}
+
+#[test]
+fn a_finding_whose_incident_closed_joins_the_live_one_of_the_same_watch() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
+    kept.step(&[], &[block(at(2, 1), at(1, 1), vec![stray(2, Severity::High)])], T);
+    let plan = kept.step(&[], &[block(at(3, 1), at(2, 1), vec![stray(1, Severity::High)])], T);
+    assert_eq!(told(&plan), "update pager");
+    assert_eq!(kept.incidents.values().filter(|incident| incident.state.is_live()).count(), 1);
+}
+
+#[test]
+fn a_watch_whose_path_is_missing_tells_everybody_rather_than_nobody() {
+    let mut kept = Kept::new();
+    kept.roster.paths.remove("treasury");
+    assert_eq!(told(&kept.block(1, vec![stray(1, Severity::High)], T)), "trigger token-pager");
+}

@@ -1,0 +1,7 @@
+//! What a responder sees, case by case; any order of things in `order`; how it is said in `words`.
+
+mod chain;
+mod occasions;
+mod order;
+mod people;
+mod words;

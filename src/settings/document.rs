@@ -1,0 +1,249 @@
+//! A parsed file, whatever is wrong with it.
+
+use super::problem::{Problem, Problems, SourceFile};
+use super::secret::Secrets;
+use super::table::Table;
+use std::sync::Arc;
+use toml::Spanned;
+use toml::de::DeTable;
+
+/// How the parser says that it stopped; see [`mend`].
+const STOPS: &str = "key with no value";
+
+/// Most lines blanked in one file; each costs a pass over it.
+const MENDED_LINES_MAX: usize = 50;
+
+/// A parsed file.
+pub struct Document<'a> {
+    file: &'a Arc<SourceFile>,
+    secrets: Secrets,
+    root: Spanned<DeTable<'a>>,
+}
+
+impl<'a> Document<'a> {
+    /// Parses `file`. What cannot be parsed is a problem; everything else in the file is still there to be read.
+    pub fn parse(file: &'a Arc<SourceFile>, secrets: Secrets, problems: &mut Problems) -> Self {
+        let (mut root, mut errors) = DeTable::parse_recoverable(&file.text);
+        if errors.iter().any(|e| e.message().starts_with(STOPS)) {
+            let (mended, dropped) = mend(&file.text);
+            (root, errors) = DeTable::parse_recoverable(file.mended.get_or_init(|| mended));
+            errors.extend(dropped);
+        }
+        problems.extend(syntax_problems(file, errors));
+        Self { file, secrets, root }
+    }
+
+    /// The top level of the file.
+    #[must_use]
+    pub fn table(&'a self) -> Table<'a> {
+        Table::new(self.file, self.secrets, 0..0, self.root.get_ref())
+    }
+}
+
+/// The parser recovers from every mistake but a key without `=`, behind which it reads nothing. Those lines are blanked
+/// one by one, until it reaches the end of the file.
+fn mend(text: &str) -> (String, Vec<toml::de::Error>) {
+    let mut mended = text.to_owned();
+    let mut dropped = Vec::new();
+    while dropped.len() < MENDED_LINES_MAX {
+        let (_, errors) = DeTable::parse_recoverable(&mended);
+        let Some(stop) = errors.into_iter().find(|e| e.message().starts_with(STOPS)) else { break };
+        let at = text.floor_char_boundary(stop.span().map_or(0, |span| span.start));
+        dropped.push(stop);
+        let from = text[..at].rfind('\n').map_or(0, |at| at + 1);
+        let to = text[at..].find('\n').map_or(text.len(), |end| at + end);
+        if from == to {
+            break;
+        }
+        mended.replace_range(from..to, &" ".repeat(to - from));
+    }
+    (mended, dropped)
+}
+
+/// One problem for each mistake of the writer's. A bracket that is never closed makes an error of every line behind it;
+/// only the first line that looks wrong is told of those.
+fn syntax_problems(file: &Arc<SourceFile>, mut errors: Vec<toml::de::Error>) -> Vec<Problem> {
+    errors.sort_by_key(|e| e.span().map_or(0, |span| span.start));
+    let follows = |e: &toml::de::Error| {
+        ["must be quoted", "in array", "array elements", "inline table", "key-value pairs", "unclosed"]
+            .iter()
+            .any(|part| e.message().contains(part))
+    };
+    let unclosed = errors
+        .iter()
+        .any(|e| e.message().starts_with("unclosed array") || e.message().starts_with("unclosed inline table"))
+        .then(|| errors.iter().position(follows))
+        .flatten();
+    if let Some(first) = unclosed {
+        errors.truncate(first + 1);
+    }
+    let mut problems: Vec<Problem> = errors.iter().map(|error| syntax_problem(file, error)).collect();
+    if let (Some(_), Some(last)) = (unclosed, problems.last_mut()) {
+        "a list or a table is not closed before this".clone_into(&mut last.message);
+    }
+    problems
+}
+
+fn syntax_problem(file: &Arc<SourceFile>, error: &toml::de::Error) -> Problem {
+    let spot = file.spot(error.span().unwrap_or(0..0));
+    let message = error.message();
+    match message {
+        "duplicate key" => {
+            let key = &file.text[spot.span.clone()];
+            spot.problem(format!("`{key}` is written twice")).hint("a key stands once in its table; remove one")
+        }
+        // What the parser expected helps nobody in these two.
+        _ => spot.problem(
+            message
+                .strip_suffix(", expected nothing")
+                .or(message.strip_suffix(", expected literal string"))
+                .unwrap_or(message),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+page_att = "high"
+page_at = "loud"
+retries = "three"
+limit = 70
+wait = "5 minutes"
+label = "Treasury"
+label = "Treasury again"
+to = ["a", 5, "b"]
+token = "hunter2"
+nonsense
+broken =
+
+[[step]]
+within = "5m"
+
+[[step]]
+withim = "5m"
+
+[name]
+"0xB" = "second"
+"0xA" = "first"
+"#;
+
+    fn read(text: &str, read: impl FnOnce(&mut Table<'_>, &mut Problems)) -> Problems {
+        let file = SourceFile::new("dir/watch.toml", text);
+        let mut problems = Problems::new();
+        let document = Document::parse(&file, Secrets::Resolve, &mut problems);
+        let mut table = document.table();
+        read(&mut table, &mut problems);
+        table.finish(&mut problems);
+        problems
+    }
+
+    #[test]
+    fn every_mistake_of_a_file_is_told_at_once_and_at_its_place() {
+        let problems = read(TEXT, |table, problems| {
+            assert_eq!(table.severity("page_at", problems), None);
+            assert_eq!(table.int("retries", problems), None);
+            assert_eq!(table.int_in("limit", 1..=60, problems), None);
+            assert_eq!(table.duration("wait", problems), None);
+            assert!(table.string("label", problems).is_some());
+            assert_eq!(table.strings("to", problems).map(|items| items.len()), Some(2));
+            assert!(table.secret("token", problems).is_none());
+            assert_eq!(table.string("broken", problems), None);
+            assert!(table.value("nonsense").is_none_or(|value| value.is_broken()));
+            for mut step in table.tables("step", problems) {
+                step.require("within", problems, Table::duration);
+                step.finish(problems);
+            }
+            table.require("chain", problems, Table::string);
+            let mut names = table.table("name", problems).unwrap();
+            let order: Vec<&str> = names.entries().iter().map(|(key, _)| key.value).collect();
+            assert_eq!(order, ["0xB", "0xA"]);
+            names.finish(problems);
+        });
+        let expected = [
+            "dir/watch.toml:1:1: `chain` is missing",
+            "dir/watch.toml:2:1: unknown key `page_att`",
+            "dir/watch.toml:3:11: `page_at` cannot be \"loud\"",
+            "dir/watch.toml:4:11: `retries` must be an integer, not a string",
+            "dir/watch.toml:5:9: `limit` must be from 1 to 60",
+            "dir/watch.toml:6:8: `5 minutes` is not a length of time; write one such as \"90s\", \"5m\", \"1h30m\" or \"7d\"",
+            "dir/watch.toml:8:1: `label` is written twice",
+            "dir/watch.toml:9:12: `to` must be a list of strings, not an integer",
+            "dir/watch.toml:10:9: `token` is a secret and must not stand in the file",
+            "dir/watch.toml:11:9: key with no value, expected `=`",
+            "dir/watch.toml:12:9: string values must be quoted",
+            "dir/watch.toml:17:1: `within` is missing",
+            "dir/watch.toml:18:1: unknown key `withim`",
+        ];
+        assert_eq!(problems.lines(), expected);
+    }
+
+    #[test]
+    fn a_problem_is_underlined_with_its_hint_below() {
+        let problems = read("[oncall]\nadress = 1\n", |table, problems| {
+            let mut oncall = table.table("oncall", problems).unwrap();
+            assert!(oncall.value("address").is_none());
+            oncall.finish(problems);
+        });
+        let expected = "error: unknown key `adress`
+ --> dir/watch.toml:2:1
+  |
+2 | adress = 1
+  | ^^^^^^
+  |
+  = help: did you mean `address`?
+";
+        assert_eq!(problems.render(false), expected);
+        assert!(problems.render(true).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn a_problem_may_point_to_a_second_place() {
+        let file = SourceFile::new("a.toml", "x = 1\n\n\n\n\nx = 2\n");
+        let mut problems = Problems::new();
+        problems.push(file.spot(10..11).problem("`x` again").also(file.spot(0..1), "first written here"));
+        let shown = problems.render(false);
+        assert!(shown.contains("a.toml:6:1") && shown.contains("first written here"), "{shown}");
+    }
+
+    #[test]
+    fn an_unreadable_file_is_a_problem_that_names_it() {
+        let problem = SourceFile::read(std::path::Path::new("no/such.toml")).unwrap_err();
+        let mut problems = Problems::new();
+        problems.push(*problem);
+        assert!(problems.render(false).contains("cannot read `no/such.toml`"), "{}", problems.render(false));
+    }
+
+    #[test]
+    fn no_text_whatever_panics_the_reader() {
+        // Every prefix of a file is what an editor may have saved half way.
+        for end in 0..TEXT.len() {
+            let problems = read(&TEXT[..end], |table, problems| {
+                for key in ["page_at", "label", "to", "token", "broken", "step", "name", "wait"] {
+                    table.string(key, problems);
+                    table.strings(key, problems);
+                    table.tables(key, problems);
+                    table.duration(key, problems);
+                }
+            });
+            let _ = problems.render(false);
+        }
+    }
+
+    #[test]
+    fn a_bracket_never_closed_is_one_problem() {
+        for text in ["to = [\"a\",\nx = 1\n[[watch]]\nlabel = \"x\"\n", "a = { x = 1\nb = 1\n[t]\nc = 2"] {
+            let lines = read(text, |table, _| drop(table.entries())).lines();
+            assert_eq!(lines, ["dir/watch.toml:2:1: a list or a table is not closed before this"]);
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_not_a_choice_is_answered_with_the_nearest_or_with_all() {
+        let lines = |text: &str| read(text, |table, problems| drop(table.severity("s", problems))).render(false);
+        assert!(lines("s = \"hgih\"").contains("did you mean \"high\"?"));
+        assert!(lines("s = \"x\"").contains("write one of \"info\", \"warning\", \"high\", \"critical\""));
+    }
+}

@@ -1,0 +1,194 @@
+//! Values of a table, and what to say when they are not what was wanted.
+
+use super::duration::parse_duration;
+use super::problem::{At, Problems, SourceFile, Spot};
+use super::secret::Secrets;
+use super::table::Table;
+use crate::model::Severity;
+use std::sync::Arc;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// A value with its key.
+#[derive(Clone, Copy)]
+pub struct Value<'a> {
+    file: &'a Arc<SourceFile>,
+    secrets: Secrets,
+    name: &'a str,
+    raw: &'a Spanned<DeValue<'a>>,
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn new(
+        file: &'a Arc<SourceFile>,
+        secrets: Secrets,
+        name: &'a str,
+        raw: &'a Spanned<DeValue<'a>>,
+    ) -> Self {
+        Self { file, secrets, name, raw }
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Where it is written.
+    #[must_use]
+    pub fn spot(&self) -> Spot {
+        self.file.spot(self.raw.span())
+    }
+
+    /// As TOML has it.
+    #[must_use]
+    pub fn raw(&self) -> &'a DeValue<'a> {
+        self.raw.get_ref()
+    }
+
+    /// Whether it stands in for text that could not be parsed, which was reported with the syntax error.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.raw.span().is_empty()
+    }
+
+    /// The string, if it is one; nothing is reported.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&'a str> {
+        self.raw().as_str()
+    }
+
+    /// The table, if it is one; nothing is reported.
+    #[must_use]
+    pub fn as_table(&self) -> Option<Table<'a>> {
+        self.raw().as_table().map(|entries| Table::new(self.file, self.secrets, self.raw.span(), entries))
+    }
+
+    /// The items of a list, each under the list's key; nothing is reported.
+    #[must_use]
+    pub fn as_items(&self) -> Option<Vec<Value<'a>>> {
+        let items = self.raw().as_array()?;
+        Some(items.iter().map(|raw| Value { raw, ..*self }).collect())
+    }
+
+    /// A string.
+    pub fn string(&self, problems: &mut Problems) -> Option<At<&'a str>> {
+        self.expect(self.as_str(), "a string", problems)
+    }
+
+    /// An integer of 64 bits.
+    pub fn int(&self, problems: &mut Problems) -> Option<At<i64>> {
+        let raw = self.expect(self.raw().as_integer(), "an integer", problems)?;
+        let parsed = i64::from_str_radix(raw.as_str(), raw.radix());
+        if parsed.is_err() {
+            problems.push(self.spot().problem(format!("`{}` must be an integer of 64 bits", self.name)));
+        }
+        parsed.ok().map(|value| At { value, spot: self.spot() })
+    }
+
+    /// `true` or `false`.
+    pub fn bool(&self, problems: &mut Problems) -> Option<At<bool>> {
+        self.expect(self.raw().as_bool(), "`true` or `false`", problems)
+    }
+
+    /// A length of time.
+    pub fn duration(&self, problems: &mut Problems) -> Option<At<Duration>> {
+        let text = self.expect(self.as_str(), "a length of time such as \"5m\"", problems)?;
+        self.parsed(parse_duration(&text), problems)
+    }
+
+    /// A list of strings.
+    pub fn strings(&self, problems: &mut Problems) -> Option<Vec<At<&'a str>>> {
+        let items = self.expect(self.as_items(), "a list of strings", problems)?;
+        Some(items.iter().filter_map(|item| item.expect(item.as_str(), "a list of strings", problems)).collect())
+    }
+
+    /// A list of strings, or one string.
+    pub fn one_or_more(&self, problems: &mut Problems) -> Option<Vec<At<&'a str>>> {
+        if self.as_str().is_some() {
+            return self.string(problems).map(|one| vec![one]);
+        }
+        let items = self.expect(self.as_items(), "a string or a list of strings", problems)?;
+        Some(items.iter().filter_map(|item| item.expect(item.as_str(), "a list of strings", problems)).collect())
+    }
+
+    /// A table.
+    pub fn table(&self, problems: &mut Problems) -> Option<Table<'a>> {
+        self.expect(self.as_table(), "a table", problems).map(|at| at.value)
+    }
+
+    /// An array of tables.
+    pub fn tables(&self, problems: &mut Problems) -> Vec<Table<'a>> {
+        if let Some(one) = self.as_table() {
+            let problem = self.spot().problem(format!("`{}` is a list of tables", self.name));
+            problems.push(problem.hint(format!("write `[[{}]]`", self.name)));
+            return vec![one];
+        }
+        let items = self.expect(self.as_items(), "a list of tables", problems);
+        items.into_iter().flat_map(|at| at.value).filter_map(|item| item.table(problems)).collect()
+    }
+
+    /// A severity.
+    pub fn severity(&self, problems: &mut Problems) -> Option<At<Severity>> {
+        self.choice(&Severity::ALL.map(|severity| (severity.as_str(), severity)), problems)
+    }
+
+    /// One of several words.
+    pub fn choice<T: Clone>(&self, words: &[(&str, T)], problems: &mut Problems) -> Option<At<T>> {
+        let text = self.string(problems)?;
+        if let Some((_, value)) = words.iter().find(|(word, _)| *word == *text) {
+            return Some(text.map(|_| value.clone()));
+        }
+        let names = words.iter().map(|(word, _)| *word);
+        let hint = nearest(&text, names.clone()).map_or_else(
+            || format!("write one of {}", names.map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ")),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        problems.push(text.problem(format!("`{}` cannot be \"{}\"", self.name, *text)).hint(hint));
+        None
+    }
+
+    /// Reports a parse that failed, at this value.
+    pub fn parsed<T>(&self, result: Result<T, String>, problems: &mut Problems) -> Option<At<T>> {
+        match result {
+            Ok(value) => Some(At { value, spot: self.spot() }),
+            Err(message) => {
+                problems.push(self.spot().problem(message));
+                None
+            }
+        }
+    }
+
+    fn expect<T>(&self, found: Option<T>, wanted: &str, problems: &mut Problems) -> Option<At<T>> {
+        if self.is_broken() {
+            return None;
+        }
+        if found.is_none() {
+            let message = format!("`{}` must be {wanted}, not {}", self.name, type_name(self.raw()));
+            problems.push(self.spot().problem(message));
+        }
+        found.map(|value| At { value, spot: self.spot() })
+    }
+}
+
+/// The name among `names` that `written` most likely meant.
+pub fn nearest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    names
+        .map(|name| (strsim::damerau_levenshtein(written, name), name))
+        .filter(|(distance, name)| *distance <= (name.chars().count() / 3).max(1))
+        .min()
+        .map(|(_, name)| name)
+}
+
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a number with a point",
+        DeValue::Boolean(_) => "`true` or `false`",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}

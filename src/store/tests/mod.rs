@@ -1,0 +1,69 @@
+//! Over a real file: steps and answers in `steps`, messages in `messages`.
+
+mod messages;
+mod steps;
+
+use super::{OwnedStepJudged, Store};
+use crate::escalate::fixtures::*;
+use crate::escalate::{Roster, Sight, plan};
+use crate::model::incident::Plan;
+use crate::model::{BlockRef, ChainId, Judged, JudgedBlock};
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+const MAINNET: ChainId = ChainId(1);
+
+/// A store in a directory of its own, begun at block 0 of fork 0.
+struct Kit {
+    store: Store,
+    roster: Roster,
+    dir: TempDir,
+}
+
+impl Kit {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store.db")).await.unwrap();
+        store.begin_chain(MAINNET, 0).await.unwrap();
+        let kit = Self { store, roster: roster(), dir };
+        let genesis = JudgedBlock { parent: at(9, 9).hash, ..block(at(0, 0), at(0, 0), vec![]) };
+        kit.step(&[], vec![genesis]).await.unwrap();
+        kit
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("store.db")
+    }
+
+    /// A second handle with a connection of its own, as another process would have.
+    async fn other(&self) -> Store {
+        Store::open(&self.file()).await.unwrap()
+    }
+
+    fn owned(&self, retract: &[BlockRef], blocks: Vec<JudgedBlock>) -> OwnedStepJudged {
+        OwnedStepJudged {
+            chain: chain(),
+            watches: self.roster.watches.clone(),
+            retract: retract.to_vec(),
+            blocks,
+            sight: Sight { sources: 2, verified: true },
+        }
+    }
+
+    async fn step(&self, retract: &[BlockRef], blocks: Vec<JudgedBlock>) -> super::Result<Plan> {
+        let roster = self.roster.clone();
+        let step = self.owned(retract, blocks);
+        self.store.commit_step(step, T, move |step, standing| plan(step, standing, &roster, T)).await
+    }
+
+    /// One more block of fork 0.
+    async fn block(&self, number: u64, judged: Vec<Judged>) -> Plan {
+        self.step(&[], vec![block(at(number, 0), at(number - 1, 0), judged)]).await.unwrap()
+    }
+
+    /// One number out of the file, read beside the store.
+    fn number(&self, sql: &str) -> i64 {
+        let db = rusqlite::Connection::open(self.file()).unwrap();
+        db.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}

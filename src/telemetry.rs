@@ -1,0 +1,105 @@
+//! Logs: sentences for the operator, on standard error, so that standard output holds nothing but answers.
+//!
+//! Comes in: what the rooms report through `tracing`. Goes out: one line each. Never here: a line from foreign code. Network
+//! libraries log the addresses they connect to, and an address may carry a key; so only Watchfire's own lines pass, at any
+//! level.
+
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::{EnvFilter, FilterFn, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people, with colors on a terminal.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging to standard error, for the whole process. `filter` is a level, or levels by room
+/// (`info,watchfire::deliver=debug`).
+///
+/// # Errors
+///
+/// The filter cannot be read, or logging was started before.
+pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<()> {
+    if let Err(error) = filter.parse::<Targets>() {
+        anyhow::bail!("read the log levels `{filter}`: {error}");
+    }
+    subscriber(std::io::stderr, filter, form, color).try_init()?;
+    Ok(())
+}
+
+/// What [`init`] installs, writing to `writer`. `filter` is read leniently: what is no level is passed over.
+pub fn subscriber<W>(writer: W, filter: &str, form: Form, color: bool) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = fmt::layer().with_writer(writer).with_ansi(color).with_target(true);
+    let lines = match form {
+        Form::Text => lines.boxed(),
+        Form::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(FilterFn::new(is_ours)).with_filter(EnvFilter::builder().parse_lossy(filter)))
+}
+
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    target == "watchfire" || target.starts_with("watchfire::")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(filter: &str, form: Form) -> String {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        tracing::subscriber::with_default(subscriber(move || writer.clone(), filter, form, false), || {
+            tracing::warn!(destination = "oncall", "a page was late");
+            tracing::debug!("a detail");
+            tracing::error!(target: "hyper::client", "connecting to https://hooks.example/T0/B0/token");
+            tracing::error!(target: "watchfire_impostor", "not ours either");
+        });
+        let bytes = buffer.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn only_our_own_lines_are_logged_at_any_level() {
+        let text = logged("trace,hyper=trace", Form::Text);
+        assert!(text.contains("a page was late") && text.contains("destination=\"oncall\""), "{text}");
+        assert!(text.contains("a detail"), "{text}");
+        assert!(!text.contains("token") && !text.contains("not ours"), "{text}");
+    }
+
+    #[test]
+    fn the_level_holds_and_json_lines_parse() {
+        let text = logged("warn", Form::Json);
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0]["message"], "a page was late");
+        assert_eq!(lines[0]["destination"], "oncall");
+    }
+}

@@ -1,0 +1,152 @@
+//! The compiled configuration.
+
+use crate::classify::rule::{AddressSet, Rules};
+use crate::decode::Subjects;
+use crate::deliver::Targets;
+use crate::escalate::Roster;
+use crate::model::watch::ChainInfo;
+use crate::model::{Activity, Severity, WatchId, WatchInfo};
+use crate::settings::{Secret, Spot};
+use alloy_primitives::Address;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Everything a configuration says, with every name resolved. Immutable: a reload makes another and swaps it in whole.
+pub struct Book {
+    /// In the order of the main file. A watch's chain is found by its id.
+    pub chains: Vec<ChainBook>,
+    /// By [`WatchId`].
+    pub watches: Arc<[WatchInfo]>,
+    /// What is normal for each.
+    pub rules: Arc<Rules>,
+    /// What the registry says of each wallet, by [`WatchId`].
+    pub registries: Vec<Registry>,
+    /// Paths, feeds, names and units.
+    pub roster: Arc<Roster>,
+    /// Where messages go.
+    pub destinations: Targets,
+    /// The store's file, relative to the main file's directory where it is relative.
+    pub store: PathBuf,
+    /// The watchlists' own tests, in the order of the files.
+    pub tests: Vec<WatchTest>,
+}
+
+/// One chain.
+#[derive(Clone, Debug)]
+pub struct ChainBook {
+    /// Name, id, explorer.
+    pub info: Arc<ChainInfo>,
+    /// Where its node is.
+    pub endpoint: EndpointSettings,
+    /// Whom the decoder looks out for.
+    pub subjects: Arc<Subjects>,
+}
+
+/// How to reach a chain's node.
+#[derive(Clone, Debug)]
+pub struct EndpointSettings {
+    /// What logs and metrics call it; never its URL.
+    pub name: Arc<str>,
+    /// Where it is.
+    pub url: EndpointUrl,
+    /// Seconds between two blocks, as the chain means them to be.
+    pub slot_seconds: f64,
+    /// Which clock says that the chain stands still.
+    pub clock: ChainClock,
+}
+
+/// Where a node is.
+#[derive(Clone, Debug)]
+pub enum EndpointUrl {
+    /// Written in the file, and checked to carry no credentials.
+    Plain(String),
+    /// Kept elsewhere, since most providers put a key into it.
+    Secret(Secret),
+}
+
+impl EndpointUrl {
+    /// The URL; absent where secrets were not fetched. Not to be shown.
+    #[must_use]
+    pub fn expose(&self) -> Option<&str> {
+        match self {
+            Self::Plain(url) => Some(url),
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+}
+
+/// Which clock a chain is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChainClock {
+    /// Block times are compared with ours: a head that is old is a blindness.
+    Wall,
+    /// Block time is all there is: tapes and private chains.
+    Chain,
+}
+
+/// What a wallet is expected to look like on chain.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    /// Owners, also `@owners` in its rules.
+    pub owners: Option<AddressSet>,
+    /// How many of them must approve.
+    pub threshold: Option<u32>,
+    /// Modules that may act for it.
+    pub modules: Option<AddressSet>,
+    /// The guard; `Some(None)` says that there is none.
+    pub guard: Option<Option<Address>>,
+}
+
+/// One `[[watch.test]]`: an activity and the verdict it should get.
+#[derive(Clone, Debug)]
+pub struct WatchTest {
+    /// Whose test it is.
+    pub watch: WatchId,
+    /// What it shows, in its author's words.
+    pub name: Arc<str>,
+    /// Where it is written.
+    pub spot: Spot,
+    /// Block time of the activity, Unix seconds.
+    pub time: u64,
+    /// What happens.
+    pub activity: Activity,
+    /// What is expected.
+    pub expect: Expectation,
+}
+
+/// What a test expects of a verdict.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// `verdict = "normal"`.
+    pub normal: bool,
+    /// The rule or built-in that vouches or raises, if the test says.
+    pub by: Option<Arc<str>>,
+    /// How loud, if the test says.
+    pub severity: Option<Severity>,
+    /// Beginnings of reasons that must be among those given.
+    pub refused: Vec<Arc<str>>,
+}
+
+impl Book {
+    /// The watch with this id; absent only for an id of another book.
+    #[must_use]
+    pub fn watch(&self, id: WatchId) -> Option<&WatchInfo> {
+        self.watches.get(id.index())
+    }
+
+    /// The chain with this name.
+    #[must_use]
+    pub fn chain(&self, name: &str) -> Option<&ChainBook> {
+        self.chains.iter().find(|chain| *chain.info.name == *name)
+    }
+}
+
+impl std::fmt::Debug for Book {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Book")
+            .field("chains", &self.chains.len())
+            .field("watches", &self.watches.len())
+            .field("destinations", &self.destinations.keys())
+            .finish_non_exhaustive()
+    }
+}

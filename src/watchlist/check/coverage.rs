@@ -1,0 +1,257 @@
+//! For every function of every watch: which rules could vouch for it, and what it costs where none does.
+
+use crate::abi::{Abi, Function};
+use crate::classify::builtin::BUILTINS;
+use crate::classify::rule::{DeedMatch, Polarity, Rules, WatchRules};
+use crate::classify::{self, History, Moment};
+use crate::model::value::Arg;
+use crate::model::{
+    Activity, ActivityKind, Decoding, Deed, Fate, Kind, Operation, Position, Role, Severity, Stage, Verdict, Voucher,
+    WatchId, WatchInfo,
+};
+use crate::watchlist::book::Book;
+use crate::watchlist::compile::{STRANGER, blank};
+use alloy_primitives::{Address, B256, U256};
+use std::sync::Arc;
+
+/// What would happen to one function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoverageRow {
+    /// Whose.
+    pub watch: WatchId,
+    /// Whether somebody calls it, or the watch does it, or it is only told of in a log.
+    pub kind: ActivityKind,
+    /// Canonical signature, `ether`, `creation`, or `anything else`.
+    pub function: Arc<str>,
+    /// The watch calls itself: how a wallet changes its own owners.
+    pub to_itself: bool,
+    /// Normal rules about it, in the order of the file. Each still has its conditions.
+    pub vouched_by: Vec<Arc<str>>,
+    /// Abnormal rules about it.
+    pub raised_by: Vec<Arc<str>>,
+    /// What happens where no rule holds.
+    pub otherwise: Otherwise,
+}
+
+/// What happens where no rule holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// A built-in vouches for it.
+    Normal(&'static str),
+    /// It is judged by what it carries.
+    Envelope,
+    /// A finding, by a built-in's name. Unknown callers and blank arguments are assumed; worse ones may cost more.
+    Finding {
+        /// The built-in.
+        by: Arc<str>,
+        /// How loud.
+        severity: Severity,
+    },
+}
+
+/// Functions that a wallet's decoder opens, by kind. Source: Safe.sol 1.5.0 and the ConsenSys MultiSigWallet.sol.
+const ENVELOPES: [(Kind, &[&str]); 2] = [
+    (Kind::Safe, &["execTransaction", "execTransactionFromModule", "execTransactionFromModuleReturnData"]),
+    (Kind::Multisig, &["submitTransaction", "confirmTransaction", "executeTransaction"]),
+];
+
+/// One row for each function that changes state and each thing a rule speaks of, watch by watch in the order of the book.
+#[must_use]
+pub fn coverage(book: &Book) -> Vec<CoverageRow> {
+    let unruled = book.rules.watches.iter().map(|rules| WatchRules { rules: Vec::new(), ..rules.clone() }).collect();
+    let unruled = Rules { watches: unruled };
+    let mut rows = Vec::new();
+    for watch in book.watches.iter() {
+        let Some(rules) = book.rules.watches.get(watch.id.index()) else { continue };
+        let chain = book.chains.iter().find(|chain| chain.info.id == watch.chain.id);
+        let Some(subject) = chain.and_then(|chain| chain.subjects.get(&watch.address)) else { continue };
+        let cases = cases(watch, rules, &subject.abi, &subject.rule_abi);
+        let activities = cases.iter().map(|case| case.activity(watch)).collect();
+        let (judged, _) = classify::judge(activities, &unruled, &History::default(), Moment { time: 0 });
+        rows.extend(cases.into_iter().zip(judged).map(|(case, judged)| case.row(watch, rules, &judged.verdict)));
+    }
+    rows
+}
+
+/// Something that could happen.
+struct Case {
+    kind: ActivityKind,
+    name: Arc<str>,
+    matches: DeedMatch,
+    function: Option<Arc<Function>>,
+    to_itself: bool,
+}
+
+fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Vec<Case> {
+    let function = |kind, function: &Arc<Function>, to_itself| Case {
+        kind,
+        name: Arc::clone(&function.signature),
+        matches: DeedMatch::Function { selector: function.selector, signature: Arc::clone(&function.signature) },
+        function: Some(Arc::clone(function)),
+        to_itself,
+    };
+    let plain = |kind, name: &str, matches| Case { kind, name: name.into(), matches, function: None, to_itself: false };
+    let changing = || abi.functions().filter(|function| function.mutates);
+    let wallet = matches!(watch.kind, Kind::Safe | Kind::Multisig);
+    let acts = wallet || watch.kind == Kind::Eoa || rules.rules.iter().any(|rule| rule.kind == ActivityKind::Act);
+
+    let mut cases = vec![plain(ActivityKind::Call, "ether", DeedMatch::Ether)];
+    cases.extend(changing().map(|f| function(ActivityKind::Call, f, false)));
+    cases.push(plain(ActivityKind::Call, "anything else", DeedMatch::Any));
+    if acts {
+        cases.push(plain(ActivityKind::Act, "ether", DeedMatch::Ether));
+        if wallet {
+            cases.extend(
+                changing().filter(|f| !is_envelope(watch.kind, &f.name)).map(|f| function(ActivityKind::Act, f, true)),
+            );
+        }
+    }
+    // What rules speak of beyond the watch's own ABI.
+    for rule in &rules.rules {
+        let known = |case: &Case| case.kind == rule.kind && case.matches == rule.deed;
+        if cases.iter().any(known) || rule.deed == DeedMatch::Any {
+            continue;
+        }
+        let (name, known): (Arc<str>, _) = match &rule.deed {
+            DeedMatch::Function { selector, signature } => {
+                (Arc::clone(signature), rule_abi.function(*selector).cloned())
+            }
+            DeedMatch::Event { signature, .. } => (Arc::clone(signature), None),
+            DeedMatch::Any | DeedMatch::Ether => ("ether".into(), None),
+            DeedMatch::Creation => ("creation".into(), None),
+            DeedMatch::MoveIn => ("in".into(), None),
+            DeedMatch::MoveOut => ("out".into(), None),
+            DeedMatch::Approval => ("approval".into(), None),
+        };
+        cases.push(Case { kind: rule.kind, name, matches: rule.deed.clone(), function: known, to_itself: false });
+    }
+    if acts {
+        cases.push(plain(ActivityKind::Act, "anything else", DeedMatch::Any));
+    }
+    cases
+}
+
+fn is_envelope(kind: Kind, name: &str) -> bool {
+    ENVELOPES.iter().any(|(of, names)| *of == kind && names.contains(&name))
+}
+
+impl Case {
+    /// It happens, by a stranger, with arguments of nothing.
+    fn activity(&self, watch: &WatchInfo) -> Activity {
+        let own = watch.address;
+        let other = if self.to_itself { own } else { STRANGER };
+        let (from, to) = match (self.kind, &self.matches) {
+            (ActivityKind::Call, _) => (STRANGER, Some(own)),
+            (ActivityKind::Act, DeedMatch::Creation) | (ActivityKind::Event, _) => (own, None),
+            (ActivityKind::Move, DeedMatch::MoveIn) => (STRANGER, Some(own)),
+            (ActivityKind::Act | ActivityKind::Move, _) => (own, Some(other)),
+        };
+        let operation = if self.matches == DeedMatch::Creation { Operation::Create } else { Operation::Call };
+        // A payment of nothing to oneself is a Safe's way to reject; here somebody is paid.
+        let value = if self.matches == DeedMatch::Ether { U256::ONE } else { U256::ZERO };
+        let log = matches!(self.kind, ActivityKind::Event | ActivityKind::Move);
+        Activity {
+            watch: watch.id,
+            kind: self.kind,
+            stage: Stage::Included,
+            fate: Fate::Executed,
+            tx: B256::ZERO,
+            tx_index: 0,
+            position: if log { Position::Log(0) } else { Position::Call(Vec::new()) },
+            from,
+            origin: STRANGER,
+            to,
+            value,
+            deed: self.deed(from, to),
+            operation,
+            signers: None,
+            via: Vec::new(),
+            role: Role::Leaf,
+            notes: Vec::new(),
+        }
+    }
+
+    fn deed(&self, from: Address, to: Option<Address>) -> Deed {
+        let clean = |name: &str, args| Deed {
+            name: name.into(),
+            signature: Arc::clone(&self.name),
+            selector: None,
+            topic0: None,
+            args,
+            decoding: Decoding::Clean,
+            mutates: true,
+        };
+        let blank_arg = |name: &str, value| Arg { name: name.into(), ty: "".into(), value, span: None };
+        match (&self.matches, &self.function) {
+            (DeedMatch::Ether, _) => Deed { decoding: Decoding::Ether, ..clean("ether", Vec::new()) },
+            (DeedMatch::Creation, _) => clean("creation", Vec::new()),
+            (DeedMatch::Function { selector, .. }, Some(function)) => {
+                let args = function.inputs.iter().map(|input| Arg {
+                    name: Arc::clone(&input.name),
+                    ty: Arc::clone(&input.ty),
+                    value: blank(&input.kind),
+                    span: None,
+                });
+                Deed { selector: Some(*selector), mutates: function.mutates, ..clean(&function.name, args.collect()) }
+            }
+            (DeedMatch::Function { selector, signature }, None) => {
+                let name = signature.split('(').next().unwrap_or_default();
+                Deed { selector: Some(*selector), ..clean(name, Vec::new()) }
+            }
+            (DeedMatch::Event { topic0, signature }, _) => {
+                let name = signature.split('(').next().unwrap_or_default();
+                Deed { topic0: Some(*topic0), ..clean(name, Vec::new()) }
+            }
+            (DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval, _) => {
+                use crate::model::value::Value;
+                let args = vec![
+                    blank_arg("token", Value::Address(Address::ZERO)),
+                    blank_arg("from", Value::Address(from)),
+                    blank_arg("to", Value::Address(to.unwrap_or_default())),
+                    blank_arg("amount", Value::Uint(U256::ONE)),
+                ];
+                clean(if self.matches == DeedMatch::Approval { "approval" } else { "transfer" }, args)
+            }
+            (DeedMatch::Any, _) if self.kind == ActivityKind::Act => {
+                Deed { selector: Some([0; 4]), ..clean("anything else", Vec::new()) }
+            }
+            (DeedMatch::Any, _) => {
+                let unknown = Decoding::Opaque("unknown selector".to_owned());
+                Deed { selector: Some([0; 4]), decoding: unknown, ..clean("anything else", Vec::new()) }
+            }
+        }
+    }
+
+    fn row(self, watch: &WatchInfo, rules: &WatchRules, verdict: &Verdict) -> CoverageRow {
+        let about = |polarity: Polarity| {
+            let rules = rules.rules.iter().filter(|rule| rule.polarity == polarity && rule.kind == self.kind);
+            let about = rules.filter(|rule| rule.deed == self.matches || rule.deed == DeedMatch::Any);
+            about.map(|rule| Arc::clone(&rule.name)).collect::<Vec<_>>()
+        };
+        let (vouched_by, raised_by) = (about(Polarity::Normal), about(Polarity::Abnormal));
+        let name = self.function.as_ref().map_or("", |function| &*function.name);
+        let otherwise = match verdict {
+            _ if self.kind == ActivityKind::Call && is_envelope(watch.kind, name) => Otherwise::Envelope,
+            Verdict::Normal { by: Voucher::Builtin(name) } => Otherwise::Normal(name),
+            // Only built-ins vouch where there are no rules.
+            Verdict::Normal { by } => {
+                let name = by.to_string();
+                Otherwise::Normal(
+                    BUILTINS.iter().map(|b| b.name).find(|known| *known == name).unwrap_or("builtin/envelope"),
+                )
+            }
+            Verdict::Abnormal(abnormal) => {
+                Otherwise::Finding { by: Arc::clone(&abnormal.rule), severity: abnormal.severity }
+            }
+        };
+        CoverageRow {
+            watch: watch.id,
+            kind: self.kind,
+            function: self.name,
+            to_itself: self.to_itself,
+            vouched_by,
+            raised_by,
+            otherwise,
+        }
+    }
+}

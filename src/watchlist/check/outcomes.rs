@@ -1,0 +1,150 @@
+//! `[[watch.test]]`, judged.
+
+use crate::classify::{self, History, Moment};
+use crate::model::{Verdict, WatchId};
+use crate::settings::Spot;
+use crate::watchlist::book::{Book, Expectation, WatchTest};
+use std::sync::Arc;
+
+/// How one test went.
+#[derive(Clone, Debug)]
+pub struct TestOutcome {
+    /// Whose test it is.
+    pub watch: WatchId,
+    /// What it shows.
+    pub name: Arc<str>,
+    /// Where it is written.
+    pub spot: Spot,
+    /// What was not as expected, a sentence each; empty for a test that passed.
+    pub failures: Vec<String>,
+    /// What was decided.
+    pub verdict: Verdict,
+}
+
+impl TestOutcome {
+    /// Whether everything was as expected.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+    }
+}
+
+/// Judges every test of the book, each on its own, with empty windows: nothing was vouched for before it.
+#[must_use]
+pub fn run_tests(book: &Book) -> Vec<TestOutcome> {
+    book.tests.iter().map(|test| run(test, book)).collect()
+}
+
+fn run(test: &WatchTest, book: &Book) -> TestOutcome {
+    let at = Moment { time: test.time };
+    let (judged, _) = classify::judge(vec![test.activity.clone()], &book.rules, &History::default(), at);
+    let verdict = judged.into_iter().next().map(|judged| judged.verdict);
+    // The judge gives one verdict for one activity.
+    let verdict = verdict.unwrap_or(Verdict::Normal { by: crate::model::Voucher::Envelope });
+    TestOutcome {
+        watch: test.watch,
+        name: Arc::clone(&test.name),
+        spot: test.spot.clone(),
+        failures: compare(&verdict, &test.expect),
+        verdict,
+    }
+}
+
+fn compare(verdict: &Verdict, expect: &Expectation) -> Vec<String> {
+    let mut failures = Vec::new();
+    let by = match verdict {
+        Verdict::Normal { by } => by.to_string(),
+        Verdict::Abnormal(abnormal) => abnormal.rule.to_string(),
+    };
+    match (verdict, expect.normal) {
+        (Verdict::Normal { .. }, false) => failures.push(format!("it is normal by `{by}`, and should be abnormal")),
+        (Verdict::Abnormal(abnormal), true) => {
+            let reasons = abnormal.reasons.iter().map(|reason| format!("\n  {reason}")).collect::<String>();
+            failures.push(format!("it is abnormal ({by}, {}), and should be normal:{reasons}", abnormal.severity));
+        }
+        _ => {}
+    }
+    if let Some(expected) = expect.by.as_ref().filter(|expected| ***expected != *by) {
+        failures.push(format!("it is judged by `{by}`, and should be by `{expected}`"));
+    }
+    let Verdict::Abnormal(abnormal) = verdict else { return failures };
+    if let Some(expected) = expect.severity.filter(|expected| *expected != abnormal.severity) {
+        failures.push(format!("it is {}, and should be {expected}", abnormal.severity));
+    }
+    for expected in &expect.refused {
+        if !abnormal.reasons.iter().any(|reason| begins(reason, expected)) {
+            failures
+                .push(format!("no reason begins with `{expected}`; the reasons are: {}", abnormal.reasons.join("; ")));
+        }
+    }
+    // Once a test speaks of a rule, it speaks of all that the rule refused: a second refusal would hide a rule that has
+    // become too wide in the condition under test.
+    for reason in &abnormal.reasons {
+        let Some((rule, _)) = reason.split_once(": ") else { continue };
+        let spoken_of = expect.refused.iter().any(|expected| begins(expected, rule));
+        if spoken_of && !expect.refused.iter().any(|expected| begins(reason, expected)) {
+            failures.push(format!("the rule refused for one more reason: {reason}"));
+        }
+    }
+    failures
+}
+
+/// Whether `text` begins with the words of `beginning`.
+fn begins(text: &str, beginning: &str) -> bool {
+    let beginning = beginning.trim_end();
+    text.strip_prefix(beginning).is_some_and(|rest| {
+        let inside_a_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        !(rest.starts_with(inside_a_word) && beginning.ends_with(inside_a_word))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Abnormal, Severity, Voucher};
+
+    fn abnormal(reasons: &[&str]) -> Verdict {
+        Verdict::Abnormal(Abnormal {
+            rule: "builtin/unvouched".into(),
+            severity: Severity::High,
+            reasons: reasons.iter().map(ToString::to_string).collect(),
+            near: reasons.len(),
+            observe: false,
+            repeats: None,
+        })
+    }
+
+    fn expect(normal: bool, refused: &[&str]) -> Expectation {
+        let refused = refused.iter().map(|text| Arc::from(*text)).collect();
+        Expectation { normal, by: None, severity: None, refused }
+    }
+
+    #[test]
+    fn the_verdict_its_author_and_its_severity_are_compared() {
+        let verdict = Verdict::Normal { by: Voucher::Rule("grants".into()) };
+        assert!(compare(&verdict, &expect(true, &[])).is_empty());
+        assert_eq!(compare(&verdict, &expect(false, &[])), ["it is normal by `grants`, and should be abnormal"]);
+        let other = Expectation { by: Some("payroll".into()), ..expect(true, &[]) };
+        assert_eq!(compare(&verdict, &other), ["it is judged by `grants`, and should be by `payroll`"]);
+        let louder = Expectation { severity: Some(Severity::Critical), ..expect(false, &[]) };
+        assert_eq!(compare(&abnormal(&[]), &louder), ["it is high, and should be critical"]);
+    }
+
+    #[test]
+    fn a_refusal_is_expected_by_its_first_words() {
+        let verdict = abnormal(&["grants: amount 60 SNT is above 50 SNT", "payroll: function is transfer(…)"]);
+        assert!(compare(&verdict, &expect(false, &["grants: amount"])).is_empty());
+        assert!(compare(&verdict, &expect(false, &["grants: amount 60 SNT"])).is_empty());
+        assert_eq!(compare(&verdict, &expect(false, &["grants: am"])).len(), 2);
+        assert_eq!(compare(&verdict, &expect(false, &["grants: hours"])).len(), 2);
+    }
+
+    #[test]
+    fn a_second_refusal_of_the_same_rule_is_told() {
+        let verdict = abnormal(&["grants: amount 60 SNT is above 50 SNT", "grants: hours Sun 10:00 is outside Fri"]);
+        let failures = compare(&verdict, &expect(false, &["grants: amount"]));
+        assert_eq!(failures, ["the rule refused for one more reason: grants: hours Sun 10:00 is outside Fri"]);
+        assert!(compare(&verdict, &expect(false, &["grants: amount", "grants: hours"])).is_empty());
+        assert!(compare(&verdict, &expect(false, &["grants"])).is_empty());
+    }
+}

@@ -1,0 +1,128 @@
+//! Which ABI a watch is read by: its own file, a bundled one, and what its kind brings.
+
+use super::chains::unknown;
+use crate::abi::{Abi, Event, Function, bundled};
+use crate::model::Kind;
+use crate::settings::{At, Problems};
+use crate::watchlist::files::Files;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// ABIs, each read once and shared by all watches that name it.
+pub(super) struct Abis<'f> {
+    files: &'f dyn Files,
+    /// By name or path, and by the kind they are merged with. `None` for one that could not be read, which has been told.
+    read: HashMap<(String, Kind), Option<Arc<Abi>>>,
+    kinds: HashMap<Kind, Arc<Abi>>,
+    /// What rules spell out, by the text of their signatures.
+    spelled: HashMap<String, Arc<Abi>>,
+}
+
+/// The ABI of a watch.
+#[derive(Clone)]
+pub(super) struct WatchAbi {
+    pub(super) abi: Arc<Abi>,
+    /// Nothing is known of the contract beyond what its rules spell out, so a signature cannot be wrong.
+    pub(super) open: bool,
+}
+
+/// Functions and events that rules spell out in full.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Spelled {
+    pub(super) functions: Vec<Function>,
+    pub(super) events: Vec<Event>,
+}
+
+impl<'f> Abis<'f> {
+    pub(super) fn new(files: &'f dyn Files) -> Self {
+        Self { files, read: HashMap::new(), kinds: HashMap::new(), spelled: HashMap::new() }
+    }
+
+    /// What a kind of contract has, whoever wrote it.
+    pub(super) fn of_kind(&mut self, kind: Kind) -> Arc<Abi> {
+        let build = || match kind {
+            Kind::Safe => bundled::safe().clone(),
+            Kind::Multisig => bundled::multisig_wallet().clone(),
+            Kind::Erc20 => bundled::erc20().clone().merge(bundled::erc20_control()),
+            Kind::Minime => bundled::minime().clone(),
+            Kind::Contract | Kind::Eoa => Abi::default(),
+        };
+        Arc::clone(self.kinds.entry(kind).or_insert_with(|| build().into()))
+    }
+
+    /// The ABI a watch names, with what its kind brings behind it; the latter alone where it names none.
+    pub(super) fn of_watch(
+        &mut self,
+        kind: Kind,
+        written: Option<&At<&str>>,
+        problems: &mut Problems,
+    ) -> Option<WatchAbi> {
+        let Some(written) = written else {
+            return Some(WatchAbi { abi: self.of_kind(kind), open: matches!(kind, Kind::Contract | Kind::Eoa) });
+        };
+        let is_file = written.contains(['/', '\\']) || written.ends_with(".json");
+        let base = Path::new(&written.spot.file.path).parent().unwrap_or(Path::new(""));
+        let name = if is_file { base.join(written.value).display().to_string() } else { written.value.to_owned() };
+        let key = (name, kind);
+        if !self.read.contains_key(&key) {
+            let own = if is_file { self.read_file(&key.0, written, problems) } else { from_bundle(written, problems) };
+            let merged = own.map(|own| Arc::new(own.merge(&self.of_kind(kind))));
+            self.read.insert(key.clone(), merged);
+        }
+        let abi = self.read.get(&key)?.clone()?;
+        Some(WatchAbi { abi, open: false })
+    }
+
+    /// An index of what rules spell out. Rules that spell out the same share it.
+    pub(super) fn of_signatures(&mut self, spelled: Spelled) -> Arc<Abi> {
+        let mut key = String::new();
+        for function in &spelled.functions {
+            key.push_str(&function.name);
+            function.inputs.iter().for_each(|input| key.push_str(&format!(" {} {}", input.ty, input.name)));
+            key.push(if function.payable { '$' } else { ';' });
+        }
+        for event in &spelled.events {
+            key.push_str(&event.name);
+            let inputs = event.inputs.iter();
+            inputs.for_each(|input| key.push_str(&format!(" {} {} {}", input.ty, input.indexed, input.name)));
+            key.push('!');
+        }
+        let build = || Arc::new(Abi::of(spelled.functions, spelled.events));
+        Arc::clone(self.spelled.entry(key).or_insert_with(build))
+    }
+
+    fn read_file(&self, path: &str, written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
+        let file = match self.files.read(Path::new(path)) {
+            Ok(file) => file,
+            Err(problem) => {
+                problems.push(
+                    written.problem(problem.message).hint("an ABI's path starts at the directory of its watchlist"),
+                );
+                return None;
+            }
+        };
+        match Abi::from_json(&file.text) {
+            Ok(abi) => Some(abi),
+            Err(error) => {
+                problems.push(written.problem(format!("`{path}` is not an ABI: {error}")));
+                None
+            }
+        }
+    }
+}
+
+/// Names of the bundled ABIs, without `.json`.
+pub(super) fn bundled_names() -> impl Iterator<Item = (&'static str, &'static Abi)> {
+    bundled::all().into_iter().map(|(file, abi)| (file.trim_end_matches(".json"), abi))
+}
+
+fn from_bundle(written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
+    if let Some((_, abi)) = bundled_names().find(|(name, _)| *name == written.value) {
+        return Some(abi.clone());
+    }
+    let names: Vec<&str> = bundled_names().map(|(name, _)| name).collect();
+    let otherwise = format!("bundled are {}; a file's name ends in .json", names.join(", "));
+    problems.push(unknown("ABI", written, names.iter().copied(), &otherwise));
+    None
+}

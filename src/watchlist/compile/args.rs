@@ -1,0 +1,192 @@
+//! `args`: what must hold of an argument.
+
+use super::deed::Deed;
+use super::directory::Scope;
+use super::units::{self, Counts};
+use crate::abi::Kind as Type;
+use crate::classify::rule::{ArgTest, Bound, Condition, Scalar};
+use crate::settings::{At, Problems, Spot, Value};
+use crate::watchlist::file::ListText;
+use alloy_primitives::{Bytes, I256, Sign, U256, hex};
+
+/// Words of a test.
+const WORDS: [&str; 5] = ["eq", "in", "not_in", "min", "max"];
+
+/// Compiles one argument's tests. `counts` is what an amount in it counts.
+pub(super) fn condition(
+    label: &At<&str>,
+    value: &Value<'_>,
+    deed: &Deed,
+    counts: &Counts<'_>,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Option<Condition> {
+    let argument = deed.argument(label, problems)?;
+    let reader = Reader { label: label.value, ty: &argument.ty, counts, scope };
+    if matches!(argument.ty, Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_)) {
+        let (what, hint) = match argument.ty {
+            Type::Tuple(_) => ("a tuple", format!("say which field of it: `\"{}.#0\"`", **label)),
+            _ => (
+                "a list",
+                format!("say which of its elements: `\"{0}[*]\"` for all, `\"{0}[0]\"` for the first", **label),
+            ),
+        };
+        problems.push(label.problem(format!("`{}` is {what}", **label)).hint(hint));
+        return None;
+    }
+    let tests = reader.tests(value, problems)?;
+    Some(Condition::Arg { path: argument.path, label: label.value.into(), tests })
+}
+
+/// Reads the values that one argument is compared with.
+struct Reader<'r> {
+    label: &'r str,
+    ty: &'r Type,
+    counts: &'r Counts<'r>,
+    scope: &'r Scope<'r>,
+}
+
+impl Reader<'_> {
+    fn tests(&self, value: &Value<'_>, problems: &mut Problems) -> Option<Vec<ArgTest>> {
+        if value.is_broken() {
+            return None;
+        }
+        let Some(mut table) = value.as_table() else {
+            let one =
+                if value.as_items().is_some() { self.within(value, true, problems) } else { self.eq(value, problems) };
+            return Some(vec![one?]);
+        };
+        let told = problems.len();
+        let mut tests = Vec::new();
+        let mut bounds: [Option<At<Bound>>; 2] = [None, None];
+        for word in WORDS {
+            let Some(value) = table.value(word) else { continue };
+            let test = match word {
+                "eq" => self.eq(&value, problems),
+                "in" => self.within(&value, true, problems),
+                "not_in" => self.within(&value, false, problems),
+                bound => self.bound(&value, problems).map(|found| {
+                    let is_max = bound == "max";
+                    bounds[usize::from(is_max)] = Some(found.clone());
+                    if is_max { ArgTest::Max(found.value) } else { ArgTest::Min(found.value) }
+                }),
+            };
+            tests.extend(test);
+        }
+        if let [Some(min), Some(max)] = &bounds
+            && signed(min) > signed(max)
+        {
+            let message = format!("the least is above the most, so `{}` could never hold", self.label);
+            problems.push(min.problem(message).also(max.spot.clone(), "the most"));
+        }
+        if !WORDS.into_iter().any(|word| table.has(word)) && table.entries().is_empty() {
+            let hint = "write one of `eq`, `in`, `not_in`, `min` and `max`";
+            problems.push(value.spot().problem(format!("`{}` says nothing", self.label)).hint(hint));
+        }
+        table.finish(problems);
+        tests.shrink_to_fit();
+        (problems.len() == told).then_some(tests)
+    }
+
+    fn eq(&self, value: &Value<'_>, problems: &mut Problems) -> Option<ArgTest> {
+        if *self.ty == Type::Address {
+            let text = value.string(problems)?;
+            if text.starts_with('@') {
+                // A name may stand for several: equal to a set means one of it.
+                let list = ListText { spot: text.spot.clone(), items: vec![text] };
+                return self.scope.set(&list, problems).map(ArgTest::InAddresses);
+            }
+            return self.scope.one(&text, problems).map(|address| ArgTest::Eq(Scalar::Address(address)));
+        }
+        self.scalar(value, problems).map(ArgTest::Eq)
+    }
+
+    /// `in`, and `not_in` where `inside` is false.
+    fn within(&self, value: &Value<'_>, inside: bool, problems: &mut Problems) -> Option<ArgTest> {
+        if *self.ty == Type::Address {
+            let list = ListText::read(value, problems)?;
+            let set = self.scope.set(&list, problems)?;
+            return Some(if inside { ArgTest::InAddresses(set) } else { ArgTest::NotInAddresses(set) });
+        }
+        let items = value.as_items().unwrap_or_else(|| vec![*value]);
+        if items.is_empty() {
+            problems.push(value.spot().problem("no value is listed, so this could never hold"));
+            return None;
+        }
+        let scalars: Vec<Option<Scalar>> = items.iter().map(|item| self.scalar(item, problems)).collect();
+        let scalars = scalars.into_iter().collect::<Option<Vec<_>>>()?;
+        Some(if inside { ArgTest::InScalars(scalars) } else { ArgTest::NotInScalars(scalars) })
+    }
+
+    fn bound(&self, value: &Value<'_>, problems: &mut Problems) -> Option<At<Bound>> {
+        if !matches!(self.ty, Type::Uint(_) | Type::Int(_)) {
+            let message = format!("`{}` is `{}`, which has neither a least nor a most", self.label, self.ty);
+            problems.push(value.spot().problem(message).hint("write `eq`, `in` or `not_in`"));
+            return None;
+        }
+        Some(self.number(value, problems)?.map(|measured| measured.bound))
+    }
+
+    fn number(&self, value: &Value<'_>, problems: &mut Problems) -> Option<At<units::Measured>> {
+        let measured = units::read(value, self.label, self.counts, self.scope, problems)?;
+        let bound = &measured.bound;
+        let fits = match self.ty {
+            Type::Uint(bits) => !bound.negative && bound.value <= U256::MAX >> (256 - usize::from(*bits)),
+            // The least of intN has one more magnitude than the most.
+            Type::Int(bits) => {
+                let half = U256::ONE << (usize::from(*bits) - 1);
+                if bound.negative { bound.value <= half } else { bound.value < half }
+            }
+            _ => true,
+        };
+        if !fits {
+            problems.push(measured.problem(format!("`{}` is `{}`, which never has this value", self.label, self.ty)));
+            return None;
+        }
+        Some(measured)
+    }
+
+    fn scalar(&self, value: &Value<'_>, problems: &mut Problems) -> Option<Scalar> {
+        match self.ty {
+            Type::Address => {
+                let text = value.string(problems)?;
+                self.scope.one(&text, problems).map(Scalar::Address)
+            }
+            Type::Bool => value.bool(problems).map(|at| Scalar::Bool(at.value)),
+            Type::Uint(_) | Type::Int(_) => {
+                let bound = self.number(value, problems)?.value.bound;
+                if !bound.negative {
+                    return Some(Scalar::Uint(bound.value));
+                }
+                I256::checked_from_sign_and_abs(Sign::Negative, bound.value).map(Scalar::Int)
+            }
+            Type::FixedBytes(len) => self.bytes(value, Some(usize::from(*len)), problems).map(Scalar::Bytes),
+            Type::Function => self.bytes(value, Some(24), problems).map(Scalar::Bytes),
+            Type::Bytes => self.bytes(value, None, problems).map(Scalar::Bytes),
+            Type::String => value.string(problems).map(|at| Scalar::Text(at.value.into())),
+            Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_) => None,
+        }
+    }
+
+    fn bytes(&self, value: &Value<'_>, len: Option<usize>, problems: &mut Problems) -> Option<Bytes> {
+        let text = value.string(problems)?;
+        let decoded = text.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
+        let spot: &Spot = &text.spot;
+        let Some(bytes) = decoded else {
+            let problem = spot.problem(format!("`{}` is `{}`, and this is not hexadecimal", self.label, self.ty));
+            problems.push(problem.hint("write `0x` and two digits for each byte"));
+            return None;
+        };
+        if let Some(len) = len.filter(|len| *len != bytes.len()) {
+            let message = format!("`{}` has {len} bytes, and this has {}", self.label, bytes.len());
+            problems.push(spot.problem(message));
+            return None;
+        }
+        Some(bytes.into())
+    }
+}
+
+/// A bound on a line that orders negative numbers before positive ones.
+fn signed(bound: &Bound) -> (bool, U256) {
+    if bound.negative { (false, !bound.value) } else { (true, bound.value) }
+}

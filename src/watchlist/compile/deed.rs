@@ -1,0 +1,392 @@
+//! Which function, event or movement a rule or a test is about, and what its arguments are called.
+
+use super::abis::{Spelled, WatchAbi, bundled_names};
+use crate::abi::{Abi, Event, Function, Kind as Type, Param};
+use crate::classify::rule::DeedMatch;
+use crate::model::ActivityKind;
+use crate::model::arg_path::{ArgPath, Step};
+use crate::settings::{At, Problem, Problems, nearest};
+use crate::watchlist::file::DeedText;
+use alloy_primitives::{B256, hex};
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+
+/// A resolved deed.
+pub(super) struct Deed {
+    pub(super) kind: ActivityKind,
+    pub(super) matches: DeedMatch,
+    /// Parameters under the names people may use, in order of preference: the rule's own signature, then the ABIs'. All have
+    /// the same types. Empty where there are no arguments or nothing is known of them.
+    pub(super) shapes: Vec<Arc<[Param]>>,
+    /// The function, where one is known: its name, and whether it changes state.
+    pub(super) function: Option<Function>,
+    /// What the text spells out in full.
+    pub(super) spelled: Spelled,
+}
+
+/// Whose functions an act may name.
+#[derive(Default)]
+pub(super) struct Targets {
+    /// ABIs of the targets that have one.
+    pub(super) abis: Vec<Arc<Abi>>,
+    /// Whether other contracts are meant too, or nobody says which.
+    pub(super) others: bool,
+}
+
+/// An argument, found.
+pub(super) struct Argument {
+    /// By position.
+    pub(super) path: ArgPath,
+    pub(super) ty: Type,
+}
+
+/// Arguments of a move, in the order the decoder gives them.
+static MOVE: LazyLock<Arc<[Param]>> = LazyLock::new(|| moved("to"));
+static APPROVAL: LazyLock<Arc<[Param]>> = LazyLock::new(|| moved("spender"));
+
+fn moved(other_side: &str) -> Arc<[Param]> {
+    let address = |name| Param::new(name, Type::Address);
+    [address("token"), address("from"), address(other_side), Param::new("amount", Type::Uint(256))].into()
+}
+
+impl Deed {
+    /// Resolves what is written. `own` is the ABI of the watch; `targets` matter to an act alone.
+    pub(super) fn resolve(
+        text: &DeedText<'_>,
+        own: &WatchAbi,
+        targets: &Targets,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let written = At { value: text.text.trim(), spot: text.text.spot.clone() };
+        let plain = |matches, shapes| {
+            let (function, spelled) = (None, Spelled::default());
+            Some(Self { kind: text.kind, matches, shapes, function, spelled })
+        };
+        match (text.kind, written.value) {
+            (ActivityKind::Move, "in") => plain(DeedMatch::MoveIn, vec![MOVE.clone()]),
+            (ActivityKind::Move, "out") => plain(DeedMatch::MoveOut, vec![MOVE.clone()]),
+            (ActivityKind::Move, "approval") => plain(DeedMatch::Approval, vec![APPROVAL.clone(), MOVE.clone()]),
+            (ActivityKind::Move, "*") => plain(DeedMatch::Any, vec![MOVE.clone()]),
+            (ActivityKind::Move, other) => {
+                let problem = written.problem(format!("`move` cannot be `{other}`"));
+                problems.push(problem.hint("write `move = \"in\"`, `\"out\"`, `\"approval\"` or `\"*\"`"));
+                None
+            }
+            (_, "*") => plain(DeedMatch::Any, Vec::new()),
+            (ActivityKind::Event, _) => Self::event(&written, own, problems),
+            (_, "ether") => plain(DeedMatch::Ether, Vec::new()),
+            (ActivityKind::Act, "creation") => plain(DeedMatch::Creation, Vec::new()),
+            (ActivityKind::Call, "creation") => {
+                problems.push(written.problem("a creation is an act: nobody can call what is not there yet"));
+                None
+            }
+            (ActivityKind::Act, _) => Self::function(text.kind, &written, &targets.abis, targets.others, problems),
+            (ActivityKind::Call, _) => {
+                Self::function(text.kind, &written, std::slice::from_ref(&own.abi), own.open, problems)
+            }
+        }
+    }
+
+    /// `open` says that the function may be one that no ABI here has.
+    fn function(
+        kind: ActivityKind,
+        written: &At<&str>,
+        abis: &[Arc<Abi>],
+        open: bool,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        if let Some(digits) = written.strip_prefix("0x") {
+            return Self::selector(kind, written, digits, abis, open, problems);
+        }
+        let spelled = match written.contains('(') {
+            false => None,
+            true => match Function::parse(written) {
+                Ok(function) => Some(function),
+                Err(error) => {
+                    problems.push(written.problem(format!("this is not a signature: {error}")));
+                    return None;
+                }
+            },
+        };
+        let find = |abi: &Abi| abi.functions_named(written).into_iter().cloned().collect::<Vec<_>>();
+        let mut found: Vec<Arc<Function>> = abis.iter().flat_map(|abi| find(abi)).collect();
+        if found.is_empty() && open {
+            found = bundled_names().flat_map(|(_, abi)| find(abi)).collect();
+        }
+        if let (None, true) = (&spelled, found.is_empty()) {
+            problems.push(unknown_function(written, None, abis, open));
+            return None;
+        }
+        if found.is_empty() && !open {
+            problems.push(unknown_function(written, spelled.as_ref(), abis, open));
+            return None;
+        }
+        let signatures: BTreeSet<&str> = found.iter().map(|function| &*function.signature).collect();
+        if signatures.len() > 1 {
+            let list: Vec<&str> = signatures.into_iter().collect();
+            let problem = written.problem(format!("`{}` could be {} functions", **written, list.len()));
+            problems.push(problem.hint(format!("write one of `{}`", list.join("`, `"))));
+            return None;
+        }
+        let known = found.first().map(|function| (**function).clone());
+        let shapes = spelled.iter().map(|f| Arc::clone(&f.inputs)).chain(found.iter().map(|f| Arc::clone(&f.inputs)));
+        let shapes = distinct(shapes);
+        // What an ABI says of payability and of views counts for more than what a person copies into a rule.
+        let function = known.or_else(|| spelled.clone())?;
+        Some(Self {
+            kind,
+            matches: DeedMatch::Function { selector: function.selector, signature: Arc::clone(&function.signature) },
+            shapes,
+            function: Some(function),
+            spelled: Spelled { functions: spelled.into_iter().collect(), events: Vec::new() },
+        })
+    }
+
+    fn selector(
+        kind: ActivityKind,
+        written: &At<&str>,
+        digits: &str,
+        abis: &[Arc<Abi>],
+        open: bool,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let Ok(selector) = hex::decode(digits).map_err(drop).and_then(|bytes| <[u8; 4]>::try_from(bytes).map_err(drop))
+        else {
+            let problem = written.problem(format!("`{}` is not a selector", **written));
+            problems.push(problem.hint("a selector is `0x` and eight hexadecimal digits"));
+            return None;
+        };
+        let mut found: Vec<Arc<Function>> = abis.iter().flat_map(|abi| abi.functions_of(selector)).cloned().collect();
+        if found.is_empty() && open {
+            found = bundled_names().flat_map(|(_, abi)| abi.functions_of(selector)).cloned().collect();
+        }
+        let signatures: BTreeSet<&str> = found.iter().map(|function| &*function.signature).collect();
+        // Several functions of one selector have several kinds of arguments, so none of them can be named.
+        let one = signatures.len() == 1;
+        let function = found.first().filter(|_| one).map(|function| (**function).clone());
+        let signature =
+            function.as_ref().map_or_else(|| written.value.to_ascii_lowercase().into(), |f| Arc::clone(&f.signature));
+        let shapes = if one { distinct(found.iter().map(|f| Arc::clone(&f.inputs))) } else { Vec::new() };
+        let matches = DeedMatch::Function { selector, signature };
+        Some(Self { kind, matches, shapes, function, spelled: Spelled::default() })
+    }
+
+    fn event(written: &At<&str>, own: &WatchAbi, problems: &mut Problems) -> Option<Self> {
+        let event = |topic0, signature, shapes, spelled: Option<Event>| {
+            let spelled = Spelled { functions: Vec::new(), events: spelled.into_iter().collect() };
+            let matches = DeedMatch::Event { topic0, signature };
+            Some(Self { kind: ActivityKind::Event, matches, shapes, function: None, spelled })
+        };
+        if let Some(digits) = written.strip_prefix("0x") {
+            let Ok(topic0) = digits.parse::<B256>() else {
+                let problem = written.problem(format!("`{}` is not a topic", **written));
+                problems.push(problem.hint("a first topic is `0x` and 64 hexadecimal digits"));
+                return None;
+            };
+            let known = own.abi.events(topic0);
+            let signature = known.first().map_or_else(|| written.value.into(), |event| Arc::clone(&event.signature));
+            return event(topic0, signature, distinct(known.iter().map(|e| Arc::clone(&e.inputs))), None);
+        }
+        let spelled = match written.contains('(').then(|| Event::parse(written)).transpose() {
+            Ok(spelled) => spelled,
+            Err(error) => {
+                problems.push(written.problem(format!("this is not a signature: {error}")));
+                return None;
+            }
+        };
+        let found: Vec<Arc<Event>> = own.abi.events_named(written).into_iter().cloned().collect();
+        if found.is_empty() && !(own.open && spelled.is_some()) {
+            problems.push(unknown_event(written, own));
+            return None;
+        }
+        let signatures: BTreeSet<&str> = found.iter().map(|event| &*event.signature).collect();
+        if signatures.len() > 1 {
+            let list: Vec<&str> = signatures.into_iter().collect();
+            let problem = written.problem(format!("`{}` could be {} events", **written, list.len()));
+            problems.push(problem.hint(format!("write one of `{}`", list.join("`, `"))));
+            return None;
+        }
+        let shapes = distinct(spelled.iter().map(|e| &e.inputs).chain(found.iter().map(|e| &e.inputs)).cloned());
+        let known = found.first().map(|event| (**event).clone()).or_else(|| spelled.clone())?;
+        let Some(topic0) = known.topic0 else {
+            problems.push(
+                written.problem(format!("`{}` is anonymous, so no log says that it is this event", known.signature)),
+            );
+            return None;
+        };
+        event(topic0, known.signature, shapes, spelled)
+    }
+
+    /// The parameters under their first names.
+    pub(super) fn params(&self) -> Option<&Arc<[Param]>> {
+        self.shapes.first()
+    }
+
+    /// Finds an argument by any of its names; that there is none is a problem.
+    pub(super) fn argument(&self, label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
+        let path: ArgPath = match label.parse() {
+            Ok(path) => path,
+            Err(error) => {
+                problems.push(label.problem(format!("{error}")));
+                return None;
+            }
+        };
+        let found = self.shapes.iter().find_map(|shape| positional(shape, &path));
+        if let Some((path, ty, hashed)) = found {
+            if hashed {
+                let message = format!("`{}` is indexed, so the log holds only its hash", **label);
+                problems.push(label.problem(message));
+                return None;
+            }
+            // A path made of positions is always a path.
+            return Some(Argument { path: path.parse().ok()?, ty });
+        }
+        problems.push(self.unknown_argument(label));
+        None
+    }
+
+    fn unknown_argument(&self, label: &At<&str>) -> Problem {
+        let what = match &self.matches {
+            DeedMatch::Any => "`*`".to_owned(),
+            DeedMatch::Ether => "plain ether".to_owned(),
+            DeedMatch::Creation => "a creation".to_owned(),
+            DeedMatch::Function { signature, .. } | DeedMatch::Event { signature, .. } => format!("`{signature}`"),
+            DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval => "a move".to_owned(),
+        };
+        let problem = label.problem(format!("{what} has no argument `{}`", **label));
+        let mut names: Vec<&str> = Vec::new();
+        for name in self.shapes.iter().flat_map(|shape| shape.iter()).map(|param| &*param.name) {
+            if !name.is_empty() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let first = label.split(['.', '[']).next().unwrap_or_default();
+        match nearest(first, names.iter().copied()).filter(|near| *near != first) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None if !names.is_empty() => problem.hint(format!("its arguments are `{}`", names.join("`, `"))),
+            None if self.shapes.is_empty() && matches!(self.matches, DeedMatch::Function { .. }) => {
+                problem.hint("write the whole signature, such as `transfer(address to, uint256 amount)`")
+            }
+            None if self.shapes.iter().any(|shape| !shape.is_empty()) => {
+                problem.hint("its arguments have no names: write `\"#0\"` for the first")
+            }
+            None => problem,
+        }
+    }
+}
+
+/// The same path by positions, the type it leads to, and whether only its hash is there.
+fn positional(shape: &[Param], path: &ArgPath) -> Option<(String, Type, bool)> {
+    let mut fields = shape;
+    let mut ty: Option<&Type> = None;
+    let mut out = String::new();
+    let mut hashed = false;
+    for step in path.steps() {
+        let place = match step {
+            Step::Name(name) => Some(fields.iter().position(|field| field.name == *name)?),
+            Step::Position(place) => Some(*place),
+            Step::Index(_) | Step::Every => None,
+        };
+        ty = Some(match place {
+            Some(place) => {
+                let field = fields.get(place)?;
+                hashed |= field.indexed && is_composite(&field.kind);
+                out.push_str(if out.is_empty() { "#" } else { ".#" });
+                out.push_str(&place.to_string());
+                &field.kind
+            }
+            None => match (ty?, step) {
+                (Type::Array(element), Step::Index(index)) => index_step(&mut out, *index, element),
+                (Type::FixedArray(element, len), Step::Index(index)) if *index < *len as usize => {
+                    index_step(&mut out, *index, element)
+                }
+                (Type::Array(element) | Type::FixedArray(element, _), Step::Every) => {
+                    out.push_str("[*]");
+                    element
+                }
+                _ => return None,
+            },
+        });
+        fields = match ty {
+            Some(Type::Tuple(fields)) => fields,
+            _ => &[],
+        };
+    }
+    Some((out, ty?.clone(), hashed))
+}
+
+fn index_step<'t>(out: &mut String, index: usize, element: &'t Type) -> &'t Type {
+    out.push_str(&format!("[{index}]"));
+    element
+}
+
+/// Types whose topic is a hash when they are indexed (Solidity ABI specification, "Encoding of Indexed Event Parameters").
+fn is_composite(ty: &Type) -> bool {
+    matches!(ty, Type::Bytes | Type::String | Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_))
+}
+
+fn distinct(shapes: impl Iterator<Item = Arc<[Param]>>) -> Vec<Arc<[Param]>> {
+    let mut distinct: Vec<Arc<[Param]>> = Vec::new();
+    for shape in shapes {
+        if !distinct.contains(&shape) {
+            distinct.push(shape);
+        }
+    }
+    distinct
+}
+
+fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<Abi>], open: bool) -> Problem {
+    let message = match (open, abis.len()) {
+        (true, _) => format!("no known ABI has a function `{}`", **written),
+        (false, 1) => format!("`{}` is not a function of the contract's ABI", **written),
+        (false, _) => format!("`{}` is not a function of any of the targets' ABIs", **written),
+    };
+    let functions: Vec<&Arc<Function>> = match open {
+        false => abis.iter().flat_map(|abi| abi.functions()).collect(),
+        true => {
+            abis.iter().map(|abi| &**abi).chain(bundled_names().map(|(_, abi)| abi)).flat_map(Abi::functions).collect()
+        }
+    };
+    let problem = written.problem(message);
+    let is_event = abis.iter().any(|abi| !abi.events_named(written).is_empty());
+    // By signature, in its canonical spelling, and where that is too far off, by the name alone.
+    let signatures = functions.iter().map(|function| (&*function.signature, &*function.signature));
+    let names = functions.iter().map(|function| (&*function.name, &*function.signature));
+    let near = match spelled {
+        Some(spelled) => {
+            let same_name = functions.iter().find(|function| function.name == spelled.name).map(|f| &*f.signature);
+            same_name
+                .or_else(|| nearest_of(&spelled.signature, signatures))
+                .or_else(|| nearest_of(&spelled.name, names))
+        }
+        None => nearest(written, functions.iter().map(|function| &*function.name)),
+    };
+    match near {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None if is_event => problem.hint(format!("it is an event: write `event = \"{}\"`", **written)),
+        None if open => problem.hint("write the whole signature, such as `transfer(address to, uint256 amount)`"),
+        None => problem,
+    }
+}
+
+/// What belongs to the nearest of the words.
+fn nearest_of<'n>(written: &str, words: impl Iterator<Item = (&'n str, &'n str)> + Clone) -> Option<&'n str> {
+    let near = nearest(written, words.clone().map(|(word, _)| word))?;
+    words.into_iter().find(|(word, _)| *word == near).map(|(_, meant)| meant)
+}
+
+fn unknown_event(written: &At<&str>, own: &WatchAbi) -> Problem {
+    let spelled = Event::parse(written).ok();
+    let near = match &spelled {
+        Some(spelled) => nearest(&spelled.signature, own.abi.all_events().map(|event| &*event.signature)),
+        None => nearest(written, own.abi.all_events().map(|event| &*event.name)),
+    };
+    let problem = written.problem(format!("`{}` is not an event of the contract's ABI", **written));
+    let is_function = !own.abi.functions_named(written).is_empty();
+    match near {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None if is_function => problem.hint(format!("it is a function: write `call = \"{}\"`", **written)),
+        None if own.open => problem.hint("write the whole signature, or give the watch an `abi`"),
+        None => problem,
+    }
+}

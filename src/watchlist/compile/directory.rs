@@ -1,0 +1,473 @@
+//! Who is who: `[name]`, `[set]` and `[token.X]`, global over all files, and the addresses a rule means by them.
+
+use super::chains::Chains;
+use crate::classify::rule::AddressSet;
+use crate::escalate::Names;
+use crate::model::amount::Unit;
+use crate::model::watch::ChainInfo;
+use crate::model::{ChainId, Kind, WatchInfo};
+use crate::settings::{At, Problems, nearest};
+use crate::watchlist::file::{ListText, NameText, SetText, Texts, TokenText};
+use alloy_primitives::Address;
+use alloy_primitives::map::AddressHashSet;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Sets within one another; deeper nesting would let a file decide our stack.
+const SET_DEPTH_MAX: usize = 32;
+/// Addresses that a list without a name is shown with; the rest is counted.
+const SHOWN_MAX: usize = 3;
+/// Words behind an `@` that mean something in every watch.
+const RESERVED: [&str; 2] = ["self", "owners"];
+
+/// All names of a configuration.
+pub(super) struct Directory<'a> {
+    tokens: BTreeMap<&'a str, Token>,
+    token_at: HashMap<(ChainId, Address), &'a str>,
+    /// `None` for a set that could not be resolved, which has been told.
+    sets: HashMap<&'a str, Option<Set>>,
+    named: HashMap<&'a str, Vec<Place>>,
+    names: Vec<(Place, Arc<str>)>,
+    chains: HashMap<ChainId, Arc<str>>,
+}
+
+/// A `[token.X]`.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) chain: Arc<ChainInfo>,
+    pub(super) address: Address,
+    pub(super) unit: Unit,
+    pub(super) kind: Kind,
+    /// `@SNT`, as a set of one.
+    set: AddressSet,
+}
+
+/// An address, on one chain or on any.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    address: Address,
+    chain: Option<ChainId>,
+}
+
+#[derive(Clone)]
+struct Set {
+    addresses: AddressSet,
+    chain: Option<ChainId>,
+}
+
+/// Where a list of addresses is read: the watch that `@self` and `@owners` speak of, and its chain.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'d> {
+    pub(super) directory: &'d Directory<'d>,
+    /// Absent where the watch names an unknown chain: addresses of any are taken then, since that has been told.
+    pub(super) chain: Option<&'d ChainInfo>,
+    pub(super) own: Address,
+    pub(super) owners: Option<&'d AddressSet>,
+}
+
+// === impl Directory ===
+
+impl<'a> Directory<'a> {
+    pub(super) fn compile(texts: &Texts<'a>, chains: &Chains, problems: &mut Problems) -> Self {
+        let mut directory = Self {
+            tokens: BTreeMap::new(),
+            token_at: HashMap::new(),
+            sets: HashMap::new(),
+            named: HashMap::new(),
+            names: Vec::new(),
+            chains: chains.infos().map(|info| (info.id, Arc::clone(&info.name))).collect(),
+        };
+        directory.read_names(&texts.names, chains, problems);
+        directory.read_tokens(&texts.tokens, chains, problems);
+        // A label is a name too, and may be meant before the watch itself is compiled.
+        for watch in &texts.watches {
+            if let (Some(label), Some(address)) = (&watch.label, &watch.address)
+                && let Ok(address) = checked(address)
+            {
+                let chain = watch.chain.as_ref().and_then(|chain| chains.find(chain, &mut Problems::new()));
+                directory.call(label.value, Place { address, chain: chain.map(|chain| chain.id) });
+            }
+        }
+        directory.read_sets(&texts.sets, chains, problems);
+        directory
+    }
+
+    /// The token at an address of a chain, with its name.
+    pub(super) fn token_at(&self, chain: ChainId, address: Address) -> Option<(&'a str, &Token)> {
+        let name = self.token_at.get(&(chain, address))?;
+        Some((name, self.tokens.get(name)?))
+    }
+
+    pub(super) fn token(&self, name: &str) -> Option<&Token> {
+        self.tokens.get(name)
+    }
+
+    pub(super) fn tokens(&self) -> impl Iterator<Item = (&'a str, &Token)> {
+        self.tokens.iter().map(|(name, token)| (*name, token))
+    }
+
+    /// Units by chain and address.
+    pub(super) fn units(&self) -> HashMap<(ChainId, Address), Unit> {
+        self.tokens.values().map(|token| ((token.chain.id, token.address), token.unit.clone())).collect()
+    }
+
+    /// The address book. A watch's label goes before a `[name]`, and that before a token's name.
+    pub(super) fn names(&self, chains: &Chains, watches: &[WatchInfo]) -> Names {
+        let mut names = Names::default();
+        for (name, token) in &self.tokens {
+            names.insert(token.chain.id, token.address, *name);
+        }
+        for (place, name) in &self.names {
+            let wanted = chains.infos().filter(|info| place.chain.is_none_or(|chain| chain == info.id));
+            wanted.for_each(|info| names.insert(info.id, place.address, Arc::clone(name)));
+        }
+        for watch in watches {
+            names.insert(watch.chain.id, watch.address, Arc::clone(&watch.label));
+        }
+        names
+    }
+
+    fn call(&mut self, name: &'a str, place: Place) {
+        let places = self.named.entry(name).or_default();
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+
+    fn read_names(&mut self, texts: &[NameText<'a>], chains: &Chains, problems: &mut Problems) {
+        let mut first: HashMap<(Address, Option<ChainId>), &At<&str>> = HashMap::new();
+        for text in texts {
+            let chain = text.chain.as_ref().map(|chain| chains.find(chain, problems));
+            let (Some(address), false) = (parse_address(&text.address, problems), matches!(chain, Some(None))) else {
+                continue;
+            };
+            let chain = chain.flatten().map(|info| info.id);
+            match first.insert((address, chain), &text.address) {
+                Some(earlier) => {
+                    let problem = text.address.problem(format!("`{}` is named twice", *text.address));
+                    problems.push(problem.also(earlier.spot.clone(), "first here"));
+                }
+                None => {
+                    let place = Place { address, chain };
+                    self.names.push((place, text.name.trim().into()));
+                    self.call(text.name.value, place);
+                }
+            }
+        }
+    }
+
+    fn read_tokens(&mut self, texts: &[TokenText<'a>], chains: &Chains, problems: &mut Problems) {
+        let mut first: HashMap<&str, &At<&str>> = HashMap::new();
+        for text in texts {
+            if let Some(earlier) = first.insert(text.name.value, &text.name) {
+                let problem = text.name.problem(format!("token `{}` is defined twice", *text.name));
+                problems.push(problem.also(earlier.spot.clone(), "first here"));
+                continue;
+            }
+            refuse_name(&text.name, problems);
+            let chain = text.chain.as_ref().and_then(|chain| chains.find(chain, problems));
+            let address = text.address.as_ref().and_then(|address| parse_address(address, problems));
+            // With its decimals alone a token still tells its amounts, so that one mistake is not told as many.
+            let unit =
+                Unit { symbol: text.name.value.into(), decimals: text.decimals.as_ref().map_or(18, |at| at.value) };
+            let (Some(chain), Some(address)) = (chain, address) else {
+                self.tokens.remove(text.name.value);
+                continue;
+            };
+            if let Some(other) = self.token_at.insert((chain.id, address), text.name.value) {
+                problems.push(text.name.problem(format!("token `{}` has the address of token `{other}`", *text.name)));
+            }
+            let set = AddressSet {
+                name: format!("@{}", *text.name).into(),
+                members: Arc::new(std::iter::once(address).collect()),
+            };
+            let token = Token { chain: Arc::clone(chain), address, unit, kind: text.kind, set };
+            self.tokens.insert(text.name.value, token);
+        }
+    }
+
+    fn read_sets(&mut self, texts: &[SetText<'a>], chains: &Chains, problems: &mut Problems) {
+        let mut by_name: HashMap<&str, &SetText<'a>> = HashMap::new();
+        for text in texts {
+            if let Some(earlier) = by_name.insert(text.name.value, text) {
+                let problem = text.name.problem(format!("set `{}` is defined twice", *text.name));
+                problems.push(problem.also(earlier.name.spot.clone(), "first here"));
+            }
+            refuse_name(&text.name, problems);
+            if self.tokens.contains_key(text.name.value) {
+                let message =
+                    format!("`{}` is a token already, so `@{}` would mean two things", *text.name, *text.name);
+                problems.push(text.name.problem(message));
+            }
+        }
+        for text in texts {
+            self.resolve_set(text, &by_name, chains, &mut Vec::new(), problems);
+        }
+    }
+
+    /// Resolves a set and, first, those it holds. `open` are the sets around it.
+    fn resolve_set(
+        &mut self,
+        text: &SetText<'a>,
+        by_name: &HashMap<&str, &SetText<'a>>,
+        chains: &Chains,
+        open: &mut Vec<&'a str>,
+        problems: &mut Problems,
+    ) {
+        if self.sets.contains_key(text.name.value) {
+            return;
+        }
+        open.push(text.name.value);
+        let mut sound = true;
+        for item in &text.members.items {
+            let Some(inner) = item.strip_prefix('@').and_then(|name| by_name.get(name)) else { continue };
+            if open.contains(&inner.name.value) {
+                let round = format!("@{} → {}", open.join(" → @"), **item);
+                problems.push(item.problem(format!("set `{}` contains itself: {round}", *inner.name)));
+                sound = false;
+            } else if open.len() >= SET_DEPTH_MAX {
+                problems.push(item.problem(format!("sets are nested more than {SET_DEPTH_MAX} deep")));
+                sound = false;
+            } else {
+                self.resolve_set(inner, by_name, chains, open, problems);
+            }
+        }
+        open.pop();
+        let set = if sound { self.set_of(text, chains, problems) } else { None };
+        self.sets.insert(text.name.value, set);
+    }
+
+    fn set_of(&self, text: &SetText<'a>, chains: &Chains, problems: &mut Problems) -> Option<Set> {
+        if text.members.items.is_empty() {
+            // A list whose items are all of a wrong type has been told already.
+            let message = format!("set `{}` is empty, so a rule that asks for it could never hold", *text.name);
+            problems.push(text.members.spot.problem(message).hint("remove it, or write its addresses"));
+            return None;
+        }
+        let mut chain = match &text.chain {
+            Some(chain) => Some(chains.find(chain, problems)?.id),
+            None => None,
+        };
+        let mut members = AddressHashSet::default();
+        let mut sound = true;
+        for item in &text.members.items {
+            let Some((addresses, only)) = self.item(item, chain, None, problems) else {
+                sound = false;
+                continue;
+            };
+            members.extend(addresses);
+            chain = chain.or(only);
+        }
+        let addresses = AddressSet { name: format!("@{}", *text.name).into(), members: Arc::new(members) };
+        sound.then_some(Set { addresses, chain })
+    }
+
+    /// What one item means, and the chain it is bound to. `chain` is the chain it is wanted on, if that is known.
+    fn item(
+        &self,
+        item: &At<&str>,
+        chain: Option<ChainId>,
+        scope: Option<&Scope<'_>>,
+        problems: &mut Problems,
+    ) -> Option<(Vec<Address>, Option<ChainId>)> {
+        let (addresses, only) = if let Some(name) = item.strip_prefix('@') {
+            match (name, scope) {
+                ("self", Some(scope)) => (vec![scope.own], None),
+                ("owners", Some(scope)) => match scope.owners {
+                    Some(owners) => (owners.members.iter().copied().collect(), None),
+                    None => {
+                        let problem = item.problem("`@owners` are the registry's, and this watch has none");
+                        problems.push(problem.hint("write `registry = { owners = [\"0x…\"] }` in the watch"));
+                        return None;
+                    }
+                },
+                ("self" | "owners", None) => {
+                    problems.push(item.problem(format!("`{}` belongs to a watch, not to a set", **item)));
+                    return None;
+                }
+                _ => match (self.sets.get(name), self.tokens.get(name)) {
+                    (Some(Some(set)), _) => (set.addresses.members.iter().copied().collect(), set.chain),
+                    (Some(None), _) => return None,
+                    (None, Some(token)) => (vec![token.address], Some(token.chain.id)),
+                    (None, None) => {
+                        let names = self.sets.keys().chain(self.tokens.keys()).copied().chain(RESERVED);
+                        let hint = nearest(name, names).map_or_else(
+                            || "define it as `[set]` or `[token.X]`, in any of the files".to_owned(),
+                            |near| format!("did you mean `@{near}`?"),
+                        );
+                        problems.push(item.problem(format!("unknown set or token `{}`", **item)).hint(hint));
+                        return None;
+                    }
+                },
+            }
+        } else if item.starts_with("0x") || item.starts_with("0X") {
+            (vec![parse_address(item, problems)?], None)
+        } else {
+            let place = self.called(item, chain, problems)?;
+            (vec![place.address], place.chain)
+        };
+        if let (Some(wanted), Some(only)) = (chain, only)
+            && wanted != only
+        {
+            let there = |id| self.chains.get(&id).map_or("another chain", |name| name);
+            let message = format!("`{}` is on {}, and {} is meant here", **item, there(only), there(wanted));
+            problems.push(item.problem(message));
+            return None;
+        }
+        Some((addresses, only))
+    }
+
+    /// The address that people call so.
+    fn called(&self, item: &At<&str>, chain: Option<ChainId>, problems: &mut Problems) -> Option<Place> {
+        let places = self.named.get(item.value).map_or(&[][..], Vec::as_slice);
+        let here = |place: &&Place| chain.is_none() || place.chain.is_none() || place.chain == chain;
+        let mut fitting: Vec<Place> = places.iter().filter(here).copied().collect();
+        fitting.sort_by_key(|place| place.address);
+        fitting.dedup_by_key(|place| place.address);
+        match (fitting.first(), fitting.len(), places.first()) {
+            (Some(place), 1, _) => Some(*place),
+            (Some(_), _, _) => {
+                problems.push(item.problem(format!("`{}` is the name of {} addresses", **item, fitting.len())));
+                None
+            }
+            // Elsewhere: the caller says so.
+            (None, _, Some(place)) => Some(*place),
+            (None, _, None) => {
+                let hint = match nearest(item, self.named.keys().copied()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None if self.sets.contains_key(item.value) || self.tokens.contains_key(item.value) => {
+                        format!("did you mean `@{}`?", **item)
+                    }
+                    None => "write an address, `@set`, `@token`, or a name from `[name]`".to_owned(),
+                };
+                problems.push(item.problem(format!("nobody is called `{}`", **item)).hint(hint));
+                None
+            }
+        }
+    }
+}
+
+// === impl Scope ===
+
+impl<'d> Scope<'d> {
+    /// The addresses that a list means. An empty list is a problem: no condition on it could ever hold.
+    pub(super) fn set(&self, list: &ListText<'_>, problems: &mut Problems) -> Option<AddressSet> {
+        if let [only] = &list.items[..]
+            && let Some(name) = only.strip_prefix('@')
+        {
+            // Shared by all rules that name it.
+            let here = |chain| self.chain_id().is_none_or(|here| chain == here);
+            match (self.directory.sets.get(name), self.directory.tokens.get(name)) {
+                (Some(Some(set)), _) if set.chain.is_none_or(here) => return Some(set.addresses.clone()),
+                (None, Some(token)) if here(token.chain.id) => return Some(token.set.clone()),
+                _ => {}
+            }
+            if let ("owners", Some(owners)) = (name, self.owners) {
+                return Some(owners.clone());
+            }
+        }
+        if list.items.is_empty() {
+            problems.push(list.spot.problem("no address is listed, so this could never hold"));
+            return None;
+        }
+        let resolved: Vec<_> = list.items.iter().map(|item| self.addresses(item, problems)).collect();
+        let members = resolved.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
+        Some(AddressSet { name: shown(list).into(), members: Arc::new(members) })
+    }
+
+    /// A list that may be empty: nobody.
+    pub(super) fn set_or_nobody(&self, list: &ListText<'_>, problems: &mut Problems) -> Option<AddressSet> {
+        if list.items.is_empty() {
+            return Some(AddressSet { name: "nobody".into(), members: Arc::default() });
+        }
+        self.set(list, problems)
+    }
+
+    /// One address; a set of several is a problem.
+    pub(super) fn one(&self, item: &At<&str>, problems: &mut Problems) -> Option<Address> {
+        let addresses = self.addresses(item, problems)?;
+        if let [address] = addresses[..] {
+            return Some(address);
+        }
+        problems.push(item.problem(format!("`{}` is {} addresses, and one is meant here", **item, addresses.len())));
+        None
+    }
+
+    /// The token at an address of this watch's chain.
+    pub(super) fn token_at(&self, address: Address) -> Option<(&'d str, &'d Token)> {
+        self.directory.token_at(self.chain_id()?, address)
+    }
+
+    fn chain_id(&self) -> Option<ChainId> {
+        self.chain.map(|chain| chain.id)
+    }
+
+    fn addresses(&self, item: &At<&str>, problems: &mut Problems) -> Option<Vec<Address>> {
+        Some(self.directory.item(item, self.chain_id(), Some(self), problems)?.0)
+    }
+}
+
+// === addresses ===
+
+/// Reads an address in EIP-55 form. Another form is refused, since a checksum is what catches a slip of the hand.
+pub(super) fn parse_address(at: &At<&str>, problems: &mut Problems) -> Option<Address> {
+    match checked(at) {
+        Ok(address) => Some(address),
+        Err((message, hint)) => {
+            let problem = at.problem(message);
+            problems.push(match hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            });
+            None
+        }
+    }
+}
+
+fn checked(at: &At<&str>) -> Result<Address, (String, Option<String>)> {
+    let text = at.value;
+    let Some(digits) = text.strip_prefix("0x") else {
+        return Err((format!("`{text}` is not an address"), Some("an address begins with `0x`".to_owned())));
+    };
+    if let Some(other) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
+        return Err((format!("`{text}` is not an address: `{other}` is no hexadecimal digit"), None));
+    }
+    if digits.len() != 40 {
+        let message = format!("`{text}` is not an address: it has {} digits, an address has 40", digits.len());
+        return Err((message, None));
+    }
+    let Ok(address) = text.parse::<Address>() else {
+        return Err((format!("`{text}` is not an address"), None));
+    };
+    let right = address.to_checksum(None);
+    if right == text {
+        return Ok(address);
+    }
+    let bare = digits == digits.to_ascii_lowercase() || digits == digits.to_ascii_uppercase();
+    Err(if bare {
+        (format!("`{text}` has no checksum, which guards against a mistyped address"), Some(format!("write `{right}`")))
+    } else {
+        let hint = format!("compare it with its source; if every digit is right, write `{right}`");
+        (format!("the checksum of `{text}` is wrong"), Some(hint))
+    })
+}
+
+fn shown(list: &ListText<'_>) -> String {
+    let mut text = list.items.iter().take(SHOWN_MAX).map(|item| item.value).collect::<Vec<_>>().join(", ");
+    if let Some(more @ 1..) = list.items.len().checked_sub(SHOWN_MAX) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+/// Names that an `@` could not tell apart, or that an amount could not carry.
+fn refuse_name(name: &At<&str>, problems: &mut Problems) {
+    if RESERVED.contains(&name.value) {
+        problems.push(name.problem(format!("`@{}` has a meaning of its own; choose another name", **name)));
+    } else if ["ether", "gwei", "wei"].contains(&name.value) {
+        problems.push(name.problem(format!("`{}` is a unit of its own; choose another name", **name)));
+    } else if !name.starts_with(|c: char| c.is_alphabetic()) || name.contains(char::is_whitespace) {
+        let hint = "a name begins with a letter and holds no space";
+        problems.push(name.problem(format!("`{}` cannot be the name of a set or a token", **name)).hint(hint));
+    }
+}

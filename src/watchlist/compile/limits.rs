@@ -1,0 +1,82 @@
+//! `limit`: how often, or how much, within a rolling window.
+
+use super::deed::Deed;
+use super::directory::Scope;
+use super::units::{self, Counts};
+use crate::abi::Kind as Type;
+use crate::classify::rule::{Limit, Measure};
+use crate::model::ActivityKind;
+use crate::model::amount::Unit;
+use crate::settings::{At, Problems};
+use crate::watchlist::file::{LimitText, MeasureText};
+use alloy_primitives::U256;
+
+/// Longest window in seconds: a year. What is counted is kept for as long, with every commit.
+const WINDOW_SECONDS_MAX: u64 = 366 * 86_400;
+
+pub(super) fn compile(
+    text: &LimitText<'_>,
+    deed: &Deed,
+    counts: &Counts<'_>,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Option<Limit> {
+    let per = text.per.value.as_secs();
+    if per == 0 || per > WINDOW_SECONDS_MAX {
+        problems.push(text.per.problem("a window is from a second to a year long"));
+        return None;
+    }
+    let (measure, max, unit) = match &text.measure {
+        MeasureText::Count(count) => {
+            let Some(max) = u64::try_from(count.value).ok().filter(|max| *max > 0) else {
+                problems.push(count.problem("a limit of zero vouches for nothing").hint("remove the rule instead"));
+                return None;
+            };
+            (Measure::Count, U256::from(max), Unit::none())
+        }
+        MeasureText::Sum { of, max } => {
+            let measure = measure(of, deed, problems)?;
+            let counts = if matches!(measure, Measure::Value) { &Counts::Ether } else { counts };
+            let read = match measure {
+                Measure::Value => units::read_ether(max, scope, problems)?.map(|wei| (wei, Unit::ether())),
+                _ => {
+                    let measured = units::read(max, of, counts, scope, problems)?;
+                    if measured.bound.negative {
+                        problems.push(measured.problem("a limit is never below zero"));
+                        return None;
+                    }
+                    measured.map(|measured| (measured.bound.value, measured.bound.unit))
+                }
+            };
+            if read.0.is_zero() {
+                problems.push(read.problem("a limit of zero vouches for nothing").hint("remove the rule instead"));
+                return None;
+            }
+            (measure, read.value.0, read.value.1)
+        }
+    };
+    Some(Limit { measure, max, unit, per, per_text: text.per_text.trim().into() })
+}
+
+/// `ether` and `value` are ether sent along, unless an argument is called so; everything else is an argument.
+fn measure(of: &At<&str>, deed: &Deed, problems: &mut Problems) -> Option<Measure> {
+    let has_ether = matches!(deed.kind, ActivityKind::Call | ActivityKind::Act);
+    let named = |name: &str| deed.shapes.iter().any(|shape| shape.iter().any(|param| *param.name == *name));
+    let label = match of.value {
+        "ether" if has_ether => return Some(Measure::Value),
+        "value" if has_ether && named("value") => {
+            let problem = of.problem("`value` could be the argument or the ether sent along");
+            problems.push(problem.hint("write `sum = \"args.value\"` or `sum = \"ether\"`"));
+            return None;
+        }
+        "value" if has_ether => return Some(Measure::Value),
+        text => text.strip_prefix("args.").unwrap_or(text),
+    };
+    let at = At { value: label, spot: of.spot.clone() };
+    let argument = deed.argument(&at, problems)?;
+    if !matches!(argument.ty, Type::Uint(_)) {
+        problems.push(at.problem(format!("`{label}` is `{}`, and only unsigned numbers add up", argument.ty)));
+        return None;
+    }
+    Some(Measure::Arg { path: argument.path, label: label.into() })
+}

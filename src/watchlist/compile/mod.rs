@@ -1,0 +1,153 @@
+//! From what is written to the book: every name looked up, every problem collected.
+//!
+//! Order matters only where things refer to each other: chains before addresses, addresses before watches, the heads of all
+//! watches before the first rule, since a rule may name another watch as its target. A part that cannot be compiled is left
+//! out and the rest goes on; the book is handed over only when there was no problem at all.
+
+mod abis;
+mod args;
+mod chains;
+mod deed;
+mod directory;
+mod limits;
+mod paths;
+mod reach;
+mod rule;
+mod tests_of_watches;
+mod units;
+mod watch;
+
+pub(super) use self::tests_of_watches::{STRANGER, blank};
+
+use self::abis::Abis;
+use self::chains::Chains;
+use self::directory::Directory;
+use self::watch::Heads;
+use super::book::Book;
+use super::file::{SetupText, Texts};
+use super::files::{Files, glob};
+use crate::escalate::Roster;
+use crate::settings::{Document, Problems, Secrets, SourceFile};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The store's file where the main file names none.
+const STORE: &str = "watchfire.db";
+
+pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Book, Problems> {
+    let mut problems = Problems::new();
+    let main = match files.read(path) {
+        Ok(main) => main,
+        Err(problem) => {
+            problems.push(*problem);
+            return Err(problems);
+        }
+    };
+    let document = Document::parse(&main, secrets, &mut problems);
+    let mut table = document.table();
+    let mut texts = Texts::default();
+    let setup = SetupText::read(&mut table, &mut problems);
+    texts.read(&mut table, &mut problems);
+    table.finish(&mut problems);
+
+    let base = path.parent().unwrap_or(Path::new(""));
+    let lists = read_lists(&setup, base, path, files, &mut problems);
+    let documents: Vec<_> = aside(|| lists.iter().map(|file| Document::parse(file, secrets, &mut problems)).collect());
+    let texts = aside(|| {
+        for document in &documents {
+            let mut table = document.table();
+            refuse_setup(&mut table, path, &mut problems);
+            texts.read(&mut table, &mut problems);
+            table.finish(&mut problems);
+        }
+        texts
+    });
+    let store = base.join(setup.store.as_ref().map_or(STORE, |at| at.value));
+    let book = assemble(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
+    aside(|| drop(texts));
+    aside(|| drop(documents));
+    if problems.is_empty() { Ok(book) } else { Err(problems) }
+}
+
+/// Runs `work` on a thread of its own, and waits for it.
+///
+/// A parsed file takes twenty times the memory of its text and lives for a second; the book lives for months. An allocator
+/// keeps what threads allocate apart, so that what the one leaves behind can be given back although the other stays. With
+/// 100,000 watches this is most of a gigabyte.
+fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn assemble(
+    main: &Arc<SourceFile>,
+    mut setup: SetupText<'_>,
+    texts: &Texts<'_>,
+    store: PathBuf,
+    abis: &mut Abis<'_>,
+    problems: &mut Problems,
+) -> Book {
+    let chains = Chains::compile(main, &setup.chains, problems);
+    let destinations = paths::destinations(std::mem::take(&mut setup.destinations), problems);
+    let paths = paths::paths(&setup, &destinations, problems);
+    let directory = Directory::compile(texts, &chains, problems);
+    let heads = Heads::compile(&texts.watches, &chains, &directory, &paths, abis, problems);
+    let compiled = watch::compile(&heads, &directory, abis, problems);
+    let watches: Arc<[_]> = compiled.infos.into();
+    let roster = Roster {
+        feeds: paths::feeds(&destinations),
+        paths: paths.compiled,
+        names: directory.names(&chains, &watches),
+        tokens: directory.units(),
+        watches: Arc::clone(&watches),
+    };
+    Book {
+        chains: chains.into_books(compiled.subjects),
+        watches,
+        rules: Arc::new(compiled.rules),
+        registries: compiled.registries,
+        roster: Arc::new(roster),
+        destinations: destinations.compiled,
+        store,
+        tests: compiled.tests,
+    }
+}
+
+/// Every watchlist once, in the order they are named.
+fn read_lists(
+    setup: &SetupText<'_>,
+    base: &Path,
+    main: &Path,
+    files: &dyn Files,
+    problems: &mut Problems,
+) -> Vec<Arc<SourceFile>> {
+    let mut seen = HashSet::from([main.to_path_buf()]);
+    let mut lists = Vec::new();
+    for pattern in &setup.watchlists {
+        let Some(paths) = glob(files, base, pattern) else {
+            problems.push(pattern.problem(format!("`{}` has a `*` outside its last segment", **pattern)));
+            continue;
+        };
+        if paths.is_empty() {
+            problems.push(pattern.problem(format!("`{}` matches no file", **pattern)));
+        }
+        for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
+            match files.read(&path) {
+                Ok(list) => lists.push(list),
+                // Told where the file is named: the file itself has no line to point at.
+                Err(problem) => problems.push(pattern.problem(problem.message)),
+            }
+        }
+    }
+    lists
+}
+
+/// Tables of the main file in a watchlist: told apart from a slip of the keyboard.
+fn refuse_setup(table: &mut crate::settings::Table<'_>, main: &Path, problems: &mut Problems) {
+    for key in ["store", "watchlists", "chain", "destination", "path"] {
+        let Some(spot) = table.key_spot(key) else { continue };
+        table.value(key);
+        let hint = format!("move it to `{}`", main.display());
+        problems.push(spot.problem(format!("`{key}` stands in the main file, not in a watchlist")).hint(hint));
+    }
+}

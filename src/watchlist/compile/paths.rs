@@ -1,0 +1,108 @@
+//! `[destination.X]` and `[path.X]`: who can be told, and in which order.
+
+use super::chains::unknown;
+use crate::deliver::{self, Targets};
+use crate::model::Severity;
+use crate::model::path::{Feed, Path, PathStep};
+use crate::settings::{At, Problems};
+use crate::watchlist::file::{DestinationText, PathText, SetupText};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// Seconds an acknowledgement holds where a path does not say: long enough to work, short enough to be asked again.
+const ACK_EXPIRES: u64 = 30 * 60;
+/// Seconds a step waits where its length was not understood.
+const ACK_WITHIN: u64 = 5 * 60;
+
+/// Destinations, and the names of those that could not be read, so that nobody is told twice of one mistake.
+pub(super) struct Destinations {
+    pub(super) compiled: Targets,
+    written: BTreeSet<String>,
+}
+
+/// Paths, and their names as watches hold them.
+pub(super) struct Paths {
+    pub(super) compiled: HashMap<String, Path>,
+    names: HashMap<String, Arc<str>>,
+}
+
+pub(super) fn destinations(texts: Vec<DestinationText<'_>>, problems: &mut Problems) -> Destinations {
+    let mut destinations = Destinations { compiled: Targets::new(), written: BTreeSet::new() };
+    for text in texts {
+        destinations.written.insert(text.name.value.to_owned());
+        if let Some(target) = deliver::parse(text.name.value, text.table, problems) {
+            destinations.compiled.insert(text.name.value.to_owned(), target);
+        }
+    }
+    destinations
+}
+
+/// Destinations that listen to the feed, in order of their names.
+pub(super) fn feeds(destinations: &Destinations) -> Vec<(String, Feed)> {
+    destinations.compiled.iter().filter_map(|(name, target)| Some((name.clone(), target.feed?))).collect()
+}
+
+pub(super) fn paths(setup: &SetupText<'_>, destinations: &Destinations, problems: &mut Problems) -> Paths {
+    let compiled = setup.paths.iter().map(|text| (text.name.value.to_owned(), path(text, destinations, problems)));
+    let names = setup.paths.iter().map(|text| (text.name.value.to_owned(), text.name.value.into()));
+    Paths { compiled: compiled.collect(), names: names.collect() }
+}
+
+impl Paths {
+    /// The name of a path, shared by all watches on it.
+    pub(super) fn shared(&self, name: &str) -> Option<Arc<str>> {
+        self.names.get(name).cloned()
+    }
+
+    /// Tells of a watch whose path does not exist.
+    pub(super) fn check(&self, name: &At<&str>, problems: &mut Problems) {
+        if !self.compiled.contains_key(name.value) {
+            let names = self.compiled.keys().map(String::as_str);
+            problems.push(unknown("path", name, names, "paths stand in the main file as `[path.X]`"));
+        }
+    }
+}
+
+fn path(text: &PathText<'_>, destinations: &Destinations, problems: &mut Problems) -> Path {
+    let mut known = |names: &[At<&str>]| {
+        for name in names.iter().filter(|name| !destinations.written.contains(name.value)) {
+            let names = destinations.written.iter().map(String::as_str);
+            problems.push(unknown(
+                "destination",
+                name,
+                names,
+                "destinations stand in the main file as `[destination.X]`",
+            ));
+        }
+        names.iter().map(|name| name.value.to_owned()).collect::<Vec<_>>()
+    };
+    let steps: Vec<_> = text.steps.iter().map(|step| (known(&step.to), &step.ack_within)).collect();
+    let notify = known(&text.notify);
+    let steps = steps.into_iter().map(|(to, ack_within)| {
+        let seconds = match ack_within {
+            Some(within) if within.value.as_secs() == 0 => {
+                problems.push(within.problem("a step leaves at least a second to acknowledge"));
+                ACK_WITHIN
+            }
+            Some(within) => within.value.as_secs(),
+            None => ACK_WITHIN,
+        };
+        PathStep { to, ack_within: seconds }
+    });
+    let steps = steps.collect();
+    let ack_expires = match &text.ack_expires {
+        Some(expires) if expires.value.as_secs() == 0 => {
+            problems.push(expires.problem("an acknowledgement holds at least a second"));
+            ACK_EXPIRES
+        }
+        Some(expires) => expires.value.as_secs(),
+        None => ACK_EXPIRES,
+    };
+    Path {
+        name: text.name.value.to_owned(),
+        steps,
+        page_at: text.page_at.unwrap_or(Severity::High),
+        notify,
+        ack_expires,
+    }
+}

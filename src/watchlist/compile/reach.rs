@@ -1,0 +1,116 @@
+//! Rules that nobody can reach: what they say was said before.
+
+use super::rule::Compiled;
+use crate::classify::rule::{AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Polarity, Rule, ValueRule};
+use crate::settings::Problems;
+use std::collections::BTreeSet;
+
+/// Tells of every rule of a watch that an earlier one leaves nothing to, and of names that stand twice.
+pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
+    let keys: Vec<BTreeSet<String>> = rules.iter().map(|compiled| keys(&compiled.rule)).collect();
+    for (i, later) in rules.iter().enumerate() {
+        let named = |other: &&Compiled| !other.rule.name.is_empty() && other.rule.name == later.rule.name;
+        if let Some(first) = rules[..i].iter().find(named) {
+            let problem = later.spot.problem(format!("rule `{}` stands twice in this watch", later.rule.name));
+            problems.push(problem.also(first.spot.clone(), "first here"));
+        }
+        // What was not understood could say anything.
+        if !later.sound {
+            continue;
+        }
+        let before = rules.iter().enumerate().filter(|(j, _)| *j != i).find(|(j, earlier)| {
+            earlier.sound && is_asked_before((&earlier.rule, *j), (&later.rule, i)) && {
+                covers(&earlier.rule, &later.rule) && keys[*j].is_subset(&keys[i])
+            }
+        });
+        if let Some((_, earlier)) = before {
+            let does = match earlier.rule.polarity {
+                Polarity::Normal => "vouches for",
+                Polarity::Abnormal => "raises",
+            };
+            let message =
+                format!("rule `{}` is never reached: `{}` {does} all of it", later.rule.name, earlier.rule.name);
+            let problem = later.spot.problem(message).also(earlier.spot.clone(), "this rule comes first");
+            let above = earlier.spot.span.start < later.spot.span.start;
+            problems.push(problem.hint(if above { "move it above, or remove it" } else { "remove it" }));
+        }
+    }
+}
+
+/// Abnormal rules come before all normal ones; otherwise the order of the file holds.
+fn is_asked_before((earlier, i): (&Rule, usize), (later, j): (&Rule, usize)) -> bool {
+    match (earlier.polarity, later.polarity) {
+        (Polarity::Abnormal, Polarity::Normal) => true,
+        (Polarity::Normal, Polarity::Abnormal) => false,
+        _ => i < j,
+    }
+}
+
+/// Whether `earlier` takes everything that `later` could take, their conditions aside.
+fn covers(earlier: &Rule, later: &Rule) -> bool {
+    let deed = earlier.deed == later.deed || earlier.deed == DeedMatch::Any && is_plain(&later.deed);
+    let value = match (&earlier.value, &later.value) {
+        (ValueRule::Within { min: None, max: None }, _) => true,
+        (ValueRule::Unsaid, ValueRule::Unsaid) => earlier.deed == later.deed || later.deed != DeedMatch::Ether,
+        (ValueRule::Unsaid, ValueRule::Within { max, .. }) => {
+            later.deed == DeedMatch::Ether && earlier.deed == DeedMatch::Ether || max.is_some_and(|max| max.is_zero())
+        }
+        (ValueRule::Within { .. }, ValueRule::Unsaid) => false,
+        (ValueRule::Within { min, max }, ValueRule::Within { min: later_min, max: later_max }) => {
+            let above = min.is_none_or(|min| later_min.is_some_and(|later| later >= min));
+            above && max.is_none_or(|max| later_max.is_some_and(|later| later <= max))
+        }
+    };
+    let operations = later.operations.iter().all(|operation| earlier.operations.contains(operation));
+    earlier.kind == later.kind && deed && value && operations && earlier.limits.is_empty()
+}
+
+/// Deeds that `*` takes without a doubt.
+fn is_plain(deed: &DeedMatch) -> bool {
+    !matches!(deed, DeedMatch::Ether | DeedMatch::Creation)
+}
+
+/// Conditions as texts that are equal where the conditions are.
+fn keys(rule: &Rule) -> BTreeSet<String> {
+    rule.conditions.iter().map(key).collect()
+}
+
+fn key(condition: &Condition) -> String {
+    let address = |what: &str, test: &AddressTest| match test {
+        AddressTest::In(set) => format!("{what} in {}", members(set)),
+        AddressTest::NotIn(set) => format!("{what} not in {}", members(set)),
+    };
+    let optional = |set: &Option<AddressSet>| set.as_ref().map(members).unwrap_or_default();
+    match condition {
+        Condition::From(test) => address("from", test),
+        Condition::Origin(test) => address("origin", test),
+        Condition::To(test) => address("to", test),
+        Condition::Arg { path, tests, .. } => {
+            let tests: BTreeSet<String> = tests.iter().map(arg_key).collect();
+            format!("arg {path} {}", tests.into_iter().collect::<Vec<_>>().join(" and "))
+        }
+        Condition::Signers { at_least, within, include } => {
+            format!("signers {at_least:?} within {} include {}", optional(within), optional(include))
+        }
+        Condition::Hours(hours) => format!("hours {:?} {:?}", hours.zone.iana_name(), hours.spans),
+    }
+}
+
+fn arg_key(test: &ArgTest) -> String {
+    match test {
+        ArgTest::InAddresses(set) => format!("in {}", members(set)),
+        ArgTest::NotInAddresses(set) => format!("not in {}", members(set)),
+        ArgTest::Min(bound) => format!("min {} {}", bound.negative, bound.value),
+        ArgTest::Max(bound) => format!("max {} {}", bound.negative, bound.value),
+        ArgTest::Eq(_) | ArgTest::InScalars(_) | ArgTest::NotInScalars(_) => format!("{test:?}"),
+    }
+}
+
+/// A set by its name where it has one, since a name means the same in all rules of a watch; else by its members.
+fn members(set: &AddressSet) -> String {
+    if set.name.starts_with('@') && !set.name.contains([',', ' ']) {
+        return set.name.to_string();
+    }
+    let sorted: BTreeSet<_> = set.members.iter().collect();
+    format!("{sorted:?}")
+}

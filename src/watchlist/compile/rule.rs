@@ -1,0 +1,306 @@
+//! One rule, compiled: its deed, its conditions, and what it can be compared by.
+
+use super::abis::Spelled;
+use super::args;
+use super::deed::{Argument, Deed, Targets};
+use super::directory::Scope;
+use super::limits;
+use super::units::{self, Counts};
+use super::watch::{Head, Heads};
+use crate::abi::bundled;
+use crate::classify::rule::{
+    AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Hours, Polarity, Rule, Scalar, ValueRule,
+};
+use crate::model::{ActivityKind, Operation};
+use crate::settings::{At, Problems, Spot, Value};
+use crate::watchlist::file::{AddressesText, ListText, RuleText, SignersText};
+use crate::watchlist::hours;
+use alloy_primitives::U256;
+use std::sync::Arc;
+
+const ALL_OPERATIONS: [Operation; 3] = [Operation::Call, Operation::Delegatecall, Operation::Create];
+
+/// A rule with what else came of compiling it.
+pub(super) struct Compiled {
+    pub(super) rule: Rule,
+    /// Where it is written.
+    pub(super) spot: Spot,
+    /// Whether all of it was understood.
+    pub(super) sound: bool,
+    pub(super) spelled: Spelled,
+    /// The rule's own names of its arguments, which its watch's tests may use too.
+    pub(super) deed: Deed,
+}
+
+/// Compiles one rule of `head`. `None` where not even its deed was understood.
+pub(super) fn compile(
+    text: &RuleText<'_>,
+    head: &Head<'_>,
+    heads: &Heads<'_>,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Option<Compiled> {
+    let told = problems.len();
+    let written = text.deed.as_ref()?;
+    let to = text.to.as_ref().map(|to| tests(to, scope, problems)).unwrap_or_default();
+    let targets = heads.targets(inside(&to), scope);
+    let deed = Deed::resolve(written, &head.abi, &targets, problems)?;
+    if let (Polarity::Normal, DeedMatch::Function { signature, .. }, None) =
+        (text.polarity, &deed.matches, &deed.function)
+    {
+        let problem = written
+            .text
+            .problem(format!("no one function `{signature}` is known, and what cannot be decoded is never normal"));
+        problems.push(problem.hint("write the function's signature instead of its selector"));
+    }
+    let mut rule = Rule {
+        name: text.name.as_ref().map_or("", |name| name.value).into(),
+        polarity: text.polarity,
+        kind: deed.kind,
+        deed: deed.matches.clone(),
+        conditions: Vec::new(),
+        value: value(text, &deed, scope, problems),
+        operations: operations(text, &deed, problems),
+        limits: Vec::new(),
+        severity: text.severity,
+        observe: text.observe,
+    };
+    refuse_idle(text, &deed, problems);
+    for (field, wrap) in [(&text.from, Condition::From as fn(_) -> _), (&text.origin, Condition::Origin)] {
+        let tests = field.as_ref().map(|field| tests(field, scope, problems)).unwrap_or_default();
+        rule.conditions.extend(tests.into_iter().map(wrap));
+    }
+    let own = Counts::of(&deed, inside(&to), text, scope, &mut Problems::new());
+    rule.conditions.extend(to.into_iter().map(Condition::To));
+    let conditions = text.args.iter().map(|(label, value)| args::condition(label, value, &deed, &own, scope, problems));
+    rule.conditions.extend(conditions.collect::<Vec<_>>().into_iter().flatten());
+    if let Some(signers) = &text.signers {
+        rule.conditions.push(self::signers(signers, scope, problems));
+    }
+    rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
+    let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
+    rule.limits = limits.collect();
+    rule.conditions.shrink_to_fit();
+    let sound = text.sound && problems.len() == told;
+    let spelled = deed.spelled.clone();
+    Some(Compiled { rule, spot: text.spot.clone(), sound, spelled, deed })
+}
+
+impl<'d> Counts<'d> {
+    /// What amounts among a deed's arguments count. `to` are the rule's targets, if it says which.
+    fn of(
+        deed: &Deed,
+        to: Option<&AddressSet>,
+        text: &RuleText<'_>,
+        scope: &Scope<'d>,
+        problems: &mut Problems,
+    ) -> Self {
+        let tokens = |set: &AddressSet| {
+            let mut tokens: Vec<_> = set.members.iter().filter_map(|address| scope.token_at(*address)).collect();
+            tokens.sort_by_key(|(name, _)| *name);
+            if tokens.is_empty() { Counts::Anything } else { Counts::Tokens(tokens) }
+        };
+        match (deed.kind, to) {
+            (ActivityKind::Call | ActivityKind::Event, _) => match scope.token_at(scope.own) {
+                Some(token) => Counts::Tokens(vec![token]),
+                None => Counts::Anything,
+            },
+            (ActivityKind::Act, Some(to)) => tokens(to),
+            (ActivityKind::Act, None) => match &deed.matches {
+                DeedMatch::Function { selector, .. } if bundled::erc20().function(*selector).is_some() => {
+                    Counts::AnyToken
+                }
+                _ => Counts::Anything,
+            },
+            (ActivityKind::Move, _) => {
+                // `token` is an argument like any other, and here it says what `amount` counts.
+                let token = text.args.iter().find(|(label, _)| {
+                    let found = deed.argument(label, &mut Problems::new());
+                    found.is_some_and(|Argument { path, .. }| path.to_string() == "#0")
+                });
+                let condition = token
+                    .and_then(|(label, value)| args::condition(label, value, deed, &Counts::Anything, scope, problems));
+                let Some(Condition::Arg { tests, .. }) = condition else { return Counts::AnyToken };
+                tests
+                    .iter()
+                    .find_map(|test| match test {
+                        ArgTest::InAddresses(set) => Some(tokens(set)),
+                        ArgTest::Eq(Scalar::Address(address)) => Some(match scope.token_at(*address) {
+                            Some(token) => Counts::Tokens(vec![token]),
+                            None => Counts::Anything,
+                        }),
+                        _ => None,
+                    })
+                    .unwrap_or(Counts::AnyToken)
+            }
+        }
+    }
+}
+
+/// `in` and `not_in`, each as a test of its own.
+fn tests(text: &AddressesText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Vec<AddressTest> {
+    let inside = text.inside.as_ref().and_then(|list| scope.set(list, problems));
+    let outside = text.outside.as_ref().and_then(|list| scope.set(list, problems));
+    let mut tests: Vec<_> = inside.map(AddressTest::In).into_iter().collect();
+    if let (Some(AddressTest::In(inside)), Some(outside)) = (tests.first(), &outside)
+        && inside.members.is_subset(&outside.members)
+    {
+        problems.push(text.spot.problem("everything in `in` is in `not_in` too, so this could never hold"));
+    }
+    tests.extend(outside.map(AddressTest::NotIn));
+    tests
+}
+
+fn inside(tests: &[AddressTest]) -> Option<&AddressSet> {
+    tests.iter().find_map(|test| match test {
+        AddressTest::In(set) => Some(set),
+        AddressTest::NotIn(_) => None,
+    })
+}
+
+/// Conditions on what is always the same, or never known, for this kind of activity: they would refuse everything or nothing.
+fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
+    let is = |kind: ActivityKind| deed.kind == kind;
+    let act = is(ActivityKind::Act);
+    let silent = is(ActivityKind::Event) || is(ActivityKind::Move);
+    let from = text.from.as_ref().map(|from| &from.spot);
+    let to = text.to.as_ref().map(|to| &to.spot);
+    let own = "it is always the watched address itself";
+    let flaws = [
+        (act, from, "from", own, "who sends the transaction is `origin`; who approved it is `signers`"),
+        (is(ActivityKind::Event), from, "from", own, "who sends the transaction is `origin`"),
+        (is(ActivityKind::Call), to, "to", own, "who calls is `from`"),
+        (is(ActivityKind::Event), to, "to", "a log goes to nobody", "what it says is in `args`"),
+        (deed.matches == DeedMatch::Creation, to, "to", "a creation goes to nobody", "remove it"),
+        (!act, text.signers.as_ref().map(|_| &text.spot), "signers", "only acts of a wallet are approved", "remove it"),
+        (
+            !act,
+            text.operations.as_ref().and_then(|o| Some(&o.first()?.spot)),
+            "operation",
+            "it is about acts",
+            "remove it",
+        ),
+    ];
+    for (_, spot, key, why, hint) in flaws.into_iter().filter(|(wrong, ..)| *wrong) {
+        if let Some(spot) = spot {
+            problems.push(spot.problem(format!("`{key}` says nothing here: {why}")).hint(hint));
+        }
+    }
+    if let Some(value) = text.value.filter(|_| silent) {
+        let problem = value.spot().problem("`value` says nothing here: no ether goes along with a log");
+        problems.push(problem.hint("an amount that a log tells is in `args`"));
+    }
+    if let Some(first) = text.limits.first().filter(|_| text.polarity == Polarity::Abnormal) {
+        let problem = first.per.problem("a limit says nothing here: what an abnormal rule raises is not counted");
+        problems.push(problem.hint("put the limit on a normal rule"));
+    }
+}
+
+fn value(text: &RuleText<'_>, deed: &Deed, scope: &Scope<'_>, problems: &mut Problems) -> ValueRule {
+    let Some(written) = &text.value else {
+        // Deny by default is for what vouches: a rule that raises does so whatever goes along.
+        return match text.polarity {
+            Polarity::Normal => ValueRule::Unsaid,
+            Polarity::Abnormal => ValueRule::Within { min: None, max: None },
+        };
+    };
+    let (min, max) = bounds(written, scope, problems);
+    let refuses_ether =
+        deed.function.as_ref().is_some_and(|function| !function.payable) && deed.spelled.functions.is_empty();
+    if let Some(min) = min.as_ref().filter(|min| refuses_ether && !min.value.is_zero()) {
+        problems.push(min.problem("the function is not payable, so ether never goes along with it"));
+    }
+    ValueRule::Within { min: min.map(|at| at.value), max: max.map(|at| at.value) }
+}
+
+/// `{ min, max }`, or one amount that stands for both.
+fn bounds(written: &Value<'_>, scope: &Scope<'_>, problems: &mut Problems) -> (Option<At<U256>>, Option<At<U256>>) {
+    let Some(mut table) = written.as_table() else {
+        let exact = units::read_ether(written, scope, problems);
+        return (exact.clone(), exact);
+    };
+    let min = table.value("min").and_then(|value| units::read_ether(&value, scope, problems));
+    let max = table.value("max").and_then(|value| units::read_ether(&value, scope, problems));
+    if let (Some(min), Some(max)) = (&min, &max)
+        && min.value > max.value
+    {
+        let problem = min.problem("the least is above the most, so `value` could never hold");
+        problems.push(problem.also(max.spot.clone(), "the most"));
+    }
+    table.finish(problems);
+    (min, max)
+}
+
+fn operations(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) -> Vec<Operation> {
+    let creation = deed.matches == DeedMatch::Creation;
+    let Some(written) = &text.operations else {
+        return match text.polarity {
+            Polarity::Abnormal => ALL_OPERATIONS.to_vec(),
+            Polarity::Normal if creation => vec![Operation::Create],
+            Polarity::Normal => vec![Operation::Call],
+        };
+    };
+    let wrong = |operation: Operation| creation != (operation == Operation::Create) && deed.matches != DeedMatch::Any;
+    for at in written.iter().filter(|at| wrong(at.value)) {
+        let message =
+            if creation { "a creation is executed by `create` alone" } else { "only a `creation` is executed so" };
+        problems.push(at.problem(message));
+    }
+    written.iter().map(|at| at.value).collect()
+}
+
+fn signers(text: &SignersText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Condition {
+    let mut set = |list: &Option<ListText<'_>>| list.as_ref().and_then(|list| scope.set(list, problems));
+    let (within, include) = (set(&text.within), set(&text.include));
+    let at_least = text.at_least.as_ref().and_then(|at| u32::try_from(at.value).ok());
+    let known = within.as_ref().or(scope.owners);
+    if let (Some(at), Some(known)) = (&text.at_least, known)
+        && usize::try_from(at.value).is_ok_and(|at_least| at_least > known.members.len())
+    {
+        let message = format!("`{}` has {} signers, so {} could never sign", known.name, known.members.len(), at.value);
+        problems.push(at.problem(message));
+    }
+    if let (Some(within), Some(include), Some(list)) = (&within, &include, &text.include)
+        && !include.members.is_subset(&within.members)
+    {
+        problems
+            .push(list.spot.problem(format!("not all of these are in `{}`, so this could never hold", within.name)));
+    }
+    Condition::Signers { at_least, within, include }
+}
+
+/// Several texts are joined, if they are in one zone.
+fn hours(texts: &[At<&str>], problems: &mut Problems) -> Option<Hours> {
+    let mut joined: Option<Hours> = None;
+    for text in texts {
+        match (hours::parse(text), &mut joined) {
+            (Ok(hours), None) => joined = Some(hours),
+            (Ok(hours), Some(joined)) if hours.zone == joined.zone => {
+                joined.text = format!("{}; {}", joined.text, hours.text).into();
+                joined.spans.extend(hours.spans);
+            }
+            (Ok(_), Some(_)) => {
+                let problem = text.problem("the hours of one rule are in one time zone");
+                problems.push(problem.hint("write another rule for the other zone"));
+            }
+            (Err((message, hint)), _) => problems.push(text.problem(message).hint(hint)),
+        }
+    }
+    joined
+}
+
+impl Heads<'_> {
+    /// ABIs of the contracts a rule's `to` names.
+    pub(super) fn targets(&self, to: Option<&AddressSet>, scope: &Scope<'_>) -> Targets {
+        let Some(to) = to else { return Targets { abis: Vec::new(), others: true } };
+        let mut targets = Targets::default();
+        for address in to.members.iter() {
+            match self.abi_of(*address, scope) {
+                Some(abi) if targets.abis.iter().any(|known| Arc::ptr_eq(known, &abi)) => {}
+                Some(abi) => targets.abis.push(abi),
+                None => targets.others = true,
+            }
+        }
+        targets
+    }
+}

@@ -1,0 +1,390 @@
+//! `[[watch.test]]`: from a few words to a whole activity.
+
+use super::deed::Deed;
+use super::directory::Scope;
+use super::rule::Compiled;
+use super::units::{self, Counts};
+use super::watch::{Head, Heads};
+use crate::abi::{Kind as Type, Param};
+use crate::classify::rule::{AddressSet, DeedMatch};
+use crate::model::arg_path::ArgPath;
+use crate::model::value::{Arg, Value as Decoded};
+use crate::model::{Activity, ActivityKind, Decoding, Deed as Done, Fate, Operation, Position, Role, Stage};
+use crate::settings::{At, Problems, Value, nearest};
+use crate::watchlist::book::{Expectation, WatchTest};
+use crate::watchlist::file::{SignersGiven, TestText};
+use alloy_primitives::{Address, B256, Bytes, I256, Sign, U256, address, hex};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Whoever a test does not name: an address nobody lists. The low bytes spell `stranger`.
+pub(in crate::watchlist) const STRANGER: Address = address!("0000000000000000000000007374Ff616E676572");
+/// Block time of a test that does not say: Monday, 2026-01-05 at noon UTC.
+const AT: u64 = 1_767_614_400;
+/// Elements that a test's list grows to at most, by writing `x[n]`.
+const ELEMENTS_MAX: usize = 256;
+
+pub(super) fn compile(
+    head: &Head<'_>,
+    texts: &[TestText<'_>],
+    rules: &[Compiled],
+    heads: &Heads<'_>,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Vec<WatchTest> {
+    let builder = Builder { head, rules, heads, scope };
+    texts.iter().filter_map(|text| builder.test(text, problems)).collect()
+}
+
+struct Builder<'b> {
+    head: &'b Head<'b>,
+    rules: &'b [Compiled],
+    heads: &'b Heads<'b>,
+    scope: &'b Scope<'b>,
+}
+
+impl Builder<'_> {
+    fn test(&self, text: &TestText<'_>, problems: &mut Problems) -> Option<WatchTest> {
+        let time = match &text.at {
+            None => AT,
+            Some(at) => {
+                match at.value.parse::<Timestamp>().ok().and_then(|time| u64::try_from(time.as_second()).ok()) {
+                    Some(time) => time,
+                    None => {
+                        let problem = at.problem(format!("`{}` is not a moment", at.value));
+                        problems.push(problem.hint("write it with its offset: \"2026-11-20T10:00:00Z\""));
+                        AT
+                    }
+                }
+            }
+        };
+        let expect = self.expectation(text, problems);
+        let activity = self.activity(text, problems)?;
+        Some(WatchTest {
+            watch: self.head.info.id,
+            name: text.name.as_ref().map_or("", |name| name.value).into(),
+            spot: text.spot.clone(),
+            time,
+            activity,
+            expect,
+        })
+    }
+
+    fn expectation(&self, text: &TestText<'_>, problems: &mut Problems) -> Expectation {
+        for expected in text.by.iter().chain(&text.refused) {
+            let name = expected.split(':').next().unwrap_or_default().trim();
+            let names = self.rules.iter().map(|rule| &*rule.rule.name);
+            if !name.starts_with("builtin/") && !names.clone().any(|known| known == name) {
+                let problem = expected.problem(format!("this watch has no rule `{name}`"));
+                problems.push(match nearest(name, names) {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None => problem,
+                });
+            }
+        }
+        Expectation {
+            normal: text.normal.unwrap_or_default(),
+            by: text.by.as_ref().map(|by| by.value.into()),
+            severity: text.severity,
+            refused: text.refused.iter().map(|refused| refused.value.into()).collect(),
+        }
+    }
+
+    fn activity(&self, text: &TestText<'_>, problems: &mut Problems) -> Option<Activity> {
+        let own = self.head.info.address;
+        let mut one = |at: &Option<At<&str>>| at.as_ref().map(|at| self.scope.one(at, problems));
+        let (from, origin, to) = (one(&text.from), one(&text.origin), one(&text.to));
+        let written = text.deed.as_ref()?;
+        let kind = written.kind;
+        let targets =
+            to.flatten().map(|to| AddressSet { name: "".into(), members: Arc::new([to].into_iter().collect()) });
+        let targets = self.heads.targets(targets.as_ref(), self.scope);
+        let deed = Deed::resolve(written, &self.head.abi, &targets, problems)?;
+        if deed.matches == DeedMatch::Any {
+            problems.push(written.text.problem("a test names one thing that happens"));
+            return None;
+        }
+        if kind == ActivityKind::Act && text.to.is_none() && deed.matches != DeedMatch::Creation {
+            problems.push(text.spot.problem("`to` is missing: a test of an act says on whom it acts"));
+        }
+        let mut args = self.args(text, &deed, to.flatten(), problems);
+        let (from, origin, to) = (from.flatten(), origin.flatten(), to.flatten());
+        let party = |args: &[Arg], index: usize| {
+            args.get(index).and_then(|arg| arg.value.as_address()).filter(|a| !a.is_zero())
+        };
+        let (from, to) = match kind {
+            ActivityKind::Call => (from.unwrap_or(STRANGER), Some(own)),
+            ActivityKind::Act => (own, to),
+            ActivityKind::Event => (own, None),
+            ActivityKind::Move => {
+                let inward = deed.matches == DeedMatch::MoveIn;
+                let from = from.or_else(|| party(&args, 1)).unwrap_or(if inward { STRANGER } else { own });
+                let to = to.or_else(|| party(&args, 2)).unwrap_or(if inward { own } else { STRANGER });
+                for (index, party) in [(1, from), (2, to)] {
+                    if let Some(arg) = args.get_mut(index) {
+                        arg.value = Decoded::Address(party);
+                    }
+                }
+                (from, Some(to))
+            }
+        };
+        let value = text
+            .value
+            .and_then(|value| units::read_ether(&value, self.scope, problems))
+            .map_or(U256::ZERO, |at| at.value);
+        let creation = deed.matches == DeedMatch::Creation;
+        let operation = text.operation.unwrap_or(if creation { Operation::Create } else { Operation::Call });
+        let is_log = matches!(kind, ActivityKind::Event | ActivityKind::Move);
+        Some(Activity {
+            watch: self.head.info.id,
+            kind,
+            stage: text.stage,
+            fate: text.fate.unwrap_or(match text.stage {
+                Stage::Proposed => Fate::Waiting,
+                Stage::Included => Fate::Executed,
+                Stage::Reverted => Fate::Reverted,
+            }),
+            tx: B256::ZERO,
+            tx_index: 0,
+            position: if is_log { Position::Log(0) } else { Position::Call(Vec::new()) },
+            from,
+            origin: origin.unwrap_or(if kind == ActivityKind::Call { from } else { STRANGER }),
+            to,
+            value,
+            deed: done(&deed, args),
+            operation,
+            signers: text.signers.as_ref().and_then(|signers| self.signers(signers, problems)),
+            via: Vec::new(),
+            role: Role::Leaf,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Arguments in order; those a test does not give are zero and empty.
+    fn args(&self, text: &TestText<'_>, deed: &Deed, to: Option<Address>, problems: &mut Problems) -> Vec<Arg> {
+        // A test may use the names that the watch's rules give the same function.
+        let same = self.rules.iter().filter(|rule| rule.deed.kind == deed.kind && rule.deed.matches == deed.matches);
+        let shapes = deed.shapes.iter().chain(same.flat_map(|rule| &rule.deed.shapes)).cloned().collect();
+        let named = Deed {
+            shapes,
+            matches: deed.matches.clone(),
+            function: None,
+            spelled: Default::default(),
+            kind: deed.kind,
+        };
+        let Some(params) = deed.params().or_else(|| named.params()) else {
+            if let Some((label, _)) = text.args.first() {
+                named.argument(label, problems);
+            }
+            return Vec::new();
+        };
+        let mut args: Vec<Arg> = params.iter().map(|param| arg(param, blank(&param.kind))).collect();
+        let mut token = to.or(Some(self.head.info.address)).and_then(|address| self.scope.token_at(address));
+        let found: Vec<_> = text
+            .args
+            .iter()
+            .filter_map(|(label, value)| Some((label, value, named.argument(label, problems)?)))
+            .collect();
+        // The token of a move says what its amount counts, wherever it stands.
+        for first in [true, false] {
+            for (label, value, argument) in &found {
+                let is_token = deed.kind == ActivityKind::Move && argument.path.to_string() == "#0";
+                if is_token != first {
+                    continue;
+                }
+                let counts = token.map_or(Counts::Anything, |token| Counts::Tokens(vec![token]));
+                let Some(decoded) = self.value(label, value, &argument.ty, &counts, problems) else { continue };
+                if let (true, Decoded::Address(address)) = (is_token, &decoded) {
+                    token = self.scope.token_at(*address);
+                }
+                if !place(&mut args, params, &argument.path, decoded) {
+                    problems.push(label.problem(format!("`{}` does not lead to one value", label.value)));
+                }
+            }
+            if deed.kind == ActivityKind::Move
+                && first
+                && found.iter().all(|(.., argument)| argument.path.to_string() != "#0")
+            {
+                token = None;
+            }
+        }
+        args
+    }
+
+    fn value(
+        &self,
+        label: &At<&str>,
+        value: &Value<'_>,
+        ty: &Type,
+        counts: &Counts<'_>,
+        problems: &mut Problems,
+    ) -> Option<Decoded> {
+        Some(match ty {
+            Type::Address => Decoded::Address(self.scope.one(&value.string(problems)?, problems)?),
+            Type::Bool => Decoded::Bool(value.bool(problems)?.value),
+            Type::Uint(_) | Type::Int(_) => {
+                let bound = units::read(value, label, counts, self.scope, problems)?.value.bound;
+                let sign = if bound.negative { Sign::Negative } else { Sign::Positive };
+                match ty {
+                    Type::Uint(_) if !bound.negative => Decoded::Uint(bound.value),
+                    Type::Int(_) => Decoded::Int(I256::checked_from_sign_and_abs(sign, bound.value)?),
+                    _ => {
+                        problems.push(value.spot().problem(format!("`{}` is never below zero", **label)));
+                        return None;
+                    }
+                }
+            }
+            Type::String => Decoded::String(Bytes::copy_from_slice(value.string(problems)?.as_bytes())),
+            Type::Bytes | Type::FixedBytes(_) | Type::Function => {
+                let written = value.string(problems)?;
+                let bytes = written.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
+                let len = match ty {
+                    Type::FixedBytes(len) => Some(*len),
+                    Type::Function => Some(24),
+                    _ => None,
+                };
+                let Some(bytes) = bytes.filter(|bytes| len.is_none_or(|len| bytes.len() == usize::from(len))) else {
+                    problems.push(written.problem(format!("`{}` is `{ty}`, written as `0x…`", **label)));
+                    return None;
+                };
+                match len {
+                    Some(len) => Decoded::FixedBytes(B256::right_padding_from(&bytes), len),
+                    None => Decoded::Bytes(bytes.into()),
+                }
+            }
+            Type::Array(element) | Type::FixedArray(element, _) => {
+                let Some(items) = value.as_items() else {
+                    problems.push(value.spot().problem(format!("`{}` is a list", **label)));
+                    return None;
+                };
+                let elements = items.iter().map(|item| self.value(label, item, element, counts, problems));
+                Decoded::Array(elements.collect::<Option<Vec<_>>>()?)
+            }
+            Type::Tuple(fields) => {
+                let Some(items) = value.as_items().filter(|items| items.len() == fields.len()) else {
+                    let message = format!("`{}` is a tuple: write its {} values in a list", **label, fields.len());
+                    problems.push(value.spot().problem(message));
+                    return None;
+                };
+                let pairs = fields.iter().zip(items);
+                let values = pairs
+                    .map(|(field, item)| Some(arg(field, self.value(label, &item, &field.kind, counts, problems)?)));
+                Decoded::Tuple(values.collect::<Option<Vec<_>>>()?)
+            }
+        })
+    }
+
+    /// So many of the registry's owners, or of nobody in particular where the watch lists none.
+    fn signers(&self, given: &SignersGiven<'_>, problems: &mut Problems) -> Option<Vec<Address>> {
+        match given {
+            SignersGiven::List(list) => {
+                Some(self.scope.set_or_nobody(list, problems)?.members.iter().copied().collect())
+            }
+            SignersGiven::Number(number) => {
+                let mut owners: Vec<Address> =
+                    self.scope.owners.map(|owners| owners.members.iter().copied().collect()).unwrap_or_default();
+                owners.sort_unstable();
+                let most = if owners.is_empty() { ELEMENTS_MAX } else { owners.len() };
+                let Some(wanted) = usize::try_from(number.value).ok().filter(|wanted| *wanted <= most) else {
+                    problems.push(number.problem(format!("there are at most {most} signers")));
+                    return None;
+                };
+                if owners.is_empty() {
+                    owners =
+                        (1..=wanted).map(|n| Address::left_padding_from(&[0x5e, (n >> 8) as u8, n as u8])).collect();
+                }
+                owners.truncate(wanted);
+                Some(owners)
+            }
+        }
+    }
+}
+
+/// The deed as the decoder would tell it.
+fn done(deed: &Deed, args: Vec<Arg>) -> Done {
+    let plain = |name: &str, signature: &Arc<str>| Done {
+        name: name.into(),
+        signature: Arc::clone(signature),
+        selector: None,
+        topic0: None,
+        args: Vec::new(),
+        decoding: Decoding::Clean,
+        mutates: true,
+    };
+    let word = |word: &str| plain(word, &word.into());
+    let done = match &deed.matches {
+        DeedMatch::Any => Done { decoding: Decoding::Opaque("nothing is known of it".to_owned()), ..word("*") },
+        DeedMatch::Ether => Done { decoding: Decoding::Ether, ..word("ether") },
+        DeedMatch::Creation => word("creation"),
+        DeedMatch::Function { selector, signature } => {
+            let known = deed.function.as_ref();
+            Done {
+                selector: Some(*selector),
+                decoding: known.map_or(Decoding::Opaque("unknown selector".to_owned()), |_| Decoding::Clean),
+                mutates: known.is_none_or(|function| function.mutates),
+                ..plain(known.map_or(signature, |function| &function.name), signature)
+            }
+        }
+        DeedMatch::Event { topic0, signature } => {
+            let name = signature.split('(').next().unwrap_or_default();
+            Done { topic0: Some(*topic0), ..plain(name, signature) }
+        }
+        DeedMatch::MoveIn | DeedMatch::MoveOut => word("transfer"),
+        DeedMatch::Approval => word("approval"),
+    };
+    Done { args, ..done }
+}
+
+fn arg(param: &Param, value: Decoded) -> Arg {
+    Arg { name: Arc::clone(&param.name), ty: Arc::clone(&param.ty), value, span: None }
+}
+
+/// What calldata of nothing but zeros means.
+pub(in crate::watchlist) fn blank(ty: &Type) -> Decoded {
+    match ty {
+        Type::Address => Decoded::Address(Address::ZERO),
+        Type::Bool => Decoded::Bool(false),
+        Type::Uint(_) => Decoded::Uint(U256::ZERO),
+        Type::Int(_) => Decoded::Int(I256::ZERO),
+        Type::FixedBytes(len) => Decoded::FixedBytes(B256::ZERO, *len),
+        Type::Function => Decoded::FixedBytes(B256::ZERO, 24),
+        Type::Bytes => Decoded::Bytes(Bytes::new()),
+        Type::String => Decoded::String(Bytes::new()),
+        Type::Array(_) => Decoded::Array(Vec::new()),
+        Type::FixedArray(element, len) => {
+            let len = usize::try_from(*len).unwrap_or(usize::MAX).min(ELEMENTS_MAX);
+            Decoded::Array(vec![blank(element); len])
+        }
+        Type::Tuple(fields) => Decoded::Tuple(fields.iter().map(|field| arg(field, blank(&field.kind))).collect()),
+    }
+}
+
+/// Writes a value where the path leads; lists grow as far as they must. False where the path leads to no one place.
+fn place(args: &mut [Arg], params: &[Param], path: &ArgPath, decoded: Decoded) -> bool {
+    use crate::model::arg_path::Step;
+    let mut fields = args;
+    let mut types = params;
+    let mut steps = path.steps().iter().peekable();
+    while let Some(Step::Position(position)) = steps.next() {
+        let (Some(field), Some(param)) = (fields.get_mut(*position), types.get(*position)) else { return false };
+        let (mut value, mut ty) = (&mut field.value, &param.kind);
+        while let Some(step) = steps.next_if(|step| matches!(step, Step::Index(_) | Step::Every)) {
+            let (Step::Index(index), Decoded::Array(elements)) = (step, value) else { return false };
+            let (Type::Array(element) | Type::FixedArray(element, _)) = ty else { return false };
+            if *index >= ELEMENTS_MAX {
+                return false;
+            }
+            if elements.len() <= *index {
+                elements.resize(*index + 1, blank(element));
+            }
+            (value, ty) = (&mut elements[*index], &**element);
+        }
+        if steps.peek().is_none() {
+            *value = decoded;
+            return true;
+        }
+        let (Decoded::Tuple(inner), Type::Tuple(inner_types)) = (value, ty) else { return false };
+        (fields, types) = (inner, inner_types);
+    }
+    false
+}

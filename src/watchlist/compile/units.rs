@@ -1,0 +1,138 @@
+//! What an amount counts, and what it is compared with: two different things are an error before anything is judged.
+
+use super::chains::unknown;
+use super::directory::{Scope, Token};
+use crate::classify::rule::Bound;
+use crate::model::amount::Unit;
+use crate::settings::{At, Problems, Value};
+use crate::watchlist::amount::Number;
+use alloy_primitives::U256;
+
+/// What the compared value counts.
+#[derive(Clone, Debug)]
+pub(super) enum Counts<'d> {
+    /// Ether: `value`.
+    Ether,
+    /// Units of these tokens, since the rule's targets are these tokens and nothing else.
+    Tokens(Vec<(&'d str, &'d Token)>),
+    /// Units of whichever token moves: the rule does not say which.
+    AnyToken,
+    /// Nobody knows.
+    Anything,
+}
+
+/// An amount in its smallest unit.
+pub(super) struct Measured {
+    pub(super) bound: Bound,
+    /// Whether no unit was written.
+    pub(super) bare: bool,
+}
+
+/// Reads an amount that is compared with `label`, which counts `counts`.
+pub(super) fn read(
+    value: &Value<'_>,
+    label: &str,
+    counts: &Counts<'_>,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Option<At<Measured>> {
+    let number = Number::read(value, problems)?;
+    let (unit, decimals) = match number.unit {
+        "" => (Unit::none(), 0),
+        "ether" => (Unit::ether(), 18),
+        "gwei" => (Unit::ether(), 9),
+        "wei" => (Unit::ether(), 0),
+        name => {
+            let Some(token) = scope.directory.token(name) else {
+                problems.push(unknown_unit(&number, name, scope));
+                return None;
+            };
+            (token.unit.clone(), token.unit.decimals)
+        }
+    };
+    if let Some((message, hint)) = mismatch(&number, label, counts, scope) {
+        problems.push(number.problem(format!("unit mismatch: {message}")).hint(hint));
+        return None;
+    }
+    match number.scaled(decimals) {
+        Ok(value) => {
+            let bare = number.unit.is_empty();
+            let negative = number.negative && !value.is_zero();
+            Some(At { value: Measured { bound: Bound { value, negative, unit }, bare }, spot: number.spot })
+        }
+        Err(why) => {
+            problems.push(number.problem(format!("this amount cannot be counted: {why}")));
+            None
+        }
+    }
+}
+
+/// Reads an amount of ether for `value`: a bare number other than zero could be ether or wei, and is refused.
+pub(super) fn read_ether(value: &Value<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Option<At<U256>> {
+    let measured = read(value, value.name(), &Counts::Ether, scope, problems)?;
+    let Measured { bound, bare } = &measured.value;
+    if bound.negative {
+        problems.push(measured.problem("ether is never below zero"));
+        return None;
+    }
+    if *bare && !bound.value.is_zero() {
+        let problem = measured.problem(format!("`{}` could be ether or wei", bound.value));
+        problems.push(problem.hint(format!("write \"{0} ether\" or \"{0} wei\"", bound.value)));
+        return None;
+    }
+    let wei = bound.value;
+    Some(measured.map(|_| wei))
+}
+
+/// Why the two cannot be compared, and what to do.
+fn mismatch(number: &Number<'_>, label: &str, counts: &Counts<'_>, scope: &Scope<'_>) -> Option<(String, String)> {
+    let ether = matches!(number.unit, "ether" | "gwei" | "wei");
+    let unit = number.unit;
+    if unit.is_empty() {
+        return None;
+    }
+    match counts {
+        Counts::Ether if ether => None,
+        Counts::Ether => {
+            Some((format!("`{label}` counts ether, and this is in {unit}"), "write such as \"5 ether\"".to_owned()))
+        }
+        Counts::Tokens(tokens) => match &tokens[..] {
+            [(name, _)] if *name == unit => None,
+            [(name, _)] => Some((
+                format!("`{label}` counts {name}, and this is in {unit}"),
+                format!("write the amount in {name}, such as \"5_000 {name}\""),
+            )),
+            several => {
+                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+                let message =
+                    format!("`{label}` counts {}, whichever moves, and this is in {unit}", names.join(" or "));
+                Some((message, "write one rule for each token".to_owned()))
+            }
+        },
+        Counts::AnyToken if ether => Some((
+            format!("`{label}` counts a token, and this is in {unit}"),
+            "write the amount in the token".to_owned(),
+        )),
+        Counts::AnyToken => Some((
+            format!("`{label}` counts whichever token moves, and this is in {unit}"),
+            format!("say which token the rule is about: `@{unit}`"),
+        )),
+        Counts::Anything if ether => None,
+        Counts::Anything => {
+            let here = scope.chain?;
+            let token = scope.directory.token(unit).filter(|token| token.chain.id != here.id)?;
+            let message = format!("{unit} is a token on {}, and this watch is on {}", token.chain.name, here.name);
+            Some((message, format!("write the amount in a token of {}", here.name)))
+        }
+    }
+}
+
+fn unknown_unit(number: &At<Number<'_>>, name: &str, scope: &Scope<'_>) -> crate::settings::Problem {
+    let at = At { value: name, spot: number.spot.clone() };
+    if name.eq_ignore_ascii_case("eth") {
+        return at.problem(format!("unknown unit `{name}`")).hint("write `ether`, `gwei` or `wei`");
+    }
+    let tokens = scope.directory.tokens().map(|(name, _)| name);
+    let names = tokens.chain(["ether", "gwei", "wei"]);
+    unknown("unit", &at, names, "define the token as `[token.X]`, or write `ether`, `gwei` or `wei`")
+}

@@ -1,0 +1,247 @@
+//! Watches: first the head of each, then its rules and tests, which may speak of every other.
+
+use super::abis::{Abis, Spelled, WatchAbi};
+use super::chains::{Chains, unknown};
+use super::directory::{Directory, Scope, parse_address};
+use super::paths::Paths;
+use super::rule::{self, Compiled};
+use super::{reach, tests_of_watches};
+use crate::abi::Abi;
+use crate::classify::builtin::BUILTINS;
+use crate::classify::rule::{AddressSet, Rules, WatchRules};
+use crate::decode::{Subject, Subjects};
+use crate::model::watch::ChainInfo;
+use crate::model::{ChainId, Kind, WatchId, WatchInfo};
+use crate::settings::{At, Problems};
+use crate::watchlist::book::{Registry, WatchTest};
+use crate::watchlist::file::{RegistryText, WatchText};
+use alloy_primitives::Address;
+use alloy_primitives::map::AddressHashSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A watch without its rules. What could not be understood is replaced by something harmless, so that its rules are still
+/// read; a book with such a head is never handed over.
+pub(super) struct Head<'t> {
+    text: &'t WatchText<'t>,
+    pub(super) info: WatchInfo,
+    pub(super) abi: WatchAbi,
+    /// Absent where the chain is unknown.
+    chain: Option<Arc<ChainInfo>>,
+    registry: Registry,
+    executors: Option<AddressSet>,
+    refund_receivers: Option<AddressSet>,
+    /// Whether the address was understood.
+    placed: bool,
+}
+
+/// All heads, by the id of their watch.
+pub(super) struct Heads<'t> {
+    heads: Vec<Head<'t>>,
+    by_address: HashMap<(ChainId, Address), usize>,
+    token_abis: HashMap<(ChainId, Address), Arc<Abi>>,
+}
+
+/// What came of all watches.
+pub(super) struct CompiledWatches {
+    pub(super) infos: Vec<WatchInfo>,
+    pub(super) rules: Rules,
+    pub(super) registries: Vec<Registry>,
+    pub(super) subjects: HashMap<ChainId, Subjects>,
+    pub(super) tests: Vec<WatchTest>,
+}
+
+impl<'t> Heads<'t> {
+    pub(super) fn compile(
+        texts: &'t [WatchText<'t>],
+        chains: &Chains,
+        directory: &Directory<'_>,
+        paths: &Paths,
+        abis: &mut Abis<'_>,
+        problems: &mut Problems,
+    ) -> Self {
+        let tokens = directory.tokens().map(|(_, token)| ((token.chain.id, token.address), abis.of_kind(token.kind)));
+        let mut heads =
+            Self { heads: Vec::with_capacity(texts.len()), token_abis: tokens.collect(), by_address: HashMap::new() };
+        let mut labels: HashMap<&str, &At<&str>> = HashMap::new();
+        for (index, text) in texts.iter().enumerate() {
+            if let Some(label) = &text.label
+                && let Some(first) = labels.insert(label.value, label)
+            {
+                let problem = label.problem(format!("label `{}` is used twice", **label));
+                problems
+                    .push(problem.also(first.spot.clone(), "first here").hint("a page would not say which is meant"));
+            }
+            let id = WatchId(u32::try_from(index).unwrap_or(u32::MAX));
+            let head = Head::compile(id, text, chains, directory, paths, abis, problems);
+            if let (true, Some(chain), Some(written)) = (head.placed, &head.chain, &text.address)
+                && let Some(first) = heads.by_address.insert((chain.id, head.info.address), index)
+            {
+                let problem = written.problem(format!("`{}` is watched twice on {}", head.info.address, chain.name));
+                let other = texts[first].address.as_ref().map_or(&texts[first].spot, |at| &at.spot);
+                problems.push(problem.also(other.clone(), "first here").hint("put all its rules into one watch"));
+            }
+            heads.heads.push(head);
+        }
+        heads
+    }
+
+    /// The ABI by which the decoder reads a call to `address`: its watch's, else its token's.
+    pub(super) fn abi_of(&self, address: Address, scope: &Scope<'_>) -> Option<Arc<Abi>> {
+        let key = (scope.chain?.id, address);
+        let watch = self.by_address.get(&key).map(|index| &self.heads[*index].abi);
+        // An open ABI is no knowledge: the contract may have any function.
+        let watch = watch.filter(|abi| !abi.open).map(|abi| &abi.abi);
+        watch.or_else(|| self.token_abis.get(&key)).cloned()
+    }
+}
+
+impl<'t> Head<'t> {
+    fn compile(
+        id: WatchId,
+        text: &'t WatchText<'t>,
+        chains: &Chains,
+        directory: &Directory<'_>,
+        paths: &Paths,
+        abis: &mut Abis<'_>,
+        problems: &mut Problems,
+    ) -> Self {
+        let chain = text.chain.as_ref().and_then(|name| chains.find(name, problems)).cloned();
+        let address = text.address.as_ref().and_then(|address| parse_address(address, problems));
+        if let Some(path) = &text.path {
+            paths.check(path, problems);
+        }
+        let own = address.unwrap_or(Address::ZERO);
+        let scope = Scope { directory, chain: chain.as_deref(), own, owners: None };
+        let registry = text.registry.as_ref().map(|text| registry(text, &scope, problems)).unwrap_or_default();
+        let scope = Scope { owners: registry.owners.as_ref(), ..scope };
+        let executors = text.executors.as_ref().and_then(|list| scope.set_or_nobody(list, problems));
+        let refund_receivers = text.refund_receivers.as_ref().and_then(|list| scope.set_or_nobody(list, problems));
+        let kind = text.kind.as_ref().map(|kind| kind.value);
+        let abi = kind.and_then(|kind| abis.of_watch(kind, text.abi.as_ref(), problems));
+        // A head without its ABI takes every function, so that one mistake is not told for each of its rules.
+        let abi = abi.unwrap_or_else(|| WatchAbi { abi: Arc::default(), open: true });
+        let said = |at: &Option<At<&str>>| Arc::from(at.as_ref().map_or("", |at| at.value.trim()));
+        let path = text.path.as_ref().and_then(|path| paths.shared(path)).unwrap_or_else(|| "".into());
+        let nowhere = || Arc::new(ChainInfo { name: "".into(), id: ChainId(0), explorer: None });
+        let info = WatchInfo {
+            id,
+            label: said(&text.label),
+            chain: chain.clone().unwrap_or_else(nowhere),
+            address: own,
+            kind: kind.unwrap_or(Kind::Contract),
+            purpose: said(&text.purpose),
+            path,
+            runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
+            observe: text.observe,
+        };
+        Self { text, info, abi, chain, registry, executors, refund_receivers, placed: address.is_some() }
+    }
+}
+
+pub(super) fn compile(
+    heads: &Heads<'_>,
+    directory: &Directory<'_>,
+    abis: &mut Abis<'_>,
+    problems: &mut Problems,
+) -> CompiledWatches {
+    let mut all = CompiledWatches {
+        infos: Vec::with_capacity(heads.heads.len()),
+        rules: Rules { watches: Vec::with_capacity(heads.heads.len()) },
+        registries: Vec::with_capacity(heads.heads.len()),
+        subjects: HashMap::new(),
+        tests: Vec::new(),
+    };
+    let known_tokens = known_tokens(heads, directory);
+    for head in &heads.heads {
+        let registry = head.registry.clone();
+        let scope =
+            Scope { directory, chain: head.chain.as_deref(), own: head.info.address, owners: registry.owners.as_ref() };
+        let texts = head.text.rules.iter();
+        let mut compiled: Vec<Compiled> =
+            texts.filter_map(|text| rule::compile(text, head, heads, &scope, problems)).collect();
+        reach::check(&compiled, problems);
+        all.tests.extend(tests_of_watches::compile(head, &head.text.tests, &compiled, heads, &scope, problems));
+        let spelled = spelled(&mut compiled);
+        let subject = subject(head, spelled, abis);
+        // Collecting would take over the larger allocation of `compiled`, and there may be 100,000 of them.
+        let mut rules = Vec::with_capacity(compiled.len());
+        rules.extend(compiled.into_iter().map(|compiled| compiled.rule));
+        let chain = head.info.chain.id;
+        all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain)).watch(head.info.address, subject);
+        all.rules.watches.push(WatchRules {
+            watch: head.info.id,
+            address: head.info.address,
+            kind: head.info.kind,
+            rules,
+            builtins_off: builtins_off(&head.text.builtins_off, problems),
+            judge_inbound: head.text.judge_inbound,
+            executors: head.executors.clone(),
+            owners: registry.owners.clone(),
+            modules: registry.modules.clone(),
+            refund_receivers: head.refund_receivers.clone(),
+            known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),
+            observe: head.info.observe,
+        });
+        all.registries.push(registry);
+        all.infos.push(head.info.clone());
+    }
+    for ((chain, address), abi) in &heads.token_abis {
+        all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
+    }
+    all
+}
+
+/// Tokens by chain: those that are defined, and watches that are tokens.
+fn known_tokens(heads: &Heads<'_>, directory: &Directory<'_>) -> HashMap<ChainId, Arc<AddressHashSet>> {
+    let mut sets: HashMap<ChainId, AddressHashSet> = HashMap::new();
+    for (_, token) in directory.tokens() {
+        sets.entry(token.chain.id).or_default().insert(token.address);
+    }
+    for head in heads.heads.iter().filter(|head| matches!(head.info.kind, Kind::Erc20 | Kind::Minime)) {
+        sets.entry(head.info.chain.id).or_default().insert(head.info.address);
+    }
+    sets.into_iter().map(|(chain, set)| (chain, Arc::new(set))).collect()
+}
+
+fn spelled(compiled: &mut [Compiled]) -> Spelled {
+    let mut all = Spelled::default();
+    for rule in compiled {
+        let spelled = std::mem::take(&mut rule.spelled);
+        all.functions.extend(spelled.functions);
+        all.events.extend(spelled.events);
+    }
+    all
+}
+
+fn subject(head: &Head<'_>, spelled: Spelled, abis: &mut Abis<'_>) -> Subject {
+    let rule_abi = abis.of_signatures(spelled);
+    // Nothing but its rules says what an open contract has, so they are its ABI.
+    let abi = if head.abi.open { Arc::clone(&rule_abi) } else { Arc::clone(&head.abi.abi) };
+    Subject { watch: head.info.id, kind: head.info.kind, abi, rule_abi }
+}
+
+fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Registry {
+    let mut registry = Registry {
+        owners: text.owners.as_ref().and_then(|list| scope.set(list, problems)),
+        threshold: text.threshold.as_ref().and_then(|at| u32::try_from(at.value).ok()),
+        modules: text.modules.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
+        guard: match text.guard.as_ref() {
+            None => None,
+            Some(at) if at.value == "none" => Some(None),
+            Some(at) => scope.one(at, problems).map(Some),
+        },
+    };
+    if let Some(owners) = &mut registry.owners {
+        owners.name = "@owners".into();
+    }
+    registry
+}
+
+fn builtins_off(written: &[At<&str>], problems: &mut Problems) -> BTreeSet<Arc<str>> {
+    let known = BUILTINS.iter().map(|builtin| builtin.name);
+    for name in written.iter().filter(|name| !known.clone().any(|known| known == name.value)) {
+        problems.push(unknown("built-in", name, known.clone(), "`check` lists all of them"));
+    }
+    written.iter().map(|name| name.value.into()).collect()
+}

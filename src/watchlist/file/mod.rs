@@ -1,0 +1,135 @@
+//! What is written: the shape of the files, each value with its place, nothing looked up yet.
+//!
+//! Comes in: parsed TOML. Goes out: the same, sorted into structures with a field for every key. A value that is missing or of
+//! the wrong type is told here and absent there, so that the compiler works on with what is left. Never here: what a name
+//! refers to.
+
+mod rule;
+mod setup;
+mod test;
+mod watch;
+
+pub(super) use rule::{AddressesText, DeedText, LimitText, ListText, MeasureText, RuleText, SignersText};
+pub(super) use setup::{ChainText, DestinationText, PathText, SetupText};
+pub(super) use test::{SignersGiven, TestText};
+pub(super) use watch::{RegistryText, WatchText};
+
+use crate::model::Kind;
+use crate::settings::{At, Problems, Spot, Table, Value};
+
+/// What any file of a configuration may hold, gathered over all of them.
+#[derive(Default)]
+pub(super) struct Texts<'a> {
+    pub names: Vec<NameText<'a>>,
+    pub sets: Vec<SetText<'a>>,
+    pub tokens: Vec<TokenText<'a>>,
+    pub watches: Vec<WatchText<'a>>,
+}
+
+/// A line of `[name]`.
+pub(super) struct NameText<'a> {
+    pub address: At<&'a str>,
+    pub name: At<&'a str>,
+    /// `{ name = "…", chain = "…" }`: only there; on every chain otherwise.
+    pub chain: Option<At<&'a str>>,
+}
+
+/// A line of `[set]`.
+pub(super) struct SetText<'a> {
+    pub name: At<&'a str>,
+    pub members: ListText<'a>,
+    /// `{ addresses = […], chain = "…" }`: only there; on every chain otherwise.
+    pub chain: Option<At<&'a str>>,
+}
+
+/// A `[token.X]`.
+pub(super) struct TokenText<'a> {
+    pub name: At<&'a str>,
+    pub chain: Option<At<&'a str>>,
+    pub address: Option<At<&'a str>>,
+    pub decimals: Option<At<u8>>,
+    pub kind: Kind,
+}
+
+impl<'a> Texts<'a> {
+    /// Reads names, sets, tokens and watches out of a file's top level.
+    pub(super) fn read(&mut self, table: &mut Table<'a>, problems: &mut Problems) {
+        if let Some(mut names) = table.table("name", problems) {
+            self.names
+                .extend(names.entries().into_iter().filter_map(|(key, value)| NameText::read(key, &value, problems)));
+        }
+        if let Some(mut sets) = table.table("set", problems) {
+            self.sets
+                .extend(sets.entries().into_iter().filter_map(|(key, value)| SetText::read(key, &value, problems)));
+        }
+        if let Some(mut tokens) = table.table("token", problems) {
+            self.tokens
+                .extend(tokens.entries().into_iter().filter_map(|(key, value)| TokenText::read(key, &value, problems)));
+        }
+        self.watches.extend(table.tables("watch", problems).into_iter().map(|watch| WatchText::read(watch, problems)));
+    }
+}
+
+impl<'a> NameText<'a> {
+    fn read(address: At<&'a str>, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let (name, chain) = match value.as_table() {
+            None => (value.string(problems)?, None),
+            Some(mut table) => {
+                let name = table.require("name", problems, Table::string);
+                let chain = table.string("chain", problems);
+                table.finish(problems);
+                (name?, chain)
+            }
+        };
+        Some(Self { address, name: said(name, problems)?, chain })
+    }
+}
+
+impl<'a> SetText<'a> {
+    fn read(name: At<&'a str>, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let (members, chain) = match value.as_table() {
+            None => (ListText::read(value, problems), None),
+            Some(mut table) => {
+                let members = table.require("addresses", problems, |t, key, p| ListText::read(&t.value(key)?, p));
+                let chain = table.string("chain", problems);
+                table.finish(problems);
+                (members, chain)
+            }
+        };
+        Some(Self { name, members: members?, chain })
+    }
+}
+
+impl<'a> TokenText<'a> {
+    fn read(name: At<&'a str>, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let mut table = value.table(problems)?;
+        let chain = table.require("chain", problems, Table::string);
+        let address = table.require("address", problems, Table::string);
+        // A 256-bit number has 78 digits; more behind the point would leave no whole unit.
+        let decimals = table.require("decimals", problems, |t, key, p| t.int_in(key, 0..=77, p));
+        let decimals = decimals.and_then(|at| Some(At { value: u8::try_from(at.value).ok()?, spot: at.spot }));
+        let kinds = [("erc20", Kind::Erc20), ("minime", Kind::Minime)];
+        let kind = table.choice("kind", &kinds, problems).map_or(Kind::Erc20, |at| at.value);
+        table.finish(problems);
+        Some(Self { name, chain, address, decimals, kind })
+    }
+}
+
+/// Text for people, which must say something.
+pub(super) fn said<'a>(text: At<&'a str>, problems: &mut Problems) -> Option<At<&'a str>> {
+    if text.trim().is_empty() {
+        problems.push(text.problem("this says nothing"));
+        return None;
+    }
+    Some(text)
+}
+
+/// `mode = "observe"`; the only mode there is.
+fn observe(table: &mut Table<'_>, problems: &mut Problems) -> bool {
+    table.choice("mode", &[("observe", true)], problems).is_some()
+}
+
+/// Tells that `key` is absent at a place that is underlined even where a table has no header of its own.
+fn missing(spot: &Spot, key: &str, problems: &mut Problems) {
+    problems.push(spot.problem(format!("`{key}` is missing")));
+}

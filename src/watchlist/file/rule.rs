@@ -1,0 +1,229 @@
+//! `[[watch.normal]]` and `[[watch.abnormal]]`.
+
+use super::observe;
+use super::watch::name;
+use crate::classify::rule::Polarity;
+use crate::model::{ActivityKind, Operation, Severity};
+use crate::settings::{At, Problems, Spot, Table, Value};
+use std::time::Duration;
+
+/// One rule as written.
+pub(in crate::watchlist) struct RuleText<'a> {
+    pub spot: Spot,
+    /// Whether all of it was understood: nothing is concluded from the absence of a condition otherwise.
+    pub sound: bool,
+    pub polarity: Polarity,
+    pub name: Option<At<&'a str>>,
+    pub deed: Option<DeedText<'a>>,
+    pub from: Option<AddressesText<'a>>,
+    pub origin: Option<AddressesText<'a>>,
+    pub to: Option<AddressesText<'a>>,
+    pub args: Vec<(At<&'a str>, Value<'a>)>,
+    pub value: Option<Value<'a>>,
+    pub operations: Option<Vec<At<Operation>>>,
+    pub signers: Option<SignersText<'a>>,
+    pub hours: Vec<At<&'a str>>,
+    pub limits: Vec<LimitText<'a>>,
+    pub severity: Option<Severity>,
+    pub observe: bool,
+}
+
+/// `call = "…"`, `act = "…"`, `event = "…"` or `move = "…"`.
+pub(in crate::watchlist) struct DeedText<'a> {
+    pub kind: ActivityKind,
+    pub text: At<&'a str>,
+}
+
+/// Addresses and `@names`.
+#[derive(Clone)]
+pub(in crate::watchlist) struct ListText<'a> {
+    pub spot: Spot,
+    pub items: Vec<At<&'a str>>,
+}
+
+/// A list, or `{ in = …, not_in = … }`.
+pub(in crate::watchlist) struct AddressesText<'a> {
+    pub spot: Spot,
+    pub inside: Option<ListText<'a>>,
+    pub outside: Option<ListText<'a>>,
+}
+
+/// `signers = { … }`.
+pub(in crate::watchlist) struct SignersText<'a> {
+    pub at_least: Option<At<i64>>,
+    pub within: Option<ListText<'a>>,
+    pub include: Option<ListText<'a>>,
+}
+
+/// One `limit`.
+pub(in crate::watchlist) struct LimitText<'a> {
+    pub measure: MeasureText<'a>,
+    pub per: At<Duration>,
+    pub per_text: &'a str,
+}
+
+/// What a limit adds up, and how much of it is too much.
+pub(in crate::watchlist) enum MeasureText<'a> {
+    /// `count = 5`
+    Count(At<i64>),
+    /// `sum = "amount", max = "200_000 SNT"`
+    Sum { of: At<&'a str>, max: Value<'a> },
+}
+
+const KINDS: [ActivityKind; 4] = [ActivityKind::Call, ActivityKind::Act, ActivityKind::Event, ActivityKind::Move];
+
+impl<'a> RuleText<'a> {
+    pub(super) fn read(polarity: Polarity, mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let spot = table.spot();
+        let told = problems.len();
+        let name = name(&mut table, &spot, problems);
+        let deed = DeedText::read(&mut table, "rule", problems);
+        let addresses = |table: &mut Table<'a>, key: &str, problems: &mut Problems| {
+            AddressesText::read(&table.value(key)?, problems)
+        };
+        let from = addresses(&mut table, "from", problems);
+        let origin = addresses(&mut table, "origin", problems);
+        let to = addresses(&mut table, "to", problems);
+        let args = table.table("args", problems).map(|mut args| args.entries()).unwrap_or_default();
+        let value = table.value("value").filter(|value| !value.is_broken());
+        let operations = operations(&mut table, problems);
+        let signers = table.table("signers", problems).map(|table| SignersText::read(table, problems));
+        let hours = table.one_or_more("hours", problems).unwrap_or_default();
+        let limits = table.value("limit").map(|value| LimitText::read_all(&value, problems)).unwrap_or_default();
+        let severity = table.severity("severity", problems).map(|at| at.value);
+        let observe = observe(&mut table, problems);
+        table.finish(problems);
+        let sound = problems.len() == told;
+        Self {
+            spot,
+            sound,
+            polarity,
+            name,
+            deed,
+            from,
+            origin,
+            to,
+            args,
+            value,
+            operations,
+            signers,
+            hours,
+            limits,
+            severity,
+            observe,
+        }
+    }
+}
+
+impl<'a> DeedText<'a> {
+    /// Exactly one of the four; `what` is what has none or several.
+    pub(super) fn read(table: &mut Table<'a>, what: &str, problems: &mut Problems) -> Option<Self> {
+        let mut found: Option<(ActivityKind, Value<'a>)> = None;
+        for kind in KINDS {
+            let Some(value) = table.value(kind.as_str()) else { continue };
+            match &found {
+                None => found = Some((kind, value)),
+                Some((first, _)) => {
+                    let spot = table.key_spot(kind.as_str()).unwrap_or_else(|| value.spot());
+                    let message = format!("a {what} says one thing: `{}` stands here already", first.as_str());
+                    problems.push(spot.problem(message).hint("write one for each"));
+                }
+            }
+        }
+        let Some((kind, value)) = found else {
+            let problem = table.spot().problem(format!("a {what} says one of `call`, `act`, `event` and `move`"));
+            problems.push(problem.hint("such as `act = \"transfer(address to, uint256 amount)\"`"));
+            return None;
+        };
+        Some(Self { kind, text: value.string(problems)? })
+    }
+}
+
+impl<'a> ListText<'a> {
+    /// A string or a list of strings.
+    pub(in crate::watchlist) fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        Some(Self { spot: value.spot(), items: value.one_or_more(problems)? })
+    }
+}
+
+impl<'a> AddressesText<'a> {
+    fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let spot = value.spot();
+        let Some(mut table) = value.as_table() else {
+            return Some(Self { spot, inside: Some(ListText::read(value, problems)?), outside: None });
+        };
+        let inside = table.value("in").and_then(|value| ListText::read(&value, problems));
+        let outside = table.value("not_in").and_then(|value| ListText::read(&value, problems));
+        if !table.has("in") && !table.has("not_in") {
+            problems.push(spot.problem(format!("`{}` says neither `in` nor `not_in`", value.name())));
+        }
+        table.finish(problems);
+        Some(Self { spot, inside, outside })
+    }
+}
+
+impl<'a> SignersText<'a> {
+    fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let at_least = table.int_in("at_least", 1..=i64::from(u32::MAX), problems);
+        let within = table.value("within").or_else(|| table.value("in"));
+        let within = within.and_then(|value| ListText::read(&value, problems));
+        let include = table.value("include").and_then(|value| ListText::read(&value, problems));
+        if !["at_least", "within", "in", "include"].into_iter().any(|key| table.has(key)) {
+            problems.push(table.spot().problem("`signers` says none of `at_least`, `within` and `include`"));
+        }
+        // Both names are known, though only one was asked for above when it was there.
+        table.value("in");
+        table.finish(problems);
+        Self { at_least, within, include }
+    }
+}
+
+impl<'a> LimitText<'a> {
+    fn read_all(value: &Value<'a>, problems: &mut Problems) -> Vec<Self> {
+        if let Some(one) = value.as_table() {
+            return Self::read(one, problems).into_iter().collect();
+        }
+        let tables = value.tables(problems);
+        tables.into_iter().filter_map(|table| Self::read(table, problems)).collect()
+    }
+
+    fn read(mut table: Table<'a>, problems: &mut Problems) -> Option<Self> {
+        let measure = MeasureText::read(&mut table, problems);
+        let per_text = table.value("per").and_then(|value| value.as_str()).unwrap_or_default();
+        let per = table.require("per", problems, Table::duration);
+        table.finish(problems);
+        Some(Self { measure: measure?, per: per?, per_text })
+    }
+}
+
+impl<'a> MeasureText<'a> {
+    fn read(table: &mut Table<'a>, problems: &mut Problems) -> Option<Self> {
+        let (count, sum, max) = (table.value("count"), table.value("sum"), table.value("max"));
+        let usage =
+            "write `{ count = 5, per = \"1h\" }` or `{ sum = \"amount\", max = \"200_000 SNT\", per = \"7d\" }`";
+        match (count, sum, max) {
+            (Some(count), None, None) => Some(Self::Count(count.int(problems)?)),
+            (None, Some(sum), Some(max)) => Some(Self::Sum { of: sum.string(problems)?, max }),
+            (None, Some(_), None) => {
+                problems.push(table.missing("max").hint(usage));
+                None
+            }
+            _ => {
+                problems.push(table.spot().problem("a limit says either `count`, or `sum` and `max`").hint(usage));
+                None
+            }
+        }
+    }
+}
+
+/// One word or several.
+pub(super) fn operations(table: &mut Table<'_>, problems: &mut Problems) -> Option<Vec<At<Operation>>> {
+    let words = [Operation::Call, Operation::Delegatecall, Operation::Create].map(|o| (o.as_str(), o));
+    let value = table.value("operation")?;
+    let items = if value.as_str().is_some() { vec![value] } else { value.as_items().unwrap_or_else(|| vec![value]) };
+    if items.is_empty() {
+        problems.push(value.spot().problem("no operation is listed, so the rule could never hold"));
+        return None;
+    }
+    Some(items.iter().filter_map(|item| item.choice(&words, problems)).collect())
+}

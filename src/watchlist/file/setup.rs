@@ -1,0 +1,125 @@
+//! The main file: chains, destinations, paths, and where the rest stands.
+
+use super::missing;
+use crate::model::Severity;
+use crate::settings::{At, Problems, Spot, Table, Value};
+use std::time::Duration;
+
+/// What only the main file holds.
+pub(in crate::watchlist) struct SetupText<'a> {
+    pub store: Option<At<&'a str>>,
+    pub watchlists: Vec<At<&'a str>>,
+    pub chains: Vec<ChainText<'a>>,
+    pub destinations: Vec<DestinationText<'a>>,
+    pub paths: Vec<PathText<'a>>,
+}
+
+/// `[chain.X]`.
+pub(in crate::watchlist) struct ChainText<'a> {
+    pub name: At<&'a str>,
+    pub id: Option<At<i64>>,
+    pub endpoint: Option<Value<'a>>,
+    pub explorer: Option<At<&'a str>>,
+    pub slot: Option<At<Duration>>,
+    /// `clock = "wall"` is true.
+    pub wall: Option<bool>,
+    pub multisend: Vec<At<&'a str>>,
+    pub migrations: Vec<At<&'a str>>,
+}
+
+/// `[destination.X]`, still to be read by its kind.
+pub(in crate::watchlist) struct DestinationText<'a> {
+    pub name: At<&'a str>,
+    pub table: Table<'a>,
+}
+
+/// `[path.X]`.
+pub(in crate::watchlist) struct PathText<'a> {
+    pub name: At<&'a str>,
+    pub page_at: Option<Severity>,
+    pub notify: Vec<At<&'a str>>,
+    pub ack_expires: Option<At<Duration>>,
+    pub steps: Vec<StepText<'a>>,
+}
+
+/// One step of a path.
+pub(in crate::watchlist) struct StepText<'a> {
+    pub to: Vec<At<&'a str>>,
+    pub ack_within: Option<At<Duration>>,
+}
+
+impl<'a> SetupText<'a> {
+    pub(in crate::watchlist) fn read(table: &mut Table<'a>, problems: &mut Problems) -> Self {
+        let store = table.string("store", problems);
+        let watchlists = table.one_or_more("watchlists", problems).unwrap_or_default();
+        let mut named = |key: &str, problems: &mut Problems| {
+            let entries = table.table(key, problems).map(|mut table| table.entries()).unwrap_or_default();
+            let tables = entries.into_iter().filter_map(|(name, value)| Some((name, value.table(problems)?)));
+            tables.collect::<Vec<_>>()
+        };
+        let chains = named("chain", problems);
+        let destinations = named("destination", problems);
+        let paths = named("path", problems);
+        Self {
+            store,
+            watchlists,
+            chains: chains.into_iter().map(|(name, table)| ChainText::read(name, table, problems)).collect(),
+            destinations: destinations.into_iter().map(|(name, table)| DestinationText { name, table }).collect(),
+            paths: paths.into_iter().map(|(name, table)| PathText::read(name, table, problems)).collect(),
+        }
+    }
+}
+
+impl<'a> ChainText<'a> {
+    fn read(name: At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let id = table.int_in("id", 1..=i64::MAX, problems);
+        let endpoint = table.value("endpoint");
+        if endpoint.is_none() {
+            let hint = "write `endpoint = { env = \"NAME\" }`, or a URL without credentials";
+            problems.push(table.missing("endpoint").hint(hint));
+        }
+        let explorer = table.string("explorer", problems);
+        let slot = table.duration("slot", problems);
+        let wall = table.choice("clock", &[("wall", true), ("chain", false)], problems).map(|at| at.value);
+        let multisend = table.one_or_more("multisend", problems).unwrap_or_default();
+        let migrations = table.one_or_more("migrations", problems).unwrap_or_default();
+        table.finish(problems);
+        Self { name, id, endpoint, explorer, slot, wall, multisend, migrations }
+    }
+}
+
+impl<'a> PathText<'a> {
+    fn read(name: At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let page_at = table.severity("page_at", problems).map(|at| at.value);
+        let notify = table.one_or_more("notify", problems).unwrap_or_default();
+        let ack_expires = table.duration("ack_expires", problems);
+        let written = table.value("steps");
+        let tables = written.map(|value| value.tables(problems)).unwrap_or_default();
+        if tables.is_empty() && written.is_none_or(|value| value.as_items().is_some()) {
+            let hint = "write `steps = [ { to = [\"pager\"], ack_within = \"5m\" } ]`";
+            let spot = written.map_or_else(|| name.spot.clone(), |value| value.spot());
+            problems.push(spot.problem(format!("path `{}` has no steps, so it would page nobody", *name)).hint(hint));
+        }
+        let steps = tables.into_iter().map(|step| StepText::read(step, problems)).collect();
+        table.finish(problems);
+        Self { name, page_at, notify, ack_expires, steps }
+    }
+}
+
+impl<'a> StepText<'a> {
+    fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let spot: Spot = table.spot();
+        let written = table.value("to");
+        let to = written.and_then(|value| value.one_or_more(problems));
+        match (&to, &written) {
+            (None, None) => missing(&spot, "to", problems),
+            (Some(to), Some(value)) if to.is_empty() && value.as_items().is_some_and(|items| items.is_empty()) => {
+                problems.push(value.spot().problem("a step that tells nobody"));
+            }
+            _ => {}
+        }
+        let ack_within = table.require("ack_within", problems, Table::duration);
+        table.finish(problems);
+        Self { to: to.unwrap_or_default(), ack_within }
+    }
+}

@@ -1,0 +1,146 @@
+//! `[[watch]]`.
+
+use super::rule::{ListText, RuleText};
+use super::test::TestText;
+use super::{missing, observe, said};
+use crate::classify::rule::Polarity;
+use crate::model::Kind;
+use crate::settings::{At, Problems, Spot, Table};
+
+/// One watch as written.
+pub(in crate::watchlist) struct WatchText<'a> {
+    pub spot: Spot,
+    pub label: Option<At<&'a str>>,
+    pub chain: Option<At<&'a str>>,
+    pub address: Option<At<&'a str>>,
+    pub kind: Option<At<Kind>>,
+    pub purpose: Option<At<&'a str>>,
+    pub path: Option<At<&'a str>>,
+    pub runbook: Option<At<&'a str>>,
+    pub abi: Option<At<&'a str>>,
+    pub registry: Option<RegistryText<'a>>,
+    pub executors: Option<ListText<'a>>,
+    pub refund_receivers: Option<ListText<'a>>,
+    pub judge_inbound: bool,
+    pub builtins_off: Vec<At<&'a str>>,
+    pub observe: bool,
+    pub rules: Vec<RuleText<'a>>,
+    pub tests: Vec<TestText<'a>>,
+}
+
+/// `registry`: what the chain is expected to say of a wallet.
+pub(in crate::watchlist) struct RegistryText<'a> {
+    pub owners: Option<ListText<'a>>,
+    pub threshold: Option<At<i64>>,
+    pub modules: Option<ListText<'a>>,
+    /// An address, or `none`.
+    pub guard: Option<At<&'a str>>,
+}
+
+impl<'a> WatchText<'a> {
+    pub(super) fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let spot = table.spot();
+        let text = |table: &mut Table<'a>, key: &str, problems: &mut Problems| {
+            let text = table.require(key, problems, Table::string);
+            text.and_then(|text| said(text, problems))
+        };
+        let label = text(&mut table, "label", problems);
+        let chain = text(&mut table, "chain", problems);
+        let address = text(&mut table, "address", problems);
+        let kinds = Kind::ALL.map(|kind| (kind.as_str(), kind));
+        let kind = table.require("kind", problems, |t, key, p| t.choice(key, &kinds, p));
+        let purpose = text(&mut table, "purpose", problems);
+        let path = match table.value("path") {
+            Some(value) => value.string(problems),
+            None => {
+                let hint = "a path says who is told; there is no default, so that nobody is forgotten";
+                problems.push(table.missing("path").hint(hint));
+                None
+            }
+        };
+        let runbook = table.string("runbook", problems).and_then(|text| said(text, problems));
+        let abi = table.string("abi", problems);
+        let registry = table.table("registry", problems).map(|table| RegistryText::read(table, problems));
+        let executors = list(&mut table, "executors", problems);
+        let refund_receivers = list(&mut table, "refund_receivers", problems);
+        let inbound = table.choice("inbound", &[("judge", true), ("accept", false)], problems);
+        let builtins_off = table.table("builtins", problems).map(|mut table| {
+            let off = table.strings("off", problems);
+            table.finish(problems);
+            off.unwrap_or_default()
+        });
+        let observe = observe(&mut table, problems);
+        if let Some(value) = table.value("absent") {
+            let problem = value.spot().problem("`[[watch.absent]]` is not in this release");
+            problems.push(problem.hint("remove it: an action that does not come is not noticed yet"));
+        }
+        let normal = table.tables("normal", problems).into_iter().map(|rule| (Polarity::Normal, rule));
+        let abnormal = table.tables("abnormal", problems).into_iter().map(|rule| (Polarity::Abnormal, rule));
+        let rules: Vec<_> = normal.chain(abnormal).collect();
+        let mut rules: Vec<_> =
+            rules.into_iter().map(|(polarity, rule)| RuleText::read(polarity, rule, problems)).collect();
+        rules.sort_by_key(|rule| rule.spot.span.start);
+        let tests = table.tables("test", problems);
+        let tests = tests.into_iter().map(|test| TestText::read(test, problems)).collect();
+        table.finish(problems);
+        Self {
+            spot,
+            label,
+            chain,
+            address,
+            kind,
+            purpose,
+            path,
+            runbook,
+            abi,
+            registry,
+            executors,
+            refund_receivers,
+            judge_inbound: inbound.is_some_and(|at| at.value),
+            builtins_off: builtins_off.unwrap_or_default(),
+            observe,
+            rules,
+            tests,
+        }
+    }
+}
+
+impl<'a> RegistryText<'a> {
+    fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let owners = list(&mut table, "owners", problems);
+        let threshold = table.int_in("threshold", 1..=i64::from(u32::MAX), problems);
+        let modules = list(&mut table, "modules", problems);
+        let guard = table.string("guard", problems);
+        if let (Some(owners), Some(threshold)) = (&owners, &threshold)
+            && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
+            && owners.items.iter().all(|item| !item.starts_with('@'))
+        {
+            let message = format!("a threshold of {} cannot be met by {} owners", **threshold, owners.items.len());
+            problems.push(threshold.problem(message));
+        }
+        table.finish(problems);
+        Self { owners, threshold, modules, guard }
+    }
+}
+
+fn list<'a>(table: &mut Table<'a>, key: &str, problems: &mut Problems) -> Option<ListText<'a>> {
+    ListText::read(&table.value(key)?, problems)
+}
+
+/// Names are required and printed in refusals before a colon.
+pub(super) fn name<'a>(table: &mut Table<'a>, spot: &Spot, problems: &mut Problems) -> Option<At<&'a str>> {
+    let Some(value) = table.value("name") else {
+        missing(spot, "name", problems);
+        return None;
+    };
+    let name = said(value.string(problems)?, problems)?;
+    let flaw = if name.starts_with("builtin/") {
+        "names that begin with `builtin/` are the program's own"
+    } else if name.chars().any(|c| c == ':' || c.is_control()) {
+        "a name holds no colon and no control character, since refusals read `name: why`"
+    } else {
+        return Some(name);
+    };
+    problems.push(name.problem(flaw));
+    None
+}

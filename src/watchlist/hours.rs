@@ -1,0 +1,141 @@
+//! Weekly hours as people write them: `Fri 08:00-18:00 Europe/Zurich`.
+
+use crate::classify::rule::{Hours, Span};
+use crate::settings::nearest;
+use jiff::tz::TimeZone;
+
+/// Monday is bit 0.
+const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+const EVERY_DAY: u8 = 0b111_1111;
+const MINUTES_OF_A_DAY: u16 = 24 * 60;
+const USAGE: &str = "write hours such as \"Mon-Fri 09:00-17:00 Europe/Berlin\"";
+
+/// Reads spans and an IANA time zone behind them.
+///
+/// Spans are days followed by times; either may be several: `Mon,Wed 08:00-12:00,13:00-17:00`. Without days, every day is
+/// meant. `22:00-06:00` ends the next morning.
+///
+/// The error is what is wrong, and what to write instead.
+pub(super) fn parse(text: &str) -> Result<Hours, (String, String)> {
+    let trimmed = text.trim();
+    let (spans, zone) = trimmed.rsplit_once(char::is_whitespace).unwrap_or((trimmed, ""));
+    if zone.is_empty() || zone.starts_with(|c: char| c.is_ascii_digit()) || day(zone).is_some() {
+        return Err((format!("`{text}` names no time zone"), USAGE.to_owned()));
+    }
+    let tz = TimeZone::get(zone).map_err(|_| {
+        let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        let hint = nearest(zone, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
+        let hint =
+            hint.unwrap_or_else(|| "use a name of the IANA database, such as `Europe/Zurich` or `UTC`".to_owned());
+        (format!("`{zone}` is not a time zone"), hint)
+    })?;
+    Ok(Hours { text: trimmed.into(), zone: tz, spans: parse_spans(spans)? })
+}
+
+fn parse_spans(text: &str) -> Result<Vec<Span>, (String, String)> {
+    let fail = |message: String| {
+        let hint = if message.contains("empty span") { "all day is `00:00-24:00`" } else { USAGE };
+        (message, hint.to_owned())
+    };
+    let mut spans = Vec::new();
+    // Days collect until a time follows; a day after a time begins anew.
+    let (mut days, mut timed) = (0u8, true);
+    for word in text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()) {
+        if let Some(named) = parse_days(word) {
+            days = if timed { named } else { days | named };
+            timed = false;
+        } else {
+            let (from, until) = parse_times(word).map_err(fail)?;
+            spans.push(Span { days: if days == 0 { EVERY_DAY } else { days }, from, until });
+            timed = true;
+        }
+    }
+    if !timed || spans.is_empty() {
+        return Err(fail(format!("`{}` names no hours", text.trim())));
+    }
+    Ok(spans)
+}
+
+/// `Fri`, `Mon-Fri`, `Sat-Mon`.
+fn parse_days(word: &str) -> Option<u8> {
+    let Some((first, last)) = word.split_once('-') else { return day(word).map(|index| 1 << index) };
+    let (mut index, last) = (day(first)?, day(last)?);
+    let mut mask = 1 << index;
+    while index != last {
+        index = (index + 1) % 7;
+        mask |= 1 << index;
+    }
+    Some(mask)
+}
+
+fn day(word: &str) -> Option<usize> {
+    DAYS.iter().position(|name| name.eq_ignore_ascii_case(word))
+}
+
+/// `08:00-18:00`, in minutes of the day.
+fn parse_times(word: &str) -> Result<(u16, u16), String> {
+    let usage = || format!("`{word}` is neither a day such as `Fri` nor hours such as `08:00-18:00`");
+    let (from, until) = word.split_once('-').ok_or_else(usage)?;
+    let (from, until) = (minute(from).ok_or_else(usage)?, minute(until).ok_or_else(usage)?);
+    if from == until || from == MINUTES_OF_A_DAY {
+        return Err(format!("`{word}` is an empty span, so the rule could never hold"));
+    }
+    // Until midnight may be written as 00:00 too.
+    Ok((from, if until == 0 { MINUTES_OF_A_DAY } else { until }))
+}
+
+fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let digits = |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(hour, 2) || !digits(minute, 2) || minute.len() != 2 {
+        return None;
+    }
+    let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+    let total = hour * 60 + minute;
+    (minute < 60 && total <= MINUTES_OF_A_DAY).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(text: &str) -> Vec<(u8, u16, u16)> {
+        let hours = parse(text).unwrap_or_else(|(message, _)| panic!("{message}"));
+        hours.spans.iter().map(|span| (span.days, span.from, span.until)).collect()
+    }
+
+    fn refused(text: &str) -> String {
+        let (message, hint) = parse(text).expect_err(text);
+        format!("{message} | {hint}")
+    }
+
+    #[test]
+    fn hours_read_as_people_write_them() {
+        assert_eq!(spans("Fri 08:00-18:00 Europe/Zurich"), [(1 << 4, 480, 1080)]);
+        assert_eq!(spans("Mon-Fri 9:00-17:30 Europe/Berlin"), [(0b1_1111, 540, 1050)]);
+        assert_eq!(spans("00:00-24:00 UTC"), [(EVERY_DAY, 0, 1440)]);
+        assert_eq!(spans("mon,Wed 08:00-12:00,13:00-17:00 UTC"), [(0b101, 480, 720), (0b101, 780, 1020)]);
+        assert_eq!(spans("Mon 08:00-12:00, Sat-Sun 10:00-11:00 UTC"), [(1, 480, 720), (0b110_0000, 600, 660)]);
+        assert_eq!(spans("Sat-Mon 01:00-02:00 UTC"), [(0b110_0001, 60, 120)]);
+    }
+
+    #[test]
+    fn a_span_over_midnight_keeps_its_order() {
+        assert_eq!(spans("Fri 22:00-06:00 UTC"), [(1 << 4, 1320, 360)]);
+        assert_eq!(spans("Fri 22:00-00:00 UTC"), [(1 << 4, 1320, 1440)]);
+    }
+
+    #[test]
+    fn what_are_no_hours_says_why() {
+        assert!(refused("Fri 08:00-08:00 UTC").contains("could never hold"));
+        assert!(refused("Fri 08:00-18:00").contains("names no time zone"));
+        assert!(refused("Fri").contains("names no time zone"));
+        assert!(refused("Fri Europe/Zurich").contains("names no hours"));
+        assert!(refused("08:00-18:00 Mon UTC").contains("names no hours"));
+        assert!(refused("Europe/Zurich").contains("names no time zone"));
+        assert!(refused("Fryday 08:00-18:00 UTC").contains("`Fryday` is neither a day"));
+        assert!(refused("Fri 25:00-26:00 UTC").contains("neither a day"));
+        assert!(refused("Fri 08:00-18:00 Europe/Zürich").contains("did you mean `Europe/Zurich`?"));
+        assert!(refused("").contains("names no time zone"));
+    }
+}

@@ -1,0 +1,81 @@
+//! Tests of watchlists, and coverage.
+
+use super::*;
+use crate::model::Severity;
+use crate::watchlist::check::{Otherwise, coverage, run_tests};
+
+#[test]
+fn a_watchs_own_tests_are_judged_as_the_chain_is() {
+    let book = accepted(&format!(
+        r#"{WATCH}
+[[watch.normal]]
+name = "grants"
+act = "transfer(address to, uint256 amount)"
+to = "@SNT"
+args = {{ to = "@grantees", amount = {{ max = "50_000 SNT" }} }}
+limit = {{ sum = "amount", max = "40_000 SNT", per = "7d" }}
+[[watch.test]]
+name = "within"
+act = "transfer"
+to = "@SNT"
+args = {{ to = "Grantee: docs", amount = "40_000 SNT" }}
+verdict = "normal"
+by = "grants"
+[[watch.test]]
+name = "above"
+act = "transfer"
+to = "@SNT"
+args = {{ to = "Grantee: docs", amount = "60_000 SNT" }}
+verdict = "abnormal"
+refused = ["grants: amount 60,000 SNT is above 50,000 SNT", "grants: limit"]
+[[watch.test]]
+name = "wrong"
+act = "transfer"
+to = "@USDC"
+args = {{ to = "Grantee: docs", amount = "60_000 USDC" }}
+verdict = "normal"
+[[watch.test]]
+name = "ether that arrives"
+call = "ether"
+value = "5 ether"
+verdict = "normal"
+by = "builtin/inbound"
+[[watch.test]]
+name = "tokens that arrive"
+move = "in"
+args = {{ token = "@USDC", amount = "5 USDC" }}
+verdict = "normal"
+by = "builtin/inbound"
+"#
+    ));
+    let outcomes = run_tests(&book);
+    let passed: Vec<bool> = outcomes.iter().map(|outcome| outcome.passed()).collect();
+    assert_eq!(passed, [true, true, false, true, true], "{outcomes:#?}");
+    assert!(outcomes[2].failures[0].starts_with("it is abnormal (builtin/unvouched, high), and should be normal"));
+}
+
+#[test]
+fn coverage_says_of_every_function_what_would_happen() {
+    let book = accepted(&format!(
+        "{WATCH}[[watch.normal]]\nname = \"hashes\"\ncall = \"approveHash\"\n[[watch.normal]]\nname = \"pay\"\nact = \"transfer\"\nto = \"@SNT\"\n"
+    ));
+    let rows = coverage(&book);
+    let row = |function: &str, to_itself: bool, kind: &str| {
+        let found = rows
+            .iter()
+            .find(|row| &*row.function == function && row.to_itself == to_itself && row.kind.as_str() == kind);
+        found.unwrap_or_else(|| panic!("no row {kind} {function}"))
+    };
+    assert_eq!(row("ether", false, "call").otherwise, Otherwise::Normal("builtin/inbound"));
+    assert_eq!(row("approveHash(bytes32)", false, "call").vouched_by, ["hashes".into()]);
+    assert_eq!(row("transfer(address,uint256)", false, "act").vouched_by, ["pay".into()]);
+    let execute = "execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)";
+    assert_eq!(row(execute, false, "call").otherwise, Otherwise::Envelope);
+    let owner = &row("addOwnerWithThreshold(address,uint256)", true, "act").otherwise;
+    assert_eq!(*owner, Otherwise::Finding { by: "builtin/control".into(), severity: Severity::Critical });
+    assert!(matches!(
+        row("anything else", false, "call").otherwise,
+        Otherwise::Finding { severity: Severity::Critical, .. }
+    ));
+    assert!(rows.iter().all(|row| !row.function.starts_with("getOwners")), "views change nothing");
+}

@@ -1,0 +1,143 @@
+//! What compiles, and to what.
+
+use super::*;
+use crate::classify::rule::{ArgTest, Condition, DeedMatch, Measure, ValueRule};
+use crate::model::{Kind, Operation, Severity};
+use crate::watchlist::{ChainClock, EndpointUrl};
+use alloy_primitives::{U256, address};
+
+#[test]
+fn a_rule_is_compiled_to_its_smallest_units() {
+    let rule = rule(
+        r#"act = "transfer(address recipient, uint256 sum)"
+to = ["@SNT"]
+args = { recipient = "@grantees", sum = { max = "50_000 SNT" } }
+signers = { at_least = 2, within = "@owners" }
+hours = "Fri 08:00-18:00 Europe/Zurich"
+limit = [{ sum = "sum", max = "200_000 SNT", per = "7d" }, { count = 5, per = "1h" }]
+severity = "critical""#,
+    );
+    let DeedMatch::Function { selector, signature } = &rule.deed else { panic!("{:?}", rule.deed) };
+    assert_eq!((selector, &**signature), (&[0xa9, 0x05, 0x9c, 0xbb], "transfer(address,uint256)"));
+    assert_eq!(
+        (rule.value, rule.operations, rule.severity),
+        (ValueRule::Unsaid, vec![Operation::Call], Some(Severity::Critical))
+    );
+    let [
+        Condition::To(_),
+        Condition::Arg { path: to, .. },
+        Condition::Arg { path: sum, label, tests },
+        Condition::Signers { .. },
+        Condition::Hours(_),
+    ] = &rule.conditions[..]
+    else {
+        panic!("{:?}", rule.conditions)
+    };
+    assert_eq!((to.to_string(), sum.to_string(), &**label), ("#0".to_owned(), "#1".to_owned(), "sum"));
+    let [ArgTest::Max(bound)] = &tests[..] else { panic!("{tests:?}") };
+    assert_eq!(bound.unit.show(bound.value), "50,000 SNT");
+    assert_eq!(
+        rule.limits.iter().map(|limit| (limit.per, &*limit.per_text)).collect::<Vec<_>>(),
+        [(604_800, "7d"), (3_600, "1h")]
+    );
+    assert!(matches!(rule.limits[1].measure, Measure::Count));
+}
+
+#[test]
+fn a_bare_name_means_the_function_of_the_target() {
+    assert!(matches!(
+        rule("act = \"changeController\"\nto = \"@SNT\"").deed,
+        DeedMatch::Function { selector: [0x3c, 0xeb, 0xb8, 0x23], .. }
+    ));
+    assert!(matches!(rule("act = \"addOwnerWithThreshold\"\nto = \"@self\"").deed, DeedMatch::Function { .. }));
+    assert!(matches!(rule("call = \"approveHash\"").deed, DeedMatch::Function { .. }));
+    assert!(matches!(rule("act = \"0xa9059cbb\"\nto = \"@SNT\"").deed, DeedMatch::Function { .. }));
+    assert_eq!(rule("act = \"ether\"\nto = \"@grantees\"").deed, DeedMatch::Ether);
+    assert_eq!(rule("move = \"out\"").deed, DeedMatch::MoveOut);
+    let creation = rule("act = \"creation\"");
+    assert_eq!((creation.deed, creation.operations), (DeedMatch::Creation, vec![Operation::Create]));
+}
+
+#[test]
+fn a_signature_that_no_abi_has_is_taken_for_a_target_nobody_knows() {
+    let list = format!(
+        "{NAMES}{WATCH}[[watch.normal]]\nname = \"a\"\nact = \"stake(uint256 what)\"\nto = \"@grantees\"\nargs = {{ what = {{ max = 5 }} }}\n"
+    );
+    let book = build(MAIN, &list).unwrap();
+    let subject = book.chains[0].subjects.get(&book.watches[0].address).unwrap();
+    assert_eq!(subject.rule_abi.functions().map(|f| f.signature.to_string()).collect::<Vec<_>>(), ["stake(uint256)"]);
+}
+
+#[test]
+fn values_bounds_and_nested_arguments_are_read() {
+    assert_eq!(
+        rule("act = \"ether\"\nto = \"@grantees\"\nvalue = { min = \"30 gwei\", max = \"1.5 ether\" }").value,
+        ValueRule::Within {
+            min: Some(U256::from(30_000_000_000u64)),
+            max: Some(U256::from(1_500_000_000_000_000_000u64))
+        }
+    );
+    let one = U256::from(10).pow(U256::from(18));
+    assert_eq!(
+        rule("act = \"ether\"\nvalue = \"1 ether\"").value,
+        ValueRule::Within { min: Some(one), max: Some(one) }
+    );
+    let vault = r#"
+[[watch]]
+label = "Vault"
+chain = "mainnet"
+address = "0xBcd4042DE499D14e55001CcbB24a551F3b954096"
+kind = "contract"
+abi = "abis/vault.json"
+purpose = "Keeps"
+path = "treasury"
+[[watch.normal]]
+name = "a"
+call = "deposit"
+args = { "order.to" = "@grantees", "order.amounts[*]" = { max = "5 ether" } }
+[[watch.normal]]
+name = "b"
+call = "set"
+args = { small = 255, delta = { min = "-5", max = 5 }, id = "0x01020304", on = true, memo = { in = ["x", "y"] } }
+[[watch.normal]]
+name = "c"
+event = "Noted"
+args = { who = "@grantees" }
+"#;
+    let book = accepted(vault);
+    let paths: Vec<String> = book.rules.watches[0]
+        .rules
+        .iter()
+        .flat_map(|rule| &rule.conditions)
+        .filter_map(|condition| match condition {
+            Condition::Arg { path, .. } => Some(path.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(paths, ["#0.#0", "#0.#1[*]", "#0", "#1", "#2", "#3", "#4", "#1"]);
+}
+
+#[test]
+fn what_raises_raises_whatever_goes_along() {
+    let list = format!("{NAMES}{WATCH}[[watch.abnormal]]\nname = \"a\"\nact = \"*\"\nto = \"@grantees\"\n");
+    let rule = build(MAIN, &list).unwrap().rules.watches[0].rules[0].clone();
+    assert_eq!(rule.value, ValueRule::Within { min: None, max: None });
+    assert_eq!(rule.operations.len(), 3);
+}
+
+#[test]
+fn the_book_knows_chains_names_tokens_and_paths() {
+    let book = accepted(WATCH);
+    let mainnet = book.chain("mainnet").unwrap();
+    assert_eq!((mainnet.info.id.0, mainnet.info.explorer.as_deref()), (1, Some("https://etherscan.io")));
+    assert!(matches!(&mainnet.endpoint.url, EndpointUrl::Plain(url) if url == "ws://127.0.0.1:8546"));
+    assert_eq!((mainnet.endpoint.clock, mainnet.endpoint.slot_seconds), (ChainClock::Wall, 12.0));
+    let grantee = address!("15d34AAf54267DB7D7c367839AAf71A00a2C6A65");
+    assert_eq!(book.roster.names.get(mainnet.info.id, grantee).map(|n| &**n), Some("Grantee: docs"));
+    assert_eq!(book.roster.names.get(mainnet.info.id, book.watches[0].address).map(|n| &**n), Some("Safe"));
+    assert_eq!(book.roster.tokens.len(), 3);
+    assert_eq!(book.roster.path("treasury").steps[0].to, ["console"]);
+    assert_eq!(book.rules.watches[0].known_tokens.len(), 2, "those of its own chain");
+    assert_eq!(book.watches[0].kind, Kind::Safe);
+    assert_eq!(book.store, Path::new("watchfire.db"));
+}

@@ -1,0 +1,396 @@
+//! What is told of mistakes.
+
+use super::*;
+
+#[test]
+fn names_that_nobody_knows_are_told_with_the_nearest() {
+    refused("act = \"ether\"\nto = \"@grantee\"", "unknown set or token `@grantee` | did you mean `@grantees`?");
+    refused(
+        "act = \"ether\"\nto = \"Grantee: doc\"",
+        "nobody is called `Grantee: doc` | did you mean \"Grantee: docs\"?",
+    );
+    refused("act = \"ether\"\nto = \"grantees\"", "nobody is called `grantees` | did you mean `@grantees`?");
+    refused(
+        "act = \"trnsfer\"\nto = \"@USDC\"",
+        "`trnsfer` is not a function of the contract's ABI | did you mean `transfer`?",
+    );
+    refused(
+        "act = \"transfer(address)\"\nto = \"@USDC\"",
+        "`transfer(address)` is not a function of the contract's ABI | did you mean `transfer(address,uint256)`?",
+    );
+    refused(
+        "call = \"approvHash\"",
+        "`approvHash` is not a function of the contract's ABI | did you mean `approveHash`?",
+    );
+    refused("event = \"AddedOwnr\"", "`AddedOwnr` is not an event of the contract's ABI | did you mean `AddedOwner`?");
+    refused(
+        "call = \"ExecutionSuccess\"",
+        "`ExecutionSuccess` is not a function of the contract's ABI | it is an event: write `event = \"ExecutionSuccess\"`",
+    );
+    refused(
+        "act = \"transfer\"\nto = \"@USDC\"\nargs = { amuont = { max = \"5 USDC\" } }",
+        "`transfer(address,uint256)` has no argument `amuont` | did you mean `amount`?",
+    );
+    refused(
+        "act = \"frobnicate\"",
+        "no known ABI has a function `frobnicate` | write the whole signature, such as `transfer(address to, uint256 amount)`",
+    );
+    refused(
+        "act = \"ether\"\nhours = \"Fri 08:00-18:00 Europe/Zurick\"",
+        "`Europe/Zurick` is not a time zone | did you mean `Europe/Zurich`?",
+    );
+}
+
+#[test]
+fn a_function_of_several_is_ambiguous() {
+    let told = told("[[watch.normal]]\nname = \"a\"\nact = \"mint\"\nto = \"@USDC\"\n");
+    assert_eq!(told, ["`mint` could be 2 functions | write one of `mint(address,uint256)`, `mint(uint256)`"]);
+}
+
+#[test]
+fn amounts_in_another_unit_are_told() {
+    let transfer =
+        |amount: &str| format!("act = \"transfer\"\nto = \"@USDC\"\nargs = {{ amount = {{ max = {amount} }} }}");
+    refused(
+        &transfer("\"5 SNT\""),
+        "unit mismatch: `amount` counts USDC, and this is in SNT | write the amount in USDC, such as \"5_000 USDC\"",
+    );
+    refused(
+        &transfer("\"5 ether\""),
+        "unit mismatch: `amount` counts USDC, and this is in ether | write the amount in USDC, such as \"5_000 USDC\"",
+    );
+    refused(
+        &transfer("5.5"),
+        "`max` is a float, and money is counted exactly | write it in quotes with its unit: \"5.5 ether\"",
+    );
+    refused(
+        &transfer("\"0.0000001 USDC\""),
+        "this amount cannot be counted: it has more than 6 digits behind the point",
+    );
+    refused(&transfer("\"5 USDT\""), "unknown unit `USDT` | did you mean `USDC`?");
+    refused(&transfer("\"5 ETH\""), "unknown unit `ETH` | write `ether`, `gwei` or `wei`");
+    refused(
+        "act = \"ether\"\nvalue = { max = \"5 SNT\" }",
+        "unit mismatch: `max` counts ether, and this is in SNT | write such as \"5 ether\"",
+    );
+    refused("act = \"ether\"\nvalue = { max = 5 }", "`5` could be ether or wei | write \"5 ether\" or \"5 wei\"");
+    refused(
+        "act = \"transfer\"\nargs = { amount = { max = \"5 SNT\" } }",
+        "unit mismatch: `amount` counts whichever token moves, and this is in SNT | say which token the rule is about: `@SNT`",
+    );
+    refused(
+        "act = \"transfer\"\nto = [\"@SNT\", \"@USDC\"]\nargs = { amount = \"5 SNT\" }",
+        "unit mismatch: `amount` counts SNT or USDC, whichever moves, and this is in SNT | write one rule for each token",
+    );
+    refused(
+        "act = \"transfer\"\nto = \"@USDC\"\nlimit = { sum = \"amount\", max = \"5 ether\", per = \"1d\" }",
+        "unit mismatch: `amount` counts USDC, and this is in ether | write the amount in USDC, such as \"5_000 USDC\"",
+    );
+    refused(
+        "move = \"out\"\nargs = { amount = { max = \"5 SNT\" }, token = \"@USDC\" }",
+        "unit mismatch: `amount` counts USDC, and this is in SNT | write the amount in USDC, such as \"5_000 USDC\"",
+    );
+    refused(
+        "act = \"stake(uint256 x)\"\nto = \"@grantees\"\nargs = { x = \"5 BASED\" }",
+        "unit mismatch: BASED is a token on base, and this watch is on mainnet | write the amount in a token of mainnet",
+    );
+    refused("act = \"ether\"\nto = \"@BASED\"", "`@BASED` is on base, and mainnet is meant here");
+}
+
+#[test]
+fn conditions_that_could_never_hold_are_told() {
+    refused("act = \"ether\"\nto = []", "no address is listed, so this could never hold");
+    refused(
+        "act = \"ether\"\nto = { in = \"@grantees\", not_in = \"@grantees\" }",
+        "everything in `in` is in `not_in` too, so this could never hold",
+    );
+    refused(
+        "act = \"ether\"\nvalue = { min = \"2 ether\", max = \"1 ether\" }",
+        "the least is above the most, so `value` could never hold",
+    );
+    refused(
+        "act = \"transfer\"\nto = \"@SNT\"\nargs = { amount = { min = \"2 SNT\", max = \"1 SNT\" } }",
+        "the least is above the most, so `amount` could never hold",
+    );
+    refused(
+        "act = \"transfer\"\nto = \"@SNT\"\nargs = { amount = { in = [] } }",
+        "no value is listed, so this could never hold",
+    );
+    refused("act = \"ether\"\nsigners = { at_least = 3 }", "`@owners` has 2 signers, so 3 could never sign");
+    refused(
+        "act = \"ether\"\nsigners = { within = \"@owners\", include = \"@grantees\" }",
+        "not all of these are in `@owners`, so this could never hold",
+    );
+    refused(
+        "act = \"ether\"\nlimit = { count = 0, per = \"1d\" }",
+        "a limit of zero vouches for nothing | remove the rule instead",
+    );
+    refused(
+        "act = \"ether\"\nlimit = { sum = \"value\", max = \"0 ether\", per = \"1d\" }",
+        "a limit of zero vouches for nothing | remove the rule instead",
+    );
+    refused("act = \"ether\"\nlimit = { count = 1, per = \"0s\" }", "a window is from a second to a year long");
+    refused("act = \"setOption(uint8 n)\"\nargs = { n = 256 }", "`n` is `uint8`, which never has this value");
+    refused(
+        "act = \"0x12345678\"\nto = \"@grantees\"",
+        "no one function `0x12345678` is known, and what cannot be decoded is never normal | write the function's signature instead of its selector",
+    );
+}
+
+#[test]
+fn conditions_that_say_nothing_are_told() {
+    refused(
+        "act = \"ether\"\nfrom = \"@grantees\"",
+        "`from` says nothing here: it is always the watched address itself | who sends the transaction is `origin`; who approved it is `signers`",
+    );
+    refused(
+        "call = \"approveHash\"\nto = \"@self\"",
+        "`to` says nothing here: it is always the watched address itself | who calls is `from`",
+    );
+    refused(
+        "event = \"AddedOwner\"\nvalue = 0",
+        "`value` says nothing here: no ether goes along with a log | an amount that a log tells is in `args`",
+    );
+    refused(
+        "call = \"approveHash\"\noperation = \"delegatecall\"",
+        "`operation` says nothing here: it is about acts | remove it",
+    );
+    refused("act = \"ether\"\nargs = { amount = 5 }", "plain ether has no argument `amount`");
+    refused(
+        "act = \"stake(uint256[] x)\"\nto = \"@grantees\"\nargs = { x = 5 }",
+        "`x` is a list | say which of its elements: `\"x[*]\"` for all, `\"x[0]\"` for the first",
+    );
+    let abnormal = told("[[watch.abnormal]]\nname = \"a\"\nact = \"ether\"\nlimit = { count = 5, per = \"1h\" }\n");
+    assert_eq!(
+        abnormal,
+        ["a limit says nothing here: what an abnormal rule raises is not counted | put the limit on a normal rule"]
+    );
+}
+
+#[test]
+fn the_shape_of_a_rule_is_told() {
+    refused(
+        "to = \"@SNT\"",
+        "a rule says one of `call`, `act`, `event` and `move` | such as `act = \"transfer(address to, uint256 amount)\"`",
+    );
+    refused(
+        "act = \"ether\"\ncall = \"approveHash\"",
+        "a rule says one thing: `call` stands here already | write one for each",
+    );
+    refused(
+        "move = \"sideways\"",
+        "`move` cannot be `sideways` | write `move = \"in\"`, `\"out\"`, `\"approval\"` or `\"*\"`",
+    );
+    refused(
+        "act = \"f(uint999 x)\"",
+        "this is not a signature: `f(uint999 x)`, character 3: `uint999` is no type of the ABI",
+    );
+    refused(
+        "act = \"ether\"\nlimit = { sum = \"value\", per = \"1d\" }",
+        "`max` is missing | write `{ count = 5, per = \"1h\" }` or `{ sum = \"amount\", max = \"200_000 SNT\", per = \"7d\" }`",
+    );
+    let nameless = told("[[watch.normal]]\nact = \"ether\"\n");
+    assert_eq!(nameless, ["`name` is missing"]);
+    let reserved = told("[[watch.normal]]\nname = \"builtin/mine\"\nact = \"ether\"\n");
+    assert_eq!(reserved, ["names that begin with `builtin/` are the program's own"]);
+    let absent = told("[[watch.absent]]\nname = \"a\"\n");
+    assert_eq!(
+        absent,
+        ["`[[watch.absent]]` is not in this release | remove it: an action that does not come is not noticed yet"]
+    );
+    let builtin = told_of(&format!("{WATCH}builtins = {{ off = [\"builtin/inbond\"] }}\n"));
+    assert_eq!(builtin, ["10:21: unknown built-in `builtin/inbond` | did you mean `builtin/inbound`?"]);
+}
+
+#[test]
+fn rules_that_nobody_reaches_are_told() {
+    let pair = |first: &str, second: &str| {
+        let table = |name: &str, body: &str| {
+            let (polarity, body) = body.split_once(' ').unwrap();
+            format!("[[watch.{polarity}]]\nname = \"{name}\"\n{}\n", body.replace("; ", "\n"))
+        };
+        told(&format!("{}{}", table("first", first), table("second", second)))
+    };
+    let unreached = ["rule `second` is never reached: `first` vouches for all of it | move it above, or remove it"];
+    let any = "normal act = \"approve\"; to = \"@SNT\"";
+    assert_eq!(
+        pair(any, "normal act = \"approve\"; to = \"@SNT\"; args = { amount = { max = \"5 SNT\" } }"),
+        unreached
+    );
+    assert_eq!(pair(any, any), unreached, "the same twice");
+    assert_eq!(pair("normal call = \"*\"", "normal call = \"approveHash\"; from = \"@owners\""), unreached);
+    assert_eq!(pair("normal act = \"ether\"", "normal act = \"ether\"; value = { max = \"1 ether\" }"), unreached);
+    let narrow = "normal act = \"ether\"; value = { max = \"1 ether\" }";
+    assert_eq!(pair(narrow, "normal act = \"ether\"; value = { max = \"0.5 ether\" }; to = \"@grantees\""), unreached);
+    assert!(pair(narrow, "normal act = \"ether\"; value = { max = \"2 ether\" }").is_empty(), "wider");
+    assert!(pair(any, "normal act = \"approve\"; to = \"@USDC\"").is_empty(), "another target");
+    assert!(pair(&format!("{any}; limit = {{ count = 1, per = \"1d\" }}"), any).is_empty(), "the first gives out");
+    assert!(pair(any, &format!("{any}; operation = \"delegatecall\"")).is_empty(), "another operation");
+    assert!(
+        pair(
+            any,
+            &format!("{any}; value = \"1 wei\"").replace("approve", "multiSend(bytes)").replace("@SNT", "@grantees")
+        )
+        .is_empty()
+    );
+    assert_eq!(
+        pair(any, &any.replacen("normal", "abnormal", 1)),
+        ["rule `first` is never reached: `second` raises all of it | remove it"],
+        "an abnormal rule comes first wherever it stands"
+    );
+    let twice = told(
+        "[[watch.normal]]\nname = \"a\"\nact = \"ether\"\nto = \"@SNT\"\n[[watch.normal]]\nname = \"a\"\nact = \"ether\"\nto = \"@USDC\"\n",
+    );
+    assert_eq!(twice, ["rule `a` stands twice in this watch"]);
+}
+
+#[test]
+fn watches_are_told_apart() {
+    let other = WATCH.replace("\"Safe\"", "\"Other\"");
+    assert_eq!(
+        told_of(&format!("{WATCH}{other}")),
+        [
+            "14:11: `0xa0Ee7A142d267C1f36714E4a8F75612F20a79720` is watched twice on mainnet | put all its rules into one watch"
+        ]
+    );
+    let elsewhere = WATCH.replace("mainnet", "base");
+    assert_eq!(
+        told_of(&format!("{WATCH}{elsewhere}")),
+        ["12:9: label `Safe` is used twice | a page would not say which is meant"]
+    );
+    assert!(
+        told_of(&format!("{WATCH}{}", elsewhere.replace("\"Safe\"", "\"Other\""))).is_empty(),
+        "one address on two chains"
+    );
+}
+
+#[test]
+fn the_head_of_a_watch_is_told() {
+    let with = |from: &str, to: &str| told_of(&WATCH.replace(from, to));
+    assert_eq!(
+        with("path = \"treasury\"", ""),
+        ["2:1: `path` is missing | a path says who is told; there is no default, so that nobody is forgotten"]
+    );
+    assert_eq!(with("purpose = \"Pays\"", ""), ["2:1: `purpose` is missing"]);
+    assert_eq!(with("\"Pays\"", "\" \""), ["7:11: this says nothing"]);
+    assert_eq!(with("\"treasury\"", "\"tresury\""), ["8:8: unknown path `tresury` | did you mean `treasury`?"]);
+    assert_eq!(with("\"mainnet\"", "\"mianet\""), ["4:9: unknown chain `mianet` | did you mean `mainnet`?"]);
+    assert_eq!(with("\"safe\"", "\"save\""), ["6:8: `kind` cannot be \"save\" | did you mean \"safe\"?"]);
+    assert_eq!(
+        with("kind = \"safe\"", "kind = \"safe\"\nabi = \"erc21\""),
+        ["7:7: unknown ABI `erc21` | did you mean `erc20`?"]
+    );
+    let missing = with("kind = \"safe\"", "kind = \"safe\"\nabi = \"abis/none.json\"");
+    assert_eq!(missing, ["7:7: there is no `abis/none.json` | an ABI's path starts at the directory of its watchlist"]);
+    let lower = with("0xa0Ee7A142d267C1f36714E4a8F75612F20a79720", "0xa0ee7a142d267c1f36714e4a8f75612f20a79720");
+    assert_eq!(
+        lower,
+        [
+            "5:11: `0xa0ee7a142d267c1f36714e4a8f75612f20a79720` has no checksum, which guards against a mistyped address | write `0xa0Ee7A142d267C1f36714E4a8F75612F20a79720`"
+        ]
+    );
+    let short = with("0xa0Ee7A142d267C1f36714E4a8F75612F20a79720", "0xa0Ee7A142d267C1f36714E4a8F75612F20a797");
+    assert_eq!(
+        short,
+        ["5:11: `0xa0Ee7A142d267C1f36714E4a8F75612F20a797` is not an address: it has 38 digits, an address has 40"]
+    );
+    let threshold = with("registry = { owners", "registry = { threshold = 3, owners");
+    assert_eq!(threshold, ["9:26: a threshold of 3 cannot be met by 2 owners"]);
+}
+
+#[test]
+fn sets_names_and_tokens_are_told() {
+    // NAMES opened `[set]`, `[name]` and `[token]` already, so these stand in a file of their own.
+    let told = |text: &str| build(MAIN, text).err().map(|p| p.lines()).unwrap_or_default();
+    assert_eq!(told("[set]\na = [\"@b\"]\nb = [\"@a\"]\n"), ["list.toml:3:6: set `a` contains itself: @a → @b → @a"]);
+    assert_eq!(
+        told("[set]\na = []\n"),
+        ["list.toml:2:5: set `a` is empty, so a rule that asks for it could never hold"]
+    );
+    assert_eq!(
+        told("[set]\nowners = [\"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\"]\n"),
+        ["list.toml:2:1: `@owners` has a meaning of its own; choose another name"]
+    );
+    let twice =
+        "[token.A]\nchain = \"mainnet\"\naddress = \"0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48\"\ndecimals = 6\n";
+    assert_eq!(
+        told(&format!("{twice}{}", twice.replace("token.A", "token.B"))),
+        ["list.toml:5:8: token `B` has the address of token `A`"]
+    );
+    assert_eq!(
+        told(&format!("{twice}[set]\nA = [\"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\"]\n")),
+        ["list.toml:6:1: `A` is a token already, so `@A` would mean two things"]
+    );
+    let decimals = told(&twice.replace("= 6", "= 78"));
+    assert_eq!(decimals, ["list.toml:4:12: `decimals` must be from 0 to 77"]);
+    let deep: String = (0..40).map(|i| format!("s{i} = [\"@s{}\"]\n", i + 1)).collect();
+    let deep = told(&format!("[set]\n{deep}s40 = [\"0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266\"]\n"));
+    assert!(deep.iter().any(|line| line.contains("more than 32 deep")), "{deep:?}");
+}
+
+#[test]
+fn the_main_file_is_told() {
+    let told = |from: &str, to: &str| build(&MAIN.replace(from, to), "").err().map(|p| p.lines()).unwrap_or_default();
+    assert_eq!(
+        told("ws://127.0.0.1:8546", "wss://mainnet.example.org/v2/abcdefghijklmnopqrstuvwxyz"),
+        ["main.toml:4:12: this URL seems to carry a key, and a key must not stand in the file"]
+    );
+    assert_eq!(
+        told("ws://127.0.0.1:8546", "wss://user:pass@example.org"),
+        ["main.toml:4:12: this URL seems to carry a key, and a key must not stand in the file"]
+    );
+    assert_eq!(
+        told("ws://127", "ftp://127"),
+        ["main.toml:4:12: an endpoint begins with ws://, wss://, http:// or https://"]
+    );
+    assert_eq!(told("[chain.base]", "[chain.bass]"), ["main.toml:5:8: `id` of chain `bass` is missing"]);
+    assert_eq!(told("[chain.base]", "[chain.other]\nid = 1"), ["main.toml:5:8: chain id 1 is configured twice"]);
+    assert_eq!(told("[chain.mainnet]", "[chain.mainnet]\nid = 5"), ["main.toml:4:6: `mainnet` has chain id 1, not 5"]);
+    assert_eq!(told("endpoint = \"ws://127.0.0.1:8546\"", ""), ["main.toml:3:1: `endpoint` is missing"]);
+    assert_eq!(
+        told("steps = [{ to = [\"console\"], ack_within = \"5m\" }]", ""),
+        ["main.toml:9:7: path `treasury` has no steps, so it would page nobody"]
+    );
+    assert_eq!(told("[\"console\"]", "[\"pager\"]"), ["main.toml:10:18: unknown destination `pager`"]);
+    assert_eq!(told("[\"console\"]", "[]"), ["main.toml:10:17: a step that tells nobody"]);
+    assert_eq!(told("*list.toml", "none/*.toml"), ["main.toml:2:15: `none/*.toml` matches no file"]);
+    assert_eq!(told("*list.toml", "*/list.toml"), ["main.toml:2:15: `*/list.toml` has a `*` outside its last segment"]);
+    let misplaced = build(MAIN, "[path.other]\nsteps = []\n").unwrap_err().lines();
+    assert_eq!(misplaced, ["list.toml:1:2: `path` stands in the main file, not in a watchlist"]);
+    let no_such = compile(Path::new("none.toml"), &Memory::default(), Secrets::NamesOnly).unwrap_err();
+    assert_eq!(no_such.lines(), ["none.toml:1:1: there is no `none.toml`"]);
+}
+
+#[test]
+fn a_test_that_says_nonsense_is_told() {
+    let test = |body: &str| {
+        told(&format!(
+            "[[watch.normal]]\nname = \"pay\"\nact = \"ether\"\nto = \"@grantees\"\n[[watch.test]]\nname = \"t\"\n{body}\n"
+        ))
+    };
+    assert_eq!(
+        test("act = \"ether\"\nverdict = \"normal\""),
+        ["`to` is missing: a test of an act says on whom it acts"]
+    );
+    assert_eq!(
+        test("act = \"ether\"\nto = \"@grantees\"\nverdict = \"normal\""),
+        ["`@grantees` is 2 addresses, and one is meant here"]
+    );
+    assert_eq!(
+        test("act = \"ether\"\nto = \"@SNT\"\nverdict = \"abnormal\"\nrefused = \"pya: to\""),
+        ["this watch has no rule `pya` | did you mean `pay`?"]
+    );
+    assert_eq!(
+        test("act = \"ether\"\nto = \"@SNT\"\nat = \"yesterday\"\nverdict = \"abnormal\""),
+        ["`yesterday` is not a moment | write it with its offset: \"2026-11-20T10:00:00Z\""]
+    );
+    assert_eq!(test("act = \"ether\"\nto = \"@SNT\""), ["`verdict` is missing"]);
+    assert_eq!(
+        test("act = \"ether\"\nto = \"@SNT\"\nverdict = \"normal\"\nseverity = \"high\""),
+        ["what is normal has no severity and no refusal"]
+    );
+    assert_eq!(
+        test("act = \"ether\"\nto = \"@SNT\"\nsigners = 3\nverdict = \"abnormal\""),
+        ["there are at most 2 signers"]
+    );
+}

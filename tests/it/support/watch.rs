@@ -1,0 +1,126 @@
+//! The program itself as a user runs it: a configuration in a directory of its own, the real binary, its answers line by line.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// A configuration on disk.
+pub(crate) struct Watch {
+    dir: TempDir,
+}
+
+/// How a run ended and what it answered.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    pub(crate) code: i32,
+    pub(crate) lines: Vec<Value>,
+    pub(crate) stderr: String,
+}
+
+impl Watch {
+    /// The demo's treasury watched through the node at `url`, told to `destinations` (tables in TOML) along one path to `pager`.
+    pub(crate) fn treasury(url: &str, destinations: &str) -> Self {
+        let watch = Self { dir: tempfile::tempdir().expect("a directory") };
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo");
+        for file in ["treasury.toml", "box.json"] {
+            std::fs::copy(demo.join(file), watch.dir.path().join(file)).expect("the demo's files are there");
+        }
+        watch.write(
+            "watchfire.toml",
+            &format!(
+                r#"
+store = "watchfire.db"
+watchlists = ["treasury.toml"]
+
+[chain.demo]
+id = 31337
+endpoint = "{url}"
+clock = "chain"
+
+{destinations}
+
+[path.treasury]
+page_at = "warning"
+notify = ["pager"]
+steps = [{{ to = ["pager"], ack_within = "5m" }}]
+"#
+            ),
+        );
+        watch
+    }
+
+    /// Writes a file beside the others.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.dir.path().join(name), text).expect("the file is written");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Forgets everything that was committed.
+    pub(crate) fn forget(&self) {
+        for file in ["watchfire.db", "watchfire.db-wal", "watchfire.db-shm"] {
+            let _ = std::fs::remove_file(self.dir.path().join(file));
+        }
+    }
+
+    /// A command in the configuration's directory, answering in JSON.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.current_dir(self.dir.path()).args(["--format", "json"]).args(args).env_remove("WATCHFIRE_LOG");
+        command
+    }
+
+    /// Runs to the end.
+    pub(crate) fn run(&self, args: &[&str]) -> Answers {
+        let output = self.command(args).stdin(Stdio::null()).output().expect("the program starts");
+        let stdout = String::from_utf8(output.stdout).expect("answers are UTF-8");
+        Answers {
+            code: output.status.code().unwrap_or(-1),
+            lines: stdout
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+                .collect(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Starts, and leaves it running; its answers go to `answers.jsonl`.
+    pub(crate) fn start(&self, args: &[&str]) -> Child {
+        let answers =
+            std::fs::File::options().create(true).append(true).open(self.path("answers.jsonl")).expect("a file");
+        let log = std::fs::File::options().create(true).append(true).open(self.path("log.txt")).expect("a file");
+        self.command(args).stdin(Stdio::null()).stdout(answers).stderr(log).spawn().expect("the program starts")
+    }
+}
+
+impl Answers {
+    /// Lines of one type.
+    pub(crate) fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.lines.iter().filter(move |line| line["type"] == kind)
+    }
+
+    /// Findings of their own, as `watch severity by function`.
+    pub(crate) fn findings(&self) -> Vec<String> {
+        let text = |line: &Value, key: &str| line[key].as_str().unwrap_or("-").to_owned();
+        self.of("verdict")
+            .filter(|line| line["finding_id"].is_string())
+            .map(|line| {
+                let name = text(line, "function");
+                let name = name.split('(').next().unwrap_or("").to_owned();
+                format!("{} {} {} {name}", text(line, "watch"), text(line, "severity"), text(line, "by"))
+            })
+            .collect()
+    }
+
+    /// Distinct incidents named by verdicts.
+    pub(crate) fn incidents(&self) -> Vec<String> {
+        let mut ids: Vec<String> =
+            self.of("verdict").filter_map(|line| line["incident_id"].as_str().map(str::to_owned)).collect();
+        ids.sort();
+        ids.dedup();
+        ids
+    }
+}

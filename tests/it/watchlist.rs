@@ -1,0 +1,86 @@
+//! Watchlists as files: those that are shipped hold what they promise, and one with every kind of mistake tells them all.
+
+use std::path::Path;
+use watchfire::settings::Secrets;
+use watchfire::watchlist::check::{Otherwise, coverage, run_tests};
+use watchfire::watchlist::{Book, Memory, compile, load};
+
+/// A main file for watchlists that are shipped without one.
+const MAIN: &str = r#"
+watchlists = ["list.toml"]
+[chain.mainnet]
+endpoint = { env = "MAINNET_WS" }
+[destination.console]
+kind = "terminal"
+[path.treasury]
+steps = [{ to = ["console"], ack_within = "5m" }]
+"#;
+
+fn repository(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn shipped(path: &str) -> Book {
+    let list = std::fs::read_to_string(repository(path)).unwrap();
+    let files = Memory::new([("main.toml", MAIN.to_owned()), ("list.toml", list)]);
+    compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+        .unwrap_or_else(|p| panic!("{path}:\n{}", p.render(false)))
+}
+
+fn assert_tests_pass(book: &Book, at_least: usize) {
+    let outcomes = run_tests(book);
+    let failed: Vec<String> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.passed())
+        .map(|outcome| format!("{}: {}: {}", outcome.spot, outcome.name, outcome.failures.join("; ")))
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(outcomes.len() >= at_least, "{} tests", outcomes.len());
+}
+
+#[test]
+fn the_minimal_example_compiles_and_its_tests_pass() {
+    let book = load(&repository("examples/minimal/watchfire.toml"), Secrets::NamesOnly)
+        .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    assert_eq!(book.watches.len(), 1);
+    assert_tests_pass(&book, 3);
+}
+
+#[test]
+fn the_safe_template_compiles_and_its_tests_pass() {
+    assert_tests_pass(&shipped("watchlists/safe-template.toml"), 6);
+}
+
+#[test]
+fn the_status_watchlist_compiles_and_its_tests_pass() {
+    assert_tests_pass(&shipped("watchlists/status.toml"), 12);
+}
+
+#[test]
+fn control_over_snt_is_never_normal() {
+    let book = shipped("watchlists/status.toml");
+    let rows = coverage(&book);
+    for name in ["changeController(address)", "generateTokens(address,uint256)", "destroyTokens(address,uint256)"] {
+        let of_token = |row: &&watchfire::watchlist::check::CoverageRow| {
+            &*row.function == name && &*book.watches[row.watch.index()].label == "SNT"
+        };
+        let row = rows.iter().find(of_token).unwrap_or_else(|| panic!("no row for {name}"));
+        assert!(row.vouched_by.is_empty(), "{row:?}");
+        let critical = watchfire::model::Severity::Critical;
+        assert!(matches!(&row.otherwise, Otherwise::Finding { severity, .. } if *severity == critical), "{row:?}");
+    }
+}
+
+/// `watchfire.toml` and `watchlist.toml` hold fourteen mistakes of twelve kinds; all of them are told, in order, in one go.
+#[test]
+fn twelve_mistakes_are_told_at_once() {
+    let case = Path::new("tests/cases/watchlist/twelve_mistakes");
+    let read = |name: &str| std::fs::read_to_string(repository("").join(case).join(name)).unwrap_or_default();
+    let files = Memory::new([("watchfire.toml", read("watchfire.toml")), ("watchlist.toml", read("watchlist.toml"))]);
+    let problems = compile(Path::new("watchfire.toml"), &files, Secrets::NamesOnly).expect_err("it has mistakes");
+    let shown = problems.render(false);
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        std::fs::write(repository("").join(case).join("expect.txt"), &shown).unwrap();
+    }
+    assert_eq!(shown, read("expect.txt"), "`UPDATE_CASES=1` writes it anew after a change that was meant");
+}
