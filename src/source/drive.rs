@@ -177,14 +177,14 @@ impl Driver {
                     self.fetching.remove(&want);
                 }
                 Want::Header(hash) => {
-                    self.work.spawn(async move { Done::Header(want, Box::pin(node.header(hash)).await) });
+                    self.work.spawn(async move { Done::Header(want, node.header(hash).await) });
                 }
                 Want::Block(hash) => {
-                    self.work.spawn(async move { Done::Block(want, Box::pin(node.block(hash, keep_raw)).await) });
+                    self.work.spawn(async move { Done::Block(want, node.block(hash, keep_raw).await) });
                 }
                 Want::Numbered(number) => {
                     self.work
-                        .spawn(async move { Done::Block(want, Box::pin(node.block_numbered(number, keep_raw)).await) });
+                        .spawn(async move { Done::Block(want, node.block_numbered(number, keep_raw).await) });
                 }
             }
         }
@@ -207,13 +207,13 @@ impl Driver {
                 self.next_poll = if again { now } else { now + self.poll_interval() };
                 match answer {
                     Ok(head) => {
-                        self.failures = 0;
                         self.sight.works(Sense::Heads, self.clock.now());
                         if let Some(head) = head {
                             self.follower.head(head, self.started.elapsed());
                         }
+                        // A head alone is no success while its block cannot be had: pauses go on growing then.
                         if self.follower.at_head() {
-                            self.sight.works(Sense::Blocks, self.clock.now());
+                            self.blocks_work();
                         }
                     }
                     Err(error) => self.failed(Sense::Heads, &error),

@@ -232,7 +232,7 @@ async fn a_tape_shows_no_more_than_was_revealed() {
         assert_eq!(server.revealed(), n);
         follow.until(chain.canonical[n]).await;
         let hidden = chain.canonical.get(n + 1).copied().unwrap_or_default();
-        assert!(Box::pin(node.block(hidden, false)).await.is_err());
+        assert!(node.block(hidden, false).await.is_err());
     }
 }
 
