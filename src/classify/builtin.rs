@@ -89,7 +89,7 @@ pub struct Cost {
     pub name: &'static str,
     /// How loud.
     pub severity: Severity,
-    /// Why, where the built-in recognized something; empty for [`UNVOUCHED`].
+    /// Why, where the built-in recognized something; empty for `builtin/unvouched`.
     pub reason: Option<String>,
 }
 

@@ -337,11 +337,9 @@ impl Session {
                         tally.summary.findings += 1;
                     }
                 }
-                Line::Retraction(retraction) => {
-                    if tally.standing.remove(&retraction.finding_id) {
-                        tally.summary.retracted += 1;
-                        tally.summary.findings = tally.summary.findings.saturating_sub(1);
-                    }
+                Line::Retraction(retraction) if tally.standing.remove(&retraction.finding_id) => {
+                    tally.summary.retracted += 1;
+                    tally.summary.findings = tally.summary.findings.saturating_sub(1);
                 }
                 _ => {}
             }

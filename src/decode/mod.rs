@@ -3,9 +3,9 @@
 //! In: a [`Block`], whom to look out for ([`Subjects`]) and what the node answered so far ([`Answers`]). Out: [`Activity`]s in
 //! transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
 //!
-//! One transaction goes through four stations: [`frames`] opens the call and whatever it wraps into a tree; [`fate`] reads from
-//! the logs which of those claims came true; [`activities`] says whom each frame touches; [`logs`] adds what the logs
-//! say and [`effects`] decides which act explains it.
+//! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree; `fate` reads from
+//! the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
+//! say and `effects` decides which act explains it.
 
 mod activities;
 mod deed;

@@ -3,6 +3,8 @@
 //! One owner of all state, one loop; only waiting is cancellable. Failures of any kind lead to a pause and another try, for
 //! ever: nothing is given up and nothing is skipped.
 
+#![expect(clippy::disallowed_methods, reason = "tokio's own clock, for its own timers; a paused runtime stops it")]
+
 use super::follow::{Follower, PREFETCH_MAX, Want};
 use super::node::Node;
 use super::rpc::NodeError;

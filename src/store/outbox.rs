@@ -63,7 +63,7 @@ pub struct Waiting {
     pub oldest_ms: u64,
 }
 
-/// Columns of a message in the order [`delivery`] reads them.
+/// Columns of a message in the order they are read from a row.
 const COLUMNS: &str = "seq, key, destination, kind, incident, severity, body, lane, attempts, created_at_ms";
 
 /// The first waiting message of each lane to one of the destinations in `?2`: nothing else may be leased.

@@ -6,11 +6,14 @@ mod support;
 
 mod abi_case;
 mod abi_properties;
+mod architecture;
 mod counting;
 mod decode;
 mod deliver;
 mod demo;
 mod deny;
+mod ranks;
+mod readme;
 mod source;
 mod watchlist;
 mod whole_way;
