@@ -3,8 +3,6 @@
 //! One owner of all state, one loop; only waiting is cancellable. Failures of any kind lead to a pause and another try, for
 //! ever: nothing is given up and nothing is skipped.
 
-#![expect(clippy::disallowed_methods, reason = "tokio's own clock, for its own timers; a paused runtime stops it")]
-
 use super::follow::{Follower, PREFETCH_MAX, Want};
 use super::node::Node;
 use super::rpc::NodeError;
@@ -185,8 +183,7 @@ impl Driver {
                     self.work.spawn(async move { Done::Block(want, node.block(hash, keep_raw).await) });
                 }
                 Want::Numbered(number) => {
-                    self.work
-                        .spawn(async move { Done::Block(want, node.block_numbered(number, keep_raw).await) });
+                    self.work.spawn(async move { Done::Block(want, node.block_numbered(number, keep_raw).await) });
                 }
             }
         }

@@ -92,7 +92,6 @@ impl Sight {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "only differences count, from whatever moment")]
 mod tests {
     use super::*;
 
