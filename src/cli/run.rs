@@ -315,7 +315,8 @@ impl Session {
         for line in &plan.lines {
             self.printer.line(line);
         }
-        lock(&self.tally).summary.incidents += plan.incidents.iter().filter(|incident| incident.revision <= 1).count() as u64;
+        lock(&self.tally).summary.incidents +=
+            plan.incidents.iter().filter(|incident| incident.revision <= 1).count() as u64;
     }
 
     pub(crate) fn tell(&self, committed: &Committed) {

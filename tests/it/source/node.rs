@@ -146,12 +146,12 @@ impl FakeNode {
         }
     }
 
+    /// Waits until a client that subscribes knows its subscription: it then asks for the head a second time.
     pub(crate) async fn until_subscribed(&self) {
-        while self.with(|state| !state.asked.iter().any(|method| method == "eth_subscribe")) {
+        let polls = |asked: &[String]| asked.iter().filter(|method| *method == "eth_getBlockByNumber").count();
+        while self.with(|state| polls(&state.asked)) < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Until the answer has arrived too, a head is told to a subscription that the client does not know yet.
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
     pub(crate) fn cut_all(&self) {
