@@ -183,8 +183,7 @@ impl Driver {
                     self.work.spawn(async move { Done::Block(want, node.block(hash, keep_raw).await) });
                 }
                 Want::Numbered(number) => {
-                    self.work
-                        .spawn(async move { Done::Block(want, node.block_numbered(number, keep_raw).await) });
+                    self.work.spawn(async move { Done::Block(want, node.block_numbered(number, keep_raw).await) });
                 }
             }
         }
