@@ -4,6 +4,7 @@
 
 mod chain;
 mod node;
+mod real;
 mod tape;
 
 use alloy_primitives::{Address, B256, Bytes};
@@ -43,7 +44,7 @@ impl Follow {
 
     fn on(node: Node, window: Window) -> Self {
         let Window { first, links } = window.clone();
-        let options = Options { rng: fastrand::Rng::with_seed(7), ..Options::for_chain(ChainId(1)) };
+        let options = Options { rng: fastrand::Rng::with_seed(7), ..Options::for_chain(node.chain()) };
         let stop = Stop::new();
         let source = Source::follow(node.clone(), window, options, SystemClock, &stop);
         Self { source, node, stop, first, links, contents: Vec::new() }
