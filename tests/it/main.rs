@@ -10,6 +10,7 @@ mod counting;
 mod decode;
 mod deliver;
 mod deny;
+mod hostile;
 mod source;
 mod whole_way;
 mod world;
