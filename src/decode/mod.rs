@@ -8,6 +8,7 @@
 //! say and `effects` decides which act explains it.
 
 mod activities;
+mod controller;
 mod deed;
 mod effects;
 mod fate;
@@ -60,8 +61,10 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         safe::sign(&mut frames, block, tx, subjects, &mut questions);
         let first = activities.len();
         activities::from_frames(&mut frames, tx, subjects, &mut activities);
-        logs::read(&mut frames, tx, subjects, first, &mut activities);
+        activities::unopened(&frames, tx, subjects, first, &mut activities);
+        logs::read(&frames, tx, subjects, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
+        controller::recognize(&mut activities[first..], subjects, &mut questions);
     }
     Decoded { activities, wanted: questions.wanted }
 }

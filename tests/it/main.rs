@@ -14,6 +14,7 @@ mod demo;
 mod deny;
 mod ranks;
 mod readme;
+mod hostile;
 mod source;
 mod watchlist;
 mod whole_way;
