@@ -11,6 +11,7 @@ mod decode;
 mod deliver;
 mod demo;
 mod deny;
+mod faults;
 mod source;
 mod watchlist;
 mod whole_way;
