@@ -1,6 +1,6 @@
 //! `watchfire explain TX`: the decoded tree, the verdict, and how every rule fared.
 
-use super::run::{node_of, stored};
+use super::session::{node_of, stored};
 use super::{Global, Outcome, Printer, book};
 use crate::classify::{self, History};
 use crate::escalate::{self, Sight, StepJudged};

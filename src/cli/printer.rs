@@ -140,8 +140,10 @@ impl Printer {
             return;
         }
         eprint!("{}", problems.render(self.color_stderr));
-        let n = problems.len();
-        eprintln!("{n} problem{}; nothing is started on a configuration with problems", if n == 1 { "" } else { "s" });
+        eprintln!(
+            "{}; nothing is started on a configuration with problems",
+            count(problems.len(), "problem", "problems")
+        );
     }
 
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
@@ -156,6 +158,11 @@ pub(crate) fn loud(severity: &str) -> Style {
         "warning" => AnsiColor::Yellow.on_default().bold(),
         _ => AnsiColor::Blue.on_default(),
     }
+}
+
+/// `1 rule`, `2 rules`.
+pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// `2026-11-02 10:00:24` of an RFC 3339 time.

@@ -1,6 +1,7 @@
 //! `watchfire tape`: record a stretch of chain, import recorded blocks, play a tape back.
 
-use super::run::{Session, node_of, parse_duration};
+use super::run::parse_duration;
+use super::session::{Session, node_of};
 use super::{Global, Outcome, Printer, book};
 use crate::deliver::Worker;
 use crate::pipeline::Watcher;
@@ -123,7 +124,7 @@ async fn record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Re
     session.pump(source, chain, Arc::new(Notify::new()), &stop, args.until_block, Some(&mut recorder)).await?;
     recorder.finish().context("finish the tape")?;
     printer.progress(&format!("wrote {}", args.file.display()));
-    session.end().await
+    Ok(session.end())
 }
 
 fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome> {
@@ -174,7 +175,7 @@ async fn play(args: &Play, global: &Global, printer: &Printer) -> anyhow::Result
     let store = Store::in_memory().await.context("make room for what is seen")?;
     let session = Session::new(book, store, printer.clone());
     play_through(&session, &chain, tape, pace(args.pace), None, |_| ()).await?;
-    session.end().await
+    Ok(session.end())
 }
 
 fn pace(between: Option<Duration>) -> Pace {

@@ -3,6 +3,7 @@
 use super::address::{checked, parse_address};
 use super::chains::Chains;
 use crate::classify::rule::AddressSet;
+use crate::decode::KNOWN_LIBRARIES;
 use crate::escalate::Names;
 use crate::model::amount::Unit;
 use crate::model::watch::ChainInfo;
@@ -112,9 +113,12 @@ impl<'a> Directory<'a> {
         self.tokens.values().map(|token| ((token.chain.id, token.address), token.unit.clone())).collect()
     }
 
-    /// The address book. A watch's label goes before a `[name]`, and that before a token's name.
+    /// The address book. A watch's label goes before a `[name]`, that before a token's name, and that before a library's.
     pub(super) fn names(&self, chains: &Chains, watches: &[WatchInfo]) -> Names {
         let mut names = Names::default();
+        for info in chains.infos() {
+            KNOWN_LIBRARIES.iter().for_each(|(address, library)| names.insert(info.id, *address, library.name()));
+        }
         for (name, token) in &self.tokens {
             names.insert(token.chain.id, token.address, *name);
         }
