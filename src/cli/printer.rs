@@ -1,6 +1,6 @@
 //! Everything a command says, in one place: answers on stdout, the rest on stderr, meaning that survives without color.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
 use super::{Color, Format};
 use crate::model::record::{Line, VerdictLine};

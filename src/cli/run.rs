@@ -3,6 +3,7 @@
 use super::{Global, Outcome, Printer, book};
 use crate::escalate;
 use crate::model::ChainId;
+use crate::model::incident::Plan;
 use crate::model::read::{Answer, Read};
 use crate::model::record::{BlindnessLine, Line, SummaryLine};
 use crate::model::{BlockRef, Link};
@@ -18,7 +19,7 @@ use clap::Args;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::collections::HashSet;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::BufWriter;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
         Err(outcome) => return Ok(outcome),
     };
     let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
+    let _alone = Alone::on(&book)?;
+    store.end_leases(runtime::millis(&SystemClock)).await.context("take over what was being sent")?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
@@ -73,6 +76,27 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
     let until = args.until_block;
     let from = args.from_block;
     session.live(&stop, from, until).await
+}
+
+/// One `run` for each store: two would judge every block twice and fight over the cursor. The lock goes with the process, however
+/// it ends.
+struct Alone {
+    _lock: File,
+}
+
+impl Alone {
+    fn on(book: &Book) -> anyhow::Result<Self> {
+        let mut path = book.store.clone().into_os_string();
+        path.push(".lock");
+        let lock = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                bail!("another `watchfire run` works on {}: stop it first, or name another store", book.store.display())
+            }
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
+        }
+    }
 }
 
 /// What all commands that judge and commit share: the store, the worker, the counts.
@@ -232,8 +256,8 @@ impl Session {
         until: Option<u64>,
         mut recorder: Option<&mut Recorder<BufWriter<File>>>,
     ) -> anyhow::Result<()> {
-        let mut watcher =
-            Watcher::open(self.book.clone(), chain.clone(), self.store.clone(), self.clock.clone(), nudge).await?;
+        let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
+        let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
         if let (Some(until), Some(at)) = (until, self.store.cursor(chain.info.id).await?)
             && at.number >= until
         {
@@ -263,16 +287,36 @@ impl Session {
                 Event::Blind { since, why } => {
                     lock(&self.tally).blind.insert(chain.info.id);
                     warn!("blind on {}: {why}", chain.info.name);
-                    self.printer.line(&blindness(&chain, &why.to_string(), since.to_string(), None));
+                    let line = blindness(&chain, &why.to_string(), since.to_string(), None);
+                    // Not to see is an incident like any other: it pages along the paths of the chain's watches.
+                    let (roster, info) = (self.book.roster.clone(), chain.info.clone());
+                    let now = runtime::millis(&*self.clock);
+                    let plan =
+                        self.store.change(now, move |live| escalate::blind(&line, &info, live, &roster, now)).await?;
+                    self.told(&plan);
+                    nudge.notify_one();
                 }
                 Event::Sighted { since, until } => {
                     lock(&self.tally).blind.remove(&chain.info.id);
                     info!("sighted again on {}", chain.info.name);
                     let line = blindness(&chain, "over", since.to_string(), Some(until.to_string()));
-                    self.printer.line(&line);
+                    let info = chain.info.clone();
+                    let now = runtime::millis(&*self.clock);
+                    let plan = self.store.change(now, move |live| escalate::sighted(&line, &info, live, now)).await?;
+                    self.told(&plan);
+                    nudge.notify_one();
                 }
             }
         }
+    }
+
+    /// Prints what the passing of time or a blindness brought about.
+    fn told(&self, plan: &Plan) {
+        for line in &plan.lines {
+            self.printer.line(line);
+        }
+        lock(&self.tally).summary.incidents +=
+            plan.incidents.iter().filter(|incident| incident.revision <= 1).count() as u64;
     }
 
     pub(crate) fn tell(&self, committed: &Committed) {
@@ -294,11 +338,9 @@ impl Session {
                         tally.summary.findings += 1;
                     }
                 }
-                Line::Retraction(retraction) => {
-                    if tally.standing.remove(&retraction.finding_id) {
-                        tally.summary.retracted += 1;
-                        tally.summary.findings = tally.summary.findings.saturating_sub(1);
-                    }
+                Line::Retraction(retraction) if tally.standing.remove(&retraction.finding_id) => {
+                    tally.summary.retracted += 1;
+                    tally.summary.findings = tally.summary.findings.saturating_sub(1);
                 }
                 _ => {}
             }
@@ -432,8 +474,8 @@ fn count_delivery(tally: &Mutex<Tally>, line: &Line) {
     }
 }
 
-fn blindness(chain: &ChainBook, kind: &str, since: String, until: Option<String>) -> Line {
-    Line::Blindness(BlindnessLine {
+fn blindness(chain: &ChainBook, kind: &str, since: String, until: Option<String>) -> BlindnessLine {
+    BlindnessLine {
         kind: kind.to_owned(),
         chain: chain.info.name.to_string(),
         endpoint: Some(chain.endpoint.name.to_string()),
@@ -441,7 +483,7 @@ fn blindness(chain: &ChainBook, kind: &str, since: String, until: Option<String>
         until,
         blocks: None,
         blinds: vec!["everything on this chain".to_owned()],
-    })
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -204,7 +204,7 @@ pub(crate) async fn play_through(
         let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
         let captions: Vec<(u64, String)> =
             stretch.captions.iter().map(|(before, caption)| (first + *before as u64, caption.clone())).collect();
-        let server = TapeServer::start(id, stretch, pace.clone()).await.context("serve the tape")?;
+        let server = TapeServer::start(id, stretch, pace).await.context("serve the tape")?;
         // A stretch that does not join the one before is a chain of its own to the follower.
         session.store.begin_stretch(id, first).await.context("write down where the stretch begins")?;
         let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };

@@ -1,5 +1,6 @@
 //! Who is who: `[name]`, `[set]` and `[token.X]`, global over all files, and the addresses a rule means by them.
 
+use super::address::{checked, parse_address};
 use super::chains::Chains;
 use crate::classify::rule::AddressSet;
 use crate::escalate::Names;
@@ -407,50 +408,7 @@ impl<'d> Scope<'d> {
     }
 }
 
-// === addresses ===
-
-/// Reads an address in EIP-55 form. Another form is refused, since a checksum is what catches a slip of the hand.
-pub(super) fn parse_address(at: &At<&str>, problems: &mut Problems) -> Option<Address> {
-    match checked(at) {
-        Ok(address) => Some(address),
-        Err((message, hint)) => {
-            let problem = at.problem(message);
-            problems.push(match hint {
-                Some(hint) => problem.hint(hint),
-                None => problem,
-            });
-            None
-        }
-    }
-}
-
-fn checked(at: &At<&str>) -> Result<Address, (String, Option<String>)> {
-    let text = at.value;
-    let Some(digits) = text.strip_prefix("0x") else {
-        return Err((format!("`{text}` is not an address"), Some("an address begins with `0x`".to_owned())));
-    };
-    if let Some(other) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
-        return Err((format!("`{text}` is not an address: `{other}` is no hexadecimal digit"), None));
-    }
-    if digits.len() != 40 {
-        let message = format!("`{text}` is not an address: it has {} digits, an address has 40", digits.len());
-        return Err((message, None));
-    }
-    let Ok(address) = text.parse::<Address>() else {
-        return Err((format!("`{text}` is not an address"), None));
-    };
-    let right = address.to_checksum(None);
-    if right == text {
-        return Ok(address);
-    }
-    let bare = digits == digits.to_ascii_lowercase() || digits == digits.to_ascii_uppercase();
-    Err(if bare {
-        (format!("`{text}` has no checksum, which guards against a mistyped address"), Some(format!("write `{right}`")))
-    } else {
-        let hint = format!("compare it with its source; if every digit is right, write `{right}`");
-        (format!("the checksum of `{text}` is wrong"), Some(hint))
-    })
-}
+// === helpers ===
 
 fn shown(list: &ListText<'_>) -> String {
     let mut text = list.items.iter().take(SHOWN_MAX).map(|item| item.value).collect::<Vec<_>>().join(", ");

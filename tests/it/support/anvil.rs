@@ -151,8 +151,7 @@ impl Anvil {
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
-        assert!(sent.expect("kill is everywhere").success(), "SIG{name} reaches the node");
+        super::process::signal(self.child.id(), name);
     }
 
     // === JSON-RPC ===
@@ -283,6 +282,17 @@ impl Anvil {
     /// A block by tag or number (`"latest"`, `"0x1"`), transactions as hashes.
     pub(crate) async fn block(&self, which: &str) -> Value {
         self.rpc("eth_getBlockByNumber", json!([which, false])).await
+    }
+
+    /// A block by number, transactions whole.
+    pub(crate) async fn whole_block(&self, number: u64) -> Value {
+        self.rpc("eth_getBlockByNumber", json!([U256::from(number), true])).await
+    }
+
+    /// How many transactions `address` sent up to and including block `number`.
+    pub(crate) async fn sent_by(&self, address: Address, number: u64) -> u64 {
+        let count = self.rpc("eth_getTransactionCount", json!([address, U256::from(number)])).await;
+        serde_json::from_value::<U256>(count).expect("a number").to()
     }
 
     /// Unix seconds of the newest block.

@@ -1,7 +1,7 @@
 //! A webhook receiver: a real HTTP/1.1 server on loopback that records what it is sent and answers as it is told.
 //! Checking signatures is the test's business; the inbox only remembers bytes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 /// A request that does not end within this many bytes is cut off.
 const REQUEST_BYTES_MAX: usize = 8 << 20;
@@ -25,12 +26,19 @@ pub(crate) struct Received {
     /// In the order sent, names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+    /// When all of it was here.
+    pub(crate) at: Instant,
 }
 
 impl Received {
     /// The first header of that name, in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The `webhook-id`, which a receiver knows repetitions by.
+    pub(crate) fn id(&self) -> &str {
+        self.header("webhook-id").expect("a webhook has an id")
     }
 
     /// The body, which has to be JSON.
@@ -63,7 +71,11 @@ pub(crate) enum Answer {
 #[derive(Debug, Default)]
 struct Shared {
     received: Mutex<Vec<Received>>,
+    /// Places in `received` of requests whose answer is not written yet.
+    held: Mutex<BTreeSet<usize>>,
     script: Mutex<VecDeque<Answer>>,
+    /// After the script; 200 when absent.
+    otherwise: Mutex<Option<Answer>>,
     news: Notify,
 }
 
@@ -91,6 +103,22 @@ impl Inbox {
     /// Answers the next requests with these, one each; afterwards 200 again.
     pub(crate) fn script(&self, answers: impl IntoIterator<Item = Answer>) {
         self.shared.script.lock().unwrap().extend(answers);
+    }
+
+    /// Answers every request behind the script with this from now on.
+    pub(crate) fn otherwise(&self, answer: Answer) {
+        *self.shared.otherwise.lock().unwrap() = Some(answer);
+    }
+
+    /// Looks at what was received so far, and at the places of those requests that are not answered yet.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&[Received], &BTreeSet<usize>) -> T) -> T {
+        let received = self.shared.received.lock().unwrap();
+        look(&received, &self.shared.held.lock().unwrap())
+    }
+
+    /// How many requests came.
+    pub(crate) fn count(&self) -> usize {
+        self.look(|received, _| received.len())
     }
 
     /// Everything received so far, in order of arrival.
@@ -168,8 +196,14 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
     let mut buffer = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut buffer).await {
-        let answer = shared.script.lock().unwrap().pop_front().unwrap_or(Answer::Ok);
-        shared.received.lock().unwrap().push(request);
+        let answer = shared.script.lock().unwrap().pop_front();
+        let answer = answer.or_else(|| shared.otherwise.lock().unwrap().clone()).unwrap_or(Answer::Ok);
+        let place = {
+            let mut received = shared.received.lock().unwrap();
+            received.push(request);
+            shared.held.lock().unwrap().insert(received.len() - 1);
+            received.len() - 1
+        };
         shared.news.notify_waiters();
         let (status, extra, body) = match answer {
             Answer::Ok => (200, String::new(), String::new()),
@@ -186,7 +220,9 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
         };
         let length = body.len();
         let response = format!("HTTP/1.1 {status} Scripted\r\n{extra}content-length: {length}\r\n\r\n{body}");
-        if stream.write_all(response.as_bytes()).await.is_err() {
+        let written = stream.write_all(response.as_bytes()).await;
+        shared.held.lock().unwrap().remove(&place);
+        if written.is_err() {
             return;
         }
     }
@@ -220,5 +256,5 @@ fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
     let body = bytes.get(head..head + length)?.to_vec();
     let method = request.method.unwrap_or_default().to_owned();
     let path = request.path.unwrap_or_default().to_owned();
-    Some((Received { method, path, headers, body }, head + length))
+    Some((Received { method, path, headers, body, at: Instant::now() }, head + length))
 }

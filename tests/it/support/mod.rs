@@ -5,11 +5,15 @@
 pub(crate) mod abi;
 pub(crate) mod accounts;
 pub(crate) mod anvil;
+pub(crate) mod clerks;
 pub(crate) mod contracts;
 pub(crate) mod inbox;
 pub(crate) mod kit;
 pub(crate) mod multisig;
+pub(crate) mod process;
+pub(crate) mod proxy;
 pub(crate) mod safe;
+pub(crate) mod stored;
 pub(crate) mod tokens;
 pub(crate) mod treasury;
 pub(crate) mod tx;

@@ -9,6 +9,9 @@ const GAS_CALL: u64 = 5_000_000;
 /// Gas for deployments; the largest here needs 4.6 million.
 const GAS_CREATE: u64 = 12_000_000;
 
+/// Fee of a numbered transaction per unit of gas: ten gwei, ten times what the first block asks for.
+const FEE: &str = "0x2540be400";
+
 /// A transaction to be sent from any account the node has unlocked or impersonates.
 #[derive(Clone, Debug)]
 pub(crate) struct Tx {
@@ -19,27 +22,34 @@ pub(crate) struct Tx {
     pub(crate) value: U256,
     pub(crate) data: Bytes,
     pub(crate) gas: u64,
+    /// With a nonce the fee is fixed too, so that the same words make the same transaction in whichever block.
+    pub(crate) nonce: Option<u64>,
 }
 
 impl Tx {
     /// A call with `data` and no ether.
     pub(crate) fn call(from: Address, to: Address, data: impl Into<Bytes>) -> Self {
-        Self { from, to: Some(to), value: U256::ZERO, data: data.into(), gas: GAS_CALL }
+        Self { from, to: Some(to), value: U256::ZERO, data: data.into(), gas: GAS_CALL, nonce: None }
     }
 
     /// Ether and nothing else; `value` in wei.
     pub(crate) fn pay(from: Address, to: Address, value: U256) -> Self {
-        Self { from, to: Some(to), value, data: Bytes::new(), gas: GAS_CALL }
+        Self { from, to: Some(to), value, data: Bytes::new(), gas: GAS_CALL, nonce: None }
     }
 
     /// A new contract from its init code, constructor arguments included.
     pub(crate) fn create(from: Address, init_code: impl Into<Bytes>) -> Self {
-        Self { from, to: None, value: U256::ZERO, data: init_code.into(), gas: GAS_CREATE }
+        Self { from, to: None, value: U256::ZERO, data: init_code.into(), gas: GAS_CREATE, nonce: None }
     }
 
     /// The same with ether, in wei.
     pub(crate) fn with_value(self, value: U256) -> Self {
         Self { value, ..self }
+    }
+
+    /// The same as the sender's transaction number `nonce`, at a fixed fee.
+    pub(crate) fn numbered(self, nonce: u64) -> Self {
+        Self { nonce: Some(nonce), ..self }
     }
 
     /// As `eth_sendTransaction` and `eth_call` take it.
@@ -52,6 +62,10 @@ impl Tx {
         });
         if let Some(to) = self.to {
             tx["to"] = json!(to);
+        }
+        if let Some(nonce) = self.nonce {
+            tx["nonce"] = json!(format!("{nonce:#x}"));
+            tx["gasPrice"] = json!(FEE);
         }
         tx
     }

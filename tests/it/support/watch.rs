@@ -1,13 +1,15 @@
 //! The program itself as a user runs it: a configuration in a directory of its own, the real binary, its answers line by line.
 
+use super::process::Process;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A configuration on disk.
 pub(crate) struct Watch {
     dir: TempDir,
+    env: Vec<(String, String)>,
 }
 
 /// How a run ended and what it answered.
@@ -21,11 +23,8 @@ pub(crate) struct Answers {
 impl Watch {
     /// The demo's treasury watched through the node at `url`, told to `destinations` (tables in TOML) along one path to `pager`.
     pub(crate) fn treasury(url: &str, destinations: &str) -> Self {
-        let watch = Self { dir: tempfile::tempdir().expect("a directory") };
-        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo");
-        for file in ["treasury.toml", "box.json"] {
-            std::fs::copy(demo.join(file), watch.dir.path().join(file)).expect("the demo's files are there");
-        }
+        let watch = Self::empty();
+        watch.add_treasury();
         watch.write(
             "watchfire.toml",
             &format!(
@@ -50,6 +49,24 @@ steps = [{{ to = ["pager"], ack_within = "5m" }}]
         watch
     }
 
+    /// A directory without a configuration.
+    pub(crate) fn empty() -> Self {
+        Self { dir: tempfile::tempdir().expect("a directory"), env: Vec::new() }
+    }
+
+    /// Puts the demo's watchlist and ABI there.
+    pub(crate) fn add_treasury(&self) {
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo");
+        for file in ["treasury.toml", "box.json"] {
+            std::fs::copy(demo.join(file), self.dir.path().join(file)).expect("the demo's files are there");
+        }
+    }
+
+    /// Sets a variable in the environment of every program run here.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.env.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Writes a file beside the others.
     pub(crate) fn write(&self, name: &str, text: &str) {
         std::fs::write(self.dir.path().join(name), text).expect("the file is written");
@@ -70,6 +87,7 @@ steps = [{{ to = ["pager"], ack_within = "5m" }}]
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
         command.current_dir(self.dir.path()).args(["--format", "json"]).args(args).env_remove("WATCHFIRE_LOG");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -87,12 +105,24 @@ steps = [{{ to = ["pager"], ack_within = "5m" }}]
         }
     }
 
-    /// Starts, and leaves it running; its answers go to `answers.jsonl`.
-    pub(crate) fn start(&self, args: &[&str]) -> Child {
+    /// Starts, and leaves it running; its answers are added to `answers.jsonl`, its log to `log.txt`.
+    pub(crate) fn start(&self, args: &[&str]) -> Process {
         let answers =
             std::fs::File::options().create(true).append(true).open(self.path("answers.jsonl")).expect("a file");
         let log = std::fs::File::options().create(true).append(true).open(self.path("log.txt")).expect("a file");
-        self.command(args).stdin(Stdio::null()).stdout(answers).stderr(log).spawn().expect("the program starts")
+        let child = self.command(args).stdin(Stdio::null()).stdout(answers).stderr(log).spawn();
+        Process::new(child.expect("the program starts"))
+    }
+
+    /// What the programs started here answered so far. A line that a crash cut short is left out.
+    pub(crate) fn answers(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path("answers.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// What they wrote on standard error.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log.txt")).unwrap_or_default()
     }
 }
 

@@ -1,0 +1,20 @@
+//! What must hold whatever breaks: the program itself, its node, the wire between them, or whoever it tells.
+//!
+//! Each test ends the same way: what was committed and what was told is compared with one calm pass over the chain as it
+//! stands in the end, and with what the test can reckon for itself.
+
+mod kill;
+mod node;
+mod orders;
+mod receivers;
+mod schedule;
+mod secrets;
+mod stage;
+
+/// Where a test's random choices come from: `WATCHFIRE_SEED` replays the seed that an earlier run printed.
+fn random(test: &str) -> fastrand::Rng {
+    let given = std::env::var("WATCHFIRE_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = given.unwrap_or_else(|| fastrand::u64(..));
+    println!("{test}: WATCHFIRE_SEED={seed}");
+    fastrand::Rng::with_seed(seed)
+}

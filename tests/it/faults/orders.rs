@@ -1,0 +1,142 @@
+//! What the program does when it is told to: stop, end after a while, refuse, and listen to another process.
+
+use super::stage::Stage;
+use crate::support::anvil::Options;
+use crate::support::inbox::{Answer, Inbox, Received};
+use crate::support::stored::{self, Stored};
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_polite_end_sends_what_is_due_and_tells_of_findings_by_its_exit_code() {
+    let stage = Stage::new().await;
+    for inbox in [&stage.pager, &stage.feed, &stage.ledger] {
+        inbox.otherwise(Answer::Late(Duration::from_millis(300)));
+    }
+    let process = stage.start();
+    for n in 0..12 {
+        stage.theft(n).await;
+    }
+    stage.catch_up().await;
+    let waiting = stored::progress(&stage.store()).map(|(_, waiting)| waiting);
+    assert!(waiting > Some(0), "nothing was left to do when the program was told to end");
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+    assert_eq!(stored::progress(&stage.store()).map(|(_, waiting)| waiting), Some(0));
+    let last = stage.watch.answers().pop().expect("answers");
+    assert_eq!((&last["type"], &last["findings"], &last["dead"]), (&"summary".into(), &12.into(), &0.into()));
+    let abnormal = stage.reckon().await;
+    stage.check(&abnormal).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_calm_watch_ends_calmly_by_signal_and_after_its_time() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    stage.bill(1).await;
+    stage.catch_up().await;
+    assert_eq!(process.end().await, 0, "{}", stage.watch.log());
+    stage.bill(2).await;
+    let process = stage.start_with(&["--for", "3s"]);
+    stage.catch_up().await;
+    assert_eq!(process.code().await, 0, "{}", stage.watch.log());
+    let last = stage.watch.answers().pop().expect("answers");
+    assert_eq!((&last["type"], &last["blocks"], &last["findings"]), (&"summary".into(), &1.into(), &0.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_another_chain_is_nothing_to_judge_by() {
+    let stage = Stage::with(
+        Options { chain_id: 31_338, ..Options::default() },
+        "",
+        "steps = [{ to = [\"pager\"], ack_within = \"1h\" }]\n",
+    )
+    .await;
+    stage.theft(1).await;
+    for from in [&["--from-block", "1"][..], &[]] {
+        stage.watch.forget();
+        let process = stage.watch.start(&[&["run", "--for", "3s"], from].concat());
+        assert_eq!(process.code().await, 2, "{}", stage.watch.log());
+    }
+    assert!(stage.watch.log().contains("31338"), "{}", stage.watch.log());
+    assert_eq!(stage.pager.count() + stage.feed.count() + stage.ledger.count(), 0);
+    assert!(Stored::read(&stage.store()).activities.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    stage.bill(1).await;
+    stage.catch_up().await;
+    assert_eq!(process.end().await, 0);
+    stored::tamper(&stage.store(), "PRAGMA user_version = 99");
+    for args in [&["run", "--for", "3s"][..], &["incidents", "list"]] {
+        let answers = tokio::task::block_in_place(|| stage.watch.run(args));
+        assert_eq!(answers.code, 2, "{args:?}: {}", answers.stderr);
+        assert!(answers.stderr.contains("newer version"), "{args:?}: {}", answers.stderr);
+    }
+    assert_eq!(stored::number(&stage.store(), "PRAGMA user_version"), 99);
+    assert_eq!(Stored::read(&stage.store()).blocks.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_from_another_process_stops_the_escalation_and_silence_carries_it_on() {
+    let lead = Inbox::start().await;
+    let more = format!(
+        "[destination.lead]\nkind = \"webhook\"\nurl = \"{}\"\nunsigned = true\ntimeout = \"1s\"\n",
+        lead.url("/hook")
+    );
+    let path = "page_at = \"warning\"\nsteps = [\n    { to = [\"pager\"], ack_within = \"6s\" },\n    \
+                { to = [\"lead\"], ack_within = \"2s\" },\n]\n";
+    let stage = Stage::with(Options::default(), &more, path).await;
+    let process = stage.start();
+    let kind = |event: &Received| event.json()["type"].as_str().unwrap_or_default().to_owned();
+
+    // The first incident is taken by somebody, from another process, while `run` runs.
+    stage.theft(1).await;
+    let page = stage.pager.wait_for(1).await.remove(0).json();
+    let id = page["subject"].as_str().expect("an incident").to_owned();
+    let answers =
+        tokio::task::block_in_place(|| stage.watch.run(&["incidents", "ack", &id, "--by", "first responder"]));
+    assert_eq!(answers.code, 0, "{}", answers.stderr);
+    assert_eq!(answers.lines[0]["state"], "acknowledged");
+    stage
+        .pager
+        .wait_until("whoever was paged hears who took it", |all| {
+            all.iter().any(|event| {
+                kind(event) == "watchfire.incident.acknowledge.v1"
+                    && event.json()["data"]["acked_by"] == "first responder"
+            })
+        })
+        .await;
+
+    // The second, which came later and would escalate later, is taken by nobody.
+    stage.theft(2).await;
+    let told = lead.wait_for(3).await;
+    for event in &told {
+        let event = event.json();
+        assert_eq!(event["data"]["label"], "Clerk 02", "the incident that was taken went no further: {event:#}");
+        assert_eq!(event["type"], "watchfire.incident.trigger.v1");
+        assert_eq!(event["data"]["step"], 2);
+    }
+    let mut ids: Vec<&str> = told.iter().map(Received::id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), told.len(), "each time the last step is told again is a page of its own");
+    let again = tokio::task::block_in_place(|| stage.watch.run(&["incidents", "ack", &id, "--by", "second responder"]));
+    assert_eq!(again.code, 2, "what is taken cannot be taken again");
+    assert_eq!(process.end().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_watches_over_one_store_tell_nothing_twice() {
+    let stage = Stage::new().await;
+    let (mut one, mut other) = (stage.start(), stage.start());
+    for n in 0..8 {
+        stage.theft(n).await;
+        stage.bill(n + 8).await;
+    }
+    stage.settle().await;
+    assert!(one.lives() || other.lives(), "one of them has to go on: {}", stage.watch.log());
+    let abnormal = stage.reckon().await;
+    stage.check(&abnormal).await;
+}

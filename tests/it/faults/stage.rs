@@ -1,0 +1,382 @@
+//! A node, the wire to it, the program, and three receivers; and the comparison everything ends with.
+
+use crate::support::anvil::{Anvil, Options, Tx};
+use crate::support::clerks;
+use crate::support::inbox::{Inbox, Received};
+use crate::support::process::Process;
+use crate::support::proxy::Proxy;
+use crate::support::stored::{self, Stored};
+use crate::support::treasury::Treasury;
+use crate::support::watch::Watch;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// What every webhook here is signed with.
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// Where the program finds it.
+const SECRET_ENV: &str = "WATCHFIRE_TEST_SECRET";
+/// How many clerks work here.
+pub(super) const CLERKS: usize = 24;
+/// A loaded machine, and leases of dead workers that have to run out, take their time; longer means that nothing comes.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The path of every watch, unless a test wants another.
+pub(super) const PATH: &str =
+    "page_at = \"warning\"\nnotify = [\"pager\"]\nsteps = [{ to = [\"pager\"], ack_within = \"1h\" }]\n";
+
+pub(super) struct Stage {
+    pub(super) anvil: Anvil,
+    pub(super) proxy: Proxy,
+    pub(super) watch: Watch,
+    /// Hears pages.
+    pub(super) pager: Inbox,
+    /// Hears findings.
+    pub(super) feed: Inbox,
+    /// Hears every verdict.
+    pub(super) ledger: Inbox,
+    /// The first block that is watched.
+    pub(super) first: u64,
+    pub(super) treasury: Option<Treasury>,
+    /// How the path reads, and destinations beside the three.
+    path: String,
+    more: String,
+}
+
+impl Stage {
+    /// Clerks on a chain that grows only when told.
+    pub(super) async fn new() -> Self {
+        Self::with(Options::default(), "", PATH).await
+    }
+
+    /// As [`Stage::new`], with other options of the node, more destinations, and another path.
+    pub(super) async fn with(options: Options, more: &str, path: &str) -> Self {
+        let (anvil, proxy) = Self::chain(options).await;
+        Self::around(anvil, proxy, None, more, path).await
+    }
+
+    /// The treasury of the demo beside the clerks.
+    pub(super) async fn with_treasury() -> Self {
+        let (anvil, proxy) = Self::chain(Options::default()).await;
+        let treasury = Treasury::deploy(&anvil).await;
+        Self::around(anvil, proxy, Some(treasury), "", PATH).await
+    }
+
+    async fn chain(mut options: Options) -> (Anvil, Proxy) {
+        // Survives a restart of the node, where impersonating one account does not.
+        options.extra.push("--auto-impersonate".to_owned());
+        let anvil = Anvil::start_with(options).await;
+        let proxy = Proxy::start(anvil.port()).await;
+        (anvil, proxy)
+    }
+
+    async fn around(anvil: Anvil, proxy: Proxy, treasury: Option<Treasury>, more: &str, path: &str) -> Self {
+        clerks::hire(&anvil, CLERKS).await;
+        anvil.set_automine(false).await;
+        let mut stage = Self {
+            first: anvil.block_number().await + 1,
+            watch: Watch::empty(),
+            pager: Inbox::start().await,
+            feed: Inbox::start().await,
+            ledger: Inbox::start().await,
+            anvil,
+            proxy,
+            treasury,
+            path: path.to_owned(),
+            more: more.to_owned(),
+        };
+        let inboxes = [&stage.pager, &stage.feed, &stage.ledger];
+        let urls = inboxes.map(|inbox| inbox.url("/hook"));
+        stage.watch = stage.configured(&stage.proxy.url("/"), &urls);
+        stage
+    }
+
+    /// A configuration of its own, telling the three receivers at `urls`.
+    fn configured(&self, endpoint: &str, urls: &[String; 3]) -> Watch {
+        let mut watch = Watch::empty();
+        watch.set(SECRET_ENV, SECRET);
+        watch.write("clerks.toml", &clerks::watchlist(CLERKS));
+        if self.treasury.is_some() {
+            watch.add_treasury();
+        }
+        let lists = if self.treasury.is_some() { "\"clerks.toml\", \"treasury.toml\"" } else { "\"clerks.toml\"" };
+        let hook = |name: &str, url: &str, feed: &str| {
+            format!(
+                "[destination.{name}]\nkind = \"webhook\"\nurl = \"{url}\"\nsecret = {{ env = \"{SECRET_ENV}\" }}\n\
+                 timeout = \"1s\"\n{feed}\n"
+            )
+        };
+        let [pager, feed, ledger] = urls;
+        let destinations = [
+            hook("pager", pager, ""),
+            hook("feed", feed, "feed = \"findings\"\n"),
+            hook("ledger", ledger, "feed = \"verdicts\"\n"),
+        ];
+        watch.write(
+            "watchfire.toml",
+            &format!(
+                "store = \"watchfire.db\"\nwatchlists = [{lists}]\n\n\
+                 [chain.demo]\nid = 31337\nendpoint = \"{endpoint}\"\nclock = \"chain\"\nslot = \"1s\"\n\n\
+                 {}{}\n[path.treasury]\n{}",
+                destinations.concat(),
+                self.more,
+                self.path
+            ),
+        );
+        watch
+    }
+
+    /// `run` from the first watched block on, left running.
+    pub(super) fn start(&self) -> Process {
+        self.start_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub(super) fn start_with(&self, more: &[&str]) -> Process {
+        let first = self.first.to_string();
+        self.watch.start(&[&["run", "--from-block", &first], more].concat())
+    }
+
+    pub(super) fn store(&self) -> std::path::PathBuf {
+        self.watch.path("watchfire.db")
+    }
+
+    // === The chain ===
+
+    /// One block with these transactions.
+    pub(super) async fn mine(&self, txs: &[Tx]) {
+        clerks::mine(&self.anvil, txs).await;
+    }
+
+    /// One block in which clerk `n` robs the till.
+    pub(super) async fn theft(&self, n: usize) {
+        let nonce = self.nonce(n).await;
+        self.mine(&[clerks::theft(n, nonce)]).await;
+    }
+
+    /// One block in which clerk `n` pays a shop one ether.
+    pub(super) async fn bill(&self, n: usize) {
+        let nonce = self.nonce(n).await;
+        self.mine(&[clerks::bill(n, clerks::SHOPS[0], 1, nonce)]).await;
+    }
+
+    /// The number of clerk `n`'s next transaction.
+    pub(super) async fn nonce(&self, n: usize) -> u64 {
+        self.anvil.sent_by(clerks::clerk(n), self.anvil.block_number().await).await
+    }
+
+    /// Hash of the node's newest block.
+    pub(super) async fn head(&self) -> String {
+        self.anvil.block("latest").await["hash"].as_str().expect("a hash").to_owned()
+    }
+
+    // === Waiting ===
+
+    /// Waits until the program has committed the node's newest block.
+    pub(super) async fn catch_up(&self) {
+        let head = self.head().await;
+        self.until("the newest block is committed", || {
+            stored::progress(&self.store()).is_some_and(|(tip, _)| tip == head)
+        })
+        .await;
+    }
+
+    /// Waits until the program has committed the node's newest block and has nothing left to tell.
+    pub(super) async fn settle(&self) {
+        let head = self.head().await;
+        self.until("everything is committed and told", || {
+            stored::progress(&self.store()).is_some_and(|(tip, waiting)| tip == head && waiting == 0)
+        })
+        .await;
+    }
+
+    /// Waits until `done`; `what` says in the panic what did not come.
+    pub(super) async fn until(&self, what: &str, done: impl Fn() -> bool) {
+        let wait = async {
+            while !done() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            let log = self.watch.log();
+            let tail = &log[log.floor_char_boundary(log.len().saturating_sub(4_000))..];
+            panic!("waited in vain until {what}; {:?}; the log ends:\n{tail}", stored::progress(&self.store()));
+        }
+    }
+
+    // === The comparison ===
+
+    /// The oracle: one calm pass over the chain as it stands, with a store and receivers of its own.
+    pub(super) async fn rescan(&self) -> Stored {
+        let calm = Inbox::start().await;
+        let watch = self.configured(&self.anvil.ws_url(), &[calm.url("/a"), calm.url("/b"), calm.url("/c")]);
+        let (first, last) = (self.first.to_string(), self.anvil.block_number().await.to_string());
+        let args = ["run", "--from-block", &first, "--until-block", &last];
+        let answers = tokio::task::block_in_place(|| watch.run(&args));
+        assert!([0, 1].contains(&answers.code), "{}", answers.stderr);
+        Stored::read(&watch.path("watchfire.db"))
+    }
+
+    /// Everything that was committed and told, against the calm pass, and against what `abnormal` says of the chain: the
+    /// hashes of its abnormal transactions. Returns what was committed, and the calm pass, for further comparison.
+    pub(super) async fn check(&self, abnormal: &BTreeSet<String>) -> (Stored, Stored) {
+        let (ours, calm) = (Stored::read(&self.store()), self.rescan().await);
+        self.check_store(&ours, &calm, abnormal);
+        let canonical: BTreeSet<&str> = calm.blocks.iter().map(|(_, hash, _)| hash.as_str()).collect();
+        let expected: Vec<Value> = calm.activities.iter().map(|(_, line)| plain(line)).collect();
+        let findings: Vec<&Value> = expected.iter().filter(|line| line["finding_id"].is_string()).collect();
+
+        let feed = fold(&told(&self.feed, &ours, "feed"));
+        let same: BTreeMap<&str, &Value> = findings.iter().map(|line| (id(line), *line)).collect();
+        assert_eq!(feed.keys().map(String::as_str).collect::<Vec<_>>(), same.keys().copied().collect::<Vec<_>>());
+        for (id, line) in &feed {
+            assert_eq!(&plain(line), same[id.as_str()], "what the feed was told of {id} last");
+        }
+        let ledger = told(&self.ledger, &ours, "ledger");
+        assert_eq!(fold(&ledger), feed, "both feeds say the same of findings");
+        let rest = |line: &&Value| line["type"] == "verdict" && line["finding_id"].is_null();
+        let stands = |line: &&Value| canonical.contains(line["block_hash"].as_str().unwrap_or_default());
+        let heard: BTreeSet<String> = ledger.iter().filter(rest).filter(stands).map(|l| plain(l).to_string()).collect();
+        let expected: BTreeSet<String> = expected.iter().filter(|line| rest(line)).map(Value::to_string).collect();
+        assert_eq!(heard, expected, "verdicts without a finding, in blocks that stand");
+
+        self.check_pages(&ours);
+        (ours, calm)
+    }
+
+    fn check_store(&self, ours: &Stored, calm: &Stored, abnormal: &BTreeSet<String>) {
+        assert_eq!(ours.blocks, calm.blocks, "the committed chain is the node's, without a gap");
+        assert_eq!(ours.blocks.first().map(|block| block.0), Some(self.first));
+        assert!(ours.blocks.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].2 == pair[0].1));
+        assert_eq!(ours.deltas, calm.deltas, "what rolling windows hold");
+        let lines = |stored: &Stored| -> Vec<Value> {
+            stored.activities.iter().filter(|(orphaned, _)| !orphaned).map(|(_, line)| plain(line)).collect()
+        };
+        let (left, right) = (lines(ours), lines(calm));
+        assert_eq!(left.len(), right.len(), "the number of verdicts that stand");
+        for (left, right) in left.iter().zip(&right) {
+            assert_eq!(left, right);
+        }
+        let standing = |stored: &Stored| -> BTreeMap<String, [String; 4]> {
+            let told = |finding: &Value| {
+                ["tx", "rule", "severity", "watch"].map(|key| finding[key].as_str().unwrap_or("?").to_owned())
+            };
+            let place = |finding: &Value| finding["at"]["hash"].as_str().unwrap_or("?").to_owned();
+            stored.standing().map(|(id, f)| (format!("{id} in {}", place(f)), told(f))).collect()
+        };
+        assert_eq!(standing(ours), standing(calm), "findings that stand");
+        let txs: BTreeSet<String> = ours.standing().map(|(_, f)| f["tx"].as_str().unwrap_or("?").to_owned()).collect();
+        assert_eq!(&txs, abnormal, "findings and what the test knows to be abnormal");
+    }
+
+    /// Every incident reached its path's pager, and every end of one did.
+    fn check_pages(&self, ours: &Stored) {
+        let pages = told_events(&self.pager, ours, "pager");
+        let kinds = |incident: &str| -> BTreeSet<&str> {
+            let about = pages.iter().filter(|event| event["subject"] == incident);
+            about.filter_map(|event| event["type"].as_str()?.split('.').nth(2)).collect()
+        };
+        let mut live: BTreeSet<&str> = BTreeSet::new();
+        for (id, incident) in &ours.incidents {
+            let (state, kinds) = (incident["state"].as_str().unwrap_or("?"), kinds(id));
+            match state {
+                "open" => {
+                    assert!(kinds.contains("trigger"), "{id} was never told: {incident:#}");
+                    assert!(live.insert(incident["watch"].as_str().unwrap_or("?")), "one incident for each watch");
+                }
+                "false-alarm" => {
+                    assert_eq!((&incident["close_reason"], &incident["standing"]), (&"reorg".into(), &0.into()));
+                    // A page that was still waiting was not worth sending any more; then its end is told alone.
+                    assert!(kinds.contains("retract") && kinds.contains("resolve"), "{id} heard {kinds:?}");
+                }
+                other => panic!("{id} is {other}, and nobody answered"),
+            }
+        }
+        let standing: BTreeSet<&str> = ours.standing().filter_map(|(_, finding)| finding["watch"].as_str()).collect();
+        assert_eq!(live, standing, "watches with findings that stand, and watches with an open incident");
+        let mut rounds = BTreeSet::new();
+        for event in pages.iter().filter(|event| event["type"] == "watchfire.incident.trigger.v1") {
+            let round = ["incident", "cycle", "step"].map(|key| event["data"][key].to_string());
+            assert!(rounds.insert(round.clone()), "{round:?} was paged twice");
+        }
+    }
+
+    /// Which transactions of the chain are abnormal, reckoned by hand.
+    pub(super) async fn reckon(&self) -> BTreeSet<String> {
+        clerks::reckon(&self.anvil, CLERKS, self.first).await
+    }
+}
+
+/// The events one receiver heard, repetitions dropped by their id, in order of first arrival. Checks the wire on the way: each
+/// request is signed, each id has one body, and what came is what the outbox says was sent.
+pub(super) fn told_events(inbox: &Inbox, ours: &Stored, destination: &str) -> Vec<Value> {
+    let mut bodies: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut events = Vec::new();
+    for received in inbox.received() {
+        assert!(is_signed(&received), "a request with a wrong signature: {received:?}");
+        let event = received.json();
+        assert_eq!(event["id"], received.id());
+        match bodies.get(received.id()) {
+            Some(body) => assert!(*body == received.body, "{} came with two bodies", received.id()),
+            None => {
+                bodies.insert(received.id().to_owned(), received.body);
+                events.push(event);
+            }
+        }
+    }
+    for (key, message) in ours.messages(destination) {
+        match message.state.as_str() {
+            "sent" => assert!(bodies.contains_key(key), "{key} is said to be sent to {destination}: {message:?}"),
+            "superseded" => assert_eq!(message.kind, "trigger", "{key}: only pages are given up for something newer"),
+            state => panic!("{key} to {destination} is {state}"),
+        }
+    }
+    for id in bodies.keys() {
+        assert!(ours.outbox.contains_key(id), "{destination} heard {id}, which was never committed");
+    }
+    events
+}
+
+/// The lines one listener of the feed heard.
+fn told(inbox: &Inbox, ours: &Stored, destination: &str) -> Vec<Value> {
+    told_events(inbox, ours, destination).into_iter().map(|mut event| event["data"].take()).collect()
+}
+
+/// What a listener believes to stand: the last revision of each finding, without those that were taken back.
+fn fold(lines: &[Value]) -> BTreeMap<String, Value> {
+    let mut last: BTreeMap<String, Value> = BTreeMap::new();
+    let mut told = BTreeSet::new();
+    for line in lines.iter().filter(|line| line["finding_id"].is_string()) {
+        let revision = |line: &Value| line["revision"].as_u64().unwrap_or(0);
+        assert!(told.insert((id(line).to_owned(), revision(line))), "{} is told twice", id(line));
+        let known = last.get(id(line)).map_or(0, revision);
+        assert!(revision(line) > known, "revisions of {} come in order", id(line));
+        last.insert(id(line).to_owned(), line.clone());
+    }
+    last.retain(|_, line| line["type"] == "verdict");
+    last
+}
+
+fn id(line: &Value) -> &str {
+    line["finding_id"].as_str().expect("a finding")
+}
+
+/// A verdict without what depends on the way it was come by: how often it was told, and which incident it joined.
+pub(super) fn plain(line: &Value) -> Value {
+    let mut line = line.clone();
+    if let Some(fields) = line.as_object_mut() {
+        fields.remove("revision");
+        fields.remove("incident_id");
+    }
+    line
+}
+
+fn is_signed(received: &Received) -> bool {
+    let key = BASE64.decode(SECRET.trim_start_matches("whsec_")).expect("base64");
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).expect("a key");
+    mac.update(format!("{}.{}.", received.id(), received.header("webhook-timestamp").unwrap_or_default()).as_bytes());
+    mac.update(&received.body);
+    received.header("webhook-signature") == Some(&format!("v1,{}", BASE64.encode(mac.finalize().into_bytes())))
+}

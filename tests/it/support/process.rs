@@ -1,0 +1,94 @@
+//! A child process that is frozen, looked at, ended politely or killed.
+
+use std::process::{Child, Command};
+use std::time::Duration;
+
+/// A polite end is waited for this long; it includes the program's own wait for messages on their way.
+const END_PATIENCE: Duration = Duration::from_secs(60);
+/// How often a process is looked at while something of it is waited for.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A running program. Dropped, it is killed.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+}
+
+impl Process {
+    pub(crate) fn new(child: Child) -> Self {
+        Self { child }
+    }
+
+    /// Stops every thread of it where it is (SIGSTOP), and returns once all of them stand still.
+    pub(crate) fn freeze(&self) {
+        signal(self.child.id(), "STOP");
+        // A thread inside a write to the disk stops when that write is done.
+        for _ in 0..5_000 {
+            if self.stands_still() {
+                return;
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        panic!("process {} does not stop", self.child.id());
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) fn thaw(&self) {
+        signal(self.child.id(), "CONT");
+    }
+
+    /// Ends it as a crash would (SIGKILL), frozen or not.
+    pub(crate) fn kill(mut self) {
+        self.finish();
+    }
+
+    /// Asks it to end (SIGTERM) and returns its exit code.
+    pub(crate) async fn end(self) -> i32 {
+        signal(self.child.id(), "TERM");
+        self.code().await
+    }
+
+    /// Waits for its end and returns its exit code; -1 when a signal ended it.
+    pub(crate) async fn code(mut self) -> i32 {
+        let wait = async {
+            loop {
+                if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                    return status.code().unwrap_or(-1);
+                }
+                tokio::time::sleep(10 * LOOK).await;
+            }
+        };
+        tokio::time::timeout(END_PATIENCE, wait).await.expect("the program ends")
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    fn stands_still(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        threads.into_iter().flatten().flatten().all(|thread| {
+            // The state is the first word behind the name, which stands in parentheses and may hold anything.
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit(") ").next().is_none_or(|rest| rest.starts_with(['T', 't', 'X', 'Z']))
+        })
+    }
+
+    fn finish(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Sends `SIG<name>` to the process with this id.
+pub(crate) fn signal(id: u32, name: &str) {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status();
+    assert!(sent.expect("kill is everywhere").success(), "SIG{name} reaches process {id}");
+}
