@@ -267,7 +267,7 @@ impl<'a> Court<'a> {
     ) -> Option<Cost> {
         // One that is switched off is not asked; the leaves answer for themselves all the same.
         let cost = |name, severity, reason: String| {
-            (!rules.builtins_off.contains(name)).then(|| Cost { name, severity, reason: Some(reason) })
+            (!rules.builtins_off.contains(name)).then_some(Cost { name, severity, reason: Some(reason) })
         };
         // Only the wallet's own envelope has these; another watch's act around it does not.
         if activity.kind != crate::model::ActivityKind::Call {

@@ -56,7 +56,7 @@ impl Printer {
 
     /// Prints one line of the record as JSON.
     pub(crate) fn json(&self, line: &impl serde::Serialize) {
-        match serde_json::to_string(line) {
+        match crate::model::json::line(line) {
             Ok(text) => self.text(&text),
             Err(error) => eprintln!("error: a line could not be written as JSON: {error}"),
         }

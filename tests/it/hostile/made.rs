@@ -257,10 +257,9 @@ impl Court {
     }
 
     /// What the engine makes of a judged block, with nothing before it.
-    pub(crate) fn plan(&self, judged: JudgedBlock) -> Plan {
+    pub(crate) fn plan(&self, judged: &JudgedBlock) -> Plan {
         let chain = &self.book.chains[0].info;
-        let blocks = [judged];
-        let step = StepJudged { chain, retract: &[], blocks: &blocks, sight: Sight::default() };
+        let step = StepJudged { chain, retract: &[], blocks: std::slice::from_ref(judged), sight: Sight::default() };
         plan(&step, &Standing::default(), &self.book.roster, self.time * 1000)
     }
 
