@@ -143,7 +143,7 @@ fn repeats_call(frame: &Frame, log: &Log) -> bool {
 
 /// ERC-20, WETH9, MiniMe, ERC-721 and ERC-1155: which transfer or approval a call to the token makes.
 ///
-/// Source: EIP-20; EIP-721; EIP-1155; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
+/// Source: EIP-20; EIP-721; EIP-1155; EIP-3009; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
 /// also logs the allowance that `transferFrom` leaves.
 fn token(frame: &Frame, movement: &Movement) -> Option<u8> {
     let deed = &frame.deed;
@@ -158,7 +158,11 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u8> {
         (
             "transferFrom(address,address,uint256)"
             | "safeTransferFrom(address,address,uint256)"
-            | "safeTransferFrom(address,address,uint256,bytes)",
+            | "safeTransferFrom(address,address,uint256,bytes)"
+            | "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"
+            | "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)"
+            | "receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"
+            | "receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)",
             false,
         ) => is(address_at(deed, 0), address_at(deed, 1), uint_at(deed, 2)),
         ("safeTransferFrom(address,address,uint256,uint256,bytes)", false) => {
