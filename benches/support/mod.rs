@@ -65,8 +65,8 @@ pub(crate) fn stranger(n: u32) -> Address {
 
 /// Mostly short, sometimes long, half of it zeros.
 fn calldata(rng: &mut fastrand::Rng, index: usize) -> String {
-    let selector = if index % 3 == 0 { "0xa9059cbb".to_owned() } else { hex(rng, 4) };
-    let n_words = if index % 10 == 0 { 40 } else { 2 + index % 7 };
+    let selector = if index.is_multiple_of(3) { "0xa9059cbb".to_owned() } else { hex(rng, 4) };
+    let n_words = if index.is_multiple_of(10) { 40 } else { 2 + index % 7 };
     (0..n_words).fold(selector, |mut data, _| {
         let n_bytes = if rng.bool() { 4 } else { 32 };
         write!(data, "{:0>64}", &hex(rng, n_bytes)[2..]).expect("a string takes it");

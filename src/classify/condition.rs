@@ -15,15 +15,15 @@ pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusal
         Condition::Origin(test) => party("origin", Some(activity.origin), test, refusals),
         Condition::To(test) => party("to", activity.to, test, refusals),
         Condition::Arg { path, label, tests } => {
-            let values = path.find(&activity.deed.args);
-            if values.is_empty() {
-                refusals.add(label, || "is not among the arguments".to_owned());
-            }
-            for (value, test) in values.iter().flat_map(|value| tests.iter().map(move |test| (value, test))) {
-                if refusals.is_settled() {
-                    return;
+            let mut missing = true;
+            path.visit(&activity.deed.args, &mut |value| {
+                missing = false;
+                for test in tests {
+                    argument(label, value, test, refusals);
                 }
-                argument(label, value, test, refusals);
+            });
+            if missing {
+                refusals.add(label, || "is not among the arguments".to_owned());
             }
         }
         Condition::Signers { at_least, within, include } => {

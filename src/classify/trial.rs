@@ -218,11 +218,14 @@ pub(crate) fn measured(measure: &Measure, activity: &Activity) -> Option<U256> {
         Measure::Count => Some(U256::ONE),
         Measure::Value => Some(activity.value),
         Measure::Arg { path, .. } => {
-            let values = path.find(&activity.deed.args);
-            if values.is_empty() {
-                return None;
-            }
-            values.iter().try_fold(U256::ZERO, |sum, value| Some(sum.saturating_add(value.as_uint()?)))
+            // Nothing found, and anything found that is no number, cannot be added up.
+            let mut sum = None;
+            let mut sound = true;
+            path.visit(&activity.deed.args, &mut |value| match value.as_uint() {
+                Some(number) => sum = Some(sum.unwrap_or(U256::ZERO).saturating_add(number)),
+                None => sound = false,
+            });
+            sum.filter(|_| sound)
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::abi::{Budget, Event, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};
 use crate::model::{Decoding, Deed, Log};
 use alloy_primitives::{Address, Bytes, U256, hex};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Reads the calldata of a call to `target`, made by `actor`.
 ///
@@ -105,17 +105,34 @@ pub(crate) fn delegation(to: Address) -> Deed {
 
 /// A movement of a token: what the log says, under names that do not depend on the token's own ABI.
 pub(crate) fn movement(token: Address, movement: &Movement) -> Deed {
-    let (name, other) = if movement.approval { ("approval", "spender") } else { ("transfer", "to") };
-    Deed {
-        args: vec![
-            arg("token", "address", Value::Address(token)),
-            arg("from", "address", Value::Address(movement.from)),
-            arg(other, "address", Value::Address(movement.to)),
-            arg(if movement.single { "id" } else { "amount" }, "uint256", Value::Uint(movement.amount)),
-        ],
-        ..plain(name, Decoding::Clean)
+    let mut deed = MOVEMENTS[usize::from(movement.approval) * 2 + usize::from(movement.single)].clone();
+    let values = [
+        Value::Address(token),
+        Value::Address(movement.from),
+        Value::Address(movement.to),
+        Value::Uint(movement.amount),
+    ];
+    for (arg, value) in deed.args.iter_mut().zip(values) {
+        arg.value = value;
     }
+    deed
 }
+
+/// Movements without values: most of a busy block's activities are made of these, and their names are always the same.
+static MOVEMENTS: LazyLock<[Deed; 4]> = LazyLock::new(|| {
+    let shape = |name: &str, to: &str, amount: &str| {
+        let blank = |name: &str, ty: &str| arg(name, ty, Value::Bool(false));
+        let args =
+            vec![blank("token", "address"), blank("from", "address"), blank(to, "address"), blank(amount, "uint256")];
+        Deed { args, ..plain(name, Decoding::Clean) }
+    };
+    [
+        shape("transfer", "to", "amount"),
+        shape("transfer", "to", "id"),
+        shape("approval", "spender", "amount"),
+        shape("approval", "spender", "id"),
+    ]
+});
 
 fn plain(name: &str, decoding: Decoding) -> Deed {
     let name: Arc<str> = Arc::from(name);
@@ -179,7 +196,11 @@ fn event_of<'a>(subjects: &'a Subjects, log: &Log) -> Option<&'a Arc<Event>> {
     if let Some(subject) = subjects.get(&log.address) {
         return subject.abi.event_for(&log.topics).or_else(|| subject.rule_abi.event_for(&log.topics));
     }
-    subjects.token_abi(&log.address).map_or_else(|| bundled::any(), |abi| &**abi).event_for(&log.topics)
+    let abi = match subjects.token_abi(&log.address) {
+        Some(token) => token,
+        None => bundled::any(),
+    };
+    abi.event_for(&log.topics)
 }
 
 // === Reading a deed's arguments by place ===

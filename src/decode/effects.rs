@@ -9,9 +9,9 @@ use super::logs::Movement;
 use super::{multisig, safe};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Log, Operation, Tx, WatchId};
+use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{Address, B256, U256};
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
 
 /// Joins logs to the frames that explain them.
 pub(crate) struct Explainer<'a> {
@@ -28,7 +28,7 @@ pub(crate) struct Explainer<'a> {
 impl<'a> Explainer<'a> {
     /// `activities` holds those made of `frames`, under the indexes that the frames know.
     pub(crate) fn new(frames: &'a [Frame], tx: &'a Tx, activities: &[Activity]) -> Self {
-        let mut ran: HashMap<WatchId, Vec<(usize, usize)>> = HashMap::new();
+        let mut ran: HashMap<WatchId, Vec<(usize, usize)>> = HashMap::default();
         for (index, frame) in frames.iter().enumerate() {
             // A failed, reverted or merely proposed call has no effects; an envelope logs its own failure, though.
             if frame.fate != Fate::Executed || frame.operation == Operation::Delegatecall {
@@ -42,7 +42,7 @@ impl<'a> Explainer<'a> {
                 }
             }
         }
-        Self { frames, tx, ran, given: vec![OnceCell::new(); frames.len()], spent: HashSet::new() }
+        Self { frames, tx, ran, given: vec![OnceCell::new(); frames.len()], spent: HashSet::default() }
     }
 
     /// The activity of the same watch that explains `log`, if there is one; it is used up by that.
@@ -199,7 +199,7 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u8> {
 /// What a call gave the contract to tell of: its arguments, the caller, the sender, the contract itself, nobody, and the ether sent
 /// along.
 fn given(frame: &Frame, target: Address, origin: Address) -> HashSet<Value> {
-    let mut given = HashSet::new();
+    let mut given = HashSet::default();
     for arg in &frame.deed.args {
         flatten(&arg.value, &mut given);
     }
@@ -217,7 +217,7 @@ fn agrees(frame: &Frame, told: &Activity, given: &HashSet<Value>) -> bool {
     if matches!(told.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_)) {
         return false;
     }
-    let mut heard = HashSet::new();
+    let mut heard = HashSet::default();
     for arg in &told.deed.args {
         flatten(&arg.value, &mut heard);
     }
