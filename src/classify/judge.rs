@@ -399,13 +399,17 @@ fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules) -> Verdic
     }
     reasons.extend(order.iter().filter(|(_, trial)| trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
     let near = reasons.len();
+    // What a rule says of its refusals is said of what it is about. It neither lowers nor hushes foreign code, a change of control
+    // or bytes nobody can read, whose calldata may well look like the rule's own function.
+    let of_the_rule = matches!(cost.name, builtin::UNVOUCHED | builtin::ATTEMPT);
+    let said = nearest.and_then(|rule| rule.severity).filter(|said| of_the_rule || *said > cost.severity);
     reasons.extend(order.iter().filter(|(_, trial)| !trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(cost.name),
-        severity: nearest.and_then(|rule| rule.severity).unwrap_or(cost.severity),
+        severity: said.unwrap_or(cost.severity),
         reasons,
         near,
-        observe: rules.observe || nearest.is_some_and(|rule| rule.observe),
+        observe: rules.observe || of_the_rule && nearest.is_some_and(|rule| rule.observe),
         repeats: None,
     })
 }

@@ -144,6 +144,7 @@ fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
 fn without_args(verdict: &VerdictLine) -> VerdictLine {
     let mut short = verdict.clone();
     short.args.clear();
+    short.args_human.clear();
     for texts in [&mut short.reasons, &mut short.via] {
         texts.truncate(20);
         texts.iter_mut().for_each(|text| *text = cut(text, 500));
@@ -285,6 +286,7 @@ mod tests {
             revision: 1,
             headline: "x".to_owned(),
             args: serde_json::Map::new(),
+            args_human: serde_json::Map::new(),
             value: "0".to_owned(),
             value_human: "0 ETH".to_owned(),
             via: Vec::new(),
