@@ -16,13 +16,17 @@ use anyhow::Context as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::Notify;
-use tracing::{debug, info_span};
+use tracing::{debug, info_span, warn};
 
 /// Rounds of questions for one block: a confirmation inside a confirmation inside a confirmation is told at the third.
 const READ_ROUNDS_MAX: usize = 5;
 
-/// How long entries of rolling windows are kept, in seconds of block time: no limit may look back further.
-pub const HISTORY_MAX: u64 = 400 * 86_400;
+/// How many blocks lie between two clean-ups.
+const TIDY_EVERY: u64 = 1_024;
+/// Entries of rolling windows are kept this much longer than any rule looks back, in seconds: a day, for rules that are widened.
+const WINDOW_MARGIN: u64 = 86_400;
+/// How long messages that were sent are kept: thirty days, in milliseconds.
+const SENT_KEPT_MS: u64 = 30 * 86_400_000;
 
 /// Where answers about a block's state come from: the source, a tape, or nobody.
 pub trait Reader: Sync {
@@ -79,6 +83,7 @@ pub struct Watcher {
     history: History,
     clock: Arc<dyn Clock>,
     nudge: Arc<Notify>,
+    n_blocks: u64,
 }
 
 /// What a committed step was.
@@ -104,7 +109,7 @@ impl Watcher {
         nudge: Arc<Notify>,
     ) -> anyhow::Result<Self> {
         let history = remembered(&store, &chain).await?;
-        Ok(Self { book, chain, store, history, clock, nudge })
+        Ok(Self { book, chain, store, history, clock, nudge, n_blocks: 0 })
     }
 
     /// Judges and commits one step: what a reorg took away, and the blocks that stand now. Either all of it is on disk when this
@@ -144,12 +149,29 @@ impl Watcher {
         match committed {
             Ok(plan) => {
                 self.nudge.notify_one();
+                self.tidy(&blocks, now).await;
                 Ok(Committed { plan, blocks, answers })
             }
             Err(error) => {
                 self.history = remembered(&self.store, &self.chain).await?;
                 Err(error).context("commit block")
             }
+        }
+    }
+
+    /// Forgets now and then what no rule can ask for any more. A failure costs disk space and nothing else.
+    async fn tidy(&mut self, blocks: &[JudgedBlock], now_ms: u64) {
+        let before = self.n_blocks;
+        self.n_blocks += blocks.len() as u64;
+        let Some(time) = blocks.last().map(|block| block.time) else { return };
+        if before / TIDY_EVERY == self.n_blocks / TIDY_EVERY {
+            return;
+        }
+        let oldest = time.saturating_sub(self.book.rules.longest_window() + WINDOW_MARGIN);
+        self.history.prune(oldest);
+        let sent_before = now_ms.saturating_sub(SENT_KEPT_MS);
+        if let Err(error) = self.store.prune(self.chain.info.id, oldest, sent_before).await {
+            warn!("old entries could not be cleaned up: {error}");
         }
     }
 }

@@ -63,6 +63,7 @@ impl Backoff {
 }
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -91,6 +92,13 @@ impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A point in time that only grows, for deadlines and pauses; it stands still where a test pauses tokio's clock.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
+pub fn instant() -> tokio::time::Instant {
+    tokio::time::Instant::now()
 }
 
 /// Chooses ring as the cipher suite of every TLS connection of this process. Call it before the first connection; again is

@@ -34,7 +34,7 @@ pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What [`init`] installs, writing to `writer`. `filter` is read leniently: what is no level is passed over.
+/// What [`start`] installs, writing to `writer`. `filter` is read leniently: what is no level is passed over.
 pub fn subscriber<W>(writer: W, filter: &str, form: Form, color: bool) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

@@ -21,6 +21,7 @@ pub struct Budget {
     nodes: u32,
     depth: u32,
     bytes: usize,
+    reached: bool,
 }
 
 /// Why bytes could not be told as arguments. Its `Display` is one plain sentence for a page.
@@ -69,7 +70,7 @@ impl Default for Budget {
 impl Budget {
     /// A budget of so many values, nested calls and bytes.
     pub fn new(nodes: u32, depth: u32, bytes: usize) -> Self {
-        Self { nodes, depth, bytes }
+        Self { nodes, depth, bytes, reached: false }
     }
 
     /// Values that may still be decoded.
@@ -82,12 +83,17 @@ impl Budget {
         self.depth
     }
 
+    /// Whether anything was refused since this was last asked: something of the input stayed unread.
+    pub fn was_reached(&mut self) -> bool {
+        std::mem::take(&mut self.reached)
+    }
+
     /// Opens a nested call. Close it with [`Budget::ascend`], on every way out.
     ///
     /// # Errors
     /// [`Opaque::TooDeep`] when the depth is spent; nothing has to be closed then.
     pub fn descend(&mut self) -> Result<(), Opaque> {
-        self.depth = self.depth.checked_sub(1).ok_or(Opaque::TooDeep)?;
+        self.depth = self.within(self.depth.checked_sub(1), Opaque::TooDeep)?;
         Ok(())
     }
 
@@ -99,20 +105,25 @@ impl Budget {
     /// Spends `nodes` values, before memory is reserved for them.
     ///
     /// # Errors
-    /// [`Opaque::TooManyNodes`], leaving the budget as it was.
+    /// [`Opaque::TooManyNodes`], leaving what is left as it was.
     pub fn take_nodes(&mut self, nodes: usize) -> Result<(), Opaque> {
         let left = u32::try_from(nodes).ok().and_then(|nodes| self.nodes.checked_sub(nodes));
-        self.nodes = left.ok_or(Opaque::TooManyNodes)?;
+        self.nodes = self.within(left, Opaque::TooManyNodes)?;
         Ok(())
     }
 
     /// Spends `bytes` bytes.
     ///
     /// # Errors
-    /// [`Opaque::TooManyBytes`], leaving the budget as it was.
+    /// [`Opaque::TooManyBytes`], leaving what is left as it was.
     pub fn take_bytes(&mut self, bytes: usize) -> Result<(), Opaque> {
-        self.bytes = self.bytes.checked_sub(bytes).ok_or(Opaque::TooManyBytes)?;
+        self.bytes = self.within(self.bytes.checked_sub(bytes), Opaque::TooManyBytes)?;
         Ok(())
+    }
+
+    fn within<T>(&mut self, left: Option<T>, otherwise: Opaque) -> Result<T, Opaque> {
+        self.reached |= left.is_none();
+        left.ok_or(otherwise)
     }
 }
 
@@ -131,6 +142,13 @@ mod tests {
         assert_eq!(budget.take_nodes(1), Err(Opaque::TooManyNodes));
         assert_eq!(budget.take_nodes(usize::MAX), Err(Opaque::TooManyNodes));
         assert_eq!((budget.take_bytes(11), budget.take_bytes(10)), (Err(Opaque::TooManyBytes), Ok(())));
+    }
+
+    #[test]
+    fn a_refusal_is_remembered_until_it_is_asked_for() {
+        let mut budget = Budget::new(1, 1, 1);
+        assert!(budget.take_nodes(1).is_ok() && budget.take_bytes(1).is_ok() && !budget.was_reached());
+        assert!(budget.take_nodes(1).is_err() && budget.was_reached() && !budget.was_reached());
     }
 
     #[test]

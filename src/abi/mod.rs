@@ -6,7 +6,7 @@
 //! beyond the order of the input, recursion that the input decides, or a panic.
 //!
 //! Reading order: [`item`] is what an ABI says, [`index`] finds it by selector and topic, [`decode`] applies it to bytes
-//! within a [`budget`], [`encode`] is the way back.
+//! within a [`budget`], [`mod@encode`] is the way back.
 //!
 //! ```
 //! use watchfire::abi::{Budget, Function, bundled};

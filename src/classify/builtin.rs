@@ -5,13 +5,17 @@
 
 use super::rule::WatchRules;
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Decoding, Kind, Operation, Severity};
+use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind, Operation, Severity};
 use alloy_primitives::{Address, U256};
 
 /// A built-in judgment, as `check` lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Builtin {
-    /// `builtin/…`: what a verdict names, and what `builtins = { off = [...] }` switches off (normal ones only).
+    /// `builtin/…`: what a verdict names, and what `builtins = { off = [...] }` switches off.
+    ///
+    /// What a switched-off built-in would have raised goes on to the next judgment, and to [`UNVOUCHED`] at last, which cannot be
+    /// switched off: nothing becomes normal by it. An envelope's own condition that is switched off is not asked, and its leaves
+    /// still answer for themselves.
     pub name: &'static str,
     /// Whether it vouches or raises.
     pub vouches: bool,
@@ -24,7 +28,7 @@ pub const BUILTINS: &[Builtin] = &[
     vouching(INBOUND, "ether or tokens received, unless the watch says `inbound = \"judge\"`"),
     vouching(VIEW, "a call of a function that the ABI says changes nothing"),
     vouching(REJECTION, "a Safe's empty call to itself, which only uses up a nonce"),
-    vouching("builtin/envelope", "a wallet's envelope whose own conditions hold and whose leaves are all normal"),
+    vouching(ENVELOPE, "a wallet's envelope whose own conditions hold and whose leaves are all normal"),
     raising(UNVOUCHED, "no rule vouches for it"),
     raising(
         UNDECODABLE,
@@ -33,7 +37,10 @@ pub const BUILTINS: &[Builtin] = &[
     raising(BUDGET, "more nested calls or values than are followed in one transaction"),
     raising(UNREAD, "what it does had to be read from the node and could not be"),
     raising(ATTEMPT, "a transaction that reverted; from the fourth in ten minutes on it is high"),
-    raising(UNCONFIRMED, "a wrapper claims it, and no log of the subject confirms it"),
+    raising(
+        UNCONFIRMED,
+        "a wrapper claims it, and no log of the subject confirms it; critical where the subject surely was called",
+    ),
     raising(DELEGATECALL, "foreign code run with the subject's storage and money"),
     raising(CONTROL, "owners, threshold, modules, guards, controllers, roles, supply or code change"),
     raising(APPROVAL, "an allowance without limit, or above the supply"),
@@ -53,6 +60,7 @@ pub const BUILTINS: &[Builtin] = &[
 pub(crate) const INBOUND: &str = "builtin/inbound";
 pub(crate) const VIEW: &str = "builtin/view";
 pub(crate) const REJECTION: &str = "builtin/rejection";
+pub(crate) const ENVELOPE: &str = "builtin/envelope";
 pub(crate) const UNVOUCHED: &str = "builtin/unvouched";
 pub(crate) const UNDECODABLE: &str = "builtin/undecodable";
 pub(crate) const BUDGET: &str = "builtin/budget";
@@ -89,7 +97,7 @@ pub struct Cost {
     pub name: &'static str,
     /// How loud.
     pub severity: Severity,
-    /// Why, where the built-in recognized something; empty for [`UNVOUCHED`].
+    /// Why, where the built-in recognized something; empty for `builtin/unvouched`.
     pub reason: Option<String>,
 }
 
@@ -119,22 +127,57 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
             let own = activity.to == Some(activity.from) && activity.operation == Operation::Call;
             (rules.kind == Kind::Safe && empty && own).then_some(REJECTION)
         }
-        ActivityKind::Event => None,
+        // Ether from inside another call shows in nothing but the wallet's own log.
+        ActivityKind::Event => {
+            let received = match rules.kind {
+                Kind::Safe => "SafeReceived(address,uint256)",
+                Kind::Multisig => "Deposit(address,uint256)",
+                _ => return None,
+            };
+            (&*deed.signature == received && !rules.judge_inbound).then_some(INBOUND)
+        }
     }
 }
 
-/// What `activity` costs when no rule vouches for it.
+/// What `activity` costs when no rule vouches for it: what the first built-in says that recognizes it and is not switched off.
 #[must_use]
 pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
-    if let Some(cost) = trouble(activity, rules) {
-        return cost;
-    }
-    match activity.kind {
+    let recognized = match activity.kind {
         ActivityKind::Act => act(activity, rules),
         ActivityKind::Call => call(activity, rules),
         ActivityKind::Event => event(activity, rules),
         ActivityKind::Move => movement(activity, rules),
+    };
+    let on = |cost: &Cost| !rules.builtins_off.contains(cost.name);
+    let severity = match (activity.kind, rules.kind, &*activity.deed.name) {
+        (ActivityKind::Call, Kind::Safe, "approveHash") => Severity::Warning,
+        _ => Severity::High,
+    };
+    let unvouched = Cost { name: UNVOUCHED, severity, reason: None };
+    trouble(activity, rules).into_iter().chain(recognized).find(on).unwrap_or(unvouched)
+}
+
+/// Whether `activity` is judged as an attempt: what was undone, or is merely claimed.
+pub(crate) fn is_attempt(activity: &Activity, rules: &WatchRules) -> bool {
+    match activity.fate {
+        Fate::Reverted => !rules.builtins_off.contains(ATTEMPT),
+        Fate::Unconfirmed => !rules.builtins_off.contains(UNCONFIRMED),
+        Fate::Executed | Fate::Failed | Fate::Waiting => false,
     }
+}
+
+/// Whether `event` tells of a change of control that `act`, though its words agree, does not ask for.
+pub(crate) fn is_change_without_asking(event: &Activity, act: &Activity, rules: &WatchRules) -> bool {
+    event.kind == ActivityKind::Event
+        && CONTROL_EVENTS.contains(&&*event.deed.name)
+        && control(act, rules).is_none()
+        && stem(&event.deed.name) != stem(&act.deed.name)
+}
+
+/// `pause`, `Paused` and `Pause` have one stem.
+fn stem(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    name.strip_suffix("ed").or_else(|| name.strip_suffix('e')).unwrap_or(&name).to_owned()
 }
 
 /// Bytes that could not be read, or were not read to their end. No rule vouches for those.
@@ -149,6 +192,11 @@ pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
         match note {
             Note::BudgetReached(why) => return Some(because(BUDGET, loud, why.clone())),
             Note::Unread(why) => return Some(because(UNREAD, loud, why.clone())),
+            Note::Unlogged if activity.kind == ActivityKind::Call => {
+                let why =
+                    "the subject was called and logged nothing of what it always logs: it is not the wallet it was";
+                return Some(because(UNCONFIRMED, Severity::Critical, why.to_owned()));
+            }
             Note::HashMismatch => {
                 let why = "the Safe logged a transaction hash that the executed fields do not give";
                 return Some(because(HASH, Severity::Critical, why.to_owned()));
@@ -176,19 +224,16 @@ fn because(name: &'static str, severity: Severity, reason: String) -> Cost {
     Cost { name, severity, reason: Some(reason) }
 }
 
-fn unvouched(severity: Severity) -> Cost {
-    Cost { name: UNVOUCHED, severity, reason: None }
-}
-
-fn act(activity: &Activity, rules: &WatchRules) -> Cost {
+fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     let to = activity.to.unwrap_or_default();
+    let mut costs = Vec::new();
     if activity.notes.contains(&Note::Delegation) {
         let why = if to.is_zero() {
             "the account's delegated code is cleared".to_owned()
         } else {
             format!("from now on the account runs the code of {to}")
         };
-        return because(DELEGATION, Severity::Critical, why);
+        costs.push(because(DELEGATION, Severity::Critical, why));
     }
     if activity.operation == Operation::Delegatecall {
         let why = activity.notes.iter().find_map(|note| match note {
@@ -200,48 +245,44 @@ fn act(activity: &Activity, rules: &WatchRules) -> Cost {
         let why = why.unwrap_or_else(|| {
             format!("delegatecall to {to}, which is no known library: it can do anything in the subject's name")
         });
-        return because(DELEGATECALL, Severity::Critical, why);
+        costs.push(because(DELEGATECALL, Severity::Critical, why));
     }
     if activity.operation == Operation::Create {
-        return because(CREATION, Severity::High, "the account creates a contract".to_owned());
+        costs.push(because(CREATION, Severity::High, "the account creates a contract".to_owned()));
     }
-    if let Some((severity, why)) = control(activity, rules) {
-        return because(CONTROL, severity, why);
-    }
+    costs.extend(control(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
     if rules.kind == Kind::Multisig && activity.to == Some(rules.address) {
-        return because(CONTROL, Severity::Critical, "the wallet calls itself".to_owned());
+        costs.push(because(CONTROL, Severity::Critical, "the wallet calls itself".to_owned()));
     }
-    if let Some(why) = unlimited(activity) {
-        return because(APPROVAL, Severity::Critical, why);
-    }
-    unvouched(Severity::High)
+    costs.extend(unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
+    costs
 }
 
-fn call(activity: &Activity, rules: &WatchRules) -> Cost {
-    if let Some((severity, why)) = control(activity, rules) {
-        return because(CONTROL, severity, why);
+fn call(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
+    let mut costs = Vec::new();
+    if activity.notes.contains(&Note::Controller) {
+        let why = "the token's controller moves somebody's tokens, and needs no allowance for it".to_owned();
+        costs.push(because(CONTROL, Severity::Critical, why));
     }
-    let severity = match (rules.kind, &*activity.deed.name) {
-        (Kind::Safe, "approveHash") => Severity::Warning,
-        _ => Severity::High,
-    };
-    unvouched(severity)
+    costs.extend(control(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
+    costs
 }
 
-fn event(activity: &Activity, rules: &WatchRules) -> Cost {
+fn event(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     let deed = &activity.deed;
+    let control = |why: String| because(CONTROL, Severity::Critical, why);
+    let mut costs = Vec::new();
     if CONTROL_EVENTS.contains(&&*deed.name) {
-        let why = format!("{} is logged and no judged call explains it", deed.name);
-        return because(CONTROL, Severity::Critical, why);
+        costs.push(control(format!("{} is logged and no judged call explains it", deed.name)));
     }
     let token = matches!(rules.kind, Kind::Erc20 | Kind::Minime);
     if token && &*deed.name == "Transfer" {
         let party = |index: usize| deed.args.get(index).and_then(|arg| arg.value.as_address());
         if party(0) == Some(Address::ZERO) {
-            return because(CONTROL, Severity::Critical, "tokens are minted and no judged call explains it".to_owned());
+            costs.push(control("tokens are minted and no judged call explains it".to_owned()));
         }
         if party(1) == Some(Address::ZERO) {
-            return because(CONTROL, Severity::Critical, "tokens are burned and no judged call explains it".to_owned());
+            costs.push(control("tokens are burned and no judged call explains it".to_owned()));
         }
     }
     match &*deed.name {
@@ -249,65 +290,53 @@ fn event(activity: &Activity, rules: &WatchRules) -> Cost {
         "ExecutionSuccess" | "ExecutionFromModuleSuccess" | "Execution"
             if matches!(rules.kind, Kind::Safe | Kind::Multisig) =>
         {
-            because(
-                OUTFLOW,
-                Severity::Critical,
-                format!("{} is logged and no call that could be seen explains it", deed.name),
-            )
+            let why = format!("{} is logged and no call that could be seen explains it", deed.name);
+            costs.push(because(OUTFLOW, Severity::Critical, why));
         }
         "ExecutionFailure" | "ExecutionFromModuleFailure" => {
-            because(INNER_FAILURE, Severity::Warning, format!("{} is logged", deed.name))
+            costs.push(because(INNER_FAILURE, Severity::Warning, format!("{} is logged", deed.name)));
         }
         "Submission" => {
             let why = "a submission arrived through a contract: what it would do could not be seen".to_owned();
-            because(UNREAD, Severity::Critical, why)
+            costs.push(because(UNREAD, Severity::Critical, why));
         }
-        _ => unvouched(Severity::High),
+        _ => {}
     }
+    costs
 }
 
-fn movement(activity: &Activity, rules: &WatchRules) -> Cost {
+fn movement(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     let amount = amount_of(activity);
+    // Of a single token the number is its name, and says nothing of how much.
+    let single = activity.deed.args.last().is_some_and(|arg| &*arg.name == "id");
     let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
     let known = rules.known_tokens.contains(&token);
-    if &*activity.deed.name == "approval" {
-        if amount.is_zero() {
-            return because(
-                POISONING,
-                Severity::Info,
-                "an allowance is set to nothing and no judged act explains it".to_owned(),
-            );
+    let cost = if &*activity.deed.name == "approval" {
+        if !single && amount.is_zero() || activity.to == Some(Address::ZERO) {
+            let why = "an allowance is set to nothing and no judged act explains it";
+            because(POISONING, Severity::Info, why.to_owned())
+        } else if !known {
+            let why = format!("an allowance of {token}, a token unknown here, names the subject");
+            because(POISONING, Severity::Warning, why)
+        } else if !single && is_unlimited(amount) {
+            let why = "an allowance without limit, and no judged act explains it";
+            because(APPROVAL, Severity::Critical, why.to_owned())
+        } else {
+            because(OUTFLOW, Severity::High, "an allowance, and no judged act explains it".to_owned())
         }
-        return match (known, is_unlimited(amount)) {
-            (false, _) => because(
-                POISONING,
-                Severity::Warning,
-                format!("an allowance of {token}, a token unknown here, names the subject"),
-            ),
-            (true, true) => because(
-                APPROVAL,
-                Severity::Critical,
-                "an allowance without limit, and no judged act explains it".to_owned(),
-            ),
-            (true, false) => because(OUTFLOW, Severity::High, "an allowance, and no judged act explains it".to_owned()),
-        };
-    }
-    if activity.from != rules.address {
-        return unvouched(Severity::High);
-    }
-    if amount.is_zero() {
-        return because(
-            POISONING,
-            Severity::Info,
-            "nothing moves: anyone can log a transfer of zero from anybody".to_owned(),
-        );
-    }
-    if !known {
+    } else if activity.from != rules.address {
+        return vec![];
+    } else if !single && amount.is_zero() {
+        let why = "nothing moves: anyone can log a transfer of zero from anybody";
+        because(POISONING, Severity::Info, why.to_owned())
+    } else if !known {
         let why = format!("{token}, a token unknown here, says that it left, and no judged act explains it");
-        return because(POISONING, Severity::Warning, why);
-    }
-    let severity = if rules.kind == Kind::Safe { Severity::Critical } else { Severity::High };
-    because(OUTFLOW, severity, "it left, and no judged act explains it".to_owned())
+        because(POISONING, Severity::Warning, why)
+    } else {
+        let severity = if rules.kind == Kind::Safe { Severity::Critical } else { Severity::High };
+        because(OUTFLOW, severity, "it left, and no judged act explains it".to_owned())
+    };
+    vec![cost]
 }
 
 fn amount_of(activity: &Activity) -> U256 {

@@ -151,6 +151,10 @@ fn signers(
     {
         refusals.push(refusal("signers", format!("are {}, fewer than {least}", known.len())));
     }
+    // Of nobody it could be said that all are members: a module acts without any signature.
+    if let Some(set) = within.filter(|_| known.is_empty()) {
+        refusals.push(refusal("signers", format!("are nobody, where all must be in {}", set.name)));
+    }
     if let Some(set) = within
         && let Some(stranger) = known.iter().find(|who| !set.members.contains(*who))
     {

@@ -7,6 +7,10 @@ use alloy_primitives::{Address, B256, U256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+/// Beginning of the names of windows that remember when a submission was written down. They are never forgotten: how late a
+/// confirmation comes may be asked years later.
+pub const SUBMISSIONS: &str = "submission#";
+
 /// Windows of one chain.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -36,10 +40,10 @@ impl History {
         }
     }
 
-    /// Forgets entries older than `before` (Unix seconds), except those under names for which `keep` holds.
-    pub fn prune(&mut self, before: u64, keep: impl Fn(&str) -> bool) {
+    /// Forgets entries older than `before` (Unix seconds), except those of [`SUBMISSIONS`].
+    pub fn prune(&mut self, before: u64) {
         self.windows.retain(|(_, rule), window| {
-            if !keep(rule) {
+            if !rule.starts_with(SUBMISSIONS) {
                 while window.front().is_some_and(|entry| entry.time < before) {
                     window.pop_front();
                 }

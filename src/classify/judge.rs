@@ -1,7 +1,7 @@
 //! Verdicts for the activities of one block.
 
 use super::builtin::{self, Cost};
-use super::history::History;
+use super::history::{History, SUBMISSIONS};
 use super::rule::{Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, Trial, Windows};
 use crate::model::activity::Note;
@@ -20,7 +20,7 @@ pub struct Moment {
 /// Failed attempts in [`ATTEMPTS_WINDOW`] from which on they are high.
 const ATTEMPTS_HIGH: u64 = 4;
 /// Ten minutes.
-const ATTEMPTS_WINDOW: u64 = 600;
+pub(crate) const ATTEMPTS_WINDOW: u64 = 600;
 /// A submission older than this is unusual to confirm: 30 days.
 const SUBMISSION_OLD: u64 = 30 * 86_400;
 
@@ -54,7 +54,8 @@ pub fn judge(activities: Vec<Activity>, rules: &Rules, history: &History, at: Mo
     }
     for (index, activity) in activities.iter().enumerate() {
         if let Role::Effect { of } = activity.role {
-            court.verdicts[index] = Some(court.effect(of, &activities));
+            let verdict = court.effect(index, of, &activities);
+            court.verdicts[index] = Some(verdict);
         }
     }
     let Court { verdicts, deltas, .. } = court;
@@ -126,11 +127,10 @@ impl<'a> Court<'a> {
         {
             return Verdict::Normal { by: Voucher::Builtin(name) };
         }
-        if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) {
+        if builtin::is_attempt(activity, rules) {
             return self.attempt(index, activity, rules, &trials);
         }
-        let cost = trouble.unwrap_or_else(|| builtin::cost(activity, rules));
-        finding(&cost, &trials, rules)
+        finding(&builtin::cost(activity, rules), &trials, rules)
     }
 
     /// An abnormal rule that holds raises, whatever normal rules say.
@@ -155,9 +155,15 @@ impl<'a> Court<'a> {
         if activity.fate != Fate::Executed || activity.stage != Stage::Included {
             return;
         }
+        // Two limits that measure the same, over an hour and over a day, share one window: it is filled once.
+        let mut filled: Vec<Arc<str>> = Vec::with_capacity(rule.limits.len());
         for limit in &rule.limits {
-            if let Some(amount) = trial::measured(&limit.measure, activity) {
-                self.add(rules, trial::window_key(&rule.name, &limit.measure), amount);
+            let key = trial::window_key(&rule.name, &limit.measure);
+            if let Some(amount) = trial::measured(&limit.measure, activity)
+                && !filled.contains(&key)
+            {
+                self.add(rules, key.clone(), amount);
+                filled.push(key);
             }
         }
     }
@@ -220,8 +226,8 @@ impl<'a> Court<'a> {
         if let Some(raised) = self.raised(activity, rules) {
             return raised;
         }
-        if let Some(trouble) = builtin::trouble(activity, rules) {
-            return finding(&trouble, &[], rules);
+        if builtin::trouble(activity, rules).is_some() {
+            return finding(&builtin::cost(activity, rules), &[], rules);
         }
         let loudest = carries
             .iter()
@@ -240,7 +246,12 @@ impl<'a> Court<'a> {
                 Some(verdict) => repeat(verdict, at),
                 None => unjudged(),
             },
-            None if activity.fate == Fate::Unconfirmed => self.attempt(index, activity, rules, &[]),
+            None if activity.fate == Fate::Unconfirmed && builtin::is_attempt(activity, rules) => {
+                self.attempt(index, activity, rules, &[])
+            }
+            None if rules.builtins_off.contains(builtin::ENVELOPE) || activity.fate == Fate::Unconfirmed => {
+                finding(&builtin::cost(activity, rules), &[], rules)
+            }
             None => Verdict::Normal { by: Voucher::Envelope },
         }
     }
@@ -254,7 +265,10 @@ impl<'a> Court<'a> {
         all: &[Activity],
         carries_finding: bool,
     ) -> Option<Cost> {
-        let cost = |name, severity, reason: String| Some(Cost { name, severity, reason: Some(reason) });
+        // One that is switched off is not asked; the leaves answer for themselves all the same.
+        let cost = |name, severity, reason: String| {
+            (!rules.builtins_off.contains(name)).then_some(Cost { name, severity, reason: Some(reason) })
+        };
         // Only the wallet's own envelope has these; another watch's act around it does not.
         if activity.kind != crate::model::ActivityKind::Call {
             return None;
@@ -264,7 +278,9 @@ impl<'a> Court<'a> {
             match note {
                 Note::Module(module) if !rules.modules.as_ref().is_some_and(|set| set.members.contains(module)) => {
                     let why = format!("module {module} acts and is not in registry.modules");
-                    return cost(builtin::MODULE, Severity::Critical, why);
+                    if let Some(cost) = cost(builtin::MODULE, Severity::Critical, why) {
+                        return Some(cost);
+                    }
                 }
                 Note::Refund(to) if !rules.refund_receivers.as_ref().is_some_and(|set| set.members.contains(to)) => {
                     let (severity, who) = if to.is_zero() {
@@ -272,7 +288,11 @@ impl<'a> Court<'a> {
                     } else {
                         (Severity::Critical, to.to_string())
                     };
-                    return cost(builtin::REFUND, severity, format!("the Safe pays {who} for its execution"));
+                    if let Some(cost) =
+                        cost(builtin::REFUND, severity, format!("the Safe pays {who} for its execution"))
+                    {
+                        return Some(cost);
+                    }
                 }
                 Note::Submission(id) => {
                     if let Some(cost) = self.confirmation(*id, activity, rules) {
@@ -286,7 +306,9 @@ impl<'a> Court<'a> {
             && !executors.members.contains(&from)
         {
             let why = format!("{from} carries it and is not in {}", executors.name);
-            return cost(builtin::EXECUTOR, Severity::Warning, why);
+            if let Some(cost) = cost(builtin::EXECUTOR, Severity::Warning, why) {
+                return Some(cost);
+            }
         }
         let failed = carries.iter().any(|at| all.get(*at).is_some_and(|leaf| leaf.fate == Fate::Failed));
         if failed && !carries_finding {
@@ -297,7 +319,8 @@ impl<'a> Court<'a> {
     }
 
     fn confirmation(&self, id: U256, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
-        if let Some(owners) = &rules.owners
+        let on = |name| !rules.builtins_off.contains(name);
+        if let Some(owners) = rules.owners.as_ref().filter(|_| on(builtin::CONFIRMER))
             && !owners.members.contains(&activity.from)
         {
             let why = format!("{} confirms and is not in {}", activity.from, owners.name);
@@ -305,7 +328,7 @@ impl<'a> Court<'a> {
         }
         let first = self.windows.history.first(rules.address, &submission_key(id))?;
         let age = self.windows.now.saturating_sub(first);
-        (age > SUBMISSION_OLD).then(|| Cost {
+        (age > SUBMISSION_OLD && on(builtin::STALE)).then(|| Cost {
             name: builtin::STALE,
             severity: Severity::High,
             reason: Some(format!("submission {id} is {} days old", age / 86_400)),
@@ -327,13 +350,22 @@ impl<'a> Court<'a> {
         }
     }
 
-    fn effect(&self, of: usize, all: &[Activity]) -> Verdict {
+    fn effect(&mut self, index: usize, of: usize, all: &[Activity]) -> Verdict {
+        // A log that could not be read is a finding like any other, and so is one that an abnormal rule is about.
+        // A log that control changes is believed to be the effect of nothing but a call that asks for it, however well its words
+        // agree with another: who may move tokens is not who may hand over the contract.
+        let (Some(event), Some(act)) = (all.get(index), all.get(of)) else { return unjudged() };
+        if let Some(rules) = self.of(event) {
+            if let Some(raised) = self.raised(event, rules) {
+                return raised;
+            }
+            if builtin::trouble(event, rules).is_some() || builtin::is_change_without_asking(event, act, rules) {
+                return self.leaf(index, event);
+            }
+        }
         match self.verdicts.get(of) {
             Some(Some(verdict @ Verdict::Abnormal(_))) => repeat(verdict, of),
-            Some(Some(Verdict::Normal { .. })) => {
-                let position = all[of].position.clone();
-                Verdict::Normal { by: Voucher::EffectOf(position) }
-            }
+            Some(Some(Verdict::Normal { .. })) => Verdict::Normal { by: Voucher::EffectOf(act.position.clone()) },
             Some(None) | None => unjudged(),
         }
     }
@@ -343,9 +375,6 @@ impl<'a> Court<'a> {
 fn submission_key(id: U256) -> Arc<str> {
     Arc::from(format!("{SUBMISSIONS}{id}"))
 }
-
-/// Prefix of windows that keep a submission's time: they are never pruned.
-pub(crate) const SUBMISSIONS: &str = "submission#";
 
 /// The same finding, told of what it explains or wraps.
 fn repeat(verdict: &Verdict, of: usize) -> Verdict {

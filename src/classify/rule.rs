@@ -19,6 +19,15 @@ pub struct Rules {
     pub watches: Vec<WatchRules>,
 }
 
+impl Rules {
+    /// Seconds that the longest rolling window of any rule reaches back; what is older counts for nothing.
+    #[must_use]
+    pub fn longest_window(&self) -> u64 {
+        let limits = self.watches.iter().flat_map(|watch| &watch.rules).flat_map(|rule| &rule.limits);
+        limits.map(|limit| limit.per).max().unwrap_or(0).max(super::judge::ATTEMPTS_WINDOW)
+    }
+}
+
 /// What one watch says is normal, and what it says is not.
 #[derive(Clone, Debug)]
 pub struct WatchRules {

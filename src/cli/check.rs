@@ -1,5 +1,6 @@
 //! `watchfire check`: every problem at once, the watchlists' own tests, and what would happen for each function.
 
+use super::printer::count;
 use super::{Global, Outcome, Printer, book};
 use crate::classify::builtin::BUILTINS;
 use crate::model::{Verdict, WatchId};
@@ -38,12 +39,12 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
     }
     if !printer.is_json() {
         printer.text(&format!(
-            "{} watches on {} chains, {} rules, {} paths, {} destinations; {} of {} tests pass",
-            book.watches.len(),
-            book.chains.len(),
-            book.rules.watches.iter().map(|watch| watch.rules.len()).sum::<usize>(),
-            book.roster.paths.len(),
-            book.destinations.len(),
+            "{} on {}, {}, {}, {}; {} of {} tests pass",
+            count(book.watches.len(), "watch", "watches"),
+            count(book.chains.len(), "chain", "chains"),
+            count(book.rules.watches.iter().map(|watch| watch.rules.len()).sum(), "rule", "rules"),
+            count(book.roster.paths.len(), "path", "paths"),
+            count(book.destinations.len(), "destination", "destinations"),
             outcomes.len() - failed,
             outcomes.len()
         ));

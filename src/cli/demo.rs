@@ -1,7 +1,7 @@
 //! `watchfire demo`: a recorded treasury lives through a normal day and an attack, consumed the ordinary way from the program's own
 //! JSON-RPC server on loopback.
 
-use super::run::Session;
+use super::session::Session;
 use super::tape::play_through;
 use super::{Outcome, Printer};
 use crate::settings::Secrets;
@@ -59,7 +59,7 @@ pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outco
         printer.text("");
     }
     let told = session.store.counts().await.context("count what was told")?;
-    session.end().await?;
+    session.end();
     ensure!(session.found() > 0 && told.sent > 0, "the demo did not show what it should: no finding was paged");
     if !printer.is_json() {
         printer.text(

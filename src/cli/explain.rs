@@ -1,6 +1,6 @@
 //! `watchfire explain TX`: the decoded tree, the verdict, and how every rule fared.
 
-use super::run::{node_of, stored};
+use super::session::{node_of, stored};
 use super::{Global, Outcome, Printer, book};
 use crate::classify::{self, History};
 use crate::escalate::{self, Sight, StepJudged};
@@ -35,7 +35,7 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
     let hash = node.block_of(args.tx).await.context("ask the node for the transaction")?.with_context(|| {
         format!("{} does not know the transaction {}, or it is not in a block yet", node.name(), args.tx)
     })?;
-    let fetched = node.block(hash, false).await.context("fetch the transaction's block")?;
+    let fetched = Box::pin(node.block(hash, false)).await.context("fetch the transaction's block")?;
     // Windows as they stand now: what the same rule vouched for since then counts as well, and that is said.
     let history = windows(&book, chain).await?;
     let (judged, _) = pipeline::examine(&fetched.block, chain, &book, &history, &node).await;

@@ -9,6 +9,7 @@ mod explain;
 mod incidents;
 mod printer;
 mod run;
+mod session;
 mod tape;
 mod test_page;
 

@@ -1,6 +1,6 @@
 //! Everything a command says, in one place: answers on stdout, the rest on stderr, meaning that survives without color.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the one place that prints")]
+#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
 use super::{Color, Format};
 use crate::model::record::{Line, VerdictLine};
@@ -56,7 +56,7 @@ impl Printer {
 
     /// Prints one line of the record as JSON.
     pub(crate) fn json(&self, line: &impl serde::Serialize) {
-        match serde_json::to_string(line) {
+        match crate::model::json::line(line) {
             Ok(text) => self.text(&text),
             Err(error) => eprintln!("error: a line could not be written as JSON: {error}"),
         }
@@ -140,8 +140,10 @@ impl Printer {
             return;
         }
         eprint!("{}", problems.render(self.color_stderr));
-        let n = problems.len();
-        eprintln!("{n} problem{}; nothing is started on a configuration with problems", if n == 1 { "" } else { "s" });
+        eprintln!(
+            "{}; nothing is started on a configuration with problems",
+            count(problems.len(), "problem", "problems")
+        );
     }
 
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
@@ -156,6 +158,11 @@ pub(crate) fn loud(severity: &str) -> Style {
         "warning" => AnsiColor::Yellow.on_default().bold(),
         _ => AnsiColor::Blue.on_default(),
     }
+}
+
+/// `1 rule`, `2 rules`.
+pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// `2026-11-02 10:00:24` of an RFC 3339 time.

@@ -1,6 +1,7 @@
 //! `watchfire tape`: record a stretch of chain, import recorded blocks, play a tape back.
 
-use super::run::{Session, node_of, parse_duration};
+use super::run::parse_duration;
+use super::session::{Session, node_of};
 use super::{Global, Outcome, Printer, book};
 use crate::deliver::Worker;
 use crate::pipeline::Watcher;
@@ -123,7 +124,7 @@ async fn record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Re
     session.pump(source, chain, Arc::new(Notify::new()), &stop, args.until_block, Some(&mut recorder)).await?;
     recorder.finish().context("finish the tape")?;
     printer.progress(&format!("wrote {}", args.file.display()));
-    session.end().await
+    Ok(session.end())
 }
 
 fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome> {
@@ -174,7 +175,7 @@ async fn play(args: &Play, global: &Global, printer: &Printer) -> anyhow::Result
     let store = Store::in_memory().await.context("make room for what is seen")?;
     let session = Session::new(book, store, printer.clone());
     play_through(&session, &chain, tape, pace(args.pace), None, |_| ()).await?;
-    session.end().await
+    Ok(session.end())
 }
 
 fn pace(between: Option<Duration>) -> Pace {
@@ -204,7 +205,7 @@ pub(crate) async fn play_through(
         let (Some(first), Some(last)) = (stretch.first(), stretch.last()) else { continue };
         let captions: Vec<(u64, String)> =
             stretch.captions.iter().map(|(before, caption)| (first + *before as u64, caption.clone())).collect();
-        let server = TapeServer::start(id, stretch, pace.clone()).await.context("serve the tape")?;
+        let server = TapeServer::start(id, stretch, pace).await.context("serve the tape")?;
         // A stretch that does not join the one before is a chain of its own to the follower.
         session.store.begin_stretch(id, first).await.context("write down where the stretch begins")?;
         let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };

@@ -1,6 +1,7 @@
 //! `watchfire test-page PATH`: a page marked TEST goes down a path, the real way.
 
-use super::run::Session;
+use super::printer::count;
+use super::session::Session;
 use super::{Global, Outcome, Printer, book};
 use crate::escalate;
 use crate::runtime;
@@ -45,6 +46,6 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
     let dead = session.store.dead_letters().await?;
     let ours: Vec<_> = plan.deliveries.iter().map(|delivery| delivery.key.clone()).collect();
     let lost = dead.iter().filter(|letter| ours.contains(&letter.delivery.key)).count();
-    printer.progress(&format!("{} messages, {lost} could not be delivered", ours.len()));
+    printer.progress(&format!("{}, of which {lost} could not be delivered", count(ours.len(), "message", "messages")));
     Ok(if lost == 0 { Outcome::Calm } else { Outcome::Unknown })
 }

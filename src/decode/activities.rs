@@ -100,8 +100,9 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
                 inner = Some(*at);
             }
         }
-        // Another watch's act that is this envelope takes its verdict.
-        if let Some(inner) = inner {
+        // Another watch's act that is this envelope takes its verdict; ether that goes along leaves that watch, and nothing inside
+        // the envelope answers for it.
+        if let Some(inner) = inner.filter(|_| frame.value.is_zero()) {
             for at in frame.acts.iter().filter(|at| **at != inner) {
                 out[*at].role = Role::Envelope { carries: vec![inner] };
             }
@@ -138,6 +139,57 @@ fn flag_batch(frame: &mut Frame, tx: &Tx, subjects: &Subjects, out: &mut Vec<Act
     out.push(activity(subject.watch, ActivityKind::Act, frame, tx, None));
 }
 
+/// Subjects whose address stands anywhere in calldata that was not opened to its end: whatever was meant for them stands behind
+/// more calls than are followed.
+pub(crate) fn unopened(frames: &[Frame], tx: &Tx, subjects: &Subjects, first: usize, out: &mut Vec<Activity>) {
+    let cut = frames.iter().filter(|frame| frame.notes.iter().any(|note| matches!(note, Note::BudgetReached(_))));
+    // What ran counts for more than what a stranger's contract merely claims.
+    let Some(cut) = cut.min_by_key(|frame| frame.fate != Fate::Executed) else { return };
+    let mut named: Vec<(Address, WatchId)> = Vec::new();
+    for window in tx.input.windows(20) {
+        let address = Address::from_slice(window);
+        if let Some(subject) = subjects.get(&address)
+            && named.iter().all(|(known, _)| *known != address)
+        {
+            named.push((address, subject.watch));
+            if named.len() == UNOPENED_MAX {
+                break;
+            }
+        }
+    }
+    for (address, watch) in named {
+        let told = |activity: &Activity| {
+            activity.watch == watch && activity.notes.iter().any(|note| matches!(note, Note::BudgetReached(_)))
+        };
+        if out[first..].iter().any(told) {
+            continue;
+        }
+        let why = "The calldata names the subject behind more calls or values than are followed.";
+        out.push(Activity {
+            watch,
+            kind: ActivityKind::Call,
+            stage: cut.stage,
+            fate: cut.fate,
+            tx: tx.hash,
+            tx_index: tx.index,
+            position: Position::Call(vec![]),
+            from: tx.from,
+            origin: tx.from,
+            to: Some(address),
+            value: U256::ZERO,
+            deed: deed::unknown(why),
+            operation: Operation::Call,
+            signers: None,
+            via: vec![],
+            role: Role::Leaf,
+            notes: vec![Note::BudgetReached(why.to_owned())],
+        });
+    }
+}
+
+/// Subjects told of in one transaction that was not opened to its end: the loudest way to say the same thing is said once each.
+const UNOPENED_MAX: usize = 256;
+
 /// EIP-7702 authorizations of watched accounts. They take effect even when the transaction reverts.
 ///
 /// Source: EIP-7702: authority = ecrecover(keccak(0x05 || rlp([chain_id, address, nonce])), y_parity, r, s).
@@ -173,8 +225,9 @@ fn delegations(tx: &Tx, subjects: &Subjects) -> Vec<Activity> {
     found
 }
 
-/// Authorizations recovered in one transaction; recovery costs 175 µs, an authorization at least 12,500 gas.
-const AUTHORIZATIONS_MAX: usize = 1024;
+/// Authorizations recovered in one transaction. Each costs 25,000 gas beforehand (EIP-7702), so that no block has room for more;
+/// recovery costs 175 µs.
+const AUTHORIZATIONS_MAX: usize = 4096;
 
 fn delegation_deed(authorization: &Authorization) -> Deed {
     deed::delegation(authorization.address)

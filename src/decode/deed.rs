@@ -1,5 +1,6 @@
 //! Calldata and logs become deeds: a name, arguments, and how well the bytes could be read.
 
+use super::logs::Movement;
 use super::subjects::Subjects;
 use crate::abi::{Abi, Budget, Event, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};
@@ -104,14 +105,14 @@ pub(crate) fn delegation(to: Address) -> Deed {
 }
 
 /// A movement of a token: what the log says, under names that do not depend on the token's own ABI.
-pub(crate) fn movement(name: &str, token: Address, from: Address, to: Address, amount: U256) -> Deed {
-    let other = if name == "approval" { "spender" } else { "to" };
+pub(crate) fn movement(token: Address, movement: &Movement) -> Deed {
+    let (name, other) = if movement.approval { ("approval", "spender") } else { ("transfer", "to") };
     Deed {
         args: vec![
             arg("token", "address", Value::Address(token)),
-            arg("from", "address", Value::Address(from)),
-            arg(other, "address", Value::Address(to)),
-            arg("amount", "uint256", Value::Uint(amount)),
+            arg("from", "address", Value::Address(movement.from)),
+            arg(other, "address", Value::Address(movement.to)),
+            arg(if movement.single { "id" } else { "amount" }, "uint256", Value::Uint(movement.amount)),
         ],
         ..plain(name, Decoding::Clean)
     }

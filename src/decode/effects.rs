@@ -5,73 +5,86 @@
 
 use super::deed::{address_at, uint_at};
 use super::frames::{Frame, Shape};
-use super::logs::{APPROVAL, TRANSFER, amount};
+use super::logs::Movement;
 use super::{multisig, safe};
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Fate, Log, Operation, Tx, WatchId};
+use crate::model::{Activity, ActivityKind, Decoding, Fate, Log, Operation, Tx, WatchId};
 use alloy_primitives::{Address, B256, U256};
-use std::collections::HashSet;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 /// Joins logs to the frames that explain them.
 pub(crate) struct Explainer<'a> {
     frames: &'a [Frame],
     tx: &'a Tx,
-    acts: std::ops::Range<usize>,
+    /// By watch: the frames that ran, in order, each with the activity it is to that watch.
+    ran: HashMap<WatchId, Vec<(usize, usize)>>,
+    /// What each frame's call gave, gathered when first asked for: a batch of thousands is asked thousands of times.
+    given: Vec<OnceCell<HashSet<Value>>>,
     /// Effects already used up, by frame and by the watch that was told of them.
     spent: HashSet<(usize, WatchId, B256, u8)>,
 }
 
 impl<'a> Explainer<'a> {
-    /// `first..end` are the activities made of `frames`.
-    pub(crate) fn new(frames: &'a [Frame], tx: &'a Tx, first: usize, end: usize) -> Self {
-        Self { frames, tx, acts: first..end, spent: HashSet::new() }
+    /// `activities` holds those made of `frames`, under the indexes that the frames know.
+    pub(crate) fn new(frames: &'a [Frame], tx: &'a Tx, activities: &[Activity]) -> Self {
+        let mut ran: HashMap<WatchId, Vec<(usize, usize)>> = HashMap::new();
+        for (index, frame) in frames.iter().enumerate() {
+            // A failed, reverted or merely proposed call has no effects; an envelope logs its own failure, though.
+            if frame.fate != Fate::Executed || frame.operation == Operation::Delegatecall {
+                continue;
+            }
+            for at in &frame.acts {
+                let Some(activity) = activities.get(*at) else { continue };
+                let acts = ran.entry(activity.watch).or_default();
+                if acts.last().is_none_or(|(last, _)| *last != index) {
+                    acts.push((index, *at));
+                }
+            }
+        }
+        Self { frames, tx, ran, given: vec![OnceCell::new(); frames.len()], spent: HashSet::new() }
     }
 
     /// The activity of the same watch that explains `log`, if there is one; it is used up by that.
-    pub(crate) fn explain(&mut self, told: &Activity, log: &Log, activities: &[Activity]) -> Option<usize> {
+    pub(crate) fn explain(&mut self, told: &Activity, log: &Log) -> Option<usize> {
         let topic = log.topics.first().copied()?;
-        for (index, frame) in self.frames.iter().enumerate() {
-            // A failed, reverted or merely proposed call has no effects; an envelope logs its own failure, though.
-            let lives = matches!(frame.fate, Fate::Executed) && frame.operation != Operation::Delegatecall;
-            if !lives {
+        let movement = Movement::of(log);
+        for (index, act) in self.ran.get(&told.watch)? {
+            // Only a token writes two of a topic for one call.
+            if movement.is_none() && self.spent.contains(&(*index, told.watch, topic, 0)) {
                 continue;
             }
-            let Some(act) =
-                frame.acts.iter().copied().find(|at| {
-                    self.acts.contains(at) && activities.get(*at).is_some_and(|act| act.watch == told.watch)
-                })
-            else {
-                continue;
-            };
-            let Some(nth) = explains(frame, log, told, self.tx) else { continue };
-            if self.spent.insert((index, told.watch, topic, nth)) {
-                return Some(act);
+            let Some(nth) = self.explains(*index, log, movement.as_ref(), told) else { continue };
+            if self.spent.insert((*index, told.watch, topic, nth)) {
+                return Some(*act);
             }
         }
         None
     }
-}
 
-/// Whether `frame`, having run, writes this log. The number tells apart several logs of one topic that one call writes.
-fn explains(frame: &Frame, log: &Log, told: &Activity, tx: &Tx) -> Option<u8> {
-    let target = frame.target?;
-    let topic = *log.topics.first()?;
-    if frame.shape.is_envelope() {
-        return (envelope(frame, log, target, topic) || refund(frame, log, target, tx)).then_some(0);
+    /// Whether the frame, having run, writes this log. The number tells apart several logs of one topic that one call writes.
+    fn explains(&self, index: usize, log: &Log, movement: Option<&Movement>, told: &Activity) -> Option<u8> {
+        let frame = &self.frames[index];
+        let target = frame.target?;
+        let topic = *log.topics.first()?;
+        if frame.shape.is_envelope() {
+            return (envelope(frame, log, target, topic) || refund(frame, log, target, self.tx)).then_some(0);
+        }
+        if log.address != target {
+            return None;
+        }
+        if let Some(movement) = movement {
+            return token(frame, movement);
+        }
+        if frame.deed.selector.is_none() {
+            // Plain ether: `SafeReceived(sender, value)`, `Deposit(sender, value)`, WETH9 `Deposit(dst, wad)`.
+            let told_of: Vec<&Value> = told.deed.args.iter().map(|arg| &arg.value).collect();
+            return matches!(told_of.as_slice(), [Value::Address(who), Value::Uint(wei)] if *who == frame.caller && *wei == frame.value)
+                .then_some(0);
+        }
+        let given = self.given[index].get_or_init(|| given(frame, target, self.tx.from));
+        agrees(frame, told, given).then_some(0)
     }
-    if log.address != target {
-        return None;
-    }
-    if matches!(topic, TRANSFER | APPROVAL) {
-        return token(frame, log, topic);
-    }
-    if frame.deed.selector.is_none() {
-        // Plain ether: `SafeReceived(sender, value)`, `Deposit(sender, value)`, WETH9 `Deposit(dst, wad)`.
-        let told_of: Vec<&Value> = told.deed.args.iter().map(|arg| &arg.value).collect();
-        return matches!(told_of.as_slice(), [Value::Address(who), Value::Uint(wei)] if *who == frame.caller && *wei == frame.value)
-            .then_some(0);
-    }
-    agrees(frame, told, target).then_some(0)
 }
 
 /// What a wallet logs of carrying something out.
@@ -108,8 +121,13 @@ fn refund(frame: &Frame, log: &Log, wallet: Address, tx: &Tx) -> bool {
     let receiver = if receiver.is_zero() { tx.from } else { receiver };
     let paid = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(safe::logged_payment);
     log.address == exec.gas_token()
-        && log.topics[..] == [TRANSFER, wallet.into_word(), receiver.into_word()]
-        && paid == Some(amount(log))
+        && Movement::of(log).is_some_and(|movement| {
+            !movement.approval
+                && movement.from == wallet
+                && movement.to == receiver
+                && !movement.single
+                && paid == Some(movement.amount)
+        })
 }
 
 fn is_module_log(topic: B256) -> bool {
@@ -123,72 +141,84 @@ fn repeats_call(frame: &Frame, log: &Log) -> bool {
     words.is_some_and(|words| words[..32] == to.into_word()[..] && words[32..] == value.to_be_bytes::<32>())
 }
 
-/// ERC-20, WETH9 and MiniMe: which transfer or approval a call to the token makes.
+/// ERC-20, WETH9, MiniMe, ERC-721 and ERC-1155: which transfer or approval a call to the token makes.
 ///
-/// Source: EIP-20; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x also logs the
-/// allowance that `transferFrom` leaves.
-fn token(frame: &Frame, log: &Log, topic: B256) -> Option<u8> {
-    let [_, one, other, ..] = log.topics.as_slice() else { return None };
-    let (one, other) = (Address::from_word(*one), Address::from_word(*other));
+/// Source: EIP-20; EIP-721; EIP-1155; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
+/// also logs the allowance that `transferFrom` leaves.
+fn token(frame: &Frame, movement: &Movement) -> Option<u8> {
     let deed = &frame.deed;
     let caller = frame.caller;
-    let sum = amount(log);
-    let is = |from: Option<Address>, to: Option<Address>, value: Option<U256>| {
-        (from == Some(one) && to == Some(other) && value == Some(sum)).then_some(0)
+    let is = |from: Option<Address>, to: Option<Address>, amount: Option<U256>| {
+        let same = from == Some(movement.from) && to == Some(movement.to) && amount == Some(movement.amount);
+        same.then_some(0)
     };
     let zero = Some(Address::ZERO);
-    match (&*deed.signature, topic) {
-        ("transfer(address,uint256)", TRANSFER) => is(Some(caller), address_at(deed, 0), uint_at(deed, 1)),
-        ("transferFrom(address,address,uint256)" | "safeTransferFrom(address,address,uint256)", TRANSFER) => {
-            is(address_at(deed, 0), address_at(deed, 1), uint_at(deed, 2))
+    match (&*deed.signature, movement.approval) {
+        ("transfer(address,uint256)", false) => is(Some(caller), address_at(deed, 0), uint_at(deed, 1)),
+        (
+            "transferFrom(address,address,uint256)"
+            | "safeTransferFrom(address,address,uint256)"
+            | "safeTransferFrom(address,address,uint256,bytes)",
+            false,
+        ) => is(address_at(deed, 0), address_at(deed, 1), uint_at(deed, 2)),
+        ("safeTransferFrom(address,address,uint256,uint256,bytes)", false) => {
+            is(address_at(deed, 0), address_at(deed, 1), uint_at(deed, 3))
         }
         // What is left of the allowance; its amount is not in the call.
-        ("transferFrom(address,address,uint256)", APPROVAL) => {
-            (address_at(deed, 0) == Some(one) && other == caller).then_some(1)
+        ("transferFrom(address,address,uint256)", true) => {
+            (address_at(deed, 0) == Some(movement.from) && movement.to == caller).then_some(1)
         }
-        ("approve(address,uint256)" | "approveAndCall(address,uint256,bytes)", APPROVAL) => {
+        ("approve(address,uint256)" | "approveAndCall(address,uint256,bytes)", true) => {
             is(Some(caller), address_at(deed, 0), uint_at(deed, 1))
         }
-        ("increaseAllowance(address,uint256)" | "decreaseAllowance(address,uint256)", APPROVAL) => {
-            (one == caller && address_at(deed, 0) == Some(other)).then_some(0)
+        ("setApprovalForAll(address,bool)", true) => {
+            let all = deed.args.get(1)?.value.as_bool()?;
+            is(Some(caller), address_at(deed, 0), Some(if all { U256::MAX } else { U256::ZERO }))
         }
-        ("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)", APPROVAL) => {
+        ("increaseAllowance(address,uint256)" | "decreaseAllowance(address,uint256)", true) => {
+            (movement.from == caller && address_at(deed, 0) == Some(movement.to)).then_some(0)
+        }
+        ("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)", true) => {
             is(address_at(deed, 0), address_at(deed, 1), uint_at(deed, 2))
         }
-        ("generateTokens(address,uint256)" | "mint(address,uint256)", TRANSFER) => {
+        ("generateTokens(address,uint256)" | "mint(address,uint256)", false) => {
             is(zero, address_at(deed, 0), uint_at(deed, 1))
         }
-        ("destroyTokens(address,uint256)" | "burnFrom(address,uint256)", TRANSFER) => {
+        ("destroyTokens(address,uint256)" | "burnFrom(address,uint256)", false) => {
             is(address_at(deed, 0), zero, uint_at(deed, 1))
         }
-        ("burn(uint256)", TRANSFER) => is(Some(caller), zero, uint_at(deed, 0)),
+        ("burn(uint256)", false) => is(Some(caller), zero, uint_at(deed, 0)),
         _ => None,
     }
 }
 
-/// Any other event of the contract that was called: every address, number and word it tells must be one that the call gave, the
-/// caller, the contract itself, zero, or the ether sent along. An event that tells something else came from elsewhere.
-fn agrees(frame: &Frame, told: &Activity, target: Address) -> bool {
-    if told.kind != ActivityKind::Event || told.deed.args.is_empty() && told.deed.topic0.is_none() {
-        return false;
-    }
-    if matches!(told.deed.decoding, crate::model::Decoding::Opaque(_) | crate::model::Decoding::Ambiguous(_)) {
-        return false;
-    }
-    let mut given: HashSet<Value> = HashSet::new();
+/// What a call gave the contract to tell of: its arguments, the caller, the sender, the contract itself, nobody, and the ether sent
+/// along.
+fn given(frame: &Frame, target: Address, origin: Address) -> HashSet<Value> {
+    let mut given = HashSet::new();
     for arg in &frame.deed.args {
         flatten(&arg.value, &mut given);
     }
-    for party in [frame.caller, told.origin, target, Address::ZERO] {
-        given.insert(Value::Address(party));
-    }
+    given.extend([frame.caller, origin, target, Address::ZERO].map(Value::Address));
     given.insert(Value::Uint(frame.value));
+    given
+}
+
+/// Any other event of the contract that was called: every value it tells must be one that the call gave. An event that tells
+/// something else came from elsewhere.
+fn agrees(frame: &Frame, told: &Activity, given: &HashSet<Value>) -> bool {
+    if told.kind != ActivityKind::Event || told.deed.args.is_empty() && told.deed.topic0.is_none() {
+        return false;
+    }
+    if matches!(told.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_)) {
+        return false;
+    }
     let mut heard = HashSet::new();
     for arg in &told.deed.args {
         flatten(&arg.value, &mut heard);
     }
     // An event that bears another name than the function, and says nothing, is explained by nothing.
-    (!heard.is_empty() || akin(&frame.deed.name, &told.deed.name)) && heard.is_subset(&given)
+    (!heard.is_empty() || akin(&frame.deed.name, &told.deed.name)) && heard.is_subset(given)
 }
 
 /// `pause` and `Paused`, `unpause` and `Unpause`: whether the event's name is a form of the function's.

@@ -26,9 +26,13 @@ pub(crate) fn settle(frames: &mut [Frame], tx: &Tx) {
 }
 
 /// Joins each wrapper's claims to its logs, in the order in which they must have been written: inner before outer.
+///
+/// Claims that pass through a stranger's contract come last, so that they cannot take the log of one that surely ran.
 fn confirm(frames: &mut [Frame], tx: &Tx) {
     let mut heard: HashMap<(Address, Tongue), std::vec::IntoIter<u32>> = HashMap::new();
-    for index in inner_first(frames) {
+    let (sure, claimed): (Vec<usize>, Vec<usize>) =
+        inner_first(frames).into_iter().partition(|index| frames[*index].certain);
+    for index in sure.into_iter().chain(claimed) {
         let Some(at) = frames[index].target else { continue };
         if let Shape::Proposal { id: Some(id), verb: Verb::Confirm } = frames[index].shape {
             // A submission logs a confirmation too, so a confirmation is found by its id and sender.
@@ -37,7 +41,7 @@ fn confirm(frames: &mut [Frame], tx: &Tx) {
                 tx.logs.iter().find(|log| log.address == at && log.topics == topics).map(|log| log.ordinal);
             continue;
         }
-        let Some(tongue) = Tongue::of(&frames[index].shape) else { continue };
+        let Some(tongue) = Tongue::of(&frames[index]) else { continue };
         let logs = heard.entry((at, tongue)).or_insert_with(|| {
             let spoken: Vec<u32> =
                 tx.logs.iter().filter(|log| log.address == at && tongue.hears(log)).map(|log| log.ordinal).collect();
@@ -68,13 +72,18 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
         let frame = &mut frames[index];
         frame.stage = stage;
         frame.fate = fate;
-        // A wrapper that should have logged and did not was never run, whoever claims it.
+        // A wrapper that should have logged and did not was never run, whoever claims it. Where nothing but known contracts stands
+        // around it, the call itself surely ran; only what it wraps did not, or its target is not what it seems.
         if fate == Fate::Executed
             && frame.shape.is_envelope()
             && frame.confirmed_by.is_none()
             && !is_bare_execute(frame)
         {
-            frame.fate = Fate::Unconfirmed;
+            if frame.certain {
+                frame.notes.push(Note::Unlogged);
+            } else {
+                frame.fate = Fate::Unconfirmed;
+            }
         }
     }
 }
@@ -104,6 +113,9 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
             None => (frame.stage, Fate::Unconfirmed),
         },
         Shape::Proposal { id, .. } => {
+            if frame.notes.contains(&Note::Unlogged) {
+                return (frame.stage, Fate::Unconfirmed);
+            }
             let (Some(id), Some(wallet)) = (id, frame.target) else { return (Stage::Proposed, Fate::Waiting) };
             let id = B256::from(*id);
             let says = |topic: B256| {
@@ -126,15 +138,16 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Tongue {
     Safe,
-    Module,
+    /// Of this module.
+    Module(Address),
     Submission,
 }
 
 impl Tongue {
-    fn of(shape: &Shape) -> Option<Self> {
-        match shape {
+    fn of(frame: &Frame) -> Option<Self> {
+        match &frame.shape {
             Shape::SafeExec(_) => Some(Self::Safe),
-            Shape::ModuleExec => Some(Self::Module),
+            Shape::ModuleExec => Some(Self::Module(frame.caller)),
             Shape::Proposal { verb: Verb::Submit, .. } => Some(Self::Submission),
             Shape::Proposal { .. } | Shape::Plain | Shape::Batch => None,
         }
@@ -144,7 +157,10 @@ impl Tongue {
         let topic = log.topics.first();
         match self {
             Self::Safe => safe::is_execution(log),
-            Self::Module => matches!(topic, Some(&safe::MODULE_SUCCESS | &safe::MODULE_FAILURE)),
+            Self::Module(module) => {
+                matches!(topic, Some(&safe::MODULE_SUCCESS | &safe::MODULE_FAILURE))
+                    && log.topics.get(1) == Some(&module.into_word())
+            }
             Self::Submission => topic == Some(&multisig::SUBMISSION) && log.topics.len() == 2,
         }
     }

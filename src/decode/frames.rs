@@ -5,7 +5,7 @@
 use super::deed;
 use super::multisig;
 use super::safe::{self, SafeExec};
-use super::subjects::{Library, Subjects};
+use super::subjects::{Library, Subjects, zero_is_itself};
 use super::{Questions, Subject};
 use crate::abi::{Budget, bundled, multisend};
 use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, Wrapper, activity::Note};
@@ -29,6 +29,9 @@ pub(crate) struct Frame {
     pub(crate) value: U256,
     pub(crate) operation: Operation,
     pub(crate) via: Vec<Wrapper>,
+    /// Whether everything around it is known to do what its calldata says: libraries and watched wallets, nothing else. A
+    /// stranger's contract can take the calldata of a Safe and do something else.
+    pub(crate) certain: bool,
     pub(crate) deed: Deed,
     pub(crate) shape: Shape,
     pub(crate) stage: Stage,
@@ -129,6 +132,11 @@ impl Opener<'_, '_, '_> {
         };
         let shape = self.shape(&claim, &deed, library);
         let mut notes = Vec::new();
+        if self.budget.was_reached()
+            && let Decoding::Opaque(why) = &deed.decoding
+        {
+            notes.push(Note::BudgetReached(why.clone()));
+        }
         if claim.operation == Operation::Delegatecall
             && let Some(library @ (Library::Migration | Library::SignMessage)) = library
         {
@@ -142,6 +150,7 @@ impl Opener<'_, '_, '_> {
         if matches!(shape, Shape::ModuleExec) {
             notes.push(Note::Module(claim.caller));
         }
+        let certain = claim.parent.is_none_or(|parent| self.passes_on(&self.frames[parent]));
         let index = self.frames.len();
         let Claim { parent, position, caller, target, value, operation, via, stage, .. } = claim;
         self.frames.push(Frame {
@@ -152,6 +161,7 @@ impl Opener<'_, '_, '_> {
             value,
             operation,
             via,
+            certain,
             deed,
             shape,
             stage,
@@ -162,6 +172,13 @@ impl Opener<'_, '_, '_> {
             acts: vec![],
         });
         self.open_inside(index);
+    }
+
+    /// Whether what `frame` claims to wrap is what it runs, if it runs.
+    fn passes_on(&self, frame: &Frame) -> bool {
+        let known = matches!(frame.shape, Shape::Batch)
+            || frame.target.is_some_and(|target| self.subjects.get(&target).is_some());
+        frame.certain && known
     }
 
     fn shape(&self, claim: &Claim, deed: &Deed, library: Option<Library>) -> Shape {
@@ -252,8 +269,12 @@ impl Opener<'_, '_, '_> {
         let (items, flaws) = match multisend::items(&list, &mut self.budget) {
             Ok(list) => list,
             Err(why) => {
-                self.frames[index].deed.decoding = Decoding::Opaque(why.to_string());
-                self.frames[index].shape = Shape::Plain;
+                let frame = &mut self.frames[index];
+                if self.budget.was_reached() {
+                    frame.notes.push(Note::BudgetReached(why.to_string()));
+                }
+                frame.deed.decoding = Decoding::Opaque(why.to_string());
+                frame.shape = Shape::Plain;
                 return;
             }
         };
@@ -267,12 +288,13 @@ impl Opener<'_, '_, '_> {
                 self.frames[index].notes.push(Note::BudgetReached(why));
                 break;
             }
+            let itself = item.to.is_zero() && zero_is_itself(&library);
             let operation = if item.operation == 0 { Operation::Call } else { Operation::Delegatecall };
             self.call(Claim {
                 parent: Some(index),
                 position: position.child(place),
                 caller,
-                target: Some(item.to),
+                target: Some(if itself { caller } else { item.to }),
                 value: if operation == Operation::Call { item.value } else { U256::ZERO },
                 input: item.data,
                 operation,

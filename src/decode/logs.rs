@@ -4,6 +4,7 @@ use super::effects;
 use super::frames::Frame;
 use super::{Subjects, deed};
 use crate::abi::Budget;
+use crate::abi::budget::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
 use crate::model::{Activity, ActivityKind, Deed, Fate, Log, Operation, Position, Role, Stage, Tx, WatchId};
 use alloy_primitives::{Address, B256, U256, b256};
 
@@ -12,18 +13,30 @@ pub(crate) const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f
 /// `Approval(address,address,uint256)`: likewise.
 pub(crate) const APPROVAL: B256 = b256!("8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925");
 
+/// `TransferSingle(address,address,address,uint256,uint256)` of ERC-1155: operator, giver, receiver, id, amount.
+const TRANSFER_SINGLE: B256 = b256!("c3d58168c5ae7397731d063d5bbf3d657854427343f4c083240f7aacaa2d0f62");
+/// `TransferBatch(address,address,address,uint256[],uint256[])` of ERC-1155.
+const TRANSFER_BATCH: B256 = b256!("4a39dc06d4c0dbc64b70af90fd698a233a518aa5d07e595d983b8c0526c8f7fb");
+/// `ApprovalForAll(address,address,bool)` of ERC-721 and ERC-1155: everything of a collection, to one operator.
+const APPROVAL_FOR_ALL: B256 = b256!("17307eab39ab6107e8899845ad3d59bd9653f200f220920489ca2b5937696c31");
+
 /// Whether a log is by a subject, or a transfer or approval that names one.
 pub(crate) fn concerns(log: &Log, subjects: &Subjects) -> bool {
     subjects.get(&log.address).is_some()
         || parties(log).is_some_and(|(a, b)| subjects.get(&a).is_some() || subjects.get(&b).is_some())
 }
 
+/// Arguments that an ordinary event has at most.
+const NODES_OF_A_LOG: usize = 8;
+
 /// Appends an activity per log and subject, and joins it to the act that explains it.
 ///
 /// A subject that emits a log hears of it once, as its own event, even where the log names it too.
-pub(crate) fn read(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, first: usize, out: &mut Vec<Activity>) {
-    let mut budget = Budget::default();
-    let mut explainer = effects::Explainer::new(frames, tx, first, out.len());
+pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
+    // An airdrop writes thousands of honest logs; each has room for its arguments, and no more in all than the data pays for.
+    let nodes = NODES_MAX.saturating_add(u32::try_from(tx.logs.len() * NODES_OF_A_LOG).unwrap_or(u32::MAX));
+    let mut budget = Budget::new(nodes, DEPTH_MAX, BYTES_MAX);
+    let mut explainer = effects::Explainer::new(frames, tx, out);
     for log in &tx.logs {
         if !concerns(log, subjects) {
             continue;
@@ -32,30 +45,29 @@ pub(crate) fn read(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, first: us
             let deed = deed::of_log(subjects, log, &mut budget);
             let mut event = from_log(subject.watch, ActivityKind::Event, log, tx, deed);
             event.from = log.address;
-            if let Some(of) = explainer.explain(&event, log, out) {
+            if let Some(of) = explainer.explain(&event, log) {
                 event.role = Role::Effect { of };
             }
             out.push(event);
         }
-        let Some((one, other)) = parties(log) else { continue };
+        let Some(movement) = Movement::of(log) else { continue };
         let mut told: Option<WatchId> = None;
-        for party in [one, other] {
+        for party in [movement.from, movement.to] {
             let Some(subject) = subjects.get(&party).filter(|_| party != log.address) else { continue };
             if told == Some(subject.watch) {
                 continue;
             }
             told = Some(subject.watch);
-            let name = if log.topics[0] == APPROVAL { "approval" } else { "transfer" };
-            let deed = deed::movement(name, log.address, one, other, amount(log));
-            let mut movement = from_log(subject.watch, ActivityKind::Move, log, tx, deed);
-            movement.from = one;
-            movement.to = Some(other);
-            if party == one
-                && let Some(of) = explainer.explain(&movement, log, out)
+            let mut moved =
+                from_log(subject.watch, ActivityKind::Move, log, tx, deed::movement(log.address, &movement));
+            moved.from = movement.from;
+            moved.to = Some(movement.to);
+            if party == movement.from
+                && let Some(of) = explainer.explain(&moved, log)
             {
-                movement.role = Role::Effect { of };
+                moved.role = Role::Effect { of };
             }
-            out.push(movement);
+            out.push(moved);
         }
     }
 }
@@ -82,26 +94,72 @@ fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, deed: Deed) 
     }
 }
 
-/// Who gives and who gets, of a transfer or an approval with both indexed.
-fn parties(log: &Log) -> Option<(Address, Address)> {
-    match log.topics.as_slice() {
-        [TRANSFER | APPROVAL, one, other] | [TRANSFER | APPROVAL, one, other, _] => {
-            Some((Address::from_word(*one), Address::from_word(*other)))
-        }
-        _ => None,
+/// What a log says of a token: who gives, who gets, and how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Movement {
+    /// Whether it is an allowance, which moves nothing yet.
+    pub(crate) approval: bool,
+    pub(crate) from: Address,
+    pub(crate) to: Address,
+    /// In the smallest unit; of a single token its id. An allowance for everything is as large as can be, and so is what cannot be
+    /// read.
+    pub(crate) amount: U256,
+    /// Whether `amount` is the id of a single token.
+    pub(crate) single: bool,
+}
+
+impl Movement {
+    /// Reads a transfer or an allowance of ERC-20, ERC-721 or ERC-1155.
+    ///
+    /// The oldest tokens index fewer parties than the standard says, so what is not in a topic is read from the data. Short data
+    /// reads as zeros behind it, as a contract would read it.
+    pub(crate) fn of(log: &Log) -> Option<Self> {
+        let (from, to) = parties(log)?;
+        let topic = log.topics.first()?;
+        let single = matches!(*topic, TRANSFER | APPROVAL) && log.topics.len() == 4;
+        let amount = match *topic {
+            TRANSFER_SINGLE => data_word(log, 1),
+            TRANSFER_BATCH => batch_amount(log),
+            APPROVAL_FOR_ALL if data_word(log, 0).is_zero() => B256::ZERO,
+            APPROVAL_FOR_ALL => B256::repeat_byte(0xff),
+            _ => argument(log, 2),
+        };
+        let approval = matches!(*topic, APPROVAL | APPROVAL_FOR_ALL);
+        Some(Self { approval, from, to, amount: U256::from_be_bytes(amount.0), single })
     }
 }
 
-/// The amount of a fungible token, or the id of a single one.
-pub(crate) fn amount(log: &Log) -> U256 {
-    match log.topics.get(3) {
-        Some(id) => U256::from_be_bytes(id.0),
-        // Short data reads as zeros behind it, as a contract would read it.
-        None => {
-            let mut word = [0; 32];
-            let len = log.data.len().min(32);
-            word[..len].copy_from_slice(&log.data[..len]);
-            U256::from_be_bytes(word)
-        }
-    }
+/// Who gives and who gets.
+fn parties(log: &Log) -> Option<(Address, Address)> {
+    let (from, to) = match log.topics.as_slice() {
+        [TRANSFER | APPROVAL, ..] => (argument(log, 0), argument(log, 1)),
+        [TRANSFER_SINGLE | TRANSFER_BATCH, _, from, to] => (*from, *to),
+        [APPROVAL_FOR_ALL, owner, operator] => (*owner, *operator),
+        _ => return None,
+    };
+    Some((Address::from_word(from), Address::from_word(to)))
+}
+
+/// The `nth` argument of a log whose indexed arguments come first.
+fn argument(log: &Log, nth: usize) -> B256 {
+    let indexed = log.topics.len().saturating_sub(1);
+    log.topics.get(nth + 1).copied().unwrap_or_else(|| data_word(log, nth.saturating_sub(indexed)))
+}
+
+fn data_word(log: &Log, nth: usize) -> B256 {
+    let rest = log.data.get(nth * 32..).unwrap_or_default();
+    B256::right_padding_from(&rest[..rest.len().min(32)])
+}
+
+/// The sum of a batch's amounts, where its data is laid out as an encoder would; else more than anybody could allow.
+fn batch_amount(log: &Log) -> B256 {
+    let place = |word: B256| usize::try_from(U256::from_be_bytes(word.0)).ok().filter(|at| *at <= log.data.len());
+    let sum = || {
+        let at = place(data_word(log, 1))?;
+        let list = log.data.get(at..)?;
+        let len = usize::try_from(U256::from_be_slice(list.get(..32)?)).ok()?;
+        let amounts = list.get(32..32usize.checked_add(len.checked_mul(32)?)?)?;
+        Some(amounts.chunks_exact(32).fold(U256::ZERO, |sum, word| sum.saturating_add(U256::from_be_slice(word))))
+    };
+    sum().map_or(B256::repeat_byte(0xff), B256::from)
 }

@@ -3,11 +3,12 @@
 //! In: a [`Block`], whom to look out for ([`Subjects`]) and what the node answered so far ([`Answers`]). Out: [`Activity`]s in
 //! transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
 //!
-//! One transaction goes through four stations: [`frames`] opens the call and whatever it wraps into a tree; [`fate`] reads from
-//! the logs which of those claims came true; [`activities`] says whom each frame touches; [`logs`] adds what the logs
-//! say and [`effects`] decides which act explains it.
+//! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree; `fate` reads from
+//! the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
+//! say and `effects` decides which act explains it.
 
 mod activities;
+mod controller;
 mod deed;
 mod effects;
 mod fate;
@@ -60,8 +61,10 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         safe::sign(&mut frames, block, tx, subjects, &mut questions);
         let first = activities.len();
         activities::from_frames(&mut frames, tx, subjects, &mut activities);
-        logs::read(&mut frames, tx, subjects, first, &mut activities);
+        activities::unopened(&frames, tx, subjects, first, &mut activities);
+        logs::read(&frames, tx, subjects, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
+        controller::recognize(&mut activities[first..], subjects, &mut questions);
     }
     Decoded { activities, wanted: questions.wanted }
 }

@@ -100,6 +100,21 @@ pub(crate) fn payload(
     }
 }
 
+/// Why a submission that a stranger's contract claims is not to be believed: the wallet wrote down something else, or cannot be
+/// asked.
+pub(crate) fn doubt(deed: &Deed, wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<String> {
+    let claimed = (deed::address_at(deed, 0)?, deed::uint_at(deed, 1)?, deed::bytes_at(deed, 2)?);
+    match payload(deed, Verb::Confirm, wallet, Some(id), questions, &mut Budget::default()) {
+        Payload::Is { to, value, data } if (to, value, &data) == claimed => None,
+        Payload::None if claimed.0.is_zero() && claimed.1.is_zero() && claimed.2.is_empty() => None,
+        Payload::Is { .. } | Payload::None => Some(format!(
+            "A contract that is not watched claims submission {id}, and the wallet wrote down something else."
+        )),
+        Payload::Asked => None,
+        Payload::Unread(why) => Some(why),
+    }
+}
+
 /// Who has confirmed submission `id`, where the node can say.
 pub(crate) fn confirmers(wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
     match questions.ask(Read { to: wallet, data: numbered(GET_CONFIRMATIONS, id) })? {

@@ -3,6 +3,7 @@
 //! Source: Safe.sol / GnosisSafe.sol `execTransaction`, `encodeTransactionData`, `checkNSignatures`; SignatureDecoder.sol.
 
 use super::frames::{Frame, Shape};
+use super::multisig::Verb;
 use super::{Questions, Subjects, deed};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
@@ -39,6 +40,8 @@ const DOMAIN_TYPEHASH: B256 = b256!("47e79534a245952e8b16893a336b85a3d9ea9fa8c57
 const DOMAIN_TYPEHASH_OLD: B256 = b256!("035aff83d86937d35b32e04f0ddc6ff469290eef2f1b692d8a815c89404d4749");
 /// `nonce()`
 const NONCE: [u8; 4] = [0xaf, 0xfe, 0xd0, 0xe0];
+/// `getThreshold()`
+const GET_THRESHOLD: [u8; 4] = [0xe7, 0x52, 0x35, 0xb8];
 /// `domainSeparator()`
 const DOMAIN_SEPARATOR: [u8; 4] = [0xf6, 0x98, 0xda, 0x25];
 
@@ -114,13 +117,14 @@ impl SafeExec {
 
     /// Owners whose signature the list holds, in its order, without repeats.
     ///
+    /// A Safe looks at as many signatures as its `threshold` says; whatever stands behind them is nobody's word, and is not read.
     /// Contract signatures (v = 0) and hashes approved beforehand (v = 1) name their owner in r. Nothing is checked here that
     /// the Safe checked before it executed; of an attempt that reverted this is what the signatures claim.
-    fn signers(&self, hash: B256) -> Vec<Address> {
+    fn signers(&self, hash: B256, threshold: usize) -> Vec<Address> {
         let mut signers = Vec::new();
         // The dynamic parts of contract signatures follow the fixed ones: the list ends where the first of them begins.
         let mut end = self.signatures.len();
-        for (at, part) in self.signatures.chunks_exact(65).enumerate().take(SIGNATURES_MAX) {
+        for (at, part) in self.signatures.chunks_exact(65).enumerate().take(threshold.min(SIGNATURES_MAX)) {
             if (at + 1) * 65 > end {
                 break;
             }
@@ -200,6 +204,10 @@ pub(crate) fn sign(frames: &mut [Frame], block: &Block, tx: &Tx, subjects: &Subj
             Shape::Proposal { .. } => {
                 if let Some(id) = proposal_id(frame) {
                     frame.signers = super::multisig::confirmers(safe, id, questions);
+                    if !frame.certain && matches!(frame.shape, Shape::Proposal { verb: Verb::Submit, .. }) {
+                        let doubt = super::multisig::doubt(&frame.deed, safe, id, questions);
+                        frame.notes.extend(doubt.map(Note::Unread));
+                    }
                 }
             }
             Shape::SafeExec(exec) if subjects.get(&safe).is_some_and(|s| s.kind == Kind::Safe) => {
@@ -226,27 +234,39 @@ fn signed(
     questions: &mut Questions<'_>,
 ) -> (Option<Vec<Address>>, Vec<Note>) {
     let logged = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(logged_hash);
-    let nonce = match questions.ask(Read { to: safe, data: Bytes::from_static(&NONCE) }) {
-        Some(Answer::Data(word)) => word.first_chunk::<32>().map(|word| U256::from_be_bytes(*word)),
-        _ => None,
-    };
+    let nonce = number(safe, &NONCE, questions);
+    let threshold = number(safe, &GET_THRESHOLD, questions).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    let signers = |hash| threshold.map(|threshold| exec.signers(hash, threshold));
     let before = nonce.and_then(|nonce| nonce.checked_sub(executions_from(block, tx, safe, frame.confirmed_by)));
     let ours = before.map(|nonce| domains(subjects.chain.0, safe).map(|domain| exec.hash(domain, nonce)));
     match (logged, ours) {
-        (Some(logged), Some(ours)) if !ours.contains(&logged) => (Some(exec.signers(logged)), vec![Note::HashMismatch]),
-        (Some(logged), _) => (Some(exec.signers(logged)), vec![]),
+        (Some(logged), Some(ours)) if !ours.contains(&logged) => (signers(logged), vec![Note::HashMismatch]),
+        // Only the hash tells whether a stranger's contract asked the Safe for what it claims.
+        (Some(_), None) if !frame.certain => {
+            let why = "A contract that is not watched claims what the Safe executed, and the Safe's nonce could not be read to check it.";
+            (None, vec![Note::Unread(why.to_owned())])
+        }
+        (Some(logged), _) => (signers(logged), vec![]),
         // Nothing was logged: the attempt reverted. Which domain holds is asked, since no log tells.
         (None, Some(ours)) if frame.fate == Fate::Reverted => {
             match questions.ask(Read { to: safe, data: Bytes::from_static(&DOMAIN_SEPARATOR) }) {
                 Some(Answer::Data(word)) => {
                     let domain = word.first_chunk::<32>().map(B256::from);
                     let at = domains(subjects.chain.0, safe).iter().position(|known| Some(*known) == domain);
-                    (at.map(|at| exec.signers(ours[at])), vec![])
+                    (at.and_then(|at| signers(ours[at])), vec![])
                 }
                 _ => (None, vec![]),
             }
         }
         (None, _) => (None, vec![]),
+    }
+}
+
+/// A number that the Safe tells of itself, at the block's end.
+fn number(safe: Address, selector: &'static [u8; 4], questions: &mut Questions<'_>) -> Option<U256> {
+    match questions.ask(Read { to: safe, data: Bytes::from_static(selector) }) {
+        Some(Answer::Data(word)) => word.first_chunk::<32>().map(|word| U256::from_be_bytes(*word)),
+        _ => None,
     }
 }
 

@@ -72,6 +72,23 @@ pub const KNOWN_LIBRARIES: [(Address, Library); 13] = [
     (address!("d53cd0aB83D845Ac265BE939c57F53AD838012c9"), Library::SignMessage), // 1.4.1
 ];
 
+/// Deployments of MultiSend and MultiSendCallOnly for which the zero address is an address like any other.
+const ZERO_IS_ZERO: [Address; 7] = [
+    address!("8D29bE29923b68abfDD21e541b9374737B49cdAD"),
+    address!("A238CBeb142c10Ef7Ad8442C6D1f9E89e07e7761"),
+    address!("998739BFdAAdde7C933B942a68053933098f9EDa"),
+    address!("38869bf66a61cF6bDB996A6aE40D5853Fd43B526"),
+    address!("40A2aCCbd92BCA938b02010E17A5b8929b49130D"),
+    address!("A1dabEF33b3B82c7814B6D82A79e50F4AC44102B"),
+    address!("9641d764fc13c8B624c04430C7356C1C7C8102e2"),
+];
+
+/// Whether a batch library calls whoever runs it where an item names the zero address. Source: MultiSend.sol and
+/// MultiSendCallOnly.sol from 1.5.0 on; of an unknown deployment the louder reading is taken.
+pub(crate) fn zero_is_itself(library: &Address) -> bool {
+    !ZERO_IS_ZERO.contains(library)
+}
+
 impl Subjects {
     /// Nobody yet, with the libraries every chain has.
     #[must_use]

@@ -1,7 +1,7 @@
 //! Text from the chain, made harmless for whoever shows it.
 //!
 //! Token names, calldata strings and ENS names are written by attackers. Every destination first takes its text through
-//! [`line`], which leaves nothing that moves a cursor, turns the reading direction or hides; then through its own escape,
+//! [`line()`], which leaves nothing that moves a cursor, turns the reading direction or hides; then through its own escape,
 //! so that nothing calls people up or poses as our own markup.
 
 use crate::model::text::printable;

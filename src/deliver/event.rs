@@ -176,7 +176,9 @@ fn checksum_addresses(json: &mut Json) {
 }
 
 fn encode(event: &Json) -> Result<Vec<u8>, SendError> {
-    serde_json::to_vec(event).map_err(|error| SendError::Refused(format!("cannot be written as JSON: {error}")))
+    // Names and arguments come from the chain, and a reader may well print what it gets.
+    let line = crate::model::json::line(event);
+    line.map(String::into_bytes).map_err(|error| SendError::Refused(format!("cannot be written as JSON: {error}")))
 }
 
 #[cfg(test)]

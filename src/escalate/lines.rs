@@ -76,12 +76,10 @@ pub fn verdict_line(
 /// The line of an incident: `findings` are those it names, beside those on its page. A store lists all of them.
 #[must_use]
 pub fn incident_line(incident: &Incident, findings: &[FindingId]) -> Line {
-    let mut named: Vec<String> = incident.page.evidence.iter().map(|evidence| evidence.finding.to_string()).collect();
-    for id in findings {
-        if !named.iter().any(|known| known == id.as_str()) {
-            named.push(id.to_string());
-        }
-    }
+    let listed = || incident.page.evidence.iter().map(|evidence| &evidence.finding);
+    // The page lists a handful; the rest may be thousands, each named once already.
+    let more = findings.iter().filter(|id| listed().all(|known| known != *id));
+    let named = listed().chain(more).map(ToString::to_string).collect();
     Line::Incident(Box::new(IncidentLine {
         incident_id: incident.id.to_string(),
         watch: incident.label.clone(),

@@ -8,6 +8,7 @@
 //! then do messages leave.
 
 mod answers;
+mod blindness;
 mod feed;
 mod group;
 mod headline;
@@ -20,6 +21,7 @@ mod roster;
 mod step;
 
 pub use answers::{Refusal, acknowledge, false_alarm, resolve, tick};
+pub use blindness::{BLINDNESS, blind, sighted};
 pub use headline::headline;
 pub use lines::{incident_line, verdict_line};
 pub use occasion::{UNDELIVERABLE, dead_letter, test_page};

@@ -1,6 +1,7 @@
 //! Incidents that no transaction caused: a test page, a message that cannot be delivered.
 
 use super::answers::changed;
+use super::blindness::BLINDNESS;
 use super::life::{start, tell};
 use super::page;
 use super::roster::Roster;
@@ -119,8 +120,14 @@ fn subject<'a>(letter: &Delivery, roster: &'a Roster) -> Option<&'a WatchInfo> {
     }
 }
 
+/// Whether no transaction caused it.
+pub(super) fn is_occasion(incident: &Incident) -> bool {
+    let built_in = |rule: &String| [TEST, UNDELIVERABLE, BLINDNESS].contains(&rule.as_str());
+    incident.marked.is_some() || incident.rules.iter().any(built_in)
+}
+
 /// An incident without a finding, on its way down `path`. It is about `watch` where there is one, else about no address.
-fn occasion(
+pub(super) fn occasion(
     first: &FindingId,
     path: &Path,
     watch: Option<&WatchInfo>,

@@ -3,6 +3,7 @@
 use super::group::{Cause, Raised, causes};
 use super::life::{self, Change, Fresh};
 use super::lines::{incident_line, verdict_line};
+use super::occasion::is_occasion;
 use super::roster::{Roster, StepJudged};
 use super::{feed, page};
 use crate::model::incident::{Finding, Incident, Plan, Standing};
@@ -36,8 +37,6 @@ struct Engine<'a> {
     incidents: Vec<Incident>,
     by_id: HashMap<IncidentId, usize>,
     findings: HashMap<FindingId, Finding>,
-    /// Findings in retracted blocks which the step has not brought back yet.
-    lost: BTreeMap<FindingId, BlockRef>,
     /// Incidents by their place, so that they are told of in the order they were opened.
     changes: BTreeMap<usize, Change>,
     /// Findings that each changed incident's line names.
@@ -48,15 +47,12 @@ struct Engine<'a> {
 
 impl<'a> Engine<'a> {
     fn new(step: &'a StepJudged<'a>, standing: &Standing, roster: &'a Roster, now_ms: u64) -> Self {
-        let gone: HashSet<BlockRef> = step.retract.iter().copied().collect();
-        let lost = standing.findings.iter().filter(|f| !f.orphaned && f.chain == step.chain.id && gone.contains(&f.at));
         Self {
             step,
             roster,
             now_ms,
             by_id: standing.incidents.iter().enumerate().map(|(at, incident)| (incident.id.clone(), at)).collect(),
             incidents: standing.incidents.clone(),
-            lost: lost.map(|finding| (finding.id.clone(), finding.at)).collect(),
             findings: standing.findings.iter().map(|finding| (finding.id.clone(), finding.clone())).collect(),
             changes: BTreeMap::new(),
             named: BTreeMap::new(),
@@ -67,14 +63,16 @@ impl<'a> Engine<'a> {
 
     /// Takes back what the retracted blocks held and no new block holds again.
     fn retract(&mut self, again: &HashSet<&FindingId>) {
-        let gone: Vec<(FindingId, BlockRef)> =
-            self.lost.iter().filter(|(id, _)| !again.contains(id)).map(|(id, at)| (id.clone(), *at)).collect();
-        for (id, at) in gone {
-            self.lost.remove(&id);
+        let gone: HashSet<&BlockRef> = self.step.retract.iter().collect();
+        let chain = self.step.chain.id;
+        let lost = self.findings.values().filter(|f| !f.orphaned && f.chain == chain && gone.contains(&f.at));
+        let lost: BTreeSet<(u64, FindingId)> =
+            lost.filter(|f| !again.contains(&f.id)).map(|f| (f.at.number, f.id.clone())).collect();
+        for (_, id) in lost {
             let Some(finding) = self.findings.get_mut(&id) else { continue };
             finding.orphaned = true;
             finding.revision += 1;
-            let finding = finding.clone();
+            let (finding, at) = (finding.clone(), finding.at);
             let replaced_by = self.step.blocks.iter().find(|block| block.at.number == at.number);
             let line = Line::Retraction(RetractionLine {
                 finding_id: id.to_string(),
@@ -102,10 +100,8 @@ impl<'a> Engine<'a> {
 
     /// Everything one transaction makes abnormal.
     fn take(&mut self, block: &JudgedBlock, cause: &Cause<'_>) {
-        let (moved, rest): (Vec<_>, Vec<_>) = cause.raised.iter().partition(|raised| self.only_moved(raised));
-        for raised in moved {
-            self.move_along(block, raised);
-        }
+        let (stands, rest): (Vec<_>, Vec<_>) = cause.raised.iter().partition(|raised| self.stands(raised));
+        stands.into_iter().for_each(|raised| self.move_along(block, raised));
         if rest.is_empty() {
             return;
         }
@@ -115,18 +111,18 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The step lost it in one block and brings it back in another, no louder: whoever was told, or closed it, need not hear
-    /// of it as of something new.
-    fn only_moved(&self, raised: &Raised<'_>) -> bool {
-        self.lost.contains_key(&raised.id)
-            && self.findings.get(&raised.id).is_some_and(|known| {
-                raised.abnormal.severity <= known.severity && self.by_id.contains_key(&known.incident)
-            })
+    /// It stood before the step and stands after it, no louder: whoever was told of it, or closed it, need not hear of it as
+    /// of something new.
+    fn stands(&self, raised: &Raised<'_>) -> bool {
+        self.findings.get(&raised.id).is_some_and(|known| {
+            !known.orphaned && raised.abnormal.severity <= known.severity && self.by_id.contains_key(&known.incident)
+        })
     }
 
+    /// A reorg moved it to another block. A stretch that is played again has it where it was: then nothing is told.
     fn move_along(&mut self, block: &JudgedBlock, raised: &Raised<'_>) {
-        let known = self.findings.get(&raised.id);
-        let Some(place) = known.and_then(|known| self.by_id.get(&known.incident)).copied() else { return };
+        let Some(known) = self.findings.get(&raised.id).filter(|known| known.at != block.at) else { return };
+        let Some(place) = self.by_id.get(&known.incident).copied() else { return };
         let finding = self.write(block, raised, place);
         if !raised.observe {
             self.changes.entry(place).or_default().moved.push(finding.headline.clone());
@@ -144,9 +140,10 @@ impl<'a> Engine<'a> {
             return place;
         }
         let owner = cause.owner();
+        // A test page, a dead letter or a blindness may name the watch too: evidence does not hide behind those.
         let joins = |incident: &Incident| {
             incident.state.is_live()
-                && incident.marked.is_none()
+                && !is_occasion(incident)
                 && incident.chain == self.step.chain.id
                 && incident.watch == owner.watch.address
                 && incident.path.name == *owner.watch.path
@@ -201,7 +198,6 @@ impl<'a> Engine<'a> {
         let first = page::finding(raised, &self.incidents[place].id, block, self.roster);
         let revision = self.findings.get(&raised.id).map_or(1, |known| known.revision + 1);
         let finding = Finding { revision, ..first };
-        self.lost.remove(&raised.id);
         self.written.push(raised.id.clone());
         self.findings.insert(raised.id.clone(), finding.clone());
         finding

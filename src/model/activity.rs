@@ -245,6 +245,10 @@ pub enum Note {
     Delegation,
     /// The amount of an approval is at or above the token's supply.
     AboveSupply,
+    /// It ran, and logged nothing of what it always logs: whatever it was, it is not what it seems.
+    Unlogged,
+    /// The caller controls the token, and needs no allowance to move anybody's.
+    Controller,
     /// The subject's own log names a Safe transaction hash that its fields do not give.
     HashMismatch,
     /// A fact had to be read from the node and could not be; what is unknown because of it.

@@ -9,6 +9,7 @@ pub mod arg_path;
 pub mod block;
 pub mod ids;
 pub mod incident;
+pub mod json;
 pub mod page;
 pub mod parse;
 pub mod path;

@@ -10,7 +10,7 @@ use super::sight::{Sense, Sight};
 use super::watch::Hint;
 use super::{Blindness, Event, Fetched, SourceError, Step};
 use crate::model::Link;
-use crate::runtime::{Clock, Stop};
+use crate::runtime::{Clock, Stop, instant};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub(super) struct Driver {
     work: JoinSet<Done>,
     fetching: HashSet<Want>,
     polling: bool,
+    /// Asked to look while a poll was under way, whose answer may be older than the reason to look.
+    look_again: bool,
     polled_at: Instant,
     next_poll: Instant,
     /// The chain's own pace, learned from its timestamps.
@@ -69,7 +71,7 @@ impl Driver {
         events: mpsc::Sender<Result<Event, SourceError>>,
         stop: Stop,
     ) -> Self {
-        let started = Instant::now();
+        let started = instant();
         let sight = Sight::new(node.deadlines().blind, clock.now());
         Self {
             follower,
@@ -81,6 +83,7 @@ impl Driver {
             work: JoinSet::new(),
             fetching: HashSet::new(),
             polling: false,
+            look_again: false,
             polled_at: started,
             next_poll: started,
             // The longest pace that makes a difference to the poll, until the chain shows its own.
@@ -101,7 +104,7 @@ impl Driver {
     async fn turn(&mut self) -> Result<(), Ended> {
         self.emit().await?;
         self.fetch();
-        if let Some(news) = self.sight.news(Instant::now(), self.clock.now()) {
+        if let Some(news) = self.sight.news(instant(), self.clock.now()) {
             self.tell(Ok(news)).await?;
         }
         let wake = self.wake_at();
@@ -116,7 +119,7 @@ impl Driver {
             },
             Some(hint) = self.hints.recv() => match hint {
                 Hint::Head(head) => self.follower.head(head, self.started.elapsed()),
-                Hint::Look => self.next_poll = Instant::now(),
+                Hint::Look => self.look(),
             },
             () = tokio::time::sleep_until(wake) => {}
         }
@@ -151,7 +154,7 @@ impl Driver {
 
     /// Starts whatever is wanted and not under way.
     fn fetch(&mut self) {
-        let now = Instant::now();
+        let now = instant();
         let wants = self.follower.wants();
         if wants.contains(&Want::Latest) {
             self.next_poll = self.next_poll.min(self.polled_at + self.node.deadlines().confirm);
@@ -174,35 +177,42 @@ impl Driver {
                     self.fetching.remove(&want);
                 }
                 Want::Header(hash) => {
-                    self.work.spawn(async move { Done::Header(want, Box::pin(node.header(hash)).await) });
+                    self.work.spawn(async move { Done::Header(want, node.header(hash).await) });
                 }
                 Want::Block(hash) => {
-                    self.work.spawn(async move { Done::Block(want, Box::pin(node.block(hash, keep_raw)).await) });
+                    self.work.spawn(async move { Done::Block(want, node.block(hash, keep_raw).await) });
                 }
                 Want::Numbered(number) => {
-                    self.work
-                        .spawn(async move { Done::Block(want, Box::pin(node.block_numbered(number, keep_raw)).await) });
+                    self.work.spawn(async move { Done::Block(want, node.block_numbered(number, keep_raw).await) });
                 }
             }
         }
     }
 
+    /// Asks for the newest head as soon as failures allow.
+    fn look(&mut self) {
+        self.look_again = self.polling;
+        self.next_poll = instant();
+    }
+
     fn done(&mut self, done: Done) {
         match done {
             Done::Poll(answer) => {
-                let now = Instant::now();
+                let now = instant();
                 self.polling = false;
                 self.polled_at = now;
-                self.next_poll = now + self.poll_interval();
+                // A poll that failed is due again as soon as the pause after the failure is over.
+                let again = std::mem::take(&mut self.look_again) || answer.is_err();
+                self.next_poll = if again { now } else { now + self.poll_interval() };
                 match answer {
                     Ok(head) => {
-                        self.failures = 0;
                         self.sight.works(Sense::Heads, self.clock.now());
                         if let Some(head) = head {
                             self.follower.head(head, self.started.elapsed());
                         }
+                        // A head alone is no success while its block cannot be had: pauses go on growing then.
                         if self.follower.at_head() {
-                            self.sight.works(Sense::Blocks, self.clock.now());
+                            self.blocks_work();
                         }
                     }
                     Err(error) => self.failed(Sense::Heads, &error),
@@ -243,13 +253,13 @@ impl Driver {
         if matches!(error, NodeError::Missing(_)) {
             // Gone by reorg, or not there yet: either way the newest head says where to go.
             self.follower.gone(want);
-            self.next_poll = Instant::now();
+            self.look();
         }
         self.failed(Sense::Blocks, error);
     }
 
     fn failed(&mut self, sense: Sense, error: &NodeError) {
-        let (now, name) = (Instant::now(), self.node.name());
+        let (now, name) = (instant(), self.node.name());
         let why = match error {
             NodeError::WrongChain { expected, found } => Blindness::WrongChain { expected: *expected, found: *found },
             NodeError::Bad(_) | NodeError::Another | NodeError::Missing(_) if sense == Sense::Blocks => {
@@ -273,7 +283,7 @@ impl Driver {
     }
 
     fn wake_at(&self) -> Instant {
-        let now = Instant::now();
+        let now = instant();
         let poll = (!self.polling).then_some(self.next_poll.max(self.paused_until));
         let pause = (self.paused_until > now).then_some(self.paused_until);
         [poll, pause, self.sight.due()].into_iter().flatten().min().unwrap_or(now + self.node.deadlines().poll.1)

@@ -26,6 +26,7 @@ use jiff::Timestamp;
 pub use node::{BadEndpoint, Deadlines, Endpoint, Node};
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -129,7 +130,7 @@ pub struct Fetched {
 }
 
 /// A block's JSON as the node wrote it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RawPair {
     /// Answer of `eth_getBlockByHash` with whole transactions.
     pub block: Box<RawValue>,
@@ -198,6 +199,12 @@ impl Source {
 impl Linked for Fetched {
     fn link(&self) -> Link {
         self.block.link()
+    }
+}
+
+impl fmt::Debug for RawPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawPair({} + {} bytes)", self.block.get().len(), self.receipts.get().len())
     }
 }
 

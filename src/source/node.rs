@@ -173,7 +173,7 @@ impl Node {
 
     /// A subscription to new heads, on a connection of its own.
     pub(super) async fn subscribe(&self) -> Result<Heads, NodeError> {
-        let wire = self.open().await?;
+        let wire = Box::pin(self.open()).await?;
         wire.widen();
         let after = self.0.deadlines.subscribe;
         match tokio::time::timeout(after, wire.subscribe(&self.0.url, self.next_id())).await {
@@ -196,7 +196,8 @@ impl Node {
         if let Some((generation, wire)) = current.as_ref() {
             return Ok((*generation, wire.clone()));
         }
-        let wire = self.open().await?;
+        // Boxed, since connecting is rare and its state is large; every question would carry it.
+        let wire = Box::pin(self.open()).await?;
         self.0.lacks_block_receipts.store(false, Ordering::Relaxed);
         let generation = self.next_id();
         *current = Some((generation, wire.clone()));

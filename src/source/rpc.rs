@@ -107,7 +107,9 @@ impl Wire {
     /// Opens a connection within the deadline for connecting. For HTTP nothing is opened until something is asked.
     pub(super) async fn open(url: &Url, deadlines: &Deadlines) -> Result<Self, NodeError> {
         if !matches!(url.scheme(), "ws" | "wss") {
-            let client = reqwest::Client::builder().connect_timeout(deadlines.connect).build();
+            // A redirect would tell the next server where we came from, key and all.
+            let redirects = reqwest::redirect::Policy::none();
+            let client = reqwest::Client::builder().connect_timeout(deadlines.connect).redirect(redirects).build();
             return client.map(|client| Self::Http(client, url.clone())).map_err(|error| unreachable_by(url, &error));
         }
         let config =

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_when_it_lasts_and_its_end_once() {
-        let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        let (start, wall) = (crate::runtime::instant(), Timestamp::UNIX_EPOCH);
         let mut sight = Sight::new(Duration::from_secs(36), wall);
         sight.fails(Sense::Heads, start, unreachable());
         assert!(sight.news(start + Duration::from_secs(35), wall).is_none());
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_passing_failure_is_not_told() {
-        let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        let (start, wall) = (crate::runtime::instant(), Timestamp::UNIX_EPOCH);
         let mut sight = Sight::new(Duration::from_secs(36), wall);
         sight.fails(Sense::Blocks, start, Blindness::NoBlock("receipts are missing".to_owned()));
         sight.works(Sense::Heads, wall);
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn another_chain_is_told_at_once() {
-        let (start, wall) = (Instant::now(), Timestamp::UNIX_EPOCH);
+        let (start, wall) = (crate::runtime::instant(), Timestamp::UNIX_EPOCH);
         let mut sight = Sight::new(Duration::from_secs(36), wall);
         sight.fails(Sense::Heads, start, Blindness::WrongChain { expected: 1, found: 5 });
         assert!(sight.news(start, wall).is_some());

@@ -181,5 +181,10 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
         block.deltas.iter().try_for_each(|delta| chain::add_delta(db, chain, block.at, block.time, delta))?;
         next = (block.at.number.saturating_add(1), Some(block.at.hash));
     }
+    // A chain without a block begins again at its first one after a restart. Where that is not what comes next, its place would
+    // be lost.
+    if next.0 != first && chain::tip(db, chain)?.is_none() {
+        return Err(StoreError::Unknown(format!("nothing would be left of chain {chain} to go on from")));
+    }
     Ok(())
 }

@@ -112,7 +112,7 @@ impl Store {
     }
 
     /// Forgets window entries of blocks before `deltas_before_s` (block time, Unix seconds) and messages that were sent,
-    /// or superseded, before `sent_before_ms` (wall clock). Dead letters, findings, incidents and activities stay.
+    /// or superseded, before `sent_before_ms` (wall clock). When a submission was written down is remembered for good. Dead letters, findings, incidents and activities stay.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -208,6 +208,15 @@ impl Store {
         destinations: Vec<String>,
     ) -> Result<Vec<Leased>> {
         self.actor.call(move |db| outbox::lease(db, now_ms, n, lease_for_ms, &destinations)).await
+    }
+
+    /// Ends every lease, for a process that just became the only one to send: what its predecessor had on the wire when it
+    /// died goes out again at once, under the same key, instead of waiting for its lease to run out.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn end_leases(&self, now_ms: u64) -> Result<usize> {
+        self.actor.call(move |db| outbox::end_leases(db, now_ms)).await
     }
 
     /// It was accepted.

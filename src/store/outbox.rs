@@ -63,8 +63,22 @@ pub struct Waiting {
     pub oldest_ms: u64,
 }
 
-/// Columns of a message in the order [`delivery`] reads them.
+/// Columns of a message in the order they are read from a row.
 const COLUMNS: &str = "seq, key, destination, kind, incident, severity, body, lane, attempts, created_at_ms";
+
+/// The first waiting message of each lane to one of the destinations in `?2`: nothing else may be leased.
+///
+/// It steps from lane to lane through the index instead of reading every row that waits, so that draining a feed of ten
+/// thousand lines in one lane looks at ten thousand rows and not at fifty million.
+const HEADS: &str = "WITH RECURSIVE lanes (destination, lane) AS ( \
+        SELECT asked.value, (SELECT min(lane) FROM outbox \
+            WHERE state IN ('due', 'leased') AND destination = asked.value) FROM json_each(?2) asked \
+        UNION SELECT lanes.destination, (SELECT min(o.lane) FROM outbox o WHERE o.state IN ('due', 'leased') \
+            AND o.destination = lanes.destination AND o.lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL \
+    ), heads (head) AS ( \
+        SELECT (SELECT min(o.seq) FROM outbox o WHERE o.state IN ('due', 'leased') \
+            AND o.destination = lanes.destination AND o.lane = lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL \
+    )";
 
 /// Writes a message. One with the same key was written before and says the same.
 pub(super) fn add(db: &Connection, delivery: &Delivery, now_ms: u64) -> Result<()> {
@@ -109,14 +123,7 @@ pub(super) fn lease(
          AND EXISTS (SELECT 1 FROM incidents i WHERE i.id = outbox.incident AND i.state <> 'open')",
     )?
     .execute([int(now_ms)])?;
-    let sql = format!(
-        "SELECT {COLUMNS} FROM outbox o WHERE state IN ('due', 'leased') \
-         AND destination IN (SELECT value FROM json_each(?2)) \
-         AND ((state = 'due' AND next_at_ms <= ?1) OR (state = 'leased' AND lease_until_ms <= ?1)) \
-         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.state IN ('due', 'leased') \
-             AND e.destination = o.destination AND e.lane = o.lane AND e.seq < o.seq) \
-         ORDER BY kind = 'feed', severity DESC, seq LIMIT ?3"
-    );
+    let sql = lease_sql();
     let rows: Vec<(i64, Leased)> = {
         let mut statement = tx.prepare_cached(&sql)?;
         let limit = i64::try_from(n).unwrap_or(i64::MAX);
@@ -129,6 +136,10 @@ pub(super) fn lease(
     }
     tx.commit()?;
     Ok(rows.into_iter().map(|(_, leased)| leased).collect())
+}
+
+pub(super) fn end_leases(db: &Connection, now_ms: u64) -> Result<usize> {
+    Ok(db.execute("UPDATE outbox SET lease_until_ms = ?1 WHERE state = 'leased'", [int(now_ms)])?)
 }
 
 pub(super) fn sent(db: &mut Connection, key: &DeliveryKey, now_ms: u64) -> Result<()> {
@@ -221,11 +232,8 @@ pub(super) fn counts(db: &mut Connection) -> Result<Counts> {
 }
 
 pub(super) fn next_due(db: &mut Connection, destinations: &[String]) -> Result<Option<u64>> {
-    let sql = "SELECT min(CASE state WHEN 'due' THEN next_at_ms ELSE lease_until_ms END) FROM outbox o \
-               WHERE state IN ('due', 'leased') AND destination IN (SELECT value FROM json_each(?1)) \
-               AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.state IN ('due', 'leased') \
-                   AND e.destination = o.destination AND e.lane = o.lane AND e.seq < o.seq)";
-    let next: Option<i64> = db.prepare_cached(sql)?.query_row([write("outbox", &destinations)?], |row| row.get(0))?;
+    let asked = params![0, write("outbox", &destinations)?];
+    let next: Option<i64> = db.prepare_cached(&next_due_sql())?.query_row(asked, |row| row.get(0))?;
     Ok(next.map(uint))
 }
 
@@ -234,6 +242,21 @@ fn log(db: &Connection, key: &DeliveryKey, now_ms: u64, outcome: &str, error: Op
                SELECT seq, attempts, ?2, ?3, ?4 FROM outbox WHERE key = ?1";
     db.prepare_cached(sql)?.execute(params![key.as_str(), int(now_ms), outcome, error])?;
     Ok(())
+}
+
+fn lease_sql() -> String {
+    format!(
+        "{HEADS} SELECT {COLUMNS} FROM heads JOIN outbox ON seq = head \
+         WHERE (state = 'due' AND next_at_ms <= ?1) OR (state = 'leased' AND lease_until_ms <= ?1) \
+         ORDER BY kind = 'feed', severity DESC, seq LIMIT ?3"
+    )
+}
+
+fn next_due_sql() -> String {
+    format!(
+        "{HEADS} SELECT min(CASE state WHEN 'due' THEN next_at_ms ELSE lease_until_ms END) \
+         FROM heads JOIN outbox ON seq = head WHERE ?1 = ?1"
+    )
 }
 
 /// A row of [`COLUMNS`], with the attempt that would come next.
@@ -260,4 +283,23 @@ fn kind_of(word: &str) -> Option<DeliveryKind> {
 
 fn cut(error: &str) -> &str {
     &error[..error.floor_char_boundary(ERROR_BYTES_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_for_work_never_reads_through_the_outbox() {
+        let db = super::super::schema::open_in_memory().unwrap();
+        for sql in [lease_sql(), next_due_sql()] {
+            let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let n = statement.parameter_count();
+            let params = rusqlite::params_from_iter([0, 0, 0].into_iter().take(n));
+            let steps: Vec<String> =
+                statement.query_map(params, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            assert!(steps.iter().any(|step| step.contains("outbox_waiting (destination=? AND lane=?)")), "{steps:#?}");
+            assert!(!steps.iter().any(|step| step.contains("SCAN o")), "{steps:#?}");
+        }
+    }
 }

@@ -6,12 +6,16 @@ mod support;
 
 mod abi_case;
 mod abi_properties;
+mod architecture;
 mod counting;
 mod decode;
 mod deliver;
 mod demo;
 mod deny;
 mod faults;
+mod hostile;
+mod ranks;
+mod readme;
 mod source;
 mod watchlist;
 mod whole_way;

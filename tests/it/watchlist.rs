@@ -71,7 +71,7 @@ fn control_over_snt_is_never_normal() {
     }
 }
 
-/// `watchfire.toml` and `watchlist.toml` hold fourteen mistakes of twelve kinds; all of them are told, in order, in one go.
+/// `watchfire.toml` and `watchlist.toml` hold a mistake of every kind; all of them are told, in order, in one go.
 #[test]
 fn twelve_mistakes_are_told_at_once() {
     let case = Path::new("tests/cases/watchlist/twelve_mistakes");

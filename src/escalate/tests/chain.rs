@@ -279,6 +279,16 @@ fn a_finding_whose_incident_closed_joins_the_live_one_of_the_same_watch() {
 }
 
 #[test]
+fn a_block_that_is_judged_again_changes_nothing() {
+    let mut kept = Kept::new();
+    let first = kept.block(1, vec![stray(1, Severity::High)], T);
+    let again = kept.block(1, vec![stray(1, Severity::High)], T + 1000);
+    assert_eq!((told(&again).as_str(), &again.incidents, &again.findings), ("", &vec![], &vec![]));
+    let keys = |plan: &Plan| plan.deliveries.iter().map(|d| d.key.clone()).collect::<Vec<_>>();
+    assert_eq!(keys(&again), keys(&first)[1..], "the feed's lines are the same messages");
+}
+
+#[test]
 fn a_watch_whose_path_is_missing_tells_everybody_rather_than_nobody() {
     let mut kept = Kept::new();
     kept.roster.paths.remove("treasury");

@@ -145,7 +145,7 @@ fn holds(kept: &Kept) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_reported_and_not_taken_back_is_what_stands_on_the_final_chain(events in events()) {

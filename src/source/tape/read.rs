@@ -145,7 +145,7 @@ impl<R: Read> Reader<R> {
         if !self.next_line()? {
             return Ok(None);
         }
-        let line: Line = serde_json::from_slice(&self.buffer).map_err(|error| self.wrong(shortened(&error)))?;
+        let line: Line = serde_json::from_str(self.text()?).map_err(|error| self.wrong(shortened(&error)))?;
         let entry = match line {
             Line { block: Some(block), receipts: Some(receipts), reads, gap: None, caption: None } => {
                 Entry::Block(Box::new(self.block(block, receipts, reads)?))
@@ -173,8 +173,7 @@ impl<R: Read> Reader<R> {
         }
         self.last = Some(block.link());
         let raw = if self.keep_raw {
-            let raw: RawLine<'_> =
-                serde_json::from_slice(&self.buffer).map_err(|error| self.wrong(shortened(&error)))?;
+            let raw: RawLine<'_> = serde_json::from_str(self.text()?).map_err(|error| self.wrong(shortened(&error)))?;
             Some(RawPair { block: raw.block.to_owned(), receipts: raw.receipts.to_owned() })
         } else {
             None
@@ -190,6 +189,11 @@ impl<R: Read> Reader<R> {
             _ => return Err(self.wrong("a read has either an answer or `\"reverted\": true`".to_owned())),
         };
         Ok((ReadCall { to: line.to, data: line.data }, answer))
+    }
+
+    /// The line, checked once: JSON read from bytes would check every string by itself.
+    fn text(&self) -> Result<&str, TapeError> {
+        std::str::from_utf8(&self.buffer).map_err(|_| self.wrong("not UTF-8".to_owned()))
     }
 
     fn wrong(&self, why: String) -> TapeError {

@@ -181,3 +181,16 @@ async fn every_attempt_is_written_down_and_a_long_error_is_cut() {
     assert_eq!(kit.number("SELECT count(*) FROM attempts"), 0);
     assert!(leased.iter().all(|l| l.delivery.kind == DeliveryKind::Trigger));
 }
+
+#[tokio::test]
+async fn whoever_takes_over_sends_at_once_what_its_predecessor_had_on_the_wire() {
+    let kit = Kit::new().await;
+    kit.block(1, vec![stray(1, Severity::High)]).await;
+    let first = kit.store.lease(T, 9, 45_000, vec!["pager".into()]).await.unwrap();
+    assert_eq!(first.len(), 1);
+    assert_eq!(kit.store.lease(T + 1, 9, 45_000, vec!["pager".into()]).await.unwrap(), [], "it is still on the wire");
+    assert_eq!(kit.store.end_leases(T + 2).await.unwrap(), 1);
+    let again = kit.store.lease(T + 2, 9, 45_000, vec!["pager".into()]).await.unwrap();
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].delivery.key, first[0].delivery.key, "under the same key");
+}

@@ -215,6 +215,9 @@ async fn old_blocks_leave_the_window_and_old_rows_are_pruned_when_asked() {
     kit.step(&[], blocks).await.unwrap();
     let window = kit.store.window(MAINNET).await.unwrap();
     assert_eq!((window.len() as u64, window[0].at), (WINDOW_BLOCKS_MAX, at(11, 0)));
+    let all: Vec<BlockRef> = window.iter().map(|block| block.at).collect();
+    let nothing_left = kit.step(&all, vec![]).await;
+    assert!(matches!(nothing_left, Err(StoreError::Unknown(_))), "the place in the chain would be lost");
     let times: Vec<u64> = kit.store.deltas(MAINNET, 0).await.unwrap().iter().map(|past| past.time).collect();
     assert_eq!(times.len() as u64, last, "windows reach further back than reorgs");
     let pruned = kit.store.prune(MAINNET, times[100], T).await.unwrap();

@@ -1,6 +1,6 @@
 //! `[chain.X]`: ids, explorers and endpoints.
 
-use super::directory::parse_address;
+use super::address::parse_address;
 use crate::decode::{Library, Subjects};
 use crate::model::ChainId;
 use crate::model::watch::ChainInfo;

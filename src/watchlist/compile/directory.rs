@@ -1,7 +1,9 @@
 //! Who is who: `[name]`, `[set]` and `[token.X]`, global over all files, and the addresses a rule means by them.
 
+use super::address::{checked, parse_address};
 use super::chains::Chains;
 use crate::classify::rule::AddressSet;
+use crate::decode::KNOWN_LIBRARIES;
 use crate::escalate::Names;
 use crate::model::amount::Unit;
 use crate::model::watch::ChainInfo;
@@ -111,9 +113,12 @@ impl<'a> Directory<'a> {
         self.tokens.values().map(|token| ((token.chain.id, token.address), token.unit.clone())).collect()
     }
 
-    /// The address book. A watch's label goes before a `[name]`, and that before a token's name.
+    /// The address book. A watch's label goes before a `[name]`, that before a token's name, and that before a library's.
     pub(super) fn names(&self, chains: &Chains, watches: &[WatchInfo]) -> Names {
         let mut names = Names::default();
+        for info in chains.infos() {
+            KNOWN_LIBRARIES.iter().for_each(|(address, library)| names.insert(info.id, *address, library.name()));
+        }
         for (name, token) in &self.tokens {
             names.insert(token.chain.id, token.address, *name);
         }
@@ -407,50 +412,7 @@ impl<'d> Scope<'d> {
     }
 }
 
-// === addresses ===
-
-/// Reads an address in EIP-55 form. Another form is refused, since a checksum is what catches a slip of the hand.
-pub(super) fn parse_address(at: &At<&str>, problems: &mut Problems) -> Option<Address> {
-    match checked(at) {
-        Ok(address) => Some(address),
-        Err((message, hint)) => {
-            let problem = at.problem(message);
-            problems.push(match hint {
-                Some(hint) => problem.hint(hint),
-                None => problem,
-            });
-            None
-        }
-    }
-}
-
-fn checked(at: &At<&str>) -> Result<Address, (String, Option<String>)> {
-    let text = at.value;
-    let Some(digits) = text.strip_prefix("0x") else {
-        return Err((format!("`{text}` is not an address"), Some("an address begins with `0x`".to_owned())));
-    };
-    if let Some(other) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
-        return Err((format!("`{text}` is not an address: `{other}` is no hexadecimal digit"), None));
-    }
-    if digits.len() != 40 {
-        let message = format!("`{text}` is not an address: it has {} digits, an address has 40", digits.len());
-        return Err((message, None));
-    }
-    let Ok(address) = text.parse::<Address>() else {
-        return Err((format!("`{text}` is not an address"), None));
-    };
-    let right = address.to_checksum(None);
-    if right == text {
-        return Ok(address);
-    }
-    let bare = digits == digits.to_ascii_lowercase() || digits == digits.to_ascii_uppercase();
-    Err(if bare {
-        (format!("`{text}` has no checksum, which guards against a mistyped address"), Some(format!("write `{right}`")))
-    } else {
-        let hint = format!("compare it with its source; if every digit is right, write `{right}`");
-        (format!("the checksum of `{text}` is wrong"), Some(hint))
-    })
-}
+// === helpers ===
 
 fn shown(list: &ListText<'_>) -> String {
     let mut text = list.items.iter().take(SHOWN_MAX).map(|item| item.value).collect::<Vec<_>>().join(", ");

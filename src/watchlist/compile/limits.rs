@@ -36,9 +36,8 @@ pub(super) fn compile(
         }
         MeasureText::Sum { of, max } => {
             let measure = measure(of, deed, problems)?;
-            let counts = if matches!(measure, Measure::Value) { &Counts::Ether } else { counts };
             let read = match measure {
-                Measure::Value => units::read_ether(max, scope, problems)?.map(|wei| (wei, Unit::ether())),
+                Measure::Value => units::read_ether(max, of, scope, problems)?.map(|wei| (wei, Unit::ether())),
                 _ => {
                     let measured = units::read(max, of, counts, scope, problems)?;
                     if measured.bound.negative {

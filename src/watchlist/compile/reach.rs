@@ -11,8 +11,8 @@ pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
     for (i, later) in rules.iter().enumerate() {
         let named = |other: &&Compiled| !other.rule.name.is_empty() && other.rule.name == later.rule.name;
         if let Some(first) = rules[..i].iter().find(named) {
-            let problem = later.spot.problem(format!("rule `{}` stands twice in this watch", later.rule.name));
-            problems.push(problem.also(first.spot.clone(), "first here"));
+            let problem = later.name_spot.problem(format!("rule `{}` stands twice in this watch", later.rule.name));
+            problems.push(problem.also(first.name_spot.clone(), "first here"));
         }
         // What was not understood could say anything.
         if !later.sound {

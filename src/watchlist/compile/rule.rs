@@ -25,6 +25,8 @@ pub(super) struct Compiled {
     pub(super) rule: Rule,
     /// Where it is written.
     pub(super) spot: Spot,
+    /// Where its name is written.
+    pub(super) name_spot: Spot,
     /// Whether all of it was understood.
     pub(super) sound: bool,
     pub(super) spelled: Spelled,
@@ -70,7 +72,9 @@ pub(super) fn compile(
         let tests = field.as_ref().map(|field| tests(field, scope, problems)).unwrap_or_default();
         rule.conditions.extend(tests.into_iter().map(wrap));
     }
-    let own = Counts::of(&deed, inside(&to), text, scope, &mut Problems::new());
+    // Targets that were not understood may be any token: that has been told, and its amounts are taken as they are.
+    let lost = inside(&to).is_none() && text.to.as_ref().is_some_and(|to| to.inside.is_some());
+    let own = if lost { Counts::Anything } else { Counts::of(&deed, inside(&to), text, scope) };
     rule.conditions.extend(to.into_iter().map(Condition::To));
     let conditions = text.args.iter().map(|(label, value)| args::condition(label, value, &deed, &own, scope, problems));
     rule.conditions.extend(conditions.collect::<Vec<_>>().into_iter().flatten());
@@ -83,18 +87,15 @@ pub(super) fn compile(
     rule.conditions.shrink_to_fit();
     let sound = text.sound && problems.len() == told;
     let spelled = deed.spelled.clone();
-    Some(Compiled { rule, spot: text.spot.clone(), sound, spelled, deed })
+    let name_spot = text.name.as_ref().map_or(&text.spot, |name| &name.spot).clone();
+    Some(Compiled { rule, spot: text.spot.clone(), name_spot, sound, spelled, deed })
 }
 
 impl<'d> Counts<'d> {
     /// What amounts among a deed's arguments count. `to` are the rule's targets, if it says which.
-    fn of(
-        deed: &Deed,
-        to: Option<&AddressSet>,
-        text: &RuleText<'_>,
-        scope: &Scope<'d>,
-        problems: &mut Problems,
-    ) -> Self {
+    fn of(deed: &Deed, to: Option<&AddressSet>, text: &RuleText<'_>, scope: &Scope<'d>) -> Self {
+        // Whatever is wrong with an argument is told where its condition is compiled.
+        let mut unheard = Problems::new();
         let tokens = |set: &AddressSet| {
             let mut tokens: Vec<_> = set.members.iter().filter_map(|address| scope.token_at(*address)).collect();
             tokens.sort_by_key(|(name, _)| *name);
@@ -115,11 +116,12 @@ impl<'d> Counts<'d> {
             (ActivityKind::Move, _) => {
                 // `token` is an argument like any other, and here it says what `amount` counts.
                 let token = text.args.iter().find(|(label, _)| {
-                    let found = deed.argument(label, &mut Problems::new());
+                    let found = deed.argument(label, &mut unheard);
                     found.is_some_and(|Argument { path, .. }| path.to_string() == "#0")
                 });
-                let condition = token
-                    .and_then(|(label, value)| args::condition(label, value, deed, &Counts::Anything, scope, problems));
+                let condition = token.and_then(|(label, value)| {
+                    args::condition(label, value, deed, &Counts::Anything, scope, &mut unheard)
+                });
                 let Some(Condition::Arg { tests, .. }) = condition else { return Counts::AnyToken };
                 tests
                     .iter()
@@ -172,7 +174,13 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
         (is(ActivityKind::Call), to, "to", own, "who calls is `from`"),
         (is(ActivityKind::Event), to, "to", "a log goes to nobody", "what it says is in `args`"),
         (deed.matches == DeedMatch::Creation, to, "to", "a creation goes to nobody", "remove it"),
-        (!act, text.signers.as_ref().map(|_| &text.spot), "signers", "only acts of a wallet are approved", "remove it"),
+        (
+            !act,
+            text.signers.as_ref().map(|signers| &signers.spot),
+            "signers",
+            "only acts of a wallet are approved",
+            "remove it",
+        ),
         (
             !act,
             text.operations.as_ref().and_then(|o| Some(&o.first()?.spot)),
@@ -216,11 +224,11 @@ fn value(text: &RuleText<'_>, deed: &Deed, scope: &Scope<'_>, problems: &mut Pro
 /// `{ min, max }`, or one amount that stands for both.
 fn bounds(written: &Value<'_>, scope: &Scope<'_>, problems: &mut Problems) -> (Option<At<U256>>, Option<At<U256>>) {
     let Some(mut table) = written.as_table() else {
-        let exact = units::read_ether(written, scope, problems);
+        let exact = units::read_ether(written, "value", scope, problems);
         return (exact.clone(), exact);
     };
-    let min = table.value("min").and_then(|value| units::read_ether(&value, scope, problems));
-    let max = table.value("max").and_then(|value| units::read_ether(&value, scope, problems));
+    let min = table.value("min").and_then(|value| units::read_ether(&value, "value", scope, problems));
+    let max = table.value("max").and_then(|value| units::read_ether(&value, "value", scope, problems));
     if let (Some(min), Some(max)) = (&min, &max)
         && min.value > max.value
     {

@@ -130,7 +130,7 @@ impl Builder<'_> {
         };
         let value = text
             .value
-            .and_then(|value| units::read_ether(&value, self.scope, problems))
+            .and_then(|value| units::read_ether(&value, "value", self.scope, problems))
             .map_or(U256::ZERO, |at| at.value);
         let creation = deed.matches == DeedMatch::Creation;
         let operation = text.operation.unwrap_or(if creation { Operation::Create } else { Operation::Call });

@@ -68,8 +68,13 @@ pub(super) fn read(
 }
 
 /// Reads an amount of ether for `value`: a bare number other than zero could be ether or wei, and is refused.
-pub(super) fn read_ether(value: &Value<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Option<At<U256>> {
-    let measured = read(value, value.name(), &Counts::Ether, scope, problems)?;
+pub(super) fn read_ether(
+    value: &Value<'_>,
+    label: &str,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Option<At<U256>> {
+    let measured = read(value, label, &Counts::Ether, scope, problems)?;
     let Measured { bound, bare } = &measured.value;
     if bound.negative {
         problems.push(measured.problem("ether is never below zero"));

@@ -1,8 +1,9 @@
 //! Watches: first the head of each, then its rules and tests, which may speak of every other.
 
 use super::abis::{Abis, Spelled, WatchAbi};
+use super::address::parse_address;
 use super::chains::{Chains, unknown};
-use super::directory::{Directory, Scope, parse_address};
+use super::directory::{Directory, Scope};
 use super::paths::Paths;
 use super::rule::{self, Compiled};
 use super::{reach, tests_of_watches};

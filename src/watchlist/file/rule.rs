@@ -50,6 +50,7 @@ pub(in crate::watchlist) struct AddressesText<'a> {
 
 /// `signers = { … }`.
 pub(in crate::watchlist) struct SignersText<'a> {
+    pub spot: Spot,
     pub at_least: Option<At<i64>>,
     pub within: Option<ListText<'a>>,
     pub include: Option<ListText<'a>>,
@@ -164,6 +165,7 @@ impl<'a> AddressesText<'a> {
 
 impl<'a> SignersText<'a> {
     fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let spot = table.spot();
         let at_least = table.int_in("at_least", 1..=i64::from(u32::MAX), problems);
         let within = table.value("within").or_else(|| table.value("in"));
         let within = within.and_then(|value| ListText::read(&value, problems));
@@ -174,7 +176,7 @@ impl<'a> SignersText<'a> {
         // Both names are known, though only one was asked for above when it was there.
         table.value("in");
         table.finish(problems);
-        Self { at_least, within, include }
+        Self { spot, at_least, within, include }
     }
 }
 

@@ -71,7 +71,7 @@ fn amounts_in_another_unit_are_told() {
     refused(&transfer("\"5 ETH\""), "unknown unit `ETH` | write `ether`, `gwei` or `wei`");
     refused(
         "act = \"ether\"\nvalue = { max = \"5 SNT\" }",
-        "unit mismatch: `max` counts ether, and this is in SNT | write such as \"5 ether\"",
+        "unit mismatch: `value` counts ether, and this is in SNT | write such as \"5 ether\"",
     );
     refused("act = \"ether\"\nvalue = { max = 5 }", "`5` could be ether or wei | write \"5 ether\" or \"5 wei\"");
     refused(
@@ -393,4 +393,20 @@ fn a_test_that_says_nonsense_is_told() {
         test("act = \"ether\"\nto = \"@SNT\"\nsigners = 3\nverdict = \"abnormal\""),
         ["there are at most 2 signers"]
     );
+}
+
+#[test]
+fn one_mistake_is_not_told_as_several() {
+    refused(
+        "act = \"transfer\"\nto = \"@SNTT\"\nargs = { to = \"@grantees\", amount = { max = \"5 SNT\" } }",
+        "unknown set or token `@SNTT` | did you mean `@SNT`?",
+    );
+    // A rule that was not understood covers no other, and a watch whose ABI is unknown has every function.
+    let told = told(
+        "[[watch.normal]]\nname = \"a\"\nact = \"ether\"\nto = \"@nobody\"\n[[watch.normal]]\nname = \"b\"\nact = \"ether\"\n",
+    );
+    assert_eq!(told, ["unknown set or token `@nobody` | define it as `[set]` or `[token.X]`, in any of the files"]);
+    let abi = WATCH.replace("kind = \"safe\"", "kind = \"safe\"\nabi = \"saef\"");
+    let told = told_of(&format!("{abi}[[watch.normal]]\nname = \"a\"\ncall = \"mine(uint256)\"\n"));
+    assert_eq!(told, ["7:7: unknown ABI `saef` | did you mean `safe`?"]);
 }

@@ -311,6 +311,8 @@ impl Stage {
                     // A page that was still waiting was not worth sending any more; then its end is told alone.
                     assert!(kinds.contains("retract") && kinds.contains("resolve"), "{id} heard {kinds:?}");
                 }
+                // Not to see is an incident too; it closes by itself when sight returns.
+                "resolved" if incident["close_reason"] == "sight returned" => {}
                 other => panic!("{id} is {other}, and nobody answered"),
             }
         }

@@ -4,6 +4,7 @@
 
 mod chain;
 mod node;
+mod real;
 mod tape;
 
 use alloy_primitives::{Address, B256, Bytes};
@@ -43,7 +44,7 @@ impl Follow {
 
     fn on(node: Node, window: Window) -> Self {
         let Window { first, links } = window.clone();
-        let options = Options { rng: fastrand::Rng::with_seed(7), ..Options::for_chain(ChainId(1)) };
+        let options = Options { rng: fastrand::Rng::with_seed(7), ..Options::for_chain(node.chain()) };
         let stop = Stop::new();
         let source = Source::follow(node.clone(), window, options, SystemClock, &stop);
         Self { source, node, stop, first, links, contents: Vec::new() }
@@ -128,9 +129,9 @@ async fn blocks_come_in_order_from_the_first_one_asked_for() {
 }
 
 /// A source that polls once at the start and then so rarely that only the subscription can move it.
-async fn following_by_subscription() -> (FakeNode, Follow) {
+async fn following_by_subscription(silence: Duration) -> (FakeNode, Follow) {
     let node = FakeNode::start(Chain::new(3)).await;
-    let seldom = Deadlines { poll: (10 * PATIENCE, 10 * PATIENCE), silence: PATIENCE, ..deadlines() };
+    let seldom = Deadlines { poll: (10 * PATIENCE, 10 * PATIENCE), silence, ..deadlines() };
     let mut follow = Follow::within(&node.url("ws"), 1, seldom);
     follow.expect_all_of(&node).await;
     node.until_subscribed().await;
@@ -139,7 +140,7 @@ async fn following_by_subscription() -> (FakeNode, Follow) {
 
 #[tokio::test]
 async fn an_announced_head_is_followed_without_waiting_for_the_poll() {
-    let (node, mut follow) = following_by_subscription().await;
+    let (node, mut follow) = following_by_subscription(10 * PATIENCE).await;
     for _ in 0..5 {
         node.grow(|chain| chain.extend(1));
         follow.expect_all_of(&node).await;
@@ -150,11 +151,28 @@ async fn an_announced_head_is_followed_without_waiting_for_the_poll() {
 
 #[tokio::test]
 async fn a_subscription_that_is_rebuilt_asks_for_what_it_missed() {
-    let (node, mut follow) = following_by_subscription().await;
+    let (node, mut follow) = following_by_subscription(10 * PATIENCE).await;
     node.faults(|faults| (faults.refuses, faults.silent) = (true, true));
     node.cut_all();
     node.grow(|chain| chain.reorg(1, 5));
     node.faults(|faults| faults.refuses = false);
+    follow.expect_all_of(&node).await;
+}
+
+#[tokio::test]
+async fn a_subscription_that_falls_silent_is_rebuilt() {
+    let (node, mut follow) = following_by_subscription(Duration::from_millis(200)).await;
+    node.faults(|faults| faults.silent = true);
+    node.grow(|chain| chain.extend(3));
+    follow.expect_all_of(&node).await;
+}
+
+#[tokio::test]
+async fn a_poll_that_fails_is_repeated_without_waiting_for_the_next() {
+    let (node, mut follow) = following_by_subscription(10 * PATIENCE).await;
+    node.faults(|faults| (faults.failing_polls, faults.silent) = (3, true));
+    node.grow(|chain| chain.extend(3));
+    node.cut_all();
     follow.expect_all_of(&node).await;
 }
 

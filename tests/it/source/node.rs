@@ -32,6 +32,7 @@ pub(crate) struct Faults {
     pub(crate) html: u32,
     pub(crate) unanswered: u32,
     pub(crate) other_block: u32,
+    pub(crate) failing_polls: u32,
     /// Bytes added to every whole block.
     pub(crate) padding: usize,
     pub(crate) lacks_block_receipts: bool,
@@ -56,6 +57,7 @@ impl Default for Faults {
             html: 0,
             unanswered: 0,
             other_block: 0,
+            failing_polls: 0,
             padding: 0,
             lacks_block_receipts: false,
             lags: 0,
@@ -146,12 +148,12 @@ impl FakeNode {
         }
     }
 
+    /// Waits until a client that subscribes knows its subscription: it then asks for the head a second time.
     pub(crate) async fn until_subscribed(&self) {
-        while self.with(|state| !state.asked.iter().any(|method| method == "eth_subscribe")) {
+        let polls = |asked: &[String]| asked.iter().filter(|method| *method == "eth_getBlockByNumber").count();
+        while self.with(|state| polls(&state.asked)) < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // Until the answer has arrived too, a head is told to a subscription that the client does not know yet.
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
     pub(crate) fn cut_all(&self) {
@@ -277,6 +279,9 @@ fn answer(state: &mut State, method: &str, params: &Value, subscribed: &mut bool
         "eth_subscribe" => {
             *subscribed = true;
             Ok("0x1".into())
+        }
+        "eth_getBlockByNumber" if params[0] == "latest" && take(&mut faults.failing_polls) => {
+            Err((-32000, "upstream timeout".to_owned()))
         }
         "eth_getBlockByNumber" if params[0] == "latest" => {
             let height = (chain.canonical.len() - 1).saturating_sub(faults.lags) as u64;

@@ -1,0 +1,203 @@
+//! One chain, followed: where to begin, what to do with each step, and when to stop.
+
+use super::Session;
+use super::lookout::Lookout;
+use crate::model::ChainId;
+use crate::model::read::{Answer, Read};
+use crate::model::{BlockRef, Link};
+use crate::pipeline::{Committed, Reader, Watcher};
+use crate::runtime::{Stop, SystemClock};
+use crate::source::tape::Recorder;
+use crate::source::{Deadlines, Endpoint, Event, Node, Options, Source, Step, Window};
+use crate::store::Store;
+use crate::watchlist::ChainBook;
+use anyhow::{Context as _, bail};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use std::fs::File;
+use std::io::BufWriter;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+/// How often an endpoint is asked where to begin, while it does not answer.
+const BEGIN_RETRY: Duration = Duration::from_secs(2);
+/// How often the store may refuse a step before the process gives up and a supervisor restarts it.
+const COMMIT_TRIES_MAX: u32 = 5;
+/// The blindness that the source tells of: the node does not answer, or not with what was asked.
+const SOURCE: &str = "unreachable";
+
+impl Session {
+    pub(super) async fn follow(
+        &self,
+        chain: Arc<ChainBook>,
+        nudge: Arc<Notify>,
+        stop: &Stop,
+        from: Option<u64>,
+        until: Option<u64>,
+    ) -> anyhow::Result<()> {
+        let node = node_of(&chain)?;
+        let mut lookout = Lookout::new(self, &chain, &nudge);
+        let Some(window) = self.begin(&chain, &node, from, stop, &mut lookout).await? else { return Ok(()) };
+        drop(lookout);
+        let options = Options::for_chain(chain.info.id);
+        let source = Source::follow(node, window, options, SystemClock, stop);
+        self.pump(source, chain, nudge, stop, until, None).await
+    }
+
+    /// Where to go on: where the store stands, else the first block, which is written down before it is fetched. `None` when told
+    /// to stop before the node said where its chain stands.
+    async fn begin(
+        &self,
+        chain: &ChainBook,
+        node: &Node,
+        from: Option<u64>,
+        stop: &Stop,
+        lookout: &mut Lookout<'_>,
+    ) -> anyhow::Result<Option<Window>> {
+        let id = chain.info.id;
+        if let Some(window) = stored(&self.store, id).await? {
+            return Ok(Some(window));
+        }
+        let began = self.clock.now();
+        let first = match from {
+            Some(first) => first,
+            None => loop {
+                let why = match node.head().await {
+                    Ok(Some(head)) => break head.at.number,
+                    Ok(None) => "the chain has no block yet".to_owned(),
+                    Err(error) => error.to_string(),
+                };
+                warn!("cannot ask {} where the chain stands: {why}", node.name());
+                // Exit codes know at once; people are told when it lasts.
+                self.tally.blind(id, true);
+                if self.clock.now().duration_since(began).unsigned_abs() >= node.deadlines().blind {
+                    lookout.blind(SOURCE, &why, began).await?;
+                }
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(None),
+                    () = tokio::time::sleep(BEGIN_RETRY) => {}
+                }
+            },
+        };
+        self.tally.blind(id, false);
+        lookout.clear(SOURCE).await?;
+        self.store.begin_chain(id, first).await.context("write down where watching begins")?;
+        info!("watching {} from block {first} on", chain.info.name);
+        Ok(Some(Window { first, links: Vec::new() }))
+    }
+
+    /// Commits what the source says, step by step, until it has nothing more to say or enough was seen.
+    pub(crate) async fn pump(
+        &self,
+        mut source: Source,
+        chain: Arc<ChainBook>,
+        nudge: Arc<Notify>,
+        stop: &Stop,
+        until: Option<u64>,
+        mut recorder: Option<&mut Recorder<BufWriter<File>>>,
+    ) -> anyhow::Result<()> {
+        let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
+        let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
+        if let (Some(until), Some(at)) = (until, self.store.cursor(chain.info.id).await?)
+            && at.number >= until
+        {
+            return Ok(());
+        }
+        let mut lookout = Lookout::new(self, &chain, &nudge);
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                event = source.next() => event.context("follow the chain")?,
+                () = sleep(lookout.pause()) => {
+                    lookout.watch_head().await?;
+                    continue;
+                }
+            };
+            match event {
+                Event::Step(step) => {
+                    let tip = step.append.last().map(|fetched| fetched.block.at.number);
+                    let kept = recorder.is_some().then(|| (*step).clone());
+                    let committed = commit(&mut watcher, *step, &source).await?;
+                    if let (Some(recorder), Some(step)) = (recorder.as_deref_mut(), kept) {
+                        record(recorder, step, &committed)?;
+                    }
+                    self.tell(&committed);
+                    lookout.block().await?;
+                    if let (Some(until), Some(tip)) = (until, tip)
+                        && tip >= until
+                    {
+                        return Ok(());
+                    }
+                }
+                Event::Blind { since, why } => lookout.blind(SOURCE, &why.to_string(), since).await?,
+                Event::Sighted { .. } => lookout.clear(SOURCE).await?,
+            }
+        }
+    }
+}
+
+/// A timer that may never ring.
+async fn sleep(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The window the store keeps of a chain; absent before the first start.
+pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Option<Window>> {
+    let Some(first) = store.first(chain).await.context("read where watching began")? else { return Ok(None) };
+    let window = store.window(chain).await.context("read the last blocks")?;
+    let links = window.into_iter().map(|block| Link { at: block.at, parent: block.parent, time: block.time }).collect();
+    Ok(Some(Window { first, links }))
+}
+
+/// The node of a chain's endpoint.
+pub(crate) fn node_of(chain: &ChainBook) -> anyhow::Result<Node> {
+    let Some(url) = chain.endpoint.url.expose() else {
+        bail!("the endpoint of {} is kept in a secret that was not fetched", chain.info.name);
+    };
+    let endpoint = Endpoint { name: chain.endpoint.name.clone(), url: url.to_owned().into() };
+    let deadlines = Deadlines::for_slot(Duration::from_secs_f64(chain.endpoint.slot_seconds));
+    Node::new(&endpoint, chain.info.id, deadlines).with_context(|| format!("use the endpoint of {}", chain.info.name))
+}
+
+/// Commits a step; a store that is busy or full for a moment does not end the watch.
+async fn commit(watcher: &mut Watcher, step: Step, source: &Source) -> anyhow::Result<Committed> {
+    let mut tries = 0;
+    loop {
+        match watcher.apply(step.clone(), source).await {
+            Ok(committed) => return Ok(committed),
+            Err(error) if tries < COMMIT_TRIES_MAX => {
+                tries += 1;
+                warn!("{error:#}; trying again");
+                tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(tries)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn record(recorder: &mut Recorder<BufWriter<File>>, step: Step, committed: &Committed) -> anyhow::Result<()> {
+    recorder.retract(&step.retract);
+    for (fetched, answers) in step.append.into_iter().zip(&committed.answers) {
+        let reads = answers.iter().map(|(read, answer)| (read.clone(), answer.clone())).collect();
+        recorder.append(fetched, reads).context("write to the tape")?;
+    }
+    Ok(())
+}
+
+impl Reader for Source {
+    fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
+        Source::read(self, at, reads).boxed()
+    }
+}
+
+impl Reader for Node {
+    fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
+        Node::read(self, at, reads).boxed()
+    }
+}

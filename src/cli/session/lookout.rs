@@ -1,0 +1,111 @@
+//! Whether a chain can be seen. Not to see is an incident like any other: told once, along the paths of the chain's watches, and
+//! closed when sight returns.
+
+use super::Session;
+use crate::escalate;
+use crate::model::record::BlindnessLine;
+use crate::runtime;
+use crate::watchlist::{ChainBook, ChainClock};
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+/// Slots without a new block before the head counts as stale: two missed slots are ordinary, four are not.
+const STALE_SLOTS: u32 = 4;
+
+/// The reasons for which a chain cannot be seen, as they come and go.
+pub(super) struct Lookout<'a> {
+    session: &'a Session,
+    chain: &'a ChainBook,
+    nudge: &'a Notify,
+    /// Kinds of blindness that hold right now.
+    causes: BTreeSet<&'static str>,
+    since: Option<Timestamp>,
+    /// When the newest block was made, or when we began to look, whichever is later.
+    fresh_at: Timestamp,
+}
+
+impl<'a> Lookout<'a> {
+    pub(super) fn new(session: &'a Session, chain: &'a ChainBook, nudge: &'a Notify) -> Self {
+        let fresh_at = session.clock.now();
+        Self { session, chain, nudge, causes: BTreeSet::new(), since: None, fresh_at }
+    }
+
+    /// How long to wait before [`Lookout::watch_head`] has something to say; for ever on a chain whose clock is not ours.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        (self.chain.endpoint.clock == ChainClock::Wall).then(|| self.slot().max(Duration::from_secs(1)))
+    }
+
+    /// A block was committed just now.
+    pub(super) async fn block(&mut self) -> anyhow::Result<()> {
+        self.fresh_at = self.session.clock.now();
+        self.clear("stale-head").await
+    }
+
+    /// Whether blocks still come, by our own clock.
+    pub(super) async fn watch_head(&mut self) -> anyhow::Result<()> {
+        let age = self.session.clock.now().duration_since(self.fresh_at);
+        let patience = SignedDuration::try_from(self.slot() * STALE_SLOTS).unwrap_or(SignedDuration::MAX);
+        if age > patience.max(SignedDuration::from_secs(10)) {
+            let why = format!("no new block for {} seconds", age.as_secs());
+            return self.blind("stale-head", &why, self.fresh_at).await;
+        }
+        Ok(())
+    }
+
+    /// Something stands in the way, since `since`.
+    pub(super) async fn blind(&mut self, kind: &'static str, why: &str, since: Timestamp) -> anyhow::Result<()> {
+        if !self.causes.insert(kind) || self.causes.len() > 1 {
+            return Ok(());
+        }
+        warn!("blind on {}: {why}", self.chain.info.name);
+        self.since = Some(since);
+        self.session.tally.blind(self.chain.info.id, true);
+        let line = self.line(&format!("{kind}: {why}"), since, None);
+        let (roster, info) = (self.session.book.roster.clone(), self.chain.info.clone());
+        let now = runtime::millis(&*self.session.clock);
+        let engine = move |live: &[_]| escalate::blind(&line, &info, live, &roster, now);
+        let plan = self.session.store.change(now, engine).await.context("write down that we are blind")?;
+        self.session.told(&plan);
+        self.nudge.notify_one();
+        Ok(())
+    }
+
+    /// What stood in the way is gone; sight is back when nothing else does.
+    pub(super) async fn clear(&mut self, kind: &'static str) -> anyhow::Result<()> {
+        if !self.causes.remove(kind) || !self.causes.is_empty() {
+            return Ok(());
+        }
+        info!("sighted again on {}", self.chain.info.name);
+        self.session.tally.blind(self.chain.info.id, false);
+        let until = self.session.clock.now();
+        let since = self.since.take().unwrap_or(until);
+        let line = self.line(kind, since, Some(until));
+        let info = self.chain.info.clone();
+        let now = runtime::millis(&*self.session.clock);
+        let engine = move |live: &[_]| escalate::sighted(&line, &info, live, now);
+        let plan = self.session.store.change(now, engine).await.context("write down that we see again")?;
+        self.session.told(&plan);
+        self.nudge.notify_one();
+        Ok(())
+    }
+
+    fn slot(&self) -> Duration {
+        Duration::from_secs_f64(self.chain.endpoint.slot_seconds)
+    }
+
+    fn line(&self, kind: &str, since: Timestamp, until: Option<Timestamp>) -> BlindnessLine {
+        BlindnessLine {
+            kind: kind.to_owned(),
+            chain: self.chain.info.name.to_string(),
+            endpoint: Some(self.chain.endpoint.name.to_string()),
+            since: since.to_string(),
+            until: until.map(|until| until.to_string()),
+            blocks: None,
+            blinds: vec!["everything on this chain".to_owned()],
+        }
+    }
+}

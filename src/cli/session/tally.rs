@@ -1,0 +1,89 @@
+//! What a session has seen and told, for its summary and its exit code.
+
+use crate::model::ChainId;
+use crate::model::incident::Plan;
+use crate::model::record::{Line, SummaryLine};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    summary: SummaryLine,
+    /// Ids of findings seen and not taken back.
+    standing: HashSet<String>,
+    /// Chains that cannot be seen right now.
+    blind: HashSet<ChainId>,
+}
+
+impl Tally {
+    pub(super) fn blocks(&self, n: usize) {
+        self.counts().summary.blocks += n as u64;
+    }
+
+    pub(super) fn plan(&self, plan: &Plan) {
+        let mut counts = self.counts();
+        counts.summary.incidents += plan.incidents.iter().filter(|incident| incident.revision <= 1).count() as u64;
+        for line in &plan.lines {
+            counts.line(line);
+        }
+    }
+
+    pub(super) fn delivery(&self, line: &Line) {
+        if let Line::Delivery(delivery) = line {
+            let mut counts = self.counts();
+            match delivery.outcome.as_str() {
+                "sent" => counts.summary.deliveries += 1,
+                "dead" => counts.summary.dead += 1,
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn blind(&self, chain: ChainId, blind: bool) {
+        if blind {
+            self.counts().blind.insert(chain);
+        } else {
+            self.counts().blind.remove(&chain);
+        }
+    }
+
+    pub(super) fn is_blind(&self) -> bool {
+        !self.counts().blind.is_empty()
+    }
+
+    pub(super) fn summary(&self) -> SummaryLine {
+        self.counts().summary
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn line(&mut self, line: &Line) {
+        match line {
+            Line::Verdict(verdict) => {
+                self.summary.activities += 1;
+                if verdict.verdict == "normal" {
+                    self.summary.normal += 1;
+                }
+                if let Some(id) = &verdict.finding_id
+                    && self.standing.insert(id.clone())
+                {
+                    self.summary.findings += 1;
+                }
+            }
+            // A finding that was taken back does not count, until it comes back.
+            Line::Retraction(retraction) if self.standing.remove(&retraction.finding_id) => {
+                self.summary.retracted += 1;
+                self.summary.findings -= 1;
+            }
+            _ => {}
+        }
+    }
+}

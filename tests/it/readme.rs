@@ -1,0 +1,157 @@
+//! Keeps README.md true where a machine can tell: what it shows of the demo is printed, its configurations compile and pass their
+//! own tests, and its tables name every command, key, destination and field there is.
+
+use clap::CommandFactory;
+use std::path::Path;
+use std::process::Command;
+use syn::visit::Visit;
+use watchfire::cli::Cli;
+use watchfire::deliver::DESTINATIONS;
+use watchfire::settings::Secrets;
+use watchfire::watchlist::{self, Memory};
+
+#[test]
+fn every_configuration_in_the_readme_compiles_and_passes_its_tests() {
+    let readme = read("README.md");
+    let (lists, setup): (Vec<&str>, Vec<&str>) = blocks(&readme, "toml").partition(|block| block.contains("[[watch]]"));
+    let files = [("watchfire.toml", setup.join("\n")), ("watchlists/all.toml", lists.join("\n"))];
+    let book = watchlist::compile(Path::new("watchfire.toml"), &Memory::new(files), Secrets::NamesOnly);
+    let book = book.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let outcomes = watchlist::check::run_tests(&book);
+    assert!(!outcomes.is_empty(), "the README shows no test of a watchlist");
+    for outcome in outcomes {
+        assert!(outcome.passed(), "{}: {:?}", outcome.name, outcome.failures);
+    }
+}
+
+#[test]
+fn what_the_readme_shows_of_the_demo_is_what_it_prints() {
+    let readme = read("README.md");
+    let shown = blocks(&readme, "text").next().expect("the README shows a page");
+    let demo = Command::new(env!("CARGO_BIN_EXE_watchfire")).args(["demo", "--fast"]).output().expect("it runs");
+    let printed = [demo.stdout, demo.stderr].concat();
+    let printed = String::from_utf8(printed).expect("text");
+    // When the next step is due depends on when the demo runs.
+    let lines = shown.lines().filter(|line| !line.contains("if nobody does"));
+    let missing: Vec<&str> = lines.filter(|line| !printed.lines().any(|printed| printed == *line)).collect();
+    assert!(missing.is_empty(), "the demo no longer prints {missing:#?}");
+}
+
+#[test]
+fn every_kind_of_destination_is_shown_as_its_example() {
+    let readme = read("README.md");
+    for kind in DESTINATIONS {
+        assert!(readme.contains(kind.example()), "{}: the README does not show\n{}", kind.name(), kind.example());
+    }
+}
+
+#[test]
+fn every_command_and_every_flag_is_named() {
+    let readme = read("README.md");
+    let commands = section(&readme, "## Commands");
+    let mut missing = Vec::new();
+    name_all(&Cli::command(), "", commands, &mut missing);
+    assert!(missing.is_empty(), "the README's commands lack {missing:#?}");
+}
+
+fn name_all(command: &clap::Command, path: &str, readme: &str, missing: &mut Vec<String>) {
+    for argument in command.get_arguments().filter_map(|argument| argument.get_long()) {
+        let shown = readme.contains(&format!("--{argument}"));
+        // What several commands have is written down once.
+        if !shown && !["help", "version"].contains(&argument) {
+            missing.push(format!("{path} --{argument}"));
+        }
+    }
+    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        let path = format!("{path} {}", inner.get_name()).trim().to_owned();
+        if !inner.has_subcommands() && !readme.contains(&format!("| `{path}")) {
+            missing.push(path.clone());
+        }
+        name_all(inner, &path, readme, missing);
+    }
+}
+
+#[test]
+fn every_field_of_the_record_is_in_its_row() {
+    let readme = read("README.md");
+    let output = section(&readme, "## Output");
+    let source = syn::parse_file(&read("src/model/record.rs")).expect("it compiles");
+    let structs = source.items.iter().filter_map(|item| match item {
+        syn::Item::Struct(item) => Some(item),
+        _ => None,
+    });
+    for item in structs {
+        let word = item.ident.to_string().trim_end_matches("Line").to_lowercase();
+        let fields = item.fields.iter().map(|field| {
+            let name = field.ident.as_ref().expect("a named field");
+            let attributes = field.attrs.iter().filter_map(|attribute| attribute.meta.require_list().ok());
+            let optional = attributes.into_iter().any(|list| list.tokens.to_string().contains("skip_serializing_if"));
+            format!("`{name}`{}", if optional { "?" } else { "" })
+        });
+        let row = format!("| `{word}` | {} |", fields.collect::<Vec<_>>().join(", "));
+        assert!(output.contains(&row), "the README lacks the row\n{row}");
+    }
+}
+
+#[test]
+fn every_key_of_a_configuration_is_named() {
+    let readme = read("README.md");
+    let named: Vec<&str> = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let mut keys = Keys::default();
+    for file in crate::ranks::files(&root().join("src/watchlist/file")) {
+        keys.visit_file(&syn::parse_file(&std::fs::read_to_string(file).expect("readable")).expect("it compiles"));
+    }
+    assert!(keys.0.iter().any(|key| key == "ack_within"), "no key was found where keys are read");
+    let missing: Vec<_> = keys.0.iter().filter(|key| !named.contains(&key.as_str())).collect();
+    assert!(missing.is_empty(), "the README does not name {missing:#?}");
+}
+
+/// Words in quotes among the arguments of calls: where files are read, these are keys and the words they may be set to.
+#[derive(Default)]
+struct Keys(Vec<String>);
+
+impl Keys {
+    fn take<'e>(&mut self, arguments: impl IntoIterator<Item = &'e syn::Expr>) {
+        for argument in arguments {
+            let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) = argument else { continue };
+            let text = text.value();
+            if !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+                self.0.push(text);
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Keys {
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        self.take(&call.args);
+        syn::visit::visit_expr_call(self, call);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
+        self.take(&call.args);
+        syn::visit::visit_expr_method_call(self, call);
+    }
+}
+
+/// The insides of code blocks in `language`.
+fn blocks<'a>(text: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
+    let fence = format!("\n```{language}\n");
+    let starts: Vec<usize> = text.match_indices(&fence).map(|(at, fence)| at + fence.len()).collect();
+    starts.into_iter().map(|start| &text[start..start + text[start..].find("```").expect("a closed block")])
+}
+
+/// From the heading that begins so to the next one.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let start = text.find(heading).unwrap_or_else(|| panic!("no {heading}"));
+    let rest = &text[start + heading.len()..];
+    &rest[..rest.find("\n## ").unwrap_or(rest.len())]
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
