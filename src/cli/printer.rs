@@ -4,7 +4,7 @@
 
 use super::{Color, Format};
 use crate::model::record::{Line, VerdictLine};
-use crate::settings::Problems;
+use crate::settings::{Problem, Problems};
 use anstyle::{AnsiColor, Style};
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex};
@@ -135,7 +135,7 @@ impl Printer {
     pub(crate) fn problems(&self, problems: &Problems) {
         if self.is_json() {
             for problem in problems.sorted() {
-                self.json(&serde_json::json!({ "type": "problem", "at": problem.line() }));
+                self.json(&problem_line(problem));
             }
             return;
         }
@@ -149,6 +149,19 @@ impl Printer {
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
+}
+
+/// A mistake in a configuration, for a program that shows it in an editor.
+fn problem_line(problem: &Problem) -> serde_json::Value {
+    let (line, column) = problem.spot.line_column();
+    let file = &problem.spot.file.path;
+    let mut told = serde_json::json!({
+        "type": "problem", "file": file, "line": line, "column": column, "message": problem.message,
+    });
+    if let Some(hint) = &problem.hint {
+        told["hint"] = hint.as_str().into();
+    }
+    told
 }
 
 pub(crate) fn loud(severity: &str) -> Style {

@@ -51,7 +51,7 @@ by = "builtin/inbound"
     let outcomes = run_tests(&book);
     let passed: Vec<bool> = outcomes.iter().map(|outcome| outcome.passed()).collect();
     assert_eq!(passed, [true, true, false, true, true], "{outcomes:#?}");
-    assert!(outcomes[2].failures[0].starts_with("it is abnormal (builtin/unvouched, high), and should be normal"));
+    assert!(outcomes[2].failures[0].starts_with("it is abnormal (`builtin/unvouched`, high), and should be normal"));
 }
 
 #[test]
