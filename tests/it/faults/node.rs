@@ -205,6 +205,22 @@ async fn a_chain_rolled_back_and_grown_anew_running_and_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reorg_that_reaches_below_the_first_watched_block() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    for n in [1, 2, 3] {
+        stage.theft(n).await;
+    }
+    stage.settle().await;
+    // Two blocks of nobody's interest go as well. A theft below the first watched block is none of ours; one above is.
+    let placed = [(theft(1, 0), 1), (theft(3, 0), 3), (theft(4, 0), 4)];
+    stage.anvil.reorg(5, &placed).await;
+    let ours = compare(&stage, process).await;
+    let standing: Vec<u64> = ours.standing().filter_map(|(_, finding)| finding["revision"].as_u64()).collect();
+    assert_eq!(standing.iter().sum::<u64>(), 3, "clerk 3's at its second revision, clerk 4's at its first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_finding_that_goes_and_comes_back_opens_its_incident_again() {
     let stage = Stage::new().await;
     let process = stage.start();
@@ -247,6 +263,17 @@ async fn a_line_that_is_cut_refused_and_slow_loses_nothing() {
     }
     stage.proxy.refuse(false);
     some_reorg(&stage, 2, &mut rng).await;
+    compare(&stage, process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_so_slow_that_answers_come_too_late_still_gets_there() {
+    let stage = Stage::new().await;
+    stage.proxy.delay(Duration::from_millis(600));
+    for n in 0..10 {
+        stage.theft(n).await;
+    }
+    let process = stage.start();
     compare(&stage, process).await;
 }
 
@@ -333,4 +360,26 @@ async fn a_node_that_is_stopped_killed_and_started_again() {
     }
     let ours = compare(&stage, process).await;
     assert!(orphaned(&ours) > 0, "the node that forgot was not noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_forgot_everything_and_begins_again() {
+    let mut rng = random("another genesis");
+    let mut stage = Stage::new().await;
+    let process = stage.start();
+    for _ in 0..8 {
+        some_block(&stage, &mut rng).await;
+    }
+    stage.theft(1).await;
+    stage.settle().await;
+    stage.anvil.kill();
+    stage.anvil.revive().await;
+    Stage::furnish(&stage.anvil).await;
+    assert!(stage.anvil.block_number().await < stage.first);
+    stage.theft(2).await;
+    for _ in 0..4 {
+        some_block(&stage, &mut rng).await;
+    }
+    let ours = compare(&stage, process).await;
+    assert!(orphaned(&ours) > 0, "all that was seen of the former chain is taken back");
 }

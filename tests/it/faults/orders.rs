@@ -66,6 +66,18 @@ async fn a_node_of_another_chain_is_nothing_to_judge_by() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_ends_blind_could_not_tell() {
+    let mut stage = Stage::new().await;
+    let process = stage.start();
+    stage.bill(1).await;
+    stage.catch_up().await;
+    stage.anvil.kill();
+    let blind = || stage.watch.answers().iter().any(|line| line["type"] == "blindness");
+    stage.until("the blindness is told", blind).await;
+    assert_eq!(process.end().await, 2, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     let stage = Stage::new().await;
     let process = stage.start();

@@ -14,7 +14,7 @@ pub(crate) const SHOPS: [Address; 2] =
 /// Most that one bill may be, in ether.
 const BILL_MAX: u64 = 2;
 /// Most that one clerk may pay in thirty days, in ether: more than any test lasts.
-const PURSE_MAX: u64 = 9;
+const PURSE_MAX: u64 = 5;
 /// Gas of a payment to an account without code.
 const GAS_PAY: u64 = 21_000;
 
