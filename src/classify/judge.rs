@@ -402,19 +402,19 @@ fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules) -> Verdic
     let near = reasons.len();
     reasons.extend(others.iter().flat_map(|(_, trial)| trial.sentences()));
     let written = nearest.and_then(|rule| rule.severity);
-    let unvouched = cost.name == builtin::UNVOUCHED;
     let severity = match cost.name {
         builtin::UNVOUCHED => written.unwrap_or(cost.severity),
         // How loud an attempt is depends on how many there were.
         builtin::ATTEMPT | builtin::UNCONFIRMED => cost.severity,
         _ => written.map_or(cost.severity, |written| written.max(cost.severity)),
     };
+    let of_the_rule = matches!(cost.name, builtin::UNVOUCHED | builtin::ATTEMPT);
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(cost.name),
         severity,
         reasons,
         near,
-        observe: rules.observe || unvouched && nearest.is_some() && about.iter().all(|(rule, _)| rule.observe),
+        observe: rules.observe || of_the_rule && nearest.is_some() && about.iter().all(|(rule, _)| rule.observe),
         repeats: None,
     })
 }

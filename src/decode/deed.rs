@@ -2,7 +2,7 @@
 
 use super::logs::Movement;
 use super::subjects::Subjects;
-use crate::abi::{Budget, Event, Function, Opaque, bundled};
+use crate::abi::{Budget, Decoded, Event, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};
 use crate::model::{Decoding, Deed, Log};
 use alloy_primitives::{Address, Bytes, U256, hex};
@@ -63,14 +63,7 @@ pub(crate) fn of_log(subjects: &Subjects, log: &Log, budget: &mut Budget) -> Dee
             mutates: true,
         };
     };
-    let (args, decoding) = match event.decode(&log.topics, &log.data, budget) {
-        Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
-        Ok(decoded) => {
-            let flaws = decoded.flaws.texts().map(str::to_owned).collect();
-            (decoded.args, Decoding::Flawed(flaws))
-        }
-        Err(opaque) => (vec![], Decoding::Opaque(opaque.to_string())),
-    };
+    let (args, decoding) = read_how(event.decode(&log.topics, &log.data, budget));
     Deed {
         name: event.name.clone(),
         signature: event.signature.clone(),
@@ -159,15 +152,20 @@ fn opaque_call(selector: Option<[u8; 4]>, input: &Bytes, why: &Opaque) -> Deed {
     }
 }
 
-fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Deed {
-    let (args, decoding) = match function.decode(rest, budget) {
+/// What was read, and how well it could be.
+fn read_how(decoded: Result<Decoded, Opaque>) -> (Vec<Arg>, Decoding) {
+    match decoded {
         Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
         Ok(decoded) => {
             let flaws = decoded.flaws.texts().map(str::to_owned).collect();
             (decoded.args, Decoding::Flawed(flaws))
         }
         Err(opaque) => (vec![], Decoding::Opaque(opaque.to_string())),
-    };
+    }
+}
+
+fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Deed {
+    let (args, decoding) = read_how(function.decode(rest, budget));
     Deed {
         name: function.name.clone(),
         signature: function.signature.clone(),

@@ -58,8 +58,8 @@ give_up_after = "2d"
         let endpoint = Endpoint::parse(table, UrlIs::SecretOrPlain, common, problems);
         let secrets = secrets(table, problems);
         let (mut endpoint, secrets) = (endpoint?, secrets?);
-        for secret in &secrets {
-            endpoint = endpoint.hide(secret);
+        for form in secrets.iter().flat_map(forms) {
+            endpoint = endpoint.hide(&form);
         }
         Some(Box::new(Webhook { endpoint, secrets }))
     }
@@ -143,6 +143,15 @@ fn key(secret: &str) -> Result<Vec<u8>, &'static str> {
     }
 }
 
+/// The ways in which a receiver may quote a secret back to us: as it is written, without its prefix, and the key as text.
+fn forms(secret: &Secret) -> Vec<Secret> {
+    let written = secret.expose().unwrap_or_default();
+    let key = key(written).ok().and_then(|key| String::from_utf8(key).ok());
+    let others = [written.strip_prefix("whsec_").map(str::to_owned), key];
+    let others = others.into_iter().flatten().filter(|text| !text.is_empty());
+    std::iter::once(secret.clone()).chain(others.map(|text| Secret::new(secret.source(), text))).collect()
+}
+
 /// `v1,` and the base64 of HMAC-SHA256 over `id.seconds.body`.
 fn sign(key: &[u8], id: &str, seconds: u64, body: &[u8]) -> anyhow::Result<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|error| anyhow!("sign the message: {error}"))?;
@@ -165,6 +174,19 @@ mod tests {
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
         assert_eq!(key("a raw secret"), Ok(b"a raw secret".to_vec()));
         assert!(key("whsec_not base64").is_err());
+    }
+
+    #[test]
+    fn a_secret_is_blotted_out_in_whichever_form_a_receiver_quotes_it() {
+        let shown = |secret: &str| -> Vec<String> {
+            forms(&Secret::new("test", secret)).iter().filter_map(|form| form.expose().map(str::to_owned)).collect()
+        };
+        assert_eq!(
+            shown("whsec_YSBwbGFudGVkIGtleQ=="),
+            ["whsec_YSBwbGFudGVkIGtleQ==", "YSBwbGFudGVkIGtleQ==", "a planted key"]
+        );
+        assert_eq!(shown("whsec_/v8="), ["whsec_/v8=", "/v8="], "a key that is no text is quoted by nobody");
+        assert_eq!(shown("a raw secret"), ["a raw secret", "a raw secret"]);
     }
 
     #[test]

@@ -59,14 +59,6 @@ impl ArgPath {
             }
         }
     }
-
-    /// The value the path leads to, if it leads to exactly one.
-    pub fn find_one<'a>(&self, args: &'a [Arg]) -> Option<&'a Value> {
-        match self.find(args)[..] {
-            [value] => Some(value),
-            _ => None,
-        }
-    }
 }
 
 fn walk<'a>(steps: &[Step], value: &'a Value, found: &mut dyn FnMut(&'a Value)) {
@@ -204,13 +196,6 @@ mod tests {
         {
             assert_eq!(find(path), "", "{path}");
         }
-    }
-
-    #[test]
-    fn exactly_one_is_asked_for() {
-        let one = |path: &str| path.parse::<ArgPath>().ok().and_then(|p| p.find_one(&args()).cloned());
-        assert_eq!(one("items[0].to"), Some(uint(1)));
-        assert_eq!(one("items[*].to"), None);
     }
 
     #[test]

@@ -39,7 +39,7 @@ const IMPURE: &[(&str, &str)] = &[
     ("a runtime", "tokio tokio_util futures"),
     ("a clock", "std::time::SystemTime std::time::Instant jiff::Timestamp::now jiff::Zoned::now"),
     ("a clock", "jiff::tz::TimeZone::system jiff::tz::TimeZone::try_system"),
-    ("a file", "std::fs std::io std::path rusqlite"),
+    ("a file", "std::fs std::io::stdin std::io::stdout std::io::stderr std::path rusqlite"),
     ("a lock", "std::sync::Mutex std::sync::RwLock std::sync::Condvar std::sync::Barrier std::sync::atomic dashmap"),
     ("a thread or a process", "std::thread std::process std::env std::sync::mpsc thread_local!"),
     ("a logger", "tracing tracing_subscriber log print! println! eprint! eprintln! dbg!"),

@@ -5,6 +5,7 @@ use super::Session;
 use crate::escalate;
 use crate::model::record::BlindnessLine;
 use crate::runtime;
+use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +16,11 @@ use tracing::{info, warn};
 
 /// Slots without a new block before the head counts as stale: two missed slots are ordinary, four are not.
 const STALE_SLOTS: u32 = 4;
+/// Labels listed of the watches that a blindness hides; the rest is counted.
+const BLINDS_MAX: usize = 20;
+
+/// A blindness that was told by an earlier process and is not over: what it saw is gone with it, so the next block ends it.
+const EARLIER: &str = "earlier";
 
 /// The reasons for which a chain cannot be seen, as they come and go.
 pub(super) struct Lookout<'a> {
@@ -29,9 +35,19 @@ pub(super) struct Lookout<'a> {
 }
 
 impl<'a> Lookout<'a> {
-    pub(super) fn new(session: &'a Session, chain: &'a ChainBook, nudge: &'a Notify) -> Self {
+    /// Looks out from now on, as blind as the store says we were.
+    pub(super) async fn open(session: &'a Session, chain: &'a ChainBook, nudge: &'a Notify) -> anyhow::Result<Self> {
         let fresh_at = session.clock.now();
-        Self { session, chain, nudge, causes: BTreeSet::new(), since: None, fresh_at }
+        let mut lookout = Self { session, chain, nudge, causes: BTreeSet::new(), since: None, fresh_at };
+        let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
+        let live = session.store.incidents(filter).await.context("read whether we were blind")?;
+        let blind = live.iter().filter(|incident| incident.rules.iter().any(|rule| rule == escalate::BLINDNESS));
+        if let Some(since_ms) = blind.map(|incident| incident.opened_at).min() {
+            lookout.causes.insert(EARLIER);
+            lookout.since = i64::try_from(since_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            session.tally.blind(chain.info.id, true);
+        }
+        Ok(lookout)
     }
 
     /// How long to wait before [`Lookout::watch_head`] has something to say; for ever on a chain whose clock is not ours.
@@ -42,6 +58,7 @@ impl<'a> Lookout<'a> {
     /// A block was committed just now.
     pub(super) async fn block(&mut self) -> anyhow::Result<()> {
         self.fresh_at = self.session.clock.now();
+        self.clear(EARLIER).await?;
         self.clear("stale-head").await
     }
 
@@ -64,7 +81,7 @@ impl<'a> Lookout<'a> {
         warn!("blind on {}: {why}", self.chain.info.name);
         self.since = Some(since);
         self.session.tally.blind(self.chain.info.id, true);
-        let line = self.line(&format!("{kind}: {why}"), since, None);
+        let line = BlindnessLine { why: Some(why.to_owned()), ..self.line(kind, since, None) };
         let (roster, info) = (self.session.book.roster.clone(), self.chain.info.clone());
         let now = runtime::millis(&*self.session.clock);
         let engine = move |live: &[_]| escalate::blind(&line, &info, live, &roster, now);
@@ -97,15 +114,31 @@ impl<'a> Lookout<'a> {
         Duration::from_secs_f64(self.chain.endpoint.slot_seconds)
     }
 
+    /// The watches of this chain by their labels, as many as a person reads.
+    fn blinds(&self) -> Vec<String> {
+        let mut labels: Vec<String> = self.labels().take(BLINDS_MAX).map(str::to_owned).collect();
+        let more = self.labels().skip(BLINDS_MAX).count();
+        if more > 0 {
+            labels.push(format!("and {more} more"));
+        }
+        labels
+    }
+
+    fn labels(&self) -> impl Iterator<Item = &str> {
+        let watches = self.session.book.roster.watches.iter();
+        watches.filter(|watch| watch.chain.id == self.chain.info.id).map(|watch| &*watch.label)
+    }
+
     fn line(&self, kind: &str, since: Timestamp, until: Option<Timestamp>) -> BlindnessLine {
         BlindnessLine {
             kind: kind.to_owned(),
+            why: None,
             chain: self.chain.info.name.to_string(),
             endpoint: Some(self.chain.endpoint.name.to_string()),
             since: since.to_string(),
             until: until.map(|until| until.to_string()),
             blocks: None,
-            blinds: vec!["everything on this chain".to_owned()],
+            blinds: self.blinds(),
         }
     }
 }

@@ -193,7 +193,7 @@ async fn a_chain_rolled_back_and_grown_anew_running_and_down() {
             // The node announces nothing; the program has to find out by itself that three blocks are gone.
             stage.catch_up().await;
         }
-        for _ in 0..rng.u8(1..6) {
+        for _ in 0..rng.u8(..5) {
             some_block(&stage, &mut rng).await;
         }
         if down {
@@ -202,6 +202,36 @@ async fn a_chain_rolled_back_and_grown_anew_running_and_down() {
     }
     let ours = compare(&stage, process.expect("it runs")).await;
     assert!(orphaned(&ours) > 0, "no rollback was noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reorg_of_eighty_blocks() {
+    let mut rng = random("a deep reorg");
+    let stage = Stage::new().await;
+    let process = stage.start();
+    for _ in 0..90 {
+        some_block(&stage, &mut rng).await;
+    }
+    stage.catch_up().await;
+    some_reorg(&stage, 80, &mut rng).await;
+    let ours = compare(&stage, process).await;
+    assert!(orphaned(&ours) > 0, "the reorg was not noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reorg_that_reaches_below_the_first_watched_block() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    for n in [1, 2, 3] {
+        stage.theft(n).await;
+    }
+    stage.settle().await;
+    // Two blocks of nobody's interest go as well. A theft below the first watched block is none of ours; one above is.
+    let placed = [(theft(1, 0), 1), (theft(3, 0), 3), (theft(4, 0), 4)];
+    stage.anvil.reorg(5, &placed).await;
+    let ours = compare(&stage, process).await;
+    let standing: Vec<u64> = ours.standing().filter_map(|(_, finding)| finding["revision"].as_u64()).collect();
+    assert_eq!(standing.iter().sum::<u64>(), 3, "clerk 3's at its second revision, clerk 4's at its first");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,6 +277,17 @@ async fn a_line_that_is_cut_refused_and_slow_loses_nothing() {
     }
     stage.proxy.refuse(false);
     some_reorg(&stage, 2, &mut rng).await;
+    compare(&stage, process).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_so_slow_that_answers_come_too_late_still_gets_there() {
+    let stage = Stage::new().await;
+    stage.proxy.delay(Duration::from_millis(600));
+    for n in 0..10 {
+        stage.theft(n).await;
+    }
+    let process = stage.start();
     compare(&stage, process).await;
 }
 
@@ -301,9 +342,47 @@ async fn a_node_that_freezes_is_a_blindness_that_ends_when_it_thaws() {
     stage.anvil.thaw();
     stage.theft(2).await;
     stage.until("its end is told", || blind(true)).await;
+    let told: Vec<_> = stage.watch.answers().into_iter().filter(|line| line["type"] == "blindness").collect();
+    assert!(told.iter().all(|line| line["kind"] == "unreachable"), "one kind from its beginning to its end: {told:?}");
+    assert!(told[0]["why"].is_string() && told[0]["blinds"][0].is_string(), "what for, and what is not seen: {told:?}");
     stage.theft(3).await;
     let ours = compare(&stage, process).await;
     assert_eq!(ours.findings.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blindness_that_outlives_the_program_ends_with_the_sight_of_the_next() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    stage.theft(1).await;
+    stage.settle().await;
+    stage.anvil.freeze();
+    let blind = || stage.watch.answers().iter().any(|line| line["type"] == "blindness");
+    stage.until("the blindness is told", blind).await;
+    process.kill();
+    stage.anvil.thaw();
+    let process = stage.start();
+    stage.theft(2).await;
+    let ours = compare(&stage, process).await;
+    let sight = ours.incidents.values().find(|incident| incident["label"] == "Sight of demo").expect("it was told");
+    assert_eq!((&sight["state"], &sight["close_reason"]), (&"resolved".into(), &"sight returned".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_back_as_one_of_another_chain_is_not_believed() {
+    let mut stage = Stage::new().await;
+    let process = stage.start();
+    stage.theft(1).await;
+    stage.settle().await;
+    let before = Stored::read(&stage.store());
+    stage.anvil.kill();
+    stage.anvil.revive_as(31_338).await;
+    stage.anvil.mine(20).await;
+    let told = || stage.watch.log().contains("serves chain 31338");
+    stage.until("the other chain is told", told).await;
+    let after = Stored::read(&stage.store());
+    assert_eq!((before.blocks, before.findings), (after.blocks, after.findings));
+    assert_eq!(process.end().await, 2, "{}", stage.watch.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -330,4 +409,26 @@ async fn a_node_that_is_stopped_killed_and_started_again() {
     }
     let ours = compare(&stage, process).await;
     assert!(orphaned(&ours) > 0, "the node that forgot was not noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_forgot_everything_and_begins_again() {
+    let mut rng = random("another genesis");
+    let mut stage = Stage::new().await;
+    let process = stage.start();
+    for _ in 0..8 {
+        some_block(&stage, &mut rng).await;
+    }
+    stage.theft(1).await;
+    stage.settle().await;
+    stage.anvil.kill();
+    stage.anvil.revive().await;
+    Stage::furnish(&stage.anvil).await;
+    assert!(stage.anvil.block_number().await < stage.first);
+    stage.theft(2).await;
+    for _ in 0..4 {
+        some_block(&stage, &mut rng).await;
+    }
+    let ours = compare(&stage, process).await;
+    assert!(orphaned(&ours) > 0, "all that was seen of the former chain is taken back");
 }

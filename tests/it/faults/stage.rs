@@ -21,6 +21,8 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const SECRET_ENV: &str = "WATCHFIRE_TEST_SECRET";
 /// How many clerks work here.
 pub(super) const CLERKS: usize = 24;
+/// Blocks between the clerks' hiring and the first watched block.
+pub(super) const SPARE: u64 = 5;
 /// A loaded machine, and leases of dead workers that have to run out, take their time; longer means that nothing comes.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The path of every watch, unless a test wants another.
@@ -73,8 +75,7 @@ impl Stage {
     }
 
     async fn around(anvil: Anvil, proxy: Proxy, treasury: Option<Treasury>, more: &str, path: &str) -> Self {
-        clerks::hire(&anvil, CLERKS).await;
-        anvil.set_automine(false).await;
+        Self::furnish(&anvil).await;
         let mut stage = Self {
             first: anvil.block_number().await + 1,
             watch: Watch::empty(),
@@ -91,6 +92,14 @@ impl Stage {
         let urls = inboxes.map(|inbox| inbox.url("/hook"));
         stage.watch = stage.configured(&stage.proxy.url("/"), &urls);
         stage
+    }
+
+    /// Makes a fresh chain, or one that forgot everything, fit for clerks; then it grows only when told.
+    pub(super) async fn furnish(anvil: &Anvil) {
+        clerks::hire(anvil, CLERKS).await;
+        // Room for reorgs that reach below the first watched block.
+        anvil.mine(SPARE).await;
+        anvil.set_automine(false).await;
     }
 
     /// A configuration of its own, telling the three receivers at `urls`.
@@ -190,6 +199,17 @@ impl Stage {
             stored::progress(&self.store()).is_some_and(|(tip, waiting)| tip == head && waiting == 0)
         })
         .await;
+    }
+
+    /// Gives the program some time to commit the node's newest block, which it may not be able to.
+    pub(super) async fn maybe_catch_up(&self, patience: Duration) {
+        let head = self.head().await;
+        let wait = async {
+            while stored::progress(&self.store()).is_none_or(|(tip, _)| tip != head) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(patience, wait).await;
     }
 
     /// Waits until `done`; `what` says in the panic what did not come.
