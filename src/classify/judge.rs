@@ -108,25 +108,22 @@ impl<'a> Court<'a> {
         if let Some(raised) = self.raised(activity, rules) {
             return raised;
         }
-        let trouble = builtin::trouble(activity, rules);
-        let mut trials = Vec::new();
-        for rule in rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal) {
-            let trial = trial::attempt(rule, activity, rules, &self.windows);
-            // Whatever could not be read to its end is never vouched for.
-            if trial.holds() && trouble.is_none() {
+        let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
+        // Whatever could not be read to its end is never vouched for.
+        if builtin::trouble(activity, rules).is_none() {
+            if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
                     return verdict;
                 }
                 self.count(rule, activity, rules);
                 return Verdict::Normal { by: Voucher::Rule(rule.name.clone()) };
             }
-            trials.push((rule, trial));
+            if let Some(name) = builtin::vouches(activity, rules) {
+                return Verdict::Normal { by: Voucher::Builtin(name) };
+            }
         }
-        if trouble.is_none()
-            && let Some(name) = builtin::vouches(activity, rules)
-        {
-            return Verdict::Normal { by: Voucher::Builtin(name) };
-        }
+        let trials: Vec<(&Rule, Trial)> =
+            normal().map(|rule| (rule, trial::attempt(rule, activity, rules, &self.windows))).collect();
         if builtin::is_attempt(activity, rules) {
             return self.attempt(index, activity, rules, &trials);
         }
@@ -139,7 +136,7 @@ impl<'a> Court<'a> {
             .rules
             .iter()
             .filter(|rule| rule.polarity == Polarity::Abnormal)
-            .find(|rule| trial::attempt(rule, activity, rules, &self.windows).holds())?;
+            .find(|rule| trial::holds(rule, activity, rules, &self.windows))?;
         Some(Verdict::Abnormal(Abnormal {
             rule: rule.name.clone(),
             severity: rule.severity.unwrap_or(Severity::High),

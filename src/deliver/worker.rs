@@ -29,6 +29,9 @@ const PAGE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::fro
 const FEED_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(5 * 60));
 /// The slow beat: other processes write to the same store and cannot nudge.
 const BEAT: Duration = Duration::from_secs(1);
+/// How often in a row the store may fail before the worker gives up, and the waits in between: about half a minute in all.
+const STORE_TRIES_MAX: u32 = 8;
+const STORE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
 /// How often it looks for messages to destinations that are no longer configured.
 const STRAYS_EVERY_MS: u64 = 60_000;
 /// The longest pause that [`Worker::drain`] sits out.
@@ -98,25 +101,43 @@ impl Worker {
 
     /// Sends what falls due until told to stop; then waits for what is on its way and takes up nothing new.
     ///
+    /// A store that cannot be written for a moment holds messages up and ends nothing.
+    ///
     /// # Errors
     ///
-    /// The store cannot be read or written. Messages that were on their way are then sent again later.
+    /// The store cannot be read or written for long. Messages that were on their way are then sent again later.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
         let nudge = self.nudge();
+        let mut failures = 0;
         while !stop.is_cancelled() {
-            let pause = self.depart().await?;
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                Some(landed) = self.flights.join_next_with_id() => self.land(landed).await?,
-                () = nudge.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-            }
-            while let Some(landed) = self.flights.try_join_next_with_id() {
-                self.land(landed).await?;
+            match self.turn(&nudge, &stop).await {
+                Ok(()) => failures = 0,
+                Err(error) if failures < STORE_TRIES_MAX => {
+                    let pause = STORE_BACKOFF.wait(failures, &mut self.rng);
+                    failures += 1;
+                    error!("messages are held up, next try in {pause:?}: {error:#}");
+                    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
+                }
+                Err(error) => return Err(error),
             }
         }
         while let Some(landed) = self.flights.join_next_with_id().await {
+            self.land(landed).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is due, then waits until there is something to do.
+    async fn turn(&mut self, nudge: &Notify, stop: &Stop) -> anyhow::Result<()> {
+        let pause = self.depart().await?;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            Some(landed) = self.flights.join_next_with_id() => self.land(landed).await?,
+            () = nudge.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        while let Some(landed) = self.flights.try_join_next_with_id() {
             self.land(landed).await?;
         }
         Ok(())

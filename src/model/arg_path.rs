@@ -47,20 +47,22 @@ impl ArgPath {
     /// Every value the path leads to in `args`, in order. Empty where an argument, field or element is missing.
     pub fn find<'a>(&self, args: &'a [Arg]) -> Vec<&'a Value> {
         let mut found = Vec::new();
+        self.visit(args, &mut |value| found.push(value));
+        found
+    }
+
+    /// Hands every value that [`ArgPath::find`] finds to `see`, without a list of them.
+    pub fn visit<'a>(&self, args: &'a [Arg], see: &mut dyn FnMut(&'a Value)) {
         if let Some((first, rest)) = self.steps.split_first() {
             for arg in named(first, args) {
-                walk(rest, &arg.value, &mut found);
+                walk(rest, &arg.value, see);
             }
         }
-        found
     }
 }
 
-fn walk<'a>(steps: &[Step], value: &'a Value, found: &mut Vec<&'a Value>) {
-    let Some((step, rest)) = steps.split_first() else {
-        found.push(value);
-        return;
-    };
+fn walk<'a>(steps: &[Step], value: &'a Value, found: &mut dyn FnMut(&'a Value)) {
+    let Some((step, rest)) = steps.split_first() else { return found(value) };
     match (step, value) {
         (Step::Every, Value::Array(elements)) => elements.iter().for_each(|element| walk(rest, element, found)),
         (Step::Index(i), Value::Array(elements)) => elements.get(*i).into_iter().for_each(|e| walk(rest, e, found)),

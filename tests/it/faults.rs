@@ -2,7 +2,10 @@
 //!
 //! Each test ends the same way: what was committed and what was told is compared with one calm pass over the chain as it
 //! stands in the end, and with what the test can reckon for itself.
+#![allow(clippy::disallowed_methods, reason = "faults take place in real time, and are waited for in it")]
+#![allow(clippy::print_stdout, reason = "a seed is printed, so that what it did can be done again")]
 
+mod disk;
 mod kill;
 mod node;
 mod orders;

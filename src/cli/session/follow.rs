@@ -38,7 +38,7 @@ impl Session {
         until: Option<u64>,
     ) -> anyhow::Result<()> {
         let node = node_of(&chain)?;
-        let mut lookout = Lookout::new(self, &chain, &nudge);
+        let mut lookout = Lookout::open(self, &chain, &nudge).await?;
         let Some(window) = self.begin(&chain, &node, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let options = Options::for_chain(chain.info.id);
@@ -105,7 +105,7 @@ impl Session {
         {
             return Ok(());
         }
-        let mut lookout = Lookout::new(self, &chain, &nudge);
+        let mut lookout = Lookout::open(self, &chain, &nudge).await?;
         loop {
             let event = tokio::select! {
                 biased;

@@ -5,6 +5,7 @@ use super::Session;
 use crate::escalate;
 use crate::model::record::BlindnessLine;
 use crate::runtime;
+use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +18,9 @@ use tracing::{info, warn};
 const STALE_SLOTS: u32 = 4;
 /// Labels listed of the watches that a blindness hides; the rest is counted.
 const BLINDS_MAX: usize = 20;
+
+/// A blindness that was told by an earlier process and is not over: what it saw is gone with it, so the next block ends it.
+const EARLIER: &str = "earlier";
 
 /// The reasons for which a chain cannot be seen, as they come and go.
 pub(super) struct Lookout<'a> {
@@ -31,9 +35,19 @@ pub(super) struct Lookout<'a> {
 }
 
 impl<'a> Lookout<'a> {
-    pub(super) fn new(session: &'a Session, chain: &'a ChainBook, nudge: &'a Notify) -> Self {
+    /// Looks out from now on, as blind as the store says we were.
+    pub(super) async fn open(session: &'a Session, chain: &'a ChainBook, nudge: &'a Notify) -> anyhow::Result<Self> {
         let fresh_at = session.clock.now();
-        Self { session, chain, nudge, causes: BTreeSet::new(), since: None, fresh_at }
+        let mut lookout = Self { session, chain, nudge, causes: BTreeSet::new(), since: None, fresh_at };
+        let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
+        let live = session.store.incidents(filter).await.context("read whether we were blind")?;
+        let blind = live.iter().filter(|incident| incident.rules.iter().any(|rule| rule == escalate::BLINDNESS));
+        if let Some(since_ms) = blind.map(|incident| incident.opened_at).min() {
+            lookout.causes.insert(EARLIER);
+            lookout.since = i64::try_from(since_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+            session.tally.blind(chain.info.id, true);
+        }
+        Ok(lookout)
     }
 
     /// How long to wait before [`Lookout::watch_head`] has something to say; for ever on a chain whose clock is not ours.
@@ -44,6 +58,7 @@ impl<'a> Lookout<'a> {
     /// A block was committed just now.
     pub(super) async fn block(&mut self) -> anyhow::Result<()> {
         self.fresh_at = self.session.clock.now();
+        self.clear(EARLIER).await?;
         self.clear("stale-head").await
     }
 

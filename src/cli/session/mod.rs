@@ -13,7 +13,7 @@ use crate::pipeline::Committed;
 use crate::runtime::{self, Clock, Stop, SystemClock};
 use crate::store::Store;
 use crate::watchlist::Book;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
@@ -45,7 +45,7 @@ impl Session {
         let nudge = worker.nudge();
         // The worker outlives the chains, so that what their last blocks made due still goes out.
         let worker_stop = Stop::new();
-        let delivering = tokio::spawn(worker.run(worker_stop.clone()));
+        let mut delivering = tokio::spawn(worker.run(worker_stop.clone()));
         let ticking = tokio::spawn(tick(self.store.clone(), self.clock.clone(), nudge.clone(), worker_stop.clone()));
         let session = Arc::new(self);
         let mut chains = tokio::task::JoinSet::new();
@@ -56,9 +56,20 @@ impl Session {
                 session.follow(chain, nudge, &stop, from, until).await.with_context(|| format!("watch {name}"))
             });
         }
-        let mut failed = None;
-        while let Some(ended) = chains.join_next().await {
-            let ended = ended.context("a chain's task ended by surprise").and_then(|ended| ended);
+        let (mut failed, mut mute) = (None, false);
+        loop {
+            let ended = tokio::select! {
+                ended = chains.join_next() => match ended {
+                    Some(ended) => ended.context("a chain's task ended by surprise").flatten(),
+                    None => break,
+                },
+                // Nobody has told it to end.
+                ended = &mut delivering, if !mute => {
+                    mute = true;
+                    let ended = ended.context("the delivery worker ended by surprise").flatten();
+                    ended.context("deliver").and_then(|()| bail!("the delivery worker ended by itself"))
+                }
+            };
             if let Err(error) = ended {
                 error!("{error:#}");
                 failed.get_or_insert(error);
@@ -66,7 +77,9 @@ impl Session {
                 stop.cancel();
             }
         }
-        session.drain(&worker_stop, delivering).await?;
+        if !mute {
+            session.drain(&worker_stop, delivering).await?;
+        }
         ticking.abort();
         if let Some(error) = failed {
             return Err(error);

@@ -193,7 +193,7 @@ async fn a_chain_rolled_back_and_grown_anew_running_and_down() {
             // The node announces nothing; the program has to find out by itself that three blocks are gone.
             stage.catch_up().await;
         }
-        for _ in 0..rng.u8(1..6) {
+        for _ in 0..rng.u8(..5) {
             some_block(&stage, &mut rng).await;
         }
         if down {
@@ -202,6 +202,20 @@ async fn a_chain_rolled_back_and_grown_anew_running_and_down() {
     }
     let ours = compare(&stage, process.expect("it runs")).await;
     assert!(orphaned(&ours) > 0, "no rollback was noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reorg_of_eighty_blocks() {
+    let mut rng = random("a deep reorg");
+    let stage = Stage::new().await;
+    let process = stage.start();
+    for _ in 0..90 {
+        some_block(&stage, &mut rng).await;
+    }
+    stage.catch_up().await;
+    some_reorg(&stage, 80, &mut rng).await;
+    let ours = compare(&stage, process).await;
+    assert!(orphaned(&ours) > 0, "the reorg was not noticed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -334,6 +348,41 @@ async fn a_node_that_freezes_is_a_blindness_that_ends_when_it_thaws() {
     stage.theft(3).await;
     let ours = compare(&stage, process).await;
     assert_eq!(ours.findings.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blindness_that_outlives_the_program_ends_with_the_sight_of_the_next() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    stage.theft(1).await;
+    stage.settle().await;
+    stage.anvil.freeze();
+    let blind = || stage.watch.answers().iter().any(|line| line["type"] == "blindness");
+    stage.until("the blindness is told", blind).await;
+    process.kill();
+    stage.anvil.thaw();
+    let process = stage.start();
+    stage.theft(2).await;
+    let ours = compare(&stage, process).await;
+    let sight = ours.incidents.values().find(|incident| incident["label"] == "Sight of demo").expect("it was told");
+    assert_eq!((&sight["state"], &sight["close_reason"]), (&"resolved".into(), &"sight returned".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_comes_back_as_one_of_another_chain_is_not_believed() {
+    let mut stage = Stage::new().await;
+    let process = stage.start();
+    stage.theft(1).await;
+    stage.settle().await;
+    let before = Stored::read(&stage.store());
+    stage.anvil.kill();
+    stage.anvil.revive_as(31_338).await;
+    stage.anvil.mine(20).await;
+    let told = || stage.watch.log().contains("serves chain 31338");
+    stage.until("the other chain is told", told).await;
+    let after = Stored::read(&stage.store());
+    assert_eq!((before.blocks, before.findings), (after.blocks, after.findings));
+    assert_eq!(process.end().await, 2, "{}", stage.watch.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

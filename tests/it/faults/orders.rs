@@ -94,16 +94,23 @@ async fn a_store_of_a_newer_version_is_refused_and_left_alone() {
     assert_eq!(Stored::read(&stage.store()).blocks.len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_from_another_process_stops_the_escalation_and_silence_carries_it_on() {
+/// A path of two steps, the second of which tells `lead` as long as nobody answers.
+async fn with_lead(first: &str, second: &str) -> (Stage, Inbox) {
     let lead = Inbox::start().await;
     let more = format!(
         "[destination.lead]\nkind = \"webhook\"\nurl = \"{}\"\nunsigned = true\ntimeout = \"1s\"\n",
         lead.url("/hook")
     );
-    let path = "page_at = \"warning\"\nsteps = [\n    { to = [\"pager\"], ack_within = \"6s\" },\n    \
-                { to = [\"lead\"], ack_within = \"2s\" },\n]\n";
-    let stage = Stage::with(Options::default(), &more, path).await;
+    let path = format!(
+        "page_at = \"warning\"\nsteps = [\n    {{ to = [\"pager\"], ack_within = \"{first}\" }},\n    \
+         {{ to = [\"lead\"], ack_within = \"{second}\" }},\n]\n"
+    );
+    (Stage::with(Options::default(), &more, &path).await, lead)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_from_another_process_stops_the_escalation_and_silence_carries_it_on() {
+    let (stage, lead) = with_lead("6s", "2s").await;
     let process = stage.start();
     let kind = |event: &Received| event.json()["type"].as_str().unwrap_or_default().to_owned();
 
@@ -144,15 +151,38 @@ async fn an_answer_from_another_process_stops_the_escalation_and_silence_carries
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_watches_over_one_store_tell_nothing_twice() {
-    let stage = Stage::new().await;
-    let (mut one, mut other) = (stage.start(), stage.start());
-    for n in 0..8 {
-        stage.theft(n).await;
-        stage.bill(n + 8).await;
+async fn an_escalation_goes_on_through_crashes() {
+    let (stage, lead) = with_lead("3s", "3s").await;
+    stage.theft(1).await;
+    // A program that is up for two seconds at a time never sees a whole step pass.
+    while lead.count() < 2 {
+        let process = stage.start();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        process.kill();
     }
+    let pages: Vec<_> = lead.received().iter().map(Received::json).collect();
+    assert!(pages.iter().all(|page| page["data"]["step"] == 2 && page["data"]["label"] == "Clerk 01"), "{pages:#?}");
+    let first = stage.pager.received().remove(0).json();
+    assert_eq!((&first["data"]["step"], &first["subject"]), (&1.into(), &pages[0]["subject"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_watch_over_the_same_store_is_refused_while_the_first_lives() {
+    let stage = Stage::new().await;
+    let one = stage.start();
+    stage.theft(1).await;
     stage.settle().await;
-    assert!(one.lives() || other.lives(), "one of them has to go on: {}", stage.watch.log());
+    let other = stage.start();
+    assert_eq!(other.code().await, 2);
+    assert!(stage.watch.log().contains("another `watchfire run` works on"), "{}", stage.watch.log());
+    stage.theft(2).await;
+    stage.settle().await;
+    // However the first ends, it leaves the place free.
+    one.kill();
+    let other = stage.start();
+    stage.theft(3).await;
+    stage.settle().await;
     let abnormal = stage.reckon().await;
     stage.check(&abnormal).await;
+    assert_eq!(other.end().await, 1);
 }

@@ -313,7 +313,7 @@ fn what_stands_behind_more_calls_than_are_opened_is_not_passed_over() {
 fn ether_sent_along_with_an_envelope_is_judged_for_itself() {
     let (data, hash) = grant().signed(SAFE, 6, &[OWNER_A, OWNER_B]);
     let tx = Tx::call(PAYER.address, SAFE, data).log(moved(COIN, SAFE, GRANTEE.address, 10)).log(success(SAFE, hash));
-    let told = court().safe_at(SAFE, 7, 2).told(&[tx.clone()]);
+    let told = court().safe_at(SAFE, 7, 2).told(std::slice::from_ref(&tx));
     has(&told, "Payer act execTransaction: normal by builtin/envelope");
     let told = court().safe_at(SAFE, 7, 2).told(&[tx.value(1_000_000)]);
     has(&told, "Payer act execTransaction: high builtin/unvouched");

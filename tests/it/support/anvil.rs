@@ -140,6 +140,12 @@ impl Anvil {
         self.settle().await;
     }
 
+    /// As [`Anvil::revive`], but as a node of another chain.
+    pub(crate) async fn revive_as(&mut self, chain_id: u64) {
+        self.options.chain_id = chain_id;
+        self.revive().await;
+    }
+
     /// Freezes the node (SIGSTOP): sockets stay open and nothing is answered.
     pub(crate) fn freeze(&self) {
         self.signal("STOP");

@@ -242,6 +242,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
 }
 
 /// The request at the start of `bytes` and its length, if it is complete.
+#[expect(clippy::disallowed_methods, reason = "when a request comes is what a receiver sees of pauses and retries")]
 fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut request = httparse::Request::new(&mut headers);

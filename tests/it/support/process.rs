@@ -37,6 +37,14 @@ impl Process {
         signal(self.child.id(), "CONT");
     }
 
+    /// Lets no file it writes grow beyond so many bytes; `None` lifts the limit.
+    pub(crate) fn limit_files(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string());
+        let id = self.child.id().to_string();
+        let set = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={limit}:unlimited")]).status();
+        assert!(set.expect("prlimit is everywhere").success(), "the limit holds for process {id}");
+    }
+
     /// Ends it as a crash would (SIGKILL), frozen or not.
     pub(crate) fn kill(mut self) {
         self.finish();

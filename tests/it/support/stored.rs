@@ -138,8 +138,10 @@ pub(crate) fn glance(path: &Path) -> Option<Glance> {
          GROUP BY destination"
     );
     glance.leasable = rows(&db, &leasable, |row| (row.get(0).unwrap(), unsigned(row, 1))).into_iter().collect();
-    let leases = "SELECT key, destination, lease_until_ms FROM outbox WHERE state = 'leased'";
-    glance.leases = rows(&db, leases, |row| Lease {
+    let leases = format!(
+        "SELECT key, destination, lease_until_ms FROM outbox WHERE state = 'leased' AND lease_until_ms > {now}"
+    );
+    glance.leases = rows(&db, &leases, |row| Lease {
         key: row.get(0).unwrap(),
         destination: row.get(1).unwrap(),
         until_ms: row.get(2).unwrap(),

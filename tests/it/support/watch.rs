@@ -105,13 +105,33 @@ steps = [{{ to = ["pager"], ack_within = "5m" }}]
         }
     }
 
+    /// As [`Watch::start`], but a limit on the size of files is an error of writing, as on a full disk, and no signal.
+    pub(crate) fn start_on_a_small_disk(&self, args: &[&str]) -> Process {
+        let program = self.command(args);
+        let mut command = Command::new("sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
+        command.current_dir(self.dir.path());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.spawn(command)
+    }
+
     /// Starts, and leaves it running; its answers are added to `answers.jsonl`, its log to `log.txt`.
     pub(crate) fn start(&self, args: &[&str]) -> Process {
-        let answers =
-            std::fs::File::options().create(true).append(true).open(self.path("answers.jsonl")).expect("a file");
-        let log = std::fs::File::options().create(true).append(true).open(self.path("log.txt")).expect("a file");
-        let child = self.command(args).stdin(Stdio::null()).stdout(answers).stderr(log).spawn();
-        Process::new(child.expect("the program starts"))
+        self.spawn(self.command(args))
+    }
+
+    fn spawn(&self, mut command: Command) -> Process {
+        let file = |name| {
+            let file = std::fs::File::options().create(true).append(true).open(self.path(name));
+            file.expect("a file can be added to")
+        };
+        command.stdin(Stdio::null()).stdout(file("answers.jsonl")).stderr(file("log.txt"));
+        Process::new(command.spawn().expect("the program starts"))
     }
 
     /// What the programs started here answered so far. A line that a crash cut short is left out.
