@@ -78,11 +78,6 @@ impl Budget {
         self.nodes
     }
 
-    /// Nested calls that may still be opened below this one.
-    pub fn depth_left(&self) -> u32 {
-        self.depth
-    }
-
     /// Whether anything was refused since this was last asked: something of the input stayed unread.
     pub fn was_reached(&mut self) -> bool {
         std::mem::take(&mut self.reached)

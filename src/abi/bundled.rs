@@ -33,7 +33,7 @@ bundle! {
     multisend = "multisend.json";
     /// The ConsenSys and Gnosis MultiSigWallet of solc 0.4, with its variant of a daily limit.
     multisig_wallet = "multisig-wallet.json";
-    /// ERC-20, EIP-2612 `permit` and the helpers for allowances.
+    /// ERC-20, EIP-2612 `permit`, EIP-3009 authorizations and the helpers for allowances.
     erc20 = "erc20.json";
     /// What rules over a token: minting, burning, pausing, lists, roles, ownership, upgrades.
     erc20_control = "erc20-control.json";
@@ -43,6 +43,13 @@ bundle! {
     snt_controller = "snt-controller.json";
     /// WETH9.
     weth9 = "weth9.json";
+}
+
+/// All of them in one index, for a contract of which nothing is known. What several files have is found once.
+pub fn any() -> &'static Abi {
+    static ANY: LazyLock<Abi> =
+        LazyLock::new(|| all().into_iter().fold(Abi::default(), |merged, (_, abi)| merged.merge(abi)));
+    &ANY
 }
 
 #[cfg(test)]
@@ -71,6 +78,25 @@ mod tests {
                 assert!(format!("{topic0:#x}").starts_with(topic), "{signature}: {topic0}");
                 let topics = [vec![topic0], vec![B256::ZERO; event.n_topics() - 1]].concat();
                 assert_eq!(abi.event_for(&topics), Some(event));
+            }
+        }
+    }
+
+    #[test]
+    fn the_index_of_all_has_what_each_of_them_has() {
+        for (file, abi) in all() {
+            for function in abi.functions() {
+                let found = any().functions_of(function.selector);
+                assert!(
+                    found.iter().any(|known| known.signature == function.signature),
+                    "{file}: {}",
+                    function.signature
+                );
+            }
+            for event in abi.all_events() {
+                let topics = [vec![event.topic0.unwrap_or_default()], vec![B256::ZERO; event.n_topics() - 1]].concat();
+                assert!(any().event_for(&topics).is_some(), "{file}: {}", event.signature);
+                assert!(!event.anonymous, "an anonymous event would fit logs of any contract");
             }
         }
     }
@@ -193,8 +219,15 @@ mod tests {
             &[
                 ("increaseAllowance(address,uint256)", "0x39509351"),
                 ("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)", "0xd505accf"),
+                (
+                    "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)",
+                    "0xe3ee160e",
+                ),
+                ("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)", "0xcf092995"),
+                ("cancelAuthorization(address,bytes32,uint8,bytes32,bytes32)", "0x5a049a70"),
             ],
         );
+        has_events(erc20(), &[("AuthorizationUsed(address,bytes32)", "0x98de503528ee59b5", &[3])]);
         has_functions(
             minime(),
             &[

@@ -375,6 +375,7 @@ fn control(activity: &Activity, rules: &WatchRules) -> Option<(Severity, String)
             if let Some(what) = lookup(SAFE_CONTROL, name) {
                 let severity = match name {
                     "disableModule" => Severity::High,
+                    "changeThreshold" if raises_threshold(activity, rules) => Severity::High,
                     _ => Severity::Critical,
                 };
                 return Some((severity, what.to_owned()));
@@ -398,6 +399,12 @@ fn control(activity: &Activity, rules: &WatchRules) -> Option<(Severity, String)
         _ => {}
     }
     lookup(CONTROL_FUNCTIONS, name).map(|what| (Severity::Critical, what.to_owned()))
+}
+
+/// More signatures than the registry says are asked for. Without a registry nobody knows, so it may as well be fewer.
+fn raises_threshold(activity: &Activity, rules: &WatchRules) -> bool {
+    let asked = activity.deed.args.first().and_then(|arg| arg.value.as_uint());
+    asked.zip(rules.threshold).is_some_and(|(asked, threshold)| asked > U256::from(threshold))
 }
 
 fn lookup(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {

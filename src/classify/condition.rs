@@ -1,7 +1,7 @@
 //! The conditions of a rule: who, what and when.
 
 use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Hours, Scalar, Span};
-use super::trial::{Refusal, refusal};
+use super::trial::Refusals;
 use crate::model::Activity;
 use crate::model::value::Value;
 use alloy_primitives::{Address, U256};
@@ -9,63 +9,74 @@ use jiff::Timestamp;
 use jiff::civil::Weekday;
 
 /// Tests one condition; what does not hold is pushed.
-pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusals: &mut Vec<Refusal>) {
+pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusals: &mut Refusals) {
     match condition {
         Condition::From(test) => party("from", Some(activity.from), test, refusals),
         Condition::Origin(test) => party("origin", Some(activity.origin), test, refusals),
         Condition::To(test) => party("to", activity.to, test, refusals),
         Condition::Arg { path, label, tests } => {
-            let values = path.find(&activity.deed.args);
-            if values.is_empty() {
-                refusals.push(refusal(label, "is not among the arguments".to_owned()));
-            }
-            for value in values {
+            let mut missing = true;
+            path.visit(&activity.deed.args, &mut |value| {
+                missing = false;
                 for test in tests {
                     argument(label, value, test, refusals);
                 }
+            });
+            if missing {
+                refusals.add(label, || "is not among the arguments".to_owned());
             }
         }
         Condition::Signers { at_least, within, include } => {
             signers(activity.signers.as_deref(), *at_least, within.as_ref(), include.as_ref(), refusals);
         }
         Condition::Hours(hours) => {
-            if let Some(text) = outside(hours, now) {
-                refusals.push(refusal("hours", text));
-            }
+            outside(hours, now, refusals);
         }
     }
 }
 
-fn party(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Vec<Refusal>) {
+fn party(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Refusals) {
     let Some(who) = who else {
-        refusals.push(refusal(key, "is nobody".to_owned()));
+        refusals.add(key, || "is nobody".to_owned());
         return;
     };
     match test {
         AddressTest::In(set) if !set.members.contains(&who) => {
-            refusals.push(refusal(key, format!("{who} is not in {}", set.name)));
+            refusals.add(key, || format!("{who} is not in {}", set.name));
         }
         AddressTest::NotIn(set) if set.members.contains(&who) => {
-            refusals.push(refusal(key, format!("{who} is in {}", set.name)));
+            refusals.add(key, || format!("{who} is in {}", set.name));
         }
         AddressTest::In(_) | AddressTest::NotIn(_) => {}
     }
 }
 
-fn argument(label: &str, value: &Value, test: &ArgTest, refusals: &mut Vec<Refusal>) {
-    let text = match test {
-        ArgTest::Eq(scalar) if !same(value, scalar) => format!("{value} is not {}", shown(scalar)),
-        ArgTest::InAddresses(set) if !member(value, set) => format!("{value} is not in {}", set.name),
-        ArgTest::NotInAddresses(set) if member(value, set) => format!("{value} is in {}", set.name),
-        ArgTest::InScalars(list) if !list.iter().any(|one| same(value, one)) => {
-            format!("{value} is not one of {}", list.iter().map(shown).collect::<Vec<_>>().join(", "))
+fn argument(label: &str, value: &Value, test: &ArgTest, refusals: &mut Refusals) {
+    match test {
+        ArgTest::Eq(scalar) if !same(value, scalar) => {
+            refusals.add(label, || format!("{value} is not {}", shown(scalar)));
         }
-        ArgTest::NotInScalars(list) if list.iter().any(|one| same(value, one)) => format!("{value} is not allowed"),
-        ArgTest::Min(bound) if !at_least(value, bound) => format!("{} is below {}", number(value, bound), limit(bound)),
-        ArgTest::Max(bound) if !at_most(value, bound) => format!("{} is above {}", number(value, bound), limit(bound)),
-        _ => return,
-    };
-    refusals.push(refusal(label, text));
+        ArgTest::InAddresses(set) if !member(value, set) => {
+            refusals.add(label, || format!("{value} is not in {}", set.name));
+        }
+        ArgTest::NotInAddresses(set) if member(value, set) => {
+            refusals.add(label, || format!("{value} is in {}", set.name));
+        }
+        ArgTest::InScalars(list) if !list.iter().any(|one| same(value, one)) => {
+            let several = || list.iter().map(shown).collect::<Vec<_>>().join(", ");
+            refusals.add(label, || format!("{value} is not one of {}", several()));
+        }
+        ArgTest::NotInScalars(list) if list.iter().any(|one| same(value, one)) => {
+            refusals.add(label, || format!("{value} is not allowed"));
+        }
+        ArgTest::Min(bound) if !at_least(value, bound) => {
+            refusals.add(label, || format!("{} is below {}", number(value, bound), limit(bound)));
+        }
+        ArgTest::Max(bound) if !at_most(value, bound) => {
+            refusals.add(label, || format!("{} is above {}", number(value, bound), limit(bound)));
+        }
+        _ => {}
+    }
 }
 
 fn member(value: &Value, set: &AddressSet) -> bool {
@@ -140,45 +151,44 @@ fn signers(
     at_least: Option<u32>,
     within: Option<&AddressSet>,
     include: Option<&AddressSet>,
-    refusals: &mut Vec<Refusal>,
+    refusals: &mut Refusals,
 ) {
     let Some(known) = known else {
-        refusals.push(refusal("signers", "could not be recovered".to_owned()));
+        refusals.add("signers", || "could not be recovered".to_owned());
         return;
     };
     if let Some(least) = at_least
         && (known.len() as u64) < u64::from(least)
     {
-        refusals.push(refusal("signers", format!("are {}, fewer than {least}", known.len())));
+        refusals.add("signers", || format!("are {}, fewer than {least}", known.len()));
     }
     // Of nobody it could be said that all are members: a module acts without any signature.
     if let Some(set) = within.filter(|_| known.is_empty()) {
-        refusals.push(refusal("signers", format!("are nobody, where all must be in {}", set.name)));
+        refusals.add("signers", || format!("are nobody, where all must be in {}", set.name));
     }
     if let Some(set) = within
         && let Some(stranger) = known.iter().find(|who| !set.members.contains(*who))
     {
-        refusals.push(refusal("signers", format!("include {stranger}, who is not in {}", set.name)));
+        refusals.add("signers", || format!("include {stranger}, who is not in {}", set.name));
     }
     if let Some(set) = include
         && let Some(absent) = set.members.iter().find(|who| !known.contains(who))
     {
-        refusals.push(refusal("signers", format!("lack {absent} of {}", set.name)));
+        refusals.add("signers", || format!("lack {absent} of {}", set.name));
     }
 }
 
-/// Why `now` (Unix seconds) falls into none of the spans; `None` when it falls into one.
-fn outside(hours: &Hours, now: u64) -> Option<String> {
+/// Refuses where `now` (Unix seconds) falls into none of the spans.
+fn outside(hours: &Hours, now: u64, refusals: &mut Refusals) {
     let Some(instant) = i64::try_from(now).ok().and_then(|now| Timestamp::from_second(now).ok()) else {
-        return Some(format!("cannot be told for block time {now}"));
+        return refusals.add("hours", || format!("cannot be told for block time {now}"));
     };
     let local = instant.to_zoned(hours.zone.clone());
     let minute = u16::try_from(i16::from(local.hour()) * 60 + i16::from(local.minute())).unwrap_or(0);
     let weekday = local.weekday();
-    if hours.spans.iter().any(|span| covers(*span, weekday, minute)) {
-        return None;
+    if !hours.spans.iter().any(|span| covers(*span, weekday, minute)) {
+        refusals.add("hours", || format!("{} is outside {}", local.strftime("%a %H:%M"), hours.text));
     }
-    Some(format!("{} is outside {}", local.strftime("%a %H:%M"), hours.text))
 }
 
 fn covers(span: Span, weekday: Weekday, minute: u16) -> bool {

@@ -108,25 +108,22 @@ impl<'a> Court<'a> {
         if let Some(raised) = self.raised(activity, rules) {
             return raised;
         }
-        let trouble = builtin::trouble(activity, rules);
-        let mut trials = Vec::new();
-        for rule in rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal) {
-            let trial = trial::attempt(rule, activity, rules, &self.windows);
-            // Whatever could not be read to its end is never vouched for.
-            if trial.holds() && trouble.is_none() {
+        let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
+        // Whatever could not be read to its end is never vouched for.
+        if builtin::trouble(activity, rules).is_none() {
+            if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
                     return verdict;
                 }
                 self.count(rule, activity, rules);
                 return Verdict::Normal { by: Voucher::Rule(rule.name.clone()) };
             }
-            trials.push((rule, trial));
+            if let Some(name) = builtin::vouches(activity, rules) {
+                return Verdict::Normal { by: Voucher::Builtin(name) };
+            }
         }
-        if trouble.is_none()
-            && let Some(name) = builtin::vouches(activity, rules)
-        {
-            return Verdict::Normal { by: Voucher::Builtin(name) };
-        }
+        let trials: Vec<(&Rule, Trial)> =
+            normal().map(|rule| (rule, trial::attempt(rule, activity, rules, &self.windows))).collect();
         if builtin::is_attempt(activity, rules) {
             return self.attempt(index, activity, rules, &trials);
         }
@@ -139,7 +136,7 @@ impl<'a> Court<'a> {
             .rules
             .iter()
             .filter(|rule| rule.polarity == Polarity::Abnormal)
-            .find(|rule| trial::attempt(rule, activity, rules, &self.windows).holds())?;
+            .find(|rule| trial::holds(rule, activity, rules, &self.windows))?;
         Some(Verdict::Abnormal(Abnormal {
             rule: rule.name.clone(),
             severity: rule.severity.unwrap_or(Severity::High),
@@ -399,13 +396,17 @@ fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules) -> Verdic
     }
     reasons.extend(order.iter().filter(|(_, trial)| trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
     let near = reasons.len();
+    // What a rule says of its refusals is said of what it is about. It neither lowers nor hushes foreign code, a change of control
+    // or bytes nobody can read, whose calldata may well look like the rule's own function.
+    let of_the_rule = matches!(cost.name, builtin::UNVOUCHED | builtin::ATTEMPT);
+    let said = nearest.and_then(|rule| rule.severity).filter(|said| of_the_rule || *said > cost.severity);
     reasons.extend(order.iter().filter(|(_, trial)| !trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(cost.name),
-        severity: nearest.and_then(|rule| rule.severity).unwrap_or(cost.severity),
+        severity: said.unwrap_or(cost.severity),
         reasons,
         near,
-        observe: rules.observe || nearest.is_some_and(|rule| rule.observe),
+        observe: rules.observe || of_the_rule && nearest.is_some_and(|rule| rule.observe),
         repeats: None,
     })
 }

@@ -47,6 +47,8 @@ pub struct WatchRules {
     pub executors: Option<AddressSet>,
     /// `registry.owners`, if given: `@owners` in rules, and the expected confirmers of a multisig.
     pub owners: Option<AddressSet>,
+    /// `registry.threshold`, if given: how many owners sign.
+    pub threshold: Option<u32>,
     /// `registry.modules`, if given: modules expected to act.
     pub modules: Option<AddressSet>,
     /// Receivers a Safe may refund gas to, besides nobody.

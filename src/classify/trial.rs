@@ -72,25 +72,63 @@ pub fn trials(activity: &Activity, rules: &WatchRules, history: &History, now: u
     rules.rules.iter().map(|rule| attempt(rule, activity, rules, &windows)).collect()
 }
 
-/// Tries `rule` on `activity`.
+/// Tries `rule` on `activity`, to the last condition.
 pub(crate) fn attempt(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Trial {
-    let mut refusals = Vec::new();
+    let mut refusals = Refusals { told: Some(Vec::new()), any: false };
+    examine(rule, activity, rules, windows, &mut refusals);
+    Trial { rule: rule.name.clone(), refusals: refusals.told.unwrap_or_default() }
+}
+
+/// Whether `rule` holds in full. Most rules of a long list are about something else, and no words are lost on those.
+pub(crate) fn holds(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
+    let mut refusals = Refusals { told: None, any: false };
+    examine(rule, activity, rules, windows, &mut refusals);
+    !refusals.any
+}
+
+/// What a rule says against an activity: in words for a finding, or merely whether anything.
+pub(crate) struct Refusals {
+    told: Option<Vec<Refusal>>,
+    any: bool,
+}
+
+impl Refusals {
+    /// One more. The words are looked for only where somebody reads them.
+    pub(crate) fn add(&mut self, condition: &str, text: impl FnOnce() -> String) {
+        self.any = true;
+        if let Some(told) = &mut self.told {
+            told.push(Refusal { condition: Arc::from(condition), text: text() });
+        }
+    }
+
+    /// Whether nothing that follows could change the answer.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.any && self.told.is_none()
+    }
+}
+
+fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>, refusals: &mut Refusals) {
     if !is_about(rule, activity, rules.address) {
-        refusals.push(Refusal { condition: Arc::from(FUNCTION), text: other_deed(rule, activity) });
-        return Trial { rule: rule.name.clone(), refusals };
+        refusals.add(FUNCTION, || other_deed(rule, activity));
+        return;
     }
     if !rule.operations.contains(&activity.operation) {
-        refusals
-            .push(refusal("operation", format!("is {}, {}", activity.operation.as_str(), allowed(&rule.operations))));
+        refusals.add("operation", || format!("is {}, {}", activity.operation.as_str(), allowed(&rule.operations)));
     }
-    value(rule, activity, &mut refusals);
+    value(rule, activity, refusals);
     for condition in &rule.conditions {
-        condition::test(condition, activity, windows.now, &mut refusals);
+        if refusals.is_settled() {
+            return;
+        }
+        condition::test(condition, activity, windows.now, refusals);
     }
+    // Limits come last: a window is looked up only for what nothing else refuses.
     for limit in &rule.limits {
-        within(limit, rule, activity, rules.address, windows, &mut refusals);
+        if refusals.is_settled() {
+            return;
+        }
+        within(limit, rule, activity, rules.address, windows, refusals);
     }
-    Trial { rule: rule.name.clone(), refusals }
 }
 
 /// Whether the rule is about this function, event or movement.
@@ -133,22 +171,22 @@ fn other_deed(rule: &Rule, activity: &Activity) -> String {
     }
 }
 
-fn value(rule: &Rule, activity: &Activity, refusals: &mut Vec<Refusal>) {
+fn value(rule: &Rule, activity: &Activity, refusals: &mut Refusals) {
     let ether = Unit::ether();
     let sent = activity.value;
     match &rule.value {
         ValueRule::Unsaid => {
             let pays = matches!(rule.deed, DeedMatch::Ether);
             if !pays && !sent.is_zero() {
-                refusals.push(refusal("value", format!("{} goes along, the rule lets none", ether.show(sent))));
+                refusals.add("value", || format!("{} goes along, the rule lets none", ether.show(sent)));
             }
         }
         ValueRule::Within { min, max } => {
             if let Some(min) = min.filter(|min| sent < *min) {
-                refusals.push(refusal("value", format!("{} is below {}", ether.show(sent), ether.show(min))));
+                refusals.add("value", || format!("{} is below {}", ether.show(sent), ether.show(min)));
             }
             if let Some(max) = max.filter(|max| sent > *max) {
-                refusals.push(refusal("value", format!("{} is above {}", ether.show(sent), ether.show(max))));
+                refusals.add("value", || format!("{} is above {}", ether.show(sent), ether.show(max)));
             }
         }
     }
@@ -160,16 +198,17 @@ fn within(
     activity: &Activity,
     watch: Address,
     windows: &Windows<'_>,
-    refusals: &mut Vec<Refusal>,
+    refusals: &mut Refusals,
 ) {
     let Some(more) = measured(&limit.measure, activity) else {
-        refusals.push(refusal("limit", "cannot be added up: the argument is missing".to_owned()));
+        refusals.add("limit", || "cannot be added up: the argument is missing".to_owned());
         return;
     };
     let sum = windows.sum(watch, &window_key(&rule.name, &limit.measure), limit.per).saturating_add(more);
     if sum > limit.max {
-        let (sum, max) = (limit.unit.show(sum), limit.unit.show(limit.max));
-        refusals.push(refusal("limit", format!("{sum} in {} is above {max}", limit.per_text)));
+        refusals.add("limit", || {
+            format!("{} in {} is above {}", limit.unit.show(sum), limit.per_text, limit.unit.show(limit.max))
+        });
     }
 }
 
@@ -179,11 +218,14 @@ pub(crate) fn measured(measure: &Measure, activity: &Activity) -> Option<U256> {
         Measure::Count => Some(U256::ONE),
         Measure::Value => Some(activity.value),
         Measure::Arg { path, .. } => {
-            let values = path.find(&activity.deed.args);
-            if values.is_empty() {
-                return None;
-            }
-            values.iter().try_fold(U256::ZERO, |sum, value| Some(sum.saturating_add(value.as_uint()?)))
+            // Nothing found, and anything found that is no number, cannot be added up.
+            let mut sum = None;
+            let mut sound = true;
+            path.visit(&activity.deed.args, &mut |value| match value.as_uint() {
+                Some(number) => sum = Some(sum.unwrap_or(U256::ZERO).saturating_add(number)),
+                None => sound = false,
+            });
+            sum.filter(|_| sound)
         }
     }
 }
@@ -195,10 +237,6 @@ pub(crate) fn window_key(rule: &str, measure: &Measure) -> Arc<str> {
         Measure::Value => Arc::from(format!("{rule}#value")),
         Measure::Arg { path, .. } => Arc::from(format!("{rule}#{path}")),
     }
-}
-
-pub(crate) fn refusal(condition: &str, text: String) -> Refusal {
-    Refusal { condition: Arc::from(condition), text }
 }
 
 fn allowed(operations: &[Operation]) -> String {

@@ -42,7 +42,7 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
             "{} on {}, {}, {}, {}; {} of {} tests pass",
             count(book.watches.len(), "watch", "watches"),
             count(book.chains.len(), "chain", "chains"),
-            count(book.rules.watches.iter().map(|watch| watch.rules.len()).sum(), "rule", "rules"),
+            count(book.rules.watches.iter().map(|watch| watch.rules.len()).sum::<usize>(), "rule", "rules"),
             count(book.roster.paths.len(), "path", "paths"),
             count(book.destinations.len(), "destination", "destinations"),
             outcomes.len() - failed,

@@ -3,9 +3,10 @@
 #![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
 use super::{Color, Format};
-use crate::model::record::{Line, VerdictLine};
-use crate::settings::Problems;
+use crate::model::record::{Line, SummaryLine, VerdictLine};
+use crate::settings::{Problem, Problems};
 use anstyle::{AnsiColor, Style};
+use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex};
 
@@ -83,18 +84,7 @@ impl Printer {
             }
             // What became of pages is told by the pages themselves and by `incidents`.
             Line::Incident(_) | Line::Delivery(_) => {}
-            Line::Summary(s) => self.text(&format!(
-                "{} blocks, {} activities: {} normal, {} abnormal; {} findings ({} retracted), {} incidents, {} messages sent, {} dead",
-                s.blocks,
-                s.activities,
-                s.normal,
-                s.activities - s.normal,
-                s.findings,
-                s.retracted,
-                s.incidents,
-                s.deliveries,
-                s.dead
-            )),
+            Line::Summary(summary) => self.text(&summed_up(summary)),
         }
     }
 
@@ -135,7 +125,7 @@ impl Printer {
     pub(crate) fn problems(&self, problems: &Problems) {
         if self.is_json() {
             for problem in problems.sorted() {
-                self.json(&serde_json::json!({ "type": "problem", "at": problem.line() }));
+                self.json(&problem_line(problem));
             }
             return;
         }
@@ -151,6 +141,34 @@ impl Printer {
     }
 }
 
+fn summed_up(s: &SummaryLine) -> String {
+    format!(
+        "{}, {}: {} normal, {} abnormal; {} ({} retracted), {}, {} sent, {} dead",
+        count(s.blocks, "block", "blocks"),
+        count(s.activities, "activity", "activities"),
+        s.normal,
+        s.activities - s.normal,
+        count(s.findings, "finding", "findings"),
+        s.retracted,
+        count(s.incidents, "incident", "incidents"),
+        count(s.deliveries, "message", "messages"),
+        s.dead
+    )
+}
+
+/// A mistake in a configuration, for a program that shows it in an editor.
+fn problem_line(problem: &Problem) -> serde_json::Value {
+    let (line, column) = problem.spot.line_column();
+    let file = &problem.spot.file.path;
+    let mut told = serde_json::json!({
+        "type": "problem", "file": file, "line": line, "column": column, "message": problem.message,
+    });
+    if let Some(hint) = &problem.hint {
+        told["hint"] = hint.as_str().into();
+    }
+    told
+}
+
 pub(crate) fn loud(severity: &str) -> Style {
     match severity {
         "critical" => AnsiColor::White.on(AnsiColor::Red).bold(),
@@ -161,11 +179,40 @@ pub(crate) fn loud(severity: &str) -> Style {
 }
 
 /// `1 rule`, `2 rules`.
-pub(crate) fn count(n: usize, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
+pub(crate) fn count<N: Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
+    let word = if n == N::from(1) { one } else { many };
+    format!("{n} {word}")
 }
 
 /// `2026-11-02 10:00:24` of an RFC 3339 time.
 fn clock(time: &str) -> String {
     time.get(..19).unwrap_or(time).replace('T', " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::SourceFile;
+
+    #[test]
+    fn a_program_gets_a_problems_place_in_fields_of_their_own() {
+        let mut problem = SourceFile::new("a.toml", "x = 1\ncolour = 2\n").spot(6..12).problem("unknown key `colour`");
+        let told = serde_json::json!({
+            "type": "problem", "file": "a.toml", "line": 2, "column": 1, "message": "unknown key `colour`",
+        });
+        assert_eq!(problem_line(&problem), told);
+        problem.hint = Some("remove it".to_owned());
+        assert_eq!(problem_line(&problem)["hint"], "remove it");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let one =
+            SummaryLine { blocks: 1, activities: 1, findings: 1, incidents: 1, deliveries: 1, ..Default::default() };
+        assert_eq!(
+            summed_up(&one),
+            "1 block, 1 activity: 0 normal, 1 abnormal; 1 finding (0 retracted), 1 incident, 1 message sent, 0 dead"
+        );
+        assert_eq!(count(0, "rule", "rules"), "0 rules");
+    }
 }

@@ -1,5 +1,6 @@
 //! `watchfire run`: the whole way, for every chain of the configuration.
 
+use super::printer::count;
 use super::session::Session;
 use super::{Global, Outcome, Printer, book};
 use crate::runtime::{self, Stop, SystemClock};
@@ -44,8 +45,8 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
     let session = Session::new(book.clone(), store, printer.clone());
     for chain in &book.chains {
         printer.progress(&format!(
-            "watching {} addresses on {} through {}",
-            chain.subjects.len(),
+            "watching {} on {} through {}",
+            count(chain.subjects.len(), "address", "addresses"),
             chain.info.name,
             chain.endpoint.name
         ));

@@ -2,11 +2,11 @@
 
 use super::logs::Movement;
 use super::subjects::Subjects;
-use crate::abi::{Abi, Budget, Event, Function, Opaque, bundled};
+use crate::abi::{Budget, Decoded, Event, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};
 use crate::model::{Decoding, Deed, Log};
 use alloy_primitives::{Address, Bytes, U256, hex};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Reads the calldata of a call to `target`, made by `actor`.
 ///
@@ -28,8 +28,7 @@ pub(crate) fn of_call(
         return opaque_call(None, input, &Opaque::NoSelector(u8::try_from(input.len()).unwrap_or(3)));
     };
     let rest = input.slice_ref(rest);
-    let candidates = candidates(subjects, actor, target, *selector);
-    match candidates.as_slice() {
+    match candidates(subjects, actor, target, *selector) {
         [] => opaque_call(Some(*selector), input, &Opaque::UnknownSelector(*selector)),
         [only] => read_as(only, &rest, budget),
         several => {
@@ -64,14 +63,7 @@ pub(crate) fn of_log(subjects: &Subjects, log: &Log, budget: &mut Budget) -> Dee
             mutates: true,
         };
     };
-    let (args, decoding) = match event.decode(&log.topics, &log.data, budget) {
-        Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
-        Ok(decoded) => {
-            let flaws = decoded.flaws.texts().map(str::to_owned).collect();
-            (decoded.args, Decoding::Flawed(flaws))
-        }
-        Err(opaque) => (vec![], Decoding::Opaque(opaque.to_string())),
-    };
+    let (args, decoding) = read_how(event.decode(&log.topics, &log.data, budget));
     Deed {
         name: event.name.clone(),
         signature: event.signature.clone(),
@@ -106,17 +98,34 @@ pub(crate) fn delegation(to: Address) -> Deed {
 
 /// A movement of a token: what the log says, under names that do not depend on the token's own ABI.
 pub(crate) fn movement(token: Address, movement: &Movement) -> Deed {
-    let (name, other) = if movement.approval { ("approval", "spender") } else { ("transfer", "to") };
-    Deed {
-        args: vec![
-            arg("token", "address", Value::Address(token)),
-            arg("from", "address", Value::Address(movement.from)),
-            arg(other, "address", Value::Address(movement.to)),
-            arg(if movement.single { "id" } else { "amount" }, "uint256", Value::Uint(movement.amount)),
-        ],
-        ..plain(name, Decoding::Clean)
+    let mut deed = MOVEMENTS[usize::from(movement.approval) * 2 + usize::from(movement.single)].clone();
+    let values = [
+        Value::Address(token),
+        Value::Address(movement.from),
+        Value::Address(movement.to),
+        Value::Uint(movement.amount),
+    ];
+    for (arg, value) in deed.args.iter_mut().zip(values) {
+        arg.value = value;
     }
+    deed
 }
+
+/// Movements without values: most of a busy block's activities are made of these, and their names are always the same.
+static MOVEMENTS: LazyLock<[Deed; 4]> = LazyLock::new(|| {
+    let shape = |name: &str, to: &str, amount: &str| {
+        let blank = |name: &str, ty: &str| arg(name, ty, Value::Bool(false));
+        let args =
+            vec![blank("token", "address"), blank("from", "address"), blank(to, "address"), blank(amount, "uint256")];
+        Deed { args, ..plain(name, Decoding::Clean) }
+    };
+    [
+        shape("transfer", "to", "amount"),
+        shape("transfer", "to", "id"),
+        shape("approval", "spender", "amount"),
+        shape("approval", "spender", "id"),
+    ]
+});
 
 fn plain(name: &str, decoding: Decoding) -> Deed {
     let name: Arc<str> = Arc::from(name);
@@ -143,15 +152,20 @@ fn opaque_call(selector: Option<[u8; 4]>, input: &Bytes, why: &Opaque) -> Deed {
     }
 }
 
-fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Deed {
-    let (args, decoding) = match function.decode(rest, budget) {
+/// What was read, and how well it could be.
+fn read_how(decoded: Result<Decoded, Opaque>) -> (Vec<Arg>, Decoding) {
+    match decoded {
         Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
         Ok(decoded) => {
             let flaws = decoded.flaws.texts().map(str::to_owned).collect();
             (decoded.args, Decoding::Flawed(flaws))
         }
         Err(opaque) => (vec![], Decoding::Opaque(opaque.to_string())),
-    };
+    }
+}
+
+fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Deed {
+    let (args, decoding) = read_how(function.decode(rest, budget));
     Deed {
         name: function.name.clone(),
         signature: function.signature.clone(),
@@ -164,46 +178,27 @@ fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Deed 
 }
 
 /// Functions for `selector`, from the first ABI that knows it, different signatures only.
-fn candidates(subjects: &Subjects, actor: Address, target: Address, selector: [u8; 4]) -> Vec<Arc<Function>> {
-    let own = subjects.get(&target).map(|subject| &*subject.abi);
-    let token = subjects.token_abi(&target).map(|abi| &**abi);
-    let rules = subjects.get(&actor).map(|subject| &*subject.rule_abi);
-    if let Some(own) = own {
-        let found = of(own, selector);
+fn candidates(subjects: &Subjects, actor: Address, target: Address, selector: [u8; 4]) -> &[Arc<Function>] {
+    let rules = || subjects.get(&actor).map_or(&[] as &[_], |subject| subject.rule_abi.functions_of(selector));
+    let first = match (subjects.get(&target), subjects.token_abi(&target)) {
         // A watched contract's ABI says all it can do; nobody else's is asked what a selector might mean there, but the actor's own
         // rules may name a function of a proxy that the ABI lacks.
-        return if found.is_empty() { rules.map(|abi| of(abi, selector)).unwrap_or_default() } else { found };
-    }
-    for abi in token.into_iter() {
-        let found = of(abi, selector);
-        if !found.is_empty() {
-            return found;
-        }
-    }
-    let mut found: Vec<Arc<Function>> = Vec::new();
-    for (_, abi) in bundled::all() {
-        for function in abi.functions_of(selector) {
-            if found.iter().all(|known| known.signature != function.signature) {
-                found.push(function.clone());
-            }
-        }
-    }
-    if found.is_empty() { rules.map(|abi| of(abi, selector)).unwrap_or_default() } else { found }
+        (Some(own), _) => own.abi.functions_of(selector),
+        (None, Some(token)) if !token.functions_of(selector).is_empty() => token.functions_of(selector),
+        (None, _) => bundled::any().functions_of(selector),
+    };
+    if first.is_empty() { rules() } else { first }
 }
 
-fn of(abi: &Abi, selector: [u8; 4]) -> Vec<Arc<Function>> {
-    abi.functions_of(selector).to_vec()
-}
-
-fn event_of(subjects: &Subjects, log: &Log) -> Option<Arc<Event>> {
+fn event_of<'a>(subjects: &'a Subjects, log: &Log) -> Option<&'a Arc<Event>> {
     if let Some(subject) = subjects.get(&log.address) {
-        let found = subject.abi.event_for(&log.topics).or_else(|| subject.rule_abi.event_for(&log.topics));
-        return found.cloned();
+        return subject.abi.event_for(&log.topics).or_else(|| subject.rule_abi.event_for(&log.topics));
     }
-    if let Some(abi) = subjects.token_abi(&log.address) {
-        return abi.event_for(&log.topics).cloned();
-    }
-    bundled::all().into_iter().find_map(|(_, abi)| abi.event_for(&log.topics)).cloned()
+    let abi = match subjects.token_abi(&log.address) {
+        Some(token) => token,
+        None => bundled::any(),
+    };
+    abi.event_for(&log.topics)
 }
 
 // === Reading a deed's arguments by place ===

@@ -9,9 +9,9 @@ use super::logs::Movement;
 use super::{multisig, safe};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Log, Operation, Tx, WatchId};
+use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{Address, B256, U256};
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
 
 /// Joins logs to the frames that explain them.
 pub(crate) struct Explainer<'a> {
@@ -28,7 +28,7 @@ pub(crate) struct Explainer<'a> {
 impl<'a> Explainer<'a> {
     /// `activities` holds those made of `frames`, under the indexes that the frames know.
     pub(crate) fn new(frames: &'a [Frame], tx: &'a Tx, activities: &[Activity]) -> Self {
-        let mut ran: HashMap<WatchId, Vec<(usize, usize)>> = HashMap::new();
+        let mut ran: HashMap<WatchId, Vec<(usize, usize)>> = HashMap::default();
         for (index, frame) in frames.iter().enumerate() {
             // A failed, reverted or merely proposed call has no effects; an envelope logs its own failure, though.
             if frame.fate != Fate::Executed || frame.operation == Operation::Delegatecall {
@@ -42,7 +42,7 @@ impl<'a> Explainer<'a> {
                 }
             }
         }
-        Self { frames, tx, ran, given: vec![OnceCell::new(); frames.len()], spent: HashSet::new() }
+        Self { frames, tx, ran, given: vec![OnceCell::new(); frames.len()], spent: HashSet::default() }
     }
 
     /// The activity of the same watch that explains `log`, if there is one; it is used up by that.
@@ -143,7 +143,7 @@ fn repeats_call(frame: &Frame, log: &Log) -> bool {
 
 /// ERC-20, WETH9, MiniMe, ERC-721 and ERC-1155: which transfer or approval a call to the token makes.
 ///
-/// Source: EIP-20; EIP-721; EIP-1155; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
+/// Source: EIP-20; EIP-721; EIP-1155; EIP-3009; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
 /// also logs the allowance that `transferFrom` leaves.
 fn token(frame: &Frame, movement: &Movement) -> Option<u8> {
     let deed = &frame.deed;
@@ -158,7 +158,11 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u8> {
         (
             "transferFrom(address,address,uint256)"
             | "safeTransferFrom(address,address,uint256)"
-            | "safeTransferFrom(address,address,uint256,bytes)",
+            | "safeTransferFrom(address,address,uint256,bytes)"
+            | "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"
+            | "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)"
+            | "receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"
+            | "receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)",
             false,
         ) => is(address_at(deed, 0), address_at(deed, 1), uint_at(deed, 2)),
         ("safeTransferFrom(address,address,uint256,uint256,bytes)", false) => {
@@ -195,7 +199,7 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u8> {
 /// What a call gave the contract to tell of: its arguments, the caller, the sender, the contract itself, nobody, and the ether sent
 /// along.
 fn given(frame: &Frame, target: Address, origin: Address) -> HashSet<Value> {
-    let mut given = HashSet::new();
+    let mut given = HashSet::default();
     for arg in &frame.deed.args {
         flatten(&arg.value, &mut given);
     }
@@ -213,7 +217,7 @@ fn agrees(frame: &Frame, told: &Activity, given: &HashSet<Value>) -> bool {
     if matches!(told.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_)) {
         return false;
     }
-    let mut heard = HashSet::new();
+    let mut heard = HashSet::default();
     for arg in &told.deed.args {
         flatten(&arg.value, &mut heard);
     }

@@ -9,8 +9,8 @@ use super::multisig::{self, Verb};
 use super::safe;
 use crate::model::activity::Note;
 use crate::model::{Fate, Log, Stage, Tx};
+use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, U256};
-use std::collections::HashMap;
 
 /// Sets stage and fate of every frame from the transaction's status and logs.
 pub(crate) fn settle(frames: &mut [Frame], tx: &Tx) {
@@ -29,7 +29,7 @@ pub(crate) fn settle(frames: &mut [Frame], tx: &Tx) {
 ///
 /// Claims that pass through a stranger's contract come last, so that they cannot take the log of one that surely ran.
 fn confirm(frames: &mut [Frame], tx: &Tx) {
-    let mut heard: HashMap<(Address, Tongue), std::vec::IntoIter<u32>> = HashMap::new();
+    let mut heard: HashMap<(Address, Tongue), std::vec::IntoIter<u32>> = HashMap::default();
     let (sure, claimed): (Vec<usize>, Vec<usize>) =
         inner_first(frames).into_iter().partition(|index| frames[*index].certain);
     for index in sure.into_iter().chain(claimed) {

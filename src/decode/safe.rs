@@ -47,6 +47,9 @@ const DOMAIN_SEPARATOR: [u8; 4] = [0xf6, 0x98, 0xda, 0x25];
 
 /// Signatures looked at in one execution. No Safe that can execute has more owners: each costs its check 6,000 gas and more.
 const SIGNATURES_MAX: usize = 64;
+/// Executions by which a node's answer may be ahead of the block it was asked at. Development nodes that mine meanwhile answer
+/// with the state after the next block, although they were asked at a hash.
+const AHEAD_MAX: u64 = 8;
 
 /// Whether a call with this selector asks a Safe to execute something.
 pub(crate) fn is_exec(selector: [u8; 4]) -> bool {
@@ -238,9 +241,16 @@ fn signed(
     let threshold = number(safe, &GET_THRESHOLD, questions).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let signers = |hash| threshold.map(|threshold| exec.signers(hash, threshold));
     let before = nonce.and_then(|nonce| nonce.checked_sub(executions_from(block, tx, safe, frame.confirmed_by)));
-    let ours = before.map(|nonce| domains(subjects.chain.0, safe).map(|domain| exec.hash(domain, nonce)));
+    let hashes = |nonce| domains(subjects.chain.0, safe).map(|domain| exec.hash(domain, nonce));
+    let ours = before.map(hashes);
+    // The hash binds every field and its nonce, so that it agrees under an earlier nonce only if that was the nonce.
+    let agrees = |logged: &B256, nonce: U256| {
+        (0..=AHEAD_MAX).map_while(|ahead| nonce.checked_sub(U256::from(ahead))).any(|n| hashes(n).contains(logged))
+    };
     match (logged, ours) {
-        (Some(logged), Some(ours)) if !ours.contains(&logged) => (signers(logged), vec![Note::HashMismatch]),
+        (Some(logged), Some(_)) if !before.is_some_and(|nonce| agrees(&logged, nonce)) => {
+            (signers(logged), vec![Note::HashMismatch])
+        }
         // Only the hash tells whether a stranger's contract asked the Safe for what it claims.
         (Some(_), None) if !frame.certain => {
             let why = "A contract that is not watched claims what the Safe executed, and the Safe's nonce could not be read to check it.";

@@ -65,6 +65,11 @@ fn page_data(page: &Page, shortened: bool) -> Json {
     // A page holds nothing that JSON cannot say.
     let mut data = serde_json::to_value(page).unwrap_or_default();
     checksum_addresses(&mut data);
+    data["next"] = json!(page.next.as_ref().map(|next| json!({ "at": rfc3339(next.at / 1_000), "to": next.to })));
+    for (told, evidence) in data["evidence"].as_array_mut().into_iter().flatten().zip(&page.evidence) {
+        told["time"] = json!(rfc3339(evidence.time));
+    }
+    drop_absent(&mut data);
     if shortened {
         data["shortened"] = json!("evidence was cut to keep the message below 20 KB; the incident has all of it");
     }
@@ -139,6 +144,7 @@ fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
 fn without_args(verdict: &VerdictLine) -> VerdictLine {
     let mut short = verdict.clone();
     short.args.clear();
+    short.args_human.clear();
     for texts in [&mut short.reasons, &mut short.via] {
         texts.truncate(20);
         texts.iter_mut().for_each(|text| *text = cut(text, 500));
@@ -175,6 +181,18 @@ fn checksum_addresses(json: &mut Json) {
     }
 }
 
+/// What is absent is missing, as in every other record.
+fn drop_absent(json: &mut Json) {
+    match json {
+        Json::Array(items) => items.iter_mut().for_each(drop_absent),
+        Json::Object(entries) => {
+            entries.retain(|_, value| !value.is_null());
+            entries.values_mut().for_each(drop_absent);
+        }
+        _ => {}
+    }
+}
+
 fn encode(event: &Json) -> Result<Vec<u8>, SendError> {
     // Names and arguments come from the chain, and a reader may well print what it gets.
     let line = crate::model::json::line(event);
@@ -204,6 +222,18 @@ mod tests {
         assert_eq!(event["data"]["headline"], "Treasury Safe sends 60,000 SNT to Grantee: docs");
         assert_eq!(event["data"]["watch"], "0x5a5A5a5a5A5a5a5a5a5A5a5A5A5a5a5A5A5A5A5A");
         assert_eq!(event["data"].get("shortened"), None);
+    }
+
+    #[test]
+    fn times_are_written_alike_and_what_is_not_known_is_missing() {
+        let mut page = page();
+        page.evidence[0].signers = None;
+        let event = parsed(&event(&message(DeliveryKind::Trigger, page)).expect("an event"));
+        let data = &event["data"];
+        assert_eq!(data["evidence"][0]["time"], "2026-11-20T10:00:00Z");
+        assert_eq!(data["next"], json!({ "at": "2026-11-20T10:05:00Z", "to": ["security-lead"] }));
+        assert_eq!(data["evidence"][0].get("signers"), None);
+        assert_eq!(data.get("acked_by"), None);
     }
 
     #[test]
@@ -256,6 +286,7 @@ mod tests {
             revision: 1,
             headline: "x".to_owned(),
             args: serde_json::Map::new(),
+            args_human: serde_json::Map::new(),
             value: "0".to_owned(),
             value_human: "0 ETH".to_owned(),
             via: Vec::new(),

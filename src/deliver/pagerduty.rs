@@ -1,7 +1,7 @@
 //! PagerDuty, by its Events API v2.
 //!
-//! An incident of ours is an alert of theirs under the incident's id, with `/r<n>` behind it from the second cycle on: an
-//! alert that somebody acknowledged notifies nobody again, so paging anew needs a new key.
+//! An incident of ours is an alert of theirs under the incident's id and `/r<n>`, n being its cycle: an alert that somebody
+//! acknowledged notifies nobody again, so paging anew needs a new key.
 //! Source: <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>.
 
 use super::brief::{Brief, rfc3339};
@@ -100,7 +100,7 @@ fn action(action: &str, page: &Page, cycle: u32) -> Json {
 
 fn dedup_key(page: &Page, cycle: u32) -> String {
     // An id is far below PagerDuty's 255 characters.
-    if cycle == 0 { page.incident.to_string() } else { format!("{}/r{cycle}", page.incident) }
+    format!("{}/r{cycle}", page.incident)
 }
 
 fn trigger(kind: DeliveryKind, page: &Page) -> Json {
@@ -153,7 +153,7 @@ mod tests {
         let events = events(DeliveryKind::Trigger, &page());
         let expected = json!([{
             "event_action": "trigger",
-            "dedup_key": "inc_00112233445566778899aabbccddeeff",
+            "dedup_key": "inc_00112233445566778899aabbccddeeff/r0",
             "client": "Watchfire",
             "links": [
                 { "href": "https://runbooks.example/stolen-funds", "text": "Runbook" },
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(keys(DeliveryKind::Trigger, &page), [format!("trigger {id}/r2")]);
         assert_eq!(keys(DeliveryKind::Update, &page), [format!("trigger {id}/r2")]);
         assert_eq!(keys(DeliveryKind::Acknowledge, &page), [format!("acknowledge {id}/r2")]);
-        let all = [format!("resolve {id}/r2"), format!("resolve {id}/r1"), format!("resolve {id}")];
+        let all = [format!("resolve {id}/r2"), format!("resolve {id}/r1"), format!("resolve {id}/r0")];
         assert_eq!(keys(DeliveryKind::Resolve, &page), all);
         assert_eq!(keys(DeliveryKind::Retract, &page), [format!("trigger {id}/r2")]);
         page.state = State::FalseAlarm;

@@ -33,7 +33,8 @@ pub fn blind(line: &BlindnessLine, chain: &ChainInfo, live: &[Incident], roster:
         let mut incident = occasion(&first, &path, Some(watch), BLINDNESS, Severity::High, now_ms);
         incident.label = format!("Sight of {}", chain.name);
         incident.page.label.clone_from(&incident.label);
-        incident.page.headline = clean(&format!("{} cannot be seen since {}: {}", chain.name, line.since, line.kind));
+        let why = line.why.as_ref().unwrap_or(&line.kind);
+        incident.page.headline = clean(&format!("{} cannot be seen since {}: {why}", chain.name, line.since));
         incident.page.purpose = clean(&format!("While it lasts these are not watched: {}", line.blinds.join(", ")));
         incident.page.runbook = None;
         incident.page.links.clear();

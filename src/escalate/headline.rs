@@ -5,7 +5,7 @@ use super::roster::{Names, Roster};
 use crate::model::activity::{Fate, Operation, Role};
 use crate::model::amount::Unit;
 use crate::model::text::printable;
-use crate::model::value::Value;
+use crate::model::value::Arg;
 use crate::model::{Activity, ActivityKind, ChainId, Decoding, Position, WatchInfo};
 use alloy_primitives::Address;
 
@@ -142,15 +142,7 @@ fn listed(activity: &Activity, chain: ChainId, roster: &Roster) -> String {
     let args = &activity.deed.args;
     let mut parts: Vec<String> = Vec::new();
     for arg in args.iter().take(ARGS_MAX) {
-        let value = match &arg.value {
-            // The amount of a token's own event or function is worth its unit.
-            Value::Uint(number)
-                if is_amount(&arg.name) && roster.tokens.contains_key(&(chain, spoken_of(activity))) =>
-            {
-                amount(*number, Some(spoken_of(activity)), chain, roster)
-            }
-            other => shown(other, chain, roster),
-        };
+        let value = worth(arg, activity, chain, roster).unwrap_or_else(|| shown(&arg.value, chain, roster));
         let value = printable(value, ARG_CHARS_MAX);
         parts.push(if arg.name.is_empty() { value } else { format!("{}: {value}", arg.name) });
     }
@@ -160,14 +152,23 @@ fn listed(activity: &Activity, chain: ChainId, roster: &Roster) -> String {
     format!("{}({})", printable(&*activity.deed.name, ARG_CHARS_MAX), parts.join(", "))
 }
 
+/// The amount of a token's own event or function, or of a move of it, in the token's unit; `None` for every other argument, and
+/// where the token's decimals are not known.
+pub(super) fn worth(arg: &Arg, activity: &Activity, chain: ChainId, roster: &Roster) -> Option<String> {
+    let token = spoken_of(activity)?;
+    let number = arg.value.as_uint().filter(|_| is_amount(&arg.name) && roster.tokens.contains_key(&(chain, token)))?;
+    Some(amount(number, Some(token), chain, roster))
+}
+
 fn is_amount(name: &str) -> bool {
     matches!(name.trim_matches('_'), "amount" | "value" | "wad")
 }
 
-/// Whose function or event it is.
-fn spoken_of(activity: &Activity) -> Address {
+/// Whose function or event it is, or which token moves.
+fn spoken_of(activity: &Activity) -> Option<Address> {
     match activity.kind {
-        ActivityKind::Event | ActivityKind::Move => activity.from,
-        ActivityKind::Act | ActivityKind::Call => activity.to.unwrap_or(activity.from),
+        ActivityKind::Event => Some(activity.from),
+        ActivityKind::Move => activity.deed.args.first()?.value.as_address(),
+        ActivityKind::Act | ActivityKind::Call => Some(activity.to.unwrap_or(activity.from)),
     }
 }

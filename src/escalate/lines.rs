@@ -1,6 +1,6 @@
 //! JSON lines of verdicts and incidents, from what was judged.
 
-use super::headline::{clean, headline, via};
+use super::headline::{clean, headline, via, worth};
 use super::page;
 use super::roster::{Roster, StepJudged};
 use crate::model::activity::{Fate, Operation};
@@ -54,7 +54,8 @@ pub fn verdict_line(
         incident_id: incident.map(ToString::to_string),
         revision: own.map_or(1, |finding| finding.revision),
         headline: headline(activity, watch, roster),
-        args: args(&activity.deed.args),
+        args: named(&activity.deed.args, |arg| Some(arg.value.to_json())),
+        args_human: named(&activity.deed.args, |arg| worth(arg, activity, block.chain, roster).map(Json::String)),
         value: activity.value.to_string(),
         value_human: Unit::ether().show(activity.value),
         via: via(activity, block.chain, &roster.names),
@@ -102,12 +103,14 @@ fn utc(seconds: u64) -> String {
 }
 
 /// By name; an argument without a name, or with one that was taken, goes by its place.
-fn args(args: &[Arg]) -> Map<String, Json> {
+fn named(args: &[Arg], told: impl Fn(&Arg) -> Option<Json>) -> Map<String, Json> {
     let mut map = Map::new();
     for (place, arg) in args.iter().enumerate() {
-        let name =
-            if arg.name.is_empty() || map.contains_key(&*arg.name) { format!("#{place}") } else { clean(&arg.name) };
-        map.insert(name, arg.value.to_json());
+        let taken = args[..place].iter().any(|before| before.name == arg.name);
+        let name = if arg.name.is_empty() || taken { format!("#{place}") } else { clean(&arg.name) };
+        if let Some(told) = told(arg) {
+            map.insert(name, told);
+        }
     }
     map
 }

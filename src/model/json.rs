@@ -23,7 +23,7 @@ pub fn line(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut out = Vec::with_capacity(1024);
     value.serialize(&mut Serializer::with_formatter(&mut out, Careful(CompactFormatter)))?;
     // Whole characters in, whole characters out.
-    String::from_utf8(out).map_err(|error| <serde_json::Error as serde::ser::Error>::custom(error))
+    String::from_utf8(out).map_err(<serde_json::Error as serde::ser::Error>::custom)
 }
 
 struct Careful(CompactFormatter);

@@ -76,6 +76,9 @@ pub struct VerdictLine {
     pub headline: String,
     /// By name, else `#0`.
     pub args: Map<String, Json>,
+    /// Human form of those arguments that are amounts of a token with known decimals.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub args_human: Map<String, Json>,
     /// Wei.
     pub value: String,
     /// Human form of `value`.
@@ -150,8 +153,11 @@ pub struct IncidentLine {
 /// A stretch without sight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlindnessLine {
-    /// `stale-head`, `unreachable` ...
+    /// `stale-head` or `unreachable`: the same when it begins and when it ends.
     pub kind: String,
+    /// What stands in the way, in words; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// Chain name.
     pub chain: String,
     /// Endpoint's name, never its address.
@@ -165,7 +171,7 @@ pub struct BlindnessLine {
     /// How many blocks were seen late.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u64>,
-    /// What cannot be seen because of it.
+    /// Labels of the watches that cannot be seen because of it; many are counted.
     pub blinds: Vec<String>,
 }
 

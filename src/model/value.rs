@@ -111,14 +111,6 @@ impl Value {
         if let Self::Bytes(bytes) = self { Some(bytes) } else { None }
     }
 
-    /// The 32 bytes of a `bytes32` or of an indexed argument's hash, if it is one.
-    pub fn as_word(&self) -> Option<B256> {
-        match self {
-            Self::FixedBytes(word, 32) | Self::Hash(word) => Some(*word),
-            _ => None,
-        }
-    }
-
     /// The elements, if it is an array.
     pub fn as_array(&self) -> Option<&[Value]> {
         if let Self::Array(elements) = self { Some(elements) } else { None }

@@ -37,6 +37,8 @@ pub(super) async fn watch(node: Node, hints: mpsc::Sender<Hint>, stop: Stop, mut
     loop {
         let mut heard = false;
         let lost = tokio::select! {
+            // Whoever stops us closes the node at the same moment, and that is no loss to tell of.
+            biased;
             () = stop.cancelled() => return,
             lost = listen(&node, &hints, &mut heard) => lost,
         };

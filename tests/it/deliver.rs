@@ -410,7 +410,7 @@ async fn pagerduty_gets_its_routing_key_and_every_cycle_is_closed() {
             format!("{} {}", event["event_action"], event["dedup_key"]).replace('"', "")
         })
         .collect();
-    assert_eq!(said, ["trigger inc_00/r1", "resolve inc_00/r1", "resolve inc_00"]);
+    assert_eq!(said, ["trigger inc_00/r1", "resolve inc_00/r1", "resolve inc_00/r0"]);
 }
 
 #[tokio::test]

@@ -129,6 +129,7 @@ fn the_demo_shows_a_silent_day_and_pages_for_the_attack() {
     let summary = lines.last().expect("a summary");
     assert_eq!((&summary["type"], &summary["findings"], &summary["dead"]), (&"summary".into(), &5.into(), &0.into()));
     assert!(stderr.contains("CRITICAL") && stderr.contains("Vault Safe"), "the page is shown: {stderr}");
+    assert!(!stderr.contains("WARN"), "the end of the tape is no trouble: {stderr}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod demo;
 mod deny;
 mod faults;
 mod hostile;
+mod judging;
 mod ranks;
 mod readme;
 mod source;

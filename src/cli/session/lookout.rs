@@ -16,6 +16,8 @@ use tracing::{info, warn};
 
 /// Slots without a new block before the head counts as stale: two missed slots are ordinary, four are not.
 const STALE_SLOTS: u32 = 4;
+/// Labels listed of the watches that a blindness hides; the rest is counted.
+const BLINDS_MAX: usize = 20;
 
 /// A blindness that was told by an earlier process and is not over: what it saw is gone with it, so the next block ends it.
 const EARLIER: &str = "earlier";
@@ -79,7 +81,7 @@ impl<'a> Lookout<'a> {
         warn!("blind on {}: {why}", self.chain.info.name);
         self.since = Some(since);
         self.session.tally.blind(self.chain.info.id, true);
-        let line = self.line(&format!("{kind}: {why}"), since, None);
+        let line = BlindnessLine { why: Some(why.to_owned()), ..self.line(kind, since, None) };
         let (roster, info) = (self.session.book.roster.clone(), self.chain.info.clone());
         let now = runtime::millis(&*self.session.clock);
         let engine = move |live: &[_]| escalate::blind(&line, &info, live, &roster, now);
@@ -112,15 +114,31 @@ impl<'a> Lookout<'a> {
         Duration::from_secs_f64(self.chain.endpoint.slot_seconds)
     }
 
+    /// The watches of this chain by their labels, as many as a person reads.
+    fn blinds(&self) -> Vec<String> {
+        let mut labels: Vec<String> = self.labels().take(BLINDS_MAX).map(str::to_owned).collect();
+        let more = self.labels().skip(BLINDS_MAX).count();
+        if more > 0 {
+            labels.push(format!("and {more} more"));
+        }
+        labels
+    }
+
+    fn labels(&self) -> impl Iterator<Item = &str> {
+        let watches = self.session.book.roster.watches.iter();
+        watches.filter(|watch| watch.chain.id == self.chain.info.id).map(|watch| &*watch.label)
+    }
+
     fn line(&self, kind: &str, since: Timestamp, until: Option<Timestamp>) -> BlindnessLine {
         BlindnessLine {
             kind: kind.to_owned(),
+            why: None,
             chain: self.chain.info.name.to_string(),
             endpoint: Some(self.chain.endpoint.name.to_string()),
             since: since.to_string(),
             until: until.map(|until| until.to_string()),
             blocks: None,
-            blinds: vec!["everything on this chain".to_owned()],
+            blinds: self.blinds(),
         }
     }
 }

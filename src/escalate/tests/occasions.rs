@@ -85,12 +85,13 @@ fn evidence_does_not_hide_behind_a_dead_letter_of_the_same_watch() {
 fn stretch(kind: &str, until: Option<&str>) -> BlindnessLine {
     BlindnessLine {
         kind: kind.into(),
+        why: until.is_none().then(|| format!("the {kind} of it")),
         chain: "mainnet".into(),
         endpoint: Some("main".into()),
         since: "2026-11-20T10:00:00Z".into(),
         until: until.map(str::to_owned),
         blocks: None,
-        blinds: vec!["everything on this chain".into()],
+        blinds: vec!["Treasury Safe".into()],
     }
 }
 
@@ -103,7 +104,8 @@ fn a_chain_that_cannot_be_seen_pages_each_path_once_and_closes_when_it_is_seen_a
     assert_eq!(told(&plan), "trigger token-pager, trigger pager");
     assert!(matches!(&plan.lines[0], Line::Blindness(_)));
     let Body::Page(page) = &plan.deliveries[1].body else { panic!("a page") };
-    assert_eq!(page.headline, "mainnet cannot be seen since 2026-11-20T10:00:00Z: stale head");
+    assert_eq!(page.headline, "mainnet cannot be seen since 2026-11-20T10:00:00Z: the stale head of it");
+    assert_eq!(page.purpose, "While it lasts these are not watched: Treasury Safe");
     // The reason changes, the blindness is the same.
     let plan = blind(&stretch("unreachable", None), &chain(), &live(&kept), &kept.roster, T);
     assert_eq!((told(&plan).as_str(), plan.incidents.len()), ("", 0));

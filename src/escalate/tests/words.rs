@@ -168,6 +168,7 @@ fn a_verdict_line_holds_what_was_judged() {
         "revision": 1, "value": "0", "value_human": "0 ETH", "via": ["execTransaction at Treasury Safe"],
         "operation": "call", "sources": 2, "verified": true,
         "args": {"to": address(99).to_checksum(None), "amount": "60000000000000000000000"},
+        "args_human": {"amount": "60,000 SNT"},
         "signers": [address(51).to_checksum(None)],
         "finding_id": kept.findings.keys().next().unwrap().as_str(),
         "incident_id": kept.only().id.as_str(),

@@ -179,6 +179,7 @@ pub(super) fn compile(
             judge_inbound: head.text.judge_inbound,
             executors: head.executors.clone(),
             owners: registry.owners.clone(),
+            threshold: registry.threshold,
             modules: registry.modules.clone(),
             refund_receivers: head.refund_receivers.clone(),
             known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),

@@ -1,7 +1,7 @@
 //! Tests of watchlists, and coverage.
 
 use super::*;
-use crate::model::Severity;
+use crate::model::{Severity, Verdict};
 use crate::watchlist::check::{Otherwise, coverage, run_tests};
 
 #[test]
@@ -51,7 +51,68 @@ by = "builtin/inbound"
     let outcomes = run_tests(&book);
     let passed: Vec<bool> = outcomes.iter().map(|outcome| outcome.passed()).collect();
     assert_eq!(passed, [true, true, false, true, true], "{outcomes:#?}");
-    assert!(outcomes[2].failures[0].starts_with("it is abnormal (builtin/unvouched, high), and should be normal"));
+    assert!(outcomes[2].failures[0].starts_with("it is abnormal (`builtin/unvouched`, high), and should be normal"));
+}
+
+#[test]
+fn a_rules_own_severity_or_silence_does_not_cover_foreign_code_that_looks_like_it() {
+    let book = accepted(&format!(
+        r#"{WATCH}
+[[watch.normal]]
+name = "grants"
+act = "transfer(address to, uint256 amount)"
+to = "@SNT"
+args = {{ to = "@grantees", amount = {{ max = "50_000 SNT" }} }}
+severity = "info"
+mode = "observe"
+[[watch.test]]
+name = "what the rule is about"
+act = "transfer"
+to = "@SNT"
+args = {{ to = "Grantee: docs", amount = "60_000 SNT" }}
+verdict = "abnormal"
+severity = "info"
+[[watch.test]]
+name = "foreign code under the same function"
+act = "transfer"
+to = "@SNT"
+args = {{ to = "Grantee: docs", amount = "60_000 SNT" }}
+operation = "delegatecall"
+verdict = "abnormal"
+severity = "critical"
+"#
+    ));
+    let outcomes = run_tests(&book);
+    assert!(outcomes.iter().all(|outcome| outcome.passed()), "{outcomes:#?}");
+    let observed = |at: usize| matches!(&outcomes[at].verdict, Verdict::Abnormal(abnormal) if abnormal.observe);
+    assert!(observed(0) && !observed(1), "{outcomes:#?}");
+}
+
+#[test]
+fn a_threshold_that_rises_is_quieter_than_one_that_falls() {
+    let change = |registry: &str, to: u64, severity: &str| {
+        let watch = WATCH.replace(" }", registry);
+        let book = accepted(&format!(
+            r#"{watch}
+[[watch.test]]
+name = "a new threshold"
+act = "changeThreshold"
+to = "@self"
+args = {{ threshold = {to} }}
+verdict = "abnormal"
+by = "builtin/control"
+severity = "{severity}"
+"#
+        ));
+        let outcomes = run_tests(&book);
+        assert!(outcomes.iter().all(|outcome| outcome.passed()), "{outcomes:#?}");
+    };
+    let registry = ", threshold = 2 }";
+    change(registry, 3, "high");
+    change(registry, 2, "critical");
+    change(registry, 1, "critical");
+    // Nobody wrote down what it is: it may as well fall.
+    change(" }", 3, "critical");
 }
 
 #[test]

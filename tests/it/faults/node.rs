@@ -342,6 +342,9 @@ async fn a_node_that_freezes_is_a_blindness_that_ends_when_it_thaws() {
     stage.anvil.thaw();
     stage.theft(2).await;
     stage.until("its end is told", || blind(true)).await;
+    let told: Vec<_> = stage.watch.answers().into_iter().filter(|line| line["type"] == "blindness").collect();
+    assert!(told.iter().all(|line| line["kind"] == "unreachable"), "one kind from its beginning to its end: {told:?}");
+    assert!(told[0]["why"].is_string() && told[0]["blinds"][0].is_string(), "what for, and what is not seen: {told:?}");
     stage.theft(3).await;
     let ours = compare(&stage, process).await;
     assert_eq!(ours.findings.len(), 3);

@@ -180,6 +180,17 @@ fn what_an_unwatched_owner_really_relays_is_normal_once_its_hash_is_checked() {
 }
 
 #[test]
+fn a_node_that_answers_from_a_later_block_makes_no_honest_hash_a_lie() {
+    let (data, hash) = grant().signed(SAFE, 6, &[OWNER_A, OWNER_B]);
+    let tx = Tx::call(RELAYER.address, SAFE, data).log(moved(COIN, SAFE, GRANTEE.address, 10)).log(success(SAFE, hash));
+    let told = |nonce| court().safe_at(SAFE, nonce, 2).told(std::slice::from_ref(&tx));
+    assert!(told(9).iter().all(|line| line.contains("normal by")), "{:#?}", told(9));
+    // Neither a nonce that is behind nor one that is far ahead can come of that.
+    has(&told(6), "Safe call execTransaction: critical builtin/hash-mismatch");
+    has(&told(40), "Safe call execTransaction: critical builtin/hash-mismatch");
+}
+
+#[test]
 fn an_execution_that_a_watched_safe_does_not_log_is_loud() {
     // Its code was replaced: it takes what a Safe takes and does something else.
     let (data, _) = grant().signed(SAFE, 6, &[OWNER_A, OWNER_B]);
@@ -302,7 +313,7 @@ fn what_stands_behind_more_calls_than_are_opened_is_not_passed_over() {
 fn ether_sent_along_with_an_envelope_is_judged_for_itself() {
     let (data, hash) = grant().signed(SAFE, 6, &[OWNER_A, OWNER_B]);
     let tx = Tx::call(PAYER.address, SAFE, data).log(moved(COIN, SAFE, GRANTEE.address, 10)).log(success(SAFE, hash));
-    let told = court().safe_at(SAFE, 7, 2).told(&[tx.clone()]);
+    let told = court().safe_at(SAFE, 7, 2).told(std::slice::from_ref(&tx));
     has(&told, "Payer act execTransaction: normal by builtin/envelope");
     let told = court().safe_at(SAFE, 7, 2).told(&[tx.value(1_000_000)]);
     has(&told, "Payer act execTransaction: high builtin/unvouched");

@@ -31,7 +31,7 @@ pub(crate) const COIN: Address = address!("C01C000000000000000000000000000000000
 pub(crate) const MODULE: Address = address!("3030000000000000000000000000000000000008");
 /// A contract of the attacker's that does and logs whatever it likes.
 pub(crate) const FAKE: Address = address!("Fa6e000000000000000000000000000000000009");
-pub(crate) const EVIL: Address = address!("e1e1E1E1e1E1E1E1e1E1E1E1E1e1E1e1E1E1E10a");
+pub(crate) const EVIL: Address = address!("e1E1e1E1e1e1e1E1e1E1e1E1E1e1E1e1E1E1E10A");
 /// A token that the configuration does not know.
 pub(crate) const OTHER_TOKEN: Address = address!("ee0000000000000000000000000000000000000b");
 

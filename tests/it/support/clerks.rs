@@ -51,12 +51,13 @@ limit = {{ sum = "value", max = "{PURSE_MAX} ether", per = "30d" }}
     text
 }
 
-/// Gives `n` clerks ether, and mines it.
+/// Gives `n` clerks ether, and buries that deeper than any reorg or rollback of these tests reaches: the node forgets with a
+/// block what was set in it.
 pub(crate) async fn hire(anvil: &Anvil, n: usize) {
     for n in 0..n {
         anvil.set_balance(clerk(n), U256::from(10).pow(U256::from(21))).await;
     }
-    anvil.mine(1).await;
+    anvil.mine(12).await;
 }
 
 /// Clerk `n` pays `ether` as its transaction number `nonce`.
