@@ -17,6 +17,9 @@ async fn a_minute_of_faults_at_random_ends_on_the_canonical_chain() {
     let dir = tempfile::tempdir().expect("a directory");
     let options = Options { state: Some(dir.path().join("state.json")), ..Options::default() };
     let mut stage = Stage::with(options, "", PATH).await;
+    // A node that is killed goes back to where it last stopped; the clerks are hired by then.
+    stage.anvil.stop();
+    restart_node(&mut stage).await;
     let mut process = stage.start();
     let ms = Duration::from_millis;
     let until = Instant::now() + STORM;
@@ -96,8 +99,7 @@ async fn a_minute_of_faults_at_random_ends_on_the_canonical_chain() {
                 } else {
                     stage.anvil.stop();
                 }
-                stage.anvil.revive().await;
-                stage.anvil.set_automine(false).await;
+                restart_node(&mut stage).await;
                 "node restart"
             }
             _ => {
@@ -128,4 +130,10 @@ async fn a_minute_of_faults_at_random_ends_on_the_canonical_chain() {
     let taken_back = ours.activities.iter().filter(|(orphaned, _)| *orphaned).count();
     println!("{} findings, {} stand; {taken_back} verdicts taken back", ours.findings.len(), ours.standing().count());
     assert!(taken_back > 0, "no change of the past was noticed");
+}
+
+/// Starts the node again, which mines for each transaction until it is told not to.
+async fn restart_node(stage: &mut Stage) {
+    stage.anvil.revive().await;
+    stage.anvil.set_automine(false).await;
 }
