@@ -4,6 +4,11 @@
 //! libraries log the addresses they connect to, and an address may carry a key; so only Watchfire's own lines pass, at any
 //! level.
 
+mod outlet;
+
+pub use outlet::{BYTES_MAX, LINES_MAX, Outlet};
+
+use anyhow::Context as _;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterFn, Targets};
 use tracing_subscriber::fmt::MakeWriter;
@@ -21,17 +26,20 @@ pub enum Form {
 }
 
 /// Starts logging to standard error, for the whole process. `filter` is a level, or levels by room
-/// (`info,watchfire::deliver=debug`).
+/// (`info,watchfire::deliver=debug`). A standard error that nobody reads holds nobody up; whoever ends the process waits for
+/// the outlet first.
 ///
 /// # Errors
 ///
 /// The filter cannot be read, or logging was started before.
-pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<()> {
+pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<Outlet> {
     if let Err(error) = filter.parse::<Targets>() {
         anyhow::bail!("read the log levels `{filter}`: {error}");
     }
-    subscriber(std::io::stderr, filter, form, color).try_init()?;
-    Ok(())
+    let outlet = Outlet::new(std::io::stderr()).context("start to log")?;
+    let writer = outlet.clone();
+    subscriber(move || writer.clone(), filter, form, color).try_init()?;
+    Ok(outlet)
 }
 
 /// What [`start`] installs, writing to `writer`. `filter` is read leniently: what is no level is passed over.

@@ -20,6 +20,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use printer::Printer;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long the end of the process waits for what others hold up.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Watches Ethereum addresses and pages a person for whatever no rule vouches for.
 #[derive(Debug, Parser)]
@@ -126,10 +130,13 @@ pub fn main() -> ExitCode {
     };
     let printer = Printer::new(cli.global.format, cli.global.color);
     let form = if printer.is_json() { Form::Json } else { Form::Text };
-    if let Err(error) = crate::telemetry::start(&cli.global.log, form, printer.colors_stderr()) {
-        printer.error(&error);
-        return Outcome::Unknown.into();
-    }
+    let logs = match crate::telemetry::start(&cli.global.log, form, printer.colors_stderr()) {
+        Ok(logs) => logs,
+        Err(error) => {
+            printer.error(&error);
+            return Outcome::Unknown.into();
+        }
+    };
     crate::runtime::install_tls();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -140,7 +147,9 @@ pub fn main() -> ExitCode {
     };
     let outcome = runtime.block_on(dispatch(&cli, &printer));
     // Whatever still hangs in a name lookup or a read of a terminal must not keep the process.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(FAREWELL);
+    // Nor must a log that nobody reads.
+    let _ = logs.finish(FAREWELL);
     match outcome {
         Ok(outcome) => outcome.into(),
         Err(error) => {

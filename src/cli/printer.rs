@@ -5,6 +5,7 @@
 use super::{Color, Format};
 use crate::model::record::{Line, SummaryLine, VerdictLine};
 use crate::settings::{Problem, Problems};
+use crate::telemetry::Outlet;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -34,6 +35,12 @@ impl Printer {
             color_stderr: wanted(std::io::stderr().is_terminal()),
             out,
         }
+    }
+
+    /// A printer for a watch, which must go on whether or not somebody reads what it says; and the outlet to wait for in the end.
+    pub(crate) fn detached(&self) -> std::io::Result<(Self, Outlet)> {
+        let outlet = Outlet::new(std::io::stdout())?;
+        Ok((Self { out: Arc::new(Mutex::new(outlet.clone())), ..self.clone() }, outlet))
     }
 
     pub(crate) fn is_json(&self) -> bool {

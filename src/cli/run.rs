@@ -12,6 +12,7 @@ use clap::Args;
 use std::fs::{File, TryLockError};
 use std::sync::Arc;
 use std::time::Duration;
+use tracing::warn;
 
 /// Watch, until stopped.
 #[derive(Debug, Args)]
@@ -42,7 +43,8 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
-    let session = Session::new(book.clone(), store, printer.clone());
+    let (aside, answers) = printer.detached().context("start to print")?;
+    let session = Session::new(book.clone(), store, aside);
     for chain in &book.chains {
         printer.progress(&format!(
             "watching {} on {} through {}",
@@ -53,7 +55,11 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
     }
     let until = args.until_block;
     let from = args.from_block;
-    session.live(&stop, from, until).await
+    let outcome = session.live(&stop, from, until).await;
+    if !answers.finish(super::FAREWELL) || answers.dropped() > 0 {
+        warn!("nobody read all of the answers; {} lines were dropped, the store has what they said", answers.dropped());
+    }
+    outcome
 }
 
 /// One `run` for each store: two would judge every block twice and fight over the cursor. The lock goes with the process, however

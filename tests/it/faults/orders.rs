@@ -1,9 +1,11 @@
 //! What the program does when it is told to: stop, end after a while, refuse, and listen to another process.
 
-use super::stage::Stage;
+use super::stage::{CLERKS, Stage};
 use crate::support::anvil::Options;
 use crate::support::inbox::{Answer, Inbox, Received};
+use crate::support::process::Process;
 use crate::support::stored::{self, Stored};
+use std::process::Stdio;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,4 +187,22 @@ async fn a_second_watch_over_the_same_store_is_refused_while_the_first_lives() {
     let abnormal = stage.reckon().await;
     stage.check(&abnormal).await;
     assert_eq!(other.end().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_and_logs_that_nobody_reads_hold_up_no_page() {
+    let stage = Stage::new().await;
+    let first = stage.first.to_string();
+    let mut command = stage.watch.command(&["--log", "trace", "run", "--from-block", &first]);
+    // As when somebody stops the terminal with a key: both pipes are open, and full after 64 KiB.
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let process = Process::new(command.spawn().expect("the program starts"));
+    for n in 0..120 {
+        stage.theft(n % CLERKS).await;
+    }
+    stage.settle().await;
+    let abnormal = stage.reckon().await;
+    assert_eq!(abnormal.len(), 120);
+    stage.check(&abnormal).await;
+    assert_eq!(process.end().await, 1);
 }

@@ -1,0 +1,173 @@
+//! A writer that never waits: a reader may stall, as a terminal does that somebody stopped with a key, and whoever has
+//! something to say goes on all the same.
+//!
+//! Comes in: lines. Goes out: the same lines, in order, from a thread that does all the waiting. Never here: a line that holds
+//! up its writer. What finds no room is dropped and counted.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+/// Lines that may wait for a reader: about an hour of verdicts of a busy watchlist.
+pub const LINES_MAX: usize = 10_000;
+/// Bytes of those lines: one that shows hostile calldata is long.
+pub const BYTES_MAX: usize = 16 << 20;
+
+/// How often [`Outlet::finish`] looks for room.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// See the module's head. Clones write to the same thread.
+#[derive(Debug)]
+pub struct Outlet {
+    jobs: SyncSender<Job>,
+    waiting: Arc<AtomicUsize>,
+    dropped: Arc<AtomicU64>,
+    /// The line that is not ended yet.
+    line: Vec<u8>,
+}
+
+enum Job {
+    Line(Vec<u8>),
+    /// Everything before this is written.
+    Done(SyncSender<()>),
+}
+
+impl Outlet {
+    /// An outlet to `out`.
+    ///
+    /// # Errors
+    /// When the system refuses a thread.
+    pub fn new(out: impl Write + Send + 'static) -> io::Result<Self> {
+        let (jobs, inbox) = sync_channel(LINES_MAX);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let written = waiting.clone();
+        std::thread::Builder::new().name("watchfire-outlet".to_owned()).spawn(move || write(out, &inbox, &written))?;
+        Ok(Self { jobs, waiting, dropped: Arc::default(), line: Vec::new() })
+    }
+
+    /// How many lines found no room.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything is written, at most about as long as `patience`, and says whether it is.
+    #[must_use]
+    pub fn finish(&self, patience: Duration) -> bool {
+        let (done, is_done) = sync_channel(1);
+        let mut job = Job::Done(done);
+        for _ in 0..=patience.as_millis() / LOOK.as_millis() {
+            match self.jobs.try_send(job) {
+                Ok(()) => return is_done.recv_timeout(patience).is_ok(),
+                Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => job = back,
+            }
+            std::thread::sleep(LOOK);
+        }
+        false
+    }
+
+    fn hand_over(&self, line: Vec<u8>) {
+        let size = line.len();
+        let fits = self.waiting.fetch_add(size, Ordering::Relaxed) + size <= BYTES_MAX;
+        if !fits || self.jobs.try_send(Job::Line(line)).is_err() {
+            self.waiting.fetch_sub(size, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Clone for Outlet {
+    fn clone(&self) -> Self {
+        let (jobs, waiting, dropped) = (self.jobs.clone(), self.waiting.clone(), self.dropped.clone());
+        Self { jobs, waiting, dropped, line: Vec::new() }
+    }
+}
+
+impl Write for Outlet {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        if self.line.ends_with(b"\n") {
+            let line = std::mem::take(&mut self.line);
+            self.hand_over(line);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write(mut out: impl Write, jobs: &Receiver<Job>, waiting: &AtomicUsize) {
+    for job in jobs {
+        match job {
+            Job::Line(line) => {
+                // A reader that has gone away is no error.
+                let _ = out.write_all(&line).and_then(|()| out.flush());
+                waiting.fetch_sub(line.len(), Ordering::Relaxed);
+            }
+            Job::Done(done) => drop(done.send(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    const SOON: Duration = Duration::from_secs(30);
+
+    /// Takes nothing while somebody holds the lock.
+    struct Stalling(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Stalling {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_stalls_holds_nobody_up_and_gets_every_line_that_found_room() {
+        let read = Arc::new(Mutex::new(Vec::new()));
+        let mut outlet = Outlet::new(Stalling(read.clone())).unwrap();
+        let stalled = read.lock().unwrap();
+        let n_lines = LINES_MAX + 50;
+        for n in 0..n_lines {
+            write!(outlet, "line ").unwrap();
+            writeln!(outlet, "{n}").unwrap();
+        }
+        assert!(!outlet.finish(LOOK), "nothing is written while the reader stalls");
+        let dropped = usize::try_from(outlet.dropped()).unwrap();
+        // One line may be in the thread's hands.
+        assert!((49..=50).contains(&dropped), "{dropped}");
+        drop(stalled);
+        assert!(outlet.finish(SOON));
+        let text = String::from_utf8(read.lock().unwrap().clone()).unwrap();
+        let expected: Vec<String> = (0..n_lines - dropped).map(|n| format!("line {n}")).collect();
+        assert_eq!(text.lines().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn long_lines_are_bounded_by_their_bytes() {
+        let read = Arc::new(Mutex::new(Vec::new()));
+        let mut outlet = Outlet::new(Stalling(read.clone())).unwrap();
+        let stalled = read.lock().unwrap();
+        let line = format!("{}\n", "x".repeat((1 << 20) - 1));
+        for _ in 0..20 {
+            outlet.write_all(line.as_bytes()).unwrap();
+        }
+        assert_eq!(outlet.dropped(), 4);
+        drop(stalled);
+        assert!(outlet.finish(SOON));
+        outlet.write_all(line.as_bytes()).unwrap();
+        assert_eq!(outlet.dropped(), 4, "there is room again");
+    }
+}
