@@ -292,6 +292,30 @@ async fn a_line_so_slow_that_answers_come_too_late_still_gets_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_can_only_be_polled_hides_no_reorg() {
+    let mut rng = random("polling");
+    let stage = Stage::new().await.polled();
+    let mut process = stage.start();
+    for depth in 1..=5 {
+        for _ in 0..6 {
+            some_block(&stage, &mut rng).await;
+        }
+        stage.catch_up().await;
+        if depth == 3 {
+            process.kill();
+            process = stage.start();
+        }
+        some_reorg(&stage, depth, &mut rng).await;
+    }
+    stage.anvil.rollback(2).await;
+    stage.catch_up().await;
+    stage.anvil.mine(70).await;
+    stage.theft(1).await;
+    let ours = compare(&stage, process).await;
+    assert!(orphaned(&ours) > 0, "no reorg was noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_half_open_line_is_noticed_and_replaced() {
     let mut rng = random("stalls");
     let stage = Stage::new().await;

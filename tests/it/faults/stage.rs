@@ -88,10 +88,19 @@ impl Stage {
             path: path.to_owned(),
             more: more.to_owned(),
         };
-        let inboxes = [&stage.pager, &stage.feed, &stage.ledger];
-        let urls = inboxes.map(|inbox| inbox.url("/hook"));
-        stage.watch = stage.configured(&stage.proxy.url("/"), &urls);
+        stage.watch = stage.told_by(&stage.proxy.url("/"));
         stage
+    }
+
+    /// The same without a socket: the node is polled over HTTP, past the proxy.
+    pub(super) fn polled(self) -> Self {
+        let watch = self.told_by(&self.anvil.http_url());
+        Self { watch, ..self }
+    }
+
+    fn told_by(&self, endpoint: &str) -> Watch {
+        let urls = [&self.pager, &self.feed, &self.ledger].map(|inbox| inbox.url("/hook"));
+        self.configured(endpoint, &urls)
     }
 
     /// Makes a fresh chain, or one that forgot everything, fit for clerks; then it grows only when told.
