@@ -45,6 +45,8 @@ pub(super) async fn watch(node: Node, hints: mpsc::Sender<Hint>, stop: Stop, mut
         attempt = if heard { 0 } else { attempt + 1 };
         let wait = node.deadlines().backoff.wait(attempt, &mut rng);
         let name = node.name();
+        // A quiet chain is silent too, and the poll would find what a dead socket hides: nothing to look into.
+        let quiet = matches!(lost, Lost::Silent);
         let why = match lost {
             Lost::Unheard => return,
             Lost::Failed(error) => error.to_string(),
@@ -52,10 +54,10 @@ pub(super) async fn watch(node: Node, hints: mpsc::Sender<Hint>, stop: Stop, mut
             Lost::Closed => "the socket broke".to_owned(),
         };
         // Once for each outage; the poll goes on meanwhile, so this alone blinds nobody.
-        if attempt <= 1 {
+        if attempt <= 1 && !quiet {
             warn!(endpoint = name, ?wait, "lost the subscription of {name} ({why}), next try in {wait:?}");
         } else {
-            debug!(endpoint = name, attempt, ?wait, "still no subscription of {name} ({why}), next try in {wait:?}");
+            debug!(endpoint = name, attempt, ?wait, "no subscription of {name} ({why}), next try in {wait:?}");
         }
         tokio::select! {
             () = stop.cancelled() => return,
