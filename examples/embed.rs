@@ -128,6 +128,6 @@ async fn main() -> anyhow::Result<()> {
     for line in &plan.lines {
         println!("{}", json::line(line)?);
     }
-    eprintln!("{} activities, {} findings", judged.judged.len(), plan.findings.len());
+    eprintln!("activities: {}, findings: {}", judged.judged.len(), plan.findings.len());
     Ok(())
 }

@@ -13,7 +13,7 @@ use alloy_primitives::{Address, U256};
 pub struct Builtin {
     /// `builtin/…`: what a verdict names, and what `builtins = { off = [...] }` switches off.
     ///
-    /// What a switched-off built-in would have raised goes on to the next judgment, and to [`UNVOUCHED`] at last, which cannot be
+    /// What a switched-off built-in would have raised goes on to the next judgment, and to `builtin/unvouched` at last, which cannot be
     /// switched off: nothing becomes normal by it. An envelope's own condition that is switched off is not asked, and its leaves
     /// still answer for themselves.
     pub name: &'static str,

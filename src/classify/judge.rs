@@ -385,28 +385,36 @@ fn repeat(verdict: &Verdict, of: usize) -> Verdict {
 
 /// A finding, with every rule's refusal, nearest first: rules about this function with the fewest conditions against it.
 ///
-/// What a built-in recognized comes before them, since it says more than a rule that was never meant for this.
+/// What a built-in recognized comes before them, since it says more than a rule that was never meant for this. For the same reason
+/// the nearest rule may make it louder and never quieter: who says that a transfer above the limit is a warning has not said so
+/// of foreign code that calls itself a transfer. A finding is observed where all rules about it are: one that is on trial does not
+/// silence what the others refuse.
 fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules) -> Verdict {
-    let mut order: Vec<&(&Rule, Trial)> = trials.iter().filter(|(_, trial)| !trial.holds()).collect();
-    order.sort_by_key(|(_, trial)| (!trial.is_about(), trial.refusals.len()));
-    let nearest = order.first().filter(|(_, trial)| trial.is_about()).map(|(rule, _)| *rule);
+    let refused = trials.iter().filter(|(_, trial)| !trial.holds());
+    let (mut about, others): (Vec<_>, Vec<_>) = refused.partition(|(_, trial)| trial.is_about());
+    about.sort_by_key(|(_, trial)| trial.refusals.len());
+    let nearest = about.first().map(|(rule, _)| *rule);
     let mut reasons: Vec<String> = cost.reason.iter().cloned().collect();
     if nearest.is_none() && cost.reason.is_none() {
         reasons.push("no rule is about this".to_owned());
     }
-    reasons.extend(order.iter().filter(|(_, trial)| trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
+    reasons.extend(about.iter().flat_map(|(_, trial)| trial.sentences()));
     let near = reasons.len();
-    // What a rule says of its refusals is said of what it is about. It neither lowers nor hushes foreign code, a change of control
-    // or bytes nobody can read, whose calldata may well look like the rule's own function.
+    reasons.extend(others.iter().flat_map(|(_, trial)| trial.sentences()));
+    let written = nearest.and_then(|rule| rule.severity);
+    let severity = match cost.name {
+        builtin::UNVOUCHED => written.unwrap_or(cost.severity),
+        // How loud an attempt is depends on how many there were.
+        builtin::ATTEMPT | builtin::UNCONFIRMED => cost.severity,
+        _ => written.map_or(cost.severity, |written| written.max(cost.severity)),
+    };
     let of_the_rule = matches!(cost.name, builtin::UNVOUCHED | builtin::ATTEMPT);
-    let said = nearest.and_then(|rule| rule.severity).filter(|said| of_the_rule || *said > cost.severity);
-    reasons.extend(order.iter().filter(|(_, trial)| !trial.is_about()).flat_map(|(_, trial)| trial.sentences()));
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(cost.name),
-        severity: said.unwrap_or(cost.severity),
+        severity,
         reasons,
         near,
-        observe: rules.observe || of_the_rule && nearest.is_some_and(|rule| rule.observe),
+        observe: rules.observe || of_the_rule && nearest.is_some() && about.iter().all(|(rule, _)| rule.observe),
         repeats: None,
     })
 }

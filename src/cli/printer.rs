@@ -186,7 +186,7 @@ pub(crate) fn loud(severity: &str) -> Style {
 }
 
 /// `1 rule`, `2 rules`.
-pub(crate) fn count<N: Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
+pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
     let word = if n == N::from(1) { one } else { many };
     format!("{n} {word}")
 }

@@ -4,12 +4,19 @@ use super::printer::count;
 use super::session::Session;
 use super::{Global, Outcome, Printer, book};
 use crate::escalate;
+use crate::model::DeliveryKey;
 use crate::runtime;
 use crate::settings::Secrets;
-use crate::store::Store;
+use crate::store::{Store, Unsent};
 use anyhow::Context as _;
 use clap::Args;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Time between two looks at what has become of the page.
+const LOOK: Duration = Duration::from_millis(500);
+/// Looks at most: a minute, the longest timeout of a destination.
+const LOOKS_MAX: u32 = 120;
 
 /// Send a page marked TEST down a path.
 #[derive(Debug, Args)]
@@ -42,10 +49,29 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
             incident.id, incident.id
         ));
     }
-    session.worker().drain().await.context("deliver")?;
-    let dead = session.store.dead_letters().await?;
     let ours: Vec<_> = plan.deliveries.iter().map(|delivery| delivery.key.clone()).collect();
-    let lost = dead.iter().filter(|letter| ours.contains(&letter.delivery.key)).count();
-    printer.progress(&format!("{}, of which {lost} could not be delivered", count(ours.len(), "message", "messages")));
-    Ok(if lost == 0 { Outcome::Calm } else { Outcome::Unknown })
+    let unsent = sent_once(&session, &ours).await?;
+    for letter in &unsent {
+        let why = letter.error.as_deref().unwrap_or("no answer yet");
+        let then = if letter.dead { "given up" } else { "`run` tries it again" };
+        printer.progress(&format!("{}: not delivered, {then}: {why}", letter.destination));
+    }
+    let sent = ours.len().saturating_sub(unsent.len());
+    printer.progress(&format!("{sent} of {} delivered", count(ours.len(), "message", "messages")));
+    Ok(if unsent.is_empty() { Outcome::Calm } else { Outcome::Unknown })
+}
+
+/// Sends `ours` and says which did not arrive at the first attempt. A `run` on the same store may hold some of them: it is
+/// waited for as long as one attempt may take.
+async fn sent_once(session: &Session, ours: &[DeliveryKey]) -> anyhow::Result<Vec<Unsent>> {
+    let mut worker = session.worker();
+    for _ in 0..LOOKS_MAX {
+        worker.drain().await.context("deliver")?;
+        let unsent = session.store.unsent(ours.to_vec()).await.context("look for what was sent")?;
+        if unsent.iter().all(|letter| letter.error.is_some()) {
+            return Ok(unsent);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    session.store.unsent(ours.to_vec()).await.context("look for what was sent")
 }

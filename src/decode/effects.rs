@@ -49,12 +49,13 @@ impl<'a> Explainer<'a> {
     pub(crate) fn explain(&mut self, told: &Activity, log: &Log) -> Option<usize> {
         let topic = log.topics.first().copied()?;
         let movement = Movement::of(log);
+        let heard = heard(told);
         for (index, act) in self.ran.get(&told.watch)? {
             // Only a token writes two of a topic for one call.
             if movement.is_none() && self.spent.contains(&(*index, told.watch, topic, 0)) {
                 continue;
             }
-            let Some(nth) = self.explains(*index, log, movement.as_ref(), told) else { continue };
+            let Some(nth) = self.explains(*index, log, movement.as_ref(), told, heard.as_ref()) else { continue };
             if self.spent.insert((*index, told.watch, topic, nth)) {
                 return Some(*act);
             }
@@ -63,7 +64,14 @@ impl<'a> Explainer<'a> {
     }
 
     /// Whether the frame, having run, writes this log. The number tells apart several logs of one topic that one call writes.
-    fn explains(&self, index: usize, log: &Log, movement: Option<&Movement>, told: &Activity) -> Option<u8> {
+    fn explains(
+        &self,
+        index: usize,
+        log: &Log,
+        movement: Option<&Movement>,
+        told: &Activity,
+        heard: Option<&HashSet<Value>>,
+    ) -> Option<u8> {
         let frame = &self.frames[index];
         let target = frame.target?;
         let topic = *log.topics.first()?;
@@ -83,7 +91,7 @@ impl<'a> Explainer<'a> {
                 .then_some(0);
         }
         let given = self.given[index].get_or_init(|| given(frame, target, self.tx.from));
-        agrees(frame, told, given).then_some(0)
+        agrees(frame, told, heard?, given).then_some(0)
     }
 }
 
@@ -208,19 +216,22 @@ fn given(frame: &Frame, target: Address, origin: Address) -> HashSet<Value> {
     given
 }
 
-/// Any other event of the contract that was called: every value it tells must be one that the call gave. An event that tells
-/// something else came from elsewhere.
-fn agrees(frame: &Frame, told: &Activity, given: &HashSet<Value>) -> bool {
-    if told.kind != ActivityKind::Event || told.deed.args.is_empty() && told.deed.topic0.is_none() {
-        return false;
-    }
-    if matches!(told.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_)) {
-        return false;
+/// Every value that an event tells, if it is an event and could be read.
+fn heard(told: &Activity) -> Option<HashSet<Value>> {
+    let unread = matches!(told.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_));
+    if told.kind != ActivityKind::Event || unread || told.deed.args.is_empty() && told.deed.topic0.is_none() {
+        return None;
     }
     let mut heard = HashSet::default();
     for arg in &told.deed.args {
         flatten(&arg.value, &mut heard);
     }
+    Some(heard)
+}
+
+/// Any other event of the contract that was called: every value it tells must be one that the call gave. An event that tells
+/// something else came from elsewhere.
+fn agrees(frame: &Frame, told: &Activity, heard: &HashSet<Value>, given: &HashSet<Value>) -> bool {
     // An event that bears another name than the function, and says nothing, is explained by nothing.
     (!heard.is_empty() || akin(&frame.deed.name, &told.deed.name)) && heard.is_subset(given)
 }

@@ -20,7 +20,7 @@ pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::OwnedStepJudged;
 pub use error::StoreError;
 pub use incidents::Filter;
-pub use outbox::{Counts, DeadLetter, Leased, Waiting};
+pub use outbox::{Counts, DeadLetter, Leased, Unsent, Waiting};
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
@@ -265,6 +265,14 @@ impl Store {
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
         self.actor.call(outbox::dead_letters).await
+    }
+
+    /// Those of the messages under `keys` that did not arrive so far, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn unsent(&self, keys: Vec<DeliveryKey>) -> Result<Vec<Unsent>> {
+        self.actor.call(move |db| outbox::unsent(db, &keys)).await
     }
 
     /// How much of everything there is.

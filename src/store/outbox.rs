@@ -35,6 +35,17 @@ pub struct DeadLetter {
     pub error: String,
 }
 
+/// A message that has not arrived so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// Where it should go.
+    pub destination: String,
+    /// Given up, or still to be tried.
+    pub dead: bool,
+    /// What went wrong last; `None` before the first attempt has ended.
+    pub error: Option<String>,
+}
+
 /// How much of everything there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -207,6 +218,16 @@ pub(super) fn dead_letters(db: &mut Connection) -> Result<Vec<DeadLetter>> {
         Ok(DeadLetter { delivery: letter.delivery, attempts, created_at_ms: letter.created_at_ms, error })
     })
     .collect()
+}
+
+pub(super) fn unsent(db: &Connection, keys: &[DeliveryKey]) -> Result<Vec<Unsent>> {
+    let sql = "SELECT destination, state = 'dead', last_error FROM outbox \
+               WHERE key IN (SELECT value FROM json_each(?1)) AND state IN ('due', 'leased', 'dead') ORDER BY seq";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([write("outbox", &keys)?], |row| {
+        Ok(Unsent { destination: row.get(0)?, dead: row.get(1)?, error: row.get(2)? })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn counts(db: &mut Connection) -> Result<Counts> {

@@ -2,6 +2,7 @@
 //! secret gets out.
 
 use crate::support::inbox::{Answer, Inbox, Received};
+use crate::support::watch::Watch;
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
@@ -454,6 +455,25 @@ async fn no_secret_reaches_a_log_a_line_or_the_store() {
     let everything = format!("{}\n{letters:?}\n{log}", desk.heard());
     assert!(log.contains("not told to room") && everything.contains("answered 500"), "{everything}");
     assert!(!everything.contains("PLANTED"), "{everything}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_page_that_did_not_arrive_is_no_success() {
+    let inbox = Inbox::start().await;
+    let config =
+        format!("[destination.pager]\nkind = \"webhook\"\nurl = \"{}\"\nunsigned = true\n", inbox.url("/hook"));
+    let watch = Watch::treasury("ws://127.0.0.1:9", &config);
+    let page = || tokio::task::block_in_place(|| watch.run(&["test-page", "treasury"]));
+    let arrived = page();
+    assert!(arrived.code == 0 && arrived.stderr.contains("1 of 1 message delivered"), "{}", arrived.stderr);
+    // In trouble: whoever tried the path must not take it for one that works.
+    inbox.otherwise(Answer::Status(500));
+    let late = page();
+    assert_eq!(late.code, 2, "{}", late.stderr);
+    assert!(late.stderr.contains("pager: not delivered, `run` tries it again: answered 500"), "{}", late.stderr);
+    inbox.otherwise(Answer::Status(410));
+    let gone = page();
+    assert!(gone.code == 2 && gone.stderr.contains("pager: not delivered, given up"), "{}", gone.stderr);
 }
 
 #[derive(Clone, Default)]

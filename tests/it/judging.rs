@@ -458,6 +458,27 @@ fn what_is_observed_is_judged_and_wakes_nobody() {
     assert!(!observed("[[watch.normal]]\nname = \"r\"\ncall = \"pay\"\nargs = { amount = { max = \"1\" } }"));
 }
 
+#[test]
+fn a_rule_makes_what_a_built_in_recognizes_louder_and_never_quieter() {
+    let said = |how: &str, order: &Order| {
+        let rule =
+            format!("act = \"transfer(address to, uint256 amount)\"\nargs = {{ amount = {{ max = \"1\" }} }}\n{how}");
+        let (data, hash) = order.signed(SAFE, 6, &[OWNER_A, OWNER_B]);
+        let judged = safe(&rule).judge(&[Tx::call(RELAYER.address, SAFE, data).log(success(SAFE, hash))]);
+        let Verdict::Abnormal(abnormal) = &judged[1].verdict else { panic!("{judged:?}") };
+        (abnormal.severity.as_str(), abnormal.observe)
+    };
+    let much = Order::call(COIN, transfer(EVIL, 5));
+    let foreign = Order::delegate(EVIL, transfer(EVIL, 5));
+    assert_eq!(said("severity = \"info\"", &much), ("info", false));
+    assert_eq!(said("severity = \"info\"", &foreign), ("critical", false));
+    assert_eq!(said("mode = \"observe\"", &much), ("high", true));
+    assert_eq!(said("mode = \"observe\"", &foreign), ("critical", false), "nobody put foreign code on trial");
+    let other = "mode = \"observe\"\n[[watch.normal]]\nname = \"old\"\nact = \"transfer(address to, uint256 amount)\"\n\
+                 args = { amount = { max = \"2\" }, to = { in = \"@payees\" } }";
+    assert_eq!(said(other, &much), ("high", false), "an older rule refuses it as well");
+}
+
 // === Built-ins switched off ===
 
 #[test]
