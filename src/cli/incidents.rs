@@ -1,11 +1,14 @@
 //! `watchfire incidents`: list, show, acknowledge, resolve. Everything happens in the store, so a running `watchfire run` sees
 //! it at once and tells whoever was paged.
 
+use super::printer::count;
 use super::{Global, Outcome, Printer, book};
 use crate::deliver::render_page;
 use crate::escalate;
-use crate::model::FindingId;
 use crate::model::incident::Finding;
+use crate::model::record::{DeliveryLine, Line};
+use crate::model::text::printable;
+use crate::model::{DeliveryKey, FindingId};
 use crate::runtime::{self, SystemClock};
 use crate::settings::Secrets;
 use crate::store::{Filter, Store};
@@ -24,6 +27,8 @@ pub(crate) enum Incidents {
     Ack(Answer),
     /// Close it.
     Resolve(Resolve),
+    /// Send a message again that could not be delivered.
+    Resend(Resend),
 }
 
 #[derive(Debug, Args)]
@@ -31,6 +36,12 @@ pub(crate) struct List {
     /// Closed ones too.
     #[arg(long)]
     all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resend {
+    /// The message's key, as `incidents list` shows it.
+    key: String,
 }
 
 #[derive(Debug, Args)]
@@ -69,6 +80,7 @@ pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Pr
     match command {
         Incidents::List(args) => list(&store, args, printer).await?,
         Incidents::Show(args) => show(&store, &args.id, printer).await?,
+        Incidents::Resend(args) => resend(&store, &args.key, printer).await?,
         Incidents::Ack(args) => answer(&store, args, Verb::Acknowledge, printer).await?,
         Incidents::Resolve(args) => {
             let verb = if args.false_alarm { Verb::FalseAlarm } else { Verb::Resolve };
@@ -102,10 +114,41 @@ async fn list(store: &Store, args: &List, printer: &Printer) -> anyhow::Result<(
     if incidents.is_empty() && !printer.is_json() {
         printer.text(&printer.paint(AnsiColor::Green.on_default(), "no live incidents"));
     }
-    let dead = store.dead_letters().await?.len();
-    if dead > 0 {
-        printer.progress(&format!("{dead} messages could not be delivered"));
+    dead_letters(store, printer).await
+}
+
+/// Messages that were given up: each by its key, so that it can be sent again.
+async fn dead_letters(store: &Store, printer: &Printer) -> anyhow::Result<()> {
+    let dead = store.dead_letters().await.context("read dead letters")?;
+    for letter in &dead {
+        let line = DeliveryLine {
+            key: letter.delivery.key.to_string(),
+            destination: letter.delivery.destination.clone(),
+            kind: letter.delivery.kind.as_str().to_owned(),
+            attempt: letter.attempts,
+            outcome: "dead".to_owned(),
+            error: Some(letter.error.clone()),
+        };
+        if printer.is_json() {
+            printer.json(&Line::Delivery(line));
+        } else {
+            let error = printable(&letter.error, 160);
+            printer.text(&format!("undelivered {}  {} to {}: {error}", line.key, line.kind, line.destination));
+        }
     }
+    if !dead.is_empty() {
+        let messages = count(dead.len(), "message", "messages");
+        printer.progress(&format!("{messages} could not be delivered; `incidents resend KEY` tries one again"));
+    }
+    Ok(())
+}
+
+async fn resend(store: &Store, key: &str, printer: &Printer) -> anyhow::Result<()> {
+    let key = DeliveryKey(key.to_owned());
+    if !store.revive(&key, runtime::millis(&SystemClock)).await.context("write it down")? {
+        anyhow::bail!("there is no undelivered message {key}: `incidents list` shows those there are");
+    }
+    printer.progress(&format!("{key} is due again: `watchfire run` sends it"));
     Ok(())
 }
 

@@ -116,6 +116,8 @@ fn listed(stage: &Stage) -> (Vec<Value>, String) {
 fn undeliverable(stage: &Stage, name: &str) -> Value {
     let (incidents, beside) = listed(stage);
     assert!(beside.contains("could not be delivered"), "{beside}");
+    let letter = incidents.iter().find(|line| line["type"] == "delivery").expect("the dead letter is named");
+    assert_eq!((&letter["outcome"], &letter["destination"]), (&"dead".into(), &name.into()));
     let label = format!("Delivery to {name}");
     incidents.into_iter().find(|incident| incident["watch"] == label.as_str()).expect("the dead letter is an incident")
 }
@@ -142,6 +144,16 @@ async fn a_pager_that_is_gone_for_good_is_an_incident_by_the_other_road() {
     assert_eq!(stage.pager.count(), 1, "nobody knocks again where nobody lives");
     assert!(ours.messages("backup").all(|(_, message)| message.state == "sent"));
     assert_eq!(told_events(&stage.feed, &ours, "feed").len(), 1, "the feed is another road");
+
+    // Once the address is right again, the message is sent under its old key when somebody asks for it.
+    let run = |args: &[&str]| tokio::task::block_in_place(|| stage.watch.run(args));
+    assert_eq!(run(&["incidents", "resend", "dlv_nothing"]).code, 2);
+    let key = stage.pager.received()[0].header("webhook-id").expect("signed").to_owned();
+    stage.pager.otherwise(Answer::Ok);
+    assert_eq!(run(&["incidents", "resend", &key]).code, 0);
+    run(&["run", "--for", "2s"]);
+    let again = stage.pager.received();
+    assert!(again[1..].iter().any(|page| page.header("webhook-id") == Some(&key)), "{again:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
