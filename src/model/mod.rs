@@ -16,6 +16,7 @@ pub mod parse;
 pub mod path;
 pub mod read;
 pub mod record;
+pub mod seal;
 pub mod severity;
 pub mod text;
 pub mod value;
@@ -26,6 +27,7 @@ pub use activity::{Activity, ActivityKind, Decoding, Deed, Fate, Operation, Posi
 pub use blindness::{BlindnessKind, Evidence, Trouble};
 pub use block::{Authorization, Block, BlockRef, Finality, Link, Log, Status, Tx};
 pub use ids::{ChainId, DeliveryKey, FindingId, IncidentId};
+pub use seal::Sealed;
 pub use severity::Severity;
 pub use verdict::{Abnormal, Delta, Judged, JudgedBlock, Verdict, Voucher};
 pub use watch::{Kind, WatchId, WatchInfo};

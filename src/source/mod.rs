@@ -14,6 +14,7 @@ pub mod node;
 pub mod rpc;
 mod sight;
 pub mod tape;
+pub mod verify;
 mod watch;
 
 use crate::model::read::{Answer, Read};
