@@ -4,6 +4,7 @@
 //! requests without saying so, so here a socket that breaks is dead, and whoever used it hears that at once.
 
 use super::node::Deadlines;
+use crate::model::BlindnessKind;
 use crate::model::parse::{ParseError, WHY_MAX};
 use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
 use alloy_primitives::{B256, U256};
@@ -178,6 +179,21 @@ impl NodeError {
     /// Whether the connection is of no further use after this.
     pub(super) fn breaks_the_wire(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. })
+    }
+
+    /// Whether the node answered, and the answer cannot be right.
+    pub(super) fn is_wrong(&self) -> bool {
+        matches!(self, Self::Bad(_) | Self::Another)
+    }
+
+    /// What kind of other chain the node serves, if it does.
+    pub(super) fn serves_another(&self) -> Option<BlindnessKind> {
+        matches!(self, Self::WrongChain { .. }).then_some(BlindnessKind::WrongChain)
+    }
+
+    /// How long the node asks to be left alone.
+    pub(super) fn asks_to_wait(&self) -> Duration {
+        if let Self::Limited { after: Some(after), .. } = self { *after } else { Duration::ZERO }
     }
 
     /// Whether the node says that it does not have this method, or not with these parameters.
