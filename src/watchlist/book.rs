@@ -48,7 +48,7 @@ pub struct ChainBook {
     /// Which clock says that the chain stands still.
     pub clock: ChainClock,
     /// How it is known that a block stays.
-    pub finality: Finality,
+    pub finality: FinalityBy,
     /// Whether every block is held against its own header before it is judged.
     pub verify: bool,
     /// Hash of block 0, where it is known: a node that has another serves another chain, whatever id it names.
@@ -99,7 +99,7 @@ pub enum ChainClock {
 
 /// How it is known that a block stays where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finality {
+pub enum FinalityBy {
     /// The nodes answer for the block tags `safe` and `finalized`.
     Tags,
     /// By depth below the head, in blocks; `safe` is at most `finalized`, and neither is zero.
@@ -109,8 +109,8 @@ pub enum Finality {
         /// From here down a block counts as final.
         finalized: u64,
     },
-    /// Nothing ever counts as more than included.
-    None,
+    /// It is not: nothing ever counts as more than included.
+    Nothing,
 }
 
 /// What a wallet is expected to look like on chain.

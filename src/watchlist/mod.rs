@@ -20,7 +20,7 @@ mod hours;
 mod tests;
 
 pub use book::{
-    Book, ChainBook, ChainClock, ENDPOINTS_MAX, EndpointSettings, EndpointUrl, Expectation, Finality, Registry,
+    Book, ChainBook, ChainClock, ENDPOINTS_MAX, EndpointSettings, EndpointUrl, Expectation, FinalityBy, Registry,
     WatchTest,
 };
 pub use files::{Disk, Files, Memory};
