@@ -10,6 +10,7 @@
 mod drive;
 mod fetch;
 pub mod follow;
+mod ipc;
 pub mod node;
 pub mod rpc;
 mod sight;

@@ -167,7 +167,7 @@ impl Node {
 
     /// Whether it can be subscribed to.
     pub(super) fn has_socket(&self) -> bool {
-        matches!(self.0.url.scheme(), "ws" | "wss")
+        matches!(self.0.url.scheme(), "ws" | "wss" | "ipc")
     }
 
     /// Asks within `deadline`. A connection that let a deadline pass is dropped, since whatever is stuck in it stays stuck.
