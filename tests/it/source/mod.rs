@@ -3,6 +3,7 @@
 //! The oracle of each test is the node's own canonical chain once the node behaves again.
 
 mod chain;
+mod ipc;
 mod node;
 mod real;
 mod tape;
