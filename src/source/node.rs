@@ -48,7 +48,7 @@ pub struct Deadlines {
 pub struct Endpoint {
     /// What people call it.
     pub name: Arc<str>,
-    /// `ws`, `wss`, `http` or `https`; usually carries a key.
+    /// As [`address`] takes it; usually carries a key.
     pub url: SecretString,
 }
 
@@ -59,8 +59,28 @@ pub enum BadEndpoint {
     #[error("the address is not a URL")]
     NotAUrl,
     /// A URL of another kind.
-    #[error("the address has to begin with ws://, wss://, http:// or https://")]
+    #[error("the address has to begin with ws://, wss://, http://, https:// or ipc://")]
     Scheme,
+    /// A socket of this machine without an absolute path.
+    #[error("a socket has to be named by its absolute path, as in ipc:///run/geth/geth.ipc")]
+    Socket,
+}
+
+/// An endpoint's address: a `ws`, `wss`, `http` or `https` URL, `ipc://` and the absolute path of a node's socket, or that path alone
+/// where it ends in `.ipc`.
+pub fn address(text: &str) -> Result<Url, BadEndpoint> {
+    let text = text.trim();
+    if text.starts_with('/') {
+        let path = Url::from_file_path(text).ok().filter(|_| text.ends_with(".ipc")).ok_or(BadEndpoint::Socket)?;
+        return Url::parse(&format!("ipc://{}", path.path())).map_err(|_| BadEndpoint::Socket);
+    }
+    let url = Url::parse(text).map_err(|_| BadEndpoint::NotAUrl)?;
+    match url.scheme() {
+        "ws" | "wss" | "http" | "https" if url.has_host() => Ok(url),
+        "ipc" if !url.has_host() && url.path().len() > 1 && url.path().starts_with('/') => Ok(url),
+        "ipc" => Err(BadEndpoint::Socket),
+        _ => Err(BadEndpoint::Scheme),
+    }
 }
 
 /// One node. Cloned freely; clones share a connection.
@@ -115,10 +135,7 @@ impl Node {
     /// A node at `endpoint` that should serve `chain`. Nothing is connected yet.
     pub fn new(endpoint: &Endpoint, chain: ChainId, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
         install_tls();
-        let url = Url::parse(endpoint.url.expose_secret()).map_err(|_| BadEndpoint::NotAUrl)?;
-        if !matches!(url.scheme(), "ws" | "wss" | "http" | "https") || !url.has_host() {
-            return Err(BadEndpoint::Scheme);
-        }
+        let url = address(endpoint.url.expose_secret())?;
         Ok(Self(Arc::new(Inner {
             name: endpoint.name.clone(),
             url,
@@ -250,6 +267,17 @@ mod tests {
         assert_eq!(node("key=0123").err(), Some(BadEndpoint::NotAUrl));
         assert_eq!(node("ftp://node.example/key").err(), Some(BadEndpoint::Scheme));
         assert!(node("wss://node.example/key").is_ok());
+    }
+
+    #[test]
+    fn a_socket_of_this_machine_is_named_by_its_absolute_path() {
+        let of = |text: &str| address(text).map(|url| url.to_string());
+        assert_eq!(of("ipc:///run/geth/geth.ipc").as_deref(), Ok("ipc:///run/geth/geth.ipc"));
+        assert_eq!(of("/run/geth/geth.ipc").as_deref(), Ok("ipc:///run/geth/geth.ipc"));
+        assert_eq!(of("/run/my node/geth.ipc\n").as_deref(), Ok("ipc:///run/my%20node/geth.ipc"));
+        for text in ["ipc://run/geth.ipc", "ipc:run/geth.ipc", "ipc://", "ipc:///", "/run/geth"] {
+            assert_eq!(of(text), Err(BadEndpoint::Socket), "{text}");
+        }
     }
 
     #[test]

@@ -7,9 +7,11 @@ use crate::escalate::Roster;
 use crate::model::watch::ChainInfo;
 use crate::model::{Activity, Severity, WatchId, WatchInfo};
 use crate::settings::{Secret, Spot};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything a configuration says, with every name resolved. Immutable: a reload makes another and swaps it in whole.
 pub struct Book {
@@ -31,34 +33,45 @@ pub struct Book {
     pub tests: Vec<WatchTest>,
 }
 
+/// Most endpoints of one chain. Each head is compared over all of them, and each costs a socket and a supervisor.
+pub const ENDPOINTS_MAX: usize = 16;
+
 /// One chain.
 #[derive(Clone, Debug)]
 pub struct ChainBook {
     /// Name, id, explorer.
     pub info: Arc<ChainInfo>,
-    /// Where its node is.
-    pub endpoint: EndpointSettings,
+    /// Where its nodes are: at least one, at most [`ENDPOINTS_MAX`], in the order of the file, each with a name of its own.
+    pub endpoints: Vec<EndpointSettings>,
+    /// Time between two blocks, as the chain means it to be; never zero.
+    pub slot: Duration,
+    /// Which clock says that the chain stands still.
+    pub clock: ChainClock,
+    /// How it is known that a block stays.
+    pub finality: FinalityBy,
+    /// Whether every block is held against its own header before it is judged.
+    pub verify: bool,
+    /// Hash of block 0, where it is known: a node that has another serves another chain, whatever id it names.
+    pub genesis: Option<B256>,
     /// Whom the decoder looks out for.
     pub subjects: Arc<Subjects>,
 }
 
-/// How to reach a chain's node.
+/// How to reach one of a chain's nodes.
 #[derive(Clone, Debug)]
 pub struct EndpointSettings {
-    /// What logs and metrics call it; never its URL.
+    /// What logs, metrics and pages call it; never its URL.
     pub name: Arc<str>,
     /// Where it is.
     pub url: EndpointUrl,
-    /// Seconds between two blocks, as the chain means them to be.
-    pub slot_seconds: f64,
-    /// Which clock says that the chain stands still.
-    pub clock: ChainClock,
+    /// How many requests a second it may be asked; without a bound of ours where it says nothing.
+    pub requests_per_second: Option<NonZeroU32>,
 }
 
 /// Where a node is.
 #[derive(Clone, Debug)]
 pub enum EndpointUrl {
-    /// Written in the file, and checked to carry no credentials.
+    /// Written in the file, and checked to carry no credentials; also the path of a socket.
     Plain(String),
     /// Kept elsewhere, since most providers put a key into it.
     Secret(Secret),
@@ -82,6 +95,22 @@ pub enum ChainClock {
     Wall,
     /// Block time is all there is: tapes and private chains.
     Chain,
+}
+
+/// How it is known that a block stays where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinalityBy {
+    /// The nodes answer for the block tags `safe` and `finalized`.
+    Tags,
+    /// By depth below the head, in blocks; `safe` is at most `finalized`, and neither is zero.
+    Depth {
+        /// From here down a block counts as safe.
+        safe: u64,
+        /// From here down a block counts as final.
+        finalized: u64,
+    },
+    /// It is not: nothing ever counts as more than included.
+    Nothing,
 }
 
 /// What a wallet is expected to look like on chain.
