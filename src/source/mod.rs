@@ -14,6 +14,7 @@ pub mod node;
 pub mod rpc;
 mod sight;
 pub mod tape;
+mod transport;
 mod watch;
 
 use crate::model::read::{Answer, Read};
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
+pub use transport::{RawHeads, Transport};
 
 /// Steps that may wait for the pipeline, about 13 minutes of mainnet; when they are as many, the source waits.
 pub const ADVANCES_MAX: usize = 64;
