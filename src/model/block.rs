@@ -33,6 +33,30 @@ pub struct Link {
     pub time: u64,
 }
 
+/// How far a block is from being undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finality {
+    /// It stands in the chain as we know it.
+    Included,
+    /// The chain's `safe` tag has reached it, or it is as deep as the configuration asks for.
+    Safe,
+    /// The chain's `finalized` tag has reached it: it is never undone silently.
+    Finalized,
+}
+
+impl Finality {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Included => "included",
+            Self::Safe => "safe",
+            Self::Finalized => "finalized",
+        }
+    }
+}
+
 /// A block with its receipts joined to its transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {

@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod amount;
 pub mod arg_path;
+pub mod blindness;
 pub mod block;
 pub mod ids;
 pub mod incident;
@@ -22,7 +23,8 @@ pub mod verdict;
 pub mod watch;
 
 pub use activity::{Activity, ActivityKind, Decoding, Deed, Fate, Operation, Position, Role, Stage, Wrapper};
-pub use block::{Authorization, Block, BlockRef, Link, Log, Status, Tx};
+pub use blindness::{BlindnessKind, Evidence, Trouble};
+pub use block::{Authorization, Block, BlockRef, Finality, Link, Log, Status, Tx};
 pub use ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 pub use severity::Severity;
 pub use verdict::{Abnormal, Delta, Judged, JudgedBlock, Verdict, Voucher};

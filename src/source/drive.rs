@@ -8,8 +8,8 @@ use super::node::Node;
 use super::rpc::NodeError;
 use super::sight::{Sense, Sight};
 use super::watch::Hint;
-use super::{Blindness, Event, Fetched, SourceError, Step};
-use crate::model::Link;
+use super::{Event, Fetched, SourceError, Step};
+use crate::model::{BlindnessKind, Link};
 use crate::runtime::{Clock, Stop, instant};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -260,19 +260,19 @@ impl Driver {
 
     fn failed(&mut self, sense: Sense, error: &NodeError) {
         let (now, name) = (instant(), self.node.name());
-        let why = match error {
-            NodeError::WrongChain { expected, found } => Blindness::WrongChain { expected: *expected, found: *found },
+        let kind = match error {
+            NodeError::WrongChain { .. } => BlindnessKind::WrongChain,
             NodeError::Bad(_) | NodeError::Another | NodeError::Missing(_) if sense == Sense::Blocks => {
-                Blindness::NoBlock(error.to_string())
+                BlindnessKind::NoBlock
             }
-            _ => Blindness::Unreachable(error.to_string()),
+            _ => BlindnessKind::Unreachable,
         };
         if matches!(error, NodeError::Bad(_) | NodeError::Another) {
             warn!(endpoint = name, "{name} gave an answer that cannot be right: {error}");
         } else {
             debug!(endpoint = name, "{name} failed: {error}");
         }
-        self.sight.fails(sense, now, why);
+        self.sight.fails(sense, now, kind, error.to_string());
         // Many fetches fail together; together they are one failure.
         if now >= self.paused_until {
             let asked = if let NodeError::Limited { after, .. } = error { *after } else { None };

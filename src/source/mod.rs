@@ -18,7 +18,7 @@ mod transport;
 mod watch;
 
 use crate::model::read::{Answer, Read};
-use crate::model::{Block, BlockRef, ChainId, Link};
+use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Trouble};
 use crate::runtime::{Clock, Stop};
 use drive::Driver;
 use follow::Follower;
@@ -87,15 +87,30 @@ pub struct Options {
 pub enum Event {
     /// The chain moved. Commit it before asking for the next event.
     Step(Box<Step>),
-    /// Nothing can be seen.
-    Blind {
-        /// When something was seen last.
-        since: Timestamp,
-        /// What stands in the way.
-        why: Blindness,
+    /// Blocks up to this one, which was in a step before, have become so final.
+    Promoted {
+        /// How final.
+        level: Finality,
+        /// The newest block that is.
+        at: BlockRef,
     },
-    /// The blindness is over; the blocks missed meanwhile follow.
-    Sighted {
+    /// How many endpoints say of a block that was in a step before that it is theirs too.
+    Confirmed {
+        /// The block; those before it are theirs with it.
+        at: BlockRef,
+        /// Endpoints, the one it came from included.
+        sources: u32,
+    },
+    /// Where the source stands has changed.
+    Phase(Phase),
+    /// Something keeps us from seeing, or has grown louder.
+    Troubled(Trouble),
+    /// That trouble is over.
+    Cleared {
+        /// What it was.
+        kind: BlindnessKind,
+        /// Which endpoint it was about.
+        endpoint: Option<Arc<str>>,
         /// When it began.
         since: Timestamp,
         /// When it ended.
@@ -103,23 +118,23 @@ pub enum Event {
     },
 }
 
-/// Why nothing can be seen.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Blindness {
-    /// The endpoint does not answer.
-    #[error("the endpoint does not answer: {0}")]
-    Unreachable(String),
-    /// The endpoint serves another chain. Nothing of it is let through.
-    #[error("the endpoint serves chain {found}, not chain {expected}")]
-    WrongChain {
-        /// Chain the configuration names.
-        expected: u64,
-        /// Chain the endpoint serves.
-        found: u64,
-    },
-    /// The endpoint answers, but not with the block that is next.
-    #[error("the next block cannot be had: {0}")]
-    NoBlock(String),
+/// Where a source stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Endpoints are asked who they are.
+    Boot,
+    /// Far behind: blocks come by number, several at a time.
+    Backfill,
+    /// Some blocks behind: the way from the head back to what is committed is known, or being walked.
+    CatchUp,
+    /// At the newest head.
+    Live,
+    /// The newest head does not build on what is committed: the fork is looked for.
+    Reconcile,
+    /// The chain that is served does not contain what was final. Nothing is undone until a person says so.
+    Quarantine,
+    /// No endpoint can be followed.
+    Degraded,
 }
 
 /// A block as it was fetched.
@@ -149,6 +164,26 @@ pub enum SourceError {
     /// The source was told to stop.
     #[error("the source has stopped")]
     Stopped,
+}
+
+impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Boot, Self::Backfill, Self::CatchUp, Self::Live, Self::Reconcile, Self::Quarantine, Self::Degraded];
+
+    /// What logs and metrics call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Boot => "boot",
+            Self::Backfill => "backfill",
+            Self::CatchUp => "catch-up",
+            Self::Live => "live",
+            Self::Reconcile => "reconcile",
+            Self::Quarantine => "quarantine",
+            Self::Degraded => "degraded",
+        }
+    }
 }
 
 impl Options {

@@ -1,6 +1,7 @@
 //! Whether we can see: failures become a blindness when they last, and a blindness ends when nothing fails any more.
 
-use super::{Blindness, Event};
+use super::Event;
+use crate::model::{BlindnessKind, Severity, Trouble};
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,19 +19,20 @@ pub(super) enum Sense {
 #[derive(Debug)]
 pub(super) struct Sight {
     patience: Duration,
-    heads: Option<Trouble>,
-    blocks: Option<Trouble>,
+    heads: Option<Failure>,
+    blocks: Option<Failure>,
     /// When something was seen last.
     seen: Timestamp,
-    /// Since when we are blind, once that was told.
-    told: Option<Timestamp>,
+    /// What was told, and since when it lasts.
+    told: Option<(BlindnessKind, Timestamp)>,
 }
 
 #[derive(Clone, Debug)]
-struct Trouble {
+struct Failure {
     since: Instant,
     seen: Timestamp,
-    why: Blindness,
+    kind: BlindnessKind,
+    why: String,
 }
 
 impl Sight {
@@ -43,12 +45,12 @@ impl Sight {
         *self.slot(sense) = None;
     }
 
-    pub(super) fn fails(&mut self, sense: Sense, since: Instant, why: Blindness) {
+    pub(super) fn fails(&mut self, sense: Sense, since: Instant, kind: BlindnessKind, why: String) {
         let seen = self.seen;
         let slot = self.slot(sense);
         match slot {
-            Some(trouble) => trouble.why = why,
-            None => *slot = Some(Trouble { since, seen, why }),
+            Some(failure) => (failure.kind, failure.why) = (kind, why),
+            None => *slot = Some(Failure { since, seen, kind, why }),
         }
     }
 
@@ -58,12 +60,19 @@ impl Sight {
         match self.told {
             None => {
                 let ripe = troubles.find(|trouble| self.due_of(trouble) <= instant)?.clone();
-                self.told = Some(ripe.seen);
-                Some(Event::Blind { since: ripe.seen, why: ripe.why })
+                self.told = Some((ripe.kind, ripe.seen));
+                Some(Event::Troubled(Trouble {
+                    kind: ripe.kind,
+                    endpoint: None,
+                    severity: Severity::High,
+                    since: ripe.seen,
+                    why: ripe.why,
+                    evidence: None,
+                }))
             }
-            Some(since) if troubles.next().is_none() => {
+            Some((kind, since)) if troubles.next().is_none() => {
                 self.told = None;
-                Some(Event::Sighted { since, until: now })
+                Some(Event::Cleared { kind, endpoint: None, since, until: now })
             }
             Some(_) => None,
         }
@@ -77,13 +86,13 @@ impl Sight {
         self.heads.iter().chain(&self.blocks).map(|trouble| self.due_of(trouble)).min()
     }
 
-    fn due_of(&self, trouble: &Trouble) -> Instant {
+    fn due_of(&self, trouble: &Failure) -> Instant {
         // A wrong chain does not become right by waiting.
-        let patience = if matches!(trouble.why, Blindness::WrongChain { .. }) { Duration::ZERO } else { self.patience };
+        let patience = if trouble.kind == BlindnessKind::WrongChain { Duration::ZERO } else { self.patience };
         trouble.since + patience
     }
 
-    fn slot(&mut self, sense: Sense) -> &mut Option<Trouble> {
+    fn slot(&mut self, sense: Sense) -> &mut Option<Failure> {
         match sense {
             Sense::Heads => &mut self.heads,
             Sense::Blocks => &mut self.blocks,
@@ -95,23 +104,25 @@ impl Sight {
 mod tests {
     use super::*;
 
-    fn unreachable() -> Blindness {
-        Blindness::Unreachable("connection refused".to_owned())
+    const AWAY: BlindnessKind = BlindnessKind::Unreachable;
+
+    fn refused() -> String {
+        "connection refused".to_owned()
     }
 
     #[test]
     fn a_failure_is_told_when_it_lasts_and_its_end_once() {
         let (start, wall) = (crate::runtime::instant(), Timestamp::UNIX_EPOCH);
         let mut sight = Sight::new(Duration::from_secs(36), wall);
-        sight.fails(Sense::Heads, start, unreachable());
+        sight.fails(Sense::Heads, start, AWAY, refused());
         assert!(sight.news(start + Duration::from_secs(35), wall).is_none());
         assert_eq!(sight.due(), Some(start + Duration::from_secs(36)));
-        sight.fails(Sense::Heads, start + Duration::from_secs(20), unreachable());
+        sight.fails(Sense::Heads, start + Duration::from_secs(20), AWAY, refused());
         let told = sight.news(start + Duration::from_secs(36), wall);
-        assert!(matches!(told, Some(Event::Blind { why: Blindness::Unreachable(_), .. })));
+        assert!(matches!(told, Some(Event::Troubled(Trouble { kind: AWAY, .. }))));
         assert!(sight.news(start + Duration::from_secs(99), wall).is_none());
         sight.works(Sense::Heads, wall);
-        assert!(matches!(sight.news(start + Duration::from_secs(99), wall), Some(Event::Sighted { .. })));
+        assert!(matches!(sight.news(start + Duration::from_secs(99), wall), Some(Event::Cleared { .. })));
         assert!(sight.news(start + Duration::from_secs(99), wall).is_none());
     }
 
@@ -119,7 +130,7 @@ mod tests {
     fn a_passing_failure_is_not_told() {
         let (start, wall) = (crate::runtime::instant(), Timestamp::UNIX_EPOCH);
         let mut sight = Sight::new(Duration::from_secs(36), wall);
-        sight.fails(Sense::Blocks, start, Blindness::NoBlock("receipts are missing".to_owned()));
+        sight.fails(Sense::Blocks, start, BlindnessKind::NoBlock, "receipts are missing".to_owned());
         sight.works(Sense::Heads, wall);
         assert!(sight.due().is_some(), "a head that comes does not bring its block");
         sight.works(Sense::Blocks, wall);
@@ -130,7 +141,7 @@ mod tests {
     fn another_chain_is_told_at_once() {
         let (start, wall) = (crate::runtime::instant(), Timestamp::UNIX_EPOCH);
         let mut sight = Sight::new(Duration::from_secs(36), wall);
-        sight.fails(Sense::Heads, start, Blindness::WrongChain { expected: 1, found: 5 });
+        sight.fails(Sense::Heads, start, BlindnessKind::WrongChain, String::new());
         assert!(sight.news(start, wall).is_some());
     }
 }

@@ -132,8 +132,9 @@ impl Session {
                         return Ok(());
                     }
                 }
-                Event::Blind { since, why } => lookout.blind(SOURCE, &why.to_string(), since).await?,
-                Event::Sighted { .. } => lookout.clear(SOURCE).await?,
+                Event::Troubled(trouble) => lookout.blind(SOURCE, &trouble.why, trouble.since).await?,
+                Event::Cleared { .. } => lookout.clear(SOURCE).await?,
+                Event::Promoted { .. } | Event::Confirmed { .. } | Event::Phase(_) => {}
             }
         }
     }

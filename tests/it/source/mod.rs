@@ -12,9 +12,9 @@ use chain::{Chain, Happened, happened};
 use node::{FakeNode, deadlines};
 use std::time::Duration;
 use watchfire::model::read::{Answer, READS_MAX, Read};
-use watchfire::model::{ChainId, Link};
+use watchfire::model::{BlindnessKind, ChainId, Link, Trouble};
 use watchfire::runtime::{Stop, SystemClock};
-use watchfire::source::{Blindness, Deadlines, Endpoint, Event, Node, Options, Source, SourceError, Step, Window};
+use watchfire::source::{Deadlines, Endpoint, Event, Node, Options, Source, SourceError, Step, Window};
 
 /// Long enough for anything; a test that waits so long has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -327,10 +327,10 @@ async fn a_node_of_another_chain_is_told_and_nothing_of_it_let_through() {
     let node = FakeNode::start(Chain::new(30)).await;
     node.faults(|faults| faults.chain_id = 5);
     let mut follow = Follow::at(&node.url("ws"), 1);
-    let Event::Blind { why, .. } = follow.next().await.expect("the source goes on") else { panic!("blind first") };
-    assert_eq!(why, Blindness::WrongChain { expected: 1, found: 5 });
+    let Event::Troubled(trouble) = follow.next().await.expect("the source goes on") else { panic!("blind first") };
+    assert_eq!((trouble.kind, &*trouble.why), (BlindnessKind::WrongChain, "it serves chain 5, not chain 1"));
     node.faults(|faults| faults.chain_id = 1);
-    assert!(matches!(follow.next().await, Ok(Event::Sighted { .. })));
+    assert!(matches!(follow.next().await, Ok(Event::Cleared { .. })));
     follow.expect_all_of(&node).await;
 }
 
@@ -340,12 +340,13 @@ async fn a_node_that_is_away_is_told_once_without_its_address_and_so_is_its_retu
     follow.expect_all_of(&node).await;
     node.faults(|faults| faults.refuses = true);
     node.cut_all();
-    let Event::Blind { why, .. } = follow.next().await.expect("the source goes on") else { panic!("blind") };
-    let why = why.to_string();
+    let Event::Troubled(Trouble { why, .. }) = follow.next().await.expect("the source goes on") else {
+        panic!("blind")
+    };
     assert!(!why.contains("0123456789abcdef") && !why.contains("127.0.0.1"), "{why}");
     node.grow(|chain| chain.extend(70));
     node.faults(|faults| faults.refuses = false);
-    assert!(matches!(follow.next().await, Ok(Event::Sighted { .. })));
+    assert!(matches!(follow.next().await, Ok(Event::Cleared { .. })));
     follow.expect_all_of(&node).await;
 }
 
@@ -361,7 +362,7 @@ async fn a_block_that_cannot_be_had_is_told_though_heads_go_on() {
             other => break other,
         }
     };
-    let Event::Blind { why: Blindness::NoBlock(why), .. } = blind else { panic!("blind for a block: {blind:?}") };
+    let Event::Troubled(Trouble { kind: BlindnessKind::NoBlock, why, .. }) = blind else { panic!("blind: {blind:?}") };
     assert!(why.contains("came with 0 receipts"), "{why}");
     node.faults(|faults| faults.empty_receipts = 0);
     follow.expect_all_of(&node).await;
