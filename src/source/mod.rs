@@ -19,6 +19,7 @@ pub mod node;
 pub mod pool;
 pub mod rpc;
 pub mod tape;
+mod transport;
 mod troubles;
 mod watch;
 
@@ -41,6 +42,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
+pub use transport::{RawHeads, Transport};
 
 /// Steps that may wait for the pipeline, about 13 minutes of mainnet; when they are as many, the source waits.
 pub const ADVANCES_MAX: usize = 64;

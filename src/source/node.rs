@@ -3,7 +3,8 @@
 //! Comes in: an endpoint and the chain it should serve. Goes out: answers, or a [`NodeError`]. What never happens here: a
 //! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
 
-use super::rpc::{Heads, NodeError, Wire};
+use super::rpc::{Heads, NodeError, Route, Wire};
+use super::transport::Transport;
 use crate::model::{ChainId, parse};
 use crate::runtime::{Backoff, install_tls};
 use alloy_json_rpc::RpcSend;
@@ -89,7 +90,7 @@ pub struct Node(Arc<Inner>);
 
 struct Inner {
     name: Arc<str>,
-    url: Url,
+    route: Route,
     chain: ChainId,
     deadlines: Deadlines,
     // A tokio lock, held while connecting: whoever comes meanwhile wants that same connection, not a second one.
@@ -136,15 +137,26 @@ impl Node {
     pub fn new(endpoint: &Endpoint, chain: ChainId, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
         install_tls();
         let url = address(endpoint.url.expose_secret())?;
-        Ok(Self(Arc::new(Inner {
-            name: endpoint.name.clone(),
-            url,
+        Ok(Self::by(Route::Url(url), endpoint.name.clone(), chain, deadlines))
+    }
+
+    /// A node called `name` that should serve `chain`, reached through `transport` instead of a socket of ours. Deadlines hold
+    /// all the same, and its chain id is asked for as of any other.
+    #[must_use]
+    pub fn through(name: &str, chain: ChainId, deadlines: Deadlines, transport: Arc<dyn Transport>) -> Self {
+        Self::by(Route::Own(transport), name.into(), chain, deadlines)
+    }
+
+    fn by(route: Route, name: Arc<str>, chain: ChainId, deadlines: Deadlines) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            route,
             chain,
             deadlines,
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
-        })))
+        }))
     }
 
     /// What people call it.
@@ -171,7 +183,7 @@ impl Node {
 
     /// Whether it can be subscribed to.
     pub(super) fn has_socket(&self) -> bool {
-        matches!(self.0.url.scheme(), "ws" | "wss" | "ipc")
+        self.0.route.can_subscribe()
     }
 
     /// Asks within `deadline`. A connection that let a deadline pass is dropped, since whatever is stuck in it stays stuck.
@@ -197,7 +209,7 @@ impl Node {
         let wire = Box::pin(self.open()).await?;
         wire.widen();
         let after = self.0.deadlines.subscribe;
-        match tokio::time::timeout(after, wire.subscribe(&self.0.url, self.next_id())).await {
+        match tokio::time::timeout(after, wire.subscribe(self.next_id())).await {
             Ok(heads) => heads,
             Err(_) => Err(NodeError::TimedOut { method: "eth_subscribe", after }),
         }
@@ -227,7 +239,7 @@ impl Node {
 
     /// A connection to a node that serves the right chain.
     async fn open(&self) -> Result<Wire, NodeError> {
-        let wire = Wire::open(&self.0.url, &self.0.deadlines).await?;
+        let wire = Wire::open(&self.0.route, &self.0.deadlines).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
         let (found, expected) = (parse::number(answer.get())?, self.0.chain.0);
         if found == expected { Ok(wire) } else { Err(NodeError::WrongChain { expected, found }) }
@@ -240,7 +252,7 @@ impl Node {
         method: &'static str,
         params: P,
     ) -> Result<Box<RawValue>, NodeError> {
-        match tokio::time::timeout(after, wire.ask(&self.0.url, self.next_id(), method, params)).await {
+        match tokio::time::timeout(after, wire.ask(self.next_id(), method, params)).await {
             Ok(answer) => answer,
             Err(_) => Err(NodeError::TimedOut { method, after }),
         }
