@@ -5,8 +5,8 @@
 
 use super::ipc::IpcConnect;
 use super::node::Deadlines;
-use crate::model::BlindnessKind;
 use super::transport::{RawHeads, Transport};
+use crate::model::BlindnessKind;
 use crate::model::parse::{ParseError, WHY_MAX};
 use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
 use alloy_primitives::{B256, U256};
