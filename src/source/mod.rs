@@ -24,7 +24,7 @@ use drive::Driver;
 use follow::Follower;
 pub use follow::{Linked, TooDeep, Window};
 use jiff::Timestamp;
-pub use node::{BadEndpoint, Deadlines, Endpoint, Node, address};
+pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
 use std::fmt;

@@ -52,6 +52,14 @@ pub enum NodeError {
         /// Chain the node serves.
         found: u64,
     },
+    /// A chain with the right id that began otherwise.
+    #[error("its chain begins with block {found}, not with {expected}")]
+    WrongGenesis {
+        /// Block 0 as the configuration, or everybody, knows it.
+        expected: B256,
+        /// Block 0 of the node.
+        found: B256,
+    },
     /// An error of JSON-RPC.
     #[error("refused: {message} (code {code})")]
     Refused {
@@ -183,7 +191,10 @@ impl Heads {
 impl NodeError {
     /// Whether the connection is of no further use after this.
     pub(super) fn breaks_the_wire(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. })
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. } | Self::WrongGenesis { .. }
+        )
     }
 
     /// Whether the node says that it does not have this method, or not with these parameters.
