@@ -153,6 +153,10 @@ impl Node {
         &self.0.name
     }
 
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        self.0.name.clone()
+    }
+
     /// The chain it should serve.
     #[must_use]
     pub fn chain(&self) -> ChainId {
@@ -167,7 +171,7 @@ impl Node {
 
     /// Whether it can be subscribed to.
     pub(super) fn has_socket(&self) -> bool {
-        matches!(self.0.url.scheme(), "ws" | "wss")
+        matches!(self.0.url.scheme(), "ws" | "wss" | "ipc")
     }
 
     /// Asks within `deadline`. A connection that let a deadline pass is dropped, since whatever is stuck in it stays stuck.

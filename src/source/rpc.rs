@@ -1,9 +1,11 @@
 //! One connection to a node, and what can go wrong on it.
 //!
-//! A WebSocket is opened by alloy's transport, but never reopened by it: its own reconnection loses notifications and repeats
+//! A socket is served by alloy's frontend, but never reopened by it: its own reconnection loses notifications and repeats
 //! requests without saying so, so here a socket that breaks is dead, and whoever used it hears that at once.
 
+use super::ipc::IpcConnect;
 use super::node::Deadlines;
+use crate::model::BlindnessKind;
 use crate::model::parse::{ParseError, WHY_MAX};
 use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
 use alloy_primitives::{B256, U256};
@@ -87,9 +89,9 @@ pub(super) struct Heads {
 }
 
 /// Opens one socket and never another.
-struct Once(WsConnect);
+pub(super) struct Once<C>(pub(super) C);
 
-impl PubSubConnect for Once {
+impl<C: PubSubConnect> PubSubConnect for Once<C> {
     fn is_local(&self) -> bool {
         self.0.is_local()
     }
@@ -106,19 +108,24 @@ impl PubSubConnect for Once {
 impl Wire {
     /// Opens a connection within the deadline for connecting. For HTTP nothing is opened until something is asked.
     pub(super) async fn open(url: &Url, deadlines: &Deadlines) -> Result<Self, NodeError> {
-        if !matches!(url.scheme(), "ws" | "wss") {
-            // A redirect would tell the next server where we came from, key and all.
-            let redirects = reqwest::redirect::Policy::none();
-            let client = reqwest::Client::builder().connect_timeout(deadlines.connect).redirect(redirects).build();
-            return client.map(|client| Self::Http(client, url.clone())).map_err(|error| unreachable_by(url, &error));
-        }
-        let config =
-            WebSocketConfig::default().max_message_size(Some(ANSWER_BYTES_MAX)).max_frame_size(Some(ANSWER_BYTES_MAX));
-        let connect = WsConnect::new(url.as_str())
-            .with_config(config)
-            .with_max_retries(0)
-            .with_keepalive_interval(deadlines.keepalive);
-        let opened = tokio::time::timeout(deadlines.connect, Once(connect).into_service()).await;
+        let opened = match url.scheme() {
+            "ws" | "wss" => {
+                let connect = Once(web_socket(url, deadlines)).into_service();
+                tokio::time::timeout(deadlines.connect, connect).await
+            }
+            "ipc" => {
+                let connect = IpcConnect::new(url, ANSWER_BYTES_MAX).map_err(|error| failed(url, error))?;
+                tokio::time::timeout(deadlines.connect, Once(connect).into_service()).await
+            }
+            _ => {
+                // A redirect would tell the next server where we came from, key and all.
+                let redirects = reqwest::redirect::Policy::none();
+                let client = reqwest::Client::builder().connect_timeout(deadlines.connect).redirect(redirects).build();
+                return client
+                    .map(|client| Self::Http(client, url.clone()))
+                    .map_err(|error| unreachable_by(url, &error));
+            }
+        };
         match opened {
             Ok(socket) => socket.map(Self::Socket).map_err(|error| failed(url, error)),
             Err(_) => Err(NodeError::Unreachable(format!("no connection within {:?}", deadlines.connect))),
@@ -150,7 +157,7 @@ impl Wire {
     pub(super) async fn subscribe(self, url: &Url, id: u64) -> Result<Heads, NodeError> {
         let answer = self.ask(url, id, "eth_subscribe", ["newHeads"]).await?;
         let Self::Socket(socket) = self else {
-            return Err(NodeError::Unreachable("subscriptions need a WebSocket".to_owned()));
+            return Err(NodeError::Unreachable("subscriptions need a socket".to_owned()));
         };
         // The transport answers with a name of its own for the subscription, a 256-bit number.
         let local: U256 = serde_json::from_str(answer.get())
@@ -180,6 +187,21 @@ impl NodeError {
         matches!(self, Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. })
     }
 
+    /// Whether the node answered, and the answer cannot be right.
+    pub(super) fn is_wrong(&self) -> bool {
+        matches!(self, Self::Bad(_) | Self::Another)
+    }
+
+    /// What kind of other chain the node serves, if it does.
+    pub(super) fn serves_another(&self) -> Option<BlindnessKind> {
+        matches!(self, Self::WrongChain { .. }).then_some(BlindnessKind::WrongChain)
+    }
+
+    /// How long the node asks to be left alone.
+    pub(super) fn asks_to_wait(&self) -> Duration {
+        if let Self::Limited { after: Some(after), .. } = self { *after } else { Duration::ZERO }
+    }
+
     /// Whether the node says that it does not have this method, or not with these parameters.
     pub(super) fn lacks_the_method(&self) -> bool {
         let Self::Refused { code, message, .. } = self else { return false };
@@ -190,6 +212,14 @@ impl NodeError {
                 .iter()
                 .any(|words| message.contains(words))
     }
+}
+
+fn web_socket(url: &Url, deadlines: &Deadlines) -> WsConnect {
+    let limit = Some(ANSWER_BYTES_MAX);
+    WsConnect::new(url.as_str())
+        .with_config(WebSocketConfig::default().max_message_size(limit).max_frame_size(limit))
+        .with_max_retries(0)
+        .with_keepalive_interval(deadlines.keepalive)
 }
 
 /// One POST. The client library's errors and spans carry the whole address, so neither leaves this function.

@@ -42,7 +42,7 @@ impl Session {
         let Some(window) = self.begin(&chain, &node, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let options = Options::for_chain(chain.info.id);
-        let source = Source::follow(node, window, options, SystemClock, stop);
+        let source = Source::follow(node.into(), window, options, SystemClock, stop);
         self.pump(source, chain, nudge, stop, until, None).await
     }
 

@@ -3,6 +3,7 @@
 //! The oracle of each test is the node's own canonical chain once the node behaves again.
 
 mod chain;
+mod ipc;
 mod node;
 mod real;
 mod tape;
@@ -46,7 +47,7 @@ impl Follow {
         let Window { first, links } = window.clone();
         let options = Options { rng: fastrand::Rng::with_seed(7), ..Options::for_chain(node.chain()) };
         let stop = Stop::new();
-        let source = Source::follow(node.clone(), window, options, SystemClock, &stop);
+        let source = Source::follow(node.clone().into(), window, options, SystemClock, &stop);
         Self { source, node, stop, first, links, contents: Vec::new() }
     }
 
