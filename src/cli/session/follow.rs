@@ -100,6 +100,7 @@ impl Session {
     ) -> anyhow::Result<()> {
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
+        watcher = watcher.measured(self.signs.metrics.clone());
         if let (Some(until), Some(at)) = (until, self.store.cursor(chain.info.id).await?)
             && at.number >= until
         {
