@@ -4,14 +4,15 @@
 
 use crate::classify::{self, History, Moment};
 use crate::decode;
-use crate::escalate::{self, Sight};
+use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::read::{Answer, Answers, Read};
-use crate::model::{Block, BlockRef, Delta, JudgedBlock};
+use crate::model::{Block, BlockRef, Delta, JudgedBlock, Sight};
 use crate::runtime::{self, Clock};
 use crate::source::Step;
 use crate::store::{OwnedStepJudged, Store};
 use crate::watchlist::{Book, ChainBook};
+use alloy_primitives::B256;
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub trait Reader: Sync {
 
 /// Decodes and judges one block, asking `reader` what the block alone cannot tell.
 ///
+/// How well the block was seen is not known here: it is taken at one endpoint's word until the caller says more.
 /// Nothing is committed and `history` is not changed: the caller adds the block's deltas once the block stands.
 pub async fn examine(
     block: &Block,
@@ -70,8 +72,15 @@ pub async fn examine(
         decoded = decode::decode(block, &chain.subjects, &answers);
     }
     let (judged, deltas) = classify::judge(decoded.activities, &book.rules, history, Moment { time: block.time });
-    let judged =
-        JudgedBlock { chain: chain.info.id, at: block.at, parent: block.parent, time: block.time, judged, deltas };
+    let judged = JudgedBlock {
+        chain: chain.info.id,
+        at: block.at,
+        parent: block.parent,
+        time: block.time,
+        judged,
+        deltas,
+        sight: Sight::default(),
+    };
     (judged, answers)
 }
 
@@ -84,6 +93,7 @@ pub struct Watcher {
     clock: Arc<dyn Clock>,
     nudge: Arc<Notify>,
     n_blocks: u64,
+    undo: Option<B256>,
 }
 
 /// What a committed step was.
@@ -109,7 +119,13 @@ impl Watcher {
         nudge: Arc<Notify>,
     ) -> anyhow::Result<Self> {
         let history = remembered(&store, &chain).await?;
-        Ok(Self { book, chain, store, history, clock, nudge, n_blocks: 0 })
+        Ok(Self { book, chain, store, history, clock, nudge, n_blocks: 0, undo: None })
+    }
+
+    /// A person allowed that what is final is undone in favor of the branch with this block. The step that turns to it may do so
+    /// from now on; the store sees to it that it happens once.
+    pub fn allow(&mut self, block: B256) {
+        self.undo = Some(block);
     }
 
     /// Judges and commits one step: what a reorg took away, and the blocks that stand now. Either all of it is on disk when this
@@ -124,11 +140,12 @@ impl Watcher {
         let (mut blocks, mut answers) = (Vec::new(), Vec::new());
         for fetched in &step.append {
             let span = info_span!("block", chain = %self.chain.info.name, number = fetched.block.at.number);
-            let (judged, told) = {
+            let (mut judged, told) = {
                 let _entered = span.enter();
                 examine(&fetched.block, &self.chain, &self.book, &self.history, reader)
             }
             .await;
+            judged.sight = fetched.sight;
             remember(&mut self.history, judged.at, judged.time, &judged.deltas);
             blocks.push(judged);
             answers.push(told);
@@ -138,7 +155,7 @@ impl Watcher {
             watches: self.book.watches.clone(),
             retract: step.retract,
             blocks: blocks.clone(),
-            sight: Sight { sources: 1, verified: false },
+            undo: self.undo,
         };
         let now = runtime::millis(&*self.clock);
         let roster = self.book.roster.clone();

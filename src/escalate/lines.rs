@@ -8,7 +8,7 @@ use crate::model::amount::Unit;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{IncidentLine, Line, VerdictLine};
 use crate::model::value::Arg;
-use crate::model::{FindingId, IncidentId, Judged, JudgedBlock, Verdict, WatchInfo};
+use crate::model::{FindingId, IncidentId, Judged, JudgedBlock, Proof, Verdict, WatchInfo};
 use alloy_primitives::Address;
 use serde_json::{Map, Value as Json};
 
@@ -69,8 +69,8 @@ pub fn verdict_line(
         }
         .to_owned(),
         signers: activity.signers.as_deref().map(checksums),
-        sources: step.sight.sources,
-        verified: step.sight.verified,
+        sources: block.sight.sources,
+        verified: block.sight.proof == Proof::Proven,
     }
 }
 
@@ -93,6 +93,9 @@ pub fn incident_line(incident: &Incident, findings: &[FindingId]) -> Line {
         next_escalation: incident.next_escalation.map(|at| utc(at / 1000)),
         acked_by: incident.acked_by.clone(),
         headline: incident.page.headline.clone(),
+        finality: incident.footing.map(|footing| footing.finality.as_str().to_owned()),
+        sources: incident.footing.map(|footing| footing.sources),
+        verified: incident.footing.and_then(|footing| footing.verified),
     }))
 }
 

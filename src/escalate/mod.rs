@@ -25,7 +25,7 @@ pub use blindness::{BLINDNESS, blind, sighted};
 pub use headline::headline;
 pub use lines::{incident_line, verdict_line};
 pub use occasion::{UNDELIVERABLE, dead_letter, test_page};
-pub use roster::{Names, Roster, Sight, StepJudged, short};
+pub use roster::{Names, Roster, StepJudged, short};
 pub use step::plan;
 
 #[cfg(test)]

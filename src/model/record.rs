@@ -148,6 +148,15 @@ pub struct IncidentLine {
     pub acked_by: Option<String>,
     /// One sentence.
     pub headline: String,
+    /// `included`, `safe` or `finalized`: how far the newest of its standing findings is from being undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finality: Option<String>,
+    /// How many endpoints say of every standing finding's block that it is theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<u32>,
+    /// Whether every standing finding's block was proven by its header; absent where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
 }
 
 /// A stretch without sight.

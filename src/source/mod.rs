@@ -17,7 +17,7 @@ pub mod tape;
 mod watch;
 
 use crate::model::read::{Answer, Read};
-use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Trouble};
+use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Sight, Trouble};
 use crate::runtime::{Clock, Stop};
 use drive::Driver;
 use follow::Follower;
@@ -140,6 +140,8 @@ pub enum Phase {
 pub struct Fetched {
     /// The block with its receipts.
     pub block: Block,
+    /// How well it was seen.
+    pub sight: Sight,
     /// What the node wrote, for a recorder that asked for it.
     pub raw: Option<RawPair>,
 }
