@@ -50,7 +50,7 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
             "watching {} on {} through {}",
             count(chain.subjects.len(), "address", "addresses"),
             chain.info.name,
-            chain.endpoint.name
+            chain.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>().join(", ")
         ));
     }
     let until = args.until_block;

@@ -3,7 +3,8 @@
 //! Comes in: an endpoint and the chain it should serve. Goes out: answers, or a [`NodeError`]. What never happens here: a
 //! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
 
-use super::rpc::{Heads, NodeError, Wire};
+use super::rpc::{Heads, NodeError, Route, Wire};
+use super::transport::Transport;
 use crate::model::{ChainId, parse};
 use crate::runtime::{Backoff, install_tls};
 use alloy_json_rpc::RpcSend;
@@ -48,7 +49,7 @@ pub struct Deadlines {
 pub struct Endpoint {
     /// What people call it.
     pub name: Arc<str>,
-    /// `ws`, `wss`, `http` or `https`; usually carries a key.
+    /// As [`address`] takes it; usually carries a key.
     pub url: SecretString,
 }
 
@@ -59,8 +60,28 @@ pub enum BadEndpoint {
     #[error("the address is not a URL")]
     NotAUrl,
     /// A URL of another kind.
-    #[error("the address has to begin with ws://, wss://, http:// or https://")]
+    #[error("the address has to begin with ws://, wss://, http://, https:// or ipc://")]
     Scheme,
+    /// A socket of this machine without an absolute path.
+    #[error("a socket has to be named by its absolute path, as in ipc:///run/geth/geth.ipc")]
+    Socket,
+}
+
+/// An endpoint's address: a `ws`, `wss`, `http` or `https` URL, `ipc://` and the absolute path of a node's socket, or that path alone
+/// where it ends in `.ipc`.
+pub fn address(text: &str) -> Result<Url, BadEndpoint> {
+    let text = text.trim();
+    if text.starts_with('/') {
+        let path = Url::from_file_path(text).ok().filter(|_| text.ends_with(".ipc")).ok_or(BadEndpoint::Socket)?;
+        return Url::parse(&format!("ipc://{}", path.path())).map_err(|_| BadEndpoint::Socket);
+    }
+    let url = Url::parse(text).map_err(|_| BadEndpoint::NotAUrl)?;
+    match url.scheme() {
+        "ws" | "wss" | "http" | "https" if url.has_host() => Ok(url),
+        "ipc" if !url.has_host() && url.path().len() > 1 && url.path().starts_with('/') => Ok(url),
+        "ipc" => Err(BadEndpoint::Socket),
+        _ => Err(BadEndpoint::Scheme),
+    }
 }
 
 /// One node. Cloned freely; clones share a connection.
@@ -69,7 +90,7 @@ pub struct Node(Arc<Inner>);
 
 struct Inner {
     name: Arc<str>,
-    url: Url,
+    route: Route,
     chain: ChainId,
     deadlines: Deadlines,
     // A tokio lock, held while connecting: whoever comes meanwhile wants that same connection, not a second one.
@@ -115,25 +136,37 @@ impl Node {
     /// A node at `endpoint` that should serve `chain`. Nothing is connected yet.
     pub fn new(endpoint: &Endpoint, chain: ChainId, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
         install_tls();
-        let url = Url::parse(endpoint.url.expose_secret()).map_err(|_| BadEndpoint::NotAUrl)?;
-        if !matches!(url.scheme(), "ws" | "wss" | "http" | "https") || !url.has_host() {
-            return Err(BadEndpoint::Scheme);
-        }
-        Ok(Self(Arc::new(Inner {
-            name: endpoint.name.clone(),
-            url,
+        let url = address(endpoint.url.expose_secret())?;
+        Ok(Self::by(Route::Url(url), endpoint.name.clone(), chain, deadlines))
+    }
+
+    /// A node called `name` that should serve `chain`, reached through `transport` instead of a socket of ours. Deadlines hold
+    /// all the same, and its chain id is asked for as of any other.
+    #[must_use]
+    pub fn through(name: &str, chain: ChainId, deadlines: Deadlines, transport: Arc<dyn Transport>) -> Self {
+        Self::by(Route::Own(transport), name.into(), chain, deadlines)
+    }
+
+    fn by(route: Route, name: Arc<str>, chain: ChainId, deadlines: Deadlines) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            route,
             chain,
             deadlines,
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
-        })))
+        }))
     }
 
     /// What people call it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        self.0.name.clone()
     }
 
     /// The chain it should serve.
@@ -150,7 +183,7 @@ impl Node {
 
     /// Whether it can be subscribed to.
     pub(super) fn has_socket(&self) -> bool {
-        matches!(self.0.url.scheme(), "ws" | "wss")
+        self.0.route.can_subscribe()
     }
 
     /// Asks within `deadline`. A connection that let a deadline pass is dropped, since whatever is stuck in it stays stuck.
@@ -176,7 +209,7 @@ impl Node {
         let wire = Box::pin(self.open()).await?;
         wire.widen();
         let after = self.0.deadlines.subscribe;
-        match tokio::time::timeout(after, wire.subscribe(&self.0.url, self.next_id())).await {
+        match tokio::time::timeout(after, wire.subscribe(self.next_id())).await {
             Ok(heads) => heads,
             Err(_) => Err(NodeError::TimedOut { method: "eth_subscribe", after }),
         }
@@ -206,7 +239,7 @@ impl Node {
 
     /// A connection to a node that serves the right chain.
     async fn open(&self) -> Result<Wire, NodeError> {
-        let wire = Wire::open(&self.0.url, &self.0.deadlines).await?;
+        let wire = Wire::open(&self.0.route, &self.0.deadlines).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
         let (found, expected) = (parse::number(answer.get())?, self.0.chain.0);
         if found == expected { Ok(wire) } else { Err(NodeError::WrongChain { expected, found }) }
@@ -219,7 +252,7 @@ impl Node {
         method: &'static str,
         params: P,
     ) -> Result<Box<RawValue>, NodeError> {
-        match tokio::time::timeout(after, wire.ask(&self.0.url, self.next_id(), method, params)).await {
+        match tokio::time::timeout(after, wire.ask(self.next_id(), method, params)).await {
             Ok(answer) => answer,
             Err(_) => Err(NodeError::TimedOut { method, after }),
         }
@@ -250,6 +283,17 @@ mod tests {
         assert_eq!(node("key=0123").err(), Some(BadEndpoint::NotAUrl));
         assert_eq!(node("ftp://node.example/key").err(), Some(BadEndpoint::Scheme));
         assert!(node("wss://node.example/key").is_ok());
+    }
+
+    #[test]
+    fn a_socket_of_this_machine_is_named_by_its_absolute_path() {
+        let of = |text: &str| address(text).map(|url| url.to_string());
+        assert_eq!(of("ipc:///run/geth/geth.ipc").as_deref(), Ok("ipc:///run/geth/geth.ipc"));
+        assert_eq!(of("/run/geth/geth.ipc").as_deref(), Ok("ipc:///run/geth/geth.ipc"));
+        assert_eq!(of("/run/my node/geth.ipc\n").as_deref(), Ok("ipc:///run/my%20node/geth.ipc"));
+        for text in ["ipc://run/geth.ipc", "ipc:run/geth.ipc", "ipc://", "ipc:///", "/run/geth"] {
+            assert_eq!(of(text), Err(BadEndpoint::Socket), "{text}");
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Session {
         let Some(window) = self.begin(&chain, &node, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let options = Options::for_chain(chain.info.id);
-        let source = Source::follow(node, window, options, SystemClock, stop);
+        let source = Source::follow(node.into(), window, options, SystemClock, stop);
         self.pump(source, chain, nudge, stop, until, None).await
     }
 
@@ -156,14 +156,16 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
     Ok(Some(Window { first, links }))
 }
 
-/// The node of a chain's endpoint.
+/// The node of a chain's first endpoint.
 pub(crate) fn node_of(chain: &ChainBook) -> anyhow::Result<Node> {
-    let Some(url) = chain.endpoint.url.expose() else {
-        bail!("the endpoint of {} is kept in a secret that was not fetched", chain.info.name);
+    let first = chain.endpoints.first().with_context(|| format!("{} has no endpoint", chain.info.name))?;
+    let Some(url) = first.url.expose() else {
+        bail!("the endpoint {} of {} is kept in a secret that was not fetched", first.name, chain.info.name);
     };
-    let endpoint = Endpoint { name: chain.endpoint.name.clone(), url: url.to_owned().into() };
-    let deadlines = Deadlines::for_slot(Duration::from_secs_f64(chain.endpoint.slot_seconds));
-    Node::new(&endpoint, chain.info.id, deadlines).with_context(|| format!("use the endpoint of {}", chain.info.name))
+    let endpoint = Endpoint { name: first.name.clone(), url: url.to_owned().into() };
+    let deadlines = Deadlines::for_slot(chain.slot);
+    Node::new(&endpoint, chain.info.id, deadlines)
+        .with_context(|| format!("use the endpoint {} of {}", first.name, chain.info.name))
 }
 
 /// Commits a step; a store that is busy or full for a moment does not end the watch.

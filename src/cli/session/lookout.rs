@@ -52,7 +52,7 @@ impl<'a> Lookout<'a> {
 
     /// How long to wait before [`Lookout::watch_head`] has something to say; for ever on a chain whose clock is not ours.
     pub(super) fn pause(&self) -> Option<Duration> {
-        (self.chain.endpoint.clock == ChainClock::Wall).then(|| self.slot().max(Duration::from_secs(1)))
+        (self.chain.clock == ChainClock::Wall).then(|| self.chain.slot.max(Duration::from_secs(1)))
     }
 
     /// A block was committed just now.
@@ -65,7 +65,7 @@ impl<'a> Lookout<'a> {
     /// Whether blocks still come, by our own clock.
     pub(super) async fn watch_head(&mut self) -> anyhow::Result<()> {
         let age = self.session.clock.now().duration_since(self.fresh_at);
-        let patience = SignedDuration::try_from(self.slot() * STALE_SLOTS).unwrap_or(SignedDuration::MAX);
+        let patience = SignedDuration::try_from(self.chain.slot * STALE_SLOTS).unwrap_or(SignedDuration::MAX);
         if age > patience.max(SignedDuration::from_secs(10)) {
             let why = format!("no new block for {} seconds", age.as_secs());
             return self.blind("stale-head", &why, self.fresh_at).await;
@@ -110,10 +110,6 @@ impl<'a> Lookout<'a> {
         Ok(())
     }
 
-    fn slot(&self) -> Duration {
-        Duration::from_secs_f64(self.chain.endpoint.slot_seconds)
-    }
-
     /// The watches of this chain by their labels, as many as a person reads.
     fn blinds(&self) -> Vec<String> {
         let mut labels: Vec<String> = self.labels().take(BLINDS_MAX).map(str::to_owned).collect();
@@ -134,7 +130,7 @@ impl<'a> Lookout<'a> {
             kind: kind.to_owned(),
             why: None,
             chain: self.chain.info.name.to_string(),
-            endpoint: Some(self.chain.endpoint.name.to_string()),
+            endpoint: self.chain.endpoints.first().map(|endpoint| endpoint.name.to_string()),
             since: since.to_string(),
             until: until.map(|until| until.to_string()),
             blocks: None,

@@ -10,6 +10,8 @@ mod args;
 mod chains;
 mod deed;
 mod directory;
+mod endpoints;
+mod known;
 mod limits;
 mod paths;
 mod reach;
