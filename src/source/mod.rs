@@ -32,7 +32,7 @@ pub use finality::FinalityRule;
 use follow::Follower;
 pub use follow::{Conflict, Linked, Window};
 use jiff::Timestamp;
-pub use node::{BadEndpoint, Deadlines, Endpoint, Node, address};
+pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
 pub use rpc::NodeError;
 use serde_json::value::RawValue;

@@ -8,6 +8,7 @@ use super::transport::Transport;
 use crate::model::{ChainId, parse};
 use crate::runtime::{Backoff, install_tls};
 use alloy_json_rpc::RpcSend;
+use alloy_primitives::B256;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use std::fmt;
@@ -53,6 +54,21 @@ pub struct Endpoint {
     pub url: SecretString,
 }
 
+/// What makes a chain the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its EIP-155 id.
+    pub chain: ChainId,
+    /// Hash of its block 0, where it is known; a chain id alone is easily shared by a fork or a copy.
+    pub genesis: Option<B256>,
+}
+
+impl From<ChainId> for Identity {
+    fn from(chain: ChainId) -> Self {
+        Self { chain, genesis: None }
+    }
+}
+
 /// The address of an endpoint is of no use. The address itself is not repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadEndpoint {
@@ -91,7 +107,7 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     name: Arc<str>,
     route: Route,
-    chain: ChainId,
+    identity: Identity,
     deadlines: Deadlines,
     // A tokio lock, held while connecting: whoever comes meanwhile wants that same connection, not a second one.
     wire: Mutex<Option<(u64, Wire)>>,
@@ -133,25 +149,30 @@ impl Deadlines {
 }
 
 impl Node {
-    /// A node at `endpoint` that should serve `chain`. Nothing is connected yet.
-    pub fn new(endpoint: &Endpoint, chain: ChainId, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
+    /// A node at `endpoint` that should serve a chain. Nothing is connected yet.
+    pub fn new(endpoint: &Endpoint, chain: impl Into<Identity>, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
         install_tls();
         let url = address(endpoint.url.expose_secret())?;
-        Ok(Self::by(Route::Url(url), endpoint.name.clone(), chain, deadlines))
+        Ok(Self::by(Route::Url(url), endpoint.name.clone(), chain.into(), deadlines))
     }
 
     /// A node called `name` that should serve `chain`, reached through `transport` instead of a socket of ours. Deadlines hold
     /// all the same, and its chain id is asked for as of any other.
     #[must_use]
-    pub fn through(name: &str, chain: ChainId, deadlines: Deadlines, transport: Arc<dyn Transport>) -> Self {
-        Self::by(Route::Own(transport), name.into(), chain, deadlines)
+    pub fn through(
+        name: &str,
+        chain: impl Into<Identity>,
+        deadlines: Deadlines,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self::by(Route::Own(transport), name.into(), chain.into(), deadlines)
     }
 
-    fn by(route: Route, name: Arc<str>, chain: ChainId, deadlines: Deadlines) -> Self {
+    fn by(route: Route, name: Arc<str>, identity: Identity, deadlines: Deadlines) -> Self {
         Self(Arc::new(Inner {
             name,
             route,
-            chain,
+            identity,
             deadlines,
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
@@ -172,7 +193,7 @@ impl Node {
     /// The chain it should serve.
     #[must_use]
     pub fn chain(&self) -> ChainId {
-        self.0.chain
+        self.0.identity.chain
     }
 
     /// How long it is waited for.
@@ -241,8 +262,28 @@ impl Node {
     async fn open(&self) -> Result<Wire, NodeError> {
         let wire = Wire::open(&self.0.route, &self.0.deadlines).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
-        let (found, expected) = (parse::number(answer.get())?, self.0.chain.0);
-        if found == expected { Ok(wire) } else { Err(NodeError::WrongChain { expected, found }) }
+        let (found, expected) = (parse::number(answer.get())?, self.0.identity.chain.0);
+        if found != expected {
+            return Err(NodeError::WrongChain { expected, found });
+        }
+        if let Some(expected) = self.0.identity.genesis {
+            self.begins_with(expected, &wire).await?;
+        }
+        Ok(wire)
+    }
+
+    /// Refuses a node whose block 0 is another. One that does not have it, as a light or a pruned node, is given the benefit of
+    /// the doubt: its chain id is right.
+    async fn begins_with(&self, expected: B256, wire: &Wire) -> Result<(), NodeError> {
+        match self.within(self.0.deadlines.head, wire, "eth_getBlockByNumber", ("0x0", false)).await {
+            Ok(answer) if answer.get() == "null" => Ok(()),
+            Ok(answer) => {
+                let found = parse::header(answer.get())?.at.hash;
+                if found == expected { Ok(()) } else { Err(NodeError::WrongGenesis { expected, found }) }
+            }
+            Err(NodeError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn within<P: RpcSend>(
@@ -265,7 +306,7 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("name", &self.0.name).field("chain", &self.0.chain).finish_non_exhaustive()
+        f.debug_struct("Node").field("name", &self.0.name).field("chain", &self.chain()).finish_non_exhaustive()
     }
 }
 

@@ -56,6 +56,14 @@ pub enum NodeError {
         /// Chain the node serves.
         found: u64,
     },
+    /// A chain with the right id that began otherwise.
+    #[error("its chain begins with block {found}, not with {expected}")]
+    WrongGenesis {
+        /// Block 0 as the configuration, or everybody, knows it.
+        expected: B256,
+        /// Block 0 of the node.
+        found: B256,
+    },
     /// An error of JSON-RPC.
     #[error("refused: {message} (code {code})")]
     Refused {
@@ -223,7 +231,10 @@ impl Heads {
 impl NodeError {
     /// Whether the connection is of no further use after this.
     pub(super) fn breaks_the_wire(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. })
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. } | Self::WrongGenesis { .. }
+        )
     }
 
     /// Whether the node answered, and the answer cannot be right.
@@ -233,7 +244,11 @@ impl NodeError {
 
     /// What kind of other chain the node serves, if it does.
     pub(super) fn serves_another(&self) -> Option<BlindnessKind> {
-        matches!(self, Self::WrongChain { .. }).then_some(BlindnessKind::WrongChain)
+        match self {
+            Self::WrongChain { .. } => Some(BlindnessKind::WrongChain),
+            Self::WrongGenesis { .. } => Some(BlindnessKind::WrongGenesis),
+            _ => None,
+        }
     }
 
     /// How long the node asks to be left alone.

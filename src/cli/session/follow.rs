@@ -8,7 +8,7 @@ use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock};
 use crate::source::tape::Recorder;
-use crate::source::{Deadlines, Endpoint, Event, Node, Options, Source, Step, Window};
+use crate::source::{Deadlines, Endpoint, Event, Identity, Node, Options, Source, Step, Window};
 use crate::store::Store;
 use crate::watchlist::ChainBook;
 use anyhow::{Context as _, bail};
@@ -100,6 +100,7 @@ impl Session {
     ) -> anyhow::Result<()> {
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
+        watcher = watcher.measured(self.signs.metrics.clone());
         if let (Some(until), Some(at)) = (until, self.store.cursor(chain.info.id).await?)
             && at.number >= until
         {
@@ -164,7 +165,8 @@ pub(crate) fn node_of(chain: &ChainBook) -> anyhow::Result<Node> {
     };
     let endpoint = Endpoint { name: first.name.clone(), url: url.to_owned().into() };
     let deadlines = Deadlines::for_slot(chain.slot);
-    Node::new(&endpoint, chain.info.id, deadlines)
+    let identity = Identity { chain: chain.info.id, genesis: chain.genesis };
+    Node::new(&endpoint, identity, deadlines)
         .with_context(|| format!("use the endpoint {} of {}", first.name, chain.info.name))
 }
 

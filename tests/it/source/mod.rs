@@ -2,6 +2,7 @@
 //!
 //! The oracle of each test is the node's own canonical chain once the node behaves again.
 
+mod abilities;
 mod chain;
 mod ipc;
 mod node;
