@@ -15,6 +15,7 @@ mod fetch;
 mod finality;
 pub mod follow;
 mod ipc;
+mod meter;
 pub mod node;
 pub mod pool;
 pub mod rpc;
@@ -32,6 +33,7 @@ pub use finality::FinalityRule;
 use follow::Follower;
 pub use follow::{Conflict, Linked, Window};
 use jiff::Timestamp;
+pub use meter::Meter;
 pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
 pub use rpc::NodeError;
@@ -98,6 +100,8 @@ pub struct Options {
     pub finality: FinalityRule,
     /// The newest block that was final when an earlier process ended: it is not undone by itself.
     pub finalized: Option<BlockRef>,
+    /// Where it is recorded how the source does.
+    pub meter: Meter,
 }
 
 /// What a source has to say.
@@ -214,6 +218,7 @@ impl Options {
             rng: fastrand::Rng::new(),
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
+            meter: Meter::default(),
         }
     }
 }

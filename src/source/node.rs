@@ -3,19 +3,21 @@
 //! Comes in: an endpoint and the chain it should serve. Goes out: answers, or a [`NodeError`]. What never happens here: a
 //! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
 
+use super::meter::Meter;
 use super::rpc::{Heads, NodeError, Route, Wire};
 use super::transport::Transport;
 use crate::model::{ChainId, parse};
-use crate::runtime::{Backoff, install_tls};
+use crate::runtime::{Backoff, install_tls, instant};
 use alloy_json_rpc::RpcSend;
 use alloy_primitives::B256;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 /// How long to wait for what.
@@ -113,6 +115,7 @@ struct Inner {
     wire: Mutex<Option<(u64, Wire)>>,
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
+    meter: OnceLock<Meter>,
 }
 
 impl Default for Deadlines {
@@ -177,7 +180,15 @@ impl Node {
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
+            meter: OnceLock::new(),
         }))
+    }
+
+    /// Lets every request be measured from now on; the first meter stays.
+    #[must_use]
+    pub fn measured(self, meter: Meter) -> Self {
+        self.0.meter.get_or_init(|| meter);
+        self
     }
 
     /// What people call it.
@@ -214,13 +225,24 @@ impl Node {
         params: P,
         deadline: Duration,
     ) -> Result<Box<RawValue>, NodeError> {
-        let (generation, wire) = self.wire().await?;
-        let answer = self.within(deadline, &wire, method, params).await;
+        let began = instant();
+        let (generation, wire) = match self.wire().await {
+            Ok(wire) => wire,
+            Err(error) => return self.measure(method, began, Err(error)),
+        };
+        let answer = self.measure(method, began, self.within(deadline, &wire, method, params).await);
         if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
             let mut current = self.0.wire.lock().await;
             if current.as_ref().is_some_and(|(newest, _)| *newest == generation) {
                 *current = None;
             }
+        }
+        answer
+    }
+
+    fn measure<T>(&self, method: &'static str, began: Instant, answer: Result<T, NodeError>) -> Result<T, NodeError> {
+        if let Some(meter) = self.0.meter.get() {
+            meter.asked(&self.0.name, method, &answer, began.elapsed());
         }
         answer
     }
