@@ -120,7 +120,7 @@ async fn record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Re
     store.begin_chain(chain.info.id, first).await.context("write down where recording begins")?;
     let session = Session::new(book.clone(), store, printer.clone());
     let options = Options { keep_raw: true, ..Options::for_chain(chain.info.id) };
-    let source = Source::follow(node, Window { first, links: Vec::new() }, options, SystemClock, &stop);
+    let source = Source::follow(node.into(), Window { first, links: Vec::new() }, options, SystemClock, &stop);
     session.pump(source, chain, Arc::new(Notify::new()), &stop, args.until_block, Some(&mut recorder)).await?;
     recorder.finish().context("finish the tape")?;
     printer.progress(&format!("wrote {}", args.file.display()));
@@ -212,7 +212,7 @@ pub(crate) async fn play_through(
         let node = Node::new(&endpoint, id, Deadlines::default()).context("use the tape's server")?;
         let stop = Stop::new();
         let window = Window { first, links: Vec::new() };
-        let mut source = Source::follow(node, window, Options::for_chain(id), SystemClock, &stop);
+        let mut source = Source::follow(node.into(), window, Options::for_chain(id), SystemClock, &stop);
         let mut spoken = 0;
         loop {
             let step = match source.next().await.context("follow the tape")? {

@@ -20,7 +20,12 @@ const READ_TRIES: usize = 3;
 impl Node {
     /// The newest block of the node; `None` while it has none.
     pub async fn head(&self) -> Result<Option<Link>, NodeError> {
-        let answer = self.ask("eth_getBlockByNumber", ("latest", false), self.deadlines().head).await?;
+        self.tag("latest").await
+    }
+
+    /// The block that a tag such as `finalized` names; `None` while there is none.
+    pub async fn tag(&self, tag: &'static str) -> Result<Option<Link>, NodeError> {
+        let answer = self.ask("eth_getBlockByNumber", (tag, false), self.deadlines().head).await?;
         if is_null(&answer) { Ok(None) } else { Ok(Some(parse::header(answer.get())?)) }
     }
 

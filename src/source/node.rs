@@ -169,6 +169,10 @@ impl Node {
         &self.0.name
     }
 
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        self.0.name.clone()
+    }
+
     /// The chain it should serve.
     #[must_use]
     pub fn chain(&self) -> ChainId {

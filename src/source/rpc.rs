@@ -5,6 +5,7 @@
 
 use super::ipc::IpcConnect;
 use super::node::Deadlines;
+use crate::model::BlindnessKind;
 use crate::model::parse::{ParseError, WHY_MAX};
 use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
 use alloy_primitives::{B256, U256};
@@ -195,6 +196,25 @@ impl NodeError {
             self,
             Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. } | Self::WrongGenesis { .. }
         )
+    }
+
+    /// Whether the node answered, and the answer cannot be right.
+    pub(super) fn is_wrong(&self) -> bool {
+        matches!(self, Self::Bad(_) | Self::Another)
+    }
+
+    /// What kind of other chain the node serves, if it does.
+    pub(super) fn serves_another(&self) -> Option<BlindnessKind> {
+        match self {
+            Self::WrongChain { .. } => Some(BlindnessKind::WrongChain),
+            Self::WrongGenesis { .. } => Some(BlindnessKind::WrongGenesis),
+            _ => None,
+        }
+    }
+
+    /// How long the node asks to be left alone.
+    pub(super) fn asks_to_wait(&self) -> Duration {
+        if let Self::Limited { after: Some(after), .. } = self { *after } else { Duration::ZERO }
     }
 
     /// Whether the node says that it does not have this method, or not with these parameters.

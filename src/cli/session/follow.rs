@@ -2,16 +2,17 @@
 
 use super::Session;
 use super::lookout::Lookout;
+use super::reach::{node_of, options_of, pool_of};
 use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock};
 use crate::source::tape::Recorder;
-use crate::source::{Deadlines, Endpoint, Event, Identity, Node, Options, Source, Step, Window};
+use crate::source::{Event, Node, Source, Step, Window};
 use crate::store::Store;
 use crate::watchlist::ChainBook;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::fs::File;
@@ -37,12 +38,11 @@ impl Session {
         from: Option<u64>,
         until: Option<u64>,
     ) -> anyhow::Result<()> {
-        let node = node_of(&chain)?;
+        let (pool, node) = (pool_of(&chain)?, node_of(&chain)?);
         let mut lookout = Lookout::open(self, &chain, &nudge).await?;
         let Some(window) = self.begin(&chain, &node, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
-        let options = Options::for_chain(chain.info.id);
-        let source = Source::follow(node, window, options, SystemClock, stop);
+        let source = Source::follow(pool, window, options_of(&chain), SystemClock, stop);
         self.pump(source, chain, nudge, stop, until, None).await
     }
 
@@ -154,19 +154,6 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
     let window = store.window(chain).await.context("read the last blocks")?;
     let links = window.into_iter().map(|block| Link { at: block.at, parent: block.parent, time: block.time }).collect();
     Ok(Some(Window { first, links }))
-}
-
-/// The node of a chain's first endpoint.
-pub(crate) fn node_of(chain: &ChainBook) -> anyhow::Result<Node> {
-    let first = chain.endpoints.first().with_context(|| format!("{} has no endpoint", chain.info.name))?;
-    let Some(url) = first.url.expose() else {
-        bail!("the endpoint {} of {} is kept in a secret that was not fetched", first.name, chain.info.name);
-    };
-    let endpoint = Endpoint { name: first.name.clone(), url: url.to_owned().into() };
-    let deadlines = Deadlines::for_slot(chain.slot);
-    let identity = Identity { chain: chain.info.id, genesis: chain.genesis };
-    Node::new(&endpoint, identity, deadlines)
-        .with_context(|| format!("use the endpoint {} of {}", first.name, chain.info.name))
 }
 
 /// Commits a step; a store that is busy or full for a moment does not end the watch.

@@ -2,9 +2,11 @@
 
 mod follow;
 mod lookout;
+mod reach;
 mod tally;
 
-pub(crate) use follow::{node_of, stored};
+pub(crate) use follow::stored;
+pub(crate) use reach::node_of;
 
 use super::{Outcome, Printer};
 use crate::escalate;

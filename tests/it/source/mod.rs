@@ -48,7 +48,7 @@ impl Follow {
         let Window { first, links } = window.clone();
         let options = Options { rng: fastrand::Rng::with_seed(7), ..Options::for_chain(node.chain()) };
         let stop = Stop::new();
-        let source = Source::follow(node.clone(), window, options, SystemClock, &stop);
+        let source = Source::follow(node.clone().into(), window, options, SystemClock, &stop);
         Self { source, node, stop, first, links, contents: Vec::new() }
     }
 

@@ -213,7 +213,7 @@ async fn a_played_tape_is_followed_like_any_node() {
     let answers = follow.source.read(blocks[0].at, &asked).await;
     assert_eq!(answers, [reads()[0].1.clone(), Answer::Reverted, Answer::Unavailable]);
     let tx = blocks.iter().flat_map(|block| &block.txs).next().expect("some transaction");
-    let block = follow.source.node().block_of(tx.hash).await.expect("a receipt");
+    let block = follow.source.pool().block_of(tx.hash).await.expect("a receipt");
     assert!(blocks.iter().any(|it| Some(it.at.hash) == block && it.txs.contains(tx)));
 }
 
