@@ -8,6 +8,7 @@
 //! look at, and [`follow`] walks parent hashes from there to what is committed. Of several endpoints the best is asked first
 //! ([`pool`]), and none of them alone can talk us out of a block that the others stand by.
 
+pub mod abilities;
 mod council;
 mod drive;
 mod ears;
@@ -17,6 +18,7 @@ pub mod follow;
 mod ipc;
 pub mod node;
 pub mod pool;
+mod probe;
 pub mod rpc;
 pub mod tape;
 mod troubles;
@@ -25,6 +27,7 @@ mod watch;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Trouble};
 use crate::runtime::{Clock, Stop};
+pub use abilities::{Abilities, Ability, Can};
 use alloy_primitives::B256;
 use drive::{Driver, Order, Wires};
 pub use finality::FinalityRule;
@@ -33,6 +36,7 @@ pub use follow::{Conflict, Linked, Window};
 use jiff::Timestamp;
 pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
+pub use probe::probe;
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
 use std::fmt;
