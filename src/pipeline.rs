@@ -7,16 +7,18 @@ use crate::decode;
 use crate::escalate::{self, Sight};
 use crate::model::incident::Plan;
 use crate::model::read::{Answer, Answers, Read};
-use crate::model::{Block, BlockRef, Delta, JudgedBlock};
+use crate::model::{Block, BlockRef, Decoding, Delta, JudgedBlock, Verdict};
 use crate::runtime::{self, Clock};
 use crate::source::Step;
 use crate::store::{OwnedStepJudged, Store};
-use crate::watchlist::{Book, ChainBook};
+use crate::telemetry::Metrics;
+use crate::watchlist::{Book, ChainBook, ChainClock};
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
-use tracing::{debug, info_span, warn};
+use tracing::{Instrument as _, debug, info_span, warn};
 
 /// Rounds of questions for one block: a confirmation inside a confirmation inside a confirmation is told at the third.
 const READ_ROUNDS_MAX: usize = 5;
@@ -83,6 +85,7 @@ pub struct Watcher {
     history: History,
     clock: Arc<dyn Clock>,
     nudge: Arc<Notify>,
+    metrics: Metrics,
     n_blocks: u64,
 }
 
@@ -109,7 +112,13 @@ impl Watcher {
         nudge: Arc<Notify>,
     ) -> anyhow::Result<Self> {
         let history = remembered(&store, &chain).await?;
-        Ok(Self { book, chain, store, history, clock, nudge, n_blocks: 0 })
+        Ok(Self { book, chain, store, history, clock, nudge, metrics: Metrics::default(), n_blocks: 0 })
+    }
+
+    /// Records what it does in `metrics`.
+    #[must_use]
+    pub fn measured(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Judges and commits one step: what a reorg took away, and the blocks that stand now. Either all of it is on disk when this
@@ -124,11 +133,10 @@ impl Watcher {
         let (mut blocks, mut answers) = (Vec::new(), Vec::new());
         for fetched in &step.append {
             let span = info_span!("block", chain = %self.chain.info.name, number = fetched.block.at.number);
-            let (judged, told) = {
-                let _entered = span.enter();
-                examine(&fetched.block, &self.chain, &self.book, &self.history, reader)
-            }
-            .await;
+            let began = runtime::instant();
+            let examined = examine(&fetched.block, &self.chain, &self.book, &self.history, reader);
+            let (judged, told) = examined.instrument(span).await;
+            self.metrics.judged(&self.chain.info.name, began.elapsed());
             remember(&mut self.history, judged.at, judged.time, &judged.deltas);
             blocks.push(judged);
             answers.push(told);
@@ -140,7 +148,8 @@ impl Watcher {
             blocks: blocks.clone(),
             sight: Sight { sources: 1, verified: false },
         };
-        let now = runtime::millis(&*self.clock);
+        let (now, began) = (runtime::millis(&*self.clock), runtime::instant());
+        let n_retracted = owned.retract.len();
         let roster = self.book.roster.clone();
         let committed = self
             .store
@@ -149,12 +158,44 @@ impl Watcher {
         match committed {
             Ok(plan) => {
                 self.nudge.notify_one();
+                self.metrics.committed(&self.chain.info.name, began.elapsed());
+                self.record(n_retracted, &blocks);
                 self.tidy(&blocks, now).await;
                 Ok(Committed { plan, blocks, answers })
             }
             Err(error) => {
                 self.history = remembered(&self.store, &self.chain).await?;
                 Err(error).context("commit block")
+            }
+        }
+    }
+
+    /// Counts what a committed step held.
+    fn record(&self, n_retracted: usize, blocks: &[JudgedBlock]) {
+        let (chain, metrics) = (&*self.chain.info.name, &self.metrics);
+        if n_retracted > 0 {
+            metrics.reorg(chain, n_retracted);
+        }
+        if let Some(tip) = blocks.last() {
+            metrics.processed(chain, tip.at.number, tip.time, blocks.len());
+        }
+        let now_ms = runtime::millis(&*self.clock);
+        for block in blocks {
+            let time_ms = block.time.saturating_mul(1_000);
+            if self.chain.clock == ChainClock::Wall {
+                metrics.detected(chain, Duration::from_millis(now_ms.saturating_sub(time_ms)));
+                metrics.clock_skew(chain, Duration::from_millis(time_ms.saturating_sub(now_ms)));
+            }
+            for judged in &block.judged {
+                let severity = match &judged.verdict {
+                    Verdict::Normal { .. } => None,
+                    Verdict::Abnormal(abnormal) => Some(abnormal.severity),
+                };
+                let watch = self.book.watch(judged.activity.watch);
+                metrics.verdict(watch.map_or("", |watch| &watch.label), severity);
+                if matches!(judged.activity.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_)) {
+                    metrics.decode_failure(chain);
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ mod tape;
 mod test_page;
 
 use crate::settings::{Problems, Secrets};
-use crate::telemetry::Form;
+use crate::telemetry::{Form, Outlet};
 use crate::watchlist::{self, Book};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use printer::Printer;
@@ -145,7 +145,7 @@ pub fn main() -> ExitCode {
             return Outcome::Unknown.into();
         }
     };
-    let outcome = runtime.block_on(dispatch(&cli, &printer));
+    let outcome = runtime.block_on(dispatch(&cli, &printer, &logs));
     // Whatever still hangs in a name lookup or a read of a terminal must not keep the process.
     runtime.shutdown_timeout(FAREWELL);
     // Nor must a log that nobody reads.
@@ -159,10 +159,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(cli: &Cli, printer: &Printer) -> anyhow::Result<Outcome> {
+async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result<Outcome> {
     let global = &cli.global;
     match &cli.command {
-        Command::Run(args) => Box::pin(run::run(args, global, printer)).await,
+        Command::Run(args) => Box::pin(run::run(args, global, printer, logs)).await,
         Command::Demo(args) => Box::pin(demo::demo(args, printer)).await,
         Command::Check(args) => Ok(check::check(args, global, printer)),
         Command::Explain(args) => Box::pin(explain::explain(args, global, printer)).await,

@@ -6,6 +6,7 @@ use super::{Global, Outcome, Printer, book};
 use crate::runtime::{self, Stop, SystemClock};
 use crate::settings::Secrets;
 use crate::store::Store;
+use crate::telemetry::Outlet;
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -32,7 +33,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     crate::settings::parse_duration(text)
 }
 
-pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &Outlet) -> anyhow::Result<Outcome> {
     let book = match book(global, Secrets::Resolve, printer) {
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
@@ -45,6 +46,8 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
     stop_after(args.for_, &stop);
     let (aside, answers) = printer.detached().context("start to print")?;
     let session = Session::new(book.clone(), store, aside);
+    session.signs.outlet("answers", answers.clone());
+    session.signs.outlet("log", logs.clone());
     for chain in &book.chains {
         printer.progress(&format!(
             "watching {} on {} through {}",

@@ -16,11 +16,13 @@ mod fetch;
 mod finality;
 pub mod follow;
 mod ipc;
+mod meter;
 pub mod node;
 pub mod pool;
 mod probe;
 pub mod rpc;
 pub mod tape;
+mod transport;
 mod troubles;
 mod watch;
 
@@ -34,6 +36,7 @@ pub use finality::FinalityRule;
 use follow::Follower;
 pub use follow::{Conflict, Linked, Window};
 use jiff::Timestamp;
+pub use meter::Meter;
 pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
 pub use probe::probe;
@@ -45,6 +48,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
+pub use transport::{RawHeads, Transport};
 
 /// Steps that may wait for the pipeline, about 13 minutes of mainnet; when they are as many, the source waits.
 pub const ADVANCES_MAX: usize = 64;
@@ -100,6 +104,8 @@ pub struct Options {
     pub finality: FinalityRule,
     /// The newest block that was final when an earlier process ended: it is not undone by itself.
     pub finalized: Option<BlockRef>,
+    /// Where it is recorded how the source does.
+    pub meter: Meter,
 }
 
 /// What a source has to say.
@@ -214,6 +220,7 @@ impl Options {
             rng: fastrand::Rng::new(),
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
+            meter: Meter::default(),
         }
     }
 }

@@ -15,18 +15,22 @@ mod error;
 mod incidents;
 mod outbox;
 mod schema;
+mod space;
 
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::OwnedStepJudged;
 pub use error::StoreError;
 pub use incidents::Filter;
-pub use outbox::{Counts, DeadLetter, Leased, Unsent, Waiting};
+pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
+pub use space::Space;
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
 use crate::model::{BlockRef, ChainId, DeliveryKey, IncidentId, Link};
+use crate::telemetry::Metrics;
 use actor::Actor;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What every call here returns.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -35,6 +39,8 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 #[derive(Clone, Debug)]
 pub struct Store {
     actor: Actor,
+    /// Absent for a store in memory.
+    path: Option<Arc<Path>>,
 }
 
 /// Opening.
@@ -45,8 +51,9 @@ impl Store {
     /// [`StoreError::Newer`] when a later version of the program wrote it, [`StoreError::Foreign`] when it is another
     /// program's database, [`StoreError::Sqlite`] when it cannot be opened or written.
     pub async fn open(path: &Path) -> Result<Self> {
-        let path = path.to_owned();
-        Ok(Self { actor: Actor::start(move || schema::open(&path)).await? })
+        let path: Arc<Path> = path.into();
+        let opened = Arc::clone(&path);
+        Ok(Self { actor: Actor::start(move || schema::open(&opened)).await?, path: Some(path) })
     }
 
     /// A store that is gone when its last handle is: for dry runs and replays.
@@ -54,7 +61,29 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`] when there is no memory for it.
     pub async fn in_memory() -> Result<Self> {
-        Ok(Self { actor: Actor::start(schema::open_in_memory).await? })
+        Ok(Self { actor: Actor::start(schema::open_in_memory).await?, path: None })
+    }
+}
+
+/// Signs of life.
+impl Store {
+    /// Counts in `metrics` the writes that cannot be done.
+    #[must_use]
+    pub fn measured(mut self, metrics: Metrics) -> Self {
+        self.actor.metrics = metrics;
+        self
+    }
+
+    /// How many jobs wait for the writer, of how many that may.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        self.actor.waiting()
+    }
+
+    /// How much room there is; absent for a store in memory, and where the system does not say.
+    #[must_use]
+    pub fn space(&self) -> Option<Space> {
+        self.path.as_deref().and_then(space::of)
     }
 }
 
@@ -67,7 +96,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn begin_chain(&self, chain: ChainId, first: u64) -> Result<()> {
-        self.actor.call(move |db| chain::begin(db, chain, first)).await
+        self.actor.write(move |db| chain::begin(db, chain, first)).await
     }
 
     /// Lets `chain` go on with block `first`, whatever stood before: for tapes whose stretches do not join. What was judged
@@ -76,7 +105,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn begin_stretch(&self, chain: ChainId, first: u64) -> Result<()> {
-        self.actor.call(move |db| chain::begin_stretch(db, chain, first)).await
+        self.actor.write(move |db| chain::begin_stretch(db, chain, first)).await
     }
 
     /// Number of the first block that is judged; absent before [`Store::begin_chain`].
@@ -117,7 +146,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn prune(&self, chain: ChainId, deltas_before_s: u64, sent_before_ms: u64) -> Result<Pruned> {
-        self.actor.call(move |db| chain::prune(db, chain, deltas_before_s, sent_before_ms)).await
+        self.actor.write(move |db| chain::prune(db, chain, deltas_before_s, sent_before_ms)).await
     }
 }
 
@@ -133,7 +162,7 @@ impl Store {
     where
         F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
     {
-        self.actor.call(move |db| commit::step(db, &step, now_ms, engine)).await
+        self.actor.write(move |db| commit::step(db, &step, now_ms, engine)).await
     }
 
     /// Reads the live incidents of all chains and writes what `engine` makes of them, in one transaction.
@@ -144,7 +173,7 @@ impl Store {
     where
         F: FnOnce(&[Incident]) -> Plan + Send + 'static,
     {
-        self.actor.call(move |db| commit::change(db, now_ms, engine)).await
+        self.actor.write(move |db| commit::change(db, now_ms, engine)).await
     }
 
     /// Reads one incident and writes what `engine` makes of it, in one transaction. `Ok(Err(_))` when the engine refused.
@@ -156,7 +185,7 @@ impl Store {
         F: FnOnce(&Incident) -> Result<Plan, E> + Send + 'static,
         E: Send + 'static,
     {
-        self.actor.call(move |db| commit::answer(db, &id, now_ms, engine)).await
+        self.actor.write(move |db| commit::answer(db, &id, now_ms, engine)).await
     }
 }
 
@@ -207,7 +236,7 @@ impl Store {
         lease_for_ms: u64,
         destinations: Vec<String>,
     ) -> Result<Vec<Leased>> {
-        self.actor.call(move |db| outbox::lease(db, now_ms, n, lease_for_ms, &destinations)).await
+        self.actor.write(move |db| outbox::lease(db, now_ms, n, lease_for_ms, &destinations)).await
     }
 
     /// Ends every lease, for a process that just became the only one to send: what its predecessor had on the wire when it
@@ -216,7 +245,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn end_leases(&self, now_ms: u64) -> Result<usize> {
-        self.actor.call(move |db| outbox::end_leases(db, now_ms)).await
+        self.actor.write(move |db| outbox::end_leases(db, now_ms)).await
     }
 
     /// It was accepted.
@@ -225,7 +254,7 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn sent(&self, key: &DeliveryKey, now_ms: u64) -> Result<()> {
         let key = key.clone();
-        self.actor.call(move |db| outbox::sent(db, &key, now_ms)).await
+        self.actor.write(move |db| outbox::sent(db, &key, now_ms)).await
     }
 
     /// It was not; try again at `next_at_ms`.
@@ -234,7 +263,7 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn retry(&self, key: &DeliveryKey, now_ms: u64, next_at_ms: u64, error: &str) -> Result<()> {
         let (key, error) = (key.clone(), error.to_owned());
-        self.actor.call(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
+        self.actor.write(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
     }
 
     /// It never will be: it stays as a dead letter until [`Store::revive`], and the incident that `engine` makes of it, given
@@ -247,7 +276,7 @@ impl Store {
         F: FnOnce(&Delivery, &[Incident]) -> Plan + Send + 'static,
     {
         let (key, error) = (key.clone(), error.to_owned());
-        self.actor.call(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
+        self.actor.write(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
     }
 
     /// Makes a dead letter due again, and says whether there was one.
@@ -256,7 +285,7 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn revive(&self, key: &DeliveryKey, now_ms: u64) -> Result<bool> {
         let key = key.clone();
-        self.actor.call(move |db| outbox::revive(db, &key, now_ms)).await
+        self.actor.write(move |db| outbox::revive(db, &key, now_ms)).await
     }
 
     /// Messages given up, oldest first.
@@ -281,6 +310,14 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn counts(&self) -> Result<Counts> {
         self.actor.call(outbox::counts).await
+    }
+
+    /// Messages that wait, and messages that were given up: [`Store::counts`] without what takes time in a long history.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn unfinished(&self) -> Result<Unfinished> {
+        self.actor.call(outbox::unfinished).await
     }
 
     /// When the next message to one of `destinations` falls due, or its lease runs out: wall-clock milliseconds, possibly

@@ -32,6 +32,8 @@ pub struct Book {
     pub store: PathBuf,
     /// The watchlists' own tests, in the order of the files.
     pub tests: Vec<WatchTest>,
+    /// SHA-256 of the text of all files, in hex: the same text has the same hash on every machine.
+    pub hash: String,
 }
 
 /// One chain.

@@ -2,17 +2,17 @@
 
 use super::Session;
 use super::lookout::Lookout;
-use super::reach::{node_of, options_of, pool_of};
 use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock};
 use crate::source::tape::Recorder;
-use crate::source::{Event, Node, Source, Step, Window};
+use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
 use crate::store::Store;
-use crate::watchlist::ChainBook;
-use anyhow::Context as _;
+use crate::telemetry::Metrics;
+use crate::watchlist::{ChainBook, EndpointSettings};
+use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::fs::File;
@@ -38,11 +38,13 @@ impl Session {
         from: Option<u64>,
         until: Option<u64>,
     ) -> anyhow::Result<()> {
-        let (pool, node) = (pool_of(&chain)?, node_of(&chain)?);
+        let pool = pool_of(&chain, &self.signs.metrics)?;
         let mut lookout = Lookout::open(self, &chain, &nudge).await?;
-        let Some(window) = self.begin(&chain, &node, from, stop, &mut lookout).await? else { return Ok(()) };
+        let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
-        let source = Source::follow(pool, window, options_of(&chain), SystemClock, stop);
+        let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
+        let options = Options { finality: chain.finality, meter, ..Options::for_chain(chain.info.id) };
+        let source = Source::follow(pool, window, options, SystemClock, stop);
         self.pump(source, chain, nudge, stop, until, None).await
     }
 
@@ -51,7 +53,7 @@ impl Session {
     async fn begin(
         &self,
         chain: &ChainBook,
-        node: &Node,
+        pool: &Pool,
         from: Option<u64>,
         stop: &Stop,
         lookout: &mut Lookout<'_>,
@@ -64,15 +66,15 @@ impl Session {
         let first = match from {
             Some(first) => first,
             None => loop {
-                let why = match node.head().await {
+                let why = match pool.newest().await {
                     Ok(Some(head)) => break head.at.number,
                     Ok(None) => "the chain has no block yet".to_owned(),
                     Err(error) => error.to_string(),
                 };
-                warn!("cannot ask {} where the chain stands: {why}", node.name());
+                warn!("cannot ask {} where the chain stands: {why}", pool.names());
                 // Exit codes know at once; people are told when it lasts.
                 self.tally.blind(id, true);
-                if self.clock.now().duration_since(began).unsigned_abs() >= node.deadlines().blind {
+                if self.clock.now().duration_since(began).unsigned_abs() >= pool.deadlines().blind {
                     lookout.blind(SOURCE, &why, began).await?;
                 }
                 tokio::select! {
@@ -100,6 +102,7 @@ impl Session {
     ) -> anyhow::Result<()> {
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
+        watcher = watcher.measured(self.signs.metrics.clone());
         if let (Some(until), Some(at)) = (until, self.store.cursor(chain.info.id).await?)
             && at.number >= until
         {
@@ -156,6 +159,25 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
     Ok(Some(Window { first, links }))
 }
 
+/// The endpoints of a chain, as one.
+pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Pool> {
+    let meter = Meter::new(metrics.clone(), chain.info.name.clone());
+    let node = |settings: &EndpointSettings| {
+        let (name, info) = (&settings.name, &chain.info);
+        let Some(url) = settings.url.expose() else {
+            bail!("the endpoint {name} of {} is kept in a secret that was not fetched", info.name);
+        };
+        let endpoint = Endpoint { name: name.clone(), url: url.to_owned().into() };
+        let identity = Identity { chain: info.id, genesis: chain.genesis };
+        let node = Node::new(&endpoint, identity, Deadlines::for_slot(chain.slot))
+            .with_context(|| format!("use the endpoint {name} of {}", info.name))?;
+        let rate = settings.requests_per_second.map(|rate| f64::from(rate.get()));
+        anyhow::Ok((node.measured(meter.clone()), rate))
+    };
+    let nodes = chain.endpoints.iter().map(node).collect::<anyhow::Result<_>>()?;
+    Pool::new(nodes).with_context(|| format!("use the endpoints of {}", chain.info.name))
+}
+
 /// Commits a step; a store that is busy or full for a moment does not end the watch.
 async fn commit(watcher: &mut Watcher, step: Step, source: &Source) -> anyhow::Result<Committed> {
     let mut tries = 0;
@@ -187,8 +209,8 @@ impl Reader for Source {
     }
 }
 
-impl Reader for Node {
+impl Reader for Pool {
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
-        Node::read(self, at, reads).boxed()
+        Pool::read(self, at, reads).boxed()
     }
 }

@@ -4,6 +4,7 @@
 use super::Session;
 use crate::escalate;
 use crate::model::record::BlindnessLine;
+use crate::model::{BlindnessKind, Severity};
 use crate::runtime;
 use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock};
@@ -58,6 +59,7 @@ impl<'a> Lookout<'a> {
     /// A block was committed just now.
     pub(super) async fn block(&mut self) -> anyhow::Result<()> {
         self.fresh_at = self.session.clock.now();
+        self.session.signs.block(&self.chain.info.name);
         self.clear(EARLIER).await?;
         self.clear("stale-head").await
     }
@@ -75,6 +77,9 @@ impl<'a> Lookout<'a> {
 
     /// Something stands in the way, since `since`.
     pub(super) async fn blind(&mut self, kind: &'static str, why: &str, since: Timestamp) -> anyhow::Result<()> {
+        if let Some(known) = BlindnessKind::ALL.into_iter().find(|known| known.name() == kind) {
+            self.session.signs.troubled(&self.chain.info.name, known, Severity::High, why);
+        }
         if !self.causes.insert(kind) || self.causes.len() > 1 {
             return Ok(());
         }
@@ -93,6 +98,9 @@ impl<'a> Lookout<'a> {
 
     /// What stood in the way is gone; sight is back when nothing else does.
     pub(super) async fn clear(&mut self, kind: &'static str) -> anyhow::Result<()> {
+        if let Some(known) = BlindnessKind::ALL.into_iter().find(|known| known.name() == kind) {
+            self.session.signs.cleared(&self.chain.info.name, known);
+        }
         if !self.causes.remove(kind) || !self.causes.is_empty() {
             return Ok(());
         }

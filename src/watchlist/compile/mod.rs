@@ -31,6 +31,7 @@ use super::file::{SetupText, Texts};
 use super::files::{Files, glob};
 use crate::escalate::Roster;
 use crate::settings::{Document, Problems, Secrets, SourceFile};
+use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +68,8 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
         texts
     });
     let store = base.join(setup.store.as_ref().map_or(STORE, |at| at.value));
-    let book = assemble(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
+    let mut book = assemble(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
+    book.hash = hash([&main].into_iter().chain(&lists));
     aside(|| drop(texts));
     aside(|| drop(documents));
     if problems.is_empty() { Ok(book) } else { Err(problems) }
@@ -113,7 +115,18 @@ fn assemble(
         destinations: destinations.compiled,
         store,
         tests: compiled.tests,
+        hash: String::new(),
     }
+}
+
+/// Stands for what is written in all these files, in their order. Where they lie is left out.
+fn hash<'f>(files: impl Iterator<Item = &'f Arc<SourceFile>>) -> String {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update((file.text.len() as u64).to_be_bytes());
+        hash.update(file.text.as_bytes());
+    }
+    const_hex::encode(hash.finalize())
 }
 
 /// Every watchlist once, in the order they are named.
