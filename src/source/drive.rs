@@ -7,6 +7,7 @@ use super::council::{Council, Voice};
 use super::ears::Ears;
 use super::finality::Marks;
 use super::follow::{Conflict, Follower, PREFETCH_MAX, Want};
+use super::meter::Meter;
 use super::pool::{Asked, Pool};
 use super::rpc::NodeError;
 use super::troubles::{News, Symptom, Troubles};
@@ -51,6 +52,7 @@ pub(super) struct Driver {
     ears: Ears,
     marks: Marks,
     keep_raw: bool,
+    meter: Meter,
     clock: Arc<dyn Clock>,
     rng: fastrand::Rng,
     wires: Wires,
@@ -112,6 +114,7 @@ impl Driver {
             ears: Ears::new(pool.len(), started, now),
             marks: Marks::new(options.finality, options.finalized),
             keep_raw: options.keep_raw,
+            meter: options.meter,
             rng: options.rng,
             follower,
             wires,
@@ -142,6 +145,9 @@ impl Driver {
         self.fetch();
         self.assess();
         while let Some(news) = self.troubles.news(instant()) {
+            if matches!(&news, News::Troubled(symptom) if symptom.kind == BlindnessKind::Disagreement) {
+                self.meter.metrics.disagreement(&self.meter.chain);
+            }
             let event = self.event(news);
             self.tell(Ok(event)).await?;
         }
@@ -222,6 +228,7 @@ impl Driver {
         }
         debug!("from {} to {}", self.phase.name(), phase.name());
         self.phase = phase;
+        self.meter.metrics.phase(&self.meter.chain, phase.name());
         self.tell(Ok(Event::Phase(phase))).await
     }
 
@@ -327,6 +334,9 @@ impl Driver {
     // === What comes in ===
 
     fn heard(&mut self, voice: Voice, head: Link) {
+        if voice == self.council.lead() {
+            self.meter.metrics.head(&self.meter.chain, head.at.number, head.time);
+        }
         self.council.said(voice, head, &mut self.follower, self.started.elapsed());
     }
 
@@ -335,7 +345,7 @@ impl Driver {
             Done::Poll(voice, answer) => self.polled(voice, answer),
             Done::Walk(voice, hash, asked) => {
                 self.walking.remove(&(voice, hash));
-                self.judge(&asked.failures);
+                self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((_, header)) => {
                         self.follower.header(header);
@@ -347,7 +357,7 @@ impl Driver {
             }
             Done::Header(want, asked) => {
                 self.fetching.remove(&want);
-                self.judge(&asked.failures);
+                self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((_, header)) => {
                         self.blocks_work();
@@ -358,7 +368,7 @@ impl Driver {
             }
             Done::Block(want, asked) => {
                 self.fetching.remove(&want);
-                self.judge(&asked.failures);
+                self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((_, body)) => {
                         self.blocks_work();
@@ -427,7 +437,10 @@ impl Driver {
     }
 
     /// Holds against endpoints what they did wrong.
-    fn judge(&mut self, failures: &[(Voice, NodeError)]) {
+    fn judge(&mut self, failures: &[(Voice, NodeError)], hedges: u32) {
+        for _ in 0..hedges {
+            self.meter.metrics.hedged(&self.meter.chain);
+        }
         for (voice, error) in failures {
             if error.is_wrong() {
                 let name = self.pool.name(*voice);
@@ -441,6 +454,7 @@ impl Driver {
 
     /// Tells of an endpoint that lies.
     fn refused(&mut self, voice: Voice, error: &NodeError) {
+        self.meter.metrics.endpoint_strike(&self.meter.chain, &self.pool.name(voice));
         self.troubles.hold(Symptom {
             kind: BlindnessKind::RefusedBlock,
             voice: Some(voice),
@@ -496,9 +510,13 @@ impl Driver {
                 evidence: None,
             });
             self.troubles.set(BlindnessKind::EndpointDown, Some(voice), symptom);
-            if !self.pool.has(voice, |health| health.quarantined(now).is_some()) {
+            let quarantined = self.pool.has(voice, |health| health.quarantined(now).is_some());
+            if !quarantined {
                 self.troubles.release(BlindnessKind::RefusedBlock, Some(voice));
             }
+            let (name, Meter { metrics, chain }) = (self.pool.name(voice), &self.meter);
+            metrics.endpoint_up(chain, &name, failing.is_none());
+            metrics.endpoint_quarantined(chain, &name, quarantined);
         }
         let chain = |kind, severity, (began, since, why): (Instant, Timestamp, String), patience| Symptom {
             kind,
@@ -552,7 +570,9 @@ impl Driver {
                 let ago = since_start.saturating_sub(dissent.since);
                 symptom(BlindnessKind::Disagreement, Severity::High, ago, DISAGREE_SLOTS, why)
             });
-            let lag = lags.get(voice).copied().flatten().filter(|lag| *lag >= LAG_BLOCKS && dissent.is_none());
+            let lag = lags.get(voice).copied().flatten();
+            self.meter.metrics.endpoint_lag(&self.meter.chain, &self.pool.name(voice), lag.unwrap_or_default());
+            let lag = lag.filter(|lag| *lag >= LAG_BLOCKS && dissent.is_none());
             let lag = lag.map(|lag| {
                 let why = format!("it is {lag} blocks behind the others");
                 symptom(BlindnessKind::Lag, Severity::Warning, Duration::ZERO, ENDPOINT_SLOTS, why)

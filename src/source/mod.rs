@@ -15,10 +15,12 @@ mod fetch;
 mod finality;
 pub mod follow;
 mod ipc;
+mod meter;
 pub mod node;
 pub mod pool;
 pub mod rpc;
 pub mod tape;
+mod transport;
 mod troubles;
 mod watch;
 
@@ -31,7 +33,8 @@ pub use finality::FinalityRule;
 use follow::Follower;
 pub use follow::{Conflict, Linked, Window};
 use jiff::Timestamp;
-pub use node::{BadEndpoint, Deadlines, Endpoint, Node, address};
+pub use meter::Meter;
+pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
@@ -41,6 +44,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
+pub use transport::{RawHeads, Transport};
 
 /// Steps that may wait for the pipeline, about 13 minutes of mainnet; when they are as many, the source waits.
 pub const ADVANCES_MAX: usize = 64;
@@ -96,6 +100,8 @@ pub struct Options {
     pub finality: FinalityRule,
     /// The newest block that was final when an earlier process ended: it is not undone by itself.
     pub finalized: Option<BlockRef>,
+    /// Where it is recorded how the source does.
+    pub meter: Meter,
 }
 
 /// What a source has to say.
@@ -210,6 +216,7 @@ impl Options {
             rng: fastrand::Rng::new(),
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
+            meter: Meter::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::ipc::IpcConnect;
 use super::node::Deadlines;
+use super::transport::{RawHeads, Transport};
 use crate::model::BlindnessKind;
 use crate::model::parse::{ParseError, WHY_MAX};
 use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
@@ -12,8 +13,10 @@ use alloy_primitives::{B256, U256};
 use alloy_pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
 use alloy_transport::{TransportError, TransportErrorKind, TransportResult};
 use alloy_transport_ws::{WebSocketConfig, WsConnect};
+use futures::StreamExt;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
 use url::Url;
@@ -53,6 +56,14 @@ pub enum NodeError {
         /// Chain the node serves.
         found: u64,
     },
+    /// A chain with the right id that began otherwise.
+    #[error("its chain begins with block {found}, not with {expected}")]
+    WrongGenesis {
+        /// Block 0 as the configuration, or everybody, knows it.
+        expected: B256,
+        /// Block 0 of the node.
+        found: B256,
+    },
     /// An error of JSON-RPC.
     #[error("refused: {message} (code {code})")]
     Refused {
@@ -74,18 +85,27 @@ pub enum NodeError {
     Another,
 }
 
-/// An open connection.
-#[derive(Clone, Debug)]
+/// How a node is reached.
+#[derive(Clone)]
+pub(super) enum Route {
+    /// By an address, which may carry a key.
+    Url(Url),
+    /// By whatever the embedder gave us.
+    Own(Arc<dyn Transport>),
+}
+
+/// An open connection, with the address that its errors must not repeat.
+#[derive(Clone)]
 pub(super) enum Wire {
-    Socket(PubSubFrontend),
+    Socket(PubSubFrontend, Url),
     Http(reqwest::Client, Url),
+    Own(Arc<dyn Transport>),
 }
 
 /// A live subscription to new heads. Dropping it closes its socket.
-#[derive(Debug)]
-pub(super) struct Heads {
-    subscription: RawSubscription,
-    _socket: PubSubFrontend,
+pub(super) enum Heads {
+    Socket { subscription: RawSubscription, _socket: PubSubFrontend },
+    Own(RawHeads),
 }
 
 /// Opens one socket and never another.
@@ -105,9 +125,23 @@ impl<C: PubSubConnect> PubSubConnect for Once<C> {
     }
 }
 
+impl Route {
+    /// Whether it leads to something that can be subscribed to.
+    pub(super) fn can_subscribe(&self) -> bool {
+        match self {
+            Self::Url(url) => matches!(url.scheme(), "ws" | "wss" | "ipc"),
+            Self::Own(transport) => transport.can_subscribe(),
+        }
+    }
+}
+
 impl Wire {
     /// Opens a connection within the deadline for connecting. For HTTP nothing is opened until something is asked.
-    pub(super) async fn open(url: &Url, deadlines: &Deadlines) -> Result<Self, NodeError> {
+    pub(super) async fn open(route: &Route, deadlines: &Deadlines) -> Result<Self, NodeError> {
+        let url = match route {
+            Route::Url(url) => url,
+            Route::Own(transport) => return Ok(Self::Own(transport.clone())),
+        };
         let opened = match url.scheme() {
             "ws" | "wss" => {
                 let connect = Once(web_socket(url, deadlines)).into_service();
@@ -127,7 +161,7 @@ impl Wire {
             }
         };
         match opened {
-            Ok(socket) => socket.map(Self::Socket).map_err(|error| failed(url, error)),
+            Ok(socket) => socket.map(|socket| Self::Socket(socket, url.clone())).map_err(|error| failed(url, error)),
             Err(_) => Err(NodeError::Unreachable(format!("no connection within {:?}", deadlines.connect))),
         }
     }
@@ -135,17 +169,24 @@ impl Wire {
     /// Asks, without a deadline of its own.
     pub(super) async fn ask<P: RpcSend>(
         &self,
-        url: &Url,
         id: u64,
         method: &'static str,
         params: P,
     ) -> Result<Box<RawValue>, NodeError> {
-        let request = Request::new(method, id.into(), params)
-            .serialize()
-            .map_err(|_| NodeError::Unreachable(format!("the parameters of {method} cannot be written")))?;
-        let response = match self {
-            Self::Socket(socket) => socket.send(request).await.map_err(|error| failed(url, error))?,
-            Self::Http(client, to) => post(client, to, request.serialized().get()).await?,
+        let unwritable = |_| NodeError::Unreachable(format!("the parameters of {method} cannot be written"));
+        let (url, response) = match self {
+            Self::Socket(socket, url) => {
+                let request = Request::new(method, id.into(), params).serialize().map_err(unwritable)?;
+                (url, socket.send(request).await.map_err(|error| failed(url, error))?)
+            }
+            Self::Http(client, url) => {
+                let request = Request::new(method, id.into(), params).serialize().map_err(unwritable)?;
+                (url, post(client, url, request.serialized().get()).await?)
+            }
+            Self::Own(transport) => {
+                let params = to_raw_value(&params).map_err(unwritable)?;
+                return transport.ask(method, &params).await;
+            }
         };
         match response.payload {
             ResponsePayload::Success(answer) => Ok(answer),
@@ -154,21 +195,24 @@ impl Wire {
     }
 
     /// Subscribes to new heads on this connection, which from then on serves nothing else.
-    pub(super) async fn subscribe(self, url: &Url, id: u64) -> Result<Heads, NodeError> {
-        let answer = self.ask(url, id, "eth_subscribe", ["newHeads"]).await?;
-        let Self::Socket(socket) = self else {
+    pub(super) async fn subscribe(self, id: u64) -> Result<Heads, NodeError> {
+        if let Self::Own(transport) = &self {
+            return transport.subscribe().await.map(Heads::Own);
+        }
+        let answer = self.ask(id, "eth_subscribe", ["newHeads"]).await?;
+        let Self::Socket(socket, url) = self else {
             return Err(NodeError::Unreachable("subscriptions need a socket".to_owned()));
         };
         // The transport answers with a name of its own for the subscription, a 256-bit number.
         let local: U256 = serde_json::from_str(answer.get())
             .map_err(|_| NodeError::Unreachable("the subscription has no id".to_owned()))?;
-        let subscription = socket.get_subscription(B256::from(local)).await.map_err(|error| failed(url, error))?;
-        Ok(Heads { subscription, _socket: socket })
+        let subscription = socket.get_subscription(B256::from(local)).await.map_err(|error| failed(&url, error))?;
+        Ok(Heads::Socket { subscription, _socket: socket })
     }
 
     /// Makes room for bursts of notifications. Has to precede [`Wire::subscribe`].
     pub(super) fn widen(&self) {
-        if let Self::Socket(socket) = self {
+        if let Self::Socket(socket, _) = self {
             socket.set_channel_size(NOTIFICATIONS_MAX);
         }
     }
@@ -177,14 +221,20 @@ impl Wire {
 impl Heads {
     /// The next notification as it stands; an error of the channel says that some were dropped or that the socket is gone.
     pub(super) async fn next(&mut self) -> Result<Box<RawValue>, broadcast::error::RecvError> {
-        self.subscription.recv().await
+        match self {
+            Self::Socket { subscription, .. } => subscription.recv().await,
+            Self::Own(heads) => heads.next().await.ok_or(broadcast::error::RecvError::Closed),
+        }
     }
 }
 
 impl NodeError {
     /// Whether the connection is of no further use after this.
     pub(super) fn breaks_the_wire(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. })
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. } | Self::WrongGenesis { .. }
+        )
     }
 
     /// Whether the node answered, and the answer cannot be right.
@@ -194,7 +244,11 @@ impl NodeError {
 
     /// What kind of other chain the node serves, if it does.
     pub(super) fn serves_another(&self) -> Option<BlindnessKind> {
-        matches!(self, Self::WrongChain { .. }).then_some(BlindnessKind::WrongChain)
+        match self {
+            Self::WrongChain { .. } => Some(BlindnessKind::WrongChain),
+            Self::WrongGenesis { .. } => Some(BlindnessKind::WrongGenesis),
+            _ => None,
+        }
     }
 
     /// How long the node asks to be left alone.

@@ -8,6 +8,7 @@ use crate::model::watch::ChainInfo;
 use crate::model::{Activity, Severity, WatchId, WatchInfo};
 use crate::pulse::Heart;
 use crate::settings::{Secret, Spot};
+use crate::source::FinalityRule;
 use alloy_primitives::{Address, B256};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -41,22 +42,19 @@ pub struct Book {
     pub hash: String,
 }
 
-/// Most endpoints of one chain. Each head is compared over all of them, and each costs a socket and a supervisor.
-pub const ENDPOINTS_MAX: usize = 16;
-
 /// One chain.
 #[derive(Clone, Debug)]
 pub struct ChainBook {
     /// Name, id, explorer.
     pub info: Arc<ChainInfo>,
-    /// Where its nodes are: at least one, at most [`ENDPOINTS_MAX`], in the order of the file, each with a name of its own.
+    /// Where its nodes are: at least one, at most [`ENDPOINTS_MAX`](crate::source::pool::ENDPOINTS_MAX), in the order of the file, each with a name of its own.
     pub endpoints: Vec<EndpointSettings>,
     /// Time between two blocks, as the chain means it to be; never zero.
     pub slot: Duration,
     /// Which clock says that the chain stands still.
     pub clock: ChainClock,
     /// How it is known that a block stays.
-    pub finality: FinalityBy,
+    pub finality: FinalityRule,
     /// Whether every block is held against its own header before it is judged.
     pub verify: bool,
     /// Hash of block 0, where it is known: a node that has another serves another chain, whatever id it names.
@@ -103,22 +101,6 @@ pub enum ChainClock {
     Wall,
     /// Block time is all there is: tapes and private chains.
     Chain,
-}
-
-/// How it is known that a block stays where it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FinalityBy {
-    /// The nodes answer for the block tags `safe` and `finalized`.
-    Tags,
-    /// By depth below the head, in blocks; `safe` is at most `finalized`, and neither is zero.
-    Depth {
-        /// From here down a block counts as safe.
-        safe: u64,
-        /// From here down a block counts as final.
-        finalized: u64,
-    },
-    /// It is not: nothing ever counts as more than included.
-    Nothing,
 }
 
 /// What a wallet is expected to look like on chain.

@@ -19,10 +19,7 @@ mod hours;
 #[cfg(test)]
 mod tests;
 
-pub use book::{
-    Book, ChainBook, ChainClock, ENDPOINTS_MAX, EndpointSettings, EndpointUrl, Expectation, FinalityBy, Registry,
-    WatchTest,
-};
+pub use book::{Book, ChainBook, ChainClock, EndpointSettings, EndpointUrl, Expectation, Registry, WatchTest};
 pub use files::{Disk, Files, Memory};
 
 use crate::settings::{Problems, Secrets};

@@ -8,9 +8,10 @@ use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock};
 use crate::source::tape::Recorder;
-use crate::source::{Deadlines, Endpoint, Event, Node, Options, Source, Step, Window};
+use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
 use crate::store::Store;
-use crate::watchlist::ChainBook;
+use crate::telemetry::Metrics;
+use crate::watchlist::{ChainBook, EndpointSettings};
 use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -37,12 +38,13 @@ impl Session {
         from: Option<u64>,
         until: Option<u64>,
     ) -> anyhow::Result<()> {
-        let node = node_of(&chain)?;
+        let pool = pool_of(&chain, &self.signs.metrics)?;
         let mut lookout = Lookout::open(self, &chain, &nudge).await?;
-        let Some(window) = self.begin(&chain, &node, from, stop, &mut lookout).await? else { return Ok(()) };
+        let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
-        let options = Options::for_chain(chain.info.id);
-        let source = Source::follow(node.into(), window, options, SystemClock, stop);
+        let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
+        let options = Options { finality: chain.finality, meter, ..Options::for_chain(chain.info.id) };
+        let source = Source::follow(pool, window, options, SystemClock, stop);
         self.pump(source, chain, nudge, stop, until, None).await
     }
 
@@ -51,7 +53,7 @@ impl Session {
     async fn begin(
         &self,
         chain: &ChainBook,
-        node: &Node,
+        pool: &Pool,
         from: Option<u64>,
         stop: &Stop,
         lookout: &mut Lookout<'_>,
@@ -64,15 +66,15 @@ impl Session {
         let first = match from {
             Some(first) => first,
             None => loop {
-                let why = match node.head().await {
+                let why = match pool.newest().await {
                     Ok(Some(head)) => break head.at.number,
                     Ok(None) => "the chain has no block yet".to_owned(),
                     Err(error) => error.to_string(),
                 };
-                warn!("cannot ask {} where the chain stands: {why}", node.name());
+                warn!("cannot ask {} where the chain stands: {why}", pool.names());
                 // Exit codes know at once; people are told when it lasts.
                 self.tally.blind(id, true);
-                if self.clock.now().duration_since(began).unsigned_abs() >= node.deadlines().blind {
+                if self.clock.now().duration_since(began).unsigned_abs() >= pool.deadlines().blind {
                     lookout.blind(SOURCE, &why, began).await?;
                 }
                 tokio::select! {
@@ -157,16 +159,23 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
     Ok(Some(Window { first, links }))
 }
 
-/// The node of a chain's first endpoint.
-pub(crate) fn node_of(chain: &ChainBook) -> anyhow::Result<Node> {
-    let first = chain.endpoints.first().with_context(|| format!("{} has no endpoint", chain.info.name))?;
-    let Some(url) = first.url.expose() else {
-        bail!("the endpoint {} of {} is kept in a secret that was not fetched", first.name, chain.info.name);
+/// The endpoints of a chain, as one.
+pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Pool> {
+    let meter = Meter::new(metrics.clone(), chain.info.name.clone());
+    let node = |settings: &EndpointSettings| {
+        let (name, info) = (&settings.name, &chain.info);
+        let Some(url) = settings.url.expose() else {
+            bail!("the endpoint {name} of {} is kept in a secret that was not fetched", info.name);
+        };
+        let endpoint = Endpoint { name: name.clone(), url: url.to_owned().into() };
+        let identity = Identity { chain: info.id, genesis: chain.genesis };
+        let node = Node::new(&endpoint, identity, Deadlines::for_slot(chain.slot))
+            .with_context(|| format!("use the endpoint {name} of {}", info.name))?;
+        let rate = settings.requests_per_second.map(|rate| f64::from(rate.get()));
+        anyhow::Ok((node.measured(meter.clone()), rate))
     };
-    let endpoint = Endpoint { name: first.name.clone(), url: url.to_owned().into() };
-    let deadlines = Deadlines::for_slot(chain.slot);
-    Node::new(&endpoint, chain.info.id, deadlines)
-        .with_context(|| format!("use the endpoint {} of {}", first.name, chain.info.name))
+    let nodes = chain.endpoints.iter().map(node).collect::<anyhow::Result<_>>()?;
+    Pool::new(nodes).with_context(|| format!("use the endpoints of {}", chain.info.name))
 }
 
 /// Commits a step; a store that is busy or full for a moment does not end the watch.
@@ -200,8 +209,8 @@ impl Reader for Source {
     }
 }
 
-impl Reader for Node {
+impl Reader for Pool {
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
-        Node::read(self, at, reads).boxed()
+        Pool::read(self, at, reads).boxed()
     }
 }

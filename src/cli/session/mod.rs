@@ -5,7 +5,7 @@ mod lookout;
 mod signs;
 mod tally;
 
-pub(crate) use follow::{node_of, stored};
+pub(crate) use follow::{pool_of, stored};
 pub(crate) use signs::Signs;
 
 use super::{Outcome, Printer};

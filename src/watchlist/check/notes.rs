@@ -1,6 +1,7 @@
 //! What an operator should know of a configuration that has no mistake.
 
-use crate::watchlist::book::{Book, ChainBook, ChainClock, FinalityBy};
+use crate::source::FinalityRule;
+use crate::watchlist::book::{Book, ChainBook, ChainClock};
 use std::sync::Arc;
 
 /// A weakness that was chosen, or not thought of.
@@ -27,7 +28,7 @@ fn of(chain: &ChainBook) -> impl Iterator<Item = String> {
     let believed = (!chain.verify).then(|| {
         "blocks are not verified: what an endpoint leaves out of them is missed; remove `verify = false`".to_owned()
     });
-    let open = (chain.finality == FinalityBy::Nothing).then(|| {
+    let open = (chain.finality == FinalityRule::Never).then(|| {
         "no block ever counts as final; say `finality = \"tags\"`, or `{ safe = …, finalized = … }` in blocks"
             .to_owned()
     });

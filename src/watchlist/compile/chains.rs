@@ -7,7 +7,8 @@ use crate::decode::{Library, Subjects};
 use crate::model::ChainId;
 use crate::model::watch::ChainInfo;
 use crate::settings::{At, Problem, Problems, SourceFile, nearest};
-use crate::watchlist::book::{ChainBook, ChainClock, EndpointSettings, FinalityBy};
+use crate::source::FinalityRule;
+use crate::watchlist::book::{ChainBook, ChainClock, EndpointSettings};
 use crate::watchlist::file::{ChainText, FinalityText};
 use alloy_primitives::{Address, B256};
 use std::collections::HashMap;
@@ -31,7 +32,7 @@ pub(super) struct Chain {
     endpoints: Vec<EndpointSettings>,
     slot: Duration,
     clock: ChainClock,
-    finality: FinalityBy,
+    finality: FinalityRule,
     verify: bool,
     genesis: Option<B256>,
     libraries: Vec<(Address, Library)>,
@@ -156,15 +157,15 @@ fn id(text: &ChainText<'_>, known: Option<&KnownChain>, problems: &mut Problems)
 
 /// What the file says; else the tags where they are known to work. A chain that nobody described is not believed to have them,
 /// since a tag that stands still for ever would be told as a blindness.
-fn finality(text: Option<&FinalityText>, known: Option<&KnownChain>) -> FinalityBy {
+fn finality(text: Option<&FinalityText>, known: Option<&KnownChain>) -> FinalityRule {
     match text {
-        Some(FinalityText::Tags) => FinalityBy::Tags,
-        Some(FinalityText::Nothing) => FinalityBy::Nothing,
+        Some(FinalityText::Tags) => FinalityRule::Tags,
+        Some(FinalityText::Nothing) => FinalityRule::Never,
         Some(FinalityText::Depth { safe, finalized }) => {
-            FinalityBy::Depth { safe: safe.value.unsigned_abs(), finalized: finalized.value.unsigned_abs() }
+            FinalityRule::Depth { safe: safe.value.unsigned_abs(), finalized: finalized.value.unsigned_abs() }
         }
         None if known.is_some() => KNOWN_FINALITY,
-        None => FinalityBy::Nothing,
+        None => FinalityRule::Never,
     }
 }
 

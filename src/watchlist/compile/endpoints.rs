@@ -1,8 +1,9 @@
 //! `endpoint = …` of a chain: where its nodes are, and what each is called.
 
 use crate::settings::{At, Problems, Secret, Value};
+use crate::source::pool::ENDPOINTS_MAX;
 use crate::source::{BadEndpoint, address};
-use crate::watchlist::book::{ENDPOINTS_MAX, EndpointSettings, EndpointUrl};
+use crate::watchlist::book::{EndpointSettings, EndpointUrl};
 use crate::watchlist::file::EndpointText;
 use std::collections::HashMap;
 use std::num::NonZeroU32;

@@ -1,6 +1,6 @@
 //! What is known of public chains by their names.
 
-use crate::watchlist::book::FinalityBy;
+use crate::source::FinalityRule;
 use alloy_primitives::{B256, b256};
 
 /// A public chain.
@@ -14,7 +14,7 @@ pub(super) struct KnownChain {
 }
 
 /// How far down a block of these chains counts: their nodes answer for `safe` and `finalized`.
-pub(super) const KNOWN_FINALITY: FinalityBy = FinalityBy::Tags;
+pub(super) const KNOWN_FINALITY: FinalityRule = FinalityRule::Tags;
 
 /// Ids as in ethereum-lists/chains; slots as the chains' own documentation says. The genesis of Linea is not here, since no client
 /// we could read names it.

@@ -3,7 +3,8 @@
 use super::*;
 use crate::classify::rule::{ArgTest, Condition, DeedMatch, Measure, ValueRule};
 use crate::model::{Kind, Operation, Severity};
-use crate::watchlist::{ChainClock, EndpointUrl, FinalityBy};
+use crate::source::FinalityRule;
+use crate::watchlist::{ChainClock, EndpointUrl};
 use alloy_primitives::{U256, address, b256};
 use std::time::Duration;
 
@@ -135,7 +136,7 @@ fn the_book_knows_chains_names_tokens_and_paths() {
     assert!(matches!(&endpoint.url, EndpointUrl::Plain(url) if url == "ws://127.0.0.1:8546"));
     assert_eq!((&*endpoint.name, endpoint.requests_per_second), ("mainnet", None));
     assert_eq!((mainnet.clock, mainnet.slot), (ChainClock::Wall, Duration::from_secs(12)));
-    assert_eq!((mainnet.finality, mainnet.verify), (FinalityBy::Tags, true));
+    assert_eq!((mainnet.finality, mainnet.verify), (FinalityRule::Tags, true));
     assert_eq!(mainnet.genesis, Some(b256!("d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3")));
     let grantee = address!("15d34AAf54267DB7D7c367839AAf71A00a2C6A65");
     assert_eq!(book.roster.names.get(mainnet.info.id, grantee).map(|n| &**n), Some("Grantee: docs"));
@@ -202,12 +203,12 @@ fn finality_is_by_tags_by_depth_or_not_at_all() {
         let book = build(&main, "").unwrap_or_else(|problems| panic!("{}", problems.render(false)));
         book.chains[0].finality
     };
-    assert_eq!(of("gnosis]"), FinalityBy::Tags);
-    assert_eq!(of("gnosis]\nfinality = \"none\""), FinalityBy::Nothing);
-    assert_eq!(of("own]\nid = 7777"), FinalityBy::Nothing, "nobody said that it has tags");
-    assert_eq!(of("own]\nid = 31337\nfinality = \"tags\""), FinalityBy::Tags);
+    assert_eq!(of("gnosis]"), FinalityRule::Tags);
+    assert_eq!(of("gnosis]\nfinality = \"none\""), FinalityRule::Never);
+    assert_eq!(of("own]\nid = 7777"), FinalityRule::Never, "nobody said that it has tags");
+    assert_eq!(of("own]\nid = 31337\nfinality = \"tags\""), FinalityRule::Tags);
     let depth = of("own]\nid = 7777\nfinality = { safe = 32, finalized = 64 }");
-    assert_eq!(depth, FinalityBy::Depth { safe: 32, finalized: 64 });
+    assert_eq!(depth, FinalityRule::Depth { safe: 32, finalized: 64 });
 }
 
 #[test]

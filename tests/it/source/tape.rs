@@ -118,10 +118,14 @@ fn what_is_damaged_is_told_by_its_line() {
     let cut = refusal(&whole[..whole.len() / 2]);
     assert!(cut.starts_with("line "), "a tape cut short is no shorter tape: {cut}");
     let spoilt = {
-        let mut chain = Chain::new(4);
-        let hash = chain.canonical[2];
-        chain.blocks.get_mut(&hash).expect("block 2").receipts = json!([]);
-        tape_of(&chain, 1..4)
+        let chain = Chain::new(4);
+        let mut writer = writer();
+        for number in 1..4 {
+            let made = chain.numbered(number).expect("a canonical block");
+            let receipts = if number == 2 { to_raw_value(&json!([])).expect("JSON") } else { raw(made).receipts };
+            writer.block(made.link, &RawPair { receipts, ..raw(made) }, &[]).expect("memory is writable");
+        }
+        writer.finish().expect("memory is writable")
     };
     assert_eq!(refusal(&spoilt), "line 3: 3 transactions came with 0 receipts");
 }
