@@ -1,12 +1,17 @@
-//! Logs: sentences for the operator, on standard error, so that standard output holds nothing but answers.
+//! Signs of life: logs, metrics, and the checks that say whether all is well.
 //!
-//! Comes in: what the rooms report through `tracing`. Goes out: one line each. Never here: a line from foreign code. Network
+//! Logs are sentences for the operator, on standard error, so that standard output holds nothing but answers. Comes in: what
+//! the rooms report through `tracing`. Goes out: one line each. Never here: a line from foreign code. Network
 //! libraries log the addresses they connect to, and an address may carry a key; so only Watchfire's own lines pass, at any
 //! level.
 
-mod outlet;
+pub mod health;
+pub mod metrics;
+pub mod outlet;
 
-pub use outlet::{BYTES_MAX, LINES_MAX, Outlet};
+pub use health::Checks;
+pub use metrics::Metrics;
+pub use outlet::Outlet;
 
 use anyhow::Context as _;
 use tracing::{Metadata, Subscriber};

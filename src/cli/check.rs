@@ -6,7 +6,7 @@ use crate::classify::builtin::BUILTINS;
 use crate::model::{Verdict, WatchId};
 use crate::settings::Secrets;
 use crate::watchlist::Book;
-use crate::watchlist::check::{CoverageRow, Otherwise, TestOutcome, coverage, run_tests};
+use crate::watchlist::check::{CoverageRow, Note, Otherwise, TestOutcome, coverage, notes, run_tests};
 use anstyle::AnsiColor;
 use clap::Args;
 use serde_json::json;
@@ -36,6 +36,9 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
     }
     if args.coverage {
         covered(&book, printer);
+    }
+    for note in notes(&book) {
+        noted(&note, printer);
     }
     if !printer.is_json() {
         printer.text(&format!(
@@ -81,6 +84,14 @@ fn told(book: &Book, outcome: &TestOutcome, printer: &Printer) {
             printer.text(&format!("      {reason}"));
         }
     }
+}
+
+/// What could be better, and is no mistake.
+fn noted(note: &Note, printer: &Printer) {
+    if printer.is_json() {
+        return printer.json(&json!({ "type": "note", "chain": &*note.chain, "note": note.text }));
+    }
+    printer.text(&format!("{}  {}: {}", printer.paint(AnsiColor::Yellow.on_default(), "note"), note.chain, note.text));
 }
 
 /// What would happen, function by function, and which built-ins there are.

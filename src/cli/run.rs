@@ -3,9 +3,11 @@
 use super::printer::count;
 use super::session::Session;
 use super::{Global, Outcome, Printer, book};
+use crate::console::Console;
 use crate::runtime::{self, Stop, SystemClock};
 use crate::settings::Secrets;
 use crate::store::Store;
+use crate::telemetry::Outlet;
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -32,7 +34,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     crate::settings::parse_duration(text)
 }
 
-pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &Outlet) -> anyhow::Result<Outcome> {
     let book = match book(global, Secrets::Resolve, printer) {
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
@@ -45,12 +47,19 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
     stop_after(args.for_, &stop);
     let (aside, answers) = printer.detached().context("start to print")?;
     let session = Session::new(book.clone(), store, aside);
+    session.signs.outlet("answers", answers.clone());
+    session.signs.outlet("log", logs.clone());
+    if let Some(address) = book.console {
+        let console = Console::bind(address, session.signs.metrics.clone(), session.signs.checks.clone()).await?;
+        printer.progress(&format!("metrics and readiness at http://{}", console.address()));
+        tokio::spawn(console.run(stop.clone()));
+    }
     for chain in &book.chains {
         printer.progress(&format!(
             "watching {} on {} through {}",
             count(chain.subjects.len(), "address", "addresses"),
             chain.info.name,
-            chain.endpoint.name
+            chain.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>().join(", ")
         ));
     }
     let until = args.until_block;

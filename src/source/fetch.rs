@@ -4,7 +4,7 @@ use super::node::Node;
 use super::rpc::NodeError;
 use super::{Fetched, RawPair};
 use crate::model::read::{Answer, READS_MAX, Read};
-use crate::model::{BlockRef, Link, parse};
+use crate::model::{BlockRef, Link, Sight, parse};
 use alloy_primitives::B256;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
@@ -20,7 +20,12 @@ const READ_TRIES: usize = 3;
 impl Node {
     /// The newest block of the node; `None` while it has none.
     pub async fn head(&self) -> Result<Option<Link>, NodeError> {
-        let answer = self.ask("eth_getBlockByNumber", ("latest", false), self.deadlines().head).await?;
+        self.tag("latest").await
+    }
+
+    /// The block that a tag such as `finalized` names; `None` while there is none.
+    pub async fn tag(&self, tag: &'static str) -> Result<Option<Link>, NodeError> {
+        let answer = self.ask("eth_getBlockByNumber", (tag, false), self.deadlines().head).await?;
         if is_null(&answer) { Ok(None) } else { Ok(Some(parse::header(answer.get())?)) }
     }
 
@@ -145,7 +150,7 @@ fn fetched(hash: B256, block: Box<RawValue>, receipts: Box<RawValue>, keep_raw: 
     if parsed.at.hash != hash {
         return Err(NodeError::Another);
     }
-    Ok(Fetched { block: parsed, raw: keep_raw.then_some(RawPair { block, receipts }) })
+    Ok(Fetched { block: parsed, sight: Sight::default(), raw: keep_raw.then_some(RawPair { block, receipts }) })
 }
 
 fn is_null(answer: &RawValue) -> bool {

@@ -62,16 +62,43 @@ pub enum Want {
     Numbered(u64),
 }
 
-/// The node's chain leaves ours below the oldest block we remember, so that what to take back cannot be told.
+/// The nodes' chain is not one that ours may silently become. Nothing is taken back until a person says so, or until the nodes
+/// come back to ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the node's chain at {head} does not join ours, which is remembered from block {oldest} on: a person has to decide"
-)]
-pub struct TooDeep {
-    /// The head that does not join.
-    pub head: BlockRef,
-    /// The oldest block remembered.
-    pub oldest: BlockRef,
+pub enum Conflict {
+    /// It leaves ours below a block that was final.
+    #[error("the chain that leads to block {head} does not contain block {finalized}, which was final")]
+    Finalized {
+        /// The head that would undo it.
+        head: BlockRef,
+        /// The block that would be undone.
+        finalized: BlockRef,
+    },
+    /// It leaves ours below the oldest block we remember, so that what to take back cannot be told.
+    #[error("the chain that leads to block {head} does not join ours, which is remembered from block {oldest} on")]
+    Forgotten {
+        /// The head that does not join.
+        head: BlockRef,
+        /// The oldest block remembered.
+        oldest: BlockRef,
+    },
+}
+
+/// How a head that a node names stands to what is emitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// It is one of our blocks.
+    Ours,
+    /// It builds on our tip.
+    Extends,
+    /// It builds on a block of ours below the tip: this one is the first of ours that is not on its chain.
+    Forks(BlockRef),
+    /// Not told yet: this header is missing on the way.
+    Unknown(B256),
+    /// Too far ahead to walk back from it.
+    Far,
+    /// Older than everything we remember, or made up.
+    Nowhere,
 }
 
 /// Anything that knows its place in the chain.
@@ -96,6 +123,11 @@ pub struct Follower<B> {
     doubt: Option<Doubt>,
     rollback_after: Option<Duration>,
     lag: Option<Lag>,
+    /// Nothing up to this block is taken back by itself.
+    finalized: Option<BlockRef>,
+    /// A person allows to take back final blocks for a branch that contains this block.
+    allowed: Option<B256>,
+    conflict: Option<Conflict>,
 }
 
 /// A head said that our tip is not on its chain.
@@ -131,8 +163,8 @@ enum Plan {
     Fill(u64),
     /// The way: how many of our links stay, and what follows them, oldest first.
     Joined { keep: usize, branch: Vec<Link> },
-    /// The way leads out of the window.
-    Lost(TooDeep),
+    /// The way leads where we must not go.
+    Barred(Conflict),
     /// Numbers and parents contradict each other.
     Nonsense,
 }
@@ -160,6 +192,9 @@ impl<B: Linked> Follower<B> {
             doubt: None,
             rollback_after,
             lag: None,
+            finalized: None,
+            allowed: None,
+            conflict: None,
         }
     }
 
@@ -175,9 +210,75 @@ impl<B: Linked> Follower<B> {
         self.target.is_none() && self.detour.is_none()
     }
 
+    /// How many blocks lie between the newest block emitted and the head it is on the way to.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        self.target.map_or(0, |target| (target.at.number + 1).saturating_sub(self.next_number()))
+    }
+
+    /// Whether blocks are about to be taken back: the newest head does not build on our tip.
+    #[must_use]
+    pub fn at_a_fork(&self) -> bool {
+        self.detour.is_some() || self.doubt.is_some()
+    }
+
+    /// Whether the way to the head is too long to be walked.
+    #[must_use]
+    pub fn fills(&self) -> bool {
+        matches!(self.plan(), Plan::Fill(_))
+    }
+
+    /// The block of ours at this height, if it is remembered.
+    #[must_use]
+    pub fn numbered_ours(&self, number: u64) -> Option<BlockRef> {
+        let place = number.checked_sub(self.links.front()?.at.number)?;
+        self.links.get(usize::try_from(place).ok()?).map(|link| link.at)
+    }
+
+    /// Nothing up to `at` is taken back from now on, unless a person [allows](Self::allow) it.
+    pub fn finalize(&mut self, at: BlockRef) {
+        if self.finalized.is_none_or(|finalized| finalized.number < at.number) {
+            self.finalized = Some(at);
+        }
+    }
+
+    /// A person says that a branch with this block in it may undo what was final. Holds until that has happened.
+    pub fn allow(&mut self, branch: B256) {
+        self.allowed = Some(branch);
+        self.conflict = None;
+    }
+
+    /// Why nothing goes on, if a person has to decide.
+    #[must_use]
+    pub fn conflict(&self) -> Option<Conflict> {
+        self.conflict
+    }
+
+    /// How this head stands to what is emitted, as far as the headers say that are known.
+    #[must_use]
+    pub fn relation(&self, head: Link) -> Relation {
+        if self.place(head.at).is_some() {
+            return Relation::Ours;
+        }
+        match self.way(head) {
+            Plan::Joined { keep, .. } => match self.links.get(keep) {
+                Some(first) => Relation::Forks(first.at),
+                None => Relation::Extends,
+            },
+            Plan::Barred(Conflict::Finalized { finalized, .. }) => Relation::Forks(finalized),
+            Plan::Walk(hash) => Relation::Unknown(hash),
+            Plan::Fill(_) => Relation::Far,
+            Plan::Idle | Plan::Nonsense | Plan::Barred(Conflict::Forgotten { .. }) => Relation::Nowhere,
+        }
+    }
+
     /// A node says that this is its newest block. `now` is a time that only grows, from any beginning.
     pub fn head(&mut self, head: Link, now: Duration) {
         self.heads_seen += 1;
+        if self.conflict.is_some() && self.detour.take().is_some() {
+            // The blocks that were had by number may be of a chain that its node has left since.
+            self.numbered.clear();
+        }
         let keep = self.place(head.at).map(|place| place + 1);
         if keep == Some(self.links.len()) {
             self.lag = None;
@@ -198,9 +299,21 @@ impl<B: Linked> Follower<B> {
         } else {
             self.lag = None;
             self.known.insert(head);
+            if self.relation(head) == Relation::Extends {
+                // Whoever builds on our tip agrees with it: two contradictions with this in between are not two in a row.
+                self.doubt = None;
+            }
             if !self.target.is_some_and(|target| self.known.descends(target, head.at)) {
                 self.target = Some(head);
             }
+        }
+    }
+
+    /// What contradicts our tip is not believed, and forgotten.
+    pub fn stand(&mut self) {
+        if self.at_a_fork() {
+            (self.target, self.detour, self.doubt) = (None, None, None);
+            self.numbered.clear();
         }
     }
 
@@ -258,50 +371,59 @@ impl<B: Linked> Follower<B> {
                 let missing = branch.iter().take(ahead).filter(|link| !self.bodies.contains_key(&link.at.hash));
                 missing.take(PREFETCH_MAX).map(|link| Want::Block(link.at.hash)).collect()
             }
-            Plan::Lost(_) => vec![Want::Latest],
+            // Once a person has to decide, heads come at the ordinary pace.
+            Plan::Barred(_) if self.conflict.is_some() => Vec::new(),
+            Plan::Barred(_) => vec![Want::Latest],
         }
     }
 
     /// The next step, if everything for it is there; it counts as done once it is returned. Ask until there is none, and
     /// only then for [`Follower::wants`].
-    pub fn step(&mut self) -> Result<Option<Step<B>>, TooDeep> {
+    pub fn step(&mut self) -> Option<Step<B>> {
         if let Some(keep) = self.lag.filter(|lag| lag.sightings >= ROLLBACK_SIGHTINGS).map(|lag| lag.keep) {
             self.lag = None;
-            return self.rewind(keep).map(Some);
+            return self.rewind(keep);
         }
         match self.plan() {
-            Plan::Fill(next) => Ok(self.fill(next)),
+            Plan::Fill(next) => self.fill(next),
             Plan::Joined { keep, branch } if keep == self.links.len() => {
-                let body = branch.first().and_then(|next| self.bodies.remove(&next.at.hash));
-                Ok(body.map(|body| self.advance(keep, vec![body])))
+                let body = branch.first().and_then(|next| self.bodies.remove(&next.at.hash))?;
+                Some(self.advance(keep, vec![body]))
             }
             Plan::Joined { keep, branch } => {
                 if !self.believed() {
                     self.doubt();
-                    return Ok(None);
+                    return None;
                 }
                 let next = &branch[..branch.len().min(REORG_APPEND_MAX)];
                 if !next.iter().all(|link| self.bodies.contains_key(&link.at.hash)) {
-                    return Ok(None);
+                    return None;
                 }
                 let append = next.iter().filter_map(|link| self.bodies.remove(&link.at.hash)).collect();
-                Ok(Some(self.advance(keep, append)))
+                Some(self.advance(keep, append))
             }
-            Plan::Lost(error) if self.believed() => Err(error),
-            Plan::Lost(_) => {
+            Plan::Barred(conflict) if self.believed() => {
+                self.conflict = Some(conflict);
+                None
+            }
+            Plan::Barred(_) => {
                 self.doubt();
-                Ok(None)
+                None
             }
             Plan::Nonsense => {
                 (self.target, self.detour) = (None, None);
-                Ok(None)
+                None
             }
-            Plan::Idle | Plan::Walk(_) => Ok(None),
+            Plan::Idle | Plan::Walk(_) => None,
         }
     }
 
     fn plan(&self) -> Plan {
-        let Some(from) = self.detour.or(self.target) else { return Plan::Idle };
+        self.detour.or(self.target).map_or(Plan::Idle, |from| self.way(from))
+    }
+
+    /// The way from our blocks to `from`.
+    fn way(&self, from: Link) -> Plan {
         let next = self.next_number();
         if from.at.number < self.first {
             return Plan::Idle;
@@ -314,14 +436,14 @@ impl<B: Linked> Follower<B> {
         loop {
             let joint = at.at.number.checked_sub(1).map(|number| BlockRef { number, hash: at.parent });
             if let Some(place) = joint.and_then(|joint| self.place(joint)) {
-                return Plan::Joined { keep: place + 1, branch: branch.into() };
+                return self.joined(place + 1, branch.into());
             }
             if at.at.number <= self.oldest() {
                 return match self.links.front() {
                     Some(front) if front.at.number > self.first => {
-                        Plan::Lost(TooDeep { head: from.at, oldest: front.at })
+                        Plan::Barred(Conflict::Forgotten { head: from.at, oldest: front.at })
                     }
-                    _ => Plan::Joined { keep: 0, branch: branch.into() },
+                    _ => self.joined(0, branch.into()),
                 };
             }
             let Some(parent) = self.known.get(at.parent) else { return Plan::Walk(at.parent) };
@@ -330,6 +452,17 @@ impl<B: Linked> Follower<B> {
             }
             branch.push_front(parent);
             at = parent;
+        }
+    }
+
+    /// The way is known; it may be barred all the same.
+    fn joined(&self, keep: usize, branch: Vec<Link>) -> Plan {
+        let final_ours = self.finalized.filter(|finalized| self.place(*finalized).is_some_and(|place| place >= keep));
+        match (final_ours, branch.last()) {
+            (Some(finalized), Some(head)) if !branch.iter().any(|link| Some(link.at.hash) == self.allowed) => {
+                Plan::Barred(Conflict::Finalized { head: head.at, finalized })
+            }
+            _ => Plan::Joined { keep, branch },
         }
     }
 
@@ -354,8 +487,14 @@ impl<B: Linked> Follower<B> {
         self.links.extend(append.iter().map(Linked::link));
         let surplus = self.links.len().saturating_sub(WINDOW_MAX);
         self.links.drain(..surplus);
-        self.doubt = None;
-        self.lag = None;
+        if self
+            .finalized
+            .is_some_and(|finalized| self.numbered_ours(finalized.number).is_some_and(|at| at != finalized))
+        {
+            // Only an allowance leads here, and it is used up.
+            (self.finalized, self.allowed) = (None, None);
+        }
+        (self.doubt, self.lag, self.conflict) = (None, None, None);
         let next = self.next_number();
         self.numbered.retain(|number, _| *number >= next);
         for way in [&mut self.target, &mut self.detour] {
@@ -366,20 +505,24 @@ impl<B: Linked> Follower<B> {
         Step { retract, append }
     }
 
-    fn rewind(&mut self, keep: usize) -> Result<Step<B>, TooDeep> {
-        match (keep, self.links.front(), self.links.back()) {
-            (0, Some(front), Some(tip)) if front.at.number > self.first => {
-                Err(TooDeep { head: tip.at, oldest: front.at })
-            }
-            _ => {
-                (self.target, self.detour) = (None, None);
-                Ok(self.advance(keep, Vec::new()))
-            }
+    fn rewind(&mut self, keep: usize) -> Option<Step<B>> {
+        let tip = self.tip()?;
+        if let Some(front) = self.links.front().filter(|front| keep == 0 && front.at.number > self.first) {
+            self.conflict = Some(Conflict::Forgotten { head: tip.at, oldest: front.at });
+            return None;
         }
+        if let Some(finalized) = self.finalized.filter(|at| self.place(*at).is_some_and(|place| place >= keep)) {
+            let head = keep.checked_sub(1).and_then(|place| self.links.get(place)).map_or(finalized, |link| link.at);
+            self.conflict = Some(Conflict::Finalized { head, finalized });
+            return None;
+        }
+        (self.target, self.detour) = (None, None);
+        Some(self.advance(keep, Vec::new()))
     }
 
     /// A head agrees with us, so whatever contradicted us is forgotten.
     fn settle(&mut self) {
+        self.conflict = None;
         if self.doubt.take().is_some() {
             (self.target, self.detour) = (None, None);
         }

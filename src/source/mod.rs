@@ -5,36 +5,56 @@
 //! that rests on a subscription alone, or an address of an endpoint in a log or an error.
 //!
 //! Heads are hints, hashes are truth, the store is the clock: a subscription and a poll only say that there is something to
-//! look at, and [`follow`] walks parent hashes from there to what is committed.
+//! look at, and [`follow`] walks parent hashes from there to what is committed. Of several endpoints the best is asked first
+//! ([`pool`]), and none of them alone can talk us out of a block that the others stand by.
 
+pub mod abilities;
+mod council;
 mod drive;
+mod ears;
 mod fetch;
+mod finality;
 pub mod follow;
+mod ipc;
+mod meter;
 pub mod node;
+pub mod pool;
+mod probe;
 pub mod rpc;
-mod sight;
 pub mod tape;
+mod transport;
+mod troubles;
 pub mod verify;
 mod watch;
 
 use crate::model::read::{Answer, Read};
-use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Trouble};
+use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Sight, Trouble};
 use crate::runtime::{Clock, Stop};
-use drive::Driver;
+pub use abilities::{Abilities, Ability, Can};
+use alloy_primitives::B256;
+use drive::{Driver, Order, Wires};
+pub use finality::FinalityRule;
 use follow::Follower;
-pub use follow::{Linked, TooDeep, Window};
+pub use follow::{Conflict, Linked, Window};
 use jiff::Timestamp;
-pub use node::{BadEndpoint, Deadlines, Endpoint, Node};
+pub use meter::Meter;
+pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
+pub use pool::Pool;
+pub use probe::probe;
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
+pub use transport::{RawHeads, Transport};
 
 /// Steps that may wait for the pipeline, about 13 minutes of mainnet; when they are as many, the source waits.
 pub const ADVANCES_MAX: usize = 64;
+/// Orders that may wait to be heard; they come from a person, one at a time.
+const ORDERS_MAX: usize = 4;
 
 /// Blocks that leave the chain and blocks that join it.
 pub type Step = follow::Step<Fetched>;
@@ -52,7 +72,7 @@ pub type Step = follow::Step<Fetched>;
 /// // The first block of interest is written down before anything is fetched; a restart gives the stored window instead.
 /// let first = node.head().await?.map_or(0, |head| head.at.number);
 /// let window = Window { first, links: Vec::new() };
-/// let mut source = Source::follow(node, window, Options::for_chain(chain), SystemClock, &Stop::new());
+/// let mut source = Source::follow(node.into(), window, Options::for_chain(chain), SystemClock, &Stop::new());
 /// while let Ok(event) = source.next().await {
 ///     if let Event::Step(step) = event {
 ///         println!("{} blocks leave, {} join", step.retract.len(), step.append.len());
@@ -63,7 +83,9 @@ pub type Step = follow::Step<Fetched>;
 /// ```
 #[derive(Debug)]
 pub struct Source {
-    node: Node,
+    pool: Pool,
+    behind: Arc<AtomicU64>,
+    orders: mpsc::Sender<Order>,
     events: mpsc::Receiver<Result<Event, SourceError>>,
     ended: Option<SourceError>,
     _stop: DropGuard,
@@ -79,6 +101,12 @@ pub struct Options {
     pub keep_raw: bool,
     /// Where jitter comes from.
     pub rng: fastrand::Rng,
+    /// How the chain says that a block stays.
+    pub finality: FinalityRule,
+    /// The newest block that was final when an earlier process ended: it is not undone by itself.
+    pub finalized: Option<BlockRef>,
+    /// Where it is recorded how the source does.
+    pub meter: Meter,
 }
 
 /// What a source has to say.
@@ -141,6 +169,8 @@ pub enum Phase {
 pub struct Fetched {
     /// The block with its receipts.
     pub block: Block,
+    /// How well it was seen.
+    pub sight: Sight,
     /// What the node wrote, for a recorder that asked for it.
     pub raw: Option<RawPair>,
 }
@@ -157,9 +187,6 @@ pub struct RawPair {
 /// A source ended for good.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The chain left us below everything we remember.
-    #[error(transparent)]
-    TooDeep(#[from] TooDeep),
     /// The source was told to stop.
     #[error("the source has stopped")]
     Stopped,
@@ -189,26 +216,35 @@ impl Options {
     /// Right for this chain: a development chain (31337) can be rewound by hand, no other can.
     #[must_use]
     pub fn for_chain(chain: ChainId) -> Self {
-        let rollback_after = (chain == ChainId(31_337)).then_some(Duration::from_secs(1));
-        Self { rollback_after, keep_raw: false, rng: fastrand::Rng::new() }
+        let development = chain == ChainId(31_337);
+        Self {
+            rollback_after: development.then_some(Duration::from_secs(1)),
+            keep_raw: false,
+            rng: fastrand::Rng::new(),
+            finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
+            finalized: None,
+            meter: Meter::default(),
+        }
     }
 }
 
 impl Source {
     /// Goes on where `window` ends, until `stop` or until it is dropped.
     #[must_use]
-    pub fn follow(node: Node, window: Window, options: Options, clock: impl Clock + 'static, stop: &Stop) -> Self {
-        let Options { rollback_after, keep_raw, mut rng } = options;
+    pub fn follow(pool: Pool, window: Window, mut options: Options, clock: impl Clock + 'static, stop: &Stop) -> Self {
         let stop = stop.child_token();
         let (hints, heard) = mpsc::channel(watch::HINTS_MAX);
         let (tell, events) = mpsc::channel(ADVANCES_MAX);
-        if node.has_socket() {
-            tokio::spawn(watch::watch(node.clone(), hints, stop.clone(), rng.fork()));
+        let (orders, ordered) = mpsc::channel(ORDERS_MAX);
+        for (voice, node) in pool.nodes().enumerate().filter(|(_, node)| node.has_socket()) {
+            tokio::spawn(watch::watch(voice, node.clone(), hints.clone(), stop.clone(), options.rng.fork()));
         }
-        let follower = Follower::new(window, rollback_after);
-        let driver = Driver::new(node.clone(), follower, keep_raw, Arc::new(clock), rng, heard, tell, stop.clone());
+        let behind = Arc::new(AtomicU64::new(0));
+        let follower = Follower::new(window, options.rollback_after);
+        let wires = Wires { hints: heard, orders: ordered, events: tell, behind: behind.clone() };
+        let driver = Driver::new(pool.clone(), follower, options, Arc::new(clock), wires, stop.clone());
         tokio::spawn(driver.run());
-        Self { node, events, ended: None, _stop: stop.drop_guard() }
+        Self { pool, behind, orders, events, ended: None, _stop: stop.drop_guard() }
     }
 
     /// The next event. Dropping the future loses nothing. After an error there is no other answer than that error.
@@ -222,13 +258,25 @@ impl Source {
 
     /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else.
     pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
-        self.node.read(at, reads).await
+        self.pool.read(at, reads).await
     }
 
-    /// The node that is followed.
+    /// The endpoints that are followed.
     #[must_use]
-    pub fn node(&self) -> &Node {
-        &self.node
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// How many blocks lie between the newest one passed on and the newest head.
+    #[must_use]
+    pub fn behind(&self) -> u64 {
+        self.behind.load(Ordering::Relaxed)
+    }
+
+    /// A person lets the branch with this block in it undo what was final.
+    pub async fn allow(&self, branch: B256) {
+        // Nobody to tell means that the source has ended, which the next event says.
+        let _ = self.orders.send(Order::Allow(branch)).await;
     }
 }
 

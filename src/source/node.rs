@@ -3,17 +3,21 @@
 //! Comes in: an endpoint and the chain it should serve. Goes out: answers, or a [`NodeError`]. What never happens here: a
 //! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
 
-use super::rpc::{Heads, NodeError, Wire};
+use super::meter::Meter;
+use super::rpc::{Heads, NodeError, Route, Wire};
+use super::transport::Transport;
 use crate::model::{ChainId, parse};
-use crate::runtime::{Backoff, install_tls};
+use crate::runtime::{Backoff, install_tls, instant};
 use alloy_json_rpc::RpcSend;
+use alloy_primitives::B256;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 /// How long to wait for what.
@@ -48,8 +52,23 @@ pub struct Deadlines {
 pub struct Endpoint {
     /// What people call it.
     pub name: Arc<str>,
-    /// `ws`, `wss`, `http` or `https`; usually carries a key.
+    /// As [`address`] takes it; usually carries a key.
     pub url: SecretString,
+}
+
+/// What makes a chain the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its EIP-155 id.
+    pub chain: ChainId,
+    /// Hash of its block 0, where it is known; a chain id alone is easily shared by a fork or a copy.
+    pub genesis: Option<B256>,
+}
+
+impl From<ChainId> for Identity {
+    fn from(chain: ChainId) -> Self {
+        Self { chain, genesis: None }
+    }
 }
 
 /// The address of an endpoint is of no use. The address itself is not repeated.
@@ -59,8 +78,28 @@ pub enum BadEndpoint {
     #[error("the address is not a URL")]
     NotAUrl,
     /// A URL of another kind.
-    #[error("the address has to begin with ws://, wss://, http:// or https://")]
+    #[error("the address has to begin with ws://, wss://, http://, https:// or ipc://")]
     Scheme,
+    /// A socket of this machine without an absolute path.
+    #[error("a socket has to be named by its absolute path, as in ipc:///run/geth/geth.ipc")]
+    Socket,
+}
+
+/// An endpoint's address: a `ws`, `wss`, `http` or `https` URL, `ipc://` and the absolute path of a node's socket, or that path alone
+/// where it ends in `.ipc`.
+pub fn address(text: &str) -> Result<Url, BadEndpoint> {
+    let text = text.trim();
+    if text.starts_with('/') {
+        let path = Url::from_file_path(text).ok().filter(|_| text.ends_with(".ipc")).ok_or(BadEndpoint::Socket)?;
+        return Url::parse(&format!("ipc://{}", path.path())).map_err(|_| BadEndpoint::Socket);
+    }
+    let url = Url::parse(text).map_err(|_| BadEndpoint::NotAUrl)?;
+    match url.scheme() {
+        "ws" | "wss" | "http" | "https" if url.has_host() => Ok(url),
+        "ipc" if !url.has_host() && url.path().len() > 1 && url.path().starts_with('/') => Ok(url),
+        "ipc" => Err(BadEndpoint::Socket),
+        _ => Err(BadEndpoint::Scheme),
+    }
 }
 
 /// One node. Cloned freely; clones share a connection.
@@ -69,13 +108,14 @@ pub struct Node(Arc<Inner>);
 
 struct Inner {
     name: Arc<str>,
-    url: Url,
-    chain: ChainId,
+    route: Route,
+    identity: Identity,
     deadlines: Deadlines,
     // A tokio lock, held while connecting: whoever comes meanwhile wants that same connection, not a second one.
     wire: Mutex<Option<(u64, Wire)>>,
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
+    meter: OnceLock<Meter>,
 }
 
 impl Default for Deadlines {
@@ -112,22 +152,59 @@ impl Deadlines {
 }
 
 impl Node {
-    /// A node at `endpoint` that should serve `chain`. Nothing is connected yet.
-    pub fn new(endpoint: &Endpoint, chain: ChainId, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
+    /// A node at `endpoint` that should serve a chain. Nothing is connected yet.
+    pub fn new(endpoint: &Endpoint, chain: impl Into<Identity>, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
         install_tls();
-        let url = Url::parse(endpoint.url.expose_secret()).map_err(|_| BadEndpoint::NotAUrl)?;
-        if !matches!(url.scheme(), "ws" | "wss" | "http" | "https") || !url.has_host() {
-            return Err(BadEndpoint::Scheme);
-        }
-        Ok(Self(Arc::new(Inner {
-            name: endpoint.name.clone(),
-            url,
-            chain,
+        let url = address(endpoint.url.expose_secret())?;
+        Ok(Self::by(Route::Url(url), endpoint.name.clone(), chain.into(), deadlines))
+    }
+
+    /// A node called `name` that should serve `chain`, reached through `transport` instead of a socket of ours. Deadlines hold
+    /// all the same, and its chain id is asked for as of any other.
+    #[must_use]
+    pub fn through(
+        name: &str,
+        chain: impl Into<Identity>,
+        deadlines: Deadlines,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self::by(Route::Own(transport), name.into(), chain.into(), deadlines)
+    }
+
+    fn by(route: Route, name: Arc<str>, identity: Identity, deadlines: Deadlines) -> Self {
+        Self(Arc::new(Inner {
+            name,
+            route,
+            identity,
             deadlines,
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
-        })))
+            meter: OnceLock::new(),
+        }))
+    }
+
+    /// Lets every request be measured from now on; the first meter stays.
+    #[must_use]
+    pub fn measured(self, meter: Meter) -> Self {
+        self.0.meter.get_or_init(|| meter);
+        self
+    }
+
+    /// A node at `endpoint`, of whichever chain it serves.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked. An address of no use counts as one where nobody answers.
+    pub async fn discover(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, NodeError> {
+        install_tls();
+        let url = address(endpoint.url.expose_secret()).map_err(|bad| NodeError::Unreachable(bad.to_string()))?;
+        let wire = Box::pin(Wire::open(&Route::Url(url), &deadlines)).await?;
+        let asked = wire.ask(1, "eth_chainId", [(); 0]);
+        let answer = tokio::time::timeout(deadlines.head, asked).await;
+        let answer = answer.map_err(|_| NodeError::TimedOut { method: "eth_chainId", after: deadlines.head })??;
+        let chain = ChainId(parse::number(answer.get())?);
+        Self::new(endpoint, chain, deadlines).map_err(|bad| NodeError::Unreachable(bad.to_string()))
     }
 
     /// What people call it.
@@ -136,10 +213,14 @@ impl Node {
         &self.0.name
     }
 
+    pub(super) fn shared_name(&self) -> Arc<str> {
+        self.0.name.clone()
+    }
+
     /// The chain it should serve.
     #[must_use]
     pub fn chain(&self) -> ChainId {
-        self.0.chain
+        self.0.identity.chain
     }
 
     /// How long it is waited for.
@@ -150,7 +231,7 @@ impl Node {
 
     /// Whether it can be subscribed to.
     pub(super) fn has_socket(&self) -> bool {
-        matches!(self.0.url.scheme(), "ws" | "wss")
+        self.0.route.can_subscribe()
     }
 
     /// Asks within `deadline`. A connection that let a deadline pass is dropped, since whatever is stuck in it stays stuck.
@@ -160,8 +241,12 @@ impl Node {
         params: P,
         deadline: Duration,
     ) -> Result<Box<RawValue>, NodeError> {
-        let (generation, wire) = self.wire().await?;
-        let answer = self.within(deadline, &wire, method, params).await;
+        let began = instant();
+        let (generation, wire) = match self.wire().await {
+            Ok(wire) => wire,
+            Err(error) => return self.measure(method, began, Err(error)),
+        };
+        let answer = self.measure(method, began, self.within(deadline, &wire, method, params).await);
         if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
             let mut current = self.0.wire.lock().await;
             if current.as_ref().is_some_and(|(newest, _)| *newest == generation) {
@@ -171,12 +256,19 @@ impl Node {
         answer
     }
 
+    fn measure<T>(&self, method: &'static str, began: Instant, answer: Result<T, NodeError>) -> Result<T, NodeError> {
+        if let Some(meter) = self.0.meter.get() {
+            meter.asked(&self.0.name, method, &answer, began.elapsed());
+        }
+        answer
+    }
+
     /// A subscription to new heads, on a connection of its own.
     pub(super) async fn subscribe(&self) -> Result<Heads, NodeError> {
         let wire = Box::pin(self.open()).await?;
         wire.widen();
         let after = self.0.deadlines.subscribe;
-        match tokio::time::timeout(after, wire.subscribe(&self.0.url, self.next_id())).await {
+        match tokio::time::timeout(after, wire.subscribe(self.next_id())).await {
             Ok(heads) => heads,
             Err(_) => Err(NodeError::TimedOut { method: "eth_subscribe", after }),
         }
@@ -204,22 +296,42 @@ impl Node {
         Ok((generation, wire))
     }
 
-    /// A connection to a node that serves the right chain.
-    async fn open(&self) -> Result<Wire, NodeError> {
-        let wire = Wire::open(&self.0.url, &self.0.deadlines).await?;
+    /// A connection to a node that serves the right chain, of which nobody else knows.
+    pub(super) async fn open(&self) -> Result<Wire, NodeError> {
+        let wire = Wire::open(&self.0.route, &self.0.deadlines).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
-        let (found, expected) = (parse::number(answer.get())?, self.0.chain.0);
-        if found == expected { Ok(wire) } else { Err(NodeError::WrongChain { expected, found }) }
+        let (found, expected) = (parse::number(answer.get())?, self.0.identity.chain.0);
+        if found != expected {
+            return Err(NodeError::WrongChain { expected, found });
+        }
+        if let Some(expected) = self.0.identity.genesis {
+            self.begins_with(expected, &wire).await?;
+        }
+        Ok(wire)
     }
 
-    async fn within<P: RpcSend>(
+    /// Refuses a node whose block 0 is another. One that does not have it, as a light or a pruned node, is given the benefit of
+    /// the doubt: its chain id is right.
+    async fn begins_with(&self, expected: B256, wire: &Wire) -> Result<(), NodeError> {
+        match self.within(self.0.deadlines.head, wire, "eth_getBlockByNumber", ("0x0", false)).await {
+            Ok(answer) if answer.get() == "null" => Ok(()),
+            Ok(answer) => {
+                let found = parse::header(answer.get())?.at.hash;
+                if found == expected { Ok(()) } else { Err(NodeError::WrongGenesis { expected, found }) }
+            }
+            Err(NodeError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn within<P: RpcSend>(
         &self,
         after: Duration,
         wire: &Wire,
         method: &'static str,
         params: P,
     ) -> Result<Box<RawValue>, NodeError> {
-        match tokio::time::timeout(after, wire.ask(&self.0.url, self.next_id(), method, params)).await {
+        match tokio::time::timeout(after, wire.ask(self.next_id(), method, params)).await {
             Ok(answer) => answer,
             Err(_) => Err(NodeError::TimedOut { method, after }),
         }
@@ -232,7 +344,7 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("name", &self.0.name).field("chain", &self.0.chain).finish_non_exhaustive()
+        f.debug_struct("Node").field("name", &self.0.name).field("chain", &self.chain()).finish_non_exhaustive()
     }
 }
 
@@ -250,6 +362,17 @@ mod tests {
         assert_eq!(node("key=0123").err(), Some(BadEndpoint::NotAUrl));
         assert_eq!(node("ftp://node.example/key").err(), Some(BadEndpoint::Scheme));
         assert!(node("wss://node.example/key").is_ok());
+    }
+
+    #[test]
+    fn a_socket_of_this_machine_is_named_by_its_absolute_path() {
+        let of = |text: &str| address(text).map(|url| url.to_string());
+        assert_eq!(of("ipc:///run/geth/geth.ipc").as_deref(), Ok("ipc:///run/geth/geth.ipc"));
+        assert_eq!(of("/run/geth/geth.ipc").as_deref(), Ok("ipc:///run/geth/geth.ipc"));
+        assert_eq!(of("/run/my node/geth.ipc\n").as_deref(), Ok("ipc:///run/my%20node/geth.ipc"));
+        for text in ["ipc://run/geth.ipc", "ipc:run/geth.ipc", "ipc://", "ipc:///", "/run/geth"] {
+            assert_eq!(of(text), Err(BadEndpoint::Socket), "{text}");
+        }
     }
 
     #[test]

@@ -1,17 +1,24 @@
 //! One connection to a node, and what can go wrong on it.
 //!
-//! A WebSocket is opened by alloy's transport, but never reopened by it: its own reconnection loses notifications and repeats
+//! A socket is served by alloy's frontend, but never reopened by it: its own reconnection loses notifications and repeats
 //! requests without saying so, so here a socket that breaks is dead, and whoever used it hears that at once.
 
+use super::ipc::IpcConnect;
 use super::node::Deadlines;
+use super::transport::{RawHeads, Transport};
+use crate::model::BlindnessKind;
 use crate::model::parse::{ParseError, WHY_MAX};
 use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
 use alloy_primitives::{B256, U256};
 use alloy_pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
 use alloy_transport::{TransportError, TransportErrorKind, TransportResult};
 use alloy_transport_ws::{WebSocketConfig, WsConnect};
+use futures::StreamExt;
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
 use url::Url;
@@ -51,6 +58,14 @@ pub enum NodeError {
         /// Chain the node serves.
         found: u64,
     },
+    /// A chain with the right id that began otherwise.
+    #[error("its chain begins with block {found}, not with {expected}")]
+    WrongGenesis {
+        /// Block 0 as the configuration, or everybody, knows it.
+        expected: B256,
+        /// Block 0 of the node.
+        found: B256,
+    },
     /// An error of JSON-RPC.
     #[error("refused: {message} (code {code})")]
     Refused {
@@ -72,24 +87,33 @@ pub enum NodeError {
     Another,
 }
 
-/// An open connection.
-#[derive(Clone, Debug)]
+/// How a node is reached.
+#[derive(Clone)]
+pub(super) enum Route {
+    /// By an address, which may carry a key.
+    Url(Url),
+    /// By whatever the embedder gave us.
+    Own(Arc<dyn Transport>),
+}
+
+/// An open connection, with the address that its errors must not repeat.
+#[derive(Clone)]
 pub(super) enum Wire {
-    Socket(PubSubFrontend),
+    Socket(PubSubFrontend, Url),
     Http(reqwest::Client, Url),
+    Own(Arc<dyn Transport>),
 }
 
 /// A live subscription to new heads. Dropping it closes its socket.
-#[derive(Debug)]
-pub(super) struct Heads {
-    subscription: RawSubscription,
-    _socket: PubSubFrontend,
+pub(super) enum Heads {
+    Socket { subscription: RawSubscription, _socket: PubSubFrontend },
+    Own(RawHeads),
 }
 
 /// Opens one socket and never another.
-struct Once(WsConnect);
+pub(super) struct Once<C>(pub(super) C);
 
-impl PubSubConnect for Once {
+impl<C: PubSubConnect> PubSubConnect for Once<C> {
     fn is_local(&self) -> bool {
         self.0.is_local()
     }
@@ -103,24 +127,43 @@ impl PubSubConnect for Once {
     }
 }
 
+impl Route {
+    /// Whether it leads to something that can be subscribed to.
+    pub(super) fn can_subscribe(&self) -> bool {
+        match self {
+            Self::Url(url) => matches!(url.scheme(), "ws" | "wss" | "ipc"),
+            Self::Own(transport) => transport.can_subscribe(),
+        }
+    }
+}
+
 impl Wire {
     /// Opens a connection within the deadline for connecting. For HTTP nothing is opened until something is asked.
-    pub(super) async fn open(url: &Url, deadlines: &Deadlines) -> Result<Self, NodeError> {
-        if !matches!(url.scheme(), "ws" | "wss") {
-            // A redirect would tell the next server where we came from, key and all.
-            let redirects = reqwest::redirect::Policy::none();
-            let client = reqwest::Client::builder().connect_timeout(deadlines.connect).redirect(redirects).build();
-            return client.map(|client| Self::Http(client, url.clone())).map_err(|error| unreachable_by(url, &error));
-        }
-        let config =
-            WebSocketConfig::default().max_message_size(Some(ANSWER_BYTES_MAX)).max_frame_size(Some(ANSWER_BYTES_MAX));
-        let connect = WsConnect::new(url.as_str())
-            .with_config(config)
-            .with_max_retries(0)
-            .with_keepalive_interval(deadlines.keepalive);
-        let opened = tokio::time::timeout(deadlines.connect, Once(connect).into_service()).await;
+    pub(super) async fn open(route: &Route, deadlines: &Deadlines) -> Result<Self, NodeError> {
+        let url = match route {
+            Route::Url(url) => url,
+            Route::Own(transport) => return Ok(Self::Own(transport.clone())),
+        };
+        let opened = match url.scheme() {
+            "ws" | "wss" => {
+                let connect = Once(web_socket(url, deadlines)).into_service();
+                tokio::time::timeout(deadlines.connect, connect).await
+            }
+            "ipc" => {
+                let connect = IpcConnect::new(url, ANSWER_BYTES_MAX).map_err(|error| failed(url, error))?;
+                tokio::time::timeout(deadlines.connect, Once(connect).into_service()).await
+            }
+            _ => {
+                // A redirect would tell the next server where we came from, key and all.
+                let redirects = reqwest::redirect::Policy::none();
+                let client = reqwest::Client::builder().connect_timeout(deadlines.connect).redirect(redirects).build();
+                return client
+                    .map(|client| Self::Http(client, url.clone()))
+                    .map_err(|error| unreachable_by(url, &error));
+            }
+        };
         match opened {
-            Ok(socket) => socket.map(Self::Socket).map_err(|error| failed(url, error)),
+            Ok(socket) => socket.map(|socket| Self::Socket(socket, url.clone())).map_err(|error| failed(url, error)),
             Err(_) => Err(NodeError::Unreachable(format!("no connection within {:?}", deadlines.connect))),
         }
     }
@@ -128,17 +171,24 @@ impl Wire {
     /// Asks, without a deadline of its own.
     pub(super) async fn ask<P: RpcSend>(
         &self,
-        url: &Url,
         id: u64,
         method: &'static str,
         params: P,
     ) -> Result<Box<RawValue>, NodeError> {
-        let request = Request::new(method, id.into(), params)
-            .serialize()
-            .map_err(|_| NodeError::Unreachable(format!("the parameters of {method} cannot be written")))?;
-        let response = match self {
-            Self::Socket(socket) => socket.send(request).await.map_err(|error| failed(url, error))?,
-            Self::Http(client, to) => post(client, to, request.serialized().get()).await?,
+        let unwritable = |_| NodeError::Unreachable(format!("the parameters of {method} cannot be written"));
+        let (url, response) = match self {
+            Self::Socket(socket, url) => {
+                let request = Request::new(method, id.into(), params).serialize().map_err(unwritable)?;
+                (url, socket.send(request).await.map_err(|error| failed(url, error))?)
+            }
+            Self::Http(client, url) => {
+                let request = Request::new(method, id.into(), params).serialize().map_err(unwritable)?;
+                (url, post(client, url, request.serialized().get()).await?)
+            }
+            Self::Own(transport) => {
+                let params = to_raw_value(&params).map_err(unwritable)?;
+                return transport.ask(method, &params).await;
+            }
         };
         match response.payload {
             ResponsePayload::Success(answer) => Ok(answer),
@@ -146,22 +196,48 @@ impl Wire {
         }
     }
 
+    /// How many of `n` questions for the chain's id are answered that go out in one request. `None` over a socket, where each question
+    /// goes alone.
+    pub(super) async fn batch(&self, n: usize) -> Option<Result<usize, NodeError>> {
+        let Self::Http(client, url) = self else { return None };
+        let questions: Vec<_> = (0..n)
+            .map(|id| serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": "eth_chainId", "params": [] }))
+            .collect();
+        let answered = async {
+            let (status, answer) = send(client, url, &serde_json::Value::from(questions).to_string()).await?;
+            if let Ok(answers) = serde_json::from_slice::<Vec<Response>>(&answer) {
+                let ids: HashSet<_> =
+                    answers.iter().filter(|answer| answer.is_success()).map(|answer| &answer.id).collect();
+                return Ok(ids.len());
+            }
+            // One error for all of them, or something else altogether.
+            match serde_json::from_slice::<Response>(&answer).map(|response| response.payload) {
+                Ok(ResponsePayload::Failure(error)) => Err(refused(url, &error)),
+                _ => Err(unreadable(status)),
+            }
+        };
+        Some(answered.await)
+    }
+
     /// Subscribes to new heads on this connection, which from then on serves nothing else.
-    pub(super) async fn subscribe(self, url: &Url, id: u64) -> Result<Heads, NodeError> {
-        let answer = self.ask(url, id, "eth_subscribe", ["newHeads"]).await?;
-        let Self::Socket(socket) = self else {
-            return Err(NodeError::Unreachable("subscriptions need a WebSocket".to_owned()));
+    pub(super) async fn subscribe(self, id: u64) -> Result<Heads, NodeError> {
+        if let Self::Own(transport) = &self {
+            return transport.subscribe().await.map(Heads::Own);
+        }
+        let answer = self.ask(id, "eth_subscribe", ["newHeads"]).await?;
+        let Self::Socket(socket, url) = self else {
+            return Err(NodeError::Unreachable("subscriptions need a socket".to_owned()));
         };
         // The transport answers with a name of its own for the subscription, a 256-bit number.
         let local: U256 = serde_json::from_str(answer.get())
             .map_err(|_| NodeError::Unreachable("the subscription has no id".to_owned()))?;
-        let subscription = socket.get_subscription(B256::from(local)).await.map_err(|error| failed(url, error))?;
-        Ok(Heads { subscription, _socket: socket })
+        let subscription = socket.get_subscription(B256::from(local)).await.map_err(|error| failed(&url, error))?;
+        Ok(Heads::Socket { subscription, _socket: socket })
     }
 
     /// Makes room for bursts of notifications. Has to precede [`Wire::subscribe`].
     pub(super) fn widen(&self) {
-        if let Self::Socket(socket) = self {
+        if let Self::Socket(socket, _) = self {
             socket.set_channel_size(NOTIFICATIONS_MAX);
         }
     }
@@ -170,14 +246,39 @@ impl Wire {
 impl Heads {
     /// The next notification as it stands; an error of the channel says that some were dropped or that the socket is gone.
     pub(super) async fn next(&mut self) -> Result<Box<RawValue>, broadcast::error::RecvError> {
-        self.subscription.recv().await
+        match self {
+            Self::Socket { subscription, .. } => subscription.recv().await,
+            Self::Own(heads) => heads.next().await.ok_or(broadcast::error::RecvError::Closed),
+        }
     }
 }
 
 impl NodeError {
     /// Whether the connection is of no further use after this.
     pub(super) fn breaks_the_wire(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. })
+        matches!(
+            self,
+            Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. } | Self::WrongGenesis { .. }
+        )
+    }
+
+    /// Whether the node answered, and the answer cannot be right.
+    pub(super) fn is_wrong(&self) -> bool {
+        matches!(self, Self::Bad(_) | Self::Another)
+    }
+
+    /// What kind of other chain the node serves, if it does.
+    pub(super) fn serves_another(&self) -> Option<BlindnessKind> {
+        match self {
+            Self::WrongChain { .. } => Some(BlindnessKind::WrongChain),
+            Self::WrongGenesis { .. } => Some(BlindnessKind::WrongGenesis),
+            _ => None,
+        }
+    }
+
+    /// How long the node asks to be left alone.
+    pub(super) fn asks_to_wait(&self) -> Duration {
+        if let Self::Limited { after: Some(after), .. } = self { *after } else { Duration::ZERO }
     }
 
     /// Whether the node says that it does not have this method, or not with these parameters.
@@ -192,8 +293,22 @@ impl NodeError {
     }
 }
 
-/// One POST. The client library's errors and spans carry the whole address, so neither leaves this function.
+fn web_socket(url: &Url, deadlines: &Deadlines) -> WsConnect {
+    let limit = Some(ANSWER_BYTES_MAX);
+    WsConnect::new(url.as_str())
+        .with_config(WebSocketConfig::default().max_message_size(limit).max_frame_size(limit))
+        .with_max_retries(0)
+        .with_keepalive_interval(deadlines.keepalive)
+}
+
+/// One question in one request.
 async fn post(client: &reqwest::Client, url: &Url, body: &str) -> Result<Response, NodeError> {
+    let (status, answer) = send(client, url, body).await?;
+    serde_json::from_slice(&answer).map_err(|_| unreadable(status))
+}
+
+/// One POST. The client library's errors and spans carry the whole address, so neither leaves this function.
+async fn send(client: &reqwest::Client, url: &Url, body: &str) -> Result<(StatusCode, Vec<u8>), NodeError> {
     let sent = client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body.to_owned()).send().await;
     let mut response = sent.map_err(|error| unreachable_by(url, &error))?;
     let status = response.status();
@@ -209,12 +324,16 @@ async fn post(client: &reqwest::Client, url: &Url, body: &str) -> Result<Respons
         let after = retry_after.map(Duration::from_secs);
         return Err(NodeError::Limited { why: format!("HTTP {}", status.as_u16()), after });
     }
-    // Many nodes put a JSON-RPC error under a status of 400 or 500; it says more than the status.
-    match serde_json::from_slice(&body) {
-        Ok(response) => Ok(response),
-        Err(_) if !status.is_success() => Err(NodeError::Unreachable(format!("HTTP {}", status.as_u16()))),
-        Err(_) => Err(NodeError::Unreachable("the answer is not JSON-RPC".to_owned())),
-    }
+    Ok((status, body))
+}
+
+/// What an answer says that is no JSON-RPC. Many nodes put a JSON-RPC error under a status of 400 or 500, and that says more than
+/// the status.
+fn unreadable(status: StatusCode) -> NodeError {
+    NodeError::Unreachable(match status.is_success() {
+        true => "the answer is not JSON-RPC".to_owned(),
+        false => format!("HTTP {}", status.as_u16()),
+    })
 }
 
 fn failed(url: &Url, error: TransportError) -> NodeError {

@@ -2,6 +2,7 @@
 //!
 //! A head that arrives is a hint of where to look; a subscription that breaks, lags or is opened anew is a hint to look.
 
+use super::council::Voice;
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::{Link, parse};
@@ -32,7 +33,13 @@ enum Lost {
 }
 
 /// Keeps a subscription to `node` open until `stop`.
-pub(super) async fn watch(node: Node, hints: mpsc::Sender<Hint>, stop: Stop, mut rng: fastrand::Rng) {
+pub(super) async fn watch(
+    voice: Voice,
+    node: Node,
+    hints: mpsc::Sender<(Voice, Hint)>,
+    stop: Stop,
+    mut rng: fastrand::Rng,
+) {
     let mut attempt = 0;
     loop {
         let mut heard = false;
@@ -40,7 +47,7 @@ pub(super) async fn watch(node: Node, hints: mpsc::Sender<Hint>, stop: Stop, mut
             // Whoever stops us closes the node at the same moment, and that is no loss to tell of.
             biased;
             () = stop.cancelled() => return,
-            lost = listen(&node, &hints, &mut heard) => lost,
+            lost = listen(voice, &node, &hints, &mut heard) => lost,
         };
         attempt = if heard { 0 } else { attempt + 1 };
         let wait = node.deadlines().backoff.wait(attempt, &mut rng);
@@ -67,7 +74,7 @@ pub(super) async fn watch(node: Node, hints: mpsc::Sender<Hint>, stop: Stop, mut
 }
 
 /// Passes heads on until the subscription ends. `heard` becomes true once it was open.
-async fn listen(node: &Node, hints: &mpsc::Sender<Hint>, heard: &mut bool) -> Lost {
+async fn listen(voice: Voice, node: &Node, hints: &mpsc::Sender<(Voice, Hint)>, heard: &mut bool) -> Lost {
     let mut heads = match node.subscribe().await {
         Ok(heads) => heads,
         Err(error) => return Lost::Failed(error),
@@ -75,7 +82,7 @@ async fn listen(node: &Node, hints: &mpsc::Sender<Hint>, heard: &mut bool) -> Lo
     // Whatever happened before the subscription stood was not announced to us.
     let mut hint = Hint::Look;
     loop {
-        if let Err(mpsc::error::TrySendError::Closed(_)) = hints.try_send(hint) {
+        if let Err(mpsc::error::TrySendError::Closed(_)) = hints.try_send((voice, hint)) {
             return Lost::Unheard;
         }
         hint = match tokio::time::timeout(node.deadlines().silence, heads.next()).await {

@@ -1,6 +1,7 @@
 //! The one writer: a thread that owns the connection and does one job after the other.
 
 use super::{Result, StoreError};
+use crate::telemetry::Metrics;
 use rusqlite::Connection;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,8 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
+    /// Where writes that cannot be done are counted.
+    pub(super) metrics: Metrics,
 }
 
 impl Actor {
@@ -35,7 +38,27 @@ impl Actor {
             })
             .map_err(|error| StoreError::Unknown(format!("cannot start the writer: {error}")))?;
         is_ready.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { jobs })
+        Ok(Self { jobs, metrics: Metrics::default() })
+    }
+
+    /// As [`Actor::call`], for a job that changes something: that it cannot is counted. What the caller got wrong is not.
+    pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
+    where
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let outcome = self.call(job).await;
+        if let Err(StoreError::Sqlite(_) | StoreError::Damaged { .. } | StoreError::Engine(_) | StoreError::Closed) =
+            &outcome
+        {
+            self.metrics.store_write_error();
+        }
+        outcome
+    }
+
+    /// How many jobs wait to be let in or done, of how many that may.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.jobs.max_capacity() - self.jobs.capacity(), self.jobs.max_capacity())
     }
 
     /// Does `job` on the writer's thread.

@@ -6,10 +6,15 @@ use crate::deliver::Targets;
 use crate::escalate::Roster;
 use crate::model::watch::ChainInfo;
 use crate::model::{Activity, Severity, WatchId, WatchInfo};
+use crate::pulse::Heart;
 use crate::settings::{Secret, Spot};
-use alloy_primitives::Address;
+use crate::source::FinalityRule;
+use alloy_primitives::{Address, B256};
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything a configuration says, with every name resolved. Immutable: a reload makes another and swaps it in whole.
 pub struct Book {
@@ -25,10 +30,16 @@ pub struct Book {
     pub roster: Arc<Roster>,
     /// Where messages go.
     pub destinations: Targets,
+    /// Where metrics and readiness are asked for; nowhere unless the main file says.
+    pub console: Option<SocketAddr>,
+    /// Who waits for our heartbeat, in the order of the main file.
+    pub heartbeats: Vec<Heart>,
     /// The store's file, relative to the main file's directory where it is relative.
     pub store: PathBuf,
     /// The watchlists' own tests, in the order of the files.
     pub tests: Vec<WatchTest>,
+    /// SHA-256 of the text of all files, in hex: the same text has the same hash on every machine.
+    pub hash: String,
 }
 
 /// One chain.
@@ -36,29 +47,37 @@ pub struct Book {
 pub struct ChainBook {
     /// Name, id, explorer.
     pub info: Arc<ChainInfo>,
-    /// Where its node is.
-    pub endpoint: EndpointSettings,
+    /// Where its nodes are: at least one, at most [`ENDPOINTS_MAX`](crate::source::pool::ENDPOINTS_MAX), in the order of the file, each with a name of its own.
+    pub endpoints: Vec<EndpointSettings>,
+    /// Time between two blocks, as the chain means it to be; never zero.
+    pub slot: Duration,
+    /// Which clock says that the chain stands still.
+    pub clock: ChainClock,
+    /// How it is known that a block stays.
+    pub finality: FinalityRule,
+    /// Whether every block is held against its own header before it is judged.
+    pub verify: bool,
+    /// Hash of block 0, where it is known: a node that has another serves another chain, whatever id it names.
+    pub genesis: Option<B256>,
     /// Whom the decoder looks out for.
     pub subjects: Arc<Subjects>,
 }
 
-/// How to reach a chain's node.
+/// How to reach one of a chain's nodes.
 #[derive(Clone, Debug)]
 pub struct EndpointSettings {
-    /// What logs and metrics call it; never its URL.
+    /// What logs, metrics and pages call it; never its URL.
     pub name: Arc<str>,
     /// Where it is.
     pub url: EndpointUrl,
-    /// Seconds between two blocks, as the chain means them to be.
-    pub slot_seconds: f64,
-    /// Which clock says that the chain stands still.
-    pub clock: ChainClock,
+    /// How many requests a second it may be asked; without a bound of ours where it says nothing.
+    pub requests_per_second: Option<NonZeroU32>,
 }
 
 /// Where a node is.
 #[derive(Clone, Debug)]
 pub enum EndpointUrl {
-    /// Written in the file, and checked to carry no credentials.
+    /// Written in the file, and checked to carry no credentials; also the path of a socket.
     Plain(String),
     /// Kept elsewhere, since most providers put a key into it.
     Secret(Secret),

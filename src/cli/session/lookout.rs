@@ -4,6 +4,7 @@
 use super::Session;
 use crate::escalate;
 use crate::model::record::BlindnessLine;
+use crate::model::{BlindnessKind, Severity};
 use crate::runtime;
 use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock};
@@ -52,12 +53,13 @@ impl<'a> Lookout<'a> {
 
     /// How long to wait before [`Lookout::watch_head`] has something to say; for ever on a chain whose clock is not ours.
     pub(super) fn pause(&self) -> Option<Duration> {
-        (self.chain.endpoint.clock == ChainClock::Wall).then(|| self.slot().max(Duration::from_secs(1)))
+        (self.chain.clock == ChainClock::Wall).then(|| self.chain.slot.max(Duration::from_secs(1)))
     }
 
     /// A block was committed just now.
     pub(super) async fn block(&mut self) -> anyhow::Result<()> {
         self.fresh_at = self.session.clock.now();
+        self.session.signs.block(&self.chain.info.name);
         self.clear(EARLIER).await?;
         self.clear("stale-head").await
     }
@@ -65,7 +67,7 @@ impl<'a> Lookout<'a> {
     /// Whether blocks still come, by our own clock.
     pub(super) async fn watch_head(&mut self) -> anyhow::Result<()> {
         let age = self.session.clock.now().duration_since(self.fresh_at);
-        let patience = SignedDuration::try_from(self.slot() * STALE_SLOTS).unwrap_or(SignedDuration::MAX);
+        let patience = SignedDuration::try_from(self.chain.slot * STALE_SLOTS).unwrap_or(SignedDuration::MAX);
         if age > patience.max(SignedDuration::from_secs(10)) {
             let why = format!("no new block for {} seconds", age.as_secs());
             return self.blind("stale-head", &why, self.fresh_at).await;
@@ -75,6 +77,9 @@ impl<'a> Lookout<'a> {
 
     /// Something stands in the way, since `since`.
     pub(super) async fn blind(&mut self, kind: &'static str, why: &str, since: Timestamp) -> anyhow::Result<()> {
+        if let Some(known) = BlindnessKind::ALL.into_iter().find(|known| known.name() == kind) {
+            self.session.signs.troubled(&self.chain.info.name, known, Severity::High, why);
+        }
         if !self.causes.insert(kind) || self.causes.len() > 1 {
             return Ok(());
         }
@@ -93,6 +98,9 @@ impl<'a> Lookout<'a> {
 
     /// What stood in the way is gone; sight is back when nothing else does.
     pub(super) async fn clear(&mut self, kind: &'static str) -> anyhow::Result<()> {
+        if let Some(known) = BlindnessKind::ALL.into_iter().find(|known| known.name() == kind) {
+            self.session.signs.cleared(&self.chain.info.name, known);
+        }
         if !self.causes.remove(kind) || !self.causes.is_empty() {
             return Ok(());
         }
@@ -108,10 +116,6 @@ impl<'a> Lookout<'a> {
         self.session.told(&plan);
         self.nudge.notify_one();
         Ok(())
-    }
-
-    fn slot(&self) -> Duration {
-        Duration::from_secs_f64(self.chain.endpoint.slot_seconds)
     }
 
     /// The watches of this chain by their labels, as many as a person reads.
@@ -134,7 +138,7 @@ impl<'a> Lookout<'a> {
             kind: kind.to_owned(),
             why: None,
             chain: self.chain.info.name.to_string(),
-            endpoint: Some(self.chain.endpoint.name.to_string()),
+            endpoint: self.chain.endpoints.first().map(|endpoint| endpoint.name.to_string()),
             since: since.to_string(),
             until: until.map(|until| until.to_string()),
             blocks: None,

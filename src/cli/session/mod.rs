@@ -1,15 +1,19 @@
 //! What all commands that judge and commit share: the store, the worker, the lookout for blindness, and the count of what was seen.
 
+mod finality;
 mod follow;
 mod lookout;
+mod signs;
 mod tally;
 
-pub(crate) use follow::{node_of, stored};
+pub(crate) use follow::{pool_of, stored};
+pub(crate) use signs::Signs;
 
 use super::{Outcome, Printer};
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::pipeline::Committed;
+use crate::pulse;
 use crate::runtime::{self, Clock, Stop, SystemClock};
 use crate::store::Store;
 use crate::watchlist::Book;
@@ -18,25 +22,31 @@ use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
 use tokio::sync::Notify;
-use tracing::error;
+use tracing::{error, warn};
 
 /// How long a clean end waits for what is on its way to be delivered.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How often steps of paths that fell due are looked for.
 const TICK: Duration = Duration::from_secs(1);
+/// How often the store is looked at for what waits and how much room is left.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// One start of the program.
 pub(crate) struct Session {
     pub(crate) book: Arc<Book>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) signs: Signs,
     printer: Printer,
     tally: Tally,
 }
 
 impl Session {
     pub(crate) fn new(book: Arc<Book>, store: Store, printer: Printer) -> Self {
-        Self { book, store, clock: Arc::new(SystemClock), printer, tally: Tally::default() }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let signs = Signs::new(clock.clone());
+        let store = store.measured(signs.metrics.clone());
+        Self { book, store, clock, signs, printer, tally: Tally::default() }
     }
 
     /// Follows every chain until told to stop, or until each has committed block `until`.
@@ -46,8 +56,13 @@ impl Session {
         // The worker outlives the chains, so that what their last blocks made due still goes out.
         let worker_stop = Stop::new();
         let mut delivering = tokio::spawn(worker.run(worker_stop.clone()));
-        let ticking = tokio::spawn(tick(self.store.clone(), self.clock.clone(), nudge.clone(), worker_stop.clone()));
         let session = Arc::new(self);
+        session.signs.introduce(&session.book);
+        let ticking = tokio::spawn(session.clone().tick(nudge.clone(), worker_stop.clone()));
+        for heart in &session.book.heartbeats {
+            let (checks, metrics) = (session.signs.checks.clone(), session.signs.metrics.clone());
+            tokio::spawn(pulse::run(heart.clone(), checks, metrics, session.clock.clone(), stop.child_token()));
+        }
         let mut chains = tokio::task::JoinSet::new();
         for chain in &session.book.chains {
             let (session, chain, nudge, stop) = (session.clone(), Arc::new(chain.clone()), nudge.clone(), stop.clone());
@@ -120,6 +135,7 @@ impl Session {
             self.book.roster.clone(),
             self.clock.clone(),
         )
+        .measured(self.signs.metrics.clone(), self.signs.checks.clone())
         .listener(Arc::new(move |line| {
             tally.delivery(line);
             if printer.is_json() {
@@ -139,6 +155,7 @@ impl Session {
         for line in &plan.lines {
             self.printer.line(line);
         }
+        self.signs.plan(plan);
         self.tally.plan(plan);
     }
 
@@ -158,17 +175,35 @@ impl Session {
             Outcome::Calm
         }
     }
-}
 
-/// Tells the next steps of paths as they fall due, and pages again where an acknowledgement ran out.
-async fn tick(store: Store, clock: Arc<dyn Clock>, nudge: Arc<Notify>, stop: Stop) {
-    while !stop.is_cancelled() {
-        tokio::time::sleep(TICK).await;
-        let now = runtime::millis(&*clock);
-        match store.change(now, move |incidents| escalate::tick(incidents, now)).await {
-            Ok(plan) if !plan.deliveries.is_empty() => nudge.notify_one(),
-            Ok(_) => {}
-            Err(error) => error!("escalation could not be carried on: {error}"),
+    /// Tells the next steps of paths as they fall due, and pages again where an acknowledgement ran out.
+    async fn tick(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
+        let (mut last, mut looked) = (runtime::instant(), None);
+        while !stop.is_cancelled() {
+            tokio::time::sleep(TICK).await;
+            let now = runtime::millis(&*self.clock);
+            let metrics = self.signs.metrics.clone();
+            let engine = move |incidents: &[_]| {
+                signs::count(&metrics, incidents);
+                escalate::tick(incidents, now)
+            };
+            let written = self.store.change(now, engine).await;
+            self.signs.tick(last.elapsed(), written.as_ref().map(|_| ()));
+            last = runtime::instant();
+            match written {
+                Ok(plan) if !plan.deliveries.is_empty() => {
+                    self.signs.plan(&plan);
+                    nudge.notify_one();
+                }
+                Ok(_) => {}
+                Err(error) => error!("escalation could not be carried on: {error}"),
+            }
+            if looked.is_none_or(|looked: tokio::time::Instant| looked.elapsed() >= LOOK) {
+                looked = Some(last);
+                if let Err(error) = self.signs.look(&self.store, &self.book).await {
+                    warn!("what waits could not be counted: {error}");
+                }
+            }
         }
     }
 }

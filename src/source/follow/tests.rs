@@ -112,7 +112,7 @@ impl World {
     }
 
     fn drain(&mut self) {
-        while let Some(step) = self.follower.step().expect("no reorg here is deeper than the window") {
+        while let Some(step) = self.follower.step() {
             self.store.commit(step);
         }
     }
@@ -318,29 +318,53 @@ fn a_reorg_below_the_first_block_of_interest_replaces_all_of_it() {
 }
 
 #[test]
-fn a_chain_that_joins_nowhere_in_the_window_is_an_error_and_changes_nothing() {
+fn a_chain_that_joins_nowhere_in_the_window_waits_for_a_person_and_changes_nothing() {
     let mut world = World::new(0);
     world.tree.extend(4_000);
     world.settle();
     let before = world.store.links.clone();
+    let ours = world.tree.canonical.clone();
     world.tree.reorg(3_900, 3_950);
-    let fed = (0..200_000).find_map(|_| {
-        if world.follower.wants().is_empty() {
-            world.follower.head(world.tree.head(), Duration::ZERO);
+    let conflict = (0..200_000).find_map(|_| {
+        if !world.answer(0) {
+            world.hint(world.tree.head());
         }
-        for want in world.follower.wants() {
-            match want {
-                Want::Latest => world.follower.head(world.tree.head(), Duration::ZERO),
-                Want::Header(hash) => world.follower.header(world.tree.by_hash(hash).expect("known")),
-                Want::Block(hash) => world.follower.block(world.tree.by_hash(hash).expect("known")),
-                Want::Numbered(number) => world.follower.numbered(world.tree.canonical[number as usize]),
-            }
-        }
-        world.follower.step().err()
+        world.follower.conflict()
     });
-    let error = fed.expect("it does not join");
-    assert_eq!(error.oldest, before[before.len() - WINDOW_MAX].at);
+    let oldest = before[before.len() - WINDOW_MAX].at;
+    assert!(matches!(conflict, Some(Conflict::Forgotten { oldest: found, .. }) if found == oldest), "{conflict:?}");
     assert_eq!(world.follower.tip(), before.last().copied());
+    world.tree.canonical = ours;
+    world.hint(world.tree.head());
+    assert_eq!(world.follower.conflict(), None, "the node is back on our chain");
+    world.tree.extend(3);
+    world.settle();
+    world.expect_canonical();
+}
+
+#[test]
+fn what_was_final_is_taken_back_only_when_a_person_allows_it() {
+    let mut world = World::new(1);
+    world.tree.extend(20);
+    world.settle();
+    let finalized = world.store.links[11].at;
+    world.follower.finalize(finalized);
+    world.tree.reorg(5, 7);
+    world.settle();
+    world.expect_canonical();
+    world.tree.reorg(15, 20);
+    let before = world.store.links.clone();
+    world.settle();
+    let head = world.tree.head().at;
+    assert_eq!(world.follower.conflict(), Some(Conflict::Finalized { head, finalized }));
+    assert_eq!(world.store.links, before, "nothing is undone");
+    world.follower.allow(B256::repeat_byte(7));
+    world.settle();
+    assert_eq!(world.store.links, before, "another branch was allowed");
+    world.follower.allow(world.tree.canonical[14].at.hash);
+    world.settle();
+    world.expect_canonical();
+    assert_eq!(world.follower.conflict(), None);
 }
 
 #[test]

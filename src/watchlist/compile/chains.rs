@@ -1,47 +1,23 @@
-//! `[chain.X]`: ids, explorers and endpoints.
+//! `[chain.X]`: ids, explorers, and by what a chain is measured.
 
 use super::address::parse_address;
+use super::endpoints::endpoints;
+use super::known::{DEVELOPMENT_ID, KNOWN_CHAINS, KNOWN_FINALITY, KnownChain};
 use crate::decode::{Library, Subjects};
 use crate::model::ChainId;
 use crate::model::watch::ChainInfo;
-use crate::settings::{At, Problem, Problems, Secret, SourceFile, Value, nearest};
-use crate::watchlist::book::{ChainBook, ChainClock, EndpointSettings, EndpointUrl};
-use crate::watchlist::file::ChainText;
+use crate::settings::{At, Problem, Problems, SourceFile, nearest};
+use crate::source::FinalityRule;
+use crate::watchlist::book::{ChainBook, ChainClock, EndpointSettings};
+use crate::watchlist::file::{ChainText, FinalityText};
+use alloy_primitives::{Address, B256};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 use url::Url;
 
-/// What is known of a public chain by its name.
-struct KnownChain {
-    name: &'static str,
-    id: u64,
-    explorer: &'static str,
-    slot_seconds: f64,
-}
-
-/// Ids as in ethereum-lists/chains; slots as the chains' own documentation says.
-const KNOWN_CHAINS: [KnownChain; 9] = [
-    known("mainnet", 1, "https://etherscan.io", 12.0),
-    known("sepolia", 11_155_111, "https://sepolia.etherscan.io", 12.0),
-    known("hoodi", 560_048, "https://hoodi.etherscan.io", 12.0),
-    known("optimism", 10, "https://optimistic.etherscan.io", 2.0),
-    known("base", 8453, "https://basescan.org", 2.0),
-    known("arbitrum", 42_161, "https://arbiscan.io", 0.25),
-    known("polygon", 137, "https://polygonscan.com", 2.0),
-    known("gnosis", 100, "https://gnosisscan.io", 5.0),
-    known("linea", 59_144, "https://lineascan.build", 2.0),
-];
-
-const fn known(name: &'static str, id: u64, explorer: &'static str, slot_seconds: f64) -> KnownChain {
-    KnownChain { name, id, explorer, slot_seconds }
-}
-
-/// Development chains by convention (Hardhat's and anvil's default): their blocks come when somebody wants one.
-const DEVELOPMENT_ID: u64 = 31_337;
-/// Seconds between blocks where neither the file nor the table above says: Ethereum's.
-const SLOT_SECONDS: f64 = 12.0;
-/// A path segment of a URL from this length on, of letters and digits alone, is an API key rather than a word.
-const KEY_LIKE_CHARS: usize = 20;
+/// Time between blocks where neither the file nor the list of known chains says: Ethereum's.
+const SLOT: Duration = Duration::from_secs(12);
 
 /// All configured chains.
 pub(super) struct Chains {
@@ -52,9 +28,14 @@ pub(super) struct Chains {
 /// One chain before its subjects are known.
 pub(super) struct Chain {
     pub(super) info: Arc<ChainInfo>,
-    /// Absent where a problem was told.
-    endpoint: Option<EndpointSettings>,
-    libraries: Vec<(alloy_primitives::Address, Library)>,
+    /// Empty where a problem was told.
+    endpoints: Vec<EndpointSettings>,
+    slot: Duration,
+    clock: ChainClock,
+    finality: FinalityRule,
+    verify: bool,
+    genesis: Option<B256>,
+    libraries: Vec<(Address, Library)>,
 }
 
 impl Chains {
@@ -95,11 +76,19 @@ impl Chains {
 
     /// Joins each chain with its subjects, which are given by chain id.
     pub(super) fn into_books(self, mut subjects: HashMap<ChainId, Subjects>) -> Vec<ChainBook> {
-        let books = self.compiled.into_iter().filter_map(|chain| {
+        let books = self.compiled.into_iter().map(|chain| {
             let mut subjects = subjects.remove(&chain.info.id).unwrap_or_else(|| Subjects::new(chain.info.id));
             chain.libraries.iter().for_each(|(address, library)| subjects.library(*address, *library));
-            // Without an endpoint there was a problem, and the book is not handed over.
-            Some(ChainBook { info: chain.info, endpoint: chain.endpoint?, subjects: Arc::new(subjects) })
+            ChainBook {
+                info: chain.info,
+                endpoints: chain.endpoints,
+                slot: chain.slot,
+                clock: chain.clock,
+                finality: chain.finality,
+                verify: chain.verify,
+                genesis: chain.genesis,
+                subjects: Arc::new(subjects),
+            }
         });
         books.collect()
     }
@@ -108,55 +97,92 @@ impl Chains {
 impl Chain {
     fn compile(text: &ChainText<'_>, problems: &mut Problems) -> Self {
         let known = KNOWN_CHAINS.iter().find(|known| known.name == text.name.value);
-        let written = text.id.as_ref().and_then(|id| u64::try_from(id.value).ok());
-        let id = match (written, known) {
-            (Some(id), Some(known)) if id != known.id => {
-                let spot = text.id.as_ref().map_or(&text.name.spot, |id| &id.spot);
-                let message = format!("`{}` has chain id {}, not {id}", known.name, known.id);
-                problems.push(spot.problem(message).hint("give a chain of your own another name"));
-                known.id
-            }
-            (Some(id), _) => id,
-            (None, Some(known)) => known.id,
-            (None, None) => {
-                let names = KNOWN_CHAINS.iter().map(|known| known.name);
-                let hint = nearest(&text.name, names.clone()).map_or_else(
-                    || format!("write `id = …`; only {} bring theirs", names.collect::<Vec<_>>().join(", ")),
-                    |near| format!("did you mean `{near}`? Other chains need their `id`"),
-                );
-                // An id that was written and is wrong has been told.
-                if text.id.is_none() {
-                    problems.push(text.name.problem(format!("`id` of chain `{}` is missing", *text.name)).hint(hint));
-                }
-                0
-            }
-        };
+        let id = id(text, known, problems);
         let explorer = text.explorer.as_ref().and_then(|at| explorer(at, problems));
         let explorer = explorer.or_else(|| Some(known.filter(|known| known.id == id)?.explorer.into()));
         let info = ChainInfo { name: text.name.value.into(), id: ChainId(id), explorer };
-        let slot_seconds = match &text.slot {
+        let slot = match &text.slot {
             Some(slot) if slot.value.is_zero() => {
                 problems.push(slot.problem("`slot` must be longer than nothing"));
-                SLOT_SECONDS
+                SLOT
             }
-            Some(slot) => slot.value.as_secs_f64(),
-            None => known.map_or(SLOT_SECONDS, |known| known.slot_seconds),
+            Some(slot) => slot.value,
+            None => known.map_or(SLOT, |known| Duration::from_secs_f64(known.slot_seconds)),
         };
         let wall = text.wall.unwrap_or(id != DEVELOPMENT_ID);
-        let url = text.endpoint.and_then(|value| endpoint(value, problems));
-        let endpoint = url.map(|url| EndpointSettings {
-            name: text.name.value.into(),
-            url,
-            slot_seconds,
-            clock: if wall { ChainClock::Wall } else { ChainClock::Chain },
-        });
+        let endpoints = endpoints(&text.name, &text.endpoints, problems);
         let multisend = text.multisend.iter().map(|item| (item, Library::MultiSend));
         let migrations = text.migrations.iter().map(|item| (item, Library::Migration));
         let libraries = multisend.chain(migrations);
         let libraries =
             libraries.filter_map(|(item, library)| Some((parse_address(item, problems)?, library))).collect();
-        Self { info: Arc::new(info), endpoint, libraries }
+        Self {
+            info: Arc::new(info),
+            endpoints,
+            slot,
+            clock: if wall { ChainClock::Wall } else { ChainClock::Chain },
+            finality: finality(text.finality.as_ref(), known),
+            verify: text.verify.unwrap_or(true),
+            genesis: genesis(text, known, problems),
+            libraries,
+        }
     }
+}
+
+fn id(text: &ChainText<'_>, known: Option<&KnownChain>, problems: &mut Problems) -> u64 {
+    let written = text.id.as_ref().and_then(|id| u64::try_from(id.value).ok());
+    match (written, known) {
+        (Some(id), Some(known)) if id != known.id => {
+            let spot = text.id.as_ref().map_or(&text.name.spot, |id| &id.spot);
+            let message = format!("`{}` has chain id {}, not {id}", known.name, known.id);
+            problems.push(spot.problem(message).hint("give a chain of your own another name"));
+            known.id
+        }
+        (Some(id), _) => id,
+        (None, Some(known)) => known.id,
+        (None, None) => {
+            let names = KNOWN_CHAINS.iter().map(|known| known.name);
+            let hint = nearest(&text.name, names.clone()).map_or_else(
+                || format!("write `id = …`; only {} bring theirs", names.collect::<Vec<_>>().join(", ")),
+                |near| format!("did you mean `{near}`? Other chains need their `id`"),
+            );
+            // An id that was written and is wrong has been told.
+            if text.id.is_none() {
+                problems.push(text.name.problem(format!("`id` of chain `{}` is missing", *text.name)).hint(hint));
+            }
+            0
+        }
+    }
+}
+
+/// What the file says; else the tags where they are known to work. A chain that nobody described is not believed to have them,
+/// since a tag that stands still for ever would be told as a blindness.
+fn finality(text: Option<&FinalityText>, known: Option<&KnownChain>) -> FinalityRule {
+    match text {
+        Some(FinalityText::Tags) => FinalityRule::Tags,
+        Some(FinalityText::Nothing) => FinalityRule::Never,
+        Some(FinalityText::Depth { safe, finalized }) => {
+            FinalityRule::Depth { safe: safe.value.unsigned_abs(), finalized: finalized.value.unsigned_abs() }
+        }
+        None if known.is_some() => KNOWN_FINALITY,
+        None => FinalityRule::Never,
+    }
+}
+
+fn genesis(text: &ChainText<'_>, known: Option<&KnownChain>, problems: &mut Problems) -> Option<B256> {
+    let known_genesis = known.and_then(|known| known.genesis);
+    let Some(at) = &text.genesis else { return known_genesis };
+    let Some(written) = at.strip_prefix("0x").and_then(|hex| hex.parse::<B256>().ok()) else {
+        problems.push(at.problem("`genesis` is the hash of block 0: `0x` and 64 hexadecimal digits"));
+        return known_genesis;
+    };
+    if let (Some(expected), Some(known)) = (known_genesis, known)
+        && expected != written
+    {
+        let problem = at.problem(format!("`{}` begins with block {expected}", known.name));
+        problems.push(problem.hint("give a chain of your own another name"));
+    }
+    Some(written)
 }
 
 /// That `name` is nothing known, with the nearest that is.
@@ -188,32 +214,4 @@ fn explorer(at: &At<&str>, problems: &mut Problems) -> Option<Arc<str>> {
             None
         }
     }
-}
-
-fn endpoint(value: Value<'_>, problems: &mut Problems) -> Option<EndpointUrl> {
-    if value.as_table().is_some() {
-        return Secret::parse(value, problems).map(EndpointUrl::Secret);
-    }
-    let text = value.string(problems)?;
-    let flaw = match Url::parse(&text) {
-        Ok(url) if !matches!(url.scheme(), "ws" | "wss" | "http" | "https") => {
-            "an endpoint begins with ws://, wss://, http:// or https://"
-        }
-        Ok(url) if carries_key(&url) => "this URL seems to carry a key, and a key must not stand in the file",
-        Ok(_) => return Some(EndpointUrl::Plain(text.value.to_owned())),
-        // What it says is not repeated: a key may be in it.
-        Err(_) => "this is not a URL",
-    };
-    problems.push(text.problem(flaw).hint("write `endpoint = { env = \"NAME\" }` and keep the URL in the environment"));
-    None
-}
-
-fn carries_key(url: &Url) -> bool {
-    let key_like = |part: &str| {
-        part.len() >= KEY_LIKE_CHARS && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-    };
-    !url.username().is_empty()
-        || url.password().is_some()
-        || url.query().is_some()
-        || url.path_segments().is_some_and(|mut segments| segments.any(key_like))
 }

@@ -1,8 +1,8 @@
 //! The main file: chains, destinations, paths, and where the rest stands.
 
-use super::missing;
+use super::{ChainText, ConsoleText, HeartbeatText, missing};
 use crate::model::Severity;
-use crate::settings::{At, Problems, Spot, Table, Value};
+use crate::settings::{At, Problems, Spot, Table};
 use std::time::Duration;
 
 /// What only the main file holds.
@@ -12,19 +12,8 @@ pub(in crate::watchlist) struct SetupText<'a> {
     pub chains: Vec<ChainText<'a>>,
     pub destinations: Vec<DestinationText<'a>>,
     pub paths: Vec<PathText<'a>>,
-}
-
-/// `[chain.X]`.
-pub(in crate::watchlist) struct ChainText<'a> {
-    pub name: At<&'a str>,
-    pub id: Option<At<i64>>,
-    pub endpoint: Option<Value<'a>>,
-    pub explorer: Option<At<&'a str>>,
-    pub slot: Option<At<Duration>>,
-    /// `clock = "wall"` is true.
-    pub wall: Option<bool>,
-    pub multisend: Vec<At<&'a str>>,
-    pub migrations: Vec<At<&'a str>>,
+    pub console: Option<ConsoleText<'a>>,
+    pub heartbeats: Vec<HeartbeatText<'a>>,
 }
 
 /// `[destination.X]`, still to be read by its kind.
@@ -60,31 +49,17 @@ impl<'a> SetupText<'a> {
         let chains = named("chain", problems);
         let destinations = named("destination", problems);
         let paths = named("path", problems);
+        let heartbeats = named("heartbeat", problems);
+        let console = table.table("console", problems).map(|table| ConsoleText::read(table, problems));
         Self {
             store,
             watchlists,
             chains: chains.into_iter().map(|(name, table)| ChainText::read(name, table, problems)).collect(),
             destinations: destinations.into_iter().map(|(name, table)| DestinationText { name, table }).collect(),
             paths: paths.into_iter().map(|(name, table)| PathText::read(name, table, problems)).collect(),
+            console,
+            heartbeats: heartbeats.into_iter().map(|(name, table)| HeartbeatText { name, table }).collect(),
         }
-    }
-}
-
-impl<'a> ChainText<'a> {
-    fn read(name: At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Self {
-        let id = table.int_in("id", 1..=i64::MAX, problems);
-        let endpoint = table.value("endpoint");
-        if endpoint.is_none() {
-            let hint = "write `endpoint = { env = \"NAME\" }`, or a URL without credentials";
-            problems.push(table.missing("endpoint").hint(hint));
-        }
-        let explorer = table.string("explorer", problems);
-        let slot = table.duration("slot", problems);
-        let wall = table.choice("clock", &[("wall", true), ("chain", false)], problems).map(|at| at.value);
-        let multisend = table.one_or_more("multisend", problems).unwrap_or_default();
-        let migrations = table.one_or_more("migrations", problems).unwrap_or_default();
-        table.finish(problems);
-        Self { name, id, endpoint, explorer, slot, wall, multisend, migrations }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{Severity, Verdict};
-use crate::watchlist::check::{Otherwise, coverage, run_tests};
+use crate::watchlist::check::{Otherwise, coverage, notes, run_tests};
 
 #[test]
 fn a_watchs_own_tests_are_judged_as_the_chain_is() {
@@ -139,4 +139,22 @@ fn coverage_says_of_every_function_what_would_happen() {
         Otherwise::Finding { severity: Severity::Critical, .. }
     ));
     assert!(rows.iter().all(|row| !row.function.starts_with("getOwners")), "views change nothing");
+}
+
+#[test]
+fn what_a_chain_leaves_unconfirmed_is_noted_and_is_no_mistake() {
+    let noted = |body: &str| {
+        let book =
+            build(&format!("[chain.{body}\n"), "").unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        let first_words = |text: &str| text.split([':', ';']).next().unwrap_or_default().to_owned();
+        notes(&book).iter().map(|note| format!("{}: {}", note.chain, first_words(&note.text))).collect::<Vec<_>>()
+    };
+    let two = "endpoint = [{ name = \"a\", url = \"ws://a.example\" }, { name = \"b\", url = \"ws://b.example\" }]";
+    assert!(noted(&format!("mainnet]\n{two}")).is_empty());
+    assert_eq!(noted("mainnet]\nendpoint = \"ws://a.example\""), ["mainnet: one endpoint"]);
+    assert_eq!(
+        noted(&format!("own]\nid = 7777\nverify = false\n{two}")),
+        ["own: blocks are not verified", "own: no block ever counts as final"]
+    );
+    assert!(noted("local]\nid = 31337\nendpoint = \"ws://127.0.0.1:8546\"").is_empty(), "a developer's machine");
 }

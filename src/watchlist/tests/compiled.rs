@@ -3,8 +3,10 @@
 use super::*;
 use crate::classify::rule::{ArgTest, Condition, DeedMatch, Measure, ValueRule};
 use crate::model::{Kind, Operation, Severity};
+use crate::source::FinalityRule;
 use crate::watchlist::{ChainClock, EndpointUrl};
-use alloy_primitives::{U256, address};
+use alloy_primitives::{U256, address, b256};
+use std::time::Duration;
 
 #[test]
 fn a_rule_is_compiled_to_its_smallest_units() {
@@ -130,8 +132,12 @@ fn the_book_knows_chains_names_tokens_and_paths() {
     let book = accepted(WATCH);
     let mainnet = book.chain("mainnet").unwrap();
     assert_eq!((mainnet.info.id.0, mainnet.info.explorer.as_deref()), (1, Some("https://etherscan.io")));
-    assert!(matches!(&mainnet.endpoint.url, EndpointUrl::Plain(url) if url == "ws://127.0.0.1:8546"));
-    assert_eq!((mainnet.endpoint.clock, mainnet.endpoint.slot_seconds), (ChainClock::Wall, 12.0));
+    let [endpoint] = &mainnet.endpoints[..] else { panic!("{:?}", mainnet.endpoints) };
+    assert!(matches!(&endpoint.url, EndpointUrl::Plain(url) if url == "ws://127.0.0.1:8546"));
+    assert_eq!((&*endpoint.name, endpoint.requests_per_second), ("mainnet", None));
+    assert_eq!((mainnet.clock, mainnet.slot), (ChainClock::Wall, Duration::from_secs(12)));
+    assert_eq!((mainnet.finality, mainnet.verify), (FinalityRule::Tags, true));
+    assert_eq!(mainnet.genesis, Some(b256!("d4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3")));
     let grantee = address!("15d34AAf54267DB7D7c367839AAf71A00a2C6A65");
     assert_eq!(book.roster.names.get(mainnet.info.id, grantee).map(|n| &**n), Some("Grantee: docs"));
     assert_eq!(book.roster.names.get(mainnet.info.id, book.watches[0].address).map(|n| &**n), Some("Safe"));
@@ -140,4 +146,77 @@ fn the_book_knows_chains_names_tokens_and_paths() {
     assert_eq!(book.rules.watches[0].known_tokens.len(), 2, "those of its own chain");
     assert_eq!(book.watches[0].kind, Kind::Safe);
     assert_eq!(book.store, Path::new("watchfire.db"));
+}
+
+#[test]
+fn a_chain_has_one_endpoint_or_a_list_of_them() {
+    let lists = r#"
+[chain.mainnet]
+endpoint = [
+    { name = "own", url = "/run/geth/geth.ipc" },
+    { name = "vendor", url = { env = "VENDOR_WS" }, requests_per_second = 25 },
+    { name = "spare", url = { env = "SPARE_WS" } },
+]
+[[chain.base.endpoint]]
+name = "own"
+url = "http://127.0.0.1:8545"
+[[chain.base.endpoint]]
+name = "other"
+url = "http://127.0.0.1:8547"
+[chain.sepolia]
+endpoint = { url = { file = "sepolia.url" }, requests_per_second = 5 }
+[chain.hoodi]
+endpoint = ["ipc:///run/hoodi.ipc"]
+"#;
+    let book = build(lists, "").unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let shown: Vec<String> = book
+        .chains
+        .iter()
+        .flat_map(|chain| chain.endpoints.iter().map(|endpoint| (&chain.info.name, endpoint)))
+        .map(|(chain, endpoint)| {
+            let rate = endpoint.requests_per_second.map_or(String::new(), |rate| format!(" {rate}/s"));
+            let url = match &endpoint.url {
+                EndpointUrl::Plain(url) => url.as_str(),
+                EndpointUrl::Secret(secret) => secret.source(),
+            };
+            format!("{chain} {} {url}{rate}", endpoint.name)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "mainnet own /run/geth/geth.ipc",
+            "mainnet vendor environment variable `VENDOR_WS` 25/s",
+            "mainnet spare environment variable `SPARE_WS`",
+            "base own http://127.0.0.1:8545",
+            "base other http://127.0.0.1:8547",
+            "sepolia sepolia file `sepolia.url` 5/s",
+            "hoodi hoodi ipc:///run/hoodi.ipc",
+        ]
+    );
+}
+
+#[test]
+fn finality_is_by_tags_by_depth_or_not_at_all() {
+    let of = |head: &str| {
+        let main = format!("[chain.{head}\nendpoint = \"ws://127.0.0.1:8546\"\n");
+        let book = build(&main, "").unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+        book.chains[0].finality
+    };
+    assert_eq!(of("gnosis]"), FinalityRule::Tags);
+    assert_eq!(of("gnosis]\nfinality = \"none\""), FinalityRule::Never);
+    assert_eq!(of("own]\nid = 7777"), FinalityRule::Never, "nobody said that it has tags");
+    assert_eq!(of("own]\nid = 31337\nfinality = \"tags\""), FinalityRule::Tags);
+    let depth = of("own]\nid = 7777\nfinality = { safe = 32, finalized = 64 }");
+    assert_eq!(depth, FinalityRule::Depth { safe: 32, finalized: 64 });
+}
+
+#[test]
+fn a_chain_of_its_own_names_its_first_block_and_may_go_unverified() {
+    let hash = "0x6d8f4ce2ab41b1d6d14b2ba2a5e3e0a2ce8e3c5b9bb1a8ce1c2f6a3b0e9d7c51";
+    let main =
+        format!("[chain.own]\nid = 7777\nendpoint = \"ws://127.0.0.1:8546\"\nverify = false\ngenesis = \"{hash}\"\n");
+    let book = build(&main, "").unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    assert!(!book.chains[0].verify);
+    assert_eq!(book.chains[0].genesis.map(|hash| hash.to_string()).as_deref(), Some(hash));
 }

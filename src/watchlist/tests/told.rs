@@ -341,7 +341,7 @@ fn the_main_file_is_told() {
     );
     assert_eq!(
         told("ws://127", "ftp://127"),
-        ["main.toml:4:12: an endpoint begins with ws://, wss://, http:// or https://"]
+        ["main.toml:4:12: an endpoint begins with ws://, wss://, http://, https:// or ipc://"]
     );
     assert_eq!(told("[chain.base]", "[chain.bass]"), ["main.toml:5:8: `id` of chain `bass` is missing"]);
     assert_eq!(told("[chain.base]", "[chain.other]\nid = 1"), ["main.toml:5:8: chain id 1 is configured twice"]);
@@ -359,6 +359,103 @@ fn the_main_file_is_told() {
     assert_eq!(misplaced, ["list.toml:1:2: `path` stands in the main file, not in a watchlist"]);
     let no_such = compile(Path::new("none.toml"), &Memory::default(), Secrets::NamesOnly).unwrap_err();
     assert_eq!(no_such.lines(), ["none.toml:1:1: there is no `none.toml`"]);
+}
+
+#[test]
+fn endpoints_are_told() {
+    let told = |body: &str| {
+        let main = format!("[chain.mainnet]\n{body}\n");
+        let problems = build(&main, "").err();
+        let line =
+            |p: &&Problem| format!("{}{}", p.message, p.hint.as_ref().map_or(String::new(), |h| format!(" | {h}")));
+        problems.map(|p| p.sorted().iter().map(line).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    assert_eq!(told("endpoint = []"), ["no endpoint is listed, so nothing of this chain could be seen"]);
+    let unnamed = "one endpoint of several needs a `name` | write `{ name = \"own\", url = … }`; logs, metrics and pages call it so";
+    assert_eq!(told("endpoint = [\"ws://a.example\", { env = \"B\" }]"), [unnamed, unnamed]);
+    assert_eq!(
+        told("endpoint = [{ name = \"a\", url = \"ws://a.example\" }, { name = \"a\", url = \"ws://b.example\" }]"),
+        ["endpoint `a` of mainnet is named twice"]
+    );
+    let twins =
+        |a: &str, b: &str| told(&format!("endpoint = [{{ name = \"a\", url = {a} }}, {{ name = \"b\", url = {b} }}]"));
+    let twin = "endpoint `b` is where `a` is | two names of one node agree about everything, so neither could confirm the other";
+    assert_eq!(twins("\"ws://a.example\"", "\"ws://a.example/\""), [twin]);
+    assert_eq!(twins("\"ipc:///run/a.ipc\"", "\"/run/a.ipc\""), [twin]);
+    assert_eq!(twins("{ env = \"A\" }", "{ env = \"A\" }"), [twin]);
+    assert!(twins("{ env = \"A\" }", "{ env = \"B\" }").is_empty());
+    assert_eq!(
+        told("endpoint = { name = \"wss://vendor/key\", url = { env = \"A\" } }"),
+        [
+            "this is not a name of an endpoint | write 1 to 32 letters, digits, `-`, `_` and `.`; it is shown, so no key may be in it"
+        ]
+    );
+    assert_eq!(
+        told("endpoint = { name = \"a\", env = \"A\" }"),
+        ["where the URL is kept is said in `url` | write `url = { env = \"NAME\" }`, or a URL without credentials"]
+    );
+    assert_eq!(
+        told("endpoint = { name = \"a\" }"),
+        ["`url` is missing | write `url = { env = \"NAME\" }`, or a URL without credentials"]
+    );
+    assert_eq!(
+        told("endpoint = { name = \"a\", url = \"ws://a.example\", request_per_second = 5 }"),
+        ["unknown key `request_per_second` | did you mean `requests_per_second`?"]
+    );
+    assert_eq!(
+        told("endpoint = { name = \"a\", url = \"ws://a.example\", requests_per_second = 0 }"),
+        ["`requests_per_second` must be from 1 to 100000"]
+    );
+    assert_eq!(
+        told("endpoint = \"ipc://geth.ipc\""),
+        [
+            "a socket of a node is named by its absolute path | write `ipc:///run/geth/geth.ipc`, or the path alone where it ends in `.ipc`"
+        ]
+    );
+    let many: Vec<String> = (0..17).map(|i| format!("{{ name = \"n{i}\", url = \"ws://n{i}.example\" }}")).collect();
+    assert_eq!(
+        told(&format!("endpoint = [{}]", many.join(", "))),
+        ["a chain has at most 16 endpoints, and here are 17"]
+    );
+}
+
+#[test]
+fn a_url_with_a_key_is_not_shown_again() {
+    let key = "abcdefghijklmnopqrstuvwxyz";
+    for written in [
+        format!("\"wss://vendor.example/v2/{key}\""),
+        format!("[{{ name = \"a\", url = \"wss://vendor.example/v2/{key}\" }}, \"wss://b.example/{key}\"]"),
+        format!("{{ name = \"wss://vendor.example/{key}\", url = \"ftp://{key}\" }}"),
+    ] {
+        let problems = build(&format!("[chain.mainnet]\nendpoint = {written}\n"), "").unwrap_err();
+        assert!(!problems.render(false).contains(key), "{}", problems.render(false));
+    }
+}
+
+#[test]
+fn finality_and_genesis_are_told() {
+    let told = |body: &str| {
+        let main = format!("[chain.mainnet]\nendpoint = \"ws://127.0.0.1:8546\"\n{body}\n");
+        build(&main, "").err().map(|p| p.lines()).unwrap_or_default()
+    };
+    assert_eq!(told("finality = \"tag\""), ["main.toml:3:12: `finality` cannot be \"tag\""]);
+    assert_eq!(told("finality = { safe = 32 }"), ["main.toml:3:12: `finalized` is missing"]);
+    assert_eq!(
+        told("finality = { safe = 64, finalized = 32 }"),
+        ["main.toml:3:37: what is final is safe too, so `finalized` is at least as deep as `safe`"]
+    );
+    assert_eq!(told("finality = { safe = 0, finalized = 32 }"), ["main.toml:3:21: `safe` must be from 1 to 100000"]);
+    assert_eq!(
+        told("genesis = \"d4e5\""),
+        ["main.toml:3:11: `genesis` is the hash of block 0: `0x` and 64 hexadecimal digits"]
+    );
+    let other = told(&format!("genesis = \"0x{}\"", "11".repeat(32)));
+    assert_eq!(
+        other,
+        [
+            "main.toml:3:11: `mainnet` begins with block 0xd4e56740f876aef8c010b86a40d5f56745a118d0906a34e69aec8c0db1cb8fa3"
+        ]
+    );
 }
 
 #[test]

@@ -1,17 +1,30 @@
 //! The source on a real node. The oracle is a rescan of the node's own chain by number, from its raw answers.
 
-use super::{Follow, deadlines};
+use super::ipc::Relay;
+use super::{Follow, PATIENCE, deadlines};
 use crate::support::accounts;
 use crate::support::anvil::{Anvil, Options, Tx};
 use alloy_primitives::{B256, U256};
 use serde_json::{Value, json};
 use watchfire::model::ChainId;
-use watchfire::source::{Endpoint, Node, Window};
+use watchfire::source::{Deadlines, Endpoint, Node, Window};
 
 async fn follow(anvil: &Anvil, url: String) -> Follow {
+    follow_within(anvil, url, deadlines()).await
+}
+
+async fn follow_within(anvil: &Anvil, url: String, deadlines: Deadlines) -> Follow {
     let endpoint = Endpoint { name: "anvil".into(), url: url.into() };
-    let node = Node::new(&endpoint, ChainId(anvil.chain_id()), deadlines()).expect("a good address");
+    let node = Node::new(&endpoint, ChainId(anvil.chain_id()), deadlines).expect("a good address");
     Follow::on(node, Window { first: 0, links: Vec::new() })
+}
+
+/// A node that can be reached through a socket in `dir` too.
+async fn with_socket(dir: &tempfile::TempDir) -> (Anvil, std::path::PathBuf) {
+    let path = dir.path().join("anvil.ipc");
+    let extra = vec!["--ipc".to_owned(), path.display().to_string()];
+    let anvil = Anvil::start_with(Options { extra, ..Options::default() }).await;
+    (anvil, path)
 }
 
 /// Every block of the node's chain: hash, and each transaction with its number of logs.
@@ -33,7 +46,9 @@ async fn rescan(anvil: &Anvil) -> Vec<(B256, Vec<(B256, usize)>)> {
 async fn expect_all_of(follow: &mut Follow, anvil: &Anvil) {
     let chain = rescan(anvil).await;
     follow.until(chain.last().expect("there is a genesis").0).await;
-    let ours: Vec<_> = follow.links.iter().map(|link| link.at.hash).zip(follow.contents.iter().cloned()).collect();
+    let blocks = follow.links.iter().map(|link| link.at.hash).zip(&follow.contents);
+    let ours: Vec<_> =
+        blocks.map(|(hash, txs)| (hash, txs.iter().map(|tx| (tx.hash, tx.logs.len())).collect::<Vec<_>>())).collect();
     assert_eq!(ours, chain);
 }
 
@@ -46,9 +61,8 @@ fn log() -> Tx {
     Tx::create(accounts::PAYER.address, vec![0x60, 0, 0x60, 0, 0xa0, 0])
 }
 
-async fn storm(url: impl Fn(&Anvil) -> String) {
-    let anvil = Anvil::start().await;
-    let mut follow = follow(&anvil, url(&anvil)).await;
+async fn storm(anvil: Anvil, url: String) {
+    let mut follow = follow(&anvil, url).await;
     anvil.mine(3).await;
     expect_all_of(&mut follow, &anvil).await;
     for n in 1..4 {
@@ -73,12 +87,43 @@ async fn storm(url: impl Fn(&Anvil) -> String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_node_is_followed_through_reorgs_bursts_and_a_rollback() {
-    storm(Anvil::ws_url).await;
+    let anvil = Anvil::start().await;
+    let url = anvil.ws_url();
+    storm(anvil, url).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_node_is_followed_by_polling_alone() {
-    storm(Anvil::http_url).await;
+    let anvil = Anvil::start().await;
+    let url = anvil.http_url();
+    storm(anvil, url).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_node_is_followed_through_its_socket() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (anvil, path) = with_socket(&dir).await;
+    storm(anvil, path.display().to_string()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn heads_are_announced_through_a_socket_and_a_cut_loses_none() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (anvil, path) = with_socket(&dir).await;
+    let relay = Relay::start(&dir.path().join("relay.ipc"), &path);
+    // So rarely polled that only the subscription, and its loss, can move it.
+    let seldom = Deadlines { poll: (10 * PATIENCE, 10 * PATIENCE), silence: 10 * PATIENCE, ..deadlines() };
+    let mut follow = follow_within(&anvil, relay.url(), seldom).await;
+    for n in 1..4 {
+        anvil.succeed(&payment(n)).await;
+        expect_all_of(&mut follow, &anvil).await;
+    }
+    for n in 1..4 {
+        relay.cut();
+        anvil.succeed(&payment(n)).await;
+        anvil.mine(n).await;
+        expect_all_of(&mut follow, &anvil).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

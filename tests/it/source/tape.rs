@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
-use watchfire::model::{ChainId, parse};
+use watchfire::model::{ChainId, Sight, parse};
 use watchfire::source::tape::{Entry, Head, Pace, Reader, Recorder, Tape, TapeServer, Writer, import};
 use watchfire::source::{Endpoint, Event, Fetched, Node, RawPair};
 
@@ -22,7 +22,7 @@ fn raw(made: &Made) -> RawPair {
 fn fetched(made: &Made) -> Fetched {
     let raw = raw(made);
     let block = parse::block(raw.block.get(), raw.receipts.get()).expect("a good block");
-    Fetched { block, raw: Some(raw) }
+    Fetched { block, sight: Sight::default(), raw: Some(raw) }
 }
 
 fn reads() -> Vec<(Read, Answer)> {
@@ -118,10 +118,14 @@ fn what_is_damaged_is_told_by_its_line() {
     let cut = refusal(&whole[..whole.len() / 2]);
     assert!(cut.starts_with("line "), "a tape cut short is no shorter tape: {cut}");
     let spoilt = {
-        let mut chain = Chain::new(4);
-        let hash = chain.canonical[2];
-        chain.blocks.get_mut(&hash).expect("block 2").receipts = json!([]);
-        tape_of(&chain, 1..4)
+        let chain = Chain::new(4);
+        let mut writer = writer();
+        for number in 1..4 {
+            let made = chain.numbered(number).expect("a canonical block");
+            let receipts = if number == 2 { to_raw_value(&json!([])).expect("JSON") } else { raw(made).receipts };
+            writer.block(made.link, &RawPair { receipts, ..raw(made) }, &[]).expect("memory is writable");
+        }
+        writer.finish().expect("memory is writable")
     };
     assert_eq!(refusal(&spoilt), "line 3: 3 transactions came with 0 receipts");
 }
@@ -213,7 +217,7 @@ async fn a_played_tape_is_followed_like_any_node() {
     let answers = follow.source.read(blocks[0].at, &asked).await;
     assert_eq!(answers, [reads()[0].1.clone(), Answer::Reverted, Answer::Unavailable]);
     let tx = blocks.iter().flat_map(|block| &block.txs).next().expect("some transaction");
-    let block = follow.source.node().block_of(tx.hash).await.expect("a receipt");
+    let block = follow.source.pool().block_of(tx.hash).await.expect("a receipt");
     assert!(blocks.iter().any(|it| Some(it.at.hash) == block && it.txs.contains(tx)));
 }
 

@@ -1,0 +1,212 @@
+use super::*;
+use crate::source::follow::{Want, Window};
+use alloy_primitives::U256;
+
+const SLOT: Duration = Duration::from_secs(12);
+
+/// Several voices over one follower; blocks are links, and whoever asks gets any of them.
+struct Hall {
+    council: Council,
+    follower: Follower<Link>,
+    made: Vec<Link>,
+    now: Duration,
+}
+
+impl Hall {
+    /// A hall of so many voices that stands at block `n` of a chain.
+    fn new(n_voices: usize, n: u64) -> Self {
+        let follower = Follower::new(Window { first: 0, links: Vec::new() }, None);
+        let council = Council::new(n_voices, SLOT * 3);
+        let mut hall = Self { council, follower, made: Vec::new(), now: Duration::ZERO };
+        let mut parent = B256::ZERO;
+        for number in 0..=n {
+            parent = hall.make(number, parent).at.hash;
+        }
+        let head = hall.made[n as usize];
+        hall.say(0, head);
+        assert_eq!(hall.tip(), head);
+        hall
+    }
+
+    fn make(&mut self, number: u64, parent: B256) -> Link {
+        let hash = B256::from(U256::from(self.made.len() as u64 + 1));
+        let link = Link { at: BlockRef { number, hash }, parent, time: 0 };
+        self.made.push(link);
+        link
+    }
+
+    /// A chain of `n` new blocks on top of block `on`.
+    fn branch(&mut self, on: Link, n: u64) -> Link {
+        (0..n).fold(on, |on, _| self.make(on.at.number + 1, on.at.hash))
+    }
+
+    fn tip(&self) -> Link {
+        self.follower.tip().expect("a block")
+    }
+
+    fn find(&self, hash: B256) -> Link {
+        *self.made.iter().find(|link| link.at.hash == hash).expect("nobody asks for what was not made")
+    }
+
+    fn say(&mut self, voice: Voice, head: Link) {
+        self.now += Duration::from_secs(1);
+        self.council.said(voice, head, &mut self.follower, self.now);
+        loop {
+            while self.follower.step().is_some() {}
+            let walks = self.council.wants(&self.follower).into_iter().map(|(_, hash)| Want::Header(hash));
+            let wants: Vec<Want> =
+                self.follower.wants().into_iter().chain(walks).filter(|w| *w != Want::Latest).collect();
+            if wants.is_empty() {
+                break;
+            }
+            for want in wants {
+                match want {
+                    Want::Header(hash) => self.follower.header(self.find(hash)),
+                    Want::Block(hash) => self.follower.block(self.find(hash)),
+                    Want::Latest | Want::Numbered(_) => unreachable!("no gap is that wide"),
+                }
+            }
+        }
+        self.council.review(&self.follower, self.now);
+    }
+
+    fn dissenters(&self) -> Vec<Voice> {
+        self.council.dissents().map(|dissent| dissent.voice).collect()
+    }
+}
+
+#[test]
+fn whoever_names_a_block_on_top_of_ours_first_is_followed() {
+    let mut hall = Hall::new(2, 5);
+    let next = hall.branch(hall.tip(), 1);
+    hall.say(1, next);
+    assert_eq!(hall.tip(), next);
+    let next = hall.branch(next, 3);
+    hall.say(1, next);
+    hall.say(1, next);
+    assert_eq!(hall.tip(), next, "a few blocks ahead of the lead as well");
+}
+
+#[test]
+fn one_voice_that_does_not_lead_takes_no_block_back() {
+    let mut hall = Hall::new(2, 5);
+    let ours = hall.tip();
+    hall.say(0, ours);
+    let theirs = hall.branch(hall.made[3], 4);
+    for _ in 0..20 {
+        hall.say(1, theirs);
+        hall.say(0, ours);
+    }
+    assert_eq!(hall.tip(), ours);
+    assert_eq!(hall.dissenters(), [1]);
+    let dissent = hall.council.dissents().next().expect("it dissents");
+    assert_eq!((dissent.ours, dissent.theirs), (hall.made[4].at, theirs.at));
+}
+
+#[test]
+fn the_lead_is_followed_into_a_fork_when_it_says_so_twice_and_nobody_else_knows_better() {
+    let mut hall = Hall::new(2, 5);
+    let ours = hall.tip();
+    hall.say(1, hall.made[3]);
+    let theirs = hall.branch(hall.made[3], 3);
+    hall.say(0, theirs);
+    assert_eq!(hall.tip(), ours, "once is not enough");
+    hall.say(0, theirs);
+    assert_eq!(hall.tip(), theirs);
+    hall.say(1, theirs);
+    assert!(hall.dissenters().is_empty());
+}
+
+#[test]
+fn a_lead_that_is_alone_among_three_is_not_followed_and_loses_the_lead() {
+    let mut hall = Hall::new(3, 5);
+    let ours = hall.tip();
+    hall.say(1, ours);
+    hall.say(2, ours);
+    let theirs = hall.branch(hall.made[3], 4);
+    for _ in 0..5 {
+        hall.say(0, theirs);
+    }
+    assert_eq!(hall.tip(), ours);
+    let usurper = hall.council.usurper(&hall.follower, hall.now);
+    assert_eq!(usurper, Some(1));
+    hall.council.follow_lead(1);
+    let next = hall.branch(ours, 1);
+    hall.say(1, next);
+    assert_eq!(hall.tip(), next);
+    assert_eq!(hall.dissenters(), [0]);
+}
+
+#[test]
+fn most_of_three_are_followed_against_the_lead() {
+    let mut hall = Hall::new(3, 5);
+    let ours = hall.tip();
+    hall.say(0, ours);
+    let theirs = hall.branch(hall.made[3], 4);
+    for voice in [1, 2, 1, 2] {
+        hall.say(voice, theirs);
+    }
+    assert_eq!(hall.tip(), theirs);
+    hall.say(0, ours);
+    assert_eq!(hall.tip(), theirs);
+}
+
+#[test]
+fn a_voice_that_lags_neither_supports_nor_dissents() {
+    let mut hall = Hall::new(3, 9);
+    let ours = hall.tip();
+    hall.say(1, hall.made[2]);
+    hall.say(2, hall.made[2]);
+    assert_eq!(hall.council.lags(hall.now), [Some(0), Some(7), Some(7)]);
+    let theirs = hall.branch(hall.made[6], 4);
+    hall.say(0, theirs);
+    hall.say(0, theirs);
+    assert_eq!(hall.tip(), theirs, "the two are behind the fork, and say nothing about it");
+    hall.say(1, ours);
+    assert_eq!(hall.dissenters(), [1]);
+}
+
+#[test]
+fn a_voice_that_dissented_is_not_followed_ahead_of_the_others_for_a_while() {
+    let mut hall = Hall::new(2, 5);
+    let ours = hall.tip();
+    hall.say(0, ours);
+    let theirs = hall.branch(hall.made[4], 1);
+    hall.say(1, theirs);
+    hall.say(1, ours);
+    let next = hall.branch(ours, 1);
+    hall.say(1, next);
+    assert_eq!(hall.tip(), ours);
+    hall.now += PROBATION;
+    hall.say(1, next);
+    assert_eq!(hall.tip(), next);
+}
+
+#[test]
+fn a_block_is_confirmed_when_a_second_voice_names_it_or_one_on_top_of_it() {
+    let mut hall = Hall::new(3, 5);
+    hall.say(0, hall.made[5]);
+    assert_eq!(hall.council.confirmed(&hall.follower), []);
+    hall.say(1, hall.made[3]);
+    assert_eq!(hall.council.confirmed(&hall.follower), [(hall.made[3].at, 2)]);
+    hall.say(2, hall.made[4]);
+    assert_eq!(hall.council.confirmed(&hall.follower), [(hall.made[4].at, 2), (hall.made[3].at, 3)]);
+    assert_eq!(hall.council.confirmed(&hall.follower), [], "each is told once");
+    let beyond = hall.branch(hall.made[5], 1);
+    hall.council.distrust(1, hall.now);
+    hall.say(1, beyond);
+    let news = hall.council.confirmed(&hall.follower);
+    assert_eq!(news, [(hall.made[5].at, 2), (hall.made[4].at, 3)], "it builds on our tip");
+}
+
+#[test]
+fn a_lead_that_fell_silent_keeps_nobody_from_following_the_rest() {
+    let mut hall = Hall::new(2, 5);
+    let theirs = hall.branch(hall.made[3], 4);
+    hall.council.mute(0);
+    // The first time it is not known yet where the head leads.
+    for _ in 0..3 {
+        hall.say(1, theirs);
+    }
+    assert_eq!(hall.tip(), theirs);
+}

@@ -1,0 +1,131 @@
+//! How final blocks have become: by the chain's own tags, or by depth.
+
+use super::follow::{Follower, Linked};
+use crate::model::{BlockRef, Finality, Link};
+use jiff::Timestamp;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How a chain says that a block stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FinalityRule {
+    /// By the tags `safe` and `finalized`, as Ethereum and its rollups do.
+    #[default]
+    Tags,
+    /// By the number of blocks on top of it.
+    Depth {
+        /// Blocks on top of a safe block.
+        safe: u64,
+        /// Blocks on top of a final one.
+        finalized: u64,
+    },
+    /// Nothing is ever final: development chains.
+    Never,
+}
+
+/// Slots without a new final block before that is trouble: four epochs of Ethereum, of which two are ordinary.
+const STALLED_SLOTS: u32 = 128;
+/// Shortest time between two questions for a tag, for chains of many blocks a second.
+const ASK_EVERY_LEAST: Duration = Duration::from_secs(2);
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct Marks {
+    rule: FinalityRule,
+    safe: Mark,
+    finalized: Mark,
+}
+
+#[derive(Debug, Default)]
+struct Mark {
+    asking: bool,
+    next: Option<Instant>,
+    /// What the tag said last.
+    said: Option<Link>,
+    /// What was passed on last.
+    told: Option<BlockRef>,
+    /// When the tag moved last.
+    moved: Option<(Instant, Timestamp)>,
+}
+
+impl Marks {
+    /// `finalized` is the newest final block that an earlier process told of.
+    pub(super) fn new(rule: FinalityRule, finalized: Option<BlockRef>) -> Self {
+        Self { rule, safe: Mark::default(), finalized: Mark { told: finalized, ..Mark::default() } }
+    }
+
+    /// Tags to ask for now; they count as being asked.
+    pub(super) fn due(&mut self, now: Instant, slot: Duration) -> Vec<(Finality, &'static str)> {
+        if self.rule != FinalityRule::Tags {
+            return Vec::new();
+        }
+        let mut due = Vec::new();
+        for (level, tag) in [(Finality::Safe, "safe"), (Finality::Finalized, "finalized")] {
+            let mark = self.mark(level);
+            if !mark.asking && mark.next.is_none_or(|next| next <= now) {
+                (mark.asking, mark.next) = (true, Some(now + slot.max(ASK_EVERY_LEAST)));
+                due.push((level, tag));
+            }
+        }
+        due
+    }
+
+    /// When a tag is to be asked for again.
+    pub(super) fn next(&self) -> Option<Instant> {
+        if self.rule != FinalityRule::Tags {
+            return None;
+        }
+        [&self.safe, &self.finalized].into_iter().filter(|mark| !mark.asking).filter_map(|mark| mark.next).min()
+    }
+
+    /// What an endpoint says of a tag; nothing when it has no such tag or did not answer.
+    pub(super) fn said(&mut self, level: Finality, link: Option<Link>, now: Instant, wall: Timestamp) {
+        let mark = self.mark(level);
+        mark.asking = false;
+        let Some(link) = link else { return };
+        if mark.said.is_none_or(|said| said.at.number < link.at.number) {
+            (mark.said, mark.moved) = (Some(link), Some((now, wall)));
+        }
+    }
+
+    /// The next block of ours that has become more final than was told, the less final level first.
+    pub(super) fn promotion<B: Linked>(&mut self, follower: &Follower<B>) -> Option<(Finality, BlockRef)> {
+        let tip = follower.tip()?.at.number;
+        [Finality::Safe, Finality::Finalized].into_iter().find_map(|level| {
+            let rule = self.rule;
+            let mark = self.mark(level);
+            let at = match rule {
+                // A tag may be ahead of us while we catch up, and it counts only where its block is ours.
+                FinalityRule::Tags => {
+                    let said = mark.said?;
+                    match follower.numbered_ours(said.at.number) {
+                        Some(ours) if ours == said.at => ours,
+                        _ => return None,
+                    }
+                }
+                FinalityRule::Depth { safe, finalized } => {
+                    let depth = if level == Finality::Safe { safe } else { finalized };
+                    follower.numbered_ours(tip.checked_sub(depth)?)?
+                }
+                FinalityRule::Never => return None,
+            };
+            if mark.told.is_some_and(|told| told.number >= at.number) {
+                return None;
+            }
+            mark.told = Some(at);
+            Some((level, at))
+        })
+    }
+
+    /// Since when nothing becomes final, if that is for too long.
+    pub(super) fn stalled(&self, now: Instant, slot: Duration) -> Option<(Instant, Timestamp, String)> {
+        let ((moved, since), said) = (self.finalized.moved?, self.finalized.said?);
+        let patience = (slot * STALLED_SLOTS).max(Duration::from_secs(60));
+        let stalled = self.rule == FinalityRule::Tags && now.saturating_duration_since(moved) > patience;
+        stalled.then(|| (moved, since, format!("the newest final block is still {}", said.at)))
+    }
+
+    fn mark(&mut self, level: Finality) -> &mut Mark {
+        if level == Finality::Finalized { &mut self.finalized } else { &mut self.safe }
+    }
+}

@@ -1,0 +1,54 @@
+//! A token bucket: how often an endpoint may be asked.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Seconds of its rate that an endpoint may be asked at once, after a rest.
+const BURST_SECONDS: f64 = 2.0;
+
+/// See the module's head. Shared by all who ask one endpoint.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    per_second: f64,
+    state: Mutex<(f64, Instant)>,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub(super) fn new(per_second: f64, now: Instant) -> Self {
+        let per_second = per_second.max(0.01);
+        Self { per_second, state: Mutex::new((Self::size(per_second), now)) }
+    }
+
+    /// Takes `cost` tokens, on credit where there are not as many: the caller waits for so long.
+    pub(super) fn take(&self, cost: f64, now: Instant) -> Duration {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (tokens, at) = *state;
+        let earned = now.saturating_duration_since(at).as_secs_f64() * self.per_second;
+        let left = (tokens + earned).min(Self::size(self.per_second)) - cost;
+        *state = (left, now.max(at));
+        Duration::from_secs_f64((-left / self.per_second).max(0.0))
+    }
+
+    fn size(per_second: f64) -> f64 {
+        (per_second * BURST_SECONDS).max(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate_holds() {
+        let now = crate::runtime::instant();
+        let bucket = Bucket::new(10.0, now);
+        for _ in 0..20 {
+            assert_eq!(bucket.take(1.0, now), Duration::ZERO);
+        }
+        assert_eq!(bucket.take(1.0, now), Duration::from_millis(100));
+        assert_eq!(bucket.take(1.0, now), Duration::from_millis(200), "whoever comes next waits longer");
+        assert_eq!(bucket.take(1.0, now + Duration::from_secs(10)), Duration::ZERO);
+    }
+}

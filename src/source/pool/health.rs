@@ -1,0 +1,195 @@
+//! How well an endpoint does, from what became of the requests it was sent.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Answers remembered of each kind of work, for the slowest of twenty.
+const TIMES_MAX: usize = 64;
+/// Failures in a row after which an endpoint counts as down.
+const FAILURES_DOWN: u32 = 3;
+/// How long an endpoint that lied is asked only when nobody else can answer.
+pub const QUARANTINE: Duration = Duration::from_secs(600);
+/// Answers without sense that are forgiven, since a node that has not seen a block yet gives them too: within
+/// [`PATIENCE`](self::PATIENCE), one more is a lie.
+const SLIPS_MAX: u32 = 3;
+/// Answers without sense closer together than this are one: the same question is asked again within moments.
+const SLIP: Duration = Duration::from_secs(2);
+/// How long an answer without sense is held against an endpoint.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait for an answer before another endpoint is asked as well, while there is nothing to judge by.
+const HEDGE_FIRST: Duration = Duration::from_secs(1);
+/// Shortest such wait.
+const HEDGE_LEAST: Duration = Duration::from_millis(50);
+
+/// What is asked, by what it costs a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A head, a header, a tag.
+    Head,
+    /// A block with its receipts.
+    Block,
+    /// A read of state.
+    Call,
+}
+
+/// See the module's head.
+#[derive(Clone, Debug)]
+pub struct Health {
+    times: [VecDeque<Duration>; 3],
+    /// Share of requests that failed lately, 0 to 1.
+    errors: f64,
+    failures_in_a_row: u32,
+    slips: u32,
+    slipped_at: Option<Instant>,
+    quarantined_until: Option<Instant>,
+    strikes: u64,
+}
+
+impl Health {
+    pub(super) fn new() -> Self {
+        Self {
+            times: Default::default(),
+            errors: 0.0,
+            failures_in_a_row: 0,
+            slips: 0,
+            slipped_at: None,
+            quarantined_until: None,
+            strikes: 0,
+        }
+    }
+
+    pub(super) fn worked(&mut self, work: Work, took: Duration) {
+        let times = &mut self.times[work as usize];
+        if times.len() == TIMES_MAX {
+            times.pop_front();
+        }
+        times.push_back(took);
+        self.failures_in_a_row = 0;
+        self.errors *= 0.9;
+    }
+
+    pub(super) fn failed(&mut self) {
+        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
+        self.errors = self.errors * 0.9 + 0.1;
+    }
+
+    /// It gave an answer that makes no sense. True when that was one too many.
+    pub(super) fn slipped(&mut self, now: Instant) -> bool {
+        let since = self.slipped_at.map(|at| now.duration_since(at));
+        if since.is_some_and(|since| since < SLIP) {
+            return false;
+        }
+        if since.is_none_or(|since| since > PATIENCE) {
+            self.slips = 0;
+        }
+        self.slips += 1;
+        self.slipped_at = Some(now);
+        let lies = self.slips > SLIPS_MAX;
+        if lies {
+            self.quarantine(now);
+        }
+        lies
+    }
+
+    /// It gave an answer that is proven wrong.
+    pub(super) fn quarantine(&mut self, now: Instant) {
+        self.quarantined_until = Some(now + QUARANTINE);
+        self.strikes += 1;
+        self.slips = 0;
+    }
+
+    /// Until when it is asked only when nobody else can answer.
+    #[must_use]
+    pub fn quarantined(&self, now: Instant) -> Option<Instant> {
+        self.quarantined_until.filter(|until| *until > now)
+    }
+
+    /// Whether it failed several times in a row.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.failures_in_a_row >= FAILURES_DOWN
+    }
+
+    /// How often it was caught.
+    #[must_use]
+    pub fn strikes(&self) -> u64 {
+        self.strikes
+    }
+
+    /// The time within which nineteen of twenty answers came; what is slower is asked of another endpoint too.
+    #[must_use]
+    pub fn hedge_after(&self, work: Work) -> Duration {
+        let times = &self.times[work as usize];
+        if times.len() < 8 {
+            return HEDGE_FIRST;
+        }
+        let mut sorted: Vec<Duration> = times.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted[(sorted.len() * 95 / 100).min(sorted.len() - 1)].max(HEDGE_LEAST)
+    }
+
+    /// What it is ordered by, best first: trust, life, errors in tenths, time in powers of two, so that a small difference does
+    /// not send requests to and fro.
+    #[must_use]
+    pub fn rank(&self, work: Work, now: Instant) -> (bool, bool, u32, u32) {
+        let times = &self.times[work as usize];
+        let n = u32::try_from(times.len()).unwrap_or(u32::MAX).max(1);
+        let mean = times.iter().sum::<Duration>() / n;
+        let errors = if self.errors < 0.05 { 0 } else { (self.errors * 10.0) as u32 + 1 };
+        let millis = u64::try_from(mean.as_millis()).unwrap_or(u64::MAX);
+        (self.quarantined(now).is_some(), self.is_down(), errors, u64::BITS - (millis / 25).leading_zeros())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hedge_waits_as_long_as_nineteen_of_twenty_answers_take() {
+        let mut health = Health::new();
+        assert_eq!(health.hedge_after(Work::Block), HEDGE_FIRST);
+        for n in 1..=20 {
+            health.worked(Work::Block, Duration::from_millis(100 * n));
+        }
+        assert_eq!(health.hedge_after(Work::Block), Duration::from_secs(2));
+        assert_eq!(health.hedge_after(Work::Head), HEDGE_FIRST, "each kind of work for itself");
+        for _ in 0..64 {
+            health.worked(Work::Block, Duration::from_millis(1));
+        }
+        assert_eq!(health.hedge_after(Work::Block), HEDGE_LEAST);
+    }
+
+    #[test]
+    fn trust_comes_before_life_and_life_before_speed() {
+        let now = crate::runtime::instant();
+        let (mut quick, mut slow) = (Health::new(), Health::new());
+        quick.worked(Work::Block, Duration::from_millis(10));
+        slow.worked(Work::Block, Duration::from_secs(2));
+        assert!(quick.rank(Work::Block, now) < slow.rank(Work::Block, now));
+        for _ in 0..FAILURES_DOWN {
+            quick.failed();
+        }
+        assert!(slow.rank(Work::Block, now) < quick.rank(Work::Block, now), "quick is down");
+        slow.quarantine(now);
+        assert!(quick.rank(Work::Block, now) < slow.rank(Work::Block, now), "slow lied");
+        let later = now + QUARANTINE;
+        assert!(slow.rank(Work::Block, later) < quick.rank(Work::Block, later), "slow has served its time");
+    }
+
+    #[test]
+    fn answers_without_sense_are_forgiven_until_they_come_in_a_row() {
+        let now = crate::runtime::instant();
+        let mut health = Health::new();
+        for n in 0..10 {
+            assert!(!health.slipped(now + (PATIENCE + Duration::from_secs(1)) * n), "one a minute is a lagging node");
+        }
+        let now = now + PATIENCE * 100;
+        let verdicts: Vec<bool> = (0..=SLIPS_MAX)
+            .map(|n| health.slipped(now + SLIP * n) | health.slipped(now + SLIP * n + SLIP / 2))
+            .collect();
+        assert_eq!(verdicts, [false, false, false, true]);
+        assert!(health.quarantined(now + SLIP * SLIPS_MAX).is_some());
+    }
+}

@@ -1,0 +1,65 @@
+//! A way to a node that is not a socket of ours: for embedders that have a client of their own, and for nodes that live in
+//! memory, so that the whole source runs under simulated time.
+
+use super::rpc::NodeError;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use serde_json::value::RawValue;
+
+/// New heads as the node announced them, each the JSON of a header. Its end says that the subscription broke; heads that
+/// were dropped on the way are not told of, and need not be: a poll finds them.
+pub type RawHeads = BoxStream<'static, Box<RawValue>>;
+
+/// Carries questions to a node and brings its answers, exactly as the node wrote them.
+///
+/// Whatever it brings is believed as little as what comes over a socket, and is waited for within the same [`Deadlines`].
+/// It should not repeat a question by itself: who asks wants to know that it failed. The text of its errors is shown and
+/// logged, so it must hold no address and no key.
+///
+/// ```
+/// # use futures::future::BoxFuture;
+/// # use serde_json::value::RawValue;
+/// # use std::sync::Arc;
+/// # use watchfire::model::ChainId;
+/// # use watchfire::source::{Deadlines, Node, NodeError, RawHeads, Transport};
+/// /// A node that knows its chain and nothing else.
+/// struct Newborn;
+///
+/// impl Transport for Newborn {
+///     fn ask<'a>(&'a self, method: &'a str, _: &'a RawValue) -> BoxFuture<'a, Result<Box<RawValue>, NodeError>> {
+///         let answer = if method == "eth_chainId" { r#""0x1""# } else { "null" };
+///         let answer = RawValue::from_string(answer.to_owned());
+///         Box::pin(async move { answer.map_err(|error| NodeError::Unreachable(error.to_string())) })
+///     }
+///
+///     fn subscribe(&self) -> BoxFuture<'_, Result<RawHeads, NodeError>> {
+///         let refused = NodeError::Refused { code: -32601, message: "no subscriptions".to_owned(), data: false };
+///         Box::pin(async move { Err(refused) })
+///     }
+///
+///     fn can_subscribe(&self) -> bool {
+///         false
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), NodeError> {
+/// let node = Node::through("newborn", ChainId(1), Deadlines::default(), Arc::new(Newborn));
+/// assert_eq!(node.head().await?, None);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`Deadlines`]: super::Deadlines
+pub trait Transport: Send + Sync + 'static {
+    /// The node's answer to one JSON-RPC request: its `result`, or why there is none.
+    fn ask<'a>(&'a self, method: &'a str, params: &'a RawValue) -> BoxFuture<'a, Result<Box<RawValue>, NodeError>>;
+
+    /// A subscription to new heads, which ends when the stream is dropped.
+    fn subscribe(&self) -> BoxFuture<'_, Result<RawHeads, NodeError>>;
+
+    /// Whether [`Transport::subscribe`] is of any use. If not, heads are polled for.
+    fn can_subscribe(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,165 @@
+//! What keeps us from seeing, as it comes and goes: trouble is told when it lasts, again when it grows louder, and once more when it
+//! is over.
+
+use super::council::Voice;
+use crate::model::{BlindnessKind, Evidence, Severity};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(super) struct Troubles(BTreeMap<(BlindnessKind, Option<Voice>), Standing>);
+
+/// Trouble as it is seen at this moment.
+#[derive(Clone, Debug)]
+pub(super) struct Symptom {
+    pub(super) kind: BlindnessKind,
+    pub(super) voice: Option<Voice>,
+    pub(super) severity: Severity,
+    /// When things were well last.
+    pub(super) since: Timestamp,
+    /// When it began, and how long it has to last before anybody is told.
+    pub(super) began: Instant,
+    pub(super) patience: Duration,
+    pub(super) why: String,
+    pub(super) evidence: Option<Arc<Evidence>>,
+}
+
+#[derive(Debug)]
+struct Standing {
+    symptom: Symptom,
+    told: Option<Severity>,
+    over: bool,
+}
+
+/// Something to tell.
+#[derive(Debug)]
+pub(super) enum News {
+    Troubled(Symptom),
+    Cleared { kind: BlindnessKind, voice: Option<Voice>, since: Timestamp },
+}
+
+impl Troubles {
+    /// Trouble that is there, whether or not it was before. The reason becomes the newest one, the beginning stays.
+    pub(super) fn hold(&mut self, symptom: Symptom) {
+        let key = (symptom.kind, symptom.voice);
+        match self.0.get_mut(&key) {
+            Some(standing) => {
+                let (began, since) = (standing.symptom.began, standing.symptom.since);
+                // Over and back before anybody heard that it was over: it never ended.
+                standing.over = false;
+                standing.symptom = Symptom { began, since, ..symptom };
+            }
+            None => {
+                self.0.insert(key, Standing { symptom, told: None, over: false });
+            }
+        }
+    }
+
+    /// Trouble that is not there, or not any more.
+    pub(super) fn release(&mut self, kind: BlindnessKind, voice: Option<Voice>) {
+        let key = (kind, voice);
+        if self.0.get(&key).is_some_and(|standing| standing.told.is_none()) {
+            self.0.remove(&key);
+        } else if let Some(standing) = self.0.get_mut(&key) {
+            standing.over = true;
+        }
+    }
+
+    /// Holds or releases.
+    pub(super) fn set(&mut self, kind: BlindnessKind, voice: Option<Voice>, symptom: Option<Symptom>) {
+        match symptom {
+            Some(symptom) => self.hold(symptom),
+            None => self.release(kind, voice),
+        }
+    }
+
+    /// Whether it was told and is not over.
+    pub(super) fn is_told(&self, kind: BlindnessKind) -> bool {
+        self.0.values().any(|standing| standing.symptom.kind == kind && standing.told.is_some() && !standing.over)
+    }
+
+    /// What there is to tell. Ends come before beginnings, so that one trouble may take another's place.
+    pub(super) fn news(&mut self, now: Instant) -> Option<News> {
+        let over = self.0.iter().find(|(_, standing)| standing.over).map(|(key, _)| *key);
+        if let Some(key) = over {
+            let standing = self.0.remove(&key)?;
+            return Some(News::Cleared { kind: key.0, voice: key.1, since: standing.symptom.since });
+        }
+        let ripe = self.0.values_mut().find(|standing| standing.due().is_some_and(|due| due <= now))?;
+        ripe.told = Some(ripe.symptom.severity);
+        Some(News::Troubled(ripe.symptom.clone()))
+    }
+
+    /// When there will be something to tell if nothing changes.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.0.values().filter_map(Standing::due).min()
+    }
+}
+
+impl Standing {
+    fn due(&self) -> Option<Instant> {
+        let louder = self.told.is_none_or(|told| told < self.symptom.severity);
+        (louder && !self.over).then(|| self.symptom.began + self.symptom.patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(36);
+
+    fn away(began: Instant, severity: Severity) -> Symptom {
+        Symptom {
+            kind: BlindnessKind::Unreachable,
+            voice: None,
+            severity,
+            since: Timestamp::UNIX_EPOCH,
+            began,
+            patience: PATIENCE,
+            why: "connection refused".to_owned(),
+            evidence: None,
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_when_it_lasts_and_its_end_once() {
+        let start = crate::runtime::instant();
+        let mut troubles = Troubles::default();
+        troubles.hold(away(start, Severity::High));
+        assert!(troubles.news(start + PATIENCE - Duration::from_secs(1)).is_none());
+        assert_eq!(troubles.due(), Some(start + PATIENCE));
+        troubles.hold(away(start + Duration::from_secs(20), Severity::High));
+        assert!(matches!(troubles.news(start + PATIENCE), Some(News::Troubled(_))));
+        assert!(troubles.news(start + PATIENCE * 3).is_none());
+        troubles.release(BlindnessKind::Unreachable, None);
+        assert!(matches!(troubles.news(start + PATIENCE * 3), Some(News::Cleared { .. })));
+        assert!(troubles.news(start + PATIENCE * 3).is_none());
+    }
+
+    #[test]
+    fn a_passing_failure_is_not_told() {
+        let start = crate::runtime::instant();
+        let mut troubles = Troubles::default();
+        troubles.hold(away(start, Severity::High));
+        troubles.release(BlindnessKind::Unreachable, None);
+        assert!(troubles.news(start + PATIENCE * 3).is_none());
+        troubles.hold(away(start + PATIENCE, Severity::High));
+        assert!(troubles.news(start + PATIENCE).is_none(), "a new failure has its own patience");
+    }
+
+    #[test]
+    fn what_grows_louder_is_told_again_and_what_grows_quieter_is_not() {
+        let start = crate::runtime::instant();
+        let mut troubles = Troubles::default();
+        for (severity, told) in [(Severity::Warning, true), (Severity::High, true), (Severity::Warning, false)] {
+            troubles.hold(away(start, severity));
+            assert_eq!(troubles.news(start + PATIENCE).is_some(), told, "{severity}");
+        }
+        assert!(troubles.is_told(BlindnessKind::Unreachable));
+    }
+}

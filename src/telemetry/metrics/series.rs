@@ -1,0 +1,302 @@
+//! Every series there is: its name, what it says, and its labels. The methods of [`Metrics`](super::Metrics) say when it moves.
+
+use super::vector::{self, Book, Count, Level, Seconds, Vector};
+use prometheus_client::metrics::histogram::Histogram;
+
+pub(super) struct Start {
+    pub(super) build: Vector<Level, 1>,
+    pub(super) config: Vector<Level, 1>,
+    pub(super) config_loaded: Level,
+    pub(super) config_loaded_at: Level,
+    pub(super) started_at: Level,
+    pub(super) watches: Level,
+}
+
+pub(super) struct Chain {
+    pub(super) head: Vector<Level, 1>,
+    pub(super) head_time: Vector<Level, 1>,
+    pub(super) processed: Vector<Level, 1>,
+    pub(super) processed_time: Vector<Level, 1>,
+    pub(super) safe: Vector<Level, 1>,
+    pub(super) finalized: Vector<Level, 1>,
+    pub(super) slot: Vector<Level, 1>,
+    pub(super) skew: Vector<Level, 1>,
+    pub(super) phase: Vector<Level, 2>,
+    pub(super) blocks: Vector<Count, 1>,
+    pub(super) reorgs: Vector<Count, 1>,
+    pub(super) depth: Vector<Histogram, 1>,
+    pub(super) refused: Vector<Count, 3>,
+    pub(super) unverified: Vector<Count, 1>,
+    pub(super) blind: Vector<Level, 2>,
+    pub(super) blind_seconds: Vector<Seconds, 1>,
+}
+
+pub(super) struct Rpc {
+    pub(super) requests: Vector<Count, 4>,
+    pub(super) seconds: Vector<Histogram, 3>,
+    pub(super) hedged: Vector<Count, 1>,
+    pub(super) disagreement: Vector<Count, 1>,
+}
+
+pub(super) struct Endpoint {
+    pub(super) up: Vector<Level, 2>,
+    pub(super) lag: Vector<Level, 2>,
+    pub(super) quarantined: Vector<Level, 2>,
+    pub(super) strikes: Vector<Count, 2>,
+    pub(super) ability: Vector<Level, 3>,
+}
+
+pub(super) struct Queue {
+    pub(super) length: Vector<Level, 2>,
+    pub(super) room: Vector<Level, 2>,
+    pub(super) dropped: Vector<Count, 2>,
+}
+
+pub(super) struct Judging {
+    pub(super) verdicts: Vector<Count, 3>,
+    pub(super) decode_failures: Vector<Count, 1>,
+    pub(super) judge: Vector<Histogram, 1>,
+    pub(super) detection: Vector<Histogram, 1>,
+    pub(super) commit: Vector<Histogram, 1>,
+}
+
+pub(super) struct Incidents {
+    pub(super) open: Vector<Level, 2>,
+    pub(super) opened: Vector<Count, 1>,
+    pub(super) escalations: Vector<Count, 2>,
+}
+
+pub(super) struct Delivery {
+    pub(super) ended: Vector<Count, 2>,
+    pub(super) attempts: Vector<Count, 2>,
+    pub(super) seconds: Vector<Histogram, 1>,
+    pub(super) page: Vector<Histogram, 1>,
+    pub(super) failing: Vector<Level, 1>,
+    pub(super) pending: Vector<Level, 1>,
+    pub(super) oldest: Vector<Level, 1>,
+    pub(super) dead: Level,
+}
+
+pub(super) struct Stored {
+    pub(super) write_errors: Count,
+    pub(super) free: Level,
+    pub(super) size: Level,
+}
+
+pub(super) struct Signs {
+    pub(super) check: Vector<Level, 1>,
+    pub(super) beat_at: Vector<Level, 1>,
+    pub(super) every: Vector<Level, 1>,
+    pub(super) beats: Vector<Count, 2>,
+}
+
+impl Start {
+    pub(super) fn register(book: &mut Book) -> Self {
+        Self {
+            build: book.levels("build_info", "The program's version; always 1", ["version"]),
+            config: book.levels("config_hash_info", "SHA-256 of the configuration in force; always 1", ["sha256"]),
+            config_loaded: book
+                .level("config_last_reload_successful", "Whether the configuration was read without a problem"),
+            config_loaded_at: book.level(
+                "config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was read, Unix time",
+            ),
+            started_at: book.level("start_timestamp_seconds", "When the program started, Unix time"),
+            watches: book.level("watches", "Watches in the configuration"),
+        }
+    }
+}
+
+impl Chain {
+    pub(super) fn register(book: &mut Book) -> Self {
+        let chain = ["chain"];
+        Self {
+            head: book.levels("chain_head_number", "The newest block that an endpoint named", chain),
+            head_time: book.levels("chain_head_timestamp_seconds", "Block time of the newest block, Unix time", chain),
+            processed: book.levels("chain_processed_number", "The newest block that was judged and committed", chain),
+            processed_time: book.levels(
+                "chain_processed_timestamp_seconds",
+                "Block time of the newest block that was judged and committed, Unix time",
+                chain,
+            ),
+            safe: book.levels("chain_safe_number", "The newest safe block", chain),
+            finalized: book.levels("chain_finalized_number", "The newest finalized block", chain),
+            slot: book.levels("chain_slot_seconds", "Seconds between two blocks, as configured or known", chain),
+            skew: book.levels(
+                "chain_clock_skew_seconds",
+                "How far the newest block's time lies ahead of our clock",
+                chain,
+            ),
+            phase: book.levels("chain_phase", "1 for what the chain's source is doing", ["chain", "phase"]),
+            blocks: book.counts("chain_blocks_total", "Blocks judged and committed", chain),
+            reorgs: book.counts("chain_reorgs_total", "Reorgs that undid committed blocks", chain),
+            depth: book.histograms("chain_reorg_depth_blocks", "Blocks undone by a reorg", chain, vector::blocks),
+            refused: book.counts(
+                "blocks_refused_total",
+                "Blocks that did not verify against their own header",
+                ["chain", "endpoint", "reason"],
+            ),
+            unverified: book.counts("blocks_unverified_total", "Blocks judged without being verified", chain),
+            blind: book.levels("blind", "1 while the chain cannot be seen for this reason", ["chain", "kind"]),
+            blind_seconds: book.seconds("blind_seconds_total", "Time during which the chain could not be seen", chain),
+        }
+    }
+}
+
+impl Rpc {
+    pub(super) fn register(book: &mut Book) -> Self {
+        Self {
+            requests: book.counts(
+                "rpc_requests_total",
+                "Requests to nodes",
+                ["chain", "endpoint", "method", "outcome"],
+            ),
+            seconds: book.histograms(
+                "rpc_request_duration_seconds",
+                "Time that a node took to answer, or until it was given up",
+                ["chain", "endpoint", "method"],
+                vector::short,
+            ),
+            hedged: book.counts(
+                "rpc_hedged_total",
+                "Requests sent to a second endpoint because the first took long",
+                ["chain"],
+            ),
+            disagreement: book.counts(
+                "rpc_disagreement_total",
+                "Times that endpoints named different blocks at one height",
+                ["chain"],
+            ),
+        }
+    }
+}
+
+impl Endpoint {
+    pub(super) fn register(book: &mut Book) -> Self {
+        let endpoint = ["chain", "endpoint"];
+        Self {
+            up: book.levels("endpoint_up", "Whether the endpoint answers", endpoint),
+            lag: book.levels("endpoint_lag_blocks", "Blocks that the endpoint is behind the newest head", endpoint),
+            quarantined: book.levels(
+                "endpoint_quarantined",
+                "Whether nothing that the endpoint says is let through",
+                endpoint,
+            ),
+            strikes: book.counts(
+                "endpoint_strikes_total",
+                "Times that the endpoint said what cannot be true",
+                endpoint,
+            ),
+            ability: book.levels(
+                "endpoint_ability",
+                "Whether the endpoint can do this",
+                ["chain", "endpoint", "ability"],
+            ),
+        }
+    }
+}
+
+impl Queue {
+    pub(super) fn register(book: &mut Book) -> Self {
+        let queue = ["chain", "queue"];
+        Self {
+            length: book.levels("queue_length", "What waits in a bounded queue", queue),
+            room: book.levels("queue_capacity", "What may wait in a bounded queue", queue),
+            dropped: book.counts("queue_dropped_total", "What found a bounded queue full and was dropped", queue),
+        }
+    }
+}
+
+impl Judging {
+    pub(super) fn register(book: &mut Book) -> Self {
+        let chain = ["chain"];
+        Self {
+            verdicts: book.counts("verdicts_total", "Activities judged", ["watch", "verdict", "severity"]),
+            decode_failures: book.counts(
+                "decode_failures_total",
+                "Activities that could not be decoded to their last byte",
+                chain,
+            ),
+            judge: book.histograms(
+                "judge_duration_seconds",
+                "Time to decode and judge a block, questions to the node included",
+                chain,
+                vector::short,
+            ),
+            detection: book.histograms(
+                "detection_latency_seconds",
+                "From a block's own time to its committed verdicts",
+                chain,
+                vector::long,
+            ),
+            commit: book.histograms("commit_duration_seconds", "Time to commit a step", chain, vector::short),
+        }
+    }
+}
+
+impl Incidents {
+    pub(super) fn register(book: &mut Book) -> Self {
+        Self {
+            open: book.levels("incidents_open", "Incidents that are not over", ["severity", "state"]),
+            opened: book.counts("incidents_total", "Incidents opened", ["severity"]),
+            escalations: book.counts("escalations_total", "Steps of paths that were told", ["path", "step"]),
+        }
+    }
+}
+
+impl Delivery {
+    pub(super) fn register(book: &mut Book) -> Self {
+        let destination = ["destination"];
+        let outcome = ["destination", "outcome"];
+        Self {
+            ended: book.counts("deliveries_total", "Messages sent or given up", outcome),
+            attempts: book.counts("delivery_attempts_total", "Attempts at messages", outcome),
+            seconds: book.histograms(
+                "delivery_duration_seconds",
+                "Time of one attempt at a message",
+                destination,
+                vector::short,
+            ),
+            page: book.histograms(
+                "page_latency_seconds",
+                "From a block's own time to the acceptance of a page about it",
+                destination,
+                vector::long,
+            ),
+            failing: book.levels(
+                "destination_failed_attempts",
+                "Attempts that failed since the last that did not",
+                destination,
+            ),
+            pending: book.levels("outbox_pending", "Messages that wait to be sent", destination),
+            oldest: book.levels("outbox_oldest_age_seconds", "Age of the oldest message that waits", destination),
+            dead: book.level("dead_letters", "Messages that were given up and not sent again"),
+        }
+    }
+}
+
+impl Stored {
+    pub(super) fn register(book: &mut Book) -> Self {
+        Self {
+            write_errors: book.count("store_write_errors_total", "Writes that the store could not do"),
+            free: book.level("store_free_bytes", "Space left on the store's file system"),
+            size: book.level("store_size_bytes", "Space that the store's files take"),
+        }
+    }
+}
+
+impl Signs {
+    pub(super) fn register(book: &mut Book) -> Self {
+        let heartbeat = ["heartbeat"];
+        Self {
+            check: book.levels("check_failing", "1 while a check fails", ["check"]),
+            beat_at: book.levels(
+                "heartbeat_last_success_timestamp_seconds",
+                "When a heartbeat last said that all is well and was heard, Unix time",
+                heartbeat,
+            ),
+            every: book.levels("heartbeat_interval_seconds", "Time between two heartbeats", heartbeat),
+            beats: book.counts("heartbeats_total", "Heartbeats by what became of them", ["heartbeat", "outcome"]),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Series by their labels, and the text that Prometheus reads.
+
+use prometheus_client::encoding::EncodeMetric;
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::TypedMetric;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Metric, Registry};
+use std::sync::atomic::AtomicU64;
+
+/// A counter of things.
+pub(super) type Count = Counter<u64, AtomicU64>;
+/// A counter of seconds.
+pub(super) type Seconds = Counter<f64, AtomicU64>;
+/// A number that goes up and down. Everything we show is exact in an `f64`, block numbers too.
+pub(super) type Level = Gauge<f64, AtomicU64>;
+
+type Labels<const N: usize> = [(&'static str, String); N];
+
+/// Metrics of one name, one for each set of label values.
+#[derive(Clone, Debug)]
+pub(super) struct Vector<M, const N: usize> {
+    names: [&'static str; N],
+    family: Family<Labels<N>, M, fn() -> M>,
+}
+
+impl<M: Clone, const N: usize> Vector<M, N> {
+    /// The one with these values, in the order of the names; new, and zero, on first use.
+    pub(super) fn of(&self, values: [&str; N]) -> M {
+        self.family.get_or_create_owned(&self.labels(values))
+    }
+
+    /// Forgets the one with these values.
+    pub(super) fn forget(&self, values: [&str; N]) {
+        self.family.remove(&self.labels(values));
+    }
+
+    fn labels(&self, values: [&str; N]) -> Labels<N> {
+        let mut values = values.into_iter();
+        self.names.map(|name| (name, values.next().unwrap_or_default().to_owned()))
+    }
+}
+
+/// A registry in which the names of counters are written as they are scraped.
+pub(super) struct Book(Registry);
+
+impl Book {
+    pub(super) fn new() -> Self {
+        Self(Registry::with_prefix("watchfire"))
+    }
+
+    pub(super) fn counts<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        names: [&'static str; N],
+    ) -> Vector<Count, N> {
+        self.vector(name, help, names, Count::default)
+    }
+
+    pub(super) fn seconds<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        names: [&'static str; N],
+    ) -> Vector<Seconds, N> {
+        self.vector(name, help, names, Seconds::default)
+    }
+
+    pub(super) fn levels<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        names: [&'static str; N],
+    ) -> Vector<Level, N> {
+        self.vector(name, help, names, Level::default)
+    }
+
+    pub(super) fn histograms<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        names: [&'static str; N],
+        buckets: fn() -> Histogram,
+    ) -> Vector<Histogram, N> {
+        self.vector(name, help, names, buckets)
+    }
+
+    pub(super) fn count(&mut self, name: &str, help: &str) -> Count {
+        let count = Count::default();
+        self.register(name, help, count.clone());
+        count
+    }
+
+    pub(super) fn level(&mut self, name: &str, help: &str) -> Level {
+        let level = Level::default();
+        self.register(name, help, level.clone());
+        level
+    }
+
+    pub(super) fn close(self) -> Registry {
+        self.0
+    }
+
+    fn vector<M, const N: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        names: [&'static str; N],
+        make: fn() -> M,
+    ) -> Vector<M, N>
+    where
+        M: EncodeMetric + TypedMetric + std::fmt::Debug + Send + Sync + 'static,
+    {
+        let family = Family::new_with_constructor(make);
+        self.register(name, help, family.clone());
+        Vector { names, family }
+    }
+
+    fn register(&mut self, name: &str, help: &str, metric: impl Metric) {
+        // The library appends `_total` to counters by itself.
+        self.0.register(name.strip_suffix("_total").unwrap_or(name), help, metric);
+    }
+}
+
+/// From a millisecond to a minute, for what a machine does.
+pub(super) fn short() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.5, 13))
+}
+
+/// From half a second to about an hour, for what a person waits for.
+pub(super) fn long() -> Histogram {
+    Histogram::new(exponential_buckets(0.5, 2.0, 14))
+}
+
+/// Blocks, from one to what no chain of today undoes.
+pub(super) fn blocks() -> Histogram {
+    Histogram::new([1.0, 2.0, 3.0, 5.0, 8.0, 16.0, 32.0, 64.0, 128.0])
+}
+
+/// All of a registry in Prometheus' text format, version 0.0.4, which every version of Prometheus reads.
+///
+/// The library writes OpenMetrics, which calls a counter's family by its name without `_total`; the older format knows no
+/// families and wants the name of the samples. Nothing else differs in what is used here.
+pub(super) fn render(registry: &Registry) -> String {
+    let mut written = String::new();
+    if text::encode_registry(&mut written, registry).is_err() {
+        // Writing into a string does not fail.
+        return String::new();
+    }
+    let mut out = String::with_capacity(written.len() + written.len() / 16);
+    let mut help: Option<(&str, &str)> = None;
+    for line in written.lines() {
+        if let Some((name, text)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+            // What kind it is stands on the next line.
+            help = Some((name, text));
+        } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            let total = if kind == "counter" { "_total" } else { "" };
+            if let Some((_, text)) = help.take().filter(|(of, _)| *of == name) {
+                out.push_str(&format!("# HELP {name}{total} {text}\n"));
+            }
+            out.push_str(&format!("# TYPE {name}{total} {kind}\n"));
+        } else {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}

@@ -1,0 +1,118 @@
+//! `endpoint = …` of a chain: where its nodes are, and what each is called.
+
+use crate::settings::{At, Problems, Secret, Value};
+use crate::source::pool::ENDPOINTS_MAX;
+use crate::source::{BadEndpoint, address};
+use crate::watchlist::book::{EndpointSettings, EndpointUrl};
+use crate::watchlist::file::EndpointText;
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use url::Url;
+
+/// Longest name of an endpoint, in bytes: it stands in every log line and as a label of metrics.
+const NAME_BYTES_MAX: usize = 32;
+/// A path segment of a URL from this length on, of letters and digits alone, is an API key rather than a word.
+const KEY_LIKE_CHARS: usize = 20;
+
+/// Where a URL with a key belongs.
+const KEEP: &str = "write `{ env = \"NAME\" }` and keep the URL in the environment";
+
+/// The endpoints of `chain`; those with a problem are left out, and it is told.
+pub(super) fn endpoints(chain: &str, texts: &[EndpointText<'_>], problems: &mut Problems) -> Vec<EndpointSettings> {
+    if let Some(over) = texts.get(ENDPOINTS_MAX) {
+        let message = format!("a chain has at most {ENDPOINTS_MAX} endpoints, and here are {}", texts.len());
+        problems.push(over.spot.problem(message));
+    }
+    let mut compiled: Vec<EndpointSettings> = Vec::new();
+    let mut named: HashMap<&str, &At<&str>> = HashMap::new();
+    for text in texts.iter().take(ENDPOINTS_MAX) {
+        let name = name(chain, text, texts.len() == 1, problems);
+        if let Some(at) = &text.name
+            && let Some(first) = named.insert(at.value, at)
+        {
+            let problem = at.problem(format!("endpoint `{}` of {chain} is named twice", at.value));
+            problems.push(problem.also(first.spot.clone(), "first here"));
+        }
+        let url = text.url.and_then(|value| url(value, problems));
+        let (Some(name), Some(url)) = (name, url) else { continue };
+        if let Some(same) = compiled.iter().find(|other| same(&other.url, &url)) {
+            let problem = text.spot.problem(format!("endpoint `{name}` is where `{}` is", same.name));
+            problems
+                .push(problem.hint("two names of one node agree about everything, so neither could confirm the other"));
+        }
+        let requests_per_second = text.requests_per_second.as_ref().and_then(|at| u32::try_from(at.value).ok());
+        let requests_per_second = requests_per_second.and_then(NonZeroU32::new);
+        compiled.push(EndpointSettings { name, url, requests_per_second });
+    }
+    compiled
+}
+
+/// What an endpoint is called: as it says, or as its chain where it is the only one.
+fn name(chain: &str, text: &EndpointText<'_>, alone: bool, problems: &mut Problems) -> Option<Arc<str>> {
+    let Some(at) = &text.name else {
+        if alone {
+            return Some(chain.into());
+        }
+        let problem = text.spot.problem("one endpoint of several needs a `name`");
+        problems
+            .push(problem.hint("write `{ name = \"own\", url = … }`; logs, metrics and pages call it so").conceal());
+        return None;
+    };
+    let plain = at.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if !plain || at.is_empty() || at.len() > NAME_BYTES_MAX {
+        let problem = at.problem("this is not a name of an endpoint");
+        let hint = format!(
+            "write 1 to {NAME_BYTES_MAX} letters, digits, `-`, `_` and `.`; it is shown, so no key may be in it"
+        );
+        problems.push(problem.hint(hint).conceal());
+        return None;
+    }
+    Some(at.value.into())
+}
+
+fn url(value: Value<'_>, problems: &mut Problems) -> Option<EndpointUrl> {
+    if value.as_table().is_some() {
+        return Secret::parse(value, problems).map(EndpointUrl::Secret);
+    }
+    let text = value.string(problems)?;
+    // What it says is not repeated: a key may be in it.
+    let problem = match address(&text) {
+        Ok(url) if carries_key(&url) => {
+            text.problem("this URL seems to carry a key, and a key must not stand in the file")
+        }
+        Ok(_) => return Some(EndpointUrl::Plain(text.value.to_owned())),
+        Err(BadEndpoint::NotAUrl) => text.problem("this is not a URL"),
+        Err(BadEndpoint::Scheme) => text.problem("an endpoint begins with ws://, wss://, http://, https:// or ipc://"),
+        Err(BadEndpoint::Socket) => {
+            let hint = "write `ipc:///run/geth/geth.ipc`, or the path alone where it ends in `.ipc`";
+            problems.push(text.problem("a socket of a node is named by its absolute path").hint(hint));
+            return None;
+        }
+    };
+    problems.push(problem.hint(KEEP).conceal());
+    None
+}
+
+fn same(one: &EndpointUrl, other: &EndpointUrl) -> bool {
+    match (one.expose(), other.expose()) {
+        (Some(one), Some(other)) => address(one).is_ok_and(|one| address(other) == Ok(one)),
+        // Not fetched: they are the same if they are kept in the same place.
+        _ => {
+            matches!((one, other), (EndpointUrl::Secret(one), EndpointUrl::Secret(other)) if one.source() == other.source())
+        }
+    }
+}
+
+fn carries_key(url: &Url) -> bool {
+    if url.scheme() == "ipc" {
+        return false;
+    }
+    let key_like = |part: &str| {
+        part.len() >= KEY_LIKE_CHARS && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.path_segments().is_some_and(|mut segments| segments.any(key_like))
+}

@@ -1,0 +1,124 @@
+//! `[chain.X]` and its endpoints.
+
+use crate::settings::{At, Problems, Spot, Table, Value};
+use std::time::Duration;
+
+/// `[chain.X]`.
+pub(in crate::watchlist) struct ChainText<'a> {
+    pub name: At<&'a str>,
+    pub id: Option<At<i64>>,
+    /// Empty where a problem was told.
+    pub endpoints: Vec<EndpointText<'a>>,
+    pub explorer: Option<At<&'a str>>,
+    pub slot: Option<At<Duration>>,
+    /// `clock = "wall"` is true.
+    pub wall: Option<bool>,
+    pub finality: Option<FinalityText>,
+    pub verify: Option<bool>,
+    pub genesis: Option<At<&'a str>>,
+    pub multisend: Vec<At<&'a str>>,
+    pub migrations: Vec<At<&'a str>>,
+}
+
+/// One endpoint, however it is written.
+pub(in crate::watchlist) struct EndpointText<'a> {
+    pub spot: Spot,
+    pub name: Option<At<&'a str>>,
+    /// A string, or where it is kept. Absent where a problem was told.
+    pub url: Option<Value<'a>>,
+    pub requests_per_second: Option<At<i64>>,
+}
+
+/// `finality = …`.
+pub(in crate::watchlist) enum FinalityText {
+    Tags,
+    Nothing,
+    /// Blocks below the head.
+    Depth {
+        safe: At<i64>,
+        finalized: At<i64>,
+    },
+}
+
+/// Blocks below the head that finality may be asked to wait for; two weeks of the slowest chains.
+const DEPTH_MAX: i64 = 100_000;
+/// Requests a second that may be allowed; no node takes more from one client.
+const REQUESTS_MAX: i64 = 100_000;
+
+impl<'a> ChainText<'a> {
+    pub(super) fn read(name: At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let id = table.int_in("id", 1..=i64::MAX, problems);
+        let endpoints = match table.value("endpoint") {
+            Some(value) => EndpointText::read_all(value, problems),
+            None => {
+                let hint = "write `endpoint = { env = \"NAME\" }`, or a URL without credentials";
+                problems.push(table.missing("endpoint").hint(hint));
+                Vec::new()
+            }
+        };
+        let explorer = table.string("explorer", problems);
+        let slot = table.duration("slot", problems);
+        let wall = table.choice("clock", &[("wall", true), ("chain", false)], problems).map(|at| at.value);
+        let finality = table.value("finality").and_then(|value| FinalityText::read(&value, problems));
+        let verify = table.bool("verify", problems).map(|at| at.value);
+        let genesis = table.string("genesis", problems);
+        let multisend = table.one_or_more("multisend", problems).unwrap_or_default();
+        let migrations = table.one_or_more("migrations", problems).unwrap_or_default();
+        table.finish(problems);
+        Self { name, id, endpoints, explorer, slot, wall, finality, verify, genesis, multisend, migrations }
+    }
+}
+
+impl<'a> EndpointText<'a> {
+    /// One, or a list.
+    fn read_all(value: Value<'a>, problems: &mut Problems) -> Vec<Self> {
+        let Some(items) = value.as_items() else { return vec![Self::read(value, problems)] };
+        if items.is_empty() {
+            problems.push(value.spot().problem("no endpoint is listed, so nothing of this chain could be seen"));
+        }
+        items.into_iter().map(|item| Self::read(item, problems)).collect()
+    }
+
+    fn read(value: Value<'a>, problems: &mut Problems) -> Self {
+        let spot = value.spot();
+        let plain = |url| Self { spot: spot.clone(), name: None, url, requests_per_second: None };
+        let Some(mut table) = value.as_table() else { return plain(Some(value)) };
+        if !["name", "url", "requests_per_second"].iter().any(|key| table.has(key)) {
+            return plain(Some(value));
+        }
+        let name = table.string("name", problems);
+        let url = table.value("url");
+        if url.is_none() {
+            let kept = ["env", "file"].into_iter().find(|key| table.value(key).is_some());
+            let problem = match kept.and_then(|key| table.key_spot(key)) {
+                Some(spot) => spot.problem("where the URL is kept is said in `url`"),
+                None => table.missing("url"),
+            };
+            problems.push(problem.hint("write `url = { env = \"NAME\" }`, or a URL without credentials"));
+        }
+        let requests_per_second = table.int_in("requests_per_second", 1..=REQUESTS_MAX, problems);
+        table.finish(problems);
+        Self { spot, name, url, requests_per_second }
+    }
+}
+
+impl FinalityText {
+    fn read(value: &Value<'_>, problems: &mut Problems) -> Option<Self> {
+        let Some(mut table) = value.as_table() else {
+            let words = [("tags", true), ("none", false)];
+            return value.choice(&words, problems).map(|tags| if *tags { Self::Tags } else { Self::Nothing });
+        };
+        let depth = |table: &mut Table<'_>, key: &str, problems: &mut Problems| {
+            table.require(key, problems, |table, key, problems| table.int_in(key, 1..=DEPTH_MAX, problems))
+        };
+        let safe = depth(&mut table, "safe", problems);
+        let finalized = depth(&mut table, "finalized", problems);
+        table.finish(problems);
+        let (safe, finalized) = (safe?, finalized?);
+        if safe.value > finalized.value {
+            problems.push(finalized.problem("what is final is safe too, so `finalized` is at least as deep as `safe`"));
+            return None;
+        }
+        Some(Self::Depth { safe, finalized })
+    }
+}
