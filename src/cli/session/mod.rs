@@ -3,6 +3,7 @@
 mod finality;
 mod follow;
 mod lookout;
+mod progress;
 mod signs;
 mod tally;
 

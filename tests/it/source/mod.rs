@@ -61,7 +61,10 @@ impl Follow {
     async fn next(&mut self) -> Result<Event, SourceError> {
         loop {
             let next = tokio::time::timeout(PATIENCE, self.source.next()).await.expect("the source says something");
-            if !matches!(next, Ok(Event::Phase(_) | Event::Promoted { .. } | Event::Confirmed { .. })) {
+            if !matches!(
+                next,
+                Ok(Event::Phase(_) | Event::Promoted { .. } | Event::Confirmed { .. } | Event::Probed { .. })
+            ) {
                 return next;
             }
         }
