@@ -25,6 +25,7 @@ pub mod rpc;
 pub mod tape;
 mod transport;
 mod troubles;
+pub mod verify;
 mod watch;
 
 use crate::model::read::{Answer, Read};
