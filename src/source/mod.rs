@@ -8,6 +8,7 @@
 //! look at, and [`follow`] walks parent hashes from there to what is committed. Of several endpoints the best is asked first
 //! ([`pool`]), and none of them alone can talk us out of a block that the others stand by.
 
+pub mod abilities;
 mod council;
 mod drive;
 mod ears;
@@ -18,6 +19,7 @@ mod ipc;
 mod meter;
 pub mod node;
 pub mod pool;
+mod probe;
 pub mod rpc;
 pub mod tape;
 mod transport;
@@ -25,8 +27,9 @@ mod troubles;
 mod watch;
 
 use crate::model::read::{Answer, Read};
-use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Trouble};
+use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Sight, Trouble};
 use crate::runtime::{Clock, Stop};
+pub use abilities::{Abilities, Ability, Can};
 use alloy_primitives::B256;
 use drive::{Driver, Order, Wires};
 pub use finality::FinalityRule;
@@ -36,6 +39,7 @@ use jiff::Timestamp;
 pub use meter::Meter;
 pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
+pub use probe::probe;
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -164,6 +168,8 @@ pub enum Phase {
 pub struct Fetched {
     /// The block with its receipts.
     pub block: Block,
+    /// How well it was seen.
+    pub sight: Sight,
     /// What the node wrote, for a recorder that asked for it.
     pub raw: Option<RawPair>,
 }

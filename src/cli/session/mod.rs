@@ -1,5 +1,6 @@
 //! What all commands that judge and commit share: the store, the worker, the lookout for blindness, and the count of what was seen.
 
+mod finality;
 mod follow;
 mod lookout;
 mod signs;
