@@ -3,11 +3,12 @@
 use super::Session;
 use super::finality::Gate;
 use super::lookout::Lookout;
+use super::progress::Progress;
 use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
-use crate::runtime::{Stop, SystemClock};
+use crate::runtime::{Stop, SystemClock, instant};
 use crate::source::tape::Recorder;
 use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
 use crate::store::{Store, StoreError};
@@ -111,7 +112,7 @@ impl Session {
             return Ok(());
         }
         let mut lookout = Lookout::open(self, &chain, &nudge).await?;
-        let mut gate = Gate::new();
+        let (mut gate, mut progress) = (Gate::new(), Progress::default());
         loop {
             let event = tokio::select! {
                 biased;
@@ -135,6 +136,9 @@ impl Session {
                         record(recorder, step, &committed)?;
                     }
                     self.tell(&committed);
+                    if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
+                        self.printer.progress(&format!("{}: {line}", chain.info.name));
+                    }
                     lookout.block().await?;
                     if let (Some(until), Some(tip)) = (until, tip)
                         && tip >= until
@@ -147,6 +151,7 @@ impl Session {
                 Event::Promoted { level, at } => self.promoted(&chain, level, at).await,
                 Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
                 Event::Phase(phase) => gate.phase(phase),
+                Event::Probed { .. } => {}
             }
         }
     }

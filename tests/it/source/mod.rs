@@ -59,7 +59,15 @@ impl Follow {
     }
 
     async fn next(&mut self) -> Result<Event, SourceError> {
-        tokio::time::timeout(PATIENCE, self.source.next()).await.expect("the source says something")
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.source.next()).await.expect("the source says something");
+            if !matches!(
+                next,
+                Ok(Event::Phase(_) | Event::Promoted { .. } | Event::Confirmed { .. } | Event::Probed { .. })
+            ) {
+                return next;
+            }
+        }
     }
 
     fn commit(&mut self, step: &Step) {
