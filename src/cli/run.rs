@@ -1,12 +1,13 @@
 //! `watchfire run`: the whole way, for every chain of the configuration.
 
 use super::printer::count;
-use super::session::Session;
-use super::{Global, Outcome, Printer, book};
+use super::session::{Session, pool_of};
+use super::{Global, Outcome, Printer, abilities, book};
 use crate::runtime::{self, Stop, SystemClock};
 use crate::settings::Secrets;
+use crate::source::Can;
 use crate::store::Store;
-use crate::telemetry::Outlet;
+use crate::telemetry::{Metrics, Outlet};
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -56,6 +57,7 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
             chain.endpoints.iter().map(|endpoint| &*endpoint.name).collect::<Vec<_>>().join(", ")
         ));
     }
+    tell_abilities(book, session.signs.metrics.clone(), printer.clone());
     let until = args.until_block;
     let from = args.from_block;
     let outcome = session.live(&stop, from, until).await;
@@ -63,6 +65,30 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
         warn!("nobody read all of the answers; {} lines were dropped, the store has what they said", answers.dropped());
     }
     outcome
+}
+
+/// Says on stderr what each endpoint can do and what stays unseen with all of them. Watching does not wait for it: an endpoint that
+/// is away is asked for long.
+fn tell_abilities(book: Arc<Book>, metrics: Metrics, printer: Printer) {
+    tokio::spawn(async move {
+        for chain in &book.chains {
+            // What is wrong with a pool is told by whoever follows it.
+            let Ok(pool) = pool_of(chain, &Metrics::default()) else { continue };
+            let name = &chain.info.name;
+            let found = abilities::ask(pool.nodes().cloned()).await;
+            for found in &found {
+                let able = found.abilities.iter().flat_map(|abilities| abilities.iter());
+                for (ability, can) in able.filter(|(_, can)| !matches!(can, Can::Unknown(_))) {
+                    metrics.endpoint_ability(name, &found.endpoint, ability.name(), can.is_yes());
+                }
+            }
+            let mut lines: Vec<String> = found.iter().map(|found| abilities::summary(name, found)).collect();
+            lines.extend(abilities::gaps(&book, chain, &found).iter().flat_map(abilities::Gap::lines));
+            let printer = printer.clone();
+            // Whoever does not read stderr holds up a thread that has nothing else to do.
+            tokio::task::spawn_blocking(move || printer.progress(&lines.join("\n")));
+        }
+    });
 }
 
 /// One `run` for each store: two would judge every block twice and fight over the cursor. The lock goes with the process, however

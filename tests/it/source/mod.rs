@@ -8,6 +8,7 @@ mod ipc;
 mod node;
 mod real;
 mod tape;
+mod twisted;
 
 use alloy_primitives::{Address, B256, Bytes};
 use chain::{Chain, Happened, happened};
