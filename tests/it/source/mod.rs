@@ -13,4 +13,5 @@ mod line;
 mod real;
 mod several;
 mod tape;
+mod twisted;
 mod watcher;
