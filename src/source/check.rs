@@ -7,9 +7,10 @@ use super::node::Node;
 use super::rpc::NodeError;
 use super::verify::{self, Flaw, Gap, Raw, Wanted};
 use super::{Fetched, RawPair};
-use crate::model::{Block, ChainId, Evidence, Proof, Sealed, Sight, parse};
+use crate::model::{Block, ChainId, Evidence, Link, Proof, Sealed, Sight, parse};
 use alloy_primitives::{B256, Bytes};
 use futures::StreamExt;
+use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::Arc;
 
@@ -76,8 +77,9 @@ impl Node {
     pub(super) async fn let_through(&self, hash: B256, raw: RawPair, keep_raw: bool) -> Result<Fetched, NodeError> {
         let (block, proof, gaps) = if self.checks().verify {
             let sealed = parse::sealed(raw.block.get(), raw.receipts.get())?;
-            expect(hash, &sealed.block)?;
-            let lie = |flaw| lie(hash, flaw, &raw);
+            expect(hash, sealed.block.at.hash)?;
+            let lie =
+                |flaw| lie(hash, flaw, [("eth_getBlockByHash", &raw.block), ("eth_getBlockReceipts", &raw.receipts)]);
             let mut gaps = verify::prove(&sealed, &Raw::default()).map_err(lie)?;
             if let Some(wanted) = verify::wants_raw(&sealed, &gaps) {
                 gaps = verify::prove(&sealed, &self.raw(hash, wanted).await).map_err(lie)?;
@@ -87,10 +89,23 @@ impl Node {
             (sealed.block, if gaps.is_empty() { Proof::Proven } else { Proof::Unproven }, gaps)
         } else {
             let block = parse::block(raw.block.get(), raw.receipts.get())?;
-            expect(hash, &block)?;
+            expect(hash, block.at.hash)?;
             (block, Proof::NotAsked, Vec::new())
         };
         Ok(Fetched { block, sight: Sight { proof, ..Sight::default() }, gaps, raw: keep_raw.then_some(raw) })
+    }
+
+    /// The header with this hash, if `answer` is that header. It says only which block is before it, so a gap in its proof is not
+    /// worth telling: what is judged has a proof of its own.
+    pub(super) fn header_let_through(&self, hash: B256, answer: &RawValue) -> Result<Link, NodeError> {
+        if !self.checks().verify {
+            let link = parse::header(answer.get())?;
+            return expect(hash, link.at.hash).map(|()| link);
+        }
+        let (link, header) = parse::sealed_header(answer.get())?;
+        expect(hash, link.at.hash)?;
+        verify::prove_header(link, &header).map_err(|flaw| lie(hash, flaw, [("eth_getBlockByHash", answer)]))?;
+        Ok(link)
     }
 
     /// The node's own bytes of what is wanted. What it does not give stays a gap, so no failure is worth an error.
@@ -142,13 +157,12 @@ impl Senders {
     }
 }
 
-fn expect(hash: B256, block: &Block) -> Result<(), NodeError> {
-    if block.at.hash == hash { Ok(()) } else { Err(NodeError::Another) }
+fn expect(hash: B256, found: B256) -> Result<(), NodeError> {
+    if found == hash { Ok(()) } else { Err(NodeError::Another) }
 }
 
-fn lie(hash: B256, flaw: Flaw, raw: &RawPair) -> NodeError {
-    let answers =
-        vec![("eth_getBlockByHash", raw.block.get().into()), ("eth_getBlockReceipts", raw.receipts.get().into())];
+fn lie<const N: usize>(hash: B256, flaw: Flaw, answers: [(&'static str, &RawValue); N]) -> NodeError {
+    let answers = answers.into_iter().map(|(method, answer)| (method, answer.get().into())).collect();
     let evidence = Evidence { asked: format!("block {hash}"), flaw: flaw.to_string(), answers };
     NodeError::Lie { flaw, evidence: Arc::new(evidence) }
 }

@@ -29,14 +29,13 @@ impl Node {
         if is_null(&answer) { Ok(None) } else { Ok(Some(parse::header(answer.get())?)) }
     }
 
-    /// The header with this hash.
+    /// The header with this hash, held against it.
     pub async fn header(&self, hash: B256) -> Result<Link, NodeError> {
         let answer = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().head).await?;
         if is_null(&answer) {
             return Err(NodeError::Missing(format!("block {hash}")));
         }
-        let link = parse::header(answer.get())?;
-        if link.at.hash == hash { Ok(link) } else { Err(NodeError::Another) }
+        self.header_let_through(hash, &answer)
     }
 
     /// The block with this hash and its receipts, both asked for by that hash and held against it as the node's [`Checks`] say;

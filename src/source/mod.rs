@@ -22,6 +22,7 @@ mod meter;
 pub mod node;
 pub mod pool;
 mod probe;
+mod probes;
 pub mod rpc;
 pub mod tape;
 mod transport;
@@ -109,6 +110,8 @@ pub struct Options {
     pub finality: FinalityRule,
     /// The newest block that was final when an earlier process ended: it is not undone by itself.
     pub finalized: Option<BlockRef>,
+    /// How often it is tried out what the endpoints can do, for the first time at once; never, if it is absent.
+    pub probe_every: Option<Duration>,
     /// Where it is recorded how the source does.
     pub meter: Meter,
 }
@@ -134,6 +137,13 @@ pub enum Event {
     },
     /// Where the source stands has changed.
     Phase(Phase),
+    /// What an endpoint can do was tried out.
+    Probed {
+        /// Its name.
+        endpoint: Arc<str>,
+        /// What it can do; what could not be tried this time is as it was before.
+        abilities: Box<Abilities>,
+    },
     /// Something keeps us from seeing, or has grown louder.
     Troubled(Trouble),
     /// That trouble is over.
@@ -229,6 +239,7 @@ impl Options {
             rng: fastrand::Rng::new(),
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
+            probe_every: None,
             meter: Meter::default(),
         }
     }

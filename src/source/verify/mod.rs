@@ -15,7 +15,8 @@ mod rlp;
 mod roots;
 mod tx;
 
-use crate::model::Sealed;
+use crate::model::seal::Header;
+use crate::model::{Link, Sealed};
 use alloy_primitives::{Address, B256};
 pub use raw::{RAW_TXS_MAX, Raw, Wanted};
 use std::fmt;
@@ -137,10 +138,17 @@ pub enum Root {
 /// [`senders`].
 pub fn prove(sealed: &Sealed, raw: &Raw) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
-    header::check(sealed, &mut gaps)?;
+    header::check(sealed.block.link(), &sealed.header, &mut gaps)?;
     roots::transactions(sealed, raw, &mut gaps)?;
     roots::receipts(sealed, raw, &mut gaps)?;
     roots::withdrawals(sealed)?;
+    Ok(gaps)
+}
+
+/// Holds a header alone against its own hash. It may have a gap at most.
+pub fn prove_header(link: Link, header: &Header) -> Result<Vec<Gap>, Flaw> {
+    let mut gaps = Vec::new();
+    header::check(link, header, &mut gaps)?;
     Ok(gaps)
 }
 
