@@ -146,7 +146,7 @@ impl Session {
                     }
                     self.tell(&committed);
                     if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
-                        info!("{}: {line}", chain.info.name);
+                        self.printer.progress(&format!("{}: {line}", chain.info.name));
                     }
                     lookout.block().await?;
                     if let (Some(until), Some(tip)) = (until, tip)
@@ -162,7 +162,7 @@ impl Session {
                 Event::Phase(phase) => gate.phase(phase),
                 Event::Probed { endpoint, abilities } => {
                     for line in roll.probed(endpoint, *abilities, &self.book, &chain) {
-                        info!("{line}");
+                        self.printer.progress(&line);
                     }
                 }
             }
