@@ -11,6 +11,8 @@ mod forks;
 mod ipc;
 mod line;
 mod real;
+mod schedules;
 mod several;
+mod tally;
 mod tape;
 mod watcher;
