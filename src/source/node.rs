@@ -191,6 +191,22 @@ impl Node {
         self
     }
 
+    /// A node at `endpoint`, of whichever chain it serves.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked. An address of no use counts as one where nobody answers.
+    pub async fn discover(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, NodeError> {
+        install_tls();
+        let url = address(endpoint.url.expose_secret()).map_err(|bad| NodeError::Unreachable(bad.to_string()))?;
+        let wire = Box::pin(Wire::open(&Route::Url(url), &deadlines)).await?;
+        let asked = wire.ask(1, "eth_chainId", [(); 0]);
+        let answer = tokio::time::timeout(deadlines.head, asked).await;
+        let answer = answer.map_err(|_| NodeError::TimedOut { method: "eth_chainId", after: deadlines.head })??;
+        let chain = ChainId(parse::number(answer.get())?);
+        Self::new(endpoint, chain, deadlines).map_err(|bad| NodeError::Unreachable(bad.to_string()))
+    }
+
     /// What people call it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -280,8 +296,8 @@ impl Node {
         Ok((generation, wire))
     }
 
-    /// A connection to a node that serves the right chain.
-    async fn open(&self) -> Result<Wire, NodeError> {
+    /// A connection to a node that serves the right chain, of which nobody else knows.
+    pub(super) async fn open(&self) -> Result<Wire, NodeError> {
         let wire = Wire::open(&self.0.route, &self.0.deadlines).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
         let (found, expected) = (parse::number(answer.get())?, self.0.identity.chain.0);
@@ -308,7 +324,7 @@ impl Node {
         }
     }
 
-    async fn within<P: RpcSend>(
+    pub(super) async fn within<P: RpcSend>(
         &self,
         after: Duration,
         wire: &Wire,

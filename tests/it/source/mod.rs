@@ -15,4 +15,5 @@ mod schedules;
 mod several;
 mod tally;
 mod tape;
+mod twisted;
 mod watcher;
