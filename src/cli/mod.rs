@@ -3,12 +3,14 @@
 //! Answers go to stdout, progress and logs to stderr, `--format json` gives one object a line. Never here: a judgment; every
 //! command goes through the same rooms as `run`.
 
+mod abilities;
 mod chain;
 mod check;
 mod demo;
 mod explain;
 mod incidents;
 mod printer;
+mod probe;
 mod run;
 mod session;
 mod tape;
@@ -98,6 +100,8 @@ enum Command {
     /// Record a stretch of chain, import recorded blocks, play a tape back.
     #[command(subcommand)]
     Tape(tape::TapeCommand),
+    /// Try out what endpoints can do, and say what stays unseen with them.
+    Probe(probe::Probe),
     /// Send a page marked TEST down a path.
     TestPage(test_page::TestPage),
 }
@@ -179,6 +183,7 @@ async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result
         Command::Incidents(command) => incidents::incidents(command, global, printer).await,
         Command::Chain(command) => chain::chain(command, global, printer).await,
         Command::Tape(command) => Box::pin(tape::tape(command, global, printer)).await,
+        Command::Probe(args) => Box::pin(probe::probe(args, global, printer)).await,
         Command::TestPage(args) => test_page::test_page(args, global, printer).await,
     }
 }

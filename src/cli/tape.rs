@@ -219,7 +219,13 @@ pub(crate) async fn play_through(
             let step = match source.next().await.context("follow the tape")? {
                 Event::Step(step) => step,
                 Event::Troubled(trouble) => bail!("the tape's server cannot be followed: {}", trouble.why),
-                Event::Promoted { .. } | Event::Confirmed { .. } | Event::Phase(_) | Event::Cleared { .. } => continue,
+                Event::Promoted { .. }
+                | Event::Confirmed { .. }
+                | Event::Phase(_)
+                | Event::Probed { .. }
+                | Event::Cleared { .. } => {
+                    continue;
+                }
             };
             let tip = step.append.last().map_or(first, |fetched| fetched.block.at.number);
             while let Some((_, caption)) = captions.get(spoken).filter(|(before, _)| *before <= tip) {

@@ -3,12 +3,15 @@
 //! One owner of all state, one loop; only waiting is cancellable. Failures of any kind lead to a pause and another try, for
 //! ever: nothing is given up and nothing is skipped.
 
+use super::abilities::Abilities;
 use super::council::{Council, Voice};
 use super::ears::Ears;
 use super::finality::Marks;
 use super::follow::{Conflict, Follower, PREFETCH_MAX, Want};
 use super::meter::Meter;
 use super::pool::{Asked, Pool};
+use super::probe::probe;
+use super::probes::Probes;
 use super::rpc::NodeError;
 use super::troubles::{News, Symptom, Troubles};
 use super::watch::Hint;
@@ -68,6 +71,7 @@ pub(super) struct Driver {
     blocks: Option<(Instant, Timestamp, NodeError)>,
     blocks_seen: Timestamp,
     started: Instant,
+    probes: Probes,
     troubles: Troubles,
     phase: Phase,
 }
@@ -88,6 +92,7 @@ enum Done {
     Header(Want, Asked<Link>),
     Block(Want, Asked<Fetched>),
     Mark(Finality, Result<Option<Link>, NodeError>),
+    Probe(Voice, Result<Box<Abilities>, NodeError>),
 }
 
 /// Nobody listens any more, or we were told to stop.
@@ -128,6 +133,7 @@ impl Driver {
             blocks: None,
             blocks_seen: now,
             started,
+            probes: Probes::new(pool.len(), options.probe_every, started),
             troubles: Troubles::default(),
             phase: Phase::Boot,
             clock,
@@ -192,6 +198,13 @@ impl Driver {
         }
         for (at, sources) in self.council.confirmed(&self.follower) {
             self.tell(Ok(Event::Confirmed { at, sources })).await?;
+        }
+        while let Some((voice, abilities)) = self.probes.news() {
+            let (metrics, chain) = (&self.meter.metrics, &self.meter.chain);
+            for (ability, can) in abilities.iter() {
+                metrics.endpoint_ability(chain, &self.pool.name(voice), ability.name(), can.is_yes());
+            }
+            self.tell(Ok(Event::Probed { endpoint: self.pool.name(voice), abilities })).await?;
         }
         while let Some((level, at)) = self.marks.promotion(&self.follower) {
             if level == Finality::Finalized {
@@ -296,6 +309,12 @@ impl Driver {
             let (pool, lead) = (self.pool.clone(), self.council.lead());
             self.work.spawn(async move { Done::Mark(level, pool.tag(lead, tag).await) });
         }
+        if let Some(voice) = self.probes.due(now) {
+            let node = self.pool.node(voice).clone();
+            // Boxed: it is rare, and its state is large.
+            let probe = Box::pin(async move { probe(&node).await.map(Box::new) });
+            self.work.spawn(async move { Done::Probe(voice, probe.await) });
+        }
     }
 
     /// The endpoint that should have it: whoever named it, else the one that leads.
@@ -380,6 +399,7 @@ impl Driver {
                     Err(error) => self.not_had(want, &error),
                 }
             }
+            Done::Probe(voice, answer) => self.probes.done(voice, answer.ok(), instant(), self.clock.now()),
             Done::Mark(level, answer) => self.marks.said(level, answer.ok().flatten(), instant(), self.clock.now()),
         }
     }
@@ -540,6 +560,20 @@ impl Driver {
             chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO)
         });
         self.troubles.set(BlindnessKind::FinalizedReorg, None, conflict);
+        for voice in 0..self.pool.len() {
+            let lost = self.probes.lost(voice).map(|lost| Symptom {
+                kind: BlindnessKind::AbilityLost,
+                voice: Some(voice),
+                // What another endpoint can do still is done there.
+                severity: if lost.elsewhere { Severity::Warning } else { Severity::High },
+                since: lost.since,
+                began: now,
+                patience: Duration::ZERO,
+                why: lost.why,
+                evidence: None,
+            });
+            self.troubles.set(BlindnessKind::AbilityLost, Some(voice), lost);
+        }
         let stalled = self.marks.stalled(now, self.slot).map(|(began, since, why)| {
             chain(BlindnessKind::FinalityStalled, Severity::High, (began, since, why), Duration::ZERO)
         });
@@ -585,7 +619,7 @@ impl Driver {
     fn wake_at(&self) -> Instant {
         let now = instant();
         let pause = (self.paused_until > now).then_some(self.paused_until);
-        let due = [self.ears.next(), pause, self.troubles.due(), self.marks.next()];
+        let due = [self.ears.next(), pause, self.troubles.due(), self.marks.next(), self.probes.next()];
         due.into_iter().flatten().min().unwrap_or(now + self.pool.deadlines().poll.1)
     }
 

@@ -20,10 +20,12 @@ mod meter;
 pub mod node;
 pub mod pool;
 mod probe;
+mod probes;
 pub mod rpc;
 pub mod tape;
 mod transport;
 mod troubles;
+pub mod verify;
 mod watch;
 
 use crate::model::read::{Answer, Read};
@@ -104,6 +106,8 @@ pub struct Options {
     pub finality: FinalityRule,
     /// The newest block that was final when an earlier process ended: it is not undone by itself.
     pub finalized: Option<BlockRef>,
+    /// How often it is tried out what the endpoints can do, for the first time at once; never, if it is absent.
+    pub probe_every: Option<Duration>,
     /// Where it is recorded how the source does.
     pub meter: Meter,
 }
@@ -129,6 +133,13 @@ pub enum Event {
     },
     /// Where the source stands has changed.
     Phase(Phase),
+    /// What an endpoint can do was tried out.
+    Probed {
+        /// Its name.
+        endpoint: Arc<str>,
+        /// What it can do; what could not be tried this time is as it was before.
+        abilities: Box<Abilities>,
+    },
     /// Something keeps us from seeing, or has grown louder.
     Troubled(Trouble),
     /// That trouble is over.
@@ -222,6 +233,7 @@ impl Options {
             rng: fastrand::Rng::new(),
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
+            probe_every: None,
             meter: Meter::default(),
         }
     }

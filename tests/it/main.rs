@@ -19,6 +19,7 @@ mod ranks;
 mod readme;
 mod signs;
 mod source;
+mod verify;
 mod watchlist;
 mod whole_way;
 mod world;

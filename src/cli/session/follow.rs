@@ -3,11 +3,13 @@
 use super::Session;
 use super::finality::Gate;
 use super::lookout::Lookout;
+use super::progress::Progress;
+use super::roll::Roll;
 use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
-use crate::runtime::{Stop, SystemClock};
+use crate::runtime::{Stop, SystemClock, instant};
 use crate::source::tape::Recorder;
 use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
 use crate::store::{Store, StoreError};
@@ -27,6 +29,8 @@ use tracing::{info, warn};
 const BEGIN_RETRY: Duration = Duration::from_secs(2);
 /// How often the store may refuse a step before the process gives up and a supervisor restarts it.
 const COMMIT_TRIES_MAX: u32 = 5;
+/// How often it is tried out what endpoints can do: an upgrade or another plan takes effect without a word.
+const PROBE_EVERY: Duration = Duration::from_secs(3_600);
 /// The blindness that the source tells of: the node does not answer, or not with what was asked.
 const SOURCE: &str = "unreachable";
 
@@ -45,7 +49,13 @@ impl Session {
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
         let finalized = self.store.finality(chain.info.id).await.context("read what is final")?.finalized;
-        let options = Options { finality: chain.finality, finalized, meter, ..Options::for_chain(chain.info.id) };
+        let options = Options {
+            finality: chain.finality,
+            finalized,
+            probe_every: Some(PROBE_EVERY),
+            meter,
+            ..Options::for_chain(chain.info.id)
+        };
         let source = Source::follow(pool, window, options, SystemClock, stop);
         self.pump(source, chain, nudge, stop, until, None).await
     }
@@ -111,7 +121,7 @@ impl Session {
             return Ok(());
         }
         let mut lookout = Lookout::open(self, &chain, &nudge).await?;
-        let mut gate = Gate::new();
+        let (mut gate, mut progress, mut roll) = (Gate::new(), Progress::default(), Roll::default());
         loop {
             let event = tokio::select! {
                 biased;
@@ -135,6 +145,9 @@ impl Session {
                         record(recorder, step, &committed)?;
                     }
                     self.tell(&committed);
+                    if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
+                        info!("{}: {line}", chain.info.name);
+                    }
                     lookout.block().await?;
                     if let (Some(until), Some(tip)) = (until, tip)
                         && tip >= until
@@ -147,6 +160,11 @@ impl Session {
                 Event::Promoted { level, at } => self.promoted(&chain, level, at).await,
                 Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
                 Event::Phase(phase) => gate.phase(phase),
+                Event::Probed { endpoint, abilities } => {
+                    for line in roll.probed(endpoint, *abilities, &self.book, &chain) {
+                        info!("{line}");
+                    }
+                }
             }
         }
     }

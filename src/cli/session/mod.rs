@@ -3,6 +3,8 @@
 mod finality;
 mod follow;
 mod lookout;
+mod progress;
+mod roll;
 mod signs;
 mod tally;
 
