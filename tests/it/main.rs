@@ -17,6 +17,7 @@ mod hostile;
 mod judging;
 mod ranks;
 mod readme;
+mod signs;
 mod source;
 mod verify;
 mod watchlist;
