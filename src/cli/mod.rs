@@ -4,6 +4,7 @@
 //! command goes through the same rooms as `run`.
 
 mod abilities;
+mod chain;
 mod check;
 mod demo;
 mod explain;
@@ -90,6 +91,9 @@ enum Command {
     /// List, show and answer incidents.
     #[command(subcommand)]
     Incidents(incidents::Incidents),
+    /// Show where each chain stands, and decide whether what is final may be undone.
+    #[command(subcommand)]
+    Chain(chain::ChainCommand),
     /// Record a stretch of chain, import recorded blocks, play a tape back.
     #[command(subcommand)]
     Tape(tape::TapeCommand),
@@ -171,6 +175,7 @@ async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result
         Command::Check(args) => Ok(check::check(args, global, printer)),
         Command::Explain(args) => Box::pin(explain::explain(args, global, printer)).await,
         Command::Incidents(command) => incidents::incidents(command, global, printer).await,
+        Command::Chain(command) => chain::chain(command, global, printer).await,
         Command::Tape(command) => Box::pin(tape::tape(command, global, printer)).await,
         Command::Probe(args) => Box::pin(probe::probe(args, global, printer)).await,
         Command::TestPage(args) => test_page::test_page(args, global, printer).await,

@@ -89,6 +89,8 @@ impl Printer {
                 let until = line.until.as_ref().map_or(String::new(), |until| format!(" until {until}"));
                 self.text(&format!("{tag}  {} on {} since {}{until}", line.kind, line.chain, line.since));
             }
+            // Of what stands no person has to hear that it goes on to stand; programs want to know how surely.
+            Line::Footing(_) | Line::Finding(_) | Line::Chain(_) => {}
             // What became of pages is told by the pages themselves and by `incidents`.
             Line::Incident(_) | Line::Delivery(_) => {}
             Line::Summary(summary) => self.text(&summed_up(summary)),

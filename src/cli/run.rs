@@ -3,6 +3,7 @@
 use super::printer::count;
 use super::session::{Session, pool_of};
 use super::{Global, Outcome, Printer, abilities, book};
+use crate::console::Console;
 use crate::runtime::{self, Stop, SystemClock};
 use crate::settings::Secrets;
 use crate::source::Can;
@@ -49,6 +50,11 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     let session = Session::new(book.clone(), store, aside);
     session.signs.outlet("answers", answers.clone());
     session.signs.outlet("log", logs.clone());
+    if let Some(address) = book.console {
+        let console = Console::bind(address, session.signs.metrics.clone(), session.signs.checks.clone()).await?;
+        printer.progress(&format!("metrics and readiness at http://{}", console.address()));
+        tokio::spawn(console.run(stop.clone()));
+    }
     for chain in &book.chains {
         printer.progress(&format!(
             "watching {} on {} through {}",

@@ -27,7 +27,7 @@ mod troubles;
 mod watch;
 
 use crate::model::read::{Answer, Read};
-use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Trouble};
+use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Sight, Trouble};
 use crate::runtime::{Clock, Stop};
 pub use abilities::{Abilities, Ability, Can};
 use alloy_primitives::B256;
@@ -168,6 +168,8 @@ pub enum Phase {
 pub struct Fetched {
     /// The block with its receipts.
     pub block: Block,
+    /// How well it was seen.
+    pub sight: Sight,
     /// What the node wrote, for a recorder that asked for it.
     pub raw: Option<RawPair>,
 }

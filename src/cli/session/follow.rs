@@ -1,6 +1,7 @@
 //! One chain, followed: where to begin, what to do with each step, and when to stop.
 
 use super::Session;
+use super::finality::Gate;
 use super::lookout::Lookout;
 use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
@@ -9,7 +10,7 @@ use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock};
 use crate::source::tape::Recorder;
 use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::watchlist::{ChainBook, EndpointSettings};
 use anyhow::{Context as _, bail};
@@ -43,7 +44,8 @@ impl Session {
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
-        let options = Options { finality: chain.finality, meter, ..Options::for_chain(chain.info.id) };
+        let finalized = self.store.finality(chain.info.id).await.context("read what is final")?.finalized;
+        let options = Options { finality: chain.finality, finalized, meter, ..Options::for_chain(chain.info.id) };
         let source = Source::follow(pool, window, options, SystemClock, stop);
         self.pump(source, chain, nudge, stop, until, None).await
     }
@@ -109,6 +111,7 @@ impl Session {
             return Ok(());
         }
         let mut lookout = Lookout::open(self, &chain, &nudge).await?;
+        let mut gate = Gate::new();
         loop {
             let event = tokio::select! {
                 biased;
@@ -116,6 +119,10 @@ impl Session {
                 event = source.next() => event.context("follow the chain")?,
                 () = sleep(lookout.pause()) => {
                     lookout.watch_head().await?;
+                    continue;
+                }
+                () = gate.pause() => {
+                    self.look_at_gate(&mut gate, &chain, &source, &mut watcher).await;
                     continue;
                 }
             };
@@ -137,7 +144,9 @@ impl Session {
                 }
                 Event::Troubled(trouble) => lookout.blind(SOURCE, &trouble.why, trouble.since).await?,
                 Event::Cleared { .. } => lookout.clear(SOURCE).await?,
-                Event::Promoted { .. } | Event::Confirmed { .. } | Event::Phase(_) => {}
+                Event::Promoted { level, at } => self.promoted(&chain, level, at).await,
+                Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
+                Event::Phase(phase) => gate.phase(phase),
             }
         }
     }
@@ -184,6 +193,8 @@ async fn commit(watcher: &mut Watcher, step: Step, source: &Source) -> anyhow::R
     loop {
         match watcher.apply(step.clone(), source).await {
             Ok(committed) => return Ok(committed),
+            // It will not become less final by waiting.
+            Err(error) if is_final(&error) => return Err(error),
             Err(error) if tries < COMMIT_TRIES_MAX => {
                 tries += 1;
                 warn!("{error:#}; trying again");
@@ -192,6 +203,10 @@ async fn commit(watcher: &mut Watcher, step: Step, source: &Source) -> anyhow::R
             Err(error) => return Err(error),
         }
     }
+}
+
+fn is_final(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Finalized { .. }))
 }
 
 fn record(recorder: &mut Recorder<BufWriter<File>>, step: Step, committed: &Committed) -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ mod ipc;
 mod node;
 mod real;
 mod tape;
-mod twisted;
+pub(crate) mod twisted;
 
 use alloy_primitives::{Address, B256, Bytes};
 use chain::{Chain, Happened, happened};
@@ -60,7 +60,12 @@ impl Follow {
     }
 
     async fn next(&mut self) -> Result<Event, SourceError> {
-        tokio::time::timeout(PATIENCE, self.source.next()).await.expect("the source says something")
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.source.next()).await.expect("the source says something");
+            if !matches!(next, Ok(Event::Phase(_) | Event::Promoted { .. } | Event::Confirmed { .. })) {
+                return next;
+            }
+        }
     }
 
     fn commit(&mut self, step: &Step) {
