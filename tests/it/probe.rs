@@ -6,7 +6,7 @@ use crate::support::anvil::{Anvil, Options, Tx};
 use crate::support::watch::Watch;
 use alloy_primitives::U256;
 use serde_json::{Value, json};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 /// In every address here, and in nothing that is ever said.
@@ -71,9 +71,10 @@ fn pruned(glass: &Twisted) {
     });
 }
 
-fn said(watch: &Watch, args: &[&str]) -> (i32, String) {
+/// How a command ends, and all that it says.
+fn said(mut command: Command) -> (i32, String) {
     let Output { status, stdout, stderr } =
-        tokio::task::block_in_place(|| watch.command(args).output().expect("the program starts"));
+        tokio::task::block_in_place(|| command.output().expect("the program starts"));
     let all = String::from_utf8_lossy(&[stdout.as_slice(), &stderr].concat()).into_owned();
     assert!(!all.contains(KEY), "{all}");
     (status.code().unwrap_or(-1), all)
@@ -82,23 +83,27 @@ fn said(watch: &Watch, args: &[&str]) -> (i32, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_probed_and_never_repeated() {
     let (_anvil, glass) = lively().await;
-    let watch = Watch::empty();
-    let text = |url: &str| said(&watch, &["--format", "text", "--log", "trace", "probe", url]);
-    let (code, shown) = text(&glass.url());
+    let text = |urls: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.args(["--log", "trace", "probe"]).args(urls);
+        said(command)
+    };
+    let (code, shown) = text(&[&glass.url()]);
     assert_eq!(code, 0, "{shown}");
     assert!(shown.contains("chain 31337 at block 6"), "{shown}");
     assert!(shown.contains("yes  state-reads") && shown.contains("yes  batches           of 100"), "{shown}");
     assert!(shown.contains("no   subscriptions     plain HTTP announces nothing"), "{shown}");
     pruned(&glass);
-    let (code, shown) = text(&glass.url());
+    let (code, shown) = text(&[&glass.url()]);
     assert_eq!(code, 2, "{shown}");
     assert!(shown.contains("no   state-reads       missing trie node"), "{shown}");
     assert!(shown.contains("lacks what a watch needs: state-reads"), "{shown}");
     // Nobody there, no address at all, and one of a kind that is not known.
-    for url in [format!("ws://127.0.0.1:1/{KEY}"), KEY.to_owned(), format!("gopher://{KEY}")] {
-        let (code, shown) = text(&url);
-        assert_eq!(code, 2, "{shown}");
-    }
+    let bad = [format!("ws://127.0.0.1:1/{KEY}"), KEY.to_owned(), format!("gopher://{KEY}")];
+    let (code, shown) = text(&bad.each_ref().map(String::as_str));
+    assert_eq!(code, 2, "{shown}");
+    assert!(shown.contains("endpoint-2: the address is not a URL"), "{shown}");
+    assert_eq!(text(&["--chain", "local", &glass.url()]).0, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +111,7 @@ async fn every_endpoint_of_a_chain_is_probed_and_what_none_can_do_is_told_of_eac
     let (anvil, glass) = lively().await;
     pruned(&glass);
     let watch = watched(&anvil, &glass);
-    let (code, answers) = said(&watch, &["probe", "--chain", "local"]);
+    let (code, answers) = said(watch.command(&["probe", "--chain", "local"]));
     let lines: Vec<Value> = answers.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(code, 2, "one of them reads no state");
     let [own, vendor, blind] = &lines[..] else { panic!("{lines:#?}") };
@@ -119,7 +124,7 @@ async fn every_endpoint_of_a_chain_is_probed_and_what_none_can_do_is_told_of_eac
                   (own offers callTracer and trace_block, vendor offers callTracer and trace_block)";
     assert_eq!(blind["blind_to"], json!([traces]), "the state is read by the other one");
     glass.twist(|_, _, _| {});
-    assert_eq!(said(&watch, &["probe"]).0, 0);
+    assert_eq!(said(watch.command(&["probe"])).0, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
