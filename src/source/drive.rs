@@ -16,7 +16,7 @@ use super::rpc::NodeError;
 use super::troubles::{News, Symptom, Troubles};
 use super::watch::Hint;
 use super::{Event, Fetched, Options, Phase, SourceError, Step};
-use crate::model::{BlindnessKind, Finality, Link, Severity, Trouble};
+use crate::model::{BlindnessKind, Evidence, Finality, Link, Severity, Trouble};
 use crate::runtime::{Clock, Stop, instant};
 use alloy_primitives::B256;
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ use tracing::{debug, info, warn};
 
 /// Fetches under way at once: those wanted, and as many that nobody wants any more.
 const FETCHES_MAX: usize = 2 * PREFETCH_MAX;
+/// Gaps in the proof of one block that are told.
+const GAPS_TOLD: usize = 3;
 /// Longest that a node may ask to be left alone, whatever it says.
 pub(super) const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
 /// Blocks that an endpoint is behind the best before it is said to lag. One or two are the way of the network.
@@ -394,6 +396,7 @@ impl Driver {
                 match asked.answer {
                     Ok((_, body)) => {
                         self.blocks_work();
+                        self.vouched(&body);
                         match want {
                             Want::Numbered(_) => self.follower.numbered(body),
                             _ => self.follower.block(body),
@@ -468,15 +471,35 @@ impl Driver {
             if error.is_wrong() {
                 let name = self.pool.name(*voice);
                 warn!(endpoint = %name, "{name} gave an answer that cannot be right: {error}");
-                if self.pool.slipped(*voice) {
-                    self.refused(*voice, error);
+                // What makes no sense may be a node that has not seen a block yet; what contradicts its own hash is false at once.
+                if let NodeError::Lie { evidence, .. } = error {
+                    self.pool.quarantine(*voice);
+                    self.refused(*voice, error, Some(evidence.clone()));
+                } else if self.pool.slipped(*voice) {
+                    self.refused(*voice, error, None);
                 }
             }
         }
     }
 
+    /// Tells of a block that its header cannot vouch for, and that the next one is vouched for again.
+    fn vouched(&mut self, body: &Fetched) {
+        let why: Vec<String> = body.gaps.iter().take(GAPS_TOLD).map(ToString::to_string).collect();
+        let symptom = (!why.is_empty()).then(|| Symptom {
+            kind: BlindnessKind::UnverifiedBlock,
+            voice: None,
+            severity: Severity::Warning,
+            since: self.clock.now(),
+            began: instant(),
+            patience: Duration::ZERO,
+            why: format!("block {}: {}", body.block.at.number, why.join("; ")),
+            evidence: None,
+        });
+        self.troubles.set(BlindnessKind::UnverifiedBlock, None, symptom);
+    }
+
     /// Tells of an endpoint that lies.
-    fn refused(&mut self, voice: Voice, error: &NodeError) {
+    fn refused(&mut self, voice: Voice, error: &NodeError, evidence: Option<Arc<Evidence>>) {
         self.meter.metrics.endpoint_strike(&self.meter.chain, &self.pool.name(voice));
         self.troubles.hold(Symptom {
             kind: BlindnessKind::RefusedBlock,
@@ -486,7 +509,7 @@ impl Driver {
             began: instant(),
             patience: Duration::ZERO,
             why: error.to_string(),
-            evidence: None,
+            evidence,
         });
     }
 

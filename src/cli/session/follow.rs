@@ -4,13 +4,17 @@ use super::Session;
 use super::finality::Gate;
 use super::lookout::Lookout;
 use super::progress::Progress;
+use super::roll::Roll;
+use crate::decode;
 use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, instant};
 use crate::source::tape::Recorder;
-use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
+use crate::source::{
+    Checks, Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Senders, Source, Step, Window,
+};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::watchlist::{ChainBook, EndpointSettings};
@@ -28,6 +32,8 @@ use tracing::{info, warn};
 const BEGIN_RETRY: Duration = Duration::from_secs(2);
 /// How often the store may refuse a step before the process gives up and a supervisor restarts it.
 const COMMIT_TRIES_MAX: u32 = 5;
+/// How often it is tried out what endpoints can do: an upgrade or another plan takes effect without a word.
+const PROBE_EVERY: Duration = Duration::from_secs(3_600);
 /// The blindness that the source tells of: the node does not answer, or not with what was asked.
 const SOURCE: &str = "unreachable";
 
@@ -46,7 +52,13 @@ impl Session {
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
         let finalized = self.store.finality(chain.info.id).await.context("read what is final")?.finalized;
-        let options = Options { finality: chain.finality, finalized, meter, ..Options::for_chain(chain.info.id) };
+        let options = Options {
+            finality: chain.finality,
+            finalized,
+            probe_every: Some(PROBE_EVERY),
+            meter,
+            ..Options::for_chain(chain.info.id)
+        };
         let source = Source::follow(pool, window, options, SystemClock, stop);
         self.pump(source, chain, nudge, stop, until, None).await
     }
@@ -112,7 +124,7 @@ impl Session {
             return Ok(());
         }
         let mut lookout = Lookout::open(self, &chain, &nudge).await?;
-        let (mut gate, mut progress) = (Gate::new(), Progress::default());
+        let (mut gate, mut progress, mut roll) = (Gate::new(), Progress::default(), Roll::default());
         loop {
             let event = tokio::select! {
                 biased;
@@ -151,7 +163,11 @@ impl Session {
                 Event::Promoted { level, at } => self.promoted(&chain, level, at).await,
                 Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
                 Event::Phase(phase) => gate.phase(phase),
-                Event::Probed { .. } => {}
+                Event::Probed { endpoint, abilities } => {
+                    for line in roll.probed(endpoint, *abilities, &self.book, &chain) {
+                        self.printer.progress(&line);
+                    }
+                }
             }
         }
     }
@@ -176,6 +192,7 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
 /// The endpoints of a chain, as one.
 pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Pool> {
     let meter = Meter::new(metrics.clone(), chain.info.name.clone());
+    let checks = checks_of(chain);
     let node = |settings: &EndpointSettings| {
         let (name, info) = (&settings.name, &chain.info);
         let Some(url) = settings.url.expose() else {
@@ -186,10 +203,20 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
         let node = Node::new(&endpoint, identity, Deadlines::for_slot(chain.slot))
             .with_context(|| format!("use the endpoint {name} of {}", info.name))?;
         let rate = settings.requests_per_second.map(|rate| f64::from(rate.get()));
-        anyhow::Ok((node.measured(meter.clone()), rate))
+        anyhow::Ok((node.measured(meter.clone()).checked(checks.clone()), rate))
     };
     let nodes = chain.endpoints.iter().map(node).collect::<anyhow::Result<_>>()?;
     Pool::new(nodes).with_context(|| format!("use the endpoints of {}", chain.info.name))
+}
+
+/// What the chain's blocks are held against: their own headers, unless the configuration says otherwise.
+fn checks_of(chain: &ChainBook) -> Checks {
+    let checks = Checks::for_chain(chain.info.id);
+    if !chain.verify {
+        return Checks { verify: false, ..checks };
+    }
+    let subjects = chain.subjects.clone();
+    checks.with_senders(Senders::Of(Arc::new(move |block| decode::senders_that_matter(block, &subjects))))
 }
 
 /// Commits a step; a store that is busy or full for a moment does not end the watch.

@@ -4,6 +4,7 @@ mod finality;
 mod follow;
 mod lookout;
 mod progress;
+mod roll;
 mod signs;
 mod tally;
 
