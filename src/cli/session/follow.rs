@@ -51,7 +51,9 @@ impl Session {
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
-        let finalized = self.store.finality(chain.info.id).await.context("read what is final")?.finalized;
+        let settled = self.store.finality(chain.info.id).await.context("read what is final")?;
+        self.settled(&chain, settled);
+        let finalized = settled.finalized;
         let options = Options {
             finality: chain.finality,
             finalized,
@@ -149,7 +151,7 @@ impl Session {
                     }
                     self.tell(&committed);
                     if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
-                        info!("{}: {line}", chain.info.name);
+                        self.printer.progress(&format!("{}: {line}", chain.info.name));
                     }
                     lookout.block().await?;
                     if let (Some(until), Some(tip)) = (until, tip)
@@ -165,7 +167,7 @@ impl Session {
                 Event::Phase(phase) => gate.phase(phase),
                 Event::Probed { endpoint, abilities } => {
                     for line in roll.probed(endpoint, *abilities, &self.book, &chain) {
-                        info!("{line}");
+                        self.printer.progress(&line);
                     }
                 }
             }
