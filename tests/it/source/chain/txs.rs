@@ -8,8 +8,8 @@ use alloy_consensus::{
 use alloy_eips::Encodable2718;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::Authorization;
-use alloy_rlp::{EMPTY_STRING_CODE, Encodable};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use alloy_rlp::{EMPTY_STRING_CODE, Encodable};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
