@@ -443,6 +443,9 @@ impl Driver {
             }
             Err(error) => {
                 debug!(endpoint = %self.pool.name(voice), "{} failed: {error}", self.pool.name(voice));
+                if matches!(error, NodeError::Lie { .. }) {
+                    self.judge(&[(voice, error.clone())], 0);
+                }
                 self.council.mute(voice);
                 let backoff = self.pool.deadlines().backoff;
                 self.ears.failed(voice, now, error, &backoff, &mut self.rng);
