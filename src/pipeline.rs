@@ -84,6 +84,8 @@ pub struct Watcher {
     clock: Arc<dyn Clock>,
     nudge: Arc<Notify>,
     n_blocks: u64,
+    /// The windows hold what was not committed, and have to be read again.
+    stale: bool,
 }
 
 /// What a committed step was.
@@ -109,15 +111,19 @@ impl Watcher {
         nudge: Arc<Notify>,
     ) -> anyhow::Result<Self> {
         let history = remembered(&store, &chain).await?;
-        Ok(Self { book, chain, store, history, clock, nudge, n_blocks: 0 })
+        Ok(Self { book, chain, store, history, clock, nudge, n_blocks: 0, stale: false })
     }
 
     /// Judges and commits one step: what a reorg took away, and the blocks that stand now. Either all of it is on disk when this
     /// returns, or nothing is.
     ///
     /// # Errors
-    /// When the store refuses. The windows are then read from it again, so that the same step can be tried once more.
+    /// When the store refuses. The same step can be tried again; the windows are read from the store first.
     pub async fn apply(&mut self, step: Step, reader: &dyn Reader) -> anyhow::Result<Committed> {
+        if self.stale {
+            self.history = remembered(&self.store, &self.chain).await?;
+        }
+        self.stale = true;
         for gone in &step.retract {
             self.history.rewind(gone.hash);
         }
@@ -148,14 +154,12 @@ impl Watcher {
             .await;
         match committed {
             Ok(plan) => {
+                self.stale = false;
                 self.nudge.notify_one();
                 self.tidy(&blocks, now).await;
                 Ok(Committed { plan, blocks, answers })
             }
-            Err(error) => {
-                self.history = remembered(&self.store, &self.chain).await?;
-                Err(error).context("commit block")
-            }
+            Err(error) => Err(error).context("commit block"),
         }
     }
 

@@ -3,9 +3,8 @@
 use super::printer::count;
 use super::session::Session;
 use super::{Global, Outcome, Printer, book};
-use crate::runtime::{self, Stop, SystemClock};
+use crate::runtime::Stop;
 use crate::settings::Secrets;
-use crate::store::Store;
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -37,14 +36,12 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
     };
-    let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
     let _alone = Alone::on(&book)?;
-    store.end_leases(runtime::millis(&SystemClock)).await.context("take over what was being sent")?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
     let (aside, answers) = printer.detached().context("start to print")?;
-    let session = Session::new(book.clone(), store, aside);
+    let Some(session) = Session::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
     for chain in &book.chains {
         printer.progress(&format!(
             "watching {} on {} through {}",

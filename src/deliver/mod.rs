@@ -10,6 +10,7 @@
 
 mod address;
 mod brief;
+mod direct;
 mod escape;
 mod event;
 mod health;
@@ -22,6 +23,7 @@ mod terminal;
 mod webhook;
 mod worker;
 
+pub use direct::send_directly;
 pub use health::{Condition, Health};
 pub use terminal::{Terminal, render_page};
 pub use worker::{Listener, Worker};

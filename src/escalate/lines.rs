@@ -71,6 +71,7 @@ pub fn verdict_line(
         signers: activity.signers.as_deref().map(checksums),
         sources: step.sight.sources,
         verified: step.sight.verified,
+        late: None,
     }
 }
 
@@ -97,7 +98,7 @@ pub fn incident_line(incident: &Incident, findings: &[FindingId]) -> Line {
 }
 
 /// RFC 3339 in UTC. A time no calendar has, which only a hostile header can hold, stays a number of seconds.
-fn utc(seconds: u64) -> String {
+pub(super) fn utc(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }

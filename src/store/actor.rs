@@ -1,5 +1,6 @@
 //! The one writer: a thread that owns the connection and does one job after the other.
 
+use super::pulse::Pulse;
 use super::{Result, StoreError};
 use rusqlite::Connection;
 use std::any::Any;
@@ -15,6 +16,7 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
+    pulse: Pulse,
 }
 
 impl Actor {
@@ -35,7 +37,11 @@ impl Actor {
             })
             .map_err(|error| StoreError::Unknown(format!("cannot start the writer: {error}")))?;
         is_ready.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { jobs })
+        Ok(Self { jobs, pulse: Pulse::default() })
+    }
+
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Does `job` on the writer's thread.
@@ -48,9 +54,12 @@ impl Actor {
         T: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
+        let pulse = self.pulse.clone();
         let job: Job = Box::new(move |db| {
+            let before = db.total_changes();
             let outcome = catch_unwind(AssertUnwindSafe(|| job(db)));
             let outcome = outcome.unwrap_or_else(|panic| Err(StoreError::Engine(message(panic.as_ref()))));
+            pulse.beat(db.total_changes() != before, outcome.as_ref().err());
             drop(answer.send(outcome));
         });
         self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;

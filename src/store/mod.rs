@@ -12,15 +12,19 @@ mod actor;
 mod chain;
 mod commit;
 mod error;
+mod evidence;
 mod incidents;
 mod outbox;
+mod pulse;
 mod schema;
 
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::OwnedStepJudged;
 pub use error::StoreError;
+pub use evidence::Drawer;
 pub use incidents::Filter;
 pub use outbox::{Counts, DeadLetter, Leased, Unsent, Waiting};
+pub use pulse::{Pulse, Refusal};
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
@@ -55,6 +59,15 @@ impl Store {
     /// [`StoreError::Sqlite`] when there is no memory for it.
     pub async fn in_memory() -> Result<Self> {
         Ok(Self { actor: Actor::start(schema::open_in_memory).await? })
+    }
+}
+
+/// How it fares.
+impl Store {
+    /// Whether it takes what it is given.
+    #[must_use]
+    pub fn pulse(&self) -> &Pulse {
+        self.actor.pulse()
     }
 }
 
@@ -145,6 +158,17 @@ impl Store {
         F: FnOnce(&[Incident]) -> Plan + Send + 'static,
     {
         self.actor.call(move |db| commit::change(db, now_ms, engine)).await
+    }
+
+    /// As [`Store::change`], with incidents of `chain` that closed lately beside the live ones: for what may come back.
+    ///
+    /// # Errors
+    /// As [`Store::commit_step`].
+    pub async fn sight<F>(&self, chain: ChainId, now_ms: u64, engine: F) -> Result<Plan>
+    where
+        F: FnOnce(&[Incident]) -> Plan + Send + 'static,
+    {
+        self.actor.call(move |db| commit::sight(db, chain, now_ms, engine)).await
     }
 
     /// Reads one incident and writes what `engine` makes of it, in one transaction. `Ok(Err(_))` when the engine refused.

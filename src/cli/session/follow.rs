@@ -1,12 +1,12 @@
 //! One chain, followed: where to begin, what to do with each step, and when to stop.
 
 use super::Session;
-use super::lookout::Lookout;
-use crate::model::ChainId;
+use super::keeper::Patience;
+use super::lookout::{LOOK, Lookout};
 use crate::model::read::{Answer, Read};
-use crate::model::{BlockRef, Link};
+use crate::model::{BlindnessKind, BlockRef, ChainId, Link, Severity, Trouble};
 use crate::pipeline::{Committed, Reader, Watcher};
-use crate::runtime::{Stop, SystemClock};
+use crate::runtime::{Stop, SystemClock, instant};
 use crate::source::tape::Recorder;
 use crate::source::{Deadlines, Endpoint, Event, Node, Options, Source, Step, Window};
 use crate::store::Store;
@@ -14,6 +14,7 @@ use crate::watchlist::ChainBook;
 use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use std::fs::File;
 use std::io::BufWriter;
 use std::sync::Arc;
@@ -23,10 +24,6 @@ use tracing::{info, warn};
 
 /// How often an endpoint is asked where to begin, while it does not answer.
 const BEGIN_RETRY: Duration = Duration::from_secs(2);
-/// How often the store may refuse a step before the process gives up and a supervisor restarts it.
-const COMMIT_TRIES_MAX: u32 = 5;
-/// The blindness that the source tells of: the node does not answer, or not with what was asked.
-const SOURCE: &str = "unreachable";
 
 impl Session {
     pub(super) async fn follow(
@@ -38,12 +35,15 @@ impl Session {
         until: Option<u64>,
     ) -> anyhow::Result<()> {
         let node = node_of(&chain)?;
-        let mut lookout = Lookout::open(self, &chain, &nudge).await?;
+        let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
         let Some(window) = self.begin(&chain, &node, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let options = Options::for_chain(chain.info.id);
         let source = Source::follow(node.into(), window, options, SystemClock, stop);
-        self.pump(source, chain, nudge, stop, until, None).await
+        let id = chain.info.id;
+        let ended = self.pump(source, chain, nudge, stop, until, None).await;
+        self.keeper.release(id);
+        ended
     }
 
     /// Where to go on: where the store stands, else the first block, which is written down before it is fetched. `None` when told
@@ -73,7 +73,7 @@ impl Session {
                 // Exit codes know at once; people are told when it lasts.
                 self.tally.blind(id, true);
                 if self.clock.now().duration_since(began).unsigned_abs() >= node.deadlines().blind {
-                    lookout.blind(SOURCE, &why, began).await?;
+                    lookout.troubled(unreachable(why, began)).await?;
                 }
                 tokio::select! {
                     () = stop.cancelled() => return Ok(None),
@@ -82,7 +82,7 @@ impl Session {
             },
         };
         self.tally.blind(id, false);
-        lookout.clear(SOURCE).await?;
+        lookout.cleared(BlindnessKind::Unreachable, None, self.clock.now()).await?;
         self.store.begin_chain(id, first).await.context("write down where watching begins")?;
         info!("watching {} from block {first} on", chain.info.name);
         Ok(Some(Window { first, links: Vec::new() }))
@@ -105,47 +105,51 @@ impl Session {
         {
             return Ok(());
         }
-        let mut lookout = Lookout::open(self, &chain, &nudge).await?;
+        let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
+        lookout.woke().await?;
+        let mut look_at = instant() + LOOK;
         loop {
             let event = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 event = source.next() => event.context("follow the chain")?,
-                () = sleep(lookout.pause()) => {
-                    lookout.watch_head().await?;
+                // After the source: all that it has to say has been heard when this comes first.
+                () = tokio::time::sleep_until(look_at) => {
+                    look_at = instant() + LOOK;
+                    lookout.look().await?;
                     continue;
                 }
             };
             match event {
                 Event::Step(step) => {
-                    let tip = step.append.last().map(|fetched| fetched.block.at.number);
+                    let tip = step.append.last().map(|fetched| (fetched.block.at.number, fetched.block.time));
                     let kept = recorder.is_some().then(|| (*step).clone());
-                    let committed = commit(&mut watcher, *step, &source).await?;
+                    let mut patience = self.patience(chain.info.id, &nudge, stop);
+                    let Some(committed) = commit(&mut watcher, *step, &source, &mut patience).await? else {
+                        return Ok(());
+                    };
                     if let (Some(recorder), Some(step)) = (recorder.as_deref_mut(), kept) {
                         record(recorder, step, &committed)?;
                     }
                     self.tell(&committed);
-                    lookout.block().await?;
-                    if let (Some(until), Some(tip)) = (until, tip)
-                        && tip >= until
-                    {
+                    let Some((number, time)) = tip else { continue };
+                    lookout.block(time).await?;
+                    if until.is_some_and(|until| number >= until) {
                         return Ok(());
                     }
                 }
-                Event::Troubled(trouble) => lookout.blind(SOURCE, &trouble.why, trouble.since).await?,
-                Event::Cleared { .. } => lookout.clear(SOURCE).await?,
-                Event::Promoted { .. } | Event::Confirmed { .. } | Event::Phase(_) => {}
+                Event::Troubled(trouble) => lookout.troubled(trouble).await?,
+                Event::Cleared { kind, endpoint, until, .. } => lookout.cleared(kind, endpoint, until).await?,
+                Event::Phase(phase) => lookout.phase(phase),
+                Event::Promoted { .. } | Event::Confirmed { .. } => {}
             }
         }
     }
 }
 
-/// A timer that may never ring.
-async fn sleep(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => tokio::time::sleep(pause).await,
-        None => std::future::pending().await,
-    }
+/// Nobody says where the chain stands, so there is no source yet that could tell.
+fn unreachable(why: String, since: Timestamp) -> Trouble {
+    Trouble { kind: BlindnessKind::Unreachable, endpoint: None, severity: Severity::High, since, why, evidence: None }
 }
 
 /// The window the store keeps of a chain; absent before the first start.
@@ -168,18 +172,21 @@ pub(crate) fn node_of(chain: &ChainBook) -> anyhow::Result<Node> {
         .with_context(|| format!("use the endpoint {} of {}", first.name, chain.info.name))
 }
 
-/// Commits a step; a store that is busy or full for a moment does not end the watch.
-async fn commit(watcher: &mut Watcher, step: Step, source: &Source) -> anyhow::Result<Committed> {
-    let mut tries = 0;
+/// Commits a step, however long the store refuses; nothing, when told to stop first.
+async fn commit(
+    watcher: &mut Watcher,
+    step: Step,
+    source: &Source,
+    patience: &mut Patience<'_>,
+) -> anyhow::Result<Option<Committed>> {
     loop {
         match watcher.apply(step.clone(), source).await {
-            Ok(committed) => return Ok(committed),
-            Err(error) if tries < COMMIT_TRIES_MAX => {
-                tries += 1;
-                warn!("{error:#}; trying again");
-                tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(tries)).await;
+            Ok(committed) => return Ok(Some(committed)),
+            Err(error) => {
+                if !patience.wait(error).await? {
+                    return Ok(None);
+                }
             }
-            Err(error) => return Err(error),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What all commands that judge and commit share: the store, the worker, the lookout for blindness, and the count of what was seen.
 
 mod follow;
+mod keeper;
 mod lookout;
 mod tally;
 
@@ -9,21 +10,26 @@ pub(crate) use follow::{node_of, stored};
 use super::{Outcome, Printer};
 use crate::escalate;
 use crate::model::incident::Plan;
+use crate::model::{ChainId, Evidence, Trouble};
 use crate::pipeline::Committed;
-use crate::runtime::{self, Clock, Stop, SystemClock};
-use crate::store::Store;
+use crate::runtime::{self, Clock, Stop, SystemClock, instant};
+use crate::store::{Drawer, Store, StoreError};
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
+use keeper::{Keeper, Patience};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
 use tokio::sync::Notify;
-use tracing::error;
+use tracing::{error, warn};
 
 /// How long a clean end waits for what is on its way to be delivered.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How often steps of paths that fell due are looked for.
 const TICK: Duration = Duration::from_secs(1);
+/// How often a store that cannot be opened is tried again.
+const OPEN_RETRY: Duration = Duration::from_secs(2);
 
 /// One start of the program.
 pub(crate) struct Session {
@@ -32,11 +38,61 @@ pub(crate) struct Session {
     pub(crate) clock: Arc<dyn Clock>,
     printer: Printer,
     tally: Tally,
+    keeper: Arc<Keeper>,
+    /// Where evidence is kept; a store that nobody keeps has none.
+    drawer: Option<Drawer>,
 }
 
 impl Session {
     pub(crate) fn new(book: Arc<Book>, store: Store, printer: Printer) -> Self {
-        Self { book, store, clock: Arc::new(SystemClock), printer, tally: Tally::default() }
+        let (clock, tally) = (Arc::new(SystemClock), Tally::default());
+        let keeper = Arc::new(Keeper::new(book.clone(), clock.clone(), printer.clone(), tally.clone()));
+        Self { book, store, clock, printer, tally, keeper, drawer: None }
+    }
+
+    /// A session on the configuration's own store, as the only one that sends from it, however long the disk refuses. `None` when
+    /// told to stop before it could be opened.
+    pub(crate) async fn open(book: Arc<Book>, printer: Printer, stop: &Stop) -> anyhow::Result<Option<Self>> {
+        let (clock, tally) = (Arc::new(SystemClock), Tally::default());
+        let keeper = Arc::new(Keeper::new(book.clone(), clock.clone(), printer.clone(), tally.clone()));
+        let began = instant();
+        let store = loop {
+            let error = match opened(&book.store, &*clock).await {
+                Ok(store) => break store,
+                Err(error) => error,
+            };
+            if !error.is_refusal() {
+                return Err(error).with_context(|| format!("open the store {}", book.store.display()));
+            }
+            warn!("the store {} cannot be opened, next try in {OPEN_RETRY:?}: {error}", book.store.display());
+            keeper.cannot_open(began, &error).await;
+            tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(OPEN_RETRY) => {}
+            }
+        };
+        let drawer = Some(Drawer::beside(&book.store));
+        Ok(Some(Self { book, store, clock, printer, tally, keeper, drawer }))
+    }
+
+    /// Patience with the store, for one job of a chain.
+    fn patience<'a>(&'a self, chain: ChainId, nudge: &'a Notify, stop: &'a Stop) -> Patience<'a> {
+        Patience::new(&self.keeper, &self.store, nudge, chain, stop)
+    }
+
+    /// Keeps what an endpoint gave, and returns the file's name as a person looks for it.
+    async fn keep_evidence(&self, chain: &str, trouble: &Trouble, evidence: &Arc<Evidence>) -> Option<String> {
+        let drawer = self.drawer.clone()?;
+        let endpoint = trouble.endpoint.as_deref().unwrap_or("unknown").to_owned();
+        let (chain, evidence, now) = (chain.to_owned(), evidence.clone(), self.clock.now());
+        let keep = move || drawer.keep(now, &chain, &endpoint, &evidence);
+        match tokio::task::spawn_blocking(keep).await.map_err(std::io::Error::other).flatten() {
+            Ok(path) => Some(path.display().to_string()),
+            Err(error) => {
+                warn!("what the endpoint gave could not be kept: {error}");
+                None
+            }
+        }
     }
 
     /// Follows every chain until told to stop, or until each has committed block `until`.
@@ -48,6 +104,10 @@ impl Session {
         let mut delivering = tokio::spawn(worker.run(worker_stop.clone()));
         let ticking = tokio::spawn(tick(self.store.clone(), self.clock.clone(), nudge.clone(), worker_stop.clone()));
         let session = Arc::new(self);
+        let keeping = {
+            let (session, nudge, stop) = (session.clone(), nudge.clone(), worker_stop.clone());
+            tokio::spawn(async move { session.keeper.watch(&session.store, &nudge, &stop).await })
+        };
         let mut chains = tokio::task::JoinSet::new();
         for chain in &session.book.chains {
             let (session, chain, nudge, stop) = (session.clone(), Arc::new(chain.clone()), nudge.clone(), stop.clone());
@@ -81,6 +141,7 @@ impl Session {
             session.drain(&worker_stop, delivering).await?;
         }
         ticking.abort();
+        keeping.abort();
         if let Some(error) = failed {
             return Err(error);
         }
@@ -160,15 +221,32 @@ impl Session {
     }
 }
 
+/// Opens the store and takes over what an earlier process was sending.
+async fn opened(path: &Path, clock: &dyn Clock) -> Result<Store, StoreError> {
+    let store = Store::open(path).await?;
+    store.end_leases(runtime::millis(clock)).await?;
+    Ok(store)
+}
+
 /// Tells the next steps of paths as they fall due, and pages again where an acknowledgement ran out.
 async fn tick(store: Store, clock: Arc<dyn Clock>, nudge: Arc<Notify>, stop: Stop) {
+    let mut fails = false;
     while !stop.is_cancelled() {
         tokio::time::sleep(TICK).await;
         let now = runtime::millis(&*clock);
-        match store.change(now, move |incidents| escalate::tick(incidents, now)).await {
-            Ok(plan) if !plan.deliveries.is_empty() => nudge.notify_one(),
-            Ok(_) => {}
-            Err(error) => error!("escalation could not be carried on: {error}"),
+        let failed = match store.change(now, move |incidents| escalate::tick(incidents, now)).await {
+            Ok(plan) => {
+                if !plan.deliveries.is_empty() {
+                    nudge.notify_one();
+                }
+                None
+            }
+            Err(error) => Some(error),
+        };
+        // Once, not once a second: it is told by louder means when it lasts.
+        if let Some(error) = failed.as_ref().filter(|_| !fails) {
+            error!("escalation could not be carried on: {error}");
         }
+        fails = failed.is_some();
     }
 }

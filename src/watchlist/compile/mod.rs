@@ -92,7 +92,7 @@ fn assemble(
 ) -> Book {
     let chains = Chains::compile(main, &setup.chains, problems);
     let destinations = paths::destinations(std::mem::take(&mut setup.destinations), problems);
-    let paths = paths::paths(&setup, &destinations, problems);
+    let paths = paths::paths(main, &setup, &destinations, problems);
     let directory = Directory::compile(texts, &chains, problems);
     let heads = Heads::compile(&texts.watches, &chains, &directory, &paths, abis, problems);
     let compiled = watch::compile(&heads, &directory, abis, problems);
@@ -102,6 +102,7 @@ fn assemble(
         paths: paths.compiled,
         names: directory.names(&chains, &watches),
         tokens: directory.units(),
+        lateness: chains.lateness(),
         watches: Arc::clone(&watches),
     };
     Book {

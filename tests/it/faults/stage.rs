@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(super) const PATH: &str =
     "page_at = \"warning\"\nnotify = [\"pager\"]\nsteps = [{ to = [\"pager\"], ack_within = \"1h\" }]\n";
 
+/// The path of the program's own troubles.
+const SELF: &str = "steps = [{ to = [\"pager\"], ack_within = \"1h\" }]\n";
+
 pub(super) struct Stage {
     pub(super) anvil: Anvil,
     pub(super) proxy: Proxy,
@@ -137,7 +140,7 @@ impl Stage {
             &format!(
                 "store = \"watchfire.db\"\nwatchlists = [{lists}]\n\n\
                  [chain.demo]\nid = 31337\nendpoint = \"{endpoint}\"\nclock = \"chain\"\nslot = \"1s\"\n\n\
-                 {}{}\n[path.treasury]\n{}",
+                 {}{}\n[path.treasury]\n{}\n[path.self]\n{SELF}",
                 destinations.concat(),
                 self.more,
                 self.path
