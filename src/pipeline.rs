@@ -4,19 +4,22 @@
 
 use crate::classify::{self, History, Moment};
 use crate::decode;
-use crate::escalate::{self, Sight};
+use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::read::{Answer, Answers, Read};
-use crate::model::{Block, BlockRef, Delta, JudgedBlock};
+use crate::model::{Block, BlockRef, Decoding, Delta, JudgedBlock, Sight, Verdict};
 use crate::runtime::{self, Clock};
 use crate::source::Step;
 use crate::store::{OwnedStepJudged, Store};
-use crate::watchlist::{Book, ChainBook};
+use crate::telemetry::Metrics;
+use crate::watchlist::{Book, ChainBook, ChainClock};
+use alloy_primitives::B256;
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
-use tracing::{debug, info_span, warn};
+use tracing::{Instrument as _, debug, info_span, warn};
 
 /// Rounds of questions for one block: a confirmation inside a confirmation inside a confirmation is told at the third.
 const READ_ROUNDS_MAX: usize = 5;
@@ -36,6 +39,7 @@ pub trait Reader: Sync {
 
 /// Decodes and judges one block, asking `reader` what the block alone cannot tell.
 ///
+/// How well the block was seen is not known here: it is taken at one endpoint's word until the caller says more.
 /// Nothing is committed and `history` is not changed: the caller adds the block's deltas once the block stands.
 pub async fn examine(
     block: &Block,
@@ -70,8 +74,15 @@ pub async fn examine(
         decoded = decode::decode(block, &chain.subjects, &answers);
     }
     let (judged, deltas) = classify::judge(decoded.activities, &book.rules, history, Moment { time: block.time });
-    let judged =
-        JudgedBlock { chain: chain.info.id, at: block.at, parent: block.parent, time: block.time, judged, deltas };
+    let judged = JudgedBlock {
+        chain: chain.info.id,
+        at: block.at,
+        parent: block.parent,
+        time: block.time,
+        judged,
+        deltas,
+        sight: Sight::default(),
+    };
     (judged, answers)
 }
 
@@ -83,7 +94,9 @@ pub struct Watcher {
     history: History,
     clock: Arc<dyn Clock>,
     nudge: Arc<Notify>,
+    metrics: Metrics,
     n_blocks: u64,
+    undo: Option<B256>,
     /// The windows hold what was not committed, and have to be read again.
     stale: bool,
 }
@@ -111,7 +124,20 @@ impl Watcher {
         nudge: Arc<Notify>,
     ) -> anyhow::Result<Self> {
         let history = remembered(&store, &chain).await?;
-        Ok(Self { book, chain, store, history, clock, nudge, n_blocks: 0, stale: false })
+        let metrics = Metrics::default();
+        Ok(Self { book, chain, store, history, clock, nudge, metrics, n_blocks: 0, undo: None, stale: false })
+    }
+
+    /// Records what it does in `metrics`.
+    #[must_use]
+    pub fn measured(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// A person allowed that what is final is undone in favor of the branch with this block. The step that turns to it may do so
+    /// from now on; the store sees to it that it happens once.
+    pub fn allow(&mut self, block: B256) {
+        self.undo = Some(block);
     }
 
     /// Judges and commits one step: what a reorg took away, and the blocks that stand now. Either all of it is on disk when this
@@ -130,11 +156,11 @@ impl Watcher {
         let (mut blocks, mut answers) = (Vec::new(), Vec::new());
         for fetched in &step.append {
             let span = info_span!("block", chain = %self.chain.info.name, number = fetched.block.at.number);
-            let (judged, told) = {
-                let _entered = span.enter();
-                examine(&fetched.block, &self.chain, &self.book, &self.history, reader)
-            }
-            .await;
+            let began = runtime::instant();
+            let examined = examine(&fetched.block, &self.chain, &self.book, &self.history, reader);
+            let (mut judged, told) = examined.instrument(span).await;
+            judged.sight = fetched.sight;
+            self.metrics.judged(&self.chain.info.name, began.elapsed());
             remember(&mut self.history, judged.at, judged.time, &judged.deltas);
             blocks.push(judged);
             answers.push(told);
@@ -144,9 +170,10 @@ impl Watcher {
             watches: self.book.watches.clone(),
             retract: step.retract,
             blocks: blocks.clone(),
-            sight: Sight { sources: 1, verified: false },
+            undo: self.undo,
         };
-        let now = runtime::millis(&*self.clock);
+        let (now, began) = (runtime::millis(&*self.clock), runtime::instant());
+        let n_retracted = owned.retract.len();
         let roster = self.book.roster.clone();
         let committed = self
             .store
@@ -156,10 +183,42 @@ impl Watcher {
             Ok(plan) => {
                 self.stale = false;
                 self.nudge.notify_one();
+                self.metrics.committed(&self.chain.info.name, began.elapsed());
+                self.record(n_retracted, &blocks);
                 self.tidy(&blocks, now).await;
                 Ok(Committed { plan, blocks, answers })
             }
             Err(error) => Err(error).context("commit block"),
+        }
+    }
+
+    /// Counts what a committed step held.
+    fn record(&self, n_retracted: usize, blocks: &[JudgedBlock]) {
+        let (chain, metrics) = (&*self.chain.info.name, &self.metrics);
+        if n_retracted > 0 {
+            metrics.reorg(chain, n_retracted);
+        }
+        if let Some(tip) = blocks.last() {
+            metrics.processed(chain, tip.at.number, tip.time, blocks.len());
+        }
+        let now_ms = runtime::millis(&*self.clock);
+        for block in blocks {
+            let time_ms = block.time.saturating_mul(1_000);
+            if self.chain.clock == ChainClock::Wall {
+                metrics.detected(chain, Duration::from_millis(now_ms.saturating_sub(time_ms)));
+                metrics.clock_skew(chain, Duration::from_millis(time_ms.saturating_sub(now_ms)));
+            }
+            for judged in &block.judged {
+                let severity = match &judged.verdict {
+                    Verdict::Normal { .. } => None,
+                    Verdict::Abnormal(abnormal) => Some(abnormal.severity),
+                };
+                let watch = self.book.watch(judged.activity.watch);
+                metrics.verdict(watch.map_or("", |watch| &watch.label), severity);
+                if matches!(judged.activity.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_)) {
+                    metrics.decode_failure(chain);
+                }
+            }
         }
     }
 

@@ -7,11 +7,11 @@
 
 pub mod health;
 pub mod metrics;
-mod outlet;
+pub mod outlet;
 
 pub use health::Checks;
 pub use metrics::Metrics;
-pub use outlet::{BYTES_MAX, LINES_MAX, Outlet};
+pub use outlet::Outlet;
 
 use anyhow::Context as _;
 use tracing::{Metadata, Subscriber};

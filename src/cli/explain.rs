@@ -1,14 +1,15 @@
 //! `watchfire explain TX`: the decoded tree, the verdict, and how every rule fared.
 
-use super::session::{node_of, stored};
+use super::session::{pool_of, stored};
 use super::{Global, Outcome, Printer, book};
 use crate::classify::{self, History};
-use crate::escalate::{self, Sight, StepJudged};
+use crate::escalate::{self, StepJudged};
 use crate::model::record::Line;
 use crate::model::{Activity, Judged, JudgedBlock, Role, Verdict};
 use crate::pipeline;
 use crate::settings::Secrets;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 use crate::watchlist::{Book, ChainBook};
 use alloy_primitives::B256;
 use anstyle::{AnsiColor, Style};
@@ -31,14 +32,14 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
         Err(outcome) => return Ok(outcome),
     };
     let chain = chosen(&book, args.chain.as_deref())?;
-    let node = node_of(chain)?;
-    let hash = node.block_of(args.tx).await.context("ask the node for the transaction")?.with_context(|| {
-        format!("{} does not know the transaction {}, or it is not in a block yet", node.name(), args.tx)
+    let pool = pool_of(chain, &Metrics::default())?;
+    let hash = pool.block_of(args.tx).await.context("ask for the transaction")?.with_context(|| {
+        format!("{} does not know the transaction {}, or it is not in a block yet", pool.names(), args.tx)
     })?;
-    let fetched = Box::pin(node.block(hash, false)).await.context("fetch the transaction's block")?;
+    let fetched = Box::pin(pool.get(hash)).await.context("fetch the transaction's block")?;
     // Windows as they stand now: what the same rule vouched for since then counts as well, and that is said.
     let history = windows(&book, chain).await?;
-    let (judged, _) = pipeline::examine(&fetched.block, chain, &book, &history, &node).await;
+    let (judged, _) = pipeline::examine(&fetched.block, chain, &book, &history, &pool).await;
     let ours: Vec<usize> = (0..judged.judged.len()).filter(|at| judged.judged[*at].activity.tx == args.tx).collect();
     if ours.is_empty() {
         printer.progress("the transaction touches none of the watched addresses");
@@ -80,8 +81,7 @@ async fn windows(book: &Book, chain: &ChainBook) -> anyhow::Result<History> {
 fn json(block: &JudgedBlock, at: usize, book: &Book, chain: &ChainBook, printer: &Printer) {
     let judged = &block.judged[at];
     let Some(watch) = book.watch(judged.activity.watch) else { return };
-    let sight = Sight { sources: 1, verified: false };
-    let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(block), sight };
+    let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(block) };
     let line = escalate::verdict_line(&step, block, judged, watch, &book.roster, None, None);
     printer.line(&Line::Verdict(Box::new(line)));
 }

@@ -3,6 +3,7 @@
 //! Answers go to stdout, progress and logs to stderr, `--format json` gives one object a line. Never here: a judgment; every
 //! command goes through the same rooms as `run`.
 
+mod chain;
 mod check;
 mod demo;
 mod explain;
@@ -14,7 +15,7 @@ mod tape;
 mod test_page;
 
 use crate::settings::{Problems, Secrets};
-use crate::telemetry::Form;
+use crate::telemetry::{Form, Outlet};
 use crate::watchlist::{self, Book};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use printer::Printer;
@@ -88,6 +89,9 @@ enum Command {
     /// List, show and answer incidents.
     #[command(subcommand)]
     Incidents(incidents::Incidents),
+    /// Show where each chain stands, and decide whether what is final may be undone.
+    #[command(subcommand)]
+    Chain(chain::ChainCommand),
     /// Record a stretch of chain, import recorded blocks, play a tape back.
     #[command(subcommand)]
     Tape(tape::TapeCommand),
@@ -145,7 +149,7 @@ pub fn main() -> ExitCode {
             return Outcome::Unknown.into();
         }
     };
-    let outcome = runtime.block_on(dispatch(&cli, &printer));
+    let outcome = runtime.block_on(dispatch(&cli, &printer, &logs));
     // Whatever still hangs in a name lookup or a read of a terminal must not keep the process.
     runtime.shutdown_timeout(FAREWELL);
     // Nor must a log that nobody reads.
@@ -159,14 +163,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn dispatch(cli: &Cli, printer: &Printer) -> anyhow::Result<Outcome> {
+async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result<Outcome> {
     let global = &cli.global;
     match &cli.command {
-        Command::Run(args) => Box::pin(run::run(args, global, printer)).await,
+        Command::Run(args) => Box::pin(run::run(args, global, printer, logs)).await,
         Command::Demo(args) => Box::pin(demo::demo(args, printer)).await,
         Command::Check(args) => Ok(check::check(args, global, printer)),
         Command::Explain(args) => Box::pin(explain::explain(args, global, printer)).await,
         Command::Incidents(command) => incidents::incidents(command, global, printer).await,
+        Command::Chain(command) => chain::chain(command, global, printer).await,
         Command::Tape(command) => Box::pin(tape::tape(command, global, printer)).await,
         Command::TestPage(args) => test_page::test_page(args, global, printer).await,
     }

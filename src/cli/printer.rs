@@ -99,6 +99,8 @@ impl Printer {
                 });
                 self.text(&format!("{tag}  {}{chain}{through} since {}{until}{late}", line.kind, line.since));
             }
+            // Of what stands no person has to hear that it goes on to stand; programs want to know how surely.
+            Line::Footing(_) | Line::Finding(_) | Line::Chain(_) => {}
             // What became of pages is told by the pages themselves and by `incidents`.
             Line::Incident(_) | Line::Delivery(_) => {}
             Line::Summary(summary) => self.text(&summed_up(summary)),

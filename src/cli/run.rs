@@ -3,8 +3,10 @@
 use super::printer::count;
 use super::session::Session;
 use super::{Global, Outcome, Printer, book};
+use crate::console::Console;
 use crate::runtime::Stop;
 use crate::settings::Secrets;
+use crate::telemetry::Outlet;
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -31,7 +33,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     crate::settings::parse_duration(text)
 }
 
-pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &Outlet) -> anyhow::Result<Outcome> {
     let book = match book(global, Secrets::Resolve, printer) {
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
@@ -42,6 +44,13 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer) -> anyho
     stop_after(args.for_, &stop);
     let (aside, answers) = printer.detached().context("start to print")?;
     let Some(session) = Session::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
+    session.signs.outlet("answers", answers.clone());
+    session.signs.outlet("log", logs.clone());
+    if let Some(address) = book.console {
+        let console = Console::bind(address, session.signs.metrics.clone(), session.signs.checks.clone()).await?;
+        printer.progress(&format!("metrics and readiness at http://{}", console.address()));
+        tokio::spawn(console.run(stop.clone()));
+    }
     for chain in &book.chains {
         printer.progress(&format!(
             "watching {} on {} through {}",

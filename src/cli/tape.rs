@@ -1,7 +1,7 @@
 //! `watchfire tape`: record a stretch of chain, import recorded blocks, play a tape back.
 
 use super::run::parse_duration;
-use super::session::{Session, node_of};
+use super::session::{Session, pool_of};
 use super::{Global, Outcome, Printer, book};
 use crate::deliver::Worker;
 use crate::pipeline::Watcher;
@@ -10,6 +10,7 @@ use crate::settings::Secrets;
 use crate::source::tape::{self, Head, Pace, Recorder, Tape, TapeServer, Writer};
 use crate::source::{Deadlines, Endpoint, Event, Node, Options, Source, Window};
 use crate::store::Store;
+use crate::telemetry::Metrics;
 use crate::watchlist::ChainBook;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -97,11 +98,11 @@ async fn record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Re
         printer.progress("recording until stopped (Ctrl-C); --until-block or --for end it earlier");
     }
     let chain = Arc::new(super::explain::chosen(&book, args.chain.as_deref())?.clone());
-    let node = node_of(&chain)?;
+    let pool = pool_of(&chain, &Metrics::default())?;
     let first = match args.from_block {
         Some(first) => first,
         None => {
-            node.head()
+            pool.newest()
                 .await
                 .context("ask the node where the chain stands")?
                 .context("the chain has no block")?
@@ -120,7 +121,7 @@ async fn record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Re
     store.begin_chain(chain.info.id, first).await.context("write down where recording begins")?;
     let session = Session::new(book.clone(), store, printer.clone());
     let options = Options { keep_raw: true, ..Options::for_chain(chain.info.id) };
-    let source = Source::follow(node.into(), Window { first, links: Vec::new() }, options, SystemClock, &stop);
+    let source = Source::follow(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
     session.pump(source, chain, Arc::new(Notify::new()), &stop, args.until_block, Some(&mut recorder)).await?;
     recorder.finish().context("finish the tape")?;
     printer.progress(&format!("wrote {}", args.file.display()));
@@ -218,7 +219,13 @@ pub(crate) async fn play_through(
             let step = match source.next().await.context("follow the tape")? {
                 Event::Step(step) => step,
                 Event::Troubled(trouble) => bail!("the tape's server cannot be followed: {}", trouble.why),
-                Event::Promoted { .. } | Event::Confirmed { .. } | Event::Phase(_) | Event::Cleared { .. } => continue,
+                Event::Promoted { .. }
+                | Event::Confirmed { .. }
+                | Event::Phase(_)
+                | Event::Probed { .. }
+                | Event::Cleared { .. } => {
+                    continue;
+                }
             };
             let tip = step.append.last().map_or(first, |fetched| fetched.block.at.number);
             while let Some((_, caption)) = captions.get(spoken).filter(|(before, _)| *before <= tip) {

@@ -123,6 +123,11 @@ fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
             let subject = blindness.chain.clone().unwrap_or_else(|| "store".to_owned());
             ("blindness", None, subject, Some(blindness.since.clone()))
         }
+        Line::Footing(footing) => ("footing", None, footing.chain.clone(), None),
+        Line::Finding(finding) => {
+            ("finding", Some((finding.chain.as_str(), finding.address.as_str())), finding.finding_id.clone(), None)
+        }
+        Line::Chain(chain) => ("chain", None, chain.chain.clone(), chain.time.clone()),
         Line::Delivery(delivery) => ("delivery", None, delivery.key.clone(), None),
         Line::Summary(_) => ("summary", None, "run".to_owned(), None),
     };

@@ -6,17 +6,19 @@
 use super::health::Health;
 use super::{FEED_GIVE_UP, Outgoing, PAGE_GIVE_UP, Receipt, SendError, TIMEOUT, Target, Targets};
 use crate::escalate::{self, Roster};
-use crate::model::incident::DeliveryKind;
+use crate::model::incident::{Body, DeliveryKind};
 use crate::model::record::{DeliveryLine, Line};
-use crate::runtime::{Backoff, Clock, Stop};
+use crate::runtime::{self, Backoff, Clock, Stop};
 use crate::store::{Leased, Store};
+use crate::telemetry::{Checks, Metrics};
 use anyhow::{Context, anyhow};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::{Id, JoinError, JoinSet};
-use tracing::{debug, error, info, warn};
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug, error, info, info_span, warn};
 
 /// Most messages on their way at once, over all destinations.
 const FLIGHTS_MAX: usize = 128;
@@ -36,6 +38,11 @@ const STRAYS_EVERY_MS: u64 = 60_000;
 /// The longest pause that [`Worker::drain`] sits out.
 const DRAIN_PAUSE_MAX: Duration = Duration::from_secs(2);
 
+/// Attempts that fail one after the other before a destination's check does: once or twice is the network's ordinary weather.
+const FAILURES_MAX: u64 = 3;
+/// The check that holds while messages are taken from the outbox.
+const WORKER: &str = "delivery/worker";
+
 /// Whoever hears of each attempt, and of what dead letters bring about.
 pub type Listener = Arc<dyn Fn(&Line) + Send + Sync>;
 
@@ -47,6 +54,8 @@ pub struct Worker {
     clock: Arc<dyn Clock>,
     nudge: Arc<Notify>,
     health: Arc<Health>,
+    metrics: Metrics,
+    checks: Checks,
     listener: Listener,
     flights: JoinSet<Result<Receipt, SendError>>,
     aboard: HashMap<Id, Aboard>,
@@ -58,6 +67,7 @@ pub struct Worker {
 struct Aboard {
     leased: Leased,
     target: Target,
+    departed: Instant,
 }
 
 impl Worker {
@@ -71,6 +81,8 @@ impl Worker {
             clock,
             nudge: Arc::default(),
             health: Arc::default(),
+            metrics: Metrics::default(),
+            checks: Checks::default(),
             listener: Arc::new(|_| ()),
             flights: JoinSet::new(),
             aboard: HashMap::new(),
@@ -83,6 +95,16 @@ impl Worker {
     #[must_use]
     pub fn listener(mut self, listener: Listener) -> Self {
         self.listener = listener;
+        self
+    }
+
+    /// Records what it does in `metrics`, and in `checks` whether it gets on: `delivery/worker`, and `deliver/<name>` for each
+    /// destination.
+    #[must_use]
+    pub fn measured(mut self, metrics: Metrics, checks: Checks) -> Self {
+        self.metrics = metrics;
+        self.checks = checks;
+        self.targets.keys().for_each(|name| self.checks.ok(&check(name)));
         self
     }
 
@@ -110,8 +132,12 @@ impl Worker {
         let mut failures = 0;
         while !stop.is_cancelled() {
             match self.turn(&nudge, &stop).await {
-                Ok(()) => failures = 0,
+                Ok(()) => {
+                    failures = 0;
+                    self.checks.ok(WORKER);
+                }
                 Err(error) => {
+                    self.checks.fails(WORKER, &format!("messages are held up: {error:#}"));
                     let pause = STORE_BACKOFF.wait(failures, &mut self.rng);
                     failures = failures.saturating_add(1);
                     error!("messages are held up, next try in {pause:?}: {error:#}");
@@ -231,14 +257,17 @@ impl Worker {
         };
         self.health.departed(&target.name);
         let (destination, deadline) = (Arc::clone(&target.destination), deadline(&target));
-        let flight = self.flights.spawn(async move {
+        let span =
+            info_span!("delivery", delivery.key = %message.key, destination = %target.name, attempt = message.attempt);
+        let flight = async move {
             // The lease outlasts this deadline, so no other worker sends the same message meanwhile.
             match tokio::time::timeout(deadline, destination.send(&message)).await {
                 Ok(result) => result,
                 Err(_) => Err(SendError::Retry(anyhow!("not done within {deadline:?}"))),
             }
-        });
-        self.aboard.insert(flight.id(), Aboard { leased, target });
+        };
+        let flight = self.flights.spawn(flight.instrument(span));
+        self.aboard.insert(flight.id(), Aboard { leased, target, departed: runtime::instant() });
     }
 
     /// Writes down what became of a message.
@@ -248,19 +277,29 @@ impl Worker {
             // One message that a destination cannot bear must not end the watch, nor be lost: it is tried until its time is up.
             Err(panic) => (panic.id(), Err(SendError::Retry(anyhow!("the destination's code panicked")))),
         };
-        let Some(Aboard { leased, target }) = self.aboard.remove(&id) else { return Ok(()) };
+        let Some(Aboard { leased, target, departed }) = self.aboard.remove(&id) else { return Ok(()) };
         let now_ms = self.now_ms();
+        let outcome = match &result {
+            Ok(_) => "sent",
+            Err(SendError::Refused(_)) => "refused",
+            Err(SendError::Wait(_) | SendError::Retry(_)) => "retry",
+        };
+        self.metrics.attempt(&target.name, outcome, departed.elapsed());
         let (name, key, attempt) = (&target.name, &leased.delivery.key, leased.attempt);
         match result {
             Ok(receipt) => {
-                self.health.landed(name, None);
+                self.landed(name, None, false);
                 self.store.sent(key, now_ms).await.context("record a sent message")?;
                 info!(delivery.key = %key, destination = %name, attempt, "{key} told to {name}: {}", receipt.detail);
+                self.metrics.delivered(name, "sent");
+                if leased.delivery.kind == DeliveryKind::Trigger {
+                    self.metrics.paged(name, Duration::from_millis(now_ms.saturating_sub(happened_ms(&leased))));
+                }
                 self.tell(&leased, "sent", None);
                 Ok(())
             }
             Err(SendError::Refused(why)) => {
-                self.health.landed(name, Some(&why));
+                self.landed(name, Some(&why), true);
                 self.bury(&leased, &why, now_ms).await
             }
             Err(SendError::Wait(pause)) => {
@@ -285,7 +324,7 @@ impl Worker {
         now_ms: u64,
     ) -> anyhow::Result<()> {
         let (name, key, attempt) = (&target.name, &leased.delivery.key, leased.attempt);
-        self.health.landed(name, Some(why));
+        self.landed(name, Some(why), false);
         let feed = leased.delivery.kind == DeliveryKind::Feed;
         let horizon = target.give_up_after.unwrap_or(if feed { FEED_GIVE_UP } else { PAGE_GIVE_UP });
         if now_ms.saturating_sub(leased.created_at_ms) >= millis(horizon) {
@@ -310,6 +349,12 @@ impl Worker {
         let (roster, reason) = (Arc::clone(&self.roster), why.to_owned());
         let engine = move |letter: &_, live: &[_]| escalate::dead_letter(letter, &reason, live, &roster, now_ms);
         let plan = self.store.dead(key, now_ms, why, engine).await.context("record a dead letter")?;
+        if self.targets.contains_key(name) {
+            self.metrics.delivered(name, "dead");
+        }
+        for opened in plan.incidents.iter().filter(|incident| incident.revision <= 1) {
+            self.metrics.incident_opened(opened.severity);
+        }
         self.tell(leased, "dead", Some(why));
         for line in &plan.lines {
             (self.listener)(line);
@@ -342,6 +387,18 @@ impl Worker {
         Ok(())
     }
 
+    /// Keeps in mind how a destination fares. What it refused will not get better by itself, so that fails its check at once.
+    fn landed(&self, name: &str, error: Option<&str>, refused: bool) {
+        self.health.landed(name, error);
+        let failures = self.health.of(name).failures;
+        self.metrics.destination_failing(name, failures);
+        match error {
+            None => self.checks.ok(&check(name)),
+            Some(why) if refused || failures >= FAILURES_MAX => self.checks.fails(&check(name), why),
+            Some(_) => {}
+        }
+    }
+
     fn tell(&self, leased: &Leased, outcome: &str, error: Option<&str>) {
         let delivery = &leased.delivery;
         debug!(delivery.key = %delivery.key, outcome, "attempt {} at {}", leased.attempt, delivery.key);
@@ -358,6 +415,18 @@ impl Worker {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0)
     }
+}
+
+/// The check of a destination.
+fn check(name: &str) -> String {
+    format!("deliver/{name}")
+}
+
+/// When what a message tells of happened, wall-clock milliseconds: the newest block among its evidence, else when it was written.
+fn happened_ms(leased: &Leased) -> u64 {
+    let Body::Page(page) = &leased.delivery.body else { return leased.created_at_ms };
+    let newest = page.evidence.iter().map(|evidence| evidence.time).max();
+    newest.map_or(leased.created_at_ms, |time_s| time_s.saturating_mul(1_000))
 }
 
 /// When one attempt is broken off, whatever the destination's own timeouts do: resolving several cycles takes several requests.

@@ -3,11 +3,15 @@
 //! One owner of all state, one loop; only waiting is cancellable. Failures of any kind lead to a pause and another try, for
 //! ever: nothing is given up and nothing is skipped.
 
+use super::abilities::Abilities;
 use super::council::{Council, Voice};
 use super::ears::Ears;
 use super::finality::Marks;
 use super::follow::{Conflict, Follower, PREFETCH_MAX, Want};
+use super::meter::Meter;
 use super::pool::{Asked, Pool};
+use super::probe::probe;
+use super::probes::Probes;
 use super::rpc::NodeError;
 use super::troubles::{News, Symptom, Troubles};
 use super::watch::Hint;
@@ -51,6 +55,7 @@ pub(super) struct Driver {
     ears: Ears,
     marks: Marks,
     keep_raw: bool,
+    meter: Meter,
     clock: Arc<dyn Clock>,
     rng: fastrand::Rng,
     wires: Wires,
@@ -66,6 +71,7 @@ pub(super) struct Driver {
     blocks: Option<(Instant, Timestamp, NodeError)>,
     blocks_seen: Timestamp,
     started: Instant,
+    probes: Probes,
     troubles: Troubles,
     phase: Phase,
 }
@@ -86,6 +92,7 @@ enum Done {
     Header(Want, Asked<Link>),
     Block(Want, Asked<Fetched>),
     Mark(Finality, Result<Option<Link>, NodeError>),
+    Probe(Voice, Result<Box<Abilities>, NodeError>),
 }
 
 /// Nobody listens any more, or we were told to stop.
@@ -112,6 +119,7 @@ impl Driver {
             ears: Ears::new(pool.len(), started, now),
             marks: Marks::new(options.finality, options.finalized),
             keep_raw: options.keep_raw,
+            meter: options.meter,
             rng: options.rng,
             follower,
             wires,
@@ -125,6 +133,7 @@ impl Driver {
             blocks: None,
             blocks_seen: now,
             started,
+            probes: Probes::new(pool.len(), options.probe_every, started),
             troubles: Troubles::default(),
             phase: Phase::Boot,
             clock,
@@ -142,6 +151,9 @@ impl Driver {
         self.fetch();
         self.assess();
         while let Some(news) = self.troubles.news(instant()) {
+            if matches!(&news, News::Troubled(symptom) if symptom.kind == BlindnessKind::Disagreement) {
+                self.meter.metrics.disagreement(&self.meter.chain);
+            }
             let event = self.event(news);
             self.tell(Ok(event)).await?;
         }
@@ -187,6 +199,13 @@ impl Driver {
         for (at, sources) in self.council.confirmed(&self.follower) {
             self.tell(Ok(Event::Confirmed { at, sources })).await?;
         }
+        while let Some((voice, abilities)) = self.probes.news() {
+            let (metrics, chain) = (&self.meter.metrics, &self.meter.chain);
+            for (ability, can) in abilities.iter() {
+                metrics.endpoint_ability(chain, &self.pool.name(voice), ability.name(), can.is_yes());
+            }
+            self.tell(Ok(Event::Probed { endpoint: self.pool.name(voice), abilities })).await?;
+        }
         while let Some((level, at)) = self.marks.promotion(&self.follower) {
             if level == Finality::Finalized {
                 self.follower.finalize(at);
@@ -222,6 +241,7 @@ impl Driver {
         }
         debug!("from {} to {}", self.phase.name(), phase.name());
         self.phase = phase;
+        self.meter.metrics.phase(&self.meter.chain, phase.name());
         self.tell(Ok(Event::Phase(phase))).await
     }
 
@@ -289,6 +309,12 @@ impl Driver {
             let (pool, lead) = (self.pool.clone(), self.council.lead());
             self.work.spawn(async move { Done::Mark(level, pool.tag(lead, tag).await) });
         }
+        if let Some(voice) = self.probes.due(now) {
+            let node = self.pool.node(voice).clone();
+            // Boxed: it is rare, and its state is large.
+            let probe = Box::pin(async move { probe(&node).await.map(Box::new) });
+            self.work.spawn(async move { Done::Probe(voice, probe.await) });
+        }
     }
 
     /// The endpoint that should have it: whoever named it, else the one that leads.
@@ -327,6 +353,9 @@ impl Driver {
     // === What comes in ===
 
     fn heard(&mut self, voice: Voice, head: Link) {
+        if voice == self.council.lead() {
+            self.meter.metrics.head(&self.meter.chain, head.at.number, head.time);
+        }
         self.council.said(voice, head, &mut self.follower, self.started.elapsed());
     }
 
@@ -335,7 +364,7 @@ impl Driver {
             Done::Poll(voice, answer) => self.polled(voice, answer),
             Done::Walk(voice, hash, asked) => {
                 self.walking.remove(&(voice, hash));
-                self.judge(&asked.failures);
+                self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((_, header)) => {
                         self.follower.header(header);
@@ -347,7 +376,7 @@ impl Driver {
             }
             Done::Header(want, asked) => {
                 self.fetching.remove(&want);
-                self.judge(&asked.failures);
+                self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((_, header)) => {
                         self.blocks_work();
@@ -358,7 +387,7 @@ impl Driver {
             }
             Done::Block(want, asked) => {
                 self.fetching.remove(&want);
-                self.judge(&asked.failures);
+                self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((_, body)) => {
                         self.blocks_work();
@@ -370,6 +399,7 @@ impl Driver {
                     Err(error) => self.not_had(want, &error),
                 }
             }
+            Done::Probe(voice, answer) => self.probes.done(voice, answer.ok(), instant(), self.clock.now()),
             Done::Mark(level, answer) => self.marks.said(level, answer.ok().flatten(), instant(), self.clock.now()),
         }
     }
@@ -427,7 +457,10 @@ impl Driver {
     }
 
     /// Holds against endpoints what they did wrong.
-    fn judge(&mut self, failures: &[(Voice, NodeError)]) {
+    fn judge(&mut self, failures: &[(Voice, NodeError)], hedges: u32) {
+        for _ in 0..hedges {
+            self.meter.metrics.hedged(&self.meter.chain);
+        }
         for (voice, error) in failures {
             if error.is_wrong() {
                 let name = self.pool.name(*voice);
@@ -441,6 +474,7 @@ impl Driver {
 
     /// Tells of an endpoint that lies.
     fn refused(&mut self, voice: Voice, error: &NodeError) {
+        self.meter.metrics.endpoint_strike(&self.meter.chain, &self.pool.name(voice));
         self.troubles.hold(Symptom {
             kind: BlindnessKind::RefusedBlock,
             voice: Some(voice),
@@ -496,9 +530,13 @@ impl Driver {
                 evidence: None,
             });
             self.troubles.set(BlindnessKind::EndpointDown, Some(voice), symptom);
-            if !self.pool.has(voice, |health| health.quarantined(now).is_some()) {
+            let quarantined = self.pool.has(voice, |health| health.quarantined(now).is_some());
+            if !quarantined {
                 self.troubles.release(BlindnessKind::RefusedBlock, Some(voice));
             }
+            let (name, Meter { metrics, chain }) = (self.pool.name(voice), &self.meter);
+            metrics.endpoint_up(chain, &name, failing.is_none());
+            metrics.endpoint_quarantined(chain, &name, quarantined);
         }
         let chain = |kind, severity, (began, since, why): (Instant, Timestamp, String), patience| Symptom {
             kind,
@@ -522,6 +560,20 @@ impl Driver {
             chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO)
         });
         self.troubles.set(BlindnessKind::FinalizedReorg, None, conflict);
+        for voice in 0..self.pool.len() {
+            let lost = self.probes.lost(voice).map(|lost| Symptom {
+                kind: BlindnessKind::AbilityLost,
+                voice: Some(voice),
+                // What another endpoint can do still is done there.
+                severity: if lost.elsewhere { Severity::Warning } else { Severity::High },
+                since: lost.since,
+                began: now,
+                patience: Duration::ZERO,
+                why: lost.why,
+                evidence: None,
+            });
+            self.troubles.set(BlindnessKind::AbilityLost, Some(voice), lost);
+        }
         let stalled = self.marks.stalled(now, self.slot).map(|(began, since, why)| {
             chain(BlindnessKind::FinalityStalled, Severity::High, (began, since, why), Duration::ZERO)
         });
@@ -552,7 +604,9 @@ impl Driver {
                 let ago = since_start.saturating_sub(dissent.since);
                 symptom(BlindnessKind::Disagreement, Severity::High, ago, DISAGREE_SLOTS, why)
             });
-            let lag = lags.get(voice).copied().flatten().filter(|lag| *lag >= LAG_BLOCKS && dissent.is_none());
+            let lag = lags.get(voice).copied().flatten();
+            self.meter.metrics.endpoint_lag(&self.meter.chain, &self.pool.name(voice), lag.unwrap_or_default());
+            let lag = lag.filter(|lag| *lag >= LAG_BLOCKS && dissent.is_none());
             let lag = lag.map(|lag| {
                 let why = format!("it is {lag} blocks behind the others");
                 symptom(BlindnessKind::Lag, Severity::Warning, Duration::ZERO, ENDPOINT_SLOTS, why)
@@ -565,7 +619,7 @@ impl Driver {
     fn wake_at(&self) -> Instant {
         let now = instant();
         let pause = (self.paused_until > now).then_some(self.paused_until);
-        let due = [self.ears.next(), pause, self.troubles.due(), self.marks.next()];
+        let due = [self.ears.next(), pause, self.troubles.due(), self.marks.next(), self.probes.next()];
         due.into_iter().flatten().min().unwrap_or(now + self.pool.deadlines().poll.1)
     }
 

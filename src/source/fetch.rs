@@ -4,7 +4,7 @@ use super::node::Node;
 use super::rpc::NodeError;
 use super::{Fetched, RawPair};
 use crate::model::read::{Answer, READS_MAX, Read};
-use crate::model::{BlockRef, Link, parse};
+use crate::model::{BlockRef, Link, Sight, parse};
 use alloy_primitives::B256;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
@@ -150,7 +150,7 @@ fn fetched(hash: B256, block: Box<RawValue>, receipts: Box<RawValue>, keep_raw: 
     if parsed.at.hash != hash {
         return Err(NodeError::Another);
     }
-    Ok(Fetched { block: parsed, raw: keep_raw.then_some(RawPair { block, receipts }) })
+    Ok(Fetched { block: parsed, sight: Sight::default(), raw: keep_raw.then_some(RawPair { block, receipts }) })
 }
 
 fn is_null(answer: &RawValue) -> bool {

@@ -8,6 +8,7 @@
 //! look at, and [`follow`] walks parent hashes from there to what is committed. Of several endpoints the best is asked first
 //! ([`pool`]), and none of them alone can talk us out of a block that the others stand by.
 
+pub mod abilities;
 mod council;
 mod drive;
 mod ears;
@@ -15,25 +16,32 @@ mod fetch;
 mod finality;
 pub mod follow;
 mod ipc;
+mod meter;
 pub mod node;
 pub mod pool;
+mod probe;
+mod probes;
 pub mod rpc;
 pub mod tape;
 mod transport;
 mod troubles;
+pub mod verify;
 mod watch;
 
 use crate::model::read::{Answer, Read};
-use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Trouble};
+use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Sight, Trouble};
 use crate::runtime::{Clock, Stop};
+pub use abilities::{Abilities, Ability, Can};
 use alloy_primitives::B256;
 use drive::{Driver, Order, Wires};
 pub use finality::FinalityRule;
 use follow::Follower;
 pub use follow::{Conflict, Linked, Window};
 use jiff::Timestamp;
-pub use node::{BadEndpoint, Deadlines, Endpoint, Node, address};
+pub use meter::Meter;
+pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
+pub use probe::probe;
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -98,6 +106,10 @@ pub struct Options {
     pub finality: FinalityRule,
     /// The newest block that was final when an earlier process ended: it is not undone by itself.
     pub finalized: Option<BlockRef>,
+    /// How often it is tried out what the endpoints can do, for the first time at once; never, if it is absent.
+    pub probe_every: Option<Duration>,
+    /// Where it is recorded how the source does.
+    pub meter: Meter,
 }
 
 /// What a source has to say.
@@ -121,6 +133,13 @@ pub enum Event {
     },
     /// Where the source stands has changed.
     Phase(Phase),
+    /// What an endpoint can do was tried out.
+    Probed {
+        /// Its name.
+        endpoint: Arc<str>,
+        /// What it can do; what could not be tried this time is as it was before.
+        abilities: Box<Abilities>,
+    },
     /// Something keeps us from seeing, or has grown louder.
     Troubled(Trouble),
     /// That trouble is over.
@@ -160,6 +179,8 @@ pub enum Phase {
 pub struct Fetched {
     /// The block with its receipts.
     pub block: Block,
+    /// How well it was seen.
+    pub sight: Sight,
     /// What the node wrote, for a recorder that asked for it.
     pub raw: Option<RawPair>,
 }
@@ -212,6 +233,8 @@ impl Options {
             rng: fastrand::Rng::new(),
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
+            probe_every: None,
+            meter: Meter::default(),
         }
     }
 }

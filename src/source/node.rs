@@ -3,18 +3,21 @@
 //! Comes in: an endpoint and the chain it should serve. Goes out: answers, or a [`NodeError`]. What never happens here: a
 //! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
 
+use super::meter::Meter;
 use super::rpc::{Heads, NodeError, Route, Wire};
 use super::transport::Transport;
 use crate::model::{ChainId, parse};
-use crate::runtime::{Backoff, install_tls};
+use crate::runtime::{Backoff, install_tls, instant};
 use alloy_json_rpc::RpcSend;
+use alloy_primitives::B256;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use url::Url;
 
 /// How long to wait for what.
@@ -51,6 +54,21 @@ pub struct Endpoint {
     pub name: Arc<str>,
     /// As [`address`] takes it; usually carries a key.
     pub url: SecretString,
+}
+
+/// What makes a chain the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its EIP-155 id.
+    pub chain: ChainId,
+    /// Hash of its block 0, where it is known; a chain id alone is easily shared by a fork or a copy.
+    pub genesis: Option<B256>,
+}
+
+impl From<ChainId> for Identity {
+    fn from(chain: ChainId) -> Self {
+        Self { chain, genesis: None }
+    }
 }
 
 /// The address of an endpoint is of no use. The address itself is not repeated.
@@ -91,12 +109,13 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     name: Arc<str>,
     route: Route,
-    chain: ChainId,
+    identity: Identity,
     deadlines: Deadlines,
     // A tokio lock, held while connecting: whoever comes meanwhile wants that same connection, not a second one.
     wire: Mutex<Option<(u64, Wire)>>,
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
+    meter: OnceLock<Meter>,
 }
 
 impl Default for Deadlines {
@@ -133,30 +152,59 @@ impl Deadlines {
 }
 
 impl Node {
-    /// A node at `endpoint` that should serve `chain`. Nothing is connected yet.
-    pub fn new(endpoint: &Endpoint, chain: ChainId, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
+    /// A node at `endpoint` that should serve a chain. Nothing is connected yet.
+    pub fn new(endpoint: &Endpoint, chain: impl Into<Identity>, deadlines: Deadlines) -> Result<Self, BadEndpoint> {
         install_tls();
         let url = address(endpoint.url.expose_secret())?;
-        Ok(Self::by(Route::Url(url), endpoint.name.clone(), chain, deadlines))
+        Ok(Self::by(Route::Url(url), endpoint.name.clone(), chain.into(), deadlines))
     }
 
     /// A node called `name` that should serve `chain`, reached through `transport` instead of a socket of ours. Deadlines hold
     /// all the same, and its chain id is asked for as of any other.
     #[must_use]
-    pub fn through(name: &str, chain: ChainId, deadlines: Deadlines, transport: Arc<dyn Transport>) -> Self {
-        Self::by(Route::Own(transport), name.into(), chain, deadlines)
+    pub fn through(
+        name: &str,
+        chain: impl Into<Identity>,
+        deadlines: Deadlines,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
+        Self::by(Route::Own(transport), name.into(), chain.into(), deadlines)
     }
 
-    fn by(route: Route, name: Arc<str>, chain: ChainId, deadlines: Deadlines) -> Self {
+    fn by(route: Route, name: Arc<str>, identity: Identity, deadlines: Deadlines) -> Self {
         Self(Arc::new(Inner {
             name,
             route,
-            chain,
+            identity,
             deadlines,
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
+            meter: OnceLock::new(),
         }))
+    }
+
+    /// Lets every request be measured from now on; the first meter stays.
+    #[must_use]
+    pub fn measured(self, meter: Meter) -> Self {
+        self.0.meter.get_or_init(|| meter);
+        self
+    }
+
+    /// A node at `endpoint`, of whichever chain it serves.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked. An address of no use counts as one where nobody answers.
+    pub async fn discover(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, NodeError> {
+        install_tls();
+        let url = address(endpoint.url.expose_secret()).map_err(|bad| NodeError::Unreachable(bad.to_string()))?;
+        let wire = Box::pin(Wire::open(&Route::Url(url), &deadlines)).await?;
+        let asked = wire.ask(1, "eth_chainId", [(); 0]);
+        let answer = tokio::time::timeout(deadlines.head, asked).await;
+        let answer = answer.map_err(|_| NodeError::TimedOut { method: "eth_chainId", after: deadlines.head })??;
+        let chain = ChainId(parse::number(answer.get())?);
+        Self::new(endpoint, chain, deadlines).map_err(|bad| NodeError::Unreachable(bad.to_string()))
     }
 
     /// What people call it.
@@ -172,7 +220,7 @@ impl Node {
     /// The chain it should serve.
     #[must_use]
     pub fn chain(&self) -> ChainId {
-        self.0.chain
+        self.0.identity.chain
     }
 
     /// How long it is waited for.
@@ -193,13 +241,24 @@ impl Node {
         params: P,
         deadline: Duration,
     ) -> Result<Box<RawValue>, NodeError> {
-        let (generation, wire) = self.wire().await?;
-        let answer = self.within(deadline, &wire, method, params).await;
+        let began = instant();
+        let (generation, wire) = match self.wire().await {
+            Ok(wire) => wire,
+            Err(error) => return self.measure(method, began, Err(error)),
+        };
+        let answer = self.measure(method, began, self.within(deadline, &wire, method, params).await);
         if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
             let mut current = self.0.wire.lock().await;
             if current.as_ref().is_some_and(|(newest, _)| *newest == generation) {
                 *current = None;
             }
+        }
+        answer
+    }
+
+    fn measure<T>(&self, method: &'static str, began: Instant, answer: Result<T, NodeError>) -> Result<T, NodeError> {
+        if let Some(meter) = self.0.meter.get() {
+            meter.asked(&self.0.name, method, &answer, began.elapsed());
         }
         answer
     }
@@ -237,15 +296,35 @@ impl Node {
         Ok((generation, wire))
     }
 
-    /// A connection to a node that serves the right chain.
-    async fn open(&self) -> Result<Wire, NodeError> {
+    /// A connection to a node that serves the right chain, of which nobody else knows.
+    pub(super) async fn open(&self) -> Result<Wire, NodeError> {
         let wire = Wire::open(&self.0.route, &self.0.deadlines).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
-        let (found, expected) = (parse::number(answer.get())?, self.0.chain.0);
-        if found == expected { Ok(wire) } else { Err(NodeError::WrongChain { expected, found }) }
+        let (found, expected) = (parse::number(answer.get())?, self.0.identity.chain.0);
+        if found != expected {
+            return Err(NodeError::WrongChain { expected, found });
+        }
+        if let Some(expected) = self.0.identity.genesis {
+            self.begins_with(expected, &wire).await?;
+        }
+        Ok(wire)
     }
 
-    async fn within<P: RpcSend>(
+    /// Refuses a node whose block 0 is another. One that does not have it, as a light or a pruned node, is given the benefit of
+    /// the doubt: its chain id is right.
+    async fn begins_with(&self, expected: B256, wire: &Wire) -> Result<(), NodeError> {
+        match self.within(self.0.deadlines.head, wire, "eth_getBlockByNumber", ("0x0", false)).await {
+            Ok(answer) if answer.get() == "null" => Ok(()),
+            Ok(answer) => {
+                let found = parse::header(answer.get())?.at.hash;
+                if found == expected { Ok(()) } else { Err(NodeError::WrongGenesis { expected, found }) }
+            }
+            Err(NodeError::Refused { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn within<P: RpcSend>(
         &self,
         after: Duration,
         wire: &Wire,
@@ -265,7 +344,7 @@ impl Node {
 
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("name", &self.0.name).field("chain", &self.0.chain).finish_non_exhaustive()
+        f.debug_struct("Node").field("name", &self.0.name).field("chain", &self.chain()).finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,8 @@
 //! The one writer: a thread that owns the connection and does one job after the other.
 
-use super::pulse::Pulse;
+use super::refusal::{Refusal, Refusals};
 use super::{Result, StoreError};
+use crate::telemetry::Metrics;
 use rusqlite::Connection;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +17,9 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
-    pulse: Pulse,
+    refusals: Refusals,
+    /// Where writes that cannot be done are counted.
+    pub(super) metrics: Metrics,
 }
 
 impl Actor {
@@ -37,11 +40,32 @@ impl Actor {
             })
             .map_err(|error| StoreError::Unknown(format!("cannot start the writer: {error}")))?;
         is_ready.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { jobs, pulse: Pulse::default() })
+        Ok(Self { jobs, refusals: Refusals::default(), metrics: Metrics::default() })
     }
 
-    pub(super) fn pulse(&self) -> &Pulse {
-        &self.pulse
+    /// Whether the store refuses what it is given.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.refusals.now()
+    }
+
+    /// As [`Actor::call`], for a job that changes something: that it cannot is counted. What the caller got wrong is not.
+    pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
+    where
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let outcome = self.call(job).await;
+        if let Err(StoreError::Sqlite(_) | StoreError::Damaged { .. } | StoreError::Engine(_) | StoreError::Closed) =
+            &outcome
+        {
+            self.metrics.store_write_error();
+        }
+        outcome
+    }
+
+    /// How many jobs wait to be let in or done, of how many that may.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        (self.jobs.max_capacity() - self.jobs.capacity(), self.jobs.max_capacity())
     }
 
     /// Does `job` on the writer's thread.
@@ -54,12 +78,12 @@ impl Actor {
         T: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let pulse = self.pulse.clone();
+        let refusals = self.refusals.clone();
         let job: Job = Box::new(move |db| {
             let before = db.total_changes();
             let outcome = catch_unwind(AssertUnwindSafe(|| job(db)));
             let outcome = outcome.unwrap_or_else(|panic| Err(StoreError::Engine(message(panic.as_ref()))));
-            pulse.beat(db.total_changes() != before, outcome.as_ref().err());
+            refusals.seen(db.total_changes() != before, outcome.as_ref().err());
             drop(answer.send(outcome));
         });
         self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;

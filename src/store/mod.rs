@@ -9,28 +9,37 @@
 //! and a reorg takes back by new records, never by deletion.
 
 mod actor;
+mod allowance;
 mod chain;
 mod commit;
 mod error;
 mod evidence;
+mod finality;
 mod incidents;
 mod outbox;
-mod pulse;
+mod refusal;
 mod schema;
+mod space;
 
+pub use allowance::{Allowance, AllowanceEnd};
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::OwnedStepJudged;
 pub use error::StoreError;
 pub use evidence::Drawer;
+pub use finality::{GAINED_MAX, Gained, Settled};
 pub use incidents::Filter;
-pub use outbox::{Counts, DeadLetter, Leased, Unsent, Waiting};
-pub use pulse::{Pulse, Refusal};
+pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
+pub use refusal::Refusal;
+pub use space::Space;
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
-use crate::model::{BlockRef, ChainId, DeliveryKey, IncidentId, Link};
+use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
+use crate::telemetry::Metrics;
 use actor::Actor;
+use alloy_primitives::B256;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What every call here returns.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -39,6 +48,8 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 #[derive(Clone, Debug)]
 pub struct Store {
     actor: Actor,
+    /// Absent for a store in memory.
+    path: Option<Arc<Path>>,
 }
 
 /// Opening.
@@ -49,8 +60,9 @@ impl Store {
     /// [`StoreError::Newer`] when a later version of the program wrote it, [`StoreError::Foreign`] when it is another
     /// program's database, [`StoreError::Sqlite`] when it cannot be opened or written.
     pub async fn open(path: &Path) -> Result<Self> {
-        let path = path.to_owned();
-        Ok(Self { actor: Actor::start(move || schema::open(&path)).await? })
+        let path: Arc<Path> = path.into();
+        let opened = Arc::clone(&path);
+        Ok(Self { actor: Actor::start(move || schema::open(&opened)).await?, path: Some(path) })
     }
 
     /// A store that is gone when its last handle is: for dry runs and replays.
@@ -58,16 +70,38 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`] when there is no memory for it.
     pub async fn in_memory() -> Result<Self> {
-        Ok(Self { actor: Actor::start(schema::open_in_memory).await? })
+        Ok(Self { actor: Actor::start(schema::open_in_memory).await?, path: None })
+    }
+}
+
+/// Signs of life.
+impl Store {
+    /// Counts in `metrics` the writes that cannot be done.
+    #[must_use]
+    pub fn measured(mut self, metrics: Metrics) -> Self {
+        self.actor.metrics = metrics;
+        self
+    }
+
+    /// How many jobs wait for the writer, of how many that may.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        self.actor.waiting()
+    }
+
+    /// How much room there is; absent for a store in memory, and where the system does not say.
+    #[must_use]
+    pub fn space(&self) -> Option<Space> {
+        self.path.as_deref().and_then(space::of)
     }
 }
 
 /// How it fares.
 impl Store {
-    /// Whether it takes what it is given.
+    /// That it refuses what it is given, if it does.
     #[must_use]
-    pub fn pulse(&self) -> &Pulse {
-        self.actor.pulse()
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.actor.refusal()
     }
 }
 
@@ -80,7 +114,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn begin_chain(&self, chain: ChainId, first: u64) -> Result<()> {
-        self.actor.call(move |db| chain::begin(db, chain, first)).await
+        self.actor.write(move |db| chain::begin(db, chain, first)).await
     }
 
     /// Lets `chain` go on with block `first`, whatever stood before: for tapes whose stretches do not join. What was judged
@@ -89,7 +123,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn begin_stretch(&self, chain: ChainId, first: u64) -> Result<()> {
-        self.actor.call(move |db| chain::begin_stretch(db, chain, first)).await
+        self.actor.write(move |db| chain::begin_stretch(db, chain, first)).await
     }
 
     /// Number of the first block that is judged; absent before [`Store::begin_chain`].
@@ -106,6 +140,14 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn cursor(&self, chain: ChainId) -> Result<Option<BlockRef>> {
         self.actor.call(move |db| Ok(chain::tip(db, chain)?.map(|tip| tip.at))).await
+    }
+
+    /// The last committed block with its parent and time; absent before the first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn tip(&self, chain: ChainId) -> Result<Option<Link>> {
+        self.actor.call(move |db| chain::tip(db, chain)).await
     }
 
     /// Committed blocks with their parents and times, oldest first: at most [`WINDOW_BLOCKS_MAX`].
@@ -130,7 +172,71 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn prune(&self, chain: ChainId, deltas_before_s: u64, sent_before_ms: u64) -> Result<Pruned> {
-        self.actor.call(move |db| chain::prune(db, chain, deltas_before_s, sent_before_ms)).await
+        self.actor.write(move |db| chain::prune(db, chain, deltas_before_s, sent_before_ms)).await
+    }
+}
+
+/// How final a chain is.
+impl Store {
+    /// How far `chain` is from being undone, as was last written down.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn finality(&self, chain: ChainId) -> Result<Settled> {
+        self.actor.call(move |db| finality::settled(db, chain)).await
+    }
+
+    /// Writes down that every committed block up to `at` has become so final, and gives back the findings that did so by it.
+    /// `None` when nothing is new: when it is known, when more is known, or when `at` is not a remembered block of ours.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn promote(&self, chain: ChainId, level: Finality, at: BlockRef) -> Result<Option<Gained>> {
+        self.actor.write(move |db| finality::promote(db, chain, level, at)).await
+    }
+
+    /// Writes down that `sources` endpoints hold `at`, and every block before it with it, and gives back the findings that
+    /// gained by it. `None` when nothing is new: so many were known to hold it, or it is not a remembered block of ours.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn confirm(&self, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<Gained>> {
+        self.actor.write(move |db| finality::confirm(db, chain, at, sources)).await
+    }
+
+    /// Allows, in the name of `by`, that what is final is undone in favor of the branch that contains `block`. It is good for one
+    /// step, see [`OwnedStepJudged::undo`], and takes the place of one that was not used yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] when the chain was not begun or the block is on the committed chain, [`StoreError::Sqlite`].
+    pub async fn allow(&self, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<Allowance> {
+        let by = by.to_owned();
+        self.actor.write(move |db| allowance::allow(db, chain, block, &by, now_ms)).await
+    }
+
+    /// Takes back what was allowed and not used yet, and says what that was.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn withdraw(&self, chain: ChainId, by: &str, now_ms: u64) -> Result<Option<Allowance>> {
+        let by = by.to_owned();
+        self.actor.write(move |db| allowance::withdraw(db, chain, &by, now_ms)).await
+    }
+
+    /// What is allowed and not used yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn allowance(&self, chain: ChainId) -> Result<Option<Allowance>> {
+        self.actor.call(move |db| allowance::open(db, chain)).await
+    }
+
+    /// What was ever allowed, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn allowances(&self, chain: ChainId, limit: u32) -> Result<Vec<Allowance>> {
+        self.actor.call(move |db| allowance::all(db, chain, limit)).await
     }
 }
 
@@ -141,12 +247,12 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Gap`] when the step does not build on the cursor, [`StoreError::Unknown`] when it retracts what is not
-    /// there, [`StoreError::Engine`] when `engine` panicked, [`StoreError::Sqlite`]. Nothing is written then.
+    /// there, [`StoreError::Finalized`] when it retracts what is final and nobody allowed it, [`StoreError::Engine`] when `engine` panicked, [`StoreError::Sqlite`]. Nothing is written then.
     pub async fn commit_step<F>(&self, step: OwnedStepJudged, now_ms: u64, engine: F) -> Result<Plan>
     where
         F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
     {
-        self.actor.call(move |db| commit::step(db, &step, now_ms, engine)).await
+        self.actor.write(move |db| commit::step(db, &step, now_ms, engine)).await
     }
 
     /// Reads the live incidents of all chains and writes what `engine` makes of them, in one transaction.
@@ -157,7 +263,7 @@ impl Store {
     where
         F: FnOnce(&[Incident]) -> Plan + Send + 'static,
     {
-        self.actor.call(move |db| commit::change(db, now_ms, engine)).await
+        self.actor.write(move |db| commit::change(db, now_ms, engine)).await
     }
 
     /// As [`Store::change`], with incidents of `chain` that closed lately beside the live ones: for what may come back.
@@ -168,7 +274,7 @@ impl Store {
     where
         F: FnOnce(&[Incident]) -> Plan + Send + 'static,
     {
-        self.actor.call(move |db| commit::sight(db, chain, now_ms, engine)).await
+        self.actor.write(move |db| commit::sight(db, chain, now_ms, engine)).await
     }
 
     /// Reads one incident and writes what `engine` makes of it, in one transaction. `Ok(Err(_))` when the engine refused.
@@ -180,7 +286,7 @@ impl Store {
         F: FnOnce(&Incident) -> Result<Plan, E> + Send + 'static,
         E: Send + 'static,
     {
-        self.actor.call(move |db| commit::answer(db, &id, now_ms, engine)).await
+        self.actor.write(move |db| commit::answer(db, &id, now_ms, engine)).await
     }
 }
 
@@ -231,7 +337,7 @@ impl Store {
         lease_for_ms: u64,
         destinations: Vec<String>,
     ) -> Result<Vec<Leased>> {
-        self.actor.call(move |db| outbox::lease(db, now_ms, n, lease_for_ms, &destinations)).await
+        self.actor.write(move |db| outbox::lease(db, now_ms, n, lease_for_ms, &destinations)).await
     }
 
     /// Ends every lease, for a process that just became the only one to send: what its predecessor had on the wire when it
@@ -240,7 +346,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn end_leases(&self, now_ms: u64) -> Result<usize> {
-        self.actor.call(move |db| outbox::end_leases(db, now_ms)).await
+        self.actor.write(move |db| outbox::end_leases(db, now_ms)).await
     }
 
     /// It was accepted.
@@ -249,7 +355,7 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn sent(&self, key: &DeliveryKey, now_ms: u64) -> Result<()> {
         let key = key.clone();
-        self.actor.call(move |db| outbox::sent(db, &key, now_ms)).await
+        self.actor.write(move |db| outbox::sent(db, &key, now_ms)).await
     }
 
     /// It was not; try again at `next_at_ms`.
@@ -258,7 +364,7 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn retry(&self, key: &DeliveryKey, now_ms: u64, next_at_ms: u64, error: &str) -> Result<()> {
         let (key, error) = (key.clone(), error.to_owned());
-        self.actor.call(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
+        self.actor.write(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
     }
 
     /// It never will be: it stays as a dead letter until [`Store::revive`], and the incident that `engine` makes of it, given
@@ -271,7 +377,7 @@ impl Store {
         F: FnOnce(&Delivery, &[Incident]) -> Plan + Send + 'static,
     {
         let (key, error) = (key.clone(), error.to_owned());
-        self.actor.call(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
+        self.actor.write(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
     }
 
     /// Makes a dead letter due again, and says whether there was one.
@@ -280,7 +386,7 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn revive(&self, key: &DeliveryKey, now_ms: u64) -> Result<bool> {
         let key = key.clone();
-        self.actor.call(move |db| outbox::revive(db, &key, now_ms)).await
+        self.actor.write(move |db| outbox::revive(db, &key, now_ms)).await
     }
 
     /// Messages given up, oldest first.
@@ -305,6 +411,14 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn counts(&self) -> Result<Counts> {
         self.actor.call(outbox::counts).await
+    }
+
+    /// Messages that wait, and messages that were given up: [`Store::counts`] without what takes time in a long history.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn unfinished(&self) -> Result<Unfinished> {
+        self.actor.call(outbox::unfinished).await
     }
 
     /// When the next message to one of `destinations` falls due, or its lease runs out: wall-clock milliseconds, possibly

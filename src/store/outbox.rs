@@ -46,6 +46,15 @@ pub struct Unsent {
     pub error: Option<String>,
 }
 
+/// What is still to be sent, and what never was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Messages that wait for their time, or are being sent, by destination.
+    pub waiting: BTreeMap<String, Waiting>,
+    /// Dead letters.
+    pub dead: u64,
+}
+
 /// How much of everything there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -232,24 +241,32 @@ pub(super) fn unsent(db: &Connection, keys: &[DeliveryKey]) -> Result<Vec<Unsent
 
 pub(super) fn counts(db: &mut Connection) -> Result<Counts> {
     let one = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map(uint);
-    let mut counts = Counts {
+    Ok(Counts {
         sent: one("SELECT count(*) FROM outbox WHERE state = 'sent'")?,
         superseded: one("SELECT count(*) FROM outbox WHERE state = 'superseded'")?,
         dead: one("SELECT count(*) FROM outbox WHERE state = 'dead'")?,
         incidents_live: one("SELECT count(*) FROM incidents WHERE live = 1")?,
         findings_standing: one("SELECT count(*) FROM findings WHERE orphaned = 0")?,
         findings_retracted: one("SELECT count(*) FROM findings WHERE orphaned = 1")?,
-        waiting: BTreeMap::new(),
-    };
+        waiting: waiting(db)?,
+    })
+}
+
+/// What waits, and how many messages were given up; by indexes that hold nothing else.
+pub(super) fn unfinished(db: &mut Connection) -> Result<Unfinished> {
+    let dead = "SELECT count(*) FROM outbox WHERE state = 'dead'";
+    let dead = db.prepare_cached(dead)?.query_row([], |row| row.get::<_, i64>(0)).map(uint)?;
+    Ok(Unfinished { waiting: waiting(db)?, dead })
+}
+
+fn waiting(db: &Connection) -> Result<BTreeMap<String, Waiting>> {
     let sql = "SELECT destination, count(*), min(created_at_ms) FROM outbox WHERE state IN ('due', 'leased') \
                GROUP BY destination";
     let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let waiting = Waiting { messages: uint(row.get(1)?), oldest_ms: uint(row.get(2)?) };
-        counts.waiting.insert(row.get(0)?, waiting);
-    }
-    Ok(counts)
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, Waiting { messages: uint(row.get(1)?), oldest_ms: uint(row.get(2)?) }))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 pub(super) fn next_due(db: &mut Connection, destinations: &[String]) -> Result<Option<u64>> {

@@ -10,7 +10,7 @@
 mod series;
 mod vector;
 
-use crate::model::Severity;
+use crate::model::{BlindnessKind, Severity};
 use prometheus_client::registry::Registry;
 use series::{Chain, Delivery, Endpoint, Incidents, Judging, Queue, Rpc, Signs, Start, Stored};
 use std::collections::BTreeSet;
@@ -125,6 +125,9 @@ impl Metrics {
         }
         of.depth.of(labels);
         of.blind_seconds.of(labels);
+        for kind in BlindnessKind::ALL {
+            of.blind.of([chain, kind.name()]);
+        }
         self.0.rpc.hedged.of(labels);
         self.0.rpc.disagreement.of(labels);
         let judging = &self.0.judging;

@@ -22,10 +22,17 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub struct Outlet {
     jobs: SyncSender<Job>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
     dropped: Arc<AtomicU64>,
     /// The line that is not ended yet.
     line: Vec<u8>,
+}
+
+/// What is not written yet.
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 enum Job {
@@ -41,10 +48,16 @@ impl Outlet {
     /// When the system refuses a thread.
     pub fn new(out: impl Write + Send + 'static) -> io::Result<Self> {
         let (jobs, inbox) = sync_channel(LINES_MAX);
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::<Waiting>::default();
         let written = waiting.clone();
         std::thread::Builder::new().name("watchfire-outlet".to_owned()).spawn(move || write(out, &inbox, &written))?;
         Ok(Self { jobs, waiting, dropped: Arc::default(), line: Vec::new() })
+    }
+
+    /// How many lines wait for the reader.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.lines.load(Ordering::Relaxed)
     }
 
     /// How many lines found no room.
@@ -70,11 +83,24 @@ impl Outlet {
 
     fn hand_over(&self, line: Vec<u8>) {
         let size = line.len();
-        let fits = self.waiting.fetch_add(size, Ordering::Relaxed) + size <= BYTES_MAX;
+        let fits = self.waiting.add(size) <= BYTES_MAX;
         if !fits || self.jobs.try_send(Job::Line(line)).is_err() {
-            self.waiting.fetch_sub(size, Ordering::Relaxed);
+            self.waiting.remove(size);
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+impl Waiting {
+    /// Bytes that wait, a line of so many among them.
+    fn add(&self, size: usize) -> usize {
+        self.lines.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(size, Ordering::Relaxed) + size
+    }
+
+    fn remove(&self, size: usize) {
+        self.lines.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
     }
 }
 
@@ -100,13 +126,13 @@ impl Write for Outlet {
     }
 }
 
-fn write(mut out: impl Write, jobs: &Receiver<Job>, waiting: &AtomicUsize) {
+fn write(mut out: impl Write, jobs: &Receiver<Job>, waiting: &Waiting) {
     for job in jobs {
         match job {
             Job::Line(line) => {
                 // A reader that has gone away is no error.
                 let _ = out.write_all(&line).and_then(|()| out.flush());
-                waiting.fetch_sub(line.len(), Ordering::Relaxed);
+                waiting.remove(line.len());
             }
             Job::Done(done) => drop(done.send(())),
         }
@@ -148,8 +174,10 @@ mod tests {
         let dropped = usize::try_from(outlet.dropped()).unwrap();
         // One line may be in the thread's hands.
         assert!((49..=50).contains(&dropped), "{dropped}");
+        assert_eq!(outlet.waiting(), n_lines - dropped);
         drop(stalled);
         assert!(outlet.finish(SOON));
+        assert_eq!(outlet.waiting(), 0);
         let text = String::from_utf8(read.lock().unwrap().clone()).unwrap();
         let expected: Vec<String> = (0..n_lines - dropped).map(|n| format!("line {n}")).collect();
         assert_eq!(text.lines().collect::<Vec<_>>(), expected);

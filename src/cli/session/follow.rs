@@ -1,16 +1,19 @@
 //! One chain, followed: where to begin, what to do with each step, and when to stop.
 
 use super::Session;
+use super::finality::Gate;
 use super::keeper::Patience;
 use super::lookout::{LOOK, Lookout};
+use super::progress::Progress;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlindnessKind, BlockRef, ChainId, Link, Severity, Trouble};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, instant};
 use crate::source::tape::Recorder;
-use crate::source::{Deadlines, Endpoint, Event, Node, Options, Source, Step, Window};
-use crate::store::Store;
-use crate::watchlist::ChainBook;
+use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+use crate::watchlist::{ChainBook, EndpointSettings};
 use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -34,13 +37,14 @@ impl Session {
         from: Option<u64>,
         until: Option<u64>,
     ) -> anyhow::Result<()> {
-        let node = node_of(&chain)?;
+        let pool = pool_of(&chain, &self.signs.metrics)?;
         let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
-        let Some(window) = self.begin(&chain, &node, from, stop, &mut lookout).await? else { return Ok(()) };
+        let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
-        let options = Options::for_chain(chain.info.id);
-        let source = Source::follow(node.into(), window, options, SystemClock, stop);
-        let id = chain.info.id;
+        let (id, meter) = (chain.info.id, Meter::new(self.signs.metrics.clone(), chain.info.name.clone()));
+        let finalized = self.store.finality(id).await.context("read what is final")?.finalized;
+        let options = Options { finality: chain.finality, finalized, meter, ..Options::for_chain(id) };
+        let source = Source::follow(pool, window, options, SystemClock, stop);
         let ended = self.pump(source, chain, nudge, stop, until, None).await;
         self.keeper.release(id);
         ended
@@ -51,7 +55,7 @@ impl Session {
     async fn begin(
         &self,
         chain: &ChainBook,
-        node: &Node,
+        pool: &Pool,
         from: Option<u64>,
         stop: &Stop,
         lookout: &mut Lookout<'_>,
@@ -64,15 +68,15 @@ impl Session {
         let first = match from {
             Some(first) => first,
             None => loop {
-                let why = match node.head().await {
+                let why = match pool.newest().await {
                     Ok(Some(head)) => break head.at.number,
                     Ok(None) => "the chain has no block yet".to_owned(),
                     Err(error) => error.to_string(),
                 };
-                warn!("cannot ask {} where the chain stands: {why}", node.name());
+                warn!("cannot ask {} where the chain stands: {why}", pool.names());
                 // Exit codes know at once; people are told when it lasts.
                 self.tally.blind(id, true);
-                if self.clock.now().duration_since(began).unsigned_abs() >= node.deadlines().blind {
+                if self.clock.now().duration_since(began).unsigned_abs() >= pool.deadlines().blind {
                     lookout.troubled(unreachable(why, began)).await?;
                 }
                 tokio::select! {
@@ -100,6 +104,7 @@ impl Session {
     ) -> anyhow::Result<()> {
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
+        watcher = watcher.measured(self.signs.metrics.clone());
         if let (Some(until), Some(at)) = (until, self.store.cursor(chain.info.id).await?)
             && at.number >= until
         {
@@ -107,6 +112,7 @@ impl Session {
         }
         let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
         lookout.woke().await?;
+        let (mut gate, mut progress) = (Gate::new(), Progress::default());
         let mut look_at = instant() + LOOK;
         loop {
             let event = tokio::select! {
@@ -117,6 +123,10 @@ impl Session {
                 () = tokio::time::sleep_until(look_at) => {
                     look_at = instant() + LOOK;
                     lookout.look().await?;
+                    continue;
+                }
+                () = gate.pause() => {
+                    self.look_at_gate(&mut gate, &chain, &source, &mut watcher).await;
                     continue;
                 }
             };
@@ -132,6 +142,9 @@ impl Session {
                         record(recorder, step, &committed)?;
                     }
                     self.tell(&committed);
+                    if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
+                        self.printer.progress(&format!("{}: {line}", chain.info.name));
+                    }
                     let Some((number, time)) = tip else { continue };
                     lookout.block(time).await?;
                     if until.is_some_and(|until| number >= until) {
@@ -140,8 +153,13 @@ impl Session {
                 }
                 Event::Troubled(trouble) => lookout.troubled(trouble).await?,
                 Event::Cleared { kind, endpoint, until, .. } => lookout.cleared(kind, endpoint, until).await?,
-                Event::Phase(phase) => lookout.phase(phase),
-                Event::Promoted { .. } | Event::Confirmed { .. } => {}
+                Event::Promoted { level, at } => self.promoted(&chain, level, at).await,
+                Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
+                Event::Phase(phase) => {
+                    gate.phase(phase);
+                    lookout.phase(phase);
+                }
+                Event::Probed { .. } => {}
             }
         }
     }
@@ -160,16 +178,23 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
     Ok(Some(Window { first, links }))
 }
 
-/// The node of a chain's first endpoint.
-pub(crate) fn node_of(chain: &ChainBook) -> anyhow::Result<Node> {
-    let first = chain.endpoints.first().with_context(|| format!("{} has no endpoint", chain.info.name))?;
-    let Some(url) = first.url.expose() else {
-        bail!("the endpoint {} of {} is kept in a secret that was not fetched", first.name, chain.info.name);
+/// The endpoints of a chain, as one.
+pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Pool> {
+    let meter = Meter::new(metrics.clone(), chain.info.name.clone());
+    let node = |settings: &EndpointSettings| {
+        let (name, info) = (&settings.name, &chain.info);
+        let Some(url) = settings.url.expose() else {
+            bail!("the endpoint {name} of {} is kept in a secret that was not fetched", info.name);
+        };
+        let endpoint = Endpoint { name: name.clone(), url: url.to_owned().into() };
+        let identity = Identity { chain: info.id, genesis: chain.genesis };
+        let node = Node::new(&endpoint, identity, Deadlines::for_slot(chain.slot))
+            .with_context(|| format!("use the endpoint {name} of {}", info.name))?;
+        let rate = settings.requests_per_second.map(|rate| f64::from(rate.get()));
+        anyhow::Ok((node.measured(meter.clone()), rate))
     };
-    let endpoint = Endpoint { name: first.name.clone(), url: url.to_owned().into() };
-    let deadlines = Deadlines::for_slot(chain.slot);
-    Node::new(&endpoint, chain.info.id, deadlines)
-        .with_context(|| format!("use the endpoint {} of {}", first.name, chain.info.name))
+    let nodes = chain.endpoints.iter().map(node).collect::<anyhow::Result<_>>()?;
+    Pool::new(nodes).with_context(|| format!("use the endpoints of {}", chain.info.name))
 }
 
 /// Commits a step, however long the store refuses; nothing, when told to stop first.
@@ -182,6 +207,8 @@ async fn commit(
     loop {
         match watcher.apply(step.clone(), source).await {
             Ok(committed) => return Ok(Some(committed)),
+            // It will not become less final by waiting.
+            Err(error) if is_final(&error) => return Err(error),
             Err(error) => {
                 if !patience.wait(error).await? {
                     return Ok(None);
@@ -189,6 +216,10 @@ async fn commit(
             }
         }
     }
+}
+
+fn is_final(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Finalized { .. }))
 }
 
 fn record(recorder: &mut Recorder<BufWriter<File>>, step: Step, committed: &Committed) -> anyhow::Result<()> {
@@ -206,8 +237,8 @@ impl Reader for Source {
     }
 }
 
-impl Reader for Node {
+impl Reader for Pool {
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
-        Node::read(self, at, reads).boxed()
+        Pool::read(self, at, reads).boxed()
     }
 }

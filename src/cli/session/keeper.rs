@@ -5,6 +5,7 @@
 //! every few minutes. Once the store takes writes again the incident is written down as it was told, and ends as any other: with
 //! what was seen late because of it. Before all that, little room on the disk is a warning on the usual road.
 
+use super::signs::Signs;
 use super::tally::Tally;
 use crate::cli::Printer;
 use crate::deliver::{SendError, send_directly};
@@ -12,12 +13,11 @@ use crate::escalate;
 use crate::model::incident::{Delivery, Incident, Plan};
 use crate::model::span::lasting;
 use crate::model::{BlindnessKind, ChainId, Severity, Trouble};
-use crate::runtime::{self, Backoff, Clock, Stop, instant};
+use crate::runtime::{self, Backoff, Clock, Stop, SystemClock, instant};
 use crate::store::{Filter, Refusal, Store, StoreError};
 use crate::watchlist::Book;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -34,10 +34,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const RETRY: Duration = Duration::from_secs(5);
 /// How often the room on the disk is looked at.
 const ROOM_EVERY: Duration = Duration::from_secs(30);
-/// Less room than this is told: days of a busy watchlist, and time to act.
-const ROOM_MIN: u64 = 512 << 20;
-/// On a small file system, this share of it instead: one in so many bytes.
-const ROOM_SHARE: u64 = 10;
 /// How often a job may fail for reasons that no waiting mends before the process gives up and a supervisor restarts it.
 const TRIES_MAX: u32 = 5;
 /// Waits between tries. The longest is short, so that a disk with room again is noticed soon.
@@ -46,9 +42,10 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from
 /// See the module's head.
 pub(crate) struct Keeper {
     book: Arc<Book>,
-    clock: Arc<dyn Clock>,
-    printer: Printer,
-    tally: Tally,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) signs: Signs,
+    pub(super) printer: Printer,
+    pub(super) tally: Tally,
     told: tokio::sync::Mutex<Told>,
     /// Chains with something in hand that the store refused, or that have not caught up since.
     held: Mutex<BTreeSet<ChainId>>,
@@ -75,8 +72,12 @@ struct Told {
 }
 
 impl Keeper {
-    pub(super) fn new(book: Arc<Book>, clock: Arc<dyn Clock>, printer: Printer, tally: Tally) -> Self {
-        Self { book, clock, printer, tally, told: Default::default(), held: Mutex::default() }
+    /// By the machine's clock.
+    pub(super) fn new(book: Arc<Book>, printer: Printer) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let signs = Signs::new(clock.clone());
+        let (tally, told, held) = Default::default();
+        Self { book, clock, signs, printer, tally, told, held }
     }
 
     /// A chain has something in hand that the store refuses.
@@ -97,7 +98,7 @@ impl Keeper {
     pub(super) async fn watch(&self, store: &Store, nudge: &Notify, stop: &Stop) {
         self.remember(store).await;
         while !stop.is_cancelled() {
-            match store.pulse().refusal() {
+            match store.refusal() {
                 Some(refusal) => self.refused(Some(store), &refusal, nudge).await,
                 None => self.works(store, nudge).await,
             }
@@ -223,7 +224,7 @@ impl Keeper {
 
     /// Tells on the usual road, while there is one, that it will not be there for long.
     async fn look_for_room(&self, told: &mut Told, store: &Store, nudge: &Notify) {
-        let Some(room) = room(&self.book.store).await else { return };
+        let Some(room) = store.space() else { return };
         let now_ms = runtime::millis(&*self.clock);
         let now = self.clock.now();
         let plan = if room.is_little() && !told.warned {
@@ -292,6 +293,7 @@ impl Keeper {
         for line in &plan.lines {
             self.printer.line(line);
         }
+        self.signs.plan(plan);
         self.tally.plan(plan);
     }
 }
@@ -353,52 +355,6 @@ fn is_of_store(incident: &Incident) -> bool {
     incident.blindness.as_ref().is_some_and(|blindness| blindness.kind == BlindnessKind::StoreRefuses)
 }
 
-/// Bytes on a file system.
-#[derive(Clone, Copy, Debug)]
-struct Room {
-    free: u64,
-    total: u64,
-}
-
-impl Room {
-    fn min(self) -> u64 {
-        ROOM_MIN.min(self.total / ROOM_SHARE)
-    }
-
-    fn is_little(self) -> bool {
-        self.free < self.min()
-    }
-
-    /// A quarter more than little, so that a disk at the edge is not told again and again.
-    fn is_enough(self) -> bool {
-        self.free >= self.min() / 4 * 5
-    }
-}
-
-/// Room for the store's file; unknown where the system does not say.
-async fn room(store: &Path) -> Option<Room> {
-    let dir = store.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let dir: PathBuf = dir.to_owned();
-    // A file system that hangs must not hold up anybody else.
-    let asked = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&dir).ok());
-    let told = tokio::time::timeout(LOOK, asked).await.ok()?.ok()??;
-    Some(Room { free: told.f_bavail.saturating_mul(told.f_frsize), total: told.f_blocks.saturating_mul(told.f_frsize) })
-}
-
 fn megabytes(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn little_room_is_a_share_of_a_small_disk_and_an_amount_on_a_large_one() {
-        let little = |free, total| Room { free, total }.is_little();
-        assert!(little(1 << 20, 16 << 20) && !little(2 << 20, 16 << 20));
-        assert!(little(500 << 20, 1 << 40) && !little(600 << 20, 1 << 40));
-        let edge = Room { free: 520 << 20, total: 1 << 40 };
-        assert!(!edge.is_little() && !edge.is_enough());
-    }
 }

@@ -138,9 +138,14 @@ impl<'a> Lookout<'a> {
 
     /// A block of this time was committed just now.
     pub(super) async fn block(&mut self, time: u64) -> anyhow::Result<()> {
+        let (signs, chain) = (&self.session.signs, &self.chain.info.name);
+        signs.block(chain);
         self.moved_at = self.session.clock.now();
         self.newest = second(time).or(self.newest);
         let ahead = self.newest.map_or(SignedDuration::ZERO, |newest| newest.duration_since(self.moved_at));
+        if self.by_wall() {
+            signs.metrics.clock_skew(chain, Duration::try_from(ahead).unwrap_or_default());
+        }
         if self.by_wall() && ahead > self.patience.ahead {
             let said = lasting(ahead.as_secs().unsigned_abs());
             let why = format!("the newest block is {said} ahead of our clock, which tells of silence as much too late");
@@ -196,6 +201,7 @@ impl<'a> Lookout<'a> {
             "blind on {}{through}: {}: {}", self.chain.info.name, trouble.kind, trouble.why
         );
         self.standing.insert(key, trouble.severity);
+        self.session.signs.troubled(&self.chain.info.name, trouble.kind, trouble.severity, &trouble.why);
         self.earlier.retain(|(kind, of)| *kind != trouble.kind || of.as_deref() != trouble.endpoint.as_deref());
         if trouble.kind.is_total() {
             self.dark = self.dark.max(Some(trouble.severity));
@@ -217,6 +223,9 @@ impl<'a> Lookout<'a> {
     ) -> anyhow::Result<()> {
         if self.standing.remove(&(kind, endpoint.clone())).is_none() {
             return Ok(());
+        }
+        if self.standing.keys().all(|(other, _)| *other != kind) {
+            self.session.signs.cleared(&self.chain.info.name, kind);
         }
         self.count();
         self.lift(kind, endpoint, until).await

@@ -1,18 +1,23 @@
 //! What all commands that judge and commit share: the store, the worker, the lookout for blindness, and the count of what was seen.
 
+mod finality;
 mod follow;
 mod keeper;
 mod lookout;
+mod progress;
+mod signs;
 mod tally;
 
-pub(crate) use follow::{node_of, stored};
+pub(crate) use follow::{pool_of, stored};
+pub(crate) use signs::Signs;
 
 use super::{Outcome, Printer};
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::{ChainId, Evidence, Trouble};
 use crate::pipeline::Committed;
-use crate::runtime::{self, Clock, Stop, SystemClock, instant};
+use crate::pulse;
+use crate::runtime::{self, Clock, Stop, instant};
 use crate::store::{Drawer, Store, StoreError};
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
@@ -30,34 +35,41 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 const TICK: Duration = Duration::from_secs(1);
 /// How often a store that cannot be opened is tried again.
 const OPEN_RETRY: Duration = Duration::from_secs(2);
+/// How often the store is looked at for what waits and how much room is left.
+const LOOK: Duration = Duration::from_secs(5);
 
 /// One start of the program.
 pub(crate) struct Session {
     pub(crate) book: Arc<Book>,
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) signs: Signs,
     printer: Printer,
     tally: Tally,
-    keeper: Arc<Keeper>,
+    keeper: Keeper,
     /// Where evidence is kept; a store that nobody keeps has none.
     drawer: Option<Drawer>,
 }
 
 impl Session {
     pub(crate) fn new(book: Arc<Book>, store: Store, printer: Printer) -> Self {
-        let (clock, tally) = (Arc::new(SystemClock), Tally::default());
-        let keeper = Arc::new(Keeper::new(book.clone(), clock.clone(), printer.clone(), tally.clone()));
-        Self { book, store, clock, printer, tally, keeper, drawer: None }
+        Self::with(book.clone(), store, Keeper::new(book, printer), None)
+    }
+
+    fn with(book: Arc<Book>, store: Store, keeper: Keeper, drawer: Option<Drawer>) -> Self {
+        let (clock, signs) = (keeper.clock.clone(), keeper.signs.clone());
+        let store = store.measured(signs.metrics.clone());
+        let (printer, tally) = (keeper.printer.clone(), keeper.tally.clone());
+        Self { book, store, clock, signs, printer, tally, keeper, drawer }
     }
 
     /// A session on the configuration's own store, as the only one that sends from it, however long the disk refuses. `None` when
     /// told to stop before it could be opened.
     pub(crate) async fn open(book: Arc<Book>, printer: Printer, stop: &Stop) -> anyhow::Result<Option<Self>> {
-        let (clock, tally) = (Arc::new(SystemClock), Tally::default());
-        let keeper = Arc::new(Keeper::new(book.clone(), clock.clone(), printer.clone(), tally.clone()));
+        let keeper = Keeper::new(book.clone(), printer);
         let began = instant();
         let store = loop {
-            let error = match opened(&book.store, &*clock).await {
+            let error = match opened(&book.store, &*keeper.clock).await {
                 Ok(store) => break store,
                 Err(error) => error,
             };
@@ -72,7 +84,7 @@ impl Session {
             }
         };
         let drawer = Some(Drawer::beside(&book.store));
-        Ok(Some(Self { book, store, clock, printer, tally, keeper, drawer }))
+        Ok(Some(Self::with(book, store, keeper, drawer)))
     }
 
     /// Patience with the store, for one job of a chain.
@@ -102,12 +114,17 @@ impl Session {
         // The worker outlives the chains, so that what their last blocks made due still goes out.
         let worker_stop = Stop::new();
         let mut delivering = tokio::spawn(worker.run(worker_stop.clone()));
-        let ticking = tokio::spawn(tick(self.store.clone(), self.clock.clone(), nudge.clone(), worker_stop.clone()));
         let session = Arc::new(self);
+        session.signs.introduce(&session.book);
+        let ticking = tokio::spawn(session.clone().tick(nudge.clone(), worker_stop.clone()));
         let keeping = {
             let (session, nudge, stop) = (session.clone(), nudge.clone(), worker_stop.clone());
             tokio::spawn(async move { session.keeper.watch(&session.store, &nudge, &stop).await })
         };
+        for heart in &session.book.heartbeats {
+            let (checks, metrics) = (session.signs.checks.clone(), session.signs.metrics.clone());
+            tokio::spawn(pulse::run(heart.clone(), checks, metrics, session.clock.clone(), stop.child_token()));
+        }
         let mut chains = tokio::task::JoinSet::new();
         for chain in &session.book.chains {
             let (session, chain, nudge, stop) = (session.clone(), Arc::new(chain.clone()), nudge.clone(), stop.clone());
@@ -181,6 +198,7 @@ impl Session {
             self.book.roster.clone(),
             self.clock.clone(),
         )
+        .measured(self.signs.metrics.clone(), self.signs.checks.clone())
         .listener(Arc::new(move |line| {
             tally.delivery(line);
             if printer.is_json() {
@@ -200,6 +218,7 @@ impl Session {
         for line in &plan.lines {
             self.printer.line(line);
         }
+        self.signs.plan(plan);
         self.tally.plan(plan);
     }
 
@@ -219,6 +238,46 @@ impl Session {
             Outcome::Calm
         }
     }
+
+    /// Tells the next steps of paths as they fall due, and pages again where an acknowledgement ran out.
+    async fn tick(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
+        let (mut last, mut looked, mut fails) = (instant(), None, false);
+        while !stop.is_cancelled() {
+            tokio::time::sleep(TICK).await;
+            let now = runtime::millis(&*self.clock);
+            let metrics = self.signs.metrics.clone();
+            let engine = move |incidents: &[_]| {
+                signs::count(&metrics, incidents);
+                escalate::tick(incidents, now)
+            };
+            let written = self.store.change(now, engine).await;
+            // Time that passes without a change writes nothing, and goes well on a full disk.
+            let refusal = self.store.refusal().map(|refusal| refusal.why);
+            self.signs.tick(
+                last.elapsed(),
+                refusal.map_or_else(|| written.as_ref().map(|_| ()).map_err(ToString::to_string), Err),
+            );
+            last = instant();
+            let failed = written.is_err();
+            match written {
+                Ok(plan) if !plan.deliveries.is_empty() => {
+                    self.signs.plan(&plan);
+                    nudge.notify_one();
+                }
+                Ok(_) => {}
+                // Once, not once a second: the keeper tells it louder when it lasts.
+                Err(error) if !fails => error!("escalation could not be carried on: {error}"),
+                Err(_) => {}
+            }
+            fails = failed;
+            if looked.is_none_or(|looked: tokio::time::Instant| looked.elapsed() >= LOOK) {
+                looked = Some(last);
+                if let Err(error) = self.signs.look(&self.store, &self.book).await {
+                    warn!("what waits could not be counted: {error}");
+                }
+            }
+        }
+    }
 }
 
 /// Opens the store and takes over what an earlier process was sending.
@@ -226,27 +285,4 @@ async fn opened(path: &Path, clock: &dyn Clock) -> Result<Store, StoreError> {
     let store = Store::open(path).await?;
     store.end_leases(runtime::millis(clock)).await?;
     Ok(store)
-}
-
-/// Tells the next steps of paths as they fall due, and pages again where an acknowledgement ran out.
-async fn tick(store: Store, clock: Arc<dyn Clock>, nudge: Arc<Notify>, stop: Stop) {
-    let mut fails = false;
-    while !stop.is_cancelled() {
-        tokio::time::sleep(TICK).await;
-        let now = runtime::millis(&*clock);
-        let failed = match store.change(now, move |incidents| escalate::tick(incidents, now)).await {
-            Ok(plan) => {
-                if !plan.deliveries.is_empty() {
-                    nudge.notify_one();
-                }
-                None
-            }
-            Err(error) => Some(error),
-        };
-        // Once, not once a second: it is told by louder means when it lasts.
-        if let Some(error) = failed.as_ref().filter(|_| !fails) {
-            error!("escalation could not be carried on: {error}");
-        }
-        fails = failed.is_some();
-    }
 }

@@ -71,7 +71,7 @@ impl Sight {
 
 fn line(plan: &Plan) -> &BlindnessLine {
     let lines = plan.lines.iter().filter_map(|line| if let Line::Blindness(line) = line { Some(line) } else { None });
-    lines.last().expect("a line of the blindness")
+    lines.rev().next().expect("a line of the blindness")
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(super) struct Asked<T> {
     pub(super) answer: Result<(Voice, T), NodeError>,
     /// Who failed meanwhile, and how.
     pub(super) failures: Vec<(Voice, NodeError)>,
+    /// How often another endpoint was asked because the one before took long.
+    pub(super) hedges: u32,
 }
 
 /// A pool needs endpoints of one chain: at least one, at most [`ENDPOINTS_MAX`].
@@ -102,6 +104,10 @@ impl Pool {
         self.0[voice].node.shared_name()
     }
 
+    pub(super) fn node(&self, voice: Voice) -> &Node {
+        &self.0[voice].node
+    }
+
     pub(super) fn has(&self, voice: Voice, what: impl Fn(&Health) -> bool) -> bool {
         self.0.get(voice).is_some_and(|member| what(&member.health()))
     }
@@ -142,6 +148,29 @@ impl Pool {
             Box::pin(async move { node.block_numbered(number, keep_raw).await })
         };
         self.first_of(Work::Block, 2.0, first, ask).await
+    }
+
+    /// The newest block of the first endpoint that answers; `None` while its chain has none.
+    ///
+    /// # Errors
+    /// When none answers.
+    pub async fn newest(&self) -> Result<Option<Link>, NodeError> {
+        let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.head().await }) };
+        self.first_of(Work::Head, 1.0, None, ask).await.answer.map(|(_, head)| head)
+    }
+
+    /// The block with this hash.
+    ///
+    /// # Errors
+    /// When no endpoint gives it.
+    pub async fn get(&self, hash: B256) -> Result<Fetched, NodeError> {
+        self.block(hash, None, false).await.answer.map(|(_, block)| block)
+    }
+
+    /// What people call the endpoints.
+    #[must_use]
+    pub fn names(&self) -> String {
+        self.nodes().map(Node::name).collect::<Vec<_>>().join(", ")
     }
 
     /// The block that includes this transaction; `None` when no endpoint that answers knows of one.
@@ -207,24 +236,27 @@ impl Pool {
         };
         let mut waiting = self.order(work, first).into_iter();
         let (mut asked, mut failures) = (FuturesUnordered::new(), Vec::new());
-        let (mut launch, mut hedge_at) = (true, instant());
+        let (mut launch, mut hedge_at, mut hedges) = (true, instant(), 0);
         loop {
             if launch && let Some(voice) = waiting.next() {
                 hedge_at = instant() + self.0[voice].health().hedge_after(work);
                 asked.push(one(voice));
             }
-            let hedges = waiting.len() > 0 && !asked.is_empty();
+            let can_hedge = waiting.len() > 0 && !asked.is_empty();
             launch = tokio::select! {
                 biased;
                 Some((voice, answer)) = asked.next() => match answer {
-                    Ok(answer) => return Asked { answer: Ok((voice, answer)), failures },
+                    Ok(answer) => return Asked { answer: Ok((voice, answer)), failures, hedges },
                     Err(error) => {
                         failures.push((voice, error));
                         true
                     }
                 },
-                () = tokio::time::sleep_until(hedge_at), if hedges => true,
-                else => return Asked { answer: Err(telling(&failures)), failures },
+                () = tokio::time::sleep_until(hedge_at), if can_hedge => {
+                    hedges += 1;
+                    true
+                }
+                else => return Asked { answer: Err(telling(&failures)), failures, hedges },
             };
         }
     }

@@ -16,6 +16,7 @@ mod limits;
 mod paths;
 mod reach;
 mod rule;
+mod signs;
 mod tests_of_watches;
 mod units;
 mod watch;
@@ -31,6 +32,7 @@ use super::file::{SetupText, Texts};
 use super::files::{Files, glob};
 use crate::escalate::Roster;
 use crate::settings::{Document, Problems, Secrets, SourceFile};
+use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -67,7 +69,8 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
         texts
     });
     let store = base.join(setup.store.as_ref().map_or(STORE, |at| at.value));
-    let book = assemble(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
+    let mut book = assemble(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
+    book.hash = hash([&main].into_iter().chain(&lists));
     aside(|| drop(texts));
     aside(|| drop(documents));
     if problems.is_empty() { Ok(book) } else { Err(problems) }
@@ -93,6 +96,8 @@ fn assemble(
     let chains = Chains::compile(main, &setup.chains, problems);
     let destinations = paths::destinations(std::mem::take(&mut setup.destinations), problems);
     let paths = paths::paths(main, &setup, &destinations, problems);
+    let console = signs::console(setup.console.as_ref(), problems);
+    let heartbeats = signs::heartbeats(std::mem::take(&mut setup.heartbeats), problems);
     let directory = Directory::compile(texts, &chains, problems);
     let heads = Heads::compile(&texts.watches, &chains, &directory, &paths, abis, problems);
     let compiled = watch::compile(&heads, &directory, abis, problems);
@@ -112,9 +117,22 @@ fn assemble(
         registries: compiled.registries,
         roster: Arc::new(roster),
         destinations: destinations.compiled,
+        console,
+        heartbeats,
         store,
         tests: compiled.tests,
+        hash: String::new(),
     }
+}
+
+/// Stands for what is written in all these files, in their order. Where they lie is left out.
+fn hash<'f>(files: impl Iterator<Item = &'f Arc<SourceFile>>) -> String {
+    let mut hash = Sha256::new();
+    for file in files {
+        hash.update((file.text.len() as u64).to_be_bytes());
+        hash.update(file.text.as_bytes());
+    }
+    const_hex::encode(hash.finalize())
 }
 
 /// Every watchlist once, in the order they are named.
@@ -148,7 +166,7 @@ fn read_lists(
 
 /// Tables of the main file in a watchlist: told apart from a slip of the keyboard.
 fn refuse_setup(table: &mut crate::settings::Table<'_>, main: &Path, problems: &mut Problems) {
-    for key in ["store", "watchlists", "chain", "destination", "path"] {
+    for key in ["store", "watchlists", "chain", "destination", "path", "console", "heartbeat"] {
         let Some(spot) = table.key_spot(key) else { continue };
         table.value(key);
         let hint = format!("move it to `{}`", main.display());

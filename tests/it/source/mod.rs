@@ -2,6 +2,7 @@
 //!
 //! The oracle of each test is the node's own canonical chain once the node behaves again.
 
+mod abilities;
 mod chain;
 mod ipc;
 mod node;
@@ -58,7 +59,15 @@ impl Follow {
     }
 
     async fn next(&mut self) -> Result<Event, SourceError> {
-        tokio::time::timeout(PATIENCE, self.source.next()).await.expect("the source says something")
+        loop {
+            let next = tokio::time::timeout(PATIENCE, self.source.next()).await.expect("the source says something");
+            if !matches!(
+                next,
+                Ok(Event::Phase(_) | Event::Promoted { .. } | Event::Confirmed { .. } | Event::Probed { .. })
+            ) {
+                return next;
+            }
+        }
     }
 
     fn commit(&mut self, step: &Step) {

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
-use watchfire::model::{ChainId, parse};
+use watchfire::model::{ChainId, Sight, parse};
 use watchfire::source::tape::{Entry, Head, Pace, Reader, Recorder, Tape, TapeServer, Writer, import};
 use watchfire::source::{Endpoint, Event, Fetched, Node, RawPair};
 
@@ -22,7 +22,7 @@ fn raw(made: &Made) -> RawPair {
 fn fetched(made: &Made) -> Fetched {
     let raw = raw(made);
     let block = parse::block(raw.block.get(), raw.receipts.get()).expect("a good block");
-    Fetched { block, raw: Some(raw) }
+    Fetched { block, sight: Sight::default(), raw: Some(raw) }
 }
 
 fn reads() -> Vec<(Read, Answer)> {

@@ -6,9 +6,9 @@ use rusqlite::ErrorCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
-/// The store's state of health. Clones see the same store.
+/// What a store refuses right now. Clones see the same store.
 #[derive(Clone, Debug, Default)]
-pub struct Pulse(Arc<Mutex<Option<Refusal>>>);
+pub(super) struct Refusals(Arc<Mutex<Option<Refusal>>>);
 
 /// The store refuses.
 #[derive(Clone, Debug)]
@@ -19,15 +19,14 @@ pub struct Refusal {
     pub why: String,
 }
 
-impl Pulse {
+impl Refusals {
     /// That the store refuses, if it does.
-    #[must_use]
-    pub fn refusal(&self) -> Option<Refusal> {
+    pub(super) fn now(&self) -> Option<Refusal> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A job is done. Only one that wrote shows that writing works: a full disk can still be read.
-    pub(super) fn beat(&self, wrote: bool, failure: Option<&StoreError>) {
+    pub(super) fn seen(&self, wrote: bool, failure: Option<&StoreError>) {
         let mut refusal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match failure.filter(|error| error.is_refusal()) {
             Some(error) => {
@@ -77,20 +76,20 @@ mod tests {
 
     #[test]
     fn a_store_refuses_from_its_first_refusal_to_the_next_write() {
-        let pulse = Pulse::default();
+        let refusals = Refusals::default();
         let full = error(rusqlite::ffi::SQLITE_FULL);
-        pulse.beat(true, None);
-        assert!(pulse.refusal().is_none());
-        pulse.beat(false, Some(&full));
-        let since = pulse.refusal().unwrap().since;
-        pulse.beat(false, None);
-        pulse.beat(false, Some(&StoreError::Unknown("a job that makes no sense".to_owned())));
-        pulse.beat(false, Some(&error(rusqlite::ffi::SQLITE_IOERR)));
-        let refusal = pulse.refusal().unwrap();
+        refusals.seen(true, None);
+        assert!(refusals.now().is_none());
+        refusals.seen(false, Some(&full));
+        let since = refusals.now().unwrap().since;
+        refusals.seen(false, None);
+        refusals.seen(false, Some(&StoreError::Unknown("a job that makes no sense".to_owned())));
+        refusals.seen(false, Some(&error(rusqlite::ffi::SQLITE_IOERR)));
+        let refusal = refusals.now().unwrap();
         assert_eq!(refusal.since, since, "reading works, and other jobs fail for other reasons");
         assert!(refusal.why.contains("disk I/O error"), "{}", refusal.why);
-        pulse.beat(true, None);
-        assert!(pulse.refusal().is_none());
+        refusals.seen(true, None);
+        assert!(refusals.now().is_none());
     }
 
     #[test]

@@ -1,0 +1,45 @@
+//! What the source lets be measured, under the chain's name.
+
+use super::rpc::NodeError;
+use crate::telemetry::Metrics;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Metrics, and the name that a chain has in them.
+#[derive(Clone)]
+pub struct Meter {
+    pub(super) metrics: Metrics,
+    pub(super) chain: Arc<str>,
+}
+
+impl Meter {
+    /// Records in `metrics`, for the chain called `chain`.
+    #[must_use]
+    pub fn new(metrics: Metrics, chain: Arc<str>) -> Self {
+        Self { metrics, chain }
+    }
+
+    /// A request to an endpoint ended.
+    pub(super) fn asked<T>(&self, endpoint: &str, method: &'static str, answer: &Result<T, NodeError>, took: Duration) {
+        let outcome = match answer {
+            Ok(_) => "ok",
+            Err(NodeError::TimedOut { .. }) => "timeout",
+            Err(NodeError::Unreachable(_)) => "unreachable",
+            Err(_) => "error",
+        };
+        self.metrics.rpc(&self.chain, endpoint, method, outcome, took);
+    }
+}
+
+impl Default for Meter {
+    /// Records where nobody looks.
+    fn default() -> Self {
+        Self { metrics: Metrics::default(), chain: "".into() }
+    }
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Meter({})", self.chain)
+    }
+}
