@@ -165,7 +165,8 @@ fn watchlist(n_rules: usize) -> String {
 
 fn compiled(list: &str) -> (Arc<Subjects>, Rules) {
     let main = "watchlists = [\"w.toml\"]\n[chain.mainnet]\nid = 1\nendpoint = \"ws://127.0.0.1:1\"\n\
-                [destination.screen]\nkind = \"terminal\"\n[path.duty]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
+                [destination.screen]\nkind = \"terminal\"\n[path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
+                [path.duty]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
     let files = Memory::new([("m.toml", main), ("w.toml", list)]);
     let book = compile(Path::new("m.toml"), &files, Secrets::NamesOnly);
     let mut book = book.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
