@@ -112,6 +112,11 @@ impl Follow {
         }
     }
 
+    /// The process ends, and what it had not told is lost.
+    pub(crate) fn end(&mut self) {
+        self.stop.cancel();
+    }
+
     /// The process ends, and another one goes on from what was committed.
     pub(crate) fn restart(&mut self) {
         self.restart_on(self.source.pool().clone());

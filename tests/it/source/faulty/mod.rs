@@ -175,6 +175,16 @@ impl FakeNode {
         self.look_at(View::Branch(tip));
     }
 
+    /// One more block on the branch it stands on, if it stands on one.
+    pub(crate) fn grow_branch(&self) {
+        let World { chain, nodes } = &mut *self.tree.lock();
+        let state = &mut nodes[self.index];
+        if let View::Branch(tip) = state.view {
+            state.view = View::Branch(chain.branch(tip, 1));
+            state.refresh(chain);
+        }
+    }
+
     pub(crate) fn look_at(&self, view: View) {
         self.state(|state, chain| {
             state.view = view;
