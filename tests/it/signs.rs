@@ -134,6 +134,7 @@ async fn whatever_rules_and_dashboard_name_is_in_a_real_scrape_that_promtool_lik
     // What is looked at rather than told comes every few seconds.
     stage.scraped("watchfire_deliveries_total{destination=\"pager\",outcome=\"sent\"} 1").await;
     stage.scraped("watchfire_queue_capacity{chain=\"\",queue=\"store\"} 64").await;
+    stage.scraped("watchfire_endpoint_ability{chain=\"demo\",endpoint=\"demo\",").await;
     let height = stage.anvil.block_number().await;
     let scrape = stage.scraped("watchfire_incidents_open{severity=\"high\",state=\"open\"} 1").await;
 
