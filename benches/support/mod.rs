@@ -12,7 +12,12 @@ const APPROVAL: &str = "0x8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200a
 /// Block and receipts as a node writes them. Of ten logs six are transfers, one is an allowance, and three are something else;
 /// every third transaction is a token transfer, and some have long calldata.
 pub(crate) fn block_and_receipts() -> (String, String) {
-    let mut rng = fastrand::Rng::with_seed(1);
+    block_and_receipts_by(1)
+}
+
+/// Another such block for each `seed`.
+pub(crate) fn block_and_receipts_by(seed: u64) -> (String, String) {
+    let mut rng = fastrand::Rng::with_seed(seed);
     let hash = hex(&mut rng, 32);
     let (mut txs, mut receipts, mut n_logs) = (Vec::new(), Vec::new(), 0);
     for index in 0..N_TXS {

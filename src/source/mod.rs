@@ -20,6 +20,7 @@ pub mod node;
 pub mod pool;
 pub mod rpc;
 pub mod tape;
+pub mod trace;
 mod transport;
 mod troubles;
 mod watch;

@@ -18,6 +18,7 @@ mod judging;
 mod ranks;
 mod readme;
 mod source;
+mod tapes;
 mod watchlist;
 mod whole_way;
 mod world;

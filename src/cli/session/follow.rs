@@ -2,12 +2,13 @@
 
 use super::Session;
 use super::lookout::Lookout;
+use super::record;
 use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock};
-use crate::source::tape::Recorder;
+use crate::source::tape::{Recorder, Taken};
 use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -15,8 +16,6 @@ use crate::watchlist::{ChainBook, EndpointSettings};
 use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use std::fs::File;
-use std::io::BufWriter;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -43,9 +42,13 @@ impl Session {
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
-        let options = Options { finality: chain.finality, meter, ..Options::for_chain(chain.info.id) };
+        let recorder = self.recorder(&chain)?;
+        let keep_raw = recorder.is_some();
+        let options = Options { finality: chain.finality, meter, keep_raw, ..Options::for_chain(chain.info.id) };
         let source = Source::follow(pool, window, options, SystemClock, stop);
-        self.pump(source, chain, nudge, stop, until, None).await
+        let pumped = self.pump(source, chain, nudge, stop, until, recorder.as_ref()).await;
+        record::finish(recorder).await;
+        pumped
     }
 
     /// Where to go on: where the store stands, else the first block, which is written down before it is fetched. `None` when told
@@ -98,7 +101,7 @@ impl Session {
         nudge: Arc<Notify>,
         stop: &Stop,
         until: Option<u64>,
-        mut recorder: Option<&mut Recorder<BufWriter<File>>>,
+        recorder: Option<&Recorder>,
     ) -> anyhow::Result<()> {
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
@@ -119,13 +122,16 @@ impl Session {
                     continue;
                 }
             };
+            if let Some(recorder) = recorder {
+                recorder.hear(&event).await;
+            }
             match event {
-                Event::Step(step) => {
+                Event::Step(mut step) => {
                     let tip = step.append.last().map(|fetched| fetched.block.at.number);
-                    let kept = recorder.is_some().then(|| (*step).clone());
+                    let taken = recorder.map(|_| Taken::of(&mut step));
                     let committed = commit(&mut watcher, *step, &source).await?;
-                    if let (Some(recorder), Some(step)) = (recorder.as_deref_mut(), kept) {
-                        record(recorder, step, &committed)?;
+                    if let (Some(recorder), Some(taken)) = (recorder, taken) {
+                        record::keep(recorder, taken, &committed).await?;
                     }
                     self.tell(&committed);
                     lookout.block().await?;
@@ -192,15 +198,6 @@ async fn commit(watcher: &mut Watcher, step: Step, source: &Source) -> anyhow::R
             Err(error) => return Err(error),
         }
     }
-}
-
-fn record(recorder: &mut Recorder<BufWriter<File>>, step: Step, committed: &Committed) -> anyhow::Result<()> {
-    recorder.retract(&step.retract);
-    for (fetched, answers) in step.append.into_iter().zip(&committed.answers) {
-        let reads = answers.iter().map(|(read, answer)| (read.clone(), answer.clone())).collect();
-        recorder.append(fetched, reads).context("write to the tape")?;
-    }
-    Ok(())
 }
 
 impl Reader for Source {

@@ -2,10 +2,12 @@
 
 mod follow;
 mod lookout;
+mod record;
 mod signs;
 mod tally;
 
 pub(crate) use follow::{pool_of, stored};
+pub(crate) use record::Recording;
 pub(crate) use signs::Signs;
 
 use super::{Outcome, Printer};
@@ -37,6 +39,7 @@ pub(crate) struct Session {
     pub(crate) signs: Signs,
     printer: Printer,
     tally: Tally,
+    recording: Option<Recording>,
 }
 
 impl Session {
@@ -44,7 +47,7 @@ impl Session {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let signs = Signs::new(clock.clone());
         let store = store.measured(signs.metrics.clone());
-        Self { book, store, clock, signs, printer, tally: Tally::default() }
+        Self { book, store, clock, signs, printer, tally: Tally::default(), recording: None }
     }
 
     /// Follows every chain until told to stop, or until each has committed block `until`.

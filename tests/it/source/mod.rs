@@ -5,6 +5,7 @@
 mod abilities;
 mod chain;
 mod ipc;
+mod lived;
 mod node;
 mod real;
 mod tape;
