@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::path::Path;
 use watchfire::classify::History;
-use watchfire::escalate::{Sight, StepJudged, plan};
+use watchfire::escalate::{StepJudged, plan};
 use watchfire::model::incident::Standing;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlockRef, json, parse};
@@ -118,12 +118,7 @@ async fn main() -> anyhow::Result<()> {
 
     // Limits over days need the days before: whoever keeps the deltas of each block puts them into the history.
     let (judged, _answers) = examine(&block, chain, &book, &History::default(), &Nobody).await;
-    let step = StepJudged {
-        chain: &chain.info,
-        retract: &[],
-        blocks: std::slice::from_ref(&judged),
-        sight: Sight { sources: 1, verified: false },
-    };
+    let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(&judged) };
     let plan = plan(&step, &Standing::default(), &book.roster, block.time * 1_000);
     for line in &plan.lines {
         println!("{}", json::line(line)?);

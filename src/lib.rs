@@ -11,11 +11,14 @@
 pub mod abi;
 pub mod classify;
 pub mod cli;
+pub mod console;
 pub mod decode;
 pub mod deliver;
 pub mod escalate;
 pub mod model;
 pub mod pipeline;
+pub mod post;
+pub mod pulse;
 pub mod runtime;
 pub mod settings;
 pub mod source;

@@ -4,15 +4,16 @@
 
 use crate::classify::{self, History, Moment};
 use crate::decode;
-use crate::escalate::{self, Sight};
+use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::read::{Answer, Answers, Read};
-use crate::model::{Block, BlockRef, Decoding, Delta, JudgedBlock, Verdict};
+use crate::model::{Block, BlockRef, Decoding, Delta, JudgedBlock, Sight, Verdict};
 use crate::runtime::{self, Clock};
 use crate::source::Step;
 use crate::store::{OwnedStepJudged, Store};
 use crate::telemetry::Metrics;
 use crate::watchlist::{Book, ChainBook, ChainClock};
+use alloy_primitives::B256;
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub trait Reader: Sync {
 
 /// Decodes and judges one block, asking `reader` what the block alone cannot tell.
 ///
+/// How well the block was seen is not known here: it is taken at one endpoint's word until the caller says more.
 /// Nothing is committed and `history` is not changed: the caller adds the block's deltas once the block stands.
 pub async fn examine(
     block: &Block,
@@ -72,8 +74,15 @@ pub async fn examine(
         decoded = decode::decode(block, &chain.subjects, &answers);
     }
     let (judged, deltas) = classify::judge(decoded.activities, &book.rules, history, Moment { time: block.time });
-    let judged =
-        JudgedBlock { chain: chain.info.id, at: block.at, parent: block.parent, time: block.time, judged, deltas };
+    let judged = JudgedBlock {
+        chain: chain.info.id,
+        at: block.at,
+        parent: block.parent,
+        time: block.time,
+        judged,
+        deltas,
+        sight: Sight::default(),
+    };
     (judged, answers)
 }
 
@@ -87,6 +96,7 @@ pub struct Watcher {
     nudge: Arc<Notify>,
     metrics: Metrics,
     n_blocks: u64,
+    undo: Option<B256>,
 }
 
 /// What a committed step was.
@@ -112,13 +122,20 @@ impl Watcher {
         nudge: Arc<Notify>,
     ) -> anyhow::Result<Self> {
         let history = remembered(&store, &chain).await?;
-        Ok(Self { book, chain, store, history, clock, nudge, metrics: Metrics::default(), n_blocks: 0 })
+        let metrics = Metrics::default();
+        Ok(Self { book, chain, store, history, clock, nudge, metrics, n_blocks: 0, undo: None })
     }
 
     /// Records what it does in `metrics`.
     #[must_use]
     pub fn measured(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// A person allowed that what is final is undone in favor of the branch with this block. The step that turns to it may do so
+    /// from now on; the store sees to it that it happens once.
+    pub fn allow(&mut self, block: B256) {
+        self.undo = Some(block);
     }
 
     /// Judges and commits one step: what a reorg took away, and the blocks that stand now. Either all of it is on disk when this
@@ -135,7 +152,8 @@ impl Watcher {
             let span = info_span!("block", chain = %self.chain.info.name, number = fetched.block.at.number);
             let began = runtime::instant();
             let examined = examine(&fetched.block, &self.chain, &self.book, &self.history, reader);
-            let (judged, told) = examined.instrument(span).await;
+            let (mut judged, told) = examined.instrument(span).await;
+            judged.sight = fetched.sight;
             self.metrics.judged(&self.chain.info.name, began.elapsed());
             remember(&mut self.history, judged.at, judged.time, &judged.deltas);
             blocks.push(judged);
@@ -146,7 +164,7 @@ impl Watcher {
             watches: self.book.watches.clone(),
             retract: step.retract,
             blocks: blocks.clone(),
-            sight: Sight { sources: 1, verified: false },
+            undo: self.undo,
         };
         let (now, began) = (runtime::millis(&*self.clock), runtime::instant());
         let n_retracted = owned.retract.len();

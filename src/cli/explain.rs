@@ -3,7 +3,7 @@
 use super::session::{pool_of, stored};
 use super::{Global, Outcome, Printer, book};
 use crate::classify::{self, History};
-use crate::escalate::{self, Sight, StepJudged};
+use crate::escalate::{self, StepJudged};
 use crate::model::record::Line;
 use crate::model::{Activity, Judged, JudgedBlock, Role, Verdict};
 use crate::pipeline;
@@ -81,8 +81,7 @@ async fn windows(book: &Book, chain: &ChainBook) -> anyhow::Result<History> {
 fn json(block: &JudgedBlock, at: usize, book: &Book, chain: &ChainBook, printer: &Printer) {
     let judged = &block.judged[at];
     let Some(watch) = book.watch(judged.activity.watch) else { return };
-    let sight = Sight { sources: 1, verified: false };
-    let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(block), sight };
+    let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(block) };
     let line = escalate::verdict_line(&step, block, judged, watch, &book.roster, None, None);
     printer.line(&Line::Verdict(Box::new(line)));
 }

@@ -4,11 +4,11 @@
 use super::printer::count;
 use super::{Global, Outcome, Printer, book};
 use crate::deliver::render_page;
-use crate::escalate;
+use crate::escalate::{self, Roster};
 use crate::model::incident::Finding;
 use crate::model::record::{DeliveryLine, Line};
 use crate::model::text::printable;
-use crate::model::{DeliveryKey, FindingId};
+use crate::model::{DeliveryKey, FindingId, Footing};
 use crate::runtime::{self, SystemClock};
 use crate::settings::Secrets;
 use crate::store::{Filter, Store};
@@ -79,7 +79,7 @@ pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Pr
     let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
     match command {
         Incidents::List(args) => list(&store, args, printer).await?,
-        Incidents::Show(args) => show(&store, &args.id, printer).await?,
+        Incidents::Show(args) => show(&store, &args.id, &book.roster, printer).await?,
         Incidents::Resend(args) => resend(&store, &args.key, printer).await?,
         Incidents::Ack(args) => answer(&store, args, Verb::Acknowledge, printer).await?,
         Incidents::Resolve(args) => {
@@ -105,9 +105,10 @@ async fn list(store: &Store, args: &List, printer: &Printer) -> anyhow::Result<(
             .acked_by
             .as_ref()
             .map_or(incident.state.as_str().to_owned(), |by| format!("{} by {by}", incident.state.as_str()));
+        let stands = incident.footing.as_ref().map_or(String::new(), |known| format!(", {}", footing(known)));
         let marked = incident.marked.as_ref().map_or(String::new(), |mark| format!("[{mark}] "));
         printer.text(&format!(
-            "{severity} {}  {marked}{}: {}  ({state})",
+            "{severity} {}  {marked}{}: {}  ({state}{stands})",
             incident.id, incident.label, incident.page.headline
         ));
     }
@@ -152,19 +153,27 @@ async fn resend(store: &Store, key: &str, printer: &Printer) -> anyhow::Result<(
     Ok(())
 }
 
-async fn show(store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> {
+async fn show(store: &Store, id: &str, roster: &Roster, printer: &Printer) -> anyhow::Result<()> {
     let incident = store.incident(id).await?;
     let findings = store.findings_of(&incident.id).await?;
     if printer.is_json() {
         printer.json(&escalate::incident_line(&incident, &ids(&findings)));
+        findings.iter().for_each(|finding| printer.json(&escalate::finding_line(finding, roster)));
         return Ok(());
     }
     printer.text(&render_page(&incident.page, printer.colors()));
     for finding in &findings {
-        let gone = if finding.orphaned { "  (taken back by a reorg)" } else { "" };
-        printer.text(&format!("{:<9} {}  {}{gone}", finding.severity, finding.id, finding.headline));
+        let stands = if finding.orphaned { "taken back by a reorg".to_owned() } else { footing(&finding.footing) };
+        printer.text(&format!("{:<9} {}  {}  ({stands})", finding.severity, finding.id, finding.headline));
     }
     Ok(())
+}
+
+/// `safe`, `included, unconfirmed`: how surely something stands.
+fn footing(footing: &Footing) -> String {
+    let doubts = [(footing.is_unconfirmed(), ", unconfirmed"), (footing.is_unverified(), ", unverified")];
+    let doubts: String = doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
+    format!("{}{doubts}", footing.finality.as_str())
 }
 
 fn ids(findings: &[Finding]) -> Vec<FindingId> {

@@ -3,6 +3,7 @@
 use super::printer::count;
 use super::session::{Recording, Session};
 use super::{Global, Outcome, Printer, book};
+use crate::console::Console;
 use crate::runtime::{self, Stop, SystemClock};
 use crate::settings::Secrets;
 use crate::store::Store;
@@ -69,11 +70,16 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
-    let (aside, answers) = printer.detached().context("start to print")?;
+    let (aside, answers) = printer.detached(logs).context("start to print")?;
     let recording = args.record.clone().map(|file| Recording { file, bytes_max: args.record_max, traces: args.traces });
     let session = Session::new(book.clone(), store, aside).recorded(recording);
     session.signs.outlet("answers", answers.clone());
     session.signs.outlet("log", logs.clone());
+    if let Some(address) = book.console {
+        let console = Console::bind(address, session.signs.metrics.clone(), session.signs.checks.clone()).await?;
+        printer.progress(&format!("metrics and readiness at http://{}", console.address()));
+        tokio::spawn(console.run(stop.clone()));
+    }
     for chain in &book.chains {
         printer.progress(&format!(
             "watching {} on {} through {}",

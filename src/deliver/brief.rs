@@ -4,6 +4,7 @@
 //! what, why, who, where, what the address is for, what to do, what comes next. Its strings are single harmless lines.
 
 use super::escape::line;
+use crate::model::Finality;
 use crate::model::incident::{DeliveryKind, State};
 use crate::model::page::{Evidence, Page, Party};
 use jiff::Timestamp;
@@ -135,8 +136,9 @@ fn place(page: &Page, evidence: Option<&Evidence>) -> Vec<String> {
     let chain = line(&page.chain, NAME_CHARS_MAX);
     let mut lines = vec![format!("{} on {chain}", page.watch)];
     let Some(evidence) = evidence else { return lines };
-    let stage = line(&evidence.stage, NAME_CHARS_MAX);
-    lines.push(format!("block {}, {stage}, {}", evidence.block, show_time(i64::try_from(evidence.time).ok())));
+    let at = show_time(i64::try_from(evidence.time).ok());
+    lines.push(format!("block {}, {}, {at}", evidence.block, stage(evidence)));
+    lines.extend(doubts(evidence));
     lines.push(format!("tx {}", evidence.tx));
     if !evidence.via.is_empty() {
         lines.push(format!("through {}", list(&evidence.via, ", then ")));
@@ -145,6 +147,29 @@ fn place(page: &Page, evidence: Option<&Evidence>) -> Vec<String> {
         lines.push(format!("touches {}", list(&page.touches, ", ")));
     }
     lines
+}
+
+/// How far it has come: an inclusion goes on to `safe` and `finalized`, an attempt stays one.
+fn stage(evidence: &Evidence) -> String {
+    match (evidence.stage.as_str(), evidence.footing.finality) {
+        (stage, Finality::Included) => line(stage, NAME_CHARS_MAX),
+        ("included", finality) => finality.as_str().to_owned(),
+        (stage, finality) => format!("{} ({})", line(stage, NAME_CHARS_MAX), finality.as_str()),
+    }
+}
+
+/// What speaks against believing that the block is the chain's: nothing, on most pages.
+fn doubts(evidence: &Evidence) -> Vec<String> {
+    let footing = &evidence.footing;
+    let mut doubts = Vec::new();
+    // A reorg answered the question; and beyond `safe` the chain itself has.
+    if footing.is_unconfirmed() && !evidence.orphaned && footing.finality == Finality::Included {
+        doubts.push(format!("seen by {} of {} endpoints, not yet confirmed", footing.sources, footing.endpoints));
+    }
+    if footing.is_unverified() {
+        doubts.push("unverified: the block's header could not vouch for it".to_owned());
+    }
+    doubts
 }
 
 fn also(page: &Page) -> Vec<String> {
@@ -218,4 +243,49 @@ pub(super) fn show_time(seconds: Option<i64>) -> String {
 /// RFC 3339 in UTC, from Unix seconds.
 pub(super) fn rfc3339(seconds: u64) -> Option<String> {
     Timestamp::from_second(i64::try_from(seconds).ok()?).ok().map(|time| time.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::page;
+    use super::*;
+    use crate::model::{Footing, Proof, Sight};
+
+    fn place_of(stage: &str, footing: Footing) -> Vec<String> {
+        let mut page = page();
+        let evidence = &mut page.evidence[0];
+        (evidence.stage, evidence.footing, evidence.via) = (stage.to_owned(), footing, Vec::new());
+        page.touches.clear();
+        let brief = Brief::new(None, &page);
+        let place = brief.sections.into_iter().find(|section| section.name == "WHERE").expect("a page says where");
+        place.lines.into_iter().skip(1).filter(|line| !line.starts_with("tx ")).collect()
+    }
+
+    fn footing(finality: Finality, sources: u32, endpoints: u32, proof: Proof) -> Footing {
+        Footing { finality, ..Footing::new(Sight { sources, endpoints, proof }) }
+    }
+
+    #[test]
+    fn a_page_says_how_far_its_block_has_come() {
+        let lines = |stage, finality| place_of(stage, footing(finality, 1, 1, Proof::NotAsked)).join(" | ");
+        assert_eq!(lines("included", Finality::Included), "block 21234567, included, 2026-11-20 10:00:00 UTC");
+        assert_eq!(lines("included", Finality::Safe), "block 21234567, safe, 2026-11-20 10:00:00 UTC");
+        assert_eq!(lines("included", Finality::Finalized), "block 21234567, finalized, 2026-11-20 10:00:00 UTC");
+        let attempt = lines("reverted", Finality::Finalized);
+        assert_eq!(attempt, "block 21234567, reverted (finalized), 2026-11-20 10:00:00 UTC");
+    }
+
+    #[test]
+    fn a_page_names_a_doubt_only_where_there_is_one() {
+        let doubts = |sources, endpoints, proof| {
+            place_of("included", footing(Finality::Included, sources, endpoints, proof)).split_off(1)
+        };
+        assert_eq!(doubts(1, 1, Proof::NotAsked), [""; 0], "one endpoint and no proof is how most begin");
+        assert_eq!(doubts(2, 3, Proof::Proven), [""; 0]);
+        assert_eq!(doubts(1, 3, Proof::Proven), ["seen by 1 of 3 endpoints, not yet confirmed"]);
+        assert_eq!(doubts(1, 1, Proof::Unproven), ["unverified: the block's header could not vouch for it"]);
+        assert_eq!(doubts(1, 2, Proof::Unproven).len(), 2);
+        let settled = place_of("included", footing(Finality::Safe, 1, 3, Proof::Proven));
+        assert_eq!(settled.len(), 1, "the chain itself has answered: {settled:?}");
+    }
 }

@@ -112,6 +112,11 @@ fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
         ),
         Line::Retraction(retraction) => ("retraction", None, retraction.finding_id.clone(), None),
         Line::Incident(incident) => ("incident", None, incident.incident_id.clone(), Some(incident.opened.clone())),
+        Line::Footing(footing) => ("footing", None, footing.chain.clone(), None),
+        Line::Finding(finding) => {
+            ("finding", Some((finding.chain.as_str(), finding.address.as_str())), finding.finding_id.clone(), None)
+        }
+        Line::Chain(chain) => ("chain", None, chain.chain.clone(), chain.time.clone()),
         Line::Blindness(blindness) => ("blindness", None, blindness.chain.clone(), Some(blindness.since.clone())),
         Line::Delivery(delivery) => ("delivery", None, delivery.key.clone(), None),
         Line::Summary(_) => ("summary", None, "run".to_owned(), None),

@@ -8,12 +8,10 @@
 //!
 //! A new kind of destination is one file beside these and one line in [`DESTINATIONS`].
 
-mod address;
 mod brief;
 mod escape;
 mod event;
 mod health;
-mod http;
 mod pagerduty;
 #[cfg(test)]
 mod samples;
@@ -22,6 +20,7 @@ mod terminal;
 mod webhook;
 mod worker;
 
+pub use crate::post::{Receipt, SendError};
 pub use health::{Condition, Health};
 pub use terminal::{Terminal, render_page};
 pub use worker::{Listener, Worker};
@@ -63,27 +62,6 @@ pub struct Outgoing {
     pub severity: Severity,
     /// What it says.
     pub body: Body,
-}
-
-/// What a destination said when it took a message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Receipt {
-    /// Such as `202 Accepted`; for logs.
-    pub detail: String,
-}
-
-/// What to do about a message that was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The destination asked for a pause: nothing is sent to it until the pause is over.
-    #[error("asked to wait {0:?}")]
-    Wait(Duration),
-    /// It may work later: back off and keep the message.
-    #[error("{0:#}")]
-    Retry(anyhow::Error),
-    /// It will never work as it is; a person has to mend the settings. The message is a dead letter.
-    #[error("refused: {0}")]
-    Refused(String),
 }
 
 /// Somewhere messages go.

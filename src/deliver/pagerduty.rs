@@ -6,11 +6,11 @@
 
 use super::brief::{Brief, rfc3339};
 use super::escape::{cut, line};
-use super::http::{Endpoint, UrlIs, unread};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::Severity;
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
+use crate::post::{Endpoint, UrlIs, unread};
 use crate::settings::{Problems, Secret, Table};
 use futures::future::BoxFuture;
 use reqwest::header::HeaderMap;
@@ -47,7 +47,7 @@ routing_key = { env = "PAGERDUTY_ROUTING_KEY" }    # of an Events API v2 integra
     }
 
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
-        let endpoint = Endpoint::parse(table, UrlIs::Plain(URL), common, problems);
+        let endpoint = Endpoint::parse(table, UrlIs::Plain(URL), common.timeout, problems);
         let routing_key = table.require("routing_key", problems, Table::secret);
         let (endpoint, routing_key) = (endpoint?, routing_key?);
         Some(Box::new(PagerDuty { endpoint: endpoint.hide(&routing_key), routing_key }))

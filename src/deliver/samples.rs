@@ -3,7 +3,7 @@
 use super::Outgoing;
 use crate::model::incident::{Body, DeliveryKind, State};
 use crate::model::page::{Evidence, Link, NextStep, Page, Party};
-use crate::model::{ChainId, DeliveryKey, FindingId, IncidentId, Severity};
+use crate::model::{ChainId, DeliveryKey, Finality, FindingId, Footing, IncidentId, Severity};
 use alloy_primitives::{Address, B256};
 
 /// Everything that a terminal, a chat or a reader may stumble over.
@@ -48,8 +48,10 @@ pub(super) fn page() -> Page {
             block_hash: B256::repeat_byte(0xb1),
             time: 1_795_168_800,
             tx: B256::repeat_byte(0x7e),
+            footing: Footing::default(),
         }],
         more: 0,
+        finality: Some(Finality::Included),
         touches: vec!["Council Safe".to_owned()],
         purpose: "Pays grants on Fridays".to_owned(),
         runbook: Some("https://runbooks.example/stolen-funds".to_owned()),

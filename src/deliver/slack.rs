@@ -6,10 +6,10 @@
 
 use super::brief::Brief;
 use super::escape::{cut, slack, without_calls};
-use super::http::{Endpoint, UrlIs};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
+use crate::post::{Endpoint, UrlIs};
 use crate::settings::{Problems, Table};
 use futures::future::BoxFuture;
 use reqwest::header::HeaderMap;
@@ -45,7 +45,7 @@ url  = { env = "SLACK_WEBHOOK_URL" }    # of an incoming webhook; it is a secret
     }
 
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
-        Some(Box::new(Slack { endpoint: Endpoint::parse(table, UrlIs::Secret, common, problems)? }))
+        Some(Box::new(Slack { endpoint: Endpoint::parse(table, UrlIs::Secret, common.timeout, problems)? }))
     }
 }
 

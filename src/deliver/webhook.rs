@@ -5,8 +5,8 @@
 //! Source: <https://github.com/standard-webhooks/standard-webhooks>.
 
 use super::event::event;
-use super::http::{Endpoint, UrlIs, unread};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
+use crate::post::{Endpoint, UrlIs, unread};
 use crate::settings::{Problems, Secret, Table};
 use anyhow::anyhow;
 use base64::Engine;
@@ -55,7 +55,7 @@ give_up_after = "2d"
     }
 
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
-        let endpoint = Endpoint::parse(table, UrlIs::SecretOrPlain, common, problems);
+        let endpoint = Endpoint::parse(table, UrlIs::SecretOrPlain, common.timeout, problems);
         let secrets = secrets(table, problems);
         let (mut endpoint, secrets) = (endpoint?, secrets?);
         for form in secrets.iter().flat_map(forms) {
@@ -198,7 +198,8 @@ mod tests {
         let mut problems = Problems::new();
         let document = crate::settings::Document::parse(&file, crate::settings::Secrets::Resolve, &mut problems);
         let mut table = document.table();
-        let endpoint = Endpoint::parse(&mut table, UrlIs::SecretOrPlain, &common, &mut problems).expect("an endpoint");
+        let endpoint =
+            Endpoint::parse(&mut table, UrlIs::SecretOrPlain, common.timeout, &mut problems).expect("an endpoint");
         let secrets = secrets(&mut table, &mut problems).expect("secrets");
         let webhook = Webhook { endpoint, secrets };
         let message = message(DeliveryKind::Trigger, page());

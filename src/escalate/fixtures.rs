@@ -1,6 +1,6 @@
 //! A small language for judged blocks, and a stand-in for the store that keeps what plans say.
 
-use super::{Refusal, Roster, Sight, StepJudged, plan, tick};
+use super::{Refusal, Roster, StepJudged, plan, tick};
 use crate::model::amount::Unit;
 use crate::model::incident::{Delivery, DeliveryKind, Finding, Incident, Plan, Standing};
 use crate::model::path::{Feed, Path, PathStep};
@@ -8,7 +8,7 @@ use crate::model::value::{Arg, Value};
 use crate::model::watch::ChainInfo;
 use crate::model::{
     Abnormal, Activity, ActivityKind, BlockRef, ChainId, Decoding, Deed, Fate, FindingId, IncidentId, Judged,
-    JudgedBlock, Kind, Operation, Position, Role, Severity, Stage, Verdict, Voucher, WatchId, WatchInfo,
+    JudgedBlock, Kind, Operation, Position, Proof, Role, Severity, Sight, Stage, Verdict, Voucher, WatchId, WatchInfo,
 };
 use alloy_primitives::{Address, B256, U256, keccak256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +99,7 @@ pub(crate) fn block(at: BlockRef, parent: BlockRef, judged: Vec<Judged>) -> Judg
         time: 1_795_168_000 + at.number * 12,
         judged,
         deltas: vec![],
+        sight: Sight { sources: 2, endpoints: 2, proof: Proof::Proven },
     }
 }
 
@@ -192,7 +193,7 @@ impl Kept {
         let wanted = |i: &&Incident| i.state.is_live() || findings.iter().any(|finding| finding.incident == i.id);
         let standing = Standing { incidents: self.incidents.values().filter(wanted).cloned().collect(), findings };
         let chain = chain();
-        let step = StepJudged { chain: &chain, retract, blocks, sight: Sight { sources: 2, verified: true } };
+        let step = StepJudged { chain: &chain, retract, blocks };
         let plan = plan(&step, &standing, &self.roster, now_ms);
         self.keep(&plan);
         plan

@@ -37,6 +37,7 @@ pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms:
         told: Vec::new(),
         findings: 0,
         standing: 0,
+        footing: None,
         rules: Vec::new(),
         acked_by: None,
         ack_expires: None,

@@ -6,9 +6,9 @@ use super::roster::{Roster, StepJudged};
 use crate::model::activity::{Fate, Operation};
 use crate::model::amount::Unit;
 use crate::model::incident::{Finding, Incident};
-use crate::model::record::{IncidentLine, Line, VerdictLine};
+use crate::model::record::{FindingLine, IncidentLine, Line, VerdictLine};
 use crate::model::value::Arg;
-use crate::model::{FindingId, IncidentId, Judged, JudgedBlock, Verdict, WatchInfo};
+use crate::model::{FindingId, IncidentId, Judged, JudgedBlock, Proof, Verdict, WatchInfo};
 use alloy_primitives::Address;
 use serde_json::{Map, Value as Json};
 
@@ -69,8 +69,8 @@ pub fn verdict_line(
         }
         .to_owned(),
         signers: activity.signers.as_deref().map(checksums),
-        sources: step.sight.sources,
-        verified: step.sight.verified,
+        sources: block.sight.sources,
+        verified: block.sight.proof == Proof::Proven,
     }
 }
 
@@ -93,11 +93,44 @@ pub fn incident_line(incident: &Incident, findings: &[FindingId]) -> Line {
         next_escalation: incident.next_escalation.map(|at| utc(at / 1000)),
         acked_by: incident.acked_by.clone(),
         headline: incident.page.headline.clone(),
+        finality: incident.footing.map(|footing| footing.finality.as_str().to_owned()),
+        sources: incident.footing.map(|footing| footing.sources),
+        verified: incident.footing.and_then(|footing| footing.verified),
+    }))
+}
+
+/// The line of a finding as the store keeps it. A watch that the configuration no longer has goes by its address.
+#[must_use]
+pub fn finding_line(finding: &Finding, roster: &Roster) -> Line {
+    let watch = roster.watches.iter().find(|w| w.address == finding.watch && w.chain.id == finding.chain);
+    let chain = roster.watches.iter().find(|watch| watch.chain.id == finding.chain);
+    let address = finding.watch.to_checksum(None);
+    let footing = finding.footing;
+    Line::Finding(Box::new(FindingLine {
+        finding_id: finding.id.to_string(),
+        incident_id: finding.incident.to_string(),
+        revision: finding.revision,
+        chain: chain.map_or_else(|| finding.chain.to_string(), |watch| watch.chain.name.to_string()),
+        block: finding.at.number,
+        block_hash: format!("{:#x}", finding.at.hash),
+        tx: format!("{:#x}", finding.tx),
+        watch: watch.map_or_else(|| address.clone(), |watch| watch.label.to_string()),
+        address,
+        by: finding.rule.clone(),
+        severity: finding.severity.to_string(),
+        headline: finding.headline.clone(),
+        reasons: finding.reasons.clone(),
+        orphaned: finding.orphaned,
+        finality: (!finding.orphaned).then(|| footing.finality.as_str().to_owned()),
+        sources: footing.sources,
+        endpoints: footing.endpoints,
+        verified: footing.verified,
     }))
 }
 
 /// RFC 3339 in UTC. A time no calendar has, which only a hostile header can hold, stays a number of seconds.
-fn utc(seconds: u64) -> String {
+#[must_use]
+pub fn utc(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }

@@ -23,9 +23,9 @@ mod step;
 pub use answers::{Refusal, acknowledge, false_alarm, resolve, tick};
 pub use blindness::{BLINDNESS, blind, sighted};
 pub use headline::headline;
-pub use lines::{incident_line, verdict_line};
+pub use lines::{finding_line, incident_line, utc, verdict_line};
 pub use occasion::{UNDELIVERABLE, dead_letter, test_page};
-pub use roster::{Names, Roster, Sight, StepJudged, short};
+pub use roster::{Names, Roster, StepJudged, short};
 pub use step::plan;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::model::incident::{Finding, Incident};
 use crate::model::page::{EVIDENCE_MAX, Evidence, Link, NextStep, Page, Party};
 use crate::model::path::Path;
 use crate::model::watch::ChainInfo;
-use crate::model::{IncidentId, JudgedBlock, Severity, WatchInfo};
+use crate::model::{Footing, IncidentId, JudgedBlock, Severity, WatchInfo};
 use std::cmp::Reverse;
 
 /// An empty page about a watch.
@@ -27,6 +27,7 @@ pub(super) fn of_watch(incident: &IncidentId, watch: &WatchInfo, path: &Path) ->
         headline: String::new(),
         evidence: Vec::new(),
         more: 0,
+        finality: None,
         touches: Vec::new(),
         purpose: watch.purpose.to_string(),
         runbook: watch.runbook.as_ref().map(ToString::to_string),
@@ -61,6 +62,7 @@ pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlo
         block_hash: block.at.hash,
         time: block.time,
         tx: activity.tx,
+        footing: finding.footing,
     }
 }
 
@@ -81,6 +83,7 @@ pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &Judged
         observe: raised.observe,
         headline: headline(activity, raised.watch, roster),
         reasons: raised.abnormal.reasons.iter().map(|reason| clean(reason)).collect(),
+        footing: Footing::new(block.sight),
     }
 }
 
@@ -107,6 +110,19 @@ fn arrange(page: &mut Page) {
     page.evidence.sort_by_key(|e| (e.orphaned, Reverse(e.severity), Reverse(e.block)));
 }
 
+/// Says how surely the incident stands: exactly while its page lists all that stands, else never better than before.
+pub(super) fn foot(incident: &mut Incident) {
+    let listed = incident.page.evidence.iter().filter(|evidence| !evidence.orphaned);
+    let all = listed.clone().count() as u64 >= incident.standing;
+    let least = listed.map(|evidence| evidence.footing).reduce(Footing::least);
+    incident.footing = match (least, incident.footing) {
+        _ if incident.standing == 0 => None,
+        (Some(least), Some(before)) if !all => Some(least.least(before)),
+        (Some(least), _) => Some(least),
+        (None, before) => before,
+    };
+}
+
 /// Brings the page in line with its incident.
 pub(super) fn refresh(incident: &mut Incident) {
     let next = incident.next_escalation.and_then(|at| {
@@ -121,6 +137,7 @@ pub(super) fn refresh(incident: &mut Incident) {
     page.severity = incident.heard.unwrap_or(incident.severity);
     page.touches.clone_from(&incident.touches);
     page.more = incident.findings.saturating_sub(page.evidence.len() as u64);
+    page.finality = incident.footing.map(|footing| footing.finality);
     page.step = incident.step + 1;
     page.next = next;
     page.acked_by.clone_from(&incident.acked_by);

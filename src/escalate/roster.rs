@@ -92,17 +92,6 @@ pub struct StepJudged<'a> {
     pub retract: &'a [BlockRef],
     /// Blocks that are new, oldest first.
     pub blocks: &'a [JudgedBlock],
-    /// How well they were seen.
-    pub sight: Sight,
-}
-
-/// How well a step's blocks were seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sight {
-    /// How many endpoints say so.
-    pub sources: u32,
-    /// Whether the blocks were verified against their headers.
-    pub verified: bool,
 }
 
 /// `0x7099…79C8`, in EIP-55.

@@ -198,6 +198,8 @@ impl<'a> Engine<'a> {
         let first = page::finding(raised, &self.incidents[place].id, block, self.roster);
         let revision = self.findings.get(&raised.id).map_or(1, |known| known.revision + 1);
         let finding = Finding { revision, ..first };
+        let incident = &mut self.incidents[place];
+        incident.footing = Some(incident.footing.map_or(finding.footing, |before| before.least(finding.footing)));
         self.written.push(raised.id.clone());
         self.findings.insert(raised.id.clone(), finding.clone());
         finding
@@ -242,6 +244,7 @@ impl<'a> Engine<'a> {
         let mut lines = Vec::new();
         for (place, change) in &self.changes {
             let incident = &mut self.incidents[*place];
+            page::foot(incident);
             page::link(&mut incident.page, self.step.chain);
             life::settle(incident, change, self.now_ms, &mut plan.deliveries);
             page::refresh(incident);

@@ -1,6 +1,7 @@
 //! Findings that belong together, with one life.
 
 use super::block::BlockRef;
+use super::footing::Footing;
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 use super::page::Page;
 use super::path::Path;
@@ -71,6 +72,9 @@ pub struct Finding {
     pub headline: String,
     /// Why it is abnormal, nearest first.
     pub reasons: Vec<String>,
+    /// How surely it stands. The store keeps it up to date.
+    #[serde(default)]
+    pub footing: Footing,
 }
 
 /// An incident as the store keeps it.
@@ -118,6 +122,9 @@ pub struct Incident {
     pub findings: u64,
     /// How many of them stand, that is, no reorg took them away.
     pub standing: u64,
+    /// The weakest footing of those that stand; never better than it is. Absent where none stands.
+    #[serde(default)]
+    pub footing: Option<Footing>,
     /// The rules and built-ins its findings come from.
     pub rules: Vec<String>,
     /// Who acknowledged.

@@ -2,6 +2,8 @@
 //!
 //! Every string may hold text from the chain and is escaped by the destination that shows it.
 
+use super::block::Finality;
+use super::footing::Footing;
 use super::ids::{ChainId, FindingId, IncidentId};
 use super::incident::State;
 use super::severity::Severity;
@@ -74,6 +76,9 @@ pub struct Evidence {
     pub time: u64,
     /// Transaction hash.
     pub tx: B256,
+    /// How surely it stands.
+    #[serde(flatten)]
+    pub footing: Footing,
 }
 
 /// A page.
@@ -104,6 +109,9 @@ pub struct Page {
     pub evidence: Vec<Evidence>,
     /// How many findings are not listed.
     pub more: u64,
+    /// How far the newest of its standing findings is from being undone; absent where none stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finality: Option<Finality>,
     /// Labels of other watches touched.
     pub touches: Vec<String>,
     /// Why the watch exists.

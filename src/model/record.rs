@@ -16,6 +16,12 @@ pub enum Line {
     Retraction(RetractionLine),
     /// An incident opened or changed.
     Incident(Box<IncidentLine>),
+    /// Blocks have become more final, or are confirmed.
+    Footing(FootingLine),
+    /// A finding as it stands.
+    Finding(Box<FindingLine>),
+    /// A chain as it stands in the store.
+    Chain(Box<ChainLine>),
     /// We could not see.
     Blindness(BlindnessLine),
     /// A message was sent, or could not be.
@@ -148,6 +154,125 @@ pub struct IncidentLine {
     pub acked_by: Option<String>,
     /// One sentence.
     pub headline: String,
+    /// `included`, `safe` or `finalized`: how far the newest of its standing findings is from being undone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finality: Option<String>,
+    /// How many endpoints say of every standing finding's block that it is theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<u32>,
+    /// Whether every standing finding's block was proven by its header; absent where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
+}
+
+/// Every block up to this one has become so final, or is held by so many endpoints: one of `finality` and `sources` is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FootingLine {
+    /// Chain name.
+    pub chain: String,
+    /// Number of the newest block it holds for.
+    pub block: u64,
+    /// Its hash.
+    pub block_hash: String,
+    /// `safe` or `finalized`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finality: Option<String>,
+    /// How many endpoints say that it is theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<u32>,
+    /// Ids of standing findings that gained by it, oldest first.
+    pub findings: Vec<String>,
+    /// How many more there are, where it would be too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<u64>,
+}
+
+/// A finding as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingLine {
+    /// Identity.
+    pub finding_id: String,
+    /// The incident it joined.
+    pub incident_id: String,
+    /// Grows with each retraction and re-inclusion; 1 at first.
+    pub revision: u32,
+    /// Chain name.
+    pub chain: String,
+    /// Number of the block it stands in, or stood in.
+    pub block: u64,
+    /// That block's hash.
+    pub block_hash: String,
+    /// Transaction hash.
+    pub tx: String,
+    /// Label of the watch.
+    pub watch: String,
+    /// Watched address.
+    pub address: String,
+    /// The rule or built-in that raised it.
+    pub by: String,
+    /// How loud.
+    pub severity: String,
+    /// What happened, in one sentence with units.
+    pub headline: String,
+    /// Why, nearest first.
+    pub reasons: Vec<String>,
+    /// Whether a reorg took it away.
+    pub orphaned: bool,
+    /// `included`, `safe` or `finalized`; absent where a reorg took it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finality: Option<String>,
+    /// How many endpoints say that its block is theirs.
+    pub sources: u32,
+    /// How many there were to say so when it was judged.
+    pub endpoints: u32,
+    /// Whether its block was proven by its header; absent where nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified: Option<bool>,
+}
+
+/// A chain as it stands in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainLine {
+    /// Chain name.
+    pub chain: String,
+    /// EIP-155 id.
+    pub chain_id: u64,
+    /// Number of the first block that is judged; absent before the first start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// Number of the newest block that was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<u64>,
+    /// Its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_hash: Option<String>,
+    /// Its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// How many seconds ago that is, by our clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_seconds: Option<u64>,
+    /// Number of the newest safe block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe: Option<u64>,
+    /// Its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub safe_hash: Option<String>,
+    /// Number of the newest finalized block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finalized: Option<u64>,
+    /// Its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finalized_hash: Option<String>,
+    /// A block on the branch that may undo what is finalized, while somebody allows that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<String>,
+    /// Who allows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_by: Option<String>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_at: Option<String>,
 }
 
 /// A stretch without sight.

@@ -2,6 +2,7 @@
 
 use super::activity::{Activity, Position};
 use super::block::BlockRef;
+use super::footing::Sight;
 use super::ids::{ChainId, FindingId};
 use super::severity::Severity;
 use alloy_primitives::{Address, B256, U256};
@@ -111,4 +112,6 @@ pub struct JudgedBlock {
     pub judged: Vec<Judged>,
     /// What it adds to rolling windows.
     pub deltas: Vec<Delta>,
+    /// How well it was seen.
+    pub sight: Sight,
 }

@@ -3,17 +3,20 @@
 //! One owner of all state, one loop; only waiting is cancellable. Failures of any kind lead to a pause and another try, for
 //! ever: nothing is given up and nothing is skipped.
 
+use super::abilities::Abilities;
 use super::council::{Council, Voice};
 use super::ears::Ears;
 use super::finality::Marks;
 use super::follow::{Conflict, Follower, PREFETCH_MAX, Want};
 use super::meter::Meter;
 use super::pool::{Asked, Pool};
+use super::probe::probe;
+use super::probes::Probes;
 use super::rpc::NodeError;
 use super::troubles::{News, Symptom, Troubles};
 use super::watch::Hint;
 use super::{Event, Fetched, Options, Phase, SourceError, Step};
-use crate::model::{BlindnessKind, Finality, Link, Severity, Trouble};
+use crate::model::{BlindnessKind, Evidence, Finality, Link, Severity, Trouble};
 use crate::runtime::{Clock, Stop, instant};
 use alloy_primitives::B256;
 use jiff::Timestamp;
@@ -28,6 +31,8 @@ use tracing::{debug, info, warn};
 
 /// Fetches under way at once: those wanted, and as many that nobody wants any more.
 const FETCHES_MAX: usize = 2 * PREFETCH_MAX;
+/// Gaps in the proof of one block that are told.
+const GAPS_TOLD: usize = 3;
 /// Longest that a node may ask to be left alone, whatever it says.
 pub(super) const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
 /// Blocks that an endpoint is behind the best before it is said to lag. One or two are the way of the network.
@@ -68,6 +73,7 @@ pub(super) struct Driver {
     blocks: Option<(Instant, Timestamp, NodeError)>,
     blocks_seen: Timestamp,
     started: Instant,
+    probes: Probes,
     troubles: Troubles,
     phase: Phase,
 }
@@ -88,6 +94,7 @@ enum Done {
     Header(Want, Asked<Link>),
     Block(Want, Asked<Fetched>),
     Mark(Finality, Result<Option<Link>, NodeError>),
+    Probe(Voice, Result<Box<Abilities>, NodeError>),
 }
 
 /// Nobody listens any more, or we were told to stop.
@@ -128,6 +135,7 @@ impl Driver {
             blocks: None,
             blocks_seen: now,
             started,
+            probes: Probes::new(pool.len(), options.probe_every, started),
             troubles: Troubles::default(),
             phase: Phase::Boot,
             clock,
@@ -192,6 +200,13 @@ impl Driver {
         }
         for (at, sources) in self.council.confirmed(&self.follower) {
             self.tell(Ok(Event::Confirmed { at, sources })).await?;
+        }
+        while let Some((voice, abilities)) = self.probes.news() {
+            let (metrics, chain) = (&self.meter.metrics, &self.meter.chain);
+            for (ability, can) in abilities.iter() {
+                metrics.endpoint_ability(chain, &self.pool.name(voice), ability.name(), can.is_yes());
+            }
+            self.tell(Ok(Event::Probed { endpoint: self.pool.name(voice), abilities })).await?;
         }
         while let Some((level, at)) = self.marks.promotion(&self.follower) {
             if level == Finality::Finalized {
@@ -296,6 +311,12 @@ impl Driver {
             let (pool, lead) = (self.pool.clone(), self.council.lead());
             self.work.spawn(async move { Done::Mark(level, pool.tag(lead, tag).await) });
         }
+        if let Some(voice) = self.probes.due(now) {
+            let node = self.pool.node(voice).clone();
+            // Boxed: it is rare, and its state is large.
+            let probe = Box::pin(async move { probe(&node).await.map(Box::new) });
+            self.work.spawn(async move { Done::Probe(voice, probe.await) });
+        }
     }
 
     /// The endpoint that should have it: whoever named it, else the one that leads.
@@ -372,6 +393,7 @@ impl Driver {
                 match asked.answer {
                     Ok((_, body)) => {
                         self.blocks_work();
+                        self.vouched(&body);
                         match want {
                             Want::Numbered(_) => self.follower.numbered(body),
                             _ => self.follower.block(body),
@@ -380,6 +402,7 @@ impl Driver {
                     Err(error) => self.not_had(want, &error),
                 }
             }
+            Done::Probe(voice, answer) => self.probes.done(voice, answer.ok(), instant(), self.clock.now()),
             Done::Mark(level, answer) => self.marks.said(level, answer.ok().flatten(), instant(), self.clock.now()),
         }
     }
@@ -445,15 +468,35 @@ impl Driver {
             if error.is_wrong() {
                 let name = self.pool.name(*voice);
                 warn!(endpoint = %name, "{name} gave an answer that cannot be right: {error}");
-                if self.pool.slipped(*voice) {
-                    self.refused(*voice, error);
+                // What makes no sense may be a node that has not seen a block yet; what contradicts its own hash is false at once.
+                if let NodeError::Lie { evidence, .. } = error {
+                    self.pool.quarantine(*voice);
+                    self.refused(*voice, error, Some(evidence.clone()));
+                } else if self.pool.slipped(*voice) {
+                    self.refused(*voice, error, None);
                 }
             }
         }
     }
 
+    /// Tells of a block that its header cannot vouch for, and that the next one is vouched for again.
+    fn vouched(&mut self, body: &Fetched) {
+        let why: Vec<String> = body.gaps.iter().take(GAPS_TOLD).map(ToString::to_string).collect();
+        let symptom = (!why.is_empty()).then(|| Symptom {
+            kind: BlindnessKind::UnverifiedBlock,
+            voice: None,
+            severity: Severity::Warning,
+            since: self.clock.now(),
+            began: instant(),
+            patience: Duration::ZERO,
+            why: format!("block {}: {}", body.block.at.number, why.join("; ")),
+            evidence: None,
+        });
+        self.troubles.set(BlindnessKind::UnverifiedBlock, None, symptom);
+    }
+
     /// Tells of an endpoint that lies.
-    fn refused(&mut self, voice: Voice, error: &NodeError) {
+    fn refused(&mut self, voice: Voice, error: &NodeError, evidence: Option<Arc<Evidence>>) {
         self.meter.metrics.endpoint_strike(&self.meter.chain, &self.pool.name(voice));
         self.troubles.hold(Symptom {
             kind: BlindnessKind::RefusedBlock,
@@ -463,7 +506,7 @@ impl Driver {
             began: instant(),
             patience: Duration::ZERO,
             why: error.to_string(),
-            evidence: None,
+            evidence,
         });
     }
 
@@ -540,6 +583,20 @@ impl Driver {
             chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO)
         });
         self.troubles.set(BlindnessKind::FinalizedReorg, None, conflict);
+        for voice in 0..self.pool.len() {
+            let lost = self.probes.lost(voice).map(|lost| Symptom {
+                kind: BlindnessKind::AbilityLost,
+                voice: Some(voice),
+                // What another endpoint can do still is done there.
+                severity: if lost.elsewhere { Severity::Warning } else { Severity::High },
+                since: lost.since,
+                began: now,
+                patience: Duration::ZERO,
+                why: lost.why,
+                evidence: None,
+            });
+            self.troubles.set(BlindnessKind::AbilityLost, Some(voice), lost);
+        }
         let stalled = self.marks.stalled(now, self.slot).map(|(began, since, why)| {
             chain(BlindnessKind::FinalityStalled, Severity::High, (began, since, why), Duration::ZERO)
         });
@@ -585,7 +642,7 @@ impl Driver {
     fn wake_at(&self) -> Instant {
         let now = instant();
         let pause = (self.paused_until > now).then_some(self.paused_until);
-        let due = [self.ears.next(), pause, self.troubles.due(), self.marks.next()];
+        let due = [self.ears.next(), pause, self.troubles.due(), self.marks.next(), self.probes.next()];
         due.into_iter().flatten().min().unwrap_or(now + self.pool.deadlines().poll.1)
     }
 

@@ -6,8 +6,11 @@
 //!
 //! Heads are hints, hashes are truth, the store is the clock: a subscription and a poll only say that there is something to
 //! look at, and [`follow`] walks parent hashes from there to what is committed. Of several endpoints the best is asked first
-//! ([`pool`]), and none of them alone can talk us out of a block that the others stand by.
+//! ([`pool`]), and none of them alone can talk us out of a block that the others stand by. A block that contradicts its own hash is
+//! refused, whoever gave it ([`verify`]).
 
+pub mod abilities;
+mod check;
 mod council;
 mod drive;
 mod ears;
@@ -18,17 +21,22 @@ mod ipc;
 mod meter;
 pub mod node;
 pub mod pool;
+mod probe;
+mod probes;
 pub mod rpc;
 pub mod tape;
 pub mod trace;
 mod transport;
 mod troubles;
+pub mod verify;
 mod watch;
 
 use crate::model::read::{Answer, Read};
-use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Trouble};
+use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Sight, Trouble};
 use crate::runtime::{Clock, Stop};
+pub use abilities::{Abilities, Ability, Can};
 use alloy_primitives::B256;
+pub use check::{Checks, Matters, Senders};
 use drive::{Driver, Order, Wires};
 pub use finality::FinalityRule;
 use follow::Follower;
@@ -37,6 +45,7 @@ use jiff::Timestamp;
 pub use meter::Meter;
 pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
+pub use probe::probe;
 pub use rpc::NodeError;
 use serde_json::value::RawValue;
 use std::fmt;
@@ -46,6 +55,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 pub use transport::{RawHeads, Transport};
+use verify::Gap;
 
 /// Steps that may wait for the pipeline, about 13 minutes of mainnet; when they are as many, the source waits.
 pub const ADVANCES_MAX: usize = 64;
@@ -101,6 +111,8 @@ pub struct Options {
     pub finality: FinalityRule,
     /// The newest block that was final when an earlier process ended: it is not undone by itself.
     pub finalized: Option<BlockRef>,
+    /// How often it is tried out what the endpoints can do, for the first time at once; never, if it is absent.
+    pub probe_every: Option<Duration>,
     /// Where it is recorded how the source does.
     pub meter: Meter,
 }
@@ -126,6 +138,13 @@ pub enum Event {
     },
     /// Where the source stands has changed.
     Phase(Phase),
+    /// What an endpoint can do was tried out.
+    Probed {
+        /// Its name.
+        endpoint: Arc<str>,
+        /// What it can do; what could not be tried this time is as it was before.
+        abilities: Box<Abilities>,
+    },
     /// Something keeps us from seeing, or has grown louder.
     Troubled(Trouble),
     /// That trouble is over.
@@ -165,6 +184,10 @@ pub enum Phase {
 pub struct Fetched {
     /// The block with its receipts.
     pub block: Block,
+    /// How well it was seen.
+    pub sight: Sight,
+    /// Why its header cannot vouch for all of it; none where it can, and where nobody asked.
+    pub gaps: Vec<Gap>,
     /// What the node wrote, for a recorder that asked for it.
     pub raw: Option<RawPair>,
 }
@@ -217,6 +240,7 @@ impl Options {
             rng: fastrand::Rng::new(),
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
+            probe_every: None,
             meter: Meter::default(),
         }
     }

@@ -3,6 +3,7 @@
 //! Comes in: an endpoint and the chain it should serve. Goes out: answers, or a [`NodeError`]. What never happens here: a
 //! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
 
+use super::check::Checks;
 use super::meter::Meter;
 use super::rpc::{Heads, NodeError, Route, Wire};
 use super::transport::Transport;
@@ -116,6 +117,7 @@ struct Inner {
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
     meter: OnceLock<Meter>,
+    checks: OnceLock<Checks>,
 }
 
 impl Default for Deadlines {
@@ -181,6 +183,7 @@ impl Node {
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
             meter: OnceLock::new(),
+            checks: OnceLock::new(),
         }))
     }
 
@@ -189,6 +192,33 @@ impl Node {
     pub fn measured(self, meter: Meter) -> Self {
         self.0.meter.get_or_init(|| meter);
         self
+    }
+
+    /// Lets its blocks be checked in this way from now on, instead of as is right for its chain; the first choice stays.
+    #[must_use]
+    pub fn checked(self, checks: Checks) -> Self {
+        self.0.checks.get_or_init(|| checks);
+        self
+    }
+
+    pub(super) fn checks(&self) -> &Checks {
+        self.0.checks.get_or_init(|| Checks::for_chain(self.chain()))
+    }
+
+    /// A node at `endpoint`, of whichever chain it serves.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be asked. An address of no use counts as one where nobody answers.
+    pub async fn discover(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, NodeError> {
+        install_tls();
+        let url = address(endpoint.url.expose_secret()).map_err(|bad| NodeError::Unreachable(bad.to_string()))?;
+        let wire = Box::pin(Wire::open(&Route::Url(url), &deadlines)).await?;
+        let asked = wire.ask(1, "eth_chainId", [(); 0]);
+        let answer = tokio::time::timeout(deadlines.head, asked).await;
+        let answer = answer.map_err(|_| NodeError::TimedOut { method: "eth_chainId", after: deadlines.head })??;
+        let chain = ChainId(parse::number(answer.get())?);
+        Self::new(endpoint, chain, deadlines).map_err(|bad| NodeError::Unreachable(bad.to_string()))
     }
 
     /// What people call it.
@@ -280,8 +310,8 @@ impl Node {
         Ok((generation, wire))
     }
 
-    /// A connection to a node that serves the right chain.
-    async fn open(&self) -> Result<Wire, NodeError> {
+    /// A connection to a node that serves the right chain, of which nobody else knows.
+    pub(super) async fn open(&self) -> Result<Wire, NodeError> {
         let wire = Wire::open(&self.0.route, &self.0.deadlines).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
         let (found, expected) = (parse::number(answer.get())?, self.0.identity.chain.0);
@@ -308,7 +338,7 @@ impl Node {
         }
     }
 
-    async fn within<P: RpcSend>(
+    pub(super) async fn within<P: RpcSend>(
         &self,
         after: Duration,
         wire: &Wire,

@@ -6,16 +6,19 @@
 use super::ipc::IpcConnect;
 use super::node::Deadlines;
 use super::transport::{RawHeads, Transport};
-use crate::model::BlindnessKind;
+use super::verify::Flaw;
 use crate::model::parse::{ParseError, WHY_MAX};
+use crate::model::{BlindnessKind, Evidence};
 use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
 use alloy_primitives::{B256, U256};
 use alloy_pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
 use alloy_transport::{TransportError, TransportErrorKind, TransportResult};
 use alloy_transport_ws::{WebSocketConfig, WsConnect};
 use futures::StreamExt;
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde_json::value::{RawValue, to_raw_value};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
@@ -83,6 +86,14 @@ pub enum NodeError {
     /// The answer is about something else.
     #[error("asked for one block, it answered with another")]
     Another,
+    /// The answer is false: the block contradicts its own hash.
+    #[error("a false {}: {flaw}", evidence.asked)]
+    Lie {
+        /// What is wrong with it.
+        flaw: Flaw,
+        /// All that it said, for whoever has to talk to the node's owner.
+        evidence: Arc<Evidence>,
+    },
 }
 
 /// How a node is reached.
@@ -194,6 +205,29 @@ impl Wire {
         }
     }
 
+    /// How many of `n` questions for the chain's id are answered that go out in one request. `None` over a socket, where each question
+    /// goes alone.
+    pub(super) async fn batch(&self, n: usize) -> Option<Result<usize, NodeError>> {
+        let Self::Http(client, url) = self else { return None };
+        let questions: Vec<_> = (0..n)
+            .map(|id| serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": "eth_chainId", "params": [] }))
+            .collect();
+        let answered = async {
+            let (status, answer) = send(client, url, &serde_json::Value::from(questions).to_string()).await?;
+            if let Ok(answers) = serde_json::from_slice::<Vec<Response>>(&answer) {
+                let ids: HashSet<_> =
+                    answers.iter().filter(|answer| answer.is_success()).map(|answer| &answer.id).collect();
+                return Ok(ids.len());
+            }
+            // One error for all of them, or something else altogether.
+            match serde_json::from_slice::<Response>(&answer).map(|response| response.payload) {
+                Ok(ResponsePayload::Failure(error)) => Err(refused(url, &error)),
+                _ => Err(unreadable(status)),
+            }
+        };
+        Some(answered.await)
+    }
+
     /// Subscribes to new heads on this connection, which from then on serves nothing else.
     pub(super) async fn subscribe(self, id: u64) -> Result<Heads, NodeError> {
         if let Self::Own(transport) = &self {
@@ -239,7 +273,7 @@ impl NodeError {
 
     /// Whether the node answered, and the answer cannot be right.
     pub(super) fn is_wrong(&self) -> bool {
-        matches!(self, Self::Bad(_) | Self::Another)
+        matches!(self, Self::Bad(_) | Self::Another | Self::Lie { .. })
     }
 
     /// What kind of other chain the node serves, if it does.
@@ -276,8 +310,14 @@ fn web_socket(url: &Url, deadlines: &Deadlines) -> WsConnect {
         .with_keepalive_interval(deadlines.keepalive)
 }
 
-/// One POST. The client library's errors and spans carry the whole address, so neither leaves this function.
+/// One question in one request.
 async fn post(client: &reqwest::Client, url: &Url, body: &str) -> Result<Response, NodeError> {
+    let (status, answer) = send(client, url, body).await?;
+    serde_json::from_slice(&answer).map_err(|_| unreadable(status))
+}
+
+/// One POST. The client library's errors and spans carry the whole address, so neither leaves this function.
+async fn send(client: &reqwest::Client, url: &Url, body: &str) -> Result<(StatusCode, Vec<u8>), NodeError> {
     let sent = client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body.to_owned()).send().await;
     let mut response = sent.map_err(|error| unreachable_by(url, &error))?;
     let status = response.status();
@@ -293,12 +333,16 @@ async fn post(client: &reqwest::Client, url: &Url, body: &str) -> Result<Respons
         let after = retry_after.map(Duration::from_secs);
         return Err(NodeError::Limited { why: format!("HTTP {}", status.as_u16()), after });
     }
-    // Many nodes put a JSON-RPC error under a status of 400 or 500; it says more than the status.
-    match serde_json::from_slice(&body) {
-        Ok(response) => Ok(response),
-        Err(_) if !status.is_success() => Err(NodeError::Unreachable(format!("HTTP {}", status.as_u16()))),
-        Err(_) => Err(NodeError::Unreachable("the answer is not JSON-RPC".to_owned())),
-    }
+    Ok((status, body))
+}
+
+/// What an answer says that is no JSON-RPC. Many nodes put a JSON-RPC error under a status of 400 or 500, and that says more than
+/// the status.
+fn unreadable(status: StatusCode) -> NodeError {
+    NodeError::Unreachable(match status.is_success() {
+        true => "the answer is not JSON-RPC".to_owned(),
+        false => format!("HTTP {}", status.as_u16()),
+    })
 }
 
 fn failed(url: &Url, error: TransportError) -> NodeError {

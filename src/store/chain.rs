@@ -2,7 +2,7 @@
 
 use super::{Result, StoreError};
 use crate::classify::history::SUBMISSIONS;
-use crate::model::{BlockRef, ChainId, Delta, Link};
+use crate::model::{BlockRef, ChainId, Delta, Link, Sight};
 use alloy_primitives::{Address, U256};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use std::str::FromStr;
@@ -37,7 +37,8 @@ pub(super) fn begin(db: &mut Connection, chain: ChainId, first: u64) -> Result<(
 
 pub(super) fn begin_stretch(db: &mut Connection, chain: ChainId, first: u64) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let sql = "INSERT INTO chains (id, first_number) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET first_number = ?2";
+    let sql = "INSERT INTO chains (id, first_number) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET first_number = ?2, \
+               safe_number = NULL, safe_hash = NULL, finalized_number = NULL, finalized_hash = NULL";
     tx.execute(sql, params![int(chain.0), int(first)])?;
     tx.execute("DELETE FROM blocks WHERE chain = ?1", [int(chain.0)])?;
     tx.commit()?;
@@ -63,16 +64,18 @@ pub(super) fn window(db: &Connection, chain: ChainId) -> Result<Vec<Link>> {
 }
 
 /// Writes a block and lets the one that falls out of the window go.
-pub(super) fn append(db: &Connection, chain: ChainId, block: &Link) -> Result<()> {
-    db.prepare_cached("INSERT INTO blocks (chain, number, hash, parent, time) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(
-        params![
-            int(chain.0),
-            int(block.at.number),
-            block.at.hash.to_string(),
-            block.parent.to_string(),
-            int(block.time)
-        ],
-    )?;
+pub(super) fn append(db: &Connection, chain: ChainId, block: &Link, sight: Sight) -> Result<()> {
+    let sql = "INSERT INTO blocks (chain, number, hash, parent, time, sources, verified) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    db.prepare_cached(sql)?.execute(params![
+        int(chain.0),
+        int(block.at.number),
+        block.at.hash.to_string(),
+        block.parent.to_string(),
+        int(block.time),
+        sight.sources,
+        sight.proof.verified()
+    ])?;
     db.prepare_cached("DELETE FROM blocks WHERE chain = ?1 AND number <= ?2")?
         .execute(params![int(chain.0), int(block.at.number) - int(WINDOW_BLOCKS_MAX)])?;
     Ok(())
@@ -146,7 +149,7 @@ fn past(row: &Row<'_>) -> Result<PastDelta> {
 }
 
 /// A column that holds something written as text.
-fn text<T: FromStr<Err: std::fmt::Display>>(table: &'static str, row: &Row<'_>, column: usize) -> Result<T> {
+pub(super) fn text<T: FromStr<Err: std::fmt::Display>>(table: &'static str, row: &Row<'_>, column: usize) -> Result<T> {
     let written: String = row.get(column)?;
     written.parse().map_err(|why: T::Err| StoreError::Damaged { table, why: why.to_string() })
 }

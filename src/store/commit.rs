@@ -1,12 +1,13 @@
 //! The transactions that change what stands: a step of the chain, the passing of time, an answer.
 
 use super::chain::{self, int};
-use super::{Result, StoreError, incidents, outbox};
-use crate::escalate::{Sight, StepJudged};
+use super::{Result, StoreError, allowance, finality, incidents, outbox};
+use crate::escalate::StepJudged;
 use crate::model::incident::{Finding, Incident, Plan, Standing};
 use crate::model::record::Line;
 use crate::model::watch::ChainInfo;
 use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Link, WatchInfo};
+use alloy_primitives::B256;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,15 +23,16 @@ pub struct OwnedStepJudged {
     pub retract: Vec<BlockRef>,
     /// Blocks that are new, oldest first.
     pub blocks: Vec<JudgedBlock>,
-    /// How well they were seen.
-    pub sight: Sight,
+    /// The block that a person named when they allowed to undo what is final, if the step may make use of that. Whoever makes the
+    /// step vouches for it that the new branch contains this block.
+    pub undo: Option<B256>,
 }
 
 impl OwnedStepJudged {
     /// The step as the engine takes it.
     #[must_use]
     pub fn view(&self) -> StepJudged<'_> {
-        StepJudged { chain: &self.chain, retract: &self.retract, blocks: &self.blocks, sight: self.sight }
+        StepJudged { chain: &self.chain, retract: &self.retract, blocks: &self.blocks }
     }
 }
 
@@ -40,7 +42,7 @@ where
 {
     let tx = begin(db)?;
     let standing = standing(&tx, step)?;
-    move_chain(&tx, step)?;
+    move_chain(&tx, step, now_ms)?;
     let plan = engine(&step.view(), &standing);
     write(&tx, &plan, now_ms)?;
     for line in &plan.lines {
@@ -58,6 +60,7 @@ where
             ])?;
         }
     }
+    finality::appended(&tx, step.chain.id, step.blocks.iter().map(|block| (block.at, block.sight.sources)))?;
     tx.commit()?;
     Ok(plan)
 }
@@ -141,7 +144,7 @@ fn finding_ids<'a>(block: &'a JudgedBlock, watches: &'a [WatchInfo]) -> impl Ite
 }
 
 /// Takes retracted blocks off, newest first, and appends the new ones, each onto its committed parent.
-fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
+fn move_chain(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<()> {
     let chain = step.chain.id;
     let mut retract = step.retract.clone();
     retract.sort_unstable_by_key(|block| std::cmp::Reverse(block.number));
@@ -150,6 +153,7 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
     let mut tip = chain::tip(db, chain)?;
     // What the next block has to be: its number, and its parent where we hold one. Nothing before the first block is of
     // interest, so a reorg may replace everything from there on.
+    let mut lowest = None;
     let mut next = tip.map_or((first, None), |tip| (tip.at.number.saturating_add(1), Some(tip.at.hash)));
     for block in retract {
         let stands = tip.filter(|tip| tip.at == block);
@@ -158,8 +162,12 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
             return Err(StoreError::Unknown(format!("block {block} cannot be retracted: the cursor stands {at}")));
         };
         chain::retract(db, chain, block)?;
+        lowest = Some(gone);
         tip = chain::tip(db, chain)?;
         next = (block.number, (block.number > first).then_some(gone.parent));
+    }
+    if let Some(lowest) = lowest {
+        undo(db, step, &lowest, now_ms)?;
     }
     if tip.is_none() && next.0 > first && step.blocks.is_empty() {
         let why = format!("nothing would be left of chain {chain}, which is remembered from block {} on", next.0);
@@ -177,7 +185,7 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
                 parent: block.parent,
             });
         }
-        chain::append(db, chain, &Link { at: block.at, parent: block.parent, time: block.time })?;
+        chain::append(db, chain, &Link { at: block.at, parent: block.parent, time: block.time }, block.sight)?;
         block.deltas.iter().try_for_each(|delta| chain::add_delta(db, chain, block.at, block.time, delta))?;
         next = (block.at.number.saturating_add(1), Some(block.at.hash));
     }
@@ -187,4 +195,18 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged) -> Result<()> {
         return Err(StoreError::Unknown(format!("nothing would be left of chain {chain} to go on from")));
     }
     Ok(())
+}
+
+/// Takes back what was said of the finality of blocks from `lowest` on; refuses when that undoes what is final and nobody allowed
+/// it. The source never makes such a step: this is the second lock on that door.
+fn undo(db: &Connection, step: &OwnedStepJudged, lowest: &Link, now_ms: u64) -> Result<()> {
+    let chain = step.chain.id;
+    let undone = finality::settled(db, chain)?.finalized.filter(|finalized| finalized.number >= lowest.at.number);
+    if let Some(finalized) = undone {
+        let allowed = step.undo.map(|block| allowance::consume(db, chain, block, finalized, now_ms)).transpose()?;
+        if allowed != Some(true) {
+            return Err(StoreError::Finalized { finalized, retracted: lowest.at });
+        }
+    }
+    finality::lower(db, chain, lowest)
 }

@@ -28,6 +28,18 @@ pub enum StoreError {
     /// The chain was not begun, or a step retracts or repeats what it must not.
     #[error("{0}")]
     Unknown(String),
+    /// Follow nothing until the chain contains what was final again, or a person allows the step with [`Store::allow`].
+    ///
+    /// [`Store::allow`]: super::Store::allow
+    #[error(
+        "block {retracted} cannot be retracted: the chain is final up to {finalized}, and nobody allowed to undo that"
+    )]
+    Finalized {
+        /// The newest block that is final.
+        finalized: BlockRef,
+        /// The oldest that was to be undone.
+        retracted: BlockRef,
+    },
     /// No incident has such an id.
     #[error("no incident `{0}`")]
     NoIncident(String),

@@ -1,9 +1,9 @@
 //! Incidents and findings, whole as JSON beside the columns they are searched by.
 
-use super::chain::int;
-use super::{Result, StoreError};
+use super::chain::{int, uint};
+use super::{Result, StoreError, finality};
 use crate::model::incident::{Finding, Incident};
-use crate::model::{BlockRef, ChainId, FindingId, IncidentId};
+use crate::model::{BlockRef, ChainId, Finality, FindingId, Footing, IncidentId};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,7 +39,9 @@ pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Vec<Incident>> {
                AND (?3 IS NULL OR path = ?3) ORDER BY seq DESC LIMIT ?4";
     let limit = filter.limit.map_or(-1, i64::from);
     let chain = filter.chain.map(|id| int(id.0));
-    bodies(db, "incidents", sql, params![filter.live, chain, filter.path, limit])
+    let mut found: Vec<Incident> = bodies(db, "incidents", sql, params![filter.live, chain, filter.path, limit])?;
+    found.iter_mut().try_for_each(|incident| foot(db, incident))?;
+    Ok(found)
 }
 
 pub(super) fn by_id(db: &Connection, id: &IncidentId) -> Result<Option<Incident>> {
@@ -62,7 +64,11 @@ pub(super) fn by_prefix(db: &Connection, prefix: &str) -> Result<Incident> {
     let found: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
     match found.as_slice() {
         [] => Err(StoreError::NoIncident(prefix.to_owned())),
-        [(_, body)] => read("incidents", body),
+        [(_, body)] => {
+            let mut incident = read("incidents", body)?;
+            foot(db, &mut incident)?;
+            Ok(incident)
+        }
         several => Err(StoreError::Ambiguous {
             prefix: prefix.to_owned(),
             candidates: several.iter().map(|(id, _)| IncidentId(id.clone())).collect(),
@@ -71,21 +77,17 @@ pub(super) fn by_prefix(db: &Connection, prefix: &str) -> Result<Incident> {
 }
 
 pub(super) fn findings_of(db: &Connection, incident: &IncidentId) -> Result<Vec<Finding>> {
-    bodies(db, "findings", "SELECT body FROM findings WHERE incident = ?1 ORDER BY seq", [incident.as_str()])
+    findings(db, "f.incident = ?1", [incident.as_str()])
 }
 
 /// Findings that stand in a block.
 pub(super) fn findings_in(db: &Connection, chain: ChainId, block: BlockRef) -> Result<Vec<Finding>> {
-    let sql = "SELECT body FROM findings WHERE chain = ?1 AND block_hash = ?2 AND orphaned = 0 ORDER BY seq";
-    bodies(db, "findings", sql, params![int(chain.0), block.hash.to_string()])
+    let place = "f.chain = ?1 AND f.number = ?2 AND f.block_hash = ?3 AND f.orphaned = 0";
+    findings(db, place, params![int(chain.0), int(block.number), block.hash.to_string()])
 }
 
 pub(super) fn finding(db: &Connection, id: &FindingId) -> Result<Option<Finding>> {
-    let body: Option<String> = db
-        .prepare_cached("SELECT body FROM findings WHERE id = ?1")?
-        .query_row([id.as_str()], |row| row.get(0))
-        .optional()?;
-    body.map(|body| read("findings", &body)).transpose()
+    Ok(findings(db, "f.id = ?1", [id.as_str()])?.pop())
 }
 
 pub(super) fn write_incident(db: &Connection, incident: &Incident) -> Result<()> {
@@ -109,10 +111,13 @@ pub(super) fn write_incident(db: &Connection, incident: &Incident) -> Result<()>
 }
 
 pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
-    let sql = "INSERT INTO findings (id, incident, chain, block_hash, tx, watch, rule, severity, revision, orphaned, body) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO UPDATE SET \
+    let sql = "INSERT INTO findings (id, incident, chain, block_hash, tx, watch, rule, severity, revision, orphaned, body, \
+               number, sources, endpoints, verified) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (id) DO UPDATE SET \
                incident = excluded.incident, block_hash = excluded.block_hash, severity = excluded.severity, \
-               revision = excluded.revision, orphaned = excluded.orphaned, body = excluded.body";
+               revision = excluded.revision, orphaned = excluded.orphaned, body = excluded.body, \
+               number = excluded.number, sources = excluded.sources, endpoints = excluded.endpoints, \
+               verified = excluded.verified";
     db.prepare_cached(sql)?.execute(params![
         finding.id.as_str(),
         finding.incident.as_str(),
@@ -124,9 +129,63 @@ pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
         finding.severity.as_str(),
         finding.revision,
         finding.orphaned,
-        write("findings", finding)?
+        write("findings", finding)?,
+        int(finding.at.number),
+        finding.footing.sources,
+        finding.footing.endpoints,
+        finding.footing.verified
     ])?;
     Ok(())
+}
+
+/// Brings what the page of a live incident says of its evidence's footing up to date.
+pub(super) fn put_on_page(db: &Connection, id: &IncidentId) -> Result<()> {
+    let Some(mut incident) = by_id(db, id)?.filter(|incident| incident.state.is_live()) else { return Ok(()) };
+    foot(db, &mut incident)?;
+    for evidence in incident.page.evidence.iter_mut().filter(|evidence| !evidence.orphaned) {
+        if let Some(finding) = finding(db, &evidence.finding)? {
+            evidence.footing = finding.footing;
+        }
+    }
+    write_incident(db, &incident)
+}
+
+/// Says how surely an incident stands: by the weakest of its standing findings.
+fn foot(db: &Connection, incident: &mut Incident) -> Result<()> {
+    let sql = "SELECT max(number), min(sources), max(endpoints), \
+               CASE WHEN min(verified) = 0 THEN 0 WHEN count(verified) = count(*) THEN 1 END \
+               FROM findings WHERE incident = ?1 AND orphaned = 0";
+    let chain = finality::settled(db, incident.chain)?;
+    incident.footing = db.prepare_cached(sql)?.query_row([incident.id.as_str()], |row| {
+        let Some(newest) = row.get::<_, Option<i64>>(0)?.map(uint) else { return Ok(None) };
+        let (sources, endpoints, verified) = (row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok(Some(Footing { finality: chain.of(newest), sources, endpoints, verified }))
+    })?;
+    incident.page.finality = incident.footing.map(|footing| footing.finality);
+    Ok(())
+}
+
+/// Findings with the footing they have by now, in the order they were first written. `which` is a condition on `f`.
+fn findings(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Finding>> {
+    let sql = format!(
+        "SELECT f.body, f.sources, CASE WHEN f.orphaned THEN 0 WHEN f.number <= c.finalized_number THEN 2 \
+         WHEN f.number <= c.safe_number THEN 1 ELSE 0 END \
+         FROM findings f LEFT JOIN chains c ON c.id = f.chain WHERE {which} ORDER BY f.seq"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params, |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get::<_, u8>(2)?)))?;
+    rows.map(|row| {
+        let (body, sources, finality) = row?;
+        let mut finding: Finding = read("findings", &body)?;
+        finding.footing.sources = sources;
+        finding.footing.finality = match finality {
+            0 => Finality::Included,
+            1 => Finality::Safe,
+            _ => Finality::Finalized,
+        };
+        Ok(finding)
+    })
+    .collect()
 }
 
 fn bodies<T: DeserializeOwned>(db: &Connection, table: &'static str, sql: &str, params: impl Params) -> Result<Vec<T>> {

@@ -9,26 +9,31 @@
 //! and a reorg takes back by new records, never by deletion.
 
 mod actor;
+mod allowance;
 mod chain;
 mod commit;
 mod error;
+mod finality;
 mod incidents;
 mod outbox;
 mod schema;
 mod space;
 
+pub use allowance::{Allowance, AllowanceEnd};
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::OwnedStepJudged;
 pub use error::StoreError;
+pub use finality::{GAINED_MAX, Gained, Settled};
 pub use incidents::Filter;
 pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
 pub use space::Space;
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
-use crate::model::{BlockRef, ChainId, DeliveryKey, IncidentId, Link};
+use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
 use crate::telemetry::Metrics;
 use actor::Actor;
+use alloy_primitives::B256;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -124,6 +129,14 @@ impl Store {
         self.actor.call(move |db| Ok(chain::tip(db, chain)?.map(|tip| tip.at))).await
     }
 
+    /// The last committed block with its parent and time; absent before the first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn tip(&self, chain: ChainId) -> Result<Option<Link>> {
+        self.actor.call(move |db| chain::tip(db, chain)).await
+    }
+
     /// Committed blocks with their parents and times, oldest first: at most [`WINDOW_BLOCKS_MAX`].
     ///
     /// # Errors
@@ -150,6 +163,70 @@ impl Store {
     }
 }
 
+/// How final a chain is.
+impl Store {
+    /// How far `chain` is from being undone, as was last written down.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn finality(&self, chain: ChainId) -> Result<Settled> {
+        self.actor.call(move |db| finality::settled(db, chain)).await
+    }
+
+    /// Writes down that every committed block up to `at` has become so final, and gives back the findings that did so by it.
+    /// `None` when nothing is new: when it is known, when more is known, or when `at` is not a remembered block of ours.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn promote(&self, chain: ChainId, level: Finality, at: BlockRef) -> Result<Option<Gained>> {
+        self.actor.write(move |db| finality::promote(db, chain, level, at)).await
+    }
+
+    /// Writes down that `sources` endpoints hold `at`, and every block before it with it, and gives back the findings that
+    /// gained by it. `None` when nothing is new: so many were known to hold it, or it is not a remembered block of ours.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn confirm(&self, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<Gained>> {
+        self.actor.write(move |db| finality::confirm(db, chain, at, sources)).await
+    }
+
+    /// Allows, in the name of `by`, that what is final is undone in favor of the branch that contains `block`. It is good for one
+    /// step, see [`OwnedStepJudged::undo`], and takes the place of one that was not used yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] when the chain was not begun or the block is on the committed chain, [`StoreError::Sqlite`].
+    pub async fn allow(&self, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<Allowance> {
+        let by = by.to_owned();
+        self.actor.write(move |db| allowance::allow(db, chain, block, &by, now_ms)).await
+    }
+
+    /// Takes back what was allowed and not used yet, and says what that was.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn withdraw(&self, chain: ChainId, by: &str, now_ms: u64) -> Result<Option<Allowance>> {
+        let by = by.to_owned();
+        self.actor.write(move |db| allowance::withdraw(db, chain, &by, now_ms)).await
+    }
+
+    /// What is allowed and not used yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn allowance(&self, chain: ChainId) -> Result<Option<Allowance>> {
+        self.actor.call(move |db| allowance::open(db, chain)).await
+    }
+
+    /// What was ever allowed, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn allowances(&self, chain: ChainId, limit: u32) -> Result<Vec<Allowance>> {
+        self.actor.call(move |db| allowance::all(db, chain, limit)).await
+    }
+}
+
 /// Changing things.
 impl Store {
     /// One transaction: blocks retracted and appended, their activities and window entries, and the plan `engine` makes of
@@ -157,7 +234,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Gap`] when the step does not build on the cursor, [`StoreError::Unknown`] when it retracts what is not
-    /// there, [`StoreError::Engine`] when `engine` panicked, [`StoreError::Sqlite`]. Nothing is written then.
+    /// there, [`StoreError::Finalized`] when it retracts what is final and nobody allowed it, [`StoreError::Engine`] when `engine` panicked, [`StoreError::Sqlite`]. Nothing is written then.
     pub async fn commit_step<F>(&self, step: OwnedStepJudged, now_ms: u64, engine: F) -> Result<Plan>
     where
         F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,

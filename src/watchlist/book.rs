@@ -6,9 +6,11 @@ use crate::deliver::Targets;
 use crate::escalate::Roster;
 use crate::model::watch::ChainInfo;
 use crate::model::{Activity, Severity, WatchId, WatchInfo};
+use crate::pulse::Heart;
 use crate::settings::{Secret, Spot};
 use crate::source::FinalityRule;
 use alloy_primitives::{Address, B256};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +30,10 @@ pub struct Book {
     pub roster: Arc<Roster>,
     /// Where messages go.
     pub destinations: Targets,
+    /// Where metrics and readiness are asked for; nowhere unless the main file says.
+    pub console: Option<SocketAddr>,
+    /// Who waits for our heartbeat, in the order of the main file.
+    pub heartbeats: Vec<Heart>,
     /// The store's file, relative to the main file's directory where it is relative.
     pub store: PathBuf,
     /// The watchlists' own tests, in the order of the files.

@@ -117,6 +117,7 @@ fn page() -> Page {
         headline: "Treasury Safe sends 60,000 SNT".to_owned(),
         evidence: Vec::new(),
         more: 0,
+        finality: None,
         touches: Vec::new(),
         purpose: "Pays grants".to_owned(),
         runbook: None,

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a seed is printed, so that what it did can be done again")]
 
 mod disk;
+mod finality;
 mod kill;
 mod node;
 mod orders;

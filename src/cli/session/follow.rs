@@ -1,16 +1,22 @@
 //! One chain, followed: where to begin, what to do with each step, and when to stop.
 
 use super::Session;
+use super::finality::Gate;
 use super::lookout::Lookout;
 use super::record;
+use super::progress::Progress;
+use super::roll::Roll;
+use crate::decode;
 use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
-use crate::runtime::{Stop, SystemClock};
+use crate::runtime::{Stop, SystemClock, instant};
 use crate::source::tape::{Recorder, Taken};
-use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
-use crate::store::Store;
+use crate::source::{
+    Checks, Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Senders, Source, Step, Window,
+};
+use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::watchlist::{ChainBook, EndpointSettings};
 use anyhow::{Context as _, bail};
@@ -25,6 +31,8 @@ use tracing::{info, warn};
 const BEGIN_RETRY: Duration = Duration::from_secs(2);
 /// How often the store may refuse a step before the process gives up and a supervisor restarts it.
 const COMMIT_TRIES_MAX: u32 = 5;
+/// How often it is tried out what endpoints can do: an upgrade or another plan takes effect without a word.
+const PROBE_EVERY: Duration = Duration::from_secs(3_600);
 /// The blindness that the source tells of: the node does not answer, or not with what was asked.
 const SOURCE: &str = "unreachable";
 
@@ -43,8 +51,15 @@ impl Session {
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
         let recorder = self.recorder(&chain)?;
-        let keep_raw = recorder.is_some();
-        let options = Options { finality: chain.finality, meter, keep_raw, ..Options::for_chain(chain.info.id) };
+        let finalized = self.store.finality(chain.info.id).await.context("read what is final")?.finalized;
+        let options = Options {
+            finality: chain.finality,
+            finalized,
+            probe_every: Some(PROBE_EVERY),
+            meter,
+            keep_raw: recorder.is_some(),
+            ..Options::for_chain(chain.info.id)
+        };
         let source = Source::follow(pool, window, options, SystemClock, stop);
         let pumped = self.pump(source, chain, nudge, stop, until, recorder.as_ref()).await;
         record::finish(recorder).await;
@@ -112,6 +127,7 @@ impl Session {
             return Ok(());
         }
         let mut lookout = Lookout::open(self, &chain, &nudge).await?;
+        let (mut gate, mut progress, mut roll) = (Gate::new(), Progress::default(), Roll::default());
         loop {
             let event = tokio::select! {
                 biased;
@@ -119,6 +135,10 @@ impl Session {
                 event = source.next() => event.context("follow the chain")?,
                 () = sleep(lookout.pause()) => {
                     lookout.watch_head().await?;
+                    continue;
+                }
+                () = gate.pause() => {
+                    self.look_at_gate(&mut gate, &chain, &source, &mut watcher).await;
                     continue;
                 }
             };
@@ -134,6 +154,9 @@ impl Session {
                         record::keep(recorder, taken, &committed).await?;
                     }
                     self.tell(&committed);
+                    if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
+                        self.printer.progress(&format!("{}: {line}", chain.info.name));
+                    }
                     lookout.block().await?;
                     if let (Some(until), Some(tip)) = (until, tip)
                         && tip >= until
@@ -143,7 +166,14 @@ impl Session {
                 }
                 Event::Troubled(trouble) => lookout.blind(SOURCE, &trouble.why, trouble.since).await?,
                 Event::Cleared { .. } => lookout.clear(SOURCE).await?,
-                Event::Promoted { .. } | Event::Confirmed { .. } | Event::Phase(_) => {}
+                Event::Promoted { level, at } => self.promoted(&chain, level, at).await,
+                Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
+                Event::Phase(phase) => gate.phase(phase),
+                Event::Probed { endpoint, abilities } => {
+                    for line in roll.probed(endpoint, *abilities, &self.book, &chain) {
+                        self.printer.progress(&line);
+                    }
+                }
             }
         }
     }
@@ -168,6 +198,7 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
 /// The endpoints of a chain, as one.
 pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Pool> {
     let meter = Meter::new(metrics.clone(), chain.info.name.clone());
+    let checks = checks_of(chain);
     let node = |settings: &EndpointSettings| {
         let (name, info) = (&settings.name, &chain.info);
         let Some(url) = settings.url.expose() else {
@@ -178,10 +209,20 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
         let node = Node::new(&endpoint, identity, Deadlines::for_slot(chain.slot))
             .with_context(|| format!("use the endpoint {name} of {}", info.name))?;
         let rate = settings.requests_per_second.map(|rate| f64::from(rate.get()));
-        anyhow::Ok((node.measured(meter.clone()), rate))
+        anyhow::Ok((node.measured(meter.clone()).checked(checks.clone()), rate))
     };
     let nodes = chain.endpoints.iter().map(node).collect::<anyhow::Result<_>>()?;
     Pool::new(nodes).with_context(|| format!("use the endpoints of {}", chain.info.name))
+}
+
+/// What the chain's blocks are held against: their own headers, unless the configuration says otherwise.
+fn checks_of(chain: &ChainBook) -> Checks {
+    let checks = Checks::for_chain(chain.info.id);
+    if !chain.verify {
+        return Checks { verify: false, ..checks };
+    }
+    let subjects = chain.subjects.clone();
+    checks.with_senders(Senders::Of(Arc::new(move |block| decode::senders_that_matter(block, &subjects))))
 }
 
 /// Commits a step; a store that is busy or full for a moment does not end the watch.
@@ -190,6 +231,8 @@ async fn commit(watcher: &mut Watcher, step: Step, source: &Source) -> anyhow::R
     loop {
         match watcher.apply(step.clone(), source).await {
             Ok(committed) => return Ok(committed),
+            // It will not become less final by waiting.
+            Err(error) if is_final(&error) => return Err(error),
             Err(error) if tries < COMMIT_TRIES_MAX => {
                 tries += 1;
                 warn!("{error:#}; trying again");
@@ -198,6 +241,10 @@ async fn commit(watcher: &mut Watcher, step: Step, source: &Source) -> anyhow::R
             Err(error) => return Err(error),
         }
     }
+}
+
+fn is_final(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Finalized { .. }))
 }
 
 impl Reader for Source {

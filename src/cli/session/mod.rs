@@ -1,8 +1,11 @@
 //! What all commands that judge and commit share: the store, the worker, the lookout for blindness, and the count of what was seen.
 
+mod finality;
 mod follow;
 mod lookout;
+mod progress;
 mod record;
+mod roll;
 mod signs;
 mod tally;
 
@@ -14,6 +17,7 @@ use super::{Outcome, Printer};
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::pipeline::Committed;
+use crate::pulse;
 use crate::runtime::{self, Clock, Stop, SystemClock};
 use crate::store::Store;
 use crate::watchlist::Book;
@@ -60,6 +64,10 @@ impl Session {
         let session = Arc::new(self);
         session.signs.introduce(&session.book);
         let ticking = tokio::spawn(session.clone().tick(nudge.clone(), worker_stop.clone()));
+        for heart in &session.book.heartbeats {
+            let (checks, metrics) = (session.signs.checks.clone(), session.signs.metrics.clone());
+            tokio::spawn(pulse::run(heart.clone(), checks, metrics, session.clock.clone(), stop.child_token()));
+        }
         let mut chains = tokio::task::JoinSet::new();
         for chain in &session.book.chains {
             let (session, chain, nudge, stop) = (session.clone(), Arc::new(chain.clone()), nudge.clone(), stop.clone());

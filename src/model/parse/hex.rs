@@ -3,9 +3,10 @@
 //! A node is not trusted to keep to the format, so each reader says what it wanted and never panics. Messages never repeat
 //! the text, which may be megabytes of it.
 
-use alloy_primitives::{Address, B256, Bytes, U256};
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
 
 /// A fixed number of bytes, written `0x` and exactly twice as many digits.
 struct Word<const N: usize>([u8; N]);
@@ -82,6 +83,148 @@ pub(super) fn data(text: &str) -> Option<Bytes> {
     const_hex::decode(digits).ok().map(Bytes::from)
 }
 
+/// What [`lenient`] can read.
+pub(super) trait Readable: Sized {
+    /// From the text of a JSON string.
+    fn read(text: &str) -> Option<Self>;
+
+    /// From a plain number, as some development nodes write quantities.
+    fn count(_: u64) -> Option<Self> {
+        None
+    }
+}
+
+/// A field that has a meaning only for the hashes: whatever cannot be read as what it should be is absent.
+pub(super) fn lenient<'de, T: Readable, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    from.deserialize_any(Lenient(PhantomData))
+}
+
+struct Lenient<T>(PhantomData<T>);
+
+impl<'de, T: Readable> Visitor<'de> for Lenient<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Option<T>, E> {
+        Ok(T::read(text))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Option<T>, E> {
+        Ok(T::count(number))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<T>, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+}
+
+macro_rules! readable_numbers {
+    ($($number:ty),*) => {$(
+        impl Readable for $number {
+            fn read(text: &str) -> Option<Self> {
+                wide(text.strip_prefix("0x")?)?.try_into().ok()
+            }
+
+            fn count(number: u64) -> Option<Self> {
+                Some(number.into())
+            }
+        }
+    )*};
+}
+
+readable_numbers!(u64, u128);
+
+impl Readable for U256 {
+    fn read(text: &str) -> Option<Self> {
+        wide(text.strip_prefix("0x")?)
+    }
+
+    fn count(number: u64) -> Option<Self> {
+        Some(Self::from(number))
+    }
+}
+
+impl Readable for B256 {
+    fn read(text: &str) -> Option<Self> {
+        fixed(text).map(Self::new)
+    }
+}
+
+impl Readable for Address {
+    fn read(text: &str) -> Option<Self> {
+        fixed(text).map(Self::new)
+    }
+}
+
+impl Readable for Bytes {
+    fn read(text: &str) -> Option<Self> {
+        data(text)
+    }
+}
+
+impl Readable for Box<Bloom> {
+    fn read(text: &str) -> Option<Self> {
+        fixed(text).map(|bytes| Self::new(Bloom::new(bytes)))
+    }
+}
+
+/// A word or a number, as the bytes that stand for it in RLP. An even number of digits is taken as the bytes it spells, so that a
+/// number of a fixed width keeps its zeros; an odd number of digits can only be a number.
+pub(super) struct Scalar(pub(super) Bytes);
+
+impl Readable for Scalar {
+    fn read(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() <= 64)?;
+        if digits.len() % 2 == 0 { data(text).map(Self) } else { wide(digits).and_then(Self::number) }
+    }
+
+    fn count(number: u64) -> Option<Self> {
+        Self::number(U256::from(number))
+    }
+}
+
+impl Scalar {
+    fn number(number: U256) -> Option<Self> {
+        Some(Self(number.to_be_bytes_trimmed_vec().into()))
+    }
+}
+
+/// A list of words.
+#[derive(Debug, Default)]
+pub(super) struct Words(pub(super) Vec<B256>);
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let words: Vec<Word<32>> = Deserialize::deserialize(from)?;
+        Ok(Self(words.into_iter().map(|Word(word)| B256::new(word)).collect()))
+    }
+}
+
 struct Quantity {
     or_null: bool,
 }
@@ -132,7 +275,7 @@ pub(super) fn topics<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<B256>, D:
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("at most four topics")
         }
-        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<B256>, A::Error> {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<B256>, A::Error> {
             let mut topics = Vec::new();
             while let Some(Word(topic)) = seq.next_element()? {
                 if topics.len() == 4 {
@@ -147,11 +290,14 @@ pub(super) fn topics<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<B256>, D:
 }
 
 fn word<const N: usize, E: Error>(text: &str) -> Result<[u8; N], E> {
+    fixed(text).ok_or_else(|| E::custom(format_args!("expected {N} bytes in hex")))
+}
+
+fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut out = [0; N];
-    match text.strip_prefix("0x") {
-        Some(digits) if digits.len() == 2 * N && const_hex::decode_to_slice(digits, &mut out).is_ok() => Ok(out),
-        _ => Err(E::custom(format_args!("expected {N} bytes in hex"))),
-    }
+    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 2 * N)?;
+    const_hex::decode_to_slice(digits, &mut out).ok()?;
+    Some(out)
 }
 
 /// Digits of a quantity, as many as they are; `0x` alone means zero, as some nodes write it.

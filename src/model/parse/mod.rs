@@ -5,11 +5,17 @@
 //! transaction type or an unknown field, is passed over. What never happens here: a panic, a guess about a missing
 //! transaction, receipt or log, or an allocation beyond the order of the input.
 
+mod header;
 mod hex;
+mod wire;
 
-use super::block::{Authorization, Block, BlockRef, Link, Log, Status, Tx};
-use alloy_primitives::{Address, B256, Bytes, U256};
+use super::block::{Block, BlockRef, Link};
+use super::seal::{Header, Sealed};
+use alloy_primitives::{B256, Bytes};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use wire::Noted;
+pub use wire::{BlockWire, ReceiptsWire};
 
 /// Why a node's answer is not a block.
 ///
@@ -57,55 +63,44 @@ pub enum ParseError {
 /// Longest explanation carried in a [`ParseError`], in bytes: the text comes from the node.
 pub const WHY_MAX: usize = 200;
 
-/// A block and its transactions as the node wrote them, before the receipts are joined. Read it with serde.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BlockWire {
-    #[serde(deserialize_with = "hex::number")]
-    number: u64,
-    #[serde(deserialize_with = "hex::hash")]
-    hash: B256,
-    #[serde(deserialize_with = "hex::hash")]
-    parent_hash: B256,
-    #[serde(deserialize_with = "hex::number")]
-    timestamp: u64,
-    transactions: Vec<TxWire>,
-}
-
-/// Receipts of a whole block as the node wrote them. Read it with serde.
-#[derive(Debug, Deserialize)]
-#[serde(transparent)]
-pub struct ReceiptsWire(Vec<ReceiptWire>);
-
 /// The block that `block` and `receipts` describe together, both as raw JSON.
 ///
 /// Checked: as many receipts as transactions, the same hashes in the same order, indices from 0 without a hole, every
 /// receipt's block hash, logs numbered from 0 without a hole, no log marked as removed, at most four topics.
 /// Not checked: that any of it is true.
 pub fn block(block: &str, receipts: &str) -> Result<Block, ParseError> {
-    let block: BlockWire = json("block", block)?;
-    let receipts: ReceiptsWire = json("receipts", receipts)?;
-    join(block, receipts)
+    join(json("block", block)?, json("receipts", receipts)?)
+}
+
+/// Like [`block`], with all that the block's hashes cover, so that it can be verified.
+pub fn sealed(block: &str, receipts: &str) -> Result<Sealed, ParseError> {
+    seal(json("block", block)?, json("receipts", receipts)?)
 }
 
 /// Joins receipts to the transactions they belong to; see [`block`] for what is checked.
 pub fn join(block: BlockWire, receipts: ReceiptsWire) -> Result<Block, ParseError> {
-    let ReceiptsWire(receipts) = receipts;
-    if block.transactions.len() != receipts.len() {
-        return Err(ParseError::Count { n_txs: block.transactions.len(), n_receipts: receipts.len() });
-    }
-    let mut next_log = 0;
-    let txs = (block.transactions.into_iter().zip(receipts).enumerate())
-        .map(|(index, (tx, receipt))| tx.with(receipt, index, block.hash, &mut next_log))
-        .collect::<Result<_, _>>()?;
-    let at = BlockRef { number: block.number, hash: block.hash };
-    Ok(Block { at, parent: block.parent_hash, time: block.timestamp, txs })
+    block.with(receipts)
+}
+
+/// Like [`join`], with all that the block's hashes cover.
+pub fn seal(mut block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, ParseError> {
+    let txs = block.tx_seals();
+    let withdrawals = block.withdrawals();
+    let header = block.take_header();
+    let receipts_seal = receipts.take_seals();
+    Ok(Sealed { block: block.with(receipts)?, header, txs, receipts: receipts_seal, withdrawals })
 }
 
 /// Where a block stands, read from a block or a header (`newHeads`, `eth_getBlockBy*`), whose transactions are passed over.
 pub fn header(header: &str) -> Result<Link, ParseError> {
     let wire: HeaderWire = json("header", header)?;
     Ok(Link { at: BlockRef { number: wire.number, hash: wire.hash }, parent: wire.parent_hash, time: wire.timestamp })
+}
+
+/// Like [`header`], with all that the header's own hash covers.
+pub fn sealed_header(header: &str) -> Result<(Link, Header), ParseError> {
+    let mut wire: Noted<Option<IgnoredAny>> = json("header", header)?;
+    Ok((wire.link(), wire.take_header()))
 }
 
 /// Hashes of a block's transactions, read from a block with whole transactions or with hashes alone.
@@ -153,149 +148,6 @@ struct HeaderWire {
     parent_hash: B256,
     #[serde(deserialize_with = "hex::number")]
     timestamp: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct TxWire {
-    #[serde(deserialize_with = "hex::hash")]
-    hash: B256,
-    #[serde(default, deserialize_with = "hex::maybe_number")]
-    transaction_index: Option<u64>,
-    // Old nodes leave the type out of what they call legacy transactions.
-    #[serde(default, rename = "type", deserialize_with = "hex::maybe_number")]
-    kind: Option<u64>,
-    #[serde(deserialize_with = "hex::address")]
-    from: Address,
-    #[serde(default, deserialize_with = "hex::maybe_address")]
-    to: Option<Address>,
-    #[serde(default, deserialize_with = "hex::quantity")]
-    value: U256,
-    // Most nodes write `input`, a few `data`, some both. Neither is an error: calldata must not be guessed to be empty.
-    #[serde(default, deserialize_with = "hex::some_bytes")]
-    input: Option<Bytes>,
-    #[serde(default, deserialize_with = "hex::some_bytes")]
-    data: Option<Bytes>,
-    #[serde(default, deserialize_with = "hex::number")]
-    nonce: u64,
-    authorization_list: Option<Vec<AuthorizationWire>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AuthorizationWire {
-    #[serde(deserialize_with = "hex::quantity")]
-    chain_id: U256,
-    #[serde(deserialize_with = "hex::address")]
-    address: Address,
-    #[serde(deserialize_with = "hex::number")]
-    nonce: u64,
-    // EIP-7702 calls it y_parity; nodes of the first months wrote `v`.
-    #[serde(default, deserialize_with = "hex::maybe_number")]
-    y_parity: Option<u64>,
-    #[serde(default, deserialize_with = "hex::maybe_number")]
-    v: Option<u64>,
-    #[serde(deserialize_with = "hex::quantity")]
-    r: U256,
-    #[serde(deserialize_with = "hex::quantity")]
-    s: U256,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReceiptWire {
-    #[serde(deserialize_with = "hex::hash")]
-    transaction_hash: B256,
-    #[serde(default, deserialize_with = "hex::maybe_number")]
-    transaction_index: Option<u64>,
-    #[serde(deserialize_with = "hex::hash")]
-    block_hash: B256,
-    // Absent before EIP-658, where a state root stands instead.
-    #[serde(default, deserialize_with = "hex::maybe_number")]
-    status: Option<u64>,
-    #[serde(default, deserialize_with = "hex::maybe_address")]
-    contract_address: Option<Address>,
-    logs: Vec<LogWire>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct LogWire {
-    #[serde(deserialize_with = "hex::address")]
-    address: Address,
-    #[serde(deserialize_with = "hex::topics")]
-    topics: Vec<B256>,
-    #[serde(deserialize_with = "hex::bytes")]
-    data: Bytes,
-    #[serde(deserialize_with = "hex::number")]
-    log_index: u64,
-    removed: Option<bool>,
-}
-
-impl TxWire {
-    fn with(self, receipt: ReceiptWire, index: usize, block: B256, next_log: &mut u64) -> Result<Tx, ParseError> {
-        let wrong = |what| ParseError::Tx { index, what };
-        let place = u32::try_from(index).map_err(|_| wrong("a block cannot have so many"))?;
-        if self.transaction_index.is_some_and(|found| found != u64::from(place)) {
-            return Err(wrong("its index is not its place in the block"));
-        }
-        if receipt.transaction_hash != self.hash {
-            return Err(wrong("its receipt is of another transaction"));
-        }
-        if receipt.transaction_index.is_some_and(|found| found != u64::from(place)) {
-            return Err(wrong("its receipt has another index"));
-        }
-        if receipt.block_hash != block {
-            return Err(wrong("its receipt is of another block"));
-        }
-        let status = match receipt.status {
-            Some(1) => Status::Success,
-            Some(0) => Status::Reverted,
-            None => Status::Unknown,
-            Some(_) => return Err(wrong("its receipt has a status that is neither 0 nor 1")),
-        };
-        let logs = receipt.logs.into_iter().zip(0..).map(|(log, ordinal)| log.numbered(ordinal, next_log));
-        Ok(Tx {
-            hash: self.hash,
-            index: place,
-            kind: self.kind.unwrap_or_default(),
-            from: self.from,
-            to: self.to,
-            value: self.value,
-            input: self.input.or(self.data).ok_or_else(|| wrong("it has no input"))?,
-            nonce: self.nonce,
-            authorizations: self.authorization_list.into_iter().flatten().map(Into::into).collect(),
-            status,
-            created: receipt.contract_address,
-            logs: logs.collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl LogWire {
-    fn numbered(self, ordinal: u32, next: &mut u64) -> Result<Log, ParseError> {
-        if self.log_index != *next {
-            return Err(ParseError::LogIndex { expected: *next, found: self.log_index });
-        }
-        if self.removed == Some(true) {
-            return Err(ParseError::Removed(self.log_index));
-        }
-        *next += 1;
-        Ok(Log { address: self.address, topics: self.topics, data: self.data, ordinal })
-    }
-}
-
-impl From<AuthorizationWire> for Authorization {
-    fn from(wire: AuthorizationWire) -> Self {
-        Self {
-            chain_id: wire.chain_id,
-            address: wire.address,
-            nonce: wire.nonce,
-            y_parity: matches!(wire.y_parity.or(wire.v), Some(1 | 28)),
-            r: wire.r,
-            s: wire.s,
-        }
-    }
 }
 
 /// A transaction's hash, whether the node wrote the hash alone or the whole transaction.

@@ -1,4 +1,7 @@
 use super::*;
+use crate::model::Status;
+use crate::model::seal::{UNKNOWN_MAX, UNKNOWN_NAME_MAX, Unknown};
+use alloy_primitives::U256;
 use serde_json::{Value, json};
 
 const HASH: &str = "0x1111111111111111111111111111111111111111111111111111111111111111";
@@ -79,6 +82,58 @@ fn an_unknown_transaction_type_and_unknown_fields_do_not_blind_us() {
         it.receipts[0]["depositNonce"] = json!("0x1");
     });
     assert_eq!(block.expect("still a block").txs[0].kind, 0x7e);
+}
+
+/// Names of the header's unknown fields, each with what it would be in the encoded header.
+fn unknown(spoil: impl FnOnce(&mut Answers)) -> Vec<(String, Option<String>)> {
+    let mut answers = good();
+    spoil(&mut answers);
+    let sealed = sealed(&answers.block.to_string(), &answers.receipts.to_string()).expect("still a block");
+    let shown = |Unknown { name, value }: Unknown| (name, value.map(|value| value.to_string()));
+    sealed.header.unknown.into_iter().map(shown).collect()
+}
+
+#[test]
+fn unknown_fields_of_a_header_are_kept_in_their_order_as_they_would_be_encoded() {
+    assert_eq!(unknown(|_| ()), []);
+    let fields = [
+        ("number", json!("0x1f0"), Some("0x01f0")),
+        ("zero", json!("0x0"), Some("0x")),
+        ("padded", json!("0x00ff"), Some("0x00ff")),
+        ("plain", json!(7), Some("0x07")),
+        ("word", json!(HASH), Some(HASH)),
+        ("long", json!("0x".to_owned() + &"1".repeat(66)), None),
+        ("absent", json!(null), None),
+        ("list", json!([{ "x": [1] }, "0x"]), None),
+    ];
+    let found = unknown(|it| fields.iter().for_each(|(name, value, _)| it.block[format!("new{name}")] = value.clone()));
+    let expected = fields.map(|(name, _, value)| (format!("new{name}"), value.map(str::to_owned)));
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn names_of_unknown_fields_are_few_short_and_printable() {
+    let found = unknown(|it| {
+        for n in 0..100 {
+            it.block[format!("{n}\u{1b}\"é{}", "x".repeat(1_000))] = json!(null);
+        }
+    });
+    assert_eq!(found.len(), UNKNOWN_MAX);
+    assert_eq!(found[0].0, format!("0???{}", "x".repeat(UNKNOWN_NAME_MAX - 4)));
+}
+
+#[test]
+fn what_only_the_hashes_cover_may_be_missing_or_garbled_and_is_then_absent() {
+    let answers = good();
+    let sealed = sealed(&answers.block.to_string(), &answers.receipts.to_string()).expect("a block");
+    assert_eq!((sealed.header.state_root, sealed.header.extra_data), (None, Some(Bytes::new())));
+    assert_eq!(
+        (sealed.txs[0].gas, sealed.txs[0].v, sealed.txs[0].access_list.as_deref()),
+        (None, Some(1), Some(&[][..]))
+    );
+    assert_eq!((sealed.receipts[0].cumulative_gas, sealed.receipts[0].bloom.as_deref()), (None, None));
+    assert_eq!(sealed.withdrawals, Some(vec![]));
+    assert_eq!(Ok(sealed.block), parsed(|_| ()));
 }
 
 #[test]
@@ -221,6 +276,18 @@ fn any_field_may_be_nonsense_and_nothing_panics() {
             let _ = parsed(|it| it.receipts[0]["logs"][0][&field] = value.clone());
         }
         let _ = (parsed(|it| it.block = value.clone()), parsed(|it| it.receipts = value.clone()));
+        let covered = "gas gasPrice maxFeePerGas maxPriorityFeePerGas maxFeePerBlobGas blobVersionedHashes chainId v yParity r s \
+                       stateRoot logsBloom difficulty baseFeePerGas cumulativeGasUsed root";
+        for field in covered.split_whitespace() {
+            let mut it = good();
+            for object in [&mut it.block, &mut it.receipts[0]] {
+                object[field] = value.clone();
+            }
+            it.block["transactions"][0][field] = value.clone();
+            // None of it is judged, so none of it makes a block unreadable.
+            let sealed = sealed(&it.block.to_string(), &it.receipts.to_string());
+            assert!(sealed.is_ok(), "{field}: {value}");
+        }
     }
     assert!(block("nullnull", "[]").is_err());
     assert!(block("", "").is_err());

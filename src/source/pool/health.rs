@@ -13,6 +13,8 @@ pub const QUARANTINE: Duration = Duration::from_secs(600);
 /// Answers without sense that are forgiven, since a node that has not seen a block yet gives them too: within
 /// [`PATIENCE`](self::PATIENCE), one more is a lie.
 const SLIPS_MAX: u32 = 3;
+/// Answers without sense closer together than this are one: the same question is asked again within moments.
+const SLIP: Duration = Duration::from_secs(2);
 /// How long an answer without sense is held against an endpoint.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long to wait for an answer before another endpoint is asked as well, while there is nothing to judge by.
@@ -74,12 +76,15 @@ impl Health {
 
     /// It gave an answer that makes no sense. True when that was one too many.
     pub(super) fn slipped(&mut self, now: Instant) -> bool {
-        if self.slipped_at.is_none_or(|at| now.duration_since(at) > PATIENCE) {
+        let since = self.slipped_at.map(|at| now.duration_since(at));
+        if since.is_some_and(|since| since < SLIP) {
+            return false;
+        }
+        if since.is_none_or(|since| since > PATIENCE) {
             self.slips = 0;
         }
         self.slips += 1;
         self.slipped_at = Some(now);
-        self.failed();
         let lies = self.slips > SLIPS_MAX;
         if lies {
             self.quarantine(now);
@@ -181,8 +186,10 @@ mod tests {
             assert!(!health.slipped(now + (PATIENCE + Duration::from_secs(1)) * n), "one a minute is a lagging node");
         }
         let now = now + PATIENCE * 100;
-        let verdicts: Vec<bool> = (0..=SLIPS_MAX).map(|_| health.slipped(now)).collect();
+        let verdicts: Vec<bool> = (0..=SLIPS_MAX)
+            .map(|n| health.slipped(now + SLIP * n) | health.slipped(now + SLIP * n + SLIP / 2))
+            .collect();
         assert_eq!(verdicts, [false, false, false, true]);
-        assert!(health.quarantined(now).is_some());
+        assert!(health.quarantined(now + SLIP * SLIPS_MAX).is_some());
     }
 }

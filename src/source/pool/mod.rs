@@ -104,6 +104,10 @@ impl Pool {
         self.0[voice].node.shared_name()
     }
 
+    pub(super) fn node(&self, voice: Voice) -> &Node {
+        &self.0[voice].node
+    }
+
     pub(super) fn has(&self, voice: Voice, what: impl Fn(&Health) -> bool) -> bool {
         self.0.get(voice).is_some_and(|member| what(&member.health()))
     }

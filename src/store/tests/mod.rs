@@ -1,11 +1,12 @@
-//! Over a real file: steps and answers in `steps`, messages in `messages`.
+//! Over a real file: steps and answers in `steps`, messages in `messages`, what is final in `finality`.
 
+mod finality;
 mod messages;
 mod steps;
 
 use super::{OwnedStepJudged, Store};
 use crate::escalate::fixtures::*;
-use crate::escalate::{Roster, Sight, plan};
+use crate::escalate::{Roster, plan};
 use crate::model::incident::Plan;
 use crate::model::{BlockRef, ChainId, Judged, JudgedBlock};
 use std::path::PathBuf;
@@ -46,7 +47,7 @@ impl Kit {
             watches: self.roster.watches.clone(),
             retract: retract.to_vec(),
             blocks,
-            sight: Sight { sources: 2, verified: true },
+            undo: None,
         }
     }
 

@@ -16,6 +16,7 @@ mod limits;
 mod paths;
 mod reach;
 mod rule;
+mod signs;
 mod tests_of_watches;
 mod units;
 mod watch;
@@ -95,6 +96,8 @@ fn assemble(
     let chains = Chains::compile(main, &setup.chains, problems);
     let destinations = paths::destinations(std::mem::take(&mut setup.destinations), problems);
     let paths = paths::paths(&setup, &destinations, problems);
+    let console = signs::console(setup.console.as_ref(), problems);
+    let heartbeats = signs::heartbeats(std::mem::take(&mut setup.heartbeats), problems);
     let directory = Directory::compile(texts, &chains, problems);
     let heads = Heads::compile(&texts.watches, &chains, &directory, &paths, abis, problems);
     let compiled = watch::compile(&heads, &directory, abis, problems);
@@ -113,6 +116,8 @@ fn assemble(
         registries: compiled.registries,
         roster: Arc::new(roster),
         destinations: destinations.compiled,
+        console,
+        heartbeats,
         store,
         tests: compiled.tests,
         hash: String::new(),
@@ -160,7 +165,7 @@ fn read_lists(
 
 /// Tables of the main file in a watchlist: told apart from a slip of the keyboard.
 fn refuse_setup(table: &mut crate::settings::Table<'_>, main: &Path, problems: &mut Problems) {
-    for key in ["store", "watchlists", "chain", "destination", "path"] {
+    for key in ["store", "watchlists", "chain", "destination", "path", "console", "heartbeat"] {
         let Some(spot) = table.key_spot(key) else { continue };
         table.value(key);
         let hint = format!("move it to `{}`", main.display());

@@ -7,12 +7,14 @@
 mod chain;
 mod rule;
 mod setup;
+mod signs;
 mod test;
 mod watch;
 
 pub(super) use chain::{ChainText, EndpointText, FinalityText};
 pub(super) use rule::{AddressesText, DeedText, LimitText, ListText, MeasureText, RuleText, SignersText};
 pub(super) use setup::{DestinationText, PathText, SetupText};
+pub(super) use signs::{ConsoleText, HeartbeatText};
 pub(super) use test::{SignersGiven, TestText};
 pub(super) use watch::{RegistryText, WatchText};
 

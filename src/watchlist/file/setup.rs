@@ -1,6 +1,6 @@
 //! The main file: chains, destinations, paths, and where the rest stands.
 
-use super::{ChainText, missing};
+use super::{ChainText, ConsoleText, HeartbeatText, missing};
 use crate::model::Severity;
 use crate::settings::{At, Problems, Spot, Table};
 use std::time::Duration;
@@ -12,6 +12,8 @@ pub(in crate::watchlist) struct SetupText<'a> {
     pub chains: Vec<ChainText<'a>>,
     pub destinations: Vec<DestinationText<'a>>,
     pub paths: Vec<PathText<'a>>,
+    pub console: Option<ConsoleText<'a>>,
+    pub heartbeats: Vec<HeartbeatText<'a>>,
 }
 
 /// `[destination.X]`, still to be read by its kind.
@@ -47,12 +49,16 @@ impl<'a> SetupText<'a> {
         let chains = named("chain", problems);
         let destinations = named("destination", problems);
         let paths = named("path", problems);
+        let heartbeats = named("heartbeat", problems);
+        let console = table.table("console", problems).map(|table| ConsoleText::read(table, problems));
         Self {
             store,
             watchlists,
             chains: chains.into_iter().map(|(name, table)| ChainText::read(name, table, problems)).collect(),
             destinations: destinations.into_iter().map(|(name, table)| DestinationText { name, table }).collect(),
             paths: paths.into_iter().map(|(name, table)| PathText::read(name, table, problems)).collect(),
+            console,
+            heartbeats: heartbeats.into_iter().map(|(name, table)| HeartbeatText { name, table }).collect(),
         }
     }
 }

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use std::path::Path;
 use watchfire::classify::History;
-use watchfire::escalate::{Sight, StepJudged, plan};
+use watchfire::escalate::{StepJudged, plan};
 use watchfire::model::incident::{Plan, Standing};
 use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::{Block, BlockRef, Judged, JudgedBlock, Verdict, parse};
@@ -259,7 +259,7 @@ impl Court {
     /// What the engine makes of a judged block, with nothing before it.
     pub(crate) fn plan(&self, judged: &JudgedBlock) -> Plan {
         let chain = &self.book.chains[0].info;
-        let step = StepJudged { chain, retract: &[], blocks: std::slice::from_ref(judged), sight: Sight::default() };
+        let step = StepJudged { chain, retract: &[], blocks: std::slice::from_ref(judged) };
         plan(&step, &Standing::default(), &self.book.roster, self.time * 1000)
     }
 

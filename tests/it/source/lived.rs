@@ -3,7 +3,7 @@
 
 use super::chain::{Chain, Made};
 use super::tape::{fetched, load, raw, reads, writer};
-use super::{Follow, Step};
+use super::watcher::Follow;
 use alloy_primitives::{B256, keccak256};
 use serde_json::value::to_raw_value;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use watchfire::source::tape::{
     Entry, Happening, Head, ImportError, Mark, Pace, Packing, Patience, Playing, Reader, Recorder, Reel, Stretch,
     Survey, Taken, Tape, TapeServer, Trouble, Writer, import,
 };
+use watchfire::source::Step;
 use watchfire::source::trace::{RawTraces, TraceMethod, Traced};
 
 fn at(made: &Made) -> BlockRef {

@@ -1,7 +1,8 @@
 //! Tapes: what is written is read back, what is damaged is told by line, and a played tape is a node like any other.
 
 use super::chain::{Chain, Made};
-use super::{Follow, deadlines};
+use super::faulty::deadlines;
+use super::watcher::Follow;
 use alloy_primitives::{Address, Bytes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -11,7 +12,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 use watchfire::model::read::{Answer, Read};
-use watchfire::model::{ChainId, parse};
+use watchfire::model::{ChainId, Sight, parse};
 use watchfire::source::tape::{Entry, Head, Pace, Reader, Tape, TapeServer, Writer, import};
 use watchfire::source::{Endpoint, Event, Fetched, Node, RawPair};
 
@@ -22,7 +23,7 @@ pub(super) fn raw(made: &Made) -> RawPair {
 pub(super) fn fetched(made: &Made) -> Fetched {
     let raw = raw(made);
     let block = parse::block(raw.block.get(), raw.receipts.get()).expect("a good block");
-    Fetched { block, raw: Some(raw) }
+    Fetched { block, sight: Sight::default(), gaps: vec![], raw: Some(raw) }
 }
 
 pub(super) fn reads() -> Vec<(Read, Answer)> {
@@ -108,10 +109,7 @@ fn what_is_damaged_is_told_by_its_line() {
     assert_eq!(refusal(b""), "this is not a tape: its first line does not say so");
     assert_eq!(refusal(b"\x1f\x8bnonsense").split(':').next(), Some("line 1"));
     assert_eq!(refusal(br#"{"block":{}}"#), "this is not a tape: its first line does not say so");
-    assert_eq!(
-        refusal(br#"{"tape":9,"chain":1}"#),
-        "this is a tape of version 9, and only versions up to 2 can be played"
-    );
+    assert_eq!(refusal(br#"{"tape":9,"chain":1}"#), "this is a tape of version 9, and only versions up to 2 can be played");
     let unknown = refusal(&lines(&[r#"{"tape":1,"chain":1}"#, r#"{"caption":"a"}"#, r#"{"captoin":"b"}"#]));
     assert!(unknown.starts_with("line 3: unknown field `captoin`"), "{unknown}");
     let lonely = refusal(&lines(&[r#"{"tape":1,"chain":1}"#, r#"{"gap":true,"caption":"b"}"#]));
@@ -192,7 +190,6 @@ async fn a_played_tape_is_followed_like_any_node() {
     while blocks.len() < stretch.blocks.len() {
         if let Event::Step(step) = follow.next().await.expect("the source goes on") {
             assert!(step.retract.is_empty());
-            follow.commit(&step);
             blocks.extend(step.append.into_iter().map(|body| body.block));
         }
     }

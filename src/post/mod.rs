@@ -1,10 +1,15 @@
 //! Posting to an address that somebody wrote down: what is refused, what is tried again, and what nobody gets to see.
+//!
+//! Comes in: the `url` of a table, and bodies for it. Goes out: requests over HTTP, and of each what to do next. Never here: a
+//! redirect that is followed, an address in a private network that nobody asked for, a wait without an end, or the URL in an
+//! error.
 
-use super::address::{Resolver, check_url};
-use super::escape::line;
-use super::{Common, Receipt, SendError};
+mod address;
+
+use crate::model::text::printable;
 use crate::runtime::install_tls;
 use crate::settings::{Problems, Secret, Table};
+use address::{Resolver, check_url};
 use anyhow::anyhow;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
@@ -26,9 +31,30 @@ const QUOTE_CHARS_MAX: usize = 200;
 /// How long a destination that took the message may go on talking.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What the other side said when it took what was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// Such as `202 Accepted`; for logs.
+    pub detail: String,
+}
+
+/// What to do about something that was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The other side asked for a pause: nothing is sent to it until the pause is over.
+    #[error("asked to wait {0:?}")]
+    Wait(Duration),
+    /// It may work later: back off and keep it.
+    #[error("{0:#}")]
+    Retry(anyhow::Error),
+    /// It will never work as it is; a person has to mend the settings.
+    #[error("refused: {0}")]
+    Refused(String),
+}
+
 /// How a `url` may be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum UrlIs {
+pub(crate) enum UrlIs {
     /// It carries a token, so it is never written down.
     Secret,
     /// Either way.
@@ -38,7 +64,7 @@ pub(super) enum UrlIs {
 }
 
 /// Where messages are posted.
-pub(super) struct Endpoint {
+pub(crate) struct Endpoint {
     url: Secret,
     timeout: Duration,
     private: bool,
@@ -48,10 +74,10 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// Reads `url`, `allow_http` and `allow_private`.
-    pub(super) fn parse(
+    pub(crate) fn parse(
         table: &mut Table<'_>,
         url_is: UrlIs,
-        common: &Common,
+        timeout: Duration,
         problems: &mut Problems,
     ) -> Option<Self> {
         let allow_http = table.bool("allow_http", problems).is_some_and(|flag| *flag);
@@ -75,7 +101,7 @@ impl Endpoint {
             problems.push(spot.problem(format!("`url` {}", flaw.what)).hint(flaw.hint).conceal());
             return None;
         }
-        Some(Self::new(url, common.timeout, private))
+        Some(Self::new(url, timeout, private))
     }
 
     fn new(url: Secret, timeout: Duration, private: bool) -> Self {
@@ -83,7 +109,7 @@ impl Endpoint {
     }
 
     /// Blots `secret` out of whatever this endpoint ever reports.
-    pub(super) fn hide(mut self, secret: &Secret) -> Self {
+    pub(crate) fn hide(mut self, secret: &Secret) -> Self {
         self.hidden.push(secret.clone());
         self
     }
@@ -94,14 +120,26 @@ impl Endpoint {
     ///
     /// Trouble on the way, 408, 425, 429 and 5xx are worth another try, after the pause that `Retry-After` asks for.
     /// Everything else is refused.
-    pub(super) async fn post(
+    pub(crate) async fn post(
         &self,
         headers: HeaderMap,
         content_type: &'static str,
         body: Vec<u8>,
         now_ms: u64,
     ) -> Result<Receipt, SendError> {
-        let url = self.url.expose().ok_or_else(|| unread(&self.url))?;
+        self.post_below(&[], headers, content_type, body, now_ms).await
+    }
+
+    /// As [`Endpoint::post`], to the address with these segments behind its path.
+    pub(crate) async fn post_below(
+        &self,
+        segments: &[&str],
+        headers: HeaderMap,
+        content_type: &'static str,
+        body: Vec<u8>,
+        now_ms: u64,
+    ) -> Result<Receipt, SendError> {
+        let url = self.below(segments)?;
         let client = self.client().map_err(SendError::Retry)?;
         let request =
             client.post(url).timeout(self.timeout).headers(headers).header(CONTENT_TYPE, content_type).body(body);
@@ -116,8 +154,18 @@ impl Endpoint {
         Err(self.refusal(status, pause, &quote))
     }
 
+    fn below(&self, segments: &[&str]) -> Result<Url, SendError> {
+        let url = self.url.expose().ok_or_else(|| unread(&self.url))?;
+        let unfit = || SendError::Refused(format!("what {} holds is not a web address", self.url.source()));
+        let mut url = Url::parse(url).map_err(|_| unfit())?;
+        if !segments.is_empty() {
+            url.path_segments_mut().map_err(|()| unfit())?.pop_if_empty().extend(segments);
+        }
+        Ok(url)
+    }
+
     fn refusal(&self, status: StatusCode, pause: Option<Duration>, quote: &str) -> SendError {
-        let said = line(self.blot(quote).trim(), QUOTE_CHARS_MAX);
+        let said = printable(self.blot(quote).trim(), QUOTE_CHARS_MAX);
         let said = if said.is_empty() { String::new() } else { format!(": {said}") };
         let code = status.as_u16();
         let again = matches!(code, 408 | 425 | 429) || status.is_server_error();
@@ -137,7 +185,7 @@ impl Endpoint {
             return anyhow!("no answer within {:?}", self.timeout);
         }
         // The error without its URL may still quote it in a cause.
-        anyhow!(line(&self.blot(&format!("{:#}", anyhow::Error::new(error.without_url()))), 2 * QUOTE_CHARS_MAX))
+        anyhow!(printable(&self.blot(&format!("{:#}", anyhow::Error::new(error.without_url()))), 2 * QUOTE_CHARS_MAX))
     }
 
     /// `text` without the secrets, the URL, and what stands behind the URL's host, whole and in parts: a server may repeat
@@ -187,7 +235,7 @@ impl fmt::Debug for Endpoint {
 }
 
 /// The problem with a secret that was named but not fetched: the configuration was only checked.
-pub(super) fn unread(secret: &Secret) -> SendError {
+pub(crate) fn unread(secret: &Secret) -> SendError {
     SendError::Refused(format!("the secret in {} was not read", secret.source()))
 }
 
@@ -266,6 +314,19 @@ mod tests {
         assert_eq!(read("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0));
         assert_eq!(read("soon"), None);
         assert_eq!(read("-1"), None);
+    }
+
+    #[test]
+    fn segments_stand_behind_the_path_and_before_the_query() {
+        let below = |url: &str, segments: &[&str]| {
+            let endpoint = Endpoint::new(Secret::new("test", url), TEST_TIMEOUT, false);
+            endpoint.below(segments).map(String::from).map_err(|error| error.to_string())
+        };
+        assert_eq!(below("https://hc.example/ping/id", &["fail"]).as_deref(), Ok("https://hc.example/ping/id/fail"));
+        assert_eq!(below("https://hc.example/ping/?a=b", &["fail"]).as_deref(), Ok("https://hc.example/ping/fail?a=b"));
+        assert_eq!(below("https://am.example", &["api", "v2"]).as_deref(), Ok("https://am.example/api/v2"));
+        assert_eq!(below("https://am.example/x/", &[]).as_deref(), Ok("https://am.example/x/"));
+        assert_eq!(below("no address", &[]).unwrap_err(), "refused: what test holds is not a web address");
     }
 
     const TEST_TIMEOUT: Duration = Duration::from_secs(1);

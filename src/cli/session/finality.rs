@@ -1,0 +1,127 @@
+//! What becomes final or is confirmed: written down and told to programs. People are told when something stands no longer, not
+//! that it goes on to stand.
+
+use super::Session;
+use crate::model::record::{FootingLine, Line};
+use crate::model::{BlockRef, Finality};
+use crate::pipeline::Watcher;
+use crate::source::{Phase, Source};
+use crate::store::Gained;
+use crate::watchlist::ChainBook;
+use alloy_primitives::B256;
+use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior};
+use tracing::warn;
+
+/// How often it is looked whether a person allowed what a chain in quarantine waits for.
+const GATE_EVERY: Duration = Duration::from_secs(2);
+
+/// Before a branch that would undo what is final. Only a person opens it.
+pub(super) struct Gate {
+    /// Whether the source waits before it.
+    waits: bool,
+    /// The branch that was let through last, named by one of its blocks.
+    passed: Option<B256>,
+    every: Interval,
+}
+
+impl Gate {
+    pub(super) fn new() -> Self {
+        let mut every = tokio::time::interval(GATE_EVERY);
+        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { waits: false, passed: None, every }
+    }
+
+    /// The source stands elsewhere now.
+    pub(super) fn phase(&mut self, phase: Phase) {
+        self.waits = phase == Phase::Quarantine;
+    }
+
+    /// Until it is time to look; for ever while nobody waits.
+    pub(super) async fn pause(&mut self) {
+        if self.waits {
+            self.every.tick().await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Session {
+    /// Blocks up to `at` have become so final.
+    pub(super) async fn promoted(&self, chain: &ChainBook, level: Finality, at: BlockRef) {
+        let name = &*chain.info.name;
+        match self.store.promote(chain.info.id, level, at).await {
+            Ok(Some(gained)) => {
+                match level {
+                    Finality::Included => {}
+                    Finality::Safe => self.signs.metrics.safe(name, at.number),
+                    Finality::Finalized => self.signs.metrics.finalized(name, at.number),
+                }
+                self.told_footing(chain, at, Some(level), None, &gained);
+            }
+            Ok(None) => {}
+            // The next promotion says all of this again.
+            Err(error) => warn!("cannot write down that {name} is {} up to block {at}: {error}", level.as_str()),
+        }
+    }
+
+    /// So many endpoints hold `at`.
+    pub(super) async fn confirmed(&self, chain: &ChainBook, at: BlockRef, sources: u32) {
+        match self.store.confirm(chain.info.id, at, sources).await {
+            // Every block is confirmed sooner or later; who reads along wants to know of findings.
+            Ok(Some(gained)) if !gained.findings.is_empty() => {
+                self.told_footing(chain, at, None, Some(sources), &gained);
+            }
+            Ok(_) => {}
+            Err(error) => warn!("cannot write down who confirms block {at} of {}: {error}", chain.info.name),
+        }
+    }
+
+    /// Passes on to the source what a person allowed, once, and that they took it back.
+    pub(super) async fn look_at_gate(
+        &self,
+        gate: &mut Gate,
+        chain: &ChainBook,
+        source: &Source,
+        watcher: &mut Watcher,
+    ) {
+        let name = &chain.info.name;
+        let open = match self.store.allowance(chain.info.id).await {
+            Ok(open) => open,
+            Err(error) => return warn!("cannot read whether a reorg of {name} is allowed: {error}"),
+        };
+        let block = open.as_ref().map(|allowance| allowance.block);
+        if block == gate.passed {
+            return;
+        }
+        match &open {
+            Some(open) => warn!("{} allows to undo final blocks of {name} for the branch with {}", open.by, open.block),
+            None => warn!("to undo final blocks of {name} is no longer allowed"),
+        }
+        gate.passed = block;
+        // No block has the hash zero, so that it allows nothing.
+        watcher.allow(block.unwrap_or_default());
+        source.allow(block.unwrap_or_default()).await;
+    }
+
+    fn told_footing(
+        &self,
+        chain: &ChainBook,
+        at: BlockRef,
+        level: Option<Finality>,
+        sources: Option<u32>,
+        gained: &Gained,
+    ) {
+        // A person who watches the terminal has nothing to do about it.
+        self.printer.line(&Line::Footing(FootingLine {
+            chain: chain.info.name.to_string(),
+            block: at.number,
+            block_hash: format!("{:#x}", at.hash),
+            finality: level.map(|level| level.as_str().to_owned()),
+            sources,
+            findings: gained.findings.iter().map(ToString::to_string).collect(),
+            more: Some(gained.more).filter(|more| *more > 0),
+        }));
+    }
+}

@@ -1,0 +1,126 @@
+//! Prometheus' Alertmanager as a dead man's switch: the alert `Watchdog` fires for as long as we send it, and whoever it is
+//! routed to raises the alarm when it stops. Source: Alertmanager's API v2; Prometheus' own `Watchdog` rule is its model.
+//!
+//! The watchdog says that this process works and reaches Alertmanager, and nothing else: it fires whether or not all is well,
+//! since it is the road that it proves. What is not well is an alert of its own beside it, `WatchfireUnwell`, which ends when all
+//! is well again.
+
+use super::{Heartbeat, HeartbeatKind, TIMEOUT, Vitals};
+use crate::post::{Endpoint, Receipt, SendError, UrlIs};
+use crate::settings::{Problems, Table};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use reqwest::header::HeaderMap;
+use serde_json::{Value as Json, json};
+use std::time::Duration;
+
+/// Beats that may get lost before an alert ends by itself, as Prometheus has it.
+const BEATS_LOST_MAX: u32 = 4;
+/// What `instance` is unless the table says otherwise.
+const INSTANCE: &str = "watchfire";
+
+/// See the module's head.
+pub(super) struct AlertmanagerKind;
+
+struct Alertmanager {
+    endpoint: Endpoint,
+    /// Tells several Watchfires apart: they would keep each other's alerts alive.
+    instance: String,
+}
+
+impl HeartbeatKind for AlertmanagerKind {
+    fn name(&self) -> &'static str {
+        "alertmanager"
+    }
+
+    fn example(&self) -> &'static str {
+        r#"[heartbeat.alertmanager]
+kind     = "alertmanager"
+url      = "http://127.0.0.1:9093"
+instance = "treasury-watch"
+every    = "1m"
+"#
+    }
+
+    fn parse(&self, table: &mut Table<'_>, problems: &mut Problems) -> Option<Box<dyn Heartbeat>> {
+        let instance = table.string("instance", problems);
+        if let Some(instance) = instance.as_ref().filter(|instance| instance.trim().is_empty()) {
+            problems.push(instance.problem("this says nothing"));
+        }
+        let instance = instance.map_or(INSTANCE, |instance| instance.value).to_owned();
+        let endpoint = Endpoint::parse(table, UrlIs::SecretOrPlain, TIMEOUT, problems)?;
+        Some(Box::new(Alertmanager { endpoint, instance }))
+    }
+}
+
+impl Heartbeat for Alertmanager {
+    fn start<'a>(&'a self, _: &'a Vitals) -> BoxFuture<'a, Result<Option<Receipt>, SendError>> {
+        futures::future::ready(Ok(None)).boxed()
+    }
+
+    fn beat<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        let alerts = alerts(&self.instance, vitals);
+        async move {
+            let body = serde_json::to_vec(&alerts).map_err(|error| SendError::Refused(error.to_string()))?;
+            let segments = ["api", "v2", "alerts"];
+            self.endpoint.post_below(&segments, HeaderMap::new(), "application/json", body, vitals.now_ms).await
+        }
+        .boxed()
+    }
+}
+
+/// The two alerts. An alert is known by its labels, so nothing that changes is among them.
+fn alerts(instance: &str, vitals: &Vitals) -> Json {
+    let at =
+        |ms: u64| i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).map(|at| at.to_string());
+    let lasts = millis(vitals.every.saturating_mul(BEATS_LOST_MAX));
+    let ends = at(vitals.now_ms.saturating_add(lasts));
+    let labels = |name: &str, severity: &str| json!({ "alertname": name, "severity": severity, "job": "watchfire", "instance": instance });
+    let watchdog = json!({
+        "labels": labels("Watchdog", "none"),
+        "annotations": {
+            "summary": "Watchfire works and reaches this Alertmanager",
+            "description": "This alert always fires. Route it to whoever raises the alarm when it stops.",
+        },
+        "endsAt": ends,
+    });
+    let unwell = json!({
+        "labels": labels("WatchfireUnwell", "critical"),
+        "annotations": {
+            "summary": format!("{} of {} checks of Watchfire fail", vitals.failing.len(), vitals.n_checks),
+            "description": vitals.reasons(),
+        },
+        // One that ends now is resolved, and is none at all to an Alertmanager that never heard of it.
+        "endsAt": if vitals.well() { at(vitals.now_ms) } else { ends },
+    });
+    json!([watchdog, unwell])
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::health::Failing;
+
+    #[test]
+    fn the_watchdog_fires_whether_or_not_all_is_well() {
+        let every = Duration::from_secs(60);
+        let well = Vitals { now_ms: 1_000_000, every, n_checks: 3, failing: Vec::new() };
+        let failing = Failing { name: "store/writes".into(), why: "full".into(), since: Timestamp::UNIX_EPOCH };
+        let unwell = Vitals { failing: vec![failing], ..well.clone() };
+        for vitals in [&well, &unwell] {
+            let alerts = alerts("here", vitals);
+            let labels = json!({ "alertname": "Watchdog", "severity": "none", "job": "watchfire", "instance": "here" });
+            assert_eq!(alerts[0]["labels"], labels);
+            assert_eq!(alerts[0]["endsAt"], "1970-01-01T00:20:40Z");
+        }
+        assert_eq!(alerts("here", &well)[1]["endsAt"], "1970-01-01T00:16:40Z", "over now");
+        let told = &alerts("here", &unwell)[1];
+        assert_eq!(told["endsAt"], "1970-01-01T00:20:40Z");
+        assert_eq!(told["annotations"]["description"], "store/writes: full (since 1970-01-01T00:00:00Z)");
+    }
+}

@@ -1,0 +1,198 @@
+//! The beat: one task for each heartbeat, which looks at the checks every second.
+
+use super::{Heart, Vitals};
+use crate::post::SendError;
+use crate::runtime::{self, Clock, Stop};
+use crate::telemetry::{Checks, Metrics};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{debug, info, warn};
+
+/// How often the checks are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Pause before a heartbeat that was not taken is sent again, unless the service asks for a longer one.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// Beats until told to stop. The last word is whatever was said last: a watch that stops is what the switch is for.
+pub async fn run(heart: Heart, checks: Checks, metrics: Metrics, clock: Arc<dyn Clock>, stop: Stop) {
+    metrics.heartbeat_known(&heart.name, heart.every);
+    let rhythm = Rhythm::new(heart.every);
+    let mut beat = Beat { heart, checks, metrics, clock, rhythm };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = beat.run() => {}
+    }
+}
+
+struct Beat {
+    heart: Heart,
+    checks: Checks,
+    metrics: Metrics,
+    clock: Arc<dyn Clock>,
+    rhythm: Rhythm,
+}
+
+/// When to say something. Owns no clock: times are counted from the start.
+#[derive(Clone, Debug)]
+struct Rhythm {
+    every: Duration,
+    /// When the next beat is due.
+    due: Duration,
+    /// What was said last, and heard: whether all is well.
+    told: Option<bool>,
+    /// Whether a change was told since the last beat in turn: one such is enough, or a check that comes and goes would use up
+    /// the service's patience.
+    changed: bool,
+    /// Heartbeats in a row that nobody took.
+    lost: u32,
+}
+
+/// Why something is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// A beat is due.
+    Due,
+    /// How we are has changed; the next beat comes when it would have come.
+    Changed,
+}
+
+impl Beat {
+    async fn run(&mut self) {
+        let began = runtime::instant();
+        if let Err(error) = self.heart.heartbeat.start(&self.vitals()).await {
+            self.missed(&error, Duration::ZERO);
+        }
+        loop {
+            let vitals = self.vitals();
+            if let Some(turn) = self.rhythm.turn(began.elapsed(), vitals.well()) {
+                match self.heart.heartbeat.beat(&vitals).await {
+                    Ok(receipt) => self.heard(turn, began.elapsed(), &vitals, &receipt.detail),
+                    Err(error) => self.missed(&error, began.elapsed()),
+                }
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    fn heard(&mut self, turn: Turn, now: Duration, vitals: &Vitals, answer: &str) {
+        let (name, outcome) = (&self.heart.name, if vitals.well() { "ok" } else { "fail" });
+        self.metrics.heartbeat(name, outcome, self.clock.now().as_millisecond() as f64 / 1_000.0);
+        debug!(heartbeat = %name, outcome, "heartbeat {name}: {outcome}, answered {answer}");
+        if self.rhythm.heard(turn, now, vitals.well()) {
+            info!(heartbeat = %name, "the heartbeat {name} is heard again");
+        }
+    }
+
+    /// Counts a heartbeat that was not taken, and logs the first of several.
+    fn missed(&mut self, error: &SendError, now: Duration) {
+        let name = &self.heart.name;
+        self.metrics.heartbeat(name, "error", 0.0);
+        let pause = match error {
+            SendError::Wait(pause) => RETRY.max(*pause),
+            SendError::Retry(_) => RETRY,
+            // Every further one would be refused as well, until somebody mends the settings.
+            SendError::Refused(_) => self.heart.every,
+        };
+        if self.rhythm.missed(now, pause) {
+            warn!(heartbeat = %name, "the heartbeat {name} is not heard: {error}");
+        }
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals {
+            now_ms: runtime::millis(&*self.clock),
+            every: self.heart.every,
+            n_checks: self.checks.names().len(),
+            failing: self.checks.failing(),
+        }
+    }
+}
+
+impl Rhythm {
+    fn new(every: Duration) -> Self {
+        Self { every, due: Duration::ZERO, told: None, changed: false, lost: 0 }
+    }
+
+    /// Whether something is to be said now.
+    fn turn(&self, now: Duration, well: bool) -> Option<Turn> {
+        // After a start nothing is known to be well yet; that is no failure until it lasts.
+        if self.told.is_none() && !well && now < self.every {
+            return None;
+        }
+        if now >= self.due {
+            return Some(Turn::Due);
+        }
+        let news = self.told.is_some_and(|told| told != well);
+        (news && !self.changed && self.lost == 0).then_some(Turn::Changed)
+    }
+
+    /// It was heard; true when the one before was not.
+    fn heard(&mut self, turn: Turn, now: Duration, well: bool) -> bool {
+        self.told = Some(well);
+        self.changed = turn == Turn::Changed;
+        if turn == Turn::Due {
+            self.due = now + self.every;
+        }
+        std::mem::take(&mut self.lost) > 0
+    }
+
+    /// Nobody took it; true when the one before was taken.
+    fn missed(&mut self, now: Duration, pause: Duration) -> bool {
+        self.due = now + pause;
+        self.lost = self.lost.saturating_add(1);
+        self.lost == 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a service hears of 200 seconds, where `well` and `there` say second by second whether all is well and whether the
+    /// service is there.
+    fn heard(well: impl Fn(u64) -> bool, there: impl Fn(u64) -> bool) -> Vec<String> {
+        let mut rhythm = Rhythm::new(Duration::from_secs(60));
+        let mut heard = Vec::new();
+        for second in 0..200 {
+            let now = Duration::from_secs(second);
+            let Some(turn) = rhythm.turn(now, well(second)) else { continue };
+            let word = if well(second) { "well" } else { "fail" };
+            if there(second) {
+                rhythm.heard(turn, now, well(second));
+                heard.push(format!("{second} {word}"));
+            } else {
+                rhythm.missed(now, RETRY);
+                heard.push(format!("{second} lost"));
+            }
+        }
+        heard
+    }
+
+    #[test]
+    fn it_beats_while_all_is_well_and_tells_at_once_what_is_not() {
+        assert_eq!(heard(|_| true, |_| true), ["0 well", "60 well", "120 well", "180 well"]);
+        let disturbed = heard(|second| !(90..130).contains(&second), |_| true);
+        assert_eq!(disturbed, ["0 well", "60 well", "90 fail", "120 fail", "130 well", "180 well"]);
+    }
+
+    #[test]
+    fn a_start_is_no_failure_until_it_lasts() {
+        assert_eq!(heard(|second| second >= 13, |_| true)[..2], ["13 well", "73 well"]);
+        assert_eq!(heard(|_| false, |_| true), ["60 fail", "120 fail", "180 fail"]);
+    }
+
+    #[test]
+    fn a_check_that_comes_and_goes_does_not_use_up_the_service_s_patience() {
+        let flapping = heard(|second| second % 2 == 0, |_| true);
+        assert_eq!(
+            flapping,
+            ["0 well", "1 fail", "60 well", "61 fail", "120 well", "121 fail", "180 well", "181 fail"]
+        );
+    }
+
+    #[test]
+    fn a_heartbeat_that_is_not_heard_is_sent_again_and_says_how_we_are_then() {
+        let away = heard(|second| second < 65, |second| !(60..80).contains(&second));
+        assert_eq!(away, ["0 well", "60 lost", "70 lost", "80 fail", "140 fail"]);
+    }
+}

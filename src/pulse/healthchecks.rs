@@ -1,0 +1,61 @@
+//! Healthchecks, hosted or our own, and whatever speaks like it: a URL that is posted to, with `/start` and `/fail` behind it.
+//! Source: the Pinging API of healthchecks.io.
+
+use super::{Heartbeat, HeartbeatKind, TIMEOUT, Vitals};
+use crate::post::{Endpoint, Receipt, SendError, UrlIs};
+use crate::settings::{Problems, Table};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use reqwest::header::HeaderMap;
+
+/// Most bytes of a body. The service keeps 10,000 and cuts the rest in the middle of a word.
+const BODY_BYTES_MAX: usize = 9_000;
+
+/// See the module's head.
+pub(super) struct HealthchecksKind;
+
+struct Healthchecks {
+    endpoint: Endpoint,
+}
+
+impl HeartbeatKind for HealthchecksKind {
+    fn name(&self) -> &'static str {
+        "healthchecks"
+    }
+
+    fn example(&self) -> &'static str {
+        r#"[heartbeat.switch]
+kind  = "healthchecks"
+url   = { env = "HEALTHCHECKS_URL" }
+every = "1m"
+"#
+    }
+
+    fn parse(&self, table: &mut Table<'_>, problems: &mut Problems) -> Option<Box<dyn Heartbeat>> {
+        Some(Box::new(Healthchecks { endpoint: Endpoint::parse(table, UrlIs::Secret, TIMEOUT, problems)? }))
+    }
+}
+
+impl Heartbeat for Healthchecks {
+    fn start<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Option<Receipt>, SendError>> {
+        let body = format!("watchfire {} has started", env!("CARGO_PKG_VERSION"));
+        async move { self.post(&["start"], body, vitals).await.map(Some) }.boxed()
+    }
+
+    fn beat<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        let (segments, body): (&[&str], _) = if vitals.well() {
+            (&[], format!("all {} checks hold", vitals.n_checks))
+        } else {
+            (&["fail"], format!("{} of {} checks fail\n{}", vitals.failing.len(), vitals.n_checks, vitals.reasons()))
+        };
+        self.post(segments, body, vitals).boxed()
+    }
+}
+
+impl Healthchecks {
+    async fn post(&self, segments: &[&str], mut body: String, vitals: &Vitals) -> Result<Receipt, SendError> {
+        body.truncate(body.floor_char_boundary(BODY_BYTES_MAX));
+        let kind = "text/plain; charset=utf-8";
+        self.endpoint.post_below(segments, HeaderMap::new(), kind, body.into_bytes(), vitals.now_ms).await
+    }
+}

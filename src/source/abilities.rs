@@ -1,0 +1,318 @@
+//! What a node can do, what changed since it was asked before, and what stays unseen with what all of them can do.
+//!
+//! Pure: [`super::probe`] asks.
+
+use crate::model::{ChainId, Kind, Link};
+use alloy_primitives::B256;
+
+/// Something that a node may be able to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ability {
+    /// All receipts of a block by its hash (`eth_getBlockReceipts`).
+    BlockReceipts,
+    /// A transaction's receipt (`eth_getTransactionReceipt`), which does where the above is missing.
+    Receipts,
+    /// Calls of a contract at the hash of a block (`eth_call` with EIP-1898), and refusing one that it does not know.
+    StateReads,
+    /// What the calls of a transaction did inside (`debug_traceTransaction` with `callTracer`).
+    CallTracer,
+    /// The same of a whole block in Parity's form (`trace_block`).
+    TraceBlock,
+    /// Storage with a proof (`eth_getProof`).
+    Proofs,
+    /// A transaction's own bytes (`eth_getRawTransactionByHash`), of which its hash is made.
+    RawTransactions,
+    /// A block's receipts in their own bytes (`debug_getRawReceipts`).
+    RawReceipts,
+    /// The block tag `safe`.
+    SafeTag,
+    /// The block tag `finalized`.
+    FinalizedTag,
+    /// New heads are announced (`eth_subscribe`).
+    Subscriptions,
+    /// Several questions in one HTTP request.
+    Batches,
+}
+
+/// Whether a node can do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Can {
+    /// It did it, and what came was right.
+    Yes,
+    /// It cannot, or what came was wrong; why, in words of ours or of the node.
+    No(String),
+    /// It could not be tried; why.
+    Unknown(String),
+}
+
+/// What one node can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// What it calls itself, as one printable line; absent where it does not say.
+    pub client: Option<String>,
+    /// The chain it serves.
+    pub chain: ChainId,
+    /// Block 0, where it has it.
+    pub genesis: Option<B256>,
+    /// Its newest block.
+    pub head: Link,
+    /// Each ability, in the order of [`Ability::ALL`].
+    pub can: [Can; Ability::ALL.len()],
+    /// Most questions in one HTTP request that were tried and answered; zero over a socket, where each goes alone.
+    pub batch_max: usize,
+}
+
+impl Ability {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 12] = [
+        Self::BlockReceipts,
+        Self::Receipts,
+        Self::StateReads,
+        Self::CallTracer,
+        Self::TraceBlock,
+        Self::Proofs,
+        Self::RawTransactions,
+        Self::RawReceipts,
+        Self::SafeTag,
+        Self::FinalizedTag,
+        Self::Subscriptions,
+        Self::Batches,
+    ];
+
+    /// What records and metrics call it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BlockReceipts => "block-receipts",
+            Self::Receipts => "receipts",
+            Self::StateReads => "state-reads",
+            Self::CallTracer => "call-tracer",
+            Self::TraceBlock => "trace-block",
+            Self::Proofs => "proofs",
+            Self::RawTransactions => "raw-transactions",
+            Self::RawReceipts => "raw-receipts",
+            Self::SafeTag => "safe-tag",
+            Self::FinalizedTag => "finalized-tag",
+            Self::Subscriptions => "subscriptions",
+            Self::Batches => "batches",
+        }
+    }
+}
+
+impl Can {
+    /// Whether it was seen to work.
+    #[must_use]
+    pub const fn is_yes(&self) -> bool {
+        matches!(self, Self::Yes)
+    }
+
+    /// Why not, or why it is not known.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Yes => None,
+            Self::No(why) | Self::Unknown(why) => Some(why),
+        }
+    }
+}
+
+impl Abilities {
+    /// Whether it can do this.
+    #[must_use]
+    pub fn of(&self, ability: Ability) -> &Can {
+        &self.can[ability as usize]
+    }
+
+    /// Whether it was seen to do this.
+    #[must_use]
+    pub fn has(&self, ability: Ability) -> bool {
+        self.of(ability).is_yes()
+    }
+
+    /// Each ability and whether it is there.
+    pub fn iter(&self) -> impl Iterator<Item = (Ability, &Can)> {
+        Ability::ALL.into_iter().zip(&self.can)
+    }
+
+    /// Of what the program asks for, what this node was not seen to do. With `tags` the chain becomes final by its block tags.
+    #[must_use]
+    pub fn lacking(&self, tags: bool) -> Vec<Ability> {
+        // One by one is slow and enough.
+        let receipts = if self.has(Ability::Receipts) { None } else { Some(Ability::BlockReceipts) };
+        let tags = tags.then_some([Ability::SafeTag, Ability::FinalizedTag]).into_iter().flatten();
+        let needed = receipts.into_iter().chain([Ability::StateReads]).chain(tags);
+        needed.filter(|ability| !self.has(*ability)).collect()
+    }
+
+    /// What it could do when it was asked before, and cannot now. What could not be tried is no loss.
+    #[must_use]
+    pub fn lost_since(&self, before: &Self) -> Vec<Ability> {
+        let lost = |ability: &Ability| before.has(*ability) && matches!(self.of(*ability), Can::No(_));
+        Ability::ALL.into_iter().filter(lost).collect()
+    }
+
+    /// What it can do now, and could not when it was asked before.
+    #[must_use]
+    pub fn gained_since(&self, before: &Self) -> Vec<Ability> {
+        let gained = |ability: &Ability| self.has(*ability) && matches!(before.of(*ability), Can::No(_));
+        Ability::ALL.into_iter().filter(gained).collect()
+    }
+
+    /// The same, where what could not be tried this time is as it was before; so a loss is seen however many probes it took.
+    #[must_use]
+    pub fn after(mut self, before: &Self) -> Self {
+        for (now, before) in self.can.iter_mut().zip(&before.can) {
+            if matches!(now, Can::Unknown(_)) {
+                now.clone_from(before);
+            }
+        }
+        self
+    }
+}
+
+/// What stays unseen of a watch of this kind with these endpoints of its chain, each with its name: one clause for each gap, empty
+/// where there is none. With `tags` the chain becomes final by its block tags.
+///
+/// It tells of what the program does today: it reads blocks and receipts, and asks contracts at the hash of a block.
+#[must_use]
+pub fn blind_to(kind: Kind, tags: bool, endpoints: &[(&str, &Abilities)]) -> Vec<String> {
+    // What could not be tried, on a chain without transactions say, is no gap yet.
+    let any = |ability: Ability| endpoints.iter().any(|(_, node)| !matches!(node.of(ability), Can::No(_)));
+    if endpoints.is_empty() {
+        return vec!["everything: no endpoint could be asked".to_owned()];
+    }
+    if !any(Ability::BlockReceipts) && !any(Ability::Receipts) {
+        return vec!["everything: no endpoint gives receipts".to_owned()];
+    }
+    let mut blind = vec![format!("{}: traces are not read yet ({})", inside(kind), offers(endpoints))];
+    if !any(Ability::StateReads)
+        && let Some(what) = unread(kind)
+    {
+        blind.push(format!("{what}: no endpoint reads state at the hash of a block"));
+    }
+    if tags && !any(Ability::FinalizedTag) {
+        blind.push("whether its blocks are final: no endpoint answers for the tag `finalized`".to_owned());
+    } else if tags && !any(Ability::SafeTag) {
+        blind.push(
+            "whether its blocks are safe before they are final: no endpoint answers for the tag `safe`".to_owned(),
+        );
+    }
+    blind
+}
+
+/// What happens inside calls and leaves no log.
+fn inside(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Eoa => "ether that other contracts pay to it",
+        Kind::Safe | Kind::Multisig => {
+            "calls from inside other contracts that log nothing, ether they bring, and ether that a module takes"
+        }
+        Kind::Erc20 | Kind::Minime | Kind::Contract => {
+            "calls from inside other contracts that log nothing, and ether that comes or goes in them"
+        }
+    }
+}
+
+/// What is asked of the state for this kind.
+fn unread(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Safe => Some("who signed its transactions, and whether an allowance exceeds the supply"),
+        Kind::Multisig => Some("what a confirmation executes and who confirmed it"),
+        Kind::Minime => Some("which transfers are its controller's"),
+        Kind::Eoa => Some("whether an allowance exceeds the supply"),
+        Kind::Erc20 | Kind::Contract => None,
+    }
+}
+
+/// Which traces could be had, if they were read.
+fn offers(endpoints: &[(&str, &Abilities)]) -> String {
+    let offered = endpoints.iter().filter_map(|(name, node)| {
+        match (node.has(Ability::CallTracer), node.has(Ability::TraceBlock)) {
+            (true, true) => Some(format!("{name} offers callTracer and trace_block")),
+            (true, false) => Some(format!("{name} offers callTracer")),
+            (false, true) => Some(format!("{name} offers trace_block")),
+            (false, false) => None,
+        }
+    });
+    let offered: Vec<_> = offered.collect();
+    if offered.is_empty() { "no endpoint offers them".to_owned() } else { offered.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BlockRef;
+
+    fn able(abilities: &[Ability]) -> Abilities {
+        let can = Ability::ALL.map(|ability| match abilities.contains(&ability) {
+            true => Can::Yes,
+            false => Can::No("the method does not exist".to_owned()),
+        });
+        let head = Link { at: BlockRef { number: 7, hash: B256::ZERO }, parent: B256::ZERO, time: 0 };
+        Abilities { client: None, chain: ChainId(1), genesis: None, head, can, batch_max: 0 }
+    }
+
+    fn untried(mut abilities: Abilities, ability: Ability) -> Abilities {
+        abilities.can[ability as usize] = Can::Unknown("no answer within 5s".to_owned());
+        abilities
+    }
+
+    #[test]
+    fn an_ability_stands_at_its_place_and_has_a_name_of_its_own() {
+        for (at, ability) in Ability::ALL.into_iter().enumerate() {
+            assert_eq!(ability as usize, at);
+            assert_eq!(Ability::ALL.iter().filter(|other| other.name() == ability.name()).count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_loss_is_told_once_it_is_certain_and_not_because_nobody_answered() {
+        let full = able(&[Ability::Receipts, Ability::StateReads, Ability::CallTracer]);
+        let pruned = able(&[Ability::Receipts, Ability::CallTracer, Ability::Proofs]);
+        assert_eq!(pruned.lost_since(&full), [Ability::StateReads]);
+        assert_eq!(pruned.gained_since(&full), [Ability::Proofs]);
+        assert!(full.lost_since(&full).is_empty() && full.gained_since(&full).is_empty());
+        let silent = untried(pruned.clone(), Ability::StateReads);
+        assert!(silent.lost_since(&full).is_empty());
+        let carried = silent.after(&full);
+        assert_eq!(pruned.lost_since(&carried), [Ability::StateReads], "however many probes it took");
+    }
+
+    #[test]
+    fn what_the_program_asks_for_is_receipts_of_some_kind_reads_and_the_tags_it_counts_on() {
+        assert!(able(&[Ability::Receipts, Ability::StateReads]).lacking(false).is_empty());
+        assert!(able(&[Ability::BlockReceipts, Ability::StateReads]).lacking(false).is_empty());
+        assert_eq!(able(&[]).lacking(false), [Ability::BlockReceipts, Ability::StateReads]);
+        let untagged = able(&[Ability::BlockReceipts, Ability::StateReads, Ability::SafeTag]);
+        assert_eq!(untagged.lacking(true), [Ability::FinalizedTag]);
+        assert_eq!(untried(untagged, Ability::StateReads).lacking(false), [Ability::StateReads], "not seen is not had");
+    }
+
+    #[test]
+    fn traces_are_not_read_whoever_offers_them() {
+        let (plain, geth) = (able(&[Ability::BlockReceipts, Ability::StateReads]), Ability::CallTracer);
+        let geth = able(&[Ability::BlockReceipts, Ability::StateReads, geth]);
+        let blind = blind_to(Kind::Eoa, false, &[("own", &geth), ("vendor", &plain)]);
+        assert_eq!(blind, ["ether that other contracts pay to it: traces are not read yet (own offers callTracer)"]);
+        let blind = blind_to(Kind::Eoa, false, &[("vendor", &plain)]);
+        assert_eq!(blind, ["ether that other contracts pay to it: traces are not read yet (no endpoint offers them)"]);
+    }
+
+    #[test]
+    fn what_one_endpoint_can_do_the_chain_can() {
+        let (receipts, reads) = (able(&[Ability::Receipts]), able(&[Ability::StateReads]));
+        for kind in Kind::ALL {
+            assert_eq!(blind_to(kind, false, &[("a", &receipts), ("b", &reads)]).len(), 1, "traces alone");
+            assert_eq!(blind_to(kind, false, &[("b", &reads)]), ["everything: no endpoint gives receipts"]);
+            assert_eq!(blind_to(kind, false, &[]), ["everything: no endpoint could be asked"]);
+        }
+        let without_state = blind_to(Kind::Multisig, true, &[("a", &receipts)]);
+        assert_eq!(
+            without_state[1..],
+            [
+                "what a confirmation executes and who confirmed it: no endpoint reads state at the hash of a block",
+                "whether its blocks are final: no endpoint answers for the tag `finalized`",
+            ]
+        );
+    }
+}

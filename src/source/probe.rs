@@ -1,0 +1,339 @@
+//! Trying out what a node can do.
+//!
+//! A node that has a method says so by using it well, so every answer is held against what is known: a receipt against its
+//! block, a trace against its transaction, raw bytes against their hash, a call against what it must return. An answer without
+//! content is none, and some nodes answer `{}` to tracers they do not have. What is tried is small: one block of the newest, one
+//! transaction of it, three batches of nothing much. A hosted node counts them.
+
+use super::abilities::{Abilities, Ability, Can};
+use super::node::Node;
+use super::rpc::{NodeError, Wire};
+use crate::model::parse::{self, WHY_MAX};
+use crate::model::text::printable;
+use crate::model::{BlockRef, Link};
+use crate::runtime::instant;
+use alloy_primitives::{Address, B256, Bytes, address, b256, keccak256};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Blocks searched for a transaction to try things on, from the newest back. Mainnet has one in every block; a quiet chain may have
+/// none, and then it is not known.
+const SEARCHED_BLOCKS_MAX: usize = 16;
+/// How long all of it may take. Each question has its own deadline; this bounds a node that lets all of them pass.
+const PROBE_MAX: Duration = Duration::from_secs(60);
+/// Sizes of batches that are tried, until one fails. Nothing asks for more at once.
+const BATCHES: [usize; 3] = [1, 10, 100];
+/// Longest name of a node's software, in characters.
+const CLIENT_CHARS_MAX: usize = 80;
+/// As much of an answer without sense as is shown, in characters.
+const SHOWN_CHARS_MAX: usize = 40;
+
+/// The precompiled contract that returns what it is given. Source: Ethereum yellow paper, appendix E.
+const IDENTITY: Address = address!("0000000000000000000000000000000000000004");
+/// What it is given: no constant answer of a node that calls nothing.
+const ECHO: B256 = b256!("77617463686669726500000000000000000000000000000000000000000a5eed");
+/// A block that is none, so that a node which looks at the hash has to refuse it.
+const NOWHERE: B256 = b256!("6e6f77686572650000000000000000000000000000000000000000000000beef");
+
+/// Finds out what `node` can do, over a connection of its own: whoever uses the node meanwhile is not disturbed by a question that
+/// is never answered. The questions go out one after the other.
+///
+/// # Errors
+///
+/// When the node cannot be reached, serves another chain, or does not say what its newest block is. What fails after that is an
+/// ability that it has not, or one that is not known.
+pub async fn probe(node: &Node) -> Result<Abilities, NodeError> {
+    let wire = Box::pin(node.open()).await?;
+    let mut probe = Probe { node, wire: Some(wire), until: instant() + PROBE_MAX };
+    let head = probe.head().await?;
+    let (client, genesis) = (probe.client().await, probe.genesis().await);
+    let sample = Box::pin(probe.sample(head.at)).await;
+    let batch_max = Box::pin(probe.batches()).await;
+    let mut can = Ability::ALL.map(|_| Can::Yes);
+    for (ability, can) in Ability::ALL.into_iter().zip(&mut can) {
+        let tried = match ability {
+            Ability::BlockReceipts => probe.block_receipts(&sample).await,
+            Ability::Receipts => probe.receipt(&sample).await,
+            Ability::StateReads => probe.state_reads(head.at).await,
+            Ability::CallTracer => probe.call_tracer(&sample).await,
+            Ability::TraceBlock => probe.trace_block(&sample).await,
+            Ability::Proofs => probe.proof(head.at).await,
+            Ability::RawTransactions => probe.raw_transaction(&sample).await,
+            Ability::RawReceipts => probe.raw_receipts(&sample).await,
+            Ability::SafeTag => probe.tag("safe").await,
+            Ability::FinalizedTag => probe.tag("finalized").await,
+            Ability::Subscriptions => Box::pin(probe.subscription()).await,
+            Ability::Batches => batch_max.clone().map(|_| ()),
+        };
+        if let Err(why) = tried {
+            *can = why;
+        }
+    }
+    Ok(Abilities { client, chain: node.chain(), genesis, head, can, batch_max: batch_max.unwrap_or(0) })
+}
+
+struct Probe<'n> {
+    node: &'n Node,
+    wire: Option<Wire>,
+    /// When the last question has to be answered.
+    until: Instant,
+}
+
+/// A block with something in it, and one of its transactions.
+#[derive(Clone, Copy)]
+struct Sample {
+    at: BlockRef,
+    n_txs: usize,
+    tx: B256,
+}
+
+/// What was tried worked, or why the ability is not there or not known; never [`Can::Yes`].
+type Tried<T = ()> = Result<T, Can>;
+
+/// As much of a receipt as it takes to recognize it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReceiptWire {
+    transaction_hash: B256,
+    block_hash: B256,
+}
+
+/// As much of a call frame as it takes to recognize it.
+#[derive(Deserialize)]
+struct FrameWire {
+    from: Option<Address>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+/// As much of a Parity trace as it takes to recognize it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TraceWire {
+    block_hash: Option<B256>,
+    transaction_hash: Option<B256>,
+    action: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ProofWire {
+    account_proof: Vec<Bytes>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RootWire {
+    state_root: B256,
+}
+
+impl Probe<'_> {
+    async fn head(&mut self) -> Result<Link, NodeError> {
+        let answer = self.raw("eth_getBlockByNumber", json!(["latest", false])).await?;
+        Ok(parse::header(answer.get())?)
+    }
+
+    async fn client(&mut self) -> Option<String> {
+        let name: String = self.ask("web3_clientVersion", json!([])).await.ok()?;
+        Some(printable(name.trim(), CLIENT_CHARS_MAX)).filter(|name| !name.is_empty())
+    }
+
+    async fn genesis(&mut self) -> Option<B256> {
+        let answer = self.raw("eth_getBlockByNumber", json!(["0x0", false])).await.ok()?;
+        Some(parse::header(answer.get()).ok()?.at.hash)
+    }
+
+    /// The newest block that has a transaction, found from `head` back.
+    async fn sample(&mut self, head: BlockRef) -> Tried<Sample> {
+        let mut hash = head.hash;
+        for _ in 0..SEARCHED_BLOCKS_MAX {
+            let answer = self.raw("eth_getBlockByHash", json!([hash, false])).await.map_err(reason)?;
+            let block = parse::header(answer.get()).map_err(|error| reason(error.into()))?;
+            let txs = parse::tx_hashes(answer.get()).map_err(|error| reason(error.into()))?;
+            // The last one, since the first of a rollup's block is the rollup's own.
+            if let Some(tx) = txs.last() {
+                return Ok(Sample { at: block.at, n_txs: txs.len(), tx: *tx });
+            }
+            if block.at.number == 0 {
+                break;
+            }
+            hash = block.parent;
+        }
+        Err(Can::Unknown("its last blocks hold no transaction to try it on".to_owned()))
+    }
+
+    async fn block_receipts(&mut self, sample: &Tried<Sample>) -> Tried {
+        let Sample { at, n_txs, tx } = sample.clone()?;
+        let receipts: Vec<ReceiptWire> = self.ask("eth_getBlockReceipts", json!([at.hash])).await?;
+        if receipts.len() != n_txs {
+            return Err(no(format!("{} receipts for a block of {n_txs} transactions", receipts.len())));
+        }
+        let whole = receipts.iter().all(|receipt| receipt.block_hash == at.hash);
+        let ours = receipts.iter().any(|receipt| receipt.transaction_hash == tx);
+        if whole && ours { Ok(()) } else { Err(no("the receipts are of another block")) }
+    }
+
+    async fn receipt(&mut self, sample: &Tried<Sample>) -> Tried {
+        let Sample { at, tx, .. } = sample.clone()?;
+        let receipt: ReceiptWire = self.ask("eth_getTransactionReceipt", json!([tx])).await?;
+        let ours = receipt.transaction_hash == tx && receipt.block_hash == at.hash;
+        if ours { Ok(()) } else { Err(no("the receipt is of another transaction or block")) }
+    }
+
+    async fn state_reads(&mut self, at: BlockRef) -> Tried {
+        let call =
+            |hash: B256| json!([{ "to": IDENTITY, "data": ECHO }, { "blockHash": hash, "requireCanonical": false }]);
+        let echoed: Bytes = self.ask("eth_call", call(at.hash)).await?;
+        if echoed[..] != ECHO[..] {
+            return Err(no("a call whose result is certain gave another"));
+        }
+        match self.raw("eth_call", call(NOWHERE)).await {
+            Err(NodeError::Refused { .. }) => Ok(()),
+            Ok(answer) if answer.get() == "null" => Ok(()),
+            Ok(_) => Err(no("it answers for a block that does not exist, so it does not look at the hash")),
+            Err(error) => Err(reason(error)),
+        }
+    }
+
+    async fn call_tracer(&mut self, sample: &Tried<Sample>) -> Tried {
+        let Sample { tx, .. } = sample.clone()?;
+        let frame: FrameWire = self.ask("debug_traceTransaction", json!([tx, { "tracer": "callTracer" }])).await?;
+        match (frame.from, frame.kind) {
+            (Some(_), Some(kind)) if !kind.is_empty() => Ok(()),
+            _ => Err(no("a trace without a call in it, as of a tracer that is not there")),
+        }
+    }
+
+    async fn trace_block(&mut self, sample: &Tried<Sample>) -> Tried {
+        let Sample { at, tx, .. } = sample.clone()?;
+        let traces: Vec<TraceWire> = self.ask("trace_block", json!([format!("{:#x}", at.number)])).await?;
+        // Traces are asked for by number, and the block there may be another by now.
+        if traces.iter().any(|trace| trace.block_hash.is_some_and(|hash| hash != at.hash)) {
+            return Err(Can::Unknown("the block was replaced meanwhile".to_owned()));
+        }
+        let ours = |trace: &TraceWire| {
+            trace.transaction_hash == Some(tx) && trace.action.as_ref().is_some_and(|action| !action.is_empty())
+        };
+        if traces.iter().any(ours) { Ok(()) } else { Err(no("traces without what the block's transaction did")) }
+    }
+
+    async fn proof(&mut self, at: BlockRef) -> Tried {
+        let block: RootWire = self.ask("eth_getBlockByHash", json!([at.hash, false])).await?;
+        let proof: ProofWire = self.ask("eth_getProof", json!([IDENTITY, [], { "blockHash": at.hash }])).await?;
+        let root = proof.account_proof.first().map(keccak256);
+        if root == Some(block.state_root) {
+            Ok(())
+        } else {
+            Err(no("the proof does not begin at the block's state root"))
+        }
+    }
+
+    async fn raw_transaction(&mut self, sample: &Tried<Sample>) -> Tried {
+        let Sample { tx, .. } = sample.clone()?;
+        let raw: Bytes = self.ask("eth_getRawTransactionByHash", json!([tx])).await?;
+        if keccak256(&raw) == tx { Ok(()) } else { Err(no("the bytes do not hash to the transaction")) }
+    }
+
+    async fn raw_receipts(&mut self, sample: &Tried<Sample>) -> Tried {
+        let Sample { at, n_txs, .. } = sample.clone()?;
+        let raw: Vec<Bytes> = self.ask("debug_getRawReceipts", json!([at.hash])).await?;
+        let whole = raw.len() == n_txs && raw.iter().all(|receipt| !receipt.is_empty());
+        if whole { Ok(()) } else { Err(no(format!("{} receipts for a block of {n_txs} transactions", raw.len()))) }
+    }
+
+    async fn tag(&mut self, tag: &str) -> Tried {
+        let answer = self.present("eth_getBlockByNumber", json!([tag, false])).await?;
+        parse::header(answer.get()).map(|_| ()).map_err(|error| reason(error.into()))
+    }
+
+    async fn subscription(&mut self) -> Tried {
+        if !self.node.has_socket() {
+            return Err(no("plain HTTP announces nothing; heads are polled"));
+        }
+        self.node.subscribe().await.map(drop).map_err(reason)
+    }
+
+    /// The largest batch that was answered in full.
+    async fn batches(&mut self) -> Tried<usize> {
+        let mut largest = 0;
+        for size in BATCHES {
+            let after = self.left("batch").map_err(reason)?;
+            let wire = self.wire().await.map_err(reason)?;
+            let why = match tokio::time::timeout(after, wire.batch(size)).await {
+                Ok(None) => return Err(Can::Unknown("over a socket each question goes alone".to_owned())),
+                Ok(Some(Ok(answered))) if answered == size => {
+                    largest = size;
+                    continue;
+                }
+                Ok(Some(Ok(answered))) => no(format!("{answered} answers to {size} questions")),
+                Ok(Some(Err(error))) => reason(error),
+                Err(_) => reason(NodeError::TimedOut { method: "batch", after }),
+            };
+            return if largest > 0 { Ok(largest) } else { Err(why) };
+        }
+        Ok(largest)
+    }
+
+    /// An answer that is there and of this form.
+    async fn ask<T: DeserializeOwned>(&mut self, method: &'static str, params: serde_json::Value) -> Tried<T> {
+        let answer = self.present(method, params).await?;
+        serde_json::from_str(answer.get())
+            .map_err(|_| no(format!("it answered {}", printable(answer.get(), SHOWN_CHARS_MAX))))
+    }
+
+    /// An answer that is there. Nodes behind one address differ by a block or two, so nothing is asked for twice.
+    async fn present(&mut self, method: &'static str, params: serde_json::Value) -> Tried<Box<RawValue>> {
+        for pause in [Some(self.node.deadlines().confirm), None] {
+            let answer = self.raw(method, params.clone()).await.map_err(reason)?;
+            match pause {
+                _ if answer.get() != "null" => return Ok(answer),
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => {}
+            }
+        }
+        Err(no("it answered null"))
+    }
+
+    async fn raw(&mut self, method: &'static str, params: serde_json::Value) -> Result<Box<RawValue>, NodeError> {
+        let after = self.left(method)?;
+        let wire = self.wire().await?;
+        let answer = self.node.within(after, &wire, method, params).await;
+        if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
+            self.wire = None;
+        }
+        answer
+    }
+
+    async fn wire(&mut self) -> Result<Wire, NodeError> {
+        if let Some(wire) = &self.wire {
+            return Ok(wire.clone());
+        }
+        let wire = Box::pin(self.node.open()).await?;
+        Ok(self.wire.insert(wire).clone())
+    }
+
+    /// How long the next question may take.
+    fn left(&self, method: &'static str) -> Result<Duration, NodeError> {
+        let left = self.until.saturating_duration_since(instant()).min(self.node.deadlines().block);
+        if left.is_zero() { Err(NodeError::TimedOut { method, after: PROBE_MAX }) } else { Ok(left) }
+    }
+}
+
+fn no(why: impl Into<String>) -> Can {
+    Can::No(why.into())
+}
+
+/// What a failure says about an ability: a refusal is an answer, silence is none.
+fn reason(error: NodeError) -> Can {
+    match error {
+        NodeError::Refused { message, .. } => Can::No(printable(message, WHY_MAX)),
+        NodeError::Bad(_) | NodeError::Another | NodeError::Lie { .. } | NodeError::Missing(_) => {
+            Can::No(printable(error.to_string(), WHY_MAX))
+        }
+        _ => Can::Unknown(printable(error.to_string(), WHY_MAX)),
+    }
+}

@@ -1,0 +1,86 @@
+//! The hash of a header. Source: the Yellow Paper, 4.3.4; what later forks append is in the order of EIP-1559, EIP-4895, EIP-4844,
+//! EIP-4788 and EIP-7685.
+
+use super::{Flaw, Gap, rlp};
+use crate::model::Link;
+use crate::model::seal::{Header, Unknown};
+use alloy_primitives::{B64, B256, keccak256};
+use alloy_rlp::Encodable;
+
+/// Unknown fields that are tried at the end of the header, in every order: at most 64 hashes of 2 µs each.
+const TRIED_MAX: usize = 4;
+
+/// Holds the header against the block's hash. Forks append fields, so unknown ones are tried behind the known.
+pub(super) fn check(link: Link, header: &Header, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
+    let expected = link.at.hash;
+    let fields = fields(link, header)?;
+    let found = hash(&fields);
+    if found == expected {
+        return Ok(());
+    }
+    let unknown = &header.unknown;
+    if unknown.is_empty() {
+        return Err(Flaw::Header { expected, found });
+    }
+    let mut values: Vec<&[u8]> =
+        unknown.iter().filter_map(|field| field.value.as_ref().map(|value| value.as_ref())).take(TRIED_MAX).collect();
+    if !hashes_with(expected, &fields, &mut values) {
+        gaps.push(Gap::Header(unknown.iter().map(|Unknown { name, .. }| name.clone()).collect()));
+    }
+    Ok(())
+}
+
+/// Every field, encoded one behind the other.
+fn fields(link: Link, header: &Header) -> Result<Vec<u8>, Flaw> {
+    fn given<T: Copy>(field: Option<T>, name: &'static str) -> Result<T, Flaw> {
+        field.ok_or(Flaw::Lacks(name))
+    }
+    let mut out = Vec::with_capacity(700);
+    link.parent.encode(&mut out);
+    given(header.uncles_hash, "sha3Uncles")?.encode(&mut out);
+    given(header.miner, "miner")?.encode(&mut out);
+    given(header.state_root, "stateRoot")?.encode(&mut out);
+    given(header.transactions_root, "transactionsRoot")?.encode(&mut out);
+    given(header.receipts_root, "receiptsRoot")?.encode(&mut out);
+    given(header.logs_bloom.as_deref(), "logsBloom")?.encode(&mut out);
+    given(header.difficulty, "difficulty")?.encode(&mut out);
+    link.at.number.encode(&mut out);
+    given(header.gas_limit, "gasLimit")?.encode(&mut out);
+    given(header.gas_used, "gasUsed")?.encode(&mut out);
+    link.time.encode(&mut out);
+    given(header.extra_data.as_ref(), "extraData")?.encode(&mut out);
+    // Chains that never had proof of work leave these two out of their answers, and zero in their headers.
+    header.mix_hash.unwrap_or_default().encode(&mut out);
+    B64::from(header.nonce.unwrap_or_default()).encode(&mut out);
+    append(&mut out, header.base_fee);
+    append(&mut out, header.withdrawals_root);
+    append(&mut out, header.blob_gas_used);
+    append(&mut out, header.excess_blob_gas);
+    append(&mut out, header.parent_beacon_root);
+    append(&mut out, header.requests_hash);
+    Ok(out)
+}
+
+fn append(out: &mut Vec<u8>, field: Option<impl Encodable>) {
+    if let Some(field) = field {
+        field.encode(out);
+    }
+}
+
+fn hash(fields: &[u8]) -> B256 {
+    let mut header = Vec::with_capacity(fields.len() + 9);
+    rlp::list(&mut header, |out| out.extend_from_slice(fields));
+    keccak256(header)
+}
+
+/// Whether the fields hash to `expected` with some of these values behind them, in some order.
+fn hashes_with(expected: B256, fields: &[u8], values: &mut Vec<&[u8]>) -> bool {
+    (0..values.len()).any(|place| {
+        let value = values.remove(place);
+        let mut longer = fields.to_vec();
+        value.encode(&mut longer);
+        let fits = hash(&longer) == expected || hashes_with(expected, &longer, values);
+        values.insert(place, value);
+        fits
+    })
+}

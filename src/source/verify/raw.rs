@@ -1,0 +1,52 @@
+//! A node's own bytes of what we cannot encode, and whether they say what its JSON says.
+
+use super::receipt::Receipt;
+use super::rlp;
+use crate::model::Tx;
+use alloy_primitives::{B256, Bytes};
+use std::collections::HashMap;
+
+/// Transactions whose bytes are asked for, one by one; a block with more of unknown types stays unproven.
+pub const RAW_TXS_MAX: usize = 256;
+
+/// Bytes that a node gave, to be held against the hashes like everything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Raw {
+    /// Transactions by their place in the block, as `eth_getRawTransactionByHash` or `debug_getRawTransaction` gives them.
+    pub txs: HashMap<u32, Bytes>,
+    /// All receipts of the block, in order, as `debug_getRawReceipts` gives them.
+    pub receipts: Option<Vec<Bytes>>,
+}
+
+/// Bytes that would help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// These transactions, by place and hash; at most [`RAW_TXS_MAX`].
+    pub txs: Vec<(u32, B256)>,
+    /// All receipts.
+    pub receipts: bool,
+}
+
+/// Whether the recipient, value and calldata of a transaction are among these bytes of it. It does not show that they stand in
+/// the right places, which nobody can know; but nothing can be said of the transaction that is not in it.
+pub(super) fn says_transaction(bytes: &[u8], tx: &Tx) -> bool {
+    let Some(list) = bytes.get(1..).and_then(rlp::payload) else { return false };
+    let value = tx.value.to_be_bytes_trimmed_vec();
+    // A creation has no recipient to be found, and what an authorization is made of in this type is unknown.
+    let (mut to, mut sum, mut input) = (tx.to.is_none(), false, false);
+    let is_list = rlp::each_item(list, &mut |item| {
+        to |= tx.to.is_some_and(|to| to == *item);
+        sum |= *item == *value;
+        input |= *item == *tx.input;
+    });
+    is_list && to && sum && input && tx.authorizations.is_empty()
+}
+
+/// Whether the bytes are of that type and begin with the fields that every receipt has, as the node's JSON gives them.
+pub(super) fn says_receipt(bytes: &[u8], receipt: &Receipt<'_>) -> bool {
+    let Some((kind, list)) = bytes.split_first() else { return false };
+    let mut fields = Vec::new();
+    u64::from(*kind) == receipt.tx.kind
+        && receipt.fields(&mut fields).is_ok()
+        && rlp::payload(list).is_some_and(|payload| payload.starts_with(&fields))
+}

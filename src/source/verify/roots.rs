@@ -1,0 +1,118 @@
+//! What came with a header, held against the header's roots.
+
+use super::raw::{Raw, says_receipt, says_transaction};
+use super::receipt::{self, Receipt};
+use super::tx::{NoSender, encode, is_known};
+use super::{Flaw, Gap, Root};
+use crate::model::{Sealed, Tx};
+use alloy_primitives::{B256, Bloom, Bytes, keccak256};
+use alloy_trie::root::ordered_trie_root_encoded;
+
+/// Every transaction's hash, and the root of all.
+pub(super) fn transactions(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
+    let mut encoded = Vec::with_capacity(sealed.block.txs.len());
+    let mut unknown = Unknown::default();
+    for (tx, seal) in sealed.block.txs.iter().zip(&sealed.txs) {
+        let malformed = |what| Flaw::Malformed { index: tx.index, what };
+        let bytes = match (encode(tx, seal), raw.txs.get(&tx.index)) {
+            (Ok(_), _) if !created_what_it_says(tx) => {
+                return Err(malformed("it did not create the contract that its receipt names"));
+            }
+            (Ok(bytes), _) => bytes,
+            (Err(NoSender::Malformed(what)), _) => return Err(malformed(what)),
+            (Err(NoSender::UnknownType(kind)), None) => {
+                unknown.note(kind);
+                continue;
+            }
+            (Err(NoSender::UnknownType(kind)), Some(bytes)) => {
+                if bytes.first().map(|first| u64::from(*first)) != Some(kind) {
+                    return Err(malformed("its bytes are not of its type"));
+                }
+                if !says_transaction(bytes, tx) {
+                    gaps.push(Gap::Meaning { index: tx.index, kind });
+                }
+                bytes.clone()
+            }
+        };
+        let found = keccak256(&bytes);
+        if found != tx.hash {
+            return Err(Flaw::Tx { index: tx.index, expected: tx.hash, found });
+        }
+        encoded.push(bytes);
+    }
+    if let Some((kind, n)) = unknown.0 {
+        gaps.push(Gap::Transactions { kind, n });
+        return Ok(());
+    }
+    let expected = sealed.header.transactions_root.ok_or(Flaw::Lacks("transactionsRoot"))?;
+    expect(Root::Transactions, expected, ordered_trie_root_encoded(&encoded))
+}
+
+/// The bloom of all receipts, and their root. Those of unknown types are first taken to be encoded like all others, since every
+/// type so far is; then as the node's own bytes.
+pub(super) fn receipts(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
+    let of_txs = || sealed.block.txs.iter().zip(&sealed.receipts).map(|(tx, seal)| Receipt::new(tx, seal));
+    let mut encoded = Vec::with_capacity(sealed.block.txs.len());
+    let mut unknown = Unknown::default();
+    let mut bloom = Bloom::ZERO;
+    for receipt in of_txs() {
+        let bytes = match receipt.encode() {
+            Err(what) if is_known(receipt.tx.kind) => return Err(Flaw::Malformed { index: receipt.tx.index, what }),
+            bytes => bytes.unwrap_or_default(),
+        };
+        if !is_known(receipt.tx.kind) {
+            unknown.note(receipt.tx.kind);
+        }
+        bloom |= *receipt.bloom;
+        encoded.push(Bytes::from(bytes));
+    }
+    if *sealed.header.logs_bloom.as_deref().ok_or(Flaw::Lacks("logsBloom"))? != bloom {
+        return Err(Flaw::Bloom);
+    }
+    let expected = sealed.header.receipts_root.ok_or(Flaw::Lacks("receiptsRoot"))?;
+    let found = ordered_trie_root_encoded(&encoded);
+    let Some((kind, n)) = unknown.0.filter(|_| found != expected) else {
+        return expect(Root::Receipts, expected, found);
+    };
+    let Some(given) = raw.receipts.as_deref().filter(|given| given.len() == encoded.len()) else {
+        gaps.push(Gap::Receipts { kind, n });
+        return Ok(());
+    };
+    for ((receipt, ours), theirs) in of_txs().zip(&mut encoded).zip(given) {
+        let tx = receipt.tx;
+        if is_known(tx.kind) {
+            continue;
+        }
+        if !says_receipt(theirs, &receipt) {
+            gaps.push(Gap::Meaning { index: tx.index, kind: tx.kind });
+        }
+        *ours = theirs.clone();
+    }
+    expect(Root::Receipts, expected, ordered_trie_root_encoded(&encoded))
+}
+
+/// The root of the withdrawals, where the node gave them: nothing is judged by them.
+pub(super) fn withdrawals(sealed: &Sealed) -> Result<(), Flaw> {
+    let (Some(list), Some(expected)) = (&sealed.withdrawals, sealed.header.withdrawals_root) else { return Ok(()) };
+    let encoded: Vec<Vec<u8>> = list.iter().map(receipt::withdrawal).collect();
+    expect(Root::Withdrawals, expected, ordered_trie_root_encoded(&encoded))
+}
+
+/// No hash covers the address in a receipt; it follows from sender and nonce, wherever a node writes one.
+fn created_what_it_says(tx: &Tx) -> bool {
+    tx.created.is_none_or(|created| tx.to.is_none() && created == tx.from.create(tx.nonce))
+}
+
+fn expect(root: Root, expected: B256, found: B256) -> Result<(), Flaw> {
+    if expected == found { Ok(()) } else { Err(Flaw::Root { root, expected, found }) }
+}
+
+/// The first unknown type, and how many there are.
+#[derive(Default)]
+struct Unknown(Option<(u64, usize)>);
+
+impl Unknown {
+    fn note(&mut self, kind: u64) {
+        self.0.get_or_insert((kind, 0)).1 += 1;
+    }
+}

@@ -1,0 +1,130 @@
+//! A person's word that final blocks may be undone: for one step of one chain, written down with who gave it and what became
+//! of it.
+
+use super::chain::{int, text, uint};
+use super::finality::place;
+use super::{Result, StoreError, chain, commit};
+use crate::model::{BlockRef, ChainId};
+use alloy_primitives::B256;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// Bytes of a name that are kept.
+const NAME_BYTES_MAX: usize = 200;
+
+/// What a person allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// A block on the branch that may take the place of what was final.
+    pub block: B256,
+    /// Who said so.
+    pub by: String,
+    /// When, wall-clock milliseconds.
+    pub at_ms: u64,
+    /// What became of it; absent while it waits to be used.
+    pub end: Option<AllowanceEnd>,
+}
+
+/// What became of an allowance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowanceEnd {
+    /// A step made use of it.
+    Used {
+        /// When, wall-clock milliseconds.
+        at_ms: u64,
+        /// The block that was final until then.
+        undone: BlockRef,
+    },
+    /// A later one took its place.
+    Replaced {
+        /// Who gave the later one.
+        by: String,
+        /// When, wall-clock milliseconds.
+        at_ms: u64,
+    },
+    /// Somebody took it back.
+    Withdrawn {
+        /// Who.
+        by: String,
+        /// When, wall-clock milliseconds.
+        at_ms: u64,
+    },
+}
+
+const COLUMNS: &str = "block_hash, allowed_by, allowed_at_ms, state, ended_by, ended_at_ms, undone_number, undone_hash";
+
+pub(super) fn allow(db: &mut Connection, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<Allowance> {
+    let tx = commit::begin(db)?;
+    if chain::first(&tx, chain)?.is_none() {
+        return Err(StoreError::Unknown(format!("chain {chain} was not begun")));
+    }
+    let sql = "SELECT number FROM blocks WHERE chain = ?1 AND hash = ?2";
+    let ours: Option<i64> =
+        tx.prepare_cached(sql)?.query_row(params![int(chain.0), block.to_string()], |row| row.get(0)).optional()?;
+    if let Some(number) = ours {
+        let at = BlockRef { number: uint(number), hash: block };
+        return Err(StoreError::Unknown(format!("block {at} is on the chain that was judged: it undoes nothing")));
+    }
+    let by = cut(by);
+    end(&tx, chain, "replaced", by, now_ms)?;
+    let sql = "INSERT INTO allowances (chain, block_hash, allowed_by, allowed_at_ms) VALUES (?1, ?2, ?3, ?4)";
+    tx.execute(sql, params![int(chain.0), block.to_string(), by, int(now_ms)])?;
+    tx.commit()?;
+    Ok(Allowance { block, by: by.to_owned(), at_ms: now_ms, end: None })
+}
+
+pub(super) fn withdraw(db: &mut Connection, chain: ChainId, by: &str, now_ms: u64) -> Result<Option<Allowance>> {
+    let tx = commit::begin(db)?;
+    let open = open(&tx, chain)?;
+    let by = cut(by);
+    end(&tx, chain, "withdrawn", by, now_ms)?;
+    tx.commit()?;
+    let end = AllowanceEnd::Withdrawn { by: by.to_owned(), at_ms: now_ms };
+    Ok(open.map(|open| Allowance { end: Some(end), ..open }))
+}
+
+/// The one that waits to be used.
+pub(super) fn open(db: &Connection, chain: ChainId) -> Result<Option<Allowance>> {
+    let sql = format!("SELECT {COLUMNS} FROM allowances WHERE chain = ?1 AND state = 'open'");
+    db.prepare_cached(&sql)?.query_row([int(chain.0)], |row| Ok(allowance(row))).optional()?.transpose()
+}
+
+/// All of them, newest first, at most `limit`.
+pub(super) fn all(db: &Connection, chain: ChainId, limit: u32) -> Result<Vec<Allowance>> {
+    let sql = format!("SELECT {COLUMNS} FROM allowances WHERE chain = ?1 ORDER BY seq DESC LIMIT ?2");
+    let mut statement = db.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![int(chain.0), limit], |row| Ok(allowance(row)))?;
+    rows.map(|row| row?).collect()
+}
+
+/// Uses up the one that waits, if it names this block; says whether it did.
+pub(super) fn consume(db: &Connection, chain: ChainId, block: B256, undone: BlockRef, now_ms: u64) -> Result<bool> {
+    let sql = "UPDATE allowances SET state = 'used', ended_at_ms = ?3, undone_number = ?4, undone_hash = ?5 \
+               WHERE chain = ?1 AND block_hash = ?2 AND state = 'open'";
+    let row = params![int(chain.0), block.to_string(), int(now_ms), int(undone.number), undone.hash.to_string()];
+    Ok(db.prepare_cached(sql)?.execute(row)? > 0)
+}
+
+fn end(db: &Connection, chain: ChainId, state: &str, by: &str, now_ms: u64) -> Result<()> {
+    let sql = "UPDATE allowances SET state = ?2, ended_by = ?3, ended_at_ms = ?4 WHERE chain = ?1 AND state = 'open'";
+    db.prepare_cached(sql)?.execute(params![int(chain.0), state, by, int(now_ms)])?;
+    Ok(())
+}
+
+/// A row of [`COLUMNS`].
+fn allowance(row: &Row<'_>) -> Result<Allowance> {
+    let state: String = row.get(3)?;
+    let ended_by = row.get::<_, Option<String>>(4)?.unwrap_or_default();
+    let at_ms = row.get::<_, Option<i64>>(5)?.map_or(0, uint);
+    let end = match (state.as_str(), place(row, 6)?) {
+        ("open", _) => None,
+        ("used", Some(undone)) => Some(AllowanceEnd::Used { at_ms, undone }),
+        ("replaced", _) => Some(AllowanceEnd::Replaced { by: ended_by, at_ms }),
+        ("withdrawn", _) => Some(AllowanceEnd::Withdrawn { by: ended_by, at_ms }),
+        _ => return Err(StoreError::Damaged { table: "allowances", why: format!("its state is {state}") }),
+    };
+    Ok(Allowance { block: text("allowances", row, 0)?, by: row.get(1)?, at_ms: uint(row.get(2)?), end })
+}
+
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
+}

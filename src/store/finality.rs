@@ -1,0 +1,181 @@
+//! How far each chain has come to be final, how many endpoints say of a block that it is theirs, and what both mean for what
+//! was found in it.
+//!
+//! A chain's finality is two blocks; what stands at or below them is so final. Only pages of live incidents are written again,
+//! once when a finding of theirs gains, since they may have to say it at any time. Everything else is compared when it is read.
+
+use super::chain::{int, text, uint};
+use super::{Result, commit, incidents};
+use crate::model::{BlockRef, ChainId, Finality, FindingId, IncidentId, Link};
+use alloy_primitives::B256;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::BTreeSet;
+
+/// Findings that [`Gained`] names; an epoch that is final may have made thousands so.
+pub const GAINED_MAX: usize = 256;
+
+/// How far a chain is from being undone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// The newest block that is safe, as far as is known.
+    pub safe: Option<BlockRef>,
+    /// The newest block that is finalized: it is never undone unless a person allows it.
+    pub finalized: Option<BlockRef>,
+}
+
+/// Standing findings that have become more final, or are confirmed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Gained {
+    /// Oldest first, at most [`GAINED_MAX`].
+    pub findings: Vec<FindingId>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+impl Settled {
+    /// How final a block of the committed chain is, by its number.
+    #[must_use]
+    pub fn of(&self, number: u64) -> Finality {
+        let reaches = |at: Option<BlockRef>| at.is_some_and(|at| number <= at.number);
+        match (reaches(self.finalized), reaches(self.safe)) {
+            (true, _) => Finality::Finalized,
+            (false, true) => Finality::Safe,
+            (false, false) => Finality::Included,
+        }
+    }
+}
+
+pub(super) fn settled(db: &Connection, chain: ChainId) -> Result<Settled> {
+    let sql = "SELECT safe_number, safe_hash, finalized_number, finalized_hash FROM chains WHERE id = ?1";
+    let read = |row: &Row<'_>| Ok(Settled { safe: place(row, 0)?, finalized: place(row, 2)? });
+    let settled = db.prepare_cached(sql)?.query_row([int(chain.0)], |row| Ok(read(row))).optional()?;
+    settled.unwrap_or_else(|| Ok(Settled::default()))
+}
+
+pub(super) fn promote(db: &mut Connection, chain: ChainId, level: Finality, at: BlockRef) -> Result<Option<Gained>> {
+    let tx = commit::begin(db)?;
+    let mut settled = settled(&tx, chain)?;
+    let before = match level {
+        Finality::Included => return Ok(None),
+        Finality::Safe => settled.safe,
+        Finality::Finalized => settled.finalized,
+    };
+    if before.is_some_and(|before| at.number <= before.number) || !is_ours(&tx, chain, at)? {
+        return Ok(None);
+    }
+    // What is finalized is safe, whatever was said of it before.
+    if settled.safe.is_none_or(|safe| safe.number < at.number) {
+        settled.safe = Some(at);
+    }
+    if level == Finality::Finalized {
+        settled.finalized = Some(at);
+    }
+    write(&tx, chain, settled)?;
+    let sql = "SELECT id, incident FROM findings WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND orphaned = 0 \
+               ORDER BY number, seq";
+    let reached =
+        reached(&tx, sql, params![int(chain.0), before.map_or(-1, |before| int(before.number)), int(at.number)])?;
+    let gained = tell(&tx, reached)?;
+    tx.commit()?;
+    Ok(Some(gained))
+}
+
+pub(super) fn confirm(db: &mut Connection, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<Gained>> {
+    let tx = commit::begin(db)?;
+    let Some(reached) = raise(&tx, chain, at, sources)? else { return Ok(None) };
+    let gained = tell(&tx, reached)?;
+    tx.commit()?;
+    Ok(Some(gained))
+}
+
+/// What a step's blocks brought along of other endpoints' word counts for the blocks below them too.
+pub(super) fn appended(db: &Connection, chain: ChainId, blocks: impl Iterator<Item = (BlockRef, u32)>) -> Result<()> {
+    for (at, sources) in blocks.filter(|(_, sources)| *sources > 1) {
+        let parent = at.number.checked_sub(1).map(|number| hash_at(db, chain, number).map(|hash| (number, hash)));
+        if let Some((number, Some(hash))) = parent.transpose()?
+            && let Some(reached) = raise(db, chain, BlockRef { number, hash }, sources)?
+        {
+            tell(db, reached)?;
+        }
+    }
+    Ok(())
+}
+
+/// Blocks from `lowest` on are gone: what was said of them no longer holds. The block below was as final as they were.
+pub(super) fn lower(db: &Connection, chain: ChainId, lowest: &Link) -> Result<()> {
+    let below = lowest.at.number.checked_sub(1).map(|number| BlockRef { number, hash: lowest.parent });
+    let cut = |at: Option<BlockRef>| if at.is_some_and(|at| at.number >= lowest.at.number) { below } else { at };
+    let before = settled(db, chain)?;
+    let after = Settled { safe: cut(before.safe), finalized: cut(before.finalized) };
+    if after == before { Ok(()) } else { write(db, chain, after) }
+}
+
+fn write(db: &Connection, chain: ChainId, settled: Settled) -> Result<()> {
+    let sql =
+        "UPDATE chains SET safe_number = ?2, safe_hash = ?3, finalized_number = ?4, finalized_hash = ?5 WHERE id = ?1";
+    let number = |at: Option<BlockRef>| at.map(|at| int(at.number));
+    let hash = |at: Option<BlockRef>| at.map(|at| at.hash.to_string());
+    let Settled { safe, finalized } = settled;
+    let row = params![int(chain.0), number(safe), hash(safe), number(finalized), hash(finalized)];
+    db.prepare_cached(sql)?.execute(row)?;
+    Ok(())
+}
+
+/// Writes down that `sources` endpoints hold `at`, and with it every block before: from there down to the newest that so many
+/// hold already, since below that one they hold the rest. Gives back whose word gained by it; nothing when `at` is not ours, or
+/// nothing is new.
+fn raise(db: &Connection, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<Vec<(FindingId, IncidentId)>>> {
+    let sql = "SELECT sources FROM blocks WHERE chain = ?1 AND number = ?2 AND hash = ?3";
+    let place = params![int(chain.0), int(at.number), at.hash.to_string()];
+    let known: Option<u32> = db.prepare_cached(sql)?.query_row(place, |row| row.get(0)).optional()?;
+    if known.is_none_or(|known| known >= sources) {
+        return Ok(None);
+    }
+    let sql =
+        "SELECT number FROM blocks WHERE chain = ?1 AND number < ?2 AND sources >= ?3 ORDER BY number DESC LIMIT 1";
+    let held = params![int(chain.0), int(at.number), sources];
+    let held: Option<i64> = db.prepare_cached(sql)?.query_row(held, |row| row.get(0)).optional()?;
+    let range = params![int(chain.0), held.unwrap_or(-1), int(at.number), sources];
+    let sql = "UPDATE blocks SET sources = ?4 WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND sources < ?4";
+    db.prepare_cached(sql)?.execute(range)?;
+    let sql = "UPDATE findings SET sources = ?4 WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND orphaned = 0 \
+               AND sources < ?4 RETURNING id, incident";
+    reached(db, sql, range).map(Some)
+}
+
+/// Puts on live pages what findings gained.
+fn tell(db: &Connection, reached: Vec<(FindingId, IncidentId)>) -> Result<Gained> {
+    let more = reached.len().saturating_sub(GAINED_MAX) as u64;
+    let (mut findings, mut about) = (Vec::new(), BTreeSet::new());
+    for (finding, incident) in reached {
+        if findings.len() < GAINED_MAX {
+            findings.push(finding);
+        }
+        about.insert(incident.0);
+    }
+    about.into_iter().try_for_each(|id| incidents::put_on_page(db, &IncidentId(id)))?;
+    Ok(Gained { findings, more })
+}
+
+fn reached(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Vec<(FindingId, IncidentId)>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params, |row| Ok((FindingId(row.get(0)?), IncidentId(row.get(1)?))))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whether it is a block of the committed chain that is remembered.
+pub(super) fn is_ours(db: &Connection, chain: ChainId, at: BlockRef) -> Result<bool> {
+    Ok(hash_at(db, chain, at.number)? == Some(at.hash))
+}
+
+fn hash_at(db: &Connection, chain: ChainId, number: u64) -> Result<Option<B256>> {
+    let sql = "SELECT hash FROM blocks WHERE chain = ?1 AND number = ?2";
+    let hash = db.prepare_cached(sql)?.query_row(params![int(chain.0), int(number)], |row| Ok(text("blocks", row, 0)));
+    hash.optional()?.transpose()
+}
+
+/// A block whose number and hash stand in two columns from `column` on; absent where they are.
+pub(super) fn place(row: &Row<'_>, column: usize) -> Result<Option<BlockRef>> {
+    let Some(number) = row.get::<_, Option<i64>>(column)? else { return Ok(None) };
+    Ok(Some(BlockRef { number: uint(number), hash: text("chains", row, column + 1)? }))
+}

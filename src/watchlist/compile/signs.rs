@@ -1,0 +1,24 @@
+//! `[console]` and `[heartbeat.X]`: signs of life.
+
+use crate::pulse::{self, Heart};
+use crate::settings::{At, Problems};
+use crate::watchlist::file::{ConsoleText, HeartbeatText};
+use std::net::SocketAddr;
+
+/// Where the console listens, if there shall be one.
+pub(super) fn console(text: Option<&ConsoleText<'_>>, problems: &mut Problems) -> Option<SocketAddr> {
+    let listen: &At<&str> = text?.listen.as_ref()?;
+    match listen.parse() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            let hint = "write an address of this machine and a port, such as \"127.0.0.1:9464\" or \"[::1]:9464\"";
+            problems.push(listen.problem(format!("`{}` is nothing to listen on", **listen)).hint(hint));
+            None
+        }
+    }
+}
+
+/// Who waits for our heartbeat, in the order of the file.
+pub(super) fn heartbeats(texts: Vec<HeartbeatText<'_>>, problems: &mut Problems) -> Vec<Heart> {
+    texts.into_iter().filter_map(|text| pulse::parse(text.name.value, text.table, problems)).collect()
+}
