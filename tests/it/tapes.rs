@@ -57,7 +57,7 @@ fn configured(endpoint: &str) -> Watch {
         "watchfire.toml",
         &format!(
             "store = \"watchfire.db\"\nwatchlists = [\"clerks.toml\"]\n[chain.demo]\nid = 31337\nendpoint = \"{endpoint}\"\n\
-             clock = \"chain\"\nslot = \"1s\"\n[destination.screen]\nkind = \"terminal\"\n[path.treasury]\n\
+             clock = \"chain\"\nslot = \"1s\"\nverify = false\n[destination.screen]\nkind = \"terminal\"\n[path.treasury]\n\
              steps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n"
         ),
     );

@@ -3,8 +3,8 @@
 use super::Session;
 use super::finality::Gate;
 use super::lookout::Lookout;
-use super::record;
 use super::progress::Progress;
+use super::record;
 use super::roll::Roll;
 use crate::decode;
 use crate::model::ChainId;
@@ -216,7 +216,7 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
 }
 
 /// What the chain's blocks are held against: their own headers, unless the configuration says otherwise.
-fn checks_of(chain: &ChainBook) -> Checks {
+pub(crate) fn checks_of(chain: &ChainBook) -> Checks {
     let checks = Checks::for_chain(chain.info.id);
     if !chain.verify {
         return Checks { verify: false, ..checks };

@@ -9,7 +9,7 @@ mod roll;
 mod signs;
 mod tally;
 
-pub(crate) use follow::{pool_of, stored};
+pub(crate) use follow::{checks_of, pool_of, stored};
 pub(crate) use record::Recording;
 pub(crate) use signs::Signs;
 

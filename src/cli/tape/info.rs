@@ -31,11 +31,13 @@ pub(super) fn info(args: &Info, printer: &Printer) -> anyhow::Result<Outcome> {
 
 fn line(survey: &Survey, size: u64) -> Value {
     let traces: Value = survey.traces.iter().map(|(method, n)| (method.name().to_owned(), Value::from(*n))).collect();
+    let refused: Vec<Value> = survey.refused.iter().map(|(block, why)| json!({ "block": block, "why": why })).collect();
     let mut line = json!({
         "type": "tape", "version": survey.version, "packing": survey.packing.name(), "chain": survey.head.chain.0,
         "note": survey.head.note, "whole": survey.is_whole(), "stretches": survey.n_stretches, "blocks": survey.n_blocks,
         "transactions": survey.n_txs, "logs": survey.n_logs, "reorgs": survey.n_reorgs,
-        "retracted": survey.n_retracted, "reads": survey.n_reads, "traces": traces, "captions": survey.n_captions,
+        "retracted": survey.n_retracted, "verified": survey.n_verified, "unproven": survey.n_unproven,
+        "refused": refused, "reads": survey.n_reads, "traces": traces, "captions": survey.n_captions,
         "promotions": survey.n_promotions, "faults": survey.troubles, "notes": survey.notes,
         "bytes": size, "bytes_unpacked": survey.n_bytes,
     });
@@ -88,6 +90,14 @@ fn text(survey: &Survey, size: u64) -> String {
             n => format!("{n}, which took back {}", count(survey.n_retracted, "block", "blocks")),
         },
     );
+    let unproven = match survey.n_unproven {
+        0 => String::new(),
+        n => format!(", {n} that are newer than this program"),
+    };
+    row("verified", format!("{} of {}{unproven}", survey.n_verified, count(survey.n_blocks, "block", "blocks")));
+    for (block, why) in &survey.refused {
+        row("refused", format!("block {block}: {why}"));
+    }
     row("reads", survey.n_reads.to_string());
     row(
         "traces",

@@ -1,7 +1,7 @@
 //! `tape play`: a tape judged the real way, or served as a node.
 
 use crate::cli::run::stop_on_signal;
-use crate::cli::session::Session;
+use crate::cli::session::{Session, checks_of};
 use crate::cli::{Global, Outcome, Printer, book};
 use crate::deliver::Worker;
 use crate::model::BlockRef;
@@ -154,6 +154,7 @@ impl<S: Fn(&str)> Player<'_, S> {
         self.session.store.begin_stretch(id, first).await.context("write down where the stretch begins")?;
         let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };
         let node = Node::new(&endpoint, id, Deadlines::default()).context("use the tape's server")?;
+        let node = node.checked(checks_of(self.chain));
         let script = server.script();
         let told = script.scenes.iter().any(|scene| !scene.promote.is_empty());
         let options = Options {

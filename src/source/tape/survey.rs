@@ -1,7 +1,9 @@
 //! What a tape holds, counted.
 
-use super::{Entry, Happening, Head, Packing, Reader, TapeError};
+use super::{Entry, Happening, Head, Packing, Reader, TapeBlock, TapeError};
+use crate::model::parse;
 use crate::source::trace::TraceMethod;
+use crate::source::{Checks, verify};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,6 +32,12 @@ pub struct Survey {
     pub n_reorgs: usize,
     /// Blocks that were taken back.
     pub n_retracted: usize,
+    /// Blocks that follow from their own hash, senders aside.
+    pub n_verified: usize,
+    /// Blocks of which not all can be held against the hash, since they are newer than this program.
+    pub n_unproven: usize,
+    /// Blocks that contradict their own hash, and how; as many as anybody reads.
+    pub refused: Vec<(u64, String)>,
     /// Answers to what was asked beside blocks.
     pub n_reads: usize,
     /// Blocks with traces, by what was asked.
@@ -60,7 +68,8 @@ const TOLD_MAX: usize = 20;
 impl Survey {
     /// Counts what `reader` has left. A tape that cannot be read to its end is counted up to there.
     #[must_use]
-    pub fn of(mut reader: Reader<'_>) -> Self {
+    pub fn of(reader: Reader<'_>) -> Self {
+        let mut reader = reader.keeping_raw();
         let mut survey = Self {
             head: reader.head().clone(),
             version: reader.version(),
@@ -73,6 +82,9 @@ impl Survey {
             n_logs: 0,
             n_reorgs: 0,
             n_retracted: 0,
+            n_verified: 0,
+            n_unproven: 0,
+            refused: Vec::new(),
             n_reads: 0,
             traces: BTreeMap::new(),
             n_captions: 0,
@@ -101,6 +113,19 @@ impl Survey {
         self.cut.is_none() && self.broken.is_none()
     }
 
+    /// Holds a block against its own hash, on chains where that can be done.
+    fn verify(&mut self, block: &TapeBlock) {
+        let Some(raw) = block.raw.as_ref().filter(|_| Checks::for_chain(self.head.chain).verify) else { return };
+        let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).map_err(|error| error.to_string());
+        match sealed.and_then(|sealed| verify::prove(&sealed, &verify::Raw::default()).map_err(|flaw| flaw.to_string()))
+        {
+            Ok(gaps) if gaps.is_empty() => self.n_verified += 1,
+            Ok(_) => self.n_unproven += 1,
+            Err(why) if self.refused.len() < TOLD_MAX => self.refused.push((block.block.at.number, why)),
+            Err(_) => {}
+        }
+    }
+
     fn count(&mut self, entry: Entry, joined: &mut bool, began_ms: &mut Option<u64>) {
         let at_ms = match entry {
             Entry::Gap => {
@@ -115,6 +140,7 @@ impl Survey {
                 self.n_txs += block.block.txs.len();
                 self.n_logs += block.block.txs.iter().map(|tx| tx.logs.len()).sum::<usize>();
                 self.n_reads += block.reads.len();
+                self.verify(&block);
                 if let Some(traces) = &block.traces {
                     *self.traces.entry(traces.method).or_default() += 1;
                 }

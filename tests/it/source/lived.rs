@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 use watchfire::model::{BlockRef, ChainId, Finality};
+use watchfire::source::Step;
 use watchfire::source::tape::{
     Entry, Happening, Head, ImportError, Mark, Pace, Packing, Patience, Playing, Reader, Recorder, Reel, Stretch,
     Survey, Taken, Tape, TapeServer, Trouble, Writer, import,
 };
-use watchfire::source::Step;
 use watchfire::source::trace::{RawTraces, TraceMethod, Traced};
 
 fn at(made: &Made) -> BlockRef {

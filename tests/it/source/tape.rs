@@ -109,7 +109,10 @@ fn what_is_damaged_is_told_by_its_line() {
     assert_eq!(refusal(b""), "this is not a tape: its first line does not say so");
     assert_eq!(refusal(b"\x1f\x8bnonsense").split(':').next(), Some("line 1"));
     assert_eq!(refusal(br#"{"block":{}}"#), "this is not a tape: its first line does not say so");
-    assert_eq!(refusal(br#"{"tape":9,"chain":1}"#), "this is a tape of version 9, and only versions up to 2 can be played");
+    assert_eq!(
+        refusal(br#"{"tape":9,"chain":1}"#),
+        "this is a tape of version 9, and only versions up to 2 can be played"
+    );
     let unknown = refusal(&lines(&[r#"{"tape":1,"chain":1}"#, r#"{"caption":"a"}"#, r#"{"captoin":"b"}"#]));
     assert!(unknown.starts_with("line 3: unknown field `captoin`"), "{unknown}");
     let lonely = refusal(&lines(&[r#"{"tape":1,"chain":1}"#, r#"{"gap":true,"caption":"b"}"#]));
