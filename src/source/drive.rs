@@ -187,8 +187,11 @@ impl Driver {
         loop {
             let before = self.follower.tip();
             self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
-            let Some(step) = self.follower.step() else { break };
+            let Some(mut step) = self.follower.step() else { break };
             self.learn_pace(before, &step);
+            // One of them has shown it; whoever reads it knows by this whether others may follow.
+            let endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
+            step.append.iter_mut().for_each(|fetched| fetched.sight.endpoints = endpoints);
             self.tell(Ok(Event::Step(Box::new(step)))).await?;
             moved = true;
         }
@@ -245,10 +248,13 @@ impl Driver {
     }
 
     fn phase(&self) -> Phase {
-        let dark = [BlindnessKind::Unreachable, BlindnessKind::WrongChain, BlindnessKind::NoBlock];
+        let told = |kinds: &[BlindnessKind]| kinds.iter().any(|kind| self.troubles.is_told(*kind));
+        let strangers = [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis];
         if self.follower.conflict().is_some() {
             Phase::Quarantine
-        } else if dark.iter().any(|kind| self.troubles.is_told(*kind)) {
+        } else if told(&[BlindnessKind::Unreachable, BlindnessKind::NoBlock])
+            || (told(&strangers) && (0..self.pool.len()).all(|voice| self.ears.fails(voice)))
+        {
             Phase::Degraded
         } else if self.follower.at_a_fork() {
             Phase::Reconcile
@@ -332,9 +338,11 @@ impl Driver {
         }
         let (now, since) = (instant(), self.started.elapsed());
         let lags = self.council.lags(since);
+        // Whoever leads may be silent for the moment that its answer takes; whoever is to lead instead has to be there already.
         let fit = |voice: Voice| {
-            let lags = lags.get(voice).copied().flatten().is_none_or(|lag| lag >= LAG_BLOCKS);
-            !lags && !self.ears.fails(voice) && !self.pool.has(voice, |health| health.quarantined(now).is_some())
+            let lag = lags.get(voice).copied().flatten();
+            let there = lag.map_or(voice == self.council.lead(), |lag| lag < LAG_BLOCKS);
+            there && !self.ears.fails(voice) && !self.pool.has(voice, |health| health.quarantined(now).is_some())
         };
         let lead = self.council.lead();
         let better = match self.council.usurper(&self.follower, since) {
@@ -369,8 +377,11 @@ impl Driver {
                         self.follower.header(header);
                         self.council.review(&self.follower, self.started.elapsed());
                     }
-                    // It named a head whose way nobody can show: no use to go for it.
-                    Err(_) => self.council.distrust(voice, self.started.elapsed()),
+                    // It named a head whose way nobody can show: no use to go for it, until it names one again.
+                    Err(_) => {
+                        self.council.distrust(voice, self.started.elapsed());
+                        self.council.mute(voice);
+                    }
                 }
             }
             Done::Header(want, asked) => {

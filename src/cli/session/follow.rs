@@ -51,7 +51,9 @@ impl Session {
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
-        let finalized = self.store.finality(chain.info.id).await.context("read what is final")?.finalized;
+        let settled = self.store.finality(chain.info.id).await.context("read what is final")?;
+        self.settled(&chain, settled);
+        let finalized = settled.finalized;
         let options = Options {
             finality: chain.finality,
             finalized,
