@@ -287,7 +287,10 @@ impl Stage {
                     assert!(!liar.node.said().is_empty(), "{trouble:?} said nothing false");
                 }
                 BlindnessKind::Disagreement => {
-                    assert!(self.nodes.iter().any(|actor| actor.strayed || !actor.node.said().is_empty()), "{trouble:?}");
+                    assert!(
+                        self.nodes.iter().any(|actor| actor.strayed || !actor.node.said().is_empty()),
+                        "{trouble:?}"
+                    );
                 }
                 BlindnessKind::FinalizedReorg => panic!("nothing final was undone: {trouble:?}"),
                 _ => {}
@@ -345,7 +348,9 @@ fn play_all(first: u64, n: u64, threads: usize) -> Tally {
                     }
                     match play(first.wrapping_add(at)) {
                         Ok(tally) => total.lock().expect("no panic").add(tally),
-                        Err(why) => *failed.lock().expect("no panic") = Some(format!("schedule {} of {n}, {why}", at + 1)),
+                        Err(why) => {
+                            *failed.lock().expect("no panic") = Some(format!("schedule {} of {n}, {why}", at + 1))
+                        }
                     }
                 }
             });

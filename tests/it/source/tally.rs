@@ -76,7 +76,9 @@ impl Tally {
         self.nulls += other.nulls;
         self.deepest = self.deepest.max(other.deepest);
         self.simulated += other.simulated;
-        for (into, from) in [(&mut self.nodes, other.nodes), (&mut self.reorgs, other.reorgs), (&mut self.restarts, other.restarts)] {
+        for (into, from) in
+            [(&mut self.nodes, other.nodes), (&mut self.reorgs, other.reorgs), (&mut self.restarts, other.restarts)]
+        {
             from.into_iter().for_each(|(key, n)| *into.entry(key).or_default() += n);
         }
         other.lies.into_iter().for_each(|(key, n)| *self.lies.entry(key).or_default() += n);
@@ -89,7 +91,11 @@ impl fmt::Display for Tally {
         let hours = self.simulated.as_secs_f64() / 3_600.0;
         writeln!(f, "{} schedules by number of nodes: {}", self.schedules, list(&self.nodes))?;
         let (heads, reorgs, restarts) = self.fewest.unwrap_or_default();
-        writeln!(f, "{} heads in {hours:.0} simulated hours; at least {heads} heads, {reorgs} reorgs and {restarts} restarts in each", self.heads)?;
+        writeln!(
+            f,
+            "{} heads in {hours:.0} simulated hours; at least {heads} heads, {reorgs} reorgs and {restarts} restarts in each",
+            self.heads
+        )?;
         writeln!(f, "reorgs by depth: {}; at most {} blocks taken back at once", list(&self.reorgs), self.deepest)?;
         writeln!(f, "restarts by blocks missed: {}", list(&self.restarts))?;
         writeln!(
