@@ -56,6 +56,9 @@ struct Global {
     /// What is logged on stderr: a level, or levels by room such as `info,watchfire::source=debug`.
     #[arg(long, global = true, value_name = "FILTER", default_value = "warn", env = "WATCHFIRE_LOG")]
     log: String,
+    /// How the log is written; as the answers are, unless said.
+    #[arg(long, global = true, value_enum, env = "WATCHFIRE_LOG_FORMAT")]
+    log_format: Option<Format>,
 }
 
 /// How answers are written.
@@ -137,7 +140,10 @@ pub fn main() -> ExitCode {
         }
     };
     let printer = Printer::new(cli.global.format, cli.global.color);
-    let form = if printer.is_json() { Form::Json } else { Form::Text };
+    let form = match cli.global.log_format.unwrap_or(cli.global.format) {
+        Format::Text => Form::Text,
+        Format::Json => Form::Json,
+    };
     let logs = match crate::telemetry::start(&cli.global.log, form, printer.colors_stderr()) {
         Ok(logs) => logs,
         Err(error) => {

@@ -5,13 +5,16 @@ use super::finality::Gate;
 use super::lookout::Lookout;
 use super::progress::Progress;
 use super::roll::Roll;
+use crate::decode;
 use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, instant};
 use crate::source::tape::Recorder;
-use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
+use crate::source::{
+    Checks, Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Senders, Source, Step, Window,
+};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::watchlist::{ChainBook, EndpointSettings};
@@ -48,7 +51,9 @@ impl Session {
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
-        let finalized = self.store.finality(chain.info.id).await.context("read what is final")?.finalized;
+        let settled = self.store.finality(chain.info.id).await.context("read what is final")?;
+        self.settled(&chain, settled);
+        let finalized = settled.finalized;
         let options = Options {
             finality: chain.finality,
             finalized,
@@ -189,6 +194,7 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
 /// The endpoints of a chain, as one.
 pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Pool> {
     let meter = Meter::new(metrics.clone(), chain.info.name.clone());
+    let checks = checks_of(chain);
     let node = |settings: &EndpointSettings| {
         let (name, info) = (&settings.name, &chain.info);
         let Some(url) = settings.url.expose() else {
@@ -199,10 +205,20 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
         let node = Node::new(&endpoint, identity, Deadlines::for_slot(chain.slot))
             .with_context(|| format!("use the endpoint {name} of {}", info.name))?;
         let rate = settings.requests_per_second.map(|rate| f64::from(rate.get()));
-        anyhow::Ok((node.measured(meter.clone()), rate))
+        anyhow::Ok((node.measured(meter.clone()).checked(checks.clone()), rate))
     };
     let nodes = chain.endpoints.iter().map(node).collect::<anyhow::Result<_>>()?;
     Pool::new(nodes).with_context(|| format!("use the endpoints of {}", chain.info.name))
+}
+
+/// What the chain's blocks are held against: their own headers, unless the configuration says otherwise.
+fn checks_of(chain: &ChainBook) -> Checks {
+    let checks = Checks::for_chain(chain.info.id);
+    if !chain.verify {
+        return Checks { verify: false, ..checks };
+    }
+    let subjects = chain.subjects.clone();
+    checks.with_senders(Senders::Of(Arc::new(move |block| decode::senders_that_matter(block, &subjects))))
 }
 
 /// Commits a step; a store that is busy or full for a moment does not end the watch.

@@ -15,5 +15,5 @@ mod schedules;
 mod several;
 mod tally;
 mod tape;
-mod twisted;
+pub(crate) mod twisted;
 mod watcher;

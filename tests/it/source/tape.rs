@@ -23,7 +23,7 @@ fn raw(made: &Made) -> RawPair {
 fn fetched(made: &Made) -> Fetched {
     let raw = raw(made);
     let block = parse::block(raw.block.get(), raw.receipts.get()).expect("a good block");
-    Fetched { block, sight: Sight::default(), raw: Some(raw) }
+    Fetched { block, sight: Sight::default(), gaps: vec![], raw: Some(raw) }
 }
 
 fn reads() -> Vec<(Read, Answer)> {
