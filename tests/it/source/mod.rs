@@ -10,6 +10,7 @@ mod faulty;
 mod forks;
 mod ipc;
 mod line;
+mod proof;
 mod real;
 mod schedules;
 mod several;
