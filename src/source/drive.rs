@@ -187,11 +187,8 @@ impl Driver {
         loop {
             let before = self.follower.tip();
             self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
-            let Some(mut step) = self.follower.step() else { break };
+            let Some(step) = self.follower.step() else { break };
             self.learn_pace(before, &step);
-            // One of them has shown it; whoever reads it knows by this whether others may follow.
-            let endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
-            step.append.iter_mut().for_each(|fetched| fetched.sight.endpoints = endpoints);
             self.tell(Ok(Event::Step(Box::new(step)))).await?;
             moved = true;
         }
