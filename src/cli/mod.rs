@@ -3,12 +3,14 @@
 //! Answers go to stdout, progress and logs to stderr, `--format json` gives one object a line. Never here: a judgment; every
 //! command goes through the same rooms as `run`.
 
+mod abilities;
 mod chain;
 mod check;
 mod demo;
 mod explain;
 mod incidents;
 mod printer;
+mod probe;
 mod run;
 mod session;
 mod tape;
@@ -54,6 +56,9 @@ struct Global {
     /// What is logged on stderr: a level, or levels by room such as `info,watchfire::source=debug`.
     #[arg(long, global = true, value_name = "FILTER", default_value = "warn", env = "WATCHFIRE_LOG")]
     log: String,
+    /// How the log is written; as the answers are, unless said.
+    #[arg(long, global = true, value_enum, env = "WATCHFIRE_LOG_FORMAT")]
+    log_format: Option<Format>,
 }
 
 /// How answers are written.
@@ -95,6 +100,8 @@ enum Command {
     /// Record a stretch of chain, import recorded blocks, play a tape back.
     #[command(subcommand)]
     Tape(tape::TapeCommand),
+    /// Try out what endpoints can do, and say what stays unseen with them.
+    Probe(probe::Probe),
     /// Send a page marked TEST down a path.
     TestPage(test_page::TestPage),
 }
@@ -133,7 +140,10 @@ pub fn main() -> ExitCode {
         }
     };
     let printer = Printer::new(cli.global.format, cli.global.color);
-    let form = if printer.is_json() { Form::Json } else { Form::Text };
+    let form = match cli.global.log_format.unwrap_or(cli.global.format) {
+        Format::Text => Form::Text,
+        Format::Json => Form::Json,
+    };
     let logs = match crate::telemetry::start(&cli.global.log, form, printer.colors_stderr()) {
         Ok(logs) => logs,
         Err(error) => {
@@ -173,6 +183,7 @@ async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result
         Command::Incidents(command) => incidents::incidents(command, global, printer).await,
         Command::Chain(command) => chain::chain(command, global, printer).await,
         Command::Tape(command) => Box::pin(tape::tape(command, global, printer)).await,
+        Command::Probe(args) => Box::pin(probe::probe(args, global, printer)).await,
         Command::TestPage(args) => test_page::test_page(args, global, printer).await,
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Printer {
     color: bool,
     color_stderr: bool,
     out: Arc<Mutex<dyn Write + Send>>,
+    /// Where progress goes instead of straight to stderr.
+    aside: Option<Outlet>,
 }
 
 impl Printer {
@@ -34,13 +36,16 @@ impl Printer {
             color: wanted(std::io::stdout().is_terminal()),
             color_stderr: wanted(std::io::stderr().is_terminal()),
             out,
+            aside: None,
         }
     }
 
     /// A printer for a watch, which must go on whether or not somebody reads what it says; and the outlet to wait for in the end.
-    pub(crate) fn detached(&self) -> std::io::Result<(Self, Outlet)> {
+    /// `aside` is the outlet to stderr.
+    pub(crate) fn detached(&self, aside: &Outlet) -> std::io::Result<(Self, Outlet)> {
         let outlet = Outlet::new(std::io::stdout())?;
-        Ok((Self { out: Arc::new(Mutex::new(outlet.clone())), ..self.clone() }, outlet))
+        let out = Arc::new(Mutex::new(outlet.clone()));
+        Ok((Self { out, aside: Some(aside.clone()), ..self.clone() }, outlet))
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -131,7 +136,11 @@ impl Printer {
 
     /// Something on the way, on stderr.
     pub(crate) fn progress(&self, text: &str) {
-        eprintln!("{text}");
+        match &self.aside {
+            // The outlet takes whole lines and never waits.
+            Some(aside) => drop(aside.clone().write_all(format!("{text}\n").as_bytes())),
+            None => eprintln!("{text}"),
+        }
     }
 
     /// What went wrong, on stderr.

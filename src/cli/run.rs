@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
-    let (aside, answers) = printer.detached().context("start to print")?;
+    let (aside, answers) = printer.detached(logs).context("start to print")?;
     let Some(session) = Session::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
     session.signs.outlet("answers", answers.clone());
     session.signs.outlet("log", logs.clone());

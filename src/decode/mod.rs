@@ -69,6 +69,14 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
     Decoded { activities, wanted: questions.wanted }
 }
 
+/// Places of the transactions whose sender has to be known for certain, since they may concern somebody. Where an account with a
+/// key is watched these are all of them: a transaction of its own shows by nothing but its sender.
+#[must_use]
+pub fn senders_that_matter(block: &Block, subjects: &Subjects) -> Vec<u32> {
+    let matters = |tx: &&Tx| subjects.has_accounts() || touches(tx, subjects);
+    block.txs.iter().filter(matters).map(|tx| tx.index).collect()
+}
+
 /// Whether it can concern anybody: a few hash probes, since most transactions concern nobody.
 ///
 /// Wrappers that lead to a subject without a log that names it are found by opening the calldata, so a selector that opens as a

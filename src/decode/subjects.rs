@@ -12,6 +12,7 @@ pub struct Subjects {
     /// The chain these live on.
     pub chain: ChainId,
     by_address: AddressHashMap<Subject>,
+    has_accounts: bool,
     tokens: AddressHashMap<Arc<Abi>>,
     libraries: AddressHashMap<Library>,
 }
@@ -96,6 +97,7 @@ impl Subjects {
         Self {
             chain,
             by_address: AddressHashMap::default(),
+            has_accounts: false,
             tokens: AddressHashMap::default(),
             libraries: KNOWN_LIBRARIES.into_iter().collect(),
         }
@@ -103,6 +105,7 @@ impl Subjects {
 
     /// Looks out for `address` from now on. A second watch of the same address replaces the first: the compiler refuses that.
     pub fn watch(&mut self, address: Address, subject: Subject) {
+        self.has_accounts |= subject.kind == Kind::Eoa;
         self.by_address.insert(address, subject);
     }
 
@@ -120,6 +123,12 @@ impl Subjects {
     #[must_use]
     pub fn get(&self, address: &Address) -> Option<&Subject> {
         self.by_address.get(address)
+    }
+
+    /// Whether an account with a key is among them.
+    #[must_use]
+    pub fn has_accounts(&self) -> bool {
+        self.has_accounts
     }
 
     /// The ABI of the token at `address`.

@@ -4,7 +4,7 @@ use super::node::Node;
 use super::rpc::NodeError;
 use super::{Fetched, RawPair};
 use crate::model::read::{Answer, READS_MAX, Read};
-use crate::model::{BlockRef, Link, Sight, parse};
+use crate::model::{BlockRef, Link, parse};
 use alloy_primitives::B256;
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
@@ -29,17 +29,19 @@ impl Node {
         if is_null(&answer) { Ok(None) } else { Ok(Some(parse::header(answer.get())?)) }
     }
 
-    /// The header with this hash.
+    /// The header with this hash, held against it.
     pub async fn header(&self, hash: B256) -> Result<Link, NodeError> {
         let answer = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().head).await?;
         if is_null(&answer) {
             return Err(NodeError::Missing(format!("block {hash}")));
         }
-        let link = parse::header(answer.get())?;
-        if link.at.hash == hash { Ok(link) } else { Err(NodeError::Another) }
+        self.header_let_through(hash, &answer)
     }
 
-    /// The block with this hash and its receipts, both asked for by that hash; the node's own text too, if `keep_raw`.
+    /// The block with this hash and its receipts, both asked for by that hash and held against it as the node's [`Checks`] say;
+    /// the node's own text too, if `keep_raw`.
+    ///
+    /// [`Checks`]: super::Checks
     pub async fn block(&self, hash: B256, keep_raw: bool) -> Result<Fetched, NodeError> {
         let (block, receipts) = if self.lacks_block_receipts() {
             let block = self.whole_block(hash).await?;
@@ -57,10 +59,10 @@ impl Node {
             };
             (block, receipts)
         };
-        fetched(hash, block, receipts, keep_raw)
+        self.let_through(hash, RawPair { block, receipts }, keep_raw).await
     }
 
-    /// The block the node has at this height, and its receipts, asked for by its hash.
+    /// The block the node has at this height, and its receipts, asked for by its hash; checked like any other.
     pub async fn block_numbered(&self, number: u64, keep_raw: bool) -> Result<Fetched, NodeError> {
         let height = format!("{number:#x}");
         let block = self.ask("eth_getBlockByNumber", (height, true), self.deadlines().block).await?;
@@ -82,7 +84,7 @@ impl Node {
                 receipts => receipts?,
             }
         };
-        fetched(at.hash, block, receipts, keep_raw)
+        self.let_through(at.hash, RawPair { block, receipts }, keep_raw).await
     }
 
     /// The block that includes this transaction; `None` when the node knows of none.
@@ -143,14 +145,6 @@ impl Node {
             futures::stream::iter(asked).buffered(RECEIPTS_AT_ONCE).try_collect().await?;
         serde_json::value::to_raw_value(&receipts).map_err(|error| NodeError::Unreachable(error.to_string()))
     }
-}
-
-fn fetched(hash: B256, block: Box<RawValue>, receipts: Box<RawValue>, keep_raw: bool) -> Result<Fetched, NodeError> {
-    let parsed = parse::block(block.get(), receipts.get())?;
-    if parsed.at.hash != hash {
-        return Err(NodeError::Another);
-    }
-    Ok(Fetched { block: parsed, sight: Sight::default(), raw: keep_raw.then_some(RawPair { block, receipts }) })
 }
 
 fn is_null(answer: &RawValue) -> bool {

@@ -6,9 +6,11 @@
 //!
 //! Heads are hints, hashes are truth, the store is the clock: a subscription and a poll only say that there is something to
 //! look at, and [`follow`] walks parent hashes from there to what is committed. Of several endpoints the best is asked first
-//! ([`pool`]), and none of them alone can talk us out of a block that the others stand by.
+//! ([`pool`]), and none of them alone can talk us out of a block that the others stand by. A block that contradicts its own hash is
+//! refused, whoever gave it ([`verify`]).
 
 pub mod abilities;
+mod check;
 mod council;
 mod drive;
 mod ears;
@@ -33,6 +35,7 @@ use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Sigh
 use crate::runtime::{Clock, Stop};
 pub use abilities::{Abilities, Ability, Can};
 use alloy_primitives::B256;
+pub use check::{Checks, Matters, Senders};
 use drive::{Driver, Order, Wires};
 pub use finality::FinalityRule;
 use follow::Follower;
@@ -51,6 +54,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 pub use transport::{RawHeads, Transport};
+use verify::Gap;
 
 /// Steps that may wait for the pipeline, about 13 minutes of mainnet; when they are as many, the source waits.
 pub const ADVANCES_MAX: usize = 64;
@@ -181,6 +185,8 @@ pub struct Fetched {
     pub block: Block,
     /// How well it was seen.
     pub sight: Sight,
+    /// Why its header cannot vouch for all of it; none where it can, and where nobody asked.
+    pub gaps: Vec<Gap>,
     /// What the node wrote, for a recorder that asked for it.
     pub raw: Option<RawPair>,
 }

@@ -3,6 +3,7 @@
 //! Comes in: an endpoint and the chain it should serve. Goes out: answers, or a [`NodeError`]. What never happens here: a
 //! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
 
+use super::check::Checks;
 use super::meter::Meter;
 use super::rpc::{Heads, NodeError, Route, Wire};
 use super::transport::Transport;
@@ -116,6 +117,7 @@ struct Inner {
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
     meter: OnceLock<Meter>,
+    checks: OnceLock<Checks>,
 }
 
 impl Default for Deadlines {
@@ -181,6 +183,7 @@ impl Node {
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
             meter: OnceLock::new(),
+            checks: OnceLock::new(),
         }))
     }
 
@@ -189,6 +192,17 @@ impl Node {
     pub fn measured(self, meter: Meter) -> Self {
         self.0.meter.get_or_init(|| meter);
         self
+    }
+
+    /// Lets its blocks be checked in this way from now on, instead of as is right for its chain; the first choice stays.
+    #[must_use]
+    pub fn checked(self, checks: Checks) -> Self {
+        self.0.checks.get_or_init(|| checks);
+        self
+    }
+
+    pub(super) fn checks(&self) -> &Checks {
+        self.0.checks.get_or_init(|| Checks::for_chain(self.chain()))
     }
 
     /// A node at `endpoint`, of whichever chain it serves.

@@ -331,7 +331,7 @@ fn no(why: impl Into<String>) -> Can {
 fn reason(error: NodeError) -> Can {
     match error {
         NodeError::Refused { message, .. } => Can::No(printable(message, WHY_MAX)),
-        NodeError::Bad(_) | NodeError::Another | NodeError::Missing(_) => {
+        NodeError::Bad(_) | NodeError::Another | NodeError::Lie { .. } | NodeError::Missing(_) => {
             Can::No(printable(error.to_string(), WHY_MAX))
         }
         _ => Can::Unknown(printable(error.to_string(), WHY_MAX)),

@@ -6,8 +6,9 @@
 use super::ipc::IpcConnect;
 use super::node::Deadlines;
 use super::transport::{RawHeads, Transport};
-use crate::model::BlindnessKind;
+use super::verify::Flaw;
 use crate::model::parse::{ParseError, WHY_MAX};
+use crate::model::{BlindnessKind, Evidence};
 use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
 use alloy_primitives::{B256, U256};
 use alloy_pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
@@ -85,6 +86,14 @@ pub enum NodeError {
     /// The answer is about something else.
     #[error("asked for one block, it answered with another")]
     Another,
+    /// The answer is false: the block contradicts its own hash.
+    #[error("a false {}: {flaw}", evidence.asked)]
+    Lie {
+        /// What is wrong with it.
+        flaw: Flaw,
+        /// All that it said, for whoever has to talk to the node's owner.
+        evidence: Arc<Evidence>,
+    },
 }
 
 /// How a node is reached.
@@ -264,7 +273,7 @@ impl NodeError {
 
     /// Whether the node answered, and the answer cannot be right.
     pub(super) fn is_wrong(&self) -> bool {
-        matches!(self, Self::Bad(_) | Self::Another)
+        matches!(self, Self::Bad(_) | Self::Another | Self::Lie { .. })
     }
 
     /// What kind of other chain the node serves, if it does.

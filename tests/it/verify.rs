@@ -13,21 +13,21 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use watchfire::model::{Sealed, parse};
 use watchfire::source::tape;
-use watchfire::source::verify::{Flaw, Gap, Proof, Raw, Root, Wanted, prove, senders, wants_raw};
+use watchfire::source::verify::{Flaw, Gap, Raw, Root, Wanted, prove, senders, wants_raw};
 
 fn sealed(made: &Made) -> Sealed {
     parse::sealed(&made.block.to_string(), &made.receipts.to_string()).expect("a block")
 }
 
 /// The verdict on a block and all its senders.
-fn judged(made: &Made) -> Result<Proof, String> {
+fn judged(made: &Made) -> Result<Vec<Gap>, String> {
     let sealed =
         parse::sealed(&made.block.to_string(), &made.receipts.to_string()).map_err(|error| error.to_string())?;
     whole(&sealed).map_err(|flaw| flaw.to_string())
 }
 
-fn whole(sealed: &Sealed) -> Result<Proof, Flaw> {
-    Ok(prove(sealed, &Raw::default())?.and(senders(sealed, 0..sealed.block.txs.len() as u32)?))
+fn whole(sealed: &Sealed) -> Result<Vec<Gap>, Flaw> {
+    Ok([prove(sealed, &Raw::default())?, senders(sealed, 0..sealed.block.txs.len() as u32)?].concat())
 }
 
 fn forks() -> impl Strategy<Value = Fork> {
@@ -39,7 +39,7 @@ proptest! {
 
     #[test]
     fn whatever_the_oracle_made_is_proven(seed: u64, fork in forks(), n_txs in 0usize..12) {
-        prop_assert_eq!(judged(&block(seed, fork, n_txs)), Ok(Proof::Proven));
+        prop_assert_eq!(judged(&block(seed, fork, n_txs)), Ok(vec![]));
     }
 
     #[test]
@@ -53,7 +53,7 @@ proptest! {
         let verdict = judged(&changed);
         // In a header that is newer than we are, whatever breaks its hash may be a matter of what is unknown; no more than that.
         let may_be_a_gap = fork == Fork::Next && *part == "block" && path.matches('/').count() == 1;
-        let caught = verdict.is_err() || may_be_a_gap && matches!(verdict, Ok(Proof::Unproven(_)));
+        let caught = verdict.is_err() || may_be_a_gap && matches!(&verdict, Ok(gaps) if !gaps.is_empty());
         prop_assert!(caught, "{part} {path}: {verdict:?}");
     }
 }
@@ -130,7 +130,7 @@ fn other(field: &Value) -> Value {
 fn blocks_of_every_length_that_a_trie_treats_differently_are_proven() {
     for n_txs in [0, 1, 2, 15, 16, 17, 127, 128, 129, 130, 257] {
         let made = sealed(&block(n_txs as u64, Fork::Prague, n_txs));
-        assert_eq!(prove(&made, &Raw::default()), Ok(Proof::Proven), "{n_txs} transactions");
+        assert_eq!(prove(&made, &Raw::default()), Ok(vec![]), "{n_txs} transactions");
     }
 }
 
@@ -287,7 +287,7 @@ fn a_node_that_leaves_out_what_follows_from_the_rest_is_believed() {
         }
     }
     made.block.as_object_mut().expect("an object").remove("withdrawals");
-    assert_eq!(judged(&made), Ok(Proof::Proven));
+    assert_eq!(judged(&made), Ok(vec![]));
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn an_unknown_field_of_the_header_is_ignored_where_the_hash_verifies_without_it(
     let mut made = rich();
     made.block["l1BlockNumber"] = json!("0x1");
     made.block["nested"] = json!({ "deeply": [1, { "new": null }] });
-    assert_eq!(judged(&made), Ok(Proof::Proven));
+    assert_eq!(judged(&made), Ok(vec![]));
 }
 
 #[test]
@@ -309,11 +309,11 @@ fn a_header_that_is_newer_than_we_are_is_a_gap_with_its_fields_named_and_bounded
     made.block["shinyRoot"] = json!(B256::repeat_byte(8));
     made.block["\u{1b}[31m<b>"] = json!("x".repeat(100_000));
     let gap = Gap::Header(vec!["shinyRoot".to_owned(), "??31m?b?".to_owned()]);
-    assert_eq!(whole(&sealed(&made)), Ok(Proof::Unproven(vec![gap])));
+    assert_eq!(whole(&sealed(&made)), Ok(vec![gap]));
     for n in 0..100_000 {
         made.block[format!("noise{n}{}", "é".repeat(60))] = json!(n);
     }
-    let Ok(Proof::Unproven(gaps)) = whole(&sealed(&made)) else { panic!("still a gap") };
+    let Ok(gaps) = whole(&sealed(&made)) else { panic!("still no flaw") };
     assert!(gaps[0].to_string().len() < 500, "{}", gaps[0]);
     // Its roots hold nevertheless.
     made.receipts[2]["cumulativeGasUsed"] = json!("0x1");
@@ -381,15 +381,15 @@ fn reseal(made: &mut Made) {
 fn an_unknown_transaction_type_is_a_gap_until_its_own_bytes_are_at_hand() {
     let (made, raw) = strange(false);
     let sealed = sealed(&made);
-    let gap = Proof::Unproven(vec![Gap::Transactions { kind: 0x7e, n: 1 }]);
+    let gap = vec![Gap::Transactions { kind: 0x7e, n: 1 }];
     assert_eq!(prove(&sealed, &Raw::default()), Ok(gap.clone()), "its receipt is encoded like all others");
     let wanted = Wanted { txs: vec![(3, sealed.block.txs[3].hash)], receipts: false };
     assert_eq!(wants_raw(&sealed, &gap), Some(wanted));
     let only_txs = Raw { receipts: None, ..raw };
-    assert_eq!(prove(&sealed, &only_txs), Ok(Proof::Proven));
-    assert_eq!(wants_raw(&sealed, &Proof::Proven), None);
+    assert_eq!(prove(&sealed, &only_txs), Ok(vec![]));
+    assert_eq!(wants_raw(&sealed, &[]), None);
     let sender = Gap::Sender { index: 3, kind: 0x7e };
-    assert_eq!(senders(&sealed, [3]), Ok(Proof::Unproven(vec![sender])), "nobody knows who signed it");
+    assert_eq!(senders(&sealed, [3]), Ok(vec![sender]), "nobody knows who signed it");
 }
 
 #[test]
@@ -397,10 +397,10 @@ fn an_unknown_receipt_is_a_gap_until_its_own_bytes_are_at_hand() {
     let (made, raw) = strange(true);
     let sealed = sealed(&made);
     let only_txs = Raw { receipts: None, ..raw.clone() };
-    let gap = Proof::Unproven(vec![Gap::Receipts { kind: 0x7e, n: 1 }]);
+    let gap = vec![Gap::Receipts { kind: 0x7e, n: 1 }];
     assert_eq!(prove(&sealed, &only_txs), Ok(gap.clone()));
     assert_eq!(wants_raw(&sealed, &gap), Some(Wanted { txs: vec![], receipts: true }));
-    assert_eq!(prove(&sealed, &raw), Ok(Proof::Proven));
+    assert_eq!(prove(&sealed, &raw), Ok(vec![]));
     let fewer = Raw { receipts: Some(raw.receipts.expect("given")[1..].to_vec()), ..only_txs };
     assert_eq!(prove(&sealed, &fewer), Ok(gap), "a list of another length is no answer");
 }
@@ -439,11 +439,11 @@ fn raw_bytes_are_believed_no_more_than_anything_else() {
     for spoil in ["to", "value", "input"] {
         let mut made = made.clone();
         made.block["transactions"][3][spoil] = json!(format!("0x{}", "44".repeat(20)));
-        assert_eq!(prove(&sealed(&made), &raw), Ok(Proof::Unproven(vec![meaning.clone()])), "{spoil}");
+        assert_eq!(prove(&sealed(&made), &raw), Ok(vec![meaning.clone()]), "{spoil}");
     }
     let mut made = made;
     made.receipts[3]["status"] = other_status(&made.receipts[3]["status"]);
-    assert_eq!(prove(&sealed(&made), &raw), Ok(Proof::Unproven(vec![meaning])));
+    assert_eq!(prove(&sealed(&made), &raw), Ok(vec![meaning]));
 }
 
 fn other_status(status: &Value) -> Value {
@@ -503,7 +503,7 @@ fn the_recorded_demonstration_is_proven_block_by_block() {
     for block in blocks {
         let raw = block.raw.as_ref().expect("a loaded tape keeps it");
         let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).expect("a block");
-        assert_eq!(whole(&sealed), Ok(Proof::Proven), "block {}", sealed.block.at);
+        assert_eq!(whole(&sealed), Ok(vec![]), "block {}", sealed.block.at);
     }
 }
 
@@ -524,7 +524,7 @@ fn recorded_blocks_are_proven() {
             n
         });
         let n_withdrawals = sealed.withdrawals.as_ref().map(Vec::len);
-        assert_eq!(whole(&sealed), Ok(Proof::Proven), "block {}", sealed.block.at);
+        assert_eq!(whole(&sealed), Ok(vec![]), "block {}", sealed.block.at);
         println!("{}: proven, transactions by type {types:?}, withdrawals {n_withdrawals:?}", sealed.block.at);
     }
 }

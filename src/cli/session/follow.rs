@@ -5,12 +5,16 @@ use super::finality::Gate;
 use super::keeper::Patience;
 use super::lookout::{LOOK, Lookout};
 use super::progress::Progress;
+use super::roll::Roll;
+use crate::decode;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlindnessKind, BlockRef, ChainId, Link, Severity, Trouble};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, instant};
 use crate::source::tape::Recorder;
-use crate::source::{Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Source, Step, Window};
+use crate::source::{
+    Checks, Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Senders, Source, Step, Window,
+};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use crate::watchlist::{ChainBook, EndpointSettings};
@@ -27,6 +31,8 @@ use tracing::{info, warn};
 
 /// How often an endpoint is asked where to begin, while it does not answer.
 const BEGIN_RETRY: Duration = Duration::from_secs(2);
+/// How often it is tried out what endpoints can do: an upgrade or another plan takes effect without a word.
+const PROBE_EVERY: Duration = Duration::from_secs(3_600);
 
 impl Session {
     pub(super) async fn follow(
@@ -42,8 +48,16 @@ impl Session {
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let (id, meter) = (chain.info.id, Meter::new(self.signs.metrics.clone(), chain.info.name.clone()));
-        let finalized = self.store.finality(id).await.context("read what is final")?.finalized;
-        let options = Options { finality: chain.finality, finalized, meter, ..Options::for_chain(id) };
+        let settled = self.store.finality(id).await.context("read what is final")?;
+        self.settled(&chain, settled);
+        let finalized = settled.finalized;
+        let options = Options {
+            finality: chain.finality,
+            finalized,
+            probe_every: Some(PROBE_EVERY),
+            meter,
+            ..Options::for_chain(id)
+        };
         let source = Source::follow(pool, window, options, SystemClock, stop);
         let ended = self.pump(source, chain, nudge, stop, until, None).await;
         self.keeper.release(id);
@@ -112,7 +126,7 @@ impl Session {
         }
         let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
         lookout.woke().await?;
-        let (mut gate, mut progress) = (Gate::new(), Progress::default());
+        let (mut gate, mut progress, mut roll) = (Gate::new(), Progress::default(), Roll::default());
         let mut look_at = instant() + LOOK;
         loop {
             let event = tokio::select! {
@@ -159,7 +173,11 @@ impl Session {
                     gate.phase(phase);
                     lookout.phase(phase);
                 }
-                Event::Probed { .. } => {}
+                Event::Probed { endpoint, abilities } => {
+                    for line in roll.probed(endpoint, *abilities, &self.book, &chain) {
+                        self.printer.progress(&line);
+                    }
+                }
             }
         }
     }
@@ -181,6 +199,7 @@ pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Opti
 /// The endpoints of a chain, as one.
 pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Pool> {
     let meter = Meter::new(metrics.clone(), chain.info.name.clone());
+    let checks = checks_of(chain);
     let node = |settings: &EndpointSettings| {
         let (name, info) = (&settings.name, &chain.info);
         let Some(url) = settings.url.expose() else {
@@ -191,10 +210,20 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
         let node = Node::new(&endpoint, identity, Deadlines::for_slot(chain.slot))
             .with_context(|| format!("use the endpoint {name} of {}", info.name))?;
         let rate = settings.requests_per_second.map(|rate| f64::from(rate.get()));
-        anyhow::Ok((node.measured(meter.clone()), rate))
+        anyhow::Ok((node.measured(meter.clone()).checked(checks.clone()), rate))
     };
     let nodes = chain.endpoints.iter().map(node).collect::<anyhow::Result<_>>()?;
     Pool::new(nodes).with_context(|| format!("use the endpoints of {}", chain.info.name))
+}
+
+/// What the chain's blocks are held against: their own headers, unless the configuration says otherwise.
+fn checks_of(chain: &ChainBook) -> Checks {
+    let checks = Checks::for_chain(chain.info.id);
+    if !chain.verify {
+        return Checks { verify: false, ..checks };
+    }
+    let subjects = chain.subjects.clone();
+    checks.with_senders(Senders::Of(Arc::new(move |block| decode::senders_that_matter(block, &subjects))))
 }
 
 /// Commits a step, however long the store refuses; nothing, when told to stop first.

@@ -5,6 +5,7 @@ mod follow;
 mod keeper;
 mod lookout;
 mod progress;
+mod roll;
 mod signs;
 mod tally;
 

@@ -4,7 +4,7 @@
 //! a header that does not hash to what it should may only be newer than we are.
 
 use super::hex;
-use super::wire::{BlockFields, BlockWire};
+use super::wire::{BlockFields, Noted};
 use crate::model::seal::{UNKNOWN_MAX, UNKNOWN_NAME_MAX, Unknown};
 use alloy_primitives::Bytes;
 use serde::de::value::{BorrowedStrDeserializer, MapAccessDeserializer, UnitDeserializer};
@@ -49,22 +49,22 @@ const KNOWN: [&str; 29] = [
     "sealFields",
 ];
 
-impl<'de> Deserialize<'de> for BlockWire {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Noted<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Block;
-        impl<'de> Visitor<'de> for Block {
-            type Value = BlockWire;
+        struct Block<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Block<T> {
+            type Value = Noted<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a block")
             }
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<BlockWire, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Noted<T>, A::Error> {
                 let mut unknown = Vec::new();
                 let noting = Noting { map, noted: &mut unknown, pending: None };
                 let fields = BlockFields::deserialize(MapAccessDeserializer::new(noting))?;
-                Ok(BlockWire { fields, unknown })
+                Ok(Noted { fields, unknown })
             }
         }
-        from.deserialize_map(Block)
+        from.deserialize_map(Block(PhantomData))
     }
 }
 

@@ -10,9 +10,11 @@ mod hex;
 mod wire;
 
 use super::block::{Block, BlockRef, Link};
-use super::seal::Sealed;
+use super::seal::{Header, Sealed};
 use alloy_primitives::{B256, Bytes};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use wire::Noted;
 pub use wire::{BlockWire, ReceiptsWire};
 
 /// Why a node's answer is not a block.
@@ -93,6 +95,12 @@ pub fn seal(mut block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, 
 pub fn header(header: &str) -> Result<Link, ParseError> {
     let wire: HeaderWire = json("header", header)?;
     Ok(Link { at: BlockRef { number: wire.number, hash: wire.hash }, parent: wire.parent_hash, time: wire.timestamp })
+}
+
+/// Like [`header`], with all that the header's own hash covers.
+pub fn sealed_header(header: &str) -> Result<(Link, Header), ParseError> {
+    let mut wire: Noted<Option<IgnoredAny>> = json("header", header)?;
+    Ok((wire.link(), wire.take_header()))
 }
 
 /// Hashes of a block's transactions, read from a block with whole transactions or with hashes alone.

@@ -4,7 +4,7 @@
 //! since a transaction type of the future may give a known name another meaning.
 
 use super::{ParseError, hex};
-use crate::model::block::{Authorization, Block, BlockRef, Log, Status, Tx};
+use crate::model::block::{Authorization, Block, BlockRef, Link, Log, Status, Tx};
 use crate::model::seal::{Access, Header, ReceiptSeal, TxSeal, Unknown, Withdrawal};
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use serde::Deserialize;
@@ -12,9 +12,14 @@ use serde_json::value::RawValue;
 use std::mem::take;
 
 /// A block and its transactions as the node wrote them, before the receipts are joined. Read it with serde.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct BlockWire(Noted<Vec<TxWire>>);
+
+/// A block with whatever is wanted of its transactions, and the fields that nobody knows.
 #[derive(Debug)]
-pub struct BlockWire {
-    pub(super) fields: BlockFields,
+pub(super) struct Noted<T> {
+    pub(super) fields: BlockFields<T>,
     pub(super) unknown: Vec<Unknown>,
 }
 
@@ -24,8 +29,8 @@ pub struct BlockWire {
 pub struct ReceiptsWire(Vec<ReceiptWire>);
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct BlockFields {
+#[serde(rename_all = "camelCase", bound = "T: Deserialize<'de>")]
+pub(super) struct BlockFields<T> {
     #[serde(deserialize_with = "hex::number")]
     number: u64,
     #[serde(deserialize_with = "hex::hash")]
@@ -34,7 +39,7 @@ pub(super) struct BlockFields {
     parent_hash: B256,
     #[serde(deserialize_with = "hex::number")]
     timestamp: u64,
-    transactions: Vec<TxWire>,
+    transactions: T,
     #[serde(default, rename = "sha3Uncles", deserialize_with = "hex::lenient")]
     uncles_hash: Option<B256>,
     #[serde(default, deserialize_with = "hex::lenient")]
@@ -77,7 +82,7 @@ pub(super) struct BlockFields {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TxWire {
+pub(super) struct TxWire {
     #[serde(deserialize_with = "hex::hash")]
     hash: B256,
     #[serde(default, deserialize_with = "hex::maybe_number")]
@@ -208,7 +213,7 @@ struct LogWire {
 impl BlockWire {
     /// The block, once its receipts are there.
     pub(super) fn with(self, ReceiptsWire(receipts): ReceiptsWire) -> Result<Block, ParseError> {
-        let block = self.fields;
+        let block = self.0.fields;
         if block.transactions.len() != receipts.len() {
             return Err(ParseError::Count { n_txs: block.transactions.len(), n_receipts: receipts.len() });
         }
@@ -218,6 +223,29 @@ impl BlockWire {
             .collect::<Result<_, _>>()?;
         let at = BlockRef { number: block.number, hash: block.hash };
         Ok(Block { at, parent: block.parent_hash, time: block.timestamp, txs })
+    }
+
+    /// Leaves nothing of it behind.
+    pub(super) fn take_header(&mut self) -> Header {
+        self.0.take_header()
+    }
+
+    pub(super) fn tx_seals(&self) -> Vec<TxSeal> {
+        self.0.fields.transactions.iter().map(TxWire::seal).collect()
+    }
+
+    /// None where there are none, and where they cannot be read.
+    pub(super) fn withdrawals(&self) -> Option<Vec<Withdrawal>> {
+        let list: Vec<WithdrawalWire> = raw(self.0.fields.withdrawals.as_deref())?;
+        Some(list.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<T> Noted<T> {
+    pub(super) fn link(&self) -> Link {
+        let fields = &self.fields;
+        let at = BlockRef { number: fields.number, hash: fields.hash };
+        Link { at, parent: fields.parent_hash, time: fields.timestamp }
     }
 
     /// Leaves nothing of it behind.
@@ -244,16 +272,6 @@ impl BlockWire {
             requests_hash: fields.requests_hash,
             unknown: take(&mut self.unknown),
         }
-    }
-
-    pub(super) fn tx_seals(&self) -> Vec<TxSeal> {
-        self.fields.transactions.iter().map(TxWire::seal).collect()
-    }
-
-    /// None where there are none, and where they cannot be read.
-    pub(super) fn withdrawals(&self) -> Option<Vec<Withdrawal>> {
-        let list: Vec<WithdrawalWire> = raw(self.fields.withdrawals.as_deref())?;
-        Some(list.into_iter().map(Into::into).collect())
     }
 }
 

@@ -2,8 +2,8 @@
 //! EIP-4788 and EIP-7685.
 
 use super::{Flaw, Gap, rlp};
-use crate::model::Sealed;
-use crate::model::seal::Unknown;
+use crate::model::Link;
+use crate::model::seal::{Header, Unknown};
 use alloy_primitives::{B64, B256, keccak256};
 use alloy_rlp::Encodable;
 
@@ -11,14 +11,14 @@ use alloy_rlp::Encodable;
 const TRIED_MAX: usize = 4;
 
 /// Holds the header against the block's hash. Forks append fields, so unknown ones are tried behind the known.
-pub(super) fn check(sealed: &Sealed, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
-    let expected = sealed.block.at.hash;
-    let fields = fields(sealed)?;
+pub(super) fn check(link: Link, header: &Header, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
+    let expected = link.at.hash;
+    let fields = fields(link, header)?;
     let found = hash(&fields);
     if found == expected {
         return Ok(());
     }
-    let unknown = &sealed.header.unknown;
+    let unknown = &header.unknown;
     if unknown.is_empty() {
         return Err(Flaw::Header { expected, found });
     }
@@ -31,13 +31,12 @@ pub(super) fn check(sealed: &Sealed, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
 }
 
 /// Every field, encoded one behind the other.
-fn fields(sealed: &Sealed) -> Result<Vec<u8>, Flaw> {
+fn fields(link: Link, header: &Header) -> Result<Vec<u8>, Flaw> {
     fn given<T: Copy>(field: Option<T>, name: &'static str) -> Result<T, Flaw> {
         field.ok_or(Flaw::Lacks(name))
     }
-    let (block, header) = (&sealed.block, &sealed.header);
     let mut out = Vec::with_capacity(700);
-    block.parent.encode(&mut out);
+    link.parent.encode(&mut out);
     given(header.uncles_hash, "sha3Uncles")?.encode(&mut out);
     given(header.miner, "miner")?.encode(&mut out);
     given(header.state_root, "stateRoot")?.encode(&mut out);
@@ -45,10 +44,10 @@ fn fields(sealed: &Sealed) -> Result<Vec<u8>, Flaw> {
     given(header.receipts_root, "receiptsRoot")?.encode(&mut out);
     given(header.logs_bloom.as_deref(), "logsBloom")?.encode(&mut out);
     given(header.difficulty, "difficulty")?.encode(&mut out);
-    block.at.number.encode(&mut out);
+    link.at.number.encode(&mut out);
     given(header.gas_limit, "gasLimit")?.encode(&mut out);
     given(header.gas_used, "gasUsed")?.encode(&mut out);
-    block.time.encode(&mut out);
+    link.time.encode(&mut out);
     given(header.extra_data.as_ref(), "extraData")?.encode(&mut out);
     // Chains that never had proof of work leave these two out of their answers, and zero in their headers.
     header.mix_hash.unwrap_or_default().encode(&mut out);

@@ -1,6 +1,6 @@
 //! A block is held against its own hash.
 //!
-//! Comes in: a [`Sealed`] block as one node gave it. Goes out: a [`Proof`], how much of the block follows from its hash, or the
+//! Comes in: a [`Sealed`] block as one node gave it. Goes out: the [`Gap`]s, what of the block does not follow from its hash, or the
 //! [`Flaw`] that shows it to be false. What never happens here: a question to a node, or a belief in anything that can be
 //! computed. An unknown transaction type or header field is a gap in the proof, never a reason to refuse.
 //!
@@ -15,24 +15,14 @@ mod rlp;
 mod roots;
 mod tx;
 
-use crate::model::Sealed;
+use crate::model::seal::Header;
+use crate::model::{Link, Sealed};
 use alloy_primitives::{Address, B256};
 pub use raw::{RAW_TXS_MAX, Raw, Wanted};
 use std::fmt;
 pub use tx::{NoSender, sender};
 
-/// How much of a block follows from its hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// All of it, but for the senders that nobody asked about.
-    Proven,
-    /// Not all of it, since something in it is newer than we are. Nothing in it is known to be false.
-    Unproven(Vec<Gap>),
-    /// It was not looked at.
-    NotAsked,
-}
-
-/// What could not be held against the hash.
+/// What could not be held against the hash, since it is newer than we are. Nothing in it is known to be false.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Gap {
     /// The header does not hash to what it should, and has fields of an unknown meaning, by name.
@@ -140,24 +130,31 @@ pub enum Root {
     Withdrawals,
 }
 
-/// Holds a block against its own hash. `raw` is for unknown types; without it try an empty one, and [`wants_raw`] says whether
-/// more would help.
+/// Holds a block against its own hash. Without a gap all of it is proven, but for senders. `raw` is for unknown types; try without it,
+/// and [`wants_raw`] says whether more would help.
 ///
 /// Checked: the header's hash, the roots of transactions, receipts and withdrawals (where the node gave withdrawals), the bloom,
 /// every transaction's hash, the address of each created contract. Not checked: that anybody built on this hash, and senders, see
 /// [`senders`].
-pub fn prove(sealed: &Sealed, raw: &Raw) -> Result<Proof, Flaw> {
+pub fn prove(sealed: &Sealed, raw: &Raw) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
-    header::check(sealed, &mut gaps)?;
+    header::check(sealed.block.link(), &sealed.header, &mut gaps)?;
     roots::transactions(sealed, raw, &mut gaps)?;
     roots::receipts(sealed, raw, &mut gaps)?;
     roots::withdrawals(sealed)?;
-    Ok(Proof::of(gaps))
+    Ok(gaps)
+}
+
+/// Holds a header alone against its own hash. It may have a gap at most.
+pub fn prove_header(link: Link, header: &Header) -> Result<Vec<Gap>, Flaw> {
+    let mut gaps = Vec::new();
+    header::check(link, header, &mut gaps)?;
+    Ok(gaps)
 }
 
 /// Recovers who signed the transactions at these places of a block, each for about 175 µs, and holds it against what the node
 /// says. Places beyond the block's end are passed over.
-pub fn senders(sealed: &Sealed, which: impl IntoIterator<Item = u32>) -> Result<Proof, Flaw> {
+pub fn senders(sealed: &Sealed, which: impl IntoIterator<Item = u32>) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
     for index in which {
         let place = usize::try_from(index).unwrap_or(usize::MAX);
@@ -169,13 +166,12 @@ pub fn senders(sealed: &Sealed, which: impl IntoIterator<Item = u32>) -> Result<
             Err(NoSender::Malformed(what)) => return Err(Flaw::Malformed { index, what }),
         }
     }
-    Ok(Proof::of(gaps))
+    Ok(gaps)
 }
 
 /// What to ask the node for, so that a block can be proven after all; `None` when nothing would help.
 #[must_use]
-pub fn wants_raw(sealed: &Sealed, proof: &Proof) -> Option<Wanted> {
-    let Proof::Unproven(gaps) = proof else { return None };
+pub fn wants_raw(sealed: &Sealed, gaps: &[Gap]) -> Option<Wanted> {
     let of_txs = gaps.iter().any(|gap| matches!(gap, Gap::Transactions { .. }));
     let receipts = gaps.iter().any(|gap| matches!(gap, Gap::Receipts { .. }));
     let unknown = sealed.block.txs.iter().filter(|tx| of_txs && !tx::is_known(tx.kind));
@@ -184,23 +180,6 @@ pub fn wants_raw(sealed: &Sealed, proof: &Proof) -> Option<Wanted> {
         return None;
     }
     (of_txs || receipts).then_some(Wanted { txs, receipts })
-}
-
-impl Proof {
-    fn of(gaps: Vec<Gap>) -> Self {
-        if gaps.is_empty() { Self::Proven } else { Self::Unproven(gaps) }
-    }
-
-    /// What both together prove.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::NotAsked, _) | (_, Self::NotAsked) => Self::NotAsked,
-            (Self::Proven, other) => other,
-            (one, Self::Proven) => one,
-            (Self::Unproven(one), Self::Unproven(other)) => Self::Unproven([one, other].concat()),
-        }
-    }
 }
 
 impl fmt::Display for Root {

@@ -6,7 +6,7 @@ use prometheus_client::metrics::TypedMetric;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 use std::sync::atomic::AtomicU64;
 
@@ -125,14 +125,14 @@ impl Book {
     }
 }
 
-/// From a millisecond to a minute, for what a machine does.
+/// From a millisecond to half a minute, for what a machine does.
 pub(super) fn short() -> Histogram {
-    Histogram::new(exponential_buckets(0.001, 2.5, 13))
+    Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
 
-/// From half a second to about an hour, for what a person waits for.
+/// From half a second to two hours, for what a person waits for.
 pub(super) fn long() -> Histogram {
-    Histogram::new(exponential_buckets(0.5, 2.0, 14))
+    Histogram::new([0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0])
 }
 
 /// Blocks, from one to what no chain of today undoes.

@@ -1,13 +1,14 @@
 //! The source on a real node. The oracle is a rescan of the node's own chain by number, from its raw answers.
 
+use super::faulty::deadlines;
 use super::ipc::Relay;
-use super::{Follow, PATIENCE, deadlines};
+use super::watcher::{Follow, PATIENCE};
 use crate::support::accounts;
 use crate::support::anvil::{Anvil, Options, Tx};
 use alloy_primitives::{B256, U256};
 use serde_json::{Value, json};
 use watchfire::model::ChainId;
-use watchfire::source::{Deadlines, Endpoint, Node, Window};
+use watchfire::source::{Deadlines, Endpoint, Node};
 
 async fn follow(anvil: &Anvil, url: String) -> Follow {
     follow_within(anvil, url, deadlines()).await
@@ -16,7 +17,7 @@ async fn follow(anvil: &Anvil, url: String) -> Follow {
 async fn follow_within(anvil: &Anvil, url: String, deadlines: Deadlines) -> Follow {
     let endpoint = Endpoint { name: "anvil".into(), url: url.into() };
     let node = Node::new(&endpoint, ChainId(anvil.chain_id()), deadlines).expect("a good address");
-    Follow::on(node, Window { first: 0, links: Vec::new() })
+    Follow::on(node.into(), 0)
 }
 
 /// A node that can be reached through a socket in `dir` too.

@@ -1,7 +1,8 @@
 //! Tapes: what is written is read back, what is damaged is told by line, and a played tape is a node like any other.
 
 use super::chain::{Chain, Made};
-use super::{Follow, deadlines};
+use super::faulty::deadlines;
+use super::watcher::Follow;
 use alloy_primitives::{Address, Bytes};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -22,7 +23,7 @@ fn raw(made: &Made) -> RawPair {
 fn fetched(made: &Made) -> Fetched {
     let raw = raw(made);
     let block = parse::block(raw.block.get(), raw.receipts.get()).expect("a good block");
-    Fetched { block, sight: Sight::default(), raw: Some(raw) }
+    Fetched { block, sight: Sight::default(), gaps: vec![], raw: Some(raw) }
 }
 
 fn reads() -> Vec<(Read, Answer)> {
@@ -207,7 +208,6 @@ async fn a_played_tape_is_followed_like_any_node() {
     while blocks.len() < stretch.blocks.len() {
         if let Event::Step(step) = follow.next().await.expect("the source goes on") {
             assert!(step.retract.is_empty());
-            follow.commit(&step);
             blocks.extend(step.append.into_iter().map(|body| body.block));
         }
     }

@@ -4,6 +4,7 @@
 
 pub(crate) mod abi;
 pub(crate) mod accounts;
+pub(crate) mod alertmanager;
 pub(crate) mod anvil;
 pub(crate) mod clerks;
 pub(crate) mod contracts;

@@ -1,10 +1,11 @@
 //! A block that every honest verifier accepts: its header hashes to its hash, its roots and its bloom are those of its contents,
 //! and every transaction is signed. Computed by alloy, written in the JSON of a node.
 
-use super::txs::{SENDERS, SignedTx, VARIANTS, carries_blobs, party, signed};
+use super::txs::{SENDERS, SignedTx, UNKNOWN_TYPE, VARIANTS, party, signed};
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
-use alloy_consensus::proofs::{calculate_receipt_root, calculate_transaction_root, calculate_withdrawals_root};
+use alloy_consensus::proofs::{calculate_withdrawals_root, ordered_trie_root_encoded};
 use alloy_consensus::{Header, Receipt, ReceiptEnvelope, ReceiptWithBloom, Transaction, TxType};
+use alloy_eips::Encodable2718;
 use alloy_eips::eip4895::Withdrawal;
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_primitives::{Address, B256, Bloom, Bytes, Log, TxKind, U256, keccak256};
@@ -25,6 +26,8 @@ pub(crate) struct Made {
     pub(crate) receipts: Value,
     /// What was put into it, for comparison with what came out at the other end.
     pub(crate) content: Vec<Happened>,
+    /// Each transaction as it stands in the trie, and each receipt.
+    pub(crate) raw: Vec<(Bytes, Bytes)>,
     /// Next nonce of each sender after it.
     nonces: [u64; SENDERS],
     texts: Arc<[OnceLock<Box<RawValue>>; 4]>,
@@ -41,6 +44,15 @@ pub(crate) enum Form {
     Head,
     /// Its receipts.
     Receipts,
+}
+
+/// What a block has that nobody has seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Odd {
+    /// Transactions of a type that nobody knows.
+    TxType,
+    /// A field in the header that nobody knows, and that its hash covers.
+    HeaderField,
 }
 
 /// One transaction as everybody has to see it.
@@ -74,14 +86,15 @@ pub(crate) fn happened(block: &Block) -> Vec<Happened> {
 
 impl Made {
     /// A block with `n_txs` transactions on top of `parent`; `salt` decides which, and tells it from its siblings.
-    pub(crate) fn on(parent: Option<&Self>, time: u64, n_txs: usize, salt: B256) -> Self {
+    pub(crate) fn on(parent: Option<&Self>, time: u64, n_txs: usize, salt: B256, odd: Option<Odd>) -> Self {
         let mut rng = fastrand::Rng::with_seed(u64::from_be_bytes(salt[..8].try_into().expect("eight bytes")));
         let mut nonces = parent.map_or([0; SENDERS], |parent| parent.nonces);
         let txs: Vec<Arc<SignedTx>> = (0..n_txs)
             .map(|_| {
                 let sender = rng.usize(..SENDERS);
                 nonces[sender] += 1;
-                signed(sender, nonces[sender] - 1, rng.u64(..VARIANTS))
+                let tx = signed(sender, nonces[sender] - 1, rng.u64(..VARIANTS));
+                if odd == Some(Odd::TxType) { Arc::new(tx.of_unknown_type()) } else { tx }
             })
             .collect();
         let mut gas_used = 0;
@@ -96,6 +109,9 @@ impl Made {
                 enveloped(signed.tx.tx_type(), ReceiptWithBloom::new(receipt, bloom))
             })
             .collect();
+        let raw =
+            txs.iter().zip(&receipts).map(|(tx, receipt)| (tx.raw.clone(), raw_receipt(tx.kind, receipt))).collect();
+        let raw: Vec<(Bytes, Bytes)> = raw;
         let withdrawals: Vec<Withdrawal> = (0..rng.u64(..3))
             .map(|n| Withdrawal {
                 index: rng.u64(..1 << 40),
@@ -109,8 +125,8 @@ impl Made {
             ommers_hash: EMPTY_OMMER_ROOT_HASH,
             beneficiary: party(99),
             state_root: keccak256(salt),
-            transactions_root: calculate_transaction_root(&txs.iter().map(|signed| &signed.tx).collect::<Vec<_>>()),
-            receipts_root: calculate_receipt_root(&receipts),
+            transactions_root: ordered_trie_root_encoded(&raw.iter().map(|(tx, _)| tx).collect::<Vec<_>>()),
+            receipts_root: ordered_trie_root_encoded(&raw.iter().map(|(_, receipt)| receipt).collect::<Vec<_>>()),
             logs_bloom: receipts.iter().fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom()),
             number: parent.map_or(0, |parent| parent.link.at.number + 1),
             gas_limit: 30_000_000,
@@ -133,13 +149,19 @@ impl Made {
                 ..header
             },
         };
-        let at = BlockRef { number: header.number, hash: header.hash_slow() };
+        let future = (odd == Some(Odd::HeaderField)).then(|| keccak256(header.state_root));
+        let at = BlockRef { number: header.number, hash: header_hash(&header, future) };
         let content = txs.iter().zip(&receipts).map(|(signed, receipt)| seen(signed, receipt)).collect();
+        let mut block = block_json(&header, at, &txs, &withdrawals);
+        if let Some(future) = future {
+            block["futureRoot"] = json!(future);
+        }
         Self {
             link: Link { at, parent: header.parent_hash, time },
-            block: block_json(&header, at, &txs, &withdrawals),
+            block,
             receipts: receipts_json(at, &txs, &receipts, &header),
             content,
+            raw,
             nonces,
             texts: Arc::default(),
         }
@@ -172,7 +194,7 @@ impl Made {
 
 /// What a transaction did: nothing, or some logs. The same one does other things in another block.
 fn execute(signed: &SignedTx, salt: B256, gas_used: &mut u64) -> Receipt<Log> {
-    let fate = keccak256([signed.tx.tx_hash().as_slice(), salt.as_slice()].concat());
+    let fate = keccak256([signed.hash.as_slice(), salt.as_slice()].concat());
     let status = fate[0] % 8 != 0;
     let log = |n: u8| {
         let topics = (0..fate[1] % 5).map(|topic| fate ^ B256::repeat_byte(topic)).collect();
@@ -194,19 +216,49 @@ fn enveloped(kind: TxType, receipt: ReceiptWithBloom<Receipt<Log>>) -> ReceiptEn
     }
 }
 
+/// As it stands in the trie. One of an unknown type is encoded as all have been since EIP-2718.
+fn raw_receipt(kind: u8, receipt: &ReceiptEnvelope) -> Bytes {
+    let mut raw = receipt.encoded_2718();
+    if kind == UNKNOWN_TYPE {
+        if receipt.tx_type() != TxType::Legacy {
+            raw.remove(0);
+        }
+        raw.insert(0, kind);
+    }
+    raw.into()
+}
+
+/// Hash of the header, with one more field behind the others if there is one.
+fn header_hash(header: &Header, future: Option<B256>) -> B256 {
+    let Some(future) = future else { return header.hash_slow() };
+    let encoded = alloy_rlp::encode(header);
+    let fields = alloy_rlp::Header::decode_bytes(&mut encoded.as_slice(), true).expect("a list");
+    let fields = [fields, &alloy_rlp::encode(future)].concat();
+    let mut longer = Vec::new();
+    alloy_rlp::Header { list: true, payload_length: fields.len() }.encode(&mut longer);
+    longer.extend(fields);
+    keccak256(longer)
+}
+
 fn blob_gas(signed: &SignedTx) -> u64 {
+    if signed.kind == UNKNOWN_TYPE {
+        return 0;
+    }
     signed.tx.blob_versioned_hashes().map_or(0, |hashes| hashes.len() as u64 * GAS_PER_BLOB)
 }
 
 fn seen(signed: &SignedTx, receipt: &ReceiptEnvelope) -> Happened {
     let log = |log: &Log| (log.address, log.topics().to_vec(), log.data.data.clone());
     Happened {
-        hash: *signed.tx.tx_hash(),
+        hash: signed.hash,
         from: signed.from,
         to: signed.tx.to(),
         value: signed.tx.value(),
         input: signed.tx.input().clone(),
-        n_authorizations: signed.tx.authorization_count().unwrap_or(0) as usize,
+        n_authorizations: match signed.kind {
+            UNKNOWN_TYPE => 0,
+            _ => signed.tx.authorization_count().unwrap_or(0) as usize,
+        },
         holds: receipt.is_success(),
         logs: receipt.logs().iter().map(log).collect(),
     }
@@ -244,7 +296,7 @@ fn receipts_json(at: BlockRef, txs: &[Arc<SignedTx>], receipts: &[ReceiptEnvelop
     let (mut next_log, mut gas_before) = (0, 0);
     let receipt = |((signed, receipt), index): ((&Arc<SignedTx>, &ReceiptEnvelope), u64)| {
         let place = json!({
-            "transactionHash": signed.tx.tx_hash(), "transactionIndex": hex(index),
+            "transactionHash": signed.hash, "transactionIndex": hex(index),
             "blockHash": at.hash, "blockNumber": hex(at.number),
         });
         let logs = receipt.logs().iter().map(|log| {
@@ -264,7 +316,7 @@ fn receipts_json(at: BlockRef, txs: &[Arc<SignedTx>], receipts: &[ReceiptEnvelop
             TxKind::Call(_) => Value::Null,
         };
         let mut json = place;
-        json["type"] = hex(signed.tx.tx_type() as u64);
+        json["type"] = hex(signed.kind.into());
         json["status"] = hex(receipt.is_success().into());
         json["from"] = json!(signed.from);
         json["to"] = json!(signed.tx.to());
@@ -274,7 +326,7 @@ fn receipts_json(at: BlockRef, txs: &[Arc<SignedTx>], receipts: &[ReceiptEnvelop
         json["effectiveGasPrice"] = json!(U256::from(signed.tx.effective_gas_price(header.base_fee_per_gas)));
         json["logs"] = logs.into();
         json["logsBloom"] = json!(receipt.logs_bloom());
-        if carries_blobs(&signed.tx) {
+        if signed.kind == TxType::Eip4844 as u8 {
             json["blobGasUsed"] = hex(blob_gas(signed));
             json["blobGasPrice"] = hex(1);
         }

@@ -5,9 +5,10 @@ mod made;
 mod txs;
 
 use alloy_primitives::{B256, keccak256};
-pub(crate) use made::{Happened, Made, happened};
+pub(crate) use made::{Form, Happened, Made, Odd, happened};
 use std::collections::HashMap;
 use std::sync::Arc;
+pub(crate) use txs::CHAIN_ID;
 
 /// When the genesis block was made, in seconds since the Unix epoch.
 pub(crate) const GENESIS_TIME: u64 = 1_700_000_000;
@@ -38,7 +39,16 @@ impl Chain {
 
     pub(crate) fn extend(&mut self, n: usize) {
         let tip = self.canonical.last().copied();
-        let mut new = self.grow(tip, n);
+        let mut new = self.grow(tip, n, None);
+        self.canonical.append(&mut new);
+    }
+
+    /// One more block, which has something that nobody has seen before.
+    pub(crate) fn extend_with(&mut self, odd: Odd) {
+        // A block without transactions has none of an unknown type.
+        self.n_made += u64::from(self.n_made % 4 == 3);
+        let tip = self.canonical.last().copied();
+        let mut new = self.grow(tip, 1, Some(odd));
         self.canonical.append(&mut new);
     }
 
@@ -49,9 +59,15 @@ impl Chain {
         self.extend(n);
     }
 
+    /// Grows until it is higher than every block ever made, as the chain that stays in the end is.
+    pub(crate) fn outgrow(&mut self) {
+        let height = self.blocks.values().map(|made| made.link.at.number).max().unwrap_or(0) as usize;
+        self.extend((height + 2).saturating_sub(self.canonical.len()));
+    }
+
     /// Makes `n` blocks that are not canonical, on top of any block, and says which is the last of them.
     pub(crate) fn branch(&mut self, from: B256, n: usize) -> B256 {
-        self.grow(Some(from), n).last().copied().unwrap_or(from)
+        self.grow(Some(from), n, None).last().copied().unwrap_or(from)
     }
 
     /// Makes the chain that ends in this block canonical.
@@ -76,14 +92,14 @@ impl Chain {
         self.canonical.get(usize::try_from(number).ok()?).map(|hash| &*self.blocks[hash])
     }
 
-    fn grow(&mut self, from: Option<B256>, n: usize) -> Vec<B256> {
+    fn grow(&mut self, from: Option<B256>, n: usize, odd: Option<Odd>) -> Vec<B256> {
         let mut parent = from.map(|hash| self.blocks[&hash].clone());
         let mut new = Vec::new();
         for _ in 0..n {
             self.n_made += 1;
             let time = parent.as_ref().map_or(self.now, |parent| self.now.max(parent.link.time + 1));
             let salt = keccak256([self.seed.to_be_bytes(), self.n_made.to_be_bytes()].concat());
-            let made = Arc::new(Made::on(parent.as_deref(), time, (self.n_made % 4) as usize, salt));
+            let made = Arc::new(Made::on(parent.as_deref(), time, (self.n_made % 4) as usize, salt, odd));
             self.blocks.insert(made.link.at.hash, made.clone());
             new.push(made.link.at.hash);
             parent = Some(made);
@@ -147,6 +163,25 @@ mod tests {
         }
         assert_eq!(kinds.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
         assert!(n_authorities > 0 && n_logs > 0 && n_withdrawals > 0 && n_reverted > 0);
+    }
+
+    #[test]
+    fn a_block_with_something_new_hashes_to_its_hash_all_the_same() {
+        let mut chain = Chain::new(9);
+        chain.extend_with(Odd::TxType);
+        let raw = &chain.head().raw;
+        assert!(!raw.is_empty() && raw.iter().all(|(tx, receipt)| tx[0] == 0x7e && receipt[0] == 0x7e));
+        let header: Header = read(&chain.head().block);
+        assert_eq!(header.hash_slow(), chain.head().link.at.hash, "only its transactions are new");
+        chain.extend_with(Odd::HeaderField);
+        let header: Header = read(&chain.head().block);
+        assert_ne!(header.hash_slow(), chain.head().link.at.hash, "who does not know the field cannot verify it");
+        for number in [9, 10] {
+            let made = chain.numbered(number).expect("a canonical block");
+            let ours =
+                parse::block(&made.block.to_string(), &made.receipts.to_string()).expect("we read it all the same");
+            assert_eq!(happened(&ours), made.content);
+        }
     }
 
     #[test]

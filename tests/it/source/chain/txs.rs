@@ -3,8 +3,9 @@
 
 use crate::support::accounts::{ALL, Account};
 use alloy_consensus::{
-    EthereumTxEnvelope, SignableTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy, TxType,
+    EthereumTxEnvelope, SignableTransaction, Transaction, TxEip1559, TxEip2930, TxEip4844, TxEip7702, TxLegacy,
 };
+use alloy_eips::Encodable2718;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
@@ -21,12 +22,35 @@ pub(crate) const SENDERS: usize = 8;
 /// Different transactions that one account could send with one nonce.
 pub(crate) const VARIANTS: u64 = 2;
 
+/// The type that nobody knows yet.
+pub(crate) const UNKNOWN_TYPE: u8 = 0x7e;
+
 /// A transaction, and what a node would say of it, apart from where it was included.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct SignedTx {
     pub(crate) from: Address,
     pub(crate) tx: Envelope,
+    pub(crate) kind: u8,
+    pub(crate) hash: B256,
+    /// What goes into the trie.
+    pub(crate) raw: Bytes,
     pub(crate) json: Value,
+}
+
+impl SignedTx {
+    /// The same deed as a transaction of a type that nobody knows: what is in its bytes is anybody's guess, and a node says of it
+    /// only what it says of any.
+    pub(crate) fn of_unknown_type(&self) -> Self {
+        let raw = Bytes::from([&[UNKNOWN_TYPE], self.hash.as_slice(), self.tx.input()].concat());
+        let mut json = self.json.clone();
+        let fields = json.as_object_mut().expect("a transaction is an object");
+        let common = ["nonce", "gas", "to", "value", "input"];
+        fields.retain(|field, _| common.contains(&field.as_str()));
+        fields.insert("type".to_owned(), format!("{UNKNOWN_TYPE:#x}").into());
+        fields.insert("hash".to_owned(), serde_json::json!(keccak256(&raw)));
+        fields.insert("sourceHash".to_owned(), serde_json::json!(self.hash));
+        Self { kind: UNKNOWN_TYPE, hash: keccak256(&raw), raw, json, ..self.clone() }
+    }
 }
 
 /// The transaction of this sender with this nonce; there are [`VARIANTS`] of each. Signed once in a process.
@@ -131,17 +155,13 @@ fn make(sender: usize, nonce: u64, variant: u64) -> SignedTx {
         }
     };
     let json = serde_json::to_value(&tx).expect("a transaction is JSON");
-    SignedTx { from: account.address, tx, json }
+    let (kind, hash, raw) = (tx.tx_type() as u8, *tx.tx_hash(), tx.encoded_2718().into());
+    SignedTx { from: account.address, tx, kind, hash, raw, json }
 }
 
 /// One of the contracts that everybody calls.
 pub(crate) fn party(n: usize) -> Address {
     Address::left_padding_from(&[0xc0, n as u8])
-}
-
-/// Whether the type knows about blobs.
-pub(crate) fn carries_blobs(tx: &Envelope) -> bool {
-    tx.tx_type() == TxType::Eip4844
 }
 
 fn sign<T: SignableTransaction<Signature>>(account: &Account, tx: T) -> Envelope

@@ -1,0 +1,90 @@
+//! What endpoints can do, in words: for `probe`, and at the start of `run`.
+
+use crate::model::WatchInfo;
+use crate::source::abilities::{Can, blind_to};
+use crate::source::{Abilities, FinalityRule, Node, probe};
+use crate::watchlist::{Book, ChainBook};
+use futures::future::join_all;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Watches named of those that share a gap; the rest is counted.
+const LABELS_MAX: usize = 5;
+
+/// What one endpoint said.
+pub(crate) struct Found {
+    pub(crate) endpoint: Arc<str>,
+    /// Or why it could not be asked.
+    pub(crate) abilities: Result<Abilities, String>,
+}
+
+/// What stays unseen of some watches of a chain.
+pub(crate) struct Gap<'b> {
+    pub(crate) watches: Vec<&'b WatchInfo>,
+    /// A clause each.
+    pub(crate) blind_to: Vec<String>,
+}
+
+/// Asks all nodes at once.
+pub(crate) async fn ask(nodes: impl Iterator<Item = Node>) -> Vec<Found> {
+    join_all(nodes.map(one)).await
+}
+
+/// Asks one.
+pub(crate) async fn one(node: Node) -> Found {
+    let abilities = Box::pin(probe(&node)).await.map_err(|error| error.to_string());
+    Found { endpoint: node.name().into(), abilities }
+}
+
+/// Whether the chain becomes final by its block tags.
+pub(crate) fn by_tags(chain: &ChainBook) -> bool {
+    chain.finality == FinalityRule::Tags
+}
+
+/// One line about one endpoint.
+pub(crate) fn summary(chain: &str, found: &Found) -> String {
+    let name = format!("{} of {chain}", found.endpoint);
+    let abilities = match &found.abilities {
+        Ok(abilities) => abilities,
+        Err(why) => return format!("{name} cannot be asked what it can do: {why}"),
+    };
+    let those = |fits: fn(&Can) -> bool| {
+        let names = abilities.iter().filter(|(_, can)| fits(can)).map(|(ability, _)| ability.name());
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let client = abilities.client.as_deref().unwrap_or("an unnamed node");
+    let groups = [
+        ("can", those(Can::is_yes)),
+        ("cannot", those(|can| matches!(can, Can::No(_)))),
+        ("not known", those(|can| matches!(can, Can::Unknown(_)))),
+    ];
+    let groups = groups.into_iter().filter(|(_, names)| !names.is_empty());
+    let groups: Vec<String> = groups.map(|(group, names)| format!("{group}: {names}")).collect();
+    format!("{name} ({client}) {}", groups.join("; "))
+}
+
+/// What the watches of a chain are blind to, those with the same gaps together.
+pub(crate) fn gaps<'b>(book: &'b Book, chain: &ChainBook, found: &[Found]) -> Vec<Gap<'b>> {
+    let able: Vec<_> =
+        found.iter().filter_map(|found| Some((&*found.endpoint, found.abilities.as_ref().ok()?))).collect();
+    let mut gaps: BTreeMap<Vec<String>, Vec<&WatchInfo>> = BTreeMap::new();
+    for watch in book.watches.iter().filter(|watch| watch.chain.id == chain.info.id) {
+        gaps.entry(blind_to(watch.kind, by_tags(chain), &able)).or_default().push(watch);
+    }
+    let gaps = gaps.into_iter().filter(|(blind_to, _)| !blind_to.is_empty());
+    gaps.map(|(blind_to, watches)| Gap { watches, blind_to }).collect()
+}
+
+impl Gap<'_> {
+    /// A line for each thing that is not seen.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        let mut labels: Vec<String> =
+            self.watches.iter().take(LABELS_MAX).map(|watch| watch.label.to_string()).collect();
+        let more = self.watches.len().saturating_sub(LABELS_MAX);
+        if more > 0 {
+            labels.push(format!("{more} more"));
+        }
+        let labels = labels.join(", ");
+        self.blind_to.iter().map(move |what| format!("not seen of {labels}: {what}"))
+    }
+}

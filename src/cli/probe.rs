@@ -1,0 +1,149 @@
+//! `watchfire probe`: what an endpoint can do, and what stays unseen with it.
+
+use super::abilities::{Found, Gap, ask, by_tags, gaps, one};
+use super::explain::chosen;
+use super::session::pool_of;
+use super::{Global, Outcome, Printer, book};
+use crate::settings::Secrets;
+use crate::source::{Abilities, Can, Deadlines, Endpoint, Node};
+use crate::telemetry::Metrics;
+use crate::watchlist::ChainBook;
+use anstyle::{AnsiColor, Style};
+use clap::Args;
+use futures::future::join_all;
+use secrecy::SecretString;
+use serde_json::{Map, Value, json};
+use std::convert::Infallible;
+
+/// Try out what endpoints can do.
+#[derive(Debug, Args)]
+pub(crate) struct Probe {
+    /// Addresses of endpoints, which are not repeated; without one, the endpoints of the configuration are asked.
+    // Any number of them, since an argument too many would be named in the error.
+    #[arg(value_name = "URL", value_parser = secret, conflicts_with = "chain")]
+    urls: Vec<SecretString>,
+    /// Those of this chain alone.
+    #[arg(long, value_name = "NAME")]
+    chain: Option<String>,
+}
+
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.to_owned().into())
+}
+
+pub(crate) async fn probe(args: &Probe, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    if !args.urls.is_empty() {
+        let found = join_all(args.urls.iter().zip(1..).map(|(url, nth)| unnamed(url, nth))).await;
+        return Ok(told(None, &found, &[], printer));
+    }
+    let book = match book(global, Secrets::Resolve, printer) {
+        Ok(book) => book,
+        Err(outcome) => return Ok(outcome),
+    };
+    let chains: Vec<&ChainBook> = match &args.chain {
+        Some(name) => vec![chosen(&book, Some(name))?],
+        None => book.chains.iter().collect(),
+    };
+    let mut calm = true;
+    for chain in chains {
+        let pool = pool_of(chain, &Metrics::default())?;
+        let found = ask(pool.nodes().cloned()).await;
+        calm &= told(Some(chain), &found, &gaps(&book, chain, &found), printer) == Outcome::Calm;
+    }
+    Ok(if calm { Outcome::Calm } else { Outcome::Unknown })
+}
+
+/// What the endpoint at an address can do that is in no configuration.
+async fn unnamed(url: &SecretString, nth: usize) -> Found {
+    let endpoint = Endpoint { name: format!("endpoint-{nth}").into(), url: url.clone() };
+    match Box::pin(Node::discover(&endpoint, Deadlines::default())).await {
+        Ok(node) => one(node).await,
+        Err(error) => Found { endpoint: endpoint.name, abilities: Err(error.to_string()) },
+    }
+}
+
+/// Calm if every endpoint can do what is asked of it.
+fn told(chain: Option<&ChainBook>, found: &[Found], gaps: &[Gap<'_>], printer: &Printer) -> Outcome {
+    let tags = chain.is_some_and(by_tags);
+    for found in found {
+        if printer.is_json() {
+            printer.json(&record(chain, found));
+        } else {
+            show(chain, found, tags, printer);
+        }
+    }
+    for gap in gaps {
+        if printer.is_json() {
+            let watches: Vec<&str> = gap.watches.iter().map(|watch| &*watch.label).collect();
+            let chain = chain.map(|chain| &*chain.info.name);
+            printer.json(&json!({ "type": "blind", "chain": chain, "watches": watches, "blind_to": gap.blind_to }));
+        } else {
+            gap.lines().for_each(|line| printer.text(&line));
+        }
+    }
+    let able = |found: &Found| found.abilities.as_ref().is_ok_and(|abilities| abilities.lacking(tags).is_empty());
+    if found.iter().all(able) { Outcome::Calm } else { Outcome::Unknown }
+}
+
+fn show(chain: Option<&ChainBook>, found: &Found, tags: bool, printer: &Printer) {
+    let bold = |text: &str| printer.paint(Style::new().bold(), text);
+    let name = match chain {
+        Some(chain) => format!("{} of {}", found.endpoint, chain.info.name),
+        None => found.endpoint.to_string(),
+    };
+    let abilities = match &found.abilities {
+        Ok(abilities) => abilities,
+        Err(why) => return printer.text(&format!("{}: {why}", bold(&name))),
+    };
+    let client = abilities.client.as_deref().unwrap_or("an unnamed node");
+    let genesis = abilities.genesis.map_or(String::new(), |genesis| format!(", begun with {genesis}"));
+    let (id, head) = (abilities.chain, abilities.head.at.number);
+    printer.text(&format!("{}: {client}, chain {id} at block {head}{genesis}", bold(&name)));
+    for (ability, can) in abilities.iter() {
+        let mark = match can {
+            Can::Yes => printer.paint(AnsiColor::Green.on_default(), "yes"),
+            Can::No(_) => printer.paint(AnsiColor::Red.on_default(), "no "),
+            Can::Unknown(_) => printer.paint(AnsiColor::Yellow.on_default(), "?  "),
+        };
+        let more = match can.why() {
+            Some(why) => why.to_owned(),
+            None if abilities.batch_max > 0 && ability.name() == "batches" => format!("of {}", abilities.batch_max),
+            None => String::new(),
+        };
+        printer.text(format!("  {mark}  {:<17} {more}", ability.name()).trim_end());
+    }
+    let lacking: Vec<&str> = abilities.lacking(tags).iter().map(|ability| ability.name()).collect();
+    if !lacking.is_empty() {
+        printer.text(&format!("  {} {}", bold("lacks what a watch needs:"), lacking.join(", ")));
+    }
+}
+
+fn record(chain: Option<&ChainBook>, found: &Found) -> Value {
+    let mut record = json!({ "type": "endpoint", "endpoint": &*found.endpoint });
+    if let Some(chain) = chain {
+        record["chain"] = json!(&*chain.info.name);
+    }
+    match &found.abilities {
+        Err(why) => record["error"] = json!(why),
+        Ok(abilities) => of(abilities, &mut record),
+    }
+    record
+}
+
+fn of(abilities: &Abilities, record: &mut Value) {
+    record["chain_id"] = json!(abilities.chain.0);
+    record["client"] = json!(abilities.client);
+    record["genesis"] = json!(abilities.genesis);
+    record["head"] = json!(abilities.head.at.number);
+    let (mut can, mut why) = (Map::new(), Map::new());
+    for (ability, tried) in abilities.iter() {
+        let known = !matches!(tried, Can::Unknown(_));
+        can.insert(ability.name().to_owned(), if known { json!(tried.is_yes()) } else { Value::Null });
+        if let Some(reason) = tried.why() {
+            why.insert(ability.name().to_owned(), json!(reason));
+        }
+    }
+    record["abilities"] = can.into();
+    record["why"] = why.into();
+    record["batch_max"] = json!(abilities.batch_max);
+}

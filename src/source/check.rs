@@ -1,0 +1,168 @@
+//! What a node gave is let through, or refused with the evidence kept.
+//!
+//! Comes in: a block and its receipts as a node wrote them, and the [`Checks`] that its chain asks for. Goes out: a block that holds
+//! against its own hash, with the gaps in its proof, or [`NodeError::Lie`].
+
+use super::node::Node;
+use super::rpc::NodeError;
+use super::verify::{self, Flaw, Gap, Raw, Wanted};
+use super::{Fetched, RawPair};
+use crate::model::{Block, ChainId, Evidence, Link, Proof, Sealed, Sight, parse};
+use alloy_primitives::{B256, Bytes};
+use futures::StreamExt;
+use serde_json::value::RawValue;
+use std::fmt;
+use std::sync::Arc;
+
+/// Raw transactions asked for at once.
+const RAW_AT_ONCE: usize = 16;
+/// Senders recovered in passing; more of them, at about 175 µs each, would keep others waiting and go to a thread of their own.
+const SENDERS_IN_PASSING: usize = 8;
+
+/// What the blocks of a chain are held against before they are let through.
+#[derive(Clone, Debug)]
+pub struct Checks {
+    /// Whether a block is held against its own hash.
+    pub verify: bool,
+    /// Whose signature is recovered. Without `verify` nobody's, since nothing says that the signature is of this chain.
+    pub senders: Senders,
+}
+
+/// Says of a block the places of the transactions whose sender matters. Asked of every block, so it should be quick.
+pub type Matters = Arc<dyn Fn(&Block) -> Vec<u32> + Send + Sync>;
+
+/// Whose signature is recovered, and held against the sender that a node names.
+#[derive(Clone, Default)]
+pub enum Senders {
+    /// Nobody's: senders are taken at a node's word.
+    #[default]
+    Nobody,
+    /// Everybody's, about 50 ms for a block of 300 transactions. It alone notices a transaction whose sender a node hides behind
+    /// another.
+    Everybody,
+    /// That of the transactions at the places this names.
+    Of(Matters),
+}
+
+impl Checks {
+    /// Nothing is checked beyond what the parser does.
+    pub const NONE: Self = Self { verify: false, senders: Senders::Nobody };
+
+    /// Right for this chain. Polygon's nodes list a transaction in some blocks that was never signed and is in no root (Bor's state
+    /// sync), so that its blocks cannot be held against their headers.
+    #[must_use]
+    pub fn for_chain(chain: ChainId) -> Self {
+        Self { verify: !matches!(chain, ChainId(137 | 80_002)), senders: Senders::Nobody }
+    }
+
+    /// The same, with these senders recovered.
+    #[must_use]
+    pub fn with_senders(self, senders: Senders) -> Self {
+        Self { senders, ..self }
+    }
+}
+
+impl fmt::Debug for Senders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nobody => "Nobody",
+            Self::Everybody => "Everybody",
+            Self::Of(_) => "Of(_)",
+        })
+    }
+}
+
+impl Node {
+    /// The block with this hash, if `raw` is that block and nothing in it contradicts the hash.
+    pub(super) async fn let_through(&self, hash: B256, raw: RawPair, keep_raw: bool) -> Result<Fetched, NodeError> {
+        let (block, proof, gaps) = if self.checks().verify {
+            let sealed = parse::sealed(raw.block.get(), raw.receipts.get())?;
+            expect(hash, sealed.block.at.hash)?;
+            let lie =
+                |flaw| lie(hash, flaw, [("eth_getBlockByHash", &raw.block), ("eth_getBlockReceipts", &raw.receipts)]);
+            let mut gaps = verify::prove(&sealed, &Raw::default()).map_err(lie)?;
+            if let Some(wanted) = verify::wants_raw(&sealed, &gaps) {
+                gaps = verify::prove(&sealed, &self.raw(hash, wanted).await).map_err(lie)?;
+            }
+            let (sealed, unsigned) = self.checks().senders.recover(sealed).await.map_err(lie)?;
+            gaps.extend(unsigned);
+            (sealed.block, if gaps.is_empty() { Proof::Proven } else { Proof::Unproven }, gaps)
+        } else {
+            let block = parse::block(raw.block.get(), raw.receipts.get())?;
+            expect(hash, block.at.hash)?;
+            (block, Proof::NotAsked, Vec::new())
+        };
+        Ok(Fetched { block, sight: Sight { proof, ..Sight::default() }, gaps, raw: keep_raw.then_some(raw) })
+    }
+
+    /// The header with this hash, if `answer` is that header. It says only which block is before it, so a gap in its proof is not
+    /// worth telling: what is judged has a proof of its own.
+    pub(super) fn header_let_through(&self, hash: B256, answer: &RawValue) -> Result<Link, NodeError> {
+        if !self.checks().verify {
+            let link = parse::header(answer.get())?;
+            return expect(hash, link.at.hash).map(|()| link);
+        }
+        let (link, header) = parse::sealed_header(answer.get())?;
+        expect(hash, link.at.hash)?;
+        verify::prove_header(link, &header).map_err(|flaw| lie(hash, flaw, [("eth_getBlockByHash", answer)]))?;
+        Ok(link)
+    }
+
+    /// The node's own bytes of what is wanted. What it does not give stays a gap, so no failure is worth an error.
+    async fn raw(&self, hash: B256, wanted: Wanted) -> Raw {
+        let receipts = async {
+            if !wanted.receipts {
+                return None;
+            }
+            let answer = self.ask("debug_getRawReceipts", [hash], self.deadlines().block).await.ok()?;
+            serde_json::from_str::<Vec<Bytes>>(answer.get()).ok()
+        };
+        // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
+        let asked: Vec<_> = wanted.txs.iter().map(|(index, tx)| self.raw_tx(*index, *tx)).collect();
+        let txs = futures::stream::iter(asked).buffer_unordered(RAW_AT_ONCE);
+        let (txs, receipts) = futures::join!(txs.filter_map(std::future::ready).collect(), receipts);
+        Raw { txs, receipts }
+    }
+
+    async fn raw_tx(&self, index: u32, tx: B256) -> Option<(u32, Bytes)> {
+        for method in ["eth_getRawTransactionByHash", "debug_getRawTransaction"] {
+            if let Ok(answer) = self.ask(method, [tx], self.deadlines().block).await
+                && let Ok(bytes) = serde_json::from_str(answer.get())
+            {
+                return Some((index, bytes));
+            }
+        }
+        None
+    }
+}
+
+impl Senders {
+    /// The same block, and what could not be recovered.
+    async fn recover(&self, sealed: Sealed) -> Result<(Sealed, Vec<Gap>), Flaw> {
+        let which: Vec<u32> = match self {
+            Self::Nobody => return Ok((sealed, Vec::new())),
+            Self::Everybody => sealed.block.txs.iter().map(|tx| tx.index).collect(),
+            Self::Of(matters) => matters(&sealed.block),
+        };
+        let n_senders = which.len();
+        let recover = move || verify::senders(&sealed, which).map(|gaps| (sealed, gaps));
+        if n_senders <= SENDERS_IN_PASSING {
+            return recover();
+        }
+        match tokio::task::spawn_blocking(recover).await {
+            Ok(recovered) => recovered,
+            // A bug in there must not look like a quiet chain; and nobody cancels it.
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+fn expect(hash: B256, found: B256) -> Result<(), NodeError> {
+    if found == hash { Ok(()) } else { Err(NodeError::Another) }
+}
+
+fn lie<const N: usize>(hash: B256, flaw: Flaw, answers: [(&'static str, &RawValue); N]) -> NodeError {
+    let answers = answers.into_iter().map(|(method, answer)| (method, answer.get().into())).collect();
+    let evidence = Evidence { asked: format!("block {hash}"), flaw: flaw.to_string(), answers };
+    NodeError::Lie { flaw, evidence: Arc::new(evidence) }
+}

@@ -1,0 +1,165 @@
+//! Several endpoints of one chain, of which some are away, behind, on another fork, or lying.
+
+use super::chain::Chain;
+use super::faulty::{FakeNode, Fault, Tree};
+use super::watcher::{Follow, SimClock, pool};
+use std::time::Duration;
+use watchfire::model::BlindnessKind;
+use watchfire::source::Deadlines;
+
+/// A block every 12 seconds.
+const SLOT: Duration = Duration::from_secs(12);
+
+/// Nodes of one tree in memory, and a source that follows all of them by simulated time.
+struct Several {
+    tree: Tree,
+    nodes: Vec<FakeNode>,
+    follow: Follow,
+    clock: SimClock,
+}
+
+impl Several {
+    async fn new(n: usize) -> Self {
+        let (tree, clock) = (Tree::new(Chain::new(6)), SimClock::start());
+        let nodes: Vec<FakeNode> = (0..n).map(|_| tree.node()).collect();
+        nodes.iter().for_each(|node| node.latency(5..=120));
+        let follow = Follow::simulated(pool(&nodes, &Deadlines::default()), 1, clock);
+        let mut several = Self { tree, nodes, follow, clock };
+        several.slots(3).await;
+        several.follow.expect_all_of(&several.tree).await;
+        several
+    }
+
+    /// So many slots go by, each with a block of its own.
+    async fn slots(&mut self, n: usize) {
+        for _ in 0..n {
+            let now = self.clock.seconds();
+            self.tree.grow(|chain| {
+                chain.now = now;
+                chain.extend(1);
+            });
+            self.follow.hear_for(SLOT).await;
+        }
+    }
+
+    fn told(&self) -> Vec<(BlindnessKind, Option<&str>)> {
+        self.follow.told.iter().map(|trouble| (trouble.kind, trouble.endpoint.as_deref())).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_is_away_is_made_up_for_by_another_and_told() {
+    let mut several = Several::new(2).await;
+    several.nodes[0].go_down();
+    several.slots(8).await;
+    several.follow.expect_all_of(&several.tree).await;
+    assert_eq!(several.told(), [(BlindnessKind::EndpointDown, Some("a"))]);
+    several.nodes[0].heal();
+    several.slots(3).await;
+    assert!(several.follow.standing.is_empty());
+    several.follow.expect_all_of(&several.tree).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_three_blocks_behind_takes_nothing_back_and_is_told() {
+    for laggard in 0..2 {
+        let mut several = Several::new(2).await;
+        several.nodes[laggard].lag(3);
+        several.slots(10).await;
+        several.follow.expect_all_of(&several.tree).await;
+        several.nodes[laggard].lag(4);
+        several.slots(10).await;
+        several.follow.expect_all_of(&several.tree).await;
+        assert_eq!(several.follow.deepest, 0);
+        let name = ["a", "b"][laggard];
+        assert_eq!(several.told(), [(BlindnessKind::Lag, Some(name))]);
+        several.nodes[laggard].heal();
+        several.slots(2).await;
+        assert!(several.follow.standing.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn null_for_a_block_that_another_endpoint_knows_is_lag_and_not_absence() {
+    let mut several = Several::new(2).await;
+    several.nodes[0].fault(Fault::NullByHash);
+    several.slots(5).await;
+    several.follow.expect_all_of(&several.tree).await;
+    assert!(several.told().is_empty(), "{:?}", several.told());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lie_of_one_endpoint_is_outdone_by_the_truth_of_another() {
+    let mut several = Several::new(2).await;
+    several.nodes[0].fault(Fault::EmptyReceipts);
+    several.slots(12).await;
+    several.follow.expect_all_of(&several.tree).await;
+    assert!(!several.nodes[0].said().is_empty());
+    assert!(
+        several.told().iter().all(|told| *told == (BlindnessKind::RefusedBlock, Some("a"))),
+        "{:?}",
+        several.told()
+    );
+}
+
+/// One endpoint goes on alone on a fork that the others have left.
+async fn one_of_three_is_on_a_fork(stray: usize) {
+    let mut several = Several::new(3).await;
+    let fork = several.tree.grow(|chain| {
+        let fork = chain.head().link.at.hash;
+        chain.branch(fork, 1)
+    });
+    several.nodes[stray].on_branch(fork);
+    several.slots(1).await;
+    let mut tip = fork;
+    for _ in 0..6 {
+        tip = several.tree.grow(|chain| chain.branch(tip, 1));
+        several.nodes[stray].on_branch(tip);
+        several.slots(1).await;
+    }
+    several.follow.expect_all_of(&several.tree).await;
+    let name = ["a", "b", "c"][stray];
+    assert!(several.told().contains(&(BlindnessKind::Disagreement, Some(name))), "{:?}", several.told());
+    several.nodes[stray].heal();
+    several.slots(3).await;
+    assert!(several.follow.standing.is_empty(), "{:?}", several.follow.standing);
+    several.follow.expect_all_of(&several.tree).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_three_endpoints_on_another_fork_is_told_and_not_followed() {
+    one_of_three_is_on_a_fork(1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_of_three_endpoints_on_another_fork_is_told_and_not_followed() {
+    one_of_three_is_on_a_fork(0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_endpoints_on_different_forks_are_told_until_they_agree() {
+    let mut several = Several::new(2).await;
+    let fork = several.tree.grow(|chain| {
+        let fork = chain.head().link.at.hash;
+        chain.branch(fork, 2)
+    });
+    several.nodes[1].on_branch(fork);
+    several.slots(4).await;
+    several.follow.expect_all_of(&several.tree).await;
+    assert_eq!(several.told(), [(BlindnessKind::Disagreement, Some("b"))]);
+    several.nodes[1].heal();
+    several.slots(2).await;
+    assert!(several.follow.standing.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reorg_that_both_endpoints_see_is_followed() {
+    let mut several = Several::new(2).await;
+    for depth in 1..=5 {
+        several.slots(6).await;
+        several.tree.grow(|chain| chain.reorg(depth, depth));
+        several.slots(1).await;
+        several.follow.expect_all_of(&several.tree).await;
+        assert_eq!(several.follow.deepest, depth);
+    }
+}
