@@ -358,7 +358,8 @@ impl Stage {
         };
         let mut live: BTreeSet<&str> = BTreeSet::new();
         // Not to see is an incident too. It comes and goes with the line, which is not what is compared here.
-        let dark = |incident: &Value| incident["rules"].as_array().is_some_and(|r| r.contains(&"builtin/blindness".into()));
+        let dark =
+            |incident: &Value| incident["rules"].as_array().is_some_and(|r| r.contains(&"builtin/blindness".into()));
         for (id, incident) in ours.incidents.iter().filter(|(_, incident)| !dark(incident)) {
             let (state, kinds) = (incident["state"].as_str().unwrap_or("?"), kinds(id));
             match state {
