@@ -97,6 +97,14 @@ steps = [{{ to = ["pager"], ack_within = "5m" }}]
         command
     }
 
+    /// What the program answers for people.
+    pub(crate) fn shows(&self, args: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.current_dir(self.dir.path()).args(args).env_remove("WATCHFIRE_LOG").stdin(Stdio::null());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        String::from_utf8(command.output().expect("the program starts").stdout).expect("answers are UTF-8")
+    }
+
     /// Runs to the end.
     pub(crate) fn run(&self, args: &[&str]) -> Answers {
         let output = self.command(args).stdin(Stdio::null()).output().expect("the program starts");
