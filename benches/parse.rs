@@ -9,7 +9,7 @@ use std::hint::black_box;
 use watchfire::model::ChainId;
 use watchfire::model::parse;
 use watchfire::source::RawPair;
-use watchfire::source::tape::{Head, Reader, Writer};
+use watchfire::source::tape::{Head, Packing, Reader, Writer};
 use watchfire::source::verify::{self, Raw};
 
 mod support;
@@ -57,21 +57,19 @@ fn bench(c: &mut Criterion) {
         receipts: RawValue::from_string(receipts).expect("JSON"),
     };
     let link = parse::header(raw.block.get()).expect("a good header");
-    let mut writer = Writer::new(Vec::new(), &Head { chain: ChainId(1), note: String::new() }).expect("memory");
-    writer.block(link, &raw, &[]).expect("memory");
-    let packed = writer.finish().expect("memory");
-    let mut plain = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(packed.as_slice()), &mut plain).expect("gzip");
     let mut group = c.benchmark_group("tape");
-    group.bench_function("one block, plain", |b| b.iter(|| Reader::new(plain.as_slice()).expect("a tape").count()));
-    group.bench_function("one block, gzip", |b| b.iter(|| Reader::new(packed.as_slice()).expect("a tape").count()));
-    group.bench_function("inflate (baseline)", |b| {
-        b.iter(|| {
-            let mut plain = Vec::with_capacity(2 << 20);
-            let mut from = flate2::read::MultiGzDecoder::new(packed.as_slice());
-            std::io::Read::read_to_end(&mut from, &mut plain).expect("gzip")
+    for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd] {
+        let packed = || {
+            let mut writer = Writer::packed(Vec::new(), &Head::new(ChainId(1), ""), packing).expect("memory");
+            writer.block(link, black_box(&raw), &[]).expect("memory");
+            writer.finish().expect("memory")
+        };
+        group.bench_function(format!("write one block, {}", packing.name()), |b| b.iter(packed));
+        let packed = packed();
+        group.bench_function(format!("read one block, {}", packing.name()), |b| {
+            b.iter(|| Reader::new(black_box(packed.as_slice())).expect("a tape").count());
         });
-    });
+    }
     group.finish();
 }
 

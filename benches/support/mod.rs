@@ -18,7 +18,12 @@ type Tx = EthereumTxEnvelope<TxEip4844>;
 /// Block and receipts as a node writes them. Of ten logs six are transfers, one is an allowance, and three are something else;
 /// every third transaction is a token transfer, and some have long calldata.
 pub(crate) fn block_and_receipts() -> (String, String) {
-    let mut rng = fastrand::Rng::with_seed(1);
+    block_and_receipts_by(1)
+}
+
+/// Another such block for each `seed`.
+pub(crate) fn block_and_receipts_by(seed: u64) -> (String, String) {
+    let mut rng = fastrand::Rng::with_seed(seed);
     let txs: Vec<Tx> = (0..N_TXS).map(|index| tx(&mut rng, index)).collect();
     let receipts: Vec<ReceiptEnvelope> = (0..N_TXS).map(|index| receipt(&mut rng, index)).collect();
     let header = Header {

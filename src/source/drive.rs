@@ -187,11 +187,8 @@ impl Driver {
         loop {
             let before = self.follower.tip();
             self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
-            let Some(mut step) = self.follower.step() else { break };
+            let Some(step) = self.follower.step() else { break };
             self.learn_pace(before, &step);
-            // One of them has shown it; whoever reads it knows by this whether others may follow.
-            let endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
-            step.append.iter_mut().for_each(|fetched| fetched.sight.endpoints = endpoints);
             self.tell(Ok(Event::Step(Box::new(step)))).await?;
             moved = true;
         }
@@ -363,6 +360,9 @@ impl Driver {
         if voice == self.council.lead() {
             self.meter.metrics.head(&self.meter.chain, head.at.number, head.time);
         }
+        if self.follower.numbered_ours(head.at.number) != Some(head.at) {
+            self.meter.metrics.block_named(head.at.hash, instant());
+        }
         self.council.said(voice, head, &mut self.follower, self.started.elapsed());
     }
 
@@ -458,6 +458,7 @@ impl Driver {
         self.fetching.remove(&want);
         self.blocks_work();
         self.vouched(&body);
+        self.meter.metrics.block_had(body.block.at.hash, instant());
         body.sight.endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
         match want {
             Want::Numbered(_) => self.follower.numbered(body),
@@ -516,9 +517,14 @@ impl Driver {
 
     fn wake_at(&self) -> Instant {
         let now = instant();
-        let pause = (self.paused_until > now).then_some(self.paused_until);
-        let due = [self.ears.next(), pause, self.troubles.due(), self.marks.next(), self.probes.next()];
-        due.into_iter().flatten().min().unwrap_or(now + self.pool.deadlines().poll.1)
+        let heard = [self.ears.next(), self.troubles.due()];
+        // What is due meanwhile waits for the end of the pause, and so do we: to wake for it would be to spin.
+        let asked = if self.paused_until > now {
+            [Some(self.paused_until), None]
+        } else {
+            [self.marks.next(), self.probes.next()]
+        };
+        heard.into_iter().chain(asked).flatten().min().unwrap_or(now + self.pool.deadlines().poll.1)
     }
 
     /// Half the chain's own pace for the endpoint that leads, all of it for the others: each request may cost money.

@@ -10,6 +10,7 @@ mod faulty;
 mod forks;
 mod ipc;
 mod line;
+mod lived;
 mod proof;
 mod real;
 mod schedules;

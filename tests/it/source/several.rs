@@ -4,8 +4,9 @@ use super::chain::Chain;
 use super::faulty::{FakeNode, Fault, Tree};
 use super::watcher::{Follow, SimClock, pool};
 use std::time::Duration;
-use watchfire::model::BlindnessKind;
-use watchfire::source::Deadlines;
+use watchfire::model::{BlindnessKind, ChainId};
+use watchfire::source::{Deadlines, Meter, Options};
+use watchfire::telemetry::Metrics;
 
 /// A block every 12 seconds.
 const SLOT: Duration = Duration::from_secs(12);
@@ -89,17 +90,26 @@ async fn null_for_a_block_that_another_endpoint_knows_is_lag_and_not_absence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lie_of_one_endpoint_is_outdone_by_the_truth_of_another() {
+async fn a_lie_of_one_endpoint_is_outdone_by_the_truth_of_another_and_told() {
+    for lie in [Fault::DropsLog, Fault::AltersLog, Fault::AltersTx, Fault::AltersHeader, Fault::EmptyReceipts] {
+        let mut several = Several::new(2).await;
+        several.nodes[0].fault(lie.clone());
+        several.slots(12).await;
+        several.follow.expect_all_of(&several.tree).await;
+        assert!(!several.nodes[0].said().is_empty(), "{lie:?}");
+        let told = several.told();
+        assert!(told.iter().all(|told| *told == (BlindnessKind::RefusedBlock, Some("a"))), "{lie:?}: {told:?}");
+        assert!(!told.is_empty() || lie == Fault::EmptyReceipts, "{lie:?} contradicts the block's hash");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_nobody_made_keeps_nobody_from_those_that_were() {
     let mut several = Several::new(2).await;
-    several.nodes[0].fault(Fault::EmptyReceipts);
-    several.slots(12).await;
+    several.nodes[0].fault(Fault::PhantomHead);
+    several.slots(10).await;
     several.follow.expect_all_of(&several.tree).await;
-    assert!(!several.nodes[0].said().is_empty());
-    assert!(
-        several.told().iter().all(|told| *told == (BlindnessKind::RefusedBlock, Some("a"))),
-        "{:?}",
-        several.told()
-    );
+    assert_eq!(several.follow.deepest, 0);
 }
 
 /// One endpoint goes on alone on a fork that the others have left.
@@ -161,5 +171,25 @@ async fn a_reorg_that_both_endpoints_see_is_followed() {
         several.slots(1).await;
         several.follow.expect_all_of(&several.tree).await;
         assert_eq!(several.follow.deepest, depth);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lies_are_counted_by_endpoint_and_reason() {
+    let (tree, clock, metrics) = (Tree::new(Chain::new(6)), SimClock::start(), Metrics::new());
+    let nodes = [tree.node(), tree.node()];
+    metrics.endpoint("demo", "b");
+    nodes[0].fault(Fault::AltersStatus.times(1));
+    let options = Options { meter: Meter::new(metrics.clone(), "demo".into()), ..Options::for_chain(ChainId(1)) };
+    let mut follow = Follow::with(pool(&nodes, &Deadlines::default()), 1, options, Some(clock));
+    follow.expect_all_of(&tree).await;
+    tree.grow(|chain| chain.extend(3));
+    follow.expect_all_of(&tree).await;
+    assert_eq!(nodes[0].said().len(), 1);
+    let text = metrics.render();
+    for series in
+        ["{chain=\"demo\",endpoint=\"a\",reason=\"root\"} 1", "{chain=\"demo\",endpoint=\"b\",reason=\"root\"} 0"]
+    {
+        assert!(text.contains(&format!("watchfire_blocks_refused_total{series}\n")), "no {series} in\n{text}");
     }
 }
