@@ -1,7 +1,7 @@
 //! `watchfire run`: the whole way, for every chain of the configuration.
 
 use super::printer::count;
-use super::session::Session;
+use super::session::{Recording, Session};
 use super::{Global, Outcome, Printer, book};
 use crate::console::Console;
 use crate::runtime::Stop;
@@ -11,6 +11,7 @@ use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use std::fs::{File, TryLockError};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
@@ -27,6 +28,30 @@ pub(crate) struct Run {
     /// On the first start, begin with this block instead of the newest.
     #[arg(long, value_name = "N")]
     from_block: Option<u64>,
+    /// Record what is seen to this file, as `tape record` does: a flight recorder, which keeps what was last.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// How much of it is kept (`64M`, `2G`): half of that in FILE, and what came before it in FILE.1.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", requires = "record")]
+    record_max: u64,
+    /// Record the traces of each block too, where the node gives them.
+    #[arg(long, requires = "record")]
+    traces: bool,
+}
+
+/// Least that a flight recorder keeps: some blocks of mainnet.
+const RECORD_BYTES_MIN: u64 = 1 << 20;
+
+/// Reads `64M` or `2G`, in powers of 1,024.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = ["", "K", "M", "G", "T"].iter().position(|it| *it == unit.trim_end_matches("iB"));
+    let size = digits.parse::<u64>().ok().zip(shift).and_then(|(n, shift)| n.checked_mul(1 << (10 * shift)));
+    match size {
+        Some(size) if size >= RECORD_BYTES_MIN => Ok(size),
+        Some(_) => Err(format!("`{text}` is less than a block; the least is 1M")),
+        None => Err(format!("`{text}` is no size; write one such as 64M or 2G")),
+    }
 }
 
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -44,6 +69,8 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     stop_after(args.for_, &stop);
     let (aside, answers) = printer.detached(logs).context("start to print")?;
     let Some(session) = Session::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
+    let recording = args.record.clone().map(|file| Recording { file, bytes_max: args.record_max, traces: args.traces });
+    let session = session.recorded(recording);
     session.signs.outlet("answers", answers.clone());
     session.signs.outlet("log", logs.clone());
     if let Some(address) = book.console {

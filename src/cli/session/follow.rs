@@ -5,13 +5,14 @@ use super::finality::Gate;
 use super::keeper::Patience;
 use super::lookout::{LOOK, Lookout};
 use super::progress::Progress;
+use super::record;
 use super::roll::Roll;
 use crate::decode;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlindnessKind, BlockRef, ChainId, Link, Severity, Trouble};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, instant};
-use crate::source::tape::Recorder;
+use crate::source::tape::{Recorder, Taken};
 use crate::source::{
     Checks, Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Senders, Source, Step, Window,
 };
@@ -22,8 +23,6 @@ use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use std::fs::File;
-use std::io::BufWriter;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -43,24 +42,27 @@ impl Session {
         from: Option<u64>,
         until: Option<u64>,
     ) -> anyhow::Result<()> {
-        let pool = pool_of(&chain, &self.signs.metrics)?;
+        let (pool, chain_id) = (pool_of(&chain, &self.signs.metrics)?, chain.info.id);
         let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
-        let (id, meter) = (chain.info.id, Meter::new(self.signs.metrics.clone(), chain.info.name.clone()));
-        let settled = self.store.finality(id).await.context("read what is final")?;
+        let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
+        let settled = self.store.finality(chain.info.id).await.context("read what is final")?;
         self.settled(&chain, settled);
         let finalized = settled.finalized;
+        let recorder = self.recorder(&chain)?;
         let options = Options {
             finality: chain.finality,
             finalized,
             probe_every: Some(PROBE_EVERY),
             meter,
-            ..Options::for_chain(id)
+            keep_raw: recorder.is_some(),
+            ..Options::for_chain(chain.info.id)
         };
         let source = Source::follow(pool, window, options, SystemClock, stop);
-        let ended = self.pump(source, chain, nudge, stop, until, None).await;
-        self.keeper.release(id);
+        let ended = self.pump(source, chain, nudge, stop, until, recorder.as_ref()).await;
+        record::finish(recorder).await;
+        self.keeper.release(chain_id);
         ended
     }
 
@@ -114,7 +116,7 @@ impl Session {
         nudge: Arc<Notify>,
         stop: &Stop,
         until: Option<u64>,
-        mut recorder: Option<&mut Recorder<BufWriter<File>>>,
+        recorder: Option<&Recorder>,
     ) -> anyhow::Result<()> {
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
@@ -144,16 +146,19 @@ impl Session {
                     continue;
                 }
             };
+            if let Some(recorder) = recorder {
+                recorder.hear(&event).await;
+            }
             match event {
-                Event::Step(step) => {
+                Event::Step(mut step) => {
                     let tip = step.append.last().map(|fetched| (fetched.block.at.number, fetched.block.time));
-                    let kept = recorder.is_some().then(|| (*step).clone());
+                    let taken = recorder.map(|_| Taken::of(&mut step));
                     let mut patience = self.patience(chain.info.id, &nudge, stop);
                     let Some(committed) = commit(&mut watcher, *step, &source, &mut patience).await? else {
                         return Ok(());
                     };
-                    if let (Some(recorder), Some(step)) = (recorder.as_deref_mut(), kept) {
-                        record(recorder, step, &committed)?;
+                    if let (Some(recorder), Some(taken)) = (recorder, taken) {
+                        record::keep(recorder, taken, &committed).await?;
                     }
                     self.tell(&committed);
                     if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
@@ -217,7 +222,7 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
 }
 
 /// What the chain's blocks are held against: their own headers, unless the configuration says otherwise.
-fn checks_of(chain: &ChainBook) -> Checks {
+pub(crate) fn checks_of(chain: &ChainBook) -> Checks {
     let checks = Checks::for_chain(chain.info.id);
     if !chain.verify {
         return Checks { verify: false, ..checks };
@@ -249,15 +254,6 @@ async fn commit(
 
 fn is_final(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Finalized { .. }))
-}
-
-fn record(recorder: &mut Recorder<BufWriter<File>>, step: Step, committed: &Committed) -> anyhow::Result<()> {
-    recorder.retract(&step.retract);
-    for (fetched, answers) in step.append.into_iter().zip(&committed.answers) {
-        let reads = answers.iter().map(|(read, answer)| (read.clone(), answer.clone())).collect();
-        recorder.append(fetched, reads).context("write to the tape")?;
-    }
-    Ok(())
 }
 
 impl Reader for Source {

@@ -5,11 +5,13 @@ mod follow;
 mod keeper;
 mod lookout;
 mod progress;
+mod record;
 mod roll;
 mod signs;
 mod tally;
 
-pub(crate) use follow::{pool_of, stored};
+pub(crate) use follow::{checks_of, pool_of, stored};
+pub(crate) use record::Recording;
 pub(crate) use signs::Signs;
 
 use super::{Outcome, Printer};
@@ -50,6 +52,7 @@ pub(crate) struct Session {
     keeper: Keeper,
     /// Where evidence is kept; a store that nobody keeps has none.
     drawer: Option<Drawer>,
+    recording: Option<Recording>,
 }
 
 impl Session {
@@ -61,7 +64,7 @@ impl Session {
         let (clock, signs) = (keeper.clock.clone(), keeper.signs.clone());
         let store = store.measured(signs.metrics.clone());
         let (printer, tally) = (keeper.printer.clone(), keeper.tally.clone());
-        Self { book, store, clock, signs, printer, tally, keeper, drawer }
+        Self { book, store, clock, signs, printer, tally, keeper, drawer, recording: None }
     }
 
     /// A session on the configuration's own store, as the only one that sends from it, however long the disk refuses. `None` when
