@@ -10,6 +10,7 @@ use watchfire::model::ChainId;
 use watchfire::model::parse;
 use watchfire::source::RawPair;
 use watchfire::source::tape::{Head, Packing, Reader, Writer};
+use watchfire::source::verify::{self, Raw};
 
 mod support;
 
@@ -27,7 +28,28 @@ fn bench(c: &mut Criterion) {
     group.bench_function("parse", |b| {
         b.iter(|| parse::block(black_box(&block), black_box(&receipts)).expect("a good block"));
     });
+    group.bench_function("parse, with what the hashes cover", |b| {
+        b.iter(|| parse::sealed(black_box(&block), black_box(&receipts)).expect("a good block"));
+    });
     group.bench_function("header", |b| b.iter(|| parse::header(black_box(&block)).expect("a good header")));
+    group.finish();
+
+    let sealed = parse::sealed(&block, &receipts).expect("a good block");
+    let mut group = c.benchmark_group("proof");
+    group.bench_function("header", |b| {
+        b.iter(|| {
+            verify::prove_header(black_box(sealed.block.link()), black_box(&sealed.header)).expect("a true header")
+        });
+    });
+    group.bench_function("header, transactions, receipts", |b| {
+        b.iter(|| assert_eq!(verify::prove(black_box(&sealed), &Raw::default()), Ok(vec![])));
+    });
+    let empty = {
+        let mut sealed = sealed.clone();
+        sealed.block.txs.iter_mut().for_each(|tx| tx.logs.clear());
+        sealed
+    };
+    group.bench_function("one sender", |b| b.iter(|| verify::sender(&empty.block.txs[0], &empty.txs[0])));
     group.finish();
 
     let raw = RawPair {

@@ -21,6 +21,7 @@ use watchfire::model::{Block, BlockRef, ChainId, Judged, Kind, Log, Status, Tx, 
 use watchfire::settings::Secrets;
 use watchfire::source::RawPair;
 use watchfire::source::tape::{self, Entry, Head, Packing, Reader, Writer};
+use watchfire::source::verify::{Raw, prove};
 use watchfire::watchlist::{Memory, compile};
 
 criterion_group!(benches, blocks, one_safe, tapes);
@@ -47,6 +48,13 @@ fn blocks(c: &mut Criterion) {
             b.iter(|| {
                 let parsed = parse::block(black_box(&block), black_box(&receipts)).expect("a good block");
                 verdicts(&parsed, &subjects, &rules, &Answers::new())
+            });
+        });
+        group.bench_function(format!("JSON to proof to verdicts, {n_watches} watches"), |b| {
+            b.iter(|| {
+                let sealed = parse::sealed(black_box(&block), black_box(&receipts)).expect("a good block");
+                assert_eq!(prove(&sealed, &Raw::default()), Ok(vec![]));
+                verdicts(&sealed.block, &subjects, &rules, &Answers::new())
             });
         });
         group.bench_function(format!("block to verdicts, {n_watches} watches"), |b| {
@@ -111,8 +119,25 @@ fn tapes(c: &mut Criterion) {
         group.bench_function(format!("{}, unpacked ahead", packing.name()), |b| {
             b.iter(|| all(tape::open(black_box(&path)).expect("a tape")));
         });
+        group.bench_function(format!("{}, proven", packing.name()), |b| {
+            b.iter(|| {
+                let entries = tape::open(black_box(&path)).expect("a tape").keeping_raw();
+                let proven = entries.map(|entry| match entry.expect("a good line") {
+                    Entry::Block(block) => proven(&block.raw.expect("it was asked for"), &subjects, &rules),
+                    _ => 0,
+                });
+                proven.sum::<usize>()
+            });
+        });
     }
     group.finish();
+}
+
+/// What a played tape goes through: its blocks come as a node's do.
+fn proven(raw: &RawPair, subjects: &Subjects, rules: &Rules) -> usize {
+    let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).expect("a good block");
+    assert_eq!(prove(&sealed, &Raw::default()), Ok(vec![]));
+    verdicts(&sealed.block, subjects, rules, &Answers::new()).len()
 }
 
 fn verdicts(block: &Block, subjects: &Subjects, rules: &Rules, answers: &Answers) -> Vec<Judged> {
@@ -167,7 +192,8 @@ fn watchlist(n_rules: usize) -> String {
 
 fn compiled(list: &str) -> (Arc<Subjects>, Rules) {
     let main = "watchlists = [\"w.toml\"]\n[chain.mainnet]\nid = 1\nendpoint = \"ws://127.0.0.1:1\"\n\
-                [destination.screen]\nkind = \"terminal\"\n[path.duty]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
+                [destination.screen]\nkind = \"terminal\"\n[path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
+                [path.duty]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
     let files = Memory::new([("m.toml", main), ("w.toml", list)]);
     let book = compile(Path::new("m.toml"), &files, Secrets::NamesOnly);
     let mut book = book.unwrap_or_else(|problems| panic!("{}", problems.render(false)));

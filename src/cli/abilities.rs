@@ -27,11 +27,13 @@ pub(crate) struct Gap<'b> {
 
 /// Asks all nodes at once.
 pub(crate) async fn ask(nodes: impl Iterator<Item = Node>) -> Vec<Found> {
-    join_all(nodes.map(|node| async move {
-        let abilities = Box::pin(probe(&node)).await.map_err(|error| error.to_string());
-        Found { endpoint: node.name().into(), abilities }
-    }))
-    .await
+    join_all(nodes.map(one)).await
+}
+
+/// Asks one.
+pub(crate) async fn one(node: Node) -> Found {
+    let abilities = Box::pin(probe(&node)).await.map_err(|error| error.to_string());
+    Found { endpoint: node.name().into(), abilities }
 }
 
 /// Whether the chain becomes final by its block tags.

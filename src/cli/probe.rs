@@ -1,6 +1,6 @@
 //! `watchfire probe`: what an endpoint can do, and what stays unseen with it.
 
-use super::abilities::{Found, Gap, ask, by_tags, gaps};
+use super::abilities::{Found, Gap, ask, by_tags, gaps, one};
 use super::explain::chosen;
 use super::session::pool_of;
 use super::{Global, Outcome, Printer, book};
@@ -10,19 +10,18 @@ use crate::telemetry::Metrics;
 use crate::watchlist::ChainBook;
 use anstyle::{AnsiColor, Style};
 use clap::Args;
+use futures::future::join_all;
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use std::convert::Infallible;
 
-/// What an endpoint is called that has no name in a configuration.
-const UNNAMED: &str = "endpoint";
-
 /// Try out what endpoints can do.
 #[derive(Debug, Args)]
 pub(crate) struct Probe {
-    /// An endpoint's address, which is not repeated; without it, the endpoints of the configuration are asked.
+    /// Addresses of endpoints, which are not repeated; without one, the endpoints of the configuration are asked.
+    // Any number of them, since an argument too many would be named in the error.
     #[arg(value_name = "URL", value_parser = secret, conflicts_with = "chain")]
-    url: Option<SecretString>,
+    urls: Vec<SecretString>,
     /// Those of this chain alone.
     #[arg(long, value_name = "NAME")]
     chain: Option<String>,
@@ -33,12 +32,8 @@ fn secret(text: &str) -> Result<SecretString, Infallible> {
 }
 
 pub(crate) async fn probe(args: &Probe, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    if let Some(url) = &args.url {
-        let endpoint = Endpoint { name: UNNAMED.into(), url: url.clone() };
-        let found = match Node::discover(&endpoint, Deadlines::default()).await {
-            Ok(node) => ask(std::iter::once(node)).await,
-            Err(error) => vec![Found { endpoint: UNNAMED.into(), abilities: Err(error.to_string()) }],
-        };
+    if !args.urls.is_empty() {
+        let found = join_all(args.urls.iter().zip(1..).map(|(url, nth)| unnamed(url, nth))).await;
         return Ok(told(None, &found, &[], printer));
     }
     let book = match book(global, Secrets::Resolve, printer) {
@@ -56,6 +51,15 @@ pub(crate) async fn probe(args: &Probe, global: &Global, printer: &Printer) -> a
         calm &= told(Some(chain), &found, &gaps(&book, chain, &found), printer) == Outcome::Calm;
     }
     Ok(if calm { Outcome::Calm } else { Outcome::Unknown })
+}
+
+/// What the endpoint at an address can do that is in no configuration.
+async fn unnamed(url: &SecretString, nth: usize) -> Found {
+    let endpoint = Endpoint { name: format!("endpoint-{nth}").into(), url: url.clone() };
+    match Box::pin(Node::discover(&endpoint, Deadlines::default())).await {
+        Ok(node) => one(node).await,
+        Err(error) => Found { endpoint: endpoint.name, abilities: Err(error.to_string()) },
+    }
 }
 
 /// Calm if every endpoint can do what is asked of it.

@@ -4,9 +4,8 @@ use super::printer::count;
 use super::session::{Recording, Session};
 use super::{Global, Outcome, Printer, book};
 use crate::console::Console;
-use crate::runtime::{self, Stop, SystemClock};
+use crate::runtime::Stop;
 use crate::settings::Secrets;
-use crate::store::Store;
 use crate::telemetry::Outlet;
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
@@ -64,15 +63,14 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
     };
-    let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
     let _alone = Alone::on(&book)?;
-    store.end_leases(runtime::millis(&SystemClock)).await.context("take over what was being sent")?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
     let (aside, answers) = printer.detached(logs).context("start to print")?;
+    let Some(session) = Session::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
     let recording = args.record.clone().map(|file| Recording { file, bytes_max: args.record_max, traces: args.traces });
-    let session = Session::new(book.clone(), store, aside).recorded(recording);
+    let session = session.recorded(recording);
     session.signs.outlet("answers", answers.clone());
     session.signs.outlet("log", logs.clone());
     if let Some(address) = book.console {

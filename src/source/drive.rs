@@ -3,11 +3,13 @@
 //! One owner of all state, one loop; only waiting is cancellable. Failures of any kind lead to a pause and another try, for
 //! ever: nothing is given up and nothing is skipped.
 
+mod assess;
+
 use super::abilities::Abilities;
 use super::council::{Council, Voice};
 use super::ears::Ears;
 use super::finality::Marks;
-use super::follow::{Conflict, Follower, PREFETCH_MAX, Want};
+use super::follow::{Follower, PREFETCH_MAX, Want};
 use super::meter::Meter;
 use super::pool::{Asked, Pool};
 use super::probe::probe;
@@ -16,9 +18,10 @@ use super::rpc::NodeError;
 use super::troubles::{News, Symptom, Troubles};
 use super::watch::Hint;
 use super::{Event, Fetched, Options, Phase, SourceError, Step};
-use crate::model::{BlindnessKind, Evidence, Finality, Link, Severity, Trouble};
+use crate::model::{BlindnessKind, Finality, Link, Proof, Trouble};
 use crate::runtime::{Clock, Stop, instant};
 use alloy_primitives::B256;
+use assess::LAG_BLOCKS;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -31,16 +34,8 @@ use tracing::{debug, info, warn};
 
 /// Fetches under way at once: those wanted, and as many that nobody wants any more.
 const FETCHES_MAX: usize = 2 * PREFETCH_MAX;
-/// Gaps in the proof of one block that are told.
-const GAPS_TOLD: usize = 3;
 /// Longest that a node may ask to be left alone, whatever it says.
 pub(super) const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
-/// Blocks that an endpoint is behind the best before it is said to lag. One or two are the way of the network.
-const LAG_BLOCKS: u64 = 3;
-/// Slots that something about one endpoint has to last before it is told.
-const ENDPOINT_SLOTS: u32 = 4;
-/// Slots that endpoints may name different blocks at one height: a reorg reaches all of them within one or two.
-const DISAGREE_SLOTS: u32 = 2;
 
 /// What a source is told while it runs.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +88,8 @@ enum Done {
     Walk(Voice, B256, Asked<Link>),
     Header(Want, Asked<Link>),
     Block(Want, Asked<Fetched>),
+    /// A block that its header cannot vouch for, and what another endpoint gives for it.
+    Second(Want, Voice, Box<Fetched>, Option<(Voice, Box<Fetched>)>),
     Mark(Finality, Result<Option<Link>, NodeError>),
     Probe(Voice, Result<Box<Abilities>, NodeError>),
 }
@@ -190,8 +187,11 @@ impl Driver {
         loop {
             let before = self.follower.tip();
             self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
-            let Some(step) = self.follower.step() else { break };
+            let Some(mut step) = self.follower.step() else { break };
             self.learn_pace(before, &step);
+            // One of them has shown it; whoever reads it knows by this whether others may follow.
+            let endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
+            step.append.iter_mut().for_each(|fetched| fetched.sight.endpoints = endpoints);
             self.tell(Ok(Event::Step(Box::new(step)))).await?;
             moved = true;
         }
@@ -248,10 +248,13 @@ impl Driver {
     }
 
     fn phase(&self) -> Phase {
-        let dark = [BlindnessKind::Unreachable, BlindnessKind::WrongChain, BlindnessKind::NoBlock];
+        let told = |kinds: &[BlindnessKind]| kinds.iter().any(|kind| self.troubles.is_told(*kind));
+        let strangers = [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis];
         if self.follower.conflict().is_some() {
             Phase::Quarantine
-        } else if dark.iter().any(|kind| self.troubles.is_told(*kind)) {
+        } else if told(&[BlindnessKind::Unreachable, BlindnessKind::NoBlock])
+            || (told(&strangers) && (0..self.pool.len()).all(|voice| self.ears.fails(voice)))
+        {
             Phase::Degraded
         } else if self.follower.at_a_fork() {
             Phase::Reconcile
@@ -335,9 +338,11 @@ impl Driver {
         }
         let (now, since) = (instant(), self.started.elapsed());
         let lags = self.council.lags(since);
+        // Whoever leads may be silent for the moment that its answer takes; whoever is to lead instead has to be there already.
         let fit = |voice: Voice| {
-            let lags = lags.get(voice).copied().flatten().is_none_or(|lag| lag >= LAG_BLOCKS);
-            !lags && !self.ears.fails(voice) && !self.pool.has(voice, |health| health.quarantined(now).is_some())
+            let lag = lags.get(voice).copied().flatten();
+            let there = lag.map_or(voice == self.council.lead(), |lag| lag < LAG_BLOCKS);
+            there && !self.ears.fails(voice) && !self.pool.has(voice, |health| health.quarantined(now).is_some())
         };
         let lead = self.council.lead();
         let better = match self.council.usurper(&self.follower, since) {
@@ -372,8 +377,11 @@ impl Driver {
                         self.follower.header(header);
                         self.council.review(&self.follower, self.started.elapsed());
                     }
-                    // It named a head whose way nobody can show: no use to go for it.
-                    Err(_) => self.council.distrust(voice, self.started.elapsed()),
+                    // It named a head whose way nobody can show: no use to go for it, until it names one again.
+                    Err(_) => {
+                        self.council.distrust(voice, self.started.elapsed());
+                        self.council.mute(voice);
+                    }
                 }
             }
             Done::Header(want, asked) => {
@@ -388,19 +396,31 @@ impl Driver {
                 }
             }
             Done::Block(want, asked) => {
-                self.fetching.remove(&want);
                 self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
-                    Ok((_, body)) => {
-                        self.blocks_work();
-                        self.vouched(&body);
-                        match want {
-                            Want::Numbered(_) => self.follower.numbered(body),
-                            _ => self.follower.block(body),
-                        }
+                    Ok((voice, body)) if body.sight.proof == Proof::Unproven && self.pool.len() > 1 => {
+                        let (pool, hash) = (self.pool.clone(), body.block.at.hash);
+                        self.work.spawn(async move {
+                            let second = pool.second(hash, voice).await.map(|(other, body)| (other, Box::new(body)));
+                            Done::Second(want, voice, Box::new(body), second)
+                        });
                     }
-                    Err(error) => self.not_had(want, &error),
+                    Ok((_, body)) => self.had(want, body),
+                    Err(error) => {
+                        self.fetching.remove(&want);
+                        self.not_had(want, &error);
+                    }
                 }
+            }
+            Done::Second(want, voice, mut body, second) => {
+                if let Some((other, second)) = second {
+                    if second.block == body.block {
+                        body.sight.sources = 2;
+                    } else {
+                        self.differ(voice, other, body.block.at);
+                    }
+                }
+                self.had(want, *body);
             }
             Done::Probe(voice, answer) => self.probes.done(voice, answer.ok(), instant(), self.clock.now()),
             Done::Mark(level, answer) => self.marks.said(level, answer.ok().flatten(), instant(), self.clock.now()),
@@ -427,6 +447,18 @@ impl Driver {
                 let backoff = self.pool.deadlines().backoff;
                 self.ears.failed(voice, now, error, &backoff, &mut self.rng);
             }
+        }
+    }
+
+    /// A block is there.
+    fn had(&mut self, want: Want, mut body: Fetched) {
+        self.fetching.remove(&want);
+        self.blocks_work();
+        self.vouched(&body);
+        body.sight.endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
+        match want {
+            Want::Numbered(_) => self.follower.numbered(body),
+            _ => self.follower.block(body),
         }
     }
 
@@ -476,166 +508,6 @@ impl Driver {
                     self.refused(*voice, error, None);
                 }
             }
-        }
-    }
-
-    /// Tells of a block that its header cannot vouch for, and that the next one is vouched for again.
-    fn vouched(&mut self, body: &Fetched) {
-        let why: Vec<String> = body.gaps.iter().take(GAPS_TOLD).map(ToString::to_string).collect();
-        let symptom = (!why.is_empty()).then(|| Symptom {
-            kind: BlindnessKind::UnverifiedBlock,
-            voice: None,
-            severity: Severity::Warning,
-            since: self.clock.now(),
-            began: instant(),
-            patience: Duration::ZERO,
-            why: format!("block {}: {}", body.block.at.number, why.join("; ")),
-            evidence: None,
-        });
-        self.troubles.set(BlindnessKind::UnverifiedBlock, None, symptom);
-    }
-
-    /// Tells of an endpoint that lies.
-    fn refused(&mut self, voice: Voice, error: &NodeError, evidence: Option<Arc<Evidence>>) {
-        self.meter.metrics.endpoint_strike(&self.meter.chain, &self.pool.name(voice));
-        self.troubles.hold(Symptom {
-            kind: BlindnessKind::RefusedBlock,
-            voice: Some(voice),
-            severity: Severity::High,
-            since: self.clock.now(),
-            began: instant(),
-            patience: Duration::ZERO,
-            why: error.to_string(),
-            evidence,
-        });
-    }
-
-    // === How things stand ===
-
-    /// Holds what is seen against what should be.
-    fn assess(&mut self) {
-        let now = instant();
-        let patience = self.pool.deadlines().blind;
-        let alone = self.pool.len() == 1;
-        let all_fail = (0..self.pool.len()).all(|voice| self.ears.fails(voice));
-        let mut last: Option<(Instant, Timestamp, String)> = None;
-        for voice in 0..self.pool.len() {
-            let failing = self.ears.failing(voice);
-            let other = failing.and_then(|failing| failing.error.serves_another());
-            for kind in [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis] {
-                let symptom = failing.filter(|_| other == Some(kind)).map(|failing| Symptom {
-                    kind,
-                    voice: Some(voice),
-                    severity: Severity::High,
-                    since: failing.since,
-                    began: failing.began,
-                    // Another chain does not become ours by waiting.
-                    patience: Duration::ZERO,
-                    why: failing.error.to_string(),
-                    evidence: None,
-                });
-                self.troubles.set(kind, Some(voice), symptom);
-            }
-            let down = failing.filter(|_| other.is_none());
-            if let Some(failing) = down
-                && last.as_ref().is_none_or(|(_, since, _)| *since <= failing.since)
-            {
-                last = Some((failing.began, failing.since, failing.error.to_string()));
-            }
-            let symptom = down.filter(|_| !alone && !all_fail).map(|failing| Symptom {
-                kind: BlindnessKind::EndpointDown,
-                voice: Some(voice),
-                severity: Severity::Warning,
-                since: failing.since,
-                began: failing.began,
-                patience: patience.max(self.slot * ENDPOINT_SLOTS),
-                why: failing.error.to_string(),
-                evidence: None,
-            });
-            self.troubles.set(BlindnessKind::EndpointDown, Some(voice), symptom);
-            let quarantined = self.pool.has(voice, |health| health.quarantined(now).is_some());
-            if !quarantined {
-                self.troubles.release(BlindnessKind::RefusedBlock, Some(voice));
-            }
-            let (name, Meter { metrics, chain }) = (self.pool.name(voice), &self.meter);
-            metrics.endpoint_up(chain, &name, failing.is_none());
-            metrics.endpoint_quarantined(chain, &name, quarantined);
-        }
-        let chain = |kind, severity, (began, since, why): (Instant, Timestamp, String), patience| Symptom {
-            kind,
-            voice: None,
-            severity,
-            since,
-            began,
-            patience,
-            why,
-            evidence: None,
-        };
-        let unreachable = last.filter(|_| all_fail);
-        let symptom = unreachable.map(|last| chain(BlindnessKind::Unreachable, Severity::High, last, patience));
-        self.troubles.set(BlindnessKind::Unreachable, None, symptom);
-        let no_block = self.blocks.as_ref().filter(|_| !all_fail).map(|(began, since, error)| {
-            chain(BlindnessKind::NoBlock, Severity::High, (*began, *since, error.to_string()), patience)
-        });
-        self.troubles.set(BlindnessKind::NoBlock, None, no_block);
-        let conflict = self.follower.conflict().map(|conflict: Conflict| {
-            let told = (now, self.blocks_seen, conflict.to_string());
-            chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO)
-        });
-        self.troubles.set(BlindnessKind::FinalizedReorg, None, conflict);
-        for voice in 0..self.pool.len() {
-            let lost = self.probes.lost(voice).map(|lost| Symptom {
-                kind: BlindnessKind::AbilityLost,
-                voice: Some(voice),
-                // What another endpoint can do still is done there.
-                severity: if lost.elsewhere { Severity::Warning } else { Severity::High },
-                since: lost.since,
-                began: now,
-                patience: Duration::ZERO,
-                why: lost.why,
-                evidence: None,
-            });
-            self.troubles.set(BlindnessKind::AbilityLost, Some(voice), lost);
-        }
-        let stalled = self.marks.stalled(now, self.slot).map(|(began, since, why)| {
-            chain(BlindnessKind::FinalityStalled, Severity::High, (began, since, why), Duration::ZERO)
-        });
-        self.troubles.set(BlindnessKind::FinalityStalled, None, stalled);
-        if !alone {
-            self.compare(now);
-        }
-    }
-
-    /// Holds endpoints against each other.
-    fn compare(&mut self, now: Instant) {
-        let since_start = self.started.elapsed();
-        let dissents: Vec<_> = self.council.dissents().collect();
-        let lags = self.council.lags(since_start);
-        for voice in 0..self.pool.len() {
-            let symptom = |kind, severity, ago: Duration, slots: u32, why| Symptom {
-                kind,
-                voice: Some(voice),
-                severity,
-                since: self.clock.now() - jiff::SignedDuration::try_from(ago).unwrap_or_default(),
-                began: now - ago.min(since_start),
-                patience: self.slot * slots,
-                why,
-                evidence: None,
-            };
-            let dissent = dissents.iter().find(|dissent| dissent.voice == voice).map(|dissent| {
-                let why = format!("it names block {}, on a chain without our block {}", dissent.theirs, dissent.ours);
-                let ago = since_start.saturating_sub(dissent.since);
-                symptom(BlindnessKind::Disagreement, Severity::High, ago, DISAGREE_SLOTS, why)
-            });
-            let lag = lags.get(voice).copied().flatten();
-            self.meter.metrics.endpoint_lag(&self.meter.chain, &self.pool.name(voice), lag.unwrap_or_default());
-            let lag = lag.filter(|lag| *lag >= LAG_BLOCKS && dissent.is_none());
-            let lag = lag.map(|lag| {
-                let why = format!("it is {lag} blocks behind the others");
-                symptom(BlindnessKind::Lag, Severity::Warning, Duration::ZERO, ENDPOINT_SLOTS, why)
-            });
-            self.troubles.set(BlindnessKind::Disagreement, Some(voice), dissent);
-            self.troubles.set(BlindnessKind::Lag, Some(voice), lag);
         }
     }
 

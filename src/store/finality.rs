@@ -164,7 +164,7 @@ fn reached(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<
 }
 
 /// Whether it is a block of the committed chain that is remembered.
-pub(super) fn is_ours(db: &Connection, chain: ChainId, at: BlockRef) -> Result<bool> {
+fn is_ours(db: &Connection, chain: ChainId, at: BlockRef) -> Result<bool> {
     Ok(hash_at(db, chain, at.number)? == Some(at.hash))
 }
 

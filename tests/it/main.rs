@@ -15,6 +15,7 @@ mod deny;
 mod faults;
 mod hostile;
 mod judging;
+mod probe;
 mod ranks;
 mod readme;
 mod signs;

@@ -6,7 +6,7 @@ use crate::model::record::{FootingLine, Line};
 use crate::model::{BlockRef, Finality};
 use crate::pipeline::Watcher;
 use crate::source::{Phase, Source};
-use crate::store::Gained;
+use crate::store::{Gained, Settled};
 use crate::watchlist::ChainBook;
 use alloy_primitives::B256;
 use std::time::Duration;
@@ -48,16 +48,24 @@ impl Gate {
 }
 
 impl Session {
+    /// What an earlier process wrote down holds until the chain says more.
+    pub(super) fn settled(&self, chain: &ChainBook, settled: Settled) {
+        if let Some(at) = settled.safe {
+            self.signs.metrics.safe(&chain.info.name, at.number);
+        }
+        if let Some(at) = settled.finalized {
+            self.signs.metrics.finalized(&chain.info.name, at.number);
+        }
+    }
+
     /// Blocks up to `at` have become so final.
     pub(super) async fn promoted(&self, chain: &ChainBook, level: Finality, at: BlockRef) {
         let name = &*chain.info.name;
         match self.store.promote(chain.info.id, level, at).await {
             Ok(Some(gained)) => {
-                match level {
-                    Finality::Included => {}
-                    Finality::Safe => self.signs.metrics.safe(name, at.number),
-                    Finality::Finalized => self.signs.metrics.finalized(name, at.number),
-                }
+                let finalized = (level == Finality::Finalized).then_some(at);
+                let safe = (level == Finality::Safe).then_some(at);
+                self.settled(chain, Settled { safe, finalized });
                 self.told_footing(chain, at, Some(level), None, &gained);
             }
             Ok(None) => {}

@@ -4,7 +4,7 @@ use crate::escalate::fixtures::*;
 use crate::escalate::{acknowledge, resolve};
 use crate::model::incident::{Body, DeliveryKind, Plan, State};
 use crate::model::record::Line;
-use crate::model::{ActivityKind, Position, Severity, Verdict};
+use crate::model::{ActivityKind, Finality, Footing, JudgedBlock, Position, Proof, Severity, Sight, Verdict};
 
 fn feed(plan: &Plan, destination: &str) -> usize {
     plan.deliveries.iter().filter(|d| d.kind == DeliveryKind::Feed && d.destination == destination).count()
@@ -293,4 +293,36 @@ fn a_watch_whose_path_is_missing_tells_everybody_rather_than_nobody() {
     let mut kept = Kept::new();
     kept.roster.paths.remove("treasury");
     assert_eq!(told(&kept.block(1, vec![stray(1, Severity::High)], T)), "trigger token-pager");
+}
+
+#[test]
+fn an_incident_stands_as_surely_as_the_weakest_of_its_findings() {
+    let seen =
+        |sources, proof, block: JudgedBlock| JudgedBlock { sight: Sight { sources, endpoints: 3, proof }, ..block };
+    let mut kept = Kept::new();
+    let first = seen(3, Proof::Proven, block(at(1, 0), at(0, 0), vec![stray(1, Severity::High)]));
+    let plan = kept.step(&[], &[first], T);
+    let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
+    let known = Footing { finality: Finality::Included, sources: 3, endpoints: 3, verified: Some(true) };
+    assert_eq!((page.evidence[0].footing, page.finality), (known, Some(Finality::Included)));
+    assert_eq!((kept.only().footing, plan.findings[0].footing), (Some(known), known));
+
+    let doubtful = seen(1, Proof::Unproven, block(at(2, 0), at(1, 0), vec![stray(2, Severity::High)]));
+    let plan = kept.step(&[], &[doubtful], T);
+    let weakest = Footing { sources: 1, verified: Some(false), ..known };
+    assert_eq!(kept.only().footing, Some(weakest));
+    let told = plan.lines.iter().find_map(|line| match line {
+        Line::Incident(line) => Some((line.finality.as_deref(), line.sources, line.verified)),
+        _ => None,
+    });
+    assert_eq!(told, Some((Some("included"), Some(1), Some(false))));
+
+    // What is observed is on no page beside what is not; it counts all the same.
+    let unseen = seen(2, Proof::NotAsked, block(at(3, 0), at(2, 0), vec![observed(stray(3, Severity::High))]));
+    kept.step(&[at(2, 0)], &[block(at(2, 1), at(1, 0), vec![])], T);
+    assert_eq!(kept.only().footing, Some(known), "a reorg took the doubt away");
+    kept.step(&[], &[unseen], T);
+    assert_eq!(kept.only().footing, Some(Footing { sources: 2, verified: None, ..known }));
+    kept.step(&[at(3, 0), at(2, 1), at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
+    assert_eq!(kept.only().footing, None, "nothing stands");
 }

@@ -142,6 +142,17 @@ impl Pool {
         self.first_of(Work::Block, 2.0, first, |node| Box::pin(async move { node.block(hash, keep_raw).await })).await
     }
 
+    /// The block with this hash as an endpoint other than `not` gives it; `None` when no other gives it.
+    pub(super) async fn second(&self, hash: B256, not: Voice) -> Option<(Voice, Fetched)> {
+        for voice in self.order(Work::Block, None).into_iter().filter(|voice| *voice != not) {
+            let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.block(hash, false).await }) };
+            if let Ok(block) = self.0[voice].ask(Work::Block, 2.0, ask).await {
+                return Some((voice, block));
+            }
+        }
+        None
+    }
+
     /// The block at this height, from `first` before others.
     pub(super) async fn block_numbered(&self, number: u64, first: Option<Voice>, keep_raw: bool) -> Asked<Fetched> {
         let ask = |node: Node| -> BoxFuture<'static, _> {

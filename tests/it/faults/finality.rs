@@ -68,6 +68,37 @@ async fn a_finding_becomes_safe_and_final_as_its_block_does_and_nobody_is_told()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_page_goes_out_on_one_endpoint_s_word_and_the_second_confirms_it_in_silence() {
+    let stage = stage().await;
+    let file = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
+    let (one, other) = (stage.proxy.url("/"), stage.anvil.ws_url());
+    let both = file.replace(
+        &format!("endpoint = \"{one}\""),
+        &format!("endpoint = [{{ name = \"one\", url = \"{one}\" }}, {{ name = \"other\", url = \"{other}\" }}]"),
+    );
+    assert_ne!(file, both);
+    stage.watch.write("watchfire.toml", &both);
+    let process = stage.start();
+    stage.theft(0).await;
+    stage.settle().await;
+    let id = shown(&stage).1[0]["finding_id"].as_str().expect("an id").to_owned();
+    let confirmed =
+        |line: &Value| line["type"] == "footing" && line["sources"] == 2 && line["findings"][0] == id.as_str();
+    stage.until("the second endpoint confirms it", || stage.watch.answers().iter().any(confirmed)).await;
+    let (incident, findings) = shown(&stage);
+    assert_eq!((&incident["sources"], &findings[0]["sources"]), (&2.into(), &2.into()));
+    let pages = stage.pager.received();
+    let [page] = &pages[..] else { panic!("one page, and no message that it was confirmed") };
+    let evidence = &page.json()["data"]["evidence"][0];
+    assert_eq!(
+        (&evidence["sources"], &evidence["endpoints"]),
+        (&1.into(), &2.into()),
+        "it did not wait for the second"
+    );
+    process.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_final_is_undone_by_a_person_s_word_alone() {
     let stage = stage().await;
     let process = stage.start();

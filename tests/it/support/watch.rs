@@ -39,6 +39,10 @@ clock = "chain"
 
 {destinations}
 
+[path.self]
+notify = ["pager"]
+steps = [{{ to = ["pager"], ack_within = "5m" }}]
+
 [path.treasury]
 page_at = "warning"
 notify = ["pager"]

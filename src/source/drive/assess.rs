@@ -1,0 +1,202 @@
+//! How things stand: what is seen of endpoints and blocks, held against what should be.
+
+use super::Driver;
+use crate::model::{BlindnessKind, BlockRef, Evidence, Severity};
+use crate::runtime::instant;
+use crate::source::Fetched;
+use crate::source::council::Voice;
+use crate::source::follow::Conflict;
+use crate::source::meter::Meter;
+use crate::source::rpc::NodeError;
+use crate::source::troubles::Symptom;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Blocks that an endpoint is behind the best before it is said to lag. One or two are the way of the network.
+pub(super) const LAG_BLOCKS: u64 = 3;
+/// Slots that something about one endpoint has to last before it is told.
+const ENDPOINT_SLOTS: u32 = 4;
+/// Slots that endpoints may name different blocks at one height: a reorg reaches all of them within one or two.
+const DISAGREE_SLOTS: u32 = 2;
+/// Gaps in the proof of one block that are told.
+const GAPS_TOLD: usize = 3;
+
+impl Driver {
+    /// Holds what is seen against what should be.
+    pub(super) fn assess(&mut self) {
+        let now = instant();
+        let patience = self.pool.deadlines().blind;
+        let alone = self.pool.len() == 1;
+        let all_fail = (0..self.pool.len()).all(|voice| self.ears.fails(voice));
+        let mut last: Option<(Instant, Timestamp, String)> = None;
+        for voice in 0..self.pool.len() {
+            let failing = self.ears.failing(voice);
+            let other = failing.and_then(|failing| failing.error.serves_another());
+            for kind in [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis] {
+                let symptom = failing.filter(|_| other == Some(kind)).map(|failing| Symptom {
+                    kind,
+                    voice: Some(voice),
+                    severity: Severity::High,
+                    since: failing.since,
+                    began: failing.began,
+                    // Another chain does not become ours by waiting.
+                    patience: Duration::ZERO,
+                    why: failing.error.to_string(),
+                    evidence: None,
+                });
+                self.troubles.set(kind, Some(voice), symptom);
+            }
+            let down = failing.filter(|_| other.is_none());
+            if let Some(failing) = down
+                && last.as_ref().is_none_or(|(_, since, _)| *since <= failing.since)
+            {
+                last = Some((failing.began, failing.since, failing.error.to_string()));
+            }
+            let symptom = down.filter(|_| !alone && !all_fail).map(|failing| Symptom {
+                kind: BlindnessKind::EndpointDown,
+                voice: Some(voice),
+                severity: Severity::Warning,
+                since: failing.since,
+                began: failing.began,
+                patience: patience.max(self.slot * ENDPOINT_SLOTS),
+                why: failing.error.to_string(),
+                evidence: None,
+            });
+            self.troubles.set(BlindnessKind::EndpointDown, Some(voice), symptom);
+            let quarantined = self.pool.has(voice, |health| health.quarantined(now).is_some());
+            if !quarantined {
+                self.troubles.release(BlindnessKind::RefusedBlock, Some(voice));
+            }
+            let (name, Meter { metrics, chain }) = (self.pool.name(voice), &self.meter);
+            metrics.endpoint_up(chain, &name, failing.is_none());
+            metrics.endpoint_quarantined(chain, &name, quarantined);
+        }
+        let chain = |kind, severity, (began, since, why): (Instant, Timestamp, String), patience| Symptom {
+            kind,
+            voice: None,
+            severity,
+            since,
+            began,
+            patience,
+            why,
+            evidence: None,
+        };
+        let unreachable = last.filter(|_| all_fail);
+        let symptom = unreachable.map(|last| chain(BlindnessKind::Unreachable, Severity::High, last, patience));
+        self.troubles.set(BlindnessKind::Unreachable, None, symptom);
+        let no_block = self.blocks.as_ref().filter(|_| !all_fail).map(|(began, since, error)| {
+            chain(BlindnessKind::NoBlock, Severity::High, (*began, *since, error.to_string()), patience)
+        });
+        self.troubles.set(BlindnessKind::NoBlock, None, no_block);
+        let conflict = self.follower.conflict().map(|conflict: Conflict| {
+            let told = (now, self.blocks_seen, conflict.to_string());
+            chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO)
+        });
+        self.troubles.set(BlindnessKind::FinalizedReorg, None, conflict);
+        for voice in 0..self.pool.len() {
+            let lost = self.probes.lost(voice).map(|lost| Symptom {
+                kind: BlindnessKind::AbilityLost,
+                voice: Some(voice),
+                // What another endpoint can do still is done there.
+                severity: if lost.elsewhere { Severity::Warning } else { Severity::High },
+                since: lost.since,
+                began: now,
+                patience: Duration::ZERO,
+                why: lost.why,
+                evidence: None,
+            });
+            self.troubles.set(BlindnessKind::AbilityLost, Some(voice), lost);
+        }
+        let stalled = self.marks.stalled(now, self.slot).map(|(began, since, why)| {
+            chain(BlindnessKind::FinalityStalled, Severity::High, (began, since, why), Duration::ZERO)
+        });
+        self.troubles.set(BlindnessKind::FinalityStalled, None, stalled);
+        if !alone {
+            self.compare(now);
+        }
+    }
+
+    /// Holds endpoints against each other.
+    fn compare(&mut self, now: Instant) {
+        let since_start = self.started.elapsed();
+        let dissents: Vec<_> = self.council.dissents().collect();
+        let lags = self.council.lags(since_start);
+        for voice in 0..self.pool.len() {
+            let symptom = |kind, severity, ago: Duration, slots: u32, why| Symptom {
+                kind,
+                voice: Some(voice),
+                severity,
+                since: self.clock.now() - jiff::SignedDuration::try_from(ago).unwrap_or_default(),
+                began: now - ago.min(since_start),
+                patience: self.slot * slots,
+                why,
+                evidence: None,
+            };
+            let dissent = dissents.iter().find(|dissent| dissent.voice == voice).map(|dissent| {
+                let why = format!("it names block {}, on a chain without our block {}", dissent.theirs, dissent.ours);
+                let ago = since_start.saturating_sub(dissent.since);
+                symptom(BlindnessKind::Disagreement, Severity::High, ago, DISAGREE_SLOTS, why)
+            });
+            let lag = lags.get(voice).copied().flatten();
+            self.meter.metrics.endpoint_lag(&self.meter.chain, &self.pool.name(voice), lag.unwrap_or_default());
+            let lag = lag.filter(|lag| *lag >= LAG_BLOCKS && dissent.is_none());
+            let lag = lag.map(|lag| {
+                let why = format!("it is {lag} blocks behind the others");
+                symptom(BlindnessKind::Lag, Severity::Warning, Duration::ZERO, ENDPOINT_SLOTS, why)
+            });
+            self.troubles.set(BlindnessKind::Disagreement, Some(voice), dissent);
+            self.troubles.set(BlindnessKind::Lag, Some(voice), lag);
+        }
+    }
+
+    /// Two endpoints give one block differently, and nothing can tell which of them is right.
+    pub(super) fn differ(&mut self, voice: Voice, other: Voice, at: BlockRef) {
+        let (name, other_name) = (self.pool.name(voice), self.pool.name(other));
+        self.troubles.hold(Symptom {
+            kind: BlindnessKind::Disagreement,
+            voice: None,
+            severity: Severity::High,
+            since: self.clock.now(),
+            began: instant(),
+            patience: Duration::ZERO,
+            why: format!("{name} and {other_name} give block {at} differently, and its header cannot vouch for either"),
+            evidence: None,
+        });
+    }
+
+    /// Tells of a block that its header cannot vouch for, and that the next one is vouched for again.
+    pub(super) fn vouched(&mut self, body: &Fetched) {
+        let why: Vec<String> = body.gaps.iter().take(GAPS_TOLD).map(ToString::to_string).collect();
+        let symptom = (!why.is_empty()).then(|| Symptom {
+            kind: BlindnessKind::UnverifiedBlock,
+            voice: None,
+            severity: Severity::Warning,
+            since: self.clock.now(),
+            began: instant(),
+            patience: Duration::ZERO,
+            why: format!("block {}: {}", body.block.at.number, why.join("; ")),
+            evidence: None,
+        });
+        if symptom.is_none() {
+            self.troubles.release(BlindnessKind::Disagreement, None);
+        }
+        self.troubles.set(BlindnessKind::UnverifiedBlock, None, symptom);
+    }
+
+    /// Tells of an endpoint that lies.
+    pub(super) fn refused(&mut self, voice: Voice, error: &NodeError, evidence: Option<Arc<Evidence>>) {
+        self.meter.metrics.endpoint_strike(&self.meter.chain, &self.pool.name(voice));
+        self.troubles.hold(Symptom {
+            kind: BlindnessKind::RefusedBlock,
+            voice: Some(voice),
+            severity: Severity::High,
+            since: self.clock.now(),
+            began: instant(),
+            patience: Duration::ZERO,
+            why: error.to_string(),
+            evidence,
+        });
+    }
+}
