@@ -122,11 +122,11 @@ fn tapes(c: &mut Criterion) {
         group.bench_function(format!("{}, proven", packing.name()), |b| {
             b.iter(|| {
                 let entries = tape::open(black_box(&path)).expect("a tape").keeping_raw();
-                let proven = entries.map(|entry| match entry.expect("a good line") {
+                let verdicts = entries.map(|entry| match entry.expect("a good line") {
                     Entry::Block(block) => proven(&block.raw.expect("it was asked for"), &subjects, &rules),
                     _ => 0,
                 });
-                proven.sum::<usize>()
+                verdicts.sum::<usize>()
             });
         });
     }

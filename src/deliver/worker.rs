@@ -198,6 +198,7 @@ impl Worker {
     /// Sends off what is due and has room, and says how long nothing more can happen by itself.
     async fn depart(&mut self) -> anyhow::Result<Duration> {
         let now_ms = self.now_ms();
+        self.metrics.queue("", "flights", self.aboard.len(), FLIGHTS_MAX);
         self.bury_strays(now_ms).await?;
         let (ready, opens_ms) = self.ready(now_ms);
         let mut wake_ms = opens_ms;

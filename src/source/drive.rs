@@ -187,11 +187,8 @@ impl Driver {
         loop {
             let before = self.follower.tip();
             self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
-            let Some(mut step) = self.follower.step() else { break };
+            let Some(step) = self.follower.step() else { break };
             self.learn_pace(before, &step);
-            // One of them has shown it; whoever reads it knows by this whether others may follow.
-            let endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
-            step.append.iter_mut().for_each(|fetched| fetched.sight.endpoints = endpoints);
             self.tell(Ok(Event::Step(Box::new(step)))).await?;
             moved = true;
         }
@@ -513,9 +510,14 @@ impl Driver {
 
     fn wake_at(&self) -> Instant {
         let now = instant();
-        let pause = (self.paused_until > now).then_some(self.paused_until);
-        let due = [self.ears.next(), pause, self.troubles.due(), self.marks.next(), self.probes.next()];
-        due.into_iter().flatten().min().unwrap_or(now + self.pool.deadlines().poll.1)
+        let heard = [self.ears.next(), self.troubles.due()];
+        // What is due meanwhile waits for the end of the pause, and so do we: to wake for it would be to spin.
+        let asked = if self.paused_until > now {
+            [Some(self.paused_until), None]
+        } else {
+            [self.marks.next(), self.probes.next()]
+        };
+        heard.into_iter().chain(asked).flatten().min().unwrap_or(now + self.pool.deadlines().poll.1)
     }
 
     /// Half the chain's own pace for the endpoint that leads, all of it for the others: each request may cost money.

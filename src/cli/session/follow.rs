@@ -47,10 +47,10 @@ impl Session {
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
-        let recorder = self.recorder(&chain)?;
         let settled = self.store.finality(chain.info.id).await.context("read what is final")?;
         self.settled(&chain, settled);
         let finalized = settled.finalized;
+        let recorder = self.recorder(&chain)?;
         let options = Options {
             finality: chain.finality,
             finalized,
@@ -61,8 +61,8 @@ impl Session {
         };
         let source = Source::follow(pool, window, options, SystemClock, stop);
         let ended = self.pump(source, chain, nudge, stop, until, recorder.as_ref()).await;
-        self.keeper.release(chain_id);
         record::finish(recorder).await;
+        self.keeper.release(chain_id);
         ended
     }
 

@@ -49,10 +49,10 @@ pub(crate) struct Session {
     pub(crate) signs: Signs,
     printer: Printer,
     tally: Tally,
-    recording: Option<Recording>,
     keeper: Keeper,
     /// Where evidence is kept; a store that nobody keeps has none.
     drawer: Option<Drawer>,
+    recording: Option<Recording>,
 }
 
 impl Session {
@@ -64,7 +64,7 @@ impl Session {
         let (clock, signs) = (keeper.clock.clone(), keeper.signs.clone());
         let store = store.measured(signs.metrics.clone());
         let (printer, tally) = (keeper.printer.clone(), keeper.tally.clone());
-        Self { book, store, clock, signs, printer, tally, recording: None, keeper, drawer }
+        Self { book, store, clock, signs, printer, tally, keeper, drawer, recording: None }
     }
 
     /// A session on the configuration's own store, as the only one that sends from it, however long the disk refuses. `None` when

@@ -3,6 +3,7 @@
 mod checked;
 mod compiled;
 mod mutated;
+mod signs;
 mod told;
 
 use super::{Book, Memory, compile};

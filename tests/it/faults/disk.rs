@@ -87,10 +87,11 @@ async fn a_disk_that_stays_full_is_told_by_another_road_and_ends_nothing() {
 struct Disk(PathBuf);
 
 impl Disk {
-    /// Mounts one in memory; needs the rights to do so.
-    fn mount(at: &Path) -> Self {
+    /// Mounts one of so many megabytes in memory; needs the rights to do so.
+    fn mount(at: &Path, size: u32) -> Self {
         std::fs::create_dir_all(at).expect("a directory");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=3m", "tmpfs"]).arg(at).output();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}m"), "tmpfs"]).arg(at).output();
         let done = mount.as_ref().is_ok_and(|mount| mount.status.success());
         assert!(done, "a tmpfs cannot be mounted, and a full disk is nothing to pretend: run this as root ({mount:?})");
         Self(at.to_owned())
@@ -119,7 +120,7 @@ impl Drop for Disk {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_really_full_disk_is_told_survives_a_crash_and_loses_nothing() {
     let stage = Stage::new().await.stored_at("disk/watchfire.db");
-    let disk = Disk::mount(&stage.watch.path("disk"));
+    let disk = Disk::mount(&stage.watch.path("disk"), 3);
     let process = stage.start();
     stage.theft(1).await;
     stage.settle().await;
@@ -152,8 +153,8 @@ async fn a_really_full_disk_is_told_survives_a_crash_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_is_nearly_full_is_a_warning_before_anything_is_held_up() {
     let stage = Stage::new().await.stored_at("disk/watchfire.db");
-    let disk = Disk::mount(&stage.watch.path("disk"));
-    std::fs::write(disk.0.join("ballast"), vec![0; 2_700 << 10]).expect("there is room for it");
+    let disk = Disk::mount(&stage.watch.path("disk"), 16);
+    std::fs::write(disk.0.join("ballast"), vec![0; 15 << 20]).expect("there is room for it");
     let process = stage.start();
     let heard = stage.chat.wait_until("a warning", |all| all.iter().any(is_about_the_store)).await;
     let page = heard.iter().find(|page| is_about_the_store(page)).expect("it was waited for").json();

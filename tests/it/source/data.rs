@@ -1,19 +1,80 @@
 //! Faults of the data: what a node says is not true, or is true and odd.
 
-use super::chain::Odd;
-use super::faulty::Fault;
+use super::chain::{Chain, Odd};
+use super::faulty::{FakeNode, Fault, deadlines};
 use super::line::following;
-use watchfire::model::BlindnessKind;
+use super::watcher::{Follow, at};
+use watchfire::model::{BlindnessKind, ChainId};
+use watchfire::source::{Checks, Senders};
 
 /// A node that says one false thing a few times and then behaves: nothing of it was committed.
-async fn is_not_believed(lie: Fault) {
-    let (node, mut follow) = following(1).await;
+async fn is_not_believed(lie: Fault) -> Follow {
+    let node = FakeNode::of(Chain::new(3));
+    // A sender is a matter of signatures, not of roots.
+    let checks = Checks::for_chain(ChainId(1)).with_senders(Senders::Everybody);
+    let endpoint = at(&node.serve().await.url("ws"), deadlines()).checked(checks);
+    let mut follow = Follow::on(endpoint.into(), 1);
     follow.expect_all_of(&node.tree).await;
     node.fault(lie.clone().times(3));
     node.grow(|chain| chain.extend(12));
     node.grow(|chain| chain.reorg(2, 4));
     follow.expect_all_of(&node.tree).await;
     assert!(node.said().iter().any(|said| said.fault == lie), "it was said: {lie:?}");
+    follow
+}
+
+/// What contradicts the block's own hash is known to be false without asking anybody else.
+async fn is_refused_with_its_evidence(lie: Fault) {
+    let follow = is_not_believed(lie).await;
+    let refused = follow.told.iter().find(|trouble| trouble.kind == BlindnessKind::RefusedBlock).expect("it was told");
+    assert_eq!(refused.endpoint.as_deref(), Some("primary"));
+    let evidence = refused.evidence.as_ref().expect("it was kept");
+    assert!(refused.why.contains(&evidence.flaw) && !evidence.answers.is_empty(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_log_left_out_is_refused_by_the_root() {
+    is_refused_with_its_evidence(Fault::DropsLog).await;
+}
+
+#[tokio::test]
+async fn an_altered_log_is_refused_by_the_root() {
+    is_refused_with_its_evidence(Fault::AltersLog).await;
+}
+
+#[tokio::test]
+async fn an_altered_status_is_refused_by_the_root() {
+    is_refused_with_its_evidence(Fault::AltersStatus).await;
+}
+
+#[tokio::test]
+async fn a_transaction_left_out_is_refused_by_the_root() {
+    is_refused_with_its_evidence(Fault::DropsTx).await;
+}
+
+#[tokio::test]
+async fn an_altered_transaction_is_refused_by_the_root() {
+    is_refused_with_its_evidence(Fault::AltersTx).await;
+}
+
+#[tokio::test]
+async fn a_call_without_its_receiver_is_refused_by_the_root() {
+    is_refused_with_its_evidence(Fault::MissingTo).await;
+}
+
+#[tokio::test]
+async fn an_altered_sender_is_refused_by_the_signature() {
+    is_refused_with_its_evidence(Fault::AltersSender).await;
+}
+
+#[tokio::test]
+async fn an_altered_header_is_refused_by_its_hash() {
+    is_refused_with_its_evidence(Fault::AltersHeader).await;
+}
+
+#[tokio::test]
+async fn another_parent_is_refused_by_the_hash_and_leads_no_walk_astray() {
+    is_refused_with_its_evidence(Fault::AltersParent).await;
 }
 
 #[tokio::test]
@@ -37,15 +98,6 @@ async fn a_head_that_nobody_ever_made_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_header_field_that_nobody_knows_is_passed_over() {
-    let (node, mut follow) = following(1).await;
-    node.fault(Fault::ExtraField);
-    node.grow(|chain| chain.extend(6));
-    follow.expect_all_of(&node.tree).await;
-    assert!(follow.told.is_empty(), "{:?}", follow.told);
-}
-
-#[tokio::test]
 async fn a_block_that_cannot_be_had_is_told_though_heads_go_on() {
     let (node, mut follow) = following(1).await;
     follow.expect_all_of(&node.tree).await;
@@ -57,16 +109,50 @@ async fn a_block_that_cannot_be_had_is_told_though_heads_go_on() {
     follow.expect_all_of(&node.tree).await;
 }
 
-/// A fork brings a transaction type or a header field that did not exist when this was written.
+// === Odd, and true ===
+
 #[tokio::test]
-async fn what_nobody_has_seen_before_does_not_blind() {
-    for odd in [Odd::TxType, Odd::HeaderField] {
-        let (node, mut follow) = following(1).await;
-        node.grow(|chain| {
-            chain.extend(2);
-            chain.extend_with(odd);
-            chain.extend(2);
-        });
-        follow.expect_all_of(&node.tree).await;
+async fn a_header_field_that_the_hash_knows_nothing_of_is_passed_over() {
+    let (node, mut follow) = following(1).await;
+    node.fault(Fault::ExtraField);
+    node.grow(|chain| chain.extend(6));
+    follow.expect_all_of(&node.tree).await;
+    assert!(follow.told.is_empty(), "{:?}", follow.told);
+}
+
+/// A fork brings a transaction type or a header field that did not exist when this was written: its blocks are seen, and that
+/// they cannot be vouched for is told until they can be.
+async fn does_not_blind(odd: Odd, node: &FakeNode) {
+    let mut follow = Follow::at(&node.serve().await.url("ws"), 1);
+    node.grow(|chain| {
+        chain.extend(2);
+        chain.extend_with(odd);
+    });
+    follow.expect_all_of(&node.tree).await;
+    if follow.standing.is_empty() {
+        follow.until_told(BlindnessKind::UnverifiedBlock).await;
     }
+    node.grow(|chain| chain.extend(2));
+    follow.expect_all_of(&node.tree).await;
+    if !follow.standing.is_empty() {
+        follow.until_cleared(BlindnessKind::UnverifiedBlock).await;
+    }
+    assert_eq!(follow.told.len(), 1, "{:?}", follow.told);
+}
+
+#[tokio::test]
+async fn an_unknown_transaction_type_does_not_blind() {
+    does_not_blind(Odd::TxType, &FakeNode::of(Chain::new(3))).await;
+}
+
+#[tokio::test]
+async fn an_unknown_transaction_type_whose_bytes_cannot_be_had_does_not_blind() {
+    let node = FakeNode::of(Chain::new(3));
+    node.fault(Fault::LacksRaw);
+    does_not_blind(Odd::TxType, &node).await;
+}
+
+#[tokio::test]
+async fn an_unknown_header_field_does_not_blind() {
+    does_not_blind(Odd::HeaderField, &FakeNode::of(Chain::new(3))).await;
 }

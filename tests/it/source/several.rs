@@ -89,17 +89,26 @@ async fn null_for_a_block_that_another_endpoint_knows_is_lag_and_not_absence() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lie_of_one_endpoint_is_outdone_by_the_truth_of_another() {
+async fn a_lie_of_one_endpoint_is_outdone_by_the_truth_of_another_and_told() {
+    for lie in [Fault::DropsLog, Fault::AltersLog, Fault::AltersTx, Fault::AltersHeader, Fault::EmptyReceipts] {
+        let mut several = Several::new(2).await;
+        several.nodes[0].fault(lie.clone());
+        several.slots(12).await;
+        several.follow.expect_all_of(&several.tree).await;
+        assert!(!several.nodes[0].said().is_empty(), "{lie:?}");
+        let told = several.told();
+        assert!(told.iter().all(|told| *told == (BlindnessKind::RefusedBlock, Some("a"))), "{lie:?}: {told:?}");
+        assert!(!told.is_empty() || lie == Fault::EmptyReceipts, "{lie:?} contradicts the block's hash");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_nobody_made_keeps_nobody_from_those_that_were() {
     let mut several = Several::new(2).await;
-    several.nodes[0].fault(Fault::EmptyReceipts);
-    several.slots(12).await;
+    several.nodes[0].fault(Fault::PhantomHead);
+    several.slots(10).await;
     several.follow.expect_all_of(&several.tree).await;
-    assert!(!several.nodes[0].said().is_empty());
-    assert!(
-        several.told().iter().all(|told| *told == (BlindnessKind::RefusedBlock, Some("a"))),
-        "{:?}",
-        several.told()
-    );
+    assert_eq!(several.follow.deepest, 0);
 }
 
 /// One endpoint goes on alone on a fork that the others have left.

@@ -28,6 +28,8 @@ pub(crate) struct Tally {
     pub(crate) nulls: usize,
     /// Lies that were said, by kind.
     lies: BTreeMap<String, usize>,
+    /// Nodes that said what contradicts a block's own hash, and those of them that were told on.
+    liars: (usize, usize),
     /// Troubles that were told, by kind.
     told: BTreeMap<&'static str, usize>,
     /// Blocks taken back at once, at most.
@@ -55,6 +57,11 @@ impl Tally {
         }
     }
 
+    pub(crate) fn liars(&mut self, lied: bool, told: bool) {
+        self.liars.0 += usize::from(lied);
+        self.liars.1 += usize::from(lied && told);
+    }
+
     pub(crate) fn told(&mut self, told: &[Trouble]) {
         for trouble in told {
             *self.told.entry(trouble.kind.name()).or_default() += 1;
@@ -74,6 +81,7 @@ impl Tally {
         self.lost += other.lost;
         self.errors += other.errors;
         self.nulls += other.nulls;
+        self.liars = (self.liars.0 + other.liars.0, self.liars.1 + other.liars.1);
         self.deepest = self.deepest.max(other.deepest);
         self.simulated += other.simulated;
         for (into, from) in
@@ -103,7 +111,8 @@ impl fmt::Display for Tally {
             "{} outages, {} cuts, {} lags, {} strays; {} heads not announced, {} errors, {} nulls",
             self.outages, self.cuts, self.lags, self.strays, self.lost, self.errors, self.nulls
         )?;
-        writeln!(f, "false or odd answers: {}", list(&self.lies))?;
+        writeln!(f, "false answers: {}", list(&self.lies))?;
+        writeln!(f, "nodes that contradicted a hash: {}; told on: {}", self.liars.0, self.liars.1)?;
         write!(f, "troubles told: {}", list(&self.told))
     }
 }

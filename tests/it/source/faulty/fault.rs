@@ -115,7 +115,15 @@ impl Fault {
                 | Self::AltersTx
                 | Self::MissingTo
                 | Self::AltersHeader
+                | Self::AltersParent
         )
+    }
+}
+
+impl Fault {
+    /// Whether it makes a block wrong, as opposed to a head.
+    pub(crate) fn is_about_a_block(&self) -> bool {
+        self.contradicts_itself() || matches!(self, Self::OtherBlock | Self::AltersSender | Self::HugeQuantity)
     }
 }
 
