@@ -118,7 +118,7 @@ impl Stage {
         let depth = depth.min(self.tree.with(|chain| chain.canonical.len() - 1));
         // The new branch is seldom shorter than the old one.
         let n = (depth + self.rng.usize(..3)).saturating_sub(self.rng.usize(..8) / 7).max(1);
-        self.tell(format!("reorg of {depth}, {n} instead"));
+        self.tell(&format!("reorg of {depth}, {n} instead"));
         self.grow(|chain| chain.reorg(depth, n));
         self.tally.reorg(depth);
         self.tally.heads += n;
@@ -128,7 +128,7 @@ impl Stage {
 
     /// The source is dropped with whatever it had not told yet.
     async fn restart(&mut self, blocks: usize) {
-        self.tell(format!("restart after {blocks} blocks"));
+        self.tell(&format!("restart after {blocks} blocks"));
         self.tally.restart(blocks);
         if blocks > 0 {
             // Time goes by that nobody hears.
@@ -269,14 +269,14 @@ impl Stage {
                 format!("lies {times} times: {lie:?}")
             }
         };
-        self.tell(format!("node {} {what}", ["a", "b", "c"][which]));
+        self.tell(&format!("node {} {what}", ["a", "b", "c"][which]));
     }
 
     // === The end ===
 
     /// All is well again, and the chain goes on until everything is there.
     async fn recover(&mut self) {
-        self.tell("all is well".to_owned());
+        self.tell("all is well");
         self.nodes.iter_mut().for_each(|actor| {
             actor.node.heal();
             actor.ails = None;
@@ -327,7 +327,7 @@ impl Stage {
         self.tally.deepest = self.follow.deepest;
     }
 
-    fn tell(&mut self, what: String) {
+    fn tell(&mut self, what: &str) {
         let ours = self.follow.links.last().map_or(0, |link| link.at.number);
         self.story.push(format!("{:>5} s, block {ours}: {what}", self.clock.seconds() - super::chain::GENESIS_TIME));
     }
@@ -385,7 +385,7 @@ pub(crate) fn play_all(first: u64, n: u64, threads: usize) -> Result<Tally, Stri
                     match play(first.wrapping_add(at)) {
                         Ok(tally) => total.lock().expect("no panic").add(tally),
                         Err(why) => {
-                            *failed.lock().expect("no panic") = Some(format!("schedule {} of {n}, {why}", at + 1))
+                            *failed.lock().expect("no panic") = Some(format!("schedule {} of {n}, {why}", at + 1));
                         }
                     }
                 }
