@@ -9,7 +9,8 @@ use std::hint::black_box;
 use watchfire::model::ChainId;
 use watchfire::model::parse;
 use watchfire::source::RawPair;
-use watchfire::source::tape::{Head, Reader, Writer};
+use watchfire::source::tape::{Head, Packing, Reader, Writer};
+use watchfire::source::verify::{self, Raw};
 
 mod support;
 
@@ -27,7 +28,28 @@ fn bench(c: &mut Criterion) {
     group.bench_function("parse", |b| {
         b.iter(|| parse::block(black_box(&block), black_box(&receipts)).expect("a good block"));
     });
+    group.bench_function("parse, with what the hashes cover", |b| {
+        b.iter(|| parse::sealed(black_box(&block), black_box(&receipts)).expect("a good block"));
+    });
     group.bench_function("header", |b| b.iter(|| parse::header(black_box(&block)).expect("a good header")));
+    group.finish();
+
+    let sealed = parse::sealed(&block, &receipts).expect("a good block");
+    let mut group = c.benchmark_group("proof");
+    group.bench_function("header", |b| {
+        b.iter(|| {
+            verify::prove_header(black_box(sealed.block.link()), black_box(&sealed.header)).expect("a true header")
+        });
+    });
+    group.bench_function("header, transactions, receipts", |b| {
+        b.iter(|| assert_eq!(verify::prove(black_box(&sealed), &Raw::default()), Ok(vec![])));
+    });
+    let empty = {
+        let mut sealed = sealed.clone();
+        sealed.block.txs.iter_mut().for_each(|tx| tx.logs.clear());
+        sealed
+    };
+    group.bench_function("one sender", |b| b.iter(|| verify::sender(&empty.block.txs[0], &empty.txs[0])));
     group.finish();
 
     let raw = RawPair {
@@ -35,21 +57,19 @@ fn bench(c: &mut Criterion) {
         receipts: RawValue::from_string(receipts).expect("JSON"),
     };
     let link = parse::header(raw.block.get()).expect("a good header");
-    let mut writer = Writer::new(Vec::new(), &Head { chain: ChainId(1), note: String::new() }).expect("memory");
-    writer.block(link, &raw, &[]).expect("memory");
-    let packed = writer.finish().expect("memory");
-    let mut plain = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(packed.as_slice()), &mut plain).expect("gzip");
     let mut group = c.benchmark_group("tape");
-    group.bench_function("one block, plain", |b| b.iter(|| Reader::new(plain.as_slice()).expect("a tape").count()));
-    group.bench_function("one block, gzip", |b| b.iter(|| Reader::new(packed.as_slice()).expect("a tape").count()));
-    group.bench_function("inflate (baseline)", |b| {
-        b.iter(|| {
-            let mut plain = Vec::with_capacity(2 << 20);
-            let mut from = flate2::read::MultiGzDecoder::new(packed.as_slice());
-            std::io::Read::read_to_end(&mut from, &mut plain).expect("gzip")
+    for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd] {
+        let packed = || {
+            let mut writer = Writer::packed(Vec::new(), &Head::new(ChainId(1), ""), packing).expect("memory");
+            writer.block(link, black_box(&raw), &[]).expect("memory");
+            writer.finish().expect("memory")
+        };
+        group.bench_function(format!("write one block, {}", packing.name()), |b| b.iter(packed));
+        let packed = packed();
+        group.bench_function(format!("read one block, {}", packing.name()), |b| {
+            b.iter(|| Reader::new(black_box(packed.as_slice())).expect("a tape").count());
         });
-    });
+    }
     group.finish();
 }
 

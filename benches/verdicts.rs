@@ -20,10 +20,11 @@ use watchfire::model::value::Value;
 use watchfire::model::{Block, BlockRef, ChainId, Judged, Kind, Log, Status, Tx, Verdict, Voucher, WatchId, parse};
 use watchfire::settings::Secrets;
 use watchfire::source::RawPair;
-use watchfire::source::tape::{Entry, Head, Reader, Writer};
+use watchfire::source::tape::{self, Entry, Head, Packing, Reader, Writer};
+use watchfire::source::verify::{Raw, prove};
 use watchfire::watchlist::{Memory, compile};
 
-criterion_group!(benches, blocks, one_safe, tape);
+criterion_group!(benches, blocks, one_safe, tapes);
 criterion_main!(benches);
 
 fn blocks(c: &mut Criterion) {
@@ -47,6 +48,13 @@ fn blocks(c: &mut Criterion) {
             b.iter(|| {
                 let parsed = parse::block(black_box(&block), black_box(&receipts)).expect("a good block");
                 verdicts(&parsed, &subjects, &rules, &Answers::new())
+            });
+        });
+        group.bench_function(format!("JSON to proof to verdicts, {n_watches} watches"), |b| {
+            b.iter(|| {
+                let sealed = parse::sealed(black_box(&block), black_box(&receipts)).expect("a good block");
+                assert_eq!(prove(&sealed, &Raw::default()), Ok(vec![]));
+                verdicts(&sealed.block, &subjects, &rules, &Answers::new())
             });
         });
         group.bench_function(format!("block to verdicts, {n_watches} watches"), |b| {
@@ -79,38 +87,57 @@ fn one_safe(c: &mut Criterion) {
     group.finish();
 }
 
-fn tape(c: &mut Criterion) {
+fn tapes(c: &mut Criterion) {
     const N_BLOCKS: u64 = 20;
-    let (block, receipts) = support::block_and_receipts();
-    let raw = RawPair {
-        block: RawValue::from_string(block).expect("JSON"),
-        receipts: RawValue::from_string(receipts).expect("JSON"),
-    };
-    let link = parse::header(raw.block.get()).expect("a good header");
-    let mut writer = Writer::new(Vec::new(), &Head { chain: ChainId(1), note: String::new() }).expect("memory");
-    for _ in 0..N_BLOCKS {
-        writer.block(link, &raw, &[]).expect("memory");
-    }
-    let packed = writer.finish().expect("memory");
-    let mut plain = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(packed.as_slice()), &mut plain).expect("gzip");
+    let dir = tempfile::tempdir().expect("a directory");
     let (subjects, rules) = watches(100_000);
     let mut group = c.benchmark_group("tape to verdicts");
     group.throughput(Throughput::Elements(N_BLOCKS)).sample_size(20);
-    for (name, bytes) in [("plain", plain.as_slice()), ("gzip", packed.as_slice())] {
-        group.bench_function(name, |b| {
+    for packing in [Packing::Plain, Packing::Gzip, Packing::Zstd] {
+        let mut writer = Writer::packed(Vec::new(), &Head::new(ChainId(1), ""), packing).expect("memory");
+        // Each block is another, as on a chain; a packer that remembers the last one must not gain by it.
+        for seed in 0..N_BLOCKS {
+            let (block, receipts) = support::block_and_receipts_by(seed);
+            let link = parse::header(&block).expect("a good header");
+            let json = |text| RawValue::from_string(text).expect("JSON");
+            let raw = RawPair { block: json(block), receipts: json(receipts) };
+            writer.block(link, &raw, &[]).expect("memory");
+        }
+        let packed = writer.finish().expect("memory");
+        let path = dir.path().join(packing.name());
+        std::fs::write(&path, &packed).expect("the directory is writable");
+        let all = |entries: Reader<'_>| {
+            let verdicts = entries.map(|entry| match entry.expect("a good line") {
+                Entry::Block(block) => verdicts(&block.block, &subjects, &rules, &Answers::new()).len(),
+                _ => 0,
+            });
+            verdicts.sum::<usize>()
+        };
+        group.bench_function(format!("{}, one thread", packing.name()), |b| {
+            b.iter(|| all(Reader::new(black_box(packed.as_slice())).expect("a tape")));
+        });
+        group.bench_function(format!("{}, unpacked ahead", packing.name()), |b| {
+            b.iter(|| all(tape::open(black_box(&path)).expect("a tape")));
+        });
+        group.bench_function(format!("{}, proven", packing.name()), |b| {
             b.iter(|| {
-                let entries = Reader::new(black_box(bytes)).expect("a tape");
-                entries
-                    .map(|entry| match entry.expect("a good line") {
-                        Entry::Block(block) => verdicts(&block.block, &subjects, &rules, &Answers::new()).len(),
-                        _ => 0,
-                    })
-                    .sum::<usize>()
+                let entries = tape::open(black_box(&path)).expect("a tape").keeping_raw();
+                let verdicts = entries.map(|entry| match entry.expect("a good line") {
+                    Entry::Block(block) => proven(&block.raw.expect("it was asked for"), &subjects, &rules),
+                    _ => 0,
+                });
+                verdicts.sum::<usize>()
             });
         });
     }
     group.finish();
+}
+
+/// What a played tape goes through: its blocks come as a node's do.
+fn proven(raw: &RawPair, subjects: &Subjects, rules: &Rules) -> usize {
+    let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).expect("a good block");
+    assert_eq!(prove(&sealed, &Raw::default()), Ok(vec![]));
+    verdicts(&sealed.block, subjects, rules, &Answers::new()).len()
 }
 
 fn verdicts(block: &Block, subjects: &Subjects, rules: &Rules, answers: &Answers) -> Vec<Judged> {
@@ -165,7 +192,8 @@ fn watchlist(n_rules: usize) -> String {
 
 fn compiled(list: &str) -> (Arc<Subjects>, Rules) {
     let main = "watchlists = [\"w.toml\"]\n[chain.mainnet]\nid = 1\nendpoint = \"ws://127.0.0.1:1\"\n\
-                [destination.screen]\nkind = \"terminal\"\n[path.duty]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
+                [destination.screen]\nkind = \"terminal\"\n[path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
+                [path.duty]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
     let files = Memory::new([("m.toml", main), ("w.toml", list)]);
     let book = compile(Path::new("m.toml"), &files, Secrets::NamesOnly);
     let mut book = book.unwrap_or_else(|problems| panic!("{}", problems.render(false)));

@@ -35,6 +35,9 @@ endpoint = "ws://127.0.0.1:8545"
 [destination.screen]
 kind = "terminal"
 
+[path.self]
+steps = [{ to = ["screen"], ack_within = "5m" }]
+
 [path.office]
 steps = [{ to = ["screen"], ack_within = "15m" }]
 "#;

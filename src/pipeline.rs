@@ -97,6 +97,8 @@ pub struct Watcher {
     metrics: Metrics,
     n_blocks: u64,
     undo: Option<B256>,
+    /// The windows hold what was not committed, and have to be read again.
+    stale: bool,
 }
 
 /// What a committed step was.
@@ -123,7 +125,7 @@ impl Watcher {
     ) -> anyhow::Result<Self> {
         let history = remembered(&store, &chain).await?;
         let metrics = Metrics::default();
-        Ok(Self { book, chain, store, history, clock, nudge, metrics, n_blocks: 0, undo: None })
+        Ok(Self { book, chain, store, history, clock, nudge, metrics, n_blocks: 0, undo: None, stale: false })
     }
 
     /// Records what it does in `metrics`.
@@ -142,8 +144,12 @@ impl Watcher {
     /// returns, or nothing is.
     ///
     /// # Errors
-    /// When the store refuses. The windows are then read from it again, so that the same step can be tried once more.
+    /// When the store refuses. The same step can be tried again; the windows are read from the store first.
     pub async fn apply(&mut self, step: Step, reader: &dyn Reader) -> anyhow::Result<Committed> {
+        if self.stale {
+            self.history = remembered(&self.store, &self.chain).await?;
+        }
+        self.stale = true;
         for gone in &step.retract {
             self.history.rewind(gone.hash);
         }
@@ -175,16 +181,14 @@ impl Watcher {
             .await;
         match committed {
             Ok(plan) => {
+                self.stale = false;
                 self.nudge.notify_one();
                 self.metrics.committed(&self.chain.info.name, began.elapsed());
                 self.record(n_retracted, &blocks);
                 self.tidy(&blocks, now).await;
                 Ok(Committed { plan, blocks, answers })
             }
-            Err(error) => {
-                self.history = remembered(&self.store, &self.chain).await?;
-                Err(error).context("commit block")
-            }
+            Err(error) => Err(error).context("commit block"),
         }
     }
 
@@ -199,6 +203,7 @@ impl Watcher {
         }
         let now_ms = runtime::millis(&*self.clock);
         for block in blocks {
+            metrics.block_committed(chain, block.at.hash, runtime::instant());
             let time_ms = block.time.saturating_mul(1_000);
             if self.chain.clock == ChainClock::Wall {
                 metrics.detected(chain, Duration::from_millis(now_ms.saturating_sub(time_ms)));

@@ -92,7 +92,17 @@ impl Printer {
             Line::Blindness(line) => {
                 let tag = self.paint(AnsiColor::Magenta.on_default().bold(), "blind    ");
                 let until = line.until.as_ref().map_or(String::new(), |until| format!(" until {until}"));
-                self.text(&format!("{tag}  {} on {} since {}{until}", line.kind, line.chain, line.since));
+                let chain = line.chain.as_ref().map_or(String::new(), |chain| format!(" on {chain}"));
+                let through = line.endpoint.as_ref().map_or(String::new(), |endpoint| format!(" through {endpoint}"));
+                let late = line.blocks.map_or(String::new(), |blocks| {
+                    let findings = line.late.iter().map(|late| late.findings).sum::<u64>();
+                    format!(
+                        ", {} seen late, {} in them",
+                        count(blocks, "block", "blocks"),
+                        count(findings, "finding", "findings")
+                    )
+                });
+                self.text(&format!("{tag}  {}{chain}{through} since {}{until}{late}", line.kind, line.since));
             }
             // Of what stands no person has to hear that it goes on to stand; programs want to know how surely.
             Line::Footing(_) | Line::Finding(_) | Line::Chain(_) => {}

@@ -1,17 +1,17 @@
 //! `watchfire run`: the whole way, for every chain of the configuration.
 
 use super::printer::count;
-use super::session::Session;
+use super::session::{Recording, Session};
 use super::{Global, Outcome, Printer, book};
 use crate::console::Console;
-use crate::runtime::{self, Stop, SystemClock};
+use crate::runtime::Stop;
 use crate::settings::Secrets;
-use crate::store::Store;
 use crate::telemetry::Outlet;
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use std::fs::{File, TryLockError};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::warn;
@@ -28,6 +28,30 @@ pub(crate) struct Run {
     /// On the first start, begin with this block instead of the newest.
     #[arg(long, value_name = "N")]
     from_block: Option<u64>,
+    /// Record what is seen to this file, as `tape record` does: a flight recorder, which keeps what was last.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// How much of it is kept (`64M`, `2G`): half of that in FILE, and what came before it in FILE.1.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", requires = "record")]
+    record_max: u64,
+    /// Record the traces of each block too, where the node gives them.
+    #[arg(long, requires = "record")]
+    traces: bool,
+}
+
+/// Least that a flight recorder keeps: some blocks of mainnet.
+const RECORD_BYTES_MIN: u64 = 1 << 20;
+
+/// Reads `64M` or `2G`, in powers of 1,024.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = ["", "K", "M", "G", "T"].iter().position(|it| *it == unit.trim_end_matches("iB"));
+    let size = digits.parse::<u64>().ok().zip(shift).and_then(|(n, shift)| n.checked_mul(1 << (10 * shift)));
+    match size {
+        Some(size) if size >= RECORD_BYTES_MIN => Ok(size),
+        Some(_) => Err(format!("`{text}` is less than a block; the least is 1M")),
+        None => Err(format!("`{text}` is no size; write one such as 64M or 2G")),
+    }
 }
 
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -39,14 +63,14 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
     };
-    let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
     let _alone = Alone::on(&book)?;
-    store.end_leases(runtime::millis(&SystemClock)).await.context("take over what was being sent")?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
     let (aside, answers) = printer.detached(logs).context("start to print")?;
-    let session = Session::new(book.clone(), store, aside);
+    let Some(session) = Session::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
+    let recording = args.record.clone().map(|file| Recording { file, bytes_max: args.record_max, traces: args.traces });
+    let session = session.recorded(recording);
     session.signs.outlet("answers", answers.clone());
     session.signs.outlet("log", logs.clone());
     if let Some(address) = book.console {

@@ -7,6 +7,7 @@ use super::escape::line;
 use crate::model::Finality;
 use crate::model::incident::{DeliveryKind, State};
 use crate::model::page::{Evidence, Page, Party};
+use crate::model::span::lasting;
 use jiff::Timestamp;
 
 /// Most characters of a label or a name.
@@ -61,6 +62,7 @@ impl Brief {
         // An update that only repeats the headline has nothing of its own to say.
         let change = page.change.iter().filter(|change| **change != page.headline);
         brief.section("CHANGE", change.map(|change| line(change, SENTENCE_CHARS_MAX)).collect());
+        brief.section("REPORT", page.report.iter().map(|said| line(said, SENTENCE_CHARS_MAX)).collect());
         brief.section("WHY", loudest.map(why).unwrap_or_default());
         brief.section("WHO", loudest.map(who).unwrap_or_default());
         brief.section("WHERE", place(page, loudest));
@@ -134,12 +136,14 @@ fn who(evidence: &Evidence) -> Vec<String> {
 
 fn place(page: &Page, evidence: Option<&Evidence>) -> Vec<String> {
     let chain = line(&page.chain, NAME_CHARS_MAX);
-    let mut lines = vec![format!("{} on {chain}", page.watch)];
+    // What is about the program itself is about no address.
+    let mut lines = if page.watch.is_zero() { vec![chain] } else { vec![format!("{} on {chain}", page.watch)] };
     let Some(evidence) = evidence else { return lines };
     let at = show_time(i64::try_from(evidence.time).ok());
     lines.push(format!("block {}, {}, {at}", evidence.block, stage(evidence)));
     lines.extend(doubts(evidence));
     lines.push(format!("tx {}", evidence.tx));
+    lines.extend(evidence.late.map(|seconds| format!("seen {} late", lasting(seconds))));
     if !evidence.via.is_empty() {
         lines.push(format!("through {}", list(&evidence.via, ", then ")));
     }

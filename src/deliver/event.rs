@@ -93,12 +93,19 @@ fn cut_texts(page: &mut Page, chars_max: usize) -> bool {
         shorten(&mut evidence.rule);
     }
     page.touches.truncate(items_max);
+    page.report.truncate(items_max);
     page.links.truncate(items_max);
     page.links.retain(|link| link.href.len() <= TEXT_CHARS_MAX);
     page.links.iter_mut().for_each(|link| shorten(&mut link.text));
     page.next.iter_mut().for_each(|next| next.to.truncate(items_max));
     let texts = [&mut page.headline, &mut page.label, &mut page.purpose];
-    texts.into_iter().chain(&mut page.runbook).chain(&mut page.change).chain(&mut page.touches).for_each(shorten);
+    texts
+        .into_iter()
+        .chain(&mut page.runbook)
+        .chain(&mut page.change)
+        .chain(&mut page.touches)
+        .chain(&mut page.report)
+        .for_each(shorten);
     *page != before
 }
 
@@ -112,12 +119,15 @@ fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
         ),
         Line::Retraction(retraction) => ("retraction", None, retraction.finding_id.clone(), None),
         Line::Incident(incident) => ("incident", None, incident.incident_id.clone(), Some(incident.opened.clone())),
+        Line::Blindness(blindness) => {
+            let subject = blindness.chain.clone().unwrap_or_else(|| "store".to_owned());
+            ("blindness", None, subject, Some(blindness.since.clone()))
+        }
         Line::Footing(footing) => ("footing", None, footing.chain.clone(), None),
         Line::Finding(finding) => {
             ("finding", Some((finding.chain.as_str(), finding.address.as_str())), finding.finding_id.clone(), None)
         }
         Line::Chain(chain) => ("chain", None, chain.chain.clone(), chain.time.clone()),
-        Line::Blindness(blindness) => ("blindness", None, blindness.chain.clone(), Some(blindness.since.clone())),
         Line::Delivery(delivery) => ("delivery", None, delivery.key.clone(), None),
         Line::Summary(_) => ("summary", None, "run".to_owned(), None),
     };
@@ -302,6 +312,7 @@ mod tests {
             signers: None,
             sources: 1,
             verified: true,
+            late: None,
         };
         let send = |verdict: &VerdictLine| {
             let body = Body::Line(Box::new(Line::Verdict(Box::new(verdict.clone()))));

@@ -9,6 +9,7 @@
 //! A new kind of destination is one file beside these and one line in [`DESTINATIONS`].
 
 mod brief;
+mod direct;
 mod escape;
 mod event;
 mod health;
@@ -21,6 +22,7 @@ mod webhook;
 mod worker;
 
 pub use crate::post::{Receipt, SendError};
+pub use direct::send_directly;
 pub use health::{Condition, Health};
 pub use terminal::{Terminal, render_page};
 pub use worker::{Listener, Worker};

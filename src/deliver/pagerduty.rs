@@ -103,6 +103,15 @@ fn dedup_key(page: &Page, cycle: u32) -> String {
     format!("{}/r{cycle}", page.incident)
 }
 
+/// Where it happened. What is about the program itself is about no address, and may be about no chain.
+fn origin(page: &Page) -> String {
+    match (page.chain.is_empty(), page.watch.is_zero()) {
+        (true, true) => "watchfire".to_owned(),
+        (false, true) => line(&page.chain, 200),
+        _ => line(&format!("{} {}", page.chain, page.watch), 200),
+    }
+}
+
 fn trigger(kind: DeliveryKind, page: &Page) -> Json {
     let brief = Brief::new(Some(kind), page);
     let loudest = page.evidence.first();
@@ -113,7 +122,7 @@ fn trigger(kind: DeliveryKind, page: &Page) -> Json {
     details.insert("incident".to_owned(), json!(page.incident));
     let mut payload = json!({
         "summary": cut(&brief.title(), SUMMARY_CHARS_MAX),
-        "source": line(&format!("{} {}", page.chain, page.watch), 200),
+        "source": origin(page),
         "severity": severity(page.severity),
         "component": brief.label,
         "group": line(&page.path, 100),

@@ -39,6 +39,7 @@ pub(super) fn page() -> Page {
                     .to_owned(),
             ],
             orphaned: false,
+            late: None,
             watch: party(0x5a, Some("Treasury Safe")),
             sender: party(0x22, Some("Executor bot")),
             signers: Some(vec![party(0x31, Some("Owner 1")), party(0x32, None)]),
@@ -55,6 +56,7 @@ pub(super) fn page() -> Page {
         touches: vec!["Council Safe".to_owned()],
         purpose: "Pays grants on Fridays".to_owned(),
         runbook: Some("https://runbooks.example/stolen-funds".to_owned()),
+        report: Vec::new(),
         links: vec![Link {
             text: "Transaction".to_owned(),
             href: "https://etherscan.io/tx/0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e".to_owned(),

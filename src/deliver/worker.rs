@@ -31,8 +31,7 @@ const PAGE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::fro
 const FEED_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(5 * 60));
 /// The slow beat: other processes write to the same store and cannot nudge.
 const BEAT: Duration = Duration::from_secs(1);
-/// How often in a row the store may fail before the worker gives up, and the waits in between: about half a minute in all.
-const STORE_TRIES_MAX: u32 = 8;
+/// Waits between tries at a store that fails: for ever, since what it holds can be sent by nobody else.
 const STORE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
 /// How often it looks for messages to destinations that are no longer configured.
 const STRAYS_EVERY_MS: u64 = 60_000;
@@ -123,11 +122,11 @@ impl Worker {
 
     /// Sends what falls due until told to stop; then waits for what is on its way and takes up nothing new.
     ///
-    /// A store that cannot be written for a moment holds messages up and ends nothing.
+    /// A store that cannot be written holds messages up and ends nothing, however long it lasts.
     ///
     /// # Errors
     ///
-    /// The store cannot be read or written for long. Messages that were on their way are then sent again later.
+    /// What became of the last messages could not be written down. They are then sent again later, under the same keys.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
         let nudge = self.nudge();
         let mut failures = 0;
@@ -137,14 +136,13 @@ impl Worker {
                     failures = 0;
                     self.checks.ok(WORKER);
                 }
-                Err(error) if failures < STORE_TRIES_MAX => {
+                Err(error) => {
                     self.checks.fails(WORKER, &format!("messages are held up: {error:#}"));
                     let pause = STORE_BACKOFF.wait(failures, &mut self.rng);
-                    failures += 1;
+                    failures = failures.saturating_add(1);
                     error!("messages are held up, next try in {pause:?}: {error:#}");
                     tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
                 }
-                Err(error) => return Err(error),
             }
         }
         while let Some(landed) = self.flights.join_next_with_id().await {
@@ -200,6 +198,7 @@ impl Worker {
     /// Sends off what is due and has room, and says how long nothing more can happen by itself.
     async fn depart(&mut self) -> anyhow::Result<Duration> {
         let now_ms = self.now_ms();
+        self.metrics.queue("", "flights", self.aboard.len(), FLIGHTS_MAX);
         self.bury_strays(now_ms).await?;
         let (ready, opens_ms) = self.ready(now_ms);
         let mut wake_ms = opens_ms;
@@ -432,7 +431,7 @@ fn happened_ms(leased: &Leased) -> u64 {
 }
 
 /// When one attempt is broken off, whatever the destination's own timeouts do: resolving several cycles takes several requests.
-fn deadline(target: &Target) -> Duration {
+pub(super) fn deadline(target: &Target) -> Duration {
     target.timeout.saturating_mul(2) + Duration::from_secs(5)
 }
 

@@ -1,5 +1,6 @@
 //! What changes without the chain: time passes, and people answer.
 
+use super::blindness::rests;
 use super::headline::clean;
 use super::life::{close, due, forget_ack, start, stepped, tell};
 use super::lines::incident_line;
@@ -19,12 +20,17 @@ pub enum Refusal {
 
 /// What falls due by the passing of time: next steps of paths, and acknowledgements that no longer hold.
 ///
+/// A blindness that came and went closes once it has stayed away for [`RETURNS_WITHIN_MS`](super::RETURNS_WITHIN_MS).
+///
 /// After a pause, as when the program was down, each incident advances by one step, not by all it missed: the people of that
 /// step get their time. `now_ms` is wall-clock milliseconds since the Unix epoch.
 #[must_use]
 pub fn tick(incidents: &[Incident], now_ms: u64) -> Plan {
     let mut plan = Plan::default();
     for incident in incidents {
+        if rests(incident, now_ms, &mut plan) {
+            continue;
+        }
         let past = |at: Option<u64>| at.is_some_and(|at| at <= now_ms);
         let mut next = incident.clone();
         match incident.state {

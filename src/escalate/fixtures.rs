@@ -43,19 +43,6 @@ pub(crate) fn roster() -> Roster {
         runbook: Some("runbooks/stolen-funds.md".into()),
         observe: id == OBSERVED,
     };
-    let path = |name: &str, steps: &[(&[&str], u64)]| Path {
-        name: name.into(),
-        steps: steps
-            .iter()
-            .map(|(to, ack_within)| PathStep {
-                to: to.iter().map(ToString::to_string).collect(),
-                ack_within: *ack_within,
-            })
-            .collect(),
-        page_at: Severity::High,
-        notify: vec!["chat".into()],
-        ack_expires: 1800,
-    };
     let paths = [
         path("treasury", &[(&["pager"], 300), (&["pager", "phone"], 600), (&["sms"], 900)]),
         path("token", &[(&["token-pager"], 300)]),
@@ -78,6 +65,21 @@ pub(crate) fn roster() -> Roster {
     roster.names.insert(ChainId(1), address(99), "Grantee: docs");
     roster.tokens.insert((ChainId(1), address(TOKEN)), Unit { symbol: "SNT".into(), decimals: 18 });
     roster
+}
+
+/// A path of these steps, each with its seconds, which notifies `chat`.
+pub(crate) fn path(name: &str, steps: &[(&[&str], u64)]) -> Path {
+    let step = |(to, ack_within): &(&[&str], u64)| PathStep {
+        to: to.iter().map(ToString::to_string).collect(),
+        ack_within: *ack_within,
+    };
+    Path {
+        name: name.into(),
+        steps: steps.iter().map(step).collect(),
+        page_at: Severity::High,
+        notify: vec!["chat".into()],
+        ack_expires: 1800,
+    }
 }
 
 /// Transaction number `n`.

@@ -42,6 +42,7 @@ pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms:
         acked_by: None,
         ack_expires: None,
         marked: None,
+        blindness: None,
     }
 }
 
@@ -137,7 +138,7 @@ pub(super) fn settle(incident: &mut Incident, change: &Change, now_ms: u64, out:
 }
 
 /// New findings: who is told, and whether it wakes somebody.
-fn hear(incident: &mut Incident, change: &Change, loudest: &Fresh, now_ms: u64, out: &mut Vec<Delivery>) {
+pub(super) fn hear(incident: &mut Incident, change: &Change, loudest: &Fresh, now_ms: u64, out: &mut Vec<Delivery>) {
     let before = incident.heard;
     incident.heard = before.max(Some(loudest.severity));
     let pages = loudest.severity >= incident.path.page_at && !incident.path.steps.is_empty();

@@ -71,6 +71,7 @@ pub fn verdict_line(
         signers: activity.signers.as_deref().map(checksums),
         sources: block.sight.sources,
         verified: block.sight.proof == Proof::Proven,
+        late: None,
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod answers;
 mod blindness;
+mod bridge;
 mod feed;
 mod group;
 mod headline;
@@ -21,7 +22,7 @@ mod roster;
 mod step;
 
 pub use answers::{Refusal, acknowledge, false_alarm, resolve, tick};
-pub use blindness::{BLINDNESS, blind, sighted};
+pub use blindness::{BLINDNESS, RETURNS_WITHIN_MS, blind, is_blindness, is_dark, lifted, record, remind, sighted};
 pub use headline::headline;
 pub use lines::{finding_line, incident_line, utc, verdict_line};
 pub use occasion::{UNDELIVERABLE, dead_letter, test_page};

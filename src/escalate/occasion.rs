@@ -165,6 +165,7 @@ pub(super) fn occasion(
         acked_by: None,
         ack_expires: None,
         marked: None,
+        blindness: None,
     };
     if let Some(watch) = watch {
         page::link(&mut incident.page, &watch.chain);
@@ -191,6 +192,7 @@ fn blank(id: &IncidentId, path: &Path) -> Page {
         touches: Vec::new(),
         purpose: String::new(),
         runbook: None,
+        report: Vec::new(),
         links: Vec::new(),
         path: path.name.clone(),
         step: 1,

@@ -20,6 +20,8 @@ pub struct Roster {
     pub names: Names,
     /// Units of tokens' amounts.
     pub tokens: HashMap<(ChainId, Address), Unit>,
+    /// Seconds after which a block counts as seen late, of each chain whose clock is ours.
+    pub lateness: HashMap<ChainId, u64>,
     /// Every watch, at the index its [`WatchId`] says.
     pub watches: Arc<[WatchInfo]>,
 }
@@ -29,6 +31,14 @@ impl Roster {
     #[must_use]
     pub fn watch(&self, id: WatchId) -> Option<&WatchInfo> {
         self.watches.get(id.index())
+    }
+
+    /// How many seconds after its time `block` is judged, if that is later than it should be; never on a chain whose clock is not
+    /// ours. `now_ms` is wall-clock milliseconds.
+    pub(super) fn late(&self, block: &JudgedBlock, now_ms: u64) -> Option<u64> {
+        let bound = *self.lateness.get(&block.chain)?;
+        let seconds = (now_ms / 1000).saturating_sub(block.time);
+        (seconds > bound).then_some(seconds)
     }
 
     /// The path called `name`.

@@ -5,9 +5,10 @@ use super::life::{self, Change, Fresh};
 use super::lines::{incident_line, verdict_line};
 use super::occasion::is_occasion;
 use super::roster::{Roster, StepJudged};
-use super::{feed, page};
+use super::{bridge, feed, page};
 use crate::model::incident::{Finding, Incident, Plan, Standing};
-use crate::model::record::{Line, RetractionLine};
+use crate::model::page::Evidence;
+use crate::model::record::{Line, RetractionLine, VerdictLine};
 use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Severity, Verdict};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -210,6 +211,7 @@ impl<'a> Engine<'a> {
         self.named.entry(place).or_default().insert(finding.id.clone());
         let change = self.changes.entry(place).or_default();
         let evidence = page::evidence(finding, raised, block, self.roster);
+        let evidence = Evidence { late: self.roster.late(block, self.now_ms), ..evidence };
         life::show(&mut self.incidents[place], change, raised.observe, evidence);
     }
 
@@ -228,6 +230,7 @@ impl<'a> Engine<'a> {
             });
             let incident = incident.map(|finding| finding.incident.clone());
             let line = verdict_line(self.step, block, judged, watch, self.roster, own, incident.as_ref());
+            let line = VerdictLine { late: self.roster.late(block, self.now_ms), ..line };
             let severity = match &judged.verdict {
                 Verdict::Abnormal(abnormal) => abnormal.severity,
                 Verdict::Normal { .. } => Severity::Info,
@@ -255,6 +258,11 @@ impl<'a> Engine<'a> {
         let mut written = HashSet::new();
         self.written.retain(|id| written.insert(id.clone()));
         plan.findings = self.written.iter().filter_map(|id| self.findings.get(id).cloned()).collect();
+        let new = |finding: &&Finding| !finding.orphaned && !finding.observe && finding.revision == 1;
+        let found: Vec<Finding> = plan.findings.iter().filter(new).cloned().collect();
+        for place in bridge::account(&mut self.incidents, self.step, &found) {
+            plan.incidents.push(self.incidents[place].clone());
+        }
         plan.deliveries.append(&mut self.feed.deliveries);
         plan.lines = self.feed.lines;
         plan.lines.append(&mut lines);

@@ -1,15 +1,17 @@
 //! Ways of not seeing.
 //!
 //! A blindness is told to people, so each way has a name that stays ([`BlindnessKind::name`]) and a severity that says whether
-//! somebody is woken by it.
+//! somebody is woken by it. [`Trouble`] is what a source or a lookout reports; [`Blindness`] is what an incident remembers of it.
 
-use super::Severity;
+use super::{FindingId, Severity};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
 /// What keeps us from seeing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BlindnessKind {
     /// No endpoint of the chain answers.
     Unreachable,
@@ -41,6 +43,8 @@ pub enum BlindnessKind {
     ClockSkew,
     /// What was judged cannot be written down: the disk is full or broken.
     StoreRefuses,
+    /// This program itself did not run.
+    NotRunning,
 }
 
 /// One way of not seeing, which lasts.
@@ -71,9 +75,74 @@ pub struct Evidence {
     pub answers: Vec<(&'static str, Box<str>)>,
 }
 
+/// A blindness as its incident remembers it, from the first time to the last if it comes and goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blindness {
+    /// What keeps us from seeing.
+    pub kind: BlindnessKind,
+    /// Name of the endpoint it is about; absent when it is about the chain, or about the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// When it began first, wall-clock milliseconds.
+    pub first: u64,
+    /// When it began last, wall-clock milliseconds.
+    pub since: u64,
+    /// When what stood in the way went away, wall-clock milliseconds; absent while it stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<u64>,
+    /// When everything was seen again, wall-clock milliseconds: later than `lifted` by as long as it took to catch up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<u64>,
+    /// How often it began, from 1.
+    pub times: u32,
+    /// How long it lasted before it began last, in milliseconds.
+    pub earlier: u64,
+    /// When the next step of the path would have been due had it not ended, wall-clock milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<u64>,
+    /// Names of files that hold what an endpoint gave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// What was seen late because of it, chain by chain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<LateBlocks>,
+}
+
+/// Blocks of one chain that were judged later than they should have been.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateBlocks {
+    /// Chain name.
+    pub chain: String,
+    /// Number of the first.
+    pub from: u64,
+    /// Number of the last.
+    pub to: u64,
+    /// How many there are; fewer than from `from` to `to` when sight came and went.
+    pub blocks: u64,
+    /// How many findings are in them.
+    pub findings: u64,
+    /// How loud the loudest finding is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// Some of the findings, the loudest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<LateFinding>,
+}
+
+/// A finding in a block that was judged late.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateFinding {
+    /// Its identity.
+    pub finding_id: FindingId,
+    /// How loud it is.
+    pub severity: Severity,
+    /// What happened, in one sentence.
+    pub headline: String,
+}
+
 impl BlindnessKind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Unreachable,
         Self::EndpointDown,
         Self::WrongChain,
@@ -89,6 +158,7 @@ impl BlindnessKind {
         Self::AbilityLost,
         Self::ClockSkew,
         Self::StoreRefuses,
+        Self::NotRunning,
     ];
 
     /// What records, metrics and messages call it.
@@ -110,13 +180,22 @@ impl BlindnessKind {
             Self::AbilityLost => "ability-lost",
             Self::ClockSkew => "clock-skew",
             Self::StoreRefuses => "store-refuses",
+            Self::NotRunning => "not-running",
         }
     }
 
     /// Whether nothing new is seen of the chain while it lasts, rather than less or by fewer endpoints.
     #[must_use]
     pub const fn is_total(self) -> bool {
-        matches!(self, Self::Unreachable | Self::NoBlock | Self::StaleHead | Self::FinalizedReorg | Self::StoreRefuses)
+        matches!(
+            self,
+            Self::Unreachable
+                | Self::NoBlock
+                | Self::StaleHead
+                | Self::FinalizedReorg
+                | Self::StoreRefuses
+                | Self::NotRunning
+        )
     }
 }
 
@@ -130,5 +209,17 @@ impl fmt::Debug for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sizes: Vec<_> = self.answers.iter().map(|(what, text)| (*what, text.len())).collect();
         f.debug_struct("Evidence").field("asked", &self.asked).field("flaw", &self.flaw).field("bytes", &sizes).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_one_name_wherever_it_is_written() {
+        for kind in BlindnessKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+        }
     }
 }

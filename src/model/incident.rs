@@ -1,5 +1,6 @@
 //! Findings that belong together, with one life.
 
+use super::blindness::Blindness;
 use super::block::BlockRef;
 use super::footing::Footing;
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
@@ -133,6 +134,9 @@ pub struct Incident {
     pub ack_expires: Option<u64>,
     /// A test page or a drill, marked wherever it appears.
     pub marked: Option<String>,
+    /// What could not be seen, when it is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blindness: Option<Blindness>,
     /// What is told of it: the page as it stands.
     pub page: Page,
 }

@@ -19,13 +19,14 @@ pub mod read;
 pub mod record;
 pub mod seal;
 pub mod severity;
+pub mod span;
 pub mod text;
 pub mod value;
 pub mod verdict;
 pub mod watch;
 
 pub use activity::{Activity, ActivityKind, Decoding, Deed, Fate, Operation, Position, Role, Stage, Wrapper};
-pub use blindness::{BlindnessKind, Evidence, Trouble};
+pub use blindness::{Blindness, BlindnessKind, Evidence, LateBlocks, LateFinding, Trouble};
 pub use block::{Authorization, Block, BlockRef, Finality, Link, Log, Status, Tx};
 pub use footing::{Footing, Proof, Sight};
 pub use ids::{ChainId, DeliveryKey, FindingId, IncidentId};

@@ -58,6 +58,9 @@ pub struct Evidence {
     pub other_rules: u64,
     /// Taken back by a reorg.
     pub orphaned: bool,
+    /// Seconds between its block and our judging it, when that is longer than it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<u64>,
     /// Where it happened.
     pub watch: Party,
     /// Who sent the transaction.
@@ -119,6 +122,9 @@ pub struct Page {
     /// What to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
+    /// Of a blindness: how long it lasted, which blocks came late, what was in them, where evidence is kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub report: Vec<String>,
     /// Explorer links.
     pub links: Vec<Link>,
     /// Path name.

@@ -3,6 +3,9 @@
 use super::severity::Severity;
 use serde::{Deserialize, Serialize};
 
+/// Name of the path on which Watchfire tells of itself: that it is blind, or cannot write down what it sees.
+pub const SELF_PATH: &str = "self";
+
 /// A path as it stands in an incident: a copy, so that a changed configuration cannot break a running escalation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Path {

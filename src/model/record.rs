@@ -3,6 +3,7 @@
 //! Addresses in EIP-55, hashes lower-case, amounts decimal strings in the smallest unit beside a human string, times RFC 3339
 //! UTC, block numbers as numbers, absent as missing.
 
+use super::LateBlocks;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -107,6 +108,9 @@ pub struct VerdictLine {
     pub sources: u32,
     /// Whether the block was verified against its header.
     pub verified: bool,
+    /// Seconds between the block's time and its judging, when that is longer than it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late: Option<u64>,
 }
 
 /// A finding taken back.
@@ -278,24 +282,41 @@ pub struct ChainLine {
 /// A stretch without sight.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlindnessLine {
-    /// `stale-head` or `unreachable`: the same when it begins and when it ends.
+    /// The name of a [`BlindnessKind`](super::BlindnessKind), the same when it begins and when it ends.
     pub kind: String,
     /// What stands in the way, in words; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Chain name.
-    pub chain: String,
-    /// Endpoint's name, never its address.
+    /// How loud it is, or was.
+    pub severity: String,
+    /// The incident it is.
+    pub incident_id: String,
+    /// Chain name; absent when it is about the store, which all chains share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chain: Option<String>,
+    /// Endpoint's name, never its address; absent when it is about the chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// Since when.
     pub since: String,
-    /// Until when, once it is over.
+    /// Until when, once it is over: when all that was missed has been judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// How many blocks were seen late.
+    /// How long it lasted in all, once it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    /// How often it began; absent for once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// How many blocks were seen late, once it is over and nothing was seen while it lasted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u64>,
+    /// Which blocks those are, chain by chain, and what was found in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<LateBlocks>,
+    /// Files that hold what an endpoint gave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
     /// Labels of the watches that cannot be seen because of it; many are counted.
     pub blinds: Vec<String>,
 }

@@ -185,7 +185,7 @@ impl Endpoint {
             return anyhow!("no answer within {:?}", self.timeout);
         }
         // The error without its URL may still quote it in a cause.
-        anyhow!(printable(&self.blot(&format!("{:#}", anyhow::Error::new(error.without_url()))), 2 * QUOTE_CHARS_MAX))
+        anyhow!(printable(self.blot(&format!("{:#}", anyhow::Error::new(error.without_url()))), 2 * QUOTE_CHARS_MAX))
     }
 
     /// `text` without the secrets, the URL, and what stands behind the URL's host, whole and in parts: a server may repeat

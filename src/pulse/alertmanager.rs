@@ -111,7 +111,7 @@ mod tests {
         let every = Duration::from_secs(60);
         let well = Vitals { now_ms: 1_000_000, every, n_checks: 3, failing: Vec::new() };
         let failing = Failing { name: "store/writes".into(), why: "full".into(), since: Timestamp::UNIX_EPOCH };
-        let unwell = Vitals { failing: vec![failing], ..well.clone() };
+        let unwell = Vitals { now_ms: 1_000_000, every, n_checks: 3, failing: vec![failing] };
         for vitals in [&well, &unwell] {
             let alerts = alerts("here", vitals);
             let labels = json!({ "alertname": "Watchdog", "severity": "none", "job": "watchfire", "instance": "here" });

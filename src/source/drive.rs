@@ -187,11 +187,8 @@ impl Driver {
         loop {
             let before = self.follower.tip();
             self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
-            let Some(mut step) = self.follower.step() else { break };
+            let Some(step) = self.follower.step() else { break };
             self.learn_pace(before, &step);
-            // One of them has shown it; whoever reads it knows by this whether others may follow.
-            let endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
-            step.append.iter_mut().for_each(|fetched| fetched.sight.endpoints = endpoints);
             self.tell(Ok(Event::Step(Box::new(step)))).await?;
             moved = true;
         }
@@ -363,6 +360,9 @@ impl Driver {
         if voice == self.council.lead() {
             self.meter.metrics.head(&self.meter.chain, head.at.number, head.time);
         }
+        if self.follower.numbered_ours(head.at.number) != Some(head.at) {
+            self.meter.metrics.block_named(head.at.hash, instant());
+        }
         self.council.said(voice, head, &mut self.follower, self.started.elapsed());
     }
 
@@ -455,6 +455,7 @@ impl Driver {
         self.fetching.remove(&want);
         self.blocks_work();
         self.vouched(&body);
+        self.meter.metrics.block_had(body.block.at.hash, instant());
         body.sight.endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
         match want {
             Want::Numbered(_) => self.follower.numbered(body),

@@ -25,6 +25,7 @@ mod probe;
 mod probes;
 pub mod rpc;
 pub mod tape;
+pub mod trace;
 mod transport;
 mod troubles;
 pub mod verify;

@@ -1,5 +1,6 @@
 //! The one writer: a thread that owns the connection and does one job after the other.
 
+use super::refusal::{Refusal, Refusals};
 use super::{Result, StoreError};
 use crate::telemetry::Metrics;
 use rusqlite::Connection;
@@ -16,6 +17,7 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
+    refusals: Refusals,
     /// Where writes that cannot be done are counted.
     pub(super) metrics: Metrics,
 }
@@ -38,7 +40,12 @@ impl Actor {
             })
             .map_err(|error| StoreError::Unknown(format!("cannot start the writer: {error}")))?;
         is_ready.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { jobs, metrics: Metrics::default() })
+        Ok(Self { jobs, refusals: Refusals::default(), metrics: Metrics::default() })
+    }
+
+    /// Whether the store refuses what it is given.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.refusals.now()
     }
 
     /// As [`Actor::call`], for a job that changes something: that it cannot is counted. What the caller got wrong is not.
@@ -71,9 +78,12 @@ impl Actor {
         T: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
+        let refusals = self.refusals.clone();
         let job: Job = Box::new(move |db| {
+            let before = db.total_changes();
             let outcome = catch_unwind(AssertUnwindSafe(|| job(db)));
             let outcome = outcome.unwrap_or_else(|panic| Err(StoreError::Engine(message(panic.as_ref()))));
+            refusals.seen(db.total_changes() != before, outcome.as_ref().err());
             drop(answer.send(outcome));
         });
         self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;

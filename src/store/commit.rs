@@ -6,7 +6,7 @@ use crate::escalate::StepJudged;
 use crate::model::incident::{Finding, Incident, Plan, Standing};
 use crate::model::record::Line;
 use crate::model::watch::ChainInfo;
-use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Link, WatchInfo};
+use crate::model::{BlockRef, ChainId, FindingId, IncidentId, JudgedBlock, Link, WatchInfo};
 use alloy_primitives::B256;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::HashSet;
@@ -76,6 +76,20 @@ where
     Ok(plan)
 }
 
+/// As [`change`], with incidents of `chain` that closed lately beside the live ones.
+pub(super) fn sight<F>(db: &mut Connection, chain: ChainId, now_ms: u64, engine: F) -> Result<Plan>
+where
+    F: FnOnce(&[Incident]) -> Plan,
+{
+    let tx = begin(db)?;
+    let mut known = incidents::live(&tx, None)?;
+    known.extend(incidents::closed_lately(&tx, chain)?);
+    let plan = engine(&known);
+    write(&tx, &plan, now_ms)?;
+    tx.commit()?;
+    Ok(plan)
+}
+
 pub(super) fn answer<F, E>(db: &mut Connection, id: &IncidentId, now_ms: u64, engine: F) -> Result<Result<Plan, E>>
 where
     F: FnOnce(&Incident) -> Result<Plan, E>,
@@ -109,6 +123,8 @@ pub(super) fn write(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
 /// What the engine must know: live incidents, findings in blocks that go, findings that come again, and their incidents.
 fn standing(db: &Connection, step: &OwnedStepJudged) -> Result<Standing> {
     let mut standing = Standing { incidents: incidents::live(db, Some(step.chain.id))?, findings: Vec::new() };
+    // What hides every chain, such as a store that refuses, belongs to none.
+    standing.incidents.extend(incidents::live(db, Some(ChainId(0)))?);
     let mut seen: HashSet<FindingId> = HashSet::new();
     let mut keep = |finding: Finding, standing: &mut Standing| {
         if seen.insert(finding.id.clone()) {

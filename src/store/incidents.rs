@@ -34,6 +34,16 @@ pub(super) fn live(db: &Connection, chain: Option<ChainId>) -> Result<Vec<Incide
     bodies(db, "incidents", sql, [chain.map(|id| int(id.0))])
 }
 
+/// How many closed incidents are looked through for one whose blindness has come back. Should that many have closed since, it
+/// counts as a new one: it pages once more, and never once too few.
+const CLOSED_LATELY_MAX: u32 = 64;
+
+/// The newest closed incidents of a chain, newest first.
+pub(super) fn closed_lately(db: &Connection, chain: ChainId) -> Result<Vec<Incident>> {
+    let sql = "SELECT body FROM incidents WHERE live = 0 AND chain = ?1 ORDER BY seq DESC LIMIT ?2";
+    bodies(db, "incidents", sql, params![int(chain.0), CLOSED_LATELY_MAX])
+}
+
 pub(super) fn list(db: &Connection, filter: &Filter) -> Result<Vec<Incident>> {
     let sql = "SELECT body FROM incidents WHERE (?1 = 0 OR live = 1) AND (?2 IS NULL OR chain = ?2) \
                AND (?3 IS NULL OR path = ?3) ORDER BY seq DESC LIMIT ?4";

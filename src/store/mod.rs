@@ -13,9 +13,11 @@ mod allowance;
 mod chain;
 mod commit;
 mod error;
+mod evidence;
 mod finality;
 mod incidents;
 mod outbox;
+mod refusal;
 mod schema;
 mod space;
 
@@ -23,9 +25,11 @@ pub use allowance::{Allowance, AllowanceEnd};
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::OwnedStepJudged;
 pub use error::StoreError;
+pub use evidence::Drawer;
 pub use finality::{GAINED_MAX, Gained, Settled};
 pub use incidents::Filter;
 pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
+pub use refusal::Refusal;
 pub use space::Space;
 
 use crate::escalate::StepJudged;
@@ -89,6 +93,15 @@ impl Store {
     #[must_use]
     pub fn space(&self) -> Option<Space> {
         self.path.as_deref().and_then(space::of)
+    }
+}
+
+/// How it fares.
+impl Store {
+    /// That it refuses what it is given, if it does.
+    #[must_use]
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.actor.refusal()
     }
 }
 
@@ -251,6 +264,17 @@ impl Store {
         F: FnOnce(&[Incident]) -> Plan + Send + 'static,
     {
         self.actor.write(move |db| commit::change(db, now_ms, engine)).await
+    }
+
+    /// As [`Store::change`], with incidents of `chain` that closed lately beside the live ones: for what may come back.
+    ///
+    /// # Errors
+    /// As [`Store::commit_step`].
+    pub async fn sight<F>(&self, chain: ChainId, now_ms: u64, engine: F) -> Result<Plan>
+    where
+        F: FnOnce(&[Incident]) -> Plan + Send + 'static,
+    {
+        self.actor.write(move |db| commit::sight(db, chain, now_ms, engine)).await
     }
 
     /// Reads one incident and writes what `engine` makes of it, in one transaction. `Ok(Err(_))` when the engine refused.

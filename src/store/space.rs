@@ -7,8 +7,33 @@ use std::path::Path;
 pub struct Space {
     /// That we may still write on the file system the store lies on.
     pub free: u64,
+    /// That the file system holds.
+    pub total: u64,
     /// That the database and its journal take.
     pub size: u64,
+}
+
+/// Less room than this is little: days of a busy watchlist, and time to act.
+const FREE_MIN: u64 = 512 << 20;
+/// On a small file system it is this share: one in so many bytes.
+const FREE_SHARE: u64 = 10;
+
+impl Space {
+    /// Whether a person should make room.
+    #[must_use]
+    pub fn is_little(&self) -> bool {
+        self.free < self.least()
+    }
+
+    /// Whether that is done: there is a quarter more than little, so that a disk at the edge is not told of again and again.
+    #[must_use]
+    pub fn is_enough(&self) -> bool {
+        self.free >= self.least() / 4 * 5
+    }
+
+    fn least(&self) -> u64 {
+        FREE_MIN.min(self.total / FREE_SHARE)
+    }
 }
 
 /// The room around the database at `path`; absent where the system does not say.
@@ -21,12 +46,22 @@ pub(super) fn of(path: &Path) -> Option<Space> {
         std::fs::metadata(name).map_or(0, |file| file.len())
     });
     // What is free to us, without what is set aside for root.
-    Some(Space { free: system.f_bavail.saturating_mul(system.f_frsize), size: beside.iter().sum() })
+    let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+    Some(Space { free: bytes(system.f_bavail), total: bytes(system.f_blocks), size: beside.iter().sum() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn little_is_a_share_of_a_small_disk_and_an_amount_on_a_large_one() {
+        let space = |free, total| Space { free, total, size: 0 };
+        assert!(space(1 << 20, 16 << 20).is_little() && !space(2 << 20, 16 << 20).is_little());
+        assert!(space(500 << 20, 1 << 40).is_little() && !space(600 << 20, 1 << 40).is_little());
+        let edge = space(520 << 20, 1 << 40);
+        assert!(!edge.is_little() && !edge.is_enough());
+    }
 
     #[test]
     fn a_database_counts_with_its_journal() {

@@ -121,6 +121,7 @@ fn page() -> Page {
         touches: Vec::new(),
         purpose: "Pays grants".to_owned(),
         runbook: None,
+        report: Vec::new(),
         links: Vec::new(),
         path: "treasury".to_owned(),
         step: 1,

@@ -5,9 +5,11 @@
 #![allow(clippy::disallowed_methods, reason = "faults take place in real time, and are waited for in it")]
 #![allow(clippy::print_stdout, reason = "a seed is printed, so that what it did can be done again")]
 
+mod blind;
 mod disk;
 mod finality;
 mod kill;
+mod missed;
 mod node;
 mod orders;
 mod receivers;

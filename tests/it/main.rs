@@ -20,6 +20,7 @@ mod ranks;
 mod readme;
 mod signs;
 mod source;
+mod tapes;
 mod verify;
 mod watchlist;
 mod whole_way;

@@ -7,6 +7,7 @@ use std::process::Command;
 use syn::visit::Visit;
 use watchfire::cli::Cli;
 use watchfire::deliver::DESTINATIONS;
+use watchfire::pulse::HEARTBEATS;
 use watchfire::settings::Secrets;
 use watchfire::watchlist::{self, Memory};
 
@@ -43,6 +44,31 @@ fn every_kind_of_destination_is_shown_as_its_example() {
     for kind in DESTINATIONS {
         assert!(readme.contains(kind.example()), "{}: the README does not show\n{}", kind.name(), kind.example());
     }
+}
+
+#[test]
+fn every_kind_of_heartbeat_is_shown_as_its_example_and_every_metric_is_named() {
+    let readme = read("README.md");
+    for kind in HEARTBEATS {
+        assert!(readme.contains(kind.example()), "{}: the README does not show\n{}", kind.name(), kind.example());
+    }
+    let signs = section(&readme, "## Signs of life");
+    let series = read("src/telemetry/metrics/series.rs");
+    let names: Vec<&str> = series.split('"').filter(|text| is_metric(text)).collect();
+    assert!(names.len() > 50, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !signs.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "the README does not name {missing:?}");
+}
+
+/// Whether a literal is the name of a series: labels and help are not.
+fn is_metric(text: &str) -> bool {
+    let labels = ["version", "sha256", "chain", "phase", "kind", "endpoint", "method", "outcome", "ability", "queue"];
+    let others =
+        ["watch", "verdict", "severity", "state", "path", "step", "destination", "check", "heartbeat", "reason"];
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        && !labels.contains(&text)
+        && !others.contains(&text)
 }
 
 #[test]

@@ -70,7 +70,7 @@ every = "30s"
             ),
         );
         watch.set("PLANTED_SWITCH", &switch.url(&format!("/ping/{PLANTED}")));
-        let process = watch.start(&["--log", "debug", "run"]);
+        let process = watch.start(&["--log", "debug", "--log-format", "json", "run"]);
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
         let mut stage = Self {
             anvil,
@@ -128,12 +128,13 @@ every = "30s"
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_rules_and_dashboard_name_is_in_a_real_scrape_that_promtool_likes() {
     let stage = Stage::new().await;
-    stage.scraped("watchfire_chain_processed_number{chain=\"demo\"} ").await;
+    stage.scraped("watchfire_chain_blocks_total{chain=\"demo\"} 1").await;
     stage.treasury.unknown_caller(&stage.anvil).await;
     stage.pager.wait_for(1).await;
     // What is looked at rather than told comes every few seconds.
     stage.scraped("watchfire_deliveries_total{destination=\"pager\",outcome=\"sent\"} 1").await;
     stage.scraped("watchfire_queue_capacity{chain=\"\",queue=\"store\"} 64").await;
+    stage.scraped("watchfire_endpoint_ability{chain=\"demo\",endpoint=\"demo\",").await;
     let height = stage.anvil.block_number().await;
     let scrape = stage.scraped("watchfire_incidents_open{severity=\"high\",state=\"open\"} 1").await;
 
@@ -147,7 +148,8 @@ async fn whatever_rules_and_dashboard_name_is_in_a_real_scrape_that_promtool_lik
     }
     for line in [
         format!("watchfire_chain_processed_number{{chain=\"demo\"}} {height}.0"),
-        "watchfire_verdicts_total{watch=\"Box\",verdict=\"abnormal\",severity=\"high\"} 1".to_owned(),
+        // The call, and the log that it left.
+        "watchfire_verdicts_total{watch=\"Box\",verdict=\"abnormal\",severity=\"high\"} 2".to_owned(),
         "watchfire_incidents_total{severity=\"high\"} 1".to_owned(),
         "watchfire_escalations_total{path=\"treasury\",step=\"1\"} 1".to_owned(),
         "watchfire_delivery_attempts_total{destination=\"pager\",outcome=\"sent\"} 1".to_owned(),
@@ -193,7 +195,15 @@ async fn those_who_wait_for_us_hear_that_all_is_well_and_what_is_not() {
     let ready: Value = serde_json::from_str(&ready).expect("JSON");
     assert_eq!((status, ready["failing"][0]["check"].as_str()), (503, Some("deliver/pager")), "{ready}");
     assert_eq!(stage.get("/healthz").await, (200, "ok\n".to_owned()));
-    for text in [stage.watch.log(), stage.get("/metrics").await.1, told] {
+    let log = stage.watch.log();
+    let lines: Vec<Value> = log
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let beat = lines.iter().find(|line| line["heartbeat"] == "switch" && line["outcome"] == "fail");
+    assert!(beat.is_some_and(|line| line["level"] == "DEBUG" && line["message"].is_string()), "{log}");
+    for text in [log, stage.get("/metrics").await.1, told] {
         assert!(!text.contains(PLANTED), "{text}");
     }
 }

@@ -12,6 +12,8 @@ watchlists = ["list.toml"]
 endpoint = { env = "MAINNET_WS" }
 [destination.console]
 kind = "terminal"
+[path.self]
+steps = [{ to = ["console"], ack_within = "5m" }]
 [path.treasury]
 steps = [{ to = ["console"], ack_within = "5m" }]
 "#;

@@ -2,16 +2,17 @@
 
 use super::Session;
 use super::finality::Gate;
-use super::lookout::Lookout;
+use super::keeper::Patience;
+use super::lookout::{LOOK, Lookout};
 use super::progress::Progress;
+use super::record;
 use super::roll::Roll;
 use crate::decode;
-use crate::model::ChainId;
 use crate::model::read::{Answer, Read};
-use crate::model::{BlockRef, Link};
+use crate::model::{BlindnessKind, BlockRef, ChainId, Link, Severity, Trouble};
 use crate::pipeline::{Committed, Reader, Watcher};
 use crate::runtime::{Stop, SystemClock, instant};
-use crate::source::tape::Recorder;
+use crate::source::tape::{Recorder, Taken};
 use crate::source::{
     Checks, Deadlines, Endpoint, Event, Identity, Meter, Node, Options, Pool, Senders, Source, Step, Window,
 };
@@ -21,8 +22,7 @@ use crate::watchlist::{ChainBook, EndpointSettings};
 use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use std::fs::File;
-use std::io::BufWriter;
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,12 +30,8 @@ use tracing::{info, warn};
 
 /// How often an endpoint is asked where to begin, while it does not answer.
 const BEGIN_RETRY: Duration = Duration::from_secs(2);
-/// How often the store may refuse a step before the process gives up and a supervisor restarts it.
-const COMMIT_TRIES_MAX: u32 = 5;
 /// How often it is tried out what endpoints can do: an upgrade or another plan takes effect without a word.
 const PROBE_EVERY: Duration = Duration::from_secs(3_600);
-/// The blindness that the source tells of: the node does not answer, or not with what was asked.
-const SOURCE: &str = "unreachable";
 
 impl Session {
     pub(super) async fn follow(
@@ -46,23 +42,28 @@ impl Session {
         from: Option<u64>,
         until: Option<u64>,
     ) -> anyhow::Result<()> {
-        let pool = pool_of(&chain, &self.signs.metrics)?;
-        let mut lookout = Lookout::open(self, &chain, &nudge).await?;
+        let (pool, chain_id) = (pool_of(&chain, &self.signs.metrics)?, chain.info.id);
+        let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
         let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
         let settled = self.store.finality(chain.info.id).await.context("read what is final")?;
         self.settled(&chain, settled);
         let finalized = settled.finalized;
+        let recorder = self.recorder(&chain)?;
         let options = Options {
             finality: chain.finality,
             finalized,
             probe_every: Some(PROBE_EVERY),
             meter,
+            keep_raw: recorder.is_some(),
             ..Options::for_chain(chain.info.id)
         };
         let source = Source::follow(pool, window, options, SystemClock, stop);
-        self.pump(source, chain, nudge, stop, until, None).await
+        let ended = self.pump(source, chain, nudge, stop, until, recorder.as_ref()).await;
+        record::finish(recorder).await;
+        self.keeper.release(chain_id);
+        ended
     }
 
     /// Where to go on: where the store stands, else the first block, which is written down before it is fetched. `None` when told
@@ -92,7 +93,7 @@ impl Session {
                 // Exit codes know at once; people are told when it lasts.
                 self.tally.blind(id, true);
                 if self.clock.now().duration_since(began).unsigned_abs() >= pool.deadlines().blind {
-                    lookout.blind(SOURCE, &why, began).await?;
+                    lookout.troubled(unreachable(why, began)).await?;
                 }
                 tokio::select! {
                     () = stop.cancelled() => return Ok(None),
@@ -101,7 +102,7 @@ impl Session {
             },
         };
         self.tally.blind(id, false);
-        lookout.clear(SOURCE).await?;
+        lookout.cleared(BlindnessKind::Unreachable, None, self.clock.now()).await?;
         self.store.begin_chain(id, first).await.context("write down where watching begins")?;
         info!("watching {} from block {first} on", chain.info.name);
         Ok(Some(Window { first, links: Vec::new() }))
@@ -115,7 +116,7 @@ impl Session {
         nudge: Arc<Notify>,
         stop: &Stop,
         until: Option<u64>,
-        mut recorder: Option<&mut Recorder<BufWriter<File>>>,
+        recorder: Option<&Recorder>,
     ) -> anyhow::Result<()> {
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
@@ -125,15 +126,19 @@ impl Session {
         {
             return Ok(());
         }
-        let mut lookout = Lookout::open(self, &chain, &nudge).await?;
+        let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
+        lookout.woke().await?;
         let (mut gate, mut progress, mut roll) = (Gate::new(), Progress::default(), Roll::default());
+        let mut look_at = instant() + LOOK;
         loop {
             let event = tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 event = source.next() => event.context("follow the chain")?,
-                () = sleep(lookout.pause()) => {
-                    lookout.watch_head().await?;
+                // After the source: all that it has to say has been heard when this comes first.
+                () = tokio::time::sleep_until(look_at) => {
+                    look_at = instant() + LOOK;
+                    lookout.look().await?;
                     continue;
                 }
                 () = gate.pause() => {
@@ -141,30 +146,38 @@ impl Session {
                     continue;
                 }
             };
+            if let Some(recorder) = recorder {
+                recorder.hear(&event).await;
+            }
             match event {
-                Event::Step(step) => {
-                    let tip = step.append.last().map(|fetched| fetched.block.at.number);
-                    let kept = recorder.is_some().then(|| (*step).clone());
-                    let committed = commit(&mut watcher, *step, &source).await?;
-                    if let (Some(recorder), Some(step)) = (recorder.as_deref_mut(), kept) {
-                        record(recorder, step, &committed)?;
+                Event::Step(mut step) => {
+                    let tip = step.append.last().map(|fetched| (fetched.block.at.number, fetched.block.time));
+                    let taken = recorder.map(|_| Taken::of(&mut step));
+                    let mut patience = self.patience(chain.info.id, &nudge, stop);
+                    let Some(committed) = commit(&mut watcher, *step, &source, &mut patience).await? else {
+                        return Ok(());
+                    };
+                    if let (Some(recorder), Some(taken)) = (recorder, taken) {
+                        record::keep(recorder, taken, &committed).await?;
                     }
                     self.tell(&committed);
                     if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
                         self.printer.progress(&format!("{}: {line}", chain.info.name));
                     }
-                    lookout.block().await?;
-                    if let (Some(until), Some(tip)) = (until, tip)
-                        && tip >= until
-                    {
+                    let Some((number, time)) = tip else { continue };
+                    lookout.block(time).await?;
+                    if until.is_some_and(|until| number >= until) {
                         return Ok(());
                     }
                 }
-                Event::Troubled(trouble) => lookout.blind(SOURCE, &trouble.why, trouble.since).await?,
-                Event::Cleared { .. } => lookout.clear(SOURCE).await?,
+                Event::Troubled(trouble) => lookout.troubled(trouble).await?,
+                Event::Cleared { kind, endpoint, until, .. } => lookout.cleared(kind, endpoint, until).await?,
                 Event::Promoted { level, at } => self.promoted(&chain, level, at).await,
                 Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
-                Event::Phase(phase) => gate.phase(phase),
+                Event::Phase(phase) => {
+                    gate.phase(phase);
+                    lookout.phase(phase);
+                }
                 Event::Probed { endpoint, abilities } => {
                     for line in roll.probed(endpoint, *abilities, &self.book, &chain) {
                         self.printer.progress(&line);
@@ -175,12 +188,9 @@ impl Session {
     }
 }
 
-/// A timer that may never ring.
-async fn sleep(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => tokio::time::sleep(pause).await,
-        None => std::future::pending().await,
-    }
+/// Nobody says where the chain stands, so there is no source yet that could tell.
+fn unreachable(why: String, since: Timestamp) -> Trouble {
+    Trouble { kind: BlindnessKind::Unreachable, endpoint: None, severity: Severity::High, since, why, evidence: None }
 }
 
 /// The window the store keeps of a chain; absent before the first start.
@@ -212,7 +222,7 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
 }
 
 /// What the chain's blocks are held against: their own headers, unless the configuration says otherwise.
-fn checks_of(chain: &ChainBook) -> Checks {
+pub(crate) fn checks_of(chain: &ChainBook) -> Checks {
     let checks = Checks::for_chain(chain.info.id);
     if !chain.verify {
         return Checks { verify: false, ..checks };
@@ -221,35 +231,29 @@ fn checks_of(chain: &ChainBook) -> Checks {
     checks.with_senders(Senders::Of(Arc::new(move |block| decode::senders_that_matter(block, &subjects))))
 }
 
-/// Commits a step; a store that is busy or full for a moment does not end the watch.
-async fn commit(watcher: &mut Watcher, step: Step, source: &Source) -> anyhow::Result<Committed> {
-    let mut tries = 0;
+/// Commits a step, however long the store refuses; nothing, when told to stop first.
+async fn commit(
+    watcher: &mut Watcher,
+    step: Step,
+    source: &Source,
+    patience: &mut Patience<'_>,
+) -> anyhow::Result<Option<Committed>> {
     loop {
         match watcher.apply(step.clone(), source).await {
-            Ok(committed) => return Ok(committed),
+            Ok(committed) => return Ok(Some(committed)),
             // It will not become less final by waiting.
             Err(error) if is_final(&error) => return Err(error),
-            Err(error) if tries < COMMIT_TRIES_MAX => {
-                tries += 1;
-                warn!("{error:#}; trying again");
-                tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(tries)).await;
+            Err(error) => {
+                if !patience.wait(error).await? {
+                    return Ok(None);
+                }
             }
-            Err(error) => return Err(error),
         }
     }
 }
 
 fn is_final(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Finalized { .. }))
-}
-
-fn record(recorder: &mut Recorder<BufWriter<File>>, step: Step, committed: &Committed) -> anyhow::Result<()> {
-    recorder.retract(&step.retract);
-    for (fetched, answers) in step.append.into_iter().zip(&committed.answers) {
-        let reads = answers.iter().map(|(read, answer)| (read.clone(), answer.clone())).collect();
-        recorder.append(fetched, reads).context("write to the tape")?;
-    }
-    Ok(())
 }
 
 impl Reader for Source {

@@ -1,148 +1,344 @@
-//! Whether a chain can be seen. Not to see is an incident like any other: told once, along the paths of the chain's watches, and
-//! closed when sight returns.
+//! Whether a chain can be seen: what the source reports, and what only block times against our clock can tell.
+//!
+//! Every trouble becomes an incident on the path `self`, by way of [`escalate::blind`]. One during which nothing is seen is over
+//! when the source is at the head again and everything that was missed has been committed, so that its end can tell what that
+//! was.
 
 use super::Session;
 use crate::escalate;
-use crate::model::record::BlindnessLine;
-use crate::model::{BlindnessKind, Severity};
-use crate::runtime;
+use crate::model::incident::{Incident, Plan};
+use crate::model::span::lasting;
+use crate::model::{BlindnessKind, Severity, Trouble};
+use crate::runtime::{self, Stop};
+use crate::source::Phase;
 use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-/// Slots without a new block before the head counts as stale: two missed slots are ordinary, four are not.
-const STALE_SLOTS: u32 = 4;
-/// Labels listed of the watches that a blindness hides; the rest is counted.
-const BLINDS_MAX: usize = 20;
-
-/// A blindness that was told by an earlier process and is not over: what it saw is gone with it, so the next block ends it.
-const EARLIER: &str = "earlier";
+/// How often the clock is looked at.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
+/// So long after an earlier process told of something, this one waits to hear of it again before it counts as over.
+const EARLIER_MAX: SignedDuration = SignedDuration::from_millis(escalate::RETURNS_WITHIN_MS.cast_signed());
+/// A start so long after the newest block that was judged tells that we did not run. Less is a restart.
+const DOWN_MIN: Duration = Duration::from_secs(5 * 60);
+/// The same in slots, for chains so slow that few blocks come in that time.
+const DOWN_SLOTS: u32 = 10;
 
 /// The reasons for which a chain cannot be seen, as they come and go.
 pub(super) struct Lookout<'a> {
     session: &'a Session,
     chain: &'a ChainBook,
     nudge: &'a Notify,
-    /// Kinds of blindness that hold right now.
-    causes: BTreeSet<&'static str>,
-    since: Option<Timestamp>,
-    /// When the newest block was made, or when we began to look, whichever is later.
-    fresh_at: Timestamp,
+    stop: &'a Stop,
+    patience: Patiences,
+    phase: Phase,
+    /// What stands right now, as this process knows it.
+    standing: BTreeMap<(BlindnessKind, Option<Arc<str>>), Severity>,
+    /// What an earlier process told and this one has not heard of.
+    earlier: Vec<(BlindnessKind, Option<String>)>,
+    /// The loudest that lasts of what hides the whole chain, until everything is seen again.
+    dark: Option<Severity>,
+    /// Time of the newest block that was judged.
+    newest: Option<Timestamp>,
+    /// When that was, or when we began to look.
+    moved_at: Timestamp,
+    opened_at: Timestamp,
+}
+
+/// How long the newest block may lie back, by our clock.
+#[derive(Clone, Copy, Debug)]
+struct Patiences {
+    /// Two slots without a block, and half a slot for the way of a block to us: one that is missed is ordinary.
+    warn: SignedDuration,
+    /// Four slots.
+    page: SignedDuration,
+    /// How far it may lie ahead.
+    ahead: SignedDuration,
+    /// How long we may have been away.
+    down: SignedDuration,
+}
+
+impl Patiences {
+    /// A chain of fast slots is given some seconds all the same: what a provider takes to change a node is no outage.
+    fn of(slot: Duration) -> Self {
+        let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        Self {
+            warn: signed(slot * 2 + slot / 2).max(SignedDuration::from_secs(10)),
+            page: signed(slot * 4).max(SignedDuration::from_secs(20)),
+            // Honest block times are never ahead; a clock that is so far behind tells of silence as much too late.
+            ahead: signed(slot).max(SignedDuration::from_secs(12)),
+            down: signed((slot * DOWN_SLOTS).max(DOWN_MIN)),
+        }
+    }
+
+    /// How loud it is that the newest block is so old.
+    fn stale(&self, age: SignedDuration) -> Option<Severity> {
+        let warns = (age > self.warn).then_some(Severity::Warning);
+        if age > self.page { Some(Severity::High) } else { warns }
+    }
 }
 
 impl<'a> Lookout<'a> {
     /// Looks out from now on, as blind as the store says we were.
-    pub(super) async fn open(session: &'a Session, chain: &'a ChainBook, nudge: &'a Notify) -> anyhow::Result<Self> {
-        let fresh_at = session.clock.now();
-        let mut lookout = Self { session, chain, nudge, causes: BTreeSet::new(), since: None, fresh_at };
+    pub(super) async fn open(
+        session: &'a Session,
+        chain: &'a ChainBook,
+        nudge: &'a Notify,
+        stop: &'a Stop,
+    ) -> anyhow::Result<Self> {
+        let now = session.clock.now();
+        let window = session.store.window(chain.info.id).await.context("read the last blocks")?;
+        let mut lookout = Self {
+            session,
+            chain,
+            nudge,
+            stop,
+            patience: Patiences::of(chain.slot),
+            phase: Phase::Boot,
+            standing: BTreeMap::new(),
+            earlier: Vec::new(),
+            dark: None,
+            newest: window.last().and_then(|tip| second(tip.time)),
+            moved_at: now,
+            opened_at: now,
+        };
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
         let live = session.store.incidents(filter).await.context("read whether we were blind")?;
-        let blind = live.iter().filter(|incident| incident.rules.iter().any(|rule| rule == escalate::BLINDNESS));
-        if let Some(since_ms) = blind.map(|incident| incident.opened_at).min() {
-            lookout.causes.insert(EARLIER);
-            lookout.since = i64::try_from(since_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-            session.tally.blind(chain.info.id, true);
+        for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
+            match &incident.blindness {
+                Some(blindness) if !blindness.kind.is_total() => {
+                    lookout.earlier.push((blindness.kind, blindness.endpoint.clone()));
+                }
+                _ => lookout.dark = lookout.dark.max(Some(incident.severity)),
+            }
         }
+        lookout.count();
         Ok(lookout)
     }
 
-    /// How long to wait before [`Lookout::watch_head`] has something to say; for ever on a chain whose clock is not ours.
-    pub(super) fn pause(&self) -> Option<Duration> {
-        (self.chain.clock == ChainClock::Wall).then(|| self.chain.slot.max(Duration::from_secs(1)))
+    /// Tells of the time in which no process of ours looked, if it was long. It is over already, so it wakes nobody; what was
+    /// found in it does.
+    pub(super) async fn woke(&mut self) -> anyhow::Result<()> {
+        let Some(newest) = self.newest.filter(|_| self.by_wall()) else { return Ok(()) };
+        let away = self.opened_at.duration_since(newest);
+        if away <= self.patience.down {
+            return Ok(());
+        }
+        let why = format!("Watchfire did not run, or not here, for {}", lasting(away.as_secs().unsigned_abs()));
+        let trouble = self.of_chain(BlindnessKind::NotRunning, Severity::Warning, newest, why);
+        self.dark = self.dark.max(Some(trouble.severity));
+        self.tell(trouble, None).await
     }
 
-    /// A block was committed just now.
-    pub(super) async fn block(&mut self) -> anyhow::Result<()> {
-        self.fresh_at = self.session.clock.now();
-        self.session.signs.block(&self.chain.info.name);
-        self.clear(EARLIER).await?;
-        self.clear("stale-head").await
+    /// A block of this time was committed just now.
+    pub(super) async fn block(&mut self, time: u64) -> anyhow::Result<()> {
+        let (signs, chain) = (&self.session.signs, &self.chain.info.name);
+        signs.block(chain);
+        self.moved_at = self.session.clock.now();
+        self.newest = second(time).or(self.newest);
+        let ahead = self.newest.map_or(SignedDuration::ZERO, |newest| newest.duration_since(self.moved_at));
+        if self.by_wall() {
+            signs.metrics.clock_skew(chain, Duration::try_from(ahead).unwrap_or_default());
+        }
+        if self.by_wall() && ahead > self.patience.ahead {
+            let said = lasting(ahead.as_secs().unsigned_abs());
+            let why = format!("the newest block is {said} ahead of our clock, which tells of silence as much too late");
+            let trouble = self.of_chain(BlindnessKind::ClockSkew, Severity::Warning, self.moved_at, why);
+            self.troubled(trouble).await
+        } else {
+            self.cleared(BlindnessKind::ClockSkew, None, self.moved_at).await
+        }
     }
 
-    /// Whether blocks still come, by our own clock.
-    pub(super) async fn watch_head(&mut self) -> anyhow::Result<()> {
-        let age = self.session.clock.now().duration_since(self.fresh_at);
-        let patience = SignedDuration::try_from(self.chain.slot * STALE_SLOTS).unwrap_or(SignedDuration::MAX);
-        if age > patience.max(SignedDuration::from_secs(10)) {
-            let why = format!("no new block for {} seconds", age.as_secs());
-            return self.blind("stale-head", &why, self.fresh_at).await;
+    /// The source stands elsewhere.
+    pub(super) fn phase(&mut self, phase: Phase) {
+        self.phase = phase;
+    }
+
+    /// Looks at the clock: whether blocks still come, and whether all is seen again. Nothing that the source said must wait to be
+    /// heard meanwhile.
+    pub(super) async fn look(&mut self) -> anyhow::Result<()> {
+        let now = self.session.clock.now();
+        let stale = self.watch_head(now).await?;
+        let hidden = self.standing.keys().any(|(kind, _)| kind.is_total());
+        if self.phase != Phase::Live || hidden || stale {
+            return Ok(());
+        }
+        self.session.keeper.release(self.chain.info.id);
+        if self.dark.take().is_some() {
+            info!("sighted again on {}", self.chain.info.name);
+            let info = self.chain.info.clone();
+            self.write("write down that we see again", move |known, now_ms| {
+                escalate::sighted(Some(&info), now, known, now_ms)
+            })
+            .await?;
+            self.count();
+        }
+        if now.duration_since(self.opened_at) > EARLIER_MAX {
+            for (kind, endpoint) in std::mem::take(&mut self.earlier) {
+                self.lift(kind, endpoint.map(Into::into), now).await?;
+            }
         }
         Ok(())
     }
 
-    /// Something stands in the way, since `since`.
-    pub(super) async fn blind(&mut self, kind: &'static str, why: &str, since: Timestamp) -> anyhow::Result<()> {
-        if let Some(known) = BlindnessKind::ALL.into_iter().find(|known| known.name() == kind) {
-            self.session.signs.troubled(&self.chain.info.name, known, Severity::High, why);
-        }
-        if !self.causes.insert(kind) || self.causes.len() > 1 {
+    /// Something stands in the way, or has grown louder.
+    pub(super) async fn troubled(&mut self, trouble: Trouble) -> anyhow::Result<()> {
+        let key = (trouble.kind, trouble.endpoint.clone());
+        let louder = self.standing.get(&key).is_none_or(|known| trouble.severity > *known);
+        if !louder && trouble.evidence.is_none() {
             return Ok(());
         }
-        warn!("blind on {}: {why}", self.chain.info.name);
-        self.since = Some(since);
-        self.session.tally.blind(self.chain.info.id, true);
-        let line = BlindnessLine { why: Some(why.to_owned()), ..self.line(kind, since, None) };
+        let through = trouble.endpoint.as_ref().map_or(String::new(), |endpoint| format!(" through {endpoint}"));
+        warn!(
+            kind = trouble.kind.name(),
+            "blind on {}{through}: {}: {}", self.chain.info.name, trouble.kind, trouble.why
+        );
+        self.standing.insert(key, trouble.severity);
+        self.session.signs.troubled(&self.chain.info.name, trouble.kind, trouble.severity, &trouble.why);
+        self.earlier.retain(|(kind, of)| *kind != trouble.kind || of.as_deref() != trouble.endpoint.as_deref());
+        if trouble.kind.is_total() {
+            self.dark = self.dark.max(Some(trouble.severity));
+        }
+        self.count();
+        let evidence = match &trouble.evidence {
+            Some(evidence) => self.session.keep_evidence(&self.chain.info.name, &trouble, evidence).await,
+            None => None,
+        };
+        self.tell(trouble, evidence).await
+    }
+
+    /// What stood in the way is gone.
+    pub(super) async fn cleared(
+        &mut self,
+        kind: BlindnessKind,
+        endpoint: Option<Arc<str>>,
+        until: Timestamp,
+    ) -> anyhow::Result<()> {
+        if self.standing.remove(&(kind, endpoint.clone())).is_none() {
+            return Ok(());
+        }
+        if self.standing.keys().all(|(other, _)| *other != kind) {
+            self.session.signs.cleared(&self.chain.info.name, kind);
+        }
+        self.count();
+        self.lift(kind, endpoint, until).await
+    }
+
+    /// Whether blocks are as new as our clock says they should be. Says whether they are not.
+    async fn watch_head(&mut self, now: Timestamp) -> anyhow::Result<bool> {
+        if !self.by_wall() {
+            return Ok(false);
+        }
+        // While we catch up, old blocks are what has to come; that none comes is what counts then.
+        let newest = self.newest.unwrap_or(self.opened_at);
+        let since = if self.phase == Phase::Live { newest } else { newest.max(self.moved_at) };
+        let age = now.duration_since(since);
+        let Some(severity) = self.patience.stale(age) else {
+            self.cleared(BlindnessKind::StaleHead, None, now).await?;
+            return Ok(false);
+        };
+        let said = lasting(age.as_secs().unsigned_abs());
+        let moves = self.patience.stale(now.duration_since(self.moved_at)).is_none();
+        let why = if moves && self.newest.is_some() {
+            format!("the newest block is {said} old though blocks come: the node is behind, or our clock ahead")
+        } else {
+            format!("no new block for {said}")
+        };
+        self.troubled(self.of_chain(BlindnessKind::StaleHead, severity, since, why)).await?;
+        Ok(true)
+    }
+
+    async fn tell(&self, trouble: Trouble, evidence: Option<String>) -> anyhow::Result<()> {
         let (roster, info) = (self.session.book.roster.clone(), self.chain.info.clone());
-        let now = runtime::millis(&*self.session.clock);
-        let engine = move |live: &[_]| escalate::blind(&line, &info, live, &roster, now);
-        let plan = self.session.store.change(now, engine).await.context("write down that we are blind")?;
-        self.session.told(&plan);
-        self.nudge.notify_one();
-        Ok(())
+        self.write("write down that we are blind", move |known, now_ms| {
+            escalate::blind(&trouble, Some(&info), evidence.as_deref(), known, &roster, now_ms)
+        })
+        .await
     }
 
-    /// What stood in the way is gone; sight is back when nothing else does.
-    pub(super) async fn clear(&mut self, kind: &'static str) -> anyhow::Result<()> {
-        if let Some(known) = BlindnessKind::ALL.into_iter().find(|known| known.name() == kind) {
-            self.session.signs.cleared(&self.chain.info.name, known);
-        }
-        if !self.causes.remove(kind) || !self.causes.is_empty() {
-            return Ok(());
-        }
-        info!("sighted again on {}", self.chain.info.name);
-        self.session.tally.blind(self.chain.info.id, false);
-        let until = self.session.clock.now();
-        let since = self.since.take().unwrap_or(until);
-        let line = self.line(kind, since, Some(until));
+    async fn lift(&self, kind: BlindnessKind, endpoint: Option<Arc<str>>, until: Timestamp) -> anyhow::Result<()> {
         let info = self.chain.info.clone();
-        let now = runtime::millis(&*self.session.clock);
-        let engine = move |live: &[_]| escalate::sighted(&line, &info, live, now);
-        let plan = self.session.store.change(now, engine).await.context("write down that we see again")?;
-        self.session.told(&plan);
-        self.nudge.notify_one();
-        Ok(())
+        self.write("write down what is over", move |known, now_ms| {
+            escalate::lifted(kind, endpoint.as_deref(), Some(&info), until, known, now_ms)
+        })
+        .await
     }
 
-    /// The watches of this chain by their labels, as many as a person reads.
-    fn blinds(&self) -> Vec<String> {
-        let mut labels: Vec<String> = self.labels().take(BLINDS_MAX).map(str::to_owned).collect();
-        let more = self.labels().skip(BLINDS_MAX).count();
-        if more > 0 {
-            labels.push(format!("and {more} more"));
+    /// Writes what `engine` makes of the incidents, however long the store refuses; or nothing, when told to stop first.
+    async fn write<F>(&self, what: &'static str, engine: F) -> anyhow::Result<()>
+    where
+        F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
+    {
+        let mut patience = self.session.patience(self.chain.info.id, self.nudge, self.stop);
+        loop {
+            let (now_ms, engine) = (runtime::millis(&*self.session.clock), engine.clone());
+            let written =
+                self.session.store.sight(self.chain.info.id, now_ms, move |known| engine(known, now_ms)).await;
+            match written.context(what) {
+                Ok(plan) => {
+                    self.session.told(&plan);
+                    self.nudge.notify_one();
+                    return Ok(());
+                }
+                Err(error) => {
+                    if !patience.wait(error).await? {
+                        return Ok(());
+                    }
+                }
+            }
         }
-        labels
     }
 
-    fn labels(&self) -> impl Iterator<Item = &str> {
-        let watches = self.session.book.roster.watches.iter();
-        watches.filter(|watch| watch.chain.id == self.chain.info.id).map(|watch| &*watch.label)
+    /// Tells the tally, whose exit code is "could not tell" when we end blind.
+    fn count(&self) {
+        let loudest = self.standing.values().copied().max().max(self.dark);
+        self.session.tally.blind(self.chain.info.id, loudest >= Some(Severity::High));
     }
 
-    fn line(&self, kind: &str, since: Timestamp, until: Option<Timestamp>) -> BlindnessLine {
-        BlindnessLine {
-            kind: kind.to_owned(),
-            why: None,
-            chain: self.chain.info.name.to_string(),
-            endpoint: self.chain.endpoints.first().map(|endpoint| endpoint.name.to_string()),
-            since: since.to_string(),
-            until: until.map(|until| until.to_string()),
-            blocks: None,
-            blinds: self.blinds(),
-        }
+    fn by_wall(&self) -> bool {
+        self.chain.clock == ChainClock::Wall
+    }
+
+    fn of_chain(&self, kind: BlindnessKind, severity: Severity, since: Timestamp, why: String) -> Trouble {
+        Trouble { kind, endpoint: None, severity, since, why, evidence: None }
+    }
+}
+
+/// Unix seconds as a time; absent for one that no calendar has, which only a hostile header holds.
+fn second(time: u64) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(time).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(slot: Duration, age: i64) -> Option<Severity> {
+        Patiences::of(slot).stale(SignedDuration::from_secs(age))
+    }
+
+    #[test]
+    fn one_missed_slot_is_ordinary_two_warn_and_four_page() {
+        let slot = Duration::from_secs(12);
+        // The next block of a missed slot comes two slots after the last, and takes some seconds.
+        assert_eq!([24, 28].map(|age| said(slot, age)), [None, None]);
+        assert_eq!([31, 47].map(|age| said(slot, age)), [Some(Severity::Warning); 2]);
+        assert_eq!(said(slot, 49), Some(Severity::High));
+    }
+
+    #[test]
+    fn fast_slots_are_given_some_seconds() {
+        let slot = Duration::from_secs(2);
+        assert_eq!([5, 10].map(|age| said(slot, age)), [None, None]);
+        assert_eq!(said(slot, 11), Some(Severity::Warning));
+        assert_eq!(said(slot, 21), Some(Severity::High));
+        assert_eq!(said(Duration::from_millis(250), 9), None);
     }
 }

@@ -2,24 +2,30 @@
 
 mod finality;
 mod follow;
+mod keeper;
 mod lookout;
 mod progress;
+mod record;
 mod roll;
 mod signs;
 mod tally;
 
-pub(crate) use follow::{pool_of, stored};
+pub(crate) use follow::{checks_of, pool_of, stored};
+pub(crate) use record::Recording;
 pub(crate) use signs::Signs;
 
 use super::{Outcome, Printer};
 use crate::escalate;
 use crate::model::incident::Plan;
+use crate::model::{ChainId, Evidence, Trouble};
 use crate::pipeline::Committed;
 use crate::pulse;
-use crate::runtime::{self, Clock, Stop, SystemClock};
-use crate::store::Store;
+use crate::runtime::{self, Clock, Stop, instant};
+use crate::store::{Drawer, Store, StoreError};
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
+use keeper::{Keeper, Patience};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
@@ -30,6 +36,8 @@ use tracing::{error, warn};
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How often steps of paths that fell due are looked for.
 const TICK: Duration = Duration::from_secs(1);
+/// How often a store that cannot be opened is tried again.
+const OPEN_RETRY: Duration = Duration::from_secs(2);
 /// How often the store is looked at for what waits and how much room is left.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -41,14 +49,66 @@ pub(crate) struct Session {
     pub(crate) signs: Signs,
     printer: Printer,
     tally: Tally,
+    keeper: Keeper,
+    /// Where evidence is kept; a store that nobody keeps has none.
+    drawer: Option<Drawer>,
+    recording: Option<Recording>,
 }
 
 impl Session {
     pub(crate) fn new(book: Arc<Book>, store: Store, printer: Printer) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let signs = Signs::new(clock.clone());
+        Self::with(book.clone(), store, Keeper::new(book, printer), None)
+    }
+
+    fn with(book: Arc<Book>, store: Store, keeper: Keeper, drawer: Option<Drawer>) -> Self {
+        let (clock, signs) = (keeper.clock.clone(), keeper.signs.clone());
         let store = store.measured(signs.metrics.clone());
-        Self { book, store, clock, signs, printer, tally: Tally::default() }
+        let (printer, tally) = (keeper.printer.clone(), keeper.tally.clone());
+        Self { book, store, clock, signs, printer, tally, keeper, drawer, recording: None }
+    }
+
+    /// A session on the configuration's own store, as the only one that sends from it, however long the disk refuses. `None` when
+    /// told to stop before it could be opened.
+    pub(crate) async fn open(book: Arc<Book>, printer: Printer, stop: &Stop) -> anyhow::Result<Option<Self>> {
+        let keeper = Keeper::new(book.clone(), printer);
+        let began = instant();
+        let store = loop {
+            let error = match opened(&book.store, &*keeper.clock).await {
+                Ok(store) => break store,
+                Err(error) => error,
+            };
+            if !error.is_refusal() {
+                return Err(error).with_context(|| format!("open the store {}", book.store.display()));
+            }
+            warn!("the store {} cannot be opened, next try in {OPEN_RETRY:?}: {error}", book.store.display());
+            keeper.cannot_open(began, &error).await;
+            tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                () = tokio::time::sleep(OPEN_RETRY) => {}
+            }
+        };
+        let drawer = Some(Drawer::beside(&book.store));
+        Ok(Some(Self::with(book, store, keeper, drawer)))
+    }
+
+    /// Patience with the store, for one job of a chain.
+    fn patience<'a>(&'a self, chain: ChainId, nudge: &'a Notify, stop: &'a Stop) -> Patience<'a> {
+        Patience::new(&self.keeper, &self.store, nudge, chain, stop)
+    }
+
+    /// Keeps what an endpoint gave, and returns the file's name as a person looks for it.
+    async fn keep_evidence(&self, chain: &str, trouble: &Trouble, evidence: &Arc<Evidence>) -> Option<String> {
+        let drawer = self.drawer.clone()?;
+        let endpoint = trouble.endpoint.as_deref().unwrap_or("unknown").to_owned();
+        let (chain, evidence, now) = (chain.to_owned(), evidence.clone(), self.clock.now());
+        let keep = move || drawer.keep(now, &chain, &endpoint, &evidence);
+        match tokio::task::spawn_blocking(keep).await.map_err(std::io::Error::other).flatten() {
+            Ok(path) => Some(path.display().to_string()),
+            Err(error) => {
+                warn!("what the endpoint gave could not be kept: {error}");
+                None
+            }
+        }
     }
 
     /// Follows every chain until told to stop, or until each has committed block `until`.
@@ -61,6 +121,10 @@ impl Session {
         let session = Arc::new(self);
         session.signs.introduce(&session.book);
         let ticking = tokio::spawn(session.clone().tick(nudge.clone(), worker_stop.clone()));
+        let keeping = {
+            let (session, nudge, stop) = (session.clone(), nudge.clone(), worker_stop.clone());
+            tokio::spawn(async move { session.keeper.watch(&session.store, &nudge, &stop).await })
+        };
         for heart in &session.book.heartbeats {
             let (checks, metrics) = (session.signs.checks.clone(), session.signs.metrics.clone());
             tokio::spawn(pulse::run(heart.clone(), checks, metrics, session.clock.clone(), stop.child_token()));
@@ -98,6 +162,7 @@ impl Session {
             session.drain(&worker_stop, delivering).await?;
         }
         ticking.abort();
+        keeping.abort();
         if let Some(error) = failed {
             return Err(error);
         }
@@ -180,7 +245,7 @@ impl Session {
 
     /// Tells the next steps of paths as they fall due, and pages again where an acknowledgement ran out.
     async fn tick(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
-        let (mut last, mut looked) = (runtime::instant(), None);
+        let (mut last, mut looked, mut fails) = (instant(), None, false);
         while !stop.is_cancelled() {
             tokio::time::sleep(TICK).await;
             let now = runtime::millis(&*self.clock);
@@ -190,16 +255,25 @@ impl Session {
                 escalate::tick(incidents, now)
             };
             let written = self.store.change(now, engine).await;
-            self.signs.tick(last.elapsed(), written.as_ref().map(|_| ()));
-            last = runtime::instant();
+            // Time that passes without a change writes nothing, and goes well on a full disk.
+            let refusal = self.store.refusal().map(|refusal| refusal.why);
+            self.signs.tick(
+                last.elapsed(),
+                refusal.map_or_else(|| written.as_ref().map(|_| ()).map_err(ToString::to_string), Err),
+            );
+            last = instant();
+            let failed = written.is_err();
             match written {
                 Ok(plan) if !plan.deliveries.is_empty() => {
                     self.signs.plan(&plan);
                     nudge.notify_one();
                 }
                 Ok(_) => {}
-                Err(error) => error!("escalation could not be carried on: {error}"),
+                // Once, not once a second: the keeper tells it louder when it lasts.
+                Err(error) if !fails => error!("escalation could not be carried on: {error}"),
+                Err(_) => {}
             }
+            fails = failed;
             if looked.is_none_or(|looked: tokio::time::Instant| looked.elapsed() >= LOOK) {
                 looked = Some(last);
                 if let Err(error) = self.signs.look(&self.store, &self.book).await {
@@ -208,4 +282,11 @@ impl Session {
             }
         }
     }
+}
+
+/// Opens the store and takes over what an earlier process was sending.
+async fn opened(path: &Path, clock: &dyn Clock) -> Result<Store, StoreError> {
+    let store = Store::open(path).await?;
+    store.end_leases(runtime::millis(clock)).await?;
+    Ok(store)
 }

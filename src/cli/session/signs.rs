@@ -1,6 +1,7 @@
 //! What a session shows of itself: series that have to be looked at rather than told, and the checks that no other room holds.
 
 use crate::model::incident::{Body, DeliveryKind, Incident, Plan, State};
+use crate::model::record::Line;
 use crate::model::{BlindnessKind, Severity};
 use crate::runtime::{self, Clock};
 use crate::store::{Store, StoreError};
@@ -91,7 +92,13 @@ impl Signs {
 
     /// Counts what a plan brought about.
     pub(super) fn plan(&self, plan: &Plan) {
-        for incident in plan.incidents.iter().filter(|incident| incident.revision <= 1) {
+        // One that is written again without a word, since blocks were counted as late because of it, has no line.
+        let named = |incident: &Incident| {
+            plan.lines
+                .iter()
+                .any(|line| matches!(line, Line::Incident(line) if line.incident_id == incident.id.as_str()))
+        };
+        for incident in plan.incidents.iter().filter(|incident| incident.revision <= 1 && named(incident)) {
             self.metrics.incident_opened(incident.severity);
         }
         let mut told = BTreeSet::new();
@@ -105,7 +112,7 @@ impl Signs {
     }
 
     /// So much time has passed since the last time, and this came of writing to the store just now.
-    pub(super) fn tick(&self, passed: Duration, written: Result<(), &StoreError>) {
+    pub(super) fn tick(&self, passed: Duration, written: Result<(), String>) {
         self.metrics.passed(passed);
         self.checks.set(WRITES, written);
         for (queue, outlet) in self.outlets.lock().unwrap_or_else(PoisonError::into_inner).iter() {

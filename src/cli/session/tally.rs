@@ -1,8 +1,8 @@
 //! What a session has seen and told, for its summary and its exit code.
 
-use crate::model::ChainId;
 use crate::model::incident::Plan;
 use crate::model::record::{Line, SummaryLine};
+use crate::model::{ChainId, IncidentId};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,6 +13,8 @@ pub(super) struct Tally(Arc<Mutex<Counts>>);
 #[derive(Debug, Default)]
 struct Counts {
     summary: SummaryLine,
+    /// Incidents that opened.
+    opened: HashSet<IncidentId>,
     /// Ids of findings seen and not taken back.
     standing: HashSet<String>,
     /// Chains that cannot be seen right now.
@@ -26,7 +28,12 @@ impl Tally {
 
     pub(super) fn plan(&self, plan: &Plan) {
         let mut counts = self.counts();
-        counts.summary.incidents += plan.incidents.iter().filter(|incident| incident.revision <= 1).count() as u64;
+        for incident in &plan.incidents {
+            // One that opened before this session has been told of more often, or is written again without a word.
+            if incident.revision <= 1 && counts.opened.insert(incident.id.clone()) {
+                counts.summary.incidents += 1;
+            }
+        }
         for line in &plan.lines {
             counts.line(line);
         }

@@ -1,10 +1,9 @@
 //! Test pages and dead letters.
 
 use crate::escalate::fixtures::*;
-use crate::escalate::{acknowledge, blind, dead_letter, sighted, test_page};
+use crate::escalate::{acknowledge, dead_letter, test_page};
 use crate::model::incident::{Body, Incident};
-use crate::model::record::{BlindnessLine, Line};
-use crate::model::{Severity, incident::Delivery, incident::State};
+use crate::model::{Severity, incident::Delivery};
 
 fn bury(kept: &mut Kept, letter: &Delivery) -> String {
     let live: Vec<Incident> = kept.incidents.values().filter(|i| i.state.is_live()).cloned().collect();
@@ -80,39 +79,4 @@ fn evidence_does_not_hide_behind_a_dead_letter_of_the_same_watch() {
     assert_eq!(bury(&mut kept, &letter), "trigger pager");
     assert_eq!(told(&kept.block(2, vec![stray(2, Severity::High)], T)), "trigger pager");
     assert_eq!(kept.incidents.len(), 2);
-}
-
-fn stretch(kind: &str, until: Option<&str>) -> BlindnessLine {
-    BlindnessLine {
-        kind: kind.into(),
-        why: until.is_none().then(|| format!("the {kind} of it")),
-        chain: "mainnet".into(),
-        endpoint: Some("main".into()),
-        since: "2026-11-20T10:00:00Z".into(),
-        until: until.map(str::to_owned),
-        blocks: None,
-        blinds: vec!["Treasury Safe".into()],
-    }
-}
-
-#[test]
-fn a_chain_that_cannot_be_seen_pages_each_path_once_and_closes_when_it_is_seen_again() {
-    let mut kept = Kept::new();
-    let live = |kept: &Kept| kept.incidents.values().filter(|i| i.state.is_live()).cloned().collect::<Vec<_>>();
-    let plan = blind(&stretch("stale head", None), &chain(), &live(&kept), &kept.roster, T);
-    kept.keep(&plan);
-    assert_eq!(told(&plan), "trigger token-pager, trigger pager");
-    assert!(matches!(&plan.lines[0], Line::Blindness(_)));
-    let Body::Page(page) = &plan.deliveries[1].body else { panic!("a page") };
-    assert_eq!(page.headline, "mainnet cannot be seen since 2026-11-20T10:00:00Z: the stale head of it");
-    assert_eq!(page.purpose, "While it lasts these are not watched: Treasury Safe");
-    // The reason changes, the blindness is the same.
-    let plan = blind(&stretch("unreachable", None), &chain(), &live(&kept), &kept.roster, T);
-    assert_eq!((told(&plan).as_str(), plan.incidents.len()), ("", 0));
-    // What is seen meanwhile, by whatever means, is an incident of its own.
-    assert_eq!(told(&kept.block(1, vec![stray(1, Severity::High)], T)), "trigger pager");
-    let plan = sighted(&stretch("over", Some("2026-11-20T10:05:00Z")), &chain(), &live(&kept), T);
-    kept.keep(&plan);
-    assert_eq!((told(&plan).split(", ").count(), plan.incidents[0].state), (2, State::Resolved));
-    assert_eq!(kept.incidents.values().filter(|incident| incident.state.is_live()).count(), 1);
 }

@@ -1,50 +1,44 @@
 //! Reading a tape, a line at a time.
 
-use super::{Entry, Head, LINE_BYTES_MAX, TapeBlock, TapeError, VERSION};
+use super::packing::{unpack, unpack_ahead};
+use super::standing::Standing;
+use super::{Entry, Happening, Head, LINE_BYTES_MAX, Mark, TEXT_BYTES_MAX, TapeBlock, TapeError, Trouble};
+use super::{Packing, VERSION};
 use crate::model::parse::{self, BlockWire, ReceiptsWire};
 use crate::model::read::{Answer, Read as ReadCall};
-use crate::model::{ChainId, Link};
+use crate::model::{BlockRef, ChainId, Finality};
 use crate::source::RawPair;
+use crate::source::trace::{RawTraces, TraceMethod};
 use alloy_primitives::{Address, Bytes};
-use flate2::bufread::MultiGzDecoder;
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 /// Yields the lines of a tape behind the first; ends at the first error.
-pub struct Reader<R: Read> {
-    from: BufReader<Unpacked<R>>,
+pub struct Reader<'a> {
+    from: BufReader<Box<dyn Read + 'a>>,
+    packing: Packing,
     head: Head,
+    version: u32,
     keep_raw: bool,
     buffer: Vec<u8>,
     line: usize,
-    last: Option<Link>,
+    n_bytes: u64,
+    standing: Standing,
+    cut: Option<usize>,
     ended: bool,
 }
 
-/// The tape at `path`, gzip'd or plain.
-pub fn open(path: &Path) -> Result<Reader<File>, TapeError> {
-    let file = File::open(path).map_err(|source| TapeError::Io { line: 0, source })?;
-    Reader::new(file)
-}
-
-/// The blocks of the tape at `path`, oldest first, without captions and without the node's own text. Where two of them do not
-/// build on each other, the tape has a gap.
-pub fn blocks(path: &Path) -> Result<impl Iterator<Item = Result<TapeBlock, TapeError>>, TapeError> {
-    Ok(open(path)?.filter_map(|entry| match entry {
-        Ok(Entry::Block(block)) => Some(Ok(*block)),
-        Ok(Entry::Gap | Entry::Caption(_)) => None,
-        Err(error) => Some(Err(error)),
-    }))
-}
-
-type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
-
-enum Unpacked<R: Read> {
-    Plain(Peeked<R>),
-    Gzip(Box<MultiGzDecoder<BufReader<Peeked<R>>>>),
+/// The tape at `path`, however it is packed. It is unpacked on a thread of its own.
+pub fn open(path: &Path) -> Result<Reader<'static>, TapeError> {
+    let failed = |source| TapeError::Io { line: 0, source };
+    let (packing, from) = File::open(path).and_then(unpack_ahead).map_err(failed)?;
+    Reader::begin(packing, from)
 }
 
 #[derive(Deserialize)]
@@ -54,17 +48,30 @@ struct HeadLine {
     chain: u64,
     #[serde(default)]
     note: String,
+    began: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct Line<'a> {
+    at: Option<u64>,
     block: Option<BlockWire>,
     receipts: Option<ReceiptsWire>,
     #[serde(default)]
     reads: Vec<ReadLine>,
+    #[serde(borrow)]
+    traces: Option<TracesLine<'a>>,
     gap: Option<bool>,
     caption: Option<String>,
+    retract: Option<Vec<BlockRef>>,
+    promote: Option<Finality>,
+    to: Option<BlockRef>,
+    fault: Option<String>,
+    endpoint: Option<String>,
+    why: Option<String>,
+    #[serde(default)]
+    over: bool,
+    note: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -85,35 +92,76 @@ struct ReadLine {
     reverted: bool,
 }
 
-impl<R: Read> Reader<R> {
-    /// Reads the first line of a tape, gzip'd or plain.
-    pub fn new(mut from: R) -> Result<Self, TapeError> {
-        let mut magic = Vec::with_capacity(2);
-        from.by_ref().take(2).read_to_end(&mut magic).map_err(|source| TapeError::Io { line: 1, source })?;
-        let gzip = magic == [0x1f, 0x8b];
-        let whole = Cursor::new(magic).chain(from);
-        let from = if gzip {
-            Unpacked::Gzip(Box::new(MultiGzDecoder::new(BufReader::new(whole))))
-        } else {
-            Unpacked::Plain(whole)
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TracesLine<'a> {
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow)]
+    answer: &'a RawValue,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the first line of a tape, however it is packed.
+    pub fn new(from: impl Read + 'a) -> Result<Self, TapeError> {
+        let (packing, from) = unpack(from).map_err(|source| TapeError::Io { line: 1, source })?;
+        Self::begin(packing, from)
+    }
+
+    fn begin(packing: Packing, from: Box<dyn Read + 'a>) -> Result<Self, TapeError> {
+        let mut reader = Self {
+            from: BufReader::with_capacity(1 << 17, from),
+            packing,
+            head: Head::new(ChainId(0), ""),
+            version: VERSION,
+            keep_raw: false,
+            buffer: Vec::new(),
+            line: 0,
+            n_bytes: 0,
+            standing: Standing::default(),
+            cut: None,
+            ended: false,
         };
-        let head = Head { chain: ChainId(0), note: String::new() };
-        let from = BufReader::with_capacity(1 << 17, from);
-        let mut reader = Self { from, head, keep_raw: false, buffer: Vec::new(), line: 0, last: None, ended: false };
         if !reader.next_line()? {
             return Err(TapeError::NotATape);
         }
         let line: HeadLine = serde_json::from_slice(&reader.buffer).map_err(|_| TapeError::NotATape)?;
-        if line.tape != VERSION {
+        if !(1..=VERSION).contains(&line.tape) {
             return Err(TapeError::Version(line.tape));
         }
-        reader.head = Head { chain: ChainId(line.chain), note: line.note };
+        reader.version = line.tape;
+        reader.head = Head { chain: ChainId(line.chain), note: line.note, began: line.began };
         Ok(reader)
     }
 
     /// What the first line says.
+    #[must_use]
     pub fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Version of the format it is written in.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// How it is packed.
+    #[must_use]
+    pub fn packing(&self) -> Packing {
+        self.packing
+    }
+
+    /// Bytes read so far, unpacked.
+    #[must_use]
+    pub fn n_bytes(&self) -> u64 {
+        self.n_bytes
+    }
+
+    /// The last whole line, once the end was reached and found to be cut short behind it.
+    #[must_use]
+    pub fn cut(&self) -> Option<usize> {
+        self.cut
     }
 
     /// Keeps the node's own text of each block from here on.
@@ -126,17 +174,25 @@ impl<R: Read> Reader<R> {
     /// Reads the next line that is not blank into the buffer; false at the end.
     fn next_line(&mut self) -> Result<bool, TapeError> {
         loop {
-            self.line += 1;
             self.buffer.clear();
             let mut bounded = self.from.by_ref().take(LINE_BYTES_MAX as u64 + 1);
-            let n_read = bounded
-                .read_until(b'\n', &mut self.buffer)
-                .map_err(|source| TapeError::Io { line: self.line, source })?;
-            if n_read > LINE_BYTES_MAX {
+            let read = bounded.read_until(b'\n', &mut self.buffer);
+            self.n_bytes += self.buffer.len() as u64;
+            match read {
+                // A recorder that crashed ended neither its last line nor what it is packed with.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && self.line > 0 => {
+                    self.cut = Some(self.line);
+                    return Ok(false);
+                }
+                Err(source) => return Err(TapeError::Io { line: self.line + 1, source }),
+                Ok(0) => return Ok(false),
+                Ok(_) => self.line += 1,
+            }
+            if self.buffer.len() > LINE_BYTES_MAX {
                 return Err(self.wrong(format!("longer than {LINE_BYTES_MAX} bytes")));
             }
-            if n_read == 0 || !self.buffer.trim_ascii().is_empty() {
-                return Ok(n_read > 0);
+            if !self.buffer.trim_ascii().is_empty() {
+                return Ok(true);
             }
         }
     }
@@ -145,41 +201,79 @@ impl<R: Read> Reader<R> {
         if !self.next_line()? {
             return Ok(None);
         }
-        let line: Line = serde_json::from_str(self.text()?).map_err(|error| self.wrong(shortened(&error)))?;
-        let entry = match line {
-            Line { block: Some(block), receipts: Some(receipts), reads, gap: None, caption: None } => {
-                Entry::Block(Box::new(self.block(block, receipts, reads)?))
+        // Lent to the parser, which leaves what it can in place, and taken back.
+        let buffer = std::mem::take(&mut self.buffer);
+        let entry = self.entry(&buffer);
+        self.buffer = buffer;
+        match entry {
+            Err(TapeError::Line { .. }) if self.line > 1 && is_half(&self.buffer) => {
+                self.cut = Some(self.line - 1);
+                Ok(None)
             }
-            Line { block: None, receipts: None, gap: Some(true), caption: None, .. } => {
-                self.last = None;
-                Entry::Gap
-            }
-            Line { block: None, receipts: None, gap: None, caption: Some(caption), .. } => Entry::Caption(caption),
-            _ => return Err(self.wrong("neither a block with its receipts, nor a caption, nor a gap".to_owned())),
-        };
-        Ok(Some(entry))
+            entry => entry.map(Some),
+        }
     }
 
-    fn block(
-        &mut self,
-        block: BlockWire,
-        receipts: ReceiptsWire,
-        reads: Vec<ReadLine>,
-    ) -> Result<TapeBlock, TapeError> {
+    fn entry(&mut self, buffer: &[u8]) -> Result<Entry, TapeError> {
+        // Checked once: JSON read from bytes would check every string by itself.
+        let text = std::str::from_utf8(buffer).map_err(|_| self.wrong("not UTF-8".to_owned()))?;
+        let line: Line<'_> = serde_json::from_str(text).map_err(|error| self.wrong(shortened(&error)))?;
+        if !line.says_one_thing() {
+            return Err(self.wrong("neither a block with its receipts, nor a caption, nor another mark".to_owned()));
+        }
+        if line.block.is_some() {
+            return self.block(line, text).map(|block| Entry::Block(Box::new(block)));
+        }
+        let at_ms = line.at;
+        let what = match line {
+            Line { gap: Some(true), .. } => {
+                self.standing = Standing::default();
+                return Ok(Entry::Gap);
+            }
+            Line { retract: Some(gone), .. } => {
+                self.standing.retract(&gone).map_err(|stranger| {
+                    let which = stranger.map_or_else(|| "no block".to_owned(), |at| format!("block {}", at.number));
+                    self.wrong(format!("{which} is taken back, which is not the newest that stands"))
+                })?;
+                Happening::Retract(gone)
+            }
+            Line { promote: Some(level), to: Some(to), .. } => Happening::Promote(level, to),
+            Line { caption: Some(caption), .. } => Happening::Caption(self.short(caption)?),
+            Line { note: Some(note), .. } => Happening::Note(self.short(note)?),
+            Line { fault: Some(kind), endpoint, why, over, .. } => {
+                let short = |text: Option<String>| text.map(|text| self.short(text)).transpose();
+                let (endpoint, why) = (short(endpoint)?, short(why)?);
+                Happening::Trouble(Trouble { kind: self.short(kind)?, endpoint, why, over })
+            }
+            _ => return Err(self.wrong("a gap is marked by `true`".to_owned())),
+        };
+        Ok(Entry::Mark(Mark { at_ms, what }))
+    }
+
+    fn block(&mut self, line: Line<'_>, text: &str) -> Result<TapeBlock, TapeError> {
+        let Line { at: at_ms, block: Some(block), receipts: Some(receipts), reads, traces, .. } = line else {
+            return Err(self.wrong("not a block".to_owned()));
+        };
         let block = parse::join(block, receipts).map_err(|error| self.wrong(error.to_string()))?;
-        let joins = |last: Link| last.at.hash == block.parent && last.at.number.checked_add(1) == Some(block.at.number);
-        if !self.last.is_none_or(joins) {
+        if !self.standing.append(block.link()) {
             return Err(TapeError::Disjoint { line: self.line, number: block.at.number });
         }
-        self.last = Some(block.link());
         let raw = if self.keep_raw {
-            let raw: RawLine<'_> = serde_json::from_str(self.text()?).map_err(|error| self.wrong(shortened(&error)))?;
+            let raw: RawLine<'_> = serde_json::from_str(text).map_err(|error| self.wrong(shortened(&error)))?;
             Some(RawPair { block: raw.block.to_owned(), receipts: raw.receipts.to_owned() })
         } else {
             None
         };
         let reads = reads.into_iter().map(|read| self.read(read)).collect::<Result<_, _>>()?;
-        Ok(TapeBlock { block, raw, reads })
+        let traces = match traces {
+            Some(TracesLine { method, answer }) => {
+                let method = TraceMethod::named(&method)
+                    .ok_or_else(|| self.wrong("traces of a method that is not known".to_owned()))?;
+                Some(RawTraces { method, answer: answer.to_owned() })
+            }
+            None => None,
+        };
+        Ok(TapeBlock { at_ms, block, raw, reads, traces })
     }
 
     fn read(&self, line: ReadLine) -> Result<(ReadCall, Answer), TapeError> {
@@ -191,9 +285,11 @@ impl<R: Read> Reader<R> {
         Ok((ReadCall { to: line.to, data: line.data }, answer))
     }
 
-    /// The line, checked once: JSON read from bytes would check every string by itself.
-    fn text(&self) -> Result<&str, TapeError> {
-        std::str::from_utf8(&self.buffer).map_err(|_| self.wrong("not UTF-8".to_owned()))
+    fn short(&self, text: String) -> Result<String, TapeError> {
+        if text.len() <= TEXT_BYTES_MAX {
+            return Ok(text);
+        }
+        Err(self.wrong(format!("a text longer than {TEXT_BYTES_MAX} bytes")))
     }
 
     fn wrong(&self, why: String) -> TapeError {
@@ -201,7 +297,29 @@ impl<R: Read> Reader<R> {
     }
 }
 
-impl<R: Read> Iterator for Reader<R> {
+impl Line<'_> {
+    /// Whether it holds one thing whole, and nothing that belongs to another.
+    fn says_one_thing(&self) -> bool {
+        let kinds = [
+            self.block.is_some(),
+            self.gap.is_some(),
+            self.caption.is_some(),
+            self.retract.is_some(),
+            self.promote.is_some(),
+            self.fault.is_some(),
+            self.note.is_some(),
+        ];
+        let of_block = !self.reads.is_empty() || self.traces.is_some();
+        let of_fault = self.endpoint.is_some() || self.why.is_some() || self.over;
+        kinds.into_iter().filter(|there| *there).count() == 1
+            && self.block.is_some() == self.receipts.is_some()
+            && self.promote.is_some() == self.to.is_some()
+            && (self.block.is_some() || !of_block)
+            && (self.fault.is_some() || !of_fault)
+    }
+}
+
+impl Iterator for Reader<'_> {
     type Item = Result<Entry, TapeError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -214,17 +332,13 @@ impl<R: Read> Iterator for Reader<R> {
     }
 }
 
-impl<R: Read> Read for Unpacked<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(from) => from.read(into),
-            Self::Gzip(from) => from.read(into),
-        }
-    }
+/// Whether a line of plain text is half of one, as a crash leaves it.
+fn is_half(line: &[u8]) -> bool {
+    !line.ends_with(b"\n") && serde_json::from_slice::<IgnoredAny>(line).is_err_and(|error| error.is_eof())
 }
 
 /// serde_json counts lines within what it was given, which is one line here; the column is what helps.
-fn shortened(error: &serde_json::Error) -> String {
+pub(super) fn shortened(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     if let Some(at) = text.rfind(" at line ") {
         text.truncate(at);

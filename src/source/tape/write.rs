@@ -1,74 +1,143 @@
-//! Writing a tape, and recording one from a live chain.
+//! Writing a tape, line by line.
 
-use super::{Head, TapeError, VERSION};
+use super::packing::Packer;
+use super::standing::Standing;
+use super::{Happening, Head, LINE_BYTES_MAX, Mark, Packing, TEXT_BYTES_MAX, TapeError, Trouble, VERSION};
+use crate::model::Link;
 use crate::model::read::{Answer, Read};
-use crate::model::{BlockRef, Link};
-use crate::source::{Fetched, Linked, RawPair};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use serde_json::json;
-use std::collections::VecDeque;
+use crate::source::RawPair;
+use crate::source::trace::RawTraces;
+use serde_json::{Value, json};
 use std::io::Write;
-
-/// Blocks a [`Recorder`] holds back, since a reorg may still take them from the chain.
-const HELD_BACK_MAX: usize = 64;
 
 /// Writes a tape; marks gaps by itself.
 pub struct Writer<W: Write> {
-    to: GzEncoder<W>,
+    to: Packer<W>,
     line: usize,
-    last: Option<Link>,
-}
-
-/// Records what a pipeline commits. A block is written once 64 others build on it, or at the end.
-pub struct Recorder<W: Write> {
-    writer: Writer<W>,
-    held_back: VecDeque<(Fetched, Vec<(Read, Answer)>)>,
+    standing: Standing,
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the first line.
+    /// Writes the first line of a gzip'd tape.
     pub fn new(to: W, head: &Head) -> Result<Self, TapeError> {
-        let mut writer = Self { to: GzEncoder::new(to, Compression::default()), line: 0, last: None };
-        writer.write(&json!({ "tape": VERSION, "chain": head.chain.0, "note": head.note }).to_string())?;
+        Self::packed(to, head, Packing::Gzip)
+    }
+
+    /// Writes the first line of a tape that is packed so.
+    pub fn packed(to: W, head: &Head, packing: Packing) -> Result<Self, TapeError> {
+        let to = Packer::new(to, packing).map_err(|source| TapeError::Io { line: 0, source })?;
+        let mut writer = Self { to, line: 0, standing: Standing::default() };
+        let mut line = json!({ "tape": VERSION, "chain": head.chain.0, "note": shortened(&head.note) });
+        if let Some(began) = head.began {
+            line["began"] = began.to_string().into();
+        }
+        writer.write(&line.to_string())?;
         Ok(writer)
     }
 
-    /// Writes a block, behind the mark of a gap if it does not build on the block before. Reads that the node could not
-    /// answer are left out.
+    /// Writes a block, behind the mark of a gap if it does not build on what stands. Reads that the node could not answer are left
+    /// out.
     pub fn block(&mut self, link: Link, raw: &RawPair, reads: &[(Read, Answer)]) -> Result<(), TapeError> {
-        let joins = |last: Link| last.at.hash == link.parent && last.at.number.checked_add(1) == Some(link.at.number);
-        if !self.last.is_none_or(joins) {
-            self.write(r#"{"gap":true}"#)?;
-        }
-        self.last = Some(link);
-        let reads: Vec<_> = reads
-            .iter()
-            .filter_map(|(read, answer)| match answer {
-                Answer::Data(data) => Some(json!({ "to": read.to, "data": read.data, "answer": data })),
-                Answer::Reverted => Some(json!({ "to": read.to, "data": read.data, "reverted": true })),
-                Answer::Unavailable => None,
-            })
-            .collect();
+        self.block_at(None, link, raw, reads, None).map(|_| ())
+    }
+
+    /// The same with when it was seen, in milliseconds since the tape began, and with its traces. False when the line would have
+    /// been too long to be read again, and was left out.
+    pub fn block_at(
+        &mut self,
+        at_ms: Option<u64>,
+        link: Link,
+        raw: &RawPair,
+        reads: &[(Read, Answer)],
+        traces: Option<&RawTraces>,
+    ) -> Result<bool, TapeError> {
+        let reads: Vec<Value> = reads.iter().filter_map(told).collect();
         let (block, receipts) = (raw.block.get(), raw.receipts.get());
-        let line = if reads.is_empty() {
-            format!(r#"{{"block":{block},"receipts":{receipts}}}"#)
-        } else {
-            format!(r#"{{"block":{block},"receipts":{receipts},"reads":{}}}"#, json!(reads))
+        let at = at_ms.map_or_else(String::new, |at| format!(r#""at":{at},"#));
+        let mut line = format!(r#"{{{at}"block":{block},"receipts":{receipts}"#);
+        if !reads.is_empty() {
+            line.push_str(&format!(r#","reads":{}"#, json!(reads)));
+        }
+        if let Some(RawTraces { method, answer }) = traces {
+            line.push_str(&format!(r#","traces":{{"method":"{}","answer":{answer}}}"#, method.name()));
+        }
+        line.push('}');
+        if line.len() >= LINE_BYTES_MAX {
+            return Ok(false);
+        }
+        if !self.standing.append(link) {
+            self.gap()?;
+            self.standing.append(link);
+        }
+        self.write(&line)?;
+        Ok(true)
+    }
+
+    /// Writes that something happened. A retraction of blocks that do not stand on the tape, as of those before it began, becomes
+    /// the mark of a gap.
+    pub fn mark(&mut self, mark: &Mark) -> Result<(), TapeError> {
+        let mut line = match &mark.what {
+            Happening::Caption(caption) => json!({ "caption": shortened(caption) }),
+            Happening::Note(note) => json!({ "note": shortened(note) }),
+            Happening::Promote(level, to) => json!({ "promote": level, "to": to }),
+            Happening::Trouble(Trouble { kind, endpoint, why, over }) => {
+                let mut line = json!({ "fault": shortened(kind) });
+                if let Some(endpoint) = endpoint {
+                    line["endpoint"] = shortened(endpoint).into();
+                }
+                if let Some(why) = why {
+                    line["why"] = shortened(why).into();
+                }
+                if *over {
+                    line["over"] = true.into();
+                }
+                line
+            }
+            Happening::Retract(gone) => {
+                if self.standing.retract(gone).is_err() {
+                    return self.gap();
+                }
+                json!({ "retract": gone })
+            }
         };
-        self.write(&line)
+        if let (Some(at), Some(fields)) = (mark.at_ms, line.as_object_mut()) {
+            fields.shift_insert(0, "at".to_owned(), at.into());
+        }
+        self.write(&line.to_string())
     }
 
     /// Writes a line for whoever watches.
     pub fn caption(&mut self, caption: &str) -> Result<(), TapeError> {
-        self.write(&json!({ "caption": caption }).to_string())
+        self.mark(&Mark { at_ms: None, what: Happening::Caption(caption.to_owned()) })
     }
 
-    /// Writes what is still in memory. Without it the tape ends in the middle.
+    /// Hands on what is still in memory, so that a crash leaves a tape that is good up to here.
+    pub fn flush(&mut self) -> Result<(), TapeError> {
+        self.to.flush().map_err(|source| TapeError::Io { line: self.line, source })
+    }
+
+    /// Writes what is still in memory, and the tape's end. Without it a reader finds the tape cut short.
     pub fn finish(self) -> Result<W, TapeError> {
         let line = self.line;
-        let done = self.to.finish().and_then(|mut to| to.flush().map(|()| to));
-        done.map_err(|source| TapeError::Io { line, source })
+        self.to.finish().map_err(|source| TapeError::Io { line, source })
+    }
+
+    /// Ends what is packed without giving back what it was written to. Nothing can be written after it.
+    pub(super) fn end(&mut self) -> Result<(), TapeError> {
+        self.to.end().map_err(|source| TapeError::Io { line: self.line, source })
+    }
+
+    /// What is written to.
+    pub fn get_ref(&self) -> &W {
+        self.to.get_ref()
+    }
+
+    fn gap(&mut self) -> Result<(), TapeError> {
+        if self.standing.is_new() {
+            return Ok(());
+        }
+        self.standing = Standing::default();
+        self.write(r#"{"gap":true}"#)
     }
 
     fn write(&mut self, text: &str) -> Result<(), TapeError> {
@@ -82,44 +151,16 @@ impl<W: Write> Writer<W> {
     }
 }
 
-impl<W: Write> Recorder<W> {
-    /// Records to `writer`.
-    pub fn new(writer: Writer<W>) -> Self {
-        Self { writer, held_back: VecDeque::new() }
+fn told((read, answer): &(Read, Answer)) -> Option<Value> {
+    match answer {
+        Answer::Data(data) => Some(json!({ "to": read.to, "data": read.data, "answer": data })),
+        Answer::Reverted => Some(json!({ "to": read.to, "data": read.data, "reverted": true })),
+        Answer::Unavailable => None,
     }
+}
 
-    /// A block was committed; these reads were asked at it. A block whose text was not kept cannot be recorded and is left
-    /// out, which marks a gap.
-    pub fn append(&mut self, block: Fetched, reads: Vec<(Read, Answer)>) -> Result<(), TapeError> {
-        self.held_back.push_back((block, reads));
-        while self.held_back.len() > HELD_BACK_MAX {
-            self.write_oldest()?;
-        }
-        Ok(())
-    }
-
-    /// Blocks left the chain, newest first. One that is written already stays, and a gap is marked behind it.
-    pub fn retract(&mut self, gone: &[BlockRef]) {
-        for at in gone {
-            if self.held_back.back().is_some_and(|(block, _)| block.link().at == *at) {
-                self.held_back.pop_back();
-            }
-        }
-    }
-
-    /// Writes what was held back.
-    pub fn finish(mut self) -> Result<W, TapeError> {
-        while !self.held_back.is_empty() {
-            self.write_oldest()?;
-        }
-        self.writer.finish()
-    }
-
-    fn write_oldest(&mut self) -> Result<(), TapeError> {
-        let Some((block, reads)) = self.held_back.pop_front() else { return Ok(()) };
-        match &block.raw {
-            Some(raw) => self.writer.block(block.link(), raw, &reads),
-            None => Ok(()),
-        }
-    }
+/// As much of a text as a reader takes.
+fn shortened(text: &str) -> &str {
+    let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or(0)).unwrap_or_default()
 }

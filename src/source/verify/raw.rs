@@ -3,8 +3,8 @@
 use super::receipt::Receipt;
 use super::rlp;
 use crate::model::Tx;
-use alloy_primitives::{B256, Bytes};
-use std::collections::HashMap;
+use alloy_primitives::{B256, Bytes, U256};
+use std::collections::{HashMap, HashSet};
 
 /// Transactions whose bytes are asked for, one by one; a block with more of unknown types stays unproven.
 pub const RAW_TXS_MAX: usize = 256;
@@ -27,19 +27,24 @@ pub struct Wanted {
     pub receipts: bool,
 }
 
-/// Whether the recipient, value and calldata of a transaction are among these bytes of it. It does not show that they stand in
-/// the right places, which nobody can know; but nothing can be said of the transaction that is not in it.
+/// Whether the recipient, value, calldata and authorizations of a transaction are among these bytes of it. It does not show that they
+/// stand in the right places, which nobody can know; but nothing can be said of the transaction that is not in it.
 pub(super) fn says_transaction(bytes: &[u8], tx: &Tx) -> bool {
     let Some(list) = bytes.get(1..).and_then(rlp::payload) else { return false };
-    let value = tx.value.to_be_bytes_trimmed_vec();
-    // A creation has no recipient to be found, and what an authorization is made of in this type is unknown.
-    let (mut to, mut sum, mut input) = (tx.to.is_none(), false, false);
+    let mut items: HashSet<&[u8]> = HashSet::new();
     let is_list = rlp::each_item(list, &mut |item| {
-        to |= tx.to.is_some_and(|to| to == *item);
-        sum |= *item == *value;
-        input |= *item == *tx.input;
+        items.insert(item);
     });
-    is_list && to && sum && input && tx.authorizations.is_empty()
+    if !is_list {
+        return false;
+    }
+    let has = |item: &[u8]| items.contains(item);
+    let has_number = |number: U256| has(&number.to_be_bytes_trimmed_vec());
+    // A creation has no recipient to be found.
+    tx.to.is_none_or(|to| has(to.as_slice()))
+        && has_number(tx.value)
+        && has(&tx.input)
+        && tx.authorizations.iter().all(|one| has(one.address.as_slice()) && has_number(one.r) && has_number(one.s))
 }
 
 /// Whether the bytes are of that type and begin with the fields that every receipt has, as the node's JSON gives them.

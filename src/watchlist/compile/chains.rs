@@ -18,6 +18,10 @@ use url::Url;
 
 /// Time between blocks where neither the file nor the list of known chains says: Ethereum's.
 const SLOT: Duration = Duration::from_secs(12);
+/// A block that is judged so many slots after its time was seen late: as many as without a block page somebody.
+const LATE_SLOTS: u32 = 4;
+/// Never less than this: what a busy machine and a slow endpoint need is no news.
+const LATE_MIN: Duration = Duration::from_secs(60);
 
 /// All configured chains.
 pub(super) struct Chains {
@@ -72,6 +76,13 @@ impl Chains {
 
     pub(super) fn infos(&self) -> impl Iterator<Item = &Arc<ChainInfo>> {
         self.compiled.iter().map(|chain| &chain.info)
+    }
+
+    /// Seconds after which a block of each chain counts as seen late: four slots, and at least a minute. A chain whose clock is
+    /// not ours has no such bound.
+    pub(super) fn lateness(&self) -> HashMap<ChainId, u64> {
+        let by_wall = self.compiled.iter().filter(|chain| chain.clock == ChainClock::Wall);
+        by_wall.map(|chain| (chain.info.id, (chain.slot * LATE_SLOTS).max(LATE_MIN).as_secs())).collect()
     }
 
     /// Joins each chain with its subjects, which are given by chain id.

@@ -95,7 +95,7 @@ fn assemble(
 ) -> Book {
     let chains = Chains::compile(main, &setup.chains, problems);
     let destinations = paths::destinations(std::mem::take(&mut setup.destinations), problems);
-    let paths = paths::paths(&setup, &destinations, problems);
+    let paths = paths::paths(main, &setup, &destinations, problems);
     let console = signs::console(setup.console.as_ref(), problems);
     let heartbeats = signs::heartbeats(std::mem::take(&mut setup.heartbeats), problems);
     let directory = Directory::compile(texts, &chains, problems);
@@ -107,6 +107,7 @@ fn assemble(
         paths: paths.compiled,
         names: directory.names(&chains, &watches),
         tokens: directory.units(),
+        lateness: chains.lateness(),
         watches: Arc::clone(&watches),
     };
     Book {

@@ -3,8 +3,8 @@
 use super::chains::unknown;
 use crate::deliver::{self, Targets};
 use crate::model::Severity;
-use crate::model::path::{Feed, Path, PathStep};
-use crate::settings::{At, Problems};
+use crate::model::path::{Feed, Path, PathStep, SELF_PATH};
+use crate::settings::{At, Problems, SourceFile};
 use crate::watchlist::file::{DestinationText, PathText, SetupText};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -42,7 +42,13 @@ pub(super) fn feeds(destinations: &Destinations) -> Vec<(String, Feed)> {
     destinations.compiled.iter().filter_map(|(name, target)| Some((name.clone(), target.feed?))).collect()
 }
 
-pub(super) fn paths(setup: &SetupText<'_>, destinations: &Destinations, problems: &mut Problems) -> Paths {
+pub(super) fn paths(
+    main: &Arc<SourceFile>,
+    setup: &SetupText<'_>,
+    destinations: &Destinations,
+    problems: &mut Problems,
+) -> Paths {
+    check_self(main, setup, destinations, problems);
     let compiled = setup.paths.iter().map(|text| (text.name.value.to_owned(), path(text, destinations, problems)));
     let names = setup.paths.iter().map(|text| (text.name.value.to_owned(), text.name.value.into()));
     Paths { compiled: compiled.collect(), names: names.collect() }
@@ -60,6 +66,23 @@ impl Paths {
             let names = self.compiled.keys().map(String::as_str);
             problems.push(unknown("path", name, names, "paths stand in the main file as `[path.X]`"));
         }
+    }
+}
+
+/// Insists on a path for what the program has to say of itself. A watcher that is blind and has nobody to tell is what this
+/// program must never be, so there is no default.
+fn check_self(main: &Arc<SourceFile>, setup: &SetupText<'_>, destinations: &Destinations, problems: &mut Problems) {
+    let Some(text) = setup.paths.iter().find(|text| text.name.value == SELF_PATH) else {
+        let to = destinations.written.first().map_or("pager", String::as_str);
+        let hint = format!(
+            "write `[path.self]` with `steps = [{{ to = [\"{to}\"], ack_within = \"5m\" }}]`: those who keep Watchfire \
+             running, told when a chain cannot be seen or the disk is full"
+        );
+        return problems.push(main.spot(0..0).problem("there is no path `self`").hint(hint));
+    };
+    if text.page_at == Some(Severity::Critical) {
+        let problem = text.name.problem("`page_at` of path `self` is above `high`, so no blindness would wake anybody");
+        problems.push(problem.hint("leave `page_at` away, or write `page_at = \"high\"`"));
     }
 }
 

@@ -3,6 +3,7 @@
 mod checked;
 mod compiled;
 mod mutated;
+mod signs;
 mod told;
 
 use super::{Book, Memory, compile};
@@ -20,6 +21,8 @@ endpoint = "http://127.0.0.1:8545"
 kind = "terminal"
 [path.treasury]
 steps = [{ to = ["console"], ack_within = "5m" }]
+[path.self]
+steps = [{ to = "console", ack_within = "5m" }]
 "#;
 
 /// Names that the cases share; [`WATCH`] follows it.
@@ -54,8 +57,17 @@ path = "treasury"
 registry = { owners = ["0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"] }
 "#;
 
+/// What every main file needs, for those that are about something else.
+const KEEPERS: &str = r#"
+[destination.keeper]
+kind = "terminal"
+[path.self]
+steps = [{ to = "keeper", ack_within = "5m" }]
+"#;
+
 fn build(main: &str, list: &str) -> Result<Book, Problems> {
-    let files = Memory::new([("main.toml", main), ("list.toml", list), ("abis/vault.json", VAULT)]);
+    let main = if main.contains("[path.") { main.to_owned() } else { format!("{main}{KEEPERS}") };
+    let files = Memory::new([("main.toml", main.as_str()), ("list.toml", list), ("abis/vault.json", VAULT)]);
     compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
 }
 

@@ -355,6 +355,11 @@ fn the_main_file_is_told() {
     assert_eq!(told("[\"console\"]", "[]"), ["main.toml:10:17: a step that tells nobody"]);
     assert_eq!(told("*list.toml", "none/*.toml"), ["main.toml:2:15: `none/*.toml` matches no file"]);
     assert_eq!(told("*list.toml", "*/list.toml"), ["main.toml:2:15: `*/list.toml` has a `*` outside its last segment"]);
+    assert_eq!(told("[path.self]", "[path.itself]"), ["main.toml:1:1: there is no path `self`"]);
+    assert_eq!(
+        told("[path.self]", "[path.self]\npage_at = \"critical\""),
+        ["main.toml:11:7: `page_at` of path `self` is above `high`, so no blindness would wake anybody"]
+    );
     let misplaced = build(MAIN, "[path.other]\nsteps = []\n").unwrap_err().lines();
     assert_eq!(misplaced, ["list.toml:1:2: `path` stands in the main file, not in a watchlist"]);
     let no_such = compile(Path::new("none.toml"), &Memory::default(), Secrets::NamesOnly).unwrap_err();

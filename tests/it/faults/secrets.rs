@@ -45,6 +45,9 @@ secrets = [{ env = "PLANTED_SECRET" }, { file = "hook-secret" }]
 feed = "verdicts"
 timeout = "1s"
 
+[path.self]
+steps = [{ to = ["pager"], ack_within = "2s" }]
+
 [path.treasury]
 page_at = "warning"
 steps = [{ to = ["pager"], ack_within = "2s" }]

@@ -194,6 +194,7 @@ impl Court {
         let main = "store = \"w.db\"\nwatchlists = [\"w.toml\"]\n\
             [chain.demo]\nid = 31337\nendpoint = \"ws://127.0.0.1:8545\"\nclock = \"chain\"\n\
             [destination.screen]\nkind = \"terminal\"\n\
+            [path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
             [path.duty]\npage_at = \"info\"\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
         let files = [("main.toml", main), ("w.toml", watchlist)].into_iter().chain(files.iter().copied());
         let book = compile(Path::new("main.toml"), &Memory::new(files), Secrets::NamesOnly)

@@ -10,6 +10,8 @@ mod faulty;
 mod forks;
 mod ipc;
 mod line;
+mod lived;
+mod proof;
 mod real;
 mod schedules;
 mod several;

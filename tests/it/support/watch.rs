@@ -39,6 +39,10 @@ clock = "chain"
 
 {destinations}
 
+[path.self]
+notify = ["pager"]
+steps = [{{ to = ["pager"], ack_within = "5m" }}]
+
 [path.treasury]
 page_at = "warning"
 notify = ["pager"]
@@ -85,10 +89,20 @@ steps = [{{ to = ["pager"], ack_within = "5m" }}]
 
     /// A command in the configuration's directory, answering in JSON.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        // A long run may want another build of the same program, an optimized one for example.
+        let program = std::env::var_os("WATCHFIRE_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_watchfire").into());
+        let mut command = Command::new(program);
         command.current_dir(self.dir.path()).args(["--format", "json"]).args(args).env_remove("WATCHFIRE_LOG");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// What the program answers for people.
+    pub(crate) fn shows(&self, args: &[&str]) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        command.current_dir(self.dir.path()).args(args).env_remove("WATCHFIRE_LOG").stdin(Stdio::null());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        String::from_utf8(command.output().expect("the program starts").stdout).expect("answers are UTF-8")
     }
 
     /// Runs to the end.

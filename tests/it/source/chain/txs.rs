@@ -9,6 +9,7 @@ use alloy_eips::Encodable2718;
 use alloy_eips::eip2930::{AccessList, AccessListItem};
 use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, keccak256};
+use alloy_rlp::{EMPTY_STRING_CODE, Encodable};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -41,7 +42,18 @@ impl SignedTx {
     /// The same deed as a transaction of a type that nobody knows: what is in its bytes is anybody's guess, and a node says of it
     /// only what it says of any.
     pub(crate) fn of_unknown_type(&self) -> Self {
-        let raw = Bytes::from([&[UNKNOWN_TYPE], self.hash.as_slice(), self.tx.input()].concat());
+        let mut items = Vec::new();
+        self.hash.encode(&mut items);
+        match self.tx.to() {
+            Some(to) => to.encode(&mut items),
+            None => items.push(EMPTY_STRING_CODE),
+        }
+        self.tx.value().encode(&mut items);
+        self.tx.input().encode(&mut items);
+        let mut raw = vec![UNKNOWN_TYPE];
+        alloy_rlp::Header { list: true, payload_length: items.len() }.encode(&mut raw);
+        raw.append(&mut items);
+        let raw = Bytes::from(raw);
         let mut json = self.json.clone();
         let fields = json.as_object_mut().expect("a transaction is an object");
         let common = ["nonce", "gas", "to", "value", "input"];

@@ -1,0 +1,360 @@
+//! The store's keeper: what refuses is tried again for ever, and told by another road meanwhile.
+//!
+//! Everything that people are told is committed first, so a full disk would silence the very program that must say so. When the
+//! store refuses for some seconds, its keeper tells the first step of the path `self` directly, without the outbox, and again
+//! every few minutes. Once the store takes writes again the incident is written down as it was told, and ends as any other: with
+//! what was seen late because of it. Before all that, little room on the disk is a warning on the usual road.
+
+use super::signs::Signs;
+use super::tally::Tally;
+use crate::cli::Printer;
+use crate::deliver::{SendError, send_directly};
+use crate::escalate;
+use crate::model::incident::{Delivery, Incident, Plan};
+use crate::model::span::lasting;
+use crate::model::{BlindnessKind, ChainId, Severity, Trouble};
+use crate::runtime::{self, Backoff, Clock, Stop, SystemClock, instant};
+use crate::store::{Filter, Refusal, Store, StoreError};
+use crate::watchlist::Book;
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+/// How long the store may refuse before people are told: what is busy or full for a moment is none of theirs.
+const TELL_AFTER: Duration = Duration::from_secs(5);
+/// How often they are told again while it lasts.
+const REMIND: Duration = Duration::from_secs(5 * 60);
+/// How often the keeper looks.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often what did not arrive directly is tried again, and the incident is tried to be written down.
+const RETRY: Duration = Duration::from_secs(5);
+/// How often the room on the disk is looked at.
+const ROOM_EVERY: Duration = Duration::from_secs(30);
+/// How often a job may fail for reasons that no waiting mends before the process gives up and a supervisor restarts it.
+const TRIES_MAX: u32 = 5;
+/// Waits between tries. The longest is short, so that a disk with room again is noticed soon.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+
+/// See the module's head.
+pub(crate) struct Keeper {
+    book: Arc<Book>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) signs: Signs,
+    pub(super) printer: Printer,
+    pub(super) tally: Tally,
+    told: tokio::sync::Mutex<Told>,
+    /// Chains with something in hand that the store refused, or that have not caught up since.
+    held: Mutex<BTreeSet<ChainId>>,
+}
+
+/// What was told, and what is left to do about it.
+#[derive(Default)]
+struct Told {
+    /// The incident of the store, as it was told last.
+    incident: Option<Incident>,
+    /// It stands in the store only as it was before, or not at all.
+    unwritten: bool,
+    /// The store refuses, or did so when last looked at.
+    refusing: bool,
+    /// Little room was told.
+    warned: bool,
+    /// Messages on the other road that did not arrive, and how often they were tried.
+    waiting: Vec<Delivery>,
+    attempt: u32,
+    told_at: Option<Instant>,
+    sent_at: Option<Instant>,
+    wrote_at: Option<Instant>,
+    looked_at: Option<Instant>,
+}
+
+impl Keeper {
+    /// By the machine's clock.
+    pub(super) fn new(book: Arc<Book>, printer: Printer) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let signs = Signs::new(clock.clone());
+        let (tally, told, held) = Default::default();
+        Self { book, clock, signs, printer, tally, told, held }
+    }
+
+    /// A chain has something in hand that the store refuses.
+    fn hold(&self, chain: ChainId) {
+        self.held().insert(chain);
+    }
+
+    /// A chain is at its head, and everything up to there is committed.
+    pub(super) fn release(&self, chain: ChainId) {
+        self.held().remove(&chain);
+    }
+
+    fn held(&self) -> MutexGuard<'_, BTreeSet<ChainId>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks after `store` until told to stop.
+    pub(super) async fn watch(&self, store: &Store, nudge: &Notify, stop: &Stop) {
+        self.remember(store).await;
+        while !stop.is_cancelled() {
+            match store.refusal() {
+                Some(refusal) => self.refused(Some(store), &refusal, nudge).await,
+                None => self.works(store, nudge).await,
+            }
+            tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(LOOK) => {} }
+        }
+    }
+
+    /// Tells, while there is not even a store, that it cannot be opened.
+    pub(crate) async fn cannot_open(&self, since: Instant, why: &StoreError) {
+        let refusal = Refusal { since, why: why.to_string() };
+        self.refused(None, &refusal, &Notify::new()).await;
+    }
+
+    /// What an earlier process wrote down of the store and did not see the end of.
+    async fn remember(&self, store: &Store) {
+        let known = store.incidents(Filter { chain: Some(ChainId(0)), ..Filter::live() }).await.unwrap_or_default();
+        let Some(incident) = known.into_iter().find(|incident| is_of_store(incident) && escalate::is_dark(incident))
+        else {
+            return;
+        };
+        let mut told = self.told.lock().await;
+        if incident.severity < Severity::High {
+            told.warned = true;
+        } else if told.incident.is_none() {
+            // Every chain may have been held up.
+            self.held().extend(self.book.chains.iter().map(|chain| chain.info.id));
+            told.incident = Some(incident);
+        }
+    }
+
+    /// The store refuses.
+    async fn refused(&self, store: Option<&Store>, refusal: &Refusal, nudge: &Notify) {
+        let lasts = instant().duration_since(refusal.since);
+        let mut told = self.told.lock().await;
+        if lasts < TELL_AFTER && !told.refusing {
+            return;
+        }
+        let now = self.clock.now();
+        let now_ms = runtime::millis(&*self.clock);
+        if !told.refusing {
+            let since = now.checked_sub(lasts).unwrap_or(now);
+            error!("the store refuses since {since}: {}", refusal.why);
+            self.tally.blind(ChainId(0), true);
+            let trouble = trouble(Severity::High, since, refusal.why.clone());
+            let known = match store {
+                Some(store) => self.known(store).await,
+                None => Vec::new(),
+            };
+            let plan = escalate::blind(&trouble, None, None, &known, &self.book.roster, now_ms);
+            (told.refusing, told.unwritten) = (true, true);
+            self.say(&mut told, plan);
+        } else if told.told_at.is_some_and(|at| instant().duration_since(at) >= REMIND)
+            && let Some(incident) = &told.incident
+        {
+            let what = format!("Nothing has been written down for {}: {}", lasting(lasts.as_secs()), refusal.why);
+            error!("{what}");
+            let plan = escalate::remind(incident, &what, now_ms);
+            told.unwritten = true;
+            self.say(&mut told, plan);
+        }
+        self.send(&mut told, now_ms).await;
+        if let Some(store) = store
+            && told.wrote_at.is_none_or(|at| instant().duration_since(at) >= RETRY)
+        {
+            told.wrote_at = Some(instant());
+            let _ = self.write(&mut told, store, nudge).await;
+        }
+    }
+
+    /// The store takes what it is given.
+    async fn works(&self, store: &Store, nudge: &Notify) {
+        let mut told = self.told.lock().await;
+        if told.incident.is_some() {
+            let now_ms = runtime::millis(&*self.clock);
+            self.send(&mut told, now_ms).await;
+            let written = self.write(&mut told, store, nudge).await.is_ok();
+            // It ends when all that it held up is committed, not when the first of it is.
+            if written && self.held().is_empty() && self.end(store, nudge).await {
+                info!("the store takes writes again");
+                self.tally.blind(ChainId(0), false);
+                *told = Told::default();
+            }
+            return;
+        }
+        told.refusing = false;
+        if told.looked_at.is_none_or(|at| instant().duration_since(at) >= ROOM_EVERY) {
+            told.looked_at = Some(instant());
+            self.look_for_room(&mut told, store, nudge).await;
+        }
+    }
+
+    /// Writes the incident down as it was told, if it was told by another road. To be called before what was held up is tried
+    /// again, so that it is counted as late.
+    pub(super) async fn record(&self, store: &Store, nudge: &Notify) -> Result<(), StoreError> {
+        let mut told = self.told.lock().await;
+        self.write(&mut told, store, nudge).await
+    }
+
+    async fn write(&self, told: &mut Told, store: &Store, nudge: &Notify) -> Result<(), StoreError> {
+        let Some(incident) = told.incident.clone().filter(|_| told.unwritten) else { return Ok(()) };
+        let now_ms = runtime::millis(&*self.clock);
+        store.change(now_ms, move |_| escalate::record(&incident, now_ms)).await?;
+        told.unwritten = false;
+        nudge.notify_one();
+        Ok(())
+    }
+
+    /// Says on the usual road that it is over; says whether that could be written down.
+    async fn end(&self, store: &Store, nudge: &Notify) -> bool {
+        let (now, now_ms) = (self.clock.now(), runtime::millis(&*self.clock));
+        match store.sight(ChainId(0), now_ms, move |known| escalate::sighted(None, now, known, now_ms)).await {
+            Ok(plan) => {
+                self.print(&plan);
+                nudge.notify_one();
+                true
+            }
+            Err(error) => {
+                warn!("cannot write down that the store works: {error}");
+                false
+            }
+        }
+    }
+
+    /// Tells on the usual road, while there is one, that it will not be there for long.
+    async fn look_for_room(&self, told: &mut Told, store: &Store, nudge: &Notify) {
+        let Some(room) = store.space() else { return };
+        let now_ms = runtime::millis(&*self.clock);
+        let now = self.clock.now();
+        let plan = if room.is_little() && !told.warned {
+            let why = format!("{} are left on the store's disk", megabytes(room.free));
+            warn!("{why}");
+            let (trouble, roster) = (trouble(Severity::Warning, now, why), self.book.roster.clone());
+            store
+                .sight(ChainId(0), now_ms, move |known| escalate::blind(&trouble, None, None, known, &roster, now_ms))
+                .await
+        } else if told.warned && room.is_enough() {
+            store.sight(ChainId(0), now_ms, move |known| escalate::sighted(None, now, known, now_ms)).await
+        } else {
+            return;
+        };
+        // A refusal is seen by whoever looks at the store's pulse.
+        if let Ok(plan) = plan {
+            told.warned = room.is_little();
+            self.print(&plan);
+            nudge.notify_one();
+        }
+    }
+
+    /// Incidents that the new one may be: reading works on a full disk.
+    async fn known(&self, store: &Store) -> Vec<Incident> {
+        let of_store = Filter { chain: Some(ChainId(0)), limit: Some(64), ..Filter::default() };
+        let mut known = store.incidents(Filter::live()).await.unwrap_or_default();
+        let closed = store.incidents(of_store).await.unwrap_or_default();
+        known.extend(closed.into_iter().filter(|incident| !incident.state.is_live()));
+        known
+    }
+
+    /// Takes over what is to be told.
+    fn say(&self, told: &mut Told, plan: Plan) {
+        self.print(&plan);
+        told.incident = plan.incidents.into_iter().find(is_of_store).or(told.incident.take());
+        told.waiting = plan.deliveries;
+        told.attempt = 0;
+        (told.told_at, told.sent_at) = (Some(instant()), None);
+    }
+
+    /// Sends what has not arrived, now and then.
+    async fn send(&self, told: &mut Told, now_ms: u64) {
+        let due = told.sent_at.is_none_or(|at| instant().duration_since(at) >= RETRY);
+        if told.waiting.is_empty() || !due {
+            return;
+        }
+        told.attempt += 1;
+        let sent = send_directly(&self.book.destinations, &told.waiting, told.attempt, now_ms).await;
+        let mut left = Vec::new();
+        for (message, sent) in std::mem::take(&mut told.waiting).into_iter().zip(sent) {
+            let name = &message.destination;
+            match sent {
+                Ok(()) => info!(destination = %name, "told {name} directly that the store refuses"),
+                Err(SendError::Refused(why)) => error!(destination = %name, "{name} cannot be told directly: {why}"),
+                Err(why) => {
+                    warn!(destination = %name, "{name} was not told directly, next try in {RETRY:?}: {why}");
+                    left.push(message);
+                }
+            }
+        }
+        told.waiting = left;
+        told.sent_at = Some(instant());
+    }
+
+    fn print(&self, plan: &Plan) {
+        for line in &plan.lines {
+            self.printer.line(line);
+        }
+        self.signs.plan(plan);
+        self.tally.plan(plan);
+    }
+}
+
+/// How long one caller has waited for the store.
+pub(super) struct Patience<'a> {
+    keeper: &'a Keeper,
+    store: &'a Store,
+    nudge: &'a Notify,
+    chain: ChainId,
+    stop: &'a Stop,
+    refusals: u32,
+    failures: u32,
+    rng: fastrand::Rng,
+}
+
+impl<'a> Patience<'a> {
+    pub(super) fn new(keeper: &'a Keeper, store: &'a Store, nudge: &'a Notify, chain: ChainId, stop: &'a Stop) -> Self {
+        Self { keeper, store, nudge, chain, stop, refusals: 0, failures: 0, rng: fastrand::Rng::new() }
+    }
+
+    /// Waits before the same is tried again; says no when told to stop. A store that refuses is waited for as long as it takes.
+    ///
+    /// # Errors
+    /// With `error` itself, when it is none that waiting mends and has come too often.
+    pub(super) async fn wait(&mut self, error: anyhow::Error) -> anyhow::Result<bool> {
+        let refused = error.downcast_ref::<StoreError>().is_some_and(StoreError::is_refusal);
+        let attempt = if refused {
+            self.keeper.hold(self.chain);
+            self.refusals = self.refusals.saturating_add(1);
+            self.refusals
+        } else {
+            self.failures += 1;
+            if self.failures > TRIES_MAX {
+                return Err(error);
+            }
+            self.failures
+        };
+        let pause = BACKOFF.wait(attempt, &mut self.rng);
+        warn!("{error:#}; trying again in {pause:?}");
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(false),
+            () = tokio::time::sleep(pause) => {}
+        }
+        if refused {
+            // A refusal of this is one of what comes next, too.
+            let _ = self.keeper.record(self.store, self.nudge).await;
+        }
+        Ok(true)
+    }
+}
+
+fn trouble(severity: Severity, since: Timestamp, why: String) -> Trouble {
+    Trouble { kind: BlindnessKind::StoreRefuses, endpoint: None, severity, since, why, evidence: None }
+}
+
+fn is_of_store(incident: &Incident) -> bool {
+    incident.blindness.as_ref().is_some_and(|blindness| blindness.kind == BlindnessKind::StoreRefuses)
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}

@@ -1,0 +1,77 @@
+//! `tape import`: a tape of blocks that somebody else recorded.
+
+use crate::cli::printer::count;
+use crate::cli::{Outcome, Printer};
+use crate::model::ChainId;
+use crate::source::tape::{self, Head, ImportError, Packing, Writer};
+use anyhow::{Context as _, bail};
+use clap::Args;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The tape to write; packed with zstd if its name ends in .zst, with gzip otherwise.
+    file: PathBuf,
+    /// Files to import, and directories of them (.json, .jsonl, .ndjson, also with .gz or .zst): blocks, receipts and traces as a
+    /// node answers, together or apart.
+    #[arg(required = true)]
+    from: Vec<PathBuf>,
+    /// EIP-155 id of the chain the blocks are of.
+    #[arg(long, value_name = "ID", default_value_t = 1)]
+    chain_id: u64,
+    /// What the tape shows, in a sentence.
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+pub(super) fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome> {
+    if args.file.exists() {
+        bail!("{} is there already", args.file.display());
+    }
+    // Half a tape would look like a whole one, so it gets its name when it is whole.
+    let mut part = args.file.clone().into_os_string();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let imported = write(args, &part);
+    if imported.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    let imported = match imported {
+        Ok(imported) => imported,
+        Err(Failure::Flaws(error)) => {
+            printer.progress(&error.to_string());
+            bail!("nothing was imported");
+        }
+        Err(Failure::Other(error)) => return Err(error),
+    };
+    std::fs::rename(&part, &args.file).with_context(|| format!("create {}", args.file.display()))?;
+    let traced = if imported.n_traced > 0 { format!(", {} with traces", imported.n_traced) } else { String::new() };
+    printer.progress(&format!(
+        "wrote {}: {} in {}{traced}",
+        args.file.display(),
+        count(imported.n_blocks, "block", "blocks"),
+        count(imported.n_stretches, "stretch", "stretches")
+    ));
+    Ok(Outcome::Calm)
+}
+
+/// Why nothing was imported: the files, which are told of line by line, or the tape.
+enum Failure {
+    Flaws(ImportError),
+    Other(anyhow::Error),
+}
+
+fn write(args: &Import, part: &Path) -> Result<tape::Imported, Failure> {
+    let file = File::create(part).with_context(|| format!("create {}", part.display())).map_err(Failure::Other)?;
+    let head = Head::new(ChainId(args.chain_id), args.note.clone());
+    let tape = |error: tape::TapeError| Failure::Other(anyhow::Error::new(error).context("write to the tape"));
+    let mut writer = Writer::packed(BufWriter::new(file), &head, Packing::of(&args.file)).map_err(tape)?;
+    let imported = tape::import(&args.from, &mut writer).map_err(|error| match error {
+        ImportError::Tape(error) => tape(error),
+        flaws @ ImportError::Flaws(_) => Failure::Flaws(flaws),
+    })?;
+    writer.finish().map_err(tape)?;
+    Ok(imported)
+}

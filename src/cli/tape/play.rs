@@ -1,0 +1,227 @@
+//! `tape play`: a tape judged the real way, or served as a node.
+
+use crate::cli::run::stop_on_signal;
+use crate::cli::session::{Session, checks_of};
+use crate::cli::{Global, Outcome, Printer, book};
+use crate::deliver::Worker;
+use crate::model::BlockRef;
+use crate::pipeline::Watcher;
+use crate::runtime::{Stop, SystemClock};
+use crate::settings::{Secrets, parse_duration};
+use crate::source::tape::{Fault, Pace, Playing, Scene, Script, Stretch, Tape, TapeServer};
+use crate::source::{Deadlines, Endpoint, Event, FinalityRule, Node, Options, Source, Window};
+use crate::store::Store;
+use crate::watchlist::ChainBook;
+use anyhow::{Context as _, bail};
+use clap::Args;
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How long the played node names an older block before that is believed: the tape says so, and no other node does.
+const ROLLBACK_AFTER: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Args)]
+pub(crate) struct Play {
+    /// The tape.
+    file: PathBuf,
+    /// Time between blocks (`500ms`, `2s`), or `1x` for as it was recorded, `10x` for ten times faster; none where absent.
+    #[arg(long, value_name = "PACE", value_parser = parse_pace)]
+    pace: Option<Pace>,
+    /// Serve the tape as a node over WebSocket and HTTP until stopped, instead of judging it.
+    #[arg(long)]
+    pub(super) serve: bool,
+    /// Serve it on this port instead of one that is free.
+    #[arg(long, requires = "serve", default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// Let the served node go wrong: `drop-socket@block=114`, `mute@from=3,for=30s`, `lag=3`, `delay=2s`, `error`, `null`,
+    /// `empty-receipts`, `drop-log@block=117,times=1`. May be given several times.
+    #[arg(long = "fault", value_name = "FAULT", requires = "serve")]
+    fault: Vec<Fault>,
+    /// Let it go wrong as this TOML file says: `faults = ["lag=3", "..."]`.
+    #[arg(long, value_name = "FILE", requires = "serve")]
+    faults: Option<PathBuf>,
+}
+
+/// A script of faults.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultFile {
+    faults: Vec<String>,
+}
+
+fn parse_pace(text: &str) -> Result<Pace, String> {
+    let Some(factor) = text.strip_suffix('x') else { return parse_duration(text).map(Pace::Every) };
+    match factor.parse::<f64>() {
+        Ok(factor) if factor.is_finite() && factor > 0.0 => Ok(Pace::Recorded(factor)),
+        _ => Err(format!("`{text}` is no pace; write `2s`, or `10x` for ten times as fast as it was recorded")),
+    }
+}
+
+pub(super) async fn serve(args: &Play, printer: &Printer) -> anyhow::Result<Outcome> {
+    let mut faults = args.fault.clone();
+    if let Some(file) = &args.faults {
+        faults.extend(scripted(file)?);
+    }
+    let tape = load(&args.file, printer)?;
+    let [stretch] = <[_; 1]>::try_from(tape.stretches).map_err(|stretches| {
+        anyhow::anyhow!("the tape has {} stretches that do not join: a node has one chain", stretches.len())
+    })?;
+    let playing = Playing { pace: args.pace.unwrap_or(Pace::AtOnce), port: args.port, faults };
+    let server = TapeServer::start(tape.head.chain, stretch, playing).await.context("serve the tape")?;
+    printer.text(server.url());
+    let stop = Stop::new();
+    stop_on_signal(stop.clone());
+    stop.cancelled().await;
+    Ok(Outcome::Calm)
+}
+
+/// The faults of a script; every mistake in it is told at once.
+fn scripted(file: &Path) -> anyhow::Result<Vec<Fault>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
+    let script: FaultFile = toml::from_str(&text).with_context(|| format!("read {}", file.display()))?;
+    let (mut faults, mut wrong) = (Vec::new(), Vec::new());
+    for text in &script.faults {
+        match text.parse() {
+            Ok(fault) => faults.push(fault),
+            Err(why) => wrong.push(format!("`{text}`: {why}")),
+        }
+    }
+    if wrong.is_empty() { Ok(faults) } else { bail!("{}:\n{}", file.display(), wrong.join("\n")) }
+}
+
+pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match book(global, Secrets::NamesOnly, printer) {
+        Ok(book) => Arc::new(book),
+        Err(outcome) => return Ok(outcome),
+    };
+    let tape = load(&args.file, printer)?;
+    let Some(chain) = book.chains.iter().find(|chain| chain.info.id == tape.head.chain) else {
+        bail!("the tape is of chain {}, which the configuration does not have", tape.head.chain);
+    };
+    let chain = Arc::new(chain.clone());
+    let store = Store::in_memory().await.context("make room for what is seen")?;
+    let session = Session::new(book, store, printer.clone());
+    play_through(&session, &chain, tape, args.pace.unwrap_or(Pace::AtOnce), None, |_| ()).await?;
+    Ok(session.end())
+}
+
+fn load(file: &Path, printer: &Printer) -> anyhow::Result<Tape> {
+    let tape = Tape::load(file).with_context(|| format!("read {}", file.display()))?;
+    if let Some(line) = tape.cut {
+        printer.progress(&format!("{} is cut short after line {line}; it is played up to there", file.display()));
+    }
+    Ok(tape)
+}
+
+/// Plays every stretch of a tape through its own server and the ordinary source. `worker` sends what each step makes due before
+/// the next one is looked at; without it nobody is told. `say` is handed the captions.
+pub(crate) async fn play_through(
+    session: &Session,
+    chain: &Arc<ChainBook>,
+    tape: Tape,
+    pace: Pace,
+    worker: Option<Worker>,
+    say: impl Fn(&str),
+) -> anyhow::Result<()> {
+    let (book, store) = (session.book.clone(), session.store.clone());
+    let watcher = Watcher::open(book, chain.clone(), store, session.clock.clone(), Arc::new(Notify::new())).await?;
+    let mut player = Player { session, chain, watcher, worker, say };
+    for stretch in tape.stretches {
+        player.stretch(stretch, pace).await?;
+    }
+    Ok(())
+}
+
+/// What plays one stretch after another.
+struct Player<'a, S> {
+    session: &'a Session,
+    chain: &'a ChainBook,
+    watcher: Watcher,
+    worker: Option<Worker>,
+    say: S,
+}
+
+impl<S: Fn(&str)> Player<'_, S> {
+    async fn stretch(&mut self, stretch: Stretch, pace: Pace) -> anyhow::Result<()> {
+        let Some(first) = stretch.first() else { return Ok(()) };
+        let id = self.chain.info.id;
+        let numbers: Vec<u64> = stretch.blocks.iter().map(|block| block.block.at.number).collect();
+        let server = TapeServer::start(id, stretch, Pace::ByHand).await.context("serve the tape")?;
+        // A stretch that does not join the one before is a chain of its own to the follower.
+        self.session.store.begin_stretch(id, first).await.context("write down where the stretch begins")?;
+        let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };
+        let node = Node::new(&endpoint, id, Deadlines::default()).context("use the tape's server")?;
+        let node = node.checked(checks_of(self.chain));
+        let script = server.script();
+        let told = script.scenes.iter().any(|scene| !scene.promote.is_empty());
+        let options = Options {
+            rollback_after: Some(ROLLBACK_AFTER),
+            // A recorder that was never told of finality leaves nothing to ask for.
+            finality: if told { FinalityRule::Tags } else { FinalityRule::Never },
+            ..Options::for_chain(id)
+        };
+        let stop = Stop::new();
+        let window = Window { first, links: Vec::new() };
+        let mut source = Source::follow(node.into(), window, options, SystemClock, &stop);
+        let mut tip: Option<BlockRef> = None;
+        let mut place = 0;
+        while place < script.scenes.len() {
+            // Each chain there was has to be seen before it is replaced; in between, nobody needs to wait.
+            let next = if pace == Pace::AtOnce { script.calm_until(place) } else { place + 1 };
+            tokio::time::sleep(script.pause(place, pace)).await;
+            server.reveal(next);
+            let captions = captions(script, place..next, &numbers);
+            let head = script.scenes.get(next - 1).and_then(|scene| scene.head);
+            self.follow(&mut source, &mut tip, head, captions).await?;
+            place = next;
+        }
+        script.closing.iter().for_each(|caption| (self.say)(caption));
+        Ok(())
+    }
+
+    /// Commits what the source says until it stands at `head`. Captions are said before the block they belong to.
+    async fn follow(
+        &mut self,
+        source: &mut Source,
+        tip: &mut Option<BlockRef>,
+        head: Option<BlockRef>,
+        captions: Vec<(u64, &str)>,
+    ) -> anyhow::Result<()> {
+        let mut captions = captions.into_iter().peekable();
+        while head.is_some() && *tip != head {
+            let step = match source.next().await.context("follow the tape")? {
+                Event::Step(step) => step,
+                Event::Troubled(trouble) if trouble.kind.is_total() => {
+                    bail!("the tape's server cannot be followed: {}", trouble.why)
+                }
+                _ => continue,
+            };
+            let newest = step.append.last().map(|fetched| fetched.block.at);
+            while let Some((_, caption)) = captions.next_if(|(number, _)| newest.is_some_and(|at| *number <= at.number))
+            {
+                (self.say)(caption);
+            }
+            let committed = self.watcher.apply(*step, &*source).await?;
+            self.session.tell(&committed);
+            if let Some(worker) = &mut self.worker {
+                worker.drain().await.context("deliver")?;
+            }
+            *tip = match newest {
+                Some(newest) => Some(newest),
+                None => self.session.store.cursor(self.chain.info.id).await.context("read what stands")?,
+            };
+        }
+        captions.for_each(|(_, caption)| (self.say)(caption));
+        Ok(())
+    }
+}
+
+/// What is to be said in these scenes, each with the number of the block it comes before.
+fn captions<'a>(script: &'a Script, scenes: std::ops::Range<usize>, numbers: &[u64]) -> Vec<(u64, &'a str)> {
+    let number = |scene: &Scene| numbers.get(scene.blocks.start).copied().unwrap_or(0);
+    let scenes = script.scenes.get(scenes).unwrap_or_default().iter();
+    scenes.flat_map(|scene| scene.captions.iter().map(move |caption| (number(scene), caption.as_str()))).collect()
+}

@@ -1,0 +1,81 @@
+//! `tape record`: a stretch of chain, as it is lived.
+
+use crate::cli::run::{parse_duration, stop_after, stop_on_signal};
+use crate::cli::session::{Session, pool_of};
+use crate::cli::{Global, Outcome, Printer, book, explain};
+use crate::runtime::{Clock, Stop, SystemClock};
+use crate::settings::Secrets;
+use crate::source::tape::{Head, Patience, Recorder, Reel};
+use crate::source::{Options, Source, Window};
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use anyhow::Context as _;
+use clap::Args;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// The tape to write; packed with zstd if its name ends in .zst, with gzip otherwise.
+    file: PathBuf,
+    /// On which chain, where the configuration has several.
+    #[arg(long, value_name = "NAME")]
+    chain: Option<String>,
+    /// Begin with this block instead of the newest.
+    #[arg(long, value_name = "N")]
+    from_block: Option<u64>,
+    /// End with this block.
+    #[arg(long, value_name = "N")]
+    until_block: Option<u64>,
+    /// End after this long (`30s`, `5m`).
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    for_: Option<Duration>,
+    /// What the tape shows, in a sentence.
+    #[arg(long, default_value = "")]
+    note: String,
+    /// Record the traces of each block too, where the node gives them.
+    #[arg(long)]
+    traces: bool,
+}
+
+pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match book(global, Secrets::Resolve, printer) {
+        Ok(book) => Arc::new(book),
+        Err(outcome) => return Ok(outcome),
+    };
+    if args.until_block.is_none() && args.for_.is_none() {
+        printer.progress("recording until stopped (Ctrl-C); --until-block or --for end it earlier");
+    }
+    let chain = Arc::new(explain::chosen(&book, args.chain.as_deref())?.clone());
+    let metrics = Metrics::default();
+    let pool = pool_of(&chain, &metrics)?;
+    let first = match args.from_block {
+        Some(first) => first,
+        None => {
+            let newest = pool.newest().await.context("ask the node where the chain stands")?;
+            newest.context("the chain has no block")?.at.number
+        }
+    };
+    let head = Head { chain: chain.info.id, note: args.note.clone(), began: Some(SystemClock.now()) };
+    let reel = Reel::new(&args.file, head).with_context(|| format!("create {}", args.file.display()))?;
+    // Tracing takes long, and must not stand in the way of what is followed: it gets connections of its own.
+    let tracing = if args.traces { pool_of(&chain, &metrics)?.nodes().cloned().collect() } else { Vec::new() };
+    let recorder = Recorder::start(reel, tracing, Patience::Waits).context("start to record")?;
+    let stop = Stop::new();
+    stop_on_signal(stop.clone());
+    stop_after(args.for_, &stop);
+    // Judged as `run` does, so that every question the decoder asks is on the tape with its answer.
+    let store = Store::in_memory().await.context("make room for what is seen")?;
+    store.begin_chain(chain.info.id, first).await.context("write down where recording begins")?;
+    let session = Session::new(book.clone(), store, printer.clone());
+    let options = Options { keep_raw: true, finality: chain.finality, ..Options::for_chain(chain.info.id) };
+    let source = Source::follow(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
+    let pumped = session.pump(source, chain, Arc::new(Notify::new()), &stop, args.until_block, Some(&recorder)).await;
+    // Whatever ended it, what was seen is on the tape.
+    recorder.finish().await.with_context(|| format!("write {}", args.file.display()))?;
+    pumped?;
+    printer.progress(&format!("wrote {}", args.file.display()));
+    Ok(session.end())
+}

@@ -1,0 +1,37 @@
+//! The other road: messages that go out without having been committed, because nothing can be committed.
+
+use super::worker::deadline;
+use super::{Outgoing, SendError, Targets};
+use crate::model::incident::Delivery;
+use anyhow::anyhow;
+use futures::future::join_all;
+
+/// Tries each message once, all at the same time, and says what became of it. Nothing is written down: whoever calls sees to it
+/// that what did not arrive is tried again, under the same key.
+pub async fn send_directly(
+    targets: &Targets,
+    messages: &[Delivery],
+    attempt: u32,
+    now_ms: u64,
+) -> Vec<Result<(), SendError>> {
+    join_all(messages.iter().map(|message| send(targets, message, attempt, now_ms))).await
+}
+
+async fn send(targets: &Targets, message: &Delivery, attempt: u32, now_ms: u64) -> Result<(), SendError> {
+    let Some(target) = targets.get(&message.destination) else {
+        return Err(SendError::Refused(format!("no destination is called `{}`", message.destination)));
+    };
+    let outgoing = Outgoing {
+        key: message.key.clone(),
+        kind: message.kind,
+        attempt,
+        now_ms,
+        severity: message.severity,
+        body: message.body.clone(),
+    };
+    let deadline = deadline(target);
+    match tokio::time::timeout(deadline, target.destination.send(&outgoing)).await {
+        Ok(sent) => sent.map(|_| ()),
+        Err(_) => Err(SendError::Retry(anyhow!("not done within {deadline:?}"))),
+    }
+}

@@ -1,0 +1,177 @@
+//! Finding blocks, receipts and traces in JSON, whatever they are wrapped in.
+
+use crate::source::tape::read::shortened;
+use crate::source::trace::TraceMethod;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// How deep answers and lists may be wrapped in each other: a batch of answers with lists of pairs, and some to spare.
+const DEPTH_MAX: usize = 4;
+
+/// A part of a tape, as it stands in a file.
+pub(super) enum Found<'a> {
+    /// A block, with what is told together with it.
+    Block { block: &'a RawValue, receipts: Option<&'a RawValue>, traces: Option<(TraceMethod, &'a RawValue)> },
+    /// The receipts of a block.
+    Receipts(&'a RawValue),
+    /// The traces of a block.
+    Traces(TraceMethod, &'a RawValue),
+}
+
+/// The fields that tell what an object is. Everything else in it is passed over.
+#[derive(Deserialize)]
+struct Object<'a> {
+    #[serde(borrow)]
+    block: Option<&'a RawValue>,
+    #[serde(borrow)]
+    receipts: Option<&'a RawValue>,
+    #[serde(borrow)]
+    traces: Option<&'a RawValue>,
+    #[serde(borrow)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, rename = "parentHash")]
+    parent: Option<&'a RawValue>,
+    #[serde(borrow)]
+    transactions: Option<&'a RawValue>,
+    #[serde(borrow, rename = "transactionHash")]
+    tx: Option<&'a RawValue>,
+    #[serde(borrow, rename = "txHash")]
+    traced_tx: Option<&'a RawValue>,
+    #[serde(borrow)]
+    logs: Option<&'a RawValue>,
+    #[serde(borrow, rename = "traceAddress")]
+    place: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tape: Option<&'a RawValue>,
+}
+
+/// What the JSON values in `text` are, each with its line, from 1.
+pub(super) fn find(text: &str) -> Vec<Result<(usize, Found<'_>), (usize, String)>> {
+    let mut found = Vec::new();
+    let (mut line, mut counted) = (1, 0);
+    for (start, value) in values(text) {
+        line += text.get(counted..start).unwrap_or_default().matches('\n').count();
+        counted = start;
+        match value {
+            Ok(value) => {
+                let mut parts = Vec::new();
+                match parts_of(value, DEPTH_MAX, &mut parts) {
+                    Ok(()) => found.extend(parts.into_iter().map(|part| Ok((line, part)))),
+                    Err(why) => found.push(Err((line, why))),
+                }
+            }
+            Err(error) => {
+                // serde_json counts from where the value began.
+                let at = line + error.line().saturating_sub(1);
+                found.push(Err((at, shortened(&error))));
+            }
+        }
+    }
+    found
+}
+
+/// The JSON values of a text, each with where it begins. One that is broken ends the text, unless each stands on a line of its own.
+fn values(text: &str) -> Vec<(usize, Result<&RawValue, serde_json::Error>)> {
+    let mut whole = Vec::new();
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+    loop {
+        let at = stream.byte_offset();
+        let start = at + text.get(at..).map_or(0, |rest| rest.len() - rest.trim_start().len());
+        match stream.next() {
+            Some(Ok(value)) => whole.push((start, Ok(value))),
+            None => return whole,
+            // A broken line hides no other where each line stands for itself.
+            Some(Err(_)) if !whole.is_empty() && start > 0 && text.as_bytes().get(start - 1) == Some(&b'\n') => {
+                return by_line(text);
+            }
+            Some(Err(error)) => {
+                // Its line is counted from the beginning of the text here.
+                let error = text.get(start..).map_or(error, |rest| match serde_json::from_str::<&RawValue>(rest) {
+                    Err(again) => again,
+                    Ok(_) => serde::de::Error::custom("this is not JSON"),
+                });
+                whole.push((start, Err(error)));
+                return whole;
+            }
+        }
+    }
+}
+
+fn by_line(text: &str) -> Vec<(usize, Result<&RawValue, serde_json::Error>)> {
+    let mut at = 0;
+    let mut lines = Vec::new();
+    for line in text.split_inclusive('\n') {
+        if !line.trim().is_empty() {
+            lines.push((at, serde_json::from_str(line.trim_end())));
+        }
+        at += line.len();
+    }
+    lines
+}
+
+/// What one value is, or holds.
+fn parts_of<'a>(value: &'a RawValue, depth: usize, parts: &mut Vec<Found<'a>>) -> Result<(), String> {
+    let deeper = depth.checked_sub(1).ok_or("wrapped too often")?;
+    if value.get().starts_with('[') {
+        let list: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
+        // What a node says of a block without transactions; whose it is does not matter.
+        let Some(first) = list.first() else { return Ok(()) };
+        let first = object(first)?;
+        if first.tx.is_some() && first.logs.is_some() {
+            parts.push(Found::Receipts(value));
+        } else if first.place.is_some() {
+            parts.push(Found::Traces(TraceMethod::TraceBlock, value));
+        } else if first.traced_tx.is_some() {
+            parts.push(Found::Traces(TraceMethod::CallTracer, value));
+        } else {
+            return list.into_iter().try_for_each(|value| parts_of(value, deeper, parts));
+        }
+        return Ok(());
+    }
+    if value.get() == "null" {
+        return Err("null: the node did not know what it was asked for".to_owned());
+    }
+    match object(value)? {
+        Object { block: Some(block), receipts, traces, .. } => {
+            let traces = match traces.map(unwrapped).filter(|raw| raw.get() != "[]" && raw.get() != "null") {
+                Some(raw) => match one(raw, deeper)? {
+                    Found::Traces(method, raw) => Some((method, raw)),
+                    _ => return Err("its traces are something else".to_owned()),
+                },
+                None => None,
+            };
+            parts.push(Found::Block { block: unwrapped(block), receipts: receipts.map(unwrapped), traces });
+            Ok(())
+        }
+        Object { result: Some(result), .. } => parts_of(result, deeper, parts),
+        Object { error: Some(_), .. } => Err("an error of the node stands where its answer should be".to_owned()),
+        Object { parent: Some(_), transactions: Some(_), .. } => {
+            parts.push(Found::Block { block: value, receipts: None, traces: None });
+            Ok(())
+        }
+        Object { tape: Some(_), .. } => Err("this is a tape already".to_owned()),
+        _ => Err("neither a block, nor receipts, nor traces".to_owned()),
+    }
+}
+
+/// The only part that a value is.
+fn one(value: &RawValue, depth: usize) -> Result<Found<'_>, String> {
+    let mut parts = Vec::new();
+    parts_of(value, depth, &mut parts)?;
+    let only = if parts.len() == 1 { parts.pop() } else { None };
+    only.ok_or_else(|| "not one thing".to_owned())
+}
+
+/// What an answer of JSON-RPC holds, or the value itself.
+fn unwrapped(value: &RawValue) -> &RawValue {
+    if !value.get().starts_with('{') {
+        return value;
+    }
+    object(value).ok().and_then(|object| object.result).unwrap_or(value)
+}
+
+fn object(value: &RawValue) -> Result<Object<'_>, String> {
+    serde_json::from_str(value.get()).map_err(|_| "neither a block, nor receipts, nor traces".to_owned())
+}

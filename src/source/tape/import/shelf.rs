@@ -1,0 +1,135 @@
+//! The files of an import, of which a few are in memory at a time.
+
+use super::Flaw;
+use crate::source::tape::packing::unpack;
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Largest file, unpacked, in bytes: some hundred blocks of mainnet.
+const FILE_BYTES_MAX: u64 = 512 << 20;
+/// Texts kept, so that a block, its receipts and its traces may stand in three files of many each.
+const TEXTS_MAX: usize = 3;
+/// How deep directories are looked into.
+const DEPTH_MAX: usize = 8;
+/// Ends of names that are taken in a directory; a packed file has `.gz` or `.zst` behind them.
+const ENDS: [&str; 3] = [".json", ".jsonl", ".ndjson"];
+
+/// Where a value stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) file: usize,
+    pub(super) line: usize,
+    start: usize,
+    len: usize,
+}
+
+pub(super) struct Shelf {
+    files: Vec<PathBuf>,
+    texts: VecDeque<(usize, Arc<str>)>,
+}
+
+/// The files that are meant: those in directories by their names, others as they are.
+pub(super) fn expand(from: &[PathBuf], flaws: &mut Vec<Flaw>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in from {
+        if path.is_dir() {
+            let before = files.len();
+            walk(path, DEPTH_MAX, &mut files, flaws);
+            if files.len() == before {
+                flaws.push(flaw(path, None, format!("no file in it ends in {}, packed or not", ENDS.join(" or "))));
+            }
+        } else {
+            files.push(path.clone());
+        }
+    }
+    files
+}
+
+fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>, flaws: &mut Vec<Flaw>) {
+    let listed = std::fs::read_dir(directory).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+    let mut paths: Vec<PathBuf> = match listed {
+        Ok(entries) => entries.into_iter().map(|entry| entry.path()).collect(),
+        Err(error) => return flaws.push(flaw(directory, None, error.to_string())),
+    };
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            if let Some(depth) = depth.checked_sub(1) {
+                walk(&path, depth, files, flaws);
+            }
+        } else if is_meant(&path) {
+            files.push(path);
+        }
+    }
+}
+
+fn is_meant(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(name);
+    !name.starts_with('.') && ENDS.iter().any(|end| name.ends_with(end))
+}
+
+fn flaw(file: &Path, line: Option<usize>, why: String) -> Flaw {
+    Flaw { file: file.display().to_string(), line, why }
+}
+
+impl Shelf {
+    pub(super) fn new(files: Vec<PathBuf>) -> Self {
+        Self { files, texts: VecDeque::new() }
+    }
+
+    pub(super) fn n_files(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The text of a file, unpacked.
+    pub(super) fn text(&mut self, file: usize) -> Result<Arc<str>, String> {
+        if let Some((_, text)) = self.texts.iter().find(|(it, _)| *it == file) {
+            return Ok(text.clone());
+        }
+        let path = self.files.get(file).ok_or("no such file")?;
+        let (_, unpacked) = File::open(path).and_then(unpack).map_err(|error| error.to_string())?;
+        let mut bytes = Vec::new();
+        unpacked.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+        if bytes.len() as u64 > FILE_BYTES_MAX {
+            return Err(format!("larger than {FILE_BYTES_MAX} bytes"));
+        }
+        let text: Arc<str> = String::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?.into();
+        self.texts.push_front((file, text.clone()));
+        self.texts.truncate(TEXTS_MAX);
+        Ok(text)
+    }
+
+    /// What stands at a place.
+    pub(super) fn raw(&mut self, place: &Place) -> Result<Box<RawValue>, String> {
+        let text = self.text(place.file)?;
+        let value = text.get(place.start..place.start + place.len).unwrap_or_default();
+        serde_json::from_str(value).map_err(|_| "the file has changed meanwhile".to_owned())
+    }
+
+    pub(super) fn flaw(&self, file: usize, line: Option<usize>, why: String) -> Flaw {
+        flaw(self.files.get(file).map_or(Path::new("?"), PathBuf::as_path), line, why)
+    }
+
+    pub(super) fn flaw_at(&self, place: &Place, why: String) -> Flaw {
+        self.flaw(place.file, Some(place.line), why)
+    }
+
+    /// `file:line` of a place.
+    pub(super) fn show(&self, place: &Place) -> String {
+        let path = self.files.get(place.file).map_or_else(String::new, |path| path.display().to_string());
+        format!("{path}:{}", place.line)
+    }
+}
+
+impl Place {
+    /// Where `raw`, which is a part of `text`, stands in it.
+    pub(super) fn of(file: usize, line: usize, text: &str, raw: &RawValue) -> Self {
+        let start = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+        Self { file, line, start, len: raw.get().len() }
+    }
+}

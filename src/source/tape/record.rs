@@ -1,0 +1,331 @@
+//! Recording a live chain: what a pipeline committed goes to a tape, beside the watch and never in its way.
+//!
+//! A thread of its own packs and writes. Between it and the watch lies a bounded queue;
+//! what finds no room is left out, and the tape says so. A tape that cannot be written is told once, and the watch goes on.
+
+use super::{Happening, Mark, Reel, TapeError, Trouble};
+use crate::model::read::{Answer, Read};
+use crate::model::{BlockRef, Link};
+use crate::runtime::instant;
+use crate::source::trace::{RawTraces, TraceMethod, Traced};
+use crate::source::{Event, Linked, Node, RawPair, Step};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::time::Instant;
+use tracing::{error, warn};
+
+/// Steps that may wait to be written, about 13 minutes of mainnet.
+const QUEUE_MAX: usize = 64;
+/// Bytes of blocks and receipts that may wait to be written: some hundred blocks of mainnet.
+const QUEUE_BYTES_MAX: usize = 256 << 20;
+/// How long the end of a watch waits for the tape.
+const FINISH_MAX: Duration = Duration::from_secs(20);
+
+/// What happens when the tape is slower than the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Whoever records waits: recording is what it is for.
+    Waits,
+    /// What finds no room is left out: watching is what it is for.
+    LeavesOut,
+}
+
+/// Records what a pipeline commits, as it was lived.
+#[derive(Debug)]
+pub struct Recorder {
+    jobs: mpsc::Sender<Job>,
+    state: Arc<State>,
+    patience: Patience,
+    thread: JoinHandle<Result<(), TapeError>>,
+}
+
+/// What of a step goes to the tape. Taken before the step is judged, since nobody else needs the node's text.
+#[derive(Debug)]
+pub struct Taken {
+    retract: Vec<BlockRef>,
+    blocks: Vec<TakenBlock>,
+    seen: Instant,
+}
+
+#[derive(Debug)]
+struct TakenBlock {
+    link: Link,
+    of: Traced,
+    raw: Option<RawPair>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Step { taken: Taken, reads: Vec<Vec<(Read, Answer)>>, missed: u64 },
+    Mark { seen: Instant, what: Happening },
+}
+
+#[derive(Debug, Default)]
+struct State {
+    failed: OnceLock<String>,
+    queued_bytes: AtomicUsize,
+    /// Steps that found no room since the last one that did.
+    missed: AtomicU64,
+    /// The end is near: no time for what can be left out.
+    hurry: AtomicBool,
+}
+
+/// The thread behind a recorder.
+struct Scribe {
+    reel: Reel,
+    tracer: Option<Tracer>,
+    state: Arc<State>,
+}
+
+/// Asks for traces, on a connection of its own.
+struct Tracer {
+    /// Those that may have a way, the one that is asked first.
+    nodes: VecDeque<Node>,
+    runtime: Handle,
+    /// Ways of that one which may still work, the best first; `None` before it was asked what it is.
+    methods: Option<Vec<TraceMethod>>,
+}
+
+impl Taken {
+    /// Takes from `step` what goes to the tape. The source has to keep the node's text ([`super::super::Options::keep_raw`]).
+    #[must_use]
+    pub fn of(step: &mut Step) -> Self {
+        let blocks = step.append.iter_mut().map(|fetched| TakenBlock {
+            link: fetched.link(),
+            of: Traced::of(&fetched.block),
+            raw: fetched.raw.take(),
+        });
+        Self { blocks: blocks.collect(), retract: step.retract.clone(), seen: instant() }
+    }
+
+    fn n_bytes(&self) -> usize {
+        let raw = self.blocks.iter().filter_map(|block| block.raw.as_ref());
+        raw.map(|raw| raw.block.get().len() + raw.receipts.get().len()).sum()
+    }
+}
+
+impl Recorder {
+    /// Records to `reel`; traces too, if there are nodes to ask for them: the first that has a way. Has to be called within a runtime.
+    pub fn start(reel: Reel, traces: Vec<Node>, patience: Patience) -> std::io::Result<Self> {
+        let state = Arc::new(State::default());
+        let (jobs, waiting) = mpsc::channel(QUEUE_MAX);
+        let tracer =
+            (!traces.is_empty()).then(|| Tracer { nodes: traces.into(), runtime: Handle::current(), methods: None });
+        let scribe = Scribe { reel, tracer, state: state.clone() };
+        let thread = std::thread::Builder::new().name("tape".to_owned()).spawn(move || scribe.run(waiting))?;
+        Ok(Self { jobs, state, patience, thread })
+    }
+
+    /// A step was committed; these reads were asked at its blocks, in their order.
+    ///
+    /// # Errors
+    /// When the tape cannot be written any more, and whoever records waits for it.
+    pub async fn step(&self, taken: Taken, reads: Vec<Vec<(Read, Answer)>>) -> Result<(), TapeError> {
+        let n_bytes = taken.n_bytes();
+        if self.patience == Patience::LeavesOut
+            && self.state.queued_bytes.load(Ordering::Relaxed).saturating_add(n_bytes) > QUEUE_BYTES_MAX
+        {
+            self.state.missed.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        let missed = self.state.missed.swap(0, Ordering::Relaxed);
+        self.state.queued_bytes.fetch_add(n_bytes, Ordering::Relaxed);
+        let sent = self.send(Job::Step { taken, reads, missed }).await;
+        if !sent {
+            self.state.missed.fetch_add(missed + 1, Ordering::Relaxed);
+            self.state.queued_bytes.fetch_sub(n_bytes, Ordering::Relaxed);
+        }
+        match self.state.failed.get() {
+            Some(why) if self.patience == Patience::Waits => {
+                Err(TapeError::Io { line: 0, source: std::io::Error::other(why.clone()) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The source said something beside steps.
+    pub async fn hear(&self, event: &Event) {
+        let trouble = |kind: &crate::model::BlindnessKind, endpoint: &Option<Arc<str>>, why: Option<&str>, over| {
+            Happening::Trouble(Trouble {
+                kind: kind.name().to_owned(),
+                endpoint: endpoint.as_deref().map(str::to_owned),
+                why: why.map(str::to_owned),
+                over,
+            })
+        };
+        let what = match event {
+            Event::Promoted { level, at } => Happening::Promote(*level, *at),
+            Event::Troubled(told) => trouble(&told.kind, &told.endpoint, Some(&told.why), false),
+            Event::Cleared { kind, endpoint, .. } => trouble(kind, endpoint, None, true),
+            Event::Step(_) | Event::Confirmed { .. } | Event::Phase(_) | Event::Probed { .. } => return,
+        };
+        // A mark that finds no room is missed less than a block: what it says is in the store.
+        self.send(Job::Mark { seen: instant(), what }).await;
+    }
+
+    /// Ends the tape: what is queued is written first.
+    ///
+    /// # Errors
+    /// When not all of it could be written.
+    pub async fn finish(self) -> Result<(), TapeError> {
+        let Self { jobs, state, patience, thread } = self;
+        drop(jobs);
+        state.hurry.store(patience == Patience::LeavesOut, Ordering::Relaxed);
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        let late = || std::io::Error::other("the tape was not written in time");
+        let joined = match patience {
+            Patience::Waits => joined.await,
+            Patience::LeavesOut => match tokio::time::timeout(FINISH_MAX, joined).await {
+                Ok(joined) => joined,
+                Err(_) => return Err(TapeError::Io { line: 0, source: late() }),
+            },
+        };
+        let died = || TapeError::Io { line: 0, source: std::io::Error::other("the recorder ended by surprise") };
+        joined.map_err(|_| died())?.map_err(|_| died())?
+    }
+
+    /// Whether there was room.
+    async fn send(&self, job: Job) -> bool {
+        match self.patience {
+            Patience::Waits => self.jobs.send(job).await.is_ok(),
+            Patience::LeavesOut => match self.jobs.try_send(job) {
+                Ok(()) => true,
+                Err(TrySendError::Full(_) | TrySendError::Closed(_)) => false,
+            },
+        }
+    }
+}
+
+impl Scribe {
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>) -> Result<(), TapeError> {
+        let written = self.write_all(&mut jobs);
+        if let Err(failure) = &written {
+            error!("{} cannot be written any more ({failure}); it is good up to here", self.reel.path().display());
+            let _ = self.state.failed.set(failure.to_string());
+            return written;
+        }
+        self.reel.finish()
+    }
+
+    fn write_all(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Result<(), TapeError> {
+        loop {
+            let job = match jobs.try_recv() {
+                Ok(job) => job,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    // Nothing waits, so there is time to make good what was written: a crash loses nothing that is on the tape by now.
+                    self.reel.writer().flush()?;
+                    match jobs.blocking_recv() {
+                        Some(job) => job,
+                        None => break,
+                    }
+                }
+            };
+            match job {
+                Job::Step { taken, reads, missed } => {
+                    let n_bytes = taken.n_bytes();
+                    self.say_missed(missed, taken.seen)?;
+                    let behind = jobs.len() > QUEUE_MAX / 2;
+                    self.step(taken, reads, behind)?;
+                    self.state.queued_bytes.fetch_sub(n_bytes, Ordering::Relaxed);
+                }
+                Job::Mark { seen, what } => self.mark(seen, what)?,
+            }
+        }
+        let missed = self.state.missed.swap(0, Ordering::Relaxed);
+        self.say_missed(missed, instant())
+    }
+
+    fn step(&mut self, taken: Taken, reads: Vec<Vec<(Read, Answer)>>, behind: bool) -> Result<(), TapeError> {
+        let Taken { retract, blocks, seen } = taken;
+        self.reel.turn_if_full(seen)?;
+        if !retract.is_empty() {
+            self.mark(seen, Happening::Retract(retract))?;
+        }
+        let mut reads = reads.into_iter();
+        for TakenBlock { link, of, raw } in blocks {
+            let reads = reads.next().unwrap_or_default();
+            // Without the node's text there is nothing to write; the next block then marks a gap.
+            let Some(raw) = raw else { continue };
+            let traces = match self.traces(&of, behind) {
+                Ok(traces) => traces,
+                Err(why) => {
+                    let note = format!("block {}: its traces are missing: {why}", link.at.number);
+                    self.mark(seen, Happening::Note(note))?;
+                    None
+                }
+            };
+            let at_ms = Some(self.reel.at_ms(seen));
+            let writer = self.reel.writer();
+            if writer.block_at(at_ms, link, &raw, &reads, traces.as_ref())? {
+                continue;
+            }
+            let short = writer.block_at(at_ms, link, &raw, &reads, None)?;
+            let what = if short { "its traces are" } else { "it is" };
+            let note = format!("block {}: {what} too large for a line of a tape", link.at.number);
+            self.mark(seen, Happening::Note(note))?;
+        }
+        Ok(())
+    }
+
+    /// The traces of a block; none where nobody asked for any, or there is nothing to trace.
+    fn traces(&mut self, of: &Traced, behind: bool) -> Result<Option<RawTraces>, String> {
+        let Some(tracer) = &mut self.tracer else { return Ok(None) };
+        if of.txs.is_empty() {
+            return Ok(None);
+        }
+        if behind || self.state.hurry.load(Ordering::Relaxed) {
+            return Err("there was no time for them".to_owned());
+        }
+        let traces = tracer.ask(of);
+        if tracer.nodes.is_empty() {
+            warn!("{}: no node has a way of tracing a block, so the tape has no traces", self.reel.path().display());
+            self.tracer = None;
+        }
+        traces.map(Some)
+    }
+
+    fn mark(&mut self, seen: Instant, what: Happening) -> Result<(), TapeError> {
+        let at_ms = Some(self.reel.at_ms(seen));
+        self.reel.writer().mark(&Mark { at_ms, what })
+    }
+
+    fn say_missed(&mut self, missed: u64, seen: Instant) -> Result<(), TapeError> {
+        if missed == 0 {
+            return Ok(());
+        }
+        let steps = if missed == 1 { "1 step".to_owned() } else { format!("{missed} steps") };
+        warn!("{}: {steps} could not be recorded, the tape was slower than the chain", self.reel.path().display());
+        self.mark(seen, Happening::Note(format!("{steps} could not be recorded: the tape was slower than the chain")))
+    }
+}
+
+impl Tracer {
+    fn ask(&mut self, of: &Traced) -> Result<RawTraces, String> {
+        while let Some(node) = self.nodes.front() {
+            let methods = match &mut self.methods {
+                Some(methods) => methods,
+                None => {
+                    let told = self.runtime.block_on(node.trace_methods()).map_err(|error| error.to_string())?;
+                    self.methods.insert(told.to_vec())
+                }
+            };
+            while let Some(method) = methods.first() {
+                match self.runtime.block_on(node.traces(of, *method)) {
+                    Ok(Some(traces)) => return Ok(traces),
+                    Ok(None) => drop(methods.remove(0)),
+                    Err(error) => return Err(error.to_string()),
+                }
+            }
+            self.methods = None;
+            self.nodes.pop_front();
+        }
+        Err("no node has a way of tracing a block".to_owned())
+    }
+}

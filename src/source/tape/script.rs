@@ -1,0 +1,179 @@
+//! What a stretch shows, and when: its blocks and marks in scenes, each of which becomes visible in one go.
+
+use super::{Happening, Stretch};
+use crate::model::{BlockRef, Finality};
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::Duration;
+
+/// Longest pause between two scenes, whatever the tape says: a day.
+const PAUSE_MAX: Duration = Duration::from_secs(86_400);
+
+/// When heads appear.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// All of them before the first connection. Nobody sees what was taken back meanwhile.
+    AtOnce,
+    /// The first at once, then one after each of these pauses.
+    Every(Duration),
+    /// As they were recorded, so many times faster; as their own times say where nobody recorded when they were seen.
+    Recorded(f64),
+    /// When [`TapeServer::reveal`](super::TapeServer::reveal) says so.
+    ByHand,
+}
+
+/// A stretch as it is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
+    /// One after another.
+    pub scenes: Vec<Scene>,
+    /// Captions behind the last of them.
+    pub closing: Vec<String>,
+}
+
+/// What becomes visible in one go: a block, a reorg whole, or that blocks became final.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scene {
+    /// Captions that stand before it.
+    pub captions: Vec<String>,
+    /// Blocks that leave the chain, newest first.
+    pub retract: Vec<BlockRef>,
+    /// Blocks that join it: places in the stretch's list.
+    pub blocks: Range<usize>,
+    /// Blocks that become final.
+    pub promote: Vec<(Finality, BlockRef)>,
+    /// The newest block that stands afterwards.
+    pub head: Option<BlockRef>,
+    /// When, since the stretch began.
+    pub at: Duration,
+}
+
+impl Scene {
+    /// Whether it shows another chain than the scene before.
+    #[must_use]
+    pub fn moves_the_head(&self) -> bool {
+        !self.retract.is_empty() || !self.blocks.is_empty()
+    }
+}
+
+impl Script {
+    /// The scenes of a stretch.
+    #[must_use]
+    pub fn of(stretch: &Stretch) -> Self {
+        let mut script = Self::default();
+        let mut standing: Vec<BlockRef> = Vec::new();
+        let mut captions = Vec::new();
+        let mut marks: VecDeque<_> = stretch.marks.iter().collect();
+        let mut clock = Clock::of(stretch);
+        // The reorg whose new branch is being shown: when it was, and the height that it took away.
+        let mut reorg: Option<(Option<u64>, u64)> = None;
+        for place in 0..=stretch.blocks.len() {
+            while let Some((_, mark)) = marks.pop_front_if(|mark| mark.0 <= place) {
+                match &mark.what {
+                    Happening::Caption(caption) => captions.push(caption.clone()),
+                    Happening::Retract(gone) => {
+                        standing.truncate(standing.len().saturating_sub(gone.len()));
+                        reorg = gone.first().map(|tip| (mark.at_ms, tip.number));
+                        script.scenes.push(Scene {
+                            captions: std::mem::take(&mut captions),
+                            retract: gone.clone(),
+                            blocks: place..place,
+                            promote: Vec::new(),
+                            head: standing.last().copied(),
+                            at: clock.at(mark.at_ms, None),
+                        });
+                    }
+                    Happening::Promote(level, to) => script.scenes.push(Scene {
+                        captions: Vec::new(),
+                        retract: Vec::new(),
+                        blocks: place..place,
+                        promote: vec![(*level, *to)],
+                        head: standing.last().copied(),
+                        at: clock.at(mark.at_ms, None),
+                    }),
+                    // What the recorder did not see is not on the tape, and is no part of the chain.
+                    Happening::Trouble(_) | Happening::Note(_) => {}
+                }
+            }
+            let Some(block) = stretch.blocks.get(place) else { break };
+            let at = block.block.at;
+            standing.push(at);
+            let now = clock.at(block.at_ms, Some(block.block.time));
+            // The new branch comes with what it replaces, as nodes announce it: with the same time where times were recorded,
+            // else up to the height that was.
+            let joins = reorg.is_some_and(|(since, height)| match since {
+                Some(since) => block.at_ms == Some(since),
+                None => at.number <= height,
+            });
+            match script.scenes.last_mut() {
+                Some(scene) if joins && scene.promote.is_empty() && captions.is_empty() => {
+                    scene.blocks.end = place + 1;
+                    scene.head = Some(at);
+                    scene.at = scene.at.max(now);
+                }
+                _ => {
+                    reorg = None;
+                    script.scenes.push(Scene {
+                        captions: std::mem::take(&mut captions),
+                        blocks: place..place + 1,
+                        head: Some(at),
+                        at: now,
+                        ..Scene::default()
+                    });
+                }
+            }
+        }
+        script.closing = captions;
+        script
+    }
+
+    /// How long to wait before the scene at this place, at this pace.
+    #[must_use]
+    pub fn pause(&self, place: usize, pace: Pace) -> Duration {
+        let Some(scene) = self.scenes.get(place) else { return Duration::ZERO };
+        let pause = match pace {
+            Pace::AtOnce | Pace::ByHand => Duration::ZERO,
+            Pace::Every(pause) if place > 0 && scene.moves_the_head() => pause,
+            Pace::Every(_) => Duration::ZERO,
+            Pace::Recorded(factor) => {
+                let before = place.checked_sub(1).and_then(|before| self.scenes.get(before));
+                let pause = scene.at.saturating_sub(before.map_or(scene.at, |scene| scene.at));
+                Duration::try_from_secs_f64(pause.as_secs_f64() / factor).unwrap_or(PAUSE_MAX)
+            }
+        };
+        pause.min(PAUSE_MAX)
+    }
+
+    /// How many scenes may be shown at once, `from` of them having been shown, so that a follower misses none of the chains there
+    /// were: up to the next reorg.
+    #[must_use]
+    pub fn calm_until(&self, from: usize) -> usize {
+        let next = self.scenes.iter().skip(from + 1).position(|scene| !scene.retract.is_empty());
+        next.map_or(self.scenes.len(), |calm| from + 1 + calm)
+    }
+}
+
+/// When things were seen, on one clock that never goes back.
+struct Clock {
+    /// Whether any block says when it was seen.
+    recorded: bool,
+    began: Option<u64>,
+    now: Duration,
+}
+
+impl Clock {
+    fn of(stretch: &Stretch) -> Self {
+        let recorded = stretch.blocks.iter().any(|block| block.at_ms.is_some());
+        Self { recorded, began: None, now: Duration::ZERO }
+    }
+
+    /// The time of something that says so, in milliseconds, or that carries a block's own time, in seconds.
+    fn at(&mut self, at_ms: Option<u64>, block_time: Option<u64>) -> Duration {
+        let at_ms = if self.recorded { at_ms } else { block_time.map(|time| time.saturating_mul(1_000)) };
+        if let Some(at_ms) = at_ms {
+            let began = *self.began.get_or_insert(at_ms);
+            self.now = self.now.max(Duration::from_millis(at_ms.saturating_sub(began)));
+        }
+        self.now
+    }
+}

@@ -1,0 +1,129 @@
+//! A stretch of tape played back as a node: JSON-RPC over WebSocket and HTTP on one port of the loopback interface.
+//!
+//! Its heads appear one after another, at the caller's pace, reorgs and finality as they were recorded, and nothing behind the
+//! newest of them can be seen. It answers what is on the tape and refuses everything else; it never makes an answer up, except
+//! where a [`Fault`] asks for it.
+
+mod faults;
+mod shelf;
+mod wire;
+
+use super::{Pace, Script, Stretch};
+use crate::model::ChainId;
+use faults::Faults;
+pub use faults::{Fault, FaultKind};
+use shelf::Shelf;
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How a stretch is played.
+#[derive(Clone, Debug)]
+pub struct Playing {
+    /// When heads appear.
+    pub pace: Pace,
+    /// On which port; 0 takes any that is free.
+    pub port: u16,
+    /// What goes wrong on purpose.
+    pub faults: Vec<Fault>,
+}
+
+/// A node that plays a tape. Dropping it closes its port.
+#[derive(Debug)]
+pub struct TapeServer {
+    url: String,
+    script: Arc<Script>,
+    stage: Arc<Stage>,
+    _stop: DropGuard,
+}
+
+/// What is played, and how far.
+pub(super) struct Stage {
+    shelf: Shelf,
+    faults: Faults,
+    /// Scenes that have been shown.
+    shown: watch::Sender<usize>,
+}
+
+impl From<Pace> for Playing {
+    fn from(pace: Pace) -> Self {
+        Self { pace, port: 0, faults: Vec::new() }
+    }
+}
+
+impl TapeServer {
+    /// Plays `stretch`. A block whose text was not kept is an error.
+    pub async fn start(chain: ChainId, stretch: Stretch, playing: impl Into<Playing>) -> io::Result<Self> {
+        let Playing { pace, port, faults } = playing.into();
+        let script = Arc::new(Script::of(&stretch));
+        let shelf = Shelf::new(chain, stretch, &script)?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let url = format!("ws://{}", listener.local_addr()?);
+        let (shown, _) = watch::channel(0);
+        let stage = Arc::new(Stage { shelf, faults: Faults::new(faults), shown });
+        let stop = CancellationToken::new();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(wire::accept(listener, stage.clone())));
+        let server = Self { url, script, stage, _stop: stop.clone().drop_guard() };
+        match pace {
+            Pace::AtOnce => server.reveal(server.script.scenes.len()),
+            Pace::ByHand => {}
+            Pace::Every(_) | Pace::Recorded(_) => {
+                let (script, stage) = (server.script.clone(), server.stage.clone());
+                // The first scene is there when the caller hears of the server.
+                server.reveal(1);
+                tokio::spawn(stop.run_until_cancelled_owned(async move {
+                    for place in 1..script.scenes.len() {
+                        tokio::time::sleep(script.pause(place, pace)).await;
+                        stage.show(place + 1);
+                    }
+                }));
+            }
+        }
+        Ok(server)
+    }
+
+    /// Where it listens, as a WebSocket's address; the same with `http` does as well.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What it shows, scene by scene.
+    #[must_use]
+    pub fn script(&self) -> &Script {
+        &self.script
+    }
+
+    /// Makes the first `n` scenes visible; fewer than are visible already changes nothing.
+    pub fn reveal(&self, n: usize) {
+        self.stage.show(n.min(self.script.scenes.len()));
+    }
+
+    /// Scenes visible now.
+    #[must_use]
+    pub fn revealed(&self) -> usize {
+        *self.stage.shown.borrow()
+    }
+}
+
+impl Stage {
+    fn show(&self, n: usize) {
+        self.shown.send_if_modified(|shown| {
+            let more = n > *shown;
+            if more {
+                *shown = n;
+                // In the same breath, so that nobody is told of a block before what goes wrong with it holds.
+                self.faults.appear(self.shelf.number(&self.shelf.view(n, 0).1));
+            }
+            more
+        });
+    }
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stage").field("shown", &*self.shown.borrow()).finish_non_exhaustive()
+    }
+}

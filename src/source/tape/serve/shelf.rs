@@ -1,0 +1,333 @@
+//! What a played tape answers: what is on it and visible, and nothing else.
+
+use super::faults::{FaultKind, Faults};
+use crate::model::ChainId;
+use crate::model::read::{Answer, Read};
+use crate::source::RawPair;
+use crate::source::tape::{Script, Stretch, TapeBlock};
+use crate::source::trace::{RawTraces, TraceMethod};
+use alloy_primitives::{Address, B256, Bytes};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+
+/// An error of JSON-RPC: code and message.
+pub(super) type Refusal = (i64, String);
+
+/// Everything on the tape, and what of it each scene shows.
+pub(super) struct Shelf {
+    chain: ChainId,
+    blocks: Vec<Shelved>,
+    by_hash: HashMap<B256, usize>,
+    /// A transaction may stand in several blocks, of which one is of the chain.
+    by_tx: HashMap<B256, Vec<(usize, usize)>>,
+    /// The state before the first scene, then behind each of them.
+    views: Vec<View>,
+}
+
+/// What the node knows at some moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct View {
+    /// Blocks of the stretch that have come.
+    n_come: usize,
+    head: Option<usize>,
+    safe: Option<usize>,
+    finalized: Option<usize>,
+}
+
+/// One block in all the shapes it is asked for in.
+struct Shelved {
+    number: u64,
+    hash: B256,
+    parent: Option<usize>,
+    /// Its place in the stretch, where it came first.
+    came: usize,
+    n_txs: usize,
+    raw: RawPair,
+    /// With hashes in place of transactions.
+    brief: Box<RawValue>,
+    /// Without transactions, as a subscription tells it.
+    header: Box<RawValue>,
+    receipts: Vec<Box<RawValue>>,
+    reads: HashMap<Read, Answer>,
+    traces: Option<RawTraces>,
+}
+
+impl Shelf {
+    pub(super) fn new(chain: ChainId, stretch: Stretch, script: &Script) -> io::Result<Self> {
+        let mut shelf = Self {
+            chain,
+            blocks: Vec::with_capacity(stretch.blocks.len()),
+            by_hash: HashMap::new(),
+            by_tx: HashMap::new(),
+            views: vec![View::default()],
+        };
+        for (came, block) in stretch.blocks.into_iter().enumerate() {
+            shelf.put(came, block)?;
+        }
+        for scene in &script.scenes {
+            let mut view = shelf.views.last().copied().unwrap_or_default();
+            view.n_come = scene.blocks.end;
+            view.head = scene.head.and_then(|head| shelf.by_hash.get(&head.hash).copied());
+            for (level, at) in &scene.promote {
+                // A block from before the tape cannot be shown, and then the tag cannot either.
+                let place = shelf.by_hash.get(&at.hash).copied();
+                match level {
+                    crate::model::Finality::Included => {}
+                    crate::model::Finality::Safe => view.safe = place,
+                    crate::model::Finality::Finalized => view.finalized = place,
+                }
+            }
+            shelf.views.push(view);
+        }
+        Ok(shelf)
+    }
+
+    /// Puts a block where it can be found. One that had left the chain and came back is there already.
+    fn put(&mut self, came: usize, block: TapeBlock) -> io::Result<()> {
+        if let Some(there) = self.by_hash.get(&block.block.at.hash).and_then(|place| self.blocks.get_mut(*place)) {
+            there.reads.extend(block.reads);
+            there.traces = there.traces.take().or(block.traces);
+            return Ok(());
+        }
+        let place = self.blocks.len();
+        self.by_hash.insert(block.block.at.hash, place);
+        for (index, tx) in block.block.txs.iter().enumerate() {
+            self.by_tx.entry(tx.hash).or_default().push((place, index));
+        }
+        let parent = self.by_hash.get(&block.block.parent).copied().filter(|parent| *parent != place);
+        self.blocks.push(Shelved::new(came, parent, block)?);
+        Ok(())
+    }
+
+    /// What is known after so many scenes, by a node that is `lag` blocks behind; and after how many scenes it stands there.
+    pub(super) fn view(&self, n_scenes: usize, lag: u64) -> (usize, View) {
+        let here = n_scenes.min(self.views.len().saturating_sub(1));
+        let view = |place: usize| self.views.get(place).copied().unwrap_or_default();
+        let Some(number) = self.number(&view(here)).filter(|_| lag > 0) else { return (here, view(here)) };
+        let behind = |place: &usize| self.number(&view(*place)).is_none_or(|it| it <= number.saturating_sub(lag));
+        let place = (0..=here).rev().find(behind).unwrap_or(0);
+        (place, view(place))
+    }
+
+    /// Number of the newest block.
+    pub(super) fn number(&self, view: &View) -> Option<u64> {
+        self.block(view.head?).map(|block| block.number)
+    }
+
+    /// What a subscription is told when the scenes from `told` up to `now` have been shown: each new head, and the old one that a
+    /// rollback goes back to.
+    pub(super) fn news(&self, told: usize, now: usize) -> Vec<&RawValue> {
+        let mut news = Vec::new();
+        for pair in self.views.get(told..=now).unwrap_or_default().windows(2) {
+            let [before, after] = pair else { continue };
+            let came: Vec<_> = self.chain(after).take_while(|block| block.came >= before.n_come).collect();
+            match (came.is_empty(), before.head == after.head) {
+                (true, false) => news.extend(after.head.and_then(|head| self.block(head))),
+                _ => news.extend(came.into_iter().rev()),
+            }
+        }
+        news.into_iter().map(|block| &*block.header).collect()
+    }
+
+    /// Answers one request.
+    pub(super) fn answer(
+        &self,
+        view: &View,
+        faults: &Faults,
+        method: &str,
+        params: &[Value],
+    ) -> Result<Box<RawValue>, Refusal> {
+        let null = || RawValue::NULL.to_owned();
+        let param = |n: usize| params.get(n).unwrap_or(&Value::Null);
+        let spoilt = |kind, block: &Shelved| faults.spoil(kind, block.number, method);
+        // A block that is hidden on purpose is not there.
+        let found = |name: &Value| {
+            let found = self.find(view, name)?;
+            Ok::<_, Refusal>(found.filter(|block| !spoilt(FaultKind::Null, block)))
+        };
+        match method {
+            "eth_chainId" => Ok(raw(&format!("{:#x}", self.chain.0))),
+            "net_version" => Ok(raw(&self.chain.0.to_string())),
+            "web3_clientVersion" => Ok(raw(&concat!("watchfire-tape/", env!("CARGO_PKG_VERSION")))),
+            "eth_syncing" => Ok(raw(&false)),
+            "eth_blockNumber" => Ok(raw(&format!("{:#x}", self.number(view).unwrap_or(0)))),
+            "eth_getBlockByHash" | "eth_getBlockByNumber" => {
+                let whole = param(1).as_bool().unwrap_or(false);
+                let shape = |block: &Shelved| if whole { block.raw.block.clone() } else { block.brief.clone() };
+                Ok(found(param(0))?.map_or_else(null, shape))
+            }
+            "eth_getBlockReceipts" => match found(param(0))? {
+                Some(block) if spoilt(FaultKind::EmptyReceipts, block) => Ok(raw::<[u8]>(&[])),
+                Some(block) if spoilt(FaultKind::DropLog, block) => Ok(without_last_log(&block.raw.receipts)),
+                Some(block) => Ok(block.raw.receipts.clone()),
+                None => Ok(null()),
+            },
+            "eth_getTransactionReceipt" => {
+                let receipt = self.included(view, &parsed(param(0))?);
+                let receipt = receipt.filter(|(block, _)| !spoilt(FaultKind::Null, block));
+                Ok(receipt.and_then(|(block, index)| block.receipts.get(index).cloned()).unwrap_or_else(null))
+            }
+            "eth_call" => self.call(view, param(0), param(1)),
+            "debug_traceBlockByHash" | "debug_traceBlockByNumber" => {
+                only_call_tracer(param(1))?;
+                self.traces(found(param(0))?, TraceMethod::CallTracer)
+            }
+            "trace_block" => self.traces(found(param(0))?, TraceMethod::TraceBlock),
+            "debug_traceTransaction" => {
+                only_call_tracer(param(1))?;
+                let (block, index) =
+                    self.included(view, &parsed(param(0))?).ok_or((-32000, "transaction not found".to_owned()))?;
+                let each = block.traces.as_ref().and_then(RawTraces::by_tx);
+                each.and_then(|mut each| (index < each.len()).then(|| each.swap_remove(index))).ok_or_else(untraced)
+            }
+            _ => Err((-32601, format!("the method {method} does not exist on a tape"))),
+        }
+    }
+
+    fn call(&self, view: &View, call: &Value, at: &Value) -> Result<Box<RawValue>, Refusal> {
+        #[derive(Deserialize)]
+        struct Call {
+            to: Address,
+            #[serde(alias = "input")]
+            data: Bytes,
+        }
+        let Call { to, data } = parsed(call)?;
+        let block = self.find(view, at)?.ok_or((-32000, "header not found".to_owned()))?;
+        match block.reads.get(&Read { to, data }) {
+            Some(Answer::Data(data)) => Ok(raw(data)),
+            Some(Answer::Reverted) => Err((3, "execution reverted".to_owned())),
+            Some(Answer::Unavailable) | None => Err((-32000, "this read is not on the tape".to_owned())),
+        }
+    }
+
+    fn traces(&self, block: Option<&Shelved>, method: TraceMethod) -> Result<Box<RawValue>, Refusal> {
+        let block = block.ok_or((-32000, "block not found".to_owned()))?;
+        match &block.traces {
+            Some(traces) if traces.method == method => Ok(traces.answer.clone()),
+            // A recorder does not ask for what is known.
+            None if block.n_txs == 0 && self.has_traces(method) => Ok(raw::<[u8]>(&[])),
+            _ if !self.has_traces(method) => Err((-32601, format!("{} is not on this tape", method.name()))),
+            _ => Err(untraced()),
+        }
+    }
+
+    fn has_traces(&self, method: TraceMethod) -> bool {
+        self.blocks.iter().any(|block| block.traces.as_ref().is_some_and(|traces| traces.method == method))
+    }
+
+    /// The visible block that a hash, a number, a tag or `{"blockHash": …}` names.
+    fn find(&self, view: &View, name: &Value) -> Result<Option<&Shelved>, Refusal> {
+        let canonical = name.get("requireCanonical").and_then(Value::as_bool).unwrap_or(false);
+        let text = match name {
+            Value::Object(name) => name.get("blockHash").or_else(|| name.get("blockNumber")).and_then(Value::as_str),
+            name => name.as_str(),
+        };
+        let Some(text) = text else { return Err((-32602, "which block?".to_owned())) };
+        if text.len() == 66 {
+            let hash: B256 = text.parse().map_err(|_| (-32602, "not a hash".to_owned()))?;
+            // Nodes go on knowing a block that left the chain.
+            let block = self.by_hash.get(&hash).and_then(|place| self.block(*place));
+            let block = block.filter(|block| block.came < view.n_come);
+            return Ok(block.filter(|block| !canonical || self.stands(view, block)));
+        }
+        let tagged = |place: Option<usize>| {
+            // As geth says it where nothing is final yet.
+            place.and_then(|place| self.block(place)).ok_or((-32000, format!("{text} block not found"))).map(Some)
+        };
+        Ok(match text {
+            "latest" | "pending" => self.chain(view).next(),
+            "safe" => tagged(view.safe)?,
+            "finalized" => tagged(view.finalized)?,
+            "earliest" => self.chain(view).last(),
+            number => {
+                let digits = number.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+                let number = digits.ok_or((-32602, "not a number in hex".to_owned()))?;
+                self.chain(view).find(|block| block.number <= number).filter(|block| block.number == number)
+            }
+        })
+    }
+
+    /// The block of the chain that includes a transaction, and its place there.
+    fn included(&self, view: &View, tx: &B256) -> Option<(&Shelved, usize)> {
+        let places = self.by_tx.get(tx)?.iter().filter_map(|(place, index)| Some((self.block(*place)?, *index)));
+        places.into_iter().find(|(block, _)| block.came < view.n_come && self.stands(view, block))
+    }
+
+    fn stands(&self, view: &View, block: &Shelved) -> bool {
+        let there = self.chain(view).find(|it| it.number <= block.number);
+        there.is_some_and(|there| there.hash == block.hash)
+    }
+
+    /// The chain as it stands, newest first.
+    fn chain<'a>(&'a self, view: &View) -> impl Iterator<Item = &'a Shelved> {
+        let head = view.head.and_then(|head| self.block(head));
+        std::iter::successors(head, |block| {
+            // Heights fall from one to the next, so that no tape, however made, is walked in circles.
+            self.block(block.parent?).filter(|parent| parent.number < block.number)
+        })
+    }
+
+    fn block(&self, place: usize) -> Option<&Shelved> {
+        self.blocks.get(place)
+    }
+}
+
+impl Shelved {
+    fn new(came: usize, parent: Option<usize>, block: TapeBlock) -> io::Result<Self> {
+        let raw_pair = block.raw.ok_or_else(|| io::Error::other("the text of a block was not kept"))?;
+        let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(raw_pair.block.get())?;
+        let hashes = to_raw_value(&block.block.txs.iter().map(|tx| tx.hash).collect::<Vec<_>>())?;
+        fields.insert("transactions", &hashes);
+        let brief = to_raw_value(&fields)?;
+        for unheard in ["transactions", "uncles", "withdrawals", "size"] {
+            fields.remove(unheard);
+        }
+        Ok(Self {
+            number: block.block.at.number,
+            hash: block.block.at.hash,
+            parent,
+            came,
+            n_txs: block.block.txs.len(),
+            brief,
+            header: to_raw_value(&fields)?,
+            receipts: serde_json::from_str(raw_pair.receipts.get())?,
+            reads: block.reads.into_iter().collect(),
+            traces: block.traces,
+            raw: raw_pair,
+        })
+    }
+}
+
+/// The tape has the calls of that tracer, and none of another's findings.
+fn only_call_tracer(options: &Value) -> Result<(), Refusal> {
+    match options.get("tracer").and_then(Value::as_str) {
+        Some("callTracer") => Ok(()),
+        _ => Err((-32602, "a tape has what callTracer found, and nothing of other tracers".to_owned())),
+    }
+}
+
+fn untraced() -> Refusal {
+    (-32000, "its traces are not on the tape".to_owned())
+}
+
+/// Receipts of which the last log is missing. Where there is none, they are as they were.
+fn without_last_log(receipts: &RawValue) -> Box<RawValue> {
+    let Ok(mut list) = serde_json::from_str::<Vec<Value>>(receipts.get()) else { return receipts.to_owned() };
+    let logs = list.iter_mut().rev().filter_map(|receipt| receipt.get_mut("logs")?.as_array_mut());
+    if let Some(logs) = logs.into_iter().find(|logs| !logs.is_empty()) {
+        logs.pop();
+    }
+    raw(&list)
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, Refusal> {
+    T::deserialize(value).map_err(|_| (-32602, "invalid parameters".to_owned()))
+}
+
+/// Strings, numbers and byte strings always become JSON; should one not, the caller hears `null`.
+pub(super) fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Box<RawValue> {
+    to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
+}

@@ -1,0 +1,317 @@
+//! The wire of a played tape: WebSocket and HTTP on one port, told apart by the first byte.
+
+use super::Stage;
+use super::faults::Conduct;
+use super::shelf::raw;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+
+/// Connections served at once; further ones wait.
+const CONNECTIONS_MAX: usize = 32;
+/// Longest request, in bytes.
+const REQUEST_BYTES_MAX: usize = 1 << 20;
+/// Longest head of an HTTP request, in bytes; as most servers have it.
+const HTTP_HEAD_BYTES_MAX: usize = 16 << 10;
+/// Header lines of an HTTP request; curl sends five.
+const HTTP_HEADERS_MAX: usize = 64;
+/// How long a connection may be open without saying what it wants.
+const IDLE_MAX: Duration = Duration::from_secs(60);
+/// Requests in one batch.
+const BATCH_MAX: usize = 100;
+/// Subscriptions of one socket.
+const SUBSCRIPTIONS_MAX: usize = 16;
+/// Answers that may be late at once on one socket.
+const LATE_MAX: usize = 1_024;
+
+#[derive(Deserialize)]
+struct Request<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    method: String,
+    #[serde(default)]
+    params: Vec<Value>,
+}
+
+/// What becomes of what was asked.
+enum Reply {
+    Now(String),
+    After(Duration, String),
+    Never,
+    HangUp,
+}
+
+/// One socket's subscriptions.
+#[derive(Default)]
+struct Subscriptions {
+    ids: Vec<u64>,
+    n_ever: u64,
+}
+
+/// Serves whoever connects, until cancelled.
+pub(super) async fn accept(listener: TcpListener, stage: Arc<Stage>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    // Connections die with this future, which a server's end cancels.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        tokio::select! {
+            accepted = listener.accept() => if let Ok((socket, _)) = accepted {
+                let stage = stage.clone();
+                connections.spawn(async move {
+                    serve(socket, &stage).await;
+                    drop(place);
+                });
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn serve(socket: TcpStream, stage: &Stage) {
+    let mut first = [0];
+    match tokio::time::timeout(IDLE_MAX, socket.peek(&mut first)).await {
+        // An upgrade to WebSocket is a GET, a question over HTTP a POST.
+        Ok(Ok(1)) if first == *b"G" => serve_socket(socket, stage).await,
+        Ok(Ok(1)) => drop(serve_http(socket, stage).await),
+        _ => {}
+    }
+}
+
+/// Serves one WebSocket until it ends or misbehaves.
+async fn serve_socket(socket: TcpStream, stage: &Stage) {
+    let config =
+        WebSocketConfig::default().max_message_size(Some(REQUEST_BYTES_MAX)).max_frame_size(Some(REQUEST_BYTES_MAX));
+    let mut shown = stage.shown.subscribe();
+    let Ok(mut socket) = tokio_tungstenite::accept_async_with_config(socket, Some(config)).await else { return };
+    let mut subscriptions = Subscriptions::default();
+    let mut seen = *shown.borrow_and_update();
+    let mut told = stage.placed(seen);
+    let mut late: FuturesUnordered<BoxFuture<'static, String>> = FuturesUnordered::new();
+    loop {
+        let replies = tokio::select! {
+            message = socket.next() => match message {
+                Some(Ok(Message::Text(text))) => match reply(stage, *shown.borrow(), &text, Some(&mut subscriptions)) {
+                    Reply::Now(text) => vec![text],
+                    Reply::After(wait, text) if late.len() < LATE_MAX => {
+                        late.push(tokio::time::sleep(wait).map(|()| text).boxed());
+                        continue;
+                    }
+                    Reply::Never => continue,
+                    Reply::After(..) | Reply::HangUp => return,
+                },
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                _ => return,
+            },
+            Some(text) = late.next() => vec![text],
+            changed = shown.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let now = *shown.borrow_and_update();
+                let moved = stage.head(now) != stage.head(std::mem::replace(&mut seen, now));
+                let conduct = if moved { stage.faults.conduct_at(stage.head(now)) } else { Conduct::Answer };
+                let from = std::mem::replace(&mut told, stage.placed(now));
+                match conduct {
+                    Conduct::HangUp => return,
+                    Conduct::Silence => continue,
+                    _ => {}
+                }
+                let news = stage.shelf.news(from, told);
+                news.into_iter().flat_map(|header| subscriptions.ids.iter().map(|id| notification(*id, header))).collect()
+            }
+        };
+        for text in replies {
+            if socket.send(Message::text(text)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Serves one connection of HTTP/1.1: as many questions as it brings, one after another.
+async fn serve_http(mut socket: TcpStream, stage: &Stage) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    loop {
+        let Some((head, length, keep)) = http_head(&mut socket, &mut bytes).await? else { return Ok(()) };
+        let answer = match length {
+            Some(length) if length <= REQUEST_BYTES_MAX => {
+                while bytes.len() < head + length {
+                    if more(&mut socket, &mut bytes).await? == 0 {
+                        return Ok(());
+                    }
+                }
+                let body = String::from_utf8_lossy(bytes.get(head..head + length).unwrap_or_default()).into_owned();
+                bytes.drain(..head + length);
+                let shown = *stage.shown.borrow();
+                match reply(stage, shown, &body, None) {
+                    Reply::Now(text) => text,
+                    Reply::After(wait, text) => {
+                        tokio::time::sleep(wait).await;
+                        text
+                    }
+                    // The client's patience is what is tried.
+                    Reply::Never => std::future::pending().await,
+                    Reply::HangUp => return Ok(()),
+                }
+            }
+            length => {
+                let status = if length.is_some() { "413 Content Too Large" } else { "411 Length Required" };
+                let refused = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                return socket.write_all(refused.as_bytes()).await;
+            }
+        };
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", answer.len());
+        socket.write_all(head.as_bytes()).await?;
+        socket.write_all(answer.as_bytes()).await?;
+        if !keep {
+            return Ok(());
+        }
+    }
+}
+
+/// Reads a request's head: how long it is, how long its body is, and whether the connection stays open. `None` at the end, and for
+/// whatever is not HTTP.
+async fn http_head(
+    socket: &mut TcpStream,
+    bytes: &mut Vec<u8>,
+) -> std::io::Result<Option<(usize, Option<usize>, bool)>> {
+    loop {
+        let mut headers = [httparse::EMPTY_HEADER; HTTP_HEADERS_MAX];
+        let mut request = httparse::Request::new(&mut headers);
+        match request.parse(bytes) {
+            Ok(httparse::Status::Complete(head)) => {
+                let named = |name: &str| {
+                    let found = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+                    found.and_then(|header| std::str::from_utf8(header.value).ok()).map(str::trim)
+                };
+                let length = named("content-length").and_then(|length| length.parse().ok());
+                let keep = !named("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+                return Ok(Some((head, length, keep)));
+            }
+            Ok(httparse::Status::Partial) if bytes.len() < HTTP_HEAD_BYTES_MAX => {
+                if more(socket, bytes).await? == 0 {
+                    return Ok(None);
+                }
+            }
+            _ => return Ok(None),
+        }
+    }
+}
+
+async fn more(socket: &mut TcpStream, bytes: &mut Vec<u8>) -> std::io::Result<usize> {
+    match tokio::time::timeout(IDLE_MAX, socket.read_buf(bytes)).await {
+        Ok(read) => read,
+        Err(_) => Ok(0),
+    }
+}
+
+/// Answers a request, or each request of a batch.
+fn reply(stage: &Stage, shown: usize, text: &str, mut subscriptions: Option<&mut Subscriptions>) -> Reply {
+    let Ok(batch) = serde_json::from_str::<Vec<&RawValue>>(text) else {
+        return reply_one(stage, shown, text, subscriptions);
+    };
+    if batch.is_empty() || batch.len() > BATCH_MAX {
+        return Reply::Now(failure("null", -32600, "a batch of one to a hundred requests, please"));
+    }
+    let (mut answers, mut wait) = (Vec::new(), Duration::ZERO);
+    for request in batch {
+        match reply_one(stage, shown, request.get(), subscriptions.as_deref_mut()) {
+            Reply::Now(answer) => answers.push(answer),
+            Reply::After(late, answer) => {
+                wait = wait.max(late);
+                answers.push(answer);
+            }
+            never => return never,
+        }
+    }
+    let answers = format!("[{}]", answers.join(","));
+    if wait.is_zero() { Reply::Now(answers) } else { Reply::After(wait, answers) }
+}
+
+fn reply_one(stage: &Stage, shown: usize, text: &str, subscriptions: Option<&mut Subscriptions>) -> Reply {
+    let request: Request<'_> = match serde_json::from_str(text) {
+        Ok(request) => request,
+        Err(_) => return Reply::Now(failure("null", -32600, "this is no request")),
+    };
+    let id = request.id.map_or("null", RawValue::get);
+    let late = match stage.faults.conduct(stage.head(shown), &request.method) {
+        Conduct::Answer => Duration::ZERO,
+        Conduct::AnswerAfter(late) => late,
+        Conduct::Refuse => return Reply::Now(failure(id, -32603, "internal error")),
+        Conduct::Silence => return Reply::Never,
+        Conduct::HangUp => return Reply::HangUp,
+    };
+    let answer = match (request.method.as_str(), subscriptions) {
+        ("eth_subscribe", Some(subscriptions))
+            if request.params.first().and_then(Value::as_str) == Some("newHeads") =>
+        {
+            let opened = subscriptions.open().map(|id| raw(&format!("{id:#x}")));
+            opened.ok_or((-32005, "too many subscriptions".to_owned()))
+        }
+        ("eth_subscribe", None) => Err((-32601, "notifications need a WebSocket".to_owned())),
+        ("eth_unsubscribe", Some(subscriptions)) => {
+            Ok(raw(&subscriptions.close(request.params.first().and_then(Value::as_str))))
+        }
+        (method, _) => {
+            let (_, view) = stage.shelf.view(shown, stage.faults.lag(stage.head(shown)));
+            stage.shelf.answer(&view, &stage.faults, method, &request.params)
+        }
+    };
+    let text = match answer {
+        Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{}}}"#, result.get()),
+        Err((code, message)) => failure(id, code, &message),
+    };
+    if late.is_zero() { Reply::Now(text) } else { Reply::After(late, text) }
+}
+
+fn failure(id: &str, code: i64, message: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#, json!({ "code": code, "message": message }))
+}
+
+fn notification(id: u64, header: &RawValue) -> String {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"{id:#x}","result":{}}}}}"#,
+        header.get()
+    )
+}
+
+impl Subscriptions {
+    fn open(&mut self) -> Option<u64> {
+        if self.ids.len() >= SUBSCRIPTIONS_MAX {
+            return None;
+        }
+        self.n_ever += 1;
+        self.ids.push(self.n_ever);
+        Some(self.n_ever)
+    }
+
+    fn close(&mut self, id: Option<&str>) -> bool {
+        let before = self.ids.len();
+        self.ids.retain(|open| id != Some(&format!("{open:#x}")));
+        self.ids.len() < before
+    }
+}
+
+impl Stage {
+    /// The newest block after so many scenes.
+    fn head(&self, shown: usize) -> Option<u64> {
+        self.shelf.number(&self.shelf.view(shown, 0).1)
+    }
+
+    /// After how many scenes a node stands that is as far behind as the faults say.
+    fn placed(&self, shown: usize) -> usize {
+        self.shelf.view(shown, self.faults.lag(self.head(shown))).0
+    }
+}

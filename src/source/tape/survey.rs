@@ -1,0 +1,178 @@
+//! What a tape holds, counted.
+
+use super::{Entry, Happening, Head, Packing, Reader, TapeBlock, TapeError};
+use crate::model::parse;
+use crate::source::trace::TraceMethod;
+use crate::source::{Checks, verify};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a tape holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// What the first line says.
+    pub head: Head,
+    /// Version of the format.
+    pub version: u32,
+    /// How it is packed.
+    pub packing: Packing,
+    /// Stretches that do not join.
+    pub n_stretches: usize,
+    /// Blocks, those that were taken back included.
+    pub n_blocks: usize,
+    /// Lowest and highest block.
+    pub numbers: Option<(u64, u64)>,
+    /// Earliest and latest block time, in seconds since the Unix epoch.
+    pub times: Option<(u64, u64)>,
+    /// Transactions of all blocks.
+    pub n_txs: usize,
+    /// Logs of all transactions.
+    pub n_logs: usize,
+    /// Times that blocks were taken back.
+    pub n_reorgs: usize,
+    /// Blocks that were taken back.
+    pub n_retracted: usize,
+    /// Blocks that follow from their own hash, senders aside.
+    pub n_verified: usize,
+    /// Blocks of which not all can be held against the hash, since they are newer than this program.
+    pub n_unproven: usize,
+    /// Blocks that contradict their own hash, and how; as many as anybody reads.
+    pub refused: Vec<(u64, String)>,
+    /// Answers to what was asked beside blocks.
+    pub n_reads: usize,
+    /// Blocks with traces, by what was asked.
+    pub traces: BTreeMap<TraceMethod, usize>,
+    /// Captions.
+    pub n_captions: usize,
+    /// Times that blocks became final.
+    pub n_promotions: usize,
+    /// Times that something began to keep the recorder from seeing, by kind.
+    pub troubles: BTreeMap<String, usize>,
+    /// What the recorder had to say about the recording.
+    pub notes: Vec<String>,
+    /// Notes beyond those.
+    pub n_more_notes: usize,
+    /// From the first to the last thing that says when it was seen.
+    pub lasted: Option<Duration>,
+    /// Bytes, unpacked.
+    pub n_bytes: u64,
+    /// The last whole line, where the tape is cut short behind it.
+    pub cut: Option<usize>,
+    /// Why it cannot be read to its end.
+    pub broken: Option<String>,
+}
+
+/// Notes that are kept word by word, and kinds of trouble that are counted apart: as many as anybody reads.
+const TOLD_MAX: usize = 20;
+
+impl Survey {
+    /// Counts what `reader` has left. A tape that cannot be read to its end is counted up to there.
+    #[must_use]
+    pub fn of(reader: Reader<'_>) -> Self {
+        let mut reader = reader.keeping_raw();
+        let mut survey = Self {
+            head: reader.head().clone(),
+            version: reader.version(),
+            packing: reader.packing(),
+            n_stretches: 0,
+            n_blocks: 0,
+            numbers: None,
+            times: None,
+            n_txs: 0,
+            n_logs: 0,
+            n_reorgs: 0,
+            n_retracted: 0,
+            n_verified: 0,
+            n_unproven: 0,
+            refused: Vec::new(),
+            n_reads: 0,
+            traces: BTreeMap::new(),
+            n_captions: 0,
+            n_promotions: 0,
+            troubles: BTreeMap::new(),
+            notes: Vec::new(),
+            n_more_notes: 0,
+            lasted: None,
+            n_bytes: 0,
+            cut: None,
+            broken: None,
+        };
+        let (mut joined, mut began_ms) = (false, None);
+        for entry in reader.by_ref() {
+            if let Err(why) = entry.map(|entry| survey.count(entry, &mut joined, &mut began_ms)) {
+                survey.broken = Some(TapeError::to_string(&why));
+            }
+        }
+        (survey.n_bytes, survey.cut) = (reader.n_bytes(), reader.cut());
+        survey
+    }
+
+    /// Whether it ends as a recorder ends a tape.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.cut.is_none() && self.broken.is_none()
+    }
+
+    /// Holds a block against its own hash, on chains where that can be done.
+    fn verify(&mut self, block: &TapeBlock) {
+        let Some(raw) = block.raw.as_ref().filter(|_| Checks::for_chain(self.head.chain).verify) else { return };
+        let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).map_err(|error| error.to_string());
+        match sealed.and_then(|sealed| verify::prove(&sealed, &verify::Raw::default()).map_err(|flaw| flaw.to_string()))
+        {
+            Ok(gaps) if gaps.is_empty() => self.n_verified += 1,
+            Ok(_) => self.n_unproven += 1,
+            Err(why) if self.refused.len() < TOLD_MAX => self.refused.push((block.block.at.number, why)),
+            Err(_) => {}
+        }
+    }
+
+    fn count(&mut self, entry: Entry, joined: &mut bool, began_ms: &mut Option<u64>) {
+        let at_ms = match entry {
+            Entry::Gap => {
+                *joined = false;
+                None
+            }
+            Entry::Block(block) => {
+                self.n_stretches += usize::from(!std::mem::replace(joined, true));
+                self.n_blocks += 1;
+                self.numbers = widened(self.numbers, block.block.at.number);
+                self.times = widened(self.times, block.block.time);
+                self.n_txs += block.block.txs.len();
+                self.n_logs += block.block.txs.iter().map(|tx| tx.logs.len()).sum::<usize>();
+                self.n_reads += block.reads.len();
+                self.verify(&block);
+                if let Some(traces) = &block.traces {
+                    *self.traces.entry(traces.method).or_default() += 1;
+                }
+                block.at_ms
+            }
+            Entry::Mark(mark) => {
+                match mark.what {
+                    Happening::Caption(_) => self.n_captions += 1,
+                    Happening::Retract(gone) => {
+                        self.n_reorgs += 1;
+                        self.n_retracted += gone.len();
+                    }
+                    Happening::Promote(..) => self.n_promotions += 1,
+                    Happening::Trouble(trouble) if trouble.over => {}
+                    Happening::Trouble(trouble) => {
+                        let known = self.troubles.len() < TOLD_MAX || self.troubles.contains_key(&trouble.kind);
+                        let kind = if known { trouble.kind } else { "other".to_owned() };
+                        *self.troubles.entry(kind).or_default() += 1;
+                    }
+                    Happening::Note(note) if self.notes.len() < TOLD_MAX => self.notes.push(note),
+                    Happening::Note(_) => self.n_more_notes += 1,
+                }
+                mark.at_ms
+            }
+        };
+        if let Some(at_ms) = at_ms {
+            let since = at_ms.saturating_sub(*began_ms.get_or_insert(at_ms));
+            self.lasted = self.lasted.max(Some(Duration::from_millis(since)));
+        }
+    }
+}
+
+fn widened(range: Option<(u64, u64)>, to: u64) -> Option<(u64, u64)> {
+    range.map_or(Some((to, to)), |(low, high)| Some((low.min(to), high.max(to))))
+}

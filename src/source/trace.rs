@@ -1,0 +1,254 @@
+//! Traces of a whole block: what every call inside it did, as the node tells it.
+//!
+//! Nodes trace in one of two shapes, and some in neither. An answer is taken only when it has one result for each transaction of the
+//! block, and something in it: some nodes answer `{}` with success to a tracer they do not know. Whether the traces are true is
+//! not looked at here.
+
+use super::node::Node;
+use super::rpc::NodeError;
+use crate::model::parse::ParseError;
+use crate::model::{Block, BlockRef};
+use alloy_primitives::B256;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::fmt;
+use std::time::Duration;
+
+/// How long a node may take to trace a block. Tracing runs the block again, which takes seconds where it is done well.
+pub const TRACE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A way of tracing a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TraceMethod {
+    /// `debug_traceBlockByHash` with geth's `callTracer` and its logs: one tree of calls for each transaction.
+    CallTracer,
+    /// `trace_block`, which began with OpenEthereum: a flat list of calls, in the order they began.
+    TraceBlock,
+}
+
+/// A block's traces as the node wrote them.
+#[derive(Clone)]
+pub struct RawTraces {
+    /// What was asked.
+    pub method: TraceMethod,
+    /// The answer.
+    pub answer: Box<RawValue>,
+}
+
+/// What traces are held against: a block, and its transactions in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traced {
+    /// The block.
+    pub at: BlockRef,
+    /// Hashes of its transactions.
+    pub txs: Vec<B256>,
+}
+
+impl TraceMethod {
+    /// Both of them.
+    pub const ALL: [Self; 2] = [Self::CallTracer, Self::TraceBlock];
+
+    /// What JSON-RPC calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CallTracer => "debug_traceBlockByHash",
+            Self::TraceBlock => "trace_block",
+        }
+    }
+
+    /// The method of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
+}
+
+impl Node {
+    /// The traces of a block; `None` when the node has no such method.
+    ///
+    /// # Errors
+    /// When the node does not answer in time, or answers with something that is not the traces of this block.
+    pub async fn traces(&self, of: &Traced, method: TraceMethod) -> Result<Option<RawTraces>, NodeError> {
+        let asked = match method {
+            TraceMethod::CallTracer => {
+                let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
+                self.ask(method.name(), (of.at.hash, tracer), TRACE_DEADLINE).await
+            }
+            // Not every node takes a hash here. A number may mean another block by now, but each trace names its block.
+            TraceMethod::TraceBlock => self.ask(method.name(), [format!("{:#x}", of.at.number)], TRACE_DEADLINE).await,
+        };
+        let answer = match asked {
+            Err(error) if error.lacks_the_method() => return Ok(None),
+            answer => answer?,
+        };
+        if answer.get() == "null" {
+            return Err(NodeError::Missing(format!("traces of block {}", of.at.hash)));
+        }
+        let traces = RawTraces { method, answer };
+        traces.check(of).map_err(|why| ParseError::Json { what: "traces", why: why.to_owned() })?;
+        Ok(Some(traces))
+    }
+
+    /// The methods that are worth trying, the best one first.
+    pub async fn trace_methods(&self) -> Result<[TraceMethod; 2], NodeError> {
+        let version = self.ask("web3_clientVersion", [(); 0], self.deadlines().head).await?;
+        // Anvil runs the whole block again for each of its transactions when it traces it as geth does.
+        let quadratic = version.get().to_ascii_lowercase().contains("anvil");
+        let [calls, flat] = TraceMethod::ALL;
+        Ok(if quadratic { [flat, calls] } else { [calls, flat] })
+    }
+}
+
+impl RawTraces {
+    /// Whether there is one result, with something in it, for each transaction of the block.
+    ///
+    /// # Errors
+    /// What is amiss.
+    pub fn check(&self, of: &Traced) -> Result<(), &'static str> {
+        match self.method {
+            TraceMethod::CallTracer => {
+                let results = each(&self.answer)?;
+                if results.len() != of.txs.len() {
+                    return Err("the traces are not as many as the transactions");
+                }
+                results.iter().zip(&of.txs).try_for_each(|(raw, tx)| tree(raw, tx))
+            }
+            TraceMethod::TraceBlock => flat(&self.answer, of),
+        }
+    }
+
+    /// The trace of each transaction, where the method tells them apart.
+    #[must_use]
+    pub fn by_tx(&self) -> Option<Vec<Box<RawValue>>> {
+        #[derive(Deserialize)]
+        struct Result {
+            result: Box<RawValue>,
+        }
+        let results: Vec<Result> = match self.method {
+            TraceMethod::CallTracer => serde_json::from_str(self.answer.get()).ok()?,
+            TraceMethod::TraceBlock => return None,
+        };
+        Some(results.into_iter().map(|of| of.result).collect())
+    }
+}
+
+impl Traced {
+    /// What the traces of this block are held against.
+    #[must_use]
+    pub fn of(block: &Block) -> Self {
+        Self { at: block.at, txs: block.txs.iter().map(|tx| tx.hash).collect() }
+    }
+}
+
+fn each(list: &RawValue) -> Result<Vec<&RawValue>, &'static str> {
+    serde_json::from_str(list.get()).map_err(|_| "the traces are no list")
+}
+
+/// One transaction's tree of calls.
+fn tree(raw: &RawValue, tx: &B256) -> Result<(), &'static str> {
+    #[derive(Deserialize)]
+    struct Result<'a> {
+        // Older nodes tell transactions apart by their place alone.
+        #[serde(rename = "txHash")]
+        tx: Option<B256>,
+        #[serde(borrow)]
+        result: Option<HashMap<String, &'a RawValue>>,
+    }
+    let Ok(Result { tx: of, result: Some(frame) }) = serde_json::from_str::<Result<'_>>(raw.get()) else {
+        return Err("a transaction was not traced");
+    };
+    if of.is_some_and(|of| of != *tx) {
+        return Err("a trace is of another transaction");
+    }
+    let named = |field: &str| frame.get(field).is_some_and(|value| value.get().starts_with('"'));
+    if named("type") && named("from") { Ok(()) } else { Err("a trace is empty") }
+}
+
+/// A block's flat list of calls.
+fn flat(list: &RawValue, of: &Traced) -> Result<(), &'static str> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Call {
+        block_hash: B256,
+        // Rewards of miners stand in the list too, and are of no transaction.
+        transaction_hash: Option<B256>,
+        trace_address: Vec<IgnoredAny>,
+        #[serde(rename = "action")]
+        _action: HashMap<String, IgnoredAny>,
+    }
+    let calls: Vec<Call> = serde_json::from_str(list.get()).map_err(|_| "a trace cannot be read")?;
+    if calls.iter().any(|call| call.block_hash != of.at.hash) {
+        return Err("the traces are of another block");
+    }
+    let tops = calls.iter().filter(|call| call.trace_address.is_empty()).filter_map(|call| call.transaction_hash);
+    if tops.eq(of.txs.iter().copied()) { Ok(()) } else { Err("the traces are not those of the transactions") }
+}
+
+impl fmt::Debug for RawTraces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawTraces({}, {} bytes)", self.method.name(), self.answer.get().len())
+    }
+}
+
+impl PartialEq for RawTraces {
+    fn eq(&self, other: &Self) -> bool {
+        self.method == other.method && self.answer.get() == other.answer.get()
+    }
+}
+
+impl Eq for RawTraces {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use serde_json::value::to_raw_value;
+
+    fn of(n_txs: u8) -> Traced {
+        let at = BlockRef { number: 7, hash: B256::repeat_byte(0xb1) };
+        Traced { at, txs: (1..=n_txs).map(B256::repeat_byte).collect() }
+    }
+
+    fn check(method: TraceMethod, answer: &Value, of: &Traced) -> Result<(), &'static str> {
+        RawTraces { method, answer: to_raw_value(answer).expect("JSON") }.check(of)
+    }
+
+    #[test]
+    fn trees_are_taken_only_when_each_transaction_has_one_with_something_in_it() {
+        let frame = json!({ "type": "CALL", "from": "0x01", "calls": [{}] });
+        let result = |tx: u8| json!({ "txHash": B256::repeat_byte(tx), "result": frame });
+        let check = |answer: &Value, n_txs| check(TraceMethod::CallTracer, answer, &of(n_txs));
+        assert_eq!(check(&json!([result(1), result(2)]), 2), Ok(()));
+        assert_eq!(check(&json!([{ "result": frame }]), 1), Ok(()), "an old node");
+        assert_eq!(check(&json!([]), 0), Ok(()));
+        assert!(check(&json!([]), 1).is_err());
+        assert!(check(&json!({}), 0).is_err(), "success, and nothing in it");
+        assert!(check(&json!([{ "txHash": B256::repeat_byte(1), "result": {} }]), 1).is_err());
+        assert!(check(&json!([{ "txHash": B256::repeat_byte(1), "error": "out of time" }]), 1).is_err());
+        assert!(check(&json!([result(2), result(1)]), 2).is_err(), "out of order");
+        assert!(check(&json!([result(1), {}]), 2).is_err());
+    }
+
+    #[test]
+    fn a_flat_list_is_taken_only_when_it_is_of_this_block_and_of_all_its_transactions() {
+        let hash = of(0).at.hash;
+        let call = |tx: u8, place: Value| {
+            json!({ "blockHash": hash, "transactionHash": B256::repeat_byte(tx), "traceAddress": place, "type": "call",
+                    "action": { "from": "0x01" } })
+        };
+        let reward =
+            json!({ "blockHash": hash, "transactionHash": null, "traceAddress": [], "type": "reward", "action": {} });
+        let check = |answer: &Value, n_txs| check(TraceMethod::TraceBlock, answer, &of(n_txs));
+        assert_eq!(check(&json!([call(1, json!([])), call(1, json!([0])), call(2, json!([])), reward]), 2), Ok(()));
+        assert!(check(&json!([call(1, json!([]))]), 2).is_err(), "one is missing");
+        assert!(check(&json!([call(1, json!([0]))]), 1).is_err(), "the call itself is missing");
+        assert!(check(&json!({}), 0).is_err());
+        let mut other = call(1, json!([]));
+        other["blockHash"] = json!(B256::ZERO);
+        assert!(check(&json!([other]), 1).is_err(), "the height holds another block by now");
+    }
+}

@@ -1,0 +1,176 @@
+//! What endpoints gave that contradicts itself, kept beside the store for whoever has to talk to their owners.
+//!
+//! One gzip'd JSON file for each refusal, named by its time, chain, endpoint and block; never by an address of an endpoint. The
+//! drawer is bounded: an endpoint that lies all day pushes its own oldest lies out.
+
+use crate::model::Evidence;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use serde_json::{Value as Json, json};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Files that are kept: more than anybody reads.
+const FILES_MAX: usize = 64;
+/// Bytes of all files together. A block of mainnet with its receipts is a tenth of a megabyte once compressed.
+const BYTES_MAX: u64 = 64 << 20;
+/// Bytes of answers that one file holds before they are compressed; the rest of a longer answer is cut off.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// Characters of a name within a file's name.
+const NAME_CHARS_MAX: usize = 40;
+
+/// Where evidence is kept.
+#[derive(Clone, Debug)]
+pub struct Drawer {
+    dir: PathBuf,
+}
+
+impl Drawer {
+    /// The drawer of the store at `store`: the directory `<store>.evidence`, made when there is something to keep.
+    #[must_use]
+    pub fn beside(store: &Path) -> Self {
+        let mut dir = store.as_os_str().to_owned();
+        dir.push(".evidence");
+        Self { dir: dir.into() }
+    }
+
+    /// Keeps what `endpoint` of `chain` gave, and returns the file. Blocks while it writes.
+    ///
+    /// # Errors
+    /// When the disk does not take it; nothing is left behind then.
+    pub fn keep(&self, at: Timestamp, chain: &str, endpoint: &str, evidence: &Evidence) -> io::Result<PathBuf> {
+        fs::create_dir_all(&self.dir)?;
+        let block = block_of(&evidence.asked).unwrap_or("unknown");
+        let time = at.strftime("%Y%m%dT%H%M%S%3fZ");
+        let name = format!("{time}-{}-{}-{block}.json.gz", plain(chain), plain(endpoint));
+        let path = self.dir.join(name);
+        let answers: Vec<Json> =
+            evidence.answers.iter().map(|(to, answer)| json!({ "to": to, "answer": told(answer) })).collect();
+        let text = json!({
+            "chain": chain,
+            "endpoint": endpoint,
+            "at": at.to_string(),
+            "asked": evidence.asked,
+            "flaw": evidence.flaw,
+            "answers": answers,
+        });
+        // Under a name that does not count, until it is whole.
+        let part = path.with_extension("part");
+        let written = write(&part, &text).and_then(|()| fs::rename(&part, &path));
+        if let Err(error) = written {
+            let _ = fs::remove_file(&part);
+            return Err(error);
+        }
+        self.tidy(&path)?;
+        Ok(path)
+    }
+
+    /// Removes the oldest files until the bounds hold; `newest` stays.
+    fn tidy(&self, newest: &Path) -> io::Result<()> {
+        let mut files: Vec<(PathBuf, u64)> = fs::read_dir(&self.dir)?
+            .filter_map(|entry| entry.ok())
+            .filter(|entry| entry.path() != newest)
+            .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len())))
+            .collect();
+        // Names begin with their time.
+        files.sort_by(|a, b| b.0.cmp(&a.0));
+        let mut bytes = newest.metadata()?.len();
+        for (place, (path, length)) in files.iter().enumerate() {
+            bytes = bytes.saturating_add(*length);
+            if place + 1 >= FILES_MAX || bytes > BYTES_MAX {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write(path: &Path, text: &Json) -> io::Result<()> {
+    let mut out = GzEncoder::new(File::create(path)?, Compression::default());
+    serde_json::to_writer(&mut out, text)?;
+    out.write_all(b"\n")?;
+    out.finish()?.sync_all()
+}
+
+/// An answer as JSON where it is JSON, so that it can be read with the usual tools; else as text.
+fn told(answer: &str) -> Json {
+    if answer.len() > ANSWER_BYTES_MAX {
+        return Json::String(answer[..answer.floor_char_boundary(ANSWER_BYTES_MAX)].to_owned());
+    }
+    let whole = serde_json::from_str::<&RawValue>(answer).ok();
+    whole.and_then(|raw| serde_json::to_value(raw).ok()).unwrap_or_else(|| Json::String(answer.to_owned()))
+}
+
+/// The hash in `block 0x…`.
+fn block_of(asked: &str) -> Option<&str> {
+    let hash = asked.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| word.starts_with("0x"))?;
+    (hash.len() == 66 && hash[2..].bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
+}
+
+/// A name as it may stand in a file's name.
+fn plain(name: &str) -> String {
+    let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    plain.take(NAME_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::read::GzDecoder;
+    use std::io::Read;
+
+    const HASH: &str = "0x2222222222222222222222222222222222222222222222222222222222222222";
+
+    fn lie(answer: &str) -> Evidence {
+        Evidence {
+            asked: format!("block {HASH}"),
+            flaw: "its receipts have another root".to_owned(),
+            answers: vec![("eth_getBlockReceipts", answer.into()), ("eth_getBlockByHash", "<html>".into())],
+        }
+    }
+
+    fn drawer() -> (tempfile::TempDir, Drawer) {
+        let dir = tempfile::tempdir().unwrap();
+        let drawer = Drawer::beside(&dir.path().join("watchfire.db"));
+        (dir, drawer)
+    }
+
+    #[test]
+    fn what_an_endpoint_gave_can_be_read_by_the_usual_tools() {
+        let (dir, drawer) = drawer();
+        let path = drawer.keep(Timestamp::UNIX_EPOCH, "mainnet", "back/up", &lie("[{\"a\":1}]")).unwrap();
+        let name = format!("19700101T000000000Z-mainnet-back_up-{HASH}.json.gz");
+        assert_eq!(path, dir.path().join("watchfire.db.evidence").join(name));
+        let mut text = String::new();
+        GzDecoder::new(File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+        let json: Json = serde_json::from_str(&text).unwrap();
+        assert_eq!(json["answers"][0]["answer"][0]["a"], 1);
+        assert_eq!(json["answers"][1]["answer"], "<html>");
+        assert_eq!(json["flaw"], "its receipts have another root");
+    }
+
+    #[test]
+    fn the_newest_lies_push_the_oldest_out() {
+        let (dir, drawer) = drawer();
+        for second in 0..FILES_MAX as i64 + 10 {
+            drawer.keep(Timestamp::from_second(second).unwrap(), "mainnet", "main", &lie("[]")).unwrap();
+        }
+        let mut names: Vec<String> = fs::read_dir(dir.path().join("watchfire.db.evidence"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        assert_eq!(names.len(), FILES_MAX);
+        assert!(names[0].starts_with("19700101T000010"), "{}", names[0]);
+    }
+
+    #[test]
+    fn whatever_was_asked_for_leads_nowhere_else() {
+        assert_eq!(block_of("block ../../etc/passwd"), None);
+        assert_eq!(block_of("block 0x12"), None);
+        assert_eq!(plain("wss://node.example/key?x").chars().filter(|c| *c == '/').count(), 0);
+    }
+}
