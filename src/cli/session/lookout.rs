@@ -12,7 +12,7 @@ use crate::model::{BlindnessKind, Severity, Trouble};
 use crate::runtime::{self, Stop};
 use crate::source::Phase;
 use crate::store::Filter;
-use crate::watchlist::{ChainBook, ChainClock};
+use crate::watchlist::{ChainBook, ChainClock, EndpointSettings};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -233,6 +233,10 @@ impl<'a> Lookout<'a> {
 
     /// Whether blocks are as new as our clock says they should be. Says whether they are not.
     async fn watch_head(&mut self, now: Timestamp) -> anyhow::Result<bool> {
+        if self.only_strangers() {
+            // No block can come, and it was told why.
+            return Ok(true);
+        }
         if !self.by_wall() {
             return Ok(false);
         }
@@ -300,6 +304,15 @@ impl<'a> Lookout<'a> {
     fn count(&self) {
         let loudest = self.standing.values().copied().max().max(self.dark);
         self.session.tally.blind(self.chain.info.id, loudest >= Some(Severity::High));
+    }
+
+    /// Whether every endpoint serves another chain.
+    fn only_strangers(&self) -> bool {
+        let strange = |endpoint: &EndpointSettings| {
+            let kinds = [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis];
+            kinds.into_iter().any(|kind| self.standing.contains_key(&(kind, Some(endpoint.name.clone()))))
+        };
+        self.chain.endpoints.iter().all(strange)
     }
 
     fn by_wall(&self) -> bool {
