@@ -203,6 +203,7 @@ impl Watcher {
         }
         let now_ms = runtime::millis(&*self.clock);
         for block in blocks {
+            metrics.block_committed(chain, block.at.hash, runtime::instant());
             let time_ms = block.time.saturating_mul(1_000);
             if self.chain.clock == ChainClock::Wall {
                 metrics.detected(chain, Duration::from_millis(now_ms.saturating_sub(time_ms)));

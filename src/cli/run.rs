@@ -139,3 +139,19 @@ pub(crate) fn stop_on_signal(stop: Stop) {
         stop.cancel();
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_in_powers_of_1024_and_too_small_ones_refused() {
+        assert_eq!(
+            ["64M", "2G", "1GiB", "2097152"].map(parse_size),
+            [Ok(64 << 20), Ok(2 << 30), Ok(1 << 30), Ok(2 << 20)]
+        );
+        for wrong in ["", "M", "-1G", "1.5G", "2 G", "1P", "99999999999T", "17"] {
+            assert!(parse_size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

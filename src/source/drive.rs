@@ -360,6 +360,9 @@ impl Driver {
         if voice == self.council.lead() {
             self.meter.metrics.head(&self.meter.chain, head.at.number, head.time);
         }
+        if self.follower.numbered_ours(head.at.number) != Some(head.at) {
+            self.meter.metrics.block_named(head.at.hash, instant());
+        }
         self.council.said(voice, head, &mut self.follower, self.started.elapsed());
     }
 
@@ -440,6 +443,9 @@ impl Driver {
             }
             Err(error) => {
                 debug!(endpoint = %self.pool.name(voice), "{} failed: {error}", self.pool.name(voice));
+                if matches!(error, NodeError::Lie { .. }) {
+                    self.judge(&[(voice, error.clone())], 0);
+                }
                 self.council.mute(voice);
                 let backoff = self.pool.deadlines().backoff;
                 self.ears.failed(voice, now, error, &backoff, &mut self.rng);
@@ -452,6 +458,7 @@ impl Driver {
         self.fetching.remove(&want);
         self.blocks_work();
         self.vouched(&body);
+        self.meter.metrics.block_had(body.block.at.hash, instant());
         body.sight.endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
         match want {
             Want::Numbered(_) => self.follower.numbered(body),

@@ -26,7 +26,7 @@ impl Node {
     /// The block that a tag such as `finalized` names; `None` while there is none.
     pub async fn tag(&self, tag: &'static str) -> Result<Option<Link>, NodeError> {
         let answer = self.ask("eth_getBlockByNumber", (tag, false), self.deadlines().head).await?;
-        if is_null(&answer) { Ok(None) } else { Ok(Some(parse::header(answer.get())?)) }
+        if is_null(&answer) { Ok(None) } else { self.head_let_through(&answer).map(Some) }
     }
 
     /// The header with this hash, held against it.

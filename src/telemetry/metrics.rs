@@ -8,15 +8,19 @@
 //! its series from the start, at zero: an alert that looks for the first increase cannot see it otherwise.
 
 mod series;
+mod underway;
 mod vector;
 
 use crate::model::{BlindnessKind, Severity};
+use alloy_primitives::B256;
 use prometheus_client::registry::Registry;
 use series::{Chain, Delivery, Endpoint, Incidents, Judging, Queue, Rpc, Signs, Start, Stored};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
+use underway::Underway;
 use vector::Book;
 
 /// What a chain's source can be doing; the words of `watchfire_chain_phase`.
@@ -24,6 +28,9 @@ pub const PHASES: [&str; 7] = ["boot", "backfill", "catch-up", "live", "reconcil
 
 /// How requests to nodes end; the words of `watchfire_rpc_requests_total`.
 pub const OUTCOMES: [&str; 4] = ["ok", "error", "timeout", "unreachable"];
+
+/// What is wrong with a block that is refused; the words of `watchfire_blocks_refused_total`.
+pub const REFUSALS: [&str; 6] = ["header", "root", "bloom", "transaction", "sender", "nonsense"];
 
 /// Watches with series of their own. The verdicts on any further ones are counted together, so that a watchlist of 100,000
 /// does not make as many series here and in Prometheus.
@@ -48,6 +55,7 @@ struct Inner {
     delivery: Delivery,
     store: Stored,
     signs: Signs,
+    underway: Mutex<Underway>,
     watches: Mutex<BTreeSet<String>>,
     blind: Mutex<BTreeSet<(String, String)>>,
 }
@@ -64,7 +72,7 @@ impl Metrics {
         let (delivery, store, signs) =
             (Delivery::register(&mut book), Stored::register(&mut book), Signs::register(&mut book));
         let registry = book.close();
-        let (watches, blind) = Default::default();
+        let (underway, watches, blind) = Default::default();
         let inner = Inner {
             registry,
             start,
@@ -77,6 +85,7 @@ impl Metrics {
             delivery,
             store,
             signs,
+            underway,
             watches,
             blind,
         };
@@ -132,7 +141,8 @@ impl Metrics {
         self.0.rpc.disagreement.of(labels);
         let judging = &self.0.judging;
         judging.decode_failures.of(labels);
-        for histogram in [&judging.judge, &judging.detection, &judging.commit] {
+        let to_commit = [&judging.head_to_commit, &judging.block_to_commit];
+        for histogram in [&judging.judge, &judging.detection, &judging.commit].into_iter().chain(to_commit) {
             histogram.of(labels);
         }
     }
@@ -144,7 +154,9 @@ impl Metrics {
             level.of(labels);
         }
         of.strikes.of(labels);
-        self.0.chain.refused.of([chain, endpoint, "root"]);
+        for reason in REFUSALS {
+            self.0.chain.refused.of([chain, endpoint, reason]);
+        }
     }
 
     /// A destination of the configuration: its series exist from here on.
@@ -216,8 +228,9 @@ impl Metrics {
         self.0.chain.depth.of([chain]).observe(depth as f64);
     }
 
-    /// A block of this endpoint was refused. `reason` is one of a few words.
+    /// A block of this endpoint was refused. `reason` is one of [`REFUSALS`].
     pub fn refused(&self, chain: &str, endpoint: &str, reason: &'static str) {
+        debug_assert!(REFUSALS.contains(&reason), "`{reason}` is no reason");
         self.0.chain.refused.of([chain, endpoint, reason]).inc();
     }
 
@@ -330,6 +343,31 @@ impl Metrics {
     /// A step was committed in this time.
     pub fn committed(&self, chain: &str, took: Duration) {
         self.0.judging.commit.of([chain]).observe(took.as_secs_f64());
+    }
+
+    /// An endpoint named this block as its newest. Only the first time counts.
+    pub fn block_named(&self, hash: B256, now: Instant) {
+        self.underway(|underway| underway.named(hash, now));
+    }
+
+    /// This block is fetched and checked.
+    pub fn block_had(&self, hash: B256, now: Instant) {
+        self.underway(|underway| underway.had(hash, now));
+    }
+
+    /// This block is committed: the time that it took since it was named, and since it was at hand, is recorded.
+    pub fn block_committed(&self, chain: &str, hash: B256, now: Instant) {
+        let took = self.underway(|underway| underway.committed(hash, now));
+        let judging = &self.0.judging;
+        for (of, took) in [(&judging.head_to_commit, took.from_named), (&judging.block_to_commit, took.from_had)] {
+            if let Some(took) = took {
+                of.of([chain]).observe(took.as_secs_f64());
+            }
+        }
+    }
+
+    fn underway<T>(&self, change: impl FnOnce(&mut Underway) -> T) -> T {
+        change(&mut self.0.underway.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The verdicts of a block stand, so long after its block time.

@@ -9,6 +9,7 @@ mod blind;
 mod disk;
 mod finality;
 mod kill;
+mod missed;
 mod node;
 mod orders;
 mod receivers;

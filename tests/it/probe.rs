@@ -37,6 +37,8 @@ finality = "tags"
 endpoint = [{{ name = "own", url = "{own}" }}, {{ name = "vendor", url = {{ env = "GLASS" }} }}]
 [destination.console]
 kind = "terminal"
+[path.self]
+steps = [{{ to = ["console"], ack_within = "5m" }}]
 [path.treasury]
 steps = [{{ to = ["console"], ack_within = "5m" }}]
 [[watch]]

@@ -46,7 +46,8 @@ impl Office {
     async fn committed(&self) {
         let head = self.anvil.block("latest").await["hash"].as_str().expect("a hash").to_owned();
         let store = self.watch.path("watchfire.db");
-        until("the newest block is committed", || stored::progress(&store).is_some_and(|(tip, _)| tip == head)).await;
+        let committed = || stored::progress(&store).is_some_and(|(tip, _)| tip == head);
+        assert!(comes(committed).await, "the newest block is not committed: {}", self.watch.log());
     }
 }
 
@@ -58,19 +59,21 @@ fn configured(endpoint: &str) -> Watch {
         &format!(
             "store = \"watchfire.db\"\nwatchlists = [\"clerks.toml\"]\n[chain.demo]\nid = 31337\nendpoint = \"{endpoint}\"\n\
              clock = \"chain\"\nslot = \"1s\"\nverify = false\n[destination.screen]\nkind = \"terminal\"\n[path.treasury]\n\
-             steps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n"
+             steps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n\
+             [path.self]\nsteps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n"
         ),
     );
     watch
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+/// Whether it holds before long.
+async fn comes(mut holds: impl FnMut() -> bool) -> bool {
     let wait = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "in vain: {what}");
+    tokio::time::timeout(PATIENCE, wait).await.is_ok()
 }
 
 /// What was said of the chain, in order: verdicts and retractions without what a clock adds.
@@ -137,7 +140,7 @@ async fn a_recorded_watch_is_played_back_to_the_same_verdicts() {
         let text = std::fs::read_to_string(office.watch.path("answers.jsonl")).unwrap_or_default();
         text.lines().find(|line| line.starts_with("ws://")).map(str::to_owned)
     };
-    until("the tape is served", || url().is_some()).await;
+    assert!(comes(|| url().is_some()).await, "the tape is not served: {}", office.watch.log());
     let watch = configured(&url().expect("it is served"));
     let last = office.anvil.block_number().await.to_string();
     let followed = watch.run(&["run", "--from-block", &office.first.to_string(), "--until-block", &last]);
@@ -153,7 +156,7 @@ async fn a_crash_leaves_a_tape_that_is_good_up_to_there_and_the_next_run_keeps_i
         office.day(n, false).await;
     }
     let tape = office.watch.path("run.tape.zst");
-    until("three blocks are on the tape", || n_blocks(&tape) == 3).await;
+    assert!(comes(|| n_blocks(&tape) == 3).await, "three blocks are not on the tape: {}", office.watch.log());
     run.kill();
     let info = office.watch.run(&["tape", "info", "run.tape.zst"]);
     assert_eq!((info.code, &info.lines[0]["whole"], &info.lines[0]["blocks"]), (0, &false.into(), &3.into()));

@@ -27,11 +27,6 @@ impl Fork {
         self.tip().clone()
     }
 
-    /// How many blocks there are.
-    pub(crate) fn len(&self) -> usize {
-        self.blocks.len()
-    }
-
     /// What a node on this branch answers; `None` where it answers as any other.
     pub(crate) fn answer(&self, method: &str, params: &Value) -> Option<Result<Value, Value>> {
         let ours = |hash: &Value| self.blocks.iter().find(|block| block["hash"] == *hash);

@@ -5,7 +5,7 @@ use super::stage::{CLERKS, Stage};
 use crate::support::abi::IBox;
 use crate::support::accounts::{DEPUTY, KEEPER, STRANGER};
 use crate::support::anvil::Tx;
-use crate::support::clerks::{self, SHOPS, bill, clerk, theft};
+use crate::support::clerks::{SHOPS, bill, clerk, theft};
 use alloy_primitives::{Address, U256, hex};
 use alloy_sol_types::SolCall;
 use serde_json::{Value, json};
@@ -142,7 +142,8 @@ impl<'a> Life<'a> {
     /// A call of the Box: the keeper writes, which is normal; the deputy may and should not; a stranger calls what is not there.
     fn call(&mut self, from: Address, nonce: u64) -> Tx {
         let value = U256::from(self.rng.u64(1..100));
-        let data = if from == STRANGER.address { UNKNOWN_CALL.to_vec() } else { IBox::storeCall { value }.abi_encode() };
+        let data =
+            if from == STRANGER.address { UNKNOWN_CALL.to_vec() } else { IBox::storeCall { value }.abi_encode() };
         // A limit that leaves room for many in one block.
         Tx { gas: 200_000, ..Tx::call(from, self.the_box(), data) }.numbered(nonce)
     }
@@ -194,7 +195,7 @@ fn sent(tx: &Value) -> Tx {
 
 /// Every address that is watched, by the watchlists themselves.
 pub(crate) fn watched(stage: &Stage) -> BTreeSet<Address> {
-    let mut watched: BTreeSet<Address> = (0..CLERKS).map(clerks::clerk).collect();
+    let mut watched: BTreeSet<Address> = (0..CLERKS).map(clerk).collect();
     let text = std::fs::read_to_string(stage.watch.path("treasury.toml")).expect("the demo's watchlist");
     let list: toml::Table = text.parse().expect("TOML");
     for watch in list["watch"].as_array().expect("watches") {

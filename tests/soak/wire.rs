@@ -297,7 +297,9 @@ impl Wire {
                 return Some(r#"{"jsonrpc":"2.0","error":{"code":-32700,"message":"parse error"}}"#.to_owned());
             }
             Some(Slip::NullNull) => return Some(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":nullnull}}"#)),
-            Some(Slip::Limited) => return Some(error(id, -32_005, "daily request count exceeded, request rate limited")),
+            Some(Slip::Limited) => {
+                return Some(error(id, -32_005, "daily request count exceeded, request rate limited"));
+            }
             Some(Slip::Unanswered) => return None,
             Some(Slip::Slow) => tokio::time::sleep(Duration::from_millis(1_500)).await,
             Some(Slip::Huge) | None => {}
@@ -341,7 +343,9 @@ impl Wire {
                 }
                 let answer = self.node(method, &params).await?;
                 let newer = match (method, &answer) {
-                    ("eth_getBlockByNumber" | "eth_getBlockByHash", Ok(block)) => number(&block["number"]) > Some(limit),
+                    ("eth_getBlockByNumber" | "eth_getBlockByHash", Ok(block)) => {
+                        number(&block["number"]) > Some(limit)
+                    }
                     ("eth_getBlockReceipts", Ok(receipts)) if receipts[0].is_object() => {
                         number(&receipts[0]["blockNumber"]) > Some(limit)
                     }

@@ -181,13 +181,17 @@ impl Driver {
         });
         if symptom.is_none() {
             self.troubles.release(BlindnessKind::Disagreement, None);
+        } else {
+            self.meter.metrics.unverified(&self.meter.chain);
         }
         self.troubles.set(BlindnessKind::UnverifiedBlock, None, symptom);
     }
 
     /// Tells of an endpoint that lies.
     pub(super) fn refused(&mut self, voice: Voice, error: &NodeError, evidence: Option<Arc<Evidence>>) {
-        self.meter.metrics.endpoint_strike(&self.meter.chain, &self.pool.name(voice));
+        let (name, Meter { metrics, chain }) = (self.pool.name(voice), &self.meter);
+        metrics.endpoint_strike(chain, &name);
+        metrics.refused(chain, &name, if let NodeError::Lie { flaw, .. } = error { flaw.word() } else { "nonsense" });
         self.troubles.hold(Symptom {
             kind: BlindnessKind::RefusedBlock,
             voice: Some(voice),

@@ -1,6 +1,6 @@
 //! The file that a recording goes to, and the next one when it is full.
 
-use super::{Head, Packing, TapeError, Writer};
+use super::{Head, Packing, Reader, TapeError, Writer};
 use crate::runtime::instant;
 use jiff::SignedDuration;
 use std::fs::File;
@@ -96,14 +96,20 @@ fn write_to(path: &Path, file: File, head: &Head) -> Result<Writer<BufWriter<Cou
     Ok(writer)
 }
 
-/// An empty file at `path`; the one that was there gets `.1` behind its name. What is no ordinary file, such as a pipe, is taken as
-/// it is.
+/// An empty file at `path`; the tape that was there gets `.1` behind its name. What is no ordinary file, such as a pipe, is taken as
+/// it is. A file that is no tape is somebody's, and stays.
 fn renew(path: &Path) -> io::Result<File> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => return File::options().write(true).open(path),
         Ok(there) if there.len() > 0 => {
             let mut older = path.as_os_str().to_owned();
             older.push(".1");
+            for there in [path, Path::new(&older)] {
+                if !is_tape(there)? {
+                    let why = format!("{} is there, and is no tape", there.display());
+                    return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+                }
+            }
             std::fs::rename(path, older)?;
         }
         Ok(_) => {}
@@ -111,6 +117,19 @@ fn renew(path: &Path) -> io::Result<File> {
         Err(error) => return Err(error),
     }
     File::create(path)
+}
+
+/// Whether nothing is lost with this file but a tape; a crash may have left it without a whole first line.
+fn is_tape(path: &Path) -> io::Result<bool> {
+    match File::open(path) {
+        Ok(file) => Ok(match Reader::new(file) {
+            Ok(_) | Err(TapeError::Version(_)) => true,
+            Err(TapeError::Io { source, .. }) => source.kind() == io::ErrorKind::UnexpectedEof,
+            Err(_) => false,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 impl Write for Counted {

@@ -119,6 +119,20 @@ pub enum Flaw {
     },
 }
 
+impl Flaw {
+    /// Which part is false, as metrics call it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Header { .. } | Self::Lacks(_) => "header",
+            Self::Root { .. } => "root",
+            Self::Bloom => "bloom",
+            Self::Tx { .. } | Self::Malformed { .. } => "transaction",
+            Self::Sender { .. } => "sender",
+        }
+    }
+}
+
 /// The roots of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {

@@ -58,6 +58,8 @@ pub(super) struct Judging {
     pub(super) judge: Vector<Histogram, 1>,
     pub(super) detection: Vector<Histogram, 1>,
     pub(super) commit: Vector<Histogram, 1>,
+    pub(super) head_to_commit: Vector<Histogram, 1>,
+    pub(super) block_to_commit: Vector<Histogram, 1>,
 }
 
 pub(super) struct Incidents {
@@ -230,6 +232,18 @@ impl Judging {
                 vector::long,
             ),
             commit: book.histograms("commit_duration_seconds", "Time to commit a step", chain, vector::short),
+            head_to_commit: book.histograms(
+                "head_to_commit_seconds",
+                "From the first word of a block to its committed verdicts, fetching included",
+                chain,
+                vector::brief,
+            ),
+            block_to_commit: book.histograms(
+                "block_to_commit_seconds",
+                "From a block at hand, fetched and checked, to its committed verdicts",
+                chain,
+                vector::brief,
+            ),
         }
     }
 }

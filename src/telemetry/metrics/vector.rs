@@ -130,6 +130,12 @@ pub(super) fn short() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
 
+/// From a quarter of a millisecond to half a minute, finest where we want to stay below: 5 and 20 milliseconds.
+pub(super) fn brief() -> Histogram {
+    let below = [0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.012, 0.015, 0.02];
+    Histogram::new(below.into_iter().chain([0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]))
+}
+
 /// From half a second to two hours, for what a person waits for.
 pub(super) fn long() -> Histogram {
     Histogram::new([0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0])

@@ -123,7 +123,7 @@ async fn a_head_that_stands_still_warns_then_pages_and_ends_with_the_next_block(
     let warned = hears(&stage.chat, "trigger", 1).await;
     assert_eq!(warned["data"]["severity"], "warning");
     let headline = warned["data"]["headline"].as_str().expect("a headline");
-    assert!(headline.starts_with("demo stands still since ") && headline.contains("no new block for "), "{headline}");
+    assert!(headline.starts_with("demo stands still since "), "{headline}");
     assert_eq!(stage.keeper.count(), 0, "a warning wakes nobody");
     let paged = hears(&stage.keeper, "trigger", 1).await;
     assert_eq!(
@@ -168,6 +168,6 @@ async fn an_hour_in_which_nobody_watched_is_told_and_so_is_each_finding_of_it() 
     assert!(verdict(true) && verdict(false), "the newest block was in time");
     let id = page["subject"].as_str().expect("an incident").to_owned();
     let shown = stage.watch.shows(&["incidents", "show", &id]);
-    assert!(shown.lines().any(|line| line.contains("seen ") && line.ends_with(" min late")), "{shown}");
+    assert!(shown.lines().any(|line| line.contains("seen ") && line.ends_with(" late")), "{shown}");
     assert_eq!(process.end().await, 1, "{}", stage.watch.log());
 }

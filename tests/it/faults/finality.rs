@@ -140,6 +140,8 @@ async fn what_was_final_is_undone_by_a_person_s_word_alone() {
     let used = "SELECT count(*) FROM allowances WHERE state = 'used' AND allowed_by = 'treasury-lead' \
                 AND undone_hash IS NOT NULL";
     assert_eq!(stored::number(&stage.store(), used), 1);
+    let over = |line: &Value| line["kind"] == "finalized-reorg" && line["until"].is_string();
+    stage.until("it is told that the chain is seen again", || stage.watch.answers().iter().any(over)).await;
     process.end().await;
     stage.check(&std::collections::BTreeSet::new()).await;
 }

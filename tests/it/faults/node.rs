@@ -387,6 +387,8 @@ async fn a_blindness_that_outlives_the_program_ends_with_the_sight_of_the_next()
     stage.anvil.thaw();
     let process = stage.start();
     stage.theft(2).await;
+    let over = || stage.watch.answers().iter().any(|line| line["type"] == "blindness" && line["until"].is_string());
+    stage.until("its end is told", over).await;
     let ours = compare(&stage, process).await;
     let sight = ours.incidents.values().find(|incident| incident["label"] == "Sight of demo").expect("it was told");
     assert_eq!((&sight["state"], &sight["close_reason"]), (&"resolved".into(), &"sight returned".into()));

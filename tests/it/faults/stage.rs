@@ -79,10 +79,8 @@ impl Stage {
         Self::around(anvil, proxy, Some(treasury), "", PATH).await
     }
 
-    async fn chain(mut options: Options) -> (Anvil, Proxy) {
-        // Survives a restart of the node, where impersonating one account does not.
-        options.extra.push("--auto-impersonate".to_owned());
-        let anvil = Anvil::start_with(options).await;
+    async fn chain(options: Options) -> (Anvil, Proxy) {
+        let anvil = Anvil::start_with(Options { accounts: clerks::ACCOUNTS, ..options }).await;
         let proxy = Proxy::start(anvil.port()).await;
         (anvil, proxy)
     }
@@ -325,7 +323,7 @@ impl Stage {
         (ours, calm)
     }
 
-    pub(super) fn check_store(&self, ours: &Stored, calm: &Stored, abnormal: &BTreeSet<String>) {
+    fn check_store(&self, ours: &Stored, calm: &Stored, abnormal: &BTreeSet<String>) {
         assert_eq!(ours.blocks, calm.blocks, "the committed chain is the node's, without a gap");
         assert_eq!(ours.blocks.first().map(|block| block.0), Some(self.first));
         assert!(ours.blocks.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].2 == pair[0].1));

@@ -304,7 +304,10 @@ async fn a_node_of_another_chain_is_told_and_nothing_of_it_let_through() {
 
 #[tokio::test]
 async fn a_frame_of_17_mebibytes_is_just_a_large_block() {
-    let (node, mut follow) = following(1).await;
+    let node = FakeNode::of(Chain::new(3));
+    // So much takes its time on a busy machine, and that is not what this is about.
+    let patient = Deadlines { block: PATIENCE, ..deadlines() };
+    let mut follow = Follow::within(&node.serve().await.url("ws"), 1, patient);
     follow.expect_all_of(&node.tree).await;
     node.fault(Fault::Padded(17 << 20));
     node.grow(|chain| chain.extend(1));

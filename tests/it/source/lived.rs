@@ -399,6 +399,9 @@ async fn a_flight_recorder_keeps_what_was_last() {
     // Another run does not write over what this one saw.
     drop(Reel::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).expect("the directory is writable"));
     assert_eq!(Tape::load(&older).expect("a good tape").stretches, tapes[1].stretches);
+    std::fs::write(&path, "somebody's letters").expect("the directory is writable");
+    let refused = Reel::rolling(&path, Head::new(ChainId(1), ""), BYTES_MAX).err().map(|error| error.to_string());
+    assert!(refused.is_some_and(|why| why.contains("is there, and is no tape")), "nor over what is no tape");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,9 @@ use super::chain::Chain;
 use super::faulty::{FakeNode, Fault, Tree};
 use super::watcher::{Follow, SimClock, pool};
 use std::time::Duration;
-use watchfire::model::BlindnessKind;
-use watchfire::source::Deadlines;
+use watchfire::model::{BlindnessKind, ChainId};
+use watchfire::source::{Deadlines, Meter, Options};
+use watchfire::telemetry::Metrics;
 
 /// A block every 12 seconds.
 const SLOT: Duration = Duration::from_secs(12);
@@ -170,5 +171,25 @@ async fn a_reorg_that_both_endpoints_see_is_followed() {
         several.slots(1).await;
         several.follow.expect_all_of(&several.tree).await;
         assert_eq!(several.follow.deepest, depth);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lies_are_counted_by_endpoint_and_reason() {
+    let (tree, clock, metrics) = (Tree::new(Chain::new(6)), SimClock::start(), Metrics::new());
+    let nodes = [tree.node(), tree.node()];
+    metrics.endpoint("demo", "b");
+    nodes[0].fault(Fault::AltersStatus.times(1));
+    let options = Options { meter: Meter::new(metrics.clone(), "demo".into()), ..Options::for_chain(ChainId(1)) };
+    let mut follow = Follow::with(pool(&nodes, &Deadlines::default()), 1, options, Some(clock));
+    follow.expect_all_of(&tree).await;
+    tree.grow(|chain| chain.extend(3));
+    follow.expect_all_of(&tree).await;
+    assert_eq!(nodes[0].said().len(), 1);
+    let text = metrics.render();
+    for series in
+        ["{chain=\"demo\",endpoint=\"a\",reason=\"root\"} 1", "{chain=\"demo\",endpoint=\"b\",reason=\"root\"} 0"]
+    {
+        assert!(text.contains(&format!("watchfire_blocks_refused_total{series}\n")), "no {series} in\n{text}");
     }
 }

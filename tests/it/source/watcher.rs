@@ -159,8 +159,15 @@ impl Follow {
 
     fn commit(&mut self, step: &Step) {
         assert!(!step.retract.is_empty() || !step.append.is_empty(), "an empty step");
+        if self.options.rollback_after.is_none() {
+            assert!(
+                step.retract.is_empty() || !step.append.is_empty(),
+                "blocks are taken back for others, or not at all"
+            );
+        }
         self.deepest = self.deepest.max(step.retract.len());
         for gone in &step.retract {
+            assert_ne!(Some(*gone), self.finalized, "what was told to be final is not taken back");
             assert_eq!(self.links.pop().map(|link| link.at), Some(*gone), "taken back newest first");
             self.contents.pop();
         }

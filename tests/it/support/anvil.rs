@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) block_time_s: Option<u64>,
     /// No block by itself at all: only `mine` makes one.
     pub(crate) no_mining: bool,
+    /// Accounts of the test mnemonic whose keys it has.
+    pub(crate) accounts: usize,
     /// `k` makes `safe` the block k, and `finalized` the block 2k below the head.
     pub(crate) slots_in_an_epoch: Option<u64>,
     /// File that a graceful stop writes and a start reads.
@@ -49,6 +51,7 @@ impl Default for Options {
             genesis_time: GENESIS_TIME,
             block_time_s: None,
             no_mining: false,
+            accounts: super::accounts::ALL.len(),
             slots_in_an_epoch: None,
             state: None,
             port: 0,
@@ -357,7 +360,7 @@ fn binary() -> PathBuf {
 fn spawn(options: &Options) -> (Child, u16) {
     let mut command = Command::new(binary());
     command
-        .args(["--host", "127.0.0.1", "--accounts", "12"])
+        .args(["--host", "127.0.0.1", "--accounts", &options.accounts.to_string()])
         .args(["--port", &options.port.to_string()])
         .args(["--chain-id", &options.chain_id.to_string()])
         .args(["--timestamp", &options.genesis_time.to_string()])

@@ -5,7 +5,7 @@ use alloy_primitives::{Address, U256, address};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::accounts::STRANGER;
+use super::accounts::{ALL, STRANGER};
 use super::anvil::{Anvil, Tx};
 
 /// Who may be paid.
@@ -18,9 +18,41 @@ const PURSE_MAX: u64 = 5;
 /// Gas of a payment to an account without code.
 const GAS_PAY: u64 = 21_000;
 
-/// The account of clerk number `n`.
+/// Accounts of the test mnemonic behind those that have a part of their own (`accounts::ALL`). The node has their keys: what it
+/// sends for an account without one carries no signature, and no block with it holds against its own hash.
+const CLERKS: [Address; 24] = [
+    address!("FABB0ac9d68B0B445fB7357272Ff202C5651694a"),
+    address!("1CBd3b2770909D4e10f157cABC84C7264073C9Ec"),
+    address!("dF3e18d64BC6A983f673Ab319CCaE4f1a57C7097"),
+    address!("cd3B766CCDd6AE721141F452C550Ca635964ce71"),
+    address!("2546BcD3c84621e976D8185a91A922aE77ECEc30"),
+    address!("bDA5747bFD65F08deb54cb465eB87D40e51B197E"),
+    address!("dD2FD4581271e230360230F9337D5c0430Bf44C0"),
+    address!("8626f6940E2eb28930eFb4CeF49B2d1F2C9C1199"),
+    address!("09DB0a93B389bEF724429898f539AEB7ac2Dd55f"),
+    address!("02484cb50AAC86Eae85610D6f4Bf026f30f6627D"),
+    address!("08135Da0A343E492FA2d4282F2AE34c6c5CC1BbE"),
+    address!("5E661B79FE2D3F6cE70F5AAC07d8Cd9abb2743F1"),
+    address!("61097BA76cD906d2ba4FD106E757f7Eb455fc295"),
+    address!("Df37F81dAAD2b0327A0A50003740e1C935C70913"),
+    address!("553BC17A05702530097c3677091C5BB47a3a7931"),
+    address!("87BdCE72c06C21cd96219BD8521bDF1F42C78b5e"),
+    address!("40Fc963A729c542424cD800349a7E4Ecc4896624"),
+    address!("9DCCe783B6464611f38631e6C851bf441907c710"),
+    address!("1BcB8e569EedAb4668e55145Cfeaf190902d3CF2"),
+    address!("8263Fce86B1b78F95Ab4dae11907d8AF88f841e7"),
+    address!("cF2d5b3cBb4D7bF04e3F7bFa8e27081B52191f91"),
+    address!("86c53Eb85D0B7548fea5C4B4F82b4205C8f6Ac18"),
+    address!("1aac82773CB722166D7dA0d5b0FA35B0307dD99D"),
+    address!("2f4f06d218E426344CFE1A83D53dAd806994D325"),
+];
+
+/// How many accounts a node with clerks has to unlock.
+pub(crate) const ACCOUNTS: usize = ALL.len() + CLERKS.len();
+
+/// The account of clerk number `n`; there are 24.
 pub(crate) fn clerk(n: usize) -> Address {
-    Address::left_padding_from(&(0x00c1_e4c0_0000_u64 + n as u64).to_be_bytes())
+    CLERKS[n]
 }
 
 /// The watchlist of `n` clerks, all on the path `treasury` of the chain `demo`.
@@ -51,7 +83,7 @@ limit = {{ sum = "value", max = "{PURSE_MAX} ether", per = "30d" }}
     text
 }
 
-/// Gives `n` clerks ether, and buries that deeper than any reorg or rollback of these tests reaches: the node forgets with a
+/// Gives `n` clerks the same ether each, and buries that deeper than any reorg or rollback of these tests reaches: the node forgets with a
 /// block what was set in it.
 pub(crate) async fn hire(anvil: &Anvil, n: usize) {
     for n in 0..n {

@@ -212,6 +212,11 @@ impl FakeNode {
         self.state(|state, _| state.latency = ms);
     }
 
+    /// Whether nothing goes wrong with it, and it sees all of the chain.
+    pub(crate) fn is_well(&self) -> bool {
+        self.state(|state, _| state.script.is_empty() && state.view == View::Canonical)
+    }
+
     /// Closes every connection there is.
     pub(crate) fn cut(&self) {
         self.state(|state, _| state.cuts.send_modify(|n| *n += 1));

@@ -1,0 +1,88 @@
+//! Blocks on their way through the program: when each was first named, and when it was at hand, until it is committed.
+
+use alloy_primitives::B256;
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Blocks remembered; whatever is older was never committed, or came so late that its way says nothing of ours. More than the
+/// source lets wait for the pipeline.
+const UNDERWAY_MAX: usize = 256;
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(super) struct Underway(VecDeque<Way>);
+
+#[derive(Debug)]
+struct Way {
+    hash: B256,
+    named: Option<Instant>,
+    had: Option<Instant>,
+}
+
+/// How long a block took that was just committed, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Took {
+    pub(super) from_named: Option<Duration>,
+    pub(super) from_had: Option<Duration>,
+}
+
+impl Underway {
+    /// An endpoint named this block. Only the first time counts.
+    pub(super) fn named(&mut self, hash: B256, now: Instant) {
+        let way = self.way(hash);
+        way.named = way.named.or(Some(now));
+    }
+
+    /// This block is fetched and checked.
+    pub(super) fn had(&mut self, hash: B256, now: Instant) {
+        self.way(hash).had = Some(now);
+    }
+
+    /// This block is committed, and is forgotten here.
+    pub(super) fn committed(&mut self, hash: B256, now: Instant) -> Took {
+        let Some(place) = self.0.iter().rposition(|way| way.hash == hash) else { return Took::default() };
+        let way = self.0.remove(place);
+        let since = |at: Option<Instant>| Some(now.duration_since(at?));
+        way.map_or_else(Took::default, |way| Took { from_named: since(way.named), from_had: since(way.had) })
+    }
+
+    fn way(&mut self, hash: B256) -> &mut Way {
+        let place = self.0.iter().rposition(|way| way.hash == hash).unwrap_or_else(|| {
+            if self.0.len() == UNDERWAY_MAX {
+                self.0.pop_front();
+            }
+            self.0.push_back(Way { hash, named: None, had: None });
+            self.0.len() - 1
+        });
+        &mut self.0[place]
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "time is simulated here")]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_way_of_a_block_is_measured_once_and_then_forgotten() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let (mut underway, hash) = (Underway::default(), B256::repeat_byte(1));
+        underway.named(hash, start);
+        underway.named(hash, start + ms(5));
+        underway.had(hash, start + ms(8));
+        let took = underway.committed(hash, start + ms(10));
+        assert_eq!(took, Took { from_named: Some(ms(10)), from_had: Some(ms(2)) });
+        assert_eq!(underway.committed(hash, start + ms(20)), Took::default());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_the_bound_is_remembered() {
+        let mut underway = Underway::default();
+        for n in 0..2 * UNDERWAY_MAX {
+            underway.named(B256::from(alloy_primitives::U256::from(n)), Instant::now());
+        }
+        assert_eq!(underway.0.len(), UNDERWAY_MAX);
+    }
+}

@@ -1,0 +1,393 @@
+//! Minutes of every fault at once: three endpoints of one live chain, of which the first breaks and lies, the second lags and lies,
+//! and the third takes another branch for the chain for a while. In the end everything that was committed and told is compared with
+//! the chain as it stands, and every lie with what the program said of it.
+
+use super::fork::Fork;
+use super::life::Life;
+use super::oracle;
+use super::signs::Metrics;
+use super::stage::{PATH, Stage};
+use super::wire::{Lie, Slip, Wire};
+use super::{Args, duration_of};
+use crate::support::process::Process;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Seconds between blocks.
+const SLOT: Duration = Duration::from_secs(1);
+/// Slots within which not seeing at all has to be told, and the least that this is in time: a provider that changes a node takes
+/// some seconds, which on a chain of fast slots is no outage.
+const TOLD_SLOTS: u32 = 4;
+const TOLD_LEAST: Duration = Duration::from_secs(20);
+/// What a loaded machine and the way to the receiver may add to it.
+const TOLD_MARGIN: Duration = Duration::from_secs(3);
+/// How long nothing at all can be reached, twice in a run.
+const DARK: Duration = Duration::from_secs(30);
+/// Least time that the other branch is shown: two slots and what it takes to see them.
+const FORK_SECONDS: u64 = 7;
+/// Blocks between two faults.
+const PACE: u64 = 2;
+
+/// Everything that goes wrong, each as often as any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Card {
+    Cut,
+    HalfOpenIdle,
+    HalfOpenBusy,
+    RefusedResubscription,
+    Refused,
+    Frozen,
+    Slip(Slip),
+    Lie(Lie),
+    Lag,
+    OtherBranch,
+    Reorg(u64),
+    Rollback,
+}
+
+const DECK: [Card; 30] = [
+    Card::Cut,
+    Card::HalfOpenIdle,
+    Card::HalfOpenBusy,
+    Card::RefusedResubscription,
+    Card::Refused,
+    Card::Frozen,
+    Card::Slip(Slip::WithoutId),
+    Card::Slip(Slip::NullNull),
+    Card::Slip(Slip::Limited),
+    Card::Slip(Slip::Unanswered),
+    Card::Slip(Slip::Slow),
+    Card::Slip(Slip::Huge),
+    Card::Lie(Lie::EmptyReceipts),
+    Card::Lie(Lie::LogRemoved),
+    Card::Lie(Lie::LogAltered),
+    Card::Lie(Lie::StatusSwapped),
+    Card::Lie(Lie::ValueAltered),
+    Card::Lie(Lie::TxRemoved),
+    Card::Lie(Lie::LogRemoved),
+    Card::Lie(Lie::EmptyReceipts),
+    Card::Lag,
+    Card::OtherBranch,
+    Card::Reorg(1),
+    Card::Reorg(1),
+    Card::Reorg(2),
+    Card::Reorg(3),
+    Card::Reorg(4),
+    Card::Reorg(5),
+    Card::Rollback,
+    Card::Reorg(2),
+];
+
+/// When something that lasts is over.
+enum End {
+    Lag,
+    OtherBranch,
+    Refusal(usize),
+}
+
+struct Storm<'a> {
+    life: Life<'a>,
+    stage: &'a Stage,
+    wires: &'a [Wire; 3],
+    rng: fastrand::Rng,
+    deck: Vec<Card>,
+    played: BTreeMap<String, u32>,
+    ends: Vec<(Instant, End)>,
+    /// Lengths of the branches that were shown instead of the chain.
+    branches: u32,
+    /// When nothing could be reached.
+    dark: Vec<(Instant, Instant)>,
+}
+
+pub(crate) async fn run(args: &Args) {
+    let mut rng = fastrand::Rng::with_seed(args.seed);
+    let stage = Stage::with_treasury().await;
+    let port = stage.anvil.port();
+    let wires = [Wire::start("broken", port).await, Wire::start("late", port).await, Wire::start("other", port).await];
+    configure(&stage, &wires);
+    let life = Life::begin(&stage, rng.fork()).await;
+    let began = Instant::now();
+    let mut process = stage.start();
+    let mut storm = Storm {
+        life,
+        stage: &stage,
+        wires: &wires,
+        rng,
+        deck: Vec::new(),
+        played: BTreeMap::new(),
+        ends: Vec::new(),
+        branches: 0,
+        dark: Vec::new(),
+    };
+    storm.blow(args.time, &mut process).await;
+    storm.calm().await;
+    println!(
+        "\n{:.0} s, {} blocks to {}",
+        began.elapsed().as_secs_f64(),
+        storm.life.n_blocks,
+        stage.anvil.block_number().await
+    );
+    println!("reorgs by depth {:?}, rollbacks {}", storm.life.reorgs, storm.life.rollbacks);
+    let metrics = Metrics::of(&stage).await;
+    // An endpoint that was caught with a lie is still on record at the end, and that is an exit code of its own.
+    println!("exit code {}", process.end().await);
+    storm.report(&metrics);
+    let abnormal = storm.life.abnormal().await;
+    let ours = oracle::compare(&stage, &abnormal).await;
+    let taken_back = ours.activities.iter().filter(|(orphaned, _)| *orphaned).count();
+    println!(
+        "\n  {} verdicts taken back; {} findings, {} stand",
+        taken_back,
+        ours.findings.len(),
+        ours.standing().count()
+    );
+    storm.judge(&metrics);
+    println!("\nnothing missed, nothing phantom, nothing double");
+}
+
+fn configure(stage: &Stage, wires: &[Wire; 3]) {
+    let endpoints: Vec<String> =
+        wires.iter().map(|wire| format!("    {{ name = \"{}\", url = \"{}\" }},\n", wire.name(), wire.url())).collect();
+    let hook = |name: &str, url: String, feed: &str| {
+        format!(
+            "[destination.{name}]\nkind = \"webhook\"\nurl = \"{url}\"\n\
+             secret = {{ env = \"WATCHFIRE_TEST_SECRET\" }}\n{feed}\n"
+        )
+    };
+    let destinations = [
+        hook("pager", stage.pager.url("/hook"), ""),
+        hook("feed", stage.feed.url("/hook"), "feed = \"findings\"\n"),
+        hook("ledger", stage.ledger.url("/hook"), "feed = \"verdicts\"\n"),
+    ];
+    let text = format!(
+        "store = \"watchfire.db\"\nwatchlists = [\"clerks.toml\", \"treasury.toml\"]\n\n[console]\nlisten = \"127.0.0.1:0\"\n\n\
+         [chain.demo]\nid = 31337\nclock = \"wall\"\nslot = \"{}s\"\nfinality = {{ safe = 16, finalized = 32 }}\nendpoint = [\n{}]\n\n\
+         {}\n[path.treasury]\n{PATH}\n[path.self]\nsteps = [{{ to = [\"pager\"], ack_within = \"1h\" }}]\n",
+        SLOT.as_secs(),
+        endpoints.concat(),
+        destinations.concat()
+    );
+    stage.watch.write("watchfire.toml", &text);
+}
+
+impl Storm<'_> {
+    /// Blocks and faults for so long. Nothing can be reached at all from a third and from three quarters of it on.
+    async fn blow(&mut self, time: Duration, process: &mut Process) {
+        let began = Instant::now();
+        let mut outages = vec![time.mul_f64(0.75), time.mul_f64(0.33)];
+        let mut n = 0;
+        while began.elapsed() < time {
+            self.slot().await;
+            assert!(process.lives(), "the program ended by itself:\n{}", self.stage.watch.log());
+            if outages.last().is_some_and(|at| began.elapsed() >= *at) {
+                outages.pop();
+                self.darkness().await;
+            }
+            n += 1;
+            if n % PACE == 0 {
+                let card = self.draw();
+                self.play(card).await;
+            }
+        }
+    }
+
+    /// One slot goes by.
+    async fn slot(&mut self) {
+        let until = Instant::now() + SLOT;
+        self.life.block().await;
+        let now = Instant::now();
+        let (over, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.ends).into_iter().partition(|(at, _)| *at <= now);
+        self.ends = left;
+        for (_, end) in over {
+            match end {
+                End::Lag => self.wires[1].agree(),
+                End::OtherBranch => self.wires[2].agree(),
+                End::Refusal(n) => self.wires[n].refuse(false),
+            }
+        }
+        tokio::time::sleep_until(until).await;
+    }
+
+    /// Nothing can be reached for a while, and the chain goes on.
+    async fn darkness(&mut self) {
+        let began = Instant::now();
+        for wire in self.wires {
+            wire.refuse(true);
+            wire.cut();
+        }
+        let mut n = 0;
+        while began.elapsed() < DARK {
+            self.slot().await;
+            n += 1;
+            if n % 9 == 0 {
+                let depth = self.rng.u64(1..6);
+                self.life.reorg(depth).await;
+            }
+        }
+        self.wires.iter().for_each(|wire| wire.refuse(false));
+        self.dark.push((began, Instant::now()));
+    }
+
+    fn draw(&mut self) -> Card {
+        if self.deck.is_empty() {
+            self.deck = DECK.to_vec();
+            self.rng.shuffle(&mut self.deck);
+        }
+        self.deck.pop().expect("just filled")
+    }
+
+    async fn play(&mut self, card: Card) {
+        let any = self.rng.usize(..3);
+        // The third says nothing false, so that nothing false may ever be said of it.
+        let liar = self.rng.usize(..2);
+        let seconds = |n: u64| Instant::now() + Duration::from_secs(n);
+        match card {
+            Card::Cut => self.wires[any].cut(),
+            Card::HalfOpenIdle => self.wires[any].stall_idle().await,
+            Card::HalfOpenBusy => self.wires[any].stall_busy(),
+            Card::RefusedResubscription => self.wires[any].refuse_subscriptions(3),
+            Card::Refused => {
+                self.wires[any].refuse(true);
+                self.wires[any].cut();
+                self.ends.push((seconds(self.rng.u64(2..8)), End::Refusal(any)));
+            }
+            Card::Frozen => {
+                self.stage.anvil.freeze();
+                tokio::time::sleep(Duration::from_millis(2_500)).await;
+                self.stage.anvil.thaw();
+            }
+            Card::Slip(slip) => self.wires[any].slip(slip),
+            Card::Lie(lie) => self.wires[liar].lie(lie),
+            Card::Lag => {
+                self.wires[1].lag(self.rng.u64(3..7));
+                self.ends.push((seconds(self.rng.u64(8..16)), End::Lag));
+            }
+            Card::OtherBranch => {
+                let head = self.stage.anvil.block_number().await;
+                let parent = self.stage.anvil.whole_block(head.saturating_sub(1)).await;
+                self.wires[2].fork(Fork::on(&parent));
+                self.branches += 1;
+                self.ends.push((seconds(self.rng.u64(FORK_SECONDS..FORK_SECONDS + 5)), End::OtherBranch));
+            }
+            Card::Reorg(depth) => self.life.reorg(depth).await,
+            Card::Rollback => {
+                self.life.rollback(self.rng.u64(1..4)).await;
+                // Sometimes long enough for the program to find out by itself.
+                if self.rng.bool() {
+                    tokio::time::sleep(Duration::from_secs(4)).await;
+                }
+            }
+        }
+        *self.played.entry(format!("{card:?}")).or_default() += 1;
+    }
+
+    /// Nothing goes wrong any more, and everything is seen and told.
+    async fn calm(&mut self) {
+        self.wires.iter().for_each(Wire::heal);
+        self.ends.clear();
+        for _ in 0..12 {
+            self.slot().await;
+        }
+        self.stage.settle().await;
+    }
+
+    /// What was done, and what the program said of it.
+    fn report(&self, metrics: &Metrics) {
+        println!("\nplayed");
+        for (card, n) in &self.played {
+            println!("  {card:<28} {n:>4}");
+        }
+        println!("\nlies said, and what became of them");
+        println!(
+            "  {:<10} {:>6} {:>9} {:>9} {:>9} {:>10}",
+            "endpoint", "said", "refused", "strikes", "warnings", "slips"
+        );
+        let log = self.stage.watch.log();
+        for wire in self.wires {
+            let label = format!("endpoint=\"{}\"", wire.name());
+            let refused = metrics.sum("watchfire_blocks_refused_total", &[&label]);
+            let strikes = metrics.sum("watchfire_endpoint_strikes_total", &[&label]);
+            let warned = log.matches(&format!("{} gave an answer that cannot be right", wire.name())).count();
+            let (said, slipped) = (wire.said().len(), wire.slipped().len());
+            println!("  {:<10} {said:>6} {refused:>9} {strikes:>9} {warned:>9} {slipped:>10}", wire.name());
+        }
+        let mut kinds: BTreeMap<(String, &str), (usize, usize)> = BTreeMap::new();
+        for wire in self.wires {
+            for said in wire.said() {
+                let (n, told) = kinds.entry((format!("{:?}", said.lie), wire.name())).or_default();
+                *n += 1;
+                // A warning names the endpoint, and the block where it is the block that was caught.
+                *told += usize::from(log.contains(&format!("{:#x}", said.about)));
+            }
+        }
+        for ((kind, name), (n, told)) in kinds {
+            println!("  {kind:<16} of {name:<8} said {n:>3}, its block named in the log {told:>3}");
+        }
+        println!("\nblindness as it was told");
+        let mut told: BTreeMap<(String, String, bool), usize> = BTreeMap::new();
+        for line in self.stage.watch.answers().iter().filter(|line| line["type"] == "blindness") {
+            let word = |key: &str| line[key].as_str().unwrap_or("-").to_owned();
+            *told.entry((word("kind"), word("endpoint"), line["until"].is_string())).or_default() += 1;
+        }
+        for ((kind, endpoint, over), n) in told {
+            println!("  {kind:<20} {endpoint:<8} {:<6} {n:>4}", if over { "over" } else { "begins" });
+        }
+        println!(
+            "  branches shown {}, disagreements counted {}",
+            self.branches,
+            metrics.sum("watchfire_rpc_disagreement_total", &[])
+        );
+        for (began, over) in &self.dark {
+            let told = self.told_dark(*began).map(|told| duration_of(told - *began));
+            println!(
+                "  dark for {}: told after {}",
+                duration_of(*over - *began),
+                told.unwrap_or_else(|| "-".to_owned())
+            );
+        }
+        println!("\nfigures");
+        for name in [
+            "judge_duration",
+            "commit_duration",
+            "head_to_commit",
+            "block_to_commit",
+            "detection_latency",
+            "page_latency",
+        ] {
+            if let Some((n, half, most)) = metrics.histogram(&format!("watchfire_{name}_seconds")) {
+                println!("  {name:<20} {n:>5} times, p50 within {half} ms, p99 within {most} ms");
+            }
+        }
+        println!("  hedged {}", metrics.sum("watchfire_rpc_hedged_total", &[]));
+    }
+
+    /// When the pager first heard of a blindness of the whole chain, after `began`.
+    fn told_dark(&self, began: Instant) -> Option<Instant> {
+        let pages = self.stage.pager.received();
+        let heard = pages.iter().filter(|page| page.at >= began).find(|page| {
+            let event: Value = page.json();
+            let words = event["data"].to_string();
+            words.contains("unreachable") || words.contains("stale-head") || words.contains("blind")
+        });
+        heard.map(|page| page.at)
+    }
+
+    /// What has to hold beside the comparison.
+    fn judge(&self, metrics: &Metrics) {
+        let honest = format!("endpoint=\"{}\"", self.wires[2].name());
+        for name in ["watchfire_endpoint_strikes_total", "watchfire_blocks_refused_total"] {
+            assert_eq!(metrics.sum(name, &[&honest]), 0.0, "an endpoint that told no lie was not caught with one");
+        }
+        let bound = (SLOT * TOLD_SLOTS).max(TOLD_LEAST) + TOLD_MARGIN;
+        for (began, _) in &self.dark {
+            let told = self.told_dark(*began).expect("that nothing was seen was told");
+            assert!(told - *began <= bound, "told after {:?}", told - *began);
+        }
+        assert!(
+            metrics.sum("watchfire_rpc_disagreement_total", &[]) >= f64::from(self.branches),
+            "each disagreement is told"
+        );
+    }
+}
