@@ -70,7 +70,8 @@ impl Sight {
 }
 
 fn line(plan: &Plan) -> &BlindnessLine {
-    let mut lines = plan.lines.iter().filter_map(|line| if let Line::Blindness(line) = line { Some(line) } else { None });
+    let mut lines =
+        plan.lines.iter().filter_map(|line| if let Line::Blindness(line) = line { Some(line) } else { None });
     lines.next_back().expect("a line of the blindness")
 }
 

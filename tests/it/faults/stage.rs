@@ -31,8 +31,9 @@ pub(super) const PATH: &str =
 
 /// The path of the program's own troubles.
 const SELF: &str = "notify = [\"chat\"]\nsteps = [{ to = [\"keeper\"], ack_within = \"1h\" }]\n";
-/// How a chain goes that grows when it is told to.
-const TOLD: &str = "clock = \"chain\"\nslot = \"1s\"";
+/// How a chain goes that grows when it is told to. Its blocks are believed, since nobody signed their transactions: the node signs
+/// for whoever it is told to, and not truly.
+const TOLD: &str = "clock = \"chain\"\nslot = \"1s\"\nverify = false";
 
 pub(super) struct Stage {
     pub(super) anvil: Anvil,
@@ -160,7 +161,6 @@ impl Stage {
         watch
     }
 
-    /// Blocks are believed, since nobody signed their transactions: the node signs for whoever it is told to, and not truly.
     fn write_main(&self, watch: &Watch, endpoint: &str, urls: &[String; 5]) {
         let lists = if self.treasury.is_some() { "\"clerks.toml\", \"treasury.toml\"" } else { "\"clerks.toml\"" };
         let hook = |name: &str, url: &str, feed: &str| {
@@ -183,7 +183,7 @@ impl Stage {
             "watchfire.toml",
             &format!(
                 "store = \"{}\"\nwatchlists = [{lists}]\n\n\
-                 [chain.demo]\nid = 31337\nendpoint = \"{endpoint}\"\nverify = false\n{}\n\n\
+                 [chain.demo]\nid = 31337\nendpoint = \"{endpoint}\"\n{}\n\n\
                  {}{}\n[path.treasury]\n{}\n[path.self]\n{SELF}",
                 self.store,
                 self.pace,
