@@ -16,7 +16,7 @@ use super::probe::probe;
 use super::probes::Probes;
 use super::rpc::NodeError;
 use super::troubles::{News, Symptom, Troubles};
-use super::watch::Hint;
+use super::watch::{HINTS_MAX, Hint};
 use super::{Event, Fetched, Options, Phase, SourceError, Step};
 use crate::model::{BlindnessKind, Finality, Link, Proof, Trouble};
 use crate::runtime::{Clock, Stop, instant};
@@ -183,6 +183,9 @@ impl Driver {
 
     /// Passes on all steps that are complete, waiting where the pipeline is slower.
     async fn emit(&mut self) -> Result<(), Ended> {
+        let (metrics, chain, events) = (&self.meter.metrics, &self.meter.chain, &self.wires.events);
+        metrics.queue(chain, "hints", self.wires.hints.len(), HINTS_MAX);
+        metrics.queue(chain, "advances", events.max_capacity() - events.capacity(), events.max_capacity());
         let mut moved = false;
         loop {
             let before = self.follower.tip();
@@ -505,8 +508,12 @@ impl Driver {
         }
         for (voice, error) in failures {
             if error.is_wrong() {
-                let name = self.pool.name(*voice);
-                warn!(endpoint = %name, "{name} gave an answer that cannot be right: {error}");
+                let (name, now) = (self.pool.name(*voice), instant());
+                if self.pool.has(*voice, |health| health.quarantined(now).is_some()) {
+                    debug!(endpoint = %name, "{name} gave another answer that cannot be right: {error}");
+                } else {
+                    warn!(endpoint = %name, "{name} gave an answer that cannot be right: {error}");
+                }
                 // What makes no sense may be a node that has not seen a block yet; what contradicts its own hash is false at once.
                 if let NodeError::Lie { evidence, .. } = error {
                     self.pool.quarantine(*voice);

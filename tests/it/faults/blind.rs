@@ -1,9 +1,11 @@
 //! A chain that cannot be seen: who hears of it, when, and what its end tells of what was missed.
 
 use super::stage::{PATH, Stage};
-use crate::support::anvil::Options;
+use crate::support::anvil::{Options, Tx};
+use crate::support::clerks::clerk;
 use crate::support::inbox::{Inbox, Received};
 use crate::support::stored::Stored;
+use alloy_primitives::{Address, U256};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -175,10 +177,13 @@ async fn an_hour_in_which_nobody_watched_is_told_and_so_is_each_finding_of_it() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_endpoint_gave_that_cannot_be_true_is_kept_and_its_page_says_where() {
-    // The node signs for a clerk whose key it does not have, and names a hash that no such transaction has: as good as a lie.
+    // The node signs for somebody whose key it does not have, and names a hash that no such transaction has: as good as a lie.
     let stage = Stage::new().await.paced("clock = \"chain\"\nslot = \"1s\"");
     let process = stage.start();
-    stage.theft(1).await;
+    let nobody = Address::repeat_byte(0xaa);
+    stage.anvil.rpc("anvil_setBalance", json!([nobody, "0xde0b6b3a7640000"])).await;
+    stage.anvil.impersonate(nobody).await;
+    stage.mine(&[Tx { gas: 21_000, ..Tx::pay(nobody, clerk(1), U256::from(1)) }]).await;
     let is = |received: &Received| received.json()["data"]["headline"].to_string().contains("contradicts itself");
     let heard = stage.keeper.wait_until("a page about the block", |all| all.iter().any(is)).await;
     let page = heard.iter().find(|page| is(page)).expect("it was waited for").json();
