@@ -2,7 +2,7 @@
 //!
 //! One outage wakes people once. While nothing is seen of a chain, whatever follows from that is written down and told nobody;
 //! and what comes back soon after its end goes on as the same incident, never louder than if it had lasted. What was seen late
-//! because of it is told at its end; see [`bridge`](super::bridge).
+//! because of it is told at its end; see [`super::bridge`].
 
 use super::answers::changed;
 use super::bridge;

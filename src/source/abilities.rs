@@ -1,6 +1,6 @@
 //! What a node can do, what changed since it was asked before, and what stays unseen with what all of them can do.
 //!
-//! Pure: [`super::probe`] asks.
+//! Pure: [`super::probe()`] asks.
 
 use crate::model::{ChainId, Kind, Link};
 use alloy_primitives::B256;

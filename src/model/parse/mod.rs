@@ -97,7 +97,7 @@ pub fn header(header: &str) -> Result<Link, ParseError> {
     Ok(Link { at: BlockRef { number: wire.number, hash: wire.hash }, parent: wire.parent_hash, time: wire.timestamp })
 }
 
-/// Like [`header`], with all that the header's own hash covers.
+/// Like [`header()`], with all that the header's own hash covers.
 pub fn sealed_header(header: &str) -> Result<(Link, Header), ParseError> {
     let mut wire: Noted<Option<IgnoredAny>> = json("header", header)?;
     Ok((wire.link(), wire.take_header()))

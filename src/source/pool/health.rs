@@ -11,7 +11,7 @@ const FAILURES_DOWN: u32 = 3;
 /// How long an endpoint that lied is asked only when nobody else can answer.
 pub const QUARANTINE: Duration = Duration::from_secs(600);
 /// Answers without sense that are forgiven, since a node that has not seen a block yet gives them too: within
-/// [`PATIENCE`](self::PATIENCE), one more is a lie.
+/// [`PATIENCE`], one more is a lie.
 const SLIPS_MAX: u32 = 3;
 /// Answers without sense closer together than this are one: the same question is asked again within moments.
 const SLIP: Duration = Duration::from_secs(2);
