@@ -443,10 +443,13 @@ impl Driver {
             }
             Err(error) => {
                 debug!(endpoint = %self.pool.name(voice), "{} failed: {error}", self.pool.name(voice));
-                if matches!(error, NodeError::Lie { .. }) {
-                    self.judge(&[(voice, error.clone())], 0);
-                }
                 self.council.mute(voice);
+                if matches!(error, NodeError::Lie { .. }) {
+                    // It answers, and is not down; what it says is just no head.
+                    self.ears.works(voice, now, wall, self.poll_interval(voice));
+                    self.judge(&[(voice, error)], 0);
+                    return;
+                }
                 let backoff = self.pool.deadlines().backoff;
                 self.ears.failed(voice, now, error, &backoff, &mut self.rng);
             }
