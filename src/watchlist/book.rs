@@ -10,6 +10,7 @@ use crate::pulse::Heart;
 use crate::settings::{Secret, Spot};
 use crate::source::FinalityRule;
 use alloy_primitives::{Address, B256};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -147,6 +148,13 @@ pub struct Expectation {
 }
 
 impl Book {
+    /// The same for blocks of the past, which are not late however old they are.
+    #[must_use]
+    pub fn by_block_time(self) -> Self {
+        let roster = Roster { lateness: HashMap::new(), ..(*self.roster).clone() };
+        Self { roster: Arc::new(roster), ..self }
+    }
+
     /// The watch with this id; absent only for an id of another book.
     #[must_use]
     pub fn watch(&self, id: WatchId) -> Option<&WatchInfo> {

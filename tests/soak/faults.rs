@@ -3,12 +3,13 @@
 //! the chain as it stands, and every lie with what the program said of it.
 
 use super::fork::Fork;
-use super::life::Life;
+use super::life::{self, Life};
 use super::oracle;
 use super::signs::Metrics;
 use super::stage::{PATH, Stage};
 use super::wire::{Lie, Slip, Wire};
 use super::{Args, duration_of};
+use crate::support::inbox::{Inbox, Received};
 use crate::support::process::Process;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -103,11 +104,12 @@ struct Storm<'a> {
 
 pub(crate) async fn run(args: &Args) {
     let mut rng = fastrand::Rng::with_seed(args.seed);
-    let stage = Stage::with_treasury().await;
+    let mut stage = Stage::with_treasury().await;
+    life::wake(&mut stage).await;
     let port = stage.anvil.port();
     let wires = [Wire::start("broken", port).await, Wire::start("late", port).await, Wire::start("other", port).await];
     configure(&stage, &wires);
-    let life = Life::begin(&stage, rng.fork()).await;
+    let life = Life::begin(&stage, rng.fork());
     let began = Instant::now();
     let mut process = stage.start();
     let mut storm = Storm {
@@ -160,11 +162,14 @@ fn configure(stage: &Stage, wires: &[Wire; 3]) {
         hook("pager", stage.pager.url("/hook"), ""),
         hook("feed", stage.feed.url("/hook"), "feed = \"findings\"\n"),
         hook("ledger", stage.ledger.url("/hook"), "feed = \"verdicts\"\n"),
+        hook("keeper", stage.keeper.url("/hook"), ""),
+        hook("chat", stage.chat.url("/hook"), ""),
     ];
     let text = format!(
         "store = \"watchfire.db\"\nwatchlists = [\"clerks.toml\", \"treasury.toml\"]\n\n[console]\nlisten = \"127.0.0.1:0\"\n\n\
          [chain.demo]\nid = 31337\nclock = \"wall\"\nslot = \"{}s\"\nfinality = {{ safe = 16, finalized = 32 }}\nendpoint = [\n{}]\n\n\
-         {}\n[path.treasury]\n{PATH}\n[path.self]\nsteps = [{{ to = [\"pager\"], ack_within = \"1h\" }}]\n",
+         {}\n[path.treasury]\n{PATH}\n[path.self]\nnotify = [\"chat\"]\n\
+         steps = [{{ to = [\"keeper\"], ack_within = \"1h\" }}]\n",
         SLOT.as_secs(),
         endpoints.concat(),
         destinations.concat()
@@ -325,14 +330,17 @@ impl Storm<'_> {
         for ((kind, name), (n, told)) in kinds {
             println!("  {kind:<16} of {name:<8} said {n:>3}, its block named in the log {told:>3}");
         }
-        println!("\nblindness as it was told");
-        let mut told: BTreeMap<(String, String, bool), usize> = BTreeMap::new();
-        for line in self.stage.watch.answers().iter().filter(|line| line["type"] == "blindness") {
+        println!("\nblindness as it was told {:>21} {:>6} {:>12} {:>9}", "begins", "over", "blocks late", "evidence");
+        let mut told: BTreeMap<(String, String), [u64; 4]> = BTreeMap::new();
+        for line in self.blindness() {
             let word = |key: &str| line[key].as_str().unwrap_or("-").to_owned();
-            *told.entry((word("kind"), word("endpoint"), line["until"].is_string())).or_default() += 1;
+            let told = told.entry((word("kind"), word("endpoint"))).or_default();
+            told[usize::from(line["until"].is_string())] += 1;
+            told[2] += line["blocks"].as_u64().unwrap_or(0);
+            told[3] = told[3].max(line["evidence"].as_array().map_or(0, |files| files.len() as u64));
         }
-        for ((kind, endpoint, over), n) in told {
-            println!("  {kind:<20} {endpoint:<8} {:<6} {n:>4}", if over { "over" } else { "begins" });
+        for ((kind, endpoint), [begins, over, late, evidence]) in told {
+            println!("  {kind:<20} {endpoint:<20} {begins:>6} {over:>6} {late:>12} {evidence:>9}");
         }
         println!(
             "  branches shown {}, disagreements counted {}",
@@ -363,15 +371,20 @@ impl Storm<'_> {
         println!("  hedged {}", metrics.sum("watchfire_rpc_hedged_total", &[]));
     }
 
-    /// When the pager first heard of a blindness of the whole chain, after `began`.
+    /// When somebody first heard that nothing is seen of the chain, after `began`. What comes back within minutes of its end goes on
+    /// as the same incident: that is told where people read, and pages only if it lasts.
     fn told_dark(&self, began: Instant) -> Option<Instant> {
-        let pages = self.stage.pager.received();
-        let heard = pages.iter().filter(|page| page.at >= began).find(|page| {
-            let event: Value = page.json();
-            let words = event["data"].to_string();
-            words.contains("unreachable") || words.contains("stale-head") || words.contains("blind")
-        });
-        heard.map(|page| page.at)
+        let heard = [&self.stage.keeper, &self.stage.chat].into_iter().flat_map(Inbox::received);
+        let dark = |page: &Received| {
+            let told = page.json()["data"].to_string();
+            page.at >= began && ["cannot be seen since", "stands still since"].iter().any(|words| told.contains(words))
+        };
+        heard.filter(dark).map(|page| page.at).min()
+    }
+
+    /// Lines about sight, as the program printed them.
+    fn blindness(&self) -> Vec<Value> {
+        self.stage.watch.answers().into_iter().filter(|line| line["type"] == "blindness").collect()
     }
 
     /// What has to hold beside the comparison.
@@ -385,6 +398,8 @@ impl Storm<'_> {
             let told = self.told_dark(*began).expect("that nothing was seen was told");
             assert!(told - *began <= bound, "told after {:?}", told - *began);
         }
+        let bridged = self.blindness().iter().filter(|line| line["blocks"].as_u64() > Some(0)).count();
+        assert!(bridged >= self.dark.len(), "the end of each darkness says which blocks were seen late");
         assert!(
             metrics.sum("watchfire_rpc_disagreement_total", &[]) >= f64::from(self.branches),
             "each disagreement is told"

@@ -15,6 +15,9 @@ use std::time::SystemTime;
 /// A call that the Box does not know.
 const UNKNOWN_CALL: [u8; 36] = hex!("deadbeef0000000000000000000000000000000000000000000000000000000000000001");
 
+/// Blocks between the past and the first that is watched, more than a reorg and a rollback after it undo.
+const BURIED: u64 = 12;
+
 /// See the module's head.
 pub(crate) struct Life<'a> {
     stage: &'a Stage,
@@ -27,12 +30,9 @@ pub(crate) struct Life<'a> {
 }
 
 impl<'a> Life<'a> {
-    /// Life on the stage's chain, which from now on keeps to the wall clock.
-    pub(crate) async fn begin(stage: &'a Stage, rng: fastrand::Rng) -> Self {
-        stage.anvil.rpc("anvil_setBlockTimestampInterval", json!([1])).await;
-        let life = Self { stage, rng, strange: BTreeSet::new(), n_blocks: 0, reorgs: BTreeMap::new(), rollbacks: 0 };
-        life.wind().await;
-        life
+    /// Life on the stage's chain.
+    pub(crate) fn begin(stage: &'a Stage, rng: fastrand::Rng) -> Self {
+        Self { stage, rng, strange: BTreeSet::new(), n_blocks: 0, reorgs: BTreeMap::new(), rollbacks: 0 }
     }
 
     /// One block, unless the newest is ahead of the clock.
@@ -162,13 +162,27 @@ impl<'a> Life<'a> {
 
     /// Sets the next block's time to the clock's. False when the newest block is not older than that.
     async fn wind(&self) -> bool {
-        let now = SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        let now = now();
         let newest = self.stage.anvil.now().await;
         if now > newest + 1 {
             self.stage.anvil.set_next_timestamp(now).await;
         }
         now > newest
     }
+}
+
+/// Brings the stage's chain to the wall clock, which it keeps to from now on; what is watched begins behind that, deeper than any
+/// reorg reaches.
+pub(crate) async fn wake(stage: &mut Stage) {
+    stage.anvil.rpc("anvil_setBlockTimestampInterval", json!([1])).await;
+    stage.anvil.set_next_timestamp(now() - 2 * BURIED).await;
+    stage.anvil.mine(BURIED).await;
+    stage.first = stage.anvil.block_number().await + 1;
+}
+
+/// Unix seconds.
+fn now() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().expect("after 1970").as_secs()
 }
 
 /// A bill, too large a bill, or a theft.

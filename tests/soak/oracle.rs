@@ -73,7 +73,9 @@ pub(crate) async fn compare(stage: &Stage, abnormal: &BTreeSet<String>) -> Store
     );
     // By the program itself, on a calm pass with a store of its own.
     let whole = |lines: &[Value]| count(lines.iter().map(Value::to_string));
-    compared("verdicts that stand", whole(&standing(&calm)), whole(&lines));
+    let right = standing(&calm);
+    compared("verdicts that stand", whole(&right), whole(&lines));
+    contrast(&right, &lines);
     let findings = |stored: &Stored| count(stored.standing().map(|(id, f)| format!("{id} in {}", f["at"]["hash"])));
     compared("findings that stand", findings(&calm), findings(&ours));
     let txs = ours.standing().map(|(_, finding)| text(finding, "tx")).collect::<BTreeSet<_>>();
@@ -130,6 +132,20 @@ fn names(topic: &Value, watched: &BTreeSet<Address>) -> bool {
         return false;
     };
     word.parse::<Address>().is_ok_and(|address| watched.contains(&address))
+}
+
+/// Prints how verdicts differ that are about the same activity.
+fn contrast(right: &[Value], ours: &[Value]) {
+    let same = |a: &Value, b: &Value| ["block_hash", "tx", "position", "address"].iter().all(|key| a[key] == b[key]);
+    let fields = |line: &Value| line.as_object().cloned().unwrap_or_default();
+    let mut shown = BTreeSet::new();
+    for line in right {
+        let Some(other) = ours.iter().find(|other| same(line, other)) else { continue };
+        for (field, value) in fields(line).iter().filter(|(field, value)| other[field.as_str()] != **value) {
+            shown.insert(format!("    `{field}` is {value}, and ours is {}", other[field]));
+        }
+    }
+    shown.iter().take(10).for_each(|line| println!("{line}"));
 }
 
 fn place((block, tx): &Place) -> String {

@@ -94,7 +94,7 @@ fn scripted(file: &Path) -> anyhow::Result<Vec<Fault>> {
 
 pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
     let book = match book(global, Secrets::NamesOnly, printer) {
-        Ok(book) => Arc::new(book),
+        Ok(book) => Arc::new(book.by_block_time()),
         Err(outcome) => return Ok(outcome),
     };
     let tape = load(&args.file, printer)?;

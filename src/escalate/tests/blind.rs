@@ -70,8 +70,9 @@ impl Sight {
 }
 
 fn line(plan: &Plan) -> &BlindnessLine {
-    let lines = plan.lines.iter().filter_map(|line| if let Line::Blindness(line) = line { Some(line) } else { None });
-    lines.rev().next().expect("a line of the blindness")
+    let mut lines =
+        plan.lines.iter().filter_map(|line| if let Line::Blindness(line) = line { Some(line) } else { None });
+    lines.next_back().expect("a line of the blindness")
 }
 
 #[test]

@@ -60,6 +60,7 @@ impl Underway {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "time is simulated here")]
 mod tests {
     use super::*;
 

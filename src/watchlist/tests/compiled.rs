@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::classify::rule::{ArgTest, Condition, DeedMatch, Measure, ValueRule};
-use crate::model::{Kind, Operation, Severity};
+use crate::model::{ChainId, Kind, Operation, Severity};
 use crate::source::FinalityRule;
 use crate::watchlist::{ChainClock, EndpointUrl};
 use alloy_primitives::{U256, address, b256};
@@ -219,4 +219,15 @@ fn a_chain_of_its_own_names_its_first_block_and_may_go_unverified() {
     let book = build(&main, "").unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     assert!(!book.chains[0].verify);
     assert_eq!(book.chains[0].genesis.map(|hash| hash.to_string()).as_deref(), Some(hash));
+}
+
+#[test]
+fn blocks_are_late_by_the_clock_of_the_chain_and_never_those_of_a_tape() {
+    let chain =
+        |text: &str| build(&format!("[chain.own]\nid = 7777\nendpoint = \"ws://127.0.0.1:8546\"\n{text}\n"), "");
+    let late = |text: &str| chain(text).unwrap().roster.lateness.get(&ChainId(7777)).copied();
+    assert_eq!(late("slot = \"2s\""), Some(60), "at least a minute");
+    assert_eq!(late("slot = \"30s\""), Some(120), "four slots");
+    assert_eq!(late("clock = \"chain\""), None);
+    assert!(chain("slot = \"2s\"").unwrap().by_block_time().roster.lateness.is_empty());
 }

@@ -5,6 +5,7 @@ use crate::support::anvil::Options;
 use crate::support::inbox::{Inbox, Received};
 use crate::support::stored::Stored;
 use serde_json::{Value, json};
+use std::io::Read;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Kind and headline of each page a receiver got about sight, in order.
@@ -113,7 +114,7 @@ async fn what_was_missed_is_told_though_the_program_died_while_it_caught_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_stands_still_warns_then_pages_and_ends_with_the_next_block() {
     let options = Options { genesis_time: now(), block_time_s: Some(1), ..Options::default() };
-    let stage = Stage::with(options, "", PATH).await.paced("clock = \"wall\"\nslot = \"1s\"");
+    let stage = Stage::with(options, "", PATH).await.paced("clock = \"wall\"\nslot = \"1s\"\nverify = false");
     // A node's clock is behind by as long as the node took to start.
     stage.anvil.rpc("evm_setTime", json!([now()])).await;
     let process = stage.start();
@@ -148,7 +149,7 @@ async fn an_hour_in_which_nobody_watched_is_told_and_so_is_each_finding_of_it() 
     stage.bill(1).await;
     stage.settle().await;
     process.end().await;
-    let stage = stage.paced("clock = \"wall\"\nslot = \"12s\"");
+    let stage = stage.paced("clock = \"wall\"\nslot = \"12s\"\nverify = false");
     stage.theft(2).await;
     stage.anvil.mine(10).await;
     stage.anvil.set_next_timestamp(now()).await;
@@ -170,4 +171,29 @@ async fn an_hour_in_which_nobody_watched_is_told_and_so_is_each_finding_of_it() 
     let shown = stage.watch.shows(&["incidents", "show", &id]);
     assert!(shown.lines().any(|line| line.contains("seen ") && line.ends_with(" late")), "{shown}");
     assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_endpoint_gave_that_cannot_be_true_is_kept_and_its_page_says_where() {
+    // The node signs for a clerk whose key it does not have, and names a hash that no such transaction has: as good as a lie.
+    let stage = Stage::new().await.paced("clock = \"chain\"\nslot = \"1s\"");
+    let process = stage.start();
+    stage.theft(1).await;
+    let is = |received: &Received| received.json()["data"]["headline"].to_string().contains("contradicts itself");
+    let heard = stage.keeper.wait_until("a page about the block", |all| all.iter().any(is)).await;
+    let page = heard.iter().find(|page| is(page)).expect("it was waited for").json();
+    assert_eq!(page["data"]["label"], "Sight of demo through demo");
+    let file = report(&page).iter().find_map(|line| line.strip_prefix("Evidence: ")).expect("a file").to_owned();
+    let hash = stage.head().await;
+    assert!(
+        file.starts_with("watchfire.db.evidence/") && file.ends_with(&format!("-demo-demo-{hash}.json.gz")),
+        "{file}"
+    );
+    let mut text = String::new();
+    let kept = std::fs::File::open(stage.watch.path(&file)).expect("the file is there");
+    flate2::read::GzDecoder::new(kept).read_to_string(&mut text).expect("gzip");
+    let kept: Value = serde_json::from_str(&text).expect("JSON");
+    assert!(kept["answers"].to_string().contains(&hash), "{kept:#}");
+    assert!(!text.contains("127.0.0.1"), "no address is in it");
+    assert_eq!(process.end().await, 2, "{}", stage.watch.log());
 }

@@ -7,14 +7,17 @@ use crate::support::stored;
 use alloy_primitives::U256;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How often it is looked how far the program has come.
+#[allow(dead_code, reason = "for the long run, which shares this file")]
 const LOOK: Duration = Duration::from_millis(10);
 
 /// How a chain was caught up with.
 #[derive(Clone, Copy, Debug)]
+#[allow(dead_code, reason = "for the long run, which shares this file")]
 pub(super) struct CaughtUp {
     pub(super) blocks: u64,
     /// From the start of the process to its first commit, and from there to its last.
@@ -29,8 +32,8 @@ pub(super) async fn make(stage: &Stage, n: u64, rng: &mut fastrand::Rng) {
         let mut txs = Vec::new();
         for _ in 0..if made % 2 == 0 { rng.usize(1..4) } else { 0 } {
             let n = rng.usize(..super::stage::CLERKS);
-            if !nonces.contains_key(&n) {
-                nonces.insert(n, stage.nonce(n).await);
+            if let Entry::Vacant(vacant) = nonces.entry(n) {
+                vacant.insert(stage.nonce(n).await);
             }
             let nonce = nonces.get_mut(&n).expect("just put there");
             let bill =
@@ -43,6 +46,7 @@ pub(super) async fn make(stage: &Stage, n: u64, rng: &mut fastrand::Rng) {
 }
 
 /// Waits until a program that was started just now has committed the newest block.
+#[allow(dead_code, reason = "for the long run, which shares this file")]
 pub(super) async fn watch(stage: &Stage, started: Instant) -> CaughtUp {
     let tip = || stored::progress(&stage.store()).and_then(|_| committed(stage));
     let (from, head) = (tip().unwrap_or(stage.first - 1), stage.anvil.block_number().await);
@@ -62,6 +66,7 @@ pub(super) async fn watch(stage: &Stage, started: Instant) -> CaughtUp {
 }
 
 /// Number of the last committed block.
+#[allow(dead_code, reason = "for the long run, which shares this file")]
 fn committed(stage: &Stage) -> Option<u64> {
     u64::try_from(stored::number(&stage.store(), "SELECT coalesce(max(number), 0) FROM blocks")).ok()
 }
