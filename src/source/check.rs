@@ -156,8 +156,12 @@ impl Senders {
         }
         match tokio::task::spawn_blocking(recover).await {
             Ok(recovered) => recovered,
-            // A bug in there must not look like a quiet chain; and nobody cancels it.
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
+            Err(error) => match error.try_into_panic() {
+                // A bug in there must not look like a quiet chain.
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and nobody waits for us any more.
+                Err(_) => std::future::pending().await,
+            },
         }
     }
 }

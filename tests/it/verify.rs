@@ -429,11 +429,10 @@ fn raw_bytes_are_believed_no_more_than_anything_else() {
     let whole = sealed(&made);
     let mut other = raw.clone();
     other.txs.insert(3, enveloped(0x7e, &[0x05]));
-    assert!(matches!(prove(&whole, &other), Err(Flaw::Tx { index: 3, .. })));
+    assert_eq!(prove(&whole, &other), Ok(vec![Gap::Transactions { kind: 0x7e, n: 1 }]), "they hash to something else");
     let mut other = raw.clone();
     other.receipts.as_mut().expect("given")[3] = enveloped(0x7e, &[0x05]);
-    let flaw = prove(&whole, &other).expect_err("the root decides");
-    assert!(is_root(&flaw, Root::Receipts), "{flaw}");
+    assert_eq!(prove(&whole, &other), Ok(vec![Gap::Receipts { kind: 0x7e, n: 1 }]), "they have another root");
     // The bytes are right, and the node's JSON says something else of them.
     let meaning = Gap::Meaning { index: 3, kind: 0x7e };
     for spoil in ["to", "value", "input"] {
