@@ -402,9 +402,10 @@ impl Driver {
                 self.judge(&asked.failures, asked.hedges);
                 match asked.answer {
                     Ok((voice, body)) if body.sight.proof == Proof::Unproven && self.pool.len() > 1 => {
-                        let (pool, hash) = (self.pool.clone(), body.block.at.hash);
+                        let (pool, hash, keep_raw) = (self.pool.clone(), body.block.at.hash, self.keep_raw);
                         self.work.spawn(async move {
-                            let second = pool.second(hash, voice).await.map(|(other, body)| (other, Box::new(body)));
+                            let second = pool.second(hash, voice, keep_raw).await;
+                            let second = second.map(|(other, body)| (other, Box::new(body)));
                             Done::Second(want, voice, Box::new(body), second)
                         });
                     }
@@ -416,12 +417,22 @@ impl Driver {
                 }
             }
             Done::Second(want, voice, mut body, second) => {
-                if let Some((other, second)) = second {
-                    if second.block == body.block {
-                        body.sight.sources = 2;
-                    } else {
-                        self.differ(voice, other, body.block.at);
+                match second {
+                    Some((_, second)) if second.sight.proof == Proof::Proven => {
+                        // One block has this hash, and this is it.
+                        let same = second.block == body.block;
+                        body = second;
+                        if same {
+                            body.sight.sources = 2;
+                        } else {
+                            // What came first was another, behind fields that nobody knows.
+                            self.pool.quarantine(voice);
+                            self.refused(voice, &NodeError::Another, None);
+                        }
                     }
+                    Some((_, second)) if second.block == body.block => body.sight.sources = 2,
+                    Some((other, _)) => self.differ(voice, other, body.block.at),
+                    None => {}
                 }
                 self.had(want, *body);
             }

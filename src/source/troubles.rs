@@ -77,6 +77,11 @@ impl Troubles {
         }
     }
 
+    /// Whether it is there, told or not.
+    pub(super) fn is_held(&self, kind: BlindnessKind, voice: Option<Voice>) -> bool {
+        self.0.get(&(kind, voice)).is_some_and(|standing| !standing.over)
+    }
+
     /// Whether it was told and is not over.
     pub(super) fn is_told(&self, kind: BlindnessKind) -> bool {
         self.0.values().any(|standing| standing.symptom.kind == kind && standing.told.is_some() && !standing.over)

@@ -141,7 +141,10 @@ impl Driver {
             });
             let lag = lags.get(voice).copied().flatten();
             self.meter.metrics.endpoint_lag(&self.meter.chain, &self.pool.name(voice), lag.unwrap_or_default());
-            let lag = lag.filter(|lag| *lag >= LAG_BLOCKS && dissent.is_none());
+            // Each new head takes an endpoint that stays so far behind one block nearer for a moment.
+            let held = self.troubles.is_held(BlindnessKind::Lag, Some(voice));
+            let least = if held { LAG_BLOCKS - 1 } else { LAG_BLOCKS };
+            let lag = lag.filter(|lag| *lag >= least && dissent.is_none());
             let lag = lag.map(|lag| {
                 let why = format!("it is {lag} blocks behind the others");
                 symptom(BlindnessKind::Lag, Severity::Warning, Duration::ZERO, ENDPOINT_SLOTS, why)

@@ -143,9 +143,10 @@ impl Pool {
     }
 
     /// The block with this hash as an endpoint other than `not` gives it; `None` when no other gives it.
-    pub(super) async fn second(&self, hash: B256, not: Voice) -> Option<(Voice, Fetched)> {
+    pub(super) async fn second(&self, hash: B256, not: Voice, keep_raw: bool) -> Option<(Voice, Fetched)> {
         for voice in self.order(Work::Block, None).into_iter().filter(|voice| *voice != not) {
-            let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.block(hash, false).await }) };
+            let ask =
+                |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.block(hash, keep_raw).await }) };
             if let Ok(block) = self.0[voice].ask(Work::Block, 2.0, ask).await {
                 return Some((voice, block));
             }

@@ -68,9 +68,6 @@ async fn an_endpoint_three_blocks_behind_takes_nothing_back_and_is_told() {
         several.nodes[laggard].lag(3);
         several.slots(10).await;
         several.follow.expect_all_of(&several.tree).await;
-        several.nodes[laggard].lag(4);
-        several.slots(10).await;
-        several.follow.expect_all_of(&several.tree).await;
         assert_eq!(several.follow.deepest, 0);
         let name = ["a", "b"][laggard];
         assert_eq!(several.told(), [(BlindnessKind::Lag, Some(name))]);
@@ -101,6 +98,17 @@ async fn a_lie_of_one_endpoint_is_outdone_by_the_truth_of_another_and_told() {
         assert!(told.iter().all(|told| *told == (BlindnessKind::RefusedBlock, Some("a"))), "{lie:?}: {told:?}");
         assert!(!told.is_empty() || lie == Fault::EmptyReceipts, "{lie:?} contradicts the block's hash");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forgery_behind_a_field_that_nobody_knows_gives_way_to_the_block_that_is_proven() {
+    let mut several = Several::new(2).await;
+    several.nodes[0].fault(Fault::Forges);
+    several.slots(6).await;
+    several.follow.expect_all_of(&several.tree).await;
+    assert!(!several.nodes[0].said().is_empty());
+    let told = several.told();
+    assert_eq!(told.first(), Some(&(BlindnessKind::RefusedBlock, Some("a"))), "{told:?}");
 }
 
 #[tokio::test(start_paused = true)]

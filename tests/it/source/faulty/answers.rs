@@ -81,7 +81,7 @@ impl State {
             }
             "eth_getBlockReceipts" if self.script.has(&Fault::LacksReceipts) => Err(unknown(method)),
             "eth_getBlockReceipts" => {
-                Ok(self.by_hash(chain, &params[0]).map_or_else(null, |made| lies::receipts(self, made)))
+                Ok(self.by_hash(chain, &params[0]).map_or_else(null, |made| lies::receipts(self, chain, made)))
             }
             "eth_getTransactionReceipt" => {
                 Ok(self.included(chain, &params[0]).map_or_else(null, |(made, at)| raw(&made.receipts[at])))

@@ -76,6 +76,8 @@ pub(crate) enum Fault {
     AltersHeader,
     /// A header names another parent.
     AltersParent,
+    /// Another block altogether, which is whole in itself and hides that its hash is another behind a field that nobody knows.
+    Forges,
     /// A number has more digits than fit in 256 bits.
     HugeQuantity,
     // === What it says, and what is odd but true ===

@@ -22,6 +22,14 @@ pub(super) fn block(state: &mut State, chain: &Chain, made: &Made, form: Form) -
         state.note(Fault::OtherBlock, hash);
         return parent.text(form).to_owned();
     }
+    if form == Form::Whole
+        && state.script.has(&Fault::Forges)
+        && let Some((block, _)) = forged(chain, made)
+        && state.script.take(&Fault::Forges)
+    {
+        state.note(Fault::Forges, hash);
+        return raw(&block);
+    }
     let mut block = if form == Form::Whole { made.block.clone() } else { made.brief(form == Form::Brief) };
     let mut faults = vec![Fault::AltersHeader, Fault::AltersParent, Fault::HugeQuantity, Fault::ExtraField];
     if form == Form::Whole && !made.content.is_empty() {
@@ -45,8 +53,13 @@ pub(super) fn block(state: &mut State, chain: &Chain, made: &Made, form: Form) -
 }
 
 /// A block's receipts as the node writes them.
-pub(super) fn receipts(state: &mut State, made: &Made) -> Box<RawValue> {
+pub(super) fn receipts(state: &mut State, chain: &Chain, made: &Made) -> Box<RawValue> {
     let hash = made.link.at.hash;
+    if state.said.iter().any(|said| said.fault == Fault::Forges && said.about == hash)
+        && let Some((_, receipts)) = forged(chain, made)
+    {
+        return raw(&receipts);
+    }
     if state.script.is_empty() || made.content.is_empty() {
         return made.text(Form::Receipts).to_owned();
     }
@@ -78,6 +91,19 @@ pub(super) fn receipts(state: &mut State, made: &Made) -> Box<RawValue> {
         state.note(Fault::AltersStatus, hash);
     }
     raw(&receipts)
+}
+
+/// Another block that says it is this one, and its receipts.
+fn forged(chain: &Chain, made: &Made) -> Option<(Value, Value)> {
+    let (parent, hash) = (chain.blocks.get(&made.link.parent)?, made.link.at.hash);
+    let other = Made::on(Some(parent), made.link.time, made.content.len() + 1, keccak256(hash), None);
+    let as_asked = |value: &Value| -> Value {
+        let text = value.to_string().replace(&other.link.at.hash.to_string(), &hash.to_string());
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let mut block = as_asked(&other.block);
+    block["futureRoot"] = serde_json::json!(keccak256(keccak256(hash)));
+    Some((block, as_asked(&other.receipts)))
 }
 
 /// A head above this one that nobody ever made, and that hashes to what it says all the same.
