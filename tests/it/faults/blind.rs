@@ -116,7 +116,7 @@ async fn what_was_missed_is_told_though_the_program_died_while_it_caught_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_stands_still_warns_then_pages_and_ends_with_the_next_block() {
     let options = Options { genesis_time: now(), block_time_s: Some(1), ..Options::default() };
-    let stage = Stage::with(options, "", PATH).await.paced("clock = \"wall\"\nslot = \"1s\"\nverify = false");
+    let stage = Stage::with(options, "", PATH).await.paced("clock = \"wall\"\nslot = \"1s\"");
     // A node's clock is behind by as long as the node took to start.
     stage.anvil.rpc("evm_setTime", json!([now()])).await;
     let process = stage.start();
@@ -151,7 +151,7 @@ async fn an_hour_in_which_nobody_watched_is_told_and_so_is_each_finding_of_it() 
     stage.bill(1).await;
     stage.settle().await;
     process.end().await;
-    let stage = stage.paced("clock = \"wall\"\nslot = \"12s\"\nverify = false");
+    let stage = stage.paced("clock = \"wall\"\nslot = \"12s\"");
     stage.theft(2).await;
     stage.anvil.mine(10).await;
     stage.anvil.set_next_timestamp(now()).await;
@@ -178,7 +178,7 @@ async fn an_hour_in_which_nobody_watched_is_told_and_so_is_each_finding_of_it() 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_endpoint_gave_that_cannot_be_true_is_kept_and_its_page_says_where() {
     // The node signs for somebody whose key it does not have, and names a hash that no such transaction has: as good as a lie.
-    let stage = Stage::new().await.paced("clock = \"chain\"\nslot = \"1s\"");
+    let stage = Stage::new().await;
     let process = stage.start();
     let nobody = Address::repeat_byte(0xaa);
     stage.anvil.rpc("anvil_setBalance", json!([nobody, "0xde0b6b3a7640000"])).await;

@@ -31,9 +31,8 @@ pub(super) const PATH: &str =
 
 /// The path of the program's own troubles.
 const SELF: &str = "notify = [\"chat\"]\nsteps = [{ to = [\"keeper\"], ack_within = \"1h\" }]\n";
-/// How a chain goes that grows when it is told to. Its blocks are believed, since nobody signed their transactions: the node signs
-/// for whoever it is told to, and not truly.
-const TOLD: &str = "clock = \"chain\"\nslot = \"1s\"\nverify = false";
+/// How a chain goes that grows when it is told to.
+const TOLD: &str = "clock = \"chain\"\nslot = \"1s\"";
 
 pub(super) struct Stage {
     pub(super) anvil: Anvil,
