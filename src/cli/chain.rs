@@ -1,13 +1,12 @@
 //! `watchfire chain`: where each chain stands in the store, and the one thing that only a person may decide of it.
 
 use super::explain::chosen;
-use super::{Global, Outcome, Printer, book};
+use super::{Global, Outcome, Printer, opened};
 use crate::escalate::utc;
 use crate::model::BlockRef;
 use crate::model::record::{ChainLine, Line};
 use crate::model::text::printable;
 use crate::runtime::{self, SystemClock};
-use crate::settings::Secrets;
 use crate::store::{Allowance, AllowanceEnd, Store};
 use crate::watchlist::ChainBook;
 use alloy_primitives::B256;
@@ -55,14 +54,10 @@ pub(crate) struct ForbidReorg {
 }
 
 pub(crate) async fn chain(command: &ChainCommand, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::NamesOnly, printer) {
-        Ok(book) => book,
+    let (book, store) = match opened(global, printer).await? {
+        Ok(opened) => opened,
         Err(outcome) => return Ok(outcome),
     };
-    if !book.store.exists() {
-        anyhow::bail!("there is no store at {} yet: `watchfire run` makes it", book.store.display());
-    }
-    let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
     let now = runtime::millis(&SystemClock);
     match command {
         ChainCommand::Status(args) => {

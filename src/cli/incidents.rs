@@ -2,7 +2,7 @@
 //! it at once and tells whoever was paged.
 
 use super::printer::count;
-use super::{Global, Outcome, Printer, book};
+use super::{Global, Outcome, Printer, opened};
 use crate::deliver::render_page;
 use crate::escalate::{self, Roster};
 use crate::model::incident::Finding;
@@ -10,7 +10,6 @@ use crate::model::record::{DeliveryLine, Line};
 use crate::model::text::printable;
 use crate::model::{DeliveryKey, FindingId, Footing};
 use crate::runtime::{self, SystemClock};
-use crate::settings::Secrets;
 use crate::store::{Filter, Store};
 use anstyle::AnsiColor;
 use anyhow::Context as _;
@@ -69,14 +68,10 @@ pub(crate) struct Resolve {
 }
 
 pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::NamesOnly, printer) {
-        Ok(book) => book,
+    let (book, store) = match opened(global, printer).await? {
+        Ok(opened) => opened,
         Err(outcome) => return Ok(outcome),
     };
-    if !book.store.exists() {
-        anyhow::bail!("there is no store at {} yet: `watchfire run` makes it", book.store.display());
-    }
-    let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
     match command {
         Incidents::List(args) => list(&store, args, printer).await?,
         Incidents::Show(args) => show(&store, &args.id, &book.roster, printer).await?,

@@ -17,8 +17,10 @@ mod tape;
 mod test_page;
 
 use crate::settings::{Problems, Secrets};
+use crate::store::Store;
 use crate::telemetry::{Form, Outlet};
 use crate::watchlist::{self, Book};
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use printer::Printer;
 use std::path::PathBuf;
@@ -194,6 +196,19 @@ fn book(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Book, Ou
         tell(&problems, printer);
         Outcome::Unknown
     })
+}
+
+/// The configuration and the store it names, for what asks or answers and makes neither.
+async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Book, Store), Outcome>> {
+    let book = match book(global, Secrets::NamesOnly, printer) {
+        Ok(book) => book,
+        Err(outcome) => return Ok(Err(outcome)),
+    };
+    if !book.store.exists() {
+        anyhow::bail!("there is no store at {} yet: `watchfire run` makes it", book.store.display());
+    }
+    let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
+    Ok(Ok((book, store)))
 }
 
 fn tell(problems: &Problems, printer: &Printer) {

@@ -266,16 +266,16 @@ mod tests {
 
     #[test]
     fn what_an_endpoint_reports_holds_neither_its_url_nor_its_secrets() {
-        let url = Secret::new("test", "https://hooks.example.com/services/T000/B000/XXXXsecret?token=tok3n");
+        let url = Secret::new("test", "https://hooks.example.com/services/T000/B000/hook-s3cret?token=tok3n");
         let endpoint = Endpoint::new(url, TEST_TIMEOUT, false).hide(&Secret::new("test", "planted-key"));
         let error = endpoint.refusal(
             StatusCode::BAD_REQUEST,
             None,
-            "no https://hooks.example.com/services/T000/B000/XXXXsecret?token=tok3n, \
-             nor /services/T000/B000/XXXXsecret, nor token=tok3n, nor planted-key, nor B000\\/XXXXsecret",
+            "no https://hooks.example.com/services/T000/B000/hook-s3cret?token=tok3n, \
+             nor /services/T000/B000/hook-s3cret, nor token=tok3n, nor planted-key, nor B000\\/hook-s3cret",
         );
         let shown = format!("{error} {error:?} {endpoint:?}");
-        for secret in ["XXXXsecret", "tok3n", "planted-key"] {
+        for secret in ["hook-s3cret", "tok3n", "planted-key"] {
             assert!(!shown.contains(secret), "{shown}");
         }
         assert_eq!(error.to_string(), "refused: answered 400: no ***, nor ***, nor ***, nor ***, nor B000\\/***");

@@ -4,13 +4,10 @@
 mod oracle;
 
 use alloy_primitives::{B256, Bytes, keccak256};
-use flate2::read::MultiGzDecoder;
 use oracle::{FORKS, Fork, Made, block};
 use proptest::prelude::*;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use watchfire::model::{Sealed, parse};
 use watchfire::source::tape;
 use watchfire::source::verify::{Flaw, Gap, Raw, Root, Wanted, prove, senders, wants_raw};
@@ -504,42 +501,4 @@ fn the_recorded_demonstration_is_proven_block_by_block() {
         let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).expect("a block");
         assert_eq!(whole(&sealed), Ok(vec![]), "block {}", sealed.block.at);
     }
-}
-
-/// `RECORDED=directory cargo nextest run --run-ignored only recorded_blocks -- --no-capture`: files of
-/// `{"block": …, "receipts": […]}`, gzip'd or plain, as `watchfire tape import` takes them.
-#[test]
-#[ignore = "reads blocks that somebody recorded, from the directory that RECORDED names"]
-fn recorded_blocks_are_proven() {
-    let directory = PathBuf::from(std::env::var_os("RECORDED").expect("RECORDED names a directory"));
-    let files = std::fs::read_dir(directory).expect("a directory").map(|entry| entry.expect("an entry").path());
-    let files: Vec<PathBuf> = files.filter(|path| path.to_string_lossy().contains(".json")).collect();
-    assert!(!files.is_empty(), "there is nothing to verify");
-    for file in files {
-        let (block, receipts) = recorded(&file);
-        let sealed = parse::sealed(block.get(), receipts.get()).expect("a block");
-        let types = sealed.block.txs.iter().fold([0; 5], |mut n, tx| {
-            n[usize::try_from(tx.kind).expect("small").min(4)] += 1;
-            n
-        });
-        let n_withdrawals = sealed.withdrawals.as_ref().map(Vec::len);
-        assert_eq!(whole(&sealed), Ok(vec![]), "block {}", sealed.block.at);
-        println!("{}: proven, transactions by type {types:?}, withdrawals {n_withdrawals:?}", sealed.block.at);
-    }
-}
-
-fn recorded(file: &Path) -> (Box<RawValue>, Box<RawValue>) {
-    #[derive(serde::Deserialize)]
-    struct Pair {
-        block: Box<RawValue>,
-        receipts: Box<RawValue>,
-    }
-    let mut bytes = std::fs::read(file).expect("a file");
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let mut plain = Vec::new();
-        MultiGzDecoder::new(&bytes[..]).read_to_end(&mut plain).expect("gzip");
-        bytes = plain;
-    }
-    let Pair { block, receipts } = serde_json::from_slice(&bytes).expect("a block and its receipts");
-    (block, receipts)
 }

@@ -13,6 +13,7 @@ mod life;
 #[allow(dead_code, unused_imports, reason = "a test is among them")]
 mod missed;
 mod oracle;
+mod proofs;
 mod signs;
 #[path = "../it/faults/stage.rs"]
 #[allow(dead_code, reason = "its words are for many tests, and these are few")]
@@ -21,6 +22,7 @@ mod stage;
 mod support;
 mod wire;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ usage: cargo test --test soak -- <run> [options]
 
   faults    a live chain under every fault of the line and of the data   [--for 10m] [--seed N]
   absence   many blocks missed while the program was down                [--blocks 2000] [--seed N]
+  proofs    recorded blocks against their own headers                    --blocks-in DIR
 
 WATCHFIRE_BINARY names another build of the program than the one that was built with this.";
 
@@ -37,17 +40,23 @@ struct Args {
     seed: u64,
     time: Duration,
     blocks: u64,
+    recorded: PathBuf,
 }
 
 fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let Some(run) = words.next() else { return usage() };
-    let mut args = Args { seed: fastrand::u64(..), time: Duration::from_secs(600), blocks: 2_000 };
+    let mut args =
+        Args { seed: fastrand::u64(..), time: Duration::from_secs(600), blocks: 2_000, recorded: PathBuf::new() };
     while let Some(option) = words.next() {
         let value = words.next().unwrap_or_default();
         let read = match option.as_str() {
             "--seed" => value.parse().map(|seed| args.seed = seed).is_ok(),
             "--blocks" => value.parse().map(|blocks| args.blocks = blocks).is_ok(),
+            "--blocks-in" => {
+                args.recorded = PathBuf::from(&value);
+                args.recorded.is_dir()
+            }
             "--for" => duration(&value).map(|time| args.time = time).is_some(),
             _ => false,
         };
@@ -60,6 +69,7 @@ fn main() -> ExitCode {
     match run.as_str() {
         "faults" => runtime.block_on(faults::run(&args)),
         "absence" => runtime.block_on(absence::run(&args)),
+        "proofs" => proofs::run(&args.recorded),
         _ => return usage(),
     }
     ExitCode::SUCCESS
