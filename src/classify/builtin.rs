@@ -247,6 +247,10 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
         });
         costs.push(because(DELEGATECALL, Severity::Critical, why));
     }
+    if activity.notes.contains(&Note::Destroyed) {
+        let why = format!("it destroys itself, and what it held goes to {to}");
+        costs.push(because(CONTROL, Severity::Critical, why));
+    }
     if activity.operation == Operation::Create {
         costs.push(because(CREATION, Severity::High, "the account creates a contract".to_owned()));
     }
