@@ -39,8 +39,8 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
 /// Whether a call made by `subject` is something it does: a wallet's leaves, an account's transactions.
 fn acts(subject: &Subject, frame: &Frame) -> bool {
     match subject.kind {
-        Kind::Safe | Kind::Multisig | Kind::Contract | Kind::Erc20 | Kind::Minime => frame.parent.is_some(),
         Kind::Eoa => true,
+        _ => frame.parent.is_some(),
     }
 }
 

@@ -18,6 +18,7 @@ mod judging;
 mod probe;
 mod ranks;
 mod readme;
+mod rows;
 mod signs;
 mod source;
 mod tapes;
