@@ -19,6 +19,7 @@ mod judging;
 mod probe;
 mod ranks;
 mod readme;
+mod rows;
 mod signs;
 mod source;
 mod tapes;
