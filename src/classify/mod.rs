@@ -9,8 +9,12 @@
 
 pub mod builtin;
 mod condition;
+pub mod familiar;
+mod habit;
 pub mod history;
 mod judge;
+mod memory;
+mod noise;
 pub mod rule;
 mod trial;
 

@@ -3,6 +3,7 @@
 mod blind;
 mod chain;
 mod occasions;
+mod noise;
 mod order;
 mod people;
 mod words;

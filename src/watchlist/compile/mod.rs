@@ -11,6 +11,7 @@ mod chains;
 mod deed;
 mod directory;
 mod endpoints;
+mod habits;
 mod known;
 mod limits;
 mod paths;

@@ -9,8 +9,9 @@ use super::rule::{self, Compiled};
 use super::{reach, tests_of_watches};
 use crate::abi::Abi;
 use crate::classify::builtin::BUILTINS;
-use crate::classify::rule::{AddressSet, Rules, WatchRules};
-use crate::decode::{Subject, Subjects};
+use crate::classify::familiar::Familiar;
+use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
+use crate::decode::{KNOWN_LIBRARIES, Subject, Subjects};
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Kind, WatchId, WatchInfo};
 use crate::settings::{At, Problems};
@@ -172,6 +173,7 @@ pub(super) fn compile(
         all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain)).watch(head.info.address, subject);
         all.rules.watches.push(WatchRules {
             watch: head.info.id,
+            chain,
             address: head.info.address,
             kind: head.info.kind,
             rules,
@@ -183,15 +185,46 @@ pub(super) fn compile(
             modules: registry.modules.clone(),
             refund_receivers: head.refund_receivers.clone(),
             known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),
+            familiar: Arc::default(),
             observe: head.info.observe,
         });
         all.registries.push(registry);
         all.infos.push(head.info.clone());
     }
+    let familiar = familiar(&all.infos, &all.rules, directory);
+    for rules in &mut all.rules.watches {
+        rules.familiar = familiar.get(&rules.chain).cloned().unwrap_or_default();
+    }
     for ((chain, address), abi) in &heads.token_abis {
         all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
     }
     all
+}
+
+/// Whom the configuration names, by chain: watches and who else has a name; whoever a registry or a rule lists.
+fn familiar(infos: &[WatchInfo], rules: &Rules, directory: &Directory<'_>) -> HashMap<ChainId, Arc<Familiar>> {
+    let mut all: HashMap<ChainId, Familiar> = HashMap::new();
+    for info in infos {
+        all.entry(info.chain.id).or_default().insert(info.address, &info.label);
+    }
+    for (chain, familiar) in &mut all {
+        directory.familiar(*chain, familiar);
+        for (address, library) in KNOWN_LIBRARIES {
+            familiar.insert(address, &library.name().into());
+        }
+    }
+    for watch in &rules.watches {
+        let Some(familiar) = all.get_mut(&watch.chain) else { continue };
+        let lists = [&watch.owners, &watch.executors, &watch.modules, &watch.refund_receivers];
+        let listed = lists.into_iter().flatten().chain(watch.rules.iter().flat_map(Rule::lists));
+        for set in listed {
+            set.members.iter().for_each(|address| familiar.insert(*address, &set.name));
+        }
+        for address in watch.rules.iter().flat_map(Rule::singles) {
+            familiar.insert(address, &format!("in a rule of {}", infos[watch.watch.index()].label).into());
+        }
+    }
+    all.into_iter().map(|(chain, familiar)| (chain, Arc::new(familiar))).collect()
 }
 
 /// Tokens by chain: those that are defined, and watches that are tokens.

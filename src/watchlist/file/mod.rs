@@ -12,7 +12,9 @@ mod test;
 mod watch;
 
 pub(super) use chain::{ChainText, EndpointText, FinalityText};
-pub(super) use rule::{AddressesText, DeedText, LimitText, ListText, MeasureText, RuleText, SignersText};
+pub(super) use rule::{
+    AddressesText, DeedText, LengthText, LimitText, ListText, MeasureText, RuleText, SignersText,
+};
 pub(super) use setup::{DestinationText, PathText, SetupText};
 pub(super) use signs::{ConsoleText, HeartbeatText};
 pub(super) use test::{SignersGiven, TestText};
