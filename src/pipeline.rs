@@ -73,7 +73,11 @@ pub async fn examine(
         answers.extend(decoded.wanted.drain(..).map(|read| (read, Answer::Unavailable)));
         decoded = decode::decode(block, &chain.subjects, &answers);
     }
-    let (judged, deltas) = classify::judge(decoded.activities, &book.rules, history, Moment { time: block.time });
+    let at = Moment { time: block.time };
+    let (absent, mut deltas) = classify::absences(&book.rules, chain.info.id, history, at);
+    let (mut judged, more) = classify::judge_after(decoded.activities, &book.rules, history, &deltas, at);
+    judged.extend(absent);
+    deltas.extend(more);
     let judged = JudgedBlock {
         chain: chain.info.id,
         at: block.at,

@@ -3,6 +3,7 @@
 //! In: a condition, an activity, the windows. Out: what does not hold, and what the activity adds to the windows. Whatever the
 //! other conditions of the rule hold for counts as of the rule, whatever was thought of it.
 
+use super::absence::since_key;
 use super::history::{LASTING, MET_MAX};
 use super::noise::as_amount;
 use super::rule::{Habit, Newcomer, Rule};
@@ -32,7 +33,8 @@ pub(crate) fn test(
         Habit::Pause { least, text } => {
             let last = windows.last(watch, &pause_key(rule));
             if let Some(gap) = last.map(|last| now.saturating_sub(last)).filter(|gap| gap < least) {
-                refusals.add("pause", || format!("is {} after the last, and {text} at least is asked", span::lasting(gap)));
+                refusals
+                    .add("pause", || format!("is {} after the last, and {text} at least is asked", span::lasting(gap)));
             }
         }
         Habit::FirstSeen { what, label } => {
@@ -50,8 +52,9 @@ pub(crate) fn test(
             let quiet = begun.and(last).map(|last| now.saturating_sub(last));
             match quiet {
                 None => refusals.add("dormant", || "cannot be told: watching has only begun".to_owned()),
-                Some(quiet) if quiet < *longer_than => refusals
-                    .add("dormant", || format!("is {text} at least, and it is {} since the last", span::lasting(quiet))),
+                Some(quiet) if quiet < *longer_than => refusals.add("dormant", || {
+                    format!("is {text} at least, and it is {} since the last", span::lasting(quiet))
+                }),
                 Some(_) => {}
             }
         }
@@ -67,14 +70,20 @@ pub(crate) fn test(
             if let Some(share) = share
                 && failed * 100 < u64::from(*share) * tried
             {
-                refusals.add("failed", || format!("is {share}% at least, and {failed} of {tried} failed within {text}"));
+                refusals
+                    .add("failed", || format!("is {share}% at least, and {failed} of {tried} failed within {text}"));
             }
         }
     }
 }
 
 /// What `activity`, for which the rule's other conditions hold, adds to the windows of the rule.
-pub(crate) fn lessons(rule: &Rule, activity: &Activity, watch: Address, windows: &Windows<'_>) -> Vec<(Arc<str>, U256)> {
+pub(crate) fn lessons(
+    rule: &Rule,
+    activity: &Activity,
+    watch: Address,
+    windows: &Windows<'_>,
+) -> Vec<(Arc<str>, U256)> {
     let ran = activity.fate == Fate::Executed && activity.stage == Stage::Included;
     let mut lessons = Vec::new();
     for habit in &rule.habits {
@@ -159,11 +168,6 @@ fn values(what: &Newcomer, activity: &Activity) -> Vec<U256> {
 /// Window of the last use that the rule vouched for.
 pub(crate) fn pause_key(rule: &Rule) -> Arc<str> {
     format!("{}#pause", rule.name).into()
-}
-
-/// Window that says since when the rule is watched.
-pub(crate) fn since_key(rule: &Rule) -> Arc<str> {
-    format!("{LASTING}since:{}", rule.name).into()
 }
 
 fn seen_key(rule: &Rule, label: &str) -> Arc<str> {

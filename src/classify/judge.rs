@@ -4,7 +4,7 @@ use super::builtin::{self, Cost};
 use super::history::{History, SUBMISSIONS};
 use super::rule::{Habit, Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, Trial, Windows};
-use super::{habit, memory, noise};
+use super::{absence, habit, memory, noise};
 use crate::model::activity::Note;
 use crate::model::{Abnormal, Activity, Delta, Fate, Judged, Role, Severity, Stage, Verdict, Voucher};
 use alloy_primitives::{B256, U256};
@@ -31,13 +31,24 @@ const SUBMISSION_OLD: u64 = 30 * 86_400;
 /// failed attempts; submissions by id; what was met.
 #[must_use]
 pub fn judge(activities: Vec<Activity>, rules: &Rules, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
-    let mut court = Court {
-        rules,
-        windows: Windows::new(history, at.time),
-        deltas: Vec::new(),
-        attempts: HashMap::new(),
-        verdicts: vec![None; activities.len()],
-    };
+    judge_after(activities, rules, history, &[], at)
+}
+
+/// The same, after something of the block was remembered already: `before`, which is not given back again.
+#[must_use]
+pub fn judge_after(
+    activities: Vec<Activity>,
+    rules: &Rules,
+    history: &History,
+    before: &[Delta],
+    at: Moment,
+) -> (Vec<Judged>, Vec<Delta>) {
+    let mut windows = Windows::new(history, at.time);
+    for delta in before {
+        windows.add(delta.watch, &delta.rule, delta.amount);
+    }
+    let mut court =
+        Court { rules, windows, deltas: Vec::new(), attempts: HashMap::new(), verdicts: vec![None; activities.len()] };
     for (index, activity) in activities.iter().enumerate() {
         if is_leaf(activity) {
             let verdict = court.leaf(index, activity);
@@ -175,6 +186,13 @@ impl<'a> Court<'a> {
         let Some(rules) = self.of(activity) else { return };
         for (key, amount) in memory::lessons(activity, verdict, rules, &self.windows) {
             self.add(rules, key, amount);
+        }
+        for expected in &rules.expected {
+            if trial::is_of(&expected.rule, activity, rules, &self.windows)
+                && let Some((key, amount)) = absence::lesson(expected, activity, rules.address, &self.windows)
+            {
+                self.add(rules, key, amount);
+            }
         }
         for rule in rules.rules.iter().filter(|rule| !rule.habits.is_empty()) {
             if trial::is_of(rule, activity, rules, &self.windows) {

@@ -136,7 +136,8 @@ pub(crate) fn lessons(
         }
         !known
     };
-    let stranger = |address: &Address| !rules.familiar.knows(address) && *address != rules.address && !address.is_zero();
+    let stranger =
+        |address: &Address| !rules.familiar.knows(address) && *address != rules.address && !address.is_zero();
     if activity.kind == ActivityKind::Call && stranger(&activity.from) {
         meet(&CALLERS, as_amount(&activity.from));
     }

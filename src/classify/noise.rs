@@ -17,12 +17,7 @@ use std::sync::Arc;
 /// What of `cost` is noise, at the severity of noise.
 ///
 /// That a token unknown here left is noise only where the subject never called that token: who gave it an allowance can lose it by one.
-pub(crate) fn recognize(
-    cost: &Cost,
-    activity: &Activity,
-    rules: &WatchRules,
-    windows: &Windows<'_>,
-) -> Option<Cost> {
+pub(crate) fn recognize(cost: &Cost, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
     if cost.name != POISONING || activity.kind != ActivityKind::Move {
         return None;
     }
@@ -42,7 +37,8 @@ pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_
         return None;
     }
     let like = twin(&activity.from, rules, windows)?;
-    let why = format!("it comes from {}, which looks like {like} and is not: dust, to be copied by mistake", activity.from);
+    let why =
+        format!("it comes from {}, which looks like {like} and is not: dust, to be copied by mistake", activity.from);
     Some(because(POISONING, Severity::Info, why))
 }
 
@@ -60,7 +56,8 @@ pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Wind
     };
     named.iter().find_map(|address| {
         let like = twin(address, rules, windows)?;
-        let why = format!("{address} looks like {like} and is not: their first three and last four digits are the same");
+        let why =
+            format!("{address} looks like {like} and is not: their first three and last four digits are the same");
         Some(because(LOOK_ALIKE, Severity::Critical, why))
     })
 }

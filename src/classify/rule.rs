@@ -27,8 +27,9 @@ impl Rules {
         let rules = || self.watches.iter().flat_map(|watch| &watch.rules);
         let limits = rules().flat_map(|rule| &rule.limits).map(|limit| limit.per);
         let habits = rules().flat_map(|rule| &rule.habits).map(Habit::looks_back);
+        let expected = self.watches.iter().flat_map(|watch| &watch.expected).map(Expected::looks_back);
         let builtins = [super::judge::ATTEMPTS_WINDOW, super::memory::TEST_WINDOW];
-        limits.chain(habits).chain(builtins).max().unwrap_or(0)
+        limits.chain(habits).chain(expected).chain(builtins).max().unwrap_or(0)
     }
 }
 
@@ -45,6 +46,8 @@ pub struct WatchRules {
     pub kind: crate::model::Kind,
     /// In the order of the file.
     pub rules: Vec<Rule>,
+    /// What must come, `[[watch.absent]]`, in the order of the file.
+    pub expected: Vec<Expected>,
     /// Built-ins switched off by name.
     pub builtins_off: BTreeSet<Arc<str>>,
     /// `inbound = "judge"`: received value needs a rule like everything else.
@@ -177,6 +180,22 @@ pub enum DeedMatch {
     MoveOut,
     /// `move = "approval"`: an allowance that the subject gave.
     Approval,
+}
+
+impl DeedMatch {
+    /// What it is, as a watchlist writes it.
+    #[must_use]
+    pub fn text(&self) -> Arc<str> {
+        match self {
+            Self::Any => "*".into(),
+            Self::Ether => "ether".into(),
+            Self::Creation => "creation".into(),
+            Self::Function { signature, .. } | Self::Event { signature, .. } => Arc::clone(signature),
+            Self::MoveIn => "in".into(),
+            Self::MoveOut => "out".into(),
+            Self::Approval => "approval".into(),
+        }
+    }
 }
 
 /// One condition. A refusal names it by its key, as the watchlist writes it.
@@ -344,6 +363,53 @@ impl Habit {
             Self::Failed { per, .. } => *per,
         }
     }
+}
+
+/// Something that must come again and again.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// What it is, under what name, and how loud its absence is. The rule vouches for nothing and raises nothing by itself.
+    pub rule: Rule,
+    /// By when.
+    pub due: Due,
+    /// Seconds that it may be late.
+    pub grace: u64,
+}
+
+impl Expected {
+    /// Seconds that its windows are asked for: two due times and the grace between them.
+    fn looks_back(&self) -> u64 {
+        let between = match &self.due {
+            Due::Every { seconds, .. } => *seconds,
+            Due::By(_) => 7 * 86_400,
+        };
+        between.saturating_mul(2).saturating_add(self.grace)
+    }
+}
+
+/// By when something must come.
+#[derive(Clone, Debug)]
+pub enum Due {
+    /// `every`: so long after the last at most.
+    Every {
+        /// Seconds, never zero.
+        seconds: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `by`: once before each of these moments.
+    By(Weekly),
+}
+
+/// Moments of a week in a time zone.
+#[derive(Clone, Debug)]
+pub struct Weekly {
+    /// As the watchlist writes it.
+    pub text: Arc<str>,
+    /// IANA zone.
+    pub zone: TimeZone,
+    /// Days (bit 0 is Monday) and minute of the day, 0 to 1439.
+    pub moments: Vec<(u8, u16)>,
 }
 
 /// What a rule may meet for the first time.

@@ -1,8 +1,8 @@
 //! One rule tried on one activity: it holds in full, or it says of every condition why not.
 
 use super::history::History;
-use super::{condition, habit};
 use super::rule::{DeedMatch, Limit, Measure, Rule, ValueRule, WatchRules};
+use super::{condition, habit};
 use crate::model::amount::Unit;
 use crate::model::{Activity, Operation};
 use alloy_primitives::{Address, U256};

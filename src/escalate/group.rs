@@ -40,15 +40,18 @@ impl<'a> Cause<'a> {
     }
 }
 
-/// The causes of a block, in transaction order. The noise of a transaction is a cause of its own for each watch it names.
+/// The causes of a block, in transaction order. The noise of a transaction is a cause of its own for each watch it names, and so is
+/// what no transaction caused.
 pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Cause<'a>> {
-    type Key = (B256, Option<WatchId>);
+    type Key = (B256, Option<WatchId>, bool);
     let mut order: Vec<Key> = Vec::new();
     let mut by_tx: HashMap<Key, Gathered<'a>> = HashMap::new();
     for (index, judged) in block.judged.iter().enumerate() {
         let Verdict::Abnormal(abnormal) = &judged.verdict else { continue };
         let Some(watch) = roster.watch(judged.activity.watch) else { continue };
-        let key = (judged.activity.tx, abnormal.is_noise().then_some(watch.id));
+        // What no transaction caused has nothing in common but the block.
+        let (tx, noise) = (judged.activity.tx, abnormal.is_noise());
+        let key = (tx, (noise || tx.is_zero()).then_some(watch.id), noise);
         let gathered = by_tx.entry(key).or_insert_with(|| {
             order.push(key);
             Gathered::default()
@@ -65,7 +68,7 @@ pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Caus
         let owner = raised[innermost].watch.id;
         let others = passed.into_iter().filter(|id| *id != owner).filter_map(|id| roster.watch(id));
         let touches = others.map(|watch| watch.label.to_string()).collect();
-        Some(Cause { raised, innermost, touches, noise: key.1.is_some() })
+        Some(Cause { raised, innermost, touches, noise: key.2 })
     };
     order.into_iter().filter_map(cause).collect()
 }
@@ -108,7 +111,7 @@ fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
     let activity = &raised.judged.activity;
     let depth = match &activity.position {
         Position::Call(path) => path.len() + 1,
-        Position::Log(_) | Position::Authorization(_) => 0,
+        Position::Log(_) | Position::Authorization(_) | Position::Due(_) => 0,
     };
     let part = match activity.kind {
         ActivityKind::Act => 3,

@@ -64,7 +64,11 @@ pub(super) fn conclude(incident: &mut Incident, roster: &Roster, now_ms: u64, ou
 
 fn sentence(incident: &Incident, noise: &Noise) -> String {
     let times = if incident.standing == 1 { "once".to_owned() } else { format!("{} times", incident.standing) };
-    clean(&format!("Noise of {}: {} was named {times}, and nothing of it was its own doing", date(noise), incident.label))
+    clean(&format!(
+        "Noise of {}: {} was named {times}, and nothing of it was its own doing",
+        date(noise),
+        incident.label
+    ))
 }
 
 fn report(incident: &Incident, noise: &Noise) -> Vec<String> {

@@ -6,10 +6,13 @@ use super::lines::{incident_line, verdict_line};
 use super::occasion::is_occasion;
 use super::roster::{Roster, StepJudged};
 use super::{bridge, feed, noise, page};
-use crate::model::incident::{Finding, Incident, Plan, Standing};
+use crate::model::incident::{Finding, Incident, Plan, Standing, State};
 use crate::model::page::Evidence;
 use crate::model::record::{Line, RetractionLine, VerdictLine};
-use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Severity, Verdict};
+use crate::model::span::lasting;
+use crate::model::verdict::CAME_LATE;
+use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Position, Severity, Verdict};
+use alloy_primitives::B256;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a step of the chain changes: new findings, incidents opened, joined or closed, messages and feed lines.
@@ -27,6 +30,7 @@ pub fn plan(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms:
     for (block, causes) in &blocks {
         engine.end_the_day(block);
         causes.iter().for_each(|cause| engine.take(block, cause));
+        engine.make_up(block);
         engine.write_verdicts(block, causes);
     }
     engine.finish()
@@ -46,6 +50,8 @@ struct Engine<'a> {
     written: Vec<FindingId>,
     /// Incidents of noise whose day is over.
     concluded: BTreeSet<usize>,
+    /// Incidents that are over, since what was missing came, and what to say of it.
+    made_up: BTreeMap<usize, String>,
     feed: Plan,
 }
 
@@ -62,6 +68,7 @@ impl<'a> Engine<'a> {
             named: BTreeMap::new(),
             written: Vec::new(),
             concluded: BTreeSet::new(),
+            made_up: BTreeMap::new(),
             feed: Plan::default(),
         }
     }
@@ -110,6 +117,24 @@ impl<'a> Engine<'a> {
         for place in over {
             self.changes.entry(place).or_default();
             self.concluded.insert(place);
+        }
+    }
+
+    /// What was expected came after all: an incident that is about nothing else is over.
+    fn make_up(&mut self, block: &JudgedBlock) {
+        for delta in &block.deltas {
+            let Some(rule) = delta.rule.strip_prefix(CAME_LATE) else { continue };
+            let due = u64::try_from(delta.amount).unwrap_or(u64::MAX);
+            let id = FindingId::new(block.chain, delta.watch, B256::ZERO, &Position::Due(due), rule);
+            let told_of = |incident: &Incident| {
+                incident.state.is_live()
+                    && incident.rules.iter().all(|known| known == rule)
+                    && incident.page.evidence.iter().any(|evidence| evidence.finding == id)
+            };
+            let Some(place) = self.incidents.iter().position(told_of) else { continue };
+            let late = lasting(block.time.saturating_sub(due));
+            self.changes.entry(place).or_default();
+            self.made_up.insert(place, format!("{rule} came, {late} late"));
         }
     }
 
@@ -286,6 +311,11 @@ impl<'a> Engine<'a> {
             page::refresh(incident);
             if self.concluded.contains(place) && incident.state.is_live() {
                 noise::conclude(incident, self.roster, self.now_ms, &mut plan.deliveries);
+            }
+            if let Some(said) = self.made_up.remove(place).filter(|_| incident.state.is_live()) {
+                incident.close_reason = Some("it came".to_owned());
+                life::close(incident, State::Resolved, said, self.now_ms, &mut plan.deliveries);
+                page::refresh(incident);
             }
             let named: Vec<FindingId> = self.named.remove(place).unwrap_or_default().into_iter().collect();
             lines.push(incident_line(incident, &named));

@@ -97,6 +97,8 @@ pub enum Position {
     Log(u32),
     /// Index of an EIP-7702 authorization in its list.
     Authorization(u16),
+    /// No place in any transaction: the time by which something was expected that did not come, Unix seconds. Written `due.1795194000`.
+    Due(u64),
 }
 
 impl Position {
@@ -105,7 +107,7 @@ impl Position {
     pub fn child(&self, index: u16) -> Self {
         let mut path = match self {
             Self::Call(path) => path.clone(),
-            Self::Log(_) | Self::Authorization(_) => Vec::new(),
+            Self::Log(_) | Self::Authorization(_) | Self::Due(_) => Vec::new(),
         };
         path.push(index);
         Self::Call(path)
@@ -121,6 +123,7 @@ impl fmt::Display for Position {
             }
             Self::Log(ordinal) => write!(f, "log.{ordinal}"),
             Self::Authorization(index) => write!(f, "authorization.{index}"),
+            Self::Due(time) => write!(f, "due.{time}"),
         }
     }
 }

@@ -13,6 +13,7 @@ mod deliver;
 mod demo;
 mod deny;
 mod faults;
+mod habits;
 mod hostile;
 mod judging;
 mod probe;

@@ -2,8 +2,8 @@
 
 mod blind;
 mod chain;
-mod occasions;
 mod noise;
+mod occasions;
 mod order;
 mod people;
 mod words;

@@ -16,7 +16,8 @@ pub(super) fn compile(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems)
     let mut habits = Vec::new();
     if let Some(pause) = &written.pause {
         if text.polarity == Polarity::Abnormal {
-            let problem = pause.length.problem("a pause says nothing here: what an abnormal rule raises is not counted");
+            let problem =
+                pause.length.problem("a pause says nothing here: what an abnormal rule raises is not counted");
             problems.push(problem.hint("put it on a normal rule; for what was long unused write `dormant`"));
         }
         habits.extend(length(pause, problems).map(|(least, text)| Habit::Pause { least, text }));
@@ -89,7 +90,9 @@ fn newcomer(what: &At<&str>, deed: &Deed, problems: &mut Problems) -> Option<Hab
         // Of a token's transfer, the target is the token: who is paid is an argument, and the two must not be mixed up.
         ("to", _) => {
             let problem = what.problem("`to` could be the contract that is called or the argument");
-            problems.push(problem.hint("write `first_seen = \"args.to\"` for the argument; the contract is in `to = [...]`"));
+            problems.push(
+                problem.hint("write `first_seen = \"args.to\"` for the argument; the contract is in `to = [...]`"),
+            );
             return None;
         }
         ("function", _) => Newcomer::Function,

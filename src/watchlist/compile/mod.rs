@@ -5,6 +5,7 @@
 //! out and the rest goes on; the book is handed over only when there was no problem at all.
 
 mod abis;
+mod absent;
 mod address;
 mod args;
 mod chains;

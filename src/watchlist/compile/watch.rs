@@ -6,7 +6,7 @@ use super::chains::{Chains, unknown};
 use super::directory::{Directory, Scope};
 use super::paths::Paths;
 use super::rule::{self, Compiled};
-use super::{reach, tests_of_watches};
+use super::{absent, reach, tests_of_watches};
 use crate::abi::Abi;
 use crate::classify::builtin::BUILTINS;
 use crate::classify::familiar::Familiar;
@@ -163,8 +163,23 @@ pub(super) fn compile(
         let mut compiled: Vec<Compiled> =
             texts.filter_map(|text| rule::compile(text, head, heads, &scope, problems)).collect();
         reach::check(&compiled, problems);
-        all.tests.extend(tests_of_watches::compile(head, &head.text.tests, &compiled, heads, &scope, problems));
-        let spelled = spelled(&mut compiled);
+        let absent = absent::compile(&head.text.absent, &compiled, head, heads, &scope, problems);
+        all.tests.extend(tests_of_watches::compile(
+            head,
+            &head.text.tests,
+            &compiled,
+            &absent,
+            heads,
+            &scope,
+            problems,
+        ));
+        let mut spelled = spelled(&mut compiled);
+        let mut expected = Vec::with_capacity(absent.len());
+        for (one, compiled) in absent {
+            expected.push(one);
+            spelled.functions.extend(compiled.spelled.functions);
+            spelled.events.extend(compiled.spelled.events);
+        }
         let subject = subject(head, spelled, abis);
         // Collecting would take over the larger allocation of `compiled`, and there may be 100,000 of them.
         let mut rules = Vec::with_capacity(compiled.len());
@@ -177,6 +192,7 @@ pub(super) fn compile(
             address: head.info.address,
             kind: head.info.kind,
             rules,
+            expected,
             builtins_off: builtins_off(&head.text.builtins_off, problems),
             judge_inbound: head.text.judge_inbound,
             executors: head.executors.clone(),
@@ -216,15 +232,19 @@ fn familiar(infos: &[WatchInfo], rules: &Rules, directory: &Directory<'_>) -> Ha
     for watch in &rules.watches {
         let Some(familiar) = all.get_mut(&watch.chain) else { continue };
         let lists = [&watch.owners, &watch.executors, &watch.modules, &watch.refund_receivers];
-        let listed = lists.into_iter().flatten().chain(watch.rules.iter().flat_map(Rule::lists));
+        let listed = lists.into_iter().flatten().chain(rules_of(watch).flat_map(Rule::lists));
         for set in listed {
             set.members.iter().for_each(|address| familiar.insert(*address, &set.name));
         }
-        for address in watch.rules.iter().flat_map(Rule::singles) {
+        for address in rules_of(watch).flat_map(Rule::singles) {
             familiar.insert(address, &format!("in a rule of {}", infos[watch.watch.index()].label).into());
         }
     }
     all.into_iter().map(|(chain, familiar)| (chain, Arc::new(familiar))).collect()
+}
+
+fn rules_of(watch: &WatchRules) -> impl Iterator<Item = &Rule> {
+    watch.rules.iter().chain(watch.expected.iter().map(|expected| &expected.rule))
 }
 
 /// Tokens by chain: those that are defined, and watches that are tokens.
