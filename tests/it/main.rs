@@ -15,6 +15,7 @@ mod deny;
 mod faults;
 mod habits;
 mod hostile;
+mod inside;
 mod judging;
 mod probe;
 mod ranks;
