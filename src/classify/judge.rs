@@ -1,5 +1,7 @@
 //! Verdicts for the activities of one block.
 
+mod operation;
+
 use super::builtin::{self, Cost};
 use super::history::{History, SUBMISSIONS};
 use super::rule::{Polarity, Rule, Rules, WatchRules};
@@ -35,8 +37,12 @@ pub fn judge(activities: Vec<Activity>, rules: &Rules, history: &History, at: Mo
         windows: Windows { history, added: HashMap::new(), now: at.time },
         deltas: Vec::new(),
         attempts: HashMap::new(),
+        upgrades: HashMap::new(),
         verdicts: vec![None; activities.len()],
     };
+    for activity in activities.iter().filter(|activity| builtin::is_upgrade(activity)) {
+        *court.upgrades.entry((activity.watch.0, activity.tx)).or_default() += 1;
+    }
     for (index, activity) in activities.iter().enumerate() {
         if is_leaf(activity) {
             let verdict = court.leaf(index, activity);
@@ -94,6 +100,8 @@ struct Court<'a> {
     deltas: Vec<Delta>,
     /// By watch and transaction: the first unvouched part of an attempt, which stands for all of it.
     attempts: HashMap<(u32, B256), usize>,
+    /// By watch and transaction: how often its code was replaced.
+    upgrades: HashMap<(u32, B256), usize>,
     verdicts: Vec<Option<Verdict>>,
 }
 
@@ -105,8 +113,12 @@ impl<'a> Court<'a> {
     fn leaf(&mut self, index: usize, activity: &Activity) -> Verdict {
         let Some(rules) = self.of(activity) else { return unjudged() };
         self.remember_submission(activity, rules);
+        let operation = self.operation(activity, rules);
         if let Some(raised) = self.raised(activity, rules) {
             return raised;
+        }
+        if let Some(cost) = operation.or_else(|| self.replaced_twice(activity, rules)) {
+            return finding(&cost, &[], rules);
         }
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
         // Whatever could not be read to its end is never vouched for.
@@ -356,7 +368,12 @@ impl<'a> Court<'a> {
             if let Some(raised) = self.raised(event, rules) {
                 return raised;
             }
-            if builtin::trouble(event, rules).is_some() || builtin::is_change_without_asking(event, act, rules) {
+            if let Some(cost) = self.replaced_twice(event, rules) {
+                return finding(&cost, &[], rules);
+            }
+            // What a contract calls while it is called is its code's doing, and need not be readable.
+            let unread = event.kind != crate::model::ActivityKind::Act && builtin::trouble(event, rules).is_some();
+            if unread || builtin::is_change_without_asking(event, act, rules) {
                 return self.leaf(index, event);
             }
         }

@@ -1,7 +1,7 @@
 //! Frames become activities: for each watched address, what it did and what was done to it.
 
 use super::frames::{Frame, Shape};
-use super::{Subject, Subjects, deed};
+use super::{Subject, Subjects, deed, safe};
 use crate::model::activity::Note;
 use crate::model::{
     Activity, ActivityKind, Authorization, Deed, Fate, Kind, Operation, Position, Role, Stage, Tx, WatchId,
@@ -25,8 +25,13 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             .target
             // What a wallet does to itself is its act, once.
             .filter(|target| frame.operation == Operation::Call && *target != frame.caller)
+            // Who makes it instead of the governor is not known here, and would be told of as somebody else's call.
+            .filter(|_| !is_by_others(frames, frame))
             .and_then(|target| subjects.get(&target))
             .map(|subject| activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx)));
+        let wallet = subjects.get(&frame.caller).is_some_and(|subject| subject.kind.is_wallet());
+        let cause = act.is_some().then(|| inner_cause(frames, index, wallet, tx, out)).flatten();
+        let act = act.map(|act| Activity { role: cause.map_or(Role::Leaf, |of| Role::Effect { of }), ..act });
         for activity in [act, call].into_iter().flatten() {
             frames[index].acts.push(out.len());
             out.push(activity);
@@ -34,6 +39,35 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
     }
     wrap(frames, subjects, out);
     out.extend(delegations(tx, subjects));
+}
+
+/// The judged call that accounts for what the subject does inside of it, where nothing but a trace shows that.
+///
+/// A contract's own code decides what it does when it is called, so that whoever vouches for the call vouches for that, as long as no
+/// ether leaves. A wallet does nothing by itself but ask its guard and pay for its execution.
+fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Activity]) -> Option<usize> {
+    let frame = &frames[index];
+    if !frame.inner {
+        return None;
+    }
+    let mut around = frame.parent;
+    while let Some(at) = around.filter(|at| frames[*at].target != Some(frame.caller)) {
+        around = frames[at].parent;
+    }
+    let outer = &frames[around?];
+    let accounted = if wallet {
+        safe::asks_its_guard(frame) || safe::pays_refund(outer, frame, tx)
+    } else {
+        frame.value.is_zero() && frame.operation != Operation::Create
+    };
+    let call = |at: &&usize| out[**at].kind == ActivityKind::Call && Some(out[**at].to) == Some(Some(frame.caller));
+    outer.acts.iter().find(call).copied().filter(|_| accounted)
+}
+
+/// Whether the frame is a call that somebody makes in the name of the wallet that tells of it.
+fn is_by_others(frames: &[Frame], frame: &Frame) -> bool {
+    let around = frame.parent.map(|parent| &frames[parent].shape);
+    matches!(around, Some(Shape::Told(saying)) if saying.by_others)
 }
 
 /// Whether a call made by `subject` is something it does: a wallet's leaves, an account's transactions.
@@ -85,14 +119,7 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
         if !frame.shape.is_envelope() {
             continue;
         }
-        let wallet = frame.target;
-        let carries: Vec<usize> = leaves(frames, index)
-            .flat_map(|leaf| &frames[leaf].acts)
-            .copied()
-            .filter(|at| {
-                out[*at].watch == subject.watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act
-            })
-            .collect();
+        let carries = carried(frames, index, subject.watch, out);
         let mut inner = None;
         for at in &frame.acts {
             if out[*at].watch == subject.watch && out[*at].kind == ActivityKind::Call {
@@ -108,6 +135,18 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
             }
         }
     }
+}
+
+/// What the wallet that `index` is addressed to does of what stands in it, or in the logs that it made the wallet write.
+pub(crate) fn carried(frames: &[Frame], index: usize, watch: WatchId, out: &[Activity]) -> Vec<usize> {
+    let wallet = frames[index].target;
+    let inside: Vec<usize> = match &frames[index].shape {
+        Shape::Carrier(said) => said.iter().flat_map(|at| leaves(frames, *at)).collect(),
+        _ => leaves(frames, index).collect(),
+    };
+    let acts = inside.into_iter().flat_map(|leaf| &frames[leaf].acts).copied();
+    acts.filter(|at| out[*at].watch == watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act)
+        .collect()
 }
 
 /// Frames directly inside `index`, looking through MultiSend lists.

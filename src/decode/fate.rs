@@ -70,6 +70,14 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
         let inherited = frames[index].parent.map(|parent| inside(&frames[parent], tx));
         let (stage, fate) = inherited.unwrap_or((Stage::Included, Fate::Executed));
         let frame = &mut frames[index];
+        let (stage, fate) = match frame.seen {
+            // What was seen to run needs nobody's word for it.
+            Some(true) => (Stage::Included, Fate::Executed),
+            // Undone inside a transaction that went through: of a wallet's own call that is a failure, of anybody else's an attempt.
+            Some(false) if frame.inner => (Stage::Reverted, Fate::Reverted),
+            Some(false) => (Stage::Included, Fate::Failed),
+            None => (stage, fate),
+        };
         frame.stage = stage;
         frame.fate = fate;
         // A wrapper that should have logged and did not was never run, whoever claims it. Where nothing but known contracts stands
@@ -101,7 +109,8 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
     let spoken =
         frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(|log| log.topics.first());
     match &frame.shape {
-        Shape::Plain | Shape::Batch => (frame.stage, frame.fate),
+        Shape::Plain | Shape::Batch | Shape::Carrier(_) => (frame.stage, frame.fate),
+        Shape::Told(saying) => saying.calls_are(),
         Shape::SafeExec(_) => match spoken {
             Some(&safe::EXECUTION_SUCCESS) => (frame.stage, Fate::Executed),
             Some(_) => (frame.stage, Fate::Failed),
@@ -149,7 +158,7 @@ impl Tongue {
             Shape::SafeExec(_) => Some(Self::Safe),
             Shape::ModuleExec => Some(Self::Module(frame.caller)),
             Shape::Proposal { verb: Verb::Submit, .. } => Some(Self::Submission),
-            Shape::Proposal { .. } | Shape::Plain | Shape::Batch => None,
+            Shape::Proposal { .. } | Shape::Plain | Shape::Batch | Shape::Told(_) | Shape::Carrier(_) => None,
         }
     }
 

@@ -6,9 +6,11 @@ use super::deed;
 use super::multisig;
 use super::safe::{self, SafeExec};
 use super::subjects::{Library, Subjects, zero_is_itself};
-use super::{Questions, Subject};
+use super::told::{self, Saying};
+use super::{Questions, Subject, inside};
 use crate::abi::{Budget, bundled, multisend};
-use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, Wrapper, activity::Note};
+use crate::model::read::{Answer, Read};
+use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note};
 use alloy_primitives::{Address, Bytes, U256};
 use std::sync::Arc;
 
@@ -41,6 +43,12 @@ pub(crate) struct Frame {
     /// Ordinal of the wrapper's own log that confirms it.
     pub(crate) confirmed_by: Option<u32>,
     pub(crate) notes: Vec<Note>,
+    /// Calldata, as it was given.
+    pub(crate) input: Bytes,
+    /// Whether a trace shows that it ran, and was not undone by what is around it; none where no trace shows it.
+    pub(crate) seen: Option<bool>,
+    /// Whether nothing but a trace tells of it.
+    pub(crate) inner: bool,
     /// Indexes of the activities made of it; filled by [`super::activities`].
     pub(crate) acts: Vec<usize>,
 }
@@ -63,6 +71,10 @@ pub(crate) enum Shape {
         /// Which of the three.
         verb: multisig::Verb,
     },
+    /// Not a call at all: a wallet's own log, whose calls hang below it.
+    Told(Box<Saying>),
+    /// A call that made a wallet say so: the frames of those logs.
+    Carrier(Vec<usize>),
 }
 
 impl Shape {
@@ -81,8 +93,17 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
     }
 }
 
-/// The tree of calls that `tx` claims, the transaction's own call first.
-pub(crate) fn open(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
+/// The tree of calls that `tx` claims, the transaction's own call first; behind them those that nothing but `trace` shows.
+///
+/// `time` is the block's, in Unix seconds. What watched wallets tell of in their logs stands there too, before the trace is joined: a
+/// trace shows what was carried out, and then it is known twice and judged once.
+pub(crate) fn open(
+    tx: &Tx,
+    time: u64,
+    trace: Option<&TxTrace>,
+    subjects: &Subjects,
+    questions: &mut Questions<'_>,
+) -> Vec<Frame> {
     let mut opener =
         Opener { subjects, questions, budget: Budget::default(), frames: Vec::new(), reverted: !tx.status.holds() };
     let operation = if tx.to.is_some() { Operation::Call } else { Operation::Create };
@@ -97,32 +118,39 @@ pub(crate) fn open(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) 
         via: vec![],
         stage: if tx.status.holds() { Stage::Included } else { Stage::Reverted },
     });
+    told::open(&mut opener, tx, time, false);
+    if let Some(trace) = trace {
+        inside::join(&mut opener, trace);
+    }
+    told::open(&mut opener, tx, time, true);
+    told::join(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
     opener.frames
 }
 
 /// One call to be opened.
-struct Claim {
-    parent: Option<usize>,
-    position: Position,
-    caller: Address,
-    target: Option<Address>,
-    value: U256,
-    input: Bytes,
-    operation: Operation,
-    via: Vec<Wrapper>,
-    stage: Stage,
+pub(super) struct Claim {
+    pub(super) parent: Option<usize>,
+    pub(super) position: Position,
+    pub(super) caller: Address,
+    pub(super) target: Option<Address>,
+    pub(super) value: U256,
+    pub(super) input: Bytes,
+    pub(super) operation: Operation,
+    pub(super) via: Vec<Wrapper>,
+    pub(super) stage: Stage,
 }
 
-struct Opener<'a, 'q, 'b> {
-    subjects: &'a Subjects,
+pub(super) struct Opener<'a, 'q, 'b> {
+    pub(super) subjects: &'a Subjects,
     questions: &'q mut Questions<'b>,
     budget: Budget,
-    frames: Vec<Frame>,
+    pub(super) frames: Vec<Frame>,
     reverted: bool,
 }
 
 impl Opener<'_, '_, '_> {
-    fn call(&mut self, claim: Claim) {
+    /// Appends the call, and behind it those it wraps.
+    pub(super) fn call(&mut self, claim: Claim) {
         let library = claim.target.and_then(|to| self.subjects.library_at(&to));
         let deed = match library {
             Some(Library::MultiSend | Library::MultiSendCallOnly) if claim.input.starts_with(&MULTI_SEND) => {
@@ -152,7 +180,7 @@ impl Opener<'_, '_, '_> {
         }
         let certain = claim.parent.is_none_or(|parent| self.passes_on(&self.frames[parent]));
         let index = self.frames.len();
-        let Claim { parent, position, caller, target, value, operation, via, stage, .. } = claim;
+        let Claim { parent, position, caller, target, value, operation, via, stage, input } = claim;
         self.frames.push(Frame {
             parent,
             position,
@@ -169,9 +197,22 @@ impl Opener<'_, '_, '_> {
             signers: None,
             confirmed_by: None,
             notes,
+            input,
+            seen: None,
+            inner: false,
             acts: vec![],
         });
         self.open_inside(index);
+    }
+
+    /// Asks the node, as [`Questions::ask`].
+    pub(super) fn ask(&mut self, read: Read) -> Option<&Answer> {
+        self.questions.ask(read)
+    }
+
+    /// What calldata says, read within the transaction's budget.
+    pub(super) fn deed(&mut self, caller: Address, target: Option<Address>, input: &Bytes) -> Deed {
+        deed::of_call(self.subjects, caller, target, input, &mut self.budget)
     }
 
     /// Whether what `frame` claims to wrap is what it runs, if it runs.
@@ -220,7 +261,8 @@ impl Opener<'_, '_, '_> {
             return;
         }
         match &self.frames[index].shape {
-            Shape::Plain => {}
+            // Both are made after what they hold is there.
+            Shape::Plain | Shape::Told(_) | Shape::Carrier(_) => {}
             Shape::Batch => self.open_batch(index),
             Shape::SafeExec(_) | Shape::ModuleExec => self.open_exec(index),
             Shape::Proposal { id, verb } => {
@@ -341,7 +383,7 @@ impl Opener<'_, '_, '_> {
 }
 
 /// The wrappers inside `frame`, itself at `at` included.
-fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
+pub(super) fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
     let mut via = frame.via.clone();
     via.push(Wrapper { at, function: frame.deed.name.clone() });
     via

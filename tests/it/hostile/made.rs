@@ -204,7 +204,7 @@ impl Court {
 
     /// The node answers `data` at `to` with `answer`.
     pub(crate) fn knows(mut self, to: Address, data: impl Into<Bytes>, answer: impl Into<Bytes>) -> Self {
-        self.answers.insert(Read { to, data: data.into() }, Answer::Data(answer.into()));
+        self.answers.insert(Read::Call { to, data: data.into() }, Answer::Data(answer.into()));
         self
     }
 

@@ -8,6 +8,7 @@ mod multisig;
 mod safe;
 mod stage;
 mod table;
+mod timelock;
 mod tokens;
 
 pub(crate) use stage::{Stage, watch};
