@@ -68,9 +68,11 @@ impl Saying {
     }
 }
 
-/// Opens what the logs of watched wallets tell of. Where `late`, those whose calls stand in calldata or with the node and not in the
-/// log itself.
-pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, late: bool) {
+/// Opens what the logs of watched wallets tell of, each log once.
+///
+/// Before a trace is joined, so that what it shows of their calls is known twice and judged once; and a last time behind it, for logs
+/// whose calls stand in calldata that nothing but the trace showed.
+pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, last: bool) {
     if !tx.status.holds() {
         return;
     }
@@ -80,12 +82,16 @@ pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, late: bo
         if !matches!(kind, Kind::Timelock | Kind::Governor | Kind::ParityMultisig) {
             continue;
         }
+        let told = |frame: &Frame| matches!(&frame.shape, Shape::Told(saying) if saying.ordinal == log.ordinal);
+        if last && opener.frames.iter().any(told) {
+            continue;
+        }
         let deed = deed::of_log(opener.subjects, log, &mut budget);
-        let said = match late {
-            false => of_log(kind, log, &deed, time).map(|saying| (saying, None)),
-            true => governor::executed(opener, kind, log, &deed),
-        };
-        if let Some((saying, unread)) = said {
+        if let Some(saying) = of_log(kind, log, &deed, time) {
+            append(opener, log, &deed, saying, None);
+        } else if let Some((saying, unread)) = governor::executed(opener, kind, log, &deed)
+            && (last || unread.is_none())
+        {
             append(opener, log, &deed, saying, unread);
         }
     }

@@ -57,7 +57,8 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
         ActivityKind::Call if deed.decoding == Decoding::Ether => (!rules.judge_inbound).then_some(INBOUND),
         ActivityKind::Call => {
             let bare = deed.decoding == Decoding::Clean && activity.value.is_zero();
-            bare.then(|| if deed.mutates { public() } else { Some(VIEW) }).flatten()
+            let listed = || is_listed_code(activity, rules).then_some(IMPLEMENTATION);
+            bare.then(|| if deed.mutates { public().or_else(listed) } else { Some(VIEW) }).flatten()
         }
         ActivityKind::Move => {
             let received =
@@ -102,11 +103,17 @@ fn is_text_proposal(activity: &Activity, rules: &WatchRules) -> bool {
         && targets.is_some_and(<[crate::model::value::Value]>::is_empty)
 }
 
-/// New code, or a new place to take it from, that the registry lists.
+/// New code, or a new place to take it from, that the registry lists. What the new code is to do at once is another matter.
 fn is_listed_code(activity: &Activity, rules: &WatchRules) -> bool {
-    let code = activity.deed.args.first().and_then(|arg| arg.value.as_address());
-    matches!(&*activity.deed.name, "Upgraded" | "BeaconUpgraded")
-        && rules.implementations.as_ref().zip(code).is_some_and(|(listed, code)| listed.members.contains(&code))
+    let deed = &activity.deed;
+    let code = deed.args.first().and_then(|arg| arg.value.as_address());
+    let does_nothing = || deed.args.get(1).and_then(|arg| arg.value.as_bytes()).is_some_and(|data| data.is_empty());
+    let asks = match &*deed.signature {
+        "Upgraded(address)" | "BeaconUpgraded(address)" | "upgradeTo(address)" => true,
+        "upgradeToAndCall(address,bytes)" => does_nothing(),
+        _ => false,
+    };
+    asks && rules.implementations.as_ref().zip(code).is_some_and(|(listed, code)| listed.members.contains(&code))
 }
 
 /// Whether a contract says that its code, or where it takes it from, was replaced.
@@ -191,6 +198,10 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     }
     costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
     costs.extend(value::unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
+    if rules.kind == Kind::Safe && activity.signers.as_deref() == Some(&[]) {
+        let why = "a module has it done, without any signature, and no rule vouches for it".to_owned();
+        costs.push(because(MODULE, Severity::Critical, why));
+    }
     costs
 }
 

@@ -44,7 +44,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(INNER_FAILURE, "an inner call failed although the transaction succeeded"),
     raising(EXECUTOR, "a signed transaction carried by somebody who is not in `executors`"),
     raising(REFUND, "a Safe pays for its execution"),
-    raising(MODULE, "a module acts that is not in `registry.modules`"),
+    raising(MODULE, "a module acts that is not in `registry.modules`, or does what no rule vouches for"),
     raising(CONFIRMER, "a confirmation by somebody who is not in `registry.owners`"),
     raising(STALE, "a confirmation of a submission older than 30 days"),
     raising(HASH, "a Safe logs a transaction hash that its fields do not give"),

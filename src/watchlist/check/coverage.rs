@@ -49,10 +49,17 @@ pub enum Otherwise {
     },
 }
 
-/// Functions that a wallet's decoder opens, by kind. Source: Safe.sol 1.5.0 and the ConsenSys MultiSigWallet.sol.
-const ENVELOPES: [(Kind, &[&str]); 2] = [
+/// Functions that a wallet's decoder opens, by kind. Source: Safe.sol 1.5.0 and the ConsenSys MultiSigWallet.sol, and those named in
+/// `decode::told`.
+const ENVELOPES: [(Kind, &[&str]); 5] = [
     (Kind::Safe, &["execTransaction", "execTransactionFromModule", "execTransactionFromModuleReturnData"]),
     (Kind::Multisig, &["submitTransaction", "confirmTransaction", "executeTransaction"]),
+    (Kind::ParityMultisig, &["execute", "confirm"]),
+    (
+        Kind::Timelock,
+        &["schedule", "scheduleBatch", "execute", "executeBatch", "queueTransaction", "executeTransaction"],
+    ),
+    (Kind::Governor, &["propose", "execute", "newVote", "executeVote", "forward"]),
 ];
 
 /// One row for each function that changes state and each thing a rule speaks of, watch by watch in the order of the book.

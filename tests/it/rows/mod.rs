@@ -4,7 +4,10 @@
 //! Each family is a file with its rows and a test for each, which holds what was found against its own row. docs/detections.md is
 //! written from the same rows.
 
+mod control;
+mod governor;
 mod multisig;
+mod old;
 mod safe;
 mod stage;
 mod table;

@@ -1,6 +1,6 @@
 //! docs/detections.md, written from the rows.
 
-use super::{Row, multisig, safe, timelock, tokens};
+use super::{Row, control, governor, multisig, old, safe, timelock, tokens};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -18,6 +18,14 @@ const FAMILIES: &[Family] = &[
     Family { heading: "Legacy multisig", rows: multisig::ROWS, file: "multisig", source: include_str!("multisig.rs") },
     Family { heading: "Tokens and MiniMe", rows: tokens::ROWS, file: "tokens", source: include_str!("tokens.rs") },
     Family { heading: "Timelocks", rows: timelock::ROWS, file: "timelock", source: include_str!("timelock.rs") },
+    Family { heading: "Governors", rows: governor::ROWS, file: "governor", source: include_str!("governor.rs") },
+    Family {
+        heading: "Owners, roles and code",
+        rows: control::ROWS,
+        file: "control",
+        source: include_str!("control.rs"),
+    },
+    Family { heading: "Old wallets and vesting", rows: old::ROWS, file: "old", source: include_str!("old.rs") },
 ];
 
 const HEAD: &str = "# What is found without a rule
