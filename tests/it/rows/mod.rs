@@ -4,10 +4,14 @@
 //! Each family is a file with its rows and a test for each, which holds what was found against its own row. docs/detections.md is
 //! written from the same rows.
 
+mod control;
+mod governor;
 mod multisig;
+mod old;
 mod safe;
 mod stage;
 mod table;
+mod timelock;
 mod tokens;
 
 pub(crate) use stage::{Stage, watch};
