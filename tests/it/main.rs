@@ -21,6 +21,7 @@ mod judging;
 mod probe;
 mod ranks;
 mod readme;
+mod rows;
 mod signs;
 mod source;
 mod tapes;
