@@ -7,6 +7,7 @@ mod support;
 mod abi_case;
 mod abi_properties;
 mod architecture;
+mod calm_week;
 mod conduct;
 mod counting;
 mod decode;

@@ -5,12 +5,12 @@ use crate::support::abi::IToken;
 use crate::support::accounts::{DEPLOYER, GRANTEE, HOLDER, PAYER, STRANGER};
 use crate::support::anvil::{GENESIS_TIME, Tx};
 use crate::support::tokens::{Token, transfer, transfer_from};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, keccak256};
 use alloy_sol_types::SolCall;
 use watchfire::model::Severity::{Critical, High, Info, Warning};
 
 pub(super) const ROWS: &[&Row] =
-    &[&T5, &T8, &T8_PAID, &R1, &R2, &R3, &R4, &R5_FROM, &R5_TO, &R5_FUNCTION, &R6, &R7, &R8, &R8_WEEKLY];
+    &[&T5, &T8, &T8_PAID, &R1, &R2, &R3, &R4, &R5_FROM, &R5_TO, &R5_FUNCTION, &R6, &R7, &R8, &R8_WEEKLY, &CODE, &AGE];
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
@@ -421,4 +421,54 @@ async fn what_is_due_on_friday_does_not_come() {
         purse.stage.anvil.mine(1).await;
         if found { purse.finds(&R8_WEEKLY, &rules).await } else { purse.is_quiet(&R8_WEEKLY, &rules).await }
     }
+}
+
+/// Allowances by a rule with this condition, and ether for whomever.
+fn allowances(condition: &str) -> String {
+    format!("[[watch.normal]]\nname = \"allow\"\nact = \"approve\"\nto = \"@COIN\"\n{condition}\n{ANYBODY}")
+}
+
+const CODE: Row = Row {
+    id: "Code",
+    finds: "an allowance for a spender whose code is not the one that the rule knows",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "an allowance for the contract with that code",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spender_of_other_code() {
+    let mut purse = Purse::new().await;
+    let code = keccak256(purse.stage.anvil.code(purse.coin.address).await);
+    let rules = allowances(&format!("code = {{ in = [\"{code}\"], of = \"args.spender\" }}"));
+    for (spender, found) in [(STRANGER.address, true), (purse.coin.address, false)] {
+        purse.stage.begin().await;
+        let approve = IToken::approveCall { spender, amount: U256::ONE }.abi_encode();
+        purse.stage.send(PAYER.address, purse.coin.address, approve).await;
+        if found { purse.finds(&CODE, &rules).await } else { purse.is_quiet(&CODE, &rules).await }
+    }
+}
+
+const AGE: Row = Row {
+    id: "Age",
+    finds: "an allowance for a spender with whom the account never dealt before",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "the same for one with whom it has dealt for a month",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_young_spender() {
+    let rules = allowances("age = { min = \"30d\", of = \"args.spender\" }");
+    let mut purse = Purse::new().await;
+    let approve = || IToken::approveCall { spender: HOLDER.address, amount: U256::ONE }.abi_encode();
+    purse.stage.send(PAYER.address, purse.coin.address, approve()).await;
+    purse.finds(&AGE, &rules).await;
+    purse.stage.begin().await;
+    purse.pay(HOLDER.address, 5).await;
+    purse.pass(30 * DAY).await;
+    purse.stage.send(PAYER.address, purse.coin.address, approve()).await;
+    purse.is_quiet(&AGE, &rules).await;
 }
