@@ -185,7 +185,11 @@ pub(super) fn compile(
         let mut rules = Vec::with_capacity(compiled.len());
         rules.extend(compiled.into_iter().map(|compiled| compiled.rule));
         let chain = head.info.chain.id;
-        all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain)).watch(head.info.address, subject);
+        let subjects = all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain));
+        subjects.watch(head.info.address, subject);
+        if rules.iter().chain(expected.iter().map(|expected| &expected.rule)).any(Rule::asks_code) {
+            subjects.ask_code(head.info.address);
+        }
         all.rules.watches.push(WatchRules {
             watch: head.info.id,
             chain,
