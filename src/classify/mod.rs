@@ -11,6 +11,7 @@ pub mod builtin;
 mod condition;
 pub mod history;
 mod judge;
+pub mod queue;
 pub mod rule;
 mod trial;
 

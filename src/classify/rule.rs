@@ -51,6 +51,8 @@ pub struct WatchRules {
     pub threshold: Option<u32>,
     /// `registry.modules`, if given: modules expected to act.
     pub modules: Option<AddressSet>,
+    /// `registry.delegates`, if given: who may propose to a Safe's queue beside its owners.
+    pub delegates: Option<AddressSet>,
     /// Receivers a Safe may refund gas to, besides nobody.
     pub refund_receivers: Option<AddressSet>,
     /// Tokens known to the configuration on this watch's chain: a move of any other token is quieter, since anyone can emit a

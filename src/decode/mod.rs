@@ -15,6 +15,7 @@ mod fate;
 mod frames;
 mod logs;
 mod multisig;
+pub mod queued;
 mod safe;
 mod subjects;
 mod supply;

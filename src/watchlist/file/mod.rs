@@ -13,7 +13,7 @@ mod watch;
 
 pub(super) use chain::{ChainText, EndpointText, FinalityText};
 pub(super) use rule::{AddressesText, DeedText, LimitText, ListText, MeasureText, RuleText, SignersText};
-pub(super) use setup::{DestinationText, PathText, SetupText};
+pub(super) use setup::{DestinationText, PathText, ServiceText, SetupText};
 pub(super) use signs::{ConsoleText, HeartbeatText};
 pub(super) use test::{SignersGiven, TestText};
 pub(super) use watch::{RegistryText, WatchText};

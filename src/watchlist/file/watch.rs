@@ -22,6 +22,8 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub executors: Option<ListText<'a>>,
     pub refund_receivers: Option<ListText<'a>>,
     pub judge_inbound: bool,
+    /// `queue = false`: its chain's Safe service is not asked about it.
+    pub queue: Option<At<bool>>,
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
     pub rules: Vec<RuleText<'a>>,
@@ -33,6 +35,8 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     pub owners: Option<ListText<'a>>,
     pub threshold: Option<At<i64>>,
     pub modules: Option<ListText<'a>>,
+    /// Who may propose beside the owners.
+    pub delegates: Option<ListText<'a>>,
     /// An address, or `none`.
     pub guard: Option<At<&'a str>>,
 }
@@ -64,6 +68,7 @@ impl<'a> WatchText<'a> {
         let executors = list(&mut table, "executors", problems);
         let refund_receivers = list(&mut table, "refund_receivers", problems);
         let inbound = table.choice("inbound", &[("judge", true), ("accept", false)], problems);
+        let queue = table.bool("queue", problems);
         let builtins_off = table.table("builtins", problems).map(|mut table| {
             let off = table.strings("off", problems);
             table.finish(problems);
@@ -96,6 +101,7 @@ impl<'a> WatchText<'a> {
             registry,
             executors,
             refund_receivers,
+            queue,
             judge_inbound: inbound.is_some_and(|at| at.value),
             builtins_off: builtins_off.unwrap_or_default(),
             observe,
@@ -110,6 +116,7 @@ impl<'a> RegistryText<'a> {
         let owners = list(&mut table, "owners", problems);
         let threshold = table.int_in("threshold", 1..=i64::from(u32::MAX), problems);
         let modules = list(&mut table, "modules", problems);
+        let delegates = list(&mut table, "delegates", problems);
         let guard = table.string("guard", problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
             && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
@@ -119,7 +126,7 @@ impl<'a> RegistryText<'a> {
             problems.push(threshold.problem(message));
         }
         table.finish(problems);
-        Self { owners, threshold, modules, guard }
+        Self { owners, threshold, modules, delegates, guard }
     }
 }
 
