@@ -16,6 +16,7 @@ mod faults;
 mod hostile;
 mod judging;
 mod probe;
+mod queues;
 mod ranks;
 mod readme;
 mod signs;

@@ -132,16 +132,22 @@ impl Rounds<'_> {
                 Ok(stirred) => self.schedule.stirred(&stirred, instant()),
                 Err(error) => warn!("cannot see which Safes did something: {error}"),
             }
-            if let Some(safe) = self.schedule.due(&self.client.budget, instant())
-                && let Some(watch) = self.safes.get(&safe).cloned()
-            {
-                let stop = self.stop.clone();
+            // Each at most once before it is looked at the clock again, however short their periods are.
+            for _ in 0..self.safes.len() {
+                let Some(safe) = self.schedule.due(&self.client.budget, instant()) else { break };
+                let Some(watch) = self.safes.get(&safe).cloned() else { break };
+                let (stop, began) = (self.stop.clone(), self.session.clock.now());
                 let looked = tokio::select! {
                     biased;
                     () = stop.cancelled() => return Ok(()),
                     looked = self.look(&watch) => looked,
                 };
-                self.conclude(safe, looked, &mut rng);
+                let failed = looked.is_err();
+                self.conclude(safe, looked, began, &mut rng);
+                if failed {
+                    // Each may take as long as a request may: that it fails is told before the next one is tried.
+                    break;
+                }
             }
             self.overdue(book);
             self.tell().await?;
@@ -221,8 +227,13 @@ impl Rounds<'_> {
         })
     }
 
-    fn conclude(&mut self, safe: Address, looked: Result<(Concluded, Vec<String>), Failed>, rng: &mut fastrand::Rng) {
-        let now = self.session.clock.now();
+    fn conclude(
+        &mut self,
+        safe: Address,
+        looked: Result<(Concluded, Vec<String>), Failed>,
+        began: Timestamp,
+        rng: &mut fastrand::Rng,
+    ) {
         let (why, kind) = match looked {
             Ok((concluded, flaws)) => {
                 self.session.told(&concluded.plan);
@@ -230,7 +241,7 @@ impl Rounds<'_> {
                 self.sight.works(BlindnessKind::ServiceDown, safe);
                 self.sight.seen.insert(safe);
                 match flaws.first() {
-                    Some(flaw) => self.sight.fails(BlindnessKind::ServiceLies, safe, flaw.clone(), true, now),
+                    Some(flaw) => self.sight.fails(BlindnessKind::ServiceLies, safe, flaw.clone(), true, began),
                     None => self.sight.works(BlindnessKind::ServiceLies, safe),
                 }
                 let waiting = self.waiting.values().sum();
@@ -252,7 +263,7 @@ impl Rounds<'_> {
         };
         info!("the queue of {safe} could not be seen through {}: {why}", self.sight.service);
         self.schedule.failed(safe, instant(), rng);
-        self.sight.fails(kind, safe, why, false, now);
+        self.sight.fails(kind, safe, why, false, began);
     }
 
     /// A queue that nobody could look at for longer than it should have been: the quota is too small for what is asked of it.
