@@ -268,8 +268,8 @@ fn payday(signatures: Vec<u8>) -> Block {
 
 /// The threshold; the nonce cannot be told, so that the logged hash is taken as it is.
 fn answers() -> Answers {
-    let threshold = Read { to: SAFE, data: Bytes::from_static(&[0xe7, 0x52, 0x35, 0xb8]) };
-    let nonce = Read { to: SAFE, data: Bytes::from_static(&[0xaf, 0xfe, 0xd0, 0xe0]) };
+    let threshold = Read::Call { to: SAFE, data: Bytes::from_static(&[0xe7, 0x52, 0x35, 0xb8]) };
+    let nonce = Read::Call { to: SAFE, data: Bytes::from_static(&[0xaf, 0xfe, 0xd0, 0xe0]) };
     let two = U256::from(2).to_be_bytes_vec().into();
     [(threshold, Answer::Data(two)), (nonce, Answer::Unavailable)].into()
 }

@@ -49,7 +49,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(INNER_FAILURE, "an inner call failed although the transaction succeeded"),
     raising(EXECUTOR, "a signed transaction carried by somebody who is not in `executors`"),
     raising(REFUND, "a Safe pays for its execution"),
-    raising(MODULE, "a module acts that is not in `registry.modules`"),
+    raising(MODULE, "a module acts that is not in `registry.modules`, or does what no rule vouches for"),
     raising(CONFIRMER, "a confirmation by somebody who is not in `registry.owners`"),
     raising(STALE, "a confirmation of a submission older than 30 days"),
     raising(HASH, "a Safe logs a transaction hash that its fields do not give"),
@@ -263,6 +263,10 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
         });
         costs.push(because(DELEGATECALL, Severity::Critical, why));
     }
+    if activity.notes.contains(&Note::Destroyed) {
+        let why = format!("it destroys itself, and what it held goes to {to}");
+        costs.push(because(CONTROL, Severity::Critical, why));
+    }
     if activity.operation == Operation::Create {
         costs.push(because(CREATION, Severity::High, "the account creates a contract".to_owned()));
     }
@@ -271,6 +275,10 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
         costs.push(because(CONTROL, Severity::Critical, "the wallet calls itself".to_owned()));
     }
     costs.extend(unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
+    if rules.kind == Kind::Safe && activity.signers.as_deref() == Some(&[]) {
+        let why = "a module has it done, without any signature, and no rule vouches for it".to_owned();
+        costs.push(because(MODULE, Severity::Critical, why));
+    }
     costs
 }
 

@@ -358,7 +358,9 @@ impl<'a> Court<'a> {
             if let Some(raised) = self.raised(event, rules) {
                 return raised;
             }
-            if builtin::trouble(event, rules).is_some() || builtin::is_change_without_asking(event, act, rules) {
+            // What a contract calls while it is called is its code's doing, and need not be readable.
+            let unread = event.kind != crate::model::ActivityKind::Act && builtin::trouble(event, rules).is_some();
+            if unread || builtin::is_change_without_asking(event, act, rules) {
                 return self.leaf(index, event);
             }
         }

@@ -39,7 +39,7 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
     let fetched = Box::pin(pool.get(hash)).await.context("fetch the transaction's block")?;
     // Windows as they stand now: what the same rule vouched for since then counts as well, and that is said.
     let history = windows(&book, chain).await?;
-    let (judged, _) = pipeline::examine(&fetched.block, chain, &book, &history, &pool).await;
+    let judged = pipeline::examine(&fetched.block, chain, &book, &history, &pool).await.judged;
     let ours: Vec<usize> = (0..judged.judged.len()).filter(|at| judged.judged[*at].activity.tx == args.tx).collect();
     if ours.is_empty() {
         printer.progress("the transaction touches none of the watched addresses");

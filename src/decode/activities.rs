@@ -1,7 +1,7 @@
 //! Frames become activities: for each watched address, what it did and what was done to it.
 
 use super::frames::{Frame, Shape};
-use super::{Subject, Subjects, deed};
+use super::{Subject, Subjects, deed, safe};
 use crate::model::activity::Note;
 use crate::model::{
     Activity, ActivityKind, Authorization, Deed, Fate, Kind, Operation, Position, Role, Stage, Tx, WatchId,
@@ -27,6 +27,9 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             .filter(|target| frame.operation == Operation::Call && *target != frame.caller)
             .and_then(|target| subjects.get(&target))
             .map(|subject| activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx)));
+        let wallet = subjects.get(&frame.caller).is_some_and(|subject| subject.kind.is_wallet());
+        let cause = act.is_some().then(|| inner_cause(frames, index, wallet, tx, out)).flatten();
+        let act = act.map(|act| Activity { role: cause.map_or(Role::Leaf, |of| Role::Effect { of }), ..act });
         for activity in [act, call].into_iter().flatten() {
             frames[index].acts.push(out.len());
             out.push(activity);
@@ -34,6 +37,29 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
     }
     wrap(frames, subjects, out);
     out.extend(delegations(tx, subjects));
+}
+
+/// The judged call that accounts for what the subject does inside of it, where nothing but a trace shows that.
+///
+/// A contract's own code decides what it does when it is called, so that whoever vouches for the call vouches for that, as long as no
+/// ether leaves. A wallet does nothing by itself but ask its guard and pay for its execution.
+fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Activity]) -> Option<usize> {
+    let frame = &frames[index];
+    if !frame.inner {
+        return None;
+    }
+    let mut around = frame.parent;
+    while let Some(at) = around.filter(|at| frames[*at].target != Some(frame.caller)) {
+        around = frames[at].parent;
+    }
+    let outer = &frames[around?];
+    let accounted = if wallet {
+        safe::asks_its_guard(frame) || safe::pays_refund(outer, frame, tx)
+    } else {
+        frame.value.is_zero() && frame.operation != Operation::Create
+    };
+    let call = |at: &&usize| out[**at].kind == ActivityKind::Call && Some(out[**at].to) == Some(Some(frame.caller));
+    outer.acts.iter().find(call).copied().filter(|_| accounted)
 }
 
 /// Whether a call made by `subject` is something it does: a wallet's leaves, an account's transactions.

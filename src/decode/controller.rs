@@ -22,7 +22,7 @@ pub(crate) fn recognize(activities: &mut [Activity], subjects: &Subjects, questi
         if subjects.get(&token).is_none_or(|subject| subject.kind != Kind::Minime) {
             continue;
         }
-        if let Some(Answer::Data(word)) = questions.ask(Read { to: token, data: Bytes::from_static(&CONTROLLER) })
+        if let Some(Answer::Data(word)) = questions.ask(Read::Call { to: token, data: Bytes::from_static(&CONTROLLER) })
             && word.first_chunk::<32>().map(|word| Address::from_word(B256::from(word))) == Some(activity.from)
         {
             activity.notes.push(Note::Controller);

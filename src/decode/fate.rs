@@ -70,6 +70,14 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
         let inherited = frames[index].parent.map(|parent| inside(&frames[parent], tx));
         let (stage, fate) = inherited.unwrap_or((Stage::Included, Fate::Executed));
         let frame = &mut frames[index];
+        let (stage, fate) = match frame.seen {
+            // What was seen to run needs nobody's word for it.
+            Some(true) => (Stage::Included, Fate::Executed),
+            // Undone inside a transaction that went through: of a wallet's own call that is a failure, of anybody else's an attempt.
+            Some(false) if frame.inner => (Stage::Reverted, Fate::Reverted),
+            Some(false) => (Stage::Included, Fate::Failed),
+            None => (stage, fate),
+        };
         frame.stage = stage;
         frame.fate = fate;
         // A wrapper that should have logged and did not was never run, whoever claims it. Where nothing but known contracts stands

@@ -6,9 +6,9 @@ use super::deed;
 use super::multisig;
 use super::safe::{self, SafeExec};
 use super::subjects::{Library, Subjects, zero_is_itself};
-use super::{Questions, Subject};
+use super::{Questions, Subject, inside};
 use crate::abi::{Budget, bundled, multisend};
-use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, Wrapper, activity::Note};
+use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note};
 use alloy_primitives::{Address, Bytes, U256};
 use std::sync::Arc;
 
@@ -41,6 +41,12 @@ pub(crate) struct Frame {
     /// Ordinal of the wrapper's own log that confirms it.
     pub(crate) confirmed_by: Option<u32>,
     pub(crate) notes: Vec<Note>,
+    /// Calldata, as it was given.
+    pub(crate) input: Bytes,
+    /// Whether a trace shows that it ran, and was not undone by what is around it; none where no trace shows it.
+    pub(crate) seen: Option<bool>,
+    /// Whether nothing but a trace tells of it.
+    pub(crate) inner: bool,
     /// Indexes of the activities made of it; filled by [`super::activities`].
     pub(crate) acts: Vec<usize>,
 }
@@ -81,8 +87,8 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
     }
 }
 
-/// The tree of calls that `tx` claims, the transaction's own call first.
-pub(crate) fn open(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
+/// The tree of calls that `tx` claims, the transaction's own call first; behind them those that nothing but `trace` shows.
+pub(crate) fn open(tx: &Tx, trace: Option<&TxTrace>, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
     let mut opener =
         Opener { subjects, questions, budget: Budget::default(), frames: Vec::new(), reverted: !tx.status.holds() };
     let operation = if tx.to.is_some() { Operation::Call } else { Operation::Create };
@@ -97,32 +103,36 @@ pub(crate) fn open(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) 
         via: vec![],
         stage: if tx.status.holds() { Stage::Included } else { Stage::Reverted },
     });
+    if let Some(trace) = trace {
+        inside::join(&mut opener, trace);
+    }
     opener.frames
 }
 
 /// One call to be opened.
-struct Claim {
-    parent: Option<usize>,
-    position: Position,
-    caller: Address,
-    target: Option<Address>,
-    value: U256,
-    input: Bytes,
-    operation: Operation,
-    via: Vec<Wrapper>,
-    stage: Stage,
+pub(super) struct Claim {
+    pub(super) parent: Option<usize>,
+    pub(super) position: Position,
+    pub(super) caller: Address,
+    pub(super) target: Option<Address>,
+    pub(super) value: U256,
+    pub(super) input: Bytes,
+    pub(super) operation: Operation,
+    pub(super) via: Vec<Wrapper>,
+    pub(super) stage: Stage,
 }
 
-struct Opener<'a, 'q, 'b> {
-    subjects: &'a Subjects,
+pub(super) struct Opener<'a, 'q, 'b> {
+    pub(super) subjects: &'a Subjects,
     questions: &'q mut Questions<'b>,
     budget: Budget,
-    frames: Vec<Frame>,
+    pub(super) frames: Vec<Frame>,
     reverted: bool,
 }
 
 impl Opener<'_, '_, '_> {
-    fn call(&mut self, claim: Claim) {
+    /// Appends the call, and behind it those it wraps.
+    pub(super) fn call(&mut self, claim: Claim) {
         let library = claim.target.and_then(|to| self.subjects.library_at(&to));
         let deed = match library {
             Some(Library::MultiSend | Library::MultiSendCallOnly) if claim.input.starts_with(&MULTI_SEND) => {
@@ -152,7 +162,7 @@ impl Opener<'_, '_, '_> {
         }
         let certain = claim.parent.is_none_or(|parent| self.passes_on(&self.frames[parent]));
         let index = self.frames.len();
-        let Claim { parent, position, caller, target, value, operation, via, stage, .. } = claim;
+        let Claim { parent, position, caller, target, value, operation, via, stage, input } = claim;
         self.frames.push(Frame {
             parent,
             position,
@@ -169,9 +179,17 @@ impl Opener<'_, '_, '_> {
             signers: None,
             confirmed_by: None,
             notes,
+            input,
+            seen: None,
+            inner: false,
             acts: vec![],
         });
         self.open_inside(index);
+    }
+
+    /// What calldata says, read within the transaction's budget.
+    pub(super) fn deed(&mut self, caller: Address, target: Option<Address>, input: &Bytes) -> Deed {
+        deed::of_call(self.subjects, caller, target, input, &mut self.budget)
     }
 
     /// Whether what `frame` claims to wrap is what it runs, if it runs.
@@ -341,7 +359,7 @@ impl Opener<'_, '_, '_> {
 }
 
 /// The wrappers inside `frame`, itself at `at` included.
-fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
+pub(super) fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
     let mut via = frame.via.clone();
     via.push(Wrapper { at, function: frame.deed.name.clone() });
     via

@@ -3,8 +3,8 @@
 //! In: a [`Block`], whom to look out for ([`Subjects`]) and what the node answered so far ([`Answers`]). Out: [`Activity`]s in
 //! transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
 //!
-//! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree; `fate` reads from
-//! the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
+//! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree, and `inside` joins to it what
+//! a trace shows, where the node has any; `fate` reads from the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
 //! say and `effects` decides which act explains it.
 
 mod activities;
@@ -13,6 +13,7 @@ mod deed;
 mod effects;
 mod fate;
 mod frames;
+mod inside;
 mod logs;
 mod multisig;
 pub mod queued;
@@ -24,6 +25,7 @@ pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
 
 use crate::model::read::{Answer, Answers, READS_MAX, Read};
 use crate::model::{Activity, Block, Tx};
+use alloy_primitives::B256;
 use std::collections::HashSet;
 
 /// What decoding a block gave.
@@ -33,6 +35,8 @@ pub struct Decoded {
     pub activities: Vec<Activity>,
     /// Questions to ask at this block's hash before decoding again. Empty when nothing more can be learned.
     pub wanted: Vec<Read>,
+    /// Transactions whose trace contradicts what the block holds of them, and how. They were decoded as if there were none.
+    pub false_traces: Vec<(B256, &'static str)>,
 }
 
 /// Every touch of a watched address in `block`.
@@ -53,11 +57,18 @@ pub struct Decoded {
 pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded {
     let mut questions = Questions::new(answers);
     let mut activities = Vec::new();
-    for tx in &block.txs {
-        if !touches(tx, subjects) {
+    let traces = inside::traces(block, subjects, &mut questions);
+    let mut false_traces = Vec::new();
+    for (at, tx) in block.txs.iter().enumerate() {
+        let mut trace = traces.and_then(|traces| traces.get(at));
+        if let Some(why) = trace.and_then(|trace| inside::contradiction(trace, tx)) {
+            false_traces.push((tx.hash, why));
+            trace = None;
+        }
+        if !touches(tx, subjects) && !trace.is_some_and(|trace| inside::concerns(trace, subjects)) {
             continue;
         }
-        let mut frames = frames::open(tx, subjects, &mut questions);
+        let mut frames = frames::open(tx, trace, subjects, &mut questions);
         fate::settle(&mut frames, tx);
         safe::sign(&mut frames, block, tx, subjects, &mut questions);
         let first = activities.len();
@@ -67,7 +78,7 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
     }
-    Decoded { activities, wanted: questions.wanted }
+    Decoded { activities, wanted: questions.wanted, false_traces }
 }
 
 /// Places of the transactions whose sender has to be known for certain, since they may concern somebody. Where an account with a

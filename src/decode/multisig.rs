@@ -76,7 +76,7 @@ pub(crate) fn payload(
         };
     }
     let Some(id) = id else { return Payload::Unread("The submission's id cannot be decoded.".to_owned()) };
-    match questions.ask(Read { to: wallet, data: numbered(TRANSACTIONS, id) }) {
+    match questions.ask(Read::Call { to: wallet, data: numbered(TRANSACTIONS, id) }) {
         None => Payload::Asked,
         Some(Answer::Data(returned)) => {
             let decoded = bundled::multisig_wallet()
@@ -94,7 +94,7 @@ pub(crate) fn payload(
                 _ => Payload::Unread(format!("The wallet's answer about submission {id} cannot be decoded.")),
             }
         }
-        Some(Answer::Reverted | Answer::Unavailable) => {
+        Some(Answer::Reverted | Answer::Unavailable | Answer::Traces(_)) => {
             Payload::Unread(format!("What submission {id} does could not be read from the node."))
         }
     }
@@ -117,14 +117,14 @@ pub(crate) fn doubt(deed: &Deed, wallet: Address, id: U256, questions: &mut Ques
 
 /// Who has confirmed submission `id`, where the node can say.
 pub(crate) fn confirmers(wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
-    match questions.ask(Read { to: wallet, data: numbered(GET_CONFIRMATIONS, id) })? {
+    match questions.ask(Read::Call { to: wallet, data: numbered(GET_CONFIRMATIONS, id) })? {
         Answer::Data(returned) => {
             let function = bundled::multisig_wallet().function(GET_CONFIRMATIONS)?;
             let decoded = function.decode_output(returned, &mut Budget::default()).ok()?;
             let owners = decoded.args.first()?.value.as_array()?;
             Some(owners.iter().filter_map(crate::model::value::Value::as_address).collect())
         }
-        Answer::Reverted | Answer::Unavailable => None,
+        Answer::Reverted | Answer::Unavailable | Answer::Traces(_) => None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Questions, Subjects, deed};
 use crate::model::activity::Note;
 use crate::model::queue::Queued;
 use crate::model::read::{Answer, Read};
-use crate::model::{Block, Deed, Fate, Kind, Tx};
+use crate::model::{Block, Deed, Fate, Kind, Operation, Tx};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, b256, keccak256};
 
 /// `execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)`
@@ -45,6 +45,14 @@ pub(super) const NONCE: [u8; 4] = [0xaf, 0xfe, 0xd0, 0xe0];
 pub(super) const GET_THRESHOLD: [u8; 4] = [0xe7, 0x52, 0x35, 0xb8];
 /// `domainSeparator()`
 pub(super) const DOMAIN_SEPARATOR: [u8; 4] = [0xf6, 0x98, 0xda, 0x25];
+
+/// `transfer(address,uint256)`
+const TRANSFER: [u8; 4] = [0xa9, 0x05, 0x9c, 0xbb];
+/// `checkTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes,address)`,
+/// `checkAfterExecution(bytes32,bool)`, `checkModuleTransaction(address,uint256,bytes,uint8,address)`,
+/// `checkAfterModuleExecution(bytes32,bool)`
+const GUARD_CHECKS: [[u8; 4]; 4] =
+    [[0x75, 0xf0, 0xbb, 0x52], [0x93, 0x27, 0x13, 0x68], [0x72, 0x8c, 0x29, 0x72], [0x2a, 0xcc, 0x37, 0xaa]];
 
 /// Signatures looked at in one execution. No Safe that can execute has more owners: each costs its check 6,000 gas and more.
 pub(super) const SIGNATURES_MAX: usize = 64;
@@ -177,6 +185,31 @@ impl SafeExec {
     }
 }
 
+/// Whether a Safe asks the guard that it was given, before or after it executes. That the guard is the right one is another matter.
+///
+/// Source: Guard interfaces of GuardManager.sol (1.3.0 on) and ModuleManager.sol (1.5.0).
+pub(crate) fn asks_its_guard(frame: &Frame) -> bool {
+    let asks = frame.input.first_chunk::<4>().is_some_and(|selector| GUARD_CHECKS.contains(selector));
+    asks && frame.value.is_zero() && frame.operation == Operation::Call
+}
+
+/// Whether `paid` is what a Safe pays for the execution that `envelope` asked for, in ether or in a token.
+///
+/// Source: Safe.sol `handlePayment`: a zero receiver means the sender of the transaction.
+pub(crate) fn pays_refund(envelope: &Frame, paid: &Frame, tx: &Tx) -> bool {
+    let Shape::SafeExec(exec) = &envelope.shape else { return false };
+    let Some(receiver) = exec.refund() else { return false };
+    let receiver = if receiver.is_zero() { tx.from } else { receiver };
+    let amount = envelope.confirmed_by.and_then(|at| tx.logs.get(at as usize)).and_then(logged_payment);
+    if exec.gas_token().is_zero() {
+        return paid.input.is_empty() && paid.target == Some(receiver) && amount == Some(paid.value);
+    }
+    paid.target == Some(exec.gas_token())
+        && paid.deed.selector == Some(TRANSFER)
+        && deed::address_at(&paid.deed, 0) == Some(receiver)
+        && deed::uint_at(&paid.deed, 1) == amount
+}
+
 /// What a wallet signs of a hash by `eth_sign` (EIP-191 version 0x45).
 pub(super) fn eip191(hash: B256) -> B256 {
     keccak256([b"\x19Ethereum Signed Message:\n32".as_slice(), hash.as_slice()].concat())
@@ -281,7 +314,7 @@ fn signed(
         (Some(logged), _) => (signers(logged), vec![]),
         // Nothing was logged: the attempt reverted. Which domain holds is asked, since no log tells.
         (None, Some(ours)) if frame.fate == Fate::Reverted => {
-            match questions.ask(Read { to: safe, data: Bytes::from_static(&DOMAIN_SEPARATOR) }) {
+            match questions.ask(Read::Call { to: safe, data: Bytes::from_static(&DOMAIN_SEPARATOR) }) {
                 Some(Answer::Data(word)) => {
                     let domain = word.first_chunk::<32>().map(B256::from);
                     let at = domains(subjects.chain.0, safe).iter().position(|known| Some(*known) == domain);
@@ -296,7 +329,7 @@ fn signed(
 
 /// A number that the Safe tells of itself, at the block's end.
 fn number(safe: Address, selector: &'static [u8; 4], questions: &mut Questions<'_>) -> Option<U256> {
-    match questions.ask(Read { to: safe, data: Bytes::from_static(selector) }) {
+    match questions.ask(Read::Call { to: safe, data: Bytes::from_static(selector) }) {
         Some(Answer::Data(word)) => word.first_chunk::<32>().map(|word| U256::from_be_bytes(*word)),
         _ => None,
     }
@@ -314,4 +347,25 @@ fn executions_from(block: &Block, tx: &Tx, safe: Address, from: Option<u32>) -> 
         .map(|other| other.logs.iter().filter(counts).count())
         .sum();
     U256::from(here + later)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_are_those_of_their_signatures() {
+        for (signature, selector) in [
+            (
+                "checkTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes,address)",
+                GUARD_CHECKS[0],
+            ),
+            ("checkAfterExecution(bytes32,bool)", GUARD_CHECKS[1]),
+            ("checkModuleTransaction(address,uint256,bytes,uint8,address)", GUARD_CHECKS[2]),
+            ("checkAfterModuleExecution(bytes32,bool)", GUARD_CHECKS[3]),
+            ("transfer(address,uint256)", TRANSFER),
+        ] {
+            assert_eq!(keccak256(signature)[..4], selector, "{signature}");
+        }
+    }
 }

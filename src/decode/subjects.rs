@@ -13,6 +13,7 @@ pub struct Subjects {
     pub chain: ChainId,
     by_address: AddressHashMap<Subject>,
     has_accounts: bool,
+    looks_inside: bool,
     tokens: AddressHashMap<Arc<Abi>>,
     libraries: AddressHashMap<Library>,
 }
@@ -98,6 +99,7 @@ impl Subjects {
             chain,
             by_address: AddressHashMap::default(),
             has_accounts: false,
+            looks_inside: false,
             tokens: AddressHashMap::default(),
             libraries: KNOWN_LIBRARIES.into_iter().collect(),
         }
@@ -123,6 +125,17 @@ impl Subjects {
     #[must_use]
     pub fn get(&self, address: &Address) -> Option<&Subject> {
         self.by_address.get(address)
+    }
+
+    /// Asks for the traces of every block from now on, where a node has them: a call from inside another shows by nothing else.
+    pub fn look_inside(&mut self) {
+        self.looks_inside = true;
+    }
+
+    /// Whether traces are asked for.
+    #[must_use]
+    pub fn looks_inside(&self) -> bool {
+        self.looks_inside
     }
 
     /// Whether an account with a key is among them.

@@ -15,7 +15,7 @@ pub(crate) fn weigh(activities: &mut [Activity], questions: &mut Questions<'_>) 
     for activity in activities {
         let Some(amount) = allowance(activity) else { continue };
         let Some(token) = activity.to else { continue };
-        let read = Read { to: token, data: Bytes::from_static(&TOTAL_SUPPLY) };
+        let read = Read::Call { to: token, data: Bytes::from_static(&TOTAL_SUPPLY) };
         if let Some(Answer::Data(word)) = questions.ask(read)
             && let Some(supply) = word.first_chunk::<32>().map(|word| U256::from_be_bytes(*word))
             && !supply.is_zero()

@@ -103,7 +103,7 @@ impl<'a> Gathered<'a> {
 fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
     let activity = &raised.judged.activity;
     let depth = match &activity.position {
-        Position::Call(path) => path.len() + 1,
+        Position::Call(path) | Position::Inside(path) => path.len() + 1,
         Position::Log(_) | Position::Authorization(_) => 0,
     };
     let part = match activity.kind {

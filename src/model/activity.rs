@@ -89,7 +89,7 @@ impl Operation {
 
 /// Place of a cause within its transaction: a call path, or a log's ordinal among the transaction's logs.
 ///
-/// Written `call`, `call.0.2`, `log.5`. It never changes when a reorg moves the transaction to another block.
+/// Written `call`, `call.0.2`, `log.5`, `trace.1.0`. It never changes when a reorg moves the transaction to another block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Position {
     /// Empty for the transaction's own call; then the index of each visible inner call.
@@ -98,18 +98,21 @@ pub enum Position {
     Log(u32),
     /// Index of an EIP-7702 authorization in its list.
     Authorization(u16),
+    /// A call that only a trace shows: the index of each call on the way to it, among those that can change something. Whether a node
+    /// lists calls of precompiled contracts makes no difference.
+    Inside(Vec<u16>),
 }
 
 impl Position {
     /// The `index`-th call inside this one.
     #[must_use]
     pub fn child(&self, index: u16) -> Self {
-        let mut path = match self {
-            Self::Call(path) => path.clone(),
-            Self::Log(_) | Self::Authorization(_) => Vec::new(),
-        };
-        path.push(index);
-        Self::Call(path)
+        let extended = |path: &[u16]| [path, &[index]].concat();
+        match self {
+            Self::Call(path) => Self::Call(extended(path)),
+            Self::Inside(path) => Self::Inside(extended(path)),
+            Self::Log(_) | Self::Authorization(_) => Self::Call(vec![index]),
+        }
     }
 }
 
@@ -122,6 +125,10 @@ impl fmt::Display for Position {
             }
             Self::Log(ordinal) => write!(f, "log.{ordinal}"),
             Self::Authorization(index) => write!(f, "authorization.{index}"),
+            Self::Inside(path) => {
+                f.write_str("trace")?;
+                path.iter().try_for_each(|index| write!(f, ".{index}"))
+            }
         }
     }
 }
@@ -258,6 +265,8 @@ pub enum Note {
     Unlogged,
     /// The caller controls the token, and needs no allowance to move anybody's.
     Controller,
+    /// The subject destroys itself; what it held goes to somebody.
+    Destroyed,
     /// The subject's own log names a Safe transaction hash that its fields do not give.
     HashMismatch,
     /// A fact had to be read from the node and could not be; what is unknown because of it.

@@ -41,6 +41,12 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 6] = [Self::Safe, Self::Multisig, Self::Erc20, Self::Minime, Self::Contract, Self::Eoa];
 
+    /// Whether it acts only through an envelope of its own: whatever else it does is not its owners' doing.
+    #[must_use]
+    pub const fn is_wallet(self) -> bool {
+        matches!(self, Self::Safe | Self::Multisig)
+    }
+
     /// The word a watchlist uses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -5,7 +5,7 @@ use super::rpc::NodeError;
 use super::{Fetched, RawPair};
 use crate::model::read::{Answer, READS_MAX, Read};
 use crate::model::{BlockRef, Link, parse};
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -104,12 +104,15 @@ impl Node {
     }
 
     async fn read_one(&self, at: BlockRef, read: &Read) -> Answer {
-        let call = json!({ "to": read.to, "data": read.data });
-        // By hash, so that a reorg in between gives an error, never the state of another block (EIP-1898).
-        let pinned = json!({ "blockHash": at.hash, "requireCanonical": false });
+        if *read == Read::Traces {
+            return match self.call_traces(at).await {
+                Ok(Some(traces)) => Answer::Traces(traces.into()),
+                Ok(None) | Err(_) => Answer::Unavailable,
+            };
+        }
         for _ in 0..READ_TRIES {
-            match self.ask("eth_call", (&call, &pinned), self.deadlines().call).await {
-                Ok(answer) => return parse::return_data(answer.get()).map_or(Answer::Unavailable, Answer::Data),
+            match self.state(at, read).await {
+                Ok(data) => return Answer::Data(data),
                 Err(NodeError::Refused { code, message, data }) => {
                     return if reverted(code, &message, data) { Answer::Reverted } else { Answer::Unavailable };
                 }
@@ -122,6 +125,32 @@ impl Node {
             }
         }
         Answer::Unavailable
+    }
+
+    /// By hash, so that a reorg in between gives an error, never the state of another block (EIP-1898).
+    async fn state(&self, at: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
+        let pinned = json!({ "blockHash": at.hash, "requireCanonical": false });
+        let after = self.deadlines().call;
+        let quantity = |answer: Box<RawValue>| -> Result<Bytes, NodeError> {
+            Ok(parse::quantity(answer.get())?.to_be_bytes_vec().into())
+        };
+        match read {
+            Read::Call { to, data } => {
+                let call = json!({ "to": to, "data": data });
+                Ok(parse::return_data(self.ask("eth_call", (&call, &pinned), after).await?.get())?)
+            }
+            Read::Storage { of, slot } => {
+                let answer = self.ask("eth_getStorageAt", (of, slot, &pinned), after).await?;
+                let word = parse::return_data(answer.get())?;
+                // Some nodes leave out leading zeros.
+                let word = word.get(..).filter(|word| word.len() <= 32).ok_or(NodeError::Another)?;
+                Ok(B256::left_padding_from(word).into())
+            }
+            Read::Code(of) => Ok(parse::return_data(self.ask("eth_getCode", (of, &pinned), after).await?.get())?),
+            Read::Nonce(of) => quantity(self.ask("eth_getTransactionCount", (of, &pinned), after).await?),
+            Read::Balance(of) => quantity(self.ask("eth_getBalance", (of, &pinned), after).await?),
+            Read::Traces => Err(NodeError::Another),
+        }
     }
 
     async fn whole_block(&self, hash: B256) -> Result<Box<RawValue>, NodeError> {

@@ -6,6 +6,7 @@
 use super::check::Checks;
 use super::meter::Meter;
 use super::rpc::{Heads, NodeError, Route, Wire};
+use super::trace::TraceMethod;
 use super::transport::Transport;
 use crate::model::{ChainId, parse};
 use crate::runtime::{Backoff, install_tls, instant};
@@ -15,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -116,6 +117,7 @@ struct Inner {
     wire: Mutex<Option<(u64, Wire)>>,
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
+    trace_methods: std::sync::Mutex<Option<Vec<TraceMethod>>>,
     meter: OnceLock<Meter>,
     checks: OnceLock<Checks>,
 }
@@ -182,6 +184,7 @@ impl Node {
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
+            trace_methods: std::sync::Mutex::new(None),
             meter: OnceLock::new(),
             checks: OnceLock::new(),
         }))
@@ -297,6 +300,20 @@ impl Node {
         self.0.lacks_block_receipts.store(true, Ordering::Relaxed);
     }
 
+    /// The ways of tracing that did not fail on the connection in use, the best one first; empty when there is none.
+    pub(super) fn known_trace_methods(&self) -> Option<Vec<TraceMethod>> {
+        self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn note_trace_methods(&self, methods: Vec<TraceMethod>) {
+        *self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner) = Some(methods);
+    }
+
+    fn forget_what_it_lacks(&self) {
+        self.0.lacks_block_receipts.store(false, Ordering::Relaxed);
+        *self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     async fn wire(&self) -> Result<(u64, Wire), NodeError> {
         let mut current = self.0.wire.lock().await;
         if let Some((generation, wire)) = current.as_ref() {
@@ -304,7 +321,7 @@ impl Node {
         }
         // Boxed, since connecting is rare and its state is large; every question would carry it.
         let wire = Box::pin(self.open()).await?;
-        self.0.lacks_block_receipts.store(false, Ordering::Relaxed);
+        self.forget_what_it_lacks();
         let generation = self.next_id();
         *current = Some((generation, wire.clone()));
         Ok((generation, wire))

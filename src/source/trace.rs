@@ -7,7 +7,7 @@
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::parse::ParseError;
-use crate::model::{Block, BlockRef};
+use crate::model::{Block, BlockRef, TxTrace, parse};
 use alloy_primitives::B256;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -73,15 +73,7 @@ impl Node {
     /// # Errors
     /// When the node does not answer in time, or answers with something that is not the traces of this block.
     pub async fn traces(&self, of: &Traced, method: TraceMethod) -> Result<Option<RawTraces>, NodeError> {
-        let asked = match method {
-            TraceMethod::CallTracer => {
-                let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
-                self.ask(method.name(), (of.at.hash, tracer), TRACE_DEADLINE).await
-            }
-            // Not every node takes a hash here. A number may mean another block by now, but each trace names its block.
-            TraceMethod::TraceBlock => self.ask(method.name(), [format!("{:#x}", of.at.number)], TRACE_DEADLINE).await,
-        };
-        let answer = match asked {
+        let answer = match self.ask_for_traces(of.at, method).await {
             Err(error) if error.lacks_the_method() => return Ok(None),
             answer => answer?,
         };
@@ -91,6 +83,44 @@ impl Node {
         let traces = RawTraces { method, answer };
         traces.check(of).map_err(|why| ParseError::Json { what: "traces", why: why.to_owned() })?;
         Ok(Some(traces))
+    }
+
+    /// What ran inside the transactions of a block; `None` when the node has no way to tell.
+    ///
+    /// # Errors
+    /// When the node does not answer in time, or with something that is not traces of this block.
+    pub async fn call_traces(&self, at: BlockRef) -> Result<Option<Vec<TxTrace>>, NodeError> {
+        let methods = match self.known_trace_methods() {
+            Some(methods) => methods,
+            None => self.trace_methods().await?.to_vec(),
+        };
+        for (tried, method) in methods.iter().enumerate() {
+            match self.ask_for_traces(at, *method).await {
+                Err(error) if error.lacks_the_method() => {}
+                answer => {
+                    let answer = answer?;
+                    let traces = match method {
+                        TraceMethod::CallTracer => parse::call_trees(answer.get())?,
+                        TraceMethod::TraceBlock => parse::flat_traces(answer.get(), at.hash)?,
+                    };
+                    self.note_trace_methods(methods[tried..].to_vec());
+                    return Ok(Some(traces));
+                }
+            }
+        }
+        self.note_trace_methods(vec![]);
+        Ok(None)
+    }
+
+    async fn ask_for_traces(&self, at: BlockRef, method: TraceMethod) -> Result<Box<RawValue>, NodeError> {
+        match method {
+            TraceMethod::CallTracer => {
+                let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
+                self.ask(method.name(), (at.hash, tracer), TRACE_DEADLINE).await
+            }
+            // Not every node takes a hash here. A number may mean another block by now, but each trace names its block.
+            TraceMethod::TraceBlock => self.ask(method.name(), [format!("{:#x}", at.number)], TRACE_DEADLINE).await,
+        }
     }
 
     /// The methods that are worth trying, the best one first.

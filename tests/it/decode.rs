@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use watchfire::abi::{Abi, bundled};
 use watchfire::decode::{Library, Subject, Subjects, decode};
-use watchfire::model::read::{Answer, Answers};
+use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::{Activity, Block, ChainId, Kind, Role, WatchId, parse};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,10 +90,14 @@ impl World {
         while !decoded.wanted.is_empty() {
             for read in std::mem::take(&mut decoded.wanted) {
                 let at = json!({ "blockHash": block.at.hash, "requireCanonical": false });
-                let call = json!([{ "to": read.to, "data": read.data }, at]);
-                let answer = match anvil.try_rpc("eth_call", call).await {
-                    Ok(data) => Answer::Data(serde_json::from_value::<Bytes>(data).expect("return data is hex")),
-                    Err(_) => Answer::Reverted,
+                let answer = match &read {
+                    Read::Call { to, data } => {
+                        match anvil.try_rpc("eth_call", json!([{ "to": to, "data": data }, at])).await {
+                            Ok(data) => Answer::Data(serde_json::from_value::<Bytes>(data).expect("hex")),
+                            Err(_) => Answer::Reverted,
+                        }
+                    }
+                    _ => Answer::Unavailable,
                 };
                 answers.insert(read, answer);
             }

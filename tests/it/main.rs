@@ -14,6 +14,7 @@ mod demo;
 mod deny;
 mod faults;
 mod hostile;
+mod inside;
 mod judging;
 mod probe;
 mod queues;

@@ -71,6 +71,11 @@ pub(super) fn maybe_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<
     u64::try_from(wide).map(Some).map_err(|_| D::Error::custom("the number does not fit in 64 bits"))
 }
 
+/// A number below 2^256; `null` for none.
+pub(super) fn maybe_quantity<'de, D: Deserializer<'de>>(from: D) -> Result<Option<U256>, D::Error> {
+    from.deserialize_any(Quantity { or_null: true })
+}
+
 /// A number below 2^256.
 pub(super) fn quantity<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Error> {
     // With `or_null` off the visitor never answers `None`; zero stands for what cannot happen.

@@ -7,13 +7,15 @@
 
 mod header;
 mod hex;
+mod traces;
 mod wire;
 
 use super::block::{Block, BlockRef, Link};
 use super::seal::{Header, Sealed};
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, U256};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+pub use traces::{CALLS_MAX, call_tree, call_trees, flat_traces};
 use wire::Noted;
 pub use wire::{BlockWire, ReceiptsWire};
 
@@ -128,6 +130,13 @@ pub fn number(text: &str) -> Result<u64, ParseError> {
     #[derive(Deserialize)]
     struct Number(#[serde(deserialize_with = "hex::number")] u64);
     json("number", text).map(|Number(number)| number)
+}
+
+/// A quantity below 2^256.
+pub fn quantity(text: &str) -> Result<U256, ParseError> {
+    #[derive(Deserialize)]
+    struct Quantity(#[serde(deserialize_with = "hex::quantity")] U256);
+    json("quantity", text).map(|Quantity(quantity)| quantity)
 }
 
 /// Return data of a call, such as `"0x00ff"`.

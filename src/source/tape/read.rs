@@ -9,7 +9,7 @@ use crate::model::read::{Answer, Read as ReadCall};
 use crate::model::{BlockRef, ChainId, Finality};
 use crate::source::RawPair;
 use crate::source::trace::{RawTraces, TraceMethod};
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -85,8 +85,13 @@ struct RawLine<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ReadLine {
-    to: Address,
-    data: Bytes,
+    to: Option<Address>,
+    data: Option<Bytes>,
+    storage: Option<Address>,
+    slot: Option<B256>,
+    code: Option<Address>,
+    nonce: Option<Address>,
+    balance: Option<Address>,
     answer: Option<Bytes>,
     #[serde(default)]
     reverted: bool,
@@ -282,7 +287,15 @@ impl<'a> Reader<'a> {
             (None, true) => Answer::Reverted,
             _ => return Err(self.wrong("a read has either an answer or `\"reverted\": true`".to_owned())),
         };
-        Ok((ReadCall { to: line.to, data: line.data }, answer))
+        let read = match (line.to.zip(line.data), line.storage.zip(line.slot), line.code, line.nonce, line.balance) {
+            (Some((to, data)), None, None, None, None) => ReadCall::Call { to, data },
+            (None, Some((of, slot)), None, None, None) => ReadCall::Storage { of, slot },
+            (None, None, Some(of), None, None) => ReadCall::Code(of),
+            (None, None, None, Some(of), None) => ReadCall::Nonce(of),
+            (None, None, None, None, Some(of)) => ReadCall::Balance(of),
+            _ => return Err(self.wrong("a read asks for one thing".to_owned())),
+        };
+        Ok((read, answer))
     }
 
     fn short(&self, text: String) -> Result<String, TapeError> {

@@ -152,11 +152,21 @@ impl<W: Write> Writer<W> {
 }
 
 fn told((read, answer): &(Read, Answer)) -> Option<Value> {
+    let mut line = match read {
+        Read::Call { to, data } => json!({ "to": to, "data": data }),
+        Read::Storage { of, slot } => json!({ "storage": of, "slot": slot }),
+        Read::Code(of) => json!({ "code": of }),
+        Read::Nonce(of) => json!({ "nonce": of }),
+        Read::Balance(of) => json!({ "balance": of }),
+        // These are kept as the node wrote them.
+        Read::Traces => return None,
+    };
     match answer {
-        Answer::Data(data) => Some(json!({ "to": read.to, "data": read.data, "answer": data })),
-        Answer::Reverted => Some(json!({ "to": read.to, "data": read.data, "reverted": true })),
-        Answer::Unavailable => None,
+        Answer::Data(data) => line["answer"] = json!(data),
+        Answer::Reverted => line["reverted"] = true.into(),
+        Answer::Unavailable | Answer::Traces(_) => return None,
     }
+    Some(line)
 }
 
 /// As much of a text as a reader takes.

@@ -38,6 +38,7 @@ pub(super) struct Chain {
     clock: ChainClock,
     finality: FinalityRule,
     verify: bool,
+    traces: bool,
     genesis: Option<B256>,
     libraries: Vec<(Address, Library)>,
 }
@@ -89,6 +90,9 @@ impl Chains {
     pub(super) fn into_books(self, mut subjects: HashMap<ChainId, Subjects>) -> Vec<ChainBook> {
         let books = self.compiled.into_iter().map(|chain| {
             let mut subjects = subjects.remove(&chain.info.id).unwrap_or_else(|| Subjects::new(chain.info.id));
+            if chain.traces {
+                subjects.look_inside();
+            }
             chain.libraries.iter().for_each(|(address, library)| subjects.library(*address, *library));
             ChainBook {
                 info: chain.info,
@@ -97,6 +101,7 @@ impl Chains {
                 clock: chain.clock,
                 finality: chain.finality,
                 verify: chain.verify,
+                traces: chain.traces,
                 genesis: chain.genesis,
                 subjects: Arc::new(subjects),
             }
@@ -134,6 +139,7 @@ impl Chain {
             clock: if wall { ChainClock::Wall } else { ChainClock::Chain },
             finality: finality(text.finality.as_ref(), known),
             verify: text.verify.unwrap_or(true),
+            traces: text.traces.unwrap_or(true),
             genesis: genesis(text, known, problems),
             libraries,
         }

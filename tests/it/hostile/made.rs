@@ -204,7 +204,7 @@ impl Court {
 
     /// The node answers `data` at `to` with `answer`.
     pub(crate) fn knows(mut self, to: Address, data: impl Into<Bytes>, answer: impl Into<Bytes>) -> Self {
-        self.answers.insert(Read { to, data: data.into() }, Answer::Data(answer.into()));
+        self.answers.insert(Read::Call { to, data: data.into() }, Answer::Data(answer.into()));
         self
     }
 
@@ -225,7 +225,7 @@ impl Court {
     pub(crate) fn examine(&self, block: &Block) -> JudgedBlock {
         let chain = &self.book.chains[0];
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(examine(block, chain, &self.book, &self.history, &Told(&self.answers))).0
+        runtime.block_on(examine(block, chain, &self.book, &self.history, &Told(&self.answers))).judged
     }
 
     pub(crate) fn judge(&self, txs: &[Tx]) -> Vec<Judged> {

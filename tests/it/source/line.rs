@@ -331,7 +331,7 @@ async fn a_burst_larger_than_every_buffer_reaches_a_slow_consumer_in_full() {
 async fn reads_are_pinned_to_the_block_and_answered_in_order() {
     let (node, follow) = following(1).await;
     let at = node.tree.with(|chain| chain.numbered(1).expect("block 1").link.at);
-    let read = |byte: u8| Read { to: Address::ZERO, data: Bytes::from(vec![byte]) };
+    let read = |byte: u8| Read::Call { to: Address::ZERO, data: Bytes::from(vec![byte]) };
     let answers = follow.source.read(at, &[read(0), read(1), read(2), read(3)]).await;
     let data = Answer::Data(Bytes::copy_from_slice(at.hash.as_slice()));
     assert_eq!(answers, [data.clone(), Answer::Reverted, Answer::Unavailable, data.clone()]);

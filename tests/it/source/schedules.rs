@@ -134,8 +134,8 @@ impl Stage {
             // Time goes by that nobody hears.
             let pool = self.follow.source.pool().clone();
             self.follow.end();
-            if blocks > 12 {
-                // So much later nobody is still where nobody else is: that would be final by then.
+            if blocks > 4 {
+                // So much later nobody is still where nobody else is: after two such absences that would be final.
                 self.nodes.iter().for_each(|actor| actor.node.look_at(View::Canonical));
             }
             for _ in 0..blocks {

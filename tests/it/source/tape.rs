@@ -27,7 +27,7 @@ pub(super) fn fetched(made: &Made) -> Fetched {
 }
 
 pub(super) fn reads() -> Vec<(Read, Answer)> {
-    let read = |byte: u8| Read { to: Address::repeat_byte(byte), data: Bytes::from(vec![byte]) };
+    let read = |byte: u8| Read::Call { to: Address::repeat_byte(byte), data: Bytes::from(vec![byte]) };
     vec![
         (read(1), Answer::Data(Bytes::from_static(b"\x07"))),
         (read(2), Answer::Reverted),

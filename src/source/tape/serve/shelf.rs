@@ -6,7 +6,7 @@ use crate::model::read::{Answer, Read};
 use crate::source::RawPair;
 use crate::source::tape::{Script, Stretch, TapeBlock};
 use crate::source::trace::{RawTraces, TraceMethod};
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
@@ -171,6 +171,14 @@ impl Shelf {
                 Ok(receipt.and_then(|(block, index)| block.receipts.get(index).cloned()).unwrap_or_else(null))
             }
             "eth_call" => self.call(view, param(0), param(1)),
+            "eth_getStorageAt" => {
+                let slot: U256 = parsed(param(1))?;
+                let read = Read::Storage { of: parsed(param(0))?, slot: slot.into() };
+                self.state(view, &read, param(2))
+            }
+            "eth_getCode" => self.state(view, &Read::Code(parsed(param(0))?), param(1)),
+            "eth_getTransactionCount" => self.state(view, &Read::Nonce(parsed(param(0))?), param(1)),
+            "eth_getBalance" => self.state(view, &Read::Balance(parsed(param(0))?), param(1)),
             "debug_traceBlockByHash" | "debug_traceBlockByNumber" => {
                 only_call_tracer(param(1))?;
                 self.traces(found(param(0))?, TraceMethod::CallTracer)
@@ -196,10 +204,22 @@ impl Shelf {
         }
         let Call { to, data } = parsed(call)?;
         let block = self.find(view, at)?.ok_or((-32000, "header not found".to_owned()))?;
-        match block.reads.get(&Read { to, data }) {
+        match block.reads.get(&Read::Call { to, data }) {
             Some(Answer::Data(data)) => Ok(raw(data)),
             Some(Answer::Reverted) => Err((3, "execution reverted".to_owned())),
-            Some(Answer::Unavailable) | None => Err((-32000, "this read is not on the tape".to_owned())),
+            _ => Err(unread()),
+        }
+    }
+
+    /// State at a block: 32 bytes of storage, code, or a quantity.
+    fn state(&self, view: &View, read: &Read, at: &Value) -> Result<Box<RawValue>, Refusal> {
+        let block = self.find(view, at)?.ok_or((-32000, "header not found".to_owned()))?;
+        match (read, block.reads.get(read)) {
+            (Read::Nonce(_) | Read::Balance(_), Some(answer)) => {
+                answer.number().map(|number| raw(&number)).ok_or_else(unread)
+            }
+            (_, Some(Answer::Data(data))) => Ok(raw(data)),
+            _ => Err(unread()),
         }
     }
 
@@ -307,6 +327,10 @@ fn only_call_tracer(options: &Value) -> Result<(), Refusal> {
         Some("callTracer") => Ok(()),
         _ => Err((-32602, "a tape has what callTracer found, and nothing of other tracers".to_owned())),
     }
+}
+
+fn unread() -> Refusal {
+    (-32000, "this read is not on the tape".to_owned())
 }
 
 fn untraced() -> Refusal {

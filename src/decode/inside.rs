@@ -1,0 +1,395 @@
+//! What a trace shows: which claims surely ran, and the calls that no calldata tells of.
+//!
+//! A trace is a node's word. It is held against the transaction, its end and its logs, and it only ever adds: a call that it leaves out
+//! is judged by the logs as before.
+
+use super::frames::{Claim, FRAMES_MAX, Frame, Opener, Shape, wrapped};
+use super::{Questions, Subjects};
+use crate::model::activity::Note;
+use crate::model::read::{Answer, Read};
+use crate::model::{Block, CallHow, Log, Operation, Position, Stage, Status, TracedCall, Tx, TxTrace};
+use alloy_primitives::map::HashMap;
+use alloy_primitives::{Address, Bytes, U256};
+use std::collections::VecDeque;
+
+/// Addresses below this are contracts that the protocol itself provides. Source: EIP-7587, which sets them apart up to 0x1ff.
+const PRECOMPILES_END: u64 = 0x200;
+
+/// The traces of the block's transactions, where they are looked at and the node has them; they are asked for once.
+pub(crate) fn traces<'a>(block: &Block, subjects: &Subjects, questions: &mut Questions<'a>) -> Option<&'a [TxTrace]> {
+    if !subjects.looks_inside() || subjects.is_empty() || block.txs.is_empty() {
+        return None;
+    }
+    match questions.ask(Read::Traces)? {
+        Answer::Traces(traces) => Some(&traces[..]),
+        _ => None,
+    }
+}
+
+/// Whether a call that can change something is made by a subject, or reaches one.
+pub(crate) fn concerns(trace: &TxTrace, subjects: &Subjects) -> bool {
+    let watched =
+        |call: &TracedCall| subjects.get(&call.from).is_some() || call.to.is_some_and(|to| subjects.get(&to).is_some());
+    trace.calls.iter().any(|call| call.how != CallHow::Staticcall && watched(call))
+}
+
+/// What of a trace cannot be, for this transaction with this receipt.
+pub(crate) fn contradiction(trace: &TxTrace, tx: &Tx) -> Option<&'static str> {
+    let Some(own) = trace.calls.first() else { return Some("it is empty") };
+    if trace.tx.is_some_and(|hash| hash != tx.hash) {
+        return Some("it is of another transaction");
+    }
+    let target = if own.how == CallHow::Create { tx.to.is_none() } else { own.to == tx.to };
+    if !target || own.from != tx.from || own.value != tx.value || own.input != tx.input {
+        return Some("it begins with another call");
+    }
+    if tx.status != Status::Unknown && own.failed == tx.status.holds() {
+        return Some("it ends another way than the receipt");
+    }
+    (trace.has_logs && !same_logs(trace, tx)).then_some("its logs are not those of the receipt")
+}
+
+/// Nodes list a call's logs apart from those of the calls it makes, so that their order cannot be compared.
+fn same_logs(trace: &TxTrace, tx: &Tx) -> bool {
+    fn face(log: &Log) -> (&Address, &[alloy_primitives::B256], &[u8]) {
+        (&log.address, &log.topics, &log.data)
+    }
+    let undone = undone(trace);
+    let holding = trace.calls.iter().zip(&undone).filter(|(_, undone)| !**undone);
+    let mut traced: Vec<_> = holding.flat_map(|(call, _)| &call.logs).map(face).collect();
+    let mut received: Vec<_> = tx.logs.iter().map(face).collect();
+    traced.sort_unstable();
+    received.sort_unstable();
+    traced == received
+}
+
+/// For each call, whether it or one around it failed.
+fn undone(trace: &TxTrace) -> Vec<bool> {
+    let mut undone: Vec<bool> = Vec::with_capacity(trace.calls.len());
+    for call in &trace.calls {
+        let around = call.parent.and_then(|parent| undone.get(parent as usize)).copied();
+        undone.push(call.failed || around.unwrap_or(false));
+    }
+    undone
+}
+
+/// Marks the claims that the trace shows to have run, and appends the calls of and to subjects that no claim is about.
+pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
+    let undone = undone(trace);
+    let mut walk = Walk::new(trace);
+    let mut claims = Claims::default();
+    for (at, call) in trace.calls.iter().enumerate() {
+        claims.take_up(&opener.frames);
+        let around = walk.enter(at, call);
+        if walk.still[at] {
+            continue;
+        }
+        let ran = !undone[at];
+        let known = if at == 0 { Some(0) } else { claims.of(call, &opener.frames) };
+        if let Some(index) = known {
+            let frame = &mut opener.frames[index];
+            frame.seen = Some(ran);
+            frame.certain = true;
+            walk.frame[at] = Some(index);
+            continue;
+        }
+        let caller = call.parent.and_then(|parent| trace.calls.get(parent as usize));
+        if caller.is_some_and(|caller| passes_on(call, caller)) || !concerns_one(call, opener.subjects) {
+            continue;
+        }
+        if opener.frames.len() >= FRAMES_MAX {
+            let why = format!("More calls of and to the subject than are followed in one transaction ({FRAMES_MAX}).");
+            opener.frames[around.unwrap_or(0)].notes.push(Note::BudgetReached(why));
+            break;
+        }
+        if let Some(index) = unread(call, around, &opener.frames) {
+            fill(opener, index, call, ran);
+            walk.frame[at] = Some(index);
+            continue;
+        }
+        let index = opener.frames.len();
+        opener.call(claim(call, around, walk.position(at), &opener.frames));
+        let frame = &mut opener.frames[index];
+        frame.seen = Some(ran);
+        frame.certain = true;
+        frame.inner = true;
+        if call.how == CallHow::SelfDestruct {
+            frame.notes.push(Note::Destroyed);
+        }
+        walk.frame[at] = Some(index);
+    }
+}
+
+fn concerns_one(call: &TracedCall, subjects: &Subjects) -> bool {
+    subjects.get(&call.from).is_some() || call.to.is_some_and(|to| subjects.get(&to).is_some())
+}
+
+fn claim(call: &TracedCall, around: Option<usize>, position: Position, frames: &[Frame]) -> Claim {
+    let outer = around.map(|at| &frames[at]);
+    Claim {
+        parent: around,
+        position,
+        caller: call.from,
+        target: call.to.filter(|_| call.how != CallHow::Create),
+        value: call.value,
+        input: call.input.clone(),
+        operation: operation(call.how),
+        via: outer.and_then(|outer| Some(wrapped(outer, outer.target?))).unwrap_or_default(),
+        stage: Stage::Included,
+    }
+}
+
+fn operation(how: CallHow) -> Operation {
+    match how {
+        CallHow::Delegatecall => Operation::Delegatecall,
+        CallHow::Create => Operation::Create,
+        CallHow::Call | CallHow::Staticcall | CallHow::SelfDestruct => Operation::Call,
+    }
+}
+
+/// Whether a contract only hands on what it was asked: a proxy to its code, a Safe to its fallback handler.
+///
+/// Source: EIP-1167, EIP-1967 and SafeProxy.sol forward their calldata as it is; FallbackManager.sol appends the caller's address.
+fn passes_on(call: &TracedCall, caller: &TracedCall) -> bool {
+    if caller.to != Some(call.from) && caller.how != CallHow::Delegatecall {
+        return false;
+    }
+    match call.how {
+        CallHow::Delegatecall => call.input == caller.input,
+        CallHow::Call => {
+            call.value.is_zero() && call.input.len() == caller.input.len() + 20 && call.input.starts_with(&caller.input)
+        }
+        _ => false,
+    }
+}
+
+/// The payload of a multisig's submission that could not be read from the node, which this call then is.
+fn unread(call: &TracedCall, around: Option<usize>, frames: &[Frame]) -> Option<usize> {
+    let outer = around?;
+    if !matches!(frames[outer].shape, Shape::Proposal { .. }) || frames[outer].target != Some(call.from) {
+        return None;
+    }
+    frames.iter().position(|frame| {
+        frame.parent == Some(outer)
+            && frame.target.is_none()
+            && frame.seen.is_none()
+            && frame.notes.iter().any(|note| matches!(note, Note::Unread(_)))
+    })
+}
+
+fn fill(opener: &mut Opener<'_, '_, '_>, index: usize, call: &TracedCall, ran: bool) {
+    let deed = opener.deed(call.from, call.to, &call.input);
+    let frame = &mut opener.frames[index];
+    frame.deed = deed;
+    frame.target = call.to;
+    frame.value = call.value;
+    frame.operation = operation(call.how);
+    frame.input = call.input.clone();
+    frame.notes.retain(|note| !matches!(note, Note::Unread(_)));
+    frame.seen = Some(ran);
+    frame.certain = true;
+}
+
+/// Where in the trace we are.
+struct Walk {
+    /// Whether the call can change nothing: a static call and whatever it makes, a contract of the protocol.
+    still: Vec<bool>,
+    /// The frame of each call, or else of the nearest call around it that has one.
+    frame: Vec<Option<usize>>,
+    /// The way to each call that can change something.
+    parent: Vec<Option<u32>>,
+    place: Vec<u16>,
+    n_inside: Vec<u16>,
+}
+
+impl Walk {
+    fn new(trace: &TxTrace) -> Self {
+        let n = trace.calls.len();
+        Self {
+            still: vec![false; n],
+            frame: vec![None; n],
+            parent: trace.calls.iter().map(|call| call.parent).collect(),
+            place: vec![0; n],
+            n_inside: vec![0; n],
+        }
+    }
+
+    /// Goes on to this call, and gives the frame around it.
+    fn enter(&mut self, at: usize, call: &TracedCall) -> Option<usize> {
+        let parent = call.parent.map(|parent| parent as usize).filter(|parent| *parent < at);
+        let within = parent.is_some_and(|parent| self.still[parent]);
+        let precompile = call.to.is_some_and(|to| U256::from_be_slice(to.as_slice()) < U256::from(PRECOMPILES_END));
+        // Ether can be sent there, and is gone.
+        self.still[at] = within || call.how == CallHow::Staticcall || precompile && call.value.is_zero();
+        let around = parent.and_then(|parent| self.frame[parent]);
+        self.frame[at] = around;
+        if let Some(parent) = parent.filter(|_| !self.still[at]) {
+            self.place[at] = self.n_inside[parent];
+            self.n_inside[parent] = self.n_inside[parent].saturating_add(1);
+        }
+        around
+    }
+
+    fn position(&self, at: usize) -> Position {
+        let mut path = Vec::new();
+        let mut at = at;
+        while let Some(parent) = self.parent[at].filter(|parent| (*parent as usize) < at) {
+            path.push(self.place[at]);
+            at = parent as usize;
+        }
+        path.reverse();
+        Position::Inside(path)
+    }
+}
+
+/// What tells one claim from another: who calls whom, how, and with how much.
+type Face = (Address, Option<Address>, Operation, U256);
+
+/// Claims that no call of the trace was found for yet.
+#[derive(Default)]
+struct Claims {
+    waiting: HashMap<Face, VecDeque<usize>>,
+    n_known: usize,
+}
+
+impl Claims {
+    /// Takes up the frames that were opened since.
+    fn take_up(&mut self, frames: &[Frame]) {
+        for (index, frame) in frames.iter().enumerate().skip(self.n_known.max(1)) {
+            if frame.seen.is_none() {
+                let face = (frame.caller, frame.target, frame.operation, frame.value);
+                self.waiting.entry(face).or_default().push_back(index);
+            }
+        }
+        self.n_known = frames.len();
+    }
+
+    /// The first claim that this call is.
+    fn of(&mut self, call: &TracedCall, frames: &[Frame]) -> Option<usize> {
+        let face = (call.from, call.to, operation(call.how), call.value);
+        let waiting = self.waiting.get_mut(&face)?;
+        let place = waiting.iter().position(|index| same_input(&frames[*index].input, &call.input))?;
+        waiting.remove(place)
+    }
+}
+
+fn same_input(claimed: &Bytes, ran: &Bytes) -> bool {
+    claimed == ran
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::subjects::Subject;
+    use crate::model::{BlockRef, ChainId, Kind, WatchId};
+    use alloy_primitives::B256;
+    use std::sync::Arc;
+
+    const WATCHED: Address = Address::repeat_byte(0xaa);
+    const STRANGER: Address = Address::repeat_byte(0xbb);
+    const SENDER: Address = Address::repeat_byte(0xcc);
+
+    fn subjects() -> Subjects {
+        let abi = Arc::new(crate::abi::Abi::default());
+        let mut subjects = Subjects::new(ChainId(1));
+        subjects.watch(WATCHED, Subject { watch: WatchId(0), kind: Kind::Contract, abi: abi.clone(), rule_abi: abi });
+        subjects.look_inside();
+        subjects
+    }
+
+    fn call(parent: Option<u32>, from: Address, to: Address, value: u64) -> TracedCall {
+        TracedCall {
+            parent,
+            how: CallHow::Call,
+            from,
+            to: Some(to),
+            value: U256::from(value),
+            input: Bytes::new(),
+            failed: false,
+            logs: vec![],
+        }
+    }
+
+    fn tx() -> Tx {
+        Tx {
+            hash: B256::repeat_byte(1),
+            index: 0,
+            kind: 2,
+            from: SENDER,
+            to: Some(STRANGER),
+            value: U256::ZERO,
+            input: Bytes::new(),
+            nonce: 0,
+            authorizations: vec![],
+            status: Status::Success,
+            created: None,
+            logs: vec![],
+        }
+    }
+
+    fn decoded(calls: Vec<TracedCall>) -> crate::decode::Decoded {
+        let at = BlockRef { number: 1, hash: B256::repeat_byte(9) };
+        let block = Block { at, parent: B256::ZERO, time: 0, txs: vec![tx()] };
+        let trace = TxTrace { tx: Some(tx().hash), calls, has_logs: true };
+        let answers = [(Read::Traces, Answer::Traces(vec![trace].into()))].into();
+        crate::decode::decode(&block, &subjects(), &answers)
+    }
+
+    #[test]
+    fn ether_that_comes_and_goes_inside_somebody_else_s_call_is_seen() {
+        let calls = vec![
+            call(None, SENDER, STRANGER, 0),
+            call(Some(0), STRANGER, WATCHED, 5),
+            call(Some(1), WATCHED, SENDER, 3),
+        ];
+        let seen = decoded(calls).activities;
+        let told: Vec<_> = seen.iter().map(|a| (a.kind.as_str(), a.position.to_string(), a.value)).collect();
+        assert_eq!(
+            told,
+            [("call", "trace.0".to_owned(), U256::from(5)), ("act", "trace.0.0".to_owned(), U256::from(3))]
+        );
+    }
+
+    #[test]
+    fn calls_that_can_change_nothing_are_neither_seen_nor_counted() {
+        let mut asks = call(Some(0), STRANGER, WATCHED, 0);
+        asks.how = CallHow::Staticcall;
+        let within = call(Some(1), WATCHED, SENDER, 0);
+        let precompile = call(Some(0), STRANGER, Address::with_last_byte(1), 0);
+        let calls =
+            vec![call(None, SENDER, STRANGER, 0), asks, within, precompile, call(Some(0), STRANGER, WATCHED, 1)];
+        let seen = decoded(calls).activities;
+        assert_eq!(seen.iter().map(|a| a.position.to_string()).collect::<Vec<_>>(), ["trace.0"]);
+    }
+
+    #[test]
+    fn what_is_undone_inside_a_transaction_that_went_through_is_an_attempt() {
+        let mut outer = call(Some(0), STRANGER, SENDER, 0);
+        outer.failed = true;
+        let calls = vec![call(None, SENDER, STRANGER, 0), outer, call(Some(1), SENDER, WATCHED, 1)];
+        let seen = decoded(calls).activities;
+        assert_eq!(
+            seen.iter().map(|a| (a.stage, a.fate)).collect::<Vec<_>>(),
+            [(Stage::Reverted, crate::model::Fate::Reverted)]
+        );
+    }
+
+    #[test]
+    fn a_trace_of_something_else_is_not_believed_and_told() {
+        for (calls, why) in [
+            (vec![], "it is empty"),
+            (vec![call(None, SENDER, WATCHED, 0)], "it begins with another call"),
+            (vec![call(None, SENDER, STRANGER, 1)], "it begins with another call"),
+        ] {
+            let decoded = decoded(calls);
+            assert_eq!(decoded.false_traces, [(tx().hash, why)]);
+            assert_eq!(decoded.activities, []);
+        }
+        let mut logs = call(None, SENDER, STRANGER, 0);
+        logs.logs = vec![Log { address: WATCHED, topics: vec![], data: Bytes::new(), ordinal: 0 }];
+        assert_eq!(decoded(vec![logs]).false_traces.len(), 1);
+        let mut failed = call(None, SENDER, STRANGER, 0);
+        failed.failed = true;
+        assert_eq!(decoded(vec![failed]).false_traces.len(), 1);
+    }
+}

@@ -1,0 +1,269 @@
+//! Traces of a block: geth's trees of calls, and the flat lists that began with OpenEthereum.
+//!
+//! Trees are read level by level and not by recursion, since whoever sends a transaction decides how deep its calls go.
+
+use super::{ParseError, hex, json};
+use crate::model::block::Log;
+use crate::model::trace::{CallHow, TracedCall, TxTrace};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Calls in one block. Each costs 100 gas at least and most cost thousands, so that an honest block has room for far fewer.
+pub const CALLS_MAX: usize = 1 << 18;
+/// Bytes looked through in all. A tree is looked through once for each of its levels, so that a deep one that carries much at its
+/// end would hold everything up; an honest block of a megabyte takes twenty.
+const BYTES_MAX: usize = 1 << 30;
+
+/// What `debug_traceBlockByHash` with `callTracer` gave: one tree for each transaction.
+///
+/// # Errors
+/// When it is anything else, a transaction has no trace, or there is more than is looked through.
+pub fn call_trees(text: &str) -> Result<Vec<TxTrace>, ParseError> {
+    #[derive(Deserialize)]
+    struct Traced<'a> {
+        #[serde(rename = "txHash")]
+        tx: Option<B256>,
+        #[serde(borrow)]
+        result: Option<&'a RawValue>,
+    }
+    let results: Vec<Traced<'_>> = json("traces", text)?;
+    let mut budget = Budget { calls: CALLS_MAX, bytes: BYTES_MAX };
+    results
+        .into_iter()
+        .map(|of| {
+            let root = of.result.ok_or_else(|| wrong("a transaction was not traced"))?;
+            Ok(TxTrace { tx: of.tx, calls: tree(root, &mut budget)?, has_logs: true })
+        })
+        .collect()
+}
+
+/// What `debug_traceTransaction` with `callTracer` gave.
+///
+/// # Errors
+/// As [`call_trees`].
+pub fn call_tree(tx: B256, text: &str) -> Result<TxTrace, ParseError> {
+    let root: &RawValue = json("trace", text)?;
+    let calls = tree(root, &mut Budget { calls: CALLS_MAX, bytes: BYTES_MAX })?;
+    Ok(TxTrace { tx: Some(tx), calls, has_logs: true })
+}
+
+/// What `trace_block` gave: a list of calls, each with the way to it. Rewards of miners are passed over.
+///
+/// # Errors
+/// When it is anything else, is of another block, or a call stands before the one that made it.
+pub fn flat_traces(text: &str, block: B256) -> Result<Vec<TxTrace>, ParseError> {
+    let list: Vec<Flat> = json("traces", text)?;
+    if list.len() > CALLS_MAX {
+        return Err(wrong("more calls than are followed in one block"));
+    }
+    let mut txs: Vec<TxTrace> = Vec::new();
+    // Index of the call at each level of the way that was walked last.
+    let mut way: Vec<u32> = Vec::new();
+    for flat in list {
+        if flat.block_hash != block {
+            return Err(wrong("the traces are of another block"));
+        }
+        let Some(tx) = flat.transaction_hash else { continue };
+        let depth = flat.trace_address.len();
+        if depth == 0 {
+            txs.push(TxTrace { tx: Some(tx), calls: vec![], has_logs: false });
+            way.clear();
+        }
+        let Some(trace) = txs.last_mut().filter(|trace| trace.tx == Some(tx)) else {
+            return Err(wrong("a call stands before the transaction's own"));
+        };
+        if depth > way.len() {
+            return Err(wrong("a call stands before the one that made it"));
+        }
+        way.truncate(depth);
+        let parent = way.last().copied();
+        way.push(index(trace.calls.len()));
+        trace.calls.push(flat.call(parent)?);
+    }
+    Ok(txs)
+}
+
+/// What is left to spend.
+struct Budget {
+    calls: usize,
+    bytes: usize,
+}
+
+fn tree(root: &RawValue, budget: &mut Budget) -> Result<Vec<TracedCall>, ParseError> {
+    let mut calls = Vec::new();
+    let mut open = vec![(None, root)];
+    while let Some((parent, raw)) = open.pop() {
+        budget.calls = budget.calls.checked_sub(1).ok_or_else(|| wrong("more calls than are followed in one block"))?;
+        let left = budget.bytes.checked_sub(raw.get().len());
+        budget.bytes = left.ok_or_else(|| wrong("calls too deep for what they carry"))?;
+        let node: Node<'_> = json("trace", raw.get())?;
+        let me = index(calls.len());
+        open.extend(node.calls.iter().rev().map(|inner| (Some(me), *inner)));
+        calls.push(node.call(parent)?);
+    }
+    Ok(calls)
+}
+
+fn index(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn wrong(why: &str) -> ParseError {
+    ParseError::Json { what: "traces", why: why.to_owned() }
+}
+
+/// A call as geth writes it.
+#[derive(Deserialize)]
+struct Node<'a> {
+    #[serde(rename = "type")]
+    kind: Kind,
+    #[serde(deserialize_with = "hex::address")]
+    from: Address,
+    #[serde(default, deserialize_with = "hex::maybe_address")]
+    to: Option<Address>,
+    #[serde(default, deserialize_with = "hex::maybe_quantity")]
+    value: Option<U256>,
+    #[serde(default, deserialize_with = "hex::some_bytes")]
+    input: Option<Bytes>,
+    error: Option<serde::de::IgnoredAny>,
+    #[serde(default, borrow)]
+    calls: Vec<&'a RawValue>,
+    #[serde(default)]
+    logs: Vec<NodeLog>,
+}
+
+#[derive(Deserialize)]
+struct NodeLog {
+    #[serde(deserialize_with = "hex::address")]
+    address: Address,
+    #[serde(deserialize_with = "hex::topics")]
+    topics: Vec<B256>,
+    #[serde(default, deserialize_with = "hex::some_bytes")]
+    data: Option<Bytes>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+enum Kind {
+    #[serde(rename = "CALL", alias = "call")]
+    Call,
+    #[serde(rename = "DELEGATECALL", alias = "delegatecall", alias = "CALLCODE", alias = "callcode")]
+    Delegatecall,
+    #[serde(rename = "STATICCALL", alias = "staticcall")]
+    Staticcall,
+    #[serde(rename = "CREATE", alias = "CREATE2", alias = "create", alias = "create2")]
+    Create,
+    #[serde(rename = "SELFDESTRUCT", alias = "suicide", alias = "selfdestruct")]
+    SelfDestruct,
+}
+
+impl Kind {
+    fn how(self) -> CallHow {
+        match self {
+            Self::Call => CallHow::Call,
+            Self::Delegatecall => CallHow::Delegatecall,
+            Self::Staticcall => CallHow::Staticcall,
+            Self::Create => CallHow::Create,
+            Self::SelfDestruct => CallHow::SelfDestruct,
+        }
+    }
+}
+
+impl Node<'_> {
+    fn call(self, parent: Option<u32>) -> Result<TracedCall, ParseError> {
+        let how = self.kind.how();
+        if self.to.is_none() && how != CallHow::Create {
+            return Err(wrong("a call has no target"));
+        }
+        let carries = matches!(how, CallHow::Call | CallHow::Create | CallHow::SelfDestruct);
+        let logs = self.logs.into_iter().zip(0..);
+        Ok(TracedCall {
+            parent,
+            how,
+            from: self.from,
+            to: self.to,
+            value: self.value.filter(|_| carries).unwrap_or_default(),
+            input: self.input.unwrap_or_default(),
+            failed: self.error.is_some(),
+            logs: logs
+                .map(|(log, ordinal)| Log {
+                    address: log.address,
+                    topics: log.topics,
+                    data: log.data.unwrap_or_default(),
+                    ordinal,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// A call as `trace_block` writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Flat {
+    block_hash: B256,
+    transaction_hash: Option<B256>,
+    trace_address: Vec<serde::de::IgnoredAny>,
+    #[serde(rename = "type")]
+    kind: Box<str>,
+    action: Action,
+    error: Option<serde::de::IgnoredAny>,
+    result: Option<Made>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Action {
+    call_type: Option<Kind>,
+    #[serde(default, deserialize_with = "hex::maybe_address")]
+    from: Option<Address>,
+    #[serde(default, deserialize_with = "hex::maybe_address")]
+    to: Option<Address>,
+    #[serde(default, deserialize_with = "hex::maybe_quantity")]
+    value: Option<U256>,
+    #[serde(default, deserialize_with = "hex::some_bytes")]
+    input: Option<Bytes>,
+    #[serde(default, deserialize_with = "hex::some_bytes")]
+    init: Option<Bytes>,
+    // Of a self-destruct.
+    #[serde(default, deserialize_with = "hex::maybe_address")]
+    address: Option<Address>,
+    #[serde(default, deserialize_with = "hex::maybe_address")]
+    refund_address: Option<Address>,
+    #[serde(default, deserialize_with = "hex::maybe_quantity")]
+    balance: Option<U256>,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    #[serde(default, deserialize_with = "hex::maybe_address")]
+    address: Option<Address>,
+}
+
+impl Flat {
+    fn call(self, parent: Option<u32>) -> Result<TracedCall, ParseError> {
+        let Action { call_type, from, to, value, input, init, address, refund_address, balance } = self.action;
+        let (how, from, to, value, input) = match &*self.kind {
+            "call" => {
+                let how = call_type.unwrap_or(Kind::Call).how();
+                let carries = how == CallHow::Call;
+                (how, from, Some(to.ok_or_else(|| wrong("a call has no target"))?), value.filter(|_| carries), input)
+            }
+            "create" => (CallHow::Create, from, self.result.and_then(|made| made.address), value, init),
+            "suicide" | "selfdestruct" => {
+                (CallHow::SelfDestruct, address.or(from), refund_address.or(to), balance, None)
+            }
+            _ => return Err(wrong("a call of a kind that nobody knows")),
+        };
+        Ok(TracedCall {
+            parent,
+            how,
+            from: from.ok_or_else(|| wrong("a call comes from nobody"))?,
+            to,
+            value: value.unwrap_or_default(),
+            input: input.unwrap_or_default(),
+            failed: self.error.is_some(),
+            logs: vec![],
+        })
+    }
+}
