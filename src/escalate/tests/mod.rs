@@ -5,4 +5,5 @@ mod chain;
 mod occasions;
 mod order;
 mod people;
+mod queued;
 mod words;
