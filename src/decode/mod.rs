@@ -18,6 +18,7 @@ mod governor;
 mod inside;
 mod logs;
 mod multisig;
+pub mod queued;
 mod safe;
 mod subjects;
 mod supply;

@@ -51,6 +51,8 @@ pub(super) struct CompiledWatches {
     pub(super) registries: Vec<Registry>,
     pub(super) subjects: HashMap<ChainId, Subjects>,
     pub(super) tests: Vec<WatchTest>,
+    /// Safes whose queues are looked at where there is a service.
+    pub(super) queued: Vec<WatchId>,
 }
 
 impl<'t> Heads<'t> {
@@ -153,6 +155,7 @@ pub(super) fn compile(
         registries: Vec::with_capacity(heads.heads.len()),
         subjects: HashMap::new(),
         tests: Vec::new(),
+        queued: Vec::new(),
     };
     let known_tokens = known_tokens(heads, directory);
     for head in &heads.heads {
@@ -205,11 +208,18 @@ pub(super) fn compile(
             modules: registry.modules.clone(),
             delay: registry.delay.map(|delay| delay.as_secs()),
             implementations: registry.implementations.clone(),
+            delegates: registry.delegates.clone(),
             refund_receivers: head.refund_receivers.clone(),
             known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),
             familiar: Arc::default(),
             observe: head.info.observe,
         });
+        if head.info.kind == Kind::Safe && head.text.queue.as_ref().is_none_or(|at| at.value) {
+            all.queued.push(head.info.id);
+        }
+        if let Some(at) = head.text.queue.as_ref().filter(|_| head.info.kind != Kind::Safe) {
+            problems.push(at.problem("only a Safe has a queue").hint("remove `queue`"));
+        }
         all.registries.push(registry);
         all.infos.push(head.info.clone());
     }
@@ -287,6 +297,7 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
         owners: text.owners.as_ref().and_then(|list| scope.set(list, problems)),
         threshold: text.threshold.as_ref().and_then(|at| u32::try_from(at.value).ok()),
         modules: text.modules.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
+        delegates: text.delegates.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
         guard: match text.guard.as_ref() {
             None => None,
             Some(at) if at.value == "none" => Some(None),
