@@ -171,7 +171,7 @@ fn repeats_call(frame: &Frame, log: &Log) -> bool {
 
 /// ERC-20, WETH9, MiniMe, ERC-721 and ERC-1155: which transfer or approval a call to the token makes.
 ///
-/// Source: EIP-20; EIP-721; EIP-1155; EIP-3009; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
+/// Source: EIP-20; EIP-721; EIP-1155; EIP-3009; AllowanceTransfer.sol of Permit2; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
 /// also logs the allowance that `transferFrom` leaves.
 fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
     let deed = &frame.deed;
@@ -202,6 +202,9 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
         }
         ("approve(address,uint256)" | "approveAndCall(address,uint256,bytes)", true) => {
             is(Some(caller), address_at(deed, 0), uint_at(deed, 1))
+        }
+        ("approve(address,address,uint160,uint48)", true) if address_at(deed, 0) == Some(movement.token) => {
+            is(Some(caller), address_at(deed, 1), uint_at(deed, 2))
         }
         ("setApprovalForAll(address,bool)", true) => {
             let all = deed.args.get(1)?.value.as_bool()?;

@@ -17,11 +17,13 @@ mod governor;
 mod inside;
 mod logs;
 mod multisig;
+mod names;
 mod safe;
 mod subjects;
 mod supply;
 mod told;
 
+pub use names::Name;
 pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
 
 use crate::model::read::{Answer, Answers, READS_MAX, Read};

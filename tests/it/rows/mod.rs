@@ -6,7 +6,9 @@
 
 mod control;
 mod governor;
+mod keys;
 mod multisig;
+mod names;
 mod old;
 mod safe;
 mod stage;
