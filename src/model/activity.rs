@@ -97,6 +97,8 @@ pub enum Position {
     Log(u32),
     /// Index of an EIP-7702 authorization in its list.
     Authorization(u16),
+    /// No place in any transaction: the time by which something was expected that did not come, Unix seconds. Written `due.1795194000`.
+    Due(u64),
     /// A call that only a trace shows: the index of each call on the way to it, among those that can change something. Whether a node
     /// lists calls of precompiled contracts makes no difference.
     Inside(Vec<u16>),
@@ -118,7 +120,7 @@ impl Position {
             Self::Call(path) => Self::Call(extended(path)),
             Self::Inside(path) => Self::Inside(extended(path)),
             Self::Told { log, path } => Self::Told { log: *log, path: extended(path) },
-            Self::Log(_) | Self::Authorization(_) => Self::Call(vec![index]),
+            Self::Log(_) | Self::Authorization(_) | Self::Due(_) => Self::Call(vec![index]),
         }
     }
 }
@@ -132,6 +134,7 @@ impl fmt::Display for Position {
             }
             Self::Log(ordinal) => write!(f, "log.{ordinal}"),
             Self::Authorization(index) => write!(f, "authorization.{index}"),
+            Self::Due(time) => write!(f, "due.{time}"),
             Self::Inside(path) => {
                 f.write_str("trace")?;
                 path.iter().try_for_each(|index| write!(f, ".{index}"))

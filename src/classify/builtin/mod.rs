@@ -162,7 +162,7 @@ fn stem(name: &str) -> String {
     name.strip_suffix("ed").or_else(|| name.strip_suffix('e')).unwrap_or(&name).to_owned()
 }
 
-pub(super) fn because(name: &'static str, severity: Severity, reason: String) -> Cost {
+pub(crate) fn because(name: &'static str, severity: Severity, reason: String) -> Cost {
     Cost { name, severity, reason: Some(reason) }
 }
 

@@ -1,5 +1,7 @@
 //! Every built-in judgment by its name.
 
+pub(crate) use crate::model::verdict::POISONING;
+
 /// A built-in judgment, as `check` lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Builtin {
@@ -40,7 +42,13 @@ pub const BUILTINS: &[Builtin] = &[
     raising(CONTROL, "owners, threshold, modules, guards, controllers, roles, supply or code change"),
     raising(APPROVAL, "an allowance without limit, or above the supply"),
     raising(OUTFLOW, "value left and no judged act explains it"),
-    raising(POISONING, "a transfer of nothing, or of a token unknown here, that names the subject"),
+    raising(
+        POISONING,
+        "noise: a transfer of nothing, of a token unknown here, or from a look-alike; told of once a day, never a page",
+    ),
+    raising(LOOK_ALIKE, "the subject pays or allows an address that only looks like one it knows"),
+    raising(TEST_THEN_DRAIN, "a first small payment to an unknown address, and within a day ten times as much"),
+    raising(SWEEP, "three different assets leave for one unknown address within an hour"),
     raising(INNER_FAILURE, "an inner call failed although the transaction succeeded"),
     raising(EXECUTOR, "a signed transaction carried by somebody who is not in `executors`"),
     raising(REFUND, "a Safe pays for its execution"),
@@ -71,7 +79,9 @@ pub(crate) const DELEGATECALL: &str = "builtin/delegatecall";
 pub(crate) const CONTROL: &str = "builtin/control";
 pub(crate) const APPROVAL: &str = "builtin/approval";
 pub(crate) const OUTFLOW: &str = "builtin/outflow";
-pub(crate) const POISONING: &str = "builtin/poisoning";
+pub(crate) const LOOK_ALIKE: &str = "builtin/look-alike";
+pub(crate) const TEST_THEN_DRAIN: &str = "builtin/test-then-drain";
+pub(crate) const SWEEP: &str = "builtin/sweep";
 pub(crate) const INNER_FAILURE: &str = "builtin/inner-failure";
 pub(crate) const EXECUTOR: &str = "builtin/executor";
 pub(crate) const REFUND: &str = "builtin/refund";

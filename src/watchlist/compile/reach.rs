@@ -62,7 +62,7 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
         }
     };
     let operations = later.operations.iter().all(|operation| earlier.operations.contains(operation));
-    earlier.kind == later.kind && deed && value && operations && earlier.limits.is_empty()
+    earlier.kind == later.kind && deed && value && operations && earlier.limits.is_empty() && earlier.habits.is_empty()
 }
 
 /// Deeds that `*` takes without a doubt.

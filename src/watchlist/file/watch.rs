@@ -1,5 +1,6 @@
 //! `[[watch]]`.
 
+use super::absent::AbsentText;
 use super::rule::{ListText, RuleText};
 use super::test::TestText;
 use super::{missing, observe, said};
@@ -29,6 +30,7 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
     pub rules: Vec<RuleText<'a>>,
+    pub absent: Vec<AbsentText<'a>>,
     pub tests: Vec<TestText<'a>>,
 }
 
@@ -78,10 +80,8 @@ impl<'a> WatchText<'a> {
             off.unwrap_or_default()
         });
         let observe = observe(&mut table, problems);
-        if let Some(value) = table.value("absent") {
-            let problem = value.spot().problem("`[[watch.absent]]` is not in this release");
-            problems.push(problem.hint("remove it: an action that does not come is not noticed yet"));
-        }
+        let absent = table.tables("absent", problems);
+        let absent = absent.into_iter().map(|absent| AbsentText::read(absent, problems)).collect();
         let normal = table.tables("normal", problems).into_iter().map(|rule| (Polarity::Normal, rule));
         let abnormal = table.tables("abnormal", problems).into_iter().map(|rule| (Polarity::Abnormal, rule));
         let rules: Vec<_> = normal.chain(abnormal).collect();
@@ -110,6 +110,7 @@ impl<'a> WatchText<'a> {
             builtins_off: builtins_off.unwrap_or_default(),
             observe,
             rules,
+            absent,
             tests,
         }
     }
