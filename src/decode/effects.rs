@@ -81,7 +81,7 @@ impl<'a> Explainer<'a> {
             if let Some(told_here) = self.carried(said, log, target, told) {
                 return Some(told_here);
             }
-        } else if frame.shape.is_envelope() {
+        } else if frame.shape.is_envelope() && !matches!(frame.shape, Shape::Account) {
             return (envelope(frame, log, target, topic) || refund(frame, log, target, self.tx)).then_some(0);
         }
         if log.address != target {
@@ -136,7 +136,7 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
                 _ => false,
             }
         }
-        Shape::Plain | Shape::Batch | Shape::Told(_) | Shape::Carrier(_) => false,
+        Shape::Plain | Shape::Batch | Shape::Operations | Shape::Account | Shape::Told(_) | Shape::Carrier(_) => false,
     }
 }
 

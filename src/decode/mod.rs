@@ -18,6 +18,7 @@ mod inside;
 mod logs;
 mod multisig;
 mod names;
+mod ops;
 mod safe;
 mod subjects;
 mod supply;

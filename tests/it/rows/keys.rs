@@ -11,7 +11,7 @@ use alloy_sol_types::{SolCall, SolValue, sol};
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&T3, &T4, &T7, &N4, &E2, &E2B, &E4, &E5, &E8];
+pub(super) const ROWS: &[&Row] = &[&T3, &T4, &T7, &N4, &E2, &E2B, &E4, &E5, &E8, &E11];
 
 /// Where Permit2 stands on every chain.
 const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
@@ -21,6 +21,7 @@ sol! {
         function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s);
         function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature);
         function approve(address token, address spender, uint160 amount, uint48 expiration);
+        function execute(address dest, uint256 value, bytes func);
         function bring(address owner, address token, address spender, uint160 amount);
     }
 }
@@ -304,4 +305,63 @@ async fn the_emergency_key_is_used() {
     stage.begin().await;
     stage.anvil.succeed(&Tx::pay(OWNER_A.address, GRANTEE.address, ether(1))).await;
     stage.finds(&E8, &watch("eoa", OWNER_A.address, glass)).await;
+}
+
+/// EntryPoint 0.7.
+const ENTRY_POINT: Address = address!("0000000071727De22E5E9d8BAf0edAc6f37da032");
+
+const E11: Row = Row {
+    id: "E-4337",
+    finds: "a bundler brings an operation in which the account pays somebody unlisted",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "operations that pay a listed payee, and that of somebody else's account, where no node traces",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_is_brought_by_a_bundler() {
+    let mut stage = Stage::new().await;
+    stage.without_traces();
+    let from = DEPLOYER.address;
+    let desk = deploy(&stage.anvil, from, "EntryDesk", []).await;
+    let code = stage.anvil.code(desk).await;
+    stage.anvil.rpc("anvil_setCode", json!([ENTRY_POINT, code])).await;
+    let account = deploy(&stage.anvil, from, "SmartAccount", []).await;
+    let other = deploy(&stage.anvil, from, "SmartAccount", []).await;
+    for purse in [account, other] {
+        stage.anvil.succeed(&Tx::pay(from, purse, ether(5))).await;
+    }
+    let bundle = |payments: &[(Address, Address)]| {
+        let one = |(at, (sender, to)): (usize, &(Address, Address))| {
+            let call = ISigned::executeCall { dest: *to, value: ether(1), func: Bytes::new() }.abi_encode();
+            let (nonce, nothing) = (U256::from(at), Bytes::new());
+            (
+                *sender,
+                nonce,
+                nothing.clone(),
+                Bytes::from(call),
+                B256::ZERO,
+                U256::ZERO,
+                B256::ZERO,
+                nothing.clone(),
+                nothing,
+            )
+        };
+        let ops: Vec<_> = payments.iter().enumerate().map(one).collect();
+        // `handleOps` of packed operations.
+        [&[0x76, 0x5e, 0x82, 0x7f][..], &(ops, STRANGER.address).abi_encode_params()].concat()
+    };
+    let pays = format!(
+        "abi = \"smart-account\"\n[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n",
+        GRANTEE.address
+    );
+    let watchlist = watch("contract", account, &pays);
+    stage.begin().await;
+    let calm = bundle(&[(account, GRANTEE.address), (other, STRANGER.address), (account, GRANTEE.address)]);
+    stage.send(RELAYER.address, ENTRY_POINT, calm).await;
+    stage.is_quiet(&E11, &watchlist).await;
+    stage.begin().await;
+    stage.send(RELAYER.address, ENTRY_POINT, bundle(&[(account, STRANGER.address)])).await;
+    stage.finds(&E11, &watchlist).await;
 }
