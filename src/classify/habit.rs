@@ -7,12 +7,88 @@ use super::absence::since_key;
 use super::condition::{addresses, code_of};
 use super::history::{LASTING, MET_MAX};
 use super::noise::{as_amount, lasting};
-use super::rule::{Habit, Party, Polarity, Rule};
+use super::rule::{Polarity, Rule};
 use super::trial::{Refusals, Windows};
+use crate::model::arg_path::ArgPath;
 use crate::model::value::Value;
 use crate::model::{Activity, Fate, Stage, span};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use std::sync::{Arc, LazyLock};
+
+/// A condition that looks back. A refusal names it by its key, as the watchlist writes it.
+#[derive(Clone, Debug)]
+pub enum Habit {
+    /// `pause`: so long at least since the rule vouched for the last.
+    Pause {
+        /// Seconds.
+        least: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `first_seen`: it was not met by the rule before.
+    FirstSeen {
+        /// What was not met.
+        what: Party,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+    },
+    /// `dormant`: nothing of the rule came for so long.
+    Dormant {
+        /// Seconds.
+        longer_than: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `age`: since when the watch deals with these addresses while their code stays the same.
+    Age {
+        /// Whose.
+        of: Party,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+        /// Seconds: at least so old on a normal rule, younger on an abnormal one.
+        bound: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `failed`: it reverted, and so did others.
+    Failed {
+        /// Transactions that reverted within the window, this one among them.
+        count: u64,
+        /// Percent of all that came within the window.
+        share: Option<u8>,
+        /// Length of the window in seconds.
+        per: u64,
+        /// As the watchlist writes the window: `1h`.
+        text: Arc<str>,
+    },
+}
+
+impl Habit {
+    /// Seconds that it looks back in windows that are forgotten.
+    pub(crate) fn looks_back(&self) -> u64 {
+        match self {
+            Self::Pause { least, .. } => *least,
+            Self::FirstSeen { .. } | Self::Age { .. } => 0,
+            Self::Dormant { longer_than, .. } => *longer_than,
+            Self::Failed { per, .. } => *per,
+        }
+    }
+}
+
+/// A part of an activity that is one of many: who deals with the watch, and by what.
+#[derive(Clone, Debug)]
+pub enum Party {
+    /// The direct caller.
+    From,
+    /// Who sent the transaction.
+    Origin,
+    /// The target, or the party that value reaches.
+    To,
+    /// The function or event.
+    Function,
+    /// An argument, by position.
+    Arg(ArgPath),
+}
 
 /// Addresses with their code, and since when the watch deals with them.
 pub(crate) static CODES: LazyLock<Arc<str>> = LazyLock::new(|| lasting("code"));
@@ -165,7 +241,7 @@ fn age(
     let Some(youngest) = ages.min() else { return refusals.add("age", || format!("finds no {label}")) };
     match rule.polarity {
         Polarity::Normal if youngest < bound => {
-            refusals.add("age", || format!("of {label} is {}, and {text} at least is asked", span::lasting(youngest)))
+            refusals.add("age", || format!("of {label} is {}, and {text} at least is asked", span::lasting(youngest)));
         }
         Polarity::Abnormal if youngest >= bound => {
             refusals.add("age", || format!("of {label} is {}, and less than {text} is meant", span::lasting(youngest)));

@@ -147,9 +147,7 @@ fn party(what: &At<&str>, deed: &Deed, problems: &mut Problems) -> Option<Party>
         // Of a token's transfer, the target is the token: who is paid is an argument, and the two must not be mixed up.
         ("to", _) => {
             let problem = what.problem("`to` could be the contract that is called or the argument");
-            problems.push(
-                problem.hint("write `args.to` for the argument; the contract is in `to = [...]`"),
-            );
+            problems.push(problem.hint("write `args.to` for the argument; the contract is in `to = [...]`"));
             return None;
         }
         ("function", _) => Party::Function,
