@@ -1,5 +1,7 @@
 //! Verdicts for the activities of one block.
 
+mod operation;
+
 use super::builtin::{self, Cost};
 use super::finding::{finding, repeat, unjudged};
 use super::history::{History, SUBMISSIONS};
@@ -48,8 +50,17 @@ pub fn judge_after(
     for delta in before {
         windows.add(delta.watch, &delta.rule, delta.amount);
     }
-    let mut court =
-        Court { rules, windows, deltas: Vec::new(), attempts: HashMap::new(), verdicts: vec![None; activities.len()] };
+    let mut court = Court {
+        rules,
+        windows,
+        deltas: Vec::new(),
+        attempts: HashMap::new(),
+        upgrades: HashMap::new(),
+        verdicts: vec![None; activities.len()],
+    };
+    for activity in activities.iter().filter(|activity| builtin::is_upgrade(activity)) {
+        *court.upgrades.entry((activity.watch.0, activity.tx)).or_default() += 1;
+    }
     for (index, activity) in activities.iter().enumerate() {
         if is_leaf(activity) {
             let verdict = court.leaf(index, activity);
@@ -98,6 +109,8 @@ struct Court<'a> {
     deltas: Vec<Delta>,
     /// By watch and transaction: the first unvouched part of an attempt, which stands for all of it.
     attempts: HashMap<(u32, B256), usize>,
+    /// By watch and transaction: how often its code was replaced.
+    upgrades: HashMap<(u32, B256), usize>,
     verdicts: Vec<Option<Verdict>>,
 }
 
@@ -109,8 +122,12 @@ impl<'a> Court<'a> {
     fn leaf(&mut self, index: usize, activity: &Activity) -> Verdict {
         let Some(rules) = self.of(activity) else { return unjudged() };
         self.remember_submission(activity, rules);
+        let operation = self.operation(activity, rules);
         if let Some(raised) = self.raised(activity, rules) {
             return raised;
+        }
+        if let Some(cost) = operation.or_else(|| self.replaced_twice(activity, rules)) {
+            return finding(&cost, &[], rules);
         }
         let verdict = self.weigh(index, activity, rules);
         match verdict {
@@ -419,6 +436,9 @@ impl<'a> Court<'a> {
         if let Some(rules) = self.of(event) {
             if let Some(raised) = self.raised(event, rules) {
                 return raised;
+            }
+            if let Some(cost) = self.replaced_twice(event, rules) {
+                return finding(&cost, &[], rules);
             }
             // What a contract calls while it is called is its code's doing, and need not be readable.
             let unread = event.kind != crate::model::ActivityKind::Act && builtin::trouble(event, rules).is_some();

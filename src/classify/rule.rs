@@ -64,6 +64,10 @@ pub struct WatchRules {
     pub threshold: Option<u32>,
     /// `registry.modules`, if given: modules expected to act.
     pub modules: Option<AddressSet>,
+    /// `registry.delay` in seconds, if given: how long everybody has at least to look at what is scheduled or proposed.
+    pub delay: Option<u64>,
+    /// `registry.implementations`, if given: code that was reviewed.
+    pub implementations: Option<AddressSet>,
     /// Receivers a Safe may refund gas to, besides nobody.
     pub refund_receivers: Option<AddressSet>,
     /// Tokens known to the configuration on this watch's chain: a move of any other token is quieter, since anyone can emit a

@@ -4,7 +4,7 @@
 //! transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
 //!
 //! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree, and `inside` joins to it what
-//! a trace shows, where the node has any; `fate` reads from the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
+//! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own; `fate` reads from the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
 //! say and `effects` decides which act explains it.
 
 mod activities;
@@ -14,12 +14,14 @@ mod deed;
 mod effects;
 mod fate;
 mod frames;
+mod governor;
 mod inside;
 mod logs;
 mod multisig;
 mod safe;
 mod subjects;
 mod supply;
+mod told;
 
 pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
 
@@ -68,7 +70,7 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         if !touches(tx, subjects) && !trace.is_some_and(|trace| inside::concerns(trace, subjects)) {
             continue;
         }
-        let mut frames = frames::open(tx, trace, subjects, &mut questions);
+        let mut frames = frames::open(tx, block.time, trace, subjects, &mut questions);
         fate::settle(&mut frames, tx);
         safe::sign(&mut frames, block, tx, subjects, &mut questions);
         let first = activities.len();

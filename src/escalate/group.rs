@@ -110,7 +110,7 @@ impl<'a> Gathered<'a> {
 fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
     let activity = &raised.judged.activity;
     let depth = match &activity.position {
-        Position::Call(path) | Position::Inside(path) => path.len() + 1,
+        Position::Call(path) | Position::Inside(path) | Position::Told { path, .. } => path.len() + 1,
         Position::Log(_) | Position::Authorization(_) | Position::Due(_) => 0,
     };
     let part = match activity.kind {
@@ -119,6 +119,6 @@ fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
         ActivityKind::Event => 1,
         ActivityKind::Move => 0,
     };
-    let wallet = raised.watch.kind.is_wallet() || raised.watch.kind == Kind::Eoa;
+    let wallet = raised.watch.kind.carries_out() || raised.watch.kind == Kind::Eoa;
     (!raised.observe, depth, part, wallet, raised.abnormal.severity, Reverse(at))
 }

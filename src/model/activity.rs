@@ -88,7 +88,7 @@ impl Operation {
 
 /// Place of a cause within its transaction: a call path, or a log's ordinal among the transaction's logs.
 ///
-/// Written `call`, `call.0.2`, `log.5`, `trace.1.0`. It never changes when a reorg moves the transaction to another block.
+/// Written `call`, `call.0.2`, `log.5`, `log.5.0` for a call that a log tells of, `trace.1.0`. It never changes when a reorg moves the transaction to another block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Position {
     /// Empty for the transaction's own call; then the index of each visible inner call.
@@ -102,6 +102,13 @@ pub enum Position {
     /// A call that only a trace shows: the index of each call on the way to it, among those that can change something. Whether a node
     /// lists calls of precompiled contracts makes no difference.
     Inside(Vec<u16>),
+    /// A call that a log tells of: the ordinal of the log, then the index of each call.
+    Told {
+        /// Ordinal of the log.
+        log: u32,
+        /// Way to the call among those the log tells of.
+        path: Vec<u16>,
+    },
 }
 
 impl Position {
@@ -112,6 +119,7 @@ impl Position {
         match self {
             Self::Call(path) => Self::Call(extended(path)),
             Self::Inside(path) => Self::Inside(extended(path)),
+            Self::Told { log, path } => Self::Told { log: *log, path: extended(path) },
             Self::Log(_) | Self::Authorization(_) | Self::Due(_) => Self::Call(vec![index]),
         }
     }
@@ -129,6 +137,10 @@ impl fmt::Display for Position {
             Self::Due(time) => write!(f, "due.{time}"),
             Self::Inside(path) => {
                 f.write_str("trace")?;
+                path.iter().try_for_each(|index| write!(f, ".{index}"))
+            }
+            Self::Told { log, path } => {
+                write!(f, "log.{log}")?;
                 path.iter().try_for_each(|index| write!(f, ".{index}"))
             }
         }
@@ -251,6 +263,13 @@ pub enum Note {
     Module(Address),
     /// The id of the legacy multisig submission that is written, confirmed or executed.
     Submission(U256),
+    /// The operation of a timelock or the proposal of a governor that it is part of.
+    Operation {
+        /// As the subject numbers it.
+        id: B256,
+        /// Seconds until it may be carried out, where the subject says so.
+        delay: Option<u64>,
+    },
     /// An EIP-7702 authorization of the subject; it holds even where the transaction reverted.
     Delegation,
     /// The amount of an approval is at or above the token's supply.

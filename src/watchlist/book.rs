@@ -117,6 +117,10 @@ pub struct Registry {
     pub modules: Option<AddressSet>,
     /// The guard; `Some(None)` says that there is none.
     pub guard: Option<Option<Address>>,
+    /// How long what a timelock schedules, or a governor proposes, waits at least.
+    pub delay: Option<Duration>,
+    /// Code that a proxy may run.
+    pub implementations: Option<AddressSet>,
 }
 
 /// One `[[watch.test]]`: an activity and the verdict it should get.

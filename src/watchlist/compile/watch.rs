@@ -204,6 +204,8 @@ pub(super) fn compile(
             owners: registry.owners.clone(),
             threshold: registry.threshold,
             modules: registry.modules.clone(),
+            delay: registry.delay.map(|delay| delay.as_secs()),
+            implementations: registry.implementations.clone(),
             refund_receivers: head.refund_receivers.clone(),
             known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),
             familiar: Arc::default(),
@@ -293,6 +295,8 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
             Some(at) if at.value == "none" => Some(None),
             Some(at) => scope.one(at, problems).map(Some),
         },
+        delay: text.delay.as_ref().map(|at| at.value),
+        implementations: text.implementations.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
     };
     if let Some(owners) = &mut registry.owners {
         owners.name = "@owners".into();

@@ -7,6 +7,7 @@ use super::{missing, observe, said};
 use crate::classify::rule::Polarity;
 use crate::model::Kind;
 use crate::settings::{At, Problems, Spot, Table};
+use std::time::Duration;
 
 /// One watch as written.
 pub(in crate::watchlist) struct WatchText<'a> {
@@ -37,6 +38,8 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     pub modules: Option<ListText<'a>>,
     /// An address, or `none`.
     pub guard: Option<At<&'a str>>,
+    pub delay: Option<At<Duration>>,
+    pub implementations: Option<ListText<'a>>,
 }
 
 impl<'a> WatchText<'a> {
@@ -112,6 +115,8 @@ impl<'a> RegistryText<'a> {
         let threshold = table.int_in("threshold", 1..=i64::from(u32::MAX), problems);
         let modules = list(&mut table, "modules", problems);
         let guard = table.string("guard", problems);
+        let delay = table.duration("delay", problems);
+        let implementations = list(&mut table, "implementations", problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
             && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
             && owners.items.iter().all(|item| !item.starts_with('@'))
@@ -120,7 +125,7 @@ impl<'a> RegistryText<'a> {
             problems.push(threshold.problem(message));
         }
         table.finish(problems);
-        Self { owners, threshold, modules, guard }
+        Self { owners, threshold, modules, guard, delay, implementations }
     }
 }
 

@@ -5,10 +5,14 @@
 //! written from the same rows.
 
 mod behavior;
+mod control;
+mod governor;
 mod multisig;
+mod old;
 mod safe;
 mod stage;
 mod table;
+mod timelock;
 mod tokens;
 
 pub(crate) use stage::{Stage, watch};
