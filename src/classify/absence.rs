@@ -168,10 +168,10 @@ fn missed(expected: &Expected, since: u64, watch: Address, windows: &Windows<'_>
             if due <= since || told.is_some_and(|told| told >= due) {
                 return None;
             }
-            let window = before + expected.grace..=due + expected.grace;
-            let in_time = windows
-                .within(watch, &came_key(rule), windows.now.saturating_sub(*window.start()))
-                .any(|(time, _)| time > *window.start() && window.contains(&time));
+            // From the end of the grace before, which is not in it any more, to the end of this one.
+            let window = windows.now.saturating_sub(before + expected.grace);
+            let until = due + expected.grace;
+            let in_time = windows.within(watch, &came_key(rule), window).any(|(time, _)| time <= until);
             (!in_time).then_some(Missed { due, last, row: 1 })
         }
     }

@@ -288,11 +288,36 @@ fn values(what: &Party, activity: &Activity) -> Vec<U256> {
                 values.push(match value {
                     Value::Address(address) => as_amount(address),
                     Value::Uint(number) => *number,
-                    other => keccak256(other.to_string()).into(),
+                    other => {
+                        let mut bytes = Vec::new();
+                        spell(other, &mut bytes);
+                        keccak256(bytes).into()
+                    }
                 });
             });
             values
         }
+    }
+}
+
+/// A value to its last byte, each part with its length, so that no two values of one type are spelled alike.
+fn spell(value: &Value, into: &mut Vec<u8>) {
+    let mut part = |bytes: &[u8]| {
+        into.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        into.extend_from_slice(bytes);
+    };
+    match value {
+        Value::Address(address) => part(address.as_slice()),
+        Value::Uint(number) => part(&number.to_be_bytes::<32>()),
+        Value::Int(number) => part(&number.into_raw().to_be_bytes::<32>()),
+        Value::Bool(truth) => part(&[u8::from(*truth)]),
+        Value::FixedBytes(word, _) | Value::Hash(word) => part(word.as_slice()),
+        Value::Bytes(bytes) | Value::String(bytes) => part(bytes),
+        Value::Array(elements) => {
+            part(&(elements.len() as u64).to_be_bytes());
+            elements.iter().for_each(|element| spell(element, into));
+        }
+        Value::Tuple(fields) => fields.iter().for_each(|field| spell(&field.value, into)),
     }
 }
 
@@ -315,4 +340,27 @@ fn failed_key(rule: &Rule) -> Arc<str> {
 
 fn tried_key(rule: &Rule) -> Arc<str> {
     format!("{}#tried", rule.name).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::Bytes;
+
+    fn spelled(value: &Value) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        spell(value, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn values_are_told_apart_to_their_last_byte() {
+        let long = |last: u8| Value::Bytes(Bytes::from([vec![7; 100_000], vec![last]].concat()));
+        assert_ne!(spelled(&long(1)), spelled(&long(2)));
+        let list = |parts: &[&str]| {
+            Value::Array(parts.iter().map(|part| Value::String(Bytes::copy_from_slice(part.as_bytes()))).collect())
+        };
+        assert_ne!(spelled(&list(&["ab", "c"])), spelled(&list(&["a", "bc"])));
+        assert_ne!(spelled(&list(&["a"])), spelled(&list(&["a", ""])));
+    }
 }
