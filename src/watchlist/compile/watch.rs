@@ -8,6 +8,7 @@ use super::paths::Paths;
 use super::rule::{self, Compiled};
 use super::{absent, reach, tests_of_watches};
 use crate::abi::Abi;
+use crate::classify;
 use crate::classify::builtin::BUILTINS;
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
@@ -158,7 +159,7 @@ pub(super) fn compile(
 ) -> CompiledWatches {
     let mut all = CompiledWatches {
         infos: Vec::with_capacity(heads.heads.len()),
-        rules: Rules { watches: Vec::with_capacity(heads.heads.len()) },
+        rules: Rules { watches: Vec::with_capacity(heads.heads.len()), timed: Vec::new() },
         registries: Vec::with_capacity(heads.heads.len()),
         subjects: HashMap::new(),
         tests: Vec::new(),
@@ -237,6 +238,8 @@ pub(super) fn compile(
     for rules in &mut all.rules.watches {
         rules.familiar = familiar.get(&rules.chain).cloned().unwrap_or_default();
     }
+    let timed = all.rules.watches.iter().filter(|rules| classify::keeps_time(rules)).map(|rules| rules.watch);
+    all.rules.timed = timed.collect();
     for ((chain, address), abi) in &heads.token_abis {
         all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
     }
