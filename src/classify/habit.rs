@@ -4,14 +4,18 @@
 //! other conditions of the rule hold for counts as of the rule, whatever was thought of it.
 
 use super::absence::since_key;
+use super::condition::{addresses, code_of};
 use super::history::{LASTING, MET_MAX};
-use super::noise::as_amount;
-use super::rule::{Habit, Newcomer, Rule};
+use super::noise::{as_amount, lasting};
+use super::rule::{Habit, Party, Polarity, Rule};
 use super::trial::{Refusals, Windows};
 use crate::model::value::Value;
 use crate::model::{Activity, Fate, Stage, span};
-use alloy_primitives::{Address, U256, keccak256};
-use std::sync::Arc;
+use alloy_primitives::{Address, B256, U256, keccak256};
+use std::sync::{Arc, LazyLock};
+
+/// Addresses with their code, and since when the watch deals with them.
+pub(crate) static CODES: LazyLock<Arc<str>> = LazyLock::new(|| lasting("code"));
 
 /// A use is written down again after this part of the time that makes dormant, so that a busy function fills no more than a
 /// thousand rows, and dormancy is told at most a thousandth early.
@@ -58,6 +62,7 @@ pub(crate) fn test(
                 Some(_) => {}
             }
         }
+        Habit::Age { of, label, bound, text } => age(rule, of, label, *bound, text, activity, watch, windows, refusals),
         Habit::Failed { count, share, per, text } => {
             if activity.fate != Fate::Reverted {
                 return refusals.add("failed", || "is about what reverts, and this did not".to_owned());
@@ -107,6 +112,15 @@ pub(crate) fn lessons(
                     lessons.push((key, U256::ONE));
                 }
             }
+            Habit::Age { of, .. } if ran => {
+                for met in addresses(of, activity).into_iter().filter_map(|address| met(address, activity)) {
+                    let room = windows.len(watch, &CODES) + lessons.len() < MET_MAX;
+                    let lesson = (Arc::clone(&CODES), met);
+                    if room && !windows.knows(watch, &CODES, met) && !lessons.contains(&lesson) {
+                        lessons.push(lesson);
+                    }
+                }
+            }
             Habit::Failed { count, share, per, .. } => {
                 let failed = activity.fate == Fate::Reverted;
                 if !ran && !failed {
@@ -123,10 +137,51 @@ pub(crate) fn lessons(
                     lessons.extend(new.map(|key| (key, tx)).collect::<Vec<_>>());
                 }
             }
-            Habit::FirstSeen { .. } | Habit::Dormant { .. } => {}
+            Habit::FirstSeen { .. } | Habit::Dormant { .. } | Habit::Age { .. } => {}
         }
     }
     lessons
+}
+
+/// How long ago the watch first dealt with these addresses as they are now. What was never met, cannot be read or finds no room is
+/// no second old.
+#[expect(clippy::too_many_arguments, reason = "a condition with its rule, its activity and its windows")]
+fn age(
+    rule: &Rule,
+    of: &Party,
+    label: &str,
+    bound: u64,
+    text: &str,
+    activity: &Activity,
+    watch: Address,
+    windows: &Windows<'_>,
+    refusals: &mut Refusals,
+) {
+    let addresses = addresses(of, activity);
+    let ages = addresses.iter().map(|address| {
+        let since = met(*address, activity).and_then(|met| windows.since(watch, &CODES, met));
+        since.map_or(0, |since| windows.now.saturating_sub(since))
+    });
+    let Some(youngest) = ages.min() else { return refusals.add("age", || format!("finds no {label}")) };
+    match rule.polarity {
+        Polarity::Normal if youngest < bound => {
+            refusals.add("age", || format!("of {label} is {}, and {text} at least is asked", span::lasting(youngest)));
+        }
+        Polarity::Abnormal if youngest >= bound => {
+            refusals.add("age", || format!("of {label} is {}, and less than {text} is meant", span::lasting(youngest)));
+        }
+        Polarity::Normal | Polarity::Abnormal => {}
+    }
+}
+
+/// An address with its code, as an entry of a window.
+fn met(address: Address, activity: &Activity) -> Option<U256> {
+    code_of(address, activity).map(|hash| with_code(address, hash))
+}
+
+/// An address with what stands there: another entry once that changes.
+pub(crate) fn with_code(address: Address, hash: B256) -> U256 {
+    keccak256([address.as_slice(), hash.as_slice()].concat()).into()
 }
 
 /// Whether the rule needs to know since when it is watched.
@@ -141,17 +196,17 @@ fn number(windows: &Windows<'_>, watch: Address, key: &Arc<str>, per: u64, activ
 }
 
 /// What could be new, as entries of a window. A value that is longer than an entry goes by its hash.
-fn values(what: &Newcomer, activity: &Activity) -> Vec<U256> {
+fn values(what: &Party, activity: &Activity) -> Vec<U256> {
     match what {
-        Newcomer::From => vec![as_amount(&activity.from)],
-        Newcomer::Origin => vec![as_amount(&activity.origin)],
-        Newcomer::To => activity.to.iter().map(as_amount).collect(),
-        Newcomer::Function => {
+        Party::From => vec![as_amount(&activity.from)],
+        Party::Origin => vec![as_amount(&activity.origin)],
+        Party::To => activity.to.iter().map(as_amount).collect(),
+        Party::Function => {
             let topic: Option<U256> = activity.deed.topic0.map(Into::into);
             let selector = activity.deed.selector.map(|selector| U256::from(u32::from_be_bytes(selector)));
             topic.or(selector).into_iter().collect()
         }
-        Newcomer::Arg(path) => {
+        Party::Arg(path) => {
             let mut values = Vec::new();
             path.visit(&activity.deed.args, &mut |value| {
                 values.push(match value {

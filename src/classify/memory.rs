@@ -5,10 +5,12 @@
 //! names, since those are known anyway, and at most [`MET_MAX`] entries of each sort for each watch.
 
 use super::builtin::{Cost, SWEEP, TEST_THEN_DRAIN, because};
+use super::habit::{CODES, with_code};
 use super::history::MET_MAX;
 use super::noise::{as_address, as_amount, lasting, named};
 use super::rule::WatchRules;
 use super::trial::Windows;
+use crate::model::activity::Note;
 use crate::model::span;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Severity, Stage, Verdict, Voucher};
 use alloy_primitives::map::AddressHashSet;
@@ -147,6 +149,11 @@ pub(crate) fn lessons(
     if activity.kind == ActivityKind::Act {
         if let (Some(to), Some(_)) = (activity.to, activity.deed.selector) {
             meet(&CONTRACTS, as_amount(&to));
+        }
+        for note in &activity.notes {
+            if let Note::Code { of, hash } = note {
+                meet(&CODES, with_code(*of, *hash));
+            }
         }
         if by_rule {
             for address in named(activity).iter().filter(|address| stranger(address)) {

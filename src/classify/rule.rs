@@ -8,7 +8,7 @@ use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
 use crate::model::{ActivityKind, ChainId, Operation, Severity, WatchId};
 use alloy_primitives::map::AddressHashSet;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -129,6 +129,13 @@ impl Rule {
         })
     }
 
+    /// Whether the code of a counterparty has to be read for it.
+    #[must_use]
+    pub fn asks_code(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition, Condition::Code { .. }))
+            || self.habits.iter().any(|habit| matches!(habit, Habit::Age { .. }))
+    }
+
     /// Addresses that the rule asks for one by one.
     pub fn singles(&self) -> impl Iterator<Item = Address> {
         self.conditions.iter().flat_map(|condition| {
@@ -174,7 +181,7 @@ pub enum DeedMatch {
     /// An event by first topic.
     Event {
         /// Hash of the canonical signature.
-        topic0: alloy_primitives::B256,
+        topic0: B256,
         /// Canonical signature.
         signature: Arc<str>,
     },
@@ -228,6 +235,15 @@ pub enum Condition {
         within: Option<AddressSet>,
         /// Each of these must be among them.
         include: Option<AddressSet>,
+    },
+    /// `code`: what stands at each of these addresses has one of these hashes.
+    Code {
+        /// Whose.
+        of: Party,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+        /// Keccak-256; that of nothing stands for an account without code.
+        hashes: Vec<B256>,
     },
     /// `hours`: block time falls into one of these spans.
     Hours(Hours),
@@ -333,7 +349,7 @@ pub enum Habit {
     /// `first_seen`: it was not met by the rule before.
     FirstSeen {
         /// What was not met.
-        what: Newcomer,
+        what: Party,
         /// As the watchlist writes it.
         label: Arc<str>,
     },
@@ -341,6 +357,17 @@ pub enum Habit {
     Dormant {
         /// Seconds.
         longer_than: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `age`: since when the watch deals with these addresses while their code stays the same.
+    Age {
+        /// Whose.
+        of: Party,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+        /// Seconds: at least so old on a normal rule, younger on an abnormal one.
+        bound: u64,
         /// As the watchlist writes it.
         text: Arc<str>,
     },
@@ -362,7 +389,7 @@ impl Habit {
     fn looks_back(&self) -> u64 {
         match self {
             Self::Pause { least, .. } => *least,
-            Self::FirstSeen { .. } => 0,
+            Self::FirstSeen { .. } | Self::Age { .. } => 0,
             Self::Dormant { longer_than, .. } => *longer_than,
             Self::Failed { per, .. } => *per,
         }
@@ -416,9 +443,9 @@ pub struct Weekly {
     pub moments: Vec<(u8, u16)>,
 }
 
-/// What a rule may meet for the first time.
+/// A part of an activity that is one of many: who deals with the watch, and by what.
 #[derive(Clone, Debug)]
-pub enum Newcomer {
+pub enum Party {
     /// The direct caller.
     From,
     /// Who sent the transaction.

@@ -88,6 +88,11 @@ impl<'a> Windows<'a> {
         self.amounts(watch, key).any(|known| known == amount)
     }
 
+    /// When this very entry was made first.
+    pub(crate) fn since(&self, watch: Address, key: &Arc<str>, amount: U256) -> Option<u64> {
+        self.history.entries(watch, key).find(|(_, known)| *known == amount).map(|(time, _)| time)
+    }
+
     /// How many entries there are.
     pub(crate) fn len(&self, watch: Address, key: &Arc<str>) -> usize {
         self.history.len(watch, key) + self.fresh(watch, key).len()

@@ -8,6 +8,7 @@
 //! say and `effects` decides which act explains it.
 
 mod activities;
+mod code;
 mod controller;
 mod deed;
 mod effects;
@@ -81,6 +82,7 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         logs::read(&frames, tx, subjects, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
+        code::look_up(&mut activities[first..], subjects, &mut questions);
         if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));
         }

@@ -282,6 +282,14 @@ pub enum Note {
     Destroyed,
     /// The subject's own log names a Safe transaction hash that its fields do not give.
     HashMismatch,
+    /// What stands at a counterparty's address after the block: hash of its code, that of nothing where there is none. Only where
+    /// a rule asks for it.
+    Code {
+        /// Whose.
+        of: Address,
+        /// Keccak-256, as `EXTCODEHASH` gives it.
+        hash: B256,
+    },
     /// A fact had to be read from the node and could not be; what is unknown because of it.
     Unread(String),
 }

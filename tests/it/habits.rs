@@ -288,6 +288,63 @@ fn failures_are_counted_and_shared_by_transaction() {
     assert!(!run(three, 60, &[many]).contains("raised"));
 }
 
+/// The payer, who may allow whom `rule` lets, with code of one byte at two addresses.
+fn spender(rule: &str) -> Court {
+    let rules =
+        format!("[[watch.normal]]\nname = \"allow\"\nact = \"approve(address spender, uint256 amount)\"\n{rule}");
+    payer(&rules).stands_at(NEW, [1]).stands_at(EVIL, [2]).stands_at(COIN, [3])
+}
+
+fn allow(to: Address) -> Tx {
+    let data = crate::support::abi::IToken::approveCall { spender: to, amount: U256::from(5) }.abi_encode();
+    Tx::call(PAYER.address, COIN, data)
+}
+
+const ALLOWED: &str = "Payer act approve: normal by allow";
+const REFUSED: &str = "Payer act approve: high builtin/unvouched";
+
+#[test]
+fn code_is_known_by_its_hash_and_what_cannot_be_read_is_refused() {
+    let one = alloy_primitives::keccak256([1]);
+    let court = spender(&format!("code = {{ in = [\"{one}\"], of = \"args.spender\" }}"));
+    assert_eq!(court.told(&[allow(NEW)]), [ALLOWED]);
+    assert_eq!(court.told(&[allow(EVIL)]), [REFUSED]);
+    assert_eq!(court.told(&[allow(STRANGER.address)]), [REFUSED], "the node does not say");
+    let account = spender("code = { in = [\"none\"], of = \"args.spender\" }").stands_at(STRANGER.address, []);
+    assert_eq!(account.told(&[allow(STRANGER.address)]), [ALLOWED]);
+    assert_eq!(account.told(&[allow(NEW)]), [REFUSED]);
+    // Without `of`, the other side is meant: of an act its target.
+    let target = spender(&format!("code = \"{}\"", alloy_primitives::keccak256([3])));
+    assert_eq!(target.told(&[allow(EVIL)]), [ALLOWED]);
+}
+
+#[test]
+fn age_counts_from_the_first_dealing_with_the_same_code() {
+    let rule = "age = { min = \"30d\", of = \"args.spender\" }";
+    let after = |apart: u64, blocks: &[Tx]| last(&mut spender(rule), apart, blocks);
+    assert_eq!(after(30 * DAY, &[allow(NEW)]), REFUSED);
+    assert_eq!(after(30 * DAY, &[allow(NEW), allow(NEW)]), ALLOWED);
+    assert_eq!(after(29 * DAY, &[allow(NEW), allow(NEW)]), REFUSED);
+    assert_eq!(after(30 * DAY, &[allow(NEW), allow(EVIL)]), REFUSED, "another address");
+    assert_eq!(after(30 * DAY, &[ether(NEW, 5), allow(NEW)]), ALLOWED, "it was paid before");
+    // Whoever only sends something to the account does not grow older by it.
+    let dust = Tx::call(NEW, PAYER.address, []).value(1);
+    assert_eq!(after(30 * DAY, &[dust, allow(NEW)]), REFUSED);
+    // Other code at the same address is another contract.
+    let mut changed = spender(rule);
+    changed.stands(&[allow(NEW)]);
+    changed.time += 30 * DAY;
+    let changed = changed.stands_at(NEW, [9]);
+    assert_eq!(changed.told(&[allow(NEW)]), [REFUSED]);
+    // An abnormal rule raises what is young, and what cannot be read is as young as can be.
+    let young = "[[watch.abnormal]]\nname = \"young\"\nact = \"approve(address spender, uint256 amount)\"\n\
+        age = { max = \"30d\", of = \"args.spender\" }\n[[watch.normal]]\nname = \"allow\"\nact = \"approve(address spender, uint256 amount)\"\n";
+    let court = || payer(young).stands_at(NEW, [1]);
+    assert_eq!(last(&mut court(), 30 * DAY, &[allow(NEW)]), "Payer act approve: high young");
+    assert_eq!(last(&mut court(), 30 * DAY, &[allow(NEW), allow(NEW)]), ALLOWED);
+    assert_eq!(last(&mut court(), 30 * DAY, &[allow(EVIL), allow(EVIL)]), "Payer act approve: high young");
+}
+
 #[test]
 fn a_limit_counts_each_function_of_each_address_by_itself() {
     let limit = "limit = { count = 2, per = \"1h\" }";

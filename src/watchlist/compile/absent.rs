@@ -48,6 +48,7 @@ fn refuse_idle(text: &AbsentText<'_>, problems: &mut Problems) {
         ("first_seen", habits.first_seen.first().map(|at| &at.spot)),
         ("dormant", habits.dormant.as_ref().map(|dormant| &dormant.length.spot)),
         ("failed", habits.failed.as_ref().map(|failed| &failed.spot)),
+        ("age", habits.age.as_ref().map(|age| &age.spot)),
     ];
     for (key, spot) in spots {
         if let Some(spot) = spot {

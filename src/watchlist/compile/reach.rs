@@ -92,6 +92,7 @@ fn key(condition: &Condition) -> String {
         Condition::Signers { at_least, within, include } => {
             format!("signers {at_least:?} within {} include {}", optional(within), optional(include))
         }
+        Condition::Code { label, hashes, .. } => format!("code of {label} in {hashes:?}"),
         Condition::Hours(hours) => format!("hours {:?} {:?}", hours.zone.iana_name(), hours.spans),
     }
 }

@@ -82,6 +82,7 @@ pub(super) fn compile(
     if let Some(signers) = &text.signers {
         rule.conditions.push(self::signers(signers, scope, problems));
     }
+    rule.conditions.extend(habits::code(text, &deed, problems));
     rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
     let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
     rule.limits = limits.collect();

@@ -7,13 +7,14 @@ use super::units::{self, Counts};
 use super::watch::{Head, Heads};
 use crate::abi::{Kind as Type, Param};
 use crate::classify::rule::{AddressSet, DeedMatch, Expected};
+use crate::model::activity::Note;
 use crate::model::arg_path::ArgPath;
 use crate::model::value::{Arg, Value as Decoded};
 use crate::model::{Activity, ActivityKind, Decoding, Deed as Done, Fate, Operation, Position, Role, Stage};
 use crate::settings::{At, Problems, Value, nearest};
 use crate::watchlist::book::{Expectation, TestOf, WatchTest};
 use crate::watchlist::file::{BeforeText, SignersGiven, TestText};
-use alloy_primitives::{Address, B256, Bytes, I256, Sign, U256, address, hex};
+use alloy_primitives::{Address, B256, Bytes, I256, Sign, U256, address, hex, keccak256};
 use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -186,6 +187,19 @@ impl Builder<'_> {
             .map_or(U256::ZERO, |at| at.value);
         let creation = deed.matches == DeedMatch::Creation;
         let operation = text.operation.unwrap_or(if creation { Operation::Create } else { Operation::Call });
+        let hash = match text.code.as_ref().filter(|code| code.value != "none") {
+            None => Some(keccak256([])),
+            Some(code) => {
+                let hash = code.parse::<B256>().ok();
+                if hash.is_none() {
+                    problems.push(code.problem(format!("`{}` is no hash of code", **code)));
+                }
+                hash
+            }
+        };
+        let parties =
+            [Some(from), to].into_iter().flatten().chain(args.iter().filter_map(|arg| arg.value.as_address()));
+        let notes = hash.map_or_else(Vec::new, |hash| parties.map(|of| Note::Code { of, hash }).collect());
         let is_log = matches!(kind, ActivityKind::Event | ActivityKind::Move);
         Some(Activity {
             watch: self.head.info.id,
@@ -208,7 +222,7 @@ impl Builder<'_> {
             signers: text.signers.as_ref().and_then(|signers| self.signers(signers, problems)),
             via: Vec::new(),
             role: Role::Leaf,
-            notes: Vec::new(),
+            notes,
         })
     }
 

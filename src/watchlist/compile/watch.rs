@@ -197,6 +197,9 @@ pub(super) fn compile(
         if let Some((name, contracts)) = &head.name {
             subjects.name(*name, contracts.iter().copied());
         }
+        if rules.iter().chain(expected.iter().map(|expected| &expected.rule)).any(Rule::asks_code) {
+            subjects.ask_code(head.info.address);
+        }
         all.rules.watches.push(WatchRules {
             watch: head.info.id,
             chain,

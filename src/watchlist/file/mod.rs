@@ -14,7 +14,9 @@ mod watch;
 
 pub(super) use absent::AbsentText;
 pub(super) use chain::{ChainText, EndpointText, FinalityText};
-pub(super) use rule::{AddressesText, DeedText, LengthText, LimitText, ListText, MeasureText, RuleText, SignersText};
+pub(super) use rule::{
+    AddressesText, AgeText, DeedText, LengthText, LimitText, ListText, MeasureText, RuleText, SignersText,
+};
 pub(super) use setup::{DestinationText, PathText, SetupText};
 pub(super) use signs::{ConsoleText, HeartbeatText};
 pub(super) use test::{BeforeText, SignersGiven, TestText};

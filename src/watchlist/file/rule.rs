@@ -64,6 +64,23 @@ pub(in crate::watchlist) struct HabitsText<'a> {
     pub first_seen: Vec<At<&'a str>>,
     pub dormant: Option<LengthText<'a>>,
     pub failed: Option<FailedText<'a>>,
+    pub age: Option<AgeText<'a>>,
+    pub code: Option<CodeText<'a>>,
+}
+
+/// `age = { min = "30d", of = "args.spender" }`.
+pub(in crate::watchlist) struct AgeText<'a> {
+    pub spot: Spot,
+    pub of: Option<At<&'a str>>,
+    pub min: Option<LengthText<'a>>,
+    pub max: Option<LengthText<'a>>,
+}
+
+/// `code = "0x…"`, a list, or `{ in = […], of = "args.spender" }`.
+pub(in crate::watchlist) struct CodeText<'a> {
+    pub spot: Spot,
+    pub of: Option<At<&'a str>>,
+    pub hashes: Vec<At<&'a str>>,
 }
 
 /// A length of time, and how it is written.
@@ -213,6 +230,8 @@ impl<'a> HabitsText<'a> {
             first_seen: table.one_or_more("first_seen", problems).unwrap_or_default(),
             dormant: LengthText::read(table, "dormant", problems),
             failed: table.table("failed", problems).and_then(|table| FailedText::read(table, problems)),
+            age: table.table("age", problems).map(|table| AgeText::read(table, problems)),
+            code: table.value("code").and_then(|value| CodeText::read(&value, problems)),
         }
     }
 }
@@ -233,6 +252,33 @@ impl<'a> FailedText<'a> {
         let per = table.require("per", problems, LengthText::read);
         table.finish(problems);
         Some(Self { spot, count: count?, share, per: per? })
+    }
+}
+
+impl<'a> AgeText<'a> {
+    fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let spot = table.spot();
+        let of = table.string("of", problems);
+        let min = LengthText::read(&mut table, "min", problems);
+        let max = LengthText::read(&mut table, "max", problems);
+        if !table.has("min") && !table.has("max") {
+            problems.push(spot.problem("`age` says neither `min` nor `max`"));
+        }
+        table.finish(problems);
+        Self { spot, of, min, max }
+    }
+}
+
+impl<'a> CodeText<'a> {
+    fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let spot = value.spot();
+        let Some(mut table) = value.as_table() else {
+            return Some(Self { spot, of: None, hashes: value.one_or_more(problems)? });
+        };
+        let of = table.string("of", problems);
+        let hashes = table.require("in", problems, Table::one_or_more);
+        table.finish(problems);
+        Some(Self { spot, of, hashes: hashes? })
     }
 }
 

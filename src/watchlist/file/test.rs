@@ -17,6 +17,8 @@ pub(in crate::watchlist) struct TestText<'a> {
     pub absent: Option<At<&'a str>>,
     /// The same, earlier.
     pub before: Vec<BeforeText<'a>>,
+    /// Hash of what stands at every other address of it.
+    pub code: Option<At<&'a str>>,
     pub from: Option<At<&'a str>>,
     pub origin: Option<At<&'a str>>,
     pub to: Option<At<&'a str>>,
@@ -64,6 +66,7 @@ impl<'a> TestText<'a> {
         let deed = if absent.is_none() { DeedText::read(&mut table, "test", problems) } else { None };
         let before = table.value("before").map(|value| BeforeText::read_all(&value, problems)).unwrap_or_default();
         let at = table.value("at").and_then(|value| time(&value, problems));
+        let code = table.string("code", problems);
         let from = table.string("from", problems);
         let origin = table.string("origin", problems);
         let to = table.string("to", problems);
@@ -94,6 +97,7 @@ impl<'a> TestText<'a> {
             deed,
             absent,
             before,
+            code,
             from,
             origin,
             to,

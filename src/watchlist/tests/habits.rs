@@ -1,7 +1,7 @@
 //! Conditions that look back, and what must come: what they compile to, what is told of mistakes, and their tests.
 
 use super::*;
-use crate::classify::rule::{Due, Habit, Newcomer};
+use crate::classify::rule::{Due, Habit, Party};
 use crate::watchlist::check::run_tests;
 
 /// The one problem of an abnormal rule with this body.
@@ -28,10 +28,10 @@ fn conditions_that_look_back_are_compiled() {
     let book = accepted(&format!("{WATCH}{list}"));
     let [to, origin, function, dormant, failed] = &book.rules.watches[0].rules[0].habits[..] else { panic!("five") };
     assert!(
-        matches!(to, Habit::FirstSeen { what: Newcomer::Arg(path), label } if path.to_string() == "#0" && &**label == "args.to")
+        matches!(to, Habit::FirstSeen { what: Party::Arg(path), label } if path.to_string() == "#0" && &**label == "args.to")
     );
-    assert!(matches!(origin, Habit::FirstSeen { what: Newcomer::Origin, .. }));
-    assert!(matches!(function, Habit::FirstSeen { what: Newcomer::Function, .. }));
+    assert!(matches!(origin, Habit::FirstSeen { what: Party::Origin, .. }));
+    assert!(matches!(function, Habit::FirstSeen { what: Party::Function, .. }));
     assert!(matches!(dormant, Habit::Dormant { longer_than: 7_776_000, .. }));
     assert!(matches!(failed, Habit::Failed { count: 3, share: Some(50), per: 3_600, .. }));
     assert_eq!(book.rules.longest_window(), 7_776_000);
@@ -121,7 +121,7 @@ fn conditions_that_look_back_and_say_nothing_are_told() {
     raised(
         "act = \"transfer(address to, uint256 amount)\"\nto = \"@USDC\"\nfirst_seen = \"to\"",
         "`to` could be the contract that is called or the argument \
-         | write `first_seen = \"args.to\"` for the argument; the contract is in `to = [...]`",
+         | write `args.to` for the argument; the contract is in `to = [...]`",
     );
     raised(
         "act = \"transfer\"\nto = \"@USDC\"\nfirst_seen = \"args.amuont\"",
@@ -130,6 +130,39 @@ fn conditions_that_look_back_and_say_nothing_are_told() {
     raised(
         "move = \"out\"\nfailed = { count = 3, per = \"1h\" }",
         "`failed` says nothing here: what fails logs nothing | make it a rule about `call` or `act`",
+    );
+}
+
+#[test]
+fn code_and_age_that_make_no_sense_are_told() {
+    let approve = |more: &str| format!("act = \"approve\"\nto = \"@USDC\"\n{more}");
+    refused(
+        &approve("code = \"0x12\""),
+        "`0x12` is no hash of code | write its keccak-256 as `0x…`, or `none` for an account without code",
+    );
+    refused(&approve("code = []"), "no hash is listed, so this could never hold");
+    refused(&approve("code = { of = \"args.spender\" }"), "`in` is missing");
+    refused(&approve("code = { in = \"none\", fo = \"to\" }"), "unknown key `fo` | did you mean `of`?");
+    refused(
+        &approve("code = { in = \"none\", of = \"args.spendr\" }"),
+        "`approve(address,uint256)` has no argument `spendr` | did you mean `spender`?",
+    );
+    refused(&approve("code = { in = \"none\", of = \"function\" }"), "a function has no code of its own");
+    refused("event = \"AddedOwner\"\ncode = \"none\"", "a log goes to nobody | say whose code with `of = \"args.…\"`");
+    refused(&approve("age = {}"), "`age` says neither `min` nor `max`");
+    refused(
+        &approve("age = { max = \"30d\" }"),
+        "`max` says nothing here: a normal rule asks for an age of at least `min`",
+    );
+    raised(
+        &approve("age = { min = \"30d\" }"),
+        "`min` says nothing here: an abnormal rule raises an age of less than `max`",
+    );
+    refused(&approve("age = { min = \"0s\" }"), "it is from a second to a year long");
+    refused(&approve("age = { mim = \"1d\", min = \"1d\" }"), "unknown key `mim` | did you mean `min`?");
+    absent(
+        "act = \"ether\"\nevery = \"7d\"\nage = { max = \"30d\" }",
+        "`age` says nothing here: this is about what does not come | put it on a rule",
     );
 }
 

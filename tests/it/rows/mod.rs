@@ -4,6 +4,7 @@
 //! Each family is a file with its rows and a test for each, which holds what was found against its own row. docs/detections.md is
 //! written from the same rows.
 
+mod behavior;
 mod control;
 mod governor;
 mod keys;
@@ -26,7 +27,7 @@ pub(crate) struct Row {
     pub(crate) id: &'static str,
     /// What happens, in one line.
     pub(crate) finds: &'static str,
-    /// The built-in that raises it.
+    /// The built-in that raises it, or the rule.
     pub(crate) by: &'static str,
     /// How loud the incident is.
     pub(crate) severity: Severity,

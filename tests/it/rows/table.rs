@@ -1,6 +1,6 @@
 //! docs/detections.md, written from the rows.
 
-use super::{Row, control, governor, keys, multisig, names, old, safe, timelock, tokens};
+use super::{Row, behavior, control, governor, keys, multisig, names, old, safe, timelock, tokens};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -28,6 +28,12 @@ const FAMILIES: &[Family] = &[
     Family { heading: "Old wallets and vesting", rows: old::ROWS, file: "old", source: include_str!("old.rs") },
     Family { heading: "Accounts and signatures", rows: keys::ROWS, file: "keys", source: include_str!("keys.rs") },
     Family { heading: "Names", rows: names::ROWS, file: "names", source: include_str!("names.rs") },
+    Family {
+        heading: "Rates, behavior and noise",
+        rows: behavior::ROWS,
+        file: "behavior",
+        source: include_str!("behavior.rs"),
+    },
 ];
 
 const HEAD: &str = "# What is found without a rule
