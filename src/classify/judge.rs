@@ -380,7 +380,9 @@ impl<'a> Court<'a> {
                 _ => {}
             }
         }
+        // Who carries what waits in a queue is not known before it is carried.
         if let Some(executors) = &rules.executors
+            && activity.progress().is_none()
             && !executors.members.contains(&from)
         {
             let why = format!("{from} carries it and is not in {}", executors.name);

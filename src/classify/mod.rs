@@ -17,6 +17,7 @@ pub mod history;
 mod judge;
 mod memory;
 mod noise;
+pub mod queue;
 pub mod rule;
 mod trial;
 

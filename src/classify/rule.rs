@@ -68,6 +68,8 @@ pub struct WatchRules {
     pub delay: Option<u64>,
     /// `registry.implementations`, if given: code that was reviewed.
     pub implementations: Option<AddressSet>,
+    /// `registry.delegates`, if given: who may propose to a Safe's queue beside its owners.
+    pub delegates: Option<AddressSet>,
     /// Receivers a Safe may refund gas to, besides nobody.
     pub refund_receivers: Option<AddressSet>,
     /// Tokens known to the configuration on this watch's chain: a move of any other token is quieter, since anyone can emit a
