@@ -53,9 +53,12 @@ pub(crate) struct Windows<'a> {
     pub(crate) history: &'a History,
     pub(crate) added: HashMap<(Address, Arc<str>), U256>,
     /// The same entry by entry, in order, and as a set.
-    pub(crate) entries: HashMap<(Address, Arc<str>), (Vec<U256>, HashSet<U256>)>,
+    entries: HashMap<(Address, Arc<str>), Fresh>,
     pub(crate) now: u64,
 }
+
+/// Entries of one window that this block added.
+type Fresh = (Vec<U256>, HashSet<U256>);
 
 impl<'a> Windows<'a> {
     pub(crate) fn new(history: &'a History, now: u64) -> Self {
