@@ -14,7 +14,7 @@ use crate::model::{
     Verdict, WatchId,
 };
 use alloy_primitives::{Address, B256, U256};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// One transaction that a service lists, with its signatures checked.
@@ -83,6 +83,7 @@ pub fn weigh(
 ) -> Vec<Weighed> {
     let known: HashMap<B256, &Remembered> = remembered.iter().map(|one| (one.hash, one)).collect();
     let nonces: BTreeSet<U256> = listed.iter().map(|one| one.queued.nonce).collect();
+    let waiting: HashSet<B256> = listed.iter().map(|one| one.checked.hash).collect();
     let base = state.nonce.max(look.service_nonce);
     listed
         .iter()
@@ -98,7 +99,7 @@ pub fn weigh(
                 forged(one.checked),
                 claimed(one),
                 proposer(one.queued, state, rules),
-                replaces(one, listed, remembered, &known),
+                replaces(one, listed, &waiting, remembered, &known),
                 old(one, before, progress, look),
             ]
             .into_iter()
@@ -252,6 +253,7 @@ fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<Ma
 fn replaces(
     one: &Listed<'_>,
     listed: &[Listed<'_>],
+    waiting: &HashSet<B256>,
     remembered: &[Remembered],
     known: &HashMap<B256, &Remembered>,
 ) -> Option<Matter> {
@@ -266,8 +268,7 @@ fn replaces(
         |one: &Listed<'_>| (seen_at(&one.checked.hash), one.queued.submitted, one.queued.rejects(), one.checked.hash);
     let beside = listed.iter().filter(|other| other.queued.nonce == one.queued.nonce && other.checked.hash != own);
     let beside = beside.filter(|other| age(other) < age(one)).map(|other| other.checked.hash);
-    let is_listed = |hash: &B256| listed.iter().any(|other| other.checked.hash == *hash);
-    let gone = remembered.iter().filter(|other| other.nonce == one.queued.nonce && !is_listed(&other.hash));
+    let gone = remembered.iter().filter(|other| other.nonce == one.queued.nonce && !waiting.contains(&other.hash));
     let gone =
         gone.filter(|other| other.waits != Waits::Replaced && other.seen_at < seen_at(&own)).map(|other| other.hash);
     let other = beside.chain(gone).min()?;
