@@ -4,6 +4,7 @@
 //! contract. Sources are named at each list.
 
 use super::rule::WatchRules;
+use super::state;
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind, Operation, Severity};
 use alloy_primitives::{Address, U256};
@@ -45,6 +46,8 @@ pub const BUILTINS: &[Builtin] = &[
     raising(CONTROL, "owners, threshold, modules, guards, controllers, roles, supply or code change"),
     raising(APPROVAL, "an allowance without limit, or above the supply"),
     raising(OUTFLOW, "value left and no judged act explains it"),
+    raising(STATE, "watched state changed, and no judged act explains it"),
+    raising(DRIFT, "watched state is not what the registry says"),
     raising(POISONING, "a transfer of nothing, or of a token unknown here, that names the subject"),
     raising(INNER_FAILURE, "an inner call failed although the transaction succeeded"),
     raising(EXECUTOR, "a signed transaction carried by somebody who is not in `executors`"),
@@ -71,6 +74,8 @@ pub(crate) const DELEGATECALL: &str = "builtin/delegatecall";
 pub(crate) const CONTROL: &str = "builtin/control";
 pub(crate) const APPROVAL: &str = "builtin/approval";
 pub(crate) const OUTFLOW: &str = "builtin/outflow";
+pub(crate) const STATE: &str = "builtin/state";
+pub(crate) const DRIFT: &str = "builtin/drift";
 pub(crate) const POISONING: &str = "builtin/poisoning";
 pub(crate) const INNER_FAILURE: &str = "builtin/inner-failure";
 pub(crate) const EXECUTOR: &str = "builtin/executor";
@@ -136,6 +141,11 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
             };
             (&*deed.signature == received && !rules.judge_inbound).then_some(INBOUND)
         }
+        // More than what was seen to come: ether from inside another call, a block's reward. Nobody is robbed by it.
+        ActivityKind::State => {
+            let received = state::is_surplus(activity) && !activity.notes.contains(&Note::Drift);
+            (received && !rules.judge_inbound).then_some(INBOUND)
+        }
     }
 }
 
@@ -147,6 +157,7 @@ pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
         ActivityKind::Call => call(activity, rules),
         ActivityKind::Event => event(activity, rules),
         ActivityKind::Move => movement(activity, rules),
+        ActivityKind::State => vec![state::cost(activity)],
     };
     let on = |cost: &Cost| !rules.builtins_off.contains(cost.name);
     let severity = match (activity.kind, rules.kind, &*activity.deed.name) {
@@ -220,7 +231,7 @@ pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     }
 }
 
-fn because(name: &'static str, severity: Severity, reason: String) -> Cost {
+pub(super) fn because(name: &'static str, severity: Severity, reason: String) -> Cost {
     Cost { name, severity, reason: Some(reason) }
 }
 

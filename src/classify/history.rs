@@ -1,8 +1,8 @@
-//! Rolling windows over block time: what rules vouched for lately.
+//! Rolling windows over block time: what rules vouched for lately; beside them, the last known values of watched state.
 //!
 //! Part of the committed state: entries carry the block that made them, so that a reorg takes them back.
 
-use crate::model::Delta;
+use crate::model::{Delta, Fact, Known};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,10 +11,11 @@ use std::sync::Arc;
 /// confirmation comes may be asked years later.
 pub const SUBMISSIONS: &str = "submission#";
 
-/// Windows of one chain.
+/// Windows of one chain, and what is known of its watches' state.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     windows: HashMap<Key, VecDeque<Entry>>,
+    known: Known,
 }
 
 type Key = (Address, Arc<str>);
@@ -29,6 +30,9 @@ struct Entry {
 impl History {
     /// Adds what a block of `time` contributed. Blocks arrive in the order of the chain.
     pub fn add(&mut self, block: B256, time: u64, delta: &Delta) {
+        if let Some(fact) = Fact::of_rule(&delta.rule) {
+            return self.known.set(block, delta.watch, fact, delta.amount.into());
+        }
         let entry = Entry { time, block, amount: delta.amount };
         self.windows.entry((delta.watch, delta.rule.clone())).or_default().push_back(entry);
     }
@@ -38,9 +42,17 @@ impl History {
         for window in self.windows.values_mut() {
             window.retain(|entry| entry.block != block);
         }
+        self.known.rewind(block);
     }
 
-    /// Forgets entries older than `before` (Unix seconds), except those of [`SUBMISSIONS`].
+    /// The last known values of watched state.
+    #[must_use]
+    pub fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// Forgets entries older than `before` (Unix seconds), except those of [`SUBMISSIONS`]. What is known of
+    /// state is never forgotten.
     pub fn prune(&mut self, before: u64) {
         self.windows.retain(|(_, rule), window| {
             if !rule.starts_with(SUBMISSIONS) {

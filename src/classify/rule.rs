@@ -76,7 +76,7 @@ pub struct Rule {
     pub name: Arc<str>,
     /// Vouches or raises.
     pub polarity: Polarity,
-    /// `call`, `act`, `event` or `move`.
+    /// `call`, `act`, `event`, `move` or `state`.
     pub kind: ActivityKind,
     /// Which function, event or movement.
     pub deed: DeedMatch,
@@ -137,6 +137,8 @@ pub enum DeedMatch {
     MoveOut,
     /// `move = "approval"`: an allowance that the subject gave.
     Approval,
+    /// `state = "threshold"`: an item of the subject's state.
+    Item(&'static str),
 }
 
 /// One condition. A refusal names it by its key, as the watchlist writes it.

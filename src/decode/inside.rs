@@ -324,15 +324,16 @@ mod tests {
             status: Status::Success,
             created: None,
             logs: vec![],
+            fee: None,
         }
     }
 
     fn decoded(calls: Vec<TracedCall>) -> crate::decode::Decoded {
         let at = BlockRef { number: 1, hash: B256::repeat_byte(9) };
-        let block = Block { at, parent: B256::ZERO, time: 0, txs: vec![tx()] };
+        let block = Block { at, parent: B256::ZERO, time: 0, txs: vec![tx()], withdrawals: vec![] };
         let trace = TxTrace { tx: Some(tx().hash), calls, has_logs: true };
         let answers = [(Read::Traces, Answer::Traces(vec![trace].into()))].into();
-        crate::decode::decode(&block, &subjects(), &answers)
+        crate::decode::decode(&block, &subjects(), &Default::default(), &answers)
     }
 
     #[test]

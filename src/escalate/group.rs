@@ -40,13 +40,17 @@ impl<'a> Cause<'a> {
 
 /// The causes of a block, in transaction order.
 pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Cause<'a>> {
-    let mut order: Vec<B256> = Vec::new();
-    let mut by_tx: HashMap<B256, Gathered<'a>> = HashMap::new();
+    // What no transaction accounts for has nothing in common with another watch's.
+    type Key = (B256, Option<WatchId>);
+    let mut order: Vec<Key> = Vec::new();
+    let mut by_tx: HashMap<Key, Gathered<'a>> = HashMap::new();
     for (index, judged) in block.judged.iter().enumerate() {
         let Verdict::Abnormal(abnormal) = &judged.verdict else { continue };
         let Some(watch) = roster.watch(judged.activity.watch) else { continue };
-        let gathered = by_tx.entry(judged.activity.tx).or_insert_with(|| {
-            order.push(judged.activity.tx);
+        let tx = judged.activity.tx;
+        let key = (tx, (tx == block.at.hash).then_some(watch.id));
+        let gathered = by_tx.entry(key).or_insert_with(|| {
+            order.push(key);
             Gathered::default()
         });
         gathered.passed.insert(watch.id);
@@ -104,13 +108,13 @@ fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
     let activity = &raised.judged.activity;
     let depth = match &activity.position {
         Position::Call(path) | Position::Inside(path) => path.len() + 1,
-        Position::Log(_) | Position::Authorization(_) => 0,
+        Position::Log(_) | Position::Authorization(_) | Position::State(_) => 0,
     };
     let part = match activity.kind {
         ActivityKind::Act => 3,
         ActivityKind::Call => 2,
         ActivityKind::Event => 1,
-        ActivityKind::Move => 0,
+        ActivityKind::Move | ActivityKind::State => 0,
     };
     let wallet = matches!(raised.watch.kind, Kind::Safe | Kind::Multisig | Kind::Eoa);
     (!raised.observe, depth, part, wallet, raised.abnormal.severity, Reverse(at))

@@ -155,7 +155,10 @@ pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
     page.links = page
         .evidence
         .first()
-        .map(|first| Link { text: "Transaction".to_owned(), href: format!("{explorer}/tx/{:#x}", first.tx) })
+        .map(|first| {
+            let (text, what) = if first.tx == first.block_hash { ("Block", "block") } else { ("Transaction", "tx") };
+            Link { text: text.to_owned(), href: format!("{explorer}/{what}/{:#x}", first.tx) }
+        })
         .into_iter()
         .chain([Link {
             text: page.label.clone(),

@@ -79,7 +79,12 @@ impl Judged {
     pub fn finding_id(&self, chain: ChainId, watch: Address) -> Option<FindingId> {
         match &self.verdict {
             Verdict::Abnormal(a) if a.repeats.is_none() => {
-                Some(FindingId::new(chain, watch, self.activity.tx, &self.activity.position, &a.rule))
+                let Activity { tx, position, deed, .. } = &self.activity;
+                if !matches!(position, Position::State(_)) {
+                    return Some(FindingId::new(chain, watch, *tx, position, &a.rule));
+                }
+                let values: Vec<String> = deed.args.iter().map(|arg| arg.value.to_string()).collect();
+                Some(FindingId::of_state(chain, watch, *tx, position, &values, &a.rule))
             }
             _ => None,
         }

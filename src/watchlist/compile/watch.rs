@@ -10,14 +10,14 @@ use super::{reach, tests_of_watches};
 use crate::abi::Abi;
 use crate::classify::builtin::BUILTINS;
 use crate::classify::rule::{AddressSet, Rules, WatchRules};
-use crate::decode::{Subject, Subjects};
+use crate::decode::{Counted, Expected, Subject, Subjects};
 use crate::model::watch::ChainInfo;
-use crate::model::{ChainId, Kind, WatchId, WatchInfo};
+use crate::model::{ChainId, Item, Kind, WatchId, WatchInfo};
 use crate::settings::{At, Problems};
 use crate::watchlist::book::{Registry, WatchTest};
 use crate::watchlist::file::{RegistryText, WatchText};
-use alloy_primitives::Address;
 use alloy_primitives::map::AddressHashSet;
+use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -185,13 +185,42 @@ pub(super) fn compile(
             known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),
             observe: head.info.observe,
         });
+        if let Some(expected) = expected(head.info.kind, &registry)
+            && let Some(subjects) = all.subjects.get_mut(&chain)
+        {
+            subjects.expect(head.info.address, expected);
+        }
         all.registries.push(registry);
         all.infos.push(head.info.clone());
+    }
+    for (_, token) in directory.tokens() {
+        let subjects = all.subjects.entry(token.chain.id).or_insert_with(|| Subjects::new(token.chain.id));
+        subjects.count(Counted { token: token.address, tolerance: token.tolerance });
     }
     for ((chain, address), abi) in &heads.token_abis {
         all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
     }
     all
+}
+
+/// What the registry says of the watch's state.
+fn expected(kind: Kind, registry: &Registry) -> Option<Expected> {
+    let item = |name| Item::named(name);
+    let mut expected = Expected::default();
+    let mut value = |name, word: B256| expected.values.extend(item(name).map(|item| (item, word)));
+    let threshold = if kind == Kind::Multisig { "required" } else { "threshold" };
+    if let Some(number) = registry.threshold {
+        value(threshold, B256::from(U256::from(number)));
+    }
+    if let Some(guard) = registry.guard {
+        value("guard", guard.unwrap_or_default().into_word());
+    }
+    for (name, set) in [("owner", &registry.owners), ("module", &registry.modules)] {
+        if let (Some(item), Some(set)) = (item(name), set) {
+            expected.sets.push((item, set.members.iter().copied().collect()));
+        }
+    }
+    (expected != Expected::default()).then_some(expected)
 }
 
 /// Tokens by chain: those that are defined, and watches that are tokens.
