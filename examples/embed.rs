@@ -120,7 +120,7 @@ async fn main() -> anyhow::Result<()> {
     let block = parse::block(pair.block.get(), pair.receipts.get())?;
 
     // Limits over days need the days before: whoever keeps the deltas of each block puts them into the history.
-    let (judged, _answers) = examine(&block, chain, &book, &History::default(), &Nobody).await;
+    let judged = examine(&block, chain, &book, &History::default(), &Nobody).await.judged;
     let step = StepJudged { chain: &chain.info, retract: &[], blocks: std::slice::from_ref(&judged) };
     let plan = plan(&step, &Standing::default(), &book.roster, block.time * 1_000);
     for line in &plan.lines {

@@ -37,6 +37,19 @@ pub trait Reader: Sync {
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>>;
 }
 
+/// Whether what ran inside a block's transactions was seen, or why not.
+pub type Traced = Result<(), String>;
+
+/// A block, judged.
+pub struct Examined {
+    /// Every activity with its verdict.
+    pub judged: JudgedBlock,
+    /// What was read from the node for it.
+    pub answers: Answers,
+    /// Whether it could be looked inside of its transactions; absent where that was not asked for.
+    pub traced: Option<Traced>,
+}
+
 /// Decodes and judges one block, asking `reader` what the block alone cannot tell.
 ///
 /// How well the block was seen is not known here: it is taken at one endpoint's word until the caller says more.
@@ -47,7 +60,7 @@ pub async fn examine(
     book: &Book,
     history: &History,
     reader: &dyn Reader,
-) -> (JudgedBlock, Answers) {
+) -> Examined {
     let mut answers = Answers::new();
     let mut decoded = decode::decode(block, &chain.subjects, history.known(), &answers);
     for _ in 0..READ_ROUNDS_MAX {
@@ -73,6 +86,7 @@ pub async fn examine(
         answers.extend(decoded.wanted.drain(..).map(|read| (read, Answer::Unavailable)));
         decoded = decode::decode(block, &chain.subjects, history.known(), &answers);
     }
+    let traced = traced(block, &answers, &decoded.false_traces);
     let (judged, mut deltas) = classify::judge(decoded.activities, &book.rules, history, Moment { time: block.time });
     deltas.append(&mut decoded.facts);
     let judged = JudgedBlock {
@@ -84,7 +98,23 @@ pub async fn examine(
         deltas,
         sight: Sight::default(),
     };
-    (judged, answers)
+    Examined { judged, answers, traced }
+}
+
+/// Whether what ran inside the block's transactions was seen; `None` where nobody asked.
+fn traced(block: &Block, answers: &Answers, false_traces: &[(B256, &'static str)]) -> Option<Traced> {
+    let answer = answers.get(&Read::Traces)?;
+    let Answer::Traces(traces) = answer else {
+        return Some(Err(format!("no endpoint traced block {}", block.at.number)));
+    };
+    let (n_traces, n_txs) = (traces.len(), block.txs.len());
+    Some(match false_traces.first() {
+        _ if n_traces != n_txs => {
+            Err(format!("block {} has {n_txs} transactions and came with {n_traces} traces", block.at.number))
+        }
+        Some((tx, why)) => Err(format!("the trace of {tx} in block {} is not of it: {why}", block.at.number)),
+        None => Ok(()),
+    })
 }
 
 /// Follows one chain: judges each step, commits it whole, and wakes whoever delivers.
@@ -110,6 +140,8 @@ pub struct Committed {
     pub blocks: Vec<JudgedBlock>,
     /// What was read from the node for each of them, for a recorder.
     pub answers: Vec<Answers>,
+    /// Whether the last block of those that were to be traced was.
+    pub traced: Option<Traced>,
 }
 
 impl Watcher {
@@ -154,12 +186,13 @@ impl Watcher {
         for gone in &step.retract {
             self.history.rewind(gone.hash);
         }
-        let (mut blocks, mut answers) = (Vec::new(), Vec::new());
+        let (mut blocks, mut answers, mut traced) = (Vec::new(), Vec::new(), None);
         for fetched in &step.append {
             let span = info_span!("block", chain = %self.chain.info.name, number = fetched.block.at.number);
             let began = runtime::instant();
             let examined = examine(&fetched.block, &self.chain, &self.book, &self.history, reader);
-            let (mut judged, told) = examined.instrument(span).await;
+            let Examined { mut judged, answers: told, traced: inside } = examined.instrument(span).await;
+            traced = inside.or(traced);
             judged.sight = fetched.sight;
             self.metrics.judged(&self.chain.info.name, began.elapsed());
             remember(&mut self.history, judged.at, judged.time, &judged.deltas);
@@ -187,7 +220,7 @@ impl Watcher {
                 self.metrics.committed(&self.chain.info.name, began.elapsed());
                 self.record(n_retracted, &blocks);
                 self.tidy(&blocks, now).await;
-                Ok(Committed { plan, blocks, answers })
+                Ok(Committed { plan, blocks, answers, traced })
             }
             Err(error) => Err(error).context("commit block"),
         }

@@ -12,7 +12,6 @@ mod condition;
 pub mod history;
 mod judge;
 pub mod rule;
-mod state;
 mod trial;
 
 pub use history::History;

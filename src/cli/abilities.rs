@@ -69,7 +69,7 @@ pub(crate) fn gaps<'b>(book: &'b Book, chain: &ChainBook, found: &[Found]) -> Ve
         found.iter().filter_map(|found| Some((&*found.endpoint, found.abilities.as_ref().ok()?))).collect();
     let mut gaps: BTreeMap<Vec<String>, Vec<&WatchInfo>> = BTreeMap::new();
     for watch in book.watches.iter().filter(|watch| watch.chain.id == chain.info.id) {
-        gaps.entry(blind_to(watch.kind, by_tags(chain), &able)).or_default().push(watch);
+        gaps.entry(blind_to(watch.kind, by_tags(chain), chain.traces, &able)).or_default().push(watch);
     }
     let gaps = gaps.into_iter().filter(|(blind_to, _)| !blind_to.is_empty());
     gaps.map(|(blind_to, watches)| Gap { watches, blind_to }).collect()

@@ -43,7 +43,7 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
     // What is known of the state is of today, and says nothing of a block of the past.
     let subjects = Arc::new((*chain.subjects).clone().without_state());
     let chain = &ChainBook { subjects, ..chain.clone() };
-    let (judged, _) = pipeline::examine(&fetched.block, chain, &book, &history, &pool).await;
+    let judged = pipeline::examine(&fetched.block, chain, &book, &history, &pool).await.judged;
     let ours: Vec<usize> = (0..judged.judged.len()).filter(|at| judged.judged[*at].activity.tx == args.tx).collect();
     if ours.is_empty() {
         printer.progress("the transaction touches none of the watched addresses");

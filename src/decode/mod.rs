@@ -25,7 +25,7 @@ pub use state::{Expected, Tolerance};
 pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 
 use crate::model::read::{Answer, Answers, READS_MAX, Read, STATE_READS_MAX};
-use crate::model::{Activity, Block, Delta, Known, Tx, WatchId};
+use crate::model::{Activity, ActivityKind, Block, Delta, Known, Role, Tx, TxTrace, WatchId};
 use alloy_primitives::B256;
 use std::collections::{BTreeSet, HashSet};
 
@@ -66,7 +66,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
     let mut false_traces = Vec::new();
     let mut traced = BTreeSet::new();
     for (at, tx) in block.txs.iter().enumerate() {
-        let mut trace = traces.and_then(|traces| traces.get(at));
+        let mut trace = traces.and_then(|traces| traces.get(at)).or_else(|| questions.trace_of(tx));
         if let Some(why) = trace.and_then(|trace| inside::contradiction(trace, tx)) {
             false_traces.push((tx.hash, why));
             trace = None;
@@ -86,9 +86,21 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         logs::read(&frames, tx, subjects, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
+        if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
+            questions.ask(Read::Trace(tx.hash));
+        }
     }
     let state::Observed { deltas, dark } =
         state::observe(block, subjects, known, &traced, &mut activities, &mut questions);
+    if subjects.looks_inside() {
+        // What changed and nothing explains may be explained by what ran inside.
+        let unexplained =
+            activities.iter().filter(|activity| activity.kind == ActivityKind::State && activity.role == Role::Leaf);
+        let untraced = unexplained.filter(|own| !traced.contains(&own.tx_index) && own.tx != block.at.hash);
+        for tx in untraced.map(|own| own.tx) {
+            questions.ask(Read::Trace(tx));
+        }
+    }
     Decoded { activities, wanted: questions.wanted, facts: deltas, dark, false_traces }
 }
 
@@ -124,6 +136,14 @@ pub(crate) struct Questions<'a> {
 impl<'a> Questions<'a> {
     fn new(answers: &'a Answers) -> Self {
         Self { answers, wanted: Vec::new(), waiting: HashSet::new(), asked: Default::default() }
+    }
+
+    /// The trace of this one transaction, if it was asked for and came.
+    fn trace_of(&self, tx: &Tx) -> Option<&'a TxTrace> {
+        match self.answers.get(&Read::Trace(tx.hash))? {
+            Answer::Traces(traces) => traces.first(),
+            _ => None,
+        }
     }
 
     /// The answer, if there is one; otherwise it is asked for, once and within the bound.

@@ -171,11 +171,10 @@ impl Abilities {
 }
 
 /// What stays unseen of a watch of this kind with these endpoints of its chain, each with its name: one clause for each gap, empty
-/// where there is none. With `tags` the chain becomes final by its block tags.
-///
-/// It tells of what the program does today: it reads blocks and receipts, and asks contracts at the hash of a block.
+/// where there is none. With `tags` the chain becomes final by its block tags; with `traces` the calls inside of transactions are
+/// asked for.
 #[must_use]
-pub fn blind_to(kind: Kind, tags: bool, endpoints: &[(&str, &Abilities)]) -> Vec<String> {
+pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Abilities)]) -> Vec<String> {
     // What could not be tried, on a chain without transactions say, is no gap yet.
     let any = |ability: Ability| endpoints.iter().any(|(_, node)| !matches!(node.of(ability), Can::No(_)));
     if endpoints.is_empty() {
@@ -184,7 +183,12 @@ pub fn blind_to(kind: Kind, tags: bool, endpoints: &[(&str, &Abilities)]) -> Vec
     if !any(Ability::BlockReceipts) && !any(Ability::Receipts) {
         return vec!["everything: no endpoint gives receipts".to_owned()];
     }
-    let mut blind = vec![format!("{}: traces are not read yet ({})", inside(kind), offers(endpoints))];
+    let mut blind = Vec::new();
+    if !traces {
+        blind.push(format!("{}: `traces = false`", inside(kind)));
+    } else if !any(Ability::CallTracer) && !any(Ability::TraceBlock) {
+        blind.push(format!("{}: no endpoint tells what runs inside a transaction", inside(kind)));
+    }
     if !any(Ability::StateReads)
         && let Some(what) = unread(kind)
     {
@@ -204,12 +208,17 @@ pub fn blind_to(kind: Kind, tags: bool, endpoints: &[(&str, &Abilities)]) -> Vec
 fn inside(kind: Kind) -> &'static str {
     match kind {
         Kind::Eoa => "ether that other contracts pay to it",
-        Kind::Safe | Kind::Multisig => {
+        Kind::Safe | Kind::Multisig | Kind::ParityMultisig | Kind::Timelock | Kind::Governor => {
             "calls from inside other contracts that log nothing, ether they bring, and ether that a module takes"
         }
-        Kind::Erc20 | Kind::Minime | Kind::Contract => {
-            "calls from inside other contracts that log nothing, and ether that comes or goes in them"
-        }
+        Kind::EnsName => "calls from inside other contracts that change nothing a log tells of",
+        Kind::Erc20
+        | Kind::Minime
+        | Kind::Contract
+        | Kind::Proxy
+        | Kind::Ownable
+        | Kind::AccessControl
+        | Kind::Vesting => "calls from inside other contracts that log nothing, and ether that comes or goes in them",
     }
 }
 
@@ -219,23 +228,16 @@ fn unread(kind: Kind) -> Option<&'static str> {
         Kind::Safe => Some("who signed its transactions, and whether an allowance exceeds the supply"),
         Kind::Multisig => Some("what a confirmation executes and who confirmed it"),
         Kind::Minime => Some("which transfers are its controller's"),
-        Kind::Eoa => Some("whether an allowance exceeds the supply"),
-        Kind::Erc20 | Kind::Contract => None,
+        Kind::Governor => Some("what is executed of a proposal that was made earlier"),
+        Kind::Eoa | Kind::Timelock | Kind::ParityMultisig => Some("whether an allowance exceeds the supply"),
+        Kind::Erc20
+        | Kind::Contract
+        | Kind::Proxy
+        | Kind::Ownable
+        | Kind::AccessControl
+        | Kind::Vesting
+        | Kind::EnsName => None,
     }
-}
-
-/// Which traces could be had, if they were read.
-fn offers(endpoints: &[(&str, &Abilities)]) -> String {
-    let offered = endpoints.iter().filter_map(|(name, node)| {
-        match (node.has(Ability::CallTracer), node.has(Ability::TraceBlock)) {
-            (true, true) => Some(format!("{name} offers callTracer and trace_block")),
-            (true, false) => Some(format!("{name} offers callTracer")),
-            (false, true) => Some(format!("{name} offers trace_block")),
-            (false, false) => None,
-        }
-    });
-    let offered: Vec<_> = offered.collect();
-    if offered.is_empty() { "no endpoint offers them".to_owned() } else { offered.join(", ") }
 }
 
 #[cfg(test)]
@@ -289,24 +291,28 @@ mod tests {
     }
 
     #[test]
-    fn traces_are_not_read_whoever_offers_them() {
+    fn calls_inside_others_are_seen_where_somebody_traces_and_nobody_said_not_to() {
         let (plain, geth) = (able(&[Ability::BlockReceipts, Ability::StateReads]), Ability::CallTracer);
         let geth = able(&[Ability::BlockReceipts, Ability::StateReads, geth]);
-        let blind = blind_to(Kind::Eoa, false, &[("own", &geth), ("vendor", &plain)]);
-        assert_eq!(blind, ["ether that other contracts pay to it: traces are not read yet (own offers callTracer)"]);
-        let blind = blind_to(Kind::Eoa, false, &[("vendor", &plain)]);
-        assert_eq!(blind, ["ether that other contracts pay to it: traces are not read yet (no endpoint offers them)"]);
+        let both = [("own", &geth), ("vendor", &plain)];
+        assert_eq!(blind_to(Kind::Eoa, false, true, &both), [""; 0]);
+        assert_eq!(
+            blind_to(Kind::Eoa, false, false, &both),
+            ["ether that other contracts pay to it: `traces = false`"]
+        );
+        let why = "ether that other contracts pay to it: no endpoint tells what runs inside a transaction";
+        assert_eq!(blind_to(Kind::Eoa, false, true, &both[1..]), [why]);
     }
 
     #[test]
     fn what_one_endpoint_can_do_the_chain_can() {
         let (receipts, reads) = (able(&[Ability::Receipts]), able(&[Ability::StateReads]));
         for kind in Kind::ALL {
-            assert_eq!(blind_to(kind, false, &[("a", &receipts), ("b", &reads)]).len(), 1, "traces alone");
-            assert_eq!(blind_to(kind, false, &[("b", &reads)]), ["everything: no endpoint gives receipts"]);
-            assert_eq!(blind_to(kind, false, &[]), ["everything: no endpoint could be asked"]);
+            assert_eq!(blind_to(kind, false, true, &[("a", &receipts), ("b", &reads)]).len(), 1, "traces alone");
+            assert_eq!(blind_to(kind, false, true, &[("b", &reads)]), ["everything: no endpoint gives receipts"]);
+            assert_eq!(blind_to(kind, false, true, &[]), ["everything: no endpoint could be asked"]);
         }
-        let without_state = blind_to(Kind::Multisig, true, &[("a", &receipts)]);
+        let without_state = blind_to(Kind::Multisig, true, true, &[("a", &receipts)]);
         assert_eq!(
             without_state[1..],
             [

@@ -58,6 +58,8 @@ pub struct ChainBook {
     pub finality: FinalityRule,
     /// Whether every block is held against its own header before it is judged.
     pub verify: bool,
+    /// Whether the calls inside of transactions are looked at, where a node tells of them.
+    pub traces: bool,
     /// Hash of block 0, where it is known: a node that has another serves another chain, whatever id it names.
     pub genesis: Option<B256>,
     /// Whom the decoder looks out for.

@@ -24,6 +24,11 @@ async fn lively() -> (Anvil, Twisted) {
 
 /// A chain with a node of its own and one seen through glass.
 fn watched(anvil: &Anvil, glass: &Twisted) -> Watch {
+    watched_through(anvil, glass, "")
+}
+
+/// The same with more words about the chain.
+fn watched_through(anvil: &Anvil, glass: &Twisted, chain: &str) -> Watch {
     let mut watch = Watch::empty();
     watch.set("GLASS", &glass.url());
     let own = anvil.ws_url();
@@ -34,7 +39,7 @@ fn watched(anvil: &Anvil, glass: &Twisted) -> Watch {
 [chain.local]
 id = 31337
 finality = "tags"
-endpoint = [{{ name = "own", url = "{own}" }}, {{ name = "vendor", url = {{ env = "GLASS" }} }}]
+{chain}endpoint = [{{ name = "own", url = "{own}" }}, {{ name = "vendor", url = {{ env = "GLASS" }} }}]
 [destination.console]
 kind = "terminal"
 [path.self]
@@ -66,7 +71,7 @@ path = "treasury"
 /// A node that has no state any more.
 fn pruned(glass: &Twisted) {
     glass.twist(|method, _, response| {
-        if method == "eth_call" {
+        if method == "eth_call" || method.starts_with("debug_trace") || method.starts_with("trace_") {
             let error = json!({ "code": -32000, "message": "missing trie node" });
             *response = json!({ "jsonrpc": "2.0", "id": response["id"], "error": error });
         }
@@ -116,23 +121,24 @@ async fn every_endpoint_of_a_chain_is_probed_and_what_none_can_do_is_told_of_eac
     let (code, answers) = said(watch.command(&["probe", "--chain", "local"]));
     let lines: Vec<Value> = answers.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(code, 2, "one of them reads no state");
-    let [own, vendor, blind] = &lines[..] else { panic!("{lines:#?}") };
+    let [own, vendor] = &lines[..] else { panic!("the state is read by the other one: {lines:#?}") };
     assert_eq!((&own["endpoint"], &own["chain"], &own["chain_id"]), (&json!("own"), &json!("local"), &json!(31_337)));
     assert_eq!((&own["abilities"]["state-reads"], &own["abilities"]["batches"]), (&json!(true), &json!(null)));
     assert_eq!((&vendor["abilities"]["state-reads"], &vendor["batch_max"]), (&json!(false), &json!(100)));
     assert_eq!(vendor["why"]["state-reads"], "missing trie node");
-    assert_eq!(blind["watches"], json!(["Payer", "Grantee"]));
-    let traces = "ether that other contracts pay to it: traces are not read yet \
-                  (own offers callTracer and trace_block, vendor offers callTracer and trace_block)";
-    assert_eq!(blind["blind_to"], json!([traces]), "the state is read by the other one");
     glass.twist(|_, _, _| {});
     assert_eq!(said(watch.command(&["probe"])).0, 0);
+    let watch = watched_through(&anvil, &glass, "traces = false\n");
+    let (_, answers) = said(watch.command(&["probe", "--chain", "local"]));
+    let blind: Value = serde_json::from_str(answers.lines().last().expect("lines")).expect("JSON");
+    assert_eq!(blind["watches"], json!(["Payer", "Grantee"]));
+    assert_eq!(blind["blind_to"], json!(["ether that other contracts pay to it: `traces = false`"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_says_at_its_start_what_its_endpoints_can_do_and_what_it_does_not_see() {
     let (anvil, glass) = lively().await;
-    let watch = watched(&anvil, &glass);
+    let watch = watched_through(&anvil, &glass, "traces = false\n");
     let process = watch.start(&["run"]);
     let told = async {
         while !watch.log().contains("not seen of") {

@@ -127,7 +127,7 @@ attacks! {
     a_module_that_nobody_announced: step!(|s| s.treasury.module_enabled(&s.anvil))
         => ["Operations Safe critical builtin/control enableModule"], reason "a module is enabled";
     a_module_that_pays_a_stranger: step!(|s| s.treasury.module_sends_to_a_stranger(&s.anvil))
-        => ["Grants Safe critical builtin/outflow transfer"], reason "paid-by-module: to";
+        => ["Grants Safe critical builtin/module transfer"], reason "module-coins: to";
     a_refund_to_a_stranger: step!(|s| s.treasury.refund_to_a_stranger(&s.anvil))
         => ["Operations Safe critical builtin/refund execTransaction"], reason "pays 0xa0Ee7A142d267C1f36714E4a8F75612F20a79720";
     coins_minted_for_a_stranger: step!(|s| s.treasury.coin_minted(&s.anvil))

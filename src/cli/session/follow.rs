@@ -161,6 +161,9 @@ impl Session {
                         record::keep(recorder, taken, &committed).await?;
                     }
                     self.tell(&committed);
+                    if let Some(traced) = &committed.traced {
+                        lookout.traced(traced).await?;
+                    }
                     if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
                         self.printer.progress(&format!("{}: {line}", chain.info.name));
                     }

@@ -9,6 +9,7 @@ use crate::escalate;
 use crate::model::incident::{Incident, Plan};
 use crate::model::span::lasting;
 use crate::model::{BlindnessKind, Severity, Trouble};
+use crate::pipeline::Traced;
 use crate::runtime::{self, Stop};
 use crate::source::Phase;
 use crate::store::Filter;
@@ -49,6 +50,8 @@ pub(super) struct Lookout<'a> {
     /// When that was, or when we began to look.
     moved_at: Timestamp,
     opened_at: Timestamp,
+    /// Whether a block was looked into since.
+    has_traces: bool,
 }
 
 /// How long the newest block may lie back, by our clock.
@@ -107,6 +110,7 @@ impl<'a> Lookout<'a> {
             newest: window.last().and_then(|tip| second(tip.time)),
             moved_at: now,
             opened_at: now,
+            has_traces: false,
         };
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
         let live = session.store.incidents(filter).await.context("read whether we were blind")?;
@@ -186,6 +190,31 @@ impl<'a> Lookout<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the newest blocks could be looked into. Where none ever could, that was said at the start and is no trouble.
+    pub(super) async fn traced(&mut self, traced: &Traced) -> anyhow::Result<()> {
+        let now = self.session.clock.now();
+        match traced {
+            Ok(()) => {
+                self.has_traces = true;
+                self.cleared(BlindnessKind::AbilityLost, None, now).await
+            }
+            Err(_) if !self.has_traces => Ok(()),
+            Err(why) => {
+                let why = format!("what runs inside transactions is not seen: {why}");
+                let kind = BlindnessKind::AbilityLost;
+                self.troubled(Trouble {
+                    kind,
+                    endpoint: None,
+                    severity: Severity::High,
+                    since: now,
+                    why,
+                    evidence: None,
+                })
+                .await
+            }
+        }
     }
 
     /// Something stands in the way, or has grown louder.

@@ -55,7 +55,8 @@ const UPGRADES: &[(&str, Says)] =
 const ADMINS: &[(&str, Says)] = &[("changeAdmin", Arg(0)), ("AdminChanged", Arg(1)), ("changeProxyAdmin", Arg(1))];
 
 /// Source: OwnerManager.sol, ModuleManager.sol, GuardManager.sol, FallbackManager.sol, MasterCopy.sol and Safe.sol 1.1.1 to 1.5.0;
-/// MultiSigWallet.sol; MiniMeToken.sol; OpenZeppelin Ownable, Ownable2Step, TimelockController and ERC1967Utils; DS-Auth; EIP-7702.
+/// MultiSigWallet.sol; Wallet.sol of Parity; MiniMeToken.sol; OpenZeppelin Ownable, Ownable2Step, AccessControlDefaultAdminRules,
+/// TimelockController, GovernorSettings and ERC1967Utils; Timelock.sol of Compound; DS-Auth; EIP-7702.
 const ROWS: &[Row] = &[
     row("singleton", Becomes, &[("changeMasterCopy", Arg(0)), ("ChangedMasterCopy", Arg(0))]),
     row(
@@ -106,8 +107,36 @@ const ROWS: &[Row] = &[
         Becomes,
         &[("setFallbackHandler", Arg(0)), ("setup", Arg(4)), ("ChangedFallbackHandler", Arg(0)), ("SafeSetup", Arg(4))],
     ),
-    row("required", Becomes, &[("changeRequirement", Arg(0)), ("RequirementChange", Arg(0))]),
-    row("daily-limit", Becomes, &[("changeDailyLimit", Arg(0)), ("DailyLimitChange", Arg(0))]),
+    row(
+        "required",
+        Becomes,
+        &[("changeRequirement", Arg(0)), ("RequirementChange", Arg(0)), ("RequirementChanged", Arg(0))],
+    ),
+    row(
+        "daily-limit",
+        Becomes,
+        &[("changeDailyLimit", Arg(0)), ("DailyLimitChange", Arg(0)), ("setDailyLimit", Arg(0))],
+    ),
+    row(
+        "owners",
+        Becomes,
+        &[("addOwner", Anything), ("removeOwner", Anything), ("OwnerAdded", Anything), ("OwnerRemoved", Anything)],
+    ),
+    row("executor", Becomes, &[("updateTimelock", Arg(0)), ("TimelockChange", Arg(1))]),
+    row("voting-delay", Becomes, &[("setVotingDelay", Arg(0)), ("VotingDelaySet", Arg(1))]),
+    row("voting-period", Becomes, &[("setVotingPeriod", Arg(0)), ("VotingPeriodSet", Arg(1))]),
+    row("proposal-threshold", Becomes, &[("setProposalThreshold", Arg(0)), ("ProposalThresholdSet", Arg(1))]),
+    row(
+        "default-admin",
+        Becomes,
+        &[
+            ("acceptDefaultAdminTransfer", Caller),
+            ("RoleGranted", Arg(1)),
+            ("RoleRevoked", Nobody),
+            ("renounceRole", Nobody),
+        ],
+    ),
+    row("timelock-admin", Becomes, &[("acceptAdmin", Caller), ("NewAdmin", Arg(0))]),
     row("implementation", Becomes, UPGRADES),
     row("zos-implementation", Becomes, UPGRADES),
     row("uups-implementation", Becomes, UPGRADES),

@@ -63,13 +63,49 @@ const SAFE: &[Kind] = &[Kind::Safe];
 const MULTISIG: &[Kind] = &[Kind::Multisig];
 const MINIME: &[Kind] = &[Kind::Minime];
 const ACCOUNT: &[Kind] = &[Kind::Eoa];
-const ALL: &[Kind] = &Kind::ALL;
 /// Kinds that may stand behind a proxy.
-const PROXIES: &[Kind] = &[Kind::Contract, Kind::Erc20];
+const PROXIES: &[Kind] = &[
+    Kind::Contract,
+    Kind::Erc20,
+    Kind::Proxy,
+    Kind::Ownable,
+    Kind::AccessControl,
+    Kind::Vesting,
+    Kind::Timelock,
+    Kind::Governor,
+];
 /// Kinds that may have an owner.
-const OWNED: &[Kind] = &[Kind::Contract, Kind::Erc20, Kind::Minime];
+const OWNED: &[Kind] = &[
+    Kind::Contract,
+    Kind::Erc20,
+    Kind::Minime,
+    Kind::Proxy,
+    Kind::Ownable,
+    Kind::AccessControl,
+    Kind::Vesting,
+    Kind::Timelock,
+    Kind::Governor,
+];
 const TOKENS: &[Kind] = &[Kind::Erc20, Kind::Minime];
-const CONTRACTS: &[Kind] = &[Kind::Safe, Kind::Multisig, Kind::Erc20, Kind::Minime, Kind::Contract];
+const PARITY: &[Kind] = &[Kind::ParityMultisig];
+const TIMELOCK: &[Kind] = &[Kind::Timelock];
+/// Whatever has an address of its own. A name in ENS has none: what its registry holds is not its state.
+const ALL: &[Kind] = &[
+    Kind::Safe,
+    Kind::Multisig,
+    Kind::ParityMultisig,
+    Kind::Timelock,
+    Kind::Governor,
+    Kind::Erc20,
+    Kind::Minime,
+    Kind::Proxy,
+    Kind::Ownable,
+    Kind::AccessControl,
+    Kind::Vesting,
+    Kind::Contract,
+    Kind::Eoa,
+];
+const CONTRACTS: &[Kind] = ALL.split_at(ALL.len() - 1).0;
 
 /// keccak256("guard_manager.guard.address"). Source: GuardManager.sol, from 1.3.0 on.
 const GUARD: B256 = b256!("4a204f620c8c5ccdca3fd54d003badd85ba500436a431f0cbda4f558c93c34c8");
@@ -89,7 +125,8 @@ const ZOS_ADMIN: B256 = b256!("10d6a54a4754c8869d6886b5f5d7fbfa5b4522237ea5c60d1
 const PROXIABLE: B256 = b256!("c5f16f0fcc639fa48a6947836d9850f504798523bf8c9a3a87d5876cf622bcf7");
 
 /// `getOwners()`, `required()`, `dailyLimit()`, `controller()`, `transfersEnabled()`, `owner()`, `pendingOwner()`,
-/// `pendingAdmin()`, `getMinDelay()`, `delay()`, `implementation()`, `totalSupply()`
+/// `defaultAdmin()`, `timelock()`, `votingDelay()`, `votingPeriod()`, `proposalThreshold()`, `admin()`, `m_numOwners()`, `m_required()`,
+/// `m_dailyLimit()`, `pendingAdmin()`, `getMinDelay()`, `delay()`, `implementation()`, `totalSupply()`
 const GET_OWNERS: [u8; 4] = [0xa0, 0xe6, 0x7e, 0x2b];
 const REQUIRED: [u8; 4] = [0xdc, 0x84, 0x52, 0xcd];
 const DAILY_LIMIT: [u8; 4] = [0x67, 0xee, 0xba, 0x0c];
@@ -97,6 +134,15 @@ const CONTROLLER: [u8; 4] = [0xf7, 0x7c, 0x47, 0x91];
 const TRANSFERS_ENABLED: [u8; 4] = [0xbe, 0xf9, 0x7c, 0x87];
 const OWNER: [u8; 4] = [0x8d, 0xa5, 0xcb, 0x5b];
 const PENDING_OWNER: [u8; 4] = [0xe3, 0x0c, 0x39, 0x78];
+const DEFAULT_ADMIN: [u8; 4] = [0x84, 0xef, 0x8f, 0xfc];
+const GET_TIMELOCK: [u8; 4] = [0xd3, 0x32, 0x19, 0xb4];
+const VOTING_DELAY: [u8; 4] = [0x39, 0x32, 0xab, 0xb1];
+const VOTING_PERIOD: [u8; 4] = [0x02, 0xa2, 0x51, 0xa3];
+const PROPOSAL_THRESHOLD: [u8; 4] = [0xb5, 0x81, 0x31, 0xb0];
+const GET_ADMIN: [u8; 4] = [0xf8, 0x51, 0xa4, 0x40];
+const N_OWNERS: [u8; 4] = [0x41, 0x23, 0xcb, 0x6b];
+const PARITY_REQUIRED: [u8; 4] = [0x74, 0x6c, 0x91, 0x71];
+const PARITY_DAILY_LIMIT: [u8; 4] = [0xf1, 0x73, 0x6d, 0x86];
 const PENDING_ADMIN: [u8; 4] = [0x26, 0x78, 0x22, 0x47];
 const GET_MIN_DELAY: [u8; 4] = [0xf2, 0x7a, 0x0c, 0x92];
 const DELAY: [u8; 4] = [0x6a, 0x42, 0xb8, 0xf8];
@@ -143,6 +189,16 @@ pub(super) const LINES: &[Line] = &[
     line(OWNED, "pending-admin", How::KnownView(PENDING_ADMIN)),
     line(OWNED, "delay", How::KnownView(GET_MIN_DELAY)),
     line(OWNED, "delay", How::KnownView(DELAY)),
+    line(OWNED, "default-admin", How::KnownView(DEFAULT_ADMIN)),
+    line(OWNED, "executor", How::KnownView(GET_TIMELOCK)),
+    line(OWNED, "voting-delay", How::KnownView(VOTING_DELAY)),
+    line(OWNED, "voting-period", How::KnownView(VOTING_PERIOD)),
+    line(OWNED, "proposal-threshold", How::KnownView(PROPOSAL_THRESHOLD)),
+    // After the slot, which is zero where the contract is no proxy.
+    line(TIMELOCK, "timelock-admin", How::View(GET_ADMIN)),
+    line(PARITY, "owners", How::View(N_OWNERS)),
+    line(PARITY, "required", How::View(PARITY_REQUIRED)),
+    line(PARITY, "daily-limit", How::View(PARITY_DAILY_LIMIT)),
     line(TOKENS, "supply", How::View(TOTAL_SUPPLY)),
     line(ACCOUNT, "delegate", How::Account),
     line(ACCOUNT, "nonce", How::Nonce),
@@ -172,6 +228,15 @@ mod tests {
             ("owner()", OWNER),
             ("pendingOwner()", PENDING_OWNER),
             ("pendingAdmin()", PENDING_ADMIN),
+            ("defaultAdmin()", DEFAULT_ADMIN),
+            ("timelock()", GET_TIMELOCK),
+            ("votingDelay()", VOTING_DELAY),
+            ("votingPeriod()", VOTING_PERIOD),
+            ("proposalThreshold()", PROPOSAL_THRESHOLD),
+            ("admin()", GET_ADMIN),
+            ("m_numOwners()", N_OWNERS),
+            ("m_required()", PARITY_REQUIRED),
+            ("m_dailyLimit()", PARITY_DAILY_LIMIT),
             ("getMinDelay()", GET_MIN_DELAY),
             ("delay()", DELAY),
             ("implementation()", GET_IMPLEMENTATION),

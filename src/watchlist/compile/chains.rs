@@ -42,6 +42,7 @@ pub(super) struct Chain {
     clock: ChainClock,
     finality: FinalityRule,
     verify: bool,
+    traces: bool,
     genesis: Option<B256>,
     /// Blocks between two looks at a state; absent where none is read.
     state: Option<NonZeroU64>,
@@ -95,6 +96,9 @@ impl Chains {
     pub(super) fn into_books(self, mut subjects: HashMap<ChainId, Subjects>) -> Vec<ChainBook> {
         let books = self.compiled.into_iter().map(|chain| {
             let mut subjects = subjects.remove(&chain.info.id).unwrap_or_else(|| Subjects::new(chain.info.id));
+            if chain.traces {
+                subjects.look_inside();
+            }
             chain.libraries.iter().for_each(|(address, library)| subjects.library(*address, *library));
             if let Some(every) = chain.state {
                 subjects.look_at_state(every);
@@ -106,6 +110,7 @@ impl Chains {
                 clock: chain.clock,
                 finality: chain.finality,
                 verify: chain.verify,
+                traces: chain.traces,
                 genesis: chain.genesis,
                 subjects: Arc::new(subjects),
             }
@@ -143,6 +148,7 @@ impl Chain {
             clock: if wall { ChainClock::Wall } else { ChainClock::Chain },
             finality: finality(text.finality.as_ref(), known),
             verify: text.verify.unwrap_or(true),
+            traces: text.traces.unwrap_or(true),
             genesis: genesis(text, known, problems),
             state: match &text.state {
                 Some(StateText::Off) => None,

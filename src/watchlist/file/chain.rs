@@ -15,6 +15,7 @@ pub(in crate::watchlist) struct ChainText<'a> {
     pub wall: Option<bool>,
     pub finality: Option<FinalityText>,
     pub verify: Option<bool>,
+    pub traces: Option<bool>,
     pub genesis: Option<At<&'a str>>,
     pub state: Option<StateText>,
     pub multisend: Vec<At<&'a str>>,
@@ -72,12 +73,27 @@ impl<'a> ChainText<'a> {
         let wall = table.choice("clock", &[("wall", true), ("chain", false)], problems).map(|at| at.value);
         let finality = table.value("finality").and_then(|value| FinalityText::read(&value, problems));
         let verify = table.bool("verify", problems).map(|at| at.value);
+        let traces = table.bool("traces", problems).map(|at| at.value);
         let genesis = table.string("genesis", problems);
         let state = table.value("state").and_then(|value| StateText::read(&value, problems));
         let multisend = table.one_or_more("multisend", problems).unwrap_or_default();
         let migrations = table.one_or_more("migrations", problems).unwrap_or_default();
         table.finish(problems);
-        Self { name, id, endpoints, explorer, slot, wall, finality, verify, genesis, state, multisend, migrations }
+        Self {
+            name,
+            id,
+            endpoints,
+            explorer,
+            slot,
+            wall,
+            finality,
+            verify,
+            traces,
+            genesis,
+            state,
+            multisend,
+            migrations,
+        }
     }
 }
 

@@ -236,7 +236,7 @@ fn what_nobody_signed_is_not_signed_by_owners_only() {
     let data = ISafeModule::payment(GRANTEE.address);
     let tx = Tx::call(MODULE, CHILD, data).log(raw(CHILD, "ExecutionFromModuleSuccess(address)", &[word(MODULE)], []));
     let told = court().told(&[tx]);
-    has(&told, "Child act ether: high builtin/unvouched");
+    has(&told, "Child act ether: critical builtin/module");
 }
 
 /// `execTransactionFromModule`, which the stories do not speak.

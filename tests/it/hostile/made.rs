@@ -225,7 +225,7 @@ impl Court {
     pub(crate) fn examine(&self, block: &Block) -> JudgedBlock {
         let chain = &self.book.chains[0];
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(examine(block, chain, &self.book, &self.history, &Told(&self.answers))).0
+        runtime.block_on(examine(block, chain, &self.book, &self.history, &Told(&self.answers))).judged
     }
 
     pub(crate) fn judge(&self, txs: &[Tx]) -> Vec<Judged> {

@@ -1,6 +1,7 @@
 //! What a change of state costs, and what of it nobody minds.
 
-use super::builtin::{Cost, DRIFT, OUTFLOW, STATE, because};
+use super::names::{DRIFT, OUTFLOW, STATE};
+use super::{Cost, because};
 use crate::model::activity::Note;
 use crate::model::value::Value;
 use crate::model::{Activity, Severity};
