@@ -5,7 +5,7 @@ use crate::decode::Subjects;
 use crate::deliver::Targets;
 use crate::escalate::Roster;
 use crate::model::watch::ChainInfo;
-use crate::model::{Activity, Severity, WatchId, WatchInfo};
+use crate::model::{Activity, Item, Severity, WatchId, WatchInfo};
 use crate::pulse::Heart;
 use crate::settings::{Secret, Spot};
 use crate::source::FinalityRule;
@@ -115,8 +115,8 @@ pub struct Registry {
     pub threshold: Option<u32>,
     /// Modules that may act for it.
     pub modules: Option<AddressSet>,
-    /// The guard; `Some(None)` says that there is none.
-    pub guard: Option<Option<Address>>,
+    /// Items of the state that hold an address, such as the guard, and which; zero says none.
+    pub values: Vec<(Item, Address)>,
 }
 
 /// One `[[watch.test]]`: an activity and the verdict it should get.

@@ -34,10 +34,12 @@ enum Says {
     Nobody,
     /// By nothing: any value is accounted for.
     Anything,
+    /// Likewise, where there was nothing before.
+    Begins,
 }
 
 use Does::{Becomes, Joins, Leaves};
-use Says::{Among, Anything, Arg, Caller, Nobody};
+use Says::{Among, Anything, Arg, Begins, Caller, Nobody};
 
 struct Row {
     item: &'static str,
@@ -58,7 +60,13 @@ const ADMINS: &[(&str, Says)] = &[("changeAdmin", Arg(0)), ("AdminChanged", Arg(
 /// MultiSigWallet.sol; Wallet.sol of Parity; MiniMeToken.sol; OpenZeppelin Ownable, Ownable2Step, AccessControlDefaultAdminRules,
 /// TimelockController, GovernorSettings and ERC1967Utils; Timelock.sol of Compound; DS-Auth; EIP-7702.
 const ROWS: &[Row] = &[
-    row("singleton", Becomes, &[("changeMasterCopy", Arg(0)), ("ChangedMasterCopy", Arg(0))]),
+    row(
+        "singleton",
+        Becomes,
+        &[("changeMasterCopy", Arg(0)), ("ChangedMasterCopy", Arg(0)), ("setup", Begins), ("SafeSetup", Begins)],
+    ),
+    row("code", Becomes, &[("setup", Begins), ("SafeSetup", Begins)]),
+    row("implementation-code", Becomes, &[("setup", Begins), ("SafeSetup", Begins)]),
     row(
         "owner",
         Joins,
@@ -225,7 +233,8 @@ pub(super) fn find(look: &Look<'_>, item: Item, before: B256, after: B256) -> Op
     };
     let explains = |(at, activity): (usize, &Activity)| {
         let is = migrates(activity, item)
-            || ran(look, activity) && ways(activity, item.name(), does).any(|says| agrees(activity, says, item, after));
+            || ran(look, activity)
+                && ways(activity, item.name(), does).any(|says| agrees(activity, says, item, before, after));
         is.then_some((activity.kind != ActivityKind::Event, at))
     };
     look.activities.iter().enumerate().filter_map(explains).max().map(|(_, at)| at)
@@ -291,9 +300,10 @@ fn ways<'a>(activity: &'a Activity, item: &'a str, does: Does) -> impl Iterator<
     rows.flat_map(|row| row.by).filter(|(name, _)| *name == &*activity.deed.name).map(|(_, says)| *says)
 }
 
-fn agrees(activity: &Activity, says: Says, item: Item, after: B256) -> bool {
+fn agrees(activity: &Activity, says: Says, item: Item, before: B256, after: B256) -> bool {
     match item.of {
         Some(who) => names(activity, says, who),
+        None if says == Begins => before.is_zero(),
         None => says == Anything || said(activity, says) == Some(after),
     }
 }
@@ -303,7 +313,7 @@ fn names(activity: &Activity, says: Says, who: Address) -> bool {
         Arg(at) => activity.deed.args.get(at).and_then(|arg| arg.value.as_address()) == Some(who),
         Among(at) => listed(activity, at).contains(&who),
         Caller => activity.from == who,
-        Nobody => false,
+        Nobody | Begins => false,
         Anything => true,
     }
 }
@@ -313,7 +323,7 @@ fn said(activity: &Activity, says: Says) -> Option<B256> {
         Arg(at) => word(&activity.deed.args.get(at)?.value),
         Caller => Some(activity.from.into_word()),
         Nobody => Some(B256::ZERO),
-        Among(_) | Anything => None,
+        Among(_) | Anything | Begins => None,
     }
 }
 

@@ -186,28 +186,36 @@ fn tokens_moved(look: &Look<'_>, token: Address) -> Flow {
             if movement.to == own {
                 flow.came(movement.amount);
             }
-        } else if let [topic @ (WRAPPED | UNWRAPPED), who] = log.topics.as_slice()
-            && Address::from_word(*who) == own
-        {
-            let amount = log.data.first_chunk::<32>().map(|word| U256::from_be_bytes(*word)).unwrap_or_default();
-            if *topic == WRAPPED { flow.came(amount) } else { flow.went(amount) }
+        } else if let Some((_, into, amount)) = wrapped(log).filter(|(who, ..)| *who == own) {
+            if into { flow.came(amount) } else { flow.went(amount) }
         }
     }
     flow
 }
 
-/// What was minted and burned.
+/// What was minted and burned; of WETH9, whose supply is the ether it holds, what was wrapped and unwrapped.
 fn minted(look: &Look<'_>) -> Flow {
     let mut flow = Flow::default();
-    for movement in logs_of(look, look.address).filter_map(Movement::of).filter(|movement| !movement.approval) {
-        if movement.from.is_zero() {
-            flow.came(movement.amount);
-        }
-        if movement.to.is_zero() {
-            flow.went(movement.amount);
+    for log in logs_of(look, look.address) {
+        if let Some(movement) = Movement::of(log).filter(|movement| !movement.approval) {
+            if movement.from.is_zero() {
+                flow.came(movement.amount);
+            }
+            if movement.to.is_zero() {
+                flow.went(movement.amount);
+            }
+        } else if let Some((_, into, amount)) = wrapped(log) {
+            if into { flow.came(amount) } else { flow.went(amount) }
         }
     }
     flow
+}
+
+/// Who wrapped ether, or unwrapped it, and how much.
+fn wrapped(log: &Log) -> Option<(Address, bool, U256)> {
+    let [topic @ (WRAPPED | UNWRAPPED), who] = log.topics.as_slice() else { return None };
+    let amount = log.data.first_chunk::<32>().map(|word| U256::from_be_bytes(*word))?;
+    Some((Address::from_word(*who), *topic == WRAPPED, amount))
 }
 
 fn logs_of<'a>(look: &'a Look<'_>, token: Address) -> impl Iterator<Item = &'a Log> + 'a {

@@ -8,7 +8,7 @@ use super::paths::Paths;
 use super::rule::{self, Compiled};
 use super::{reach, tests_of_watches};
 use crate::abi::Abi;
-use crate::classify::builtin::BUILTINS;
+use crate::classify::builtin::{BUILTINS, DRIFT};
 use crate::classify::rule::{AddressSet, Rules, WatchRules};
 use crate::decode::{Counted, Expected, Subject, Subjects};
 use crate::model::watch::ChainInfo;
@@ -185,7 +185,9 @@ pub(super) fn compile(
             known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),
             observe: head.info.observe,
         });
-        if let Some(expected) = expected(head.info.kind, &registry)
+        // Where drift is switched off, nothing is held against the registry: it would be another finding by another name.
+        let silent = head.text.builtins_off.iter().any(|off| off.value == DRIFT);
+        if let Some(expected) = expected(head.info.kind, &registry).filter(|_| !silent)
             && let Some(subjects) = all.subjects.get_mut(&chain)
         {
             subjects.expect(head.info.address, expected);
@@ -212,9 +214,12 @@ fn expected(kind: Kind, registry: &Registry) -> Option<Expected> {
     if let Some(number) = registry.threshold {
         value(threshold, B256::from(U256::from(number)));
     }
-    if let Some(guard) = registry.guard {
-        value("guard", guard.unwrap_or_default().into_word());
+    // An account with a key runs nobody's code, unless the registry says whose.
+    let delegated = registry.values.iter().any(|(item, _)| item.name() == "delegate");
+    if kind == Kind::Eoa && !delegated {
+        value("delegate", B256::ZERO);
     }
+    expected.values.extend(registry.values.iter().map(|(item, address)| (*item, address.into_word())));
     for (name, set) in [("owner", &registry.owners), ("module", &registry.modules)] {
         if let (Some(item), Some(set)) = (item(name), set) {
             expected.sets.push((item, set.members.iter().copied().collect()));
@@ -257,11 +262,14 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
         owners: text.owners.as_ref().and_then(|list| scope.set(list, problems)),
         threshold: text.threshold.as_ref().and_then(|at| u32::try_from(at.value).ok()),
         modules: text.modules.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
-        guard: match text.guard.as_ref() {
-            None => None,
-            Some(at) if at.value == "none" => Some(None),
-            Some(at) => scope.one(at, problems).map(Some),
-        },
+        values: text
+            .values
+            .iter()
+            .filter_map(|(item, at)| match at.value {
+                "none" => Some((*item, Address::ZERO)),
+                _ => scope.one(at, problems).map(|address| (*item, address)),
+            })
+            .collect(),
     };
     if let Some(owners) = &mut registry.owners {
         owners.name = "@owners".into();

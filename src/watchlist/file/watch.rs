@@ -4,7 +4,8 @@ use super::rule::{ListText, RuleText};
 use super::test::TestText;
 use super::{missing, observe, said};
 use crate::classify::rule::Polarity;
-use crate::model::Kind;
+use crate::model::state::{ITEMS, Shape};
+use crate::model::{Item, Kind};
 use crate::settings::{At, Problems, Spot, Table};
 
 /// One watch as written.
@@ -33,8 +34,8 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     pub owners: Option<ListText<'a>>,
     pub threshold: Option<At<i64>>,
     pub modules: Option<ListText<'a>>,
-    /// An address, or `none`.
-    pub guard: Option<At<&'a str>>,
+    /// Items of the state that are an address, each with that address, or `none`.
+    pub values: Vec<(Item, At<&'a str>)>,
 }
 
 impl<'a> WatchText<'a> {
@@ -110,7 +111,6 @@ impl<'a> RegistryText<'a> {
         let owners = list(&mut table, "owners", problems);
         let threshold = table.int_in("threshold", 1..=i64::from(u32::MAX), problems);
         let modules = list(&mut table, "modules", problems);
-        let guard = table.string("guard", problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
             && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
             && owners.items.iter().all(|item| !item.starts_with('@'))
@@ -118,8 +118,14 @@ impl<'a> RegistryText<'a> {
             let message = format!("a threshold of {} cannot be met by {} owners", **threshold, owners.items.len());
             problems.push(threshold.problem(message));
         }
+        let addresses =
+            ITEMS.iter().filter(|item| item.shape == Shape::Address).filter_map(|item| Item::named(item.name));
+        let value = |item: Item, table: &mut Table<'a>, problems: &mut Problems| {
+            table.string(&item.name().replace('-', "_"), problems).map(|at| (item, at))
+        };
+        let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
         table.finish(problems);
-        Self { owners, threshold, modules, guard }
+        Self { owners, threshold, modules, values }
     }
 }
 

@@ -7,6 +7,7 @@
 mod multisig;
 mod safe;
 mod stage;
+mod state;
 mod table;
 mod tokens;
 
