@@ -137,6 +137,12 @@ impl Item {
         self.name
     }
 
+    /// What a registry calls it: `fallback_handler`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
     /// What it is and how it reads.
     #[must_use]
     pub fn kind(&self) -> &'static ItemKind {

@@ -121,7 +121,7 @@ impl<'a> RegistryText<'a> {
         let addresses =
             ITEMS.iter().filter(|item| item.shape == Shape::Address).filter_map(|item| Item::named(item.name));
         let value = |item: Item, table: &mut Table<'a>, problems: &mut Problems| {
-            table.string(&item.name().replace('-', "_"), problems).map(|at| (item, at))
+            table.string(&item.key(), problems).map(|at| (item, at))
         };
         let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
         table.finish(problems);
