@@ -3,7 +3,7 @@
 use super::state::{Expected, Tolerance};
 use crate::abi::Abi;
 use crate::model::{Activity, ChainId, Kind, WatchId};
-use alloy_primitives::map::AddressHashMap;
+use alloy_primitives::map::{AddressHashMap, AddressHashSet};
 use alloy_primitives::{Address, address};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ pub struct Subjects {
     counted: Vec<Counted>,
     tokens: AddressHashMap<Arc<Abi>>,
     libraries: AddressHashMap<Library>,
+    codes: AddressHashSet,
 }
 
 /// A watched address, from the decoder's point of view.
@@ -126,6 +127,7 @@ impl Subjects {
             counted: Vec::new(),
             tokens: AddressHashMap::default(),
             libraries: KNOWN_LIBRARIES.into_iter().collect(),
+            codes: AddressHashSet::default(),
         }
     }
 
@@ -201,6 +203,17 @@ impl Subjects {
     /// Reads calls to the token at `address` by `abi`.
     pub fn token(&mut self, address: Address, abi: Arc<Abi>) {
         self.tokens.insert(address, abi);
+    }
+
+    /// Reads from now on the code of whoever deals with the subject at `address`: a rule asks for it.
+    pub fn ask_code(&mut self, address: Address) {
+        self.codes.insert(address);
+    }
+
+    /// Whether the code of the counterparties of the subject at `address` is asked for.
+    #[must_use]
+    pub fn asks_code(&self, address: &Address) -> bool {
+        self.codes.contains(address)
     }
 
     /// Knows `address` as a library.

@@ -29,6 +29,9 @@ const VIA_MAX: usize = 16;
 pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
     let chain = watch.chain.id;
     let sentence = match (activity.kind, &activity.position) {
+        (_, Position::Due(due)) => {
+            format!("{}: {} did not come by {}", watch.label, activity.deed.name, super::lines::utc(*due))
+        }
         (ActivityKind::Move, _) => movement(activity, watch, roster),
         (ActivityKind::State, _) => state::sentence(activity, watch, roster),
         (ActivityKind::Event, _) => format!("{} logged {}", watch.label, listed(activity, chain, roster)),

@@ -56,14 +56,14 @@ pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlo
         orphaned: false,
         late: None,
         watch: Party { address: raised.watch.address, name: Some(raised.watch.label.to_string()) },
-        sender: party(activity.origin),
+        sender: (!block.transaction_of(activity).is_zero()).then(|| party(activity.origin)),
         signers: activity.signers.as_ref().map(|signers| signers.iter().copied().map(party).collect()),
         via: via(activity, block.chain, &roster.names),
         stage: stage(activity.stage).to_owned(),
         block: block.at.number,
         block_hash: block.at.hash,
         time: block.time,
-        tx: activity.tx,
+        tx: block.transaction_of(activity),
         footing: finding.footing,
     }
 }
@@ -77,7 +77,7 @@ pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &Judged
         revision: 1,
         chain: block.chain,
         at: block.at,
-        tx: activity.tx,
+        tx: block.transaction_of(activity),
         watch: raised.watch.address,
         rule: raised.abnormal.rule.to_string(),
         severity: raised.abnormal.severity,
@@ -155,10 +155,8 @@ pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
     page.links = page
         .evidence
         .first()
-        .map(|first| {
-            let (text, what) = if first.tx == first.block_hash { ("Block", "block") } else { ("Transaction", "tx") };
-            Link { text: text.to_owned(), href: format!("{explorer}/{what}/{:#x}", first.tx) }
-        })
+        .filter(|first| !first.tx.is_zero())
+        .map(|first| Link { text: "Transaction".to_owned(), href: format!("{explorer}/tx/{:#x}", first.tx) })
         .into_iter()
         .chain([Link {
             text: page.label.clone(),

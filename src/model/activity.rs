@@ -92,7 +92,7 @@ impl Operation {
 
 /// Place of a cause within its transaction: a call path, or a log's ordinal among the transaction's logs.
 ///
-/// Written `call`, `call.0.2`, `log.5`, `trace.1.0`, `state.threshold`. It never changes when a reorg moves the transaction to another block.
+/// Written `call`, `call.0.2`, `log.5`, `log.5.0` for a call that a log tells of, `trace.1.0`, `state.threshold`. It never changes when a reorg moves the transaction to another block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Position {
     /// Empty for the transaction's own call; then the index of each visible inner call.
@@ -101,11 +101,20 @@ pub enum Position {
     Log(u32),
     /// Index of an EIP-7702 authorization in its list.
     Authorization(u16),
+    /// No place in any transaction: the time by which something was expected that did not come, Unix seconds. Written `due.1795194000`.
+    Due(u64),
     /// A call that only a trace shows: the index of each call on the way to it, among those that can change something. Whether a node
     /// lists calls of precompiled contracts makes no difference.
     Inside(Vec<u16>),
     /// An item of the state, which has no place in the transaction.
     State(Item),
+    /// A call that a log tells of: the ordinal of the log, then the index of each call.
+    Told {
+        /// Ordinal of the log.
+        log: u32,
+        /// Way to the call among those the log tells of.
+        path: Vec<u16>,
+    },
 }
 
 impl Position {
@@ -116,7 +125,8 @@ impl Position {
         match self {
             Self::Call(path) => Self::Call(extended(path)),
             Self::Inside(path) => Self::Inside(extended(path)),
-            Self::Log(_) | Self::Authorization(_) | Self::State(_) => Self::Call(vec![index]),
+            Self::Told { log, path } => Self::Told { log: *log, path: extended(path) },
+            Self::Log(_) | Self::Authorization(_) | Self::Due(_) | Self::State(_) => Self::Call(vec![index]),
         }
     }
 }
@@ -131,8 +141,13 @@ impl fmt::Display for Position {
             Self::Log(ordinal) => write!(f, "log.{ordinal}"),
             Self::Authorization(index) => write!(f, "authorization.{index}"),
             Self::State(item) => write!(f, "state.{item}"),
+            Self::Due(time) => write!(f, "due.{time}"),
             Self::Inside(path) => {
                 f.write_str("trace")?;
+                path.iter().try_for_each(|index| write!(f, ".{index}"))
+            }
+            Self::Told { log, path } => {
+                write!(f, "log.{log}")?;
                 path.iter().try_for_each(|index| write!(f, ".{index}"))
             }
         }
@@ -255,6 +270,13 @@ pub enum Note {
     Module(Address),
     /// The id of the legacy multisig submission that is written, confirmed or executed.
     Submission(U256),
+    /// The operation of a timelock or the proposal of a governor that it is part of.
+    Operation {
+        /// As the subject numbers it.
+        id: B256,
+        /// Seconds until it may be carried out, where the subject says so.
+        delay: Option<u64>,
+    },
     /// An EIP-7702 authorization of the subject; it holds even where the transaction reverted.
     Delegation,
     /// The amount of an approval is at or above the token's supply.
@@ -269,6 +291,14 @@ pub enum Note {
     HashMismatch,
     /// The value is not what the registry says.
     Drift,
+    /// What stands at a counterparty's address after the block: hash of its code, that of nothing where there is none. Only where
+    /// a rule asks for it.
+    Code {
+        /// Whose.
+        of: Address,
+        /// Keccak-256, as `EXTCODEHASH` gives it.
+        hash: B256,
+    },
     /// A fact had to be read from the node and could not be; what is unknown because of it.
     Unread(String),
 }

@@ -1,7 +1,7 @@
 //! Where each chain stands, and what its blocks added to rolling windows.
 
 use super::{Result, StoreError};
-use crate::classify::history::SUBMISSIONS;
+use crate::classify::history::{LASTING, SUBMISSIONS};
 use crate::model::state::STATES;
 use crate::model::{BlockRef, ChainId, Delta, Link, Sight};
 use alloy_primitives::{Address, U256};
@@ -119,8 +119,9 @@ pub(super) fn prune(db: &mut Connection, chain: ChainId, deltas_before_s: u64, s
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let deltas = tx.execute(
         "DELETE FROM deltas WHERE chain = ?1 AND time < ?2 \
-         AND substr(rule, 1, length(?3)) <> ?3 AND substr(rule, 1, length(?4)) <> ?4",
-        params![int(chain.0), int(deltas_before_s), SUBMISSIONS, STATES],
+         AND substr(rule, 1, length(?3)) <> ?3 AND substr(rule, 1, length(?4)) <> ?4 \
+         AND substr(rule, 1, length(?5)) <> ?5",
+        params![int(chain.0), int(deltas_before_s), SUBMISSIONS, LASTING, STATES],
     )?;
     // Of watched state the last value that is so old stays: nothing else says what it is.
     let superseded = tx.execute(

@@ -197,7 +197,7 @@ impl Look<'_> {
             [(tx, index, origin)] => Place { tx: *tx, index: *index, origin: *origin },
             _ => {
                 let index = u32::try_from(self.block.txs.len()).unwrap_or(u32::MAX);
-                Place { tx: self.block.at.hash, index, origin: self.address }
+                Place { tx: self.block.at.hash, index, origin: Address::ZERO }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `[[watch]]`.
 
+use super::absent::AbsentText;
 use super::rule::{ListText, RuleText};
 use super::test::TestText;
 use super::{missing, observe, said};
@@ -7,6 +8,7 @@ use crate::classify::rule::Polarity;
 use crate::model::state::{ITEMS, Shape};
 use crate::model::{Item, Kind};
 use crate::settings::{At, Problems, Spot, Table};
+use std::time::Duration;
 
 /// One watch as written.
 pub(in crate::watchlist) struct WatchText<'a> {
@@ -26,6 +28,7 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
     pub rules: Vec<RuleText<'a>>,
+    pub absent: Vec<AbsentText<'a>>,
     pub tests: Vec<TestText<'a>>,
 }
 
@@ -36,6 +39,8 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     pub modules: Option<ListText<'a>>,
     /// Items of the state that are an address, each with that address, or `none`.
     pub values: Vec<(Item, At<&'a str>)>,
+    pub delay: Option<At<Duration>>,
+    pub implementations: Option<ListText<'a>>,
 }
 
 impl<'a> WatchText<'a> {
@@ -71,10 +76,8 @@ impl<'a> WatchText<'a> {
             off.unwrap_or_default()
         });
         let observe = observe(&mut table, problems);
-        if let Some(value) = table.value("absent") {
-            let problem = value.spot().problem("`[[watch.absent]]` is not in this release");
-            problems.push(problem.hint("remove it: an action that does not come is not noticed yet"));
-        }
+        let absent = table.tables("absent", problems);
+        let absent = absent.into_iter().map(|absent| AbsentText::read(absent, problems)).collect();
         let normal = table.tables("normal", problems).into_iter().map(|rule| (Polarity::Normal, rule));
         let abnormal = table.tables("abnormal", problems).into_iter().map(|rule| (Polarity::Abnormal, rule));
         let rules: Vec<_> = normal.chain(abnormal).collect();
@@ -101,6 +104,7 @@ impl<'a> WatchText<'a> {
             builtins_off: builtins_off.unwrap_or_default(),
             observe,
             rules,
+            absent,
             tests,
         }
     }
@@ -111,6 +115,8 @@ impl<'a> RegistryText<'a> {
         let owners = list(&mut table, "owners", problems);
         let threshold = table.int_in("threshold", 1..=i64::from(u32::MAX), problems);
         let modules = list(&mut table, "modules", problems);
+        let delay = table.duration("delay", problems);
+        let implementations = list(&mut table, "implementations", problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
             && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
             && owners.items.iter().all(|item| !item.starts_with('@'))
@@ -125,7 +131,7 @@ impl<'a> RegistryText<'a> {
         };
         let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
         table.finish(problems);
-        Self { owners, threshold, modules, values }
+        Self { owners, threshold, modules, values, delay, implementations }
     }
 }
 
