@@ -18,7 +18,7 @@ use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
 
 pub(super) const ROWS: &[&Row] =
-    &[&S3, &S4_STATE, &S17, &L6, &L3_STATE, &N1_STATE, &N3, &T1_STATE, &P5, &P6, &P8, &E3, &E6, &I2, &I4];
+    &[&S3, &S4_STATE, &S17, &L6, &L3_STATE, &N1_STATE, &N3, &T1_STATE, &P5, &P6, &P8_STATE, &E3, &E6, &I2, &I4];
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 /// Blocks after which a lone watch was looked at once, whatever happened.
@@ -368,8 +368,8 @@ async fn the_code_at_an_address_is_another() {
     stage.is_quiet(&P6, &watch("proxy", proxy, &known)).await;
 }
 
-const P8: Row = Row {
-    id: "P8",
+const P8_STATE: Row = Row {
+    id: "P8-state",
     finds: "a proxy's ProxyAdmin, which is not watched itself, has another owner",
     by: "builtin/state",
     severity: Critical,
@@ -390,9 +390,9 @@ async fn who_owns_the_proxy_admin_changes() {
     let call = [&keccak256("transferOwnership(address)")[..4], STRANGER.address.into_word().as_slice()].concat();
     stage.send(OWNER_A.address, admin, call).await;
     stage.anvil.mine(BEAT).await;
-    stage.finds(&P8, &watch("proxy", proxy, "")).await;
+    stage.finds(&P8_STATE, &watch("proxy", proxy, "")).await;
     let known = planned("admin-owner", &format!("\"{}\"", STRANGER.address));
-    stage.is_quiet(&P8, &watch("proxy", proxy, &known)).await;
+    stage.is_quiet(&P8_STATE, &watch("proxy", proxy, &known)).await;
 }
 
 const E3: Row = Row {
