@@ -1,8 +1,9 @@
 //! Whom the decoder looks out for on one chain, and by which ABIs it reads.
 
+use super::names::{Name, Names};
 use super::state::{Expected, Tolerance};
 use crate::abi::Abi;
-use crate::model::{Activity, ChainId, Kind, WatchId};
+use crate::model::{Activity, ChainId, Kind, Log, WatchId};
 use alloy_primitives::map::{AddressHashMap, AddressHashSet};
 use alloy_primitives::{Address, address};
 use std::num::NonZeroU64;
@@ -25,6 +26,7 @@ pub struct Subjects {
     tokens: AddressHashMap<Arc<Abi>>,
     libraries: AddressHashMap<Library>,
     codes: AddressHashSet,
+    names: Names,
 }
 
 /// A watched address, from the decoder's point of view.
@@ -128,6 +130,7 @@ impl Subjects {
             tokens: AddressHashMap::default(),
             libraries: KNOWN_LIBRARIES.into_iter().collect(),
             codes: AddressHashSet::default(),
+            names: Names::default(),
         }
     }
 
@@ -198,6 +201,16 @@ impl Subjects {
         let own = |address: &Address| self.get(address).is_some_and(|subject| subject.watch == activity.watch);
         let named = activity.deed.args.iter().filter_map(|arg| arg.value.as_address());
         [Some(activity.from), activity.to].into_iter().flatten().chain(named).find(own)
+    }
+
+    /// Looks out for `name`, whose subject is at [`Name::stands_for`], in the logs of these contracts of ENS.
+    pub fn name(&mut self, name: Name, contracts: impl IntoIterator<Item = Address>) {
+        self.names.add(name, contracts);
+    }
+
+    /// The watched names that a log is about.
+    pub(crate) fn names_of(&self, log: &Log) -> Vec<Address> {
+        self.names.of(log)
     }
 
     /// Reads calls to the token at `address` by `abi`.

@@ -39,12 +39,20 @@ pub enum BlindnessKind {
     UnverifiedBlock,
     /// An endpoint can no longer do what it could.
     AbilityLost,
+    /// The state of watches cannot be read, though it could before.
+    StateUnread,
     /// Block times lie ahead of our clock.
     ClockSkew,
     /// What was judged cannot be written down: the disk is full or broken.
     StoreRefuses,
     /// This program itself did not run.
     NotRunning,
+    /// The service that keeps Safes' queues does not answer, or not as often as it has to be asked.
+    ServiceDown,
+    /// The service says what cannot be true: of another Safe or chain, under hashes that are not those of its fields, or nonsense.
+    ServiceLies,
+    /// The service stays behind the chain.
+    ServiceStale,
 }
 
 /// One way of not seeing, which lasts.
@@ -142,7 +150,7 @@ pub struct LateFinding {
 
 impl BlindnessKind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Unreachable,
         Self::EndpointDown,
         Self::WrongChain,
@@ -156,10 +164,17 @@ impl BlindnessKind {
         Self::RefusedBlock,
         Self::UnverifiedBlock,
         Self::AbilityLost,
+        Self::StateUnread,
         Self::ClockSkew,
         Self::StoreRefuses,
         Self::NotRunning,
+        Self::ServiceDown,
+        Self::ServiceLies,
+        Self::ServiceStale,
     ];
+
+    /// Those that are of a service beside the chain, whose queue cannot be seen while the chain can.
+    pub const OF_SERVICES: [Self; 3] = [Self::ServiceDown, Self::ServiceLies, Self::ServiceStale];
 
     /// What records, metrics and messages call it.
     #[must_use]
@@ -178,9 +193,13 @@ impl BlindnessKind {
             Self::RefusedBlock => "refused-block",
             Self::UnverifiedBlock => "unverified-block",
             Self::AbilityLost => "ability-lost",
+            Self::StateUnread => "state-unread",
             Self::ClockSkew => "clock-skew",
             Self::StoreRefuses => "store-refuses",
             Self::NotRunning => "not-running",
+            Self::ServiceDown => "service-down",
+            Self::ServiceLies => "service-lies",
+            Self::ServiceStale => "service-stale",
         }
     }
 

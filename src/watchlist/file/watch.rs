@@ -24,7 +24,12 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub registry: Option<RegistryText<'a>>,
     pub executors: Option<ListText<'a>>,
     pub refund_receivers: Option<ListText<'a>>,
+    /// A name in ENS, and the contracts beside its registry whose word counts about it.
+    pub node: Option<At<&'a str>>,
+    pub contracts: Option<ListText<'a>>,
     pub judge_inbound: bool,
+    /// `queue = false`: its chain's Safe service is not asked about it.
+    pub queue: Option<At<bool>>,
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
     pub rules: Vec<RuleText<'a>>,
@@ -37,6 +42,8 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     pub owners: Option<ListText<'a>>,
     pub threshold: Option<At<i64>>,
     pub modules: Option<ListText<'a>>,
+    /// Who may propose beside the owners.
+    pub delegates: Option<ListText<'a>>,
     /// Items of the state that are an address, each with that address, or `none`.
     pub values: Vec<(Item, At<&'a str>)>,
     pub delay: Option<At<Duration>>,
@@ -69,7 +76,10 @@ impl<'a> WatchText<'a> {
         let registry = table.table("registry", problems).map(|table| RegistryText::read(table, problems));
         let executors = list(&mut table, "executors", problems);
         let refund_receivers = list(&mut table, "refund_receivers", problems);
+        let node = table.string("node", problems);
+        let contracts = list(&mut table, "contracts", problems);
         let inbound = table.choice("inbound", &[("judge", true), ("accept", false)], problems);
+        let queue = table.bool("queue", problems);
         let builtins_off = table.table("builtins", problems).map(|mut table| {
             let off = table.strings("off", problems);
             table.finish(problems);
@@ -100,6 +110,9 @@ impl<'a> WatchText<'a> {
             registry,
             executors,
             refund_receivers,
+            queue,
+            node,
+            contracts,
             judge_inbound: inbound.is_some_and(|at| at.value),
             builtins_off: builtins_off.unwrap_or_default(),
             observe,
@@ -115,6 +128,7 @@ impl<'a> RegistryText<'a> {
         let owners = list(&mut table, "owners", problems);
         let threshold = table.int_in("threshold", 1..=i64::from(u32::MAX), problems);
         let modules = list(&mut table, "modules", problems);
+        let delegates = list(&mut table, "delegates", problems);
         let delay = table.duration("delay", problems);
         let implementations = list(&mut table, "implementations", problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
@@ -131,7 +145,7 @@ impl<'a> RegistryText<'a> {
         };
         let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
         table.finish(problems);
-        Self { owners, threshold, modules, values, delay, implementations }
+        Self { owners, threshold, modules, delegates, values, delay, implementations }
     }
 }
 
