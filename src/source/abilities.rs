@@ -189,9 +189,9 @@ pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Abili
     } else if !any(Ability::CallTracer) && !any(Ability::TraceBlock) {
         blind.push(format!("{}: no endpoint tells what runs inside a transaction", inside(kind)));
     }
-    if !any(Ability::StateReads)
-        && let Some(what) = unread(kind)
-    {
+    if !any(Ability::StateReads) {
+        let silent = "changes of its state that leave no log";
+        let what = unread(kind).map_or_else(|| silent.to_owned(), |what| format!("{what}; {silent}"));
         blind.push(format!("{what}: no endpoint reads state at the hash of a block"));
     }
     if tags && !any(Ability::FinalizedTag) {
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(
             without_state[1..],
             [
-                "what a confirmation executes and who confirmed it: no endpoint reads state at the hash of a block",
+                "what a confirmation executes and who confirmed it; changes of its state that leave no log: no endpoint reads state at the hash of a block",
                 "whether its blocks are final: no endpoint answers for the tag `finalized`",
             ]
         );

@@ -164,6 +164,7 @@ impl Session {
                     if let Some(traced) = &committed.traced {
                         lookout.traced(traced).await?;
                     }
+                    lookout.read(&committed.sights).await?;
                     if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
                         self.printer.progress(&format!("{}: {line}", chain.info.name));
                     }
