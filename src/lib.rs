@@ -19,6 +19,7 @@ pub mod model;
 pub mod pipeline;
 pub mod post;
 pub mod pulse;
+pub mod queue;
 pub mod runtime;
 pub mod settings;
 pub mod source;

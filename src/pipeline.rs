@@ -1,13 +1,18 @@
 //! The one file that knows the order: source, decode, classify, escalate, store, deliver.
 //!
-//! `run`, `explain`, `demo` and `tape play` go through [`examine`]; what is committed goes through [`Watcher::apply`].
+//! `run`, `explain`, `demo` and `tape play` go through [`examine`]; what is committed goes through [`Watcher::apply`]. What waits in
+//! the queue of a Safe takes the same way beside the chain, through [`Queues`].
+
+mod queue;
+
+pub use queue::{Answered, Concluded, Prepared, Queues};
 
 use crate::classify::{self, History, Moment};
 use crate::decode;
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::read::{Answer, Answers, Read};
-use crate::model::{Block, BlockRef, Decoding, Delta, JudgedBlock, Sight, Verdict};
+use crate::model::{Activity, Block, BlockRef, Decoding, Delta, Judged, JudgedBlock, Sight, Verdict};
 use crate::runtime::{self, Clock};
 use crate::source::Step;
 use crate::store::{OwnedStepJudged, Store};
@@ -118,6 +123,12 @@ fn traced(block: &Block, answers: &Answers, false_traces: &[(B256, &'static str)
         Some((tx, why)) => Err(format!("the trace of {tx} in block {} is not of it: {why}", block.at.number)),
         None => Ok(()),
     })
+}
+
+/// Judges what waits in a queue by the rules and windows of the moment at which it was first seen. Nothing of it counts towards a
+/// window: it has not happened.
+fn examine_queued(activities: Vec<Activity>, book: &Book, history: &History, time: u64) -> Vec<Judged> {
+    classify::judge(activities, &book.rules, history, Moment { time }).0
 }
 
 /// Follows one chain: judges each step, commits it whole, and wakes whoever delivers.

@@ -10,7 +10,23 @@ use jiff::Timestamp;
 use jiff::civil::Weekday;
 
 /// Tests one condition; what does not hold is pushed.
+///
+/// Of what waits in a Safe's queue only the execution tells who sends it, when, and all who sign it. These conditions are tried
+/// then; meanwhile nobody may have signed who must not.
 pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusals: &mut Refusals) {
+    if activity.progress().is_some() {
+        match condition {
+            Condition::Origin(_) | Condition::Hours(_) => return,
+            Condition::Signers { within, .. } => {
+                let so_far = activity.signers.as_deref().filter(|signers| !signers.is_empty());
+                if so_far.is_some() {
+                    signers(so_far, None, within.as_ref(), None, refusals);
+                }
+                return;
+            }
+            Condition::From(_) | Condition::To(_) | Condition::Arg { .. } | Condition::Code { .. } => {}
+        }
+    }
     match condition {
         Condition::From(test) => party("from", Some(activity.from), test, refusals),
         Condition::Origin(test) => party("origin", Some(activity.origin), test, refusals),

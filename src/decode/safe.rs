@@ -6,6 +6,7 @@ use super::frames::{Frame, Shape};
 use super::multisig::Verb;
 use super::{Questions, Subjects, deed};
 use crate::model::activity::Note;
+use crate::model::queue::Queued;
 use crate::model::read::{Answer, Read};
 use crate::model::{Block, Deed, Fate, Kind, Operation, Tx};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, b256, keccak256};
@@ -39,11 +40,11 @@ const DOMAIN_TYPEHASH: B256 = b256!("47e79534a245952e8b16893a336b85a3d9ea9fa8c57
 /// keccak256("EIP712Domain(address verifyingContract)"), before 1.3.0.
 const DOMAIN_TYPEHASH_OLD: B256 = b256!("035aff83d86937d35b32e04f0ddc6ff469290eef2f1b692d8a815c89404d4749");
 /// `nonce()`
-const NONCE: [u8; 4] = [0xaf, 0xfe, 0xd0, 0xe0];
+pub(super) const NONCE: [u8; 4] = [0xaf, 0xfe, 0xd0, 0xe0];
 /// `getThreshold()`
-const GET_THRESHOLD: [u8; 4] = [0xe7, 0x52, 0x35, 0xb8];
+pub(super) const GET_THRESHOLD: [u8; 4] = [0xe7, 0x52, 0x35, 0xb8];
 /// `domainSeparator()`
-const DOMAIN_SEPARATOR: [u8; 4] = [0xf6, 0x98, 0xda, 0x25];
+pub(super) const DOMAIN_SEPARATOR: [u8; 4] = [0xf6, 0x98, 0xda, 0x25];
 
 /// `transfer(address,uint256)`
 const TRANSFER: [u8; 4] = [0xa9, 0x05, 0x9c, 0xbb];
@@ -54,7 +55,7 @@ const GUARD_CHECKS: [[u8; 4]; 4] =
     [[0x75, 0xf0, 0xbb, 0x52], [0x93, 0x27, 0x13, 0x68], [0x72, 0x8c, 0x29, 0x72], [0x2a, 0xcc, 0x37, 0xaa]];
 
 /// Signatures looked at in one execution. No Safe that can execute has more owners: each costs its check 6,000 gas and more.
-const SIGNATURES_MAX: usize = 64;
+pub(super) const SIGNATURES_MAX: usize = 64;
 /// Executions by which a node's answer may be ahead of the block it was asked at. Development nodes that mine meanwhile answer
 /// with the state after the next block, although they were asked at a hash.
 const AHEAD_MAX: u64 = 8;
@@ -110,8 +111,29 @@ impl SafeExec {
         (!self.gas_price.is_zero()).then_some(self.refund_receiver)
     }
 
+    /// A queued one, which carries no signatures: those are checked one by one.
+    pub(super) fn of(queued: &Queued) -> Self {
+        Self {
+            to: queued.to,
+            value: queued.value,
+            data: queued.data.clone(),
+            operation: queued.operation,
+            safe_tx_gas: queued.safe_tx_gas,
+            base_gas: queued.base_gas,
+            gas_price: queued.gas_price,
+            gas_token: queued.gas_token,
+            refund_receiver: queued.refund_receiver,
+            signatures: Bytes::new(),
+        }
+    }
+
     /// EIP-712 hash that the owners sign, under one of the two domains.
-    fn hash(&self, domain: B256, nonce: U256) -> B256 {
+    pub(super) fn hash(&self, domain: B256, nonce: U256) -> B256 {
+        keccak256([&[0x19, 0x01], domain.as_slice(), self.struct_hash(nonce).as_slice()].concat())
+    }
+
+    /// The part of it that the fields give.
+    pub(super) fn struct_hash(&self, nonce: U256) -> B256 {
         let mut words = Vec::with_capacity(11 * 32);
         words.extend_from_slice(SAFE_TX_TYPEHASH.as_slice());
         words.extend_from_slice(self.to.into_word().as_slice());
@@ -123,7 +145,7 @@ impl SafeExec {
         words.extend_from_slice(self.gas_token.into_word().as_slice());
         words.extend_from_slice(self.refund_receiver.into_word().as_slice());
         words.extend_from_slice(&nonce.to_be_bytes::<32>());
-        keccak256([&[0x19, 0x01], domain.as_slice(), keccak256(words).as_slice()].concat())
+        keccak256(words)
     }
 
     /// Owners whose signature the list holds, in its order, without repeats.
@@ -189,17 +211,17 @@ pub(crate) fn pays_refund(envelope: &Frame, paid: &Frame, tx: &Tx) -> bool {
 }
 
 /// What a wallet signs of a hash by `eth_sign` (EIP-191 version 0x45).
-fn eip191(hash: B256) -> B256 {
+pub(super) fn eip191(hash: B256) -> B256 {
     keccak256([b"\x19Ethereum Signed Message:\n32".as_slice(), hash.as_slice()].concat())
 }
 
-fn recover(hash: B256, r: &[u8], s: &[u8], v: u8) -> Option<Address> {
+pub(super) fn recover(hash: B256, r: &[u8], s: &[u8], v: u8) -> Option<Address> {
     let signature = Signature::new(U256::from_be_slice(r), U256::from_be_slice(s), v == 28);
     signature.recover_address_from_prehash(&hash).ok()
 }
 
 /// The two domains a Safe may sign under: with its chain's id from 1.3.0 on, without before.
-fn domains(chain: u64, safe: Address) -> [B256; 2] {
+pub(super) fn domains(chain: u64, safe: Address) -> [B256; 2] {
     let word = safe.into_word();
     let chain = U256::from(chain).to_be_bytes::<32>();
     [

@@ -17,8 +17,8 @@ pub struct Subjects {
     looks_inside: bool,
     tokens: AddressHashMap<Arc<Abi>>,
     libraries: AddressHashMap<Library>,
-    names: Names,
     codes: AddressHashSet,
+    names: Names,
 }
 
 /// A watched address, from the decoder's point of view.
@@ -105,8 +105,8 @@ impl Subjects {
             looks_inside: false,
             tokens: AddressHashMap::default(),
             libraries: KNOWN_LIBRARIES.into_iter().collect(),
-            names: Names::default(),
             codes: AddressHashSet::default(),
+            names: Names::default(),
         }
     }
 

@@ -14,7 +14,7 @@ use super::roster::Roster;
 use crate::model::incident::{DeliveryKind, Incident, Plan, State};
 use crate::model::path::SELF_PATH;
 use crate::model::watch::ChainInfo;
-use crate::model::{Blindness, BlindnessKind, ChainId, FindingId, IncidentId, Severity, Trouble};
+use crate::model::{Blindness, BlindnessKind, ChainId, FindingId, IncidentId, Kind, Severity, Trouble};
 use jiff::Timestamp;
 
 /// The built-in that raises what cannot be seen.
@@ -208,6 +208,9 @@ impl Place<'_> {
     /// `Sight of mainnet`, `Sight of mainnet through backup`.
     fn label(&self) -> String {
         match (self.name(), self.endpoint) {
+            (Some(chain), Some(service)) if BlindnessKind::OF_SERVICES.contains(&self.kind) => {
+                format!("Sight of queues on {chain} through {service}")
+            }
             (Some(chain), Some(endpoint)) => format!("Sight of {chain} through {endpoint}"),
             (Some(chain), None) => format!("Sight of {chain}"),
             (None, _) => "The store".to_owned(),
@@ -232,7 +235,12 @@ fn fresh(trouble: &Trouble, place: &Place<'_>, roster: &Roster, now_ms: u64) -> 
     incident.page.headline = headline(trouble, place);
     let labels = labels(trouble, place, roster);
     if !labels.is_empty() {
-        incident.page.purpose = clean(&format!("While it lasts these are not watched: {}", labels.join(", ")));
+        let what = if BlindnessKind::OF_SERVICES.contains(&trouble.kind) {
+            "While it lasts what is queued is not watched, and is found when it executes, of"
+        } else {
+            "While it lasts these are not watched"
+        };
+        incident.page.purpose = clean(&format!("{what}: {}", labels.join(", ")));
     }
     incident.blindness = Some(Blindness {
         kind: trouble.kind,
@@ -267,8 +275,8 @@ fn returns(incident: &Incident, now_ms: u64) -> bool {
 /// Whether the blindness `other` says already what a trouble at `place` would say: nothing is seen, and somebody as important
 /// was told.
 fn covers(other: &Incident, place: &Place<'_>, severity: Severity) -> bool {
-    use BlindnessKind::{EndpointDown, FinalityStalled, Lag};
-    let follows = place.kind.is_total() || matches!(place.kind, EndpointDown | Lag | FinalityStalled);
+    use BlindnessKind::{EndpointDown, FinalityStalled, Lag, ServiceDown};
+    let follows = place.kind.is_total() || matches!(place.kind, EndpointDown | Lag | FinalityStalled | ServiceDown);
     let total = other.blindness.as_ref().is_none_or(|blindness| blindness.kind.is_total());
     let here = other.chain == place.id() || other.chain == ChainId(0);
     follows && here && total && is_dark(other) && other.heard.is_some_and(|heard| heard >= severity)
@@ -347,6 +355,9 @@ fn headline(trouble: &Trouble, place: &Place<'_>) -> String {
         (Some(chain), _) if *kind == BlindnessKind::StaleHead => format!("{chain} stands still since {since}: {why}"),
         (Some(chain), None) if kind.is_total() => format!("{chain} cannot be seen since {since}: {why}"),
         (Some(chain), None) => format!("{chain}: {} since {since}: {why}", phrase(*kind)),
+        (Some(chain), Some(service)) if BlindnessKind::OF_SERVICES.contains(kind) => {
+            format!("{chain}, Safe service {service}: {} since {since}: {why}", phrase(*kind))
+        }
         (Some(chain), Some(endpoint)) => {
             format!("{chain}, endpoint {endpoint}: {} since {since}: {why}", phrase(*kind))
         }
@@ -355,24 +366,27 @@ fn headline(trouble: &Trouble, place: &Place<'_>) -> String {
 
 /// What a kind means, without a subject.
 const fn phrase(kind: BlindnessKind) -> &'static str {
-    use BlindnessKind as Kind;
+    use BlindnessKind as Blind;
     match kind {
-        Kind::Unreachable => "no answer",
-        Kind::EndpointDown => "does not answer",
-        Kind::WrongChain => "serves another chain",
-        Kind::WrongGenesis => "serves a chain that began with another block",
-        Kind::NoBlock => "does not give the next block",
-        Kind::StaleHead => "stands still",
-        Kind::Lag => "stays behind the others",
-        Kind::Disagreement => "names other blocks than the others",
-        Kind::FinalityStalled => "nothing becomes final",
-        Kind::FinalizedReorg => "does not contain what was final",
-        Kind::RefusedBlock => "gave a block that contradicts itself",
-        Kind::UnverifiedBlock => "blocks that their header cannot vouch for",
-        Kind::AbilityLost => "can no longer do what it could",
-        Kind::ClockSkew => "block times ahead of our clock",
-        Kind::StoreRefuses => "cannot be written to",
-        Kind::NotRunning => "did not run",
+        Blind::Unreachable => "no answer",
+        Blind::EndpointDown => "does not answer",
+        Blind::WrongChain => "serves another chain",
+        Blind::WrongGenesis => "serves a chain that began with another block",
+        Blind::NoBlock => "does not give the next block",
+        Blind::StaleHead => "stands still",
+        Blind::Lag => "stays behind the others",
+        Blind::Disagreement => "names other blocks than the others",
+        Blind::FinalityStalled => "nothing becomes final",
+        Blind::FinalizedReorg => "does not contain what was final",
+        Blind::RefusedBlock => "gave a block that contradicts itself",
+        Blind::UnverifiedBlock => "blocks that their header cannot vouch for",
+        Blind::AbilityLost => "can no longer do what it could",
+        Blind::ClockSkew => "block times ahead of our clock",
+        Blind::StoreRefuses => "cannot be written to",
+        Blind::NotRunning => "did not run",
+        Blind::ServiceDown => "its queues cannot be seen",
+        Blind::ServiceLies => "says what cannot be true",
+        Blind::ServiceStale => "stays behind the chain",
     }
 }
 
@@ -383,7 +397,11 @@ fn labels(trouble: &Trouble, place: &Place<'_>, roster: &Roster) -> Vec<String> 
     if !hides {
         return Vec::new();
     }
-    let here = || roster.watches.iter().filter(|watch| place.chain.is_none_or(|chain| watch.chain.id == chain.id));
+    let queues = BlindnessKind::OF_SERVICES.contains(&trouble.kind);
+    let here = || {
+        let here = roster.watches.iter().filter(|watch| place.chain.is_none_or(|chain| watch.chain.id == chain.id));
+        here.filter(move |watch| !queues || watch.kind == Kind::Safe)
+    };
     let mut labels: Vec<String> = here().take(BLINDS_MAX).map(|watch| watch.label.to_string()).collect();
     let more = here().skip(BLINDS_MAX).count();
     if more > 0 {

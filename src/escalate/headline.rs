@@ -2,7 +2,7 @@
 
 use super::phrases::{amount, say, shown};
 use super::roster::{Names, Roster};
-use crate::model::activity::{Fate, Operation, Role};
+use crate::model::activity::{Fate, Note, Operation, Role};
 use crate::model::amount::Unit;
 use crate::model::text::printable;
 use crate::model::value::Arg;
@@ -27,6 +27,11 @@ const VIA_MAX: usize = 16;
 #[must_use]
 pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
     let chain = watch.chain.id;
+    let matter = activity.notes.iter().find_map(|note| if let Note::Queue(what) = note { Some(what) } else { None });
+    if let Some(what) = matter {
+        let progress = activity.progress().map_or_else(String::new, |progress| format!(" ({progress})"));
+        return printable(format!("{} {what}{progress}", watch.label), HEADLINE_CHARS_MAX);
+    }
     let sentence = match (activity.kind, &activity.position) {
         (_, Position::Due(due)) => {
             format!("{}: {} did not come by {}", watch.label, activity.deed.name, super::lines::utc(*due))
@@ -57,7 +62,10 @@ fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Stri
     let (past, infinitive, rest) = verb(activity, chain, roster);
     match activity.fate {
         Fate::Executed => format!("{who} {past} {rest}"),
-        Fate::Waiting => format!("{who} is to {infinitive} {rest} (proposed)"),
+        Fate::Waiting => match activity.progress() {
+            Some(progress) => format!("{who} is to {infinitive} {rest} ({progress})"),
+            None => format!("{who} is to {infinitive} {rest} (proposed)"),
+        },
         Fate::Reverted => format!("{who} tried to {infinitive} {rest} (reverted)"),
         Fate::Failed => format!("{who} tried to {infinitive} {rest} (failed inside a transaction that succeeded)"),
         Fate::Unconfirmed => format!("{who} {past} {rest} (as its wrapper claims; no log confirms it)"),

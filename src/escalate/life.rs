@@ -56,6 +56,8 @@ pub(super) struct Change {
     pub(super) moved: Vec<String>,
     /// Headlines of findings a reorg took away.
     pub(super) gone: Vec<String>,
+    /// What became of evidence that stands: a queued transaction is closer to its execution, or past it.
+    pub(super) went: Vec<String>,
     /// Whether anything was taken away, observed findings too.
     pub(super) shrunk: bool,
 }
@@ -135,6 +137,9 @@ pub(super) fn settle(incident: &mut Incident, change: &Change, now_ms: u64, out:
     } else if let Some(first) = change.moved.first() {
         let told = incident.told.clone();
         tell(incident, DeliveryKind::Update, &told, Some(format!("A reorg moved it to another block: {first}")), out);
+    } else if let Some(last) = change.went.last().filter(|_| incident.state.is_live()) {
+        let told = incident.told.clone();
+        tell(incident, DeliveryKind::Update, &told, Some(last.clone()), out);
     }
 }
 

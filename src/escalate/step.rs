@@ -1,6 +1,7 @@
 //! After a step of the chain: evidence taken back, evidence that moved, evidence that is new, and what each incident makes of it.
 
 use super::group::{Cause, Raised, causes};
+use super::headline::headline;
 use super::life::{self, Change, Fresh};
 use super::lines::{incident_line, verdict_line};
 use super::occasion::is_occasion;
@@ -36,10 +37,37 @@ pub fn plan(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms:
     engine.finish()
 }
 
+/// What a look at a queue changes: as [`plan`], for transactions that are in no block yet.
+///
+/// Each of `step.blocks` stands for the moment at which something was first seen, so that nothing of it is late or is taken back by
+/// a reorg. A finding that stands and is closer to its execution by now is told as an update; so is each of `news`, which says what
+/// became of a transaction by its hash, where the incident of its findings is live.
+#[must_use]
+pub fn queued(
+    step: &StepJudged<'_>,
+    standing: &Standing,
+    roster: &Roster,
+    now_ms: u64,
+    news: &[(B256, String)],
+) -> Plan {
+    let mut engine = Engine { aside: true, ..Engine::new(step, standing, roster, now_ms) };
+    for block in step.blocks {
+        let causes = causes(block, roster);
+        causes.iter().for_each(|cause| engine.take(block, cause));
+        engine.write_verdicts(block, &causes);
+    }
+    for (hash, what) in news {
+        engine.pass_on(*hash, what);
+    }
+    engine.finish()
+}
+
 struct Engine<'a> {
     step: &'a StepJudged<'a>,
     roster: &'a Roster,
     now_ms: u64,
+    /// It is no step of the chain: see [`queued`].
+    aside: bool,
     incidents: Vec<Incident>,
     by_id: HashMap<IncidentId, usize>,
     findings: HashMap<FindingId, Finding>,
@@ -61,6 +89,7 @@ impl<'a> Engine<'a> {
             step,
             roster,
             now_ms,
+            aside: false,
             by_id: standing.incidents.iter().enumerate().map(|(at, incident)| (incident.id.clone(), at)).collect(),
             incidents: standing.incidents.clone(),
             findings: standing.findings.iter().map(|finding| (finding.id.clone(), finding.clone())).collect(),
@@ -161,6 +190,9 @@ impl<'a> Engine<'a> {
 
     /// A reorg moved it to another block. A stretch that is played again has it where it was: then nothing is told.
     fn move_along(&mut self, block: &JudgedBlock, raised: &Raised<'_>) {
+        if self.aside {
+            return self.go_on(block, raised);
+        }
         let Some(known) = self.findings.get(&raised.id).filter(|known| known.at != block.at) else { return };
         let Some(place) = self.by_id.get(&known.incident).copied() else { return };
         let finding = self.write(block, raised, place);
@@ -168,6 +200,30 @@ impl<'a> Engine<'a> {
             self.changes.entry(place).or_default().moved.push(finding.headline.clone());
         }
         self.show(block, raised, &finding, place);
+    }
+
+    /// What is queued has gone on, if its sentence says so.
+    fn go_on(&mut self, block: &JudgedBlock, raised: &Raised<'_>) {
+        let Some(known) = self.findings.get(&raised.id) else { return };
+        let headline = headline(&raised.judged.activity, raised.watch, self.roster);
+        let Some(place) = self.by_id.get(&known.incident).copied().filter(|_| known.headline != headline) else {
+            return;
+        };
+        let finding = self.write(block, raised, place);
+        if !raised.observe {
+            self.changes.entry(place).or_default().went.push(finding.headline.clone());
+        }
+        self.show(block, raised, &finding, place);
+    }
+
+    /// Something became of the transaction with this hash.
+    fn pass_on(&mut self, hash: B256, what: &str) {
+        let found =
+            self.findings.values().filter(|finding| finding.tx == hash && !finding.orphaned && !finding.observe);
+        let places: BTreeSet<usize> = found.filter_map(|finding| self.by_id.get(&finding.incident)).copied().collect();
+        for place in places {
+            self.changes.entry(place).or_default().went.push(what.to_owned());
+        }
     }
 
     /// The incident a cause belongs to: where its evidence was before, else the live incident of the owner's watch and path,
@@ -265,12 +321,16 @@ impl<'a> Engine<'a> {
     /// Puts it on the incident's page.
     fn show(&mut self, block: &JudgedBlock, raised: &Raised<'_>, finding: &Finding, place: usize) {
         self.named.entry(place).or_default().insert(finding.id.clone());
-        let change = self.changes.entry(place).or_default();
         let evidence = page::evidence(finding, raised, block, self.roster);
-        let evidence = Evidence { late: self.roster.late(block, self.now_ms), ..evidence };
+        let evidence = Evidence { late: self.late(block), ..evidence };
+        let change = self.changes.entry(place).or_default();
         // Nobody has heard of noise, so that all of it may be a sample.
         let quiet = raised.observe || self.incidents[place].noise.is_some();
         life::show(&mut self.incidents[place], change, quiet, evidence);
+    }
+
+    fn late(&self, block: &JudgedBlock) -> Option<u64> {
+        if self.aside { None } else { self.roster.late(block, self.now_ms) }
     }
 
     /// A line for each judged activity of the block, abnormal or not.
@@ -288,7 +348,7 @@ impl<'a> Engine<'a> {
             });
             let incident = incident.map(|finding| finding.incident.clone());
             let line = verdict_line(self.step, block, judged, watch, self.roster, own, incident.as_ref());
-            let line = VerdictLine { late: self.roster.late(block, self.now_ms), ..line };
+            let line = VerdictLine { late: self.late(block), ..line };
             let severity = match &judged.verdict {
                 Verdict::Abnormal(abnormal) => abnormal.severity,
                 Verdict::Normal { .. } => Severity::Info,
@@ -326,9 +386,8 @@ impl<'a> Engine<'a> {
         plan.findings = self.written.iter().filter_map(|id| self.findings.get(id).cloned()).collect();
         let new = |finding: &&Finding| !finding.orphaned && !finding.observe && finding.revision == 1;
         let found: Vec<Finding> = plan.findings.iter().filter(new).cloned().collect();
-        for place in bridge::account(&mut self.incidents, self.step, &found) {
-            plan.incidents.push(self.incidents[place].clone());
-        }
+        let late = if self.aside { Vec::new() } else { bridge::account(&mut self.incidents, self.step, &found) };
+        plan.incidents.extend(late.into_iter().map(|place| self.incidents[place].clone()));
         plan.deliveries.append(&mut self.feed.deliveries);
         plan.lines = self.feed.lines;
         plan.lines.append(&mut lines);

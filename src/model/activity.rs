@@ -1,5 +1,6 @@
 //! One thing that touched a subject, decoded and not yet judged.
 
+use super::queue::Progress;
 use super::value::Arg;
 use super::watch::WatchId;
 use alloy_primitives::{Address, B256, U256};
@@ -250,6 +251,14 @@ pub struct Activity {
     pub notes: Vec<Note>,
 }
 
+impl Activity {
+    /// How far it is, where it waits in a Safe's queue.
+    #[must_use]
+    pub fn progress(&self) -> Option<Progress> {
+        self.notes.iter().find_map(|note| if let Note::Queued(progress) = note { Some(*progress) } else { None })
+    }
+}
+
 /// Something about an activity that its bytes alone do not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -292,4 +301,8 @@ pub enum Note {
     },
     /// A fact had to be read from the node and could not be; what is unknown because of it.
     Unread(String),
+    /// It waits in a Safe's queue, so far from being executed. Who sends it, when, and all who sign it are not known yet.
+    Queued(Progress),
+    /// What a Safe's queue itself shows to be wrong, in one sentence.
+    Queue(String),
 }

@@ -45,6 +45,12 @@ pub enum BlindnessKind {
     StoreRefuses,
     /// This program itself did not run.
     NotRunning,
+    /// The service that keeps Safes' queues does not answer, or not as often as it has to be asked.
+    ServiceDown,
+    /// The service says what cannot be true: of another Safe or chain, under hashes that are not those of its fields, or nonsense.
+    ServiceLies,
+    /// The service stays behind the chain.
+    ServiceStale,
 }
 
 /// One way of not seeing, which lasts.
@@ -142,7 +148,7 @@ pub struct LateFinding {
 
 impl BlindnessKind {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::Unreachable,
         Self::EndpointDown,
         Self::WrongChain,
@@ -159,7 +165,13 @@ impl BlindnessKind {
         Self::ClockSkew,
         Self::StoreRefuses,
         Self::NotRunning,
+        Self::ServiceDown,
+        Self::ServiceLies,
+        Self::ServiceStale,
     ];
+
+    /// Those that are of a service beside the chain, whose queue cannot be seen while the chain can.
+    pub const OF_SERVICES: [Self; 3] = [Self::ServiceDown, Self::ServiceLies, Self::ServiceStale];
 
     /// What records, metrics and messages call it.
     #[must_use]
@@ -181,6 +193,9 @@ impl BlindnessKind {
             Self::ClockSkew => "clock-skew",
             Self::StoreRefuses => "store-refuses",
             Self::NotRunning => "not-running",
+            Self::ServiceDown => "service-down",
+            Self::ServiceLies => "service-lies",
+            Self::ServiceStale => "service-stale",
         }
     }
 

@@ -1,6 +1,6 @@
 //! Posting to an address that somebody wrote down: what is refused, what is tried again, and what nobody gets to see.
 //!
-//! Comes in: the `url` of a table, and bodies for it. Goes out: requests over HTTP, and of each what to do next. Never here: a
+//! Comes in: the `url` of a table, bodies for it, and questions. Goes out: requests over HTTP, and of each what to do next. Never here: a
 //! redirect that is followed, an address in a private network that nobody asked for, a wait without an end, or the URL in an
 //! error.
 
@@ -50,6 +50,26 @@ pub enum SendError {
     /// It will never work as it is; a person has to mend the settings.
     #[error("refused: {0}")]
     Refused(String),
+}
+
+/// What was asked for.
+pub(crate) struct Got {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why it did not come.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GetError {
+    /// There is nothing of that name.
+    #[error("answered 404")]
+    Absent,
+    /// The answer is longer than any honest one.
+    #[error("the answer is longer than any honest one")]
+    TooLong,
+    /// As for messages.
+    #[error(transparent)]
+    Not(#[from] SendError),
 }
 
 /// How a `url` may be written.
@@ -152,6 +172,52 @@ impl Endpoint {
         let pause = pause(response.headers(), now_ms);
         let quote = tokio::time::timeout(self.timeout, quote(response)).await.unwrap_or_default();
         Err(self.refusal(status, pause, &quote))
+    }
+
+    /// Asks for what lies at the address with these segments and this query behind its path, and reads at most `bytes_max` of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Endpoint::post`]; [`GetError::Absent`] for 404, [`GetError::TooLong`] for an answer beyond the bound.
+    pub(crate) async fn get(
+        &self,
+        segments: &[&str],
+        query: &[(&str, &str)],
+        headers: HeaderMap,
+        bytes_max: usize,
+        now_ms: u64,
+    ) -> Result<Got, GetError> {
+        let mut url = self.below(segments)?;
+        // A path of a REST service ends in a slash; without it some answer with a redirect.
+        url.path_segments_mut().map_err(|()| SendError::Refused("not a web address".to_owned()))?.push("");
+        url.query_pairs_mut().extend_pairs(query);
+        let client = self.client().map_err(SendError::Retry)?;
+        let request = client.get(url).timeout(self.timeout).headers(headers);
+        let response = request.send().await.map_err(|error| SendError::Retry(self.unreachable(error)))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        if status == StatusCode::NOT_FOUND {
+            return Err(GetError::Absent);
+        }
+        if !status.is_success() {
+            let pause = pause(&headers, now_ms);
+            let quote = tokio::time::timeout(self.timeout, quote(response)).await.unwrap_or_default();
+            return Err(self.refusal(status, pause, &quote).into());
+        }
+        let body = self.whole(response, bytes_max).await?;
+        Ok(Got { headers, body })
+    }
+
+    /// The body, which may come as slowly as the attempt's timeout lets it.
+    async fn whole(&self, mut response: Response, bytes_max: usize) -> Result<Vec<u8>, GetError> {
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > bytes_max => return Err(GetError::TooLong),
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => return Ok(body),
+                Err(error) => return Err(SendError::Retry(self.unreachable(error)).into()),
+            }
+        }
     }
 
     fn below(&self, segments: &[&str]) -> Result<Url, SendError> {

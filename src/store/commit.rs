@@ -45,12 +45,20 @@ where
     move_chain(&tx, step, now_ms)?;
     let plan = engine(&step.view(), &standing);
     write(&tx, &plan, now_ms)?;
+    write_lines(&tx, step.chain.id, &plan)?;
+    finality::appended(&tx, step.chain.id, step.blocks.iter().map(|block| (block.at, block.sight.sources)))?;
+    tx.commit()?;
+    Ok(plan)
+}
+
+/// Writes down every judged activity as the line that is told of it.
+pub(super) fn write_lines(db: &Connection, chain: ChainId, plan: &Plan) -> Result<()> {
     for line in &plan.lines {
         if let Line::Verdict(verdict) = line {
             let sql = "INSERT INTO activities (chain, number, block_hash, tx, address, verdict, line) \
                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-            tx.prepare_cached(sql)?.execute(params![
-                int(step.chain.id.0),
+            db.prepare_cached(sql)?.execute(params![
+                int(chain.0),
                 int(verdict.block),
                 verdict.block_hash,
                 verdict.tx,
@@ -60,9 +68,7 @@ where
             ])?;
         }
     }
-    finality::appended(&tx, step.chain.id, step.blocks.iter().map(|block| (block.at, block.sight.sources)))?;
-    tx.commit()?;
-    Ok(plan)
+    Ok(())
 }
 
 pub(super) fn change<F>(db: &mut Connection, now_ms: u64, engine: F) -> Result<Plan>
@@ -121,7 +127,7 @@ pub(super) fn write(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
 }
 
 /// What the engine must know: live incidents, findings in blocks that go, findings that come again, and their incidents.
-fn standing(db: &Connection, step: &OwnedStepJudged) -> Result<Standing> {
+pub(super) fn standing(db: &Connection, step: &OwnedStepJudged) -> Result<Standing> {
     let mut standing = Standing { incidents: incidents::live(db, Some(step.chain.id))?, findings: Vec::new() };
     // What hides every chain, such as a store that refuses, belongs to none.
     standing.incidents.extend(incidents::live(db, Some(ChainId(0)))?);
@@ -141,6 +147,21 @@ fn standing(db: &Connection, step: &OwnedStepJudged) -> Result<Standing> {
             keep(finding, &mut standing);
         }
     }
+    with_incidents(db, &mut standing)?;
+    Ok(standing)
+}
+
+/// Adds findings that the engine must know as well, with their incidents.
+pub(super) fn keep(db: &Connection, findings: Vec<Finding>, standing: &mut Standing) -> Result<()> {
+    for finding in findings {
+        if standing.findings.iter().all(|known| known.id != finding.id) {
+            standing.findings.push(finding);
+        }
+    }
+    with_incidents(db, standing)
+}
+
+fn with_incidents(db: &Connection, standing: &mut Standing) -> Result<()> {
     let mut known: HashSet<IncidentId> = standing.incidents.iter().map(|incident| incident.id.clone()).collect();
     for finding in &standing.findings {
         if known.insert(finding.incident.clone())
@@ -149,7 +170,7 @@ fn standing(db: &Connection, step: &OwnedStepJudged) -> Result<Standing> {
             standing.incidents.push(incident);
         }
     }
-    Ok(standing)
+    Ok(())
 }
 
 fn finding_ids<'a>(block: &'a JudgedBlock, watches: &'a [WatchInfo]) -> impl Iterator<Item = FindingId> + 'a {

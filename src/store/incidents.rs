@@ -4,6 +4,7 @@ use super::chain::{int, uint};
 use super::{Result, StoreError, finality};
 use crate::model::incident::{Finding, Incident};
 use crate::model::{BlockRef, ChainId, Finality, FindingId, Footing, IncidentId};
+use alloy_primitives::B256;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -94,6 +95,11 @@ pub(super) fn findings_of(db: &Connection, incident: &IncidentId) -> Result<Vec<
 pub(super) fn findings_in(db: &Connection, chain: ChainId, block: BlockRef) -> Result<Vec<Finding>> {
     let place = "f.chain = ?1 AND f.number = ?2 AND f.block_hash = ?3 AND f.orphaned = 0";
     findings(db, place, params![int(chain.0), int(block.number), block.hash.to_string()])
+}
+
+/// Findings that this transaction, or this Safe transaction, caused.
+pub(super) fn findings_of_tx(db: &Connection, chain: ChainId, tx: B256) -> Result<Vec<Finding>> {
+    findings(db, "f.chain = ?1 AND f.tx = ?2", params![int(chain.0), tx.to_string()])
 }
 
 pub(super) fn finding(db: &Connection, id: &FindingId) -> Result<Option<Finding>> {

@@ -17,6 +17,7 @@ mod evidence;
 mod finality;
 mod incidents;
 mod outbox;
+mod queue;
 mod refusal;
 mod schema;
 mod space;
@@ -29,15 +30,17 @@ pub use evidence::Drawer;
 pub use finality::{GAINED_MAX, Gained, Settled};
 pub use incidents::Filter;
 pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
+pub use queue::{LINES_MAX, QueueKept, QueueSeen};
 pub use refusal::Refusal;
 pub use space::Space;
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
+use crate::model::record::VerdictLine;
 use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
 use crate::telemetry::Metrics;
 use actor::Actor;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -287,6 +290,54 @@ impl Store {
         E: Send + 'static,
     {
         self.actor.write(move |db| commit::answer(db, &id, now_ms, engine)).await
+    }
+}
+
+/// Queues of Safes.
+impl Store {
+    /// What was seen in the queue of `safe`, and what the Safe logged that it has not accounted for.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn queue(&self, chain: ChainId, safe: Address) -> Result<QueueKept> {
+        self.actor.call(move |db| queue::kept(db, chain, safe)).await
+    }
+
+    /// What was last judged of a transaction, or of a queued one by its Safe transaction hash: its lines, oldest first, at most
+    /// [`LINES_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn lines_of(&self, chain: ChainId, tx: B256) -> Result<Vec<VerdictLine>> {
+        self.actor.call(move |db| queue::lines(db, chain, tx)).await
+    }
+
+    /// Findings that a transaction, or a queued one by its Safe transaction hash, caused and no reorg took away.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn findings_by(&self, chain: ChainId, tx: B256) -> Result<Vec<Finding>> {
+        let found = self.actor.call(move |db| incidents::findings_of_tx(db, chain, tx)).await?;
+        Ok(found.into_iter().filter(|finding| !finding.orphaned).collect())
+    }
+
+    /// Which of `safes` were touched on chain since their queues last accounted for that.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn stirred(&self, chain: ChainId, safes: Vec<Address>) -> Result<Vec<Address>> {
+        self.actor.call(move |db| queue::stirred(db, chain, &safes)).await
+    }
+
+    /// One transaction: what a look at a queue brought, and the plan `engine` makes of it and of what stands.
+    ///
+    /// # Errors
+    /// As [`Store::commit_step`]; [`StoreError::Unknown`] when it would retract a block.
+    pub async fn commit_queue<F>(&self, seen: QueueSeen, now_ms: u64, engine: F) -> Result<Plan>
+    where
+        F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
+    {
+        self.actor.write(move |db| queue::commit(db, &seen, now_ms, engine)).await
     }
 }
 

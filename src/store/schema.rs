@@ -6,7 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Steps from an empty file to the newest schema; a file's `user_version` says how many of them it has taken.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_finality.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_finality.sql"),
+    include_str!("migrations/0003_queue.sql"),
+];
 
 /// `WFIR`: tells our files from those of other programs.
 const APPLICATION_ID: i64 = 0x5746_4952;

@@ -14,7 +14,7 @@ mod vector;
 use crate::model::{BlindnessKind, Severity};
 use alloy_primitives::B256;
 use prometheus_client::registry::Registry;
-use series::{Chain, Delivery, Endpoint, Incidents, Judging, Queue, Rpc, Signs, Start, Stored};
+use series::{Chain, Delivery, Endpoint, Incidents, Judging, Queue, Rpc, Services, Signs, Start, Stored};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +31,9 @@ pub const OUTCOMES: [&str; 4] = ["ok", "error", "timeout", "unreachable"];
 
 /// What is wrong with a block that is refused; the words of `watchfire_blocks_refused_total`.
 pub const REFUSALS: [&str; 6] = ["header", "root", "bloom", "transaction", "sender", "nonsense"];
+
+/// How requests to Safe services end; the words of `watchfire_safe_service_requests_total`.
+pub const SERVICE_OUTCOMES: [&str; 4] = ["ok", "error", "limited", "nonsense"];
 
 /// Watches with series of their own. The verdicts on any further ones are counted together, so that a watchlist of 100,000
 /// does not make as many series here and in Prometheus.
@@ -54,6 +57,7 @@ struct Inner {
     incident: Incidents,
     delivery: Delivery,
     store: Stored,
+    service: Services,
     signs: Signs,
     underway: Mutex<Underway>,
     watches: Mutex<BTreeSet<String>>,
@@ -71,6 +75,7 @@ impl Metrics {
         let (judging, incident) = (Judging::register(&mut book), Incidents::register(&mut book));
         let (delivery, store, signs) =
             (Delivery::register(&mut book), Stored::register(&mut book), Signs::register(&mut book));
+        let service = Services::register(&mut book);
         let registry = book.close();
         let (underway, watches, blind) = Default::default();
         let inner = Inner {
@@ -84,6 +89,7 @@ impl Metrics {
             incident,
             delivery,
             store,
+            service,
             signs,
             underway,
             watches,
@@ -450,6 +456,36 @@ impl Metrics {
     pub fn store_space(&self, free: u64, size: u64) {
         self.0.store.free.set(free as f64);
         self.0.store.size.set(size as f64);
+    }
+}
+
+/// Services that keep the queues of Safes.
+impl Metrics {
+    /// A service of a chain: its series exist from here on.
+    pub fn service(&self, chain: &str, service: &str) {
+        for outcome in SERVICE_OUTCOMES {
+            self.0.service.requests.of([chain, service, outcome]);
+        }
+        for level in [&self.0.service.quota, &self.0.service.seen_at, &self.0.service.queued] {
+            level.of([chain, service]);
+        }
+    }
+
+    /// A request to it ended. `outcome` is one of [`SERVICE_OUTCOMES`].
+    pub fn service_request(&self, chain: &str, service: &str, outcome: &'static str) {
+        debug_assert!(SERVICE_OUTCOMES.contains(&outcome), "`{outcome}` is no outcome");
+        self.0.service.requests.of([chain, service, outcome]).inc();
+    }
+
+    /// So many requests may be sent to it at once.
+    pub fn service_quota(&self, chain: &str, service: &str, left: f64) {
+        self.0.service.quota.of([chain, service]).set(left);
+    }
+
+    /// A queue was seen in full, and so many transactions wait in all queues of the service. `now_s` is Unix seconds.
+    pub fn queues(&self, chain: &str, service: &str, now_s: f64, waiting: usize) {
+        self.0.service.seen_at.of([chain, service]).set(now_s);
+        self.0.service.queued.of([chain, service]).set(waiting as f64);
     }
 }
 

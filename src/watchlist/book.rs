@@ -7,6 +7,7 @@ use crate::escalate::Roster;
 use crate::model::watch::ChainInfo;
 use crate::model::{Activity, Severity, WatchId, WatchInfo};
 use crate::pulse::Heart;
+use crate::queue::Service;
 use crate::settings::{Secret, Spot};
 use crate::source::FinalityRule;
 use alloy_primitives::{Address, B256};
@@ -25,6 +26,8 @@ pub struct Book {
     pub watches: Arc<[WatchInfo]>,
     /// What is normal for each.
     pub rules: Arc<Rules>,
+    /// Who keeps the queues of Safes, at most one for each chain, in the order of the main file.
+    pub queues: Vec<QueueBook>,
     /// What the registry says of each wallet, by [`WatchId`].
     pub registries: Vec<Registry>,
     /// Paths, feeds, names and units.
@@ -64,6 +67,17 @@ pub struct ChainBook {
     pub genesis: Option<B256>,
     /// Whom the decoder looks out for.
     pub subjects: Arc<Subjects>,
+}
+
+/// The queues that one service keeps.
+#[derive(Clone, Debug)]
+pub struct QueueBook {
+    /// How it is asked.
+    pub service: Service,
+    /// The chain of its Safes.
+    pub chain: Arc<ChainInfo>,
+    /// Watches of kind `safe` on that chain, but those that said `queue = false`.
+    pub safes: Vec<WatchId>,
 }
 
 /// How to reach one of a chain's nodes.
@@ -115,6 +129,8 @@ pub struct Registry {
     pub threshold: Option<u32>,
     /// Modules that may act for it.
     pub modules: Option<AddressSet>,
+    /// Who may propose to its queue beside the owners.
+    pub delegates: Option<AddressSet>,
     /// The guard; `Some(None)` says that there is none.
     pub guard: Option<Option<Address>>,
     /// How long what a timelock schedules, or a governor proposes, waits at least.

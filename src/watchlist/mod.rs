@@ -19,7 +19,9 @@ mod hours;
 #[cfg(test)]
 mod tests;
 
-pub use book::{Book, ChainBook, ChainClock, EndpointSettings, EndpointUrl, Expectation, Registry, WatchTest};
+pub use book::{
+    Book, ChainBook, ChainClock, EndpointSettings, EndpointUrl, Expectation, QueueBook, Registry, WatchTest,
+};
 pub use files::{Disk, Files, Memory};
 
 use crate::settings::{Problems, Secrets};

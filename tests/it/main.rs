@@ -20,6 +20,7 @@ mod hostile;
 mod inside;
 mod judging;
 mod probe;
+mod queues;
 mod ranks;
 mod readme;
 mod rows;

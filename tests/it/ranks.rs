@@ -24,6 +24,7 @@ pub(crate) const RANKS: &[(&str, u8)] = &[
     ("post", 4),
     ("deliver", 5),
     ("pulse", 5),
+    ("queue", 5),
     ("watchlist", 6),
     ("pipeline", 7),
     ("console", 7),

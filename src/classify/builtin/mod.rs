@@ -198,7 +198,8 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     }
     costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
     costs.extend(value::unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
-    if rules.kind == Kind::Safe && activity.signers.as_deref() == Some(&[]) {
+    // What waits in a queue may have no signature yet.
+    if rules.kind == Kind::Safe && activity.signers.as_deref() == Some(&[]) && activity.progress().is_none() {
         let why = "a module has it done, without any signature, and no rule vouches for it".to_owned();
         costs.push(because(MODULE, Severity::Critical, why));
     }

@@ -60,6 +60,14 @@ pub const BUILTINS: &[Builtin] = &[
     raising(UNSCHEDULED, "carried out without a schedule that was seen before its block"),
     raising(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
     raising(CREATION, "an account creates a contract"),
+    raising(QUEUE_SIGNATURE, "a queued Safe transaction with a signature that is not its owner's"),
+    raising(QUEUE_HASH, "a queued Safe transaction under a hash that its fields do not give"),
+    raising(QUEUE_PROPOSER, "a queued Safe transaction by nobody among the owners and `registry.delegates`"),
+    raising(QUEUE_REPLACED, "a second queued Safe transaction for one nonce, unless it rejects the first"),
+    raising(QUEUE_GAP, "a queued Safe transaction behind a nonce that nothing is queued for"),
+    raising(QUEUE_STALE, "a queued Safe transaction that was agreed to long ago and could be executed next"),
+    raising(QUEUE_APPROVAL, "an approval on chain of a hash that is not in the Safe's queue"),
+    raising(QUEUE_UNPROPOSED, "an execution that was never in the Safe's queue"),
 ];
 
 pub(crate) const INBOUND: &str = "builtin/inbound";
@@ -93,6 +101,14 @@ pub(crate) const SHORT_DELAY: &str = "builtin/short-delay";
 pub(crate) const UNSCHEDULED: &str = "builtin/unscheduled";
 pub(crate) const DELEGATION: &str = "builtin/delegation";
 pub(crate) const CREATION: &str = "builtin/creation";
+pub(crate) const QUEUE_SIGNATURE: &str = "builtin/queue-signature";
+pub(crate) const QUEUE_HASH: &str = "builtin/queue-hash";
+pub(crate) const QUEUE_PROPOSER: &str = "builtin/queue-proposer";
+pub(crate) const QUEUE_REPLACED: &str = "builtin/queue-replaced";
+pub(crate) const QUEUE_GAP: &str = "builtin/queue-gap";
+pub(crate) const QUEUE_STALE: &str = "builtin/queue-stale";
+pub(crate) const QUEUE_APPROVAL: &str = "builtin/queue-approval";
+pub(crate) const QUEUE_UNPROPOSED: &str = "builtin/queue-unproposed";
 
 const fn vouching(name: &'static str, about: &'static str) -> Builtin {
     Builtin { name, vouches: true, about }

@@ -116,6 +116,8 @@ impl<'a> Lookout<'a> {
         let live = session.store.incidents(filter).await.context("read whether we were blind")?;
         for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
             match &incident.blindness {
+                // Whoever asks the service knows.
+                Some(blindness) if BlindnessKind::OF_SERVICES.contains(&blindness.kind) => {}
                 Some(blindness) if !blindness.kind.is_total() => {
                     lookout.earlier.push((blindness.kind, blindness.endpoint.clone()));
                 }

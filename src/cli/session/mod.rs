@@ -5,6 +5,7 @@ mod follow;
 mod keeper;
 mod lookout;
 mod progress;
+mod queues;
 mod record;
 mod roll;
 mod signs;
@@ -137,6 +138,14 @@ impl Session {
                 session.follow(chain, nudge, &stop, from, until).await.with_context(|| format!("watch {name}"))
             });
         }
+        let mut queues = tokio::task::JoinSet::new();
+        for book in &session.book.queues {
+            let Some(chain) = session.book.chain(&book.chain.name) else { continue };
+            let (chain, nudge, stop) = (Arc::new(chain.clone()), nudge.clone(), worker_stop.child_token());
+            let name = book.service.name.clone();
+            let looked_after = session.clone().queues(book.clone(), chain, nudge, stop);
+            queues.spawn(async move { looked_after.await.with_context(|| format!("look after the queues of {name}")) });
+        }
         let (mut failed, mut mute) = (None, false);
         loop {
             let ended = tokio::select! {
@@ -144,7 +153,9 @@ impl Session {
                     Some(ended) => ended.context("a chain's task ended by surprise").flatten(),
                     None => break,
                 },
-                // Nobody has told it to end.
+                // Nobody has told them to end.
+                Some(ended) = queues.join_next() => ended.context("the task of a queue ended by surprise").flatten(),
+                // Nor it.
                 ended = &mut delivering, if !mute => {
                     mute = true;
                     let ended = ended.context("the delivery worker ended by surprise").flatten();
@@ -158,6 +169,7 @@ impl Session {
                 stop.cancel();
             }
         }
+        queues.shutdown().await;
         if !mute {
             session.drain(&worker_stop, delivering).await?;
         }

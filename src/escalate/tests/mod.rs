@@ -6,4 +6,5 @@ mod noise;
 mod occasions;
 mod order;
 mod people;
+mod queued;
 mod words;

@@ -92,6 +92,13 @@ pub(super) struct Signs {
     pub(super) beats: Vector<Count, 2>,
 }
 
+pub(super) struct Services {
+    pub(super) requests: Vector<Count, 3>,
+    pub(super) quota: Vector<Level, 2>,
+    pub(super) seen_at: Vector<Level, 2>,
+    pub(super) queued: Vector<Level, 2>,
+}
+
 impl Start {
     pub(super) fn register(book: &mut Book) -> Self {
         Self {
@@ -295,6 +302,31 @@ impl Stored {
             write_errors: book.count("store_write_errors_total", "Writes that the store could not do"),
             free: book.level("store_free_bytes", "Space left on the store's file system"),
             size: book.level("store_size_bytes", "Space that the store's files take"),
+        }
+    }
+}
+
+impl Services {
+    pub(super) fn register(book: &mut Book) -> Self {
+        let service = ["chain", "service"];
+        let outcome = ["chain", "service", "outcome"];
+        Self {
+            requests: book.counts(
+                "safe_service_requests_total",
+                "Requests to a Safe service by how they ended",
+                outcome,
+            ),
+            quota: book.levels(
+                "safe_service_quota_requests",
+                "Requests to a Safe service that may be sent at once",
+                service,
+            ),
+            seen_at: book.levels(
+                "safe_service_last_success_timestamp_seconds",
+                "When a Safe's queue was last seen in full, Unix time",
+                service,
+            ),
+            queued: book.levels("safe_queue_transactions", "Transactions that wait in the queues of Safes", service),
         }
     }
 }

@@ -16,6 +16,7 @@ mod habits;
 mod known;
 mod limits;
 mod paths;
+mod queues;
 mod reach;
 mod rule;
 mod signs;
@@ -104,6 +105,7 @@ fn assemble(
     let heads = Heads::compile(&texts.watches, &chains, &directory, &paths, abis, problems);
     let compiled = watch::compile(&heads, &directory, abis, problems);
     let watches: Arc<[_]> = compiled.infos.into();
+    let queues = queues::queues(std::mem::take(&mut setup.services), &chains, &watches, &compiled.queued, problems);
     let roster = Roster {
         feeds: paths::feeds(&destinations),
         paths: paths.compiled,
@@ -116,6 +118,7 @@ fn assemble(
         chains: chains.into_books(compiled.subjects),
         watches,
         rules: Arc::new(compiled.rules),
+        queues,
         registries: compiled.registries,
         roster: Arc::new(roster),
         destinations: destinations.compiled,
@@ -168,7 +171,7 @@ fn read_lists(
 
 /// Tables of the main file in a watchlist: told apart from a slip of the keyboard.
 fn refuse_setup(table: &mut crate::settings::Table<'_>, main: &Path, problems: &mut Problems) {
-    for key in ["store", "watchlists", "chain", "destination", "path", "console", "heartbeat"] {
+    for key in ["store", "watchlists", "chain", "destination", "path", "console", "heartbeat", "safe-service"] {
         let Some(spot) = table.key_spot(key) else { continue };
         table.value(key);
         let hint = format!("move it to `{}`", main.display());

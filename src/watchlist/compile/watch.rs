@@ -8,6 +8,7 @@ use super::paths::Paths;
 use super::rule::{self, Compiled};
 use super::{absent, reach, tests_of_watches};
 use crate::abi::Abi;
+use crate::classify;
 use crate::classify::builtin::BUILTINS;
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
@@ -53,6 +54,8 @@ pub(super) struct CompiledWatches {
     pub(super) registries: Vec<Registry>,
     pub(super) subjects: HashMap<ChainId, Subjects>,
     pub(super) tests: Vec<WatchTest>,
+    /// Safes whose queues are looked at where there is a service.
+    pub(super) queued: Vec<WatchId>,
 }
 
 impl<'t> Heads<'t> {
@@ -118,6 +121,11 @@ impl<'t> Head<'t> {
         let own = address.unwrap_or(Address::ZERO);
         let kind = text.kind.as_ref().map(|kind| kind.value);
         let name = name(text, kind, problems);
+        let waits = kind.is_none_or(|kind| matches!(kind, Kind::Timelock | Kind::Governor));
+        if let Some(delay) = text.registry.as_ref().and_then(|registry| registry.delay.as_ref()).filter(|_| !waits) {
+            let problem = delay.problem("nothing waits here: only a timelock or a governor has a `delay`");
+            problems.push(problem.hint("remove it, or say of which kind the contract is"));
+        }
         let scope = Scope { directory, chain: chain.as_deref(), own, owners: None };
         let registry = text.registry.as_ref().map(|text| registry(text, &scope, problems)).unwrap_or_default();
         let scope = Scope { owners: registry.owners.as_ref(), ..scope };
@@ -156,10 +164,11 @@ pub(super) fn compile(
 ) -> CompiledWatches {
     let mut all = CompiledWatches {
         infos: Vec::with_capacity(heads.heads.len()),
-        rules: Rules { watches: Vec::with_capacity(heads.heads.len()) },
+        rules: Rules { watches: Vec::with_capacity(heads.heads.len()), timed: Vec::new() },
         registries: Vec::with_capacity(heads.heads.len()),
         subjects: HashMap::new(),
         tests: Vec::new(),
+        queued: Vec::new(),
     };
     let known_tokens = known_tokens(heads, directory);
     for head in &heads.heads {
@@ -194,11 +203,11 @@ pub(super) fn compile(
         let chain = head.info.chain.id;
         let subjects = all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain));
         subjects.watch(head.info.address, subject);
-        if let Some((name, contracts)) = &head.name {
-            subjects.name(*name, contracts.iter().copied());
-        }
         if rules.iter().chain(expected.iter().map(|expected| &expected.rule)).any(Rule::asks_code) {
             subjects.ask_code(head.info.address);
+        }
+        if let Some((name, contracts)) = &head.name {
+            subjects.name(*name, contracts.iter().copied());
         }
         all.rules.watches.push(WatchRules {
             watch: head.info.id,
@@ -215,11 +224,18 @@ pub(super) fn compile(
             modules: registry.modules.clone(),
             delay: registry.delay.map(|delay| delay.as_secs()),
             implementations: registry.implementations.clone(),
+            delegates: registry.delegates.clone(),
             refund_receivers: head.refund_receivers.clone(),
             known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),
             familiar: Arc::default(),
             observe: head.info.observe,
         });
+        if head.info.kind == Kind::Safe && head.text.queue.as_ref().is_none_or(|at| at.value) {
+            all.queued.push(head.info.id);
+        }
+        if let Some(at) = head.text.queue.as_ref().filter(|_| head.info.kind != Kind::Safe) {
+            problems.push(at.problem("only a Safe has a queue").hint("remove `queue`"));
+        }
         all.registries.push(registry);
         all.infos.push(head.info.clone());
     }
@@ -227,6 +243,8 @@ pub(super) fn compile(
     for rules in &mut all.rules.watches {
         rules.familiar = familiar.get(&rules.chain).cloned().unwrap_or_default();
     }
+    let timed = all.rules.watches.iter().filter(|rules| classify::keeps_time(rules)).map(|rules| rules.watch);
+    all.rules.timed = timed.collect();
     for ((chain, address), abi) in &heads.token_abis {
         all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
     }
@@ -321,6 +339,7 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
         owners: text.owners.as_ref().and_then(|list| scope.set(list, problems)),
         threshold: text.threshold.as_ref().and_then(|at| u32::try_from(at.value).ok()),
         modules: text.modules.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
+        delegates: text.delegates.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
         guard: match text.guard.as_ref() {
             None => None,
             Some(at) if at.value == "none" => Some(None),

@@ -17,7 +17,7 @@ pub(super) use chain::{ChainText, EndpointText, FinalityText};
 pub(super) use rule::{
     AddressesText, AgeText, DeedText, LengthText, LimitText, ListText, MeasureText, RuleText, SignersText,
 };
-pub(super) use setup::{DestinationText, PathText, SetupText};
+pub(super) use setup::{DestinationText, PathText, ServiceText, SetupText};
 pub(super) use signs::{ConsoleText, HeartbeatText};
 pub(super) use test::{BeforeText, SignersGiven, TestText};
 pub(super) use watch::{RegistryText, WatchText};

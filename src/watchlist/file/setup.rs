@@ -14,6 +14,13 @@ pub(in crate::watchlist) struct SetupText<'a> {
     pub paths: Vec<PathText<'a>>,
     pub console: Option<ConsoleText<'a>>,
     pub heartbeats: Vec<HeartbeatText<'a>>,
+    pub services: Vec<ServiceText<'a>>,
+}
+
+/// `[safe-service.X]`, still to be read by the room that asks it.
+pub(in crate::watchlist) struct ServiceText<'a> {
+    pub name: At<&'a str>,
+    pub table: Table<'a>,
 }
 
 /// `[destination.X]`, still to be read by its kind.
@@ -50,6 +57,7 @@ impl<'a> SetupText<'a> {
         let destinations = named("destination", problems);
         let paths = named("path", problems);
         let heartbeats = named("heartbeat", problems);
+        let services = named("safe-service", problems);
         let console = table.table("console", problems).map(|table| ConsoleText::read(table, problems));
         Self {
             store,
@@ -59,6 +67,7 @@ impl<'a> SetupText<'a> {
             paths: paths.into_iter().map(|(name, table)| PathText::read(name, table, problems)).collect(),
             console,
             heartbeats: heartbeats.into_iter().map(|(name, table)| HeartbeatText { name, table }).collect(),
+            services: services.into_iter().map(|(name, table)| ServiceText { name, table }).collect(),
         }
     }
 }

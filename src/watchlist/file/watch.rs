@@ -27,6 +27,8 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub node: Option<At<&'a str>>,
     pub contracts: Option<ListText<'a>>,
     pub judge_inbound: bool,
+    /// `queue = false`: its chain's Safe service is not asked about it.
+    pub queue: Option<At<bool>>,
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
     pub rules: Vec<RuleText<'a>>,
@@ -39,6 +41,8 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     pub owners: Option<ListText<'a>>,
     pub threshold: Option<At<i64>>,
     pub modules: Option<ListText<'a>>,
+    /// Who may propose beside the owners.
+    pub delegates: Option<ListText<'a>>,
     /// An address, or `none`.
     pub guard: Option<At<&'a str>>,
     pub delay: Option<At<Duration>>,
@@ -74,6 +78,7 @@ impl<'a> WatchText<'a> {
         let node = table.string("node", problems);
         let contracts = list(&mut table, "contracts", problems);
         let inbound = table.choice("inbound", &[("judge", true), ("accept", false)], problems);
+        let queue = table.bool("queue", problems);
         let builtins_off = table.table("builtins", problems).map(|mut table| {
             let off = table.strings("off", problems);
             table.finish(problems);
@@ -104,6 +109,7 @@ impl<'a> WatchText<'a> {
             registry,
             executors,
             refund_receivers,
+            queue,
             node,
             contracts,
             judge_inbound: inbound.is_some_and(|at| at.value),
@@ -121,6 +127,7 @@ impl<'a> RegistryText<'a> {
         let owners = list(&mut table, "owners", problems);
         let threshold = table.int_in("threshold", 1..=i64::from(u32::MAX), problems);
         let modules = list(&mut table, "modules", problems);
+        let delegates = list(&mut table, "delegates", problems);
         let guard = table.string("guard", problems);
         let delay = table.duration("delay", problems);
         let implementations = list(&mut table, "implementations", problems);
@@ -132,7 +139,7 @@ impl<'a> RegistryText<'a> {
             problems.push(threshold.problem(message));
         }
         table.finish(problems);
-        Self { owners, threshold, modules, guard, delay, implementations }
+        Self { owners, threshold, modules, delegates, guard, delay, implementations }
     }
 }
 

@@ -4,6 +4,7 @@ mod checked;
 mod compiled;
 mod habits;
 mod mutated;
+mod queues;
 mod signs;
 mod told;
 

@@ -26,14 +26,14 @@ const FAMILIES: &[Family] = &[
         source: include_str!("control.rs"),
     },
     Family { heading: "Old wallets and vesting", rows: old::ROWS, file: "old", source: include_str!("old.rs") },
-    Family { heading: "Accounts and signatures", rows: keys::ROWS, file: "keys", source: include_str!("keys.rs") },
-    Family { heading: "Names", rows: names::ROWS, file: "names", source: include_str!("names.rs") },
     Family {
         heading: "Rates, behavior and noise",
         rows: behavior::ROWS,
         file: "behavior",
         source: include_str!("behavior.rs"),
     },
+    Family { heading: "Accounts and signatures", rows: keys::ROWS, file: "keys", source: include_str!("keys.rs") },
+    Family { heading: "Names", rows: names::ROWS, file: "names", source: include_str!("names.rs") },
 ];
 
 const HEAD: &str = "# What is found without a rule

@@ -172,7 +172,7 @@ impl Drop for Inbox {
     }
 }
 
-async fn bind(address: SocketAddr) -> TcpListener {
+pub(super) async fn bind(address: SocketAddr) -> TcpListener {
     // An aborted server lets go of its port when its task is next polled, so the first attempts may fail.
     for _ in 0..500 {
         if let Ok(listener) = TcpListener::bind(address).await {
@@ -229,7 +229,7 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// Reads one request with a `Content-Length` body; what follows it stays in `buffer`. `None` when the peer is done.
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Received> {
+pub(super) async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Received> {
     loop {
         if let Some((request, used)) = parse(buffer) {
             buffer.drain(..used);

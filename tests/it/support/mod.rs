@@ -14,6 +14,7 @@ pub(crate) mod multisig;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod safe;
+pub(crate) mod service;
 pub(crate) mod stored;
 pub(crate) mod tokens;
 pub(crate) mod treasury;

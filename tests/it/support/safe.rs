@@ -83,7 +83,7 @@ pub(crate) enum Signer<'a> {
 }
 
 impl Signer<'_> {
-    fn address(&self) -> Address {
+    pub(crate) fn address(&self) -> Address {
         match self {
             Self::Key(account) | Self::PersonalMessage(account) => account.address,
             Self::Approved(owner) => *owner,

@@ -1,0 +1,524 @@
+//! What a Safe's queue shows to be wrong beside what its transactions would do: signatures that are nobody's, nonces that are
+//! used twice or left out, approvals and executions that the queue never saw.
+//!
+//! In: what a service lists, each signature checked; what is remembered of earlier looks; what the Safe logged. Out: findings of
+//! their own, of the cause that the Safe transaction hash names, so that another look and another machine find the same.
+
+use super::builtin;
+use super::rule::WatchRules;
+use crate::model::activity::Note;
+use crate::model::queue::{Checked, Progress, Queued, Remembered, SafeState, Trace, Waits};
+use crate::model::value::{Arg, Value};
+use crate::model::{
+    Abnormal, Activity, ActivityKind, Decoding, Deed, Fate, Judged, Operation, Position, Role, Severity, Stage,
+    Verdict, WatchId,
+};
+use alloy_primitives::{Address, B256, U256};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// One transaction that a service lists, with its signatures checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    /// As the service says.
+    pub queued: &'a Queued,
+    /// What its signatures come to.
+    pub checked: &'a Checked,
+}
+
+/// When, and by how much patience, a queue is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Wall-clock milliseconds.
+    pub now_ms: u64,
+    /// Seconds after which agreement that nobody made use of is unusual.
+    pub stale_after: u64,
+    /// The nonce that the service believes the Safe to have: where it is ahead of the block we know, what lies between is no gap.
+    pub service_nonce: U256,
+}
+
+/// One thing that is wrong with a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matter {
+    /// The built-in that raises it.
+    pub name: &'static str,
+    /// How loud.
+    pub severity: Severity,
+    /// What is wrong, in one sentence for a headline.
+    pub what: String,
+    /// Why that counts.
+    pub why: String,
+}
+
+/// What one look says of a listed transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weighed {
+    /// How far it is.
+    pub progress: Progress,
+    /// What is wrong with it.
+    pub matters: Vec<Matter>,
+    /// Something is not certain yet, and counts if it is so at the next look: the service and our node need not be equally far.
+    pub doubtful: bool,
+}
+
+/// What is known of a hash that the chain names and the queue does not list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// The service knows who proposed it.
+    Proposed,
+    /// The service knows it from the chain alone, or is past it and does not know it.
+    Never,
+    /// The service is not as far as the chain yet, or did not answer.
+    Unknown,
+}
+
+/// Looks at each of `listed`, all of one Safe and in the same order.
+#[must_use]
+pub fn weigh(
+    listed: &[Listed<'_>],
+    state: &SafeState,
+    remembered: &[Remembered],
+    rules: &WatchRules,
+    look: Look,
+) -> Vec<Weighed> {
+    let known: HashMap<B256, &Remembered> = remembered.iter().map(|one| (one.hash, one)).collect();
+    let nonces: BTreeSet<U256> = listed.iter().map(|one| one.queued.nonce).collect();
+    let base = state.nonce.max(look.service_nonce);
+    listed
+        .iter()
+        .map(|one| {
+            let before = known.get(&one.checked.hash).copied();
+            let progress = Progress {
+                nonce: one.queued.nonce,
+                confirmed: u32::try_from(one.checked.signers.len()).unwrap_or(u32::MAX),
+                threshold: state.threshold,
+                next: one.queued.nonce == state.nonce,
+            };
+            let mut matters: Vec<Matter> = [
+                forged(one.checked),
+                claimed(one),
+                proposer(one.queued, state, rules),
+                replaces(one, listed, remembered, &known),
+                old(one, before, progress, look),
+            ]
+            .into_iter()
+            .flatten()
+            .collect();
+            let doubts: Vec<Matter> =
+                [unproven(one.checked), gap(one.queued.nonce, base, &nonces)].into_iter().flatten().collect();
+            let doubtful = !doubts.is_empty();
+            if before.is_some_and(|before| before.doubtful) {
+                matters.extend(doubts);
+            }
+            matters.retain(|matter| !rules.builtins_off.contains(matter.name));
+            Weighed { progress, matters, doubtful }
+        })
+        .collect()
+}
+
+/// The findings that `matters` are, each beside the envelope's own verdict.
+pub fn raise<'a>(
+    envelope: &'a Activity,
+    matters: &'a [Matter],
+    rules: &'a WatchRules,
+) -> impl Iterator<Item = Judged> + 'a {
+    matters.iter().map(|matter| {
+        let mut activity = Activity { role: Role::Leaf, ..envelope.clone() };
+        activity.notes.push(Note::Queue(matter.what.clone()));
+        Judged { activity, verdict: verdict(matter, rules) }
+    })
+}
+
+/// What the queue says against a log of the Safe; nothing where it knows of it. `displaced`: something else was queued at the nonce
+/// that was used meanwhile.
+#[must_use]
+pub fn account(trace: &Trace, lookup: Lookup, displaced: bool, watch: WatchId, rules: &WatchRules) -> Option<Judged> {
+    if lookup != Lookup::Never {
+        return None;
+    }
+    let matter = match (trace.executed, displaced) {
+        (true, true) => Matter {
+            name: builtin::QUEUE_UNPROPOSED,
+            severity: Severity::Critical,
+            what: "executed something else than what was queued".to_owned(),
+            why: format!("{} was never proposed, and another transaction waited for its nonce", trace.hash),
+        },
+        (true, false) => Matter {
+            name: builtin::QUEUE_UNPROPOSED,
+            severity: Severity::High,
+            what: "executed a transaction that was never proposed".to_owned(),
+            why: format!("{} went past the queue in which its owners look at transactions", trace.hash),
+        },
+        (false, _) => Matter {
+            name: builtin::QUEUE_APPROVAL,
+            severity: Severity::High,
+            what: "was given an approval for a hash that is not in its queue".to_owned(),
+            why: format!("nobody can see what {} stands for", trace.hash),
+        },
+    };
+    if rules.builtins_off.contains(matter.name) {
+        return None;
+    }
+    let mut activity = logged(trace, watch, rules.address);
+    activity.notes.push(Note::Queue(matter.what.clone()));
+    Some(Judged { activity, verdict: verdict(&matter, rules) })
+}
+
+/// What became of what is remembered, now that `listed` are the hashes that wait and `executed` those that the Safe has logged.
+/// Gives back those that changed.
+#[must_use]
+pub fn settle(
+    remembered: &[Remembered],
+    listed: &BTreeSet<B256>,
+    executed: &BTreeSet<B256>,
+    state: &SafeState,
+) -> Vec<Remembered> {
+    let now = |one: &Remembered| match one.waits {
+        _ if executed.contains(&one.hash) => Waits::Executed,
+        // A reorg may have undone what used its nonce up.
+        _ if listed.contains(&one.hash) && one.nonce >= state.nonce => Waits::Queued,
+        Waits::Queued | Waits::Withdrawn if one.nonce < state.nonce => Waits::Replaced,
+        Waits::Queued => Waits::Withdrawn,
+        ended => ended,
+    };
+    let changed = remembered.iter().map(|one| Remembered { waits: now(one), ..one.clone() });
+    changed.zip(remembered).filter(|(after, before)| after.waits != before.waits).map(|(after, _)| after).collect()
+}
+
+fn verdict(matter: &Matter, rules: &WatchRules) -> Verdict {
+    Verdict::Abnormal(Abnormal {
+        rule: Arc::from(matter.name),
+        severity: matter.severity,
+        reasons: vec![matter.why.clone()],
+        near: 1,
+        observe: rules.observe,
+        repeats: None,
+    })
+}
+
+fn forged(checked: &Checked) -> Option<Matter> {
+    let (owner, signer) = checked.forged.first()?;
+    let signed = match signer {
+        Some(signer) => format!("over this transaction it is the signature of {signer}"),
+        None => "it is no signature at all".to_owned(),
+    };
+    let more = match checked.forged.len() {
+        1 => String::new(),
+        n => format!("; {} more are not their owners' either", n - 1),
+    };
+    Some(Matter {
+        name: builtin::QUEUE_SIGNATURE,
+        severity: Severity::Critical,
+        what: "has a queued transaction whose signatures are not its owners'".to_owned(),
+        why: format!("{owner} is said to have signed, and {signed}: what the owner saw was something else{more}"),
+    })
+}
+
+fn unproven(checked: &Checked) -> Option<Matter> {
+    let owner = checked.unproven.first()?;
+    Some(Matter {
+        name: builtin::QUEUE_SIGNATURE,
+        severity: Severity::Critical,
+        what: "has a queued transaction with an approval that the chain does not know".to_owned(),
+        why: format!("{owner} is said to have agreed, and neither the Safe nor that contract says so"),
+    })
+}
+
+fn claimed(one: &Listed<'_>) -> Option<Matter> {
+    (one.queued.claimed != one.checked.hash).then(|| Matter {
+        name: builtin::QUEUE_HASH,
+        severity: Severity::Critical,
+        what: "has a queued transaction under a hash that its fields do not give".to_owned(),
+        why: format!("the service names {}, its fields give {}", one.queued.claimed, one.checked.hash),
+    })
+}
+
+/// Owners may propose, and whom the registry says they delegate it to.
+fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<Matter> {
+    let owns = |who: &Address| {
+        rules.owners.as_ref().map_or_else(|| state.owners.contains(who), |set| set.members.contains(who))
+    };
+    let delegated = |who: &Address| rules.delegates.as_ref().is_some_and(|set| set.members.contains(who));
+    let why = match queued.proposer {
+        Some(who) if owns(&who) || delegated(&who) => return None,
+        Some(who) => format!("{who} proposed it, and is neither an owner nor in registry.delegates"),
+        None => "the service does not say who proposed it".to_owned(),
+    };
+    let what = "has a queued transaction that nobody known proposed".to_owned();
+    Some(Matter { name: builtin::QUEUE_PROPOSER, severity: Severity::Warning, what, why })
+}
+
+/// Another transaction was there for its nonce before. A rejection is how owners take one back.
+fn replaces(
+    one: &Listed<'_>,
+    listed: &[Listed<'_>],
+    remembered: &[Remembered],
+    known: &HashMap<B256, &Remembered>,
+) -> Option<Matter> {
+    if one.queued.rejects() {
+        return None;
+    }
+    let own = one.checked.hash;
+    // What was never seen came later than what was; of two that are new, the service's word and then the hash decide, so that every
+    // look says the same.
+    let age = |hash: B256, submitted: Option<u64>| match known.get(&hash) {
+        Some(known) => (0, known.seen_at, submitted, hash),
+        None => (1, 0, submitted, hash),
+    };
+    let mine = age(own, one.queued.submitted);
+    let beside = listed.iter().filter(|other| other.queued.nonce == one.queued.nonce && other.checked.hash != own);
+    let beside =
+        beside.filter(|other| age(other.checked.hash, other.queued.submitted) < mine).map(|other| other.checked.hash);
+    let gone = remembered.iter().filter(|other| other.nonce == one.queued.nonce && other.hash != own);
+    let gone =
+        gone.filter(|other| other.waits != Waits::Replaced && age(other.hash, None) < mine).map(|other| other.hash);
+    let other = beside.chain(gone).min()?;
+    Some(Matter {
+        name: builtin::QUEUE_REPLACED,
+        severity: Severity::Warning,
+        what: "has a second queued transaction for one nonce".to_owned(),
+        why: format!("nonce {} was {other} before: only one of them can be executed", one.queued.nonce),
+    })
+}
+
+/// Nobody in the queue is there for the nonce before it, so that something out of sight has to be executed first.
+fn gap(nonce: U256, base: U256, nonces: &BTreeSet<U256>) -> Option<Matter> {
+    let before = nonce.checked_sub(U256::ONE).filter(|before| *before >= base && !nonces.contains(before))?;
+    Some(Matter {
+        name: builtin::QUEUE_GAP,
+        severity: Severity::Warning,
+        what: "has a queued transaction behind a nonce that nothing is queued for".to_owned(),
+        why: format!("nonce {before} has to be used first, and nothing that can be seen uses it"),
+    })
+}
+
+fn old(one: &Listed<'_>, before: Option<&Remembered>, progress: Progress, look: Look) -> Option<Matter> {
+    let since_ms = before.map_or(look.now_ms, |before| before.seen_at);
+    let since = one.queued.submitted.unwrap_or(u64::MAX).min(since_ms / 1_000);
+    let age = (look.now_ms / 1_000).saturating_sub(since);
+    let stale = progress.next && progress.confirmed > 0 && age > look.stale_after;
+    stale.then(|| Matter {
+        name: builtin::QUEUE_STALE,
+        severity: Severity::High,
+        what: "has a queued transaction that was agreed to long ago".to_owned(),
+        why: format!("it waits for {} days, and {} of {} agreed", age / 86_400, progress.confirmed, progress.threshold),
+    })
+}
+
+/// A log of the Safe, as far as it is remembered.
+fn logged(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
+    let name = if trace.executed { "ExecutionSuccess" } else { "ApproveHash" };
+    let signature = if trace.executed { "ExecutionSuccess(bytes32,uint256)" } else { "ApproveHash(bytes32,address)" };
+    let arg = |name: &str, ty: &str, value| Arg { name: name.into(), ty: ty.into(), value, span: None };
+    let mut args = vec![arg("hash", "bytes32", Value::FixedBytes(trace.hash, 32))];
+    args.extend(trace.owner.map(|owner| arg("owner", "address", Value::Address(owner))));
+    Activity {
+        watch,
+        kind: ActivityKind::Event,
+        stage: Stage::Included,
+        fate: Fate::Executed,
+        tx: trace.tx,
+        tx_index: 0,
+        position: Position::Log(trace.ordinal),
+        from: safe,
+        origin: trace.origin,
+        to: None,
+        value: U256::ZERO,
+        deed: Deed {
+            name: name.into(),
+            signature: signature.into(),
+            selector: None,
+            topic0: None,
+            args,
+            decoding: Decoding::Clean,
+            mutates: true,
+        },
+        operation: Operation::Call,
+        signers: None,
+        via: vec![],
+        role: Role::Leaf,
+        notes: vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BlockRef, ChainId, Kind};
+
+    const SAFE: Address = Address::repeat_byte(0x5a);
+    const OWNER: Address = Address::repeat_byte(0xa);
+
+    fn rules() -> WatchRules {
+        WatchRules {
+            watch: WatchId(0),
+            chain: ChainId(1),
+            address: SAFE,
+            kind: Kind::Safe,
+            rules: vec![],
+            expected: vec![],
+            builtins_off: BTreeSet::new(),
+            judge_inbound: false,
+            executors: None,
+            owners: None,
+            threshold: None,
+            modules: None,
+            delay: None,
+            implementations: None,
+            delegates: None,
+            refund_receivers: None,
+            known_tokens: Arc::default(),
+            familiar: Arc::default(),
+            observe: false,
+        }
+    }
+
+    fn state(nonce: u64) -> SafeState {
+        SafeState { nonce: U256::from(nonce), threshold: 2, owners: vec![OWNER], domain: B256::ZERO }
+    }
+
+    fn hash(n: u8) -> B256 {
+        B256::repeat_byte(n)
+    }
+
+    /// Transaction `n` at `nonce`, in order.
+    fn item(n: u8, nonce: u64) -> (Queued, Checked) {
+        let queued = Queued {
+            safe: SAFE,
+            to: Address::repeat_byte(1),
+            nonce: U256::from(nonce),
+            claimed: hash(n),
+            proposer: Some(OWNER),
+            submitted: Some(1_000),
+            ..Queued::default()
+        };
+        (queued, Checked { hash: hash(n), ..Checked::default() })
+    }
+
+    fn remembered(n: u8, nonce: u64, seen_at: u64) -> Remembered {
+        let progress = Progress { nonce: U256::from(nonce), confirmed: 0, threshold: 2, next: false };
+        Remembered {
+            hash: hash(n),
+            nonce: U256::from(nonce),
+            waits: Waits::Queued,
+            first: 1,
+            time: 1,
+            seen_at,
+            rejects: false,
+            judged: B256::ZERO,
+            progress,
+            doubtful: false,
+        }
+    }
+
+    /// What is said of each item, by name, at the nonce 5.
+    fn said(items: &[(Queued, Checked)], known: &[Remembered]) -> Vec<String> {
+        let listed: Vec<_> = items.iter().map(|(queued, checked)| Listed { queued, checked }).collect();
+        let look = Look { now_ms: 2_000_000, stale_after: 1_500, service_nonce: U256::from(5) };
+        let name = |matter: &Matter| matter.name.trim_start_matches("builtin/queue-").to_owned();
+        let names = |one: Weighed| one.matters.iter().map(name).collect::<Vec<_>>().join(" ");
+        weigh(&listed, &state(5), known, &rules(), look).into_iter().map(names).collect()
+    }
+
+    #[test]
+    fn the_later_of_two_for_one_nonce_is_told_and_a_rejection_is_not() {
+        assert_eq!(said(&[item(1, 5)], &[]), [""]);
+        assert_eq!(
+            said(&[item(2, 5), item(1, 5)], &[]),
+            ["replaced", ""],
+            "of two that are new every look says the same"
+        );
+        assert_eq!(
+            said(&[item(2, 5), item(1, 5)], &[remembered(2, 5, 9)]),
+            ["", "replaced"],
+            "who was there first is known"
+        );
+        let (mut rejection, checked) = item(3, 5);
+        rejection.to = SAFE;
+        assert_eq!(said(&[item(1, 5), (rejection, checked)], &[remembered(1, 5, 9)]), ["", ""]);
+        let gone = Remembered { waits: Waits::Withdrawn, ..remembered(1, 5, 9) };
+        assert_eq!(said(&[item(2, 5)], &[gone]), ["replaced"], "what was taken away and put there anew");
+    }
+
+    #[test]
+    fn a_gap_counts_at_the_second_look_and_not_where_the_service_is_ahead_of_us() {
+        assert_eq!(said(&[item(1, 7)], &[]), [""]);
+        let doubted = Remembered { doubtful: true, ..remembered(1, 7, 9) };
+        assert_eq!(said(&[item(1, 7)], std::slice::from_ref(&doubted)), ["gap"]);
+        assert_eq!(said(&[item(1, 7), item(2, 6), item(3, 5)], &[doubted]), ["", "", ""]);
+        let ahead = Remembered { doubtful: true, ..remembered(1, 6, 9) };
+        let (queued, checked) = item(1, 6);
+        let listed = [Listed { queued: &queued, checked: &checked }];
+        let look = Look { now_ms: 0, stale_after: 0, service_nonce: U256::from(6) };
+        assert!(weigh(&listed, &state(5), &[ahead], &rules(), look)[0].matters.is_empty());
+    }
+
+    #[test]
+    fn agreement_grows_old_for_what_comes_next() {
+        let agreed = |n, nonce| {
+            let (mut queued, mut checked) = item(n, nonce);
+            queued.submitted = Some(100);
+            checked.signers.push(OWNER);
+            (queued, checked)
+        };
+        assert_eq!(said(&[agreed(1, 5), agreed(2, 6)], &[]), ["stale", ""]);
+        let (mut nobody, checked) = item(1, 5);
+        nobody.submitted = Some(100);
+        assert_eq!(said(&[(nobody, checked)], &[]), [""], "that nobody agreed to is no news");
+        let seen_long_ago = remembered(1, 5, 100_000);
+        let (mut future, mut checked) = item(1, 5);
+        (future.submitted, checked.signers) = (Some(u64::MAX), vec![OWNER]);
+        assert_eq!(said(&[(future, checked)], &[seen_long_ago]), ["stale"], "a service cannot make it younger");
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_told() {
+        let off = WatchRules { builtins_off: [Arc::from(builtin::QUEUE_PROPOSER)].into(), ..rules() };
+        let (mut queued, checked) = item(1, 5);
+        queued.proposer = None;
+        let listed = [Listed { queued: &queued, checked: &checked }];
+        let look = Look { now_ms: 0, stale_after: 1, service_nonce: U256::ZERO };
+        let told = |rules: &WatchRules| weigh(&listed, &state(5), &[], rules, look)[0].matters.len();
+        assert_eq!((told(&rules()), told(&off)), (1, 0));
+    }
+
+    #[test]
+    fn what_becomes_of_a_queued_transaction_is_seen_from_the_chain_and_from_the_list() {
+        let known = [remembered(1, 5, 1), remembered(2, 5, 2), remembered(3, 6, 3), remembered(4, 7, 4)];
+        let settled = settle(&known, &[hash(4)].into(), &[hash(1)].into(), &state(6));
+        let became: Vec<_> = settled.iter().map(|one| (one.hash, one.waits)).collect();
+        assert_eq!(became, [(hash(1), Waits::Executed), (hash(2), Waits::Replaced), (hash(3), Waits::Withdrawn)]);
+        // A reorg takes the execution back, and the service lists it again.
+        let executed = Remembered { waits: Waits::Executed, ..remembered(1, 5, 1) };
+        let again = settle(&[executed], &[hash(1)].into(), &BTreeSet::new(), &state(5));
+        assert_eq!(again[0].waits, Waits::Queued);
+    }
+
+    #[test]
+    fn a_log_is_held_against_the_queue_once_the_service_can_know_of_it() {
+        let trace = |executed| Trace {
+            seq: 1,
+            executed,
+            hash: hash(1),
+            owner: None,
+            tx: hash(9),
+            origin: OWNER,
+            ordinal: 3,
+            at: BlockRef { number: 1, hash: hash(8) },
+            time: 1,
+        };
+        let told = |executed, lookup, displaced| {
+            let judged = account(&trace(executed), lookup, displaced, WatchId(0), &rules())?;
+            let Verdict::Abnormal(abnormal) = judged.verdict else { panic!("a finding") };
+            assert_eq!((judged.activity.tx, &judged.activity.position), (hash(9), &Position::Log(3)));
+            Some((abnormal.rule.to_string(), abnormal.severity))
+        };
+        for lookup in [Lookup::Proposed, Lookup::Unknown] {
+            assert_eq!(told(true, lookup, true), None);
+        }
+        let unproposed = |severity| Some(("builtin/queue-unproposed".to_owned(), severity));
+        assert_eq!(told(true, Lookup::Never, false), unproposed(Severity::High));
+        assert_eq!(told(true, Lookup::Never, true), unproposed(Severity::Critical));
+        assert_eq!(told(false, Lookup::Never, true), Some(("builtin/queue-approval".to_owned(), Severity::High)));
+    }
+}

@@ -1,0 +1,416 @@
+//! The queues of one chain's Safes, looked at again and again: beside the chain, and never in its way.
+//!
+//! What keeps us from seeing them is told as any other blindness. A look that fails costs nothing but time: the next one finds the
+//! same, and what the Safes did meanwhile waits in the store to be accounted for.
+
+use super::Session;
+use super::follow::pool_of;
+use crate::classify::queue::Lookup;
+use crate::decode;
+use crate::escalate;
+use crate::model::incident::{Incident, Plan};
+use crate::model::span::lasting;
+use crate::model::{BlindnessKind, Severity, Trouble, WatchInfo};
+use crate::pipeline::{Answered, Concluded, Prepared, Queues};
+use crate::queue::{Client, Schedule, ServiceError};
+use crate::runtime::{self, Stop, instant};
+use crate::source::Pool;
+use crate::store::Filter;
+use crate::watchlist::{ChainBook, QueueBook};
+use alloy_primitives::{Address, B256, U256};
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+/// How often it is looked whether a queue is due, and whether its Safe did anything.
+const TICK: Duration = Duration::from_millis(500);
+/// Hashes of executions and approvals that are asked after at one look; the rest at the next.
+const LOOKUPS_MAX: usize = 16;
+/// What lasts so many times as long as is borne in silence wakes somebody.
+const LOUD: i32 = 10;
+
+impl Session {
+    /// Looks after the queues of `book` until told to stop.
+    ///
+    /// # Errors
+    /// When the chain's endpoints cannot be used at all, or the store refuses for reasons that no waiting mends.
+    pub(super) async fn queues(
+        self: Arc<Self>,
+        book: QueueBook,
+        chain: Arc<ChainBook>,
+        nudge: Arc<Notify>,
+        stop: Stop,
+    ) -> anyhow::Result<()> {
+        let pool = pool_of(&chain, &self.signs.metrics)?;
+        let service = book.service.clone();
+        let (clock, metrics) = (self.clock.clone(), self.signs.metrics.clone());
+        let client = Client::new(service.clone(), chain.info.name.clone(), clock.clone(), metrics.clone());
+        let (whole, store, at) = (self.book.clone(), self.store.clone(), chain.clone());
+        let queues = Queues::new(whole, at, store, clock, nudge.clone(), service.stale_after).measured(metrics);
+        let safes: BTreeMap<Address, WatchInfo> = book
+            .safes
+            .iter()
+            .filter_map(|id| self.book.watch(*id))
+            .map(|watch| (watch.address, watch.clone()))
+            .collect();
+        let schedule = Schedule::new(safes.keys().copied(), service.hot, service.cold, &client.budget, instant());
+        let sight = Sight::open(&self, &book, &chain).await?;
+        let rounds = Rounds {
+            session: &self,
+            nudge: &nudge,
+            stop: &stop,
+            chain,
+            pool,
+            client,
+            queues,
+            schedule,
+            safes,
+            sight,
+            matched: HashMap::new(),
+            waiting: BTreeMap::new(),
+        };
+        rounds.run(&book).await
+    }
+}
+
+/// What goes on from look to look.
+struct Rounds<'a> {
+    session: &'a Session,
+    nudge: &'a Notify,
+    stop: &'a Stop,
+    chain: Arc<ChainBook>,
+    pool: Pool,
+    client: Client,
+    queues: Queues,
+    schedule: Schedule,
+    safes: BTreeMap<Address, WatchInfo>,
+    sight: Sight,
+    /// The nonce at which the service last agreed with the chain about a Safe.
+    matched: HashMap<Address, U256>,
+    /// How many transactions wait, by Safe.
+    waiting: BTreeMap<Address, usize>,
+}
+
+/// Why a look came to nothing.
+enum Failed {
+    /// The service, or what stands between it and us.
+    Service(ServiceError),
+    /// The chain: which is told by whoever follows it.
+    Unread,
+    /// The store.
+    Store(anyhow::Error),
+}
+
+impl From<ServiceError> for Failed {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(error)
+    }
+}
+
+impl Rounds<'_> {
+    async fn run(mut self, book: &QueueBook) -> anyhow::Result<()> {
+        let mut rng = fastrand::Rng::new();
+        let addresses: Vec<Address> = self.safes.keys().copied().collect();
+        if self.schedule.cold() > book.service.cold {
+            let (name, cold) = (&book.service.name, self.schedule.cold());
+            warn!(
+                "the quota of {name} lets each quiet queue be looked at every {cold:?}, not every {:?}",
+                book.service.cold
+            );
+        }
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(TICK) => {}
+            }
+            match self.session.store.stirred(self.chain.info.id, addresses.clone()).await {
+                Ok(stirred) => self.schedule.stirred(&stirred, instant()),
+                Err(error) => warn!("cannot see which Safes did something: {error}"),
+            }
+            // Each at most once before it is looked at the clock again, however short their periods are.
+            for _ in 0..self.safes.len() {
+                let Some(safe) = self.schedule.due(&self.client.budget, instant()) else { break };
+                let Some(watch) = self.safes.get(&safe).cloned() else { break };
+                let (stop, began) = (self.stop.clone(), self.session.clock.now());
+                let looked = tokio::select! {
+                    biased;
+                    () = stop.cancelled() => return Ok(()),
+                    looked = self.look(&watch) => looked,
+                };
+                let failed = looked.is_err();
+                self.conclude(safe, looked, began, &mut rng);
+                if failed {
+                    // Each may take as long as a request may: that it fails is told before the next one is tried.
+                    break;
+                }
+            }
+            self.overdue(book);
+            self.tell().await?;
+        }
+    }
+
+    /// Looks at one queue. Whatever is dropped of it halfway is found again by the next.
+    async fn look(&mut self, watch: &WatchInfo) -> Result<(Concluded, Vec<String>), Failed> {
+        let prepared = self.queues.prepare(watch, &self.pool).await.map_err(Failed::Store)?.ok_or(Failed::Unread)?;
+        let safe = watch.address;
+        let nonce = self.agreed(safe, &prepared).await?;
+        let listing = self.client.queue(safe, prepared.state.nonce).await?;
+        let mut lookups = HashMap::new();
+        for hash in prepared.unknown(&listing.queued).into_iter().take(LOOKUPS_MAX) {
+            let lookup = self.lookup(safe, hash, nonce, &prepared).await?;
+            lookups.insert(hash, lookup);
+            // What comes after one that is open waits for it.
+            if lookup == Lookup::Unknown {
+                break;
+            }
+        }
+        let answered = Answered { queued: listing.queued, nonce, lookups };
+        let concluded = self.queues.conclude(watch, &prepared, &answered, &self.pool).await.map_err(Failed::Store)?;
+        self.waiting.insert(safe, concluded.waiting);
+        let mut flaws = listing.flaws;
+        if concluded.misnamed > 0 {
+            flaws.push(format!("it lists {} of {safe} under hashes that their fields do not give", concluded.misnamed));
+        }
+        Ok((concluded, flaws))
+    }
+
+    /// The nonce that the service believes the Safe to have. It is asked when the chain's has moved since they agreed.
+    async fn agreed(&mut self, safe: Address, prepared: &Prepared) -> Result<U256, Failed> {
+        let nonce = prepared.state.nonce;
+        if self.matched.get(&safe) == Some(&nonce) {
+            return Ok(nonce);
+        }
+        let Some(account) = self.client.account(safe).await? else {
+            return Err(ServiceError::Lies(format!("it does not know {safe}, which is on this chain")).into());
+        };
+        let owners = |list: &[Address]| list.iter().copied().collect::<BTreeSet<_>>();
+        let same = account.nonce >= nonce && owners(&account.owners) == owners(&prepared.state.owners);
+        let now = self.session.clock.now();
+        if same {
+            self.matched.insert(safe, nonce);
+            self.sight.works(BlindnessKind::ServiceStale, safe);
+        } else {
+            let why = if account.nonce < nonce {
+                format!("it has {safe} at nonce {}, the chain at {nonce}", account.nonce)
+            } else {
+                format!("it names other owners of {safe} than the chain does")
+            };
+            self.sight.fails(BlindnessKind::ServiceStale, safe, why, false, now);
+        }
+        Ok(account.nonce)
+    }
+
+    /// What the service knows of a hash that the Safe logged, where it can know already.
+    async fn lookup(&mut self, safe: Address, hash: B256, nonce: U256, prepared: &Prepared) -> Result<Lookup, Failed> {
+        let known = self.client.known(safe, hash).await?;
+        if known.as_ref().is_some_and(|known| decode::queued::hash(known, &prepared.state) != hash) {
+            return Err(ServiceError::Lies(format!("the fields it gives of {hash} do not give that hash")).into());
+        }
+        let trace = prepared.kept.traces.iter().find(|trace| trace.hash == hash);
+        // Of an execution it knows once it has followed the chain so far; an approval may come before what it approves.
+        let past = match trace {
+            Some(trace) if trace.executed => nonce >= prepared.state.nonce,
+            Some(trace) => prepared.tip.time.saturating_sub(trace.time) >= self.sight.patience.as_secs().unsigned_abs(),
+            None => true,
+        };
+        Ok(match known {
+            Some(known) if known.proposer.is_some() => Lookup::Proposed,
+            // It was seen on chain and nowhere else.
+            Some(_) if trace.is_some_and(|trace| trace.executed) => Lookup::Never,
+            _ if past => Lookup::Never,
+            _ => Lookup::Unknown,
+        })
+    }
+
+    fn conclude(
+        &mut self,
+        safe: Address,
+        looked: Result<(Concluded, Vec<String>), Failed>,
+        began: Timestamp,
+        rng: &mut fastrand::Rng,
+    ) {
+        let (why, kind) = match looked {
+            Ok((concluded, flaws)) => {
+                self.session.told(&concluded.plan);
+                self.schedule.looked(safe, concluded.stirs, instant());
+                self.sight.works(BlindnessKind::ServiceDown, safe);
+                self.sight.seen.insert(safe);
+                match flaws.first() {
+                    Some(flaw) => self.sight.fails(BlindnessKind::ServiceLies, safe, flaw.clone(), true, began),
+                    None => self.sight.works(BlindnessKind::ServiceLies, safe),
+                }
+                let waiting = self.waiting.values().sum();
+                let now_s = runtime::millis(&*self.session.clock) as f64 / 1_000.0;
+                self.session.signs.metrics.queues(&self.chain.info.name, &self.sight.service, now_s, waiting);
+                return;
+            }
+            Err(Failed::Service(error @ ServiceError::Lies(_))) => (error.to_string(), BlindnessKind::ServiceLies),
+            Err(Failed::Service(error)) => (error.to_string(), BlindnessKind::ServiceDown),
+            Err(Failed::Unread) => (
+                format!("the node does not say where {safe} stands, so its queue cannot be checked"),
+                BlindnessKind::ServiceDown,
+            ),
+            Err(Failed::Store(error)) => {
+                // Its keeper tells of a store that refuses.
+                warn!("what is queued for {safe} could not be written down: {error:#}");
+                return self.schedule.failed(safe, instant(), rng);
+            }
+        };
+        info!("the queue of {safe} could not be seen through {}: {why}", self.sight.service);
+        self.schedule.failed(safe, instant(), rng);
+        self.sight.fails(kind, safe, why, false, began);
+    }
+
+    /// A queue that nobody could look at for longer than it should have been: the quota is too small for what is asked of it.
+    fn overdue(&mut self, book: &QueueBook) {
+        let (late, bound) = (self.schedule.oldest(instant()), self.schedule.cold() + 2 * book.service.patience);
+        if late <= bound {
+            return self.sight.works(BlindnessKind::ServiceDown, Address::ZERO);
+        }
+        let quota = book.service.requests_per_month;
+        let why =
+            format!("a queue was not looked at for {}; {quota} requests a month may be sent", lasting(late.as_secs()));
+        self.sight.fails(BlindnessKind::ServiceDown, Address::ZERO, why, true, self.session.clock.now());
+    }
+
+    /// Tells what has lasted long enough, and what is over.
+    async fn tell(&mut self) -> anyhow::Result<()> {
+        let now = self.session.clock.now();
+        let (info, roster) = (self.chain.info.clone(), self.session.book.roster.clone());
+        for kind in BlindnessKind::OF_SERVICES {
+            match self.sight.verdict(kind, self.safes.len(), now) {
+                Some(Told::Troubled(trouble)) => {
+                    warn!(
+                        kind = kind.name(),
+                        "blind for queues on {} through {}: {}", info.name, self.sight.service, trouble.why
+                    );
+                    self.session.signs.troubled(&info.name, kind, trouble.severity, &trouble.why);
+                    let (info, roster) = (info.clone(), roster.clone());
+                    self.write(move |known, now_ms| {
+                        escalate::blind(&trouble, Some(&info), None, known, &roster, now_ms)
+                    })
+                    .await?;
+                }
+                Some(Told::Over) => {
+                    info!(kind = kind.name(), "queues on {} are seen again through {}", info.name, self.sight.service);
+                    self.session.signs.cleared(&info.name, kind);
+                    let (info, service) = (info.clone(), self.sight.service.clone());
+                    self.write(move |known, now_ms| {
+                        escalate::lifted(kind, Some(&service), Some(&info), now, known, now_ms)
+                    })
+                    .await?;
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what `engine` makes of the incidents, however long the store refuses; or nothing, when told to stop first.
+    async fn write<F>(&self, engine: F) -> anyhow::Result<()>
+    where
+        F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
+    {
+        let chain = self.chain.info.id;
+        let mut patience = self.session.patience(chain, self.nudge, self.stop);
+        loop {
+            let (now_ms, engine) = (runtime::millis(&*self.session.clock), engine.clone());
+            let written = self.session.store.sight(chain, now_ms, move |known| engine(known, now_ms)).await;
+            match written.context("write down whether queues are seen") {
+                Ok(plan) => {
+                    self.session.told(&plan);
+                    self.nudge.notify_one();
+                    return Ok(());
+                }
+                Err(error) => {
+                    if !patience.wait(error).await? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What keeps us from seeing the queues of one service, by kind and Safe, and what people were told of it.
+struct Sight {
+    service: Arc<str>,
+    patience: SignedDuration,
+    failing: BTreeMap<(BlindnessKind, Address), Failing>,
+    told: BTreeMap<BlindnessKind, Severity>,
+    /// Safes whose queues were seen since the start.
+    seen: BTreeSet<Address>,
+}
+
+struct Failing {
+    since: Timestamp,
+    why: String,
+    at_once: bool,
+}
+
+/// What there is to be told.
+enum Told {
+    Troubled(Trouble),
+    Over,
+}
+
+impl Sight {
+    /// As blind as the store says we were.
+    async fn open(session: &Session, book: &QueueBook, chain: &ChainBook) -> anyhow::Result<Self> {
+        let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
+        let live = session.store.incidents(filter).await.context("read whether queues were seen")?;
+        let mut told = BTreeMap::new();
+        for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
+            if let Some(blindness) = &incident.blindness
+                && BlindnessKind::OF_SERVICES.contains(&blindness.kind)
+                && blindness.endpoint.as_deref() == Some(&*book.service.name)
+            {
+                told.insert(blindness.kind, incident.severity);
+            }
+        }
+        let patience = SignedDuration::try_from(book.service.patience).unwrap_or(SignedDuration::MAX);
+        let service = book.service.name.clone();
+        Ok(Self { service, patience, failing: BTreeMap::new(), told, seen: BTreeSet::new() })
+    }
+
+    fn fails(&mut self, kind: BlindnessKind, safe: Address, why: String, at_once: bool, now: Timestamp) {
+        let failing = self.failing.entry((kind, safe)).or_insert(Failing { since: now, why: String::new(), at_once });
+        (failing.why, failing.at_once) = (why, failing.at_once || at_once);
+    }
+
+    fn works(&mut self, kind: BlindnessKind, safe: Address) {
+        self.failing.remove(&(kind, safe));
+    }
+
+    /// What there is to tell of one kind: that it has lasted long enough, or louder, or that it is over.
+    fn verdict(&mut self, kind: BlindnessKind, n_safes: usize, now: Timestamp) -> Option<Told> {
+        let of_kind = self.failing.iter().filter(|((of, _), _)| *of == kind).map(|(_, failing)| failing);
+        let lasts = |failing: &Failing| now.duration_since(failing.since);
+        let ripe = of_kind.filter(|failing| failing.at_once || lasts(failing) >= self.patience);
+        let Some(oldest) = ripe.min_by_key(|failing| failing.since) else {
+            // One that an earlier process told is over when every queue was seen.
+            let over = self.seen.len() >= n_safes && !self.failing.keys().any(|(of, _)| *of == kind);
+            return (over && self.told.remove(&kind).is_some()).then_some(Told::Over);
+        };
+        let loud = kind == BlindnessKind::ServiceLies || lasts(oldest) >= self.patience.saturating_mul(LOUD);
+        let severity = if loud { Severity::High } else { Severity::Warning };
+        if self.told.get(&kind).is_some_and(|told| *told >= severity) {
+            return None;
+        }
+        self.told.insert(kind, severity);
+        let endpoint = Some(self.service.clone());
+        Some(Told::Troubled(Trouble {
+            kind,
+            endpoint,
+            severity,
+            since: oldest.since,
+            why: oldest.why.clone(),
+            evidence: None,
+        }))
+    }
+}

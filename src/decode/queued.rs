@@ -1,0 +1,445 @@
+//! A transaction that waits in a Safe's queue: its hash, whose signatures it really carries, and what it would do.
+//!
+//! In: what a service says of it, what the chain says of the Safe. Out: the same activities that its execution would give, as
+//! proposed. Nothing that the service says is believed: the hash is computed, each signer recovered, the calldata decoded.
+//!
+//! Source: Safe.sol / GnosisSafe.sol `checkNSignatures`, `approvedHashes`, `domainSeparator` of 1.1.1 to 1.5.0; EIP-1271.
+
+use super::safe::{self, SafeExec};
+use super::{Decoded, Questions, Subjects, activities, controller, frames, supply};
+use crate::model::activity::Note;
+use crate::model::queue::{Checked, OWNERS_MAX, Progress, Queued, SafeState};
+use crate::model::read::{Answer, Answers, Read};
+use crate::model::{ChainId, Fate, Stage, Status, Tx};
+use alloy_primitives::{Address, B256, Bytes, U256};
+
+/// `getOwners()`
+const GET_OWNERS: [u8; 4] = [0xa0, 0xe6, 0x7e, 0x2b];
+/// `approvedHashes(address,bytes32)`
+const APPROVED_HASHES: [u8; 4] = [0x7d, 0x83, 0x29, 0x74];
+/// `isValidSignature(bytes,bytes)` and what it returns, by which Safes before 1.5.0 ask a contract that is an owner.
+const IS_VALID_LEGACY: [u8; 4] = [0x20, 0xc1, 0x3b, 0x0b];
+/// `isValidSignature(bytes32,bytes)` and what it returns (EIP-1271).
+const IS_VALID: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
+
+/// What is to be asked of `safe` for [`state`], in this order.
+#[must_use]
+pub fn state_reads(safe: Address) -> Vec<Read> {
+    [safe::NONCE, safe::GET_THRESHOLD, GET_OWNERS, safe::DOMAIN_SEPARATOR].map(|selector| call(safe, &selector)).into()
+}
+
+/// What the answers to [`state_reads`] say. `None` where the node could not say, or it is no Safe whose domain we know.
+#[must_use]
+pub fn state(chain: ChainId, safe: Address, answers: &[Answer]) -> Option<SafeState> {
+    let data = |at: usize| match answers.get(at)? {
+        Answer::Data(data) => Some(data),
+        _ => None,
+    };
+    let word = |at: usize| data(at)?.first_chunk::<32>().map(|word| U256::from_be_bytes(*word));
+    let domain = B256::from(word(3)?);
+    Some(SafeState {
+        nonce: word(0)?,
+        threshold: u32::try_from(word(1)?).ok()?,
+        owners: owners(data(2)?)?,
+        domain: safe::domains(chain.0, safe).contains(&domain).then_some(domain)?,
+    })
+}
+
+/// The hash that the Safe's owners sign for it, from its fields and the Safe's own domain.
+#[must_use]
+pub fn hash(queued: &Queued, state: &SafeState) -> B256 {
+    SafeExec::of(queued).hash(state.domain, queued.nonce)
+}
+
+/// Holds each signature against the hash of the fields. Agreement that only the chain knows of is taken from `answers`.
+#[must_use]
+pub fn check(queued: &Queued, state: &SafeState, answers: &Answers) -> Checked {
+    let hash = hash(queued, state);
+    let mut checked = Checked { hash, ..Checked::default() };
+    // Whoever is no owner agrees to nothing: the Safe would not listen.
+    let owners = queued.confirmations.iter().filter(|confirmation| state.owners.contains(&confirmation.owner));
+    for confirmation in owners.take(safe::SIGNATURES_MAX) {
+        let owner = confirmation.owner;
+        let word = word(&confirmation.signature, owner, hash);
+        let proven = match word {
+            Word::By(Some(signer)) if signer == owner => Some(true),
+            Word::By(signer) => {
+                checked.forged.push((owner, signer));
+                continue;
+            }
+            Word::Approved => approved(queued.safe, owner, hash, answers, &mut checked.wanted),
+            Word::Contract(signature) => {
+                let preimage = preimage(queued, state);
+                says_so(owner, hash, &preimage, &signature, answers, &mut checked.wanted)
+            }
+        };
+        match proven {
+            Some(true) if !checked.signers.contains(&owner) => checked.signers.push(owner),
+            Some(true) => {}
+            Some(false) => checked.unproven.push(owner),
+            // Still to be asked.
+            None => {}
+        }
+    }
+    checked
+}
+
+/// What the queued transaction would do, so far as it got: the activities of its execution at stage `proposed`, of the cause that
+/// its hash names, with the signatures that were found to be its owners'.
+///
+/// As [`super::decode`], it is called again with the answers to what it wants.
+#[must_use]
+pub fn decode(
+    queued: &Queued,
+    checked: &Checked,
+    progress: Progress,
+    subjects: &Subjects,
+    answers: &Answers,
+) -> Decoded {
+    let mut questions = Questions::new(answers);
+    let tx = as_tx(queued, checked.hash);
+    // It is in no block, and logged nothing that would tell of times.
+    let mut frames = frames::open(&tx, 0, None, subjects, &mut questions);
+    for frame in &mut frames {
+        (frame.stage, frame.fate) = (Stage::Proposed, Fate::Waiting);
+        frame.notes.push(Note::Queued(progress));
+    }
+    if let Some(outer) = frames.first_mut() {
+        outer.signers = Some(checked.signers.clone());
+    }
+    let mut found = Vec::new();
+    activities::from_frames(&mut frames, &tx, subjects, &mut found);
+    activities::unopened(&frames, &tx, subjects, 0, &mut found);
+    supply::weigh(&mut found, &mut questions);
+    controller::recognize(&mut found, subjects, &mut questions);
+    // Nobody carries it yet. Who put it there stands for whoever will, and is nobody's caller: a watched owner sends nothing by it.
+    let proposer = queued.proposer.unwrap_or_default();
+    for activity in &mut found {
+        activity.origin = proposer;
+        if activity.from.is_zero() {
+            activity.from = proposer;
+        }
+    }
+    Decoded { activities: found, wanted: questions.wanted, ..Decoded::default() }
+}
+
+/// As if somebody carried it to the Safe now. Its hash is the Safe's, not a transaction's: nobody knows that one yet.
+fn as_tx(queued: &Queued, hash: B256) -> Tx {
+    Tx {
+        hash,
+        index: 0,
+        kind: 2,
+        from: Address::ZERO,
+        to: Some(queued.safe),
+        value: U256::ZERO,
+        input: calldata(queued),
+        nonce: 0,
+        authorizations: vec![],
+        status: Status::Success,
+        created: None,
+        logs: vec![],
+    }
+}
+
+/// `execTransaction` with these fields and no signatures.
+fn calldata(queued: &Queued) -> Bytes {
+    let data_at = U256::from(10 * 32);
+    let padded = queued.data.len().next_multiple_of(32);
+    let signatures_at = data_at + U256::from(32 + padded);
+    let words = [
+        queued.to.into_word(),
+        queued.value.into(),
+        data_at.into(),
+        queued.operation.into(),
+        queued.safe_tx_gas.into(),
+        queued.base_gas.into(),
+        queued.gas_price.into(),
+        queued.gas_token.into_word(),
+        queued.refund_receiver.into_word(),
+        signatures_at.into(),
+        U256::from(queued.data.len()).into(),
+    ];
+    let mut calldata = safe::EXEC_TRANSACTION.to_vec();
+    calldata.extend(words.iter().flat_map(|word: &B256| word.0));
+    calldata.extend_from_slice(&queued.data);
+    calldata.resize(calldata.len() + padded - queued.data.len(), 0);
+    calldata.extend([0; 32]);
+    calldata.into()
+}
+
+/// What a signature says by itself.
+enum Word {
+    /// Signed with a key: whose, where that can be recovered.
+    By(Option<Address>),
+    /// The owner is said to have called `approveHash`.
+    Approved,
+    /// A contract is to be asked whether this is its signature.
+    Contract(Bytes),
+}
+
+fn word(signature: &Bytes, owner: Address, hash: B256) -> Word {
+    let Some(part) = signature.first_chunk::<65>() else { return Word::By(None) };
+    let (r, s, v) = (&part[..32], &part[32..64], part[64]);
+    let named = Address::from_slice(&r[12..]);
+    match v {
+        0 | 1 if named != owner => Word::By(Some(named)),
+        1 => Word::Approved,
+        0 => contract_part(signature, s).map_or(Word::By(None), Word::Contract),
+        27 | 28 => Word::By(safe::recover(hash, r, s, v)),
+        // `eth_sign` over the hash: v is 4 more.
+        31 | 32 => Word::By(safe::recover(safe::eip191(hash), r, s, v - 4)),
+        _ => Word::By(None),
+    }
+}
+
+/// The dynamic part of a contract's signature: its length, then its bytes. A service that keeps each confirmation by itself lets the
+/// place in s count from that confirmation's beginning; where the place lies elsewhere, the part follows at once.
+fn contract_part(signature: &Bytes, place: &[u8]) -> Option<Bytes> {
+    let place = usize::try_from(U256::from_be_slice(place)).unwrap_or(65);
+    [place, 65].into_iter().find_map(|at| {
+        let rest = signature.get(at.max(65)..)?;
+        let len = usize::try_from(U256::from_be_bytes(*rest.first_chunk::<32>()?)).ok()?;
+        let bytes = rest.get(32..32usize.checked_add(len)?)?;
+        Some(signature.slice_ref(bytes))
+    })
+}
+
+/// Whether the chain knows that `owner` approved `hash`. Where the node cannot say, it is not known.
+fn approved(safe: Address, owner: Address, hash: B256, answers: &Answers, wanted: &mut Vec<Read>) -> Option<bool> {
+    let data = [APPROVED_HASHES.as_slice(), owner.into_word().as_slice(), hash.as_slice()].concat();
+    let word = ask(call(safe, &data), answers, wanted)?;
+    Some(word.is_some_and(|word| word.iter().take(32).any(|byte| *byte != 0)))
+}
+
+/// Whether the contract at `owner` calls it its signature, in the words of either standard.
+fn says_so(
+    owner: Address,
+    hash: B256,
+    preimage: &[u8],
+    signature: &Bytes,
+    answers: &Answers,
+    wanted: &mut Vec<Read>,
+) -> Option<bool> {
+    let of_hash = [IS_VALID.as_slice(), hash.as_slice(), &number(64), &tail(signature)].concat();
+    let behind = 64 + tail(preimage).len();
+    let of_preimage =
+        [IS_VALID_LEGACY.as_slice(), &number(64), &number(behind), &tail(preimage), &tail(signature)].concat();
+    let asked = [(IS_VALID, of_hash), (IS_VALID_LEGACY, of_preimage)];
+    let told: Vec<Option<bool>> = asked
+        .into_iter()
+        .map(|(magic, data)| {
+            let word = ask(call(owner, &data), answers, wanted)?;
+            Some(word.is_some_and(|word| word.starts_with(&magic)))
+        })
+        .collect();
+    told.into_iter().try_fold(false, |valid, told| Some(valid | told?))
+}
+
+/// What is hashed to the hash that owners sign; Safes before 1.5.0 show it to contracts whole.
+fn preimage(queued: &Queued, state: &SafeState) -> Vec<u8> {
+    let fields = SafeExec::of(queued).struct_hash(queued.nonce);
+    [&[0x19, 0x01], state.domain.as_slice(), fields.as_slice()].concat()
+}
+
+/// The answer, if it was given: data, or nothing where the call reverted or the node could not say.
+fn ask<'a>(read: Read, answers: &'a Answers, wanted: &mut Vec<Read>) -> Option<Option<&'a Bytes>> {
+    match answers.get(&read) {
+        Some(Answer::Data(data)) => Some(Some(data)),
+        Some(Answer::Reverted | Answer::Unavailable | Answer::Traces(_)) => Some(None),
+        None => {
+            wanted.push(read);
+            None
+        }
+    }
+}
+
+fn call(to: Address, data: &[u8]) -> Read {
+    Read::Call { to, data: Bytes::copy_from_slice(data) }
+}
+
+fn number(number: usize) -> [u8; 32] {
+    U256::from(number).to_be_bytes()
+}
+
+/// `bytes` as a dynamic argument: its length, itself, and zeros to a full word.
+fn tail(bytes: &[u8]) -> Vec<u8> {
+    let mut tail = [&number(bytes.len()), bytes].concat();
+    tail.resize(tail.len().next_multiple_of(32), 0);
+    tail
+}
+
+/// `address[]`, as returned.
+fn owners(data: &Bytes) -> Option<Vec<Address>> {
+    let len = usize::try_from(U256::from_be_slice(data.get(32..64)?)).ok().filter(|len| *len <= OWNERS_MAX)?;
+    let words = data.get(64..64 + len * 32)?;
+    Some(words.chunks_exact(32).map(|word| Address::from_slice(&word[12..])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Subject;
+    use crate::model::queue::Confirmation;
+    use crate::model::{ActivityKind, Kind, Position, Role, WatchId};
+    use k256::ecdsa::SigningKey;
+
+    const SAFE: Address = Address::repeat_byte(0x5a);
+    const CHAIN: ChainId = ChainId(1);
+
+    fn key(n: u8) -> (Address, SigningKey) {
+        let key = SigningKey::from_slice(&[n; 32]).unwrap();
+        (Address::from_public_key(key.verifying_key()), key)
+    }
+
+    fn sign(key: &SigningKey, hash: B256, more: u8) -> Bytes {
+        let (signature, recovery) = key.sign_prehash_recoverable(hash.as_slice()).unwrap();
+        [&signature.to_bytes()[..], &[27 + more + recovery.to_byte()]].concat().into()
+    }
+
+    fn state(owners: &[Address]) -> SafeState {
+        SafeState { nonce: U256::from(7), threshold: 2, owners: owners.into(), domain: safe::domains(1, SAFE)[0] }
+    }
+
+    fn queued() -> Queued {
+        Queued { safe: SAFE, to: Address::repeat_byte(1), value: U256::ONE, nonce: U256::from(7), ..Queued::default() }
+    }
+
+    fn with(confirmations: &[(Address, Bytes)]) -> Queued {
+        let confirmation =
+            |(owner, signature): &(Address, Bytes)| Confirmation { owner: *owner, signature: signature.clone() };
+        Queued { confirmations: confirmations.iter().map(confirmation).collect(), ..queued() }
+    }
+
+    /// r names `owner`, s and v are these.
+    fn named(owner: Address, s: u64, v: u8, rest: &[u8]) -> Bytes {
+        [owner.into_word().as_slice(), &U256::from(s).to_be_bytes::<32>(), &[v], rest].concat().into()
+    }
+
+    #[test]
+    fn signatures_count_for_their_owners_and_over_their_hash_alone() {
+        let ((a, key_a), (b, key_b), (stranger, key_c)) = (key(1), key(2), key(3));
+        let state = state(&[a, b]);
+        let hash = hash(&queued(), &state);
+        let other = hash_of_another(&state);
+        let queued = with(&[
+            (a, sign(&key_a, hash, 0)),
+            (b, sign(&key_b, safe::eip191(hash), 4)),
+            (stranger, sign(&key_c, hash, 0)),
+            (a, sign(&key_a, hash, 0)),
+        ]);
+        let checked = check(&queued, &state, &Answers::new());
+        assert_eq!((checked.signers, checked.forged.len(), checked.unproven.len()), (vec![a, b], 0, 0));
+        for signature in [
+            sign(&key_a, other, 0),
+            sign(&key_b, hash, 0),
+            sign(&key_a, hash, 2),
+            Bytes::from_static(&[0; 64]),
+            Bytes::new(),
+            Bytes::from_static(&[0xff; 65]),
+        ] {
+            let checked = check(&with(&[(a, signature.clone())]), &state, &Answers::new());
+            assert_eq!(checked.forged.len(), 1, "{signature}");
+            assert!(checked.signers.is_empty(), "{signature}");
+        }
+        assert_eq!(check(&with(&[(a, sign(&key_b, hash, 0))]), &state, &Answers::new()).forged, [(a, Some(b))]);
+    }
+
+    fn hash_of_another(state: &SafeState) -> B256 {
+        hash(&Queued { value: U256::from(2), ..queued() }, state)
+    }
+
+    #[test]
+    fn what_only_the_chain_can_tell_is_asked_of_it() {
+        let (a, contract) = (Address::repeat_byte(0xa), Address::repeat_byte(0xc));
+        let state = state(&[a, contract]);
+        let inner = [U256::from(3).to_be_bytes::<32>().as_slice(), &[1, 2, 3]].concat();
+        let queued = with(&[(a, named(a, 0, 1, &[])), (contract, named(contract, 65, 0, &inner))]);
+        let checked = check(&queued, &state, &Answers::new());
+        assert_eq!(
+            (checked.signers.len(), checked.wanted.len()),
+            (0, 3),
+            "one approval, and two ways to ask a contract"
+        );
+        let answer = |answer: fn(&Read) -> Answer| {
+            let answers: Answers = checked.wanted.iter().map(|read| (read.clone(), answer(read))).collect();
+            check(&queued, &state, &answers)
+        };
+        let yes = answer(|read| match read {
+            Read::Call { data, .. } if data.starts_with(&APPROVED_HASHES) => {
+                Answer::Data([&[0; 31][..], &[1]].concat().into())
+            }
+            Read::Call { data, .. } if data.starts_with(&IS_VALID_LEGACY) => {
+                Answer::Data([IS_VALID_LEGACY.as_slice(), &[0; 28]].concat().into())
+            }
+            _ => Answer::Reverted,
+        });
+        assert_eq!((yes.signers, yes.unproven.len()), (vec![a, contract], 0));
+        let no = answer(|_| Answer::Data(vec![0; 32].into()));
+        assert_eq!((no.signers.len(), no.unproven), (0, vec![a, contract]));
+        let other = check(&with(&[(a, named(contract, 0, 1, &[]))]), &state, &Answers::new());
+        assert_eq!(other.forged, [(a, Some(contract))], "an approval in somebody else's name is none");
+    }
+
+    #[test]
+    fn a_safe_is_known_by_its_domain_and_one_that_names_another_is_none() {
+        let word = |number: u64| Answer::Data(U256::from(number).to_be_bytes_vec().into());
+        let owners = [number(32), number(1), SAFE.into_word().0].concat();
+        let answers =
+            |domain: B256| vec![word(7), word(2), Answer::Data(owners.clone().into()), Answer::Data(domain.0.into())];
+        for domain in safe::domains(1, SAFE) {
+            let state = super::state(CHAIN, SAFE, &answers(domain)).unwrap();
+            assert_eq!((state.nonce, state.threshold, state.owners), (U256::from(7), 2, vec![SAFE]));
+        }
+        assert_eq!(super::state(CHAIN, SAFE, &answers(safe::domains(5, SAFE)[0])), None, "of another chain");
+        assert_eq!(super::state(CHAIN, SAFE, &[]), None);
+        let endless = [number(32), number(usize::MAX)].concat();
+        assert_eq!(super::owners(&endless.into()), None);
+    }
+
+    fn decoded(queued: &Queued) -> Vec<crate::model::Activity> {
+        let mut subjects = Subjects::new(CHAIN);
+        let abi = crate::abi::bundled::safe();
+        let subject = |watch, kind| Subject {
+            watch: WatchId(watch),
+            kind,
+            abi: abi.clone().into(),
+            rule_abi: Default::default(),
+        };
+        subjects.watch(SAFE, subject(0, Kind::Safe));
+        subjects.watch(Address::repeat_byte(0xe), subject(1, Kind::Eoa));
+        let state = state(&[]);
+        let checked = check(queued, &state, &Answers::new());
+        let progress = Progress { nonce: queued.nonce, confirmed: 0, threshold: 2, next: true };
+        decode(queued, &checked, progress, &subjects, &Answers::new()).activities
+    }
+
+    #[test]
+    fn a_queued_transaction_gives_its_envelope_and_its_act_whoever_proposes_it() {
+        let owner = Address::repeat_byte(0xe);
+        for proposer in [None, Some(owner), Some(SAFE), Some(Address::repeat_byte(3))] {
+            let activities = decoded(&Queued { proposer, data: vec![1, 2, 3, 4, 5].into(), ..queued() });
+            let kinds: Vec<_> = activities.iter().map(|activity| (activity.watch, activity.kind)).collect();
+            // A watched owner who proposes sends no transaction by it.
+            assert_eq!(kinds, [(WatchId(0), ActivityKind::Call), (WatchId(0), ActivityKind::Act)], "{proposer:?}");
+            let [envelope, act] = activities.as_slice() else { panic!("two") };
+            assert_eq!(envelope.position, Position::Call(vec![]));
+            assert_eq!(envelope.role, Role::Envelope { carries: vec![1] });
+            assert_eq!((act.stage, act.fate, act.to), (Stage::Proposed, Fate::Waiting, Some(Address::repeat_byte(1))));
+            assert_eq!(act.tx, hash(&queued_with(proposer), &state(&[])), "its cause is its hash");
+            assert!(activities.iter().all(|activity| activity.progress().is_some()));
+        }
+    }
+
+    fn queued_with(proposer: Option<Address>) -> Queued {
+        Queued { proposer, data: vec![1, 2, 3, 4, 5].into(), ..queued() }
+    }
+
+    #[test]
+    fn calldata_is_what_a_wallet_would_send_so_that_nothing_about_it_is_odd() {
+        for len in [0, 1, 31, 32, 33, 64] {
+            let activities = decoded(&Queued { data: vec![7; len].into(), ..queued() });
+            assert_eq!(activities[0].deed.decoding, crate::model::Decoding::Clean, "{len} bytes of data");
+            assert_eq!(&*activities[0].deed.name, "execTransaction");
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! One look at a Safe's queue: what the service lists is held against the chain, judged as its execution would be, and committed.
+//!
+//! A look takes two halves, with the service's answers between them: [`Queues::prepare`] says where the Safe stands and what is
+//! remembered, [`Queues::conclude`] judges and commits. Nothing is kept between looks but what the store has, so that a look that is
+//! repeated, by whichever process, finds the same and tells nothing twice.
+
+use super::{Reader, examine_queued, remembered};
+use crate::classify::queue::{self, Listed, Look, Lookup, Weighed};
+use crate::classify::rule::WatchRules;
+use crate::decode;
+use crate::escalate;
+use crate::model::incident::Plan;
+use crate::model::queue::{Checked, Queued, Remembered, SafeState, Waits, digest};
+use crate::model::read::{Answer, Answers, READS_MAX, Read};
+use crate::model::{ActivityKind, BlockRef, Judged, JudgedBlock, Link, Position, Sight, Verdict, WatchInfo};
+use crate::runtime::{self, Clock};
+use crate::store::{OwnedStepJudged, QueueKept, QueueSeen, Store};
+use crate::telemetry::Metrics;
+use crate::watchlist::{Book, ChainBook};
+use alloy_primitives::{B256, U256};
+use anyhow::Context as _;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Rounds of questions for one transaction, as for a block.
+const READ_ROUNDS_MAX: usize = 5;
+/// Approvals that are asked after at one look: of eight full blocks' worth of questions.
+const APPROVALS_MAX: usize = 8 * READS_MAX;
+
+/// The queues of a chain's Safes.
+pub struct Queues {
+    book: Arc<Book>,
+    chain: Arc<ChainBook>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    nudge: Arc<Notify>,
+    metrics: Metrics,
+    stale_after: Duration,
+}
+
+/// Where a Safe stands, before its service is asked.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The newest block that was judged: all is read there.
+    pub tip: Link,
+    /// What the Safe says of itself there.
+    pub state: SafeState,
+    /// What is remembered of its queue, and what it logged meanwhile.
+    pub kept: QueueKept,
+}
+
+/// What the service said.
+#[derive(Clone, Debug, Default)]
+pub struct Answered {
+    /// What it lists.
+    pub queued: Vec<Queued>,
+    /// The nonce it believes the Safe to have.
+    pub nonce: U256,
+    /// What it knows of hashes that the Safe logged, see [`Prepared::unknown`].
+    pub lookups: HashMap<B256, Lookup>,
+}
+
+/// What came of a look.
+#[derive(Clone, Debug, Default)]
+pub struct Concluded {
+    /// What the engine made of it.
+    pub plan: Plan,
+    /// Whether anything was new, or is not clear yet: worth another look soon.
+    pub stirs: bool,
+    /// How many transactions wait.
+    pub waiting: usize,
+    /// How many of them stand under a hash that is not that of their fields.
+    pub misnamed: usize,
+}
+
+impl Prepared {
+    /// Hashes that the Safe logged and the queue never showed: the service is to be asked what it knows of them.
+    #[must_use]
+    pub fn unknown(&self, listed: &[Queued]) -> Vec<B256> {
+        let mut known: HashSet<B256> = self.kept.remembered.iter().map(|one| one.hash).collect();
+        known.extend(listed.iter().map(|one| decode::queued::hash(one, &self.state)));
+        let logged = self.kept.traces.iter().map(|trace| trace.hash);
+        logged.filter(|hash| known.insert(*hash)).collect()
+    }
+}
+
+/// A listed transaction with everything that one look says of it.
+struct Seen<'a> {
+    queued: &'a Queued,
+    checked: &'a Checked,
+    weighed: Weighed,
+    row: Remembered,
+    /// What was remembered of it before.
+    before: Option<&'a Remembered>,
+}
+
+impl Queues {
+    /// Queues of `chain`, whose agreement may wait for `stale_after`.
+    #[must_use]
+    pub fn new(
+        book: Arc<Book>,
+        chain: Arc<ChainBook>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        nudge: Arc<Notify>,
+        stale_after: Duration,
+    ) -> Self {
+        Self { book, chain, store, clock, nudge, metrics: Metrics::default(), stale_after }
+    }
+
+    /// Records what it does in `metrics`.
+    #[must_use]
+    pub fn measured(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Where the Safe of `watch` stands. `None` where no block was judged yet, or the node does not say.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn prepare(&self, watch: &WatchInfo, reader: &dyn Reader) -> anyhow::Result<Option<Prepared>> {
+        let id = self.chain.info.id;
+        let Some(tip) = self.store.tip(id).await.context("read the newest block")? else { return Ok(None) };
+        let answers = reader.read(tip.at, &decode::queued::state_reads(watch.address)).await;
+        let Some(state) = decode::queued::state(id, watch.address, &answers) else { return Ok(None) };
+        // Read after the tip: whatever the Safe logged up to there is among it.
+        let kept = self.store.queue(id, watch.address).await.context("read what is queued")?;
+        Ok(Some(Prepared { tip, state, kept }))
+    }
+
+    /// Judges what the service answered and commits it whole.
+    ///
+    /// # Errors
+    /// When the store refuses. Nothing is lost by that: the next look finds the same.
+    pub async fn conclude(
+        &self,
+        watch: &WatchInfo,
+        prepared: &Prepared,
+        answered: &Answered,
+        reader: &dyn Reader,
+    ) -> anyhow::Result<Concluded> {
+        let Some(rules) = self.book.rules.watches.get(watch.id.index()) else { return Ok(Concluded::default()) };
+        let now_ms = runtime::millis(&*self.clock);
+        let Prepared { tip, state, kept } = prepared;
+        let (queued, checked) = self.checked(prepared, answered, reader).await;
+        let listed: Vec<_> = queued.iter().zip(&checked).map(|(queued, checked)| Listed { queued, checked }).collect();
+        let look = Look { now_ms, stale_after: self.stale_after.as_secs(), service_nonce: answered.nonce };
+        let weighed = queue::weigh(&listed, state, &kept.remembered, rules, look);
+        let seen: Vec<Seen<'_>> = listed
+            .iter()
+            .zip(weighed)
+            .map(|(one, weighed)| self.seen(one.queued, one.checked, weighed, prepared, now_ms))
+            .collect();
+        let fresh: Vec<&Seen<'_>> =
+            seen.iter().filter(|one| one.before.is_none_or(|before| before.judged != one.row.judged)).collect();
+        let mut blocks = self.judged(&fresh, watch, rules, tip.at, reader).await?;
+        let (accounted, of_chain, open) = account(prepared, answered, watch, rules);
+        blocks.extend(of_chain.into_iter().map(|(at, time, judged)| self.block(at, time, vec![judged])));
+        let (remembered, news) = went(&seen, kept, state);
+        let stirs = !remembered.is_empty() || open || seen.iter().any(|one| one.weighed.doubtful);
+        self.count(&blocks);
+        let step = OwnedStepJudged {
+            chain: self.chain.info.clone(),
+            watches: self.book.watches.clone(),
+            retract: Vec::new(),
+            blocks,
+            undo: None,
+        };
+        let (roster, told) = (self.book.roster.clone(), news.clone());
+        let whole = QueueSeen { step, safe: watch.address, remembered, news, accounted };
+        let committed = self.store.commit_queue(whole, now_ms, move |step, standing| {
+            escalate::queued(step, standing, &roster, now_ms, &told)
+        });
+        let plan = committed.await.context("commit what is queued")?;
+        self.nudge.notify_one();
+        let misnamed = seen.iter().filter(|one| one.queued.claimed != one.checked.hash).count();
+        Ok(Concluded { plan, stirs, waiting: seen.len(), misnamed })
+    }
+
+    /// What waits, each hash once, with its signatures checked.
+    async fn checked(
+        &self,
+        prepared: &Prepared,
+        answered: &Answered,
+        reader: &dyn Reader,
+    ) -> (Vec<Queued>, Vec<Checked>) {
+        let Prepared { tip, state, .. } = prepared;
+        let waits: Vec<&Queued> = answered.queued.iter().filter(|one| one.nonce >= state.nonce).collect();
+        let mut all = each(&waits, state, &Answers::new()).await;
+        let wanted: HashSet<Read> =
+            all.iter_mut().flat_map(|(_, checked)| std::mem::take(&mut checked.wanted)).collect();
+        if !wanted.is_empty() {
+            let wanted: Vec<Read> = wanted.into_iter().take(APPROVALS_MAX).collect();
+            let told = reader.read(tip.at, &wanted).await;
+            all = each(&waits, state, &wanted.into_iter().zip(told).collect()).await;
+        }
+        // Of two that are the same the one that says so stays; the other's name for it is told by its own hash.
+        all.sort_by_key(|(queued, checked)| (queued.nonce, checked.hash, queued.claimed != checked.hash));
+        let mut seen = HashSet::new();
+        all.retain(|(_, checked)| seen.insert(checked.hash));
+        all.into_iter().unzip()
+    }
+
+    fn seen<'a>(
+        &self,
+        queued: &'a Queued,
+        checked: &'a Checked,
+        weighed: Weighed,
+        prepared: &'a Prepared,
+        now_ms: u64,
+    ) -> Seen<'a> {
+        let before = prepared.kept.remembered.iter().find(|one| one.hash == checked.hash);
+        let row = Remembered {
+            hash: checked.hash,
+            nonce: queued.nonce,
+            waits: Waits::Queued,
+            first: before.map_or(prepared.tip.at.number, |before| before.first),
+            time: before.map_or(prepared.tip.time, |before| before.time),
+            seen_at: before.map_or(now_ms, |before| before.seen_at),
+            rejects: queued.rejects(),
+            judged: self.stands_for(checked, &weighed),
+            progress: weighed.progress,
+            doubtful: weighed.doubtful,
+        };
+        Seen { queued, checked, weighed, row, before }
+    }
+
+    /// Everything that the verdicts depend on and that changes from look to look, or with the configuration.
+    fn stands_for(&self, checked: &Checked, weighed: &Weighed) -> B256 {
+        let mut signers = checked.signers.clone();
+        signers.sort_unstable();
+        let signers: Vec<u8> = signers.iter().flat_map(|signer| signer.0.0).collect();
+        let matters: String = weighed.matters.iter().map(|matter| format!("{},", matter.name)).collect();
+        digest(&[self.book.hash.as_bytes(), &signers, matters.as_bytes(), weighed.progress.to_string().as_bytes()])
+    }
+
+    /// Verdicts on what is new or has changed, each in a block of its own: the moment at which it was first seen.
+    async fn judged(
+        &self,
+        fresh: &[&Seen<'_>],
+        watch: &WatchInfo,
+        rules: &WatchRules,
+        at: BlockRef,
+        reader: &dyn Reader,
+    ) -> anyhow::Result<Vec<JudgedBlock>> {
+        if fresh.is_empty() {
+            return Ok(Vec::new());
+        }
+        let history = remembered(&self.store, &self.chain).await?;
+        let mut blocks = Vec::with_capacity(fresh.len());
+        for one in fresh {
+            let activities = self.decoded(one, at, reader).await;
+            let mut judged = examine_queued(activities, &self.book, &history, one.row.time);
+            let envelope = judged.iter().map(|judged| &judged.activity).find(|activity| {
+                activity.kind == ActivityKind::Call
+                    && activity.watch == watch.id
+                    && activity.position == Position::Call(vec![])
+            });
+            let raised: Vec<Judged> =
+                envelope.into_iter().flat_map(|envelope| queue::raise(envelope, &one.weighed.matters, rules)).collect();
+            judged.extend(raised);
+            blocks.push(self.block(BlockRef { number: one.row.first, hash: B256::ZERO }, one.row.time, judged));
+            tokio::task::yield_now().await;
+        }
+        Ok(blocks)
+    }
+
+    async fn decoded(&self, one: &Seen<'_>, at: BlockRef, reader: &dyn Reader) -> Vec<crate::model::Activity> {
+        let subjects = &self.chain.subjects;
+        let decode = |answers: &Answers| {
+            decode::queued::decode(one.queued, one.checked, one.weighed.progress, subjects, answers)
+        };
+        let mut answers = Answers::new();
+        let mut decoded = decode(&answers);
+        for round in 0..=READ_ROUNDS_MAX {
+            if decoded.wanted.is_empty() {
+                break;
+            }
+            let wanted = std::mem::take(&mut decoded.wanted);
+            // At last whatever is still open stays in the dark, and is told so.
+            let told = if round < READ_ROUNDS_MAX { reader.read(at, &wanted).await } else { Vec::new() };
+            let mut told = told.into_iter();
+            for read in wanted {
+                answers.insert(read, told.next().unwrap_or(Answer::Unavailable));
+            }
+            decoded = decode(&answers);
+        }
+        decoded.activities
+    }
+
+    fn block(&self, at: BlockRef, time: u64, judged: Vec<Judged>) -> JudgedBlock {
+        let chain = self.chain.info.id;
+        JudgedBlock { chain, at, parent: B256::ZERO, time, judged, deltas: Vec::new(), sight: Sight::default() }
+    }
+
+    fn count(&self, blocks: &[JudgedBlock]) {
+        for judged in blocks.iter().flat_map(|block| &block.judged) {
+            let severity = match &judged.verdict {
+                Verdict::Normal { .. } => None,
+                Verdict::Abnormal(abnormal) => Some(abnormal.severity),
+            };
+            let watch = self.book.watch(judged.activity.watch);
+            self.metrics.verdict(watch.map_or("", |watch| &watch.label), severity);
+        }
+    }
+}
+
+/// Checks the signatures of each. Recovering a hostile list of them takes seconds, and the chain's tasks are let in between.
+async fn each(waits: &[&Queued], state: &SafeState, answers: &Answers) -> Vec<(Queued, Checked)> {
+    let mut all = Vec::with_capacity(waits.len());
+    for one in waits {
+        all.push(((*one).clone(), decode::queued::check(one, state, answers)));
+        tokio::task::yield_now().await;
+    }
+    all
+}
+
+/// A finding that the queue makes of something on chain, with its block and time.
+type OfChain = (BlockRef, u64, Judged);
+
+/// Holds what the Safe logged against the queue, in order, up to the first log of which the service cannot say anything yet. Gives
+/// back the place up to which all is accounted for, what is not in order, and whether something is still open.
+fn account(
+    prepared: &Prepared,
+    answered: &Answered,
+    watch: &WatchInfo,
+    rules: &WatchRules,
+) -> (i64, Vec<OfChain>, bool) {
+    let Prepared { state, kept, .. } = prepared;
+    let mut known: HashSet<B256> = kept.remembered.iter().map(|one| one.hash).collect();
+    // Also what is past its nonce by now: it was shown, if only once.
+    known.extend(answered.queued.iter().map(|one| decode::queued::hash(one, state)));
+    let executed: HashSet<B256> = kept.traces.iter().filter(|trace| trace.executed).map(|trace| trace.hash).collect();
+    // Whether something else waited for one of the nonces that these executions used.
+    let lowest = state.nonce.saturating_sub(U256::from(executed.len()));
+    let displaced = kept.remembered.iter().any(|one| {
+        let used = one.nonce >= lowest && one.nonce < state.nonce;
+        let waited = matches!(one.waits, Waits::Queued | Waits::Replaced) && !one.rejects;
+        used && waited && !executed.contains(&one.hash)
+    });
+    let mut found = Vec::new();
+    for trace in &kept.traces {
+        if known.contains(&trace.hash) {
+            continue;
+        }
+        match answered.lookups.get(&trace.hash).copied().unwrap_or(Lookup::Unknown) {
+            Lookup::Unknown => return (trace.seq - 1, found, true),
+            lookup => {
+                let judged = queue::account(trace, lookup, displaced, watch.id, rules);
+                found.extend(judged.map(|judged| (trace.at, trace.time, judged)));
+            }
+        }
+    }
+    (kept.until, found, false)
+}
+
+/// What is to be remembered anew, and what became of transactions for whoever was told of them.
+fn went(seen: &[Seen<'_>], kept: &QueueKept, state: &SafeState) -> (Vec<Remembered>, Vec<(B256, String)>) {
+    let listed: BTreeSet<B256> = seen.iter().map(|one| one.row.hash).collect();
+    let executed = kept.traces.iter().filter(|trace| trace.executed).map(|trace| trace.hash).collect();
+    let settled = queue::settle(&kept.remembered, &listed, &executed, state);
+    let news = settled.iter().filter_map(|one| Some((one.hash, sentence(one)?))).collect();
+    let ended: HashSet<B256> = settled.iter().filter(|one| one.waits != Waits::Queued).map(|one| one.hash).collect();
+    let changed = seen.iter().filter(|one| !ended.contains(&one.row.hash) && one.before != Some(&one.row));
+    let mut remembered: Vec<Remembered> = changed.map(|one| one.row.clone()).collect();
+    remembered.extend(settled.into_iter().filter(|one| one.waits != Waits::Queued));
+    (remembered, news)
+}
+
+/// What became of it, for people; nothing where it waits again.
+fn sentence(one: &Remembered) -> Option<String> {
+    match one.waits {
+        Waits::Queued => None,
+        Waits::Executed => Some(format!("What was queued at nonce {} was executed", one.nonce)),
+        Waits::Replaced => Some(format!(
+            "Nonce {} was used by another transaction: what was queued for it can never be executed",
+            one.nonce
+        )),
+        Waits::Withdrawn => Some(format!("What was queued at nonce {} is no longer shown by its service", one.nonce)),
+    }
+}

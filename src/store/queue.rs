@@ -1,0 +1,181 @@
+//! Queues of Safes: what was seen in each, and how far it has accounted for what the Safe logged.
+
+use super::chain::{int, text, uint};
+use super::commit::{self, OwnedStepJudged};
+use super::{Result, StoreError, incidents};
+use crate::escalate::StepJudged;
+use crate::model::incident::{Plan, Standing};
+use crate::model::queue::{Remembered, Trace, Waits};
+use crate::model::record::{Line, VerdictLine};
+use crate::model::{BlockRef, ChainId};
+use alloy_primitives::{Address, B256};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// How long what ended is remembered: ninety days, in milliseconds. Its findings stay.
+const ENDED_KEPT_MS: u64 = 90 * 86_400_000;
+/// Logs of one Safe that are accounted for at one look; the rest at the next.
+const TRACES_MAX: u32 = 256;
+
+/// Lines that are shown of one transaction: the longest batch that is opened.
+pub const LINES_MAX: u32 = 1_024;
+
+/// What the store knows of one Safe's queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueueKept {
+    /// Every transaction that was seen in it and is not forgotten yet.
+    pub remembered: Vec<Remembered>,
+    /// Executions and approvals that the Safe logged and its queue has not accounted for, oldest first.
+    pub traces: Vec<Trace>,
+    /// The place up to which there are no others: what to pass as [`QueueSeen::accounted`] once all of them are dealt with.
+    pub until: i64,
+    /// When it was looked at last, wall-clock milliseconds; absent before the first look.
+    pub looked_at: Option<u64>,
+}
+
+/// What a look at one Safe's queue brought, to be committed whole.
+#[derive(Clone, Debug)]
+pub struct QueueSeen {
+    /// What was judged, each as a block of the moment at which it was first seen. Nothing is retracted.
+    pub step: OwnedStepJudged,
+    /// The Safe.
+    pub safe: Address,
+    /// What is new or has changed among what is remembered.
+    pub remembered: Vec<Remembered>,
+    /// What became of transactions, by their hash, for the incidents of their findings.
+    pub news: Vec<(B256, String)>,
+    /// The place up to which the Safe's logs are accounted for.
+    pub accounted: i64,
+}
+
+/// Whether a Safe logged anything since its queue was last accounted for, for each of `safes`.
+pub(super) fn stirred(db: &Connection, chain: ChainId, safes: &[Address]) -> Result<Vec<Address>> {
+    // What a queue itself wrote down is no news to it.
+    let sql = "SELECT EXISTS (SELECT 1 FROM activities WHERE seq > (SELECT accounted FROM queues WHERE chain = ?1 AND safe = ?2) \
+               AND chain = ?1 AND address = ?2 AND block_hash <> ?3 AND json_extract(line, '$.by') NOT LIKE 'builtin/queue-%')";
+    let mut statement = db.prepare_cached(sql)?;
+    let nowhere = B256::ZERO.to_string();
+    let mut stirred = Vec::new();
+    for safe in safes {
+        if statement.query_row(params![int(chain.0), safe.to_checksum(None), nowhere], |row| row.get::<_, bool>(0))? {
+            stirred.push(*safe);
+        }
+    }
+    Ok(stirred)
+}
+
+pub(super) fn kept(db: &Connection, chain: ChainId, safe: Address) -> Result<QueueKept> {
+    let address = safe.to_checksum(None);
+    let newest: i64 = db.query_row("SELECT coalesce(max(seq), 0) FROM activities", [], |row| row.get(0))?;
+    let sql = "SELECT accounted, looked_at_ms FROM queues WHERE chain = ?1 AND safe = ?2";
+    let before: Option<(i64, i64)> = db
+        .prepare_cached(sql)?
+        .query_row(params![int(chain.0), address], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let mut statement =
+        db.prepare_cached("SELECT body FROM queued WHERE chain = ?1 AND safe = ?2 ORDER BY seen_at_ms")?;
+    let bodies = statement.query_map(params![int(chain.0), address], |row| row.get::<_, String>(0))?;
+    let remembered = bodies.map(|body| incidents::read("queued", &body?)).collect::<Result<_>>()?;
+    // What happened before the first look is not held against a queue that nobody looked at.
+    let Some((accounted, looked_at)) = before else {
+        return Ok(QueueKept { remembered, until: newest, ..QueueKept::default() });
+    };
+    let (traces, whole) = traces(db, chain, &address, accounted)?;
+    let until = if whole { newest } else { traces.last().map_or(accounted, |last| last.seq) };
+    Ok(QueueKept { remembered, traces, until, looked_at: Some(uint(looked_at)) })
+}
+
+/// Executions and approvals since `accounted`, and whether that is all of them.
+fn traces(db: &Connection, chain: ChainId, address: &str, accounted: i64) -> Result<(Vec<Trace>, bool)> {
+    let sql = "SELECT seq, number, block_hash, line FROM activities WHERE seq > ?1 AND chain = ?2 AND address = ?3 \
+               AND orphaned = 0 AND json_extract(line, '$.activity') = 'event' \
+               AND json_extract(line, '$.by') NOT LIKE 'builtin/queue-%' \
+               AND json_extract(line, '$.function') IN ('ExecutionSuccess(bytes32,uint256)', 'ExecutionFailure(bytes32,uint256)', \
+               'ApproveHash(bytes32,address)') ORDER BY seq LIMIT ?4";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params![accounted, int(chain.0), address, TRACES_MAX], |row| {
+        let at = (row.get::<_, i64>(1)?, text::<B256>("activities", row, 2));
+        Ok((row.get::<_, i64>(0)?, at, row.get::<_, String>(3)?))
+    })?;
+    let (mut found, mut n) = (Vec::new(), 0);
+    for row in rows {
+        let (seq, (number, hash), line) = row?;
+        n += 1;
+        let at = BlockRef { number: uint(number), hash: hash? };
+        if let Line::Verdict(line) = incidents::read("activities", &line)? {
+            found.extend(trace(seq, at, &line));
+        }
+    }
+    Ok((found, n < TRACES_MAX))
+}
+
+/// A log as its line tells of it. What cannot be read of it is a finding of its own already.
+fn trace(seq: i64, at: BlockRef, line: &VerdictLine) -> Option<Trace> {
+    let mut args = line.args.values().filter_map(serde_json::Value::as_str);
+    Some(Trace {
+        seq,
+        executed: line.function.starts_with("Execution"),
+        hash: args.next()?.parse().ok()?,
+        owner: args.next().and_then(|owner| owner.parse().ok()),
+        tx: line.tx.parse().ok()?,
+        origin: line.origin.parse().ok()?,
+        ordinal: line.position.strip_prefix("log.")?.parse().ok()?,
+        at,
+        time: line.time.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_second()).ok()).unwrap_or(0),
+    })
+}
+
+/// The newest lines of a transaction, oldest first.
+pub(super) fn lines(db: &Connection, chain: ChainId, tx: B256) -> Result<Vec<VerdictLine>> {
+    let sql = "SELECT line FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 ORDER BY seq DESC LIMIT ?3";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows =
+        statement.query_map(params![format!("{tx:#x}"), int(chain.0), LINES_MAX], |row| row.get::<_, String>(0))?;
+    let mut found = Vec::new();
+    for row in rows {
+        if let Line::Verdict(line) = incidents::read("activities", &row?)? {
+            found.push(*line);
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+pub(super) fn commit<F>(db: &mut Connection, seen: &QueueSeen, now_ms: u64, engine: F) -> Result<Plan>
+where
+    F: FnOnce(&StepJudged<'_>, &Standing) -> Plan,
+{
+    let chain = seen.step.chain.id;
+    if !seen.step.retract.is_empty() {
+        return Err(StoreError::Unknown("a look at a queue cannot retract a block".to_owned()));
+    }
+    let tx = commit::begin(db)?;
+    let mut standing = commit::standing(&tx, &seen.step)?;
+    for (hash, _) in &seen.news {
+        commit::keep(&tx, incidents::findings_of_tx(&tx, chain, *hash)?, &mut standing)?;
+    }
+    let plan = engine(&seen.step.view(), &standing);
+    commit::write(&tx, &plan, now_ms)?;
+    commit::write_lines(&tx, chain, &plan)?;
+    let address = seen.safe.to_checksum(None);
+    for one in &seen.remembered {
+        let sql = "INSERT INTO queued (chain, safe, hash, nonce, waits, seen_at_ms, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+                   ON CONFLICT (chain, safe, hash) DO UPDATE SET waits = excluded.waits, body = excluded.body";
+        tx.prepare_cached(sql)?.execute(params![
+            int(chain.0),
+            address,
+            one.hash.to_string(),
+            one.nonce.to_string(),
+            one.waits.as_str(),
+            int(one.seen_at),
+            incidents::write("queued", one)?
+        ])?;
+    }
+    let sql = "INSERT INTO queues (chain, safe, accounted, looked_at_ms) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT (chain, safe) DO UPDATE SET accounted = max(accounted, excluded.accounted), looked_at_ms = excluded.looked_at_ms";
+    tx.prepare_cached(sql)?.execute(params![int(chain.0), address, seen.accounted, int(now_ms)])?;
+    let sql = "DELETE FROM queued WHERE chain = ?1 AND safe = ?2 AND waits <> ?3 AND seen_at_ms < ?4";
+    let kept_since = now_ms.saturating_sub(ENDED_KEPT_MS);
+    tx.prepare_cached(sql)?.execute(params![int(chain.0), address, Waits::Queued.as_str(), int(kept_since)])?;
+    tx.commit()?;
+    Ok(plan)
+}
