@@ -132,7 +132,8 @@ impl<'a> Court<'a> {
         let verdict = self.weigh(index, activity, rules);
         match verdict {
             Verdict::Abnormal(mut abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
-                let news = memory::news(activity, rules, &self.windows);
+                let mut news = memory::news(activity, rules, &self.windows);
+                news.extend(operation::progress(activity));
                 let near = abnormal.near.min(abnormal.reasons.len());
                 abnormal.near = near + news.len();
                 abnormal.reasons.splice(near..near, news);

@@ -273,7 +273,8 @@ impl Claims {
     /// Takes up the frames that were opened since.
     fn take_up(&mut self, frames: &[Frame]) {
         for (index, frame) in frames.iter().enumerate().skip(self.n_known.max(1)) {
-            if frame.seen.is_none() {
+            // What is only scheduled did not run, though the same call may have in the same transaction.
+            if frame.seen.is_none() && frame.stage != Stage::Proposed {
                 let face = (frame.caller, frame.target, frame.operation, frame.value);
                 self.waiting.entry(face).or_default().push_back(index);
             }

@@ -121,6 +121,11 @@ impl<'t> Head<'t> {
         let own = address.unwrap_or(Address::ZERO);
         let kind = text.kind.as_ref().map(|kind| kind.value);
         let name = name(text, kind, problems);
+        let waits = kind.is_none_or(|kind| matches!(kind, Kind::Timelock | Kind::Governor));
+        if let Some(delay) = text.registry.as_ref().and_then(|registry| registry.delay.as_ref()).filter(|_| !waits) {
+            let problem = delay.problem("nothing waits here: only a timelock or a governor has a `delay`");
+            problems.push(problem.hint("remove it, or say of which kind the contract is"));
+        }
         let scope = Scope { directory, chain: chain.as_deref(), own, owners: None };
         let registry = text.registry.as_ref().map(|text| registry(text, &scope, problems)).unwrap_or_default();
         let scope = Scope { owners: registry.owners.as_ref(), ..scope };
