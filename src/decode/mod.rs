@@ -18,12 +18,15 @@ mod governor;
 mod inside;
 mod logs;
 mod multisig;
+mod names;
+mod ops;
 pub mod queued;
 mod safe;
 mod subjects;
 mod supply;
 mod told;
 
+pub use names::Name;
 pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
 
 use crate::model::read::{Answer, Answers, READS_MAX, Read};

@@ -155,8 +155,8 @@ pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
     page.links = page
         .evidence
         .first()
-        // What is queued is in no block, and no explorer knows its hash; what did not come has none.
-        .filter(|first| !first.block_hash.is_zero() && !first.tx.is_zero())
+        // What is queued, or did not come, is in no block, and no explorer knows its hash.
+        .filter(|first| !first.tx.is_zero() && !first.block_hash.is_zero())
         .map(|first| Link { text: "Transaction".to_owned(), href: format!("{explorer}/tx/{:#x}", first.tx) })
         .into_iter()
         .chain([Link {
