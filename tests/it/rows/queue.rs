@@ -168,7 +168,7 @@ async fn a_hash_is_approved_that_is_not_queued() {
 }
 
 const S14_OLD: Row = Row {
-    id: "S14_QUEUE-old",
+    id: "S14-old",
     finds: "what could be executed next was agreed to years ago",
     by: "builtin/queue-stale",
     severity: High,
