@@ -98,7 +98,7 @@ pub fn decode(
 ) -> Decoded {
     let mut questions = Questions::new(answers);
     let tx = as_tx(queued, checked.hash);
-    let mut frames = frames::open(&tx, subjects, &mut questions);
+    let mut frames = frames::open(&tx, None, subjects, &mut questions);
     for frame in &mut frames {
         (frame.stage, frame.fate) = (Stage::Proposed, Fate::Waiting);
         frame.notes.push(Note::Queued(progress));
@@ -119,7 +119,7 @@ pub fn decode(
             activity.from = proposer;
         }
     }
-    Decoded { activities: found, wanted: questions.wanted }
+    Decoded { activities: found, wanted: questions.wanted, ..Decoded::default() }
 }
 
 /// As if somebody carried it to the Safe now. Its hash is the Safe's, not a transaction's: nobody knows that one yet.
@@ -244,7 +244,7 @@ fn preimage(queued: &Queued, state: &SafeState) -> Vec<u8> {
 fn ask<'a>(read: Read, answers: &'a Answers, wanted: &mut Vec<Read>) -> Option<Option<&'a Bytes>> {
     match answers.get(&read) {
         Some(Answer::Data(data)) => Some(Some(data)),
-        Some(Answer::Reverted | Answer::Unavailable) => Some(None),
+        Some(Answer::Reverted | Answer::Unavailable | Answer::Traces(_)) => Some(None),
         None => {
             wanted.push(read);
             None
@@ -253,7 +253,7 @@ fn ask<'a>(read: Read, answers: &'a Answers, wanted: &mut Vec<Read>) -> Option<O
 }
 
 fn call(to: Address, data: &[u8]) -> Read {
-    Read { to, data: Bytes::copy_from_slice(data) }
+    Read::Call { to, data: Bytes::copy_from_slice(data) }
 }
 
 fn number(number: usize) -> [u8; 32] {
