@@ -16,6 +16,7 @@ mod frames;
 mod inside;
 mod logs;
 mod multisig;
+pub mod pending;
 pub mod queued;
 mod safe;
 mod subjects;

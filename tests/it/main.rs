@@ -16,6 +16,7 @@ mod faults;
 mod hostile;
 mod inside;
 mod judging;
+mod pending;
 mod probe;
 mod queues;
 mod ranks;

@@ -4,5 +4,6 @@ mod blind;
 mod chain;
 mod occasions;
 mod order;
+mod pending;
 mod people;
 mod words;

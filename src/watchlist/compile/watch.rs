@@ -11,6 +11,7 @@ use crate::abi::Abi;
 use crate::classify::builtin::BUILTINS;
 use crate::classify::rule::{AddressSet, Rules, WatchRules};
 use crate::decode::{Subject, Subjects};
+use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Kind, WatchId, WatchInfo};
 use crate::settings::{At, Problems};
@@ -114,6 +115,12 @@ impl<'t> Head<'t> {
         if let Some(path) = &text.path {
             paths.check(path, problems);
         }
+        if let (Some(at), Some(chain)) = (&text.pending, &text.chain)
+            && !chains.hears_pending(chain.value)
+        {
+            let problem = at.problem(format!("nothing is heard of `{}` before its blocks", **chain));
+            problems.push(problem.hint(format!("write `pending = true` into `[chain.{}]`", **chain)));
+        }
         let own = address.unwrap_or(Address::ZERO);
         let scope = Scope { directory, chain: chain.as_deref(), own, owners: None };
         let registry = text.registry.as_ref().map(|text| registry(text, &scope, problems)).unwrap_or_default();
@@ -137,6 +144,7 @@ impl<'t> Head<'t> {
             path,
             runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
             observe: text.observe,
+            pending: text.pending.as_ref().map_or_else(PendingVoice::default, |at| at.value),
         };
         Self { text, info, abi, chain, registry, executors, refund_receivers, placed: address.is_some() }
     }

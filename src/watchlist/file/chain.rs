@@ -16,6 +16,7 @@ pub(in crate::watchlist) struct ChainText<'a> {
     pub finality: Option<FinalityText>,
     pub verify: Option<bool>,
     pub traces: Option<bool>,
+    pub pending: Option<bool>,
     pub genesis: Option<At<&'a str>>,
     pub multisend: Vec<At<&'a str>>,
     pub migrations: Vec<At<&'a str>>,
@@ -63,11 +64,26 @@ impl<'a> ChainText<'a> {
         let finality = table.value("finality").and_then(|value| FinalityText::read(&value, problems));
         let verify = table.bool("verify", problems).map(|at| at.value);
         let traces = table.bool("traces", problems).map(|at| at.value);
+        let pending = table.bool("pending", problems).map(|at| at.value);
         let genesis = table.string("genesis", problems);
         let multisend = table.one_or_more("multisend", problems).unwrap_or_default();
         let migrations = table.one_or_more("migrations", problems).unwrap_or_default();
         table.finish(problems);
-        Self { name, id, endpoints, explorer, slot, wall, finality, verify, traces, genesis, multisend, migrations }
+        Self {
+            name,
+            id,
+            endpoints,
+            explorer,
+            slot,
+            wall,
+            finality,
+            verify,
+            traces,
+            pending,
+            genesis,
+            multisend,
+            migrations,
+        }
     }
 }
 

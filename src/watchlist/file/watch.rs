@@ -5,6 +5,7 @@ use super::test::TestText;
 use super::{missing, observe, said};
 use crate::classify::rule::Polarity;
 use crate::model::Kind;
+use crate::model::pending::PendingVoice;
 use crate::settings::{At, Problems, Spot, Table};
 
 /// One watch as written.
@@ -24,6 +25,8 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub judge_inbound: bool,
     /// `queue = false`: its chain's Safe service is not asked about it.
     pub queue: Option<At<bool>>,
+    /// `pending = "page"`: what is only announced wakes people.
+    pub pending: Option<At<PendingVoice>>,
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
     pub rules: Vec<RuleText<'a>>,
@@ -69,6 +72,8 @@ impl<'a> WatchText<'a> {
         let refund_receivers = list(&mut table, "refund_receivers", problems);
         let inbound = table.choice("inbound", &[("judge", true), ("accept", false)], problems);
         let queue = table.bool("queue", problems);
+        let voices = [("quiet", PendingVoice::Quiet), ("page", PendingVoice::Page)];
+        let pending = table.choice("pending", &voices, problems);
         let builtins_off = table.table("builtins", problems).map(|mut table| {
             let off = table.strings("off", problems);
             table.finish(problems);
@@ -102,6 +107,7 @@ impl<'a> WatchText<'a> {
             executors,
             refund_receivers,
             queue,
+            pending,
             judge_inbound: inbound.is_some_and(|at| at.value),
             builtins_off: builtins_off.unwrap_or_default(),
             observe,
