@@ -79,7 +79,7 @@ struct Announced {
 impl Mempool {
     /// Listens to all endpoints of `pool` until `stop`, or until it is dropped.
     #[must_use]
-    pub fn listen(pool: &Pool, interest: Interest, stop: &Stop) -> Self {
+    pub fn listen(pool: &Pool, interest: &Interest, stop: &Stop) -> Self {
         let stop = stop.child_token();
         let backlog = Arc::new(Backlog::default());
         let (tell, found) = mpsc::channel(FOUND_MAX);
@@ -395,7 +395,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_hides_nothing_that_comes_after_it_and_nobody_is_believed_about_a_sender() {
         let node = Node::through("flooded", ChainId(1), Deadlines::default(), Arc::new(Flooded));
-        let mut mempool = Mempool::listen(&node.into(), Arc::new(|_| true), &Stop::new());
+        let everything: Interest = Arc::new(|_| true);
+        let mut mempool = Mempool::listen(&node.into(), &everything, &Stop::new());
         let found = mempool.next(10).await;
         let [tx] = &found[..] else { panic!("one transaction is what it seems: {found:#?}") };
         assert_eq!(tx.hash.to_string(), EXAMPLE_HASH);

@@ -205,7 +205,7 @@ async fn several_for_one_nonce_are_told_of_each_other() {
     let why = format!("it takes nonce 0 of {} from {first}, which is pending too", PAYER.address);
     assert_eq!(found["reasons"][0], why);
     assert_eq!((stage.incidents().len(), &*stage.state()), (1, "open"));
-    assert_eq!(process.end().await, 0, "{}", stage.watch.log());
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,7 +291,7 @@ async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
     let (book, shared) = (Arc::new(book), Arc::new(clock.clone()));
     let opened = Pendings::open(book, chain, store.clone(), shared, Arc::default()).await;
     let (mut pendings, stop) = (opened.expect("it opens"), Stop::new());
-    let mut mempool = Mempool::listen(&pool, pendings.interest(), &stop);
+    let mut mempool = Mempool::listen(&pool, &pendings.interest(), &stop);
     // Whatever is sent before it listens is not heard of.
     let mut nonce = 0;
     let heard = loop {

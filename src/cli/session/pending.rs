@@ -39,7 +39,7 @@ impl Session {
                 () = tokio::time::sleep(TICK) => {}
             }
         }
-        let mut mempool = Mempool::listen(&pool, pendings.interest(), &stop);
+        let mut mempool = Mempool::listen(&pool, &pendings.interest(), &stop);
         let name = &chain.info.name;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
