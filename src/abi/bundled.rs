@@ -1,6 +1,7 @@
 //! ABIs that come with the program, of the contracts treasuries and tokens are made of.
 //!
-//! The files stand in `abis/`; where each is from is told there. A watch's own ABI always goes before these.
+//! The files stand in `abis/`; where each is from is told there. A watch's own ABI always goes before these. Where a name alone is
+//! written, the first of them that has it is meant: what is common stands before what is special.
 
 use std::sync::LazyLock;
 
@@ -43,6 +44,30 @@ bundle! {
     snt_controller = "snt-controller.json";
     /// WETH9.
     weth9 = "weth9.json";
+    /// OpenZeppelin TimelockController and Compound Timelock.
+    timelock = "timelock.json";
+    /// OpenZeppelin Governor with its extensions, Governor Alpha and Bravo, Aragon Voting.
+    governor = "governor.json";
+    /// Zodiac modules: Delay, Reality, and what every module has.
+    zodiac = "zodiac.json";
+    /// Transparent, UUPS, beacon and diamond proxies, beacons, ProxyAdmin.
+    proxy = "proxy.json";
+    /// One owner, by the names of OpenZeppelin, DappHub, Solmate, Solady, Compound and Curve.
+    ownable = "ownable.json";
+    /// OpenZeppelin AccessControl with default administrator rules.
+    access_control = "access-control.json";
+    /// The multi-owned wallet of EthDev and Parity.
+    parity_multisig = "parity-multisig.json";
+    /// OpenZeppelin VestingWallet and TokenVesting, and the names other locks use.
+    vesting = "vesting.json";
+    /// ENS registry, registrar, wrapper and resolver.
+    ens = "ens.json";
+    /// Permit2.
+    permit2 = "permit2.json";
+    /// ERC-4337 EntryPoint 0.6 to 0.8.
+    entry_point = "entry-point.json";
+    /// Accounts that are contracts: the calls an EntryPoint or an owner has them make.
+    smart_account = "smart-account.json";
 }
 
 /// All of them in one index, for a contract of which nothing is known. What several files have is found once.
@@ -352,5 +377,316 @@ mod tests {
                 ("LogSetAuthority(address)", "0x1abebea8", &[2]),
             ],
         );
+    }
+
+    #[test]
+    fn no_selector_and_no_topic_has_two_meanings_in_the_index_of_all() {
+        for function in any().functions() {
+            assert_eq!(any().functions_of(function.selector).len(), 1, "{}", function.signature);
+        }
+        for event in any().all_events() {
+            let same = any().events(event.topic0.unwrap_or_default());
+            assert!(same.iter().all(|other| other.signature == event.signature), "{}", event.signature);
+        }
+    }
+
+    #[test]
+    fn timelocks_have_their_functions_and_events() {
+        has_functions(
+            timelock(),
+            &[
+                ("schedule(address,uint256,bytes,bytes32,bytes32,uint256)", "0x01d5062a"),
+                ("scheduleBatch(address[],uint256[],bytes[],bytes32,bytes32,uint256)", "0x8f2a0bb0"),
+                ("execute(address,uint256,bytes,bytes32,bytes32)", "0x134008d3"),
+                ("executeBatch(address[],uint256[],bytes[],bytes32,bytes32)", "0xe38335e5"),
+                ("cancel(bytes32)", "0xc4d252f5"),
+                ("updateDelay(uint256)", "0x64d62353"),
+                ("queueTransaction(address,uint256,string,bytes,uint256)", "0x3a66f901"),
+                ("executeTransaction(address,uint256,string,bytes,uint256)", "0x0825f38f"),
+                ("cancelTransaction(address,uint256,string,bytes,uint256)", "0x591fcdfe"),
+                ("setDelay(uint256)", "0xe177246e"),
+            ],
+        );
+        has_events(
+            timelock(),
+            &[
+                ("CallScheduled(bytes32,uint256,address,uint256,bytes,bytes32,uint256)", "0x4cf4410c", &[3]),
+                ("CallExecuted(bytes32,uint256,address,uint256,bytes)", "0xc2617efa", &[3]),
+                ("Cancelled(bytes32)", "0xbaa1eb22", &[2]),
+                ("MinDelayChange(uint256,uint256)", "0x11c24f4e", &[1]),
+                ("NewDelay(uint256)", "0x948b1f6a", &[2]),
+                ("QueueTransaction(bytes32,address,uint256,string,bytes,uint256)", "0x76e2796d", &[3]),
+                ("ExecuteTransaction(bytes32,address,uint256,string,bytes,uint256)", "0xa560e319", &[3]),
+            ],
+        );
+    }
+
+    #[test]
+    fn governors_and_modules_have_their_functions_and_events() {
+        has_functions(
+            governor(),
+            &[
+                ("propose(address[],uint256[],bytes[],string)", "0x7d5e81e2"),
+                ("propose(address[],uint256[],string[],bytes[],string)", "0xda95691a"),
+                ("castVote(uint256,uint8)", "0x56781388"),
+                ("queue(address[],uint256[],bytes[],bytes32)", "0x160cbed7"),
+                ("queue(uint256)", "0xddf0b009"),
+                ("execute(address[],uint256[],bytes[],bytes32)", "0x2656227d"),
+                ("execute(uint256)", "0xfe0d94c1"),
+                ("cancel(address[],uint256[],bytes[],bytes32)", "0x452115d6"),
+                ("relay(address,uint256,bytes)", "0xc28bc2fa"),
+                ("updateTimelock(address)", "0xa890c910"),
+                ("setVotingDelay(uint48)", "0x79051887"),
+                ("setVotingDelay(uint256)", "0x70b0f660"),
+                ("setVotingPeriod(uint32)", "0xe540d01d"),
+                ("setVotingPeriod(uint256)", "0xea0217cf"),
+                ("updateQuorumNumerator(uint256)", "0x06f3f9e6"),
+                ("newVote(bytes,string)", "0xd5db2c80"),
+                ("forward(bytes)", "0xd948d468"),
+            ],
+        );
+        has_events(
+            governor(),
+            &[
+                (
+                    "ProposalCreated(uint256,address,address[],uint256[],string[],bytes[],uint256,uint256,string)",
+                    "0x7d84a626",
+                    &[1],
+                ),
+                ("VoteCast(address,uint256,uint8,uint256,string)", "0xb8e13888", &[2]),
+                ("ProposalExecuted(uint256)", "0x712ae138", &[1]),
+                ("ProposalCanceled(uint256)", "0x789cf55b", &[1]),
+                ("QuorumNumeratorUpdated(uint256,uint256)", "0x0553476b", &[1]),
+                ("VotingDelaySet(uint256,uint256)", "0xc565b045", &[1]),
+                ("VotingPeriodSet(uint256,uint256)", "0x7e3f7f07", &[1]),
+                ("ProposalThresholdSet(uint256,uint256)", "0xccb45da8", &[1]),
+                ("TimelockChange(address,address)", "0x08f74ea4", &[1]),
+                ("StartVote(uint256,address,string)", "0x4d72fe05", &[3]),
+                ("ExecuteVote(uint256)", "0xbf8e2b10", &[2]),
+                ("SetPermission(address,address,bytes32,bool)", "0x759b9a74", &[4]),
+            ],
+        );
+        has_functions(
+            zodiac(),
+            &[
+                ("addProposal(string,bytes32[])", "0x8dcd2661"),
+                ("executeProposalWithIndex(string,bytes32[],address,uint256,bytes,uint8,uint256)", "0x14604b8c"),
+                ("setAvatar(address)", "0x086cfca8"),
+                ("setTarget(address)", "0x776d1a01"),
+            ],
+        );
+        has_events(
+            zodiac(),
+            &[
+                ("ProposalQuestionCreated(bytes32,string)", "0xa1f50470", &[3]),
+                ("TargetSet(address,address)", "0x90cc2f57", &[3]),
+            ],
+        );
+    }
+
+    #[test]
+    fn proxies_owners_and_roles_have_their_functions_and_events() {
+        has_functions(
+            proxy(),
+            &[
+                ("upgradeTo(address)", "0x3659cfe6"),
+                ("upgradeToAndCall(address,bytes)", "0x4f1ef286"),
+                ("upgrade(address,address)", "0x99a88ec4"),
+                ("upgradeAndCall(address,address,bytes)", "0x9623609d"),
+                ("changeAdmin(address)", "0x8f283970"),
+                ("changeProxyAdmin(address,address)", "0x7eff275e"),
+                ("initialize()", "0x8129fc1c"),
+                ("initialize(address)", "0xc4d66de8"),
+                ("diamondCut((address,uint8,bytes4[])[],address,bytes)", "0x1f931c1c"),
+            ],
+        );
+        has_events(
+            proxy(),
+            &[
+                ("Upgraded(address)", "0xbc7cd75a", &[2, 1]),
+                ("AdminChanged(address,address)", "0x7e644d79", &[1]),
+                ("BeaconUpgraded(address)", "0x1cf3b03a", &[2]),
+                ("Initialized(uint8)", "0x7f26b83f", &[1]),
+                ("Initialized(uint64)", "0xc7f505b2", &[1]),
+                ("DiamondCut((address,uint8,bytes4[])[],address,bytes)", "0x8faa7087", &[1]),
+            ],
+        );
+        has_functions(
+            ownable(),
+            &[
+                ("transferOwnership(address)", "0xf2fde38b"),
+                ("renounceOwnership()", "0x715018a6"),
+                ("acceptOwnership()", "0x79ba5097"),
+                ("changeOwner(address)", "0xa6f9dae1"),
+                ("setOwner(address)", "0x13af4035"),
+                ("setAuthority(address)", "0x7a9e5e4b"),
+                ("rely(address)", "0x65fae35e"),
+                ("deny(address)", "0x9c52a7f1"),
+                ("setPendingAdmin(address)", "0x4dd18bf5"),
+                ("acceptAdmin()", "0x0e18b681"),
+                ("_setPendingAdmin(address)", "0xb71d1a0c"),
+                ("_acceptAdmin()", "0xe9c714f2"),
+                ("commit_transfer_ownership(address)", "0x6b441a40"),
+                ("apply_transfer_ownership()", "0x6a1c05ae"),
+                ("setController(address)", "0x92eefe9b"),
+            ],
+        );
+        has_events(
+            ownable(),
+            &[
+                ("OwnershipTransferred(address,address)", "0x8be0079c", &[3, 1]),
+                ("OwnershipTransferStarted(address,address)", "0x38d16b8c", &[3]),
+                ("OwnershipTransferRequested(address,address)", "0xed8889f5", &[3]),
+                ("OwnerUpdated(address,address)", "0x8292fce1", &[3]),
+                ("OwnershipHandoverRequested(address)", "0xdbf36a10", &[2]),
+                ("OwnerChanged(address,address)", "0xb532073b", &[1]),
+                ("LogSetOwner(address)", "0xce241d7c", &[2]),
+                ("LogSetAuthority(address)", "0x1abebea8", &[2]),
+                ("NewAdmin(address)", "0x71614071", &[2]),
+                ("NewPendingAdmin(address)", "0x69d78e38", &[2]),
+                ("CommitOwnership(address)", "0x2f56810a", &[1]),
+                ("ApplyOwnership(address)", "0xebee2d57", &[1]),
+            ],
+        );
+        has_functions(
+            access_control(),
+            &[
+                ("grantRole(bytes32,address)", "0x2f2ff15d"),
+                ("revokeRole(bytes32,address)", "0xd547741f"),
+                ("renounceRole(bytes32,address)", "0x36568abe"),
+                ("beginDefaultAdminTransfer(address)", "0x634e93da"),
+                ("changeDefaultAdminDelay(uint48)", "0x649a5ec7"),
+            ],
+        );
+        has_events(
+            access_control(),
+            &[
+                ("RoleGranted(bytes32,address,address)", "0x2f878811", &[4]),
+                ("RoleRevoked(bytes32,address,address)", "0xf6391f5c", &[4]),
+                ("RoleAdminChanged(bytes32,bytes32,bytes32)", "0xbd79b86f", &[4]),
+                ("DefaultAdminTransferScheduled(address,uint48)", "0x3377dc44", &[2]),
+                ("DefaultAdminDelayChangeScheduled(uint48,uint48)", "0xf1038c18", &[1]),
+            ],
+        );
+    }
+
+    #[test]
+    fn the_oldest_wallets_and_the_locks_have_their_functions_and_events() {
+        has_functions(
+            parity_multisig(),
+            &[
+                ("execute(address,uint256,bytes)", "0xb61d27f6"),
+                ("confirm(bytes32)", "0x797af627"),
+                ("revoke(bytes32)", "0xb75c7dc6"),
+                ("changeOwner(address,address)", "0xf00d4b5d"),
+                ("initWallet(address[],uint256,uint256)", "0xe46dcfeb"),
+                ("initMultiowned(address[],uint256)", "0xc57c5f60"),
+                ("initDaylimit(uint256)", "0x9da5e0eb"),
+                ("kill(address)", "0xcbf0b0c0"),
+                ("setDailyLimit(uint256)", "0xb20d30a9"),
+            ],
+        );
+        has_events(
+            parity_multisig(),
+            &[
+                ("OwnerChanged(address,address)", "0xb532073b", &[1]),
+                ("OwnerAdded(address)", "0x994a9366", &[1]),
+                ("OwnerRemoved(address)", "0x58619076", &[1]),
+                ("RequirementChanged(uint256)", "0xacbdb084", &[1]),
+                ("MultiTransact(address,bytes32,uint256,address,bytes,address)", "0xe3a3a411", &[1]),
+                ("SingleTransact(address,uint256,address,bytes,address)", "0x9738cd1a", &[1]),
+                ("ConfirmationNeeded(bytes32,address,uint256,address,bytes)", "0x1733cbb5", &[1]),
+            ],
+        );
+        has_functions(
+            vesting(),
+            &[
+                ("release()", "0x86d1a69f"),
+                ("release(address)", "0x19165587"),
+                ("revoke(address)", "0x74a8f103"),
+                ("setBeneficiary(address)", "0x1c31f710"),
+                ("emergencyExit(address)", "0xa441d067"),
+                ("emergencyWithdraw(address)", "0x6ff1c9bc"),
+            ],
+        );
+        has_events(
+            vesting(),
+            &[
+                ("ERC20Released(address,uint256)", "0xc0e52349", &[2]),
+                ("EtherReleased(uint256)", "0xda9d4e5f", &[1]),
+                ("TokensReleased(address,uint256)", "0xc7798891", &[1]),
+                ("TokenVestingRevoked(address)", "0x39983c6d", &[1]),
+            ],
+        );
+    }
+
+    #[test]
+    fn ens_has_its_functions_and_events() {
+        has_functions(
+            ens(),
+            &[
+                ("setOwner(bytes32,address)", "0x5b0fc9c3"),
+                ("setResolver(bytes32,address)", "0x1896f70a"),
+                ("setSubnodeOwner(bytes32,bytes32,address)", "0x06ab5923"),
+                ("setSubnodeRecord(bytes32,bytes32,address,address,uint64)", "0x5ef2c7f0"),
+                ("setRecord(bytes32,address,address,uint64)", "0xcf408823"),
+                ("setApprovalForAll(address,bool)", "0xa22cb465"),
+                ("setAddr(bytes32,address)", "0xd5fa2b00"),
+                ("setContenthash(bytes32,bytes)", "0x304e6ade"),
+                ("setText(bytes32,string,string)", "0x10f13a8c"),
+                ("reclaim(uint256,address)", "0x28ed4f6c"),
+                ("setFuses(bytes32,uint16)", "0x402906fc"),
+                ("renew(string,uint256)", "0xacf1a841"),
+            ],
+        );
+        has_events(
+            ens(),
+            &[
+                ("Transfer(bytes32,address)", "0xd4735d92", &[2]),
+                ("NewOwner(bytes32,bytes32,address)", "0xce0457fe", &[3]),
+                ("NewResolver(bytes32,address)", "0x335721b0", &[2]),
+                ("AddrChanged(bytes32,address)", "0x52d7d861", &[2]),
+                ("AddressChanged(bytes32,uint256,bytes)", "0x65412581", &[2]),
+                ("ContenthashChanged(bytes32,bytes)", "0xe379c162", &[2]),
+                ("TextChanged(bytes32,string,string,string)", "0x448bc014", &[3]),
+                ("NameWrapped(bytes32,bytes,address,uint32,uint64)", "0x8ce7013e", &[2]),
+                ("FusesSet(bytes32,uint32)", "0x39873f00", &[2]),
+                ("ApprovalForAll(address,address,bool)", "0x17307eab", &[3]),
+                ("ControllerAdded(address)", "0x0a8bb315", &[2]),
+                ("NameRenewed(uint256,uint256)", "0x9b87a00e", &[2]),
+                ("NameRenewed(string,bytes32,uint256,uint256)", "0x3da24c02", &[2]),
+            ],
+        );
+    }
+
+    #[test]
+    fn permits_and_accounts_have_their_functions_and_events() {
+        has_functions(
+            permit2(),
+            &[
+                ("approve(address,address,uint160,uint48)", "0x87517c45"),
+                ("permit(address,((address,uint160,uint48,uint48),address,uint256),bytes)", "0x2b67b570"),
+                ("permit(address,((address,uint160,uint48,uint48)[],address,uint256),bytes)", "0x2a2d80d1"),
+                (
+                    "permitTransferFrom(((address,uint256),uint256,uint256),(address,uint256),address,bytes)",
+                    "0x30f28b7a",
+                ),
+                (
+                    "permitTransferFrom(((address,uint256)[],uint256,uint256),(address,uint256)[],address,bytes)",
+                    "0xedd9444b",
+                ),
+                ("transferFrom(address,address,uint160,address)", "0x36c78516"),
+                ("lockdown((address,address)[])", "0xcc53287f"),
+            ],
+        );
+        has_events(
+            permit2(),
+            &[
+                ("Permit(address,address,address,uint160,uint48,uint48)", "0xc6a377bf", &[4]),
+                ("Approval(address,address,address,uint160,uint48)", "0xda9fa7c1", &[4]),
+                ("Lockdown(address,address,address)", "0x89b1add1", &[2]),
+            ],
+        );
+        has_functions(smart_account(), &[("execute(address,uint256,bytes)", "0xb61d27f6")]);
     }
 }

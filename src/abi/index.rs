@@ -31,6 +31,11 @@ impl Abi {
         abi
     }
 
+    /// Whether it has nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.functions.is_empty() && self.events.is_empty()
+    }
+
     /// The function of this selector; the first of them where several share it (see [`Abi::functions_of`]).
     pub fn function(&self, selector: [u8; 4]) -> Option<&Arc<Function>> {
         self.functions_of(selector).first()

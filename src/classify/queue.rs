@@ -340,3 +340,180 @@ fn logged(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
         notes: vec![],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{BlockRef, Kind};
+
+    const SAFE: Address = Address::repeat_byte(0x5a);
+    const OWNER: Address = Address::repeat_byte(0xa);
+
+    fn rules() -> WatchRules {
+        WatchRules {
+            watch: WatchId(0),
+            address: SAFE,
+            kind: Kind::Safe,
+            rules: vec![],
+            builtins_off: BTreeSet::new(),
+            judge_inbound: false,
+            executors: None,
+            owners: None,
+            threshold: None,
+            modules: None,
+            delegates: None,
+            refund_receivers: None,
+            known_tokens: Arc::default(),
+            observe: false,
+        }
+    }
+
+    fn state(nonce: u64) -> SafeState {
+        SafeState { nonce: U256::from(nonce), threshold: 2, owners: vec![OWNER], domain: B256::ZERO }
+    }
+
+    fn hash(n: u8) -> B256 {
+        B256::repeat_byte(n)
+    }
+
+    /// Transaction `n` at `nonce`, in order.
+    fn item(n: u8, nonce: u64) -> (Queued, Checked) {
+        let queued = Queued {
+            safe: SAFE,
+            to: Address::repeat_byte(1),
+            nonce: U256::from(nonce),
+            claimed: hash(n),
+            proposer: Some(OWNER),
+            submitted: Some(1_000),
+            ..Queued::default()
+        };
+        (queued, Checked { hash: hash(n), ..Checked::default() })
+    }
+
+    fn remembered(n: u8, nonce: u64, seen_at: u64) -> Remembered {
+        let progress = Progress { nonce: U256::from(nonce), confirmed: 0, threshold: 2, next: false };
+        Remembered {
+            hash: hash(n),
+            nonce: U256::from(nonce),
+            waits: Waits::Queued,
+            first: 1,
+            time: 1,
+            seen_at,
+            rejects: false,
+            judged: B256::ZERO,
+            progress,
+            doubtful: false,
+        }
+    }
+
+    /// What is said of each item, by name, at the nonce 5.
+    fn said(items: &[(Queued, Checked)], known: &[Remembered]) -> Vec<String> {
+        let listed: Vec<_> = items.iter().map(|(queued, checked)| Listed { queued, checked }).collect();
+        let look = Look { now_ms: 2_000_000, stale_after: 1_500, service_nonce: U256::from(5) };
+        let name = |matter: &Matter| matter.name.trim_start_matches("builtin/queue-").to_owned();
+        let names = |one: Weighed| one.matters.iter().map(name).collect::<Vec<_>>().join(" ");
+        weigh(&listed, &state(5), known, &rules(), look).into_iter().map(names).collect()
+    }
+
+    #[test]
+    fn the_later_of_two_for_one_nonce_is_told_and_a_rejection_is_not() {
+        assert_eq!(said(&[item(1, 5)], &[]), [""]);
+        assert_eq!(
+            said(&[item(2, 5), item(1, 5)], &[]),
+            ["replaced", ""],
+            "of two that are new every look says the same"
+        );
+        assert_eq!(
+            said(&[item(2, 5), item(1, 5)], &[remembered(2, 5, 9)]),
+            ["", "replaced"],
+            "who was there first is known"
+        );
+        let (mut rejection, checked) = item(3, 5);
+        rejection.to = SAFE;
+        assert_eq!(said(&[item(1, 5), (rejection, checked)], &[remembered(1, 5, 9)]), ["", ""]);
+        let gone = Remembered { waits: Waits::Withdrawn, ..remembered(1, 5, 9) };
+        assert_eq!(said(&[item(2, 5)], &[gone]), ["replaced"], "what was taken away and put there anew");
+    }
+
+    #[test]
+    fn a_gap_counts_at_the_second_look_and_not_where_the_service_is_ahead_of_us() {
+        assert_eq!(said(&[item(1, 7)], &[]), [""]);
+        let doubted = Remembered { doubtful: true, ..remembered(1, 7, 9) };
+        assert_eq!(said(&[item(1, 7)], std::slice::from_ref(&doubted)), ["gap"]);
+        assert_eq!(said(&[item(1, 7), item(2, 6), item(3, 5)], &[doubted]), ["", "", ""]);
+        let ahead = Remembered { doubtful: true, ..remembered(1, 6, 9) };
+        let (queued, checked) = item(1, 6);
+        let listed = [Listed { queued: &queued, checked: &checked }];
+        let look = Look { now_ms: 0, stale_after: 0, service_nonce: U256::from(6) };
+        assert!(weigh(&listed, &state(5), &[ahead], &rules(), look)[0].matters.is_empty());
+    }
+
+    #[test]
+    fn agreement_grows_old_for_what_comes_next() {
+        let agreed = |n, nonce| {
+            let (mut queued, mut checked) = item(n, nonce);
+            queued.submitted = Some(100);
+            checked.signers.push(OWNER);
+            (queued, checked)
+        };
+        assert_eq!(said(&[agreed(1, 5), agreed(2, 6)], &[]), ["stale", ""]);
+        let (mut nobody, checked) = item(1, 5);
+        nobody.submitted = Some(100);
+        assert_eq!(said(&[(nobody, checked)], &[]), [""], "that nobody agreed to is no news");
+        let seen_long_ago = remembered(1, 5, 100_000);
+        let (mut future, mut checked) = item(1, 5);
+        (future.submitted, checked.signers) = (Some(u64::MAX), vec![OWNER]);
+        assert_eq!(said(&[(future, checked)], &[seen_long_ago]), ["stale"], "a service cannot make it younger");
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_told() {
+        let off = WatchRules { builtins_off: [Arc::from(builtin::QUEUE_PROPOSER)].into(), ..rules() };
+        let (mut queued, checked) = item(1, 5);
+        queued.proposer = None;
+        let listed = [Listed { queued: &queued, checked: &checked }];
+        let look = Look { now_ms: 0, stale_after: 1, service_nonce: U256::ZERO };
+        let told = |rules: &WatchRules| weigh(&listed, &state(5), &[], rules, look)[0].matters.len();
+        assert_eq!((told(&rules()), told(&off)), (1, 0));
+    }
+
+    #[test]
+    fn what_becomes_of_a_queued_transaction_is_seen_from_the_chain_and_from_the_list() {
+        let known = [remembered(1, 5, 1), remembered(2, 5, 2), remembered(3, 6, 3), remembered(4, 7, 4)];
+        let settled = settle(&known, &[hash(4)].into(), &[hash(1)].into(), &state(6));
+        let became: Vec<_> = settled.iter().map(|one| (one.hash, one.waits)).collect();
+        assert_eq!(became, [(hash(1), Waits::Executed), (hash(2), Waits::Replaced), (hash(3), Waits::Withdrawn)]);
+        // A reorg takes the execution back, and the service lists it again.
+        let executed = Remembered { waits: Waits::Executed, ..remembered(1, 5, 1) };
+        let again = settle(&[executed], &[hash(1)].into(), &BTreeSet::new(), &state(5));
+        assert_eq!(again[0].waits, Waits::Queued);
+    }
+
+    #[test]
+    fn a_log_is_held_against_the_queue_once_the_service_can_know_of_it() {
+        let trace = |executed| Trace {
+            seq: 1,
+            executed,
+            hash: hash(1),
+            owner: None,
+            tx: hash(9),
+            origin: OWNER,
+            ordinal: 3,
+            at: BlockRef { number: 1, hash: hash(8) },
+            time: 1,
+        };
+        let told = |executed, lookup, displaced| {
+            let judged = account(&trace(executed), lookup, displaced, WatchId(0), &rules())?;
+            let Verdict::Abnormal(abnormal) = judged.verdict else { panic!("a finding") };
+            assert_eq!((judged.activity.tx, &judged.activity.position), (hash(9), &Position::Log(3)));
+            Some((abnormal.rule.to_string(), abnormal.severity))
+        };
+        for lookup in [Lookup::Proposed, Lookup::Unknown] {
+            assert_eq!(told(true, lookup, true), None);
+        }
+        let unproposed = |severity| Some(("builtin/queue-unproposed".to_owned(), severity));
+        assert_eq!(told(true, Lookup::Never, false), unproposed(Severity::High));
+        assert_eq!(told(true, Lookup::Never, true), unproposed(Severity::Critical));
+        assert_eq!(told(false, Lookup::Never, true), Some(("builtin/queue-approval".to_owned(), Severity::High)));
+    }
+}

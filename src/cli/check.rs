@@ -4,9 +4,9 @@ use super::printer::count;
 use super::{Global, Outcome, Printer, book};
 use crate::classify::builtin::BUILTINS;
 use crate::model::{Verdict, WatchId};
-use crate::settings::Secrets;
-use crate::watchlist::Book;
+use crate::settings::{Secrets, show_duration};
 use crate::watchlist::check::{CoverageRow, Note, Otherwise, TestOutcome, coverage, notes, run_tests};
+use crate::watchlist::{Book, QueueBook};
 use anstyle::AnsiColor;
 use clap::Args;
 use serde_json::json;
@@ -36,6 +36,9 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
     }
     if args.coverage {
         covered(&book, printer);
+    }
+    for queue in &book.queues {
+        queued(&book, queue, printer);
     }
     for note in notes(&book) {
         noted(&note, printer);
@@ -84,6 +87,24 @@ fn told(book: &Book, outcome: &TestOutcome, printer: &Printer) {
             printer.text(&format!("      {reason}"));
         }
     }
+}
+
+/// Whose queues are looked at, and how often.
+fn queued(book: &Book, queue: &QueueBook, printer: &Printer) {
+    let (service, chain) = (&queue.service, &queue.chain.name);
+    let safes: Vec<&str> = queue.safes.iter().map(|id| label(book, *id)).collect();
+    let (hot, cold) = (show_duration(service.hot), show_duration(service.cold));
+    if printer.is_json() {
+        return printer.json(&json!({
+            "type": "queues", "service": &*service.name, "chain": &**chain, "watches": safes, "hot": hot, "cold": cold,
+            "requests_per_month": service.requests_per_month,
+        }));
+    }
+    printer.text(&format!(
+        "queue {chain}: {} through {}, every {cold}, and every {hot} while something happens",
+        count(safes.len(), "Safe", "Safes"),
+        service.name
+    ));
 }
 
 /// What could be better, and is no mistake.

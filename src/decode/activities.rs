@@ -65,8 +65,8 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
 /// Whether a call made by `subject` is something it does: a wallet's leaves, an account's transactions.
 fn acts(subject: &Subject, frame: &Frame) -> bool {
     match subject.kind {
-        Kind::Safe | Kind::Multisig | Kind::Contract | Kind::Erc20 | Kind::Minime => frame.parent.is_some(),
         Kind::Eoa => true,
+        _ => frame.parent.is_some(),
     }
 }
 

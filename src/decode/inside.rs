@@ -7,7 +7,10 @@ use super::frames::{Claim, FRAMES_MAX, Frame, Opener, Shape, wrapped};
 use super::{Questions, Subjects};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
-use crate::model::{Block, CallHow, Log, Operation, Position, Stage, Status, TracedCall, Tx, TxTrace};
+use crate::model::{
+    Activity, ActivityKind, Block, CallHow, Fate, Log, Operation, Position, Role, Stage, Status, TracedCall, Tx,
+    TxTrace,
+};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, Bytes, U256};
 use std::collections::VecDeque;
@@ -31,6 +34,20 @@ pub(crate) fn concerns(trace: &TxTrace, subjects: &Subjects) -> bool {
     let watched =
         |call: &TracedCall| subjects.get(&call.from).is_some() || call.to.is_some_and(|to| subjects.get(&to).is_some());
     trace.calls.iter().any(|call| call.how != CallHow::Staticcall && watched(call))
+}
+
+/// Whether something of a wallet, or something that left a subject, is explained by no call that was seen: where blocks are not traced,
+/// the one transaction may be.
+pub(crate) fn begs_for_a_trace(activities: &[Activity], subjects: &Subjects) -> bool {
+    let left = |activity: &Activity| {
+        let subject = subjects.get(&activity.from);
+        match activity.kind {
+            ActivityKind::Event => subject.is_some_and(|subject| subject.kind.is_wallet()),
+            ActivityKind::Move => subject.is_some_and(|subject| subject.watch == activity.watch),
+            ActivityKind::Call | ActivityKind::Act => false,
+        }
+    };
+    activities.iter().any(|activity| activity.role == Role::Leaf && activity.fate == Fate::Executed && left(activity))
 }
 
 /// What of a trace cannot be, for this transaction with this receipt.
@@ -368,10 +385,7 @@ mod tests {
         outer.failed = true;
         let calls = vec![call(None, SENDER, STRANGER, 0), outer, call(Some(1), SENDER, WATCHED, 1)];
         let seen = decoded(calls).activities;
-        assert_eq!(
-            seen.iter().map(|a| (a.stage, a.fate)).collect::<Vec<_>>(),
-            [(Stage::Reverted, crate::model::Fate::Reverted)]
-        );
+        assert_eq!(seen.iter().map(|a| (a.stage, a.fate)).collect::<Vec<_>>(), [(Stage::Reverted, Fate::Reverted)]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod supply;
 pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
 
 use crate::model::read::{Answer, Answers, READS_MAX, Read};
-use crate::model::{Activity, Block, Tx};
+use crate::model::{Activity, Block, Tx, TxTrace};
 use alloy_primitives::B256;
 use std::collections::HashSet;
 
@@ -61,7 +61,7 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
     let traces = inside::traces(block, subjects, &mut questions);
     let mut false_traces = Vec::new();
     for (at, tx) in block.txs.iter().enumerate() {
-        let mut trace = traces.and_then(|traces| traces.get(at));
+        let mut trace = traces.and_then(|traces| traces.get(at)).or_else(|| questions.trace_of(tx));
         if let Some(why) = trace.and_then(|trace| inside::contradiction(trace, tx)) {
             false_traces.push((tx.hash, why));
             trace = None;
@@ -78,6 +78,9 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         logs::read(&frames, tx, subjects, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
+        if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
+            questions.ask(Read::Trace(tx.hash));
+        }
     }
     Decoded { activities, wanted: questions.wanted, false_traces }
 }
@@ -112,6 +115,14 @@ pub(crate) struct Questions<'a> {
 impl<'a> Questions<'a> {
     fn new(answers: &'a Answers) -> Self {
         Self { answers, wanted: Vec::new(), seen: HashSet::new() }
+    }
+
+    /// The trace of this one transaction, if it was asked for and came.
+    fn trace_of(&self, tx: &Tx) -> Option<&'a TxTrace> {
+        match self.answers.get(&Read::Trace(tx.hash))? {
+            Answer::Traces(traces) => traces.first(),
+            _ => None,
+        }
     }
 
     /// The answer, if there is one; otherwise it is asked for, once and within the bound.

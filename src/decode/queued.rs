@@ -273,3 +273,172 @@ fn owners(data: &Bytes) -> Option<Vec<Address>> {
     let words = data.get(64..64 + len * 32)?;
     Some(words.chunks_exact(32).map(|word| Address::from_slice(&word[12..])).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::Subject;
+    use crate::model::queue::Confirmation;
+    use crate::model::{ActivityKind, Kind, Position, Role, WatchId};
+    use k256::ecdsa::SigningKey;
+
+    const SAFE: Address = Address::repeat_byte(0x5a);
+    const CHAIN: ChainId = ChainId(1);
+
+    fn key(n: u8) -> (Address, SigningKey) {
+        let key = SigningKey::from_slice(&[n; 32]).unwrap();
+        (Address::from_public_key(key.verifying_key()), key)
+    }
+
+    fn sign(key: &SigningKey, hash: B256, more: u8) -> Bytes {
+        let (signature, recovery) = key.sign_prehash_recoverable(hash.as_slice()).unwrap();
+        [&signature.to_bytes()[..], &[27 + more + recovery.to_byte()]].concat().into()
+    }
+
+    fn state(owners: &[Address]) -> SafeState {
+        SafeState { nonce: U256::from(7), threshold: 2, owners: owners.into(), domain: safe::domains(1, SAFE)[0] }
+    }
+
+    fn queued() -> Queued {
+        Queued { safe: SAFE, to: Address::repeat_byte(1), value: U256::ONE, nonce: U256::from(7), ..Queued::default() }
+    }
+
+    fn with(confirmations: &[(Address, Bytes)]) -> Queued {
+        let confirmation =
+            |(owner, signature): &(Address, Bytes)| Confirmation { owner: *owner, signature: signature.clone() };
+        Queued { confirmations: confirmations.iter().map(confirmation).collect(), ..queued() }
+    }
+
+    /// r names `owner`, s and v are these.
+    fn named(owner: Address, s: u64, v: u8, rest: &[u8]) -> Bytes {
+        [owner.into_word().as_slice(), &U256::from(s).to_be_bytes::<32>(), &[v], rest].concat().into()
+    }
+
+    #[test]
+    fn signatures_count_for_their_owners_and_over_their_hash_alone() {
+        let ((a, key_a), (b, key_b), (stranger, key_c)) = (key(1), key(2), key(3));
+        let state = state(&[a, b]);
+        let hash = hash(&queued(), &state);
+        let other = hash_of_another(&state);
+        let queued = with(&[
+            (a, sign(&key_a, hash, 0)),
+            (b, sign(&key_b, safe::eip191(hash), 4)),
+            (stranger, sign(&key_c, hash, 0)),
+            (a, sign(&key_a, hash, 0)),
+        ]);
+        let checked = check(&queued, &state, &Answers::new());
+        assert_eq!((checked.signers, checked.forged.len(), checked.unproven.len()), (vec![a, b], 0, 0));
+        for signature in [
+            sign(&key_a, other, 0),
+            sign(&key_b, hash, 0),
+            sign(&key_a, hash, 2),
+            Bytes::from_static(&[0; 64]),
+            Bytes::new(),
+            Bytes::from_static(&[0xff; 65]),
+        ] {
+            let checked = check(&with(&[(a, signature.clone())]), &state, &Answers::new());
+            assert_eq!(checked.forged.len(), 1, "{signature}");
+            assert!(checked.signers.is_empty(), "{signature}");
+        }
+        assert_eq!(check(&with(&[(a, sign(&key_b, hash, 0))]), &state, &Answers::new()).forged, [(a, Some(b))]);
+    }
+
+    fn hash_of_another(state: &SafeState) -> B256 {
+        hash(&Queued { value: U256::from(2), ..queued() }, state)
+    }
+
+    #[test]
+    fn what_only_the_chain_can_tell_is_asked_of_it() {
+        let (a, contract) = (Address::repeat_byte(0xa), Address::repeat_byte(0xc));
+        let state = state(&[a, contract]);
+        let inner = [U256::from(3).to_be_bytes::<32>().as_slice(), &[1, 2, 3]].concat();
+        let queued = with(&[(a, named(a, 0, 1, &[])), (contract, named(contract, 65, 0, &inner))]);
+        let checked = check(&queued, &state, &Answers::new());
+        assert_eq!(
+            (checked.signers.len(), checked.wanted.len()),
+            (0, 3),
+            "one approval, and two ways to ask a contract"
+        );
+        let answer = |answer: fn(&Read) -> Answer| {
+            let answers: Answers = checked.wanted.iter().map(|read| (read.clone(), answer(read))).collect();
+            check(&queued, &state, &answers)
+        };
+        let yes = answer(|read| match read {
+            Read::Call { data, .. } if data.starts_with(&APPROVED_HASHES) => {
+                Answer::Data([&[0; 31][..], &[1]].concat().into())
+            }
+            Read::Call { data, .. } if data.starts_with(&IS_VALID_LEGACY) => {
+                Answer::Data([IS_VALID_LEGACY.as_slice(), &[0; 28]].concat().into())
+            }
+            _ => Answer::Reverted,
+        });
+        assert_eq!((yes.signers, yes.unproven.len()), (vec![a, contract], 0));
+        let no = answer(|_| Answer::Data(vec![0; 32].into()));
+        assert_eq!((no.signers.len(), no.unproven), (0, vec![a, contract]));
+        let other = check(&with(&[(a, named(contract, 0, 1, &[]))]), &state, &Answers::new());
+        assert_eq!(other.forged, [(a, Some(contract))], "an approval in somebody else's name is none");
+    }
+
+    #[test]
+    fn a_safe_is_known_by_its_domain_and_one_that_names_another_is_none() {
+        let word = |number: u64| Answer::Data(U256::from(number).to_be_bytes_vec().into());
+        let owners = [number(32), number(1), SAFE.into_word().0].concat();
+        let answers =
+            |domain: B256| vec![word(7), word(2), Answer::Data(owners.clone().into()), Answer::Data(domain.0.into())];
+        for domain in safe::domains(1, SAFE) {
+            let state = super::state(CHAIN, SAFE, &answers(domain)).unwrap();
+            assert_eq!((state.nonce, state.threshold, state.owners), (U256::from(7), 2, vec![SAFE]));
+        }
+        assert_eq!(super::state(CHAIN, SAFE, &answers(safe::domains(5, SAFE)[0])), None, "of another chain");
+        assert_eq!(super::state(CHAIN, SAFE, &[]), None);
+        let endless = [number(32), number(usize::MAX)].concat();
+        assert_eq!(super::owners(&endless.into()), None);
+    }
+
+    fn decoded(queued: &Queued) -> Vec<crate::model::Activity> {
+        let mut subjects = Subjects::new(CHAIN);
+        let abi = crate::abi::bundled::safe();
+        let subject = |watch, kind| Subject {
+            watch: WatchId(watch),
+            kind,
+            abi: abi.clone().into(),
+            rule_abi: Default::default(),
+        };
+        subjects.watch(SAFE, subject(0, Kind::Safe));
+        subjects.watch(Address::repeat_byte(0xe), subject(1, Kind::Eoa));
+        let state = state(&[]);
+        let checked = check(queued, &state, &Answers::new());
+        let progress = Progress { nonce: queued.nonce, confirmed: 0, threshold: 2, next: true };
+        decode(queued, &checked, progress, &subjects, &Answers::new()).activities
+    }
+
+    #[test]
+    fn a_queued_transaction_gives_its_envelope_and_its_act_whoever_proposes_it() {
+        let owner = Address::repeat_byte(0xe);
+        for proposer in [None, Some(owner), Some(SAFE), Some(Address::repeat_byte(3))] {
+            let activities = decoded(&Queued { proposer, data: vec![1, 2, 3, 4, 5].into(), ..queued() });
+            let kinds: Vec<_> = activities.iter().map(|activity| (activity.watch, activity.kind)).collect();
+            // A watched owner who proposes sends no transaction by it.
+            assert_eq!(kinds, [(WatchId(0), ActivityKind::Call), (WatchId(0), ActivityKind::Act)], "{proposer:?}");
+            let [envelope, act] = activities.as_slice() else { panic!("two") };
+            assert_eq!(envelope.position, Position::Call(vec![]));
+            assert_eq!(envelope.role, Role::Envelope { carries: vec![1] });
+            assert_eq!((act.stage, act.fate, act.to), (Stage::Proposed, Fate::Waiting, Some(Address::repeat_byte(1))));
+            assert_eq!(act.tx, hash(&queued_with(proposer), &state(&[])), "its cause is its hash");
+            assert!(activities.iter().all(|activity| activity.progress().is_some()));
+        }
+    }
+
+    fn queued_with(proposer: Option<Address>) -> Queued {
+        Queued { proposer, data: vec![1, 2, 3, 4, 5].into(), ..queued() }
+    }
+
+    #[test]
+    fn calldata_is_what_a_wallet_would_send_so_that_nothing_about_it_is_odd() {
+        for len in [0, 1, 31, 32, 33, 64] {
+            let activities = decoded(&Queued { data: vec![7; len].into(), ..queued() });
+            assert_eq!(activities[0].deed.decoding, crate::model::Decoding::Clean, "{len} bytes of data");
+            assert_eq!(&*activities[0].deed.name, "execTransaction");
+        }
+    }
+}

@@ -112,6 +112,6 @@ fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
         ActivityKind::Event => 1,
         ActivityKind::Move => 0,
     };
-    let wallet = matches!(raised.watch.kind, Kind::Safe | Kind::Multisig | Kind::Eoa);
+    let wallet = raised.watch.kind.is_wallet() || raised.watch.kind == Kind::Eoa;
     (!raised.observe, depth, part, wallet, raised.abnormal.severity, Reverse(at))
 }

@@ -30,6 +30,8 @@ pub enum Read {
     Balance(Address),
     /// What ran inside each transaction of the block.
     Traces,
+    /// What ran inside this one.
+    Trace(B256),
 }
 
 /// What the node said, or why it could not.
@@ -37,7 +39,7 @@ pub enum Read {
 pub enum Answer {
     /// Return data, or whatever else was asked for.
     Data(Bytes),
-    /// The traces of each transaction, in order.
+    /// The traces of each transaction, in order; of the one that was asked for.
     Traces(Arc<[TxTrace]>),
     /// The call reverted: the contract has no such function, or refuses.
     Reverted,

@@ -22,16 +22,32 @@ impl WatchId {
 
 /// What kind of contract or account is watched: brings the decoder, the ABI and the built-in severities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// Safe 1.1.1 to 1.5.0.
     Safe,
     /// Legacy Gnosis/ConsenSys MultiSigWallet, with or without daily limit.
     Multisig,
+    /// The older wallet of Parity and EthDev, with its multi-owned operations and daily limit.
+    ParityMultisig,
+    /// OpenZeppelin TimelockController or Compound Timelock.
+    Timelock,
+    /// OpenZeppelin Governor, Governor Bravo, Aragon Voting, or a Zodiac module that carries out what was voted.
+    Governor,
     /// A token contract.
     Erc20,
     /// A MiniMe token: its controller can mint, burn and move.
     Minime,
+    /// A proxy of any sort, a beacon, a diamond, or a ProxyAdmin.
+    Proxy,
+    /// A contract with one owner, by whichever name.
+    Ownable,
+    /// A contract with roles.
+    AccessControl,
+    /// Tokens or ether that are released over time.
+    Vesting,
+    /// A name in ENS, wherever it is written down.
+    EnsName,
     /// Anything with an ABI.
     Contract,
     /// An account with a key.
@@ -40,13 +56,22 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Safe, Self::Multisig, Self::Erc20, Self::Minime, Self::Contract, Self::Eoa];
-
-    /// Whether it acts only through an envelope of its own: whatever else it does is not its owners' doing.
-    #[must_use]
-    pub const fn is_wallet(self) -> bool {
-        matches!(self, Self::Safe | Self::Multisig)
-    }
+    pub const ALL: [Self; 14] = [
+        Self::Safe,
+        Self::Multisig,
+        Self::ParityMultisig,
+        Self::Timelock,
+        Self::Governor,
+        Self::Erc20,
+        Self::Minime,
+        Self::Proxy,
+        Self::Ownable,
+        Self::AccessControl,
+        Self::Vesting,
+        Self::EnsName,
+        Self::Contract,
+        Self::Eoa,
+    ];
 
     /// The word a watchlist uses.
     #[must_use]
@@ -54,11 +79,41 @@ impl Kind {
         match self {
             Self::Safe => "safe",
             Self::Multisig => "multisig",
+            Self::ParityMultisig => "parity-multisig",
+            Self::Timelock => "timelock",
+            Self::Governor => "governor",
             Self::Erc20 => "erc20",
             Self::Minime => "minime",
+            Self::Proxy => "proxy",
+            Self::Ownable => "ownable",
+            Self::AccessControl => "access-control",
+            Self::Vesting => "vesting",
+            Self::EnsName => "ens-name",
             Self::Contract => "contract",
             Self::Eoa => "eoa",
         }
+    }
+
+    /// Whether it carries out what its owners or voters decide: it acts, and its acts are judged one by one.
+    #[must_use]
+    pub const fn is_wallet(self) -> bool {
+        matches!(self, Self::Safe | Self::Multisig | Self::ParityMultisig | Self::Timelock | Self::Governor)
+    }
+
+    /// Whether the contract may have functions that its kind does not bring: an owner, roles or an upgrade stand beside whatever
+    /// else it does.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(
+            self,
+            Self::Proxy
+                | Self::Ownable
+                | Self::AccessControl
+                | Self::Governor
+                | Self::Vesting
+                | Self::Contract
+                | Self::Eoa
+        )
     }
 }
 

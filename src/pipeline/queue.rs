@@ -187,14 +187,15 @@ impl Queues {
         reader: &dyn Reader,
     ) -> (Vec<Queued>, Vec<Checked>) {
         let Prepared { tip, state, .. } = prepared;
-        let waits = || answered.queued.iter().filter(|one| one.nonce >= state.nonce);
+        let waits: Vec<&Queued> = answered.queued.iter().filter(|one| one.nonce >= state.nonce).collect();
+        let mut all = each(&waits, state, &Answers::new()).await;
         let wanted: HashSet<Read> =
-            waits().flat_map(|one| decode::queued::check(one, state, &Answers::new()).wanted).collect();
-        let wanted: Vec<Read> = wanted.into_iter().take(APPROVALS_MAX).collect();
-        let told = if wanted.is_empty() { Vec::new() } else { reader.read(tip.at, &wanted).await };
-        let answers: Answers = wanted.into_iter().zip(told).collect();
-        let mut all: Vec<(Queued, Checked)> =
-            waits().map(|one| (one.clone(), decode::queued::check(one, state, &answers))).collect();
+            all.iter_mut().flat_map(|(_, checked)| std::mem::take(&mut checked.wanted)).collect();
+        if !wanted.is_empty() {
+            let wanted: Vec<Read> = wanted.into_iter().take(APPROVALS_MAX).collect();
+            let told = reader.read(tip.at, &wanted).await;
+            all = each(&waits, state, &wanted.into_iter().zip(told).collect()).await;
+        }
         // Of two that are the same the one that says so stays; the other's name for it is told by its own hash.
         all.sort_by_key(|(queued, checked)| (queued.nonce, checked.hash, queued.claimed != checked.hash));
         let mut seen = HashSet::new();
@@ -261,6 +262,7 @@ impl Queues {
                 envelope.into_iter().flat_map(|envelope| queue::raise(envelope, &one.weighed.matters, rules)).collect();
             judged.extend(raised);
             blocks.push(self.block(BlockRef { number: one.row.first, hash: B256::ZERO }, one.row.time, judged));
+            tokio::task::yield_now().await;
         }
         Ok(blocks)
     }
@@ -303,6 +305,16 @@ impl Queues {
             self.metrics.verdict(watch.map_or("", |watch| &watch.label), severity);
         }
     }
+}
+
+/// Checks the signatures of each. Recovering a hostile list of them takes seconds, and the chain's tasks are let in between.
+async fn each(waits: &[&Queued], state: &SafeState, answers: &Answers) -> Vec<(Queued, Checked)> {
+    let mut all = Vec::with_capacity(waits.len());
+    for one in waits {
+        all.push(((*one).clone(), decode::queued::check(one, state, answers)));
+        tokio::task::yield_now().await;
+    }
+    all
 }
 
 /// A finding that the queue makes of something on chain, with its block and time.

@@ -68,12 +68,23 @@ impl Budget {
         self.paused = self.paused.max(Some(until));
     }
 
-    /// Time between two looks at each of so many queues in which nothing happens, if they are to leave as much for busy ones.
+    /// As [`sustains`], of this quota.
     #[must_use]
     pub fn sustains(&self, queues: usize) -> Duration {
-        let looks = self.per_month / LOOK_COST * (1.0 - RESERVE);
-        Duration::from_secs_f64(MONTH.as_secs_f64() * queues as f64 / looks.max(1.0))
+        sustained(self.per_month, queues)
     }
+}
+
+/// Time between two looks at each of so many queues in which nothing happens, if so many requests a month are to leave something for
+/// busy ones.
+#[must_use]
+pub fn sustains(requests_per_month: u32, queues: usize) -> Duration {
+    sustained(f64::from(requests_per_month), queues)
+}
+
+fn sustained(per_month: f64, queues: usize) -> Duration {
+    let looks = per_month / LOOK_COST * (1.0 - RESERVE);
+    Duration::from_secs_f64((MONTH.as_secs_f64() * queues as f64 / looks.max(1.0)).ceil())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ mod parse;
 mod schedule;
 mod settings;
 
-pub use budget::Budget;
+pub use budget::{Budget, sustains};
 pub use client::{Account, Client, Listing, QUEUED_MAX, ServiceError};
 pub use schedule::Schedule;
 pub use settings::{EXAMPLE, Service, parse};

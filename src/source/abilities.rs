@@ -219,12 +219,17 @@ pub fn unheard(endpoints: &[(&str, &Abilities)]) -> Option<String> {
 fn inside(kind: Kind) -> &'static str {
     match kind {
         Kind::Eoa => "ether that other contracts pay to it",
-        Kind::Safe | Kind::Multisig => {
+        Kind::Safe | Kind::Multisig | Kind::ParityMultisig | Kind::Timelock | Kind::Governor => {
             "calls from inside other contracts that log nothing, ether they bring, and ether that a module takes"
         }
-        Kind::Erc20 | Kind::Minime | Kind::Contract => {
-            "calls from inside other contracts that log nothing, and ether that comes or goes in them"
-        }
+        Kind::EnsName => "calls from inside other contracts that change nothing a log tells of",
+        Kind::Erc20
+        | Kind::Minime
+        | Kind::Contract
+        | Kind::Proxy
+        | Kind::Ownable
+        | Kind::AccessControl
+        | Kind::Vesting => "calls from inside other contracts that log nothing, and ether that comes or goes in them",
     }
 }
 
@@ -234,8 +239,15 @@ fn unread(kind: Kind) -> Option<&'static str> {
         Kind::Safe => Some("who signed its transactions, and whether an allowance exceeds the supply"),
         Kind::Multisig => Some("what a confirmation executes and who confirmed it"),
         Kind::Minime => Some("which transfers are its controller's"),
-        Kind::Eoa => Some("whether an allowance exceeds the supply"),
-        Kind::Erc20 | Kind::Contract => None,
+        Kind::Governor => Some("what is executed of a proposal that was made earlier"),
+        Kind::Eoa | Kind::Timelock | Kind::ParityMultisig => Some("whether an allowance exceeds the supply"),
+        Kind::Erc20
+        | Kind::Contract
+        | Kind::Proxy
+        | Kind::Ownable
+        | Kind::AccessControl
+        | Kind::Vesting
+        | Kind::EnsName => None,
     }
 }
 

@@ -104,11 +104,16 @@ impl Node {
     }
 
     async fn read_one(&self, at: BlockRef, read: &Read) -> Answer {
-        if *read == Read::Traces {
-            return match self.call_traces(at).await {
-                Ok(Some(traces)) => Answer::Traces(traces.into()),
-                Ok(None) | Err(_) => Answer::Unavailable,
-            };
+        match read {
+            Read::Traces => {
+                let traces = self.call_traces(at).await;
+                return traces.ok().flatten().map_or(Answer::Unavailable, |traces| Answer::Traces(traces.into()));
+            }
+            Read::Trace(tx) => {
+                let trace = self.call_trace(*tx).await;
+                return trace.map_or(Answer::Unavailable, |trace| Answer::Traces(vec![trace].into()));
+            }
+            _ => {}
         }
         for _ in 0..READ_TRIES {
             match self.state(at, read).await {
@@ -149,7 +154,7 @@ impl Node {
             Read::Code(of) => Ok(parse::return_data(self.ask("eth_getCode", (of, &pinned), after).await?.get())?),
             Read::Nonce(of) => quantity(self.ask("eth_getTransactionCount", (of, &pinned), after).await?),
             Read::Balance(of) => quantity(self.ask("eth_getBalance", (of, &pinned), after).await?),
-            Read::Traces => Err(NodeError::Another),
+            Read::Traces | Read::Trace(_) => Err(NodeError::Another),
         }
     }
 

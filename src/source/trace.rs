@@ -112,6 +112,16 @@ impl Node {
         Ok(None)
     }
 
+    /// What ran inside one transaction, wherever the node has it.
+    ///
+    /// # Errors
+    /// When the node has no way to tell, or does not in time.
+    pub async fn call_trace(&self, tx: B256) -> Result<TxTrace, NodeError> {
+        let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
+        let answer = self.ask("debug_traceTransaction", (tx, tracer), TRACE_DEADLINE).await?;
+        Ok(parse::call_tree(tx, answer.get())?)
+    }
+
     async fn ask_for_traces(&self, at: BlockRef, method: TraceMethod) -> Result<Box<RawValue>, NodeError> {
         match method {
             TraceMethod::CallTracer => {

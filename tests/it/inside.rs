@@ -4,7 +4,9 @@ use crate::source::twisted::Twisted;
 use crate::support::accounts::{KEEPER, OWNER_A, STRANGER};
 use crate::support::anvil::Anvil;
 use crate::support::contracts::deploy;
+use crate::support::kit::{Kit, Version};
 use crate::support::multisig::Multisig;
+use crate::support::safe::{Safe, module_payment};
 use crate::support::tokens::Token;
 use crate::support::tx::Tx;
 use crate::support::watch::{Answers, Watch};
@@ -192,4 +194,32 @@ async fn a_trace_that_is_not_of_its_transaction_is_not_believed_and_told() {
     assert_eq!(blind[0]["kind"], "ability-lost");
     assert!(seen.stderr.contains("it begins with another call"), "{}", seen.stderr);
     assert_eq!(seen.code, 2, "blind at the end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_blocks_are_not_traced_the_one_transaction_that_nothing_explains_is() {
+    let anvil = Anvil::start().await;
+    let glass = Twisted::start(&anvil).await;
+    let owners = [OWNER_A.address];
+    let kit = Kit::deploy(&anvil, KEEPER.address, Version::V1_4_1).await;
+    let safe = Safe::create(&anvil, KEEPER.address, kit, &owners, 1, 1).await;
+    let module = deploy(&anvil, KEEPER.address, "PayModule", KEEPER.address.abi_encode()).await;
+    safe.enable_module(&anvil, module, &[OWNER_A]).await;
+    anvil.succeed(&Tx::pay(KEEPER.address, safe.address, U256::from(1_000))).await;
+    let rules = format!("registry = {{ modules = [\"{module}\"] }}");
+    let stage = Stage::new(anvil, "", &watch("Safe", safe.address, "safe", &rules)).await;
+    let main = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
+    stage.watch.write("watchfire.toml", &main.replace(&stage.anvil.ws_url(), &glass.url()));
+    glass.twist(|method, _, response| {
+        if method == "trace_block" || method == "debug_traceBlockByHash" {
+            let error = serde_json::json!({ "code": -32601, "message": "the method does not exist" });
+            *response = serde_json::json!({ "jsonrpc": "2.0", "id": response["id"], "error": error });
+        }
+    });
+    let pay = module_payment(safe.address, Address::ZERO, STRANGER.address, U256::from(5));
+    stage.anvil.succeed(&Tx::call(KEEPER.address, module, pay)).await;
+    let seen = stage.judged().await;
+    assert_eq!(seen.findings(), ["Safe critical builtin/module ether"], "{:#?}", seen.lines);
+    let paid = seen.of("verdict").find(|line| line["activity"] == "act").expect("the payment itself");
+    assert_eq!((&paid["to"], &paid["value"]), (&STRANGER.address.to_string().into(), &"5".into()));
 }

@@ -63,8 +63,19 @@ fn every_kind_of_heartbeat_is_shown_as_its_example_and_every_metric_is_named() {
 /// Whether a literal is the name of a series: labels and help are not.
 fn is_metric(text: &str) -> bool {
     let labels = ["version", "sha256", "chain", "phase", "kind", "endpoint", "method", "outcome", "ability", "queue"];
-    let others =
-        ["watch", "verdict", "severity", "state", "path", "step", "destination", "check", "heartbeat", "reason"];
+    let others = [
+        "watch",
+        "verdict",
+        "severity",
+        "state",
+        "path",
+        "step",
+        "destination",
+        "check",
+        "heartbeat",
+        "reason",
+        "service",
+    ];
     !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         && !labels.contains(&text)

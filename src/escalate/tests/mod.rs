@@ -6,4 +6,5 @@ mod occasions;
 mod order;
 mod pending;
 mod people;
+mod queued;
 mod words;

@@ -159,7 +159,7 @@ fn told((read, answer): &(Read, Answer)) -> Option<Value> {
         Read::Nonce(of) => json!({ "nonce": of }),
         Read::Balance(of) => json!({ "balance": of }),
         // These are kept as the node wrote them.
-        Read::Traces => return None,
+        Read::Traces | Read::Trace(_) => return None,
     };
     match answer {
         Answer::Data(data) => line["answer"] = json!(data),

@@ -1,7 +1,8 @@
-//! Over a real file: steps and answers in `steps`, messages in `messages`, what is final in `finality`.
+//! Over a real file: steps and answers in `steps`, messages in `messages`, what is final in `finality`, what is queued in `queue`.
 
 mod finality;
 mod messages;
+mod queue;
 mod steps;
 
 use super::{OwnedStepJudged, Store};

@@ -92,7 +92,7 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
     };
     let plain = |kind, name: &str, matches| Case { kind, name: name.into(), matches, function: None, to_itself: false };
     let changing = || abi.functions().filter(|function| function.mutates);
-    let wallet = matches!(watch.kind, Kind::Safe | Kind::Multisig);
+    let wallet = watch.kind.is_wallet();
     let acts = wallet || watch.kind == Kind::Eoa || rules.rules.iter().any(|rule| rule.kind == ActivityKind::Act);
 
     let mut cases = vec![plain(ActivityKind::Call, "ether", DeedMatch::Ether)];

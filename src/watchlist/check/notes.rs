@@ -1,7 +1,9 @@
 //! What an operator should know of a configuration that has no mistake.
 
+use crate::queue::sustains;
+use crate::settings::show_duration;
 use crate::source::FinalityRule;
-use crate::watchlist::book::{Book, ChainBook, ChainClock};
+use crate::watchlist::book::{Book, ChainBook, ChainClock, QueueBook};
 use std::sync::Arc;
 
 /// A weakness that was chosen, or not thought of.
@@ -18,7 +20,23 @@ pub struct Note {
 #[must_use]
 pub fn notes(book: &Book) -> Vec<Note> {
     let chains = book.chains.iter().filter(|chain| chain.clock == ChainClock::Wall);
-    chains.flat_map(|chain| of(chain).map(|text| Note { chain: chain.info.name.clone(), text })).collect()
+    let of_chains = chains.flat_map(|chain| of(chain).map(|text| Note { chain: chain.info.name.clone(), text }));
+    let of_queues = book.queues.iter().filter_map(of_queue);
+    of_chains.chain(of_queues).collect()
+}
+
+/// A quota that does not let queues be looked at as often as they are to be.
+fn of_queue(queue: &QueueBook) -> Option<Note> {
+    let service = &queue.service;
+    let sustained = sustains(service.requests_per_month, queue.safes.len());
+    let (cold, lets) = (show_duration(service.cold), show_duration(sustained));
+    let text = format!(
+        "{} requests a month let {} look at each of {} quiet queues every {lets}, not every {cold}",
+        service.requests_per_month,
+        service.name,
+        queue.safes.len()
+    );
+    (sustained > service.cold).then(|| Note { chain: queue.chain.name.clone(), text })
 }
 
 fn of(chain: &ChainBook) -> impl Iterator<Item = String> {

@@ -17,6 +17,8 @@ pub(super) struct Abis<'f> {
     kinds: HashMap<Kind, Arc<Abi>>,
     /// What rules spell out, by the text of their signatures.
     spelled: HashMap<String, Arc<Abi>>,
+    /// What open kinds and rules say together, by the two shared indexes: one for all watches that have the same.
+    both: HashMap<(*const Abi, *const Abi), Arc<Abi>>,
 }
 
 /// The ABI of a watch.
@@ -36,7 +38,7 @@ pub(super) struct Spelled {
 
 impl<'f> Abis<'f> {
     pub(super) fn new(files: &'f dyn Files) -> Self {
-        Self { files, read: HashMap::new(), kinds: HashMap::new(), spelled: HashMap::new() }
+        Self { files, read: HashMap::new(), kinds: HashMap::new(), spelled: HashMap::new(), both: HashMap::new() }
     }
 
     /// What a kind of contract has, whoever wrote it.
@@ -46,7 +48,16 @@ impl<'f> Abis<'f> {
             Kind::Multisig => bundled::multisig_wallet().clone(),
             Kind::Erc20 => bundled::erc20().clone().merge(bundled::erc20_control()),
             Kind::Minime => bundled::minime().clone(),
-            Kind::Contract | Kind::Eoa => Abi::default(),
+            Kind::ParityMultisig => bundled::parity_multisig().clone(),
+            Kind::Timelock => bundled::timelock().clone(),
+            Kind::Governor => bundled::governor().clone().merge(bundled::zodiac()),
+            Kind::Proxy => bundled::proxy().clone(),
+            Kind::Ownable => bundled::ownable().clone(),
+            Kind::AccessControl => bundled::access_control().clone(),
+            Kind::Vesting => bundled::vesting().clone().merge(bundled::ownable()),
+            Kind::EnsName => bundled::ens().clone(),
+            Kind::Eoa => bundled::smart_account().clone(),
+            Kind::Contract => Abi::default(),
         };
         Arc::clone(self.kinds.entry(kind).or_insert_with(|| build().into()))
     }
@@ -59,7 +70,7 @@ impl<'f> Abis<'f> {
         problems: &mut Problems,
     ) -> Option<WatchAbi> {
         let Some(written) = written else {
-            return Some(WatchAbi { abi: self.of_kind(kind), open: matches!(kind, Kind::Contract | Kind::Eoa) });
+            return Some(WatchAbi { abi: self.of_kind(kind), open: kind.is_open() });
         };
         let is_file = written.contains(['/', '\\']) || written.ends_with(".json");
         let base = Path::new(&written.spot.file.path).parent().unwrap_or(Path::new(""));
@@ -90,6 +101,15 @@ impl<'f> Abis<'f> {
         }
         let build = || Arc::new(Abi::of(spelled.functions, spelled.events));
         Arc::clone(self.spelled.entry(key).or_insert_with(build))
+    }
+
+    /// An index of what a kind brings and of what rules spell out. Both are kept here, so that their places tell them apart.
+    pub(super) fn both(&mut self, kind: &Arc<Abi>, rules: &Arc<Abi>) -> Arc<Abi> {
+        if kind.is_empty() || rules.is_empty() {
+            return Arc::clone(if kind.is_empty() { rules } else { kind });
+        }
+        let key = (Arc::as_ptr(kind), Arc::as_ptr(rules));
+        Arc::clone(self.both.entry(key).or_insert_with(|| Arc::new((**kind).clone().merge(rules))))
     }
 
     fn read_file(&self, path: &str, written: &At<&str>, problems: &mut Problems) -> Option<Abi> {

@@ -111,7 +111,8 @@ impl Deed {
         let find = |abi: &Abi| abi.functions_named(written).into_iter().cloned().collect::<Vec<_>>();
         let mut found: Vec<Arc<Function>> = abis.iter().flat_map(|abi| find(abi)).collect();
         if found.is_empty() && open {
-            found = bundled_names().flat_map(|(_, abi)| find(abi)).collect();
+            // What is common goes before what is special: `approve` is a token's.
+            found = bundled_names().map(|(_, abi)| find(abi)).find(|found| !found.is_empty()).unwrap_or_default();
         }
         if let (None, true) = (&spelled, found.is_empty()) {
             problems.push(unknown_function(written, None, abis, open));

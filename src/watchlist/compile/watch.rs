@@ -236,8 +236,8 @@ fn spelled(compiled: &mut [Compiled]) -> Spelled {
 
 fn subject(head: &Head<'_>, spelled: Spelled, abis: &mut Abis<'_>) -> Subject {
     let rule_abi = abis.of_signatures(spelled);
-    // Nothing but its rules says what an open contract has, so they are its ABI.
-    let abi = if head.abi.open { Arc::clone(&rule_abi) } else { Arc::clone(&head.abi.abi) };
+    // An open contract has what its kind brings, and what its rules say beyond that.
+    let abi = if head.abi.open { abis.both(&head.abi.abi, &rule_abi) } else { Arc::clone(&head.abi.abi) };
     Subject { watch: head.info.id, kind: head.info.kind, abi, rule_abi }
 }
 

@@ -3,6 +3,7 @@
 mod checked;
 mod compiled;
 mod mutated;
+mod queues;
 mod signs;
 mod told;
 

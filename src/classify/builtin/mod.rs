@@ -1,0 +1,206 @@
+//! What is judged without a rule: the few things that are normal by themselves, and what everything else costs.
+//!
+//! In: an activity that no rule vouches for. Out: the built-in that vouches for it all the same, or a [`Cost`]. Never here: what a
+//! watchlist says, but for what its registry lists.
+//!
+//! Each kind of subject has a file with the functions and events that change who or what rules it; [`table`] lists them. Functions
+//! are recognized by name, since a control function is one on any contract.
+
+mod access;
+mod any;
+mod ens;
+mod erc20;
+mod governor;
+mod minime;
+mod multisig;
+mod names;
+mod ownable;
+mod parity;
+mod proxy;
+mod safe;
+mod table;
+mod timelock;
+mod trouble;
+mod value;
+mod vesting;
+
+pub(crate) use names::*;
+pub use names::{BUILTINS, Builtin};
+pub use trouble::trouble;
+
+use super::rule::WatchRules;
+use crate::model::activity::Note;
+use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind, Operation, Severity};
+
+/// What an unvouched activity costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// The built-in that raises it.
+    pub name: &'static str,
+    /// How loud.
+    pub severity: Severity,
+    /// Why, where the built-in recognized something; empty for `builtin/unvouched`.
+    pub reason: Option<String>,
+}
+
+/// The built-in that vouches for `activity`, if one does.
+#[must_use]
+pub fn vouches(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
+    let name = candidate(activity, rules)?;
+    (!rules.builtins_off.contains(name)).then_some(name)
+}
+
+fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
+    let deed = &activity.deed;
+    match activity.kind {
+        ActivityKind::Call if deed.decoding == Decoding::Ether => (!rules.judge_inbound).then_some(INBOUND),
+        ActivityKind::Call => {
+            (deed.decoding == Decoding::Clean && !deed.mutates && activity.value.is_zero()).then_some(VIEW)
+        }
+        ActivityKind::Move => {
+            let received =
+                &*deed.name == "transfer" && activity.to == Some(rules.address) && activity.from != rules.address;
+            // An allowance that somebody else gives the subject moves nothing of its own.
+            let allowed = &*deed.name == "approval" && activity.from != rules.address;
+            ((received || allowed) && !rules.judge_inbound).then_some(INBOUND)
+        }
+        ActivityKind::Act => {
+            let empty = deed.decoding == Decoding::Ether && activity.value.is_zero();
+            let own = activity.to == Some(activity.from) && activity.operation == Operation::Call;
+            (rules.kind == Kind::Safe && empty && own).then_some(REJECTION)
+        }
+        // Ether from inside another call shows in nothing but the wallet's own log.
+        ActivityKind::Event => {
+            let received = match rules.kind {
+                Kind::Safe => "SafeReceived(address,uint256)",
+                Kind::Multisig => "Deposit(address,uint256)",
+                _ => return None,
+            };
+            (&*deed.signature == received && !rules.judge_inbound).then_some(INBOUND)
+        }
+    }
+}
+
+/// What `activity` costs when no rule vouches for it: what the first built-in says that recognizes it and is not switched off.
+#[must_use]
+pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
+    let recognized = match activity.kind {
+        ActivityKind::Act => act(activity, rules),
+        ActivityKind::Call => call(activity, rules),
+        ActivityKind::Event => event(activity, rules),
+        ActivityKind::Move => value::movement(activity, rules),
+    };
+    let on = |cost: &Cost| !rules.builtins_off.contains(cost.name);
+    let severity = match (activity.kind, rules.kind, &*activity.deed.name) {
+        (ActivityKind::Call, Kind::Safe, "approveHash") => Severity::Warning,
+        _ => Severity::High,
+    };
+    let unvouched = Cost { name: UNVOUCHED, severity, reason: None };
+    trouble(activity, rules).into_iter().chain(recognized).find(on).unwrap_or(unvouched)
+}
+
+/// Whether `activity` is judged as an attempt: what was undone, or is merely claimed.
+pub(crate) fn is_attempt(activity: &Activity, rules: &WatchRules) -> bool {
+    match activity.fate {
+        Fate::Reverted => !rules.builtins_off.contains(ATTEMPT),
+        Fate::Unconfirmed => !rules.builtins_off.contains(UNCONFIRMED),
+        Fate::Executed | Fate::Failed | Fate::Waiting => false,
+    }
+}
+
+/// Whether `event` tells of a change of control that `act`, though its words agree, does not ask for.
+pub(crate) fn is_change_without_asking(event: &Activity, act: &Activity, rules: &WatchRules) -> bool {
+    event.kind == ActivityKind::Event
+        && table::change(event, rules).is_some()
+        && table::function(act, rules).is_none()
+        && stem(&event.deed.name) != stem(&act.deed.name)
+}
+
+/// `pause`, `Paused` and `Pause` have one stem.
+fn stem(name: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    name.strip_suffix("ed").or_else(|| name.strip_suffix('e')).unwrap_or(&name).to_owned()
+}
+
+pub(super) fn because(name: &'static str, severity: Severity, reason: String) -> Cost {
+    Cost { name, severity, reason: Some(reason) }
+}
+
+fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
+    let to = activity.to.unwrap_or_default();
+    let mut costs = Vec::new();
+    if activity.notes.contains(&Note::Delegation) {
+        let why = if to.is_zero() {
+            "the account's delegated code is cleared".to_owned()
+        } else {
+            format!("from now on the account runs the code of {to}")
+        };
+        costs.push(because(DELEGATION, Severity::Critical, why));
+    }
+    if activity.operation == Operation::Delegatecall {
+        let why = activity.notes.iter().find_map(|note| match note {
+            Note::KnownLibrary(name) => {
+                Some(format!("delegatecall to {name}, which is known and changes the Safe itself"))
+            }
+            _ => None,
+        });
+        let why = why.unwrap_or_else(|| {
+            format!("delegatecall to {to}, which is no known library: it can do anything in the subject's name")
+        });
+        costs.push(because(DELEGATECALL, Severity::Critical, why));
+    }
+    if activity.notes.contains(&Note::Destroyed) {
+        let why = format!("it destroys itself, and what it held goes to {to}");
+        costs.push(because(CONTROL, Severity::Critical, why));
+    }
+    if activity.operation == Operation::Create {
+        costs.push(because(CREATION, Severity::High, "the account creates a contract".to_owned()));
+    }
+    costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
+    costs.extend(value::unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
+    // What waits in a queue may have no signature yet.
+    if rules.kind == Kind::Safe && activity.signers.as_deref() == Some(&[]) && activity.progress().is_none() {
+        let why = "a module has it done, without any signature, and no rule vouches for it".to_owned();
+        costs.push(because(MODULE, Severity::Critical, why));
+    }
+    costs
+}
+
+fn call(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
+    let mut costs = Vec::new();
+    if activity.notes.contains(&Note::Controller) {
+        let why = "the token's controller moves somebody's tokens, and needs no allowance for it".to_owned();
+        costs.push(because(CONTROL, Severity::Critical, why));
+    }
+    costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
+    costs
+}
+
+fn event(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
+    let deed = &activity.deed;
+    let told = table::event(activity, rules);
+    let mut costs: Vec<Cost> = told
+        .map(|(severity, what)| {
+            because(CONTROL, severity, format!("{what}: {} is logged and no judged call explains it", deed.name))
+        })
+        .into_iter()
+        .collect();
+    match &*deed.name {
+        // A watched wallet executed, and no call that we could see asked it to.
+        "ExecutionSuccess" | "ExecutionFromModuleSuccess" | "Execution"
+            if matches!(rules.kind, Kind::Safe | Kind::Multisig) =>
+        {
+            let why = format!("{} is logged and no call that could be seen explains it", deed.name);
+            costs.push(because(OUTFLOW, Severity::Critical, why));
+        }
+        "ExecutionFailure" | "ExecutionFromModuleFailure" => {
+            costs.push(because(INNER_FAILURE, Severity::Warning, format!("{} is logged", deed.name)));
+        }
+        "Submission" => {
+            let why = "a submission arrived through a contract: what it would do could not be seen".to_owned();
+            costs.push(because(UNREAD, Severity::Critical, why));
+        }
+        _ => {}
+    }
+    costs
+}

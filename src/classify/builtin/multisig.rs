@@ -1,0 +1,33 @@
+//! The legacy MultiSigWallet.
+//!
+//! Source: MultiSigWallet.sol, MultiSigWalletWithDailyLimit.sol.
+
+use super::table::{Found, Table, critical};
+use crate::classify::rule::WatchRules;
+use crate::model::{Activity, ActivityKind, Kind, Severity};
+
+pub(crate) static TABLE: Table = Table {
+    kind: Kind::Multisig,
+    unreadable: Severity::Critical,
+    functions: &[
+        critical("addOwner", "an owner is added"),
+        critical("removeOwner", "an owner is removed"),
+        critical("replaceOwner", "an owner is replaced"),
+        critical("changeRequirement", "the number of confirmations required changes"),
+        critical("changeDailyLimit", "the daily limit changes"),
+    ],
+    events: &[
+        critical("OwnerAddition", "an owner was added"),
+        critical("OwnerRemoval", "an owner was removed"),
+        critical("RequirementChange", "the number of confirmations required changed"),
+        critical("DailyLimitChange", "the daily limit changed"),
+    ],
+    weigh,
+};
+
+/// Whatever the wallet does to itself changes itself.
+fn weigh(activity: &Activity, rules: &WatchRules) -> Option<Found> {
+    let known = TABLE.functions.iter().any(|row| row.name == &*activity.deed.name);
+    (activity.kind == ActivityKind::Act && activity.to == Some(rules.address) && !known)
+        .then(|| (Severity::Critical, "the wallet calls itself".to_owned()))
+}

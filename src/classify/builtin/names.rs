@@ -1,0 +1,99 @@
+//! Every built-in judgment by its name.
+
+/// A built-in judgment, as `check` lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Builtin {
+    /// `builtin/…`: what a verdict names, and what `builtins = { off = [...] }` switches off.
+    ///
+    /// What a switched-off built-in would have raised goes on to the next judgment, and to `builtin/unvouched` at last, which cannot be
+    /// switched off: nothing becomes normal by it. An envelope's own condition that is switched off is not asked, and its leaves
+    /// still answer for themselves.
+    pub name: &'static str,
+    /// Whether it vouches or raises.
+    pub vouches: bool,
+    /// One line for people.
+    pub about: &'static str,
+}
+
+/// All of them.
+pub const BUILTINS: &[Builtin] = &[
+    vouching(INBOUND, "ether or tokens received, unless the watch says `inbound = \"judge\"`"),
+    vouching(VIEW, "a call of a function that the ABI says changes nothing"),
+    vouching(REJECTION, "a Safe's empty call to itself, which only uses up a nonce"),
+    vouching(ENVELOPE, "a wallet's envelope whose own conditions hold and whose leaves are all normal"),
+    raising(UNVOUCHED, "no rule vouches for it"),
+    raising(
+        UNDECODABLE,
+        "bytes that cannot be decoded, are not encoded as an honest encoder would, or name an unknown function",
+    ),
+    raising(BUDGET, "more nested calls or values than are followed in one transaction"),
+    raising(UNREAD, "what it does had to be read from the node and could not be"),
+    raising(ATTEMPT, "a transaction that reverted; from the fourth in ten minutes on it is high"),
+    raising(
+        UNCONFIRMED,
+        "a wrapper claims it, and no log of the subject confirms it; critical where the subject surely was called",
+    ),
+    raising(DELEGATECALL, "foreign code run with the subject's storage and money"),
+    raising(CONTROL, "owners, threshold, modules, guards, controllers, roles, supply or code change"),
+    raising(APPROVAL, "an allowance without limit, or above the supply"),
+    raising(OUTFLOW, "value left and no judged act explains it"),
+    raising(POISONING, "a transfer of nothing, or of a token unknown here, that names the subject"),
+    raising(INNER_FAILURE, "an inner call failed although the transaction succeeded"),
+    raising(EXECUTOR, "a signed transaction carried by somebody who is not in `executors`"),
+    raising(REFUND, "a Safe pays for its execution"),
+    raising(MODULE, "a module acts that is not in `registry.modules`, or does what no rule vouches for"),
+    raising(CONFIRMER, "a confirmation by somebody who is not in `registry.owners`"),
+    raising(STALE, "a confirmation of a submission older than 30 days"),
+    raising(HASH, "a Safe logs a transaction hash that its fields do not give"),
+    raising(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
+    raising(CREATION, "an account creates a contract"),
+    raising(QUEUE_SIGNATURE, "a queued Safe transaction with a signature that is not its owner's"),
+    raising(QUEUE_HASH, "a queued Safe transaction under a hash that its fields do not give"),
+    raising(QUEUE_PROPOSER, "a queued Safe transaction by nobody among the owners and `registry.delegates`"),
+    raising(QUEUE_REPLACED, "a second queued Safe transaction for one nonce, unless it rejects the first"),
+    raising(QUEUE_GAP, "a queued Safe transaction behind a nonce that nothing is queued for"),
+    raising(QUEUE_STALE, "a queued Safe transaction that was agreed to long ago and could be executed next"),
+    raising(QUEUE_APPROVAL, "an approval on chain of a hash that is not in the Safe's queue"),
+    raising(QUEUE_UNPROPOSED, "an execution that was never in the Safe's queue"),
+];
+
+pub(crate) const INBOUND: &str = "builtin/inbound";
+pub(crate) const VIEW: &str = "builtin/view";
+pub(crate) const REJECTION: &str = "builtin/rejection";
+pub(crate) const ENVELOPE: &str = "builtin/envelope";
+pub(crate) const UNVOUCHED: &str = "builtin/unvouched";
+pub(crate) const UNDECODABLE: &str = "builtin/undecodable";
+pub(crate) const BUDGET: &str = "builtin/budget";
+pub(crate) const UNREAD: &str = "builtin/unread";
+pub(crate) const ATTEMPT: &str = "builtin/attempt";
+pub(crate) const UNCONFIRMED: &str = "builtin/unconfirmed";
+pub(crate) const DELEGATECALL: &str = "builtin/delegatecall";
+pub(crate) const CONTROL: &str = "builtin/control";
+pub(crate) const APPROVAL: &str = "builtin/approval";
+pub(crate) const OUTFLOW: &str = "builtin/outflow";
+pub(crate) const POISONING: &str = "builtin/poisoning";
+pub(crate) const INNER_FAILURE: &str = "builtin/inner-failure";
+pub(crate) const EXECUTOR: &str = "builtin/executor";
+pub(crate) const REFUND: &str = "builtin/refund";
+pub(crate) const MODULE: &str = "builtin/module";
+pub(crate) const CONFIRMER: &str = "builtin/confirmer";
+pub(crate) const STALE: &str = "builtin/stale-confirmation";
+pub(crate) const HASH: &str = "builtin/hash-mismatch";
+pub(crate) const DELEGATION: &str = "builtin/delegation";
+pub(crate) const CREATION: &str = "builtin/creation";
+pub(crate) const QUEUE_SIGNATURE: &str = "builtin/queue-signature";
+pub(crate) const QUEUE_HASH: &str = "builtin/queue-hash";
+pub(crate) const QUEUE_PROPOSER: &str = "builtin/queue-proposer";
+pub(crate) const QUEUE_REPLACED: &str = "builtin/queue-replaced";
+pub(crate) const QUEUE_GAP: &str = "builtin/queue-gap";
+pub(crate) const QUEUE_STALE: &str = "builtin/queue-stale";
+pub(crate) const QUEUE_APPROVAL: &str = "builtin/queue-approval";
+pub(crate) const QUEUE_UNPROPOSED: &str = "builtin/queue-unproposed";
+
+const fn vouching(name: &'static str, about: &'static str) -> Builtin {
+    Builtin { name, vouches: true, about }
+}
+
+const fn raising(name: &'static str, about: &'static str) -> Builtin {
+    Builtin { name, vouches: false, about }
+}

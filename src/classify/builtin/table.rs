@@ -1,0 +1,125 @@
+//! What each kind of subject knows of itself: one table a kind, and what holds for any contract whatever.
+//!
+//! A new kind is a file with a [`Table`] and a line in [`TABLES`].
+
+use super::{access, any, ens, erc20, governor, minime, multisig, ownable, parity, proxy, safe, timelock, vesting};
+use crate::classify::rule::WatchRules;
+use crate::model::{Activity, Kind, Severity};
+
+/// Every kind that has functions and events of its own. `contract` and `eoa` have none: nothing is known of them beforehand.
+pub(crate) static TABLES: &[&Table] = &[
+    &safe::TABLE,
+    &multisig::TABLE,
+    &parity::TABLE,
+    &timelock::TABLE,
+    &governor::TABLE,
+    &erc20::TABLE,
+    &minime::TABLE,
+    &proxy::TABLE,
+    &ownable::TABLE,
+    &access::TABLE,
+    &vesting::TABLE,
+    &ens::TABLE,
+];
+
+/// One kind.
+pub(crate) struct Table {
+    /// Which.
+    pub(crate) kind: Kind,
+    /// What bytes cost that cannot be read, where the subject is the wallet or the token everything hangs on.
+    pub(crate) unreadable: Severity,
+    /// Functions of the subject that change who or what rules, whether it calls itself or somebody calls it.
+    pub(crate) functions: &'static [Row],
+    /// Events of the subject that tell of such a change, where no judged call explains them.
+    pub(crate) events: &'static [Row],
+    /// What depends on the arguments and not on the name alone; asked first.
+    pub(crate) weigh: fn(&Activity, &WatchRules) -> Option<Found>,
+}
+
+/// How loud something is, and what it means.
+pub(crate) type Found = (Severity, String);
+
+/// One function or event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row {
+    /// Its name: overloads of one name mean the same.
+    pub(crate) name: &'static str,
+    pub(crate) severity: Severity,
+    /// What it does, for the reason on a page; of an event, what happened.
+    pub(crate) what: &'static str,
+}
+
+pub(crate) const fn critical(name: &'static str, what: &'static str) -> Row {
+    Row { name, severity: Severity::Critical, what }
+}
+
+pub(crate) const fn high(name: &'static str, what: &'static str) -> Row {
+    Row { name, severity: Severity::High, what }
+}
+
+pub(crate) const fn warning(name: &'static str, what: &'static str) -> Row {
+    Row { name, severity: Severity::Warning, what }
+}
+
+/// A table's `weigh` where every name means one thing.
+pub(crate) fn names_say_all(_: &Activity, _: &WatchRules) -> Option<Found> {
+    None
+}
+
+/// The table of a kind, if it has one.
+pub(crate) fn of(kind: Kind) -> Option<&'static Table> {
+    TABLES.iter().find(|table| table.kind == kind).copied()
+}
+
+/// Whether a call or an act changes who or what rules, and how loud that is: by the subject's own table where it is about the
+/// subject, else by what the name means on whichever contract.
+pub(crate) fn function(activity: &Activity, rules: &WatchRules) -> Option<Found> {
+    let own = of(rules.kind).filter(|_| activity.to == Some(rules.address));
+    if let Some(found) = own.and_then(|table| (table.weigh)(activity, rules)) {
+        return Some(found);
+    }
+    activity.deed.selector?;
+    let named_here = own.and_then(|table| named(table.functions, &activity.deed.name));
+    named_here.or_else(|| any::weigh(activity, rules)).or_else(|| named(any::FUNCTIONS, &activity.deed.name))
+}
+
+/// Whether an event tells of such a change, or of tokens made or destroyed.
+pub(crate) fn event(activity: &Activity, rules: &WatchRules) -> Option<Found> {
+    of(rules.kind).and_then(|table| (table.weigh)(activity, rules)).or_else(|| change(activity, rules))
+}
+
+/// Whether an event tells of such a change.
+pub(crate) fn change(activity: &Activity, rules: &WatchRules) -> Option<Found> {
+    let name = &*activity.deed.name;
+    let named_here = of(rules.kind).and_then(|table| named(table.events, name));
+    named_here.or_else(|| any::weigh(activity, rules)).or_else(|| named(any::EVENTS, name))
+}
+
+fn named(rows: &[Row], name: &str) -> Option<Found> {
+    rows.iter().find(|row| row.name == name).map(|row| (row.severity, row.what.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_but_the_two_of_which_nothing_is_known_has_one_table() {
+        let tables: Vec<Kind> = TABLES.iter().map(|table| table.kind).collect();
+        let blank = [Kind::Contract, Kind::Eoa];
+        for kind in Kind::ALL {
+            let n_tables = tables.iter().filter(|known| **known == kind).count();
+            assert_eq!(n_tables, usize::from(!blank.contains(&kind)), "{kind}");
+        }
+    }
+
+    #[test]
+    fn no_table_says_two_things_of_one_name() {
+        let lists = TABLES.iter().flat_map(|table| [table.functions, table.events]);
+        for rows in lists.chain([any::FUNCTIONS, any::EVENTS]) {
+            let names: BTreeSet<&str> = rows.iter().map(|row| row.name).collect();
+            assert_eq!(names.len(), rows.len(), "{rows:?}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! OpenZeppelin TimelockController and Compound Timelock.
+//!
+//! Source: TimelockController.sol 5.x; Timelock.sol of Compound. Whatever either does to itself changes who may do what and how long
+//! everybody else has to look at it.
+
+use super::table::{Found, Table, critical, warning};
+use crate::classify::rule::WatchRules;
+use crate::model::{Activity, ActivityKind, Kind, Severity};
+
+pub(crate) static TABLE: Table = Table {
+    kind: Kind::Timelock,
+    unreadable: Severity::Critical,
+    functions: &[
+        critical("updateDelay", "the delay changes"),
+        critical("setDelay", "the delay changes"),
+        critical("setPendingAdmin", "the administrator is to change"),
+        critical("acceptAdmin", "the administrator changes"),
+        warning("cancel", "a scheduled operation is cancelled"),
+        warning("cancelTransaction", "a queued transaction is cancelled"),
+    ],
+    events: &[
+        critical("MinDelayChange", "the delay changed"),
+        critical("NewDelay", "the delay changed"),
+        critical("NewAdmin", "the administrator changed"),
+        critical("NewPendingAdmin", "the administrator is to change"),
+        warning("Cancelled", "a scheduled operation was cancelled"),
+        warning("CancelTransaction", "a queued transaction was cancelled"),
+    ],
+    weigh,
+};
+
+/// A role by what it allows is weighed elsewhere; anything else that a timelock does to itself is at least as loud.
+fn weigh(activity: &Activity, rules: &WatchRules) -> Option<Found> {
+    let known = TABLE.functions.iter().any(|row| row.name == &*activity.deed.name);
+    (activity.kind == ActivityKind::Act && activity.to == Some(rules.address) && !known)
+        .then(|| (Severity::Critical, "the timelock changes itself".to_owned()))
+}

@@ -1,0 +1,66 @@
+//! What waits in a queue.
+
+use crate::escalate::fixtures::*;
+use crate::escalate::{StepJudged, queued};
+use crate::model::activity::Note;
+use crate::model::incident::{Plan, Standing, State};
+use crate::model::queue::Progress;
+use crate::model::{BlockRef, Fate, JudgedBlock, Severity, Stage};
+use alloy_primitives::{B256, U256};
+
+/// A transfer that nobody vouches for, `confirmed` of 2 agreed, first seen at block 1.
+fn waits(confirmed: u32) -> JudgedBlock {
+    let mut judged = stray(1, Severity::High);
+    (judged.activity.stage, judged.activity.fate) = (Stage::Proposed, Fate::Waiting);
+    judged.activity.notes.push(Note::Queued(Progress { nonce: U256::from(7), confirmed, threshold: 2, next: true }));
+    let nowhere = BlockRef { number: 1, hash: B256::ZERO };
+    block(nowhere, nowhere, vec![judged])
+}
+
+fn look(kept: &mut Kept, blocks: &[JudgedBlock], news: &[(B256, String)]) -> Plan {
+    let standing = Standing {
+        incidents: kept.incidents.values().cloned().collect(),
+        findings: kept.findings.values().cloned().collect(),
+    };
+    let info = chain();
+    let step = StepJudged { chain: &info, retract: &[], blocks };
+    let plan = queued(&step, &standing, &roster(), T + 86_400_000, news);
+    kept.keep(&plan);
+    plan
+}
+
+#[test]
+fn it_pages_once_and_what_is_judged_again_tells_nothing() {
+    let mut kept = Kept::new();
+    assert_eq!(told(&look(&mut kept, &[waits(0)], &[])), "trigger pager");
+    let incident = kept.only().clone();
+    let evidence = &incident.page.evidence[0];
+    assert!(evidence.headline.ends_with("(queued at nonce 7, 0 of 2 confirmed)"), "{}", evidence.headline);
+    assert_eq!((&*evidence.stage, evidence.late), ("proposed", None), "a day later it is not late");
+    assert!(incident.page.links.iter().all(|link| !link.href.contains("/tx/")), "no explorer knows its hash");
+    let again = look(&mut kept, &[waits(0)], &[]);
+    assert!(again.incidents.is_empty() && again.findings.is_empty() && told(&again).is_empty());
+}
+
+#[test]
+fn what_comes_of_it_is_an_update_to_whoever_was_told() {
+    let mut kept = Kept::new();
+    look(&mut kept, &[waits(0)], &[]);
+    assert_eq!(told(&look(&mut kept, &[waits(2)], &[])), "update pager");
+    let headline = &kept.only().page.headline;
+    assert!(headline.ends_with("(queued at nonce 7, 2 of 2 confirmed, can be executed now)"), "{headline}");
+    assert_eq!(told(&look(&mut kept, &[], &[(tx(1), "It was executed".to_owned())])), "update pager");
+    assert_eq!(told(&look(&mut kept, &[], &[(tx(2), "Nobody was told of this one".to_owned())])), "");
+}
+
+#[test]
+fn its_execution_joins_and_no_reorg_takes_it_back() {
+    let mut kept = Kept::new();
+    look(&mut kept, &[waits(0)], &[]);
+    kept.block(1, vec![stray(2, Severity::High)], T);
+    let incident = kept.only();
+    assert_eq!((incident.findings, incident.standing), (2, 2));
+    kept.step(&[at(1, 0)], &[], T);
+    let incident = kept.only();
+    assert_eq!((incident.state, incident.standing), (State::Open, 1), "what somebody proposed is proposed still");
+}

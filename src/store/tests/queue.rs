@@ -1,0 +1,112 @@
+//! What was seen in queues, and what Safes logged meanwhile.
+
+use super::*;
+use crate::escalate::queued;
+use crate::model::queue::{Progress, Remembered, Waits};
+use crate::model::value::Value;
+use crate::model::{ActivityKind, Decoding, Position, Severity};
+use crate::store::{QueueKept, QueueSeen};
+use alloy_primitives::{Address, B256, U256};
+
+fn remembered(n: u32, waits: Waits, seen_at: u64) -> Remembered {
+    let nonce = U256::MAX - U256::from(n);
+    let progress = Progress { nonce, confirmed: 1, threshold: 2, next: false };
+    let (first, time, judged) = (1, 12, B256::repeat_byte(7));
+    Remembered { hash: tx(n), nonce, waits, first, time, seen_at, rejects: false, judged, progress, doubtful: true }
+}
+
+fn seen(kit: &Kit, remembered: Vec<Remembered>, accounted: i64) -> QueueSeen {
+    let step =
+        kit.owned(&[], vec![block(BlockRef { number: 1, hash: B256::ZERO }, at(0, 0), vec![stray(1, Severity::High)])]);
+    QueueSeen { step, safe: address(TREASURY), remembered, news: vec![], accounted }
+}
+
+async fn commit(kit: &Kit, seen: QueueSeen, now_ms: u64) -> crate::store::Result<Plan> {
+    let roster = kit.roster.clone();
+    kit.store.commit_queue(seen, now_ms, move |step, standing| queued(step, standing, &roster, now_ms, &[])).await
+}
+
+async fn kept(kit: &Kit) -> QueueKept {
+    kit.store.queue(MAINNET, address(TREASURY)).await.unwrap()
+}
+
+/// The treasury logs that `hash` was executed, or that an owner approves it.
+fn logged(n: u32, name: &str, signature: &str, hash: B256) -> Judged {
+    let mut activity = transfer(TREASURY, n, &[0], 1);
+    (activity.kind, activity.position) = (ActivityKind::Event, Position::Log(4));
+    (activity.deed.name, activity.deed.signature) = (name.into(), signature.into());
+    activity.deed.decoding = Decoding::Clean;
+    activity.deed.args =
+        vec![arg("txHash", Value::FixedBytes(hash, 32)), arg("owner", Value::Address(Address::repeat_byte(3)))];
+    normal(activity)
+}
+
+fn executed(n: u32, hash: B256) -> Judged {
+    logged(n, "ExecutionSuccess", "ExecutionSuccess(bytes32,uint256)", hash)
+}
+
+#[tokio::test]
+async fn a_look_is_committed_with_its_findings_and_messages_or_not_at_all() {
+    let kit = Kit::new().await;
+    let failed =
+        kit.store.commit_queue(seen(&kit, vec![remembered(1, Waits::Queued, T)], 0), T, |_, _| panic!("a bug")).await;
+    assert!(failed.is_err());
+    assert_eq!(kept(&kit).await.remembered, []);
+    assert_eq!(kit.number("SELECT count(*) FROM findings") + kit.number("SELECT count(*) FROM queues"), 0);
+    let one = remembered(1, Waits::Queued, T);
+    commit(&kit, seen(&kit, vec![one.clone()], 0), T).await.unwrap();
+    assert_eq!(kept(&kit).await.remembered, [one], "a nonce of 256 bits too");
+    assert_eq!(kit.number("SELECT count(*) FROM findings"), 1);
+    assert!(kit.number("SELECT count(*) FROM outbox") > 0);
+    // The same again, by another process: nothing is written twice.
+    let plan = commit(&kit, seen(&kit, vec![], 0), T).await.unwrap();
+    assert!(
+        plan.findings.is_empty() && plan.deliveries.iter().all(|delivery| delivery.incident.is_none()),
+        "{plan:#?}"
+    );
+    let retracting = QueueSeen { step: kit.owned(&[at(0, 0)], vec![]), ..seen(&kit, vec![], 0) };
+    assert!(commit(&kit, retracting, T).await.is_err(), "a queue has no block to take back");
+}
+
+#[tokio::test]
+async fn what_the_safe_logs_waits_to_be_accounted_for_from_the_first_look_on() {
+    let kit = Kit::new().await;
+    kit.block(1, vec![executed(1, tx(11))]).await;
+    assert_eq!(kept(&kit).await.traces, [], "what came before is not held against anybody");
+    let until = kept(&kit).await.until;
+    let nothing = |accounted| QueueSeen { step: kit.owned(&[], vec![]), ..seen(&kit, vec![], accounted) };
+    commit(&kit, nothing(until), T).await.unwrap();
+    let approved = logged(3, "ApproveHash", "ApproveHash(bytes32,address)", tx(13));
+    kit.block(2, vec![executed(2, tx(12)), approved, stray(4, Severity::High)]).await;
+    let stirred = |safes: Vec<Address>| kit.store.stirred(MAINNET, safes);
+    assert_eq!(stirred(vec![address(CHILD), address(TREASURY)]).await.unwrap(), [address(TREASURY)]);
+    let now = kept(&kit).await;
+    let told: Vec<_> =
+        now.traces.iter().map(|trace| (trace.hash, trace.executed, trace.ordinal, trace.at.number)).collect();
+    assert_eq!(told, [(tx(12), true, 4, 2), (tx(13), false, 4, 2)]);
+    assert_eq!(now.traces[1].owner, Some(Address::repeat_byte(3)));
+    commit(&kit, nothing(now.traces[0].seq), T).await.unwrap();
+    assert_eq!(kept(&kit).await.traces.len(), 1, "the second is still open");
+    // What a reorg takes away needs no account; the same log in another block does.
+    let moved = block(at(2, 1), at(1, 0), vec![executed(2, tx(12))]);
+    kit.step(&[at(2, 0)], vec![moved]).await.unwrap();
+    let after: Vec<_> = kept(&kit).await.traces.into_iter().map(|trace| (trace.hash, trace.at)).collect();
+    assert_eq!(after, [(tx(12), at(2, 1))]);
+    commit(&kit, nothing(kept(&kit).await.until), T).await.unwrap();
+    assert_eq!(kept(&kit).await.traces, []);
+    assert!(stirred(vec![address(TREASURY)]).await.unwrap().is_empty());
+    // A look's own lines are no news to it.
+    commit(&kit, seen(&kit, vec![], 0), T).await.unwrap();
+    assert!(stirred(vec![address(TREASURY)]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_ended_long_ago_is_forgotten_and_what_waits_is_not() {
+    let kit = Kit::new().await;
+    let rows =
+        vec![remembered(1, Waits::Queued, T), remembered(2, Waits::Executed, T), remembered(3, Waits::Replaced, T + 1)];
+    commit(&kit, seen(&kit, rows, 0), T).await.unwrap();
+    commit(&kit, seen(&kit, vec![], 0), T + 90 * 86_400_000 + 1).await.unwrap();
+    let left: Vec<_> = kept(&kit).await.remembered.into_iter().map(|one| one.hash).collect();
+    assert_eq!(left, [tx(1), tx(3)]);
+}

@@ -1,0 +1,160 @@
+//! The legacy multisig: everything is found at submission, and one incident follows it to its execution.
+
+use super::{Row, Stage, watch};
+use crate::support::abi::IMultiSigWallet;
+use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, STRANGER};
+use crate::support::anvil::Tx;
+use crate::support::multisig::Multisig;
+use crate::support::tokens::Token;
+use crate::support::treasury::ether;
+use alloy_primitives::{Address, Bytes, U256};
+use alloy_sol_types::SolCall;
+use watchfire::model::Severity::{Critical, High, Warning};
+
+pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L4, &L5];
+
+async fn stage() -> (Stage, Multisig) {
+    let stage = Stage::new().await;
+    let owners = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
+    let wallet = Multisig::deploy(&stage.anvil, DEPLOYER.address, &owners, 2).await;
+    stage.anvil.succeed(&Tx::pay(DEPLOYER.address, wallet.address, ether(100))).await;
+    (stage, wallet)
+}
+
+/// The wallet pays the grantee, and does what else `more` says.
+fn rules(wallet: &Multisig, more: &str) -> String {
+    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    watch("multisig", wallet.address, &format!("{more}{pays}"))
+}
+
+async fn pay(stage: &Stage, wallet: &Multisig, to: Address, wei: U256) -> U256 {
+    wallet.submit(&stage.anvil, OWNER_A, to, wei, Bytes::new()).await.0
+}
+
+const L1: Row = Row {
+    id: "L1",
+    finds: "a payment to somebody unlisted is submitted, confirmed and executed",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "a routine payment to a listed payee",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_is_found_at_its_submission() {
+    let (mut stage, wallet) = stage().await;
+    stage.begin().await;
+    let id = pay(&stage, &wallet, STRANGER.address, ether(1)).await;
+    stage.finds(&L1, &rules(&wallet, "")).await;
+    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    stage.finds(&L1, &rules(&wallet, "")).await;
+    stage.begin().await;
+    let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    stage.is_quiet(&L1, &rules(&wallet, "")).await;
+}
+
+const L2: Row = Row {
+    id: "L2",
+    finds: "a change of a token's controller is submitted",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned change, by a rule that names the next controller",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_control_is_found_at_its_submission() {
+    let (mut stage, wallet) = stage().await;
+    let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
+    let change = |to: Address| crate::support::abi::IMiniMe::changeControllerCall { newController: to }.abi_encode();
+    stage.send(DEPLOYER.address, token.address, change(wallet.address)).await;
+    let planned = format!(
+        "[[watch.normal]]\nname = \"planned\"\nact = \"changeController\"\nto = [\"{}\"]\nargs = {{ \"#0\" = {{ eq = \"{}\" }} }}\n",
+        token.address, KEEPER.address
+    );
+    stage.begin().await;
+    let submitted =
+        wallet.submit(&stage.anvil, OWNER_A, token.address, U256::ZERO, change(STRANGER.address).into()).await;
+    stage.finds(&L2, &rules(&wallet, &planned)).await;
+    stage.begin().await;
+    let next = change(KEEPER.address).into();
+    let (id, _) = wallet.submit(&stage.anvil, OWNER_A, token.address, U256::ZERO, next).await;
+    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    assert_ne!(submitted.0, id);
+    stage.is_quiet(&L2, &rules(&wallet, &planned)).await;
+}
+
+const L3: Row = Row {
+    id: "L3",
+    finds: "an owner is added: submitted, confirmed, executed",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned rotation, by a rule that names the new owner",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_added() {
+    let (mut stage, wallet) = stage().await;
+    let planned = format!(
+        "[[watch.normal]]\nname = \"planned\"\nact = \"addOwner\"\nto = [\"{}\"]\nargs = {{ owner = {{ eq = \"{}\" }} }}\n",
+        wallet.address, KEEPER.address
+    );
+    for (owner, expected) in [(STRANGER.address, false), (KEEPER.address, true)] {
+        let call = IMultiSigWallet::addOwnerCall { owner }.abi_encode();
+        stage.begin().await;
+        let (id, _) = wallet.submit(&stage.anvil, OWNER_A, wallet.address, U256::ZERO, call.into()).await;
+        wallet.confirm(&stage.anvil, OWNER_B, id).await;
+        if expected {
+            stage.is_quiet(&L3, &rules(&wallet, &planned)).await;
+        } else {
+            stage.finds(&L3, &rules(&wallet, &planned)).await;
+        }
+    }
+}
+
+const L4: Row = Row {
+    id: "L4",
+    finds: "an owner confirms who is not in the registry",
+    by: "builtin/confirmer",
+    severity: High,
+    incidents: 1,
+    beside: "the same confirmation by an owner who is",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_unexpected_confirms() {
+    let (mut stage, wallet) = stage().await;
+    let registry = format!("registry = {{ owners = [\"{}\", \"{}\"] }}\n", OWNER_A.address, OWNER_B.address);
+    let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+    stage.begin().await;
+    wallet.confirm(&stage.anvil, OWNER_C, id).await;
+    stage.finds(&L4, &rules(&wallet, &registry)).await;
+    let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+    stage.begin().await;
+    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    stage.is_quiet(&L4, &rules(&wallet, &registry)).await;
+}
+
+const L5: Row = Row {
+    id: "L5",
+    finds: "the last confirmation executes what fails, in a transaction that succeeds",
+    by: "builtin/inner-failure",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same payment when there is money for it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_execution_fails() {
+    let (mut stage, wallet) = stage().await;
+    stage.begin().await;
+    let id = pay(&stage, &wallet, GRANTEE.address, ether(1_000)).await;
+    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    stage.finds(&L5, &rules(&wallet, "")).await;
+    stage.begin().await;
+    let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    stage.is_quiet(&L5, &rules(&wallet, "")).await;
+}

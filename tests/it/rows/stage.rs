@@ -1,0 +1,145 @@
+//! A fresh chain, what happened on it since the case began, and what the program makes of it: judged block by block with the
+//! windows of the blocks before, and told as one step.
+
+use super::Row;
+use crate::support::anvil::{Anvil, Tx};
+use crate::support::kit::{Kit, Version};
+use crate::support::safe::Safe;
+use alloy_primitives::{Address, B256};
+use std::path::Path;
+use watchfire::classify::History;
+use watchfire::escalate::{StepJudged, plan};
+use watchfire::model::incident::{Plan, Standing};
+use watchfire::model::{ChainId, Judged, JudgedBlock, Severity, Verdict};
+use watchfire::pipeline::examine;
+use watchfire::settings::Secrets;
+use watchfire::source::{Deadlines, Endpoint, Node, Pool};
+use watchfire::watchlist::{Book, Memory, compile};
+
+/// A chain under test.
+pub(crate) struct Stage {
+    pub(crate) anvil: Anvil,
+    pool: Pool,
+    /// The last block that is the past.
+    since: u64,
+}
+
+/// What was made of the blocks since the case began.
+pub(crate) struct Seen {
+    /// `label kind name: severity builtin`, for each finding of its own.
+    pub(crate) findings: Vec<String>,
+    /// The loudest of each incident.
+    pub(crate) incidents: Vec<Severity>,
+    /// Every activity in a line, for whoever wonders.
+    pub(crate) lines: Vec<String>,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let anvil = Anvil::start().await;
+        let endpoint = Endpoint { name: "anvil".into(), url: anvil.http_url().into() };
+        let node = Node::new(&endpoint, ChainId(anvil.chain_id()), Deadlines::default()).expect("a URL");
+        let pool = Pool::new(vec![(node, None)]).expect("one node is a pool");
+        Self { anvil, pool, since: 0 }
+    }
+
+    /// With a Safe of this version and threshold, owned by `owners`, its library contracts where they stand on mainnet.
+    pub(crate) async fn with_safe(version: Version, owners: &[Address], threshold: u64) -> (Self, Safe) {
+        let stage = Self::new().await;
+        let from = crate::support::accounts::DEPLOYER.address;
+        let kit = Kit::deploy(&stage.anvil, from, version).await;
+        let safe = Safe::create(&stage.anvil, from, kit, owners, threshold, 1).await;
+        let ether = crate::support::treasury::ether(100);
+        stage.anvil.succeed(&Tx::pay(from, safe.address, ether)).await;
+        (stage, safe)
+    }
+
+    /// The case begins: what came before is the past and is not judged.
+    pub(crate) async fn begin(&mut self) {
+        self.since = self.anvil.block_number().await;
+    }
+
+    /// A transaction that has to succeed.
+    pub(crate) async fn send(&self, from: Address, to: Address, data: impl Into<alloy_primitives::Bytes>) -> B256 {
+        self.anvil.succeed(&Tx::call(from, to, data)).await.transaction_hash
+    }
+
+    /// Judges what happened since the case began by a watchlist on the chain `demo`.
+    pub(crate) async fn seen(&self, watchlist: &str) -> Seen {
+        let book = book(watchlist);
+        let (chain, mut history) = (&book.chains[0], History::default());
+        let mut blocks = Vec::new();
+        for number in self.since + 1..=self.anvil.block_number().await {
+            let hash = self.anvil.block(&format!("{number:#x}")).await["hash"].clone();
+            let hash: B256 = serde_json::from_value(hash).expect("a block has a hash");
+            let fetched = self.pool.get(hash).await.expect("the block is there");
+            let judged = examine(&fetched.block, chain, &book, &history, &self.pool).await.judged;
+            for delta in &judged.deltas {
+                history.add(judged.at.hash, judged.time, delta);
+            }
+            blocks.push(judged);
+        }
+        let step = StepJudged { chain: &chain.info, retract: &[], blocks: &blocks };
+        let plan = plan(&step, &Standing::default(), &book.roster, 0);
+        Seen::of(&book, &blocks, &plan)
+    }
+
+    /// The attack of `row` is found as the row says.
+    pub(crate) async fn finds(&self, row: &Row, watchlist: &str) -> Seen {
+        let seen = self.seen(watchlist).await;
+        let wanted = format!("{} {}", row.severity, row.by);
+        let told = || format!("{}: {:#?}\nof {:#?}", row.id, seen.findings, seen.lines);
+        assert!(seen.findings.iter().any(|line| line.ends_with(&wanted)), "no `{wanted}` for {}", told());
+        assert_eq!(seen.incidents.len(), row.incidents, "incidents of {}", told());
+        let loudest = seen.incidents.iter().max().copied();
+        assert_eq!(loudest, Some(row.severity), "the loudest of {}", told());
+        seen
+    }
+
+    /// What looks like it is silent.
+    pub(crate) async fn is_quiet(&self, row: &Row, watchlist: &str) {
+        let seen = self.seen(watchlist).await;
+        assert!(!seen.lines.is_empty(), "beside {}: nothing was seen at all", row.id);
+        assert!(seen.findings.is_empty(), "beside {}: {:#?}\nof {:#?}", row.id, seen.findings, seen.lines);
+    }
+}
+
+impl Seen {
+    fn of(book: &Book, blocks: &[JudgedBlock], plan: &Plan) -> Self {
+        let judged = || blocks.iter().flat_map(|block| &block.judged);
+        let own = |judged: &&Judged| matches!(&judged.verdict, Verdict::Abnormal(a) if a.repeats.is_none());
+        Self {
+            findings: judged().filter(own).map(|judged| line(book, judged)).collect(),
+            incidents: plan.incidents.iter().map(|incident| incident.severity).collect(),
+            lines: judged().map(|judged| line(book, judged)).collect(),
+        }
+    }
+}
+
+fn line(book: &Book, judged: &Judged) -> String {
+    let activity = &judged.activity;
+    let label = &book.watches[activity.watch.index()].label;
+    let verdict = match &judged.verdict {
+        Verdict::Normal { by } => format!("normal by {by}"),
+        Verdict::Abnormal(abnormal) => format!("{} {}", abnormal.severity, abnormal.rule),
+    };
+    format!("{label} {} {} {}: {verdict}", activity.kind.as_str(), activity.position, activity.deed.name)
+}
+
+fn book(watchlist: &str) -> Book {
+    let main = "store = \"w.db\"\nwatchlists = [\"w.toml\"]\n\
+        [chain.demo]\nid = 31337\nendpoint = \"ws://127.0.0.1:8545\"\nclock = \"chain\"\n\
+        [destination.screen]\nkind = \"terminal\"\n\
+        [path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
+        [path.duty]\npage_at = \"info\"\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
+    compile(Path::new("main.toml"), &Memory::new([("main.toml", main), ("w.toml", watchlist)]), Secrets::NamesOnly)
+        .unwrap_or_else(|problems| panic!("{}", problems.render(false)))
+}
+
+/// A watch of `address`, with whatever more it says.
+pub(crate) fn watch(kind: &str, address: Address, more: &str) -> String {
+    format!(
+        "[[watch]]\nlabel = \"The {kind} {address}\"\nchain = \"demo\"\naddress = \"{address}\"\nkind = \"{kind}\"\n\
+         purpose = \"A case\"\npath = \"duty\"\n{more}\n"
+    )
+}

@@ -1,0 +1,62 @@
+//! docs/detections.md, written from the rows.
+
+use super::{Row, multisig, safe, tokens};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// A heading, its rows, and the file their cases stand in.
+struct Family {
+    heading: &'static str,
+    rows: &'static [&'static Row],
+    file: &'static str,
+    source: &'static str,
+}
+
+const FAMILIES: &[Family] = &[
+    Family { heading: "Safe", rows: safe::ROWS, file: "safe", source: include_str!("safe.rs") },
+    Family { heading: "Legacy multisig", rows: multisig::ROWS, file: "multisig", source: include_str!("multisig.rs") },
+    Family { heading: "Tokens and MiniMe", rows: tokens::ROWS, file: "tokens", source: include_str!("tokens.rs") },
+];
+
+const HEAD: &str = "# What is found without a rule
+
+Every row is a case that runs on a real node with real bytecode: the attack is found by the built-in and as loud as the row says, in so
+many incidents, and what stands beside it is silent. This page is written from those cases: `WATCHFIRE_BLESS=1 cargo nextest run -E
+'test(rows::table)'`.
+";
+
+impl Family {
+    /// The test that holds the row against itself: the function around the use of its name.
+    fn case(&self, row: &Row) -> &'static str {
+        let name = row.id.to_ascii_uppercase().replace('-', "_");
+        let used = format!("(&{name},");
+        let at = self.source.find(&used).unwrap_or_else(|| panic!("{} has no case in {}.rs", row.id, self.file));
+        let before = &self.source[..at];
+        let start = before.rfind("async fn ").expect("a case is a function") + "async fn ".len();
+        before[start..].split('(').next().expect("a function has a name")
+    }
+}
+
+#[test]
+fn the_page_of_detections_says_what_the_cases_hold() {
+    let mut page = HEAD.to_owned();
+    let mut ids = BTreeSet::new();
+    for family in FAMILIES {
+        write!(page, "\n## {}\n\n", family.heading).expect("a string takes it");
+        page.push_str("| row | what is found | by | severity | incidents | beside it, silent | case |\n|---|---|---|---|---|---|---|\n");
+        for row in family.rows {
+            assert!(ids.insert(row.id), "{} stands twice", row.id);
+            let case = format!("rows::{}::{}", family.file, family.case(row));
+            let Row { id, finds, by, severity, incidents, beside } = row;
+            writeln!(page, "| {id} | {finds} | `{by}` | {severity} | {incidents} | {beside} | `{case}` |")
+                .expect("a string takes it");
+        }
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/detections.md");
+    if std::env::var_os("WATCHFIRE_BLESS").is_some() {
+        std::fs::write(&path, &page).expect("the page is written");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(page, written, "docs/detections.md is not what the cases say: run with WATCHFIRE_BLESS=1");
+}
