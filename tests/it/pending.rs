@@ -20,7 +20,7 @@ use std::time::Duration;
 use watchfire::model::ChainId;
 use watchfire::model::incident::State;
 use watchfire::pipeline::{EXPIRES_MS, Pendings};
-use watchfire::runtime::{ManualClock, Stop};
+use watchfire::runtime::{ManualClock, Stop, instant};
 use watchfire::settings::Secrets;
 use watchfire::source::{Deadlines, Endpoint, Mempool, Node, Pool};
 use watchfire::store::{Filter, Store};
@@ -98,10 +98,10 @@ path = "treasury"
     }
 
     async fn until(&self, what: &str, enough: impl Fn() -> bool) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = instant() + PATIENCE;
         while !enough() {
             let (told, log) = (self.told(), self.watch.log());
-            assert!(tokio::time::Instant::now() < deadline, "waited in vain until {what}; told: {told:#?}\nlog: {log}");
+            assert!(instant() < deadline, "waited in vain until {what}; told: {told:#?}\nlog: {log}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
