@@ -11,6 +11,7 @@ mod explain;
 mod incidents;
 mod printer;
 mod probe;
+mod queue;
 mod run;
 mod session;
 mod tape;
@@ -96,6 +97,8 @@ enum Command {
     /// List, show and answer incidents.
     #[command(subcommand)]
     Incidents(incidents::Incidents),
+    /// Show what waits in the queues of watched Safes, and what is thought of it.
+    Queue(queue::Queue),
     /// Show where each chain stands, and decide whether what is final may be undone.
     #[command(subcommand)]
     Chain(chain::ChainCommand),
@@ -183,6 +186,7 @@ async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result
         Command::Check(args) => Ok(check::check(args, global, printer)),
         Command::Explain(args) => Box::pin(explain::explain(args, global, printer)).await,
         Command::Incidents(command) => incidents::incidents(command, global, printer).await,
+        Command::Queue(args) => queue::queue(args, global, printer).await,
         Command::Chain(command) => chain::chain(command, global, printer).await,
         Command::Tape(command) => Box::pin(tape::tape(command, global, printer)).await,
         Command::Probe(args) => Box::pin(probe::probe(args, global, printer)).await,

@@ -32,13 +32,14 @@ pub use finality::{GAINED_MAX, Gained, Settled};
 pub use incidents::Filter;
 pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
 pub use pending::PendingSeen;
-pub use queue::{QueueKept, QueueSeen};
+pub use queue::{LINES_MAX, QueueKept, QueueSeen};
 pub use refusal::Refusal;
 pub use space::Space;
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
 use crate::model::pending::Pending;
+use crate::model::record::VerdictLine;
 use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
 use crate::telemetry::Metrics;
 use actor::Actor;
@@ -303,6 +304,24 @@ impl Store {
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
     pub async fn queue(&self, chain: ChainId, safe: Address) -> Result<QueueKept> {
         self.actor.call(move |db| queue::kept(db, chain, safe)).await
+    }
+
+    /// What was last judged of a transaction, or of a queued one by its Safe transaction hash: its lines, oldest first, at most
+    /// [`LINES_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn lines_of(&self, chain: ChainId, tx: B256) -> Result<Vec<VerdictLine>> {
+        self.actor.call(move |db| queue::lines(db, chain, tx)).await
+    }
+
+    /// Findings that a transaction, or a queued one by its Safe transaction hash, caused and no reorg took away.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn findings_by(&self, chain: ChainId, tx: B256) -> Result<Vec<Finding>> {
+        let found = self.actor.call(move |db| incidents::findings_of_tx(db, chain, tx)).await?;
+        Ok(found.into_iter().filter(|finding| !finding.orphaned).collect())
     }
 
     /// Which of `safes` were touched on chain since their queues last accounted for that.

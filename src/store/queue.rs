@@ -16,6 +16,9 @@ const ENDED_KEPT_MS: u64 = 90 * 86_400_000;
 /// Logs of one Safe that are accounted for at one look; the rest at the next.
 const TRACES_MAX: u32 = 256;
 
+/// Lines that are shown of one transaction: the longest batch that is opened.
+pub const LINES_MAX: u32 = 1_024;
+
 /// What the store knows of one Safe's queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueKept {
@@ -119,6 +122,22 @@ fn trace(seq: i64, at: BlockRef, line: &VerdictLine) -> Option<Trace> {
         at,
         time: line.time.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_second()).ok()).unwrap_or(0),
     })
+}
+
+/// The newest lines of a transaction, oldest first.
+pub(super) fn lines(db: &Connection, chain: ChainId, tx: B256) -> Result<Vec<VerdictLine>> {
+    let sql = "SELECT line FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 ORDER BY seq DESC LIMIT ?3";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows =
+        statement.query_map(params![format!("{tx:#x}"), int(chain.0), LINES_MAX], |row| row.get::<_, String>(0))?;
+    let mut found = Vec::new();
+    for row in rows {
+        if let Line::Verdict(line) = incidents::read("activities", &row?)? {
+            found.push(*line);
+        }
+    }
+    found.reverse();
+    Ok(found)
 }
 
 pub(super) fn commit<F>(db: &mut Connection, seen: &QueueSeen, now_ms: u64, engine: F) -> Result<Plan>

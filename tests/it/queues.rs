@@ -268,10 +268,22 @@ async fn what_no_rule_vouches_for_is_found_while_it_is_queued_and_its_execution_
         shown.contains(text)
     };
     stage.until("the page says how far it is", || told("2 of 2 confirmed, can be executed now")).await;
+    // So does whoever asks on the command line.
+    let listed = stage.watch.run(&["queue", "Grants Safe"]);
+    let rows: Vec<_> = listed
+        .of("queued")
+        .map(|row| (row["severity"].as_str(), row["confirmed"].as_u64(), row["executable"].as_bool()))
+        .collect();
+    assert_eq!(rows, [(Some("high"), Some(2), Some(true)), (Some("critical"), Some(0), Some(false))], "{listed:#?}");
+    let shown = stage.watch.shows(&["queue"]);
+    assert!(shown.contains("critical  Grants Safe on demo: queued at nonce 2, 0 of 2 confirmed"), "{shown}");
+    assert!(shown.contains("is to send 1,000 COIN to 0xa0Ee…9720"), "{shown}");
     stage.execute(grants, &theft, nonce).await;
     stage.follow().await;
     stage.finds("Grants Safe high builtin/unvouched included").await;
     stage.looked(3).await;
+    let ended = stage.watch.run(&["queue", "Grants Safe", "--all"]);
+    assert!(ended.of("queued").any(|row| row["waits"] == "executed" && row["tx"] == hash.to_string()), "{ended:#?}");
     assert_eq!(stage.incidents().len(), 2, "{:#?}", stage.verdicts());
     assert!(!stage.findings().iter().any(|finding| finding.contains("unproposed")), "{:#?}", stage.findings());
     assert_eq!(process.end().await, 1, "{}", stage.watch.log());

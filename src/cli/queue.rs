@@ -1,0 +1,117 @@
+//! `watchfire queue`: what waits in the queues of watched Safes, as `run` last saw it, and what is thought of it.
+//!
+//! Everything comes from the store: no service and no node is asked, so that a responder reads it wherever the file is.
+
+use super::{Global, Outcome, Printer, opened};
+use crate::model::queue::{Remembered, Waits};
+use crate::model::record::VerdictLine;
+use crate::model::{Severity, WatchInfo};
+use crate::store::Store;
+use anstyle::AnsiColor;
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+
+/// Show what waits in the queues of watched Safes.
+#[derive(Debug, Args)]
+pub(crate) struct Queue {
+    /// Of this watch alone, by its label.
+    #[arg(value_name = "WATCH")]
+    watch: Option<String>,
+    /// What was executed, replaced or withdrawn too.
+    #[arg(long)]
+    all: bool,
+}
+
+/// One transaction with what is thought of it.
+struct Shown {
+    one: Remembered,
+    /// What it would do, and what is wrong with it, one line each, the loudest first.
+    said: Vec<(Option<Severity>, String)>,
+    findings: Vec<String>,
+    severity: Option<Severity>,
+}
+
+pub(crate) async fn queue(args: &Queue, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let (book, store) = match opened(global, printer).await? {
+        Ok(opened) => opened,
+        Err(outcome) => return Ok(outcome),
+    };
+    let queued = book.queues.iter().flat_map(|queue| &queue.safes).filter_map(|id| book.watch(*id));
+    let wanted: Vec<&WatchInfo> =
+        queued.filter(|watch| args.watch.as_ref().is_none_or(|label| *watch.label == **label)).collect();
+    if let (Some(label), true) = (&args.watch, wanted.is_empty()) {
+        anyhow::bail!("no Safe called `{label}` has a queue that is looked at");
+    }
+    let mut n = 0;
+    for watch in &wanted {
+        let kept = store.queue(watch.chain.id, watch.address).await.context("read what is queued")?;
+        let mut shown: Vec<Remembered> = kept.remembered;
+        shown.retain(|one| args.all || one.waits == Waits::Queued);
+        shown.sort_by_key(|one| (one.waits != Waits::Queued, one.nonce));
+        n += shown.len();
+        for one in shown {
+            tell(watch, &thought(&store, watch, one).await?, printer);
+        }
+        if kept.looked_at.is_none() && !printer.is_json() {
+            printer.text(&format!("{}: its queue was not looked at yet", watch.label));
+        }
+    }
+    if n == 0 && !printer.is_json() {
+        printer.text(if wanted.is_empty() {
+            "no queue is looked at: write a `[safe-service.NAME]`"
+        } else {
+            "nothing waits"
+        });
+    }
+    Ok(Outcome::Calm)
+}
+
+/// What was last said of a transaction, part by part.
+async fn thought(store: &Store, watch: &WatchInfo, one: Remembered) -> anyhow::Result<Shown> {
+    let lines = store.lines_of(watch.chain.id, one.hash).await.context("read what was judged")?;
+    let findings = store.findings_by(watch.chain.id, one.hash).await.context("read findings")?;
+    let severity = findings.iter().map(|finding| finding.severity).max();
+    let mut said: Vec<(Option<Severity>, String)> =
+        findings.iter().map(|finding| (Some(finding.severity), finding.headline.clone())).collect();
+    // What it would do, where that is not a finding already.
+    let acts = lines.iter().filter(|line| line.activity == "act" && line.verdict == "normal");
+    let newest = acts.fold(Vec::<&VerdictLine>::new(), |mut newest, line| {
+        newest.retain(|known| known.position != line.position);
+        newest.push(line);
+        newest
+    });
+    said.extend(newest.into_iter().map(|line| (None, line.headline.clone())));
+    said.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
+    let findings = findings.iter().map(|finding| finding.id.to_string()).collect();
+    Ok(Shown { one, said, findings, severity })
+}
+
+fn tell(watch: &WatchInfo, shown: &Shown, printer: &Printer) {
+    let Shown { one, said, findings, severity } = shown;
+    let progress = one.progress;
+    if printer.is_json() {
+        return printer.json(&json!({
+            "type": "queued", "chain": &*watch.chain.name, "watch": &*watch.label, "address": watch.address.to_checksum(None),
+            "tx": format!("{:#x}", one.hash), "nonce": one.nonce.to_string(), "waits": one.waits.as_str(),
+            "confirmed": progress.confirmed, "threshold": progress.threshold, "executable": progress.is_executable(),
+            "verdict": if severity.is_some() { "abnormal" } else { "normal" },
+            "severity": severity.map(Severity::as_str), "finding_ids": findings,
+            "headlines": said.iter().map(|(_, text)| text).collect::<Vec<_>>(),
+        }));
+    }
+    let word = match severity {
+        Some(severity) => printer.paint(super::printer::loud(severity.as_str()), &format!("{severity:<9}")),
+        None => printer.paint(AnsiColor::Green.on_default(), &format!("{:<9}", "normal")),
+    };
+    let state = if one.waits == Waits::Queued {
+        progress.to_string()
+    } else {
+        format!("nonce {}, {}", one.nonce, one.waits.as_str())
+    };
+    printer.text(&format!("{word} {} on {}: {state}", watch.label, watch.chain.name));
+    for (_, text) in said {
+        printer.text(&format!("          {text}"));
+    }
+    printer.text(&format!("          {:#x}", one.hash));
+}
