@@ -55,8 +55,8 @@ pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms:
 pub(super) struct Change {
     /// Findings that are new, have become louder, or came back.
     pub(super) fresh: Vec<Fresh>,
-    /// Headlines of findings in what is only pending, which wake nobody.
-    pub(super) ahead: Vec<String>,
+    /// Headlines of findings in what is only pending, which wake nobody, and whether each is louder than all that was found before.
+    pub(super) ahead: Vec<(String, bool)>,
     /// Headlines of findings the step took from one block and brought in another.
     pub(super) moved: Vec<String>,
     /// Headlines of findings a reorg took away.
@@ -158,8 +158,8 @@ pub(super) fn settle(incident: &mut Incident, change: &Change, now_ms: u64, out:
         close(incident, state, what, now_ms, out);
     } else if let Some(loudest) = change.fresh.iter().max_by_key(|fresh| fresh.severity) {
         hear(incident, change, loudest, now_ms, out);
-    } else if let Some(first) = change.ahead.first() {
-        mention(incident, first, out);
+    } else if !change.ahead.is_empty() {
+        mention(incident, &change.ahead, out);
     } else if let Some(first) = change.moved.first() {
         let told = incident.told.clone();
         tell(incident, DeliveryKind::Update, &told, Some(format!("A reorg moved it to another block: {first}")), out);
@@ -169,15 +169,17 @@ pub(super) fn settle(incident: &mut Incident, change: &Change, now_ms: u64, out:
     }
 }
 
-/// What is only pending: whoever is told hears of it, and nobody is woken.
-fn mention(incident: &mut Incident, headline: &str, out: &mut Vec<Delivery>) {
-    if incident.heard.is_some() || incident.mentioned {
+/// What is only pending: whoever is told hears of it, and nobody is woken. It costs next to nothing to announce more of the same, so
+/// that after the first only what is louder is worth a message; the rest is on the page, and in the feed.
+fn mention(incident: &mut Incident, ahead: &[(String, bool)], out: &mut Vec<Delivery>) {
+    if incident.heard.is_none() && !incident.mentioned {
+        incident.mentioned = true;
+        let notify = incident.path.notify.clone();
+        tell(incident, DeliveryKind::Trigger, &notify, None, out);
+    } else if let Some((headline, _)) = ahead.iter().rfind(|(_, louder)| *louder) {
         let told = incident.told.clone();
-        return tell(incident, DeliveryKind::Update, &told, Some(headline.to_owned()), out);
+        tell(incident, DeliveryKind::Update, &told, Some(headline.clone()), out);
     }
-    incident.mentioned = true;
-    let notify = incident.path.notify.clone();
-    tell(incident, DeliveryKind::Trigger, &notify, None, out);
 }
 
 /// New findings: who is told, and whether it wakes somebody.

@@ -304,6 +304,7 @@ impl<'a> Engine<'a> {
             }
         }
         let incident = &mut self.incidents[place];
+        let louder = raised.abnormal.severity > incident.severity;
         incident.severity = incident.severity.max(raised.abnormal.severity);
         let rule = (!is_quiet(raised)).then_some(&*raised.abnormal.rule);
         let new_rule = life::involve(incident, cause.touches.iter(), rule);
@@ -311,7 +312,7 @@ impl<'a> Engine<'a> {
         self.show(block, raised, &finding, place);
         let change = self.changes.entry(place).or_default();
         if !raised.observe && is_quiet(raised) {
-            change.ahead.push(finding.headline);
+            change.ahead.push((finding.headline, louder));
         } else if !raised.observe {
             change.fresh.push(Fresh { severity: finding.severity, headline: finding.headline, new_rule });
         }

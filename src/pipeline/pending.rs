@@ -26,6 +26,9 @@ use tokio::sync::Notify;
 pub const WAITING_MAX: usize = 1_024;
 /// How long a transaction may wait to be included before it has ended, in milliseconds: half an hour.
 pub const EXPIRES_MS: u64 = 1_800_000;
+/// Questions asked of the node for all that is announced between two blocks, as many as for four blocks: whoever announces much must
+/// not use up a quota. What is not asked stays in the dark, and is told so.
+const READS_BETWEEN_MAX: usize = 4 * READS_MAX;
 /// Rounds of questions for one transaction, as for a block.
 const READ_ROUNDS_MAX: usize = 5;
 
@@ -41,6 +44,8 @@ pub struct Pendings {
     nonces: Arc<Mutex<HashSet<(Address, u64)>>>,
     /// The windows, as of this block.
     history: Option<(BlockRef, History)>,
+    /// How many questions were asked at this block.
+    asked: (Option<BlockRef>, usize),
     /// The newest block at which it was looked how those that wait fare.
     looked: Option<BlockRef>,
 }
@@ -60,7 +65,7 @@ impl Pendings {
         let kept = store.pending(chain.info.id).await.context("read what is pending")?;
         let waiting: BTreeMap<B256, Pending> = kept.into_iter().map(|one| (one.hash, one)).collect();
         let (nonces, history, looked) = (Arc::default(), None, None);
-        let pendings = Self { book, chain, store, clock, nudge, waiting, nonces, history, looked };
+        let pendings = Self { book, chain, store, clock, nudge, waiting, nonces, history, looked, asked: (None, 0) };
         pendings.note_nonces();
         Ok(pendings)
     }
@@ -181,8 +186,13 @@ impl Pendings {
                 break;
             }
             let wanted = std::mem::take(&mut decoded.wanted);
+            if self.asked.0 != Some(tip.at) {
+                self.asked = (Some(tip.at), 0);
+            }
+            self.asked.1 += wanted.len();
             // At last whatever is still open stays in the dark, and is told so.
-            let told = if round < READ_ROUNDS_MAX { reader.read(tip.at, &wanted).await } else { Vec::new() };
+            let may_ask = round < READ_ROUNDS_MAX && self.asked.1 <= READS_BETWEEN_MAX;
+            let told = if may_ask { reader.read(tip.at, &wanted).await } else { Vec::new() };
             let mut told = told.into_iter();
             for read in wanted {
                 answers.insert(read, told.next().unwrap_or(Answer::Unavailable));

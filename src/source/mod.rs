@@ -115,6 +115,8 @@ pub struct Options {
     pub finalized: Option<BlockRef>,
     /// How often it is tried out what the endpoints can do, for the first time at once; never, if it is absent.
     pub probe_every: Option<Duration>,
+    /// Whether it matters that endpoints announce transactions before a block holds them; see [`Mempool`].
+    pub pending: bool,
     /// Where it is recorded how the source does.
     pub meter: Meter,
 }
@@ -243,6 +245,7 @@ impl Options {
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
             probe_every: None,
+            pending: false,
             meter: Meter::default(),
         }
     }

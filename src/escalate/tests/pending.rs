@@ -112,3 +112,13 @@ fn whoever_took_less_is_paged_when_something_louder_that_was_pending_comes_true(
     assert_eq!(told(&kept.pending(vec![announced(louder.clone())], &[], T)), "update pager");
     assert!(told(&kept.block(9, vec![louder], T)).starts_with("trigger pager"));
 }
+
+#[test]
+fn more_of_the_same_is_on_the_page_and_in_the_feed_and_only_what_is_louder_is_told_again() {
+    let mut kept = Kept::new();
+    assert_eq!(told(&kept.pending(vec![announced(stray(1, Severity::High))], &[], T)), "trigger chat");
+    let more = (2..40).map(|n| announced(stray(n, Severity::High))).collect();
+    let plan = kept.pending(more, &[], T);
+    assert_eq!((told(&plan).as_str(), kept.only().standing), ("", 39));
+    assert_eq!(told(&kept.pending(vec![announced(stray(40, Severity::Critical))], &[], T)), "update chat");
+}
