@@ -5,6 +5,7 @@
 //! written from the same rows.
 
 mod multisig;
+mod queue;
 mod safe;
 mod stage;
 mod table;
