@@ -192,6 +192,23 @@ async fn a_transaction_that_another_replaces_is_taken_back_and_its_incident_clos
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_included_and_reverts_is_taken_back_and_told_as_the_attempt_that_it_was() {
+    let stage = Stage::new("").await;
+    // A contract that reverts, whatever it is asked.
+    let wall = Address::repeat_byte(0x77);
+    stage.anvil.rpc("anvil_setCode", json!([wall, "0x60006000fd"])).await;
+    let process = stage.start().await;
+    stage.anvil.send(&Tx::call(PAYER.address, wall, [0xde, 0xad, 0xbe, 0xef])).await;
+    stage.until("it is found", || stage.told().iter().any(|told| told.ends_with(" pending"))).await;
+    stage.anvil.mine(1).await;
+    stage.tells("info builtin/attempt reverted").await;
+    stage.tells("included").await;
+    assert_eq!((stage.incidents().len(), &*stage.state()), (1, "open"), "the attempt stands");
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+    assert!(!stage.told().contains(&"trigger pager".to_owned()), "{:#?}", stage.told());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn several_for_one_nonce_are_told_of_each_other() {
     let stage = Stage::new("").await;
     let process = stage.start().await;
