@@ -94,7 +94,11 @@ pub async fn examine(
         decoded = decode::decode(block, &chain.subjects, &answers);
     }
     let traced = traced(block, &answers, &decoded.false_traces);
-    let (judged, deltas) = classify::judge(decoded.activities, &book.rules, history, Moment { time: block.time });
+    let at = Moment { time: block.time };
+    let (absent, mut deltas) = classify::absences(&book.rules, chain.info.id, history, at);
+    let (mut judged, more) = classify::judge_after(decoded.activities, &book.rules, history, &deltas, at);
+    judged.extend(absent);
+    deltas.extend(more);
     let judged = JudgedBlock {
         chain: chain.info.id,
         at: block.at,

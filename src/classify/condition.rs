@@ -1,10 +1,11 @@
 //! The conditions of a rule: who, what and when.
 
-use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Hours, Scalar, Span};
+use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Hours, Party, Scalar, Span};
 use super::trial::Refusals;
 use crate::model::Activity;
+use crate::model::activity::Note;
 use crate::model::value::Value;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 
@@ -23,7 +24,7 @@ pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusal
                 }
                 return;
             }
-            Condition::From(_) | Condition::To(_) | Condition::Arg { .. } => {}
+            Condition::From(_) | Condition::To(_) | Condition::Arg { .. } | Condition::Code { .. } => {}
         }
     }
     match condition {
@@ -45,8 +46,48 @@ pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusal
         Condition::Signers { at_least, within, include } => {
             signers(activity.signers.as_deref(), *at_least, within.as_ref(), include.as_ref(), refusals);
         }
+        Condition::Code { of, label, hashes } => code(of, label, hashes, activity, refusals),
         Condition::Hours(hours) => {
             outside(hours, now, refusals);
+        }
+    }
+}
+
+/// The addresses that `of` means.
+pub(crate) fn addresses(of: &Party, activity: &Activity) -> Vec<Address> {
+    match of {
+        Party::From => vec![activity.from],
+        Party::Origin => vec![activity.origin],
+        Party::To => activity.to.into_iter().collect(),
+        Party::Function => Vec::new(),
+        Party::Arg(path) => {
+            let mut found = Vec::new();
+            path.visit(&activity.deed.args, &mut |value| found.extend(value.as_address()));
+            found
+        }
+    }
+}
+
+/// What stands at `address`, if it was read.
+pub(crate) fn code_of(address: Address, activity: &Activity) -> Option<B256> {
+    activity.notes.iter().find_map(|note| match note {
+        Note::Code { of, hash } if *of == address => Some(*hash),
+        _ => None,
+    })
+}
+
+fn code(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals: &mut Refusals) {
+    let addresses = addresses(of, activity);
+    if addresses.is_empty() {
+        refusals.add("code", || format!("finds no {label}"));
+    }
+    for address in addresses {
+        match code_of(address, activity) {
+            None => refusals.add("code", || format!("of {address} could not be read")),
+            Some(hash) if !hashes.contains(&hash) => {
+                refusals.add("code", || format!("of {address} has the hash {hash}, which is not listed"));
+            }
+            Some(_) => {}
         }
     }
 }

@@ -10,6 +10,18 @@ use std::sync::Arc;
 /// Beginning of the names of windows that remember when a submission was written down. They are never forgotten: how late a
 /// confirmation comes may be asked years later.
 pub const SUBMISSIONS: &str = "submission#";
+/// Beginning of the names of windows that hold who and what was met: never forgotten by age, each bounded by
+/// [`MET_MAX`] instead. No rule can be called so.
+pub const LASTING: &str = "builtin/lasting/";
+/// Entries of one lasting window: more callers, payees or functions than any treasury has, and 400 KB for a watch that fills one.
+/// What finds no room is not remembered, so that it counts as new once more: whoever fills a window makes us louder, not quieter.
+pub const MET_MAX: usize = 4_096;
+
+/// Whether a window outlives every rule that looks back.
+#[must_use]
+pub fn is_lasting(rule: &str) -> bool {
+    rule.starts_with(SUBMISSIONS) || rule.starts_with(LASTING)
+}
 
 /// Windows of one chain.
 #[derive(Clone, Debug, Default)]
@@ -40,10 +52,10 @@ impl History {
         }
     }
 
-    /// Forgets entries older than `before` (Unix seconds), except those of [`SUBMISSIONS`].
+    /// Forgets entries older than `before` (Unix seconds), except those of [`SUBMISSIONS`] and [`LASTING`] windows.
     pub fn prune(&mut self, before: u64) {
         self.windows.retain(|(_, rule), window| {
-            if !rule.starts_with(SUBMISSIONS) {
+            if !is_lasting(rule) {
                 while window.front().is_some_and(|entry| entry.time < before) {
                     window.pop_front();
                 }
@@ -73,6 +85,23 @@ impl History {
     pub fn first(&self, watch: Address, rule: &Arc<str>) -> Option<u64> {
         self.windows.get(&(watch, rule.clone()))?.front().map(|entry| entry.time)
     }
+
+    /// Block time of the last entry under `rule` of `watch`.
+    #[must_use]
+    pub fn last(&self, watch: Address, rule: &Arc<str>) -> Option<u64> {
+        self.windows.get(&(watch, rule.clone()))?.back().map(|entry| entry.time)
+    }
+
+    /// Block times and amounts under `rule` of `watch`, oldest first.
+    pub fn entries(&self, watch: Address, rule: &Arc<str>) -> impl DoubleEndedIterator<Item = (u64, U256)> + '_ {
+        self.windows.get(&(watch, rule.clone())).into_iter().flatten().map(|entry| (entry.time, entry.amount))
+    }
+
+    /// How many entries stand under `rule` of `watch`.
+    #[must_use]
+    pub fn len(&self, watch: Address, rule: &Arc<str>) -> usize {
+        self.windows.get(&(watch, rule.clone())).map_or(0, VecDeque::len)
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +125,20 @@ mod tests {
         assert_eq!(sum(&history, 1_099), 12);
         assert_eq!(sum(&history, 1_100), 7);
         assert_eq!(sum(&history, 1_200), 0);
+    }
+
+    #[test]
+    fn what_was_met_is_never_forgotten_by_age_and_is_taken_back_by_a_reorg() {
+        let met: Arc<str> = format!("{LASTING}caller").into();
+        let mut history = History::default();
+        for n in 1..=3u8 {
+            let delta = Delta { rule: Arc::clone(&met), ..delta(n.into()) };
+            history.add(B256::with_last_byte(n), u64::from(n) * 1_000, &delta);
+        }
+        history.prune(1_000_000);
+        history.rewind(B256::with_last_byte(3));
+        let left: Vec<_> = history.entries(Address::ZERO, &met).map(|(_, amount)| amount.to::<u64>()).collect();
+        assert_eq!((left, history.last(Address::ZERO, &met)), (vec![1, 2], Some(2_000)));
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! Verdicts for the activities of one block.
 
+mod operation;
+
 use super::builtin::{self, Cost};
 use super::history::{History, SUBMISSIONS};
-use super::rule::{Polarity, Rule, Rules, WatchRules};
+use super::rule::{Habit, Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, Trial, Windows};
+use super::{absence, habit, memory, noise};
 use crate::model::activity::Note;
 use crate::model::{Abnormal, Activity, Delta, Fate, Judged, Role, Severity, Stage, Verdict, Voucher};
 use alloy_primitives::{B256, U256};
@@ -27,19 +30,40 @@ const SUBMISSION_OLD: u64 = 30 * 86_400;
 /// Judges `activities`, which are one block's, by `rules` and the windows before that block.
 ///
 /// One verdict for each activity, in the same order, and what the block adds to the windows: what was vouched for and ran, by rule;
-/// failed attempts; submissions by id.
+/// failed attempts; submissions by id; what was met.
 #[must_use]
 pub fn judge(activities: Vec<Activity>, rules: &Rules, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
+    judge_after(activities, rules, history, &[], at)
+}
+
+/// The same, after something of the block was remembered already: `before`, which is not given back again.
+#[must_use]
+pub fn judge_after(
+    activities: Vec<Activity>,
+    rules: &Rules,
+    history: &History,
+    before: &[Delta],
+    at: Moment,
+) -> (Vec<Judged>, Vec<Delta>) {
+    let mut windows = Windows::new(history, at.time);
+    for delta in before {
+        windows.add(delta.watch, &delta.rule, delta.amount);
+    }
     let mut court = Court {
         rules,
-        windows: Windows { history, added: HashMap::new(), now: at.time },
+        windows,
         deltas: Vec::new(),
         attempts: HashMap::new(),
+        upgrades: HashMap::new(),
         verdicts: vec![None; activities.len()],
     };
+    for activity in activities.iter().filter(|activity| builtin::is_upgrade(activity)) {
+        *court.upgrades.entry((activity.watch.0, activity.tx)).or_default() += 1;
+    }
     for (index, activity) in activities.iter().enumerate() {
         if is_leaf(activity) {
             let verdict = court.leaf(index, activity);
+            court.learn(activity, &verdict);
             court.verdicts[index] = Some(verdict);
         }
     }
@@ -49,12 +73,14 @@ pub fn judge(activities: Vec<Activity>, rules: &Rules, history: &History, at: Mo
             && !is_leaf(activity)
         {
             let verdict = court.envelope(index, activity, carries, &activities);
+            court.learn(activity, &verdict);
             court.verdicts[index] = Some(verdict);
         }
     }
     for (index, activity) in activities.iter().enumerate() {
         if let Role::Effect { of } = activity.role {
             let verdict = court.effect(index, of, &activities);
+            court.learn(activity, &verdict);
             court.verdicts[index] = Some(verdict);
         }
     }
@@ -94,6 +120,8 @@ struct Court<'a> {
     deltas: Vec<Delta>,
     /// By watch and transaction: the first unvouched part of an attempt, which stands for all of it.
     attempts: HashMap<(u32, B256), usize>,
+    /// By watch and transaction: how often its code was replaced.
+    upgrades: HashMap<(u32, B256), usize>,
     verdicts: Vec<Option<Verdict>>,
 }
 
@@ -105,29 +133,91 @@ impl<'a> Court<'a> {
     fn leaf(&mut self, index: usize, activity: &Activity) -> Verdict {
         let Some(rules) = self.of(activity) else { return unjudged() };
         self.remember_submission(activity, rules);
+        let operation = self.operation(activity, rules);
         if let Some(raised) = self.raised(activity, rules) {
             return raised;
         }
+        if let Some(cost) = operation.or_else(|| self.replaced_twice(activity, rules)) {
+            return finding(&cost, &[], rules);
+        }
+        let verdict = self.weigh(index, activity, rules);
+        match verdict {
+            Verdict::Abnormal(mut abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
+                let news = memory::news(activity, rules, &self.windows);
+                let near = abnormal.near.min(abnormal.reasons.len());
+                abnormal.near = near + news.len();
+                abnormal.reasons.splice(near..near, news);
+                Verdict::Abnormal(abnormal)
+            }
+            verdict => verdict,
+        }
+    }
+
+    /// A leaf that no abnormal rule is about.
+    fn weigh(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
+        let try_all = |windows: &Windows<'_>| -> Vec<(&Rule, Trial)> {
+            normal().map(|rule| (rule, trial::attempt(rule, activity, rules, windows))).collect()
+        };
+        // A rule that names the address makes it known; one that lets anybody be paid did not mean this.
+        if let Some(cost) = noise::look_alike(activity, rules, &self.windows) {
+            return finding(&cost, &try_all(&self.windows), rules);
+        }
+        let risk = memory::risk(activity, rules, &self.windows);
         // Whatever could not be read to its end is never vouched for.
         if builtin::trouble(activity, rules).is_none() {
             if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
                     return verdict;
                 }
+                if let Some(cost) = risk {
+                    return finding(&cost, &[], rules);
+                }
                 self.count(rule, activity, rules);
                 return Verdict::Normal { by: Voucher::Rule(rule.name.clone()) };
+            }
+            if let Some(cost) = noise::dust(activity, rules, &self.windows) {
+                return finding(&cost, &[], rules);
             }
             if let Some(name) = builtin::vouches(activity, rules) {
                 return Verdict::Normal { by: Voucher::Builtin(name) };
             }
         }
-        let trials: Vec<(&Rule, Trial)> =
-            normal().map(|rule| (rule, trial::attempt(rule, activity, rules, &self.windows))).collect();
+        let cost = builtin::cost(activity, rules);
+        // Of noise there may be thousands in a block, and no rule was meant for any of it.
+        if let Some(cost) = noise::recognize(&cost, activity, rules, &self.windows) {
+            return finding(&cost, &[], rules);
+        }
+        let trials = try_all(&self.windows);
         if builtin::is_attempt(activity, rules) {
             return self.attempt(index, activity, rules, &trials);
         }
-        finding(&builtin::cost(activity, rules), &trials, rules)
+        match risk.filter(|risk| risk.severity > cost.severity) {
+            Some(risk) => finding(&risk, &trials, rules),
+            None => finding(&cost, &trials, rules),
+        }
+    }
+
+    /// Remembers what the activity teaches, after it was judged.
+    fn learn(&mut self, activity: &Activity, verdict: &Verdict) {
+        let Some(rules) = self.of(activity) else { return };
+        for (key, amount) in memory::lessons(activity, verdict, rules, &self.windows) {
+            self.add(rules, key, amount);
+        }
+        for expected in &rules.expected {
+            if trial::is_of(&expected.rule, activity, rules, &self.windows)
+                && let Some((key, amount)) = absence::lesson(expected, activity, rules.address, &self.windows)
+            {
+                self.add(rules, key, amount);
+            }
+        }
+        for rule in rules.rules.iter().filter(|rule| !rule.habits.is_empty()) {
+            if trial::is_of(rule, activity, rules, &self.windows) {
+                for (key, amount) in habit::lessons(rule, activity, rules.address, &self.windows) {
+                    self.add(rules, key, amount);
+                }
+            }
+        }
     }
 
     /// An abnormal rule that holds raises, whatever normal rules say.
@@ -152,6 +242,9 @@ impl<'a> Court<'a> {
         if activity.fate != Fate::Executed || activity.stage != Stage::Included {
             return;
         }
+        if rule.habits.iter().any(|habit| matches!(habit, Habit::Pause { .. })) {
+            self.add(rules, habit::pause_key(rule), U256::ONE);
+        }
         // Two limits that measure the same, over an hour and over a day, share one window: it is filled once.
         let mut filled: Vec<Arc<str>> = Vec::with_capacity(rule.limits.len());
         for limit in &rule.limits {
@@ -166,8 +259,7 @@ impl<'a> Court<'a> {
     }
 
     fn add(&mut self, rules: &WatchRules, rule: Arc<str>, amount: U256) {
-        let sum = self.windows.added.entry((rules.address, rule.clone())).or_default();
-        *sum = sum.saturating_add(amount);
+        self.windows.add(rules.address, &rule, amount);
         self.deltas.push(Delta { watch: rules.address, rule, amount });
     }
 
@@ -357,6 +449,9 @@ impl<'a> Court<'a> {
         if let Some(rules) = self.of(event) {
             if let Some(raised) = self.raised(event, rules) {
                 return raised;
+            }
+            if let Some(cost) = self.replaced_twice(event, rules) {
+                return finding(&cost, &[], rules);
             }
             // What a contract calls while it is called is its code's doing, and need not be readable.
             let unread = event.kind != crate::model::ActivityKind::Act && builtin::trouble(event, rules).is_some();

@@ -7,14 +7,20 @@
 //! finding, with every rule's refusal, nearest first. Leaves are judged first, then the envelopes that carry them, then the effects
 //! that they explain.
 
+mod absence;
 pub mod builtin;
 mod condition;
+pub mod familiar;
+mod habit;
 pub mod history;
 mod judge;
+mod memory;
+mod noise;
 pub mod queue;
 pub mod rule;
 mod trial;
 
+pub use absence::{absences, absences_of, arrival};
 pub use history::History;
-pub use judge::{Moment, judge};
+pub use judge::{Moment, judge, judge_after};
 pub use trial::{Refusal, Trial, trials};

@@ -343,7 +343,7 @@ fn logged(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{BlockRef, Kind};
+    use crate::model::{BlockRef, ChainId, Kind};
 
     const SAFE: Address = Address::repeat_byte(0x5a);
     const OWNER: Address = Address::repeat_byte(0xa);
@@ -351,18 +351,23 @@ mod tests {
     fn rules() -> WatchRules {
         WatchRules {
             watch: WatchId(0),
+            chain: ChainId(1),
             address: SAFE,
             kind: Kind::Safe,
             rules: vec![],
+            expected: vec![],
             builtins_off: BTreeSet::new(),
             judge_inbound: false,
             executors: None,
             owners: None,
             threshold: None,
             modules: None,
+            delay: None,
+            implementations: None,
             delegates: None,
             refund_receivers: None,
             known_tokens: Arc::default(),
+            familiar: Arc::default(),
             observe: false,
         }
     }

@@ -3,11 +3,12 @@
 //! Deny by default reaches into the rules themselves: a rule that says nothing of `value` vouches for no ether, and one that says
 //! nothing of `operation` vouches for no delegatecall.
 
+use super::familiar::Familiar;
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
-use crate::model::{ActivityKind, Operation, Severity, WatchId};
+use crate::model::{ActivityKind, ChainId, Operation, Severity, WatchId};
 use alloy_primitives::map::AddressHashSet;
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,8 +24,12 @@ impl Rules {
     /// Seconds that the longest rolling window of any rule reaches back; what is older counts for nothing.
     #[must_use]
     pub fn longest_window(&self) -> u64 {
-        let limits = self.watches.iter().flat_map(|watch| &watch.rules).flat_map(|rule| &rule.limits);
-        limits.map(|limit| limit.per).max().unwrap_or(0).max(super::judge::ATTEMPTS_WINDOW)
+        let rules = || self.watches.iter().flat_map(|watch| &watch.rules);
+        let limits = rules().flat_map(|rule| &rule.limits).map(|limit| limit.per);
+        let habits = rules().flat_map(|rule| &rule.habits).map(Habit::looks_back);
+        let expected = self.watches.iter().flat_map(|watch| &watch.expected).map(Expected::looks_back);
+        let builtins = [super::judge::ATTEMPTS_WINDOW, super::memory::TEST_WINDOW];
+        limits.chain(habits).chain(expected).chain(builtins).max().unwrap_or(0)
     }
 }
 
@@ -33,12 +38,16 @@ impl Rules {
 pub struct WatchRules {
     /// Whose rules these are.
     pub watch: WatchId,
+    /// Where it lives.
+    pub chain: ChainId,
     /// The watched address: part of a window's key.
     pub address: Address,
     /// The watch's kind: chooses the built-in severities.
     pub kind: crate::model::Kind,
     /// In the order of the file.
     pub rules: Vec<Rule>,
+    /// What must come, `[[watch.absent]]`, in the order of the file.
+    pub expected: Vec<Expected>,
     /// Built-ins switched off by name.
     pub builtins_off: BTreeSet<Arc<str>>,
     /// `inbound = "judge"`: received value needs a rule like everything else.
@@ -51,6 +60,10 @@ pub struct WatchRules {
     pub threshold: Option<u32>,
     /// `registry.modules`, if given: modules expected to act.
     pub modules: Option<AddressSet>,
+    /// `registry.delay` in seconds, if given: how long everybody has at least to look at what is scheduled or proposed.
+    pub delay: Option<u64>,
+    /// `registry.implementations`, if given: code that was reviewed.
+    pub implementations: Option<AddressSet>,
     /// `registry.delegates`, if given: who may propose to a Safe's queue beside its owners.
     pub delegates: Option<AddressSet>,
     /// Receivers a Safe may refund gas to, besides nobody.
@@ -58,6 +71,8 @@ pub struct WatchRules {
     /// Tokens known to the configuration on this watch's chain: a move of any other token is quieter, since anyone can emit a
     /// `Transfer` that names anybody.
     pub known_tokens: Arc<AddressHashSet>,
+    /// Addresses that the configuration names on this watch's chain: whoever only looks like one of them is nobody's friend.
+    pub familiar: Arc<Familiar>,
     /// `mode = "observe"` on the watch.
     pub observe: bool,
 }
@@ -88,12 +103,51 @@ pub struct Rule {
     pub value: ValueRule,
     /// How it may be executed; `[Call]` where the rule does not say.
     pub operations: Vec<Operation>,
+    /// What is compared with what happened before.
+    pub habits: Vec<Habit>,
     /// Count or sum over a rolling window.
     pub limits: Vec<Limit>,
     /// Severity when an abnormal rule raises, or when this normal rule was the nearest that refused; the table decides otherwise.
     pub severity: Option<Severity>,
     /// `mode = "observe"` on the rule.
     pub observe: bool,
+}
+
+impl Rule {
+    /// Sets of addresses that the rule asks for: whoever is in one of them is known by name.
+    pub fn lists(&self) -> impl Iterator<Item = &AddressSet> {
+        self.conditions.iter().flat_map(|condition| {
+            let (one, tests): (Option<&AddressSet>, &[ArgTest]) = match condition {
+                Condition::From(AddressTest::In(set))
+                | Condition::Origin(AddressTest::In(set))
+                | Condition::To(AddressTest::In(set)) => (Some(set), &[]),
+                Condition::Arg { tests, .. } => (None, tests),
+                _ => (None, &[]),
+            };
+            one.into_iter().chain(tests.iter().filter_map(|test| match test {
+                ArgTest::InAddresses(set) => Some(set),
+                _ => None,
+            }))
+        })
+    }
+
+    /// Whether the code of a counterparty has to be read for it.
+    #[must_use]
+    pub fn asks_code(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition, Condition::Code { .. }))
+            || self.habits.iter().any(|habit| matches!(habit, Habit::Age { .. }))
+    }
+
+    /// Addresses that the rule asks for one by one.
+    pub fn singles(&self) -> impl Iterator<Item = Address> {
+        self.conditions.iter().flat_map(|condition| {
+            let tests: &[ArgTest] = if let Condition::Arg { tests, .. } = condition { tests } else { &[] };
+            tests.iter().filter_map(|test| match test {
+                ArgTest::Eq(Scalar::Address(address)) => Some(*address),
+                _ => None,
+            })
+        })
+    }
 }
 
 /// What ether a rule lets go along.
@@ -129,7 +183,7 @@ pub enum DeedMatch {
     /// An event by first topic.
     Event {
         /// Hash of the canonical signature.
-        topic0: alloy_primitives::B256,
+        topic0: B256,
         /// Canonical signature.
         signature: Arc<str>,
     },
@@ -139,6 +193,22 @@ pub enum DeedMatch {
     MoveOut,
     /// `move = "approval"`: an allowance that the subject gave.
     Approval,
+}
+
+impl DeedMatch {
+    /// What it is, as a watchlist writes it.
+    #[must_use]
+    pub fn text(&self) -> Arc<str> {
+        match self {
+            Self::Any => "*".into(),
+            Self::Ether => "ether".into(),
+            Self::Creation => "creation".into(),
+            Self::Function { signature, .. } | Self::Event { signature, .. } => Arc::clone(signature),
+            Self::MoveIn => "in".into(),
+            Self::MoveOut => "out".into(),
+            Self::Approval => "approval".into(),
+        }
+    }
 }
 
 /// One condition. A refusal names it by its key, as the watchlist writes it.
@@ -167,6 +237,15 @@ pub enum Condition {
         within: Option<AddressSet>,
         /// Each of these must be among them.
         include: Option<AddressSet>,
+    },
+    /// `code`: what stands at each of these addresses has one of these hashes.
+    Code {
+        /// Whose.
+        of: Party,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+        /// Keccak-256; that of nothing stands for an account without code.
+        hashes: Vec<B256>,
     },
     /// `hours`: block time falls into one of these spans.
     Hours(Hours),
@@ -257,6 +336,128 @@ pub struct Span {
     pub from: u16,
     /// First minute after, 1 to 1440; at or below `from` means that the span ends the next day.
     pub until: u16,
+}
+
+/// A condition that looks back. A refusal names it by its key, as the watchlist writes it.
+#[derive(Clone, Debug)]
+pub enum Habit {
+    /// `pause`: so long at least since the rule vouched for the last.
+    Pause {
+        /// Seconds.
+        least: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `first_seen`: it was not met by the rule before.
+    FirstSeen {
+        /// What was not met.
+        what: Party,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+    },
+    /// `dormant`: nothing of the rule came for so long.
+    Dormant {
+        /// Seconds.
+        longer_than: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `age`: since when the watch deals with these addresses while their code stays the same.
+    Age {
+        /// Whose.
+        of: Party,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+        /// Seconds: at least so old on a normal rule, younger on an abnormal one.
+        bound: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `failed`: it reverted, and so did others.
+    Failed {
+        /// Transactions that reverted within the window, this one among them.
+        count: u64,
+        /// Percent of all that came within the window.
+        share: Option<u8>,
+        /// Length of the window in seconds.
+        per: u64,
+        /// As the watchlist writes the window: `1h`.
+        text: Arc<str>,
+    },
+}
+
+impl Habit {
+    /// Seconds that it looks back in windows that are forgotten.
+    fn looks_back(&self) -> u64 {
+        match self {
+            Self::Pause { least, .. } => *least,
+            Self::FirstSeen { .. } | Self::Age { .. } => 0,
+            Self::Dormant { longer_than, .. } => *longer_than,
+            Self::Failed { per, .. } => *per,
+        }
+    }
+}
+
+/// Something that must come again and again.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// What it is, under what name, and how loud its absence is. The rule vouches for nothing and raises nothing by itself.
+    pub rule: Rule,
+    /// By when.
+    pub due: Due,
+    /// Seconds that it may be late.
+    pub grace: u64,
+}
+
+impl Expected {
+    /// Seconds that its windows are asked for: two due times and the grace between them.
+    fn looks_back(&self) -> u64 {
+        let between = match &self.due {
+            Due::Every { seconds, .. } => *seconds,
+            Due::By(_) => 7 * 86_400,
+        };
+        between.saturating_mul(2).saturating_add(self.grace)
+    }
+}
+
+/// By when something must come.
+#[derive(Clone, Debug)]
+pub enum Due {
+    /// `every`: so long after the last at most.
+    Every {
+        /// Seconds, never zero.
+        seconds: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `by`: once before each of these moments.
+    By(Weekly),
+}
+
+/// Moments of a week in a time zone.
+#[derive(Clone, Debug)]
+pub struct Weekly {
+    /// As the watchlist writes it.
+    pub text: Arc<str>,
+    /// IANA zone.
+    pub zone: TimeZone,
+    /// Days (bit 0 is Monday) and minute of the day, 0 to 1439.
+    pub moments: Vec<(u8, u16)>,
+}
+
+/// A part of an activity that is one of many: who deals with the watch, and by what.
+#[derive(Clone, Debug)]
+pub enum Party {
+    /// The direct caller.
+    From,
+    /// Who sent the transaction.
+    Origin,
+    /// The target, or the party that value reaches.
+    To,
+    /// The function or event.
+    Function,
+    /// An argument, by position.
+    Arg(ArgPath),
 }
 
 /// How much of something within a rolling window over block time, counting what this rule vouched for and what ran.

@@ -1,8 +1,8 @@
 //! One rule tried on one activity: it holds in full, or it says of every condition why not.
 
-use super::condition;
 use super::history::History;
 use super::rule::{DeedMatch, Limit, Measure, Rule, ValueRule, WatchRules};
+use super::{condition, habit};
 use crate::model::amount::Unit;
 use crate::model::{Activity, Operation};
 use alloy_primitives::{Address, U256};
@@ -52,10 +52,64 @@ const FUNCTION: &str = "function";
 pub(crate) struct Windows<'a> {
     pub(crate) history: &'a History,
     pub(crate) added: HashMap<(Address, Arc<str>), U256>,
+    /// The same entry by entry.
+    pub(crate) entries: HashMap<(Address, Arc<str>), Vec<U256>>,
     pub(crate) now: u64,
 }
 
-impl Windows<'_> {
+impl<'a> Windows<'a> {
+    pub(crate) fn new(history: &'a History, now: u64) -> Self {
+        Self { history, added: HashMap::new(), entries: HashMap::new(), now }
+    }
+
+    /// One more entry of this block.
+    pub(crate) fn add(&mut self, watch: Address, key: &Arc<str>, amount: U256) {
+        let sum = self.added.entry((watch, Arc::clone(key))).or_default();
+        *sum = sum.saturating_add(amount);
+        self.entries.entry((watch, Arc::clone(key))).or_default().push(amount);
+    }
+
+    fn fresh(&self, watch: Address, key: &Arc<str>) -> &[U256] {
+        self.entries.get(&(watch, Arc::clone(key))).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether this very entry was added by this block.
+    pub(crate) fn is_of_this_block(&self, watch: Address, key: &Arc<str>, amount: U256) -> bool {
+        self.fresh(watch, key).contains(&amount)
+    }
+
+    /// Every entry.
+    pub(crate) fn amounts(&self, watch: Address, key: &Arc<str>) -> impl Iterator<Item = U256> {
+        self.history.entries(watch, key).map(|(_, amount)| amount).chain(self.fresh(watch, key).iter().copied())
+    }
+
+    /// Whether this very entry is there.
+    pub(crate) fn knows(&self, watch: Address, key: &Arc<str>, amount: U256) -> bool {
+        self.amounts(watch, key).any(|known| known == amount)
+    }
+
+    /// When this very entry was made first.
+    pub(crate) fn since(&self, watch: Address, key: &Arc<str>, amount: U256) -> Option<u64> {
+        self.history.entries(watch, key).find(|(_, known)| *known == amount).map(|(time, _)| time)
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self, watch: Address, key: &Arc<str>) -> usize {
+        self.history.len(watch, key) + self.fresh(watch, key).len()
+    }
+
+    /// When the last entry was made.
+    pub(crate) fn last(&self, watch: Address, key: &Arc<str>) -> Option<u64> {
+        if self.fresh(watch, key).is_empty() { self.history.last(watch, key) } else { Some(self.now) }
+    }
+
+    /// Entries of the `per` seconds up to now with their times, oldest first.
+    pub(crate) fn within(&self, watch: Address, key: &Arc<str>, per: u64) -> impl Iterator<Item = (u64, U256)> {
+        let (now, since) = (self.now, self.now.saturating_sub(per));
+        let old = self.history.entries(watch, key).skip_while(move |(time, _)| *time <= since && per <= now);
+        old.chain(self.fresh(watch, key).iter().map(move |amount| (now, *amount)))
+    }
+
     pub(crate) fn sum(&self, watch: Address, key: &Arc<str>, per: u64) -> U256 {
         let committed = self.history.sum(watch, key, self.now, per);
         let added = self.added.get(&(watch, key.clone())).copied().unwrap_or_default();
@@ -68,7 +122,7 @@ impl Windows<'_> {
 /// `history` is the windows as committed before the activity's block, `now` the block's time.
 #[must_use]
 pub fn trials(activity: &Activity, rules: &WatchRules, history: &History, now: u64) -> Vec<Trial> {
-    let windows = Windows { history, added: HashMap::new(), now };
+    let windows = Windows::new(history, now);
     rules.rules.iter().map(|rule| attempt(rule, activity, rules, &windows)).collect()
 }
 
@@ -76,11 +130,20 @@ pub fn trials(activity: &Activity, rules: &WatchRules, history: &History, now: u
 pub(crate) fn attempt(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Trial {
     let mut refusals = Refusals { told: Some(Vec::new()), any: false };
     examine(rule, activity, rules, windows, &mut refusals);
+    look_back(rule, activity, rules.address, windows, &mut refusals);
     Trial { rule: rule.name.clone(), refusals: refusals.told.unwrap_or_default() }
 }
 
 /// Whether `rule` holds in full. Most rules of a long list are about something else, and no words are lost on those.
 pub(crate) fn holds(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
+    let mut refusals = Refusals { told: None, any: false };
+    examine(rule, activity, rules, windows, &mut refusals);
+    look_back(rule, activity, rules.address, windows, &mut refusals);
+    !refusals.any
+}
+
+/// Whether everything that `rule` says of the activity alone holds: whatever happened before, this is one of those.
+pub(crate) fn is_of(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
     let mut refusals = Refusals { told: None, any: false };
     examine(rule, activity, rules, windows, &mut refusals);
     !refusals.any
@@ -122,12 +185,24 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
         }
         condition::test(condition, activity, windows.now, refusals);
     }
-    // Limits come last: a window is looked up only for what nothing else refuses.
+}
+
+/// What came before is asked last: a window is looked up only for what nothing else refuses.
+fn look_back(rule: &Rule, activity: &Activity, watch: Address, windows: &Windows<'_>, refusals: &mut Refusals) {
+    if !is_about(rule, activity, watch) {
+        return;
+    }
+    for habit in &rule.habits {
+        if refusals.is_settled() {
+            return;
+        }
+        habit::test(habit, rule, activity, watch, windows, refusals);
+    }
     for limit in &rule.limits {
         if refusals.is_settled() {
             return;
         }
-        within(limit, rule, activity, rules.address, windows, refusals);
+        within(limit, rule, activity, watch, windows, refusals);
     }
 }
 

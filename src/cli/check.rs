@@ -3,7 +3,8 @@
 use super::printer::count;
 use super::{Global, Outcome, Printer, book};
 use crate::classify::builtin::BUILTINS;
-use crate::model::{Verdict, WatchId};
+use crate::classify::rule::{Due, Rules};
+use crate::model::{Severity, Verdict, WatchId};
 use crate::settings::{Secrets, show_duration};
 use crate::watchlist::check::{CoverageRow, Note, Otherwise, TestOutcome, coverage, notes, run_tests};
 use crate::watchlist::{Book, QueueBook};
@@ -11,6 +12,7 @@ use anstyle::AnsiColor;
 use clap::Args;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Check the configuration.
 #[derive(Debug, Args)]
@@ -45,10 +47,11 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
     }
     if !printer.is_json() {
         printer.text(&format!(
-            "{} on {}, {}, {}, {}; {} of {} tests pass",
+            "{} on {}, {}{}, {}, {}; {} of {} tests pass",
             count(book.watches.len(), "watch", "watches"),
             count(book.chains.len(), "chain", "chains"),
             count(book.rules.watches.iter().map(|watch| watch.rules.len()).sum::<usize>(), "rule", "rules"),
+            expected(&book),
             count(book.roster.paths.len(), "path", "paths"),
             count(book.destinations.len(), "destination", "destinations"),
             outcomes.len() - failed,
@@ -56,6 +59,12 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
         ));
     }
     if failed == 0 { Outcome::Calm } else { Outcome::Unknown }
+}
+
+/// How much is expected to come, where anything is.
+fn expected(book: &Book) -> String {
+    let n: usize = book.rules.watches.iter().map(|watch| watch.expected.len()).sum();
+    if n == 0 { String::new() } else { format!(", {}", count(n, "expectation", "expectations")) }
 }
 
 fn label(book: &Book, watch: WatchId) -> &str {
@@ -143,6 +152,7 @@ fn covered(book: &Book, printer: &Printer) {
             says.join(", ")
         ));
     }
+    awaited(&book.rules, book, printer);
     if printer.is_json() {
         return;
     }
@@ -152,6 +162,29 @@ fn covered(book: &Book, printer: &Printer) {
         printer.text(&format!("  {:<28} {does:<8} {}", builtin.name, builtin.about));
     }
     printer.text("");
+}
+
+/// What has to come, and what it costs when it does not.
+fn awaited(rules: &Rules, book: &Book, printer: &Printer) {
+    for (rules, expected) in rules.watches.iter().flat_map(|rules| rules.expected.iter().map(move |e| (rules, e))) {
+        let due = match &expected.due {
+            Due::Every { text, .. } => format!("every {text}"),
+            Due::By(weekly) => format!("by {}", weekly.text),
+        };
+        let grace = show_duration(Duration::from_secs(expected.grace));
+        let rule = &expected.rule;
+        let (watch, function) = (label(book, rules.watch), rule.deed.text());
+        let severity = rule.severity.unwrap_or(Severity::High);
+        if printer.is_json() {
+            printer.json(&json!({
+                "type": "expectation", "watch": watch, "name": &*rule.name, "activity": rule.kind.as_str(),
+                "function": &*function, "due": due, "grace": grace, "severity": severity.as_str(),
+            }));
+            continue;
+        }
+        let what = format!("{} {function}", rule.kind.as_str());
+        printer.text(&format!("  {watch}: {what} {due}, {grace} of grace, else {severity} by {}", rule.name));
+    }
 }
 
 fn names(rules: &[Arc<str>]) -> Vec<&str> {

@@ -25,6 +25,8 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             .target
             // What a wallet does to itself is its act, once.
             .filter(|target| frame.operation == Operation::Call && *target != frame.caller)
+            // Who makes it instead of the governor is not known here, and would be told of as somebody else's call.
+            .filter(|_| !is_by_others(frames, frame))
             .and_then(|target| subjects.get(&target))
             .map(|subject| activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx)));
         let wallet = subjects.get(&frame.caller).is_some_and(|subject| subject.kind.is_wallet());
@@ -60,6 +62,12 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
     };
     let call = |at: &&usize| out[**at].kind == ActivityKind::Call && Some(out[**at].to) == Some(Some(frame.caller));
     outer.acts.iter().find(call).copied().filter(|_| accounted)
+}
+
+/// Whether the frame is a call that somebody makes in the name of the wallet that tells of it.
+fn is_by_others(frames: &[Frame], frame: &Frame) -> bool {
+    let around = frame.parent.map(|parent| &frames[parent].shape);
+    matches!(around, Some(Shape::Told(saying)) if saying.by_others)
 }
 
 /// Whether a call made by `subject` is something it does: a wallet's leaves, an account's transactions.
@@ -111,14 +119,7 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
         if !frame.shape.is_envelope() {
             continue;
         }
-        let wallet = frame.target;
-        let carries: Vec<usize> = leaves(frames, index)
-            .flat_map(|leaf| &frames[leaf].acts)
-            .copied()
-            .filter(|at| {
-                out[*at].watch == subject.watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act
-            })
-            .collect();
+        let carries = carried(frames, index, subject.watch, out);
         let mut inner = None;
         for at in &frame.acts {
             if out[*at].watch == subject.watch && out[*at].kind == ActivityKind::Call {
@@ -134,6 +135,18 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
             }
         }
     }
+}
+
+/// What the wallet that `index` is addressed to does of what stands in it, or in the logs that it made the wallet write.
+pub(crate) fn carried(frames: &[Frame], index: usize, watch: WatchId, out: &[Activity]) -> Vec<usize> {
+    let wallet = frames[index].target;
+    let inside: Vec<usize> = match &frames[index].shape {
+        Shape::Carrier(said) => said.iter().flat_map(|at| leaves(frames, *at)).collect(),
+        _ => leaves(frames, index).collect(),
+    };
+    let acts = inside.into_iter().flat_map(|leaf| &frames[leaf].acts).copied();
+    acts.filter(|at| out[*at].watch == watch && Some(out[*at].from) == wallet && out[*at].kind == ActivityKind::Act)
+        .collect()
 }
 
 /// Frames directly inside `index`, looking through MultiSend lists.

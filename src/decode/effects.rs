@@ -6,6 +6,7 @@
 use super::deed::{address_at, uint_at};
 use super::frames::{Frame, Shape};
 use super::logs::Movement;
+use super::told::goes_with;
 use super::{multisig, safe};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Log, Operation, Tx, WatchId};
@@ -22,7 +23,7 @@ pub(crate) struct Explainer<'a> {
     /// What each frame's call gave, gathered when first asked for: a batch of thousands is asked thousands of times.
     given: Vec<OnceCell<HashSet<Value>>>,
     /// Effects already used up, by frame and by the watch that was told of them.
-    spent: HashSet<(usize, WatchId, B256, u8)>,
+    spent: HashSet<(usize, WatchId, B256, u32)>,
 }
 
 impl<'a> Explainer<'a> {
@@ -51,8 +52,9 @@ impl<'a> Explainer<'a> {
         let movement = Movement::of(log);
         let heard = heard(told);
         for (index, act) in self.ran.get(&told.watch)? {
-            // Only a token writes two of a topic for one call.
-            if movement.is_none() && self.spent.contains(&(*index, told.watch, topic, 0)) {
+            // Only a token writes two of a topic for one call, and a timelock one for each call of a batch.
+            let several = matches!(self.frames[*index].shape, Shape::Carrier(_));
+            if movement.is_none() && !several && self.spent.contains(&(*index, told.watch, topic, 0)) {
                 continue;
             }
             let Some(nth) = self.explains(*index, log, movement.as_ref(), told, heard.as_ref()) else { continue };
@@ -71,11 +73,15 @@ impl<'a> Explainer<'a> {
         movement: Option<&Movement>,
         told: &Activity,
         heard: Option<&HashSet<Value>>,
-    ) -> Option<u8> {
+    ) -> Option<u32> {
         let frame = &self.frames[index];
         let target = frame.target?;
         let topic = *log.topics.first()?;
-        if frame.shape.is_envelope() {
+        if let Shape::Carrier(said) = &frame.shape {
+            if let Some(told_here) = self.carried(said, log, target, told) {
+                return Some(told_here);
+            }
+        } else if frame.shape.is_envelope() {
             return (envelope(frame, log, target, topic) || refund(frame, log, target, self.tx)).then_some(0);
         }
         if log.address != target {
@@ -91,7 +97,21 @@ impl<'a> Explainer<'a> {
                 .then_some(0);
         }
         let given = self.given[index].get_or_init(|| given(frame, target, self.tx.from));
-        agrees(frame, told, heard?, given).then_some(0)
+        (agrees(frame, told, heard?, given) || asked_for(frame, told, heard?)).then_some(0)
+    }
+}
+
+impl Explainer<'_> {
+    /// The log is one of those that the call made the wallet write, or goes with one of them.
+    fn carried(&self, said: &[usize], log: &Log, wallet: Address, told: &Activity) -> Option<u32> {
+        if log.address != wallet {
+            return None;
+        }
+        let belongs = said.iter().any(|at| match &self.frames[*at].shape {
+            Shape::Told(saying) => saying.ordinal == log.ordinal || goes_with(saying, &told.deed),
+            _ => false,
+        });
+        belongs.then_some(log.ordinal.saturating_add(1))
     }
 }
 
@@ -116,7 +136,7 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
                 _ => false,
             }
         }
-        Shape::Plain | Shape::Batch => false,
+        Shape::Plain | Shape::Batch | Shape::Told(_) | Shape::Carrier(_) => false,
     }
 }
 
@@ -153,7 +173,7 @@ fn repeats_call(frame: &Frame, log: &Log) -> bool {
 ///
 /// Source: EIP-20; EIP-721; EIP-1155; EIP-3009; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
 /// also logs the allowance that `transferFrom` leaves.
-fn token(frame: &Frame, movement: &Movement) -> Option<u8> {
+fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
     let deed = &frame.deed;
     let caller = frame.caller;
     let is = |from: Option<Address>, to: Option<Address>, amount: Option<U256>| {
@@ -235,6 +255,43 @@ fn agrees(frame: &Frame, told: &Activity, heard: &HashSet<Value>, given: &HashSe
     // An event that bears another name than the function, and says nothing, is explained by nothing.
     (!heard.is_empty() || akin(&frame.deed.name, &told.deed.name)) && heard.is_subset(given)
 }
+
+/// A change that tells of what was before as well, which no call gives: what the call gave must be in it, or who made it where it gave
+/// nothing.
+fn asked_for(frame: &Frame, told: &Activity, heard: &HashSet<Value>) -> bool {
+    let asks =
+        CHANGES.iter().any(|(function, events)| *function == &*frame.deed.name && events.contains(&&*told.deed.name));
+    if !asks {
+        return false;
+    }
+    let mut asked = HashSet::default();
+    frame.deed.args.iter().for_each(|arg| flatten(&arg.value, &mut asked));
+    if asked.is_empty() { heard.contains(&Value::Address(frame.caller)) } else { asked.is_subset(heard) }
+}
+
+/// Functions and the events that tell of what they change. Source: OpenZeppelin 4 and 5, Compound, Zodiac.
+const CHANGES: &[(&str, &[&str])] = &[
+    ("updateDelay", &["MinDelayChange"]),
+    ("transferOwnership", &["OwnershipTransferred", "OwnershipTransferStarted"]),
+    ("acceptOwnership", &["OwnershipTransferred"]),
+    ("renounceOwnership", &["OwnershipTransferred"]),
+    ("acceptAdmin", &["NewAdmin", "NewPendingAdmin"]),
+    ("_acceptAdmin", &["NewAdmin", "NewPendingAdmin"]),
+    ("_setPendingAdmin", &["NewPendingAdmin"]),
+    ("changeAdmin", &["AdminChanged"]),
+    ("setOwner", &["OwnerUpdated", "OwnerChanged"]),
+    ("setVotingDelay", &["VotingDelaySet"]),
+    ("setVotingPeriod", &["VotingPeriodSet"]),
+    ("setProposalThreshold", &["ProposalThresholdSet"]),
+    ("_setVotingDelay", &["VotingDelaySet"]),
+    ("_setVotingPeriod", &["VotingPeriodSet"]),
+    ("_setProposalThreshold", &["ProposalThresholdSet"]),
+    ("_setImplementation", &["NewImplementation"]),
+    ("updateQuorumNumerator", &["QuorumNumeratorUpdated"]),
+    ("updateTimelock", &["TimelockChange"]),
+    ("setAvatar", &["AvatarSet"]),
+    ("setTarget", &["TargetSet"]),
+];
 
 /// `pause` and `Paused`, `unpause` and `Unpause`: whether the event's name is a form of the function's.
 fn akin(function: &str, event: &str) -> bool {

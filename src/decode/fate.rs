@@ -109,7 +109,8 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
     let spoken =
         frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(|log| log.topics.first());
     match &frame.shape {
-        Shape::Plain | Shape::Batch => (frame.stage, frame.fate),
+        Shape::Plain | Shape::Batch | Shape::Carrier(_) => (frame.stage, frame.fate),
+        Shape::Told(saying) => saying.calls_are(),
         Shape::SafeExec(_) => match spoken {
             Some(&safe::EXECUTION_SUCCESS) => (frame.stage, Fate::Executed),
             Some(_) => (frame.stage, Fate::Failed),
@@ -157,7 +158,7 @@ impl Tongue {
             Shape::SafeExec(_) => Some(Self::Safe),
             Shape::ModuleExec => Some(Self::Module(frame.caller)),
             Shape::Proposal { verb: Verb::Submit, .. } => Some(Self::Submission),
-            Shape::Proposal { .. } | Shape::Plain | Shape::Batch => None,
+            Shape::Proposal { .. } | Shape::Plain | Shape::Batch | Shape::Told(_) | Shape::Carrier(_) => None,
         }
     }
 

@@ -6,8 +6,10 @@ use super::deed;
 use super::multisig;
 use super::safe::{self, SafeExec};
 use super::subjects::{Library, Subjects, zero_is_itself};
+use super::told::{self, Saying};
 use super::{Questions, Subject, inside};
 use crate::abi::{Budget, bundled, multisend};
+use crate::model::read::{Answer, Read};
 use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note};
 use alloy_primitives::{Address, Bytes, U256};
 use std::sync::Arc;
@@ -69,6 +71,10 @@ pub(crate) enum Shape {
         /// Which of the three.
         verb: multisig::Verb,
     },
+    /// Not a call at all: a wallet's own log, whose calls hang below it.
+    Told(Box<Saying>),
+    /// A call that made a wallet say so: the frames of those logs.
+    Carrier(Vec<usize>),
 }
 
 impl Shape {
@@ -88,7 +94,16 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
 }
 
 /// The tree of calls that `tx` claims, the transaction's own call first; behind them those that nothing but `trace` shows.
-pub(crate) fn open(tx: &Tx, trace: Option<&TxTrace>, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
+///
+/// `time` is the block's, in Unix seconds. What watched wallets tell of in their logs stands there too, before the trace is joined: a
+/// trace shows what was carried out, and then it is known twice and judged once.
+pub(crate) fn open(
+    tx: &Tx,
+    time: u64,
+    trace: Option<&TxTrace>,
+    subjects: &Subjects,
+    questions: &mut Questions<'_>,
+) -> Vec<Frame> {
     let mut opener =
         Opener { subjects, questions, budget: Budget::default(), frames: Vec::new(), reverted: !tx.status.holds() };
     let operation = if tx.to.is_some() { Operation::Call } else { Operation::Create };
@@ -103,9 +118,12 @@ pub(crate) fn open(tx: &Tx, trace: Option<&TxTrace>, subjects: &Subjects, questi
         via: vec![],
         stage: if tx.status.holds() { Stage::Included } else { Stage::Reverted },
     });
+    told::open(&mut opener, tx, time, false);
     if let Some(trace) = trace {
         inside::join(&mut opener, trace);
     }
+    told::open(&mut opener, tx, time, true);
+    told::join(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
     opener.frames
 }
 
@@ -187,6 +205,11 @@ impl Opener<'_, '_, '_> {
         self.open_inside(index);
     }
 
+    /// Asks the node, as [`Questions::ask`].
+    pub(super) fn ask(&mut self, read: Read) -> Option<&Answer> {
+        self.questions.ask(read)
+    }
+
     /// What calldata says, read within the transaction's budget.
     pub(super) fn deed(&mut self, caller: Address, target: Option<Address>, input: &Bytes) -> Deed {
         deed::of_call(self.subjects, caller, target, input, &mut self.budget)
@@ -238,7 +261,8 @@ impl Opener<'_, '_, '_> {
             return;
         }
         match &self.frames[index].shape {
-            Shape::Plain => {}
+            // Both are made after what they hold is there.
+            Shape::Plain | Shape::Told(_) | Shape::Carrier(_) => {}
             Shape::Batch => self.open_batch(index),
             Shape::SafeExec(_) | Shape::ModuleExec => self.open_exec(index),
             Shape::Proposal { id, verb } => {

@@ -1,11 +1,11 @@
 //! Logs become activities: what a subject says, and what tokens say of it.
 
-use super::effects;
-use super::frames::Frame;
-use super::{Subjects, deed};
+use super::frames::{Frame, Shape};
+use super::{Subjects, activities, deed, effects, told};
 use crate::abi::Budget;
 use crate::abi::budget::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
 use crate::model::{Activity, ActivityKind, Deed, Fate, Log, Operation, Position, Role, Stage, Tx, WatchId};
+use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, U256, b256};
 
 /// `Transfer(address,address,uint256)`: ERC-20 with three topics, ERC-721 with four.
@@ -37,6 +37,12 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec
     let nodes = NODES_MAX.saturating_add(u32::try_from(tx.logs.len() * NODES_OF_A_LOG).unwrap_or(u32::MAX));
     let mut budget = Budget::new(nodes, DEPTH_MAX, BYTES_MAX);
     let mut explainer = effects::Explainer::new(frames, tx, out);
+    let mut spoken: Vec<(usize, usize)> = Vec::new();
+    let of_log = |(index, frame): (usize, &Frame)| match &frame.shape {
+        Shape::Told(saying) => Some((saying.ordinal, index)),
+        _ => None,
+    };
+    let telling: HashMap<u32, usize> = frames.iter().enumerate().filter_map(of_log).collect();
     for log in &tx.logs {
         if !concerns(log, subjects) {
             continue;
@@ -45,7 +51,15 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec
             let deed = deed::of_log(subjects, log, &mut budget);
             let mut event = from_log(subject.watch, ActivityKind::Event, log, tx, deed);
             event.from = log.address;
+            let said = telling.get(&log.ordinal).copied();
             if let Some(of) = explainer.explain(&event, log) {
+                event.role = Role::Effect { of };
+            } else if let Some(said) = said {
+                // Nobody's call can be seen that made the wallet say so: the log itself carries what it tells of.
+                event.role = Role::Envelope { carries: activities::carried(frames, said, subject.watch, out) };
+                event.notes.clone_from(&frames[said].notes);
+                spoken.push((said, out.len()));
+            } else if let Some(of) = beside(&spoken, frames, &event) {
                 event.role = Role::Effect { of };
             }
             out.push(event);
@@ -70,6 +84,15 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec
             out.push(moved);
         }
     }
+}
+
+/// The log of the same operation that this one goes with.
+fn beside(spoken: &[(usize, usize)], frames: &[Frame], event: &Activity) -> Option<usize> {
+    let belongs = |said: usize| match &frames[said].shape {
+        Shape::Told(saying) => frames[said].target == Some(event.from) && told::goes_with(saying, &event.deed),
+        _ => false,
+    };
+    spoken.iter().find(|(said, _)| belongs(*said)).map(|(_, of)| *of)
 }
 
 fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, deed: Deed) -> Activity {

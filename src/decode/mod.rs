@@ -4,15 +4,17 @@
 //! transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
 //!
 //! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree, and `inside` joins to it what
-//! a trace shows, where the node has any; `fate` reads from the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
+//! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own; `fate` reads from the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
 //! say and `effects` decides which act explains it.
 
 mod activities;
+mod code;
 mod controller;
 mod deed;
 mod effects;
 mod fate;
 mod frames;
+mod governor;
 mod inside;
 mod logs;
 mod multisig;
@@ -21,6 +23,7 @@ pub mod queued;
 mod safe;
 mod subjects;
 mod supply;
+mod told;
 
 pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
 
@@ -69,7 +72,7 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         if !touches(tx, subjects) && !trace.is_some_and(|trace| inside::concerns(trace, subjects)) {
             continue;
         }
-        let mut frames = frames::open(tx, trace, subjects, &mut questions);
+        let mut frames = frames::open(tx, block.time, trace, subjects, &mut questions);
         fate::settle(&mut frames, tx);
         safe::sign(&mut frames, block, tx, subjects, &mut questions);
         let first = activities.len();
@@ -78,6 +81,7 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
         logs::read(&frames, tx, subjects, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
+        code::look_up(&mut activities[first..], subjects, &mut questions);
         if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));
         }

@@ -5,7 +5,7 @@
 //! receipt: nothing of it has happened, and what a stranger's contract only claims to pass on is not confirmed by anything.
 
 use super::frames::{Frame, Shape};
-use super::{Decoded, Questions, Subjects, activities, controller, frames, multisig, safe, supply, touches};
+use super::{Decoded, Questions, Subjects, activities, code, controller, frames, multisig, safe, supply, touches};
 use crate::model::read::Answers;
 use crate::model::{Block, Fate, Position, Stage, Tx};
 
@@ -24,7 +24,7 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
         return Decoded::default();
     }
     let mut questions = Questions::new(answers);
-    let mut frames = frames::open(tx, None, subjects, &mut questions);
+    let mut frames = frames::open(tx, tip.time, None, subjects, &mut questions);
     for frame in &mut frames {
         frame.stage = Stage::Pending;
         frame.fate = if frame.certain { Fate::Waiting } else { Fate::Unconfirmed };
@@ -39,6 +39,7 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
     }
     supply::weigh(&mut found, &mut questions);
     controller::recognize(&mut found, subjects, &mut questions);
+    code::look_up(&mut found, subjects, &mut questions);
     Decoded { activities: found, wanted: questions.wanted, ..Decoded::default() }
 }
 

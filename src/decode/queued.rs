@@ -98,7 +98,8 @@ pub fn decode(
 ) -> Decoded {
     let mut questions = Questions::new(answers);
     let tx = as_tx(queued, checked.hash);
-    let mut frames = frames::open(&tx, None, subjects, &mut questions);
+    // It is in no block, and logged nothing that would tell of times.
+    let mut frames = frames::open(&tx, 0, None, subjects, &mut questions);
     for frame in &mut frames {
         (frame.stage, frame.fate) = (Stage::Proposed, Fate::Waiting);
         frame.notes.push(Note::Queued(progress));

@@ -273,7 +273,7 @@ pub(crate) fn sign(frames: &mut [Frame], block: &Block, tx: &Tx, subjects: &Subj
                 frame.signers = signers;
                 frame.notes.extend(notes);
             }
-            Shape::Plain | Shape::Batch | Shape::SafeExec(_) => {}
+            Shape::Plain | Shape::Batch | Shape::SafeExec(_) | Shape::Told(_) | Shape::Carrier(_) => {}
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::abi::Abi;
 use crate::model::{ChainId, Kind, WatchId};
-use alloy_primitives::map::AddressHashMap;
+use alloy_primitives::map::{AddressHashMap, AddressHashSet};
 use alloy_primitives::{Address, address};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ pub struct Subjects {
     looks_inside: bool,
     tokens: AddressHashMap<Arc<Abi>>,
     libraries: AddressHashMap<Library>,
+    codes: AddressHashSet,
 }
 
 /// A watched address, from the decoder's point of view.
@@ -102,6 +103,7 @@ impl Subjects {
             looks_inside: false,
             tokens: AddressHashMap::default(),
             libraries: KNOWN_LIBRARIES.into_iter().collect(),
+            codes: AddressHashSet::default(),
         }
     }
 
@@ -114,6 +116,17 @@ impl Subjects {
     /// Reads calls to the token at `address` by `abi`.
     pub fn token(&mut self, address: Address, abi: Arc<Abi>) {
         self.tokens.insert(address, abi);
+    }
+
+    /// Reads from now on the code of whoever deals with the subject at `address`: a rule asks for it.
+    pub fn ask_code(&mut self, address: Address) {
+        self.codes.insert(address);
+    }
+
+    /// Whether the code of the counterparties of the subject at `address` is asked for.
+    #[must_use]
+    pub fn asks_code(&self, address: &Address) -> bool {
+        self.codes.contains(address)
     }
 
     /// Knows `address` as a library.

@@ -118,7 +118,7 @@ fn why(evidence: &Evidence) -> Vec<String> {
 }
 
 fn who(evidence: &Evidence) -> Vec<String> {
-    let mut lines = vec![format!("sent by {}", party(&evidence.sender))];
+    let mut lines: Vec<String> = evidence.sender.iter().map(|sender| format!("sent by {}", party(sender))).collect();
     match &evidence.signers {
         None => lines.push("signers could not be told".to_owned()),
         Some(signers) if signers.is_empty() => {}
@@ -142,7 +142,9 @@ fn place(page: &Page, evidence: Option<&Evidence>) -> Vec<String> {
     let at = show_time(i64::try_from(evidence.time).ok());
     lines.push(format!("block {}, {}, {at}", evidence.block, stage(evidence)));
     lines.extend(doubts(evidence));
-    lines.push(format!("tx {}", evidence.tx));
+    if !evidence.tx.is_zero() {
+        lines.push(format!("tx {}", evidence.tx));
+    }
     lines.extend(evidence.late.map(|seconds| format!("seen {} late", lasting(seconds))));
     if !evidence.via.is_empty() {
         lines.push(format!("through {}", list(&evidence.via, ", then ")));

@@ -87,7 +87,7 @@ fn cut_texts(page: &mut Page, chars_max: usize) -> bool {
         evidence.via.truncate(items_max);
         evidence.via.iter_mut().for_each(shorten);
         evidence.signers.iter_mut().for_each(|signers| signers.truncate(items_max));
-        let named = evidence.signers.iter_mut().flatten().chain([&mut evidence.sender, &mut evidence.watch]);
+        let named = evidence.signers.iter_mut().flatten().chain(&mut evidence.sender).chain([&mut evidence.watch]);
         named.filter_map(|party| party.name.as_mut()).for_each(shorten);
         shorten(&mut evidence.headline);
         shorten(&mut evidence.rule);

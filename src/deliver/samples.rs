@@ -41,7 +41,7 @@ pub(super) fn page() -> Page {
             orphaned: false,
             late: None,
             watch: party(0x5a, Some("Treasury Safe")),
-            sender: party(0x22, Some("Executor bot")),
+            sender: Some(party(0x22, Some("Executor bot"))),
             signers: Some(vec![party(0x31, Some("Owner 1")), party(0x32, None)]),
             via: vec!["execTransaction at Treasury Safe".to_owned(), "multiSend at MultiSendCallOnly".to_owned()],
             stage: "included".to_owned(),
@@ -90,7 +90,7 @@ pub(super) fn hostile() -> Page {
     evidence.rule.clone_from(&text);
     evidence.stage.clone_from(&text);
     evidence.via = vec![text.clone()];
-    evidence.sender.name = Some(text.clone());
+    evidence.sender.iter_mut().for_each(|sender| sender.name = Some(text.clone()));
     evidence.signers = Some(vec![party(0x31, Some(&text))]);
     page
 }

@@ -30,6 +30,8 @@ pub(super) struct Cause<'a> {
     pub(super) innermost: usize,
     /// Labels of other watches the abnormal act passes through.
     pub(super) touches: BTreeSet<String>,
+    /// Whether all of it is noise, which stays apart from what counts.
+    pub(super) noise: bool,
 }
 
 impl<'a> Cause<'a> {
@@ -38,15 +40,20 @@ impl<'a> Cause<'a> {
     }
 }
 
-/// The causes of a block, in transaction order.
+/// The causes of a block, in transaction order. The noise of a transaction is a cause of its own for each watch it names, and so is
+/// what no transaction caused.
 pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Cause<'a>> {
-    let mut order: Vec<B256> = Vec::new();
-    let mut by_tx: HashMap<B256, Gathered<'a>> = HashMap::new();
+    type Key = (B256, Option<WatchId>, bool);
+    let mut order: Vec<Key> = Vec::new();
+    let mut by_tx: HashMap<Key, Gathered<'a>> = HashMap::new();
     for (index, judged) in block.judged.iter().enumerate() {
         let Verdict::Abnormal(abnormal) = &judged.verdict else { continue };
         let Some(watch) = roster.watch(judged.activity.watch) else { continue };
-        let gathered = by_tx.entry(judged.activity.tx).or_insert_with(|| {
-            order.push(judged.activity.tx);
+        // What no transaction caused has nothing in common but the block.
+        let (tx, noise) = (judged.activity.tx, abnormal.is_noise());
+        let key = (tx, (noise || tx.is_zero()).then_some(watch.id), noise);
+        let gathered = by_tx.entry(key).or_insert_with(|| {
+            order.push(key);
             Gathered::default()
         });
         gathered.passed.insert(watch.id);
@@ -55,13 +62,13 @@ pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Caus
             gathered.join(Raised { id, index, judged, abnormal, watch, observe });
         }
     }
-    let cause = |tx| {
-        let Gathered { raised, passed, .. } = by_tx.remove(&tx)?;
+    let cause = |key: Key| {
+        let Gathered { raised, passed, .. } = by_tx.remove(&key)?;
         let innermost = (0..raised.len()).max_by_key(|at| depth(&raised[*at], *at))?;
         let owner = raised[innermost].watch.id;
         let others = passed.into_iter().filter(|id| *id != owner).filter_map(|id| roster.watch(id));
         let touches = others.map(|watch| watch.label.to_string()).collect();
-        Some(Cause { raised, innermost, touches })
+        Some(Cause { raised, innermost, touches, noise: key.2 })
     };
     order.into_iter().filter_map(cause).collect()
 }
@@ -103,8 +110,8 @@ impl<'a> Gathered<'a> {
 fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
     let activity = &raised.judged.activity;
     let depth = match &activity.position {
-        Position::Call(path) | Position::Inside(path) => path.len() + 1,
-        Position::Log(_) | Position::Authorization(_) => 0,
+        Position::Call(path) | Position::Inside(path) | Position::Told { path, .. } => path.len() + 1,
+        Position::Log(_) | Position::Authorization(_) | Position::Due(_) => 0,
     };
     let part = match activity.kind {
         ActivityKind::Act => 3,
@@ -112,6 +119,6 @@ fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
         ActivityKind::Event => 1,
         ActivityKind::Move => 0,
     };
-    let wallet = raised.watch.kind.is_wallet() || raised.watch.kind == Kind::Eoa;
+    let wallet = raised.watch.kind.carries_out() || raised.watch.kind == Kind::Eoa;
     (!raised.observe, depth, part, wallet, raised.abnormal.severity, Reverse(at))
 }

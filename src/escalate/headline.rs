@@ -33,6 +33,9 @@ pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> Stri
         return printable(format!("{} {what}{progress}", watch.label), HEADLINE_CHARS_MAX);
     }
     let sentence = match (activity.kind, &activity.position) {
+        (_, Position::Due(due)) => {
+            format!("{}: {} did not come by {}", watch.label, activity.deed.name, super::lines::utc(*due))
+        }
         (ActivityKind::Move, _) => movement(activity, watch, roster),
         (ActivityKind::Event, _) => format!("{} logged {}", watch.label, listed(activity, chain, roster)),
         (_, Position::Authorization(_)) if activity.stage == Stage::Pending => {

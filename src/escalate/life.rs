@@ -47,6 +47,7 @@ pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms:
         ack_expires: None,
         marked: None,
         blindness: None,
+        noise: None,
     }
 }
 

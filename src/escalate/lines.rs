@@ -9,7 +9,7 @@ use crate::model::incident::{Finding, Incident};
 use crate::model::record::{FindingLine, IncidentLine, Line, VerdictLine};
 use crate::model::value::Arg;
 use crate::model::{FindingId, IncidentId, Judged, JudgedBlock, Proof, Verdict, WatchInfo};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use serde_json::{Map, Value as Json};
 
 /// The line of one judged activity. `own` is its finding when it is one of its own; `incident` the one it belongs to, which a
@@ -37,7 +37,7 @@ pub fn verdict_line(
         block: block.at.number,
         block_hash: format!("{:#x}", block.at.hash),
         time: utc(block.time),
-        tx: format!("{:#x}", activity.tx),
+        tx: transaction(activity.tx),
         position: activity.position.to_string(),
         watch: watch.label.to_string(),
         address: watch.address.to_checksum(None),
@@ -60,7 +60,7 @@ pub fn verdict_line(
         value_human: Unit::ether().show(activity.value),
         via: via(activity, block.chain, &roster.names),
         from: activity.from.to_checksum(None),
-        origin: activity.origin.to_checksum(None),
+        origin: somebody(activity.origin),
         to: activity.to.map(|to| to.to_checksum(None)),
         operation: match activity.operation {
             Operation::Call => "call",
@@ -114,7 +114,7 @@ pub fn finding_line(finding: &Finding, roster: &Roster) -> Line {
         chain: chain.map_or_else(|| finding.chain.to_string(), |watch| watch.chain.name.to_string()),
         block: finding.at.number,
         block_hash: format!("{:#x}", finding.at.hash),
-        tx: format!("{:#x}", finding.tx),
+        tx: transaction(finding.tx),
         watch: watch.map_or_else(|| address.clone(), |watch| watch.label.to_string()),
         address,
         by: finding.rule.clone(),
@@ -147,6 +147,16 @@ fn named(args: &[Arg], told: impl Fn(&Arg) -> Option<Json>) -> Map<String, Json>
         }
     }
     map
+}
+
+/// Empty where no transaction caused it.
+fn transaction(tx: B256) -> String {
+    if tx.is_zero() { String::new() } else { format!("{tx:#x}") }
+}
+
+/// Empty for nobody.
+fn somebody(address: Address) -> String {
+    if address.is_zero() { String::new() } else { address.to_checksum(None) }
 }
 
 fn checksums(addresses: &[Address]) -> Vec<String> {

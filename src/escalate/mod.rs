@@ -15,6 +15,7 @@ mod group;
 mod headline;
 mod life;
 mod lines;
+mod noise;
 mod occasion;
 mod page;
 mod phrases;

@@ -167,6 +167,7 @@ pub(super) fn occasion(
         ack_expires: None,
         marked: None,
         blindness: None,
+        noise: None,
     };
     if let Some(watch) = watch {
         page::link(&mut incident.page, &watch.chain);

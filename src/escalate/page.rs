@@ -56,7 +56,7 @@ pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlo
         orphaned: false,
         late: None,
         watch: Party { address: raised.watch.address, name: Some(raised.watch.label.to_string()) },
-        sender: party(activity.origin),
+        sender: (!activity.tx.is_zero()).then(|| party(activity.origin)),
         signers: activity.signers.as_ref().map(|signers| signers.iter().copied().map(party).collect()),
         via: via(activity, block.chain, &roster.names),
         stage: stage(activity.stage).to_owned(),
@@ -156,8 +156,8 @@ pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
     page.links = page
         .evidence
         .first()
-        // What is queued is in no block, and no explorer knows its hash.
-        .filter(|first| !first.block_hash.is_zero())
+        // What is queued, or did not come, is in no block, and no explorer knows its hash.
+        .filter(|first| !first.tx.is_zero() && !first.block_hash.is_zero())
         .map(|first| Link { text: "Transaction".to_owned(), href: format!("{explorer}/tx/{:#x}", first.tx) })
         .into_iter()
         .chain([Link {

@@ -6,12 +6,14 @@ use super::life::{self, Change, Fresh};
 use super::lines::{incident_line, verdict_line};
 use super::occasion::is_occasion;
 use super::roster::{Roster, StepJudged};
-use super::{bridge, feed, page};
-use crate::model::incident::{Finding, Incident, Plan, Standing};
+use super::{bridge, feed, noise, page};
+use crate::model::incident::{Finding, Incident, Plan, Standing, State};
 use crate::model::page::Evidence;
 use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::{Line, RetractionLine, VerdictLine};
-use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Severity, Stage, Verdict};
+use crate::model::span::lasting;
+use crate::model::verdict::CAME_LATE;
+use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Position, Severity, Stage, Verdict};
 use alloy_primitives::B256;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -28,7 +30,9 @@ pub fn plan(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms:
         blocks.iter().flat_map(|(_, causes)| causes).flat_map(|cause| &cause.raised).map(|raised| &raised.id).collect();
     engine.retract(&again);
     for (block, causes) in &blocks {
+        engine.end_the_day(block);
         causes.iter().for_each(|cause| engine.take(block, cause));
+        engine.make_up(block);
         engine.write_verdicts(block, causes);
     }
     engine.finish()
@@ -87,6 +91,10 @@ struct Engine<'a> {
     /// Findings that each changed incident's line names.
     named: BTreeMap<usize, BTreeSet<FindingId>>,
     written: Vec<FindingId>,
+    /// Incidents of noise whose day is over.
+    concluded: BTreeSet<usize>,
+    /// Incidents that are over, since what was missing came, and what to say of it.
+    made_up: BTreeMap<usize, String>,
     feed: Plan,
 }
 
@@ -103,6 +111,8 @@ impl<'a> Engine<'a> {
             changes: BTreeMap::new(),
             named: BTreeMap::new(),
             written: Vec::new(),
+            concluded: BTreeSet::new(),
+            made_up: BTreeMap::new(),
             feed: Plan::default(),
         }
     }
@@ -172,6 +182,34 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Ends the noise of the days before this block's.
+    fn end_the_day(&mut self, block: &JudgedBlock) {
+        let over = self.incidents.iter().enumerate().filter(|(_, incident)| noise::is_over(incident, block));
+        let over: Vec<usize> = over.map(|(place, _)| place).filter(|place| !self.concluded.contains(place)).collect();
+        for place in over {
+            self.changes.entry(place).or_default();
+            self.concluded.insert(place);
+        }
+    }
+
+    /// What was expected came after all: an incident that is about nothing else is over.
+    fn make_up(&mut self, block: &JudgedBlock) {
+        for delta in &block.deltas {
+            let Some(rule) = delta.rule.strip_prefix(CAME_LATE) else { continue };
+            let due = u64::try_from(delta.amount).unwrap_or(u64::MAX);
+            let id = FindingId::new(block.chain, delta.watch, B256::ZERO, &Position::Due(due), rule);
+            let told_of = |incident: &Incident| {
+                incident.state.is_live()
+                    && incident.rules.iter().all(|known| known == rule)
+                    && incident.page.evidence.iter().any(|evidence| evidence.finding == id)
+            };
+            let Some(place) = self.incidents.iter().position(told_of) else { continue };
+            let late = lasting(block.time.saturating_sub(due));
+            self.changes.entry(place).or_default();
+            self.made_up.insert(place, format!("{rule} came, {late} late"));
+        }
+    }
+
     /// Everything one transaction makes abnormal.
     fn take(&mut self, block: &JudgedBlock, cause: &Cause<'_>) {
         let (stands, rest): (Vec<_>, Vec<_>) =
@@ -180,7 +218,7 @@ impl<'a> Engine<'a> {
         if rest.is_empty() {
             return;
         }
-        let place = self.place(cause);
+        let place = self.place(block, cause);
         for raised in rest {
             self.join(block, cause, raised, place);
         }
@@ -253,18 +291,25 @@ impl<'a> Engine<'a> {
 
     /// The incident a cause belongs to: where its evidence was before, else the live incident of the owner's watch and path,
     /// else the closed one its evidence was in, reopened, else a new one.
-    fn place(&mut self, cause: &Cause<'_>) -> usize {
+    fn place(&mut self, block: &JudgedBlock, cause: &Cause<'_>) -> usize {
         let before = cause.raised.iter().filter_map(|raised| self.findings.get(&raised.id));
-        let before: Vec<usize> = before.filter_map(|finding| self.by_id.get(&finding.incident)).copied().collect();
+        // What was noise and is no longer, since more is remembered, leaves the noise.
+        let same = |place: &usize| self.incidents[*place].noise.is_some() == cause.noise;
+        let before = before.filter_map(|finding| self.by_id.get(&finding.incident)).copied();
+        let before: Vec<usize> = before.filter(same).collect();
         let live = |place: &usize| self.incidents[*place].state.is_live();
         if let Some(place) = before.iter().copied().find(live) {
             return place;
         }
         let owner = cause.owner();
-        // A test page, a dead letter or a blindness may name the watch too: evidence does not hide behind those.
+        // A test page, a dead letter or a blindness may name the watch too: evidence does not hide behind those, nor behind noise.
+        let of_a_kind = |incident: &Incident| match &incident.noise {
+            Some(noise) => cause.noise && noise.day == noise::day(block),
+            None => !cause.noise && !is_occasion(incident),
+        };
         let joins = |incident: &Incident| {
             incident.state.is_live()
-                && !is_occasion(incident)
+                && of_a_kind(incident)
                 && incident.chain == self.step.chain.id
                 && incident.watch == owner.watch.address
                 && incident.path.name == *owner.watch.path
@@ -272,12 +317,20 @@ impl<'a> Engine<'a> {
         if let Some(place) = self.incidents.iter().position(joins) {
             return place;
         }
-        let id = IncidentId::new(&owner.watch.path, &owner.id);
+        let id = if cause.noise {
+            noise::incident(&owner.watch.path, &owner.id)
+        } else {
+            IncidentId::new(&owner.watch.path, &owner.id)
+        };
         if let Some(place) = before.first().or_else(|| self.by_id.get(&id)).copied() {
             life::reopen(&mut self.incidents[place]);
             return place;
         }
-        self.incidents.push(life::open(id.clone(), owner, self.roster, self.now_ms));
+        let mut incident = life::open(id.clone(), owner, self.roster, self.now_ms);
+        if cause.noise {
+            noise::begin(&mut incident, block);
+        }
+        self.incidents.push(incident);
         self.by_id.insert(id, self.incidents.len() - 1);
         self.incidents.len() - 1
     }
@@ -311,7 +364,9 @@ impl<'a> Engine<'a> {
         let finding = self.write(block, raised, place);
         self.show(block, raised, &finding, place);
         let change = self.changes.entry(place).or_default();
-        if !raised.observe && is_quiet(raised) {
+        if cause.noise {
+            noise::count(&mut self.incidents[place], &raised.judged.activity, raised.watch);
+        } else if !raised.observe && is_quiet(raised) {
             change.ahead.push((finding.headline, louder));
         } else if !raised.observe {
             change.fresh.push(Fresh { severity: finding.severity, headline: finding.headline, new_rule });
@@ -336,7 +391,9 @@ impl<'a> Engine<'a> {
         let evidence = page::evidence(finding, raised, block, self.roster);
         let evidence = Evidence { late: self.late(block), ..evidence };
         let change = self.changes.entry(place).or_default();
-        life::show(&mut self.incidents[place], change, raised.observe, evidence);
+        // Nobody has heard of noise, so that all of it may be a sample.
+        let quiet = raised.observe || self.incidents[place].noise.is_some();
+        life::show(&mut self.incidents[place], change, quiet, evidence);
     }
 
     fn late(&self, block: &JudgedBlock) -> Option<u64> {
@@ -379,6 +436,14 @@ impl<'a> Engine<'a> {
             page::link(&mut incident.page, self.step.chain);
             life::settle(incident, change, self.now_ms, &mut plan.deliveries);
             page::refresh(incident);
+            if self.concluded.contains(place) && incident.state.is_live() {
+                noise::conclude(incident, self.roster, self.now_ms, &mut plan.deliveries);
+            }
+            if let Some(said) = self.made_up.remove(place).filter(|_| incident.state.is_live()) {
+                incident.close_reason = Some("it came".to_owned());
+                life::close(incident, State::Resolved, said, self.now_ms, &mut plan.deliveries);
+                page::refresh(incident);
+            }
             let named: Vec<FindingId> = self.named.remove(place).unwrap_or_default().into_iter().collect();
             lines.push(incident_line(incident, &named));
             plan.incidents.push(incident.clone());

@@ -91,7 +91,7 @@ impl Operation {
 
 /// Place of a cause within its transaction: a call path, or a log's ordinal among the transaction's logs.
 ///
-/// Written `call`, `call.0.2`, `log.5`, `trace.1.0`. It never changes when a reorg moves the transaction to another block.
+/// Written `call`, `call.0.2`, `log.5`, `log.5.0` for a call that a log tells of, `trace.1.0`. It never changes when a reorg moves the transaction to another block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Position {
     /// Empty for the transaction's own call; then the index of each visible inner call.
@@ -100,9 +100,18 @@ pub enum Position {
     Log(u32),
     /// Index of an EIP-7702 authorization in its list.
     Authorization(u16),
+    /// No place in any transaction: the time by which something was expected that did not come, Unix seconds. Written `due.1795194000`.
+    Due(u64),
     /// A call that only a trace shows: the index of each call on the way to it, among those that can change something. Whether a node
     /// lists calls of precompiled contracts makes no difference.
     Inside(Vec<u16>),
+    /// A call that a log tells of: the ordinal of the log, then the index of each call.
+    Told {
+        /// Ordinal of the log.
+        log: u32,
+        /// Way to the call among those the log tells of.
+        path: Vec<u16>,
+    },
 }
 
 impl Position {
@@ -113,7 +122,8 @@ impl Position {
         match self {
             Self::Call(path) => Self::Call(extended(path)),
             Self::Inside(path) => Self::Inside(extended(path)),
-            Self::Log(_) | Self::Authorization(_) => Self::Call(vec![index]),
+            Self::Told { log, path } => Self::Told { log: *log, path: extended(path) },
+            Self::Log(_) | Self::Authorization(_) | Self::Due(_) => Self::Call(vec![index]),
         }
     }
 }
@@ -127,8 +137,13 @@ impl fmt::Display for Position {
             }
             Self::Log(ordinal) => write!(f, "log.{ordinal}"),
             Self::Authorization(index) => write!(f, "authorization.{index}"),
+            Self::Due(time) => write!(f, "due.{time}"),
             Self::Inside(path) => {
                 f.write_str("trace")?;
+                path.iter().try_for_each(|index| write!(f, ".{index}"))
+            }
+            Self::Told { log, path } => {
+                write!(f, "log.{log}")?;
                 path.iter().try_for_each(|index| write!(f, ".{index}"))
             }
         }
@@ -259,6 +274,13 @@ pub enum Note {
     Module(Address),
     /// The id of the legacy multisig submission that is written, confirmed or executed.
     Submission(U256),
+    /// The operation of a timelock or the proposal of a governor that it is part of.
+    Operation {
+        /// As the subject numbers it.
+        id: B256,
+        /// Seconds until it may be carried out, where the subject says so.
+        delay: Option<u64>,
+    },
     /// An EIP-7702 authorization of the subject; it holds even where the transaction reverted.
     Delegation,
     /// The amount of an approval is at or above the token's supply.
@@ -271,6 +293,14 @@ pub enum Note {
     Destroyed,
     /// The subject's own log names a Safe transaction hash that its fields do not give.
     HashMismatch,
+    /// What stands at a counterparty's address after the block: hash of its code, that of nothing where there is none. Only where
+    /// a rule asks for it.
+    Code {
+        /// Whose.
+        of: Address,
+        /// Keccak-256, as `EXTCODEHASH` gives it.
+        hash: B256,
+    },
     /// A fact had to be read from the node and could not be; what is unknown because of it.
     Unread(String),
     /// It waits in a Safe's queue, so far from being executed. Who sends it, when, and all who sign it are not known yet.

@@ -11,6 +11,7 @@ use super::record::Line;
 use super::severity::Severity;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Where an incident stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -82,6 +83,15 @@ pub struct Finding {
     pub pending: Option<PendingVoice>,
 }
 
+/// Noise of one day and one watch, which is told of once, when the day is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noise {
+    /// Days since the Unix epoch, by block time.
+    pub day: u64,
+    /// How many findings of each sort ever joined; the sorts are a handful of words of ours.
+    pub sorts: BTreeMap<String, u64>,
+}
+
 /// An incident as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
@@ -144,6 +154,9 @@ pub struct Incident {
     /// What could not be seen, when it is about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blindness: Option<Blindness>,
+    /// A day's noise, when it is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// What is told of it: the page as it stands.
     pub page: Page,
 }

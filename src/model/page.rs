@@ -63,8 +63,9 @@ pub struct Evidence {
     pub late: Option<u64>,
     /// Where it happened.
     pub watch: Party,
-    /// Who sent the transaction.
-    pub sender: Party,
+    /// Who sent the transaction; absent where no transaction caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<Party>,
     /// Who approved it, where known.
     pub signers: Option<Vec<Party>>,
     /// Wrappers it came through, outermost first, such as `execTransaction at Treasury Safe`.
@@ -77,7 +78,8 @@ pub struct Evidence {
     pub block_hash: B256,
     /// Block time, Unix seconds.
     pub time: u64,
-    /// Transaction hash.
+    /// Transaction hash; absent where no transaction caused it.
+    #[serde(default, skip_serializing_if = "B256::is_zero")]
     pub tx: B256,
     /// How surely it stands.
     #[serde(flatten)]

@@ -42,9 +42,10 @@ pub struct VerdictLine {
     pub block_hash: String,
     /// Block time.
     pub time: String,
-    /// Transaction hash.
+    /// Transaction hash; absent where no transaction caused it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tx: String,
-    /// `call`, `call.0.2`, `log.5`.
+    /// `call`, `call.0.2`, `log.5`; `due.1795194000` for what did not come by that time, in Unix seconds.
     pub position: String,
     /// Label of the watch.
     pub watch: String,
@@ -94,7 +95,8 @@ pub struct VerdictLine {
     pub via: Vec<String>,
     /// Who acts.
     pub from: String,
-    /// Who sent the transaction.
+    /// Who sent the transaction; absent where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub origin: String,
     /// The other side.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,7 +208,8 @@ pub struct FindingLine {
     pub block: u64,
     /// That block's hash.
     pub block_hash: String,
-    /// Transaction hash.
+    /// Transaction hash; absent where no transaction caused it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tx: String,
     /// Label of the watch.
     pub watch: String,

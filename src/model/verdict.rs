@@ -64,6 +64,21 @@ pub struct Abnormal {
     pub repeats: Option<usize>,
 }
 
+/// The built-in behind findings that anyone can cause at will: a log that names the subject and moves nothing of its own.
+pub const POISONING: &str = "builtin/poisoning";
+
+/// Beginning of the names of windows that say what was expected and came late; their amount is the due time that was missed.
+/// Whoever told of the absence tells of its end by them.
+pub const CAME_LATE: &str = "builtin/came-late:";
+
+impl Abnormal {
+    /// Whether it is noise: recorded like every finding, counted, told of once a day, and never a page by itself.
+    #[must_use]
+    pub fn is_noise(&self) -> bool {
+        *self.rule == *POISONING && self.severity == Severity::Info
+    }
+}
+
 /// An activity with its verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {

@@ -73,6 +73,12 @@ impl Kind {
         Self::Eoa,
     ];
 
+    /// Whether it acts only through an envelope of its own: whatever else it does is not its owners' doing.
+    #[must_use]
+    pub const fn is_wallet(self) -> bool {
+        matches!(self, Self::Safe | Self::Multisig | Self::ParityMultisig | Self::Timelock)
+    }
+
     /// The word a watchlist uses.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -94,10 +100,10 @@ impl Kind {
         }
     }
 
-    /// Whether it carries out what its owners or voters decide: it acts, and its acts are judged one by one.
+    /// Whether it carries out what its owners or voters decide, itself or through somebody else, and its acts are judged one by one.
     #[must_use]
-    pub const fn is_wallet(self) -> bool {
-        matches!(self, Self::Safe | Self::Multisig | Self::ParityMultisig | Self::Timelock | Self::Governor)
+    pub const fn carries_out(self) -> bool {
+        self.is_wallet() || matches!(self, Self::Governor)
     }
 
     /// Whether the contract may have functions that its kind does not bring: an owner, roles or an upgrade stand beside whatever

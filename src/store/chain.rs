@@ -1,7 +1,7 @@
 //! Where each chain stands, and what its blocks added to rolling windows.
 
 use super::{Result, StoreError};
-use crate::classify::history::SUBMISSIONS;
+use crate::classify::history::{LASTING, SUBMISSIONS};
 use crate::model::{BlockRef, ChainId, Delta, Link, Sight};
 use alloy_primitives::{Address, U256};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -117,8 +117,9 @@ pub(super) fn deltas(db: &Connection, chain: ChainId, since_s: u64) -> Result<Ve
 pub(super) fn prune(db: &mut Connection, chain: ChainId, deltas_before_s: u64, sent_before_ms: u64) -> Result<Pruned> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let deltas = tx.execute(
-        "DELETE FROM deltas WHERE chain = ?1 AND time < ?2 AND substr(rule, 1, length(?3)) <> ?3",
-        params![int(chain.0), int(deltas_before_s), SUBMISSIONS],
+        "DELETE FROM deltas WHERE chain = ?1 AND time < ?2 AND substr(rule, 1, length(?3)) <> ?3 \
+         AND substr(rule, 1, length(?4)) <> ?4",
+        params![int(chain.0), int(deltas_before_s), SUBMISSIONS, LASTING],
     )?;
     let messages = tx.execute(
         "DELETE FROM outbox WHERE state IN ('sent', 'superseded') AND done_at_ms < ?1",

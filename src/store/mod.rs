@@ -173,7 +173,7 @@ impl Store {
     }
 
     /// Forgets window entries of blocks before `deltas_before_s` (block time, Unix seconds) and messages that were sent,
-    /// or superseded, before `sent_before_ms` (wall clock). When a submission was written down is remembered for good. Dead letters, findings, incidents and activities stay.
+    /// or superseded, before `sent_before_ms` (wall clock). When a submission was written down, and who was met, is remembered for good. Dead letters, findings, incidents and activities stay.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].

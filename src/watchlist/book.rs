@@ -135,6 +135,10 @@ pub struct Registry {
     pub delegates: Option<AddressSet>,
     /// The guard; `Some(None)` says that there is none.
     pub guard: Option<Option<Address>>,
+    /// How long what a timelock schedules, or a governor proposes, waits at least.
+    pub delay: Option<Duration>,
+    /// Code that a proxy may run.
+    pub implementations: Option<AddressSet>,
 }
 
 /// One `[[watch.test]]`: an activity and the verdict it should get.
@@ -148,10 +152,29 @@ pub struct WatchTest {
     pub spot: Spot,
     /// Block time of the activity, Unix seconds.
     pub time: u64,
-    /// What happens.
-    pub activity: Activity,
+    /// What happens, or does not.
+    pub of: TestOf,
     /// What is expected.
     pub expect: Expectation,
+}
+
+/// What a test is about.
+#[derive(Clone, Debug)]
+pub enum TestOf {
+    /// Something that happens.
+    Activity {
+        /// What happens.
+        activity: Box<Activity>,
+        /// What happened before, each so many seconds before the test's time, the oldest first.
+        before: Vec<(u64, Activity)>,
+    },
+    /// Something that does not come.
+    Absence {
+        /// Name of the `[[watch.absent]]`.
+        name: Arc<str>,
+        /// When it came before, each so many seconds before the test's time, the oldest first.
+        before: Vec<u64>,
+    },
 }
 
 /// What a test expects of a verdict.

@@ -1,6 +1,6 @@
 //! Weekly hours as people write them: `Fri 08:00-18:00 Europe/Zurich`.
 
-use crate::classify::rule::{Hours, Span};
+use crate::classify::rule::{Hours, Span, Weekly};
 use crate::settings::nearest;
 use jiff::tz::TimeZone;
 
@@ -9,6 +9,7 @@ const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const EVERY_DAY: u8 = 0b111_1111;
 const MINUTES_OF_A_DAY: u16 = 24 * 60;
 const USAGE: &str = "write hours such as \"Mon-Fri 09:00-17:00 Europe/Berlin\"";
+const MOMENTS_USAGE: &str = "write moments such as \"Fri 18:00 Europe/Berlin\"";
 
 /// Reads spans and an IANA time zone behind them.
 ///
@@ -17,10 +18,44 @@ const USAGE: &str = "write hours such as \"Mon-Fri 09:00-17:00 Europe/Berlin\"";
 ///
 /// The error is what is wrong, and what to write instead.
 pub(super) fn parse(text: &str) -> Result<Hours, (String, String)> {
+    let (spans, zone) = zoned(text, USAGE)?;
+    Ok(Hours { text: text.trim().into(), zone, spans: parse_spans(spans)? })
+}
+
+/// Reads moments and an IANA time zone behind them: `Fri 18:00 Europe/Zurich`, `Mon-Fri 09:00,17:00 UTC`. Without days, every
+/// day is meant.
+///
+/// The error is what is wrong, and what to write instead.
+pub(super) fn moments(text: &str) -> Result<Weekly, (String, String)> {
+    let (words, zone) = zoned(text, MOMENTS_USAGE)?;
+    let mut moments = Vec::new();
+    let (mut days, mut timed) = (0u8, true);
+    for word in words.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()) {
+        if let Some(named) = parse_days(word) {
+            days = if timed { named } else { days | named };
+            timed = false;
+        } else {
+            let minute = minute(word).filter(|minute| *minute < MINUTES_OF_A_DAY);
+            let Some(minute) = minute else {
+                let message = format!("`{word}` is neither a day such as `Fri` nor a time such as `18:00`");
+                return Err((message, MOMENTS_USAGE.to_owned()));
+            };
+            moments.push((if days == 0 { EVERY_DAY } else { days }, minute));
+            timed = true;
+        }
+    }
+    if !timed || moments.is_empty() {
+        return Err((format!("`{}` names no time", words.trim()), MOMENTS_USAGE.to_owned()));
+    }
+    Ok(Weekly { text: text.trim().into(), zone, moments })
+}
+
+/// What stands before the time zone, and the zone.
+fn zoned<'t>(text: &'t str, usage: &str) -> Result<(&'t str, TimeZone), (String, String)> {
     let trimmed = text.trim();
     let (spans, zone) = trimmed.rsplit_once(char::is_whitespace).unwrap_or((trimmed, ""));
     if zone.is_empty() || zone.starts_with(|c: char| c.is_ascii_digit()) || day(zone).is_some() {
-        return Err((format!("`{text}` names no time zone"), USAGE.to_owned()));
+        return Err((format!("`{text}` names no time zone"), usage.to_owned()));
     }
     let tz = TimeZone::get(zone).map_err(|_| {
         let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
@@ -29,7 +64,7 @@ pub(super) fn parse(text: &str) -> Result<Hours, (String, String)> {
             hint.unwrap_or_else(|| "use a name of the IANA database, such as `Europe/Zurich` or `UTC`".to_owned());
         (format!("`{zone}` is not a time zone"), hint)
     })?;
-    Ok(Hours { text: trimmed.into(), zone: tz, spans: parse_spans(spans)? })
+    Ok((spans, tz))
 }
 
 fn parse_spans(text: &str) -> Result<Vec<Span>, (String, String)> {
@@ -123,6 +158,22 @@ mod tests {
     fn a_span_over_midnight_keeps_its_order() {
         assert_eq!(spans("Fri 22:00-06:00 UTC"), [(1 << 4, 1320, 360)]);
         assert_eq!(spans("Fri 22:00-00:00 UTC"), [(1 << 4, 1320, 1440)]);
+    }
+
+    #[test]
+    fn moments_read_as_people_write_them() {
+        let read = |text: &str| moments(text).unwrap_or_else(|(message, _)| panic!("{message}")).moments;
+        assert_eq!(read("Fri 18:00 Europe/Zurich"), [(1 << 4, 1080)]);
+        assert_eq!(read("09:00 UTC"), [(EVERY_DAY, 540)]);
+        assert_eq!(read("Mon,Wed 09:00,17:00 UTC"), [(0b101, 540), (0b101, 1020)]);
+        let refused = |text: &str| moments(text).expect_err(text).0;
+        assert_eq!(refused("Fri 18:00"), "`Fri 18:00` names no time zone");
+        assert_eq!(refused("Fri UTC"), "`Fri` names no time");
+        assert_eq!(refused("Fri 24:00 UTC"), "`24:00` is neither a day such as `Fri` nor a time such as `18:00`");
+        assert_eq!(
+            refused("Fri 08:00-18:00 UTC"),
+            "`08:00-18:00` is neither a day such as `Fri` nor a time such as `18:00`"
+        );
     }
 
     #[test]

@@ -751,7 +751,7 @@ fn events_and_moves_that_nothing_explains_cost_what_the_table_says() {
         ),
         ("safe", SAFE, success(SAFE, B256::ZERO), "event ExecutionSuccess: critical builtin/outflow"),
         ("safe", SAFE, moved(COIN, SAFE, EVIL, 1), "move transfer: critical builtin/outflow"),
-        ("safe", SAFE, moved(OTHER_TOKEN, SAFE, EVIL, 1), "move transfer: warning builtin/poisoning"),
+        ("safe", SAFE, moved(OTHER_TOKEN, SAFE, EVIL, 1), "move transfer: info builtin/poisoning"),
         ("safe", SAFE, moved(COIN, SAFE, EVIL, 0), "move transfer: info builtin/poisoning"),
         ("eoa", PAYER.address, moved(COIN, PAYER.address, EVIL, 1), "move transfer: high builtin/outflow"),
         (

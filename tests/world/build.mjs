@@ -23,7 +23,15 @@ const COMPILED = [
 ];
 
 /** OpenZeppelin contracts that tests deploy as they are; contracts/Parts.sol imports them so that they get compiled. */
-const OPENZEPPELIN = ["TimelockController", "ERC1967Proxy", "TransparentUpgradeableProxy", "ProxyAdmin"];
+const OPENZEPPELIN = [
+  "TimelockController",
+  "ERC1967Proxy",
+  "TransparentUpgradeableProxy",
+  "ProxyAdmin",
+  "UpgradeableBeacon",
+  "BeaconProxy",
+  "VestingWallet",
+];
 
 /** Artifacts that a package ships, as [name here, path in node_modules]. */
 function shipped() {

@@ -4,8 +4,9 @@
 //! administrator, which is zero.
 
 use super::table::{Found, Table, critical, high, names_say_all};
+use crate::model::value::Value;
 use crate::model::{Activity, Kind, Severity};
-use alloy_primitives::{B256, b256, hex};
+use alloy_primitives::{B256, b256};
 
 pub(crate) static TABLE: Table = Table {
     kind: Kind::AccessControl,
@@ -20,6 +21,7 @@ pub(crate) static TABLE: Table = Table {
         high("DefaultAdminTransferCanceled", "a change of administrator was called off"),
         high("DefaultAdminDelayChangeCanceled", "a change of the administrator's delay was called off"),
     ],
+    public: &[],
     weigh: names_say_all,
 };
 
@@ -46,10 +48,10 @@ pub(crate) fn weigh(activity: &Activity) -> Option<Found> {
         "revokeRole" | "renounceRole" | "RoleRevoked" => false,
         _ => return None,
     };
-    let role = activity.deed.args.first()?.value.as_bytes()?;
-    let ruling = RULING.iter().find(|(hash, _)| hash.as_slice() == &role[..]);
-    let known = ruling.or_else(|| KNOWN.iter().find(|(hash, _)| hash.as_slice() == &role[..]));
-    let name = known.map_or_else(|| format!("the role 0x{}", hex::encode(role)), |(_, name)| (*name).to_owned());
+    let Value::FixedBytes(role, 32) = &activity.deed.args.first()?.value else { return None };
+    let ruling = RULING.iter().find(|(hash, _)| hash == role);
+    let known = ruling.or_else(|| KNOWN.iter().find(|(hash, _)| hash == role));
+    let name = known.map_or_else(|| format!("the role {role}"), |(_, name)| (*name).to_owned());
     let severity = if given && ruling.is_some() { Severity::Critical } else { Severity::High };
     Some((severity, format!("{name} is {}", if given { "granted" } else { "revoked" })))
 }

@@ -38,5 +38,6 @@ pub(crate) static TABLE: Table = Table {
         high("ControllerAdded", "somebody may register names"),
         warning("TextChanged", "a record of the name changed"),
     ],
+    public: &["renew", "NameRenewed", "ExpiryExtended", "NewTTL", "setTTL"],
     weigh: names_say_all,
 };

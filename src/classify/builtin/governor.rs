@@ -61,5 +61,21 @@ pub(crate) static TABLE: Table = Table {
         high("ProposalQuestionCreated", "a question was asked whose answer executes a proposal"),
         warning("ProposalCanceled", "a proposal was cancelled"),
     ],
+    public: PUBLIC,
     weigh: names_say_all,
 };
+
+/// Votes, and what moves a proposal on that was decided already. A vote is one of many, and nobody is paged for it.
+const PUBLIC: &[&str] = &[
+    "castVote",
+    "castVoteWithReason",
+    "castVoteWithReasonAndParams",
+    "castVoteBySig",
+    "castVoteWithReasonAndParamsBySig",
+    "vote",
+    "queue",
+    "VoteCast",
+    "VoteCastWithParams",
+    "CastVote",
+    "ProposalQueued",
+];

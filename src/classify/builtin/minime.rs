@@ -21,5 +21,6 @@ pub(crate) static TABLE: Table = Table {
         warning("NewCloneToken", "a clone of the token was created: it bears the same holders"),
         high("ClaimedTokens", "the controller took what lay in the token contract"),
     ],
+    public: &[],
     weigh: erc20::weigh,
 };

@@ -52,10 +52,13 @@ pub fn vouches(activity: &Activity, rules: &WatchRules) -> Option<&'static str> 
 
 fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
     let deed = &activity.deed;
+    let public = || table::of(rules.kind).filter(|table| table.public.contains(&&*deed.name)).map(|_| PUBLIC);
     match activity.kind {
         ActivityKind::Call if deed.decoding == Decoding::Ether => (!rules.judge_inbound).then_some(INBOUND),
         ActivityKind::Call => {
-            (deed.decoding == Decoding::Clean && !deed.mutates && activity.value.is_zero()).then_some(VIEW)
+            let bare = deed.decoding == Decoding::Clean && activity.value.is_zero();
+            let listed = || is_listed_code(activity, rules).then_some(IMPLEMENTATION);
+            bare.then(|| if deed.mutates { public().or_else(listed) } else { Some(VIEW) }).flatten()
         }
         ActivityKind::Move => {
             let received =
@@ -67,18 +70,55 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
         ActivityKind::Act => {
             let empty = deed.decoding == Decoding::Ether && activity.value.is_zero();
             let own = activity.to == Some(activity.from) && activity.operation == Operation::Call;
-            (rules.kind == Kind::Safe && empty && own).then_some(REJECTION)
+            match rules.kind {
+                Kind::Safe if empty && own => Some(REJECTION),
+                // A text is put to the vote as a call of nothing, since a proposal has to hold a call.
+                Kind::Governor if empty => Some(TEXT),
+                _ => None,
+            }
         }
-        // Ether from inside another call shows in nothing but the wallet's own log.
         ActivityKind::Event => {
             let received = match rules.kind {
-                Kind::Safe => "SafeReceived(address,uint256)",
-                Kind::Multisig => "Deposit(address,uint256)",
-                _ => return None,
+                // Ether from inside another call shows in nothing but the wallet's own log.
+                Kind::Safe => &*deed.signature == "SafeReceived(address,uint256)",
+                Kind::Multisig | Kind::ParityMultisig => &*deed.signature == "Deposit(address,uint256)",
+                _ => false,
             };
-            (&*deed.signature == received && !rules.judge_inbound).then_some(INBOUND)
+            if received {
+                return (!rules.judge_inbound).then_some(INBOUND);
+            }
+            if is_text_proposal(activity, rules) {
+                return Some(TEXT);
+            }
+            public().or_else(|| is_listed_code(activity, rules).then_some(IMPLEMENTATION))
         }
     }
+}
+
+/// A proposal without targets. With targets its log is an envelope of what they would be called for.
+fn is_text_proposal(activity: &Activity, rules: &WatchRules) -> bool {
+    let targets = activity.deed.args.get(2).and_then(|arg| arg.value.as_array());
+    rules.kind == Kind::Governor
+        && &*activity.deed.name == "ProposalCreated"
+        && targets.is_some_and(<[crate::model::value::Value]>::is_empty)
+}
+
+/// New code, or a new place to take it from, that the registry lists. What the new code is to do at once is another matter.
+fn is_listed_code(activity: &Activity, rules: &WatchRules) -> bool {
+    let deed = &activity.deed;
+    let code = deed.args.first().and_then(|arg| arg.value.as_address());
+    let does_nothing = || deed.args.get(1).and_then(|arg| arg.value.as_bytes()).is_some_and(|data| data.is_empty());
+    let asks = match &*deed.signature {
+        "Upgraded(address)" | "BeaconUpgraded(address)" | "upgradeTo(address)" => true,
+        "upgradeToAndCall(address,bytes)" => does_nothing(),
+        _ => false,
+    };
+    asks && rules.implementations.as_ref().zip(code).is_some_and(|(listed, code)| listed.members.contains(&code))
+}
+
+/// Whether a contract says that its code, or where it takes it from, was replaced.
+pub(crate) fn is_upgrade(activity: &Activity) -> bool {
+    activity.kind == ActivityKind::Event && matches!(&*activity.deed.name, "Upgraded" | "BeaconUpgraded" | "DiamondCut")
 }
 
 /// What `activity` costs when no rule vouches for it: what the first built-in says that recognizes it and is not switched off.
@@ -122,7 +162,7 @@ fn stem(name: &str) -> String {
     name.strip_suffix("ed").or_else(|| name.strip_suffix('e')).unwrap_or(&name).to_owned()
 }
 
-pub(super) fn because(name: &'static str, severity: Severity, reason: String) -> Cost {
+pub(crate) fn because(name: &'static str, severity: Severity, reason: String) -> Cost {
     Cost { name, severity, reason: Some(reason) }
 }
 

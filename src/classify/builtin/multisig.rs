@@ -22,6 +22,7 @@ pub(crate) static TABLE: Table = Table {
         critical("RequirementChange", "the number of confirmations required changed"),
         critical("DailyLimitChange", "the daily limit changed"),
     ],
+    public: &[],
     weigh,
 };
 

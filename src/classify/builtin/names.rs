@@ -1,5 +1,7 @@
 //! Every built-in judgment by its name.
 
+pub(crate) use crate::model::verdict::POISONING;
+
 /// A built-in judgment, as `check` lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Builtin {
@@ -21,6 +23,9 @@ pub const BUILTINS: &[Builtin] = &[
     vouching(VIEW, "a call of a function that the ABI says changes nothing"),
     vouching(REJECTION, "a Safe's empty call to itself, which only uses up a nonce"),
     vouching(ENVELOPE, "a wallet's envelope whose own conditions hold and whose leaves are all normal"),
+    vouching(PUBLIC, "what anybody may do and nobody decides: a vote, a release, a renewal"),
+    vouching(TEXT, "a proposal that calls nothing"),
+    vouching(IMPLEMENTATION, "new code that `registry.implementations` lists, once in a transaction"),
     raising(UNVOUCHED, "no rule vouches for it"),
     raising(
         UNDECODABLE,
@@ -37,7 +42,13 @@ pub const BUILTINS: &[Builtin] = &[
     raising(CONTROL, "owners, threshold, modules, guards, controllers, roles, supply or code change"),
     raising(APPROVAL, "an allowance without limit, or above the supply"),
     raising(OUTFLOW, "value left and no judged act explains it"),
-    raising(POISONING, "a transfer of nothing, or of a token unknown here, that names the subject"),
+    raising(
+        POISONING,
+        "noise: a transfer of nothing, of a token unknown here, or from a look-alike; told of once a day, never a page",
+    ),
+    raising(LOOK_ALIKE, "the subject pays or allows an address that only looks like one it knows"),
+    raising(TEST_THEN_DRAIN, "a first small payment to an unknown address, and within a day ten times as much"),
+    raising(SWEEP, "three different assets leave for one unknown address within an hour"),
     raising(INNER_FAILURE, "an inner call failed although the transaction succeeded"),
     raising(EXECUTOR, "a signed transaction carried by somebody who is not in `executors`"),
     raising(REFUND, "a Safe pays for its execution"),
@@ -45,6 +56,8 @@ pub const BUILTINS: &[Builtin] = &[
     raising(CONFIRMER, "a confirmation by somebody who is not in `registry.owners`"),
     raising(STALE, "a confirmation of a submission older than 30 days"),
     raising(HASH, "a Safe logs a transaction hash that its fields do not give"),
+    raising(SHORT_DELAY, "less time to react than `registry.delay` says, as scheduled or as it came"),
+    raising(UNSCHEDULED, "carried out without a schedule that was seen before its block"),
     raising(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
     raising(CREATION, "an account creates a contract"),
     raising(QUEUE_SIGNATURE, "a queued Safe transaction with a signature that is not its owner's"),
@@ -61,6 +74,9 @@ pub(crate) const INBOUND: &str = "builtin/inbound";
 pub(crate) const VIEW: &str = "builtin/view";
 pub(crate) const REJECTION: &str = "builtin/rejection";
 pub(crate) const ENVELOPE: &str = "builtin/envelope";
+pub(crate) const PUBLIC: &str = "builtin/public";
+pub(crate) const TEXT: &str = "builtin/text-proposal";
+pub(crate) const IMPLEMENTATION: &str = "builtin/implementation";
 pub(crate) const UNVOUCHED: &str = "builtin/unvouched";
 pub(crate) const UNDECODABLE: &str = "builtin/undecodable";
 pub(crate) const BUDGET: &str = "builtin/budget";
@@ -71,7 +87,9 @@ pub(crate) const DELEGATECALL: &str = "builtin/delegatecall";
 pub(crate) const CONTROL: &str = "builtin/control";
 pub(crate) const APPROVAL: &str = "builtin/approval";
 pub(crate) const OUTFLOW: &str = "builtin/outflow";
-pub(crate) const POISONING: &str = "builtin/poisoning";
+pub(crate) const LOOK_ALIKE: &str = "builtin/look-alike";
+pub(crate) const TEST_THEN_DRAIN: &str = "builtin/test-then-drain";
+pub(crate) const SWEEP: &str = "builtin/sweep";
 pub(crate) const INNER_FAILURE: &str = "builtin/inner-failure";
 pub(crate) const EXECUTOR: &str = "builtin/executor";
 pub(crate) const REFUND: &str = "builtin/refund";
@@ -79,6 +97,8 @@ pub(crate) const MODULE: &str = "builtin/module";
 pub(crate) const CONFIRMER: &str = "builtin/confirmer";
 pub(crate) const STALE: &str = "builtin/stale-confirmation";
 pub(crate) const HASH: &str = "builtin/hash-mismatch";
+pub(crate) const SHORT_DELAY: &str = "builtin/short-delay";
+pub(crate) const UNSCHEDULED: &str = "builtin/unscheduled";
 pub(crate) const DELEGATION: &str = "builtin/delegation";
 pub(crate) const CREATION: &str = "builtin/creation";
 pub(crate) const QUEUE_SIGNATURE: &str = "builtin/queue-signature";

@@ -34,5 +34,6 @@ pub(crate) static TABLE: Table = Table {
         critical("ApplyOwnership", "ownership changed hands"),
         critical("AuthorityUpdated", "the authority changed"),
     ],
+    public: &[],
     weigh: names_say_all,
 };

@@ -29,5 +29,6 @@ pub(crate) static TABLE: Table = Table {
         critical("RequirementChanged", "the number of confirmations required changed"),
         warning("Revoke", "a confirmation was taken back"),
     ],
+    public: &[],
     weigh: names_say_all,
 };

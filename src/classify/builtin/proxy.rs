@@ -26,5 +26,6 @@ pub(crate) static TABLE: Table = Table {
         critical("DiamondCut", "the contract's code was replaced"),
         critical("Initialized", "a live contract was initialized again"),
     ],
+    public: &[],
     weigh: names_say_all,
 };

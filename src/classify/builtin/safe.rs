@@ -24,6 +24,7 @@ pub(crate) static TABLE: Table = Table {
         critical("setup", "a live Safe is set up again"),
     ],
     events: EVENTS,
+    public: &[],
     weigh,
 };
 

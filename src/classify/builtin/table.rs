@@ -32,6 +32,8 @@ pub(crate) struct Table {
     pub(crate) functions: &'static [Row],
     /// Events of the subject that tell of such a change, where no judged call explains them.
     pub(crate) events: &'static [Row],
+    /// Functions that anybody may call and events that follow, which are the ordinary life of such a contract.
+    pub(crate) public: &'static [&'static str],
     /// What depends on the arguments and not on the name alone; asked first.
     pub(crate) weigh: fn(&Activity, &WatchRules) -> Option<Found>,
 }

@@ -26,6 +26,7 @@ pub(crate) static TABLE: Table = Table {
         warning("Cancelled", "a scheduled operation was cancelled"),
         warning("CancelTransaction", "a queued transaction was cancelled"),
     ],
+    public: &[],
     weigh,
 };
 

@@ -27,5 +27,6 @@ pub(crate) static TABLE: Table = Table {
         critical("Initialized", "a live contract was initialized again"),
         critical("OwnershipTransferred", "the owner changed, who is paid"),
     ],
+    public: &["release", "ERC20Released", "EtherReleased", "TokensReleased", "Released"],
     weigh: names_say_all,
 };

@@ -2,6 +2,7 @@
 
 mod blind;
 mod chain;
+mod noise;
 mod occasions;
 mod order;
 mod pending;

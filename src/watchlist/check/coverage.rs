@@ -49,10 +49,17 @@ pub enum Otherwise {
     },
 }
 
-/// Functions that a wallet's decoder opens, by kind. Source: Safe.sol 1.5.0 and the ConsenSys MultiSigWallet.sol.
-const ENVELOPES: [(Kind, &[&str]); 2] = [
+/// Functions that a wallet's decoder opens, by kind. Source: Safe.sol 1.5.0 and the ConsenSys MultiSigWallet.sol, and those named in
+/// `decode::told`.
+const ENVELOPES: [(Kind, &[&str]); 5] = [
     (Kind::Safe, &["execTransaction", "execTransactionFromModule", "execTransactionFromModuleReturnData"]),
     (Kind::Multisig, &["submitTransaction", "confirmTransaction", "executeTransaction"]),
+    (Kind::ParityMultisig, &["execute", "confirm"]),
+    (
+        Kind::Timelock,
+        &["schedule", "scheduleBatch", "execute", "executeBatch", "queueTransaction", "executeTransaction"],
+    ),
+    (Kind::Governor, &["propose", "execute", "newVote", "executeVote", "forward"]),
 ];
 
 /// One row for each function that changes state and each thing a rule speaks of, watch by watch in the order of the book.
@@ -92,7 +99,7 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
     };
     let plain = |kind, name: &str, matches| Case { kind, name: name.into(), matches, function: None, to_itself: false };
     let changing = || abi.functions().filter(|function| function.mutates);
-    let wallet = watch.kind.is_wallet();
+    let wallet = watch.kind.carries_out();
     let acts = wallet || watch.kind == Kind::Eoa || rules.rules.iter().any(|rule| rule.kind == ActivityKind::Act);
 
     let mut cases = vec![plain(ActivityKind::Call, "ether", DeedMatch::Ether)];

@@ -1,9 +1,10 @@
 //! `[[watch.test]]`, judged.
 
 use crate::classify::{self, History, Moment};
-use crate::model::{Verdict, WatchId};
+use crate::model::{Activity, Verdict, Voucher, WatchId};
 use crate::settings::Spot;
-use crate::watchlist::book::{Book, Expectation, WatchTest};
+use crate::watchlist::book::{Book, Expectation, TestOf, WatchTest};
+use alloy_primitives::B256;
 use std::sync::Arc;
 
 /// How one test went.
@@ -29,18 +30,20 @@ impl TestOutcome {
     }
 }
 
-/// Judges every test of the book, each on its own, with empty windows: nothing was vouched for before it.
+/// Watching is taken to have begun so long before a test, and before all it says of earlier times: 400 days.
+const WATCHED_FOR: u64 = 400 * 86_400;
+
+/// Judges every test of the book, each on its own: nothing was vouched for before it but what it says of `before`.
 #[must_use]
 pub fn run_tests(book: &Book) -> Vec<TestOutcome> {
     book.tests.iter().map(|test| run(test, book)).collect()
 }
 
 fn run(test: &WatchTest, book: &Book) -> TestOutcome {
-    let at = Moment { time: test.time };
-    let (judged, _) = classify::judge(vec![test.activity.clone()], &book.rules, &History::default(), at);
-    let verdict = judged.into_iter().next().map(|judged| judged.verdict);
-    // The judge gives one verdict for one activity.
-    let verdict = verdict.unwrap_or(Verdict::Normal { by: crate::model::Voucher::Envelope });
+    let verdict = match &test.of {
+        TestOf::Activity { activity, before } => happens(test, activity, before, book),
+        TestOf::Absence { name, before } => does_not_come(test, name, before, book),
+    };
     TestOutcome {
         watch: test.watch,
         name: Arc::clone(&test.name),
@@ -48,6 +51,43 @@ fn run(test: &WatchTest, book: &Book) -> TestOutcome {
         failures: compare(&verdict, &test.expect),
         verdict,
     }
+}
+
+fn happens(test: &WatchTest, activity: &Activity, before: &[(u64, Activity)], book: &Book) -> Verdict {
+    let mut history = History::default();
+    let oldest = before.first().map_or(0, |(ago, _)| *ago);
+    if let Some(rules) = book.rules.watches.get(test.watch.index()) {
+        let begun = Moment { time: test.time.saturating_sub(WATCHED_FOR + oldest) };
+        let (_, deltas) = classify::absences_of(rules, &history, begun);
+        deltas.iter().for_each(|delta| history.add(B256::ZERO, begun.time, delta));
+    }
+    for (ago, earlier) in before {
+        let at = Moment { time: test.time.saturating_sub(*ago) };
+        let (_, deltas) = classify::judge(vec![earlier.clone()], &book.rules, &history, at);
+        deltas.iter().for_each(|delta| history.add(B256::ZERO, at.time, delta));
+    }
+    let at = Moment { time: test.time };
+    let (judged, _) = classify::judge(vec![activity.clone()], &book.rules, &history, at);
+    let verdict = judged.into_iter().next().map(|judged| judged.verdict);
+    // The judge gives one verdict for one activity.
+    verdict.unwrap_or(Verdict::Normal { by: Voucher::Envelope })
+}
+
+/// Normal by the expectation's own name where nothing is missing at that time.
+fn does_not_come(test: &WatchTest, name: &Arc<str>, before: &[u64], book: &Book) -> Verdict {
+    let fine = Verdict::Normal { by: Voucher::Rule(Arc::clone(name)) };
+    let Some(rules) = book.rules.watches.get(test.watch.index()) else { return fine };
+    let Some(expected) = rules.expected.iter().find(|expected| expected.rule.name == *name) else { return fine };
+    let mut history = History::default();
+    let begun = Moment { time: test.time.saturating_sub(before.first().copied().unwrap_or(WATCHED_FOR)) };
+    let (_, deltas) = classify::absences_of(rules, &history, begun);
+    deltas.iter().for_each(|delta| history.add(B256::ZERO, begun.time, delta));
+    for ago in before {
+        history.add(B256::ZERO, test.time.saturating_sub(*ago), &classify::arrival(expected, rules.address));
+    }
+    let (judged, _) = classify::absences_of(rules, &history, Moment { time: test.time });
+    let missing = judged.into_iter().find(|judged| judged.activity.deed.name == *name);
+    missing.map_or(fine, |judged| judged.verdict)
 }
 
 fn compare(verdict: &Verdict, expect: &Expectation) -> Vec<String> {

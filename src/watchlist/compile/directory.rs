@@ -2,6 +2,7 @@
 
 use super::address::{checked, parse_address};
 use super::chains::Chains;
+use crate::classify::familiar::Familiar;
 use crate::classify::rule::AddressSet;
 use crate::decode::KNOWN_LIBRARIES;
 use crate::escalate::Names;
@@ -130,6 +131,23 @@ impl<'a> Directory<'a> {
             names.insert(watch.chain.id, watch.address, Arc::clone(&watch.label));
         }
         names
+    }
+
+    /// Whom the configuration names on `chain`: tokens, the address book, members of sets.
+    pub(super) fn familiar(&self, chain: ChainId, familiar: &mut Familiar) {
+        for (name, token) in self.tokens.iter().filter(|(_, token)| token.chain.id == chain) {
+            familiar.insert(token.address, &Arc::from(*name));
+        }
+        for (place, name) in self.names.iter().filter(|(place, _)| place.chain.is_none_or(|only| only == chain)) {
+            familiar.insert(place.address, name);
+        }
+        let here = |set: &&Set| set.chain.is_none_or(|only| only == chain);
+        let mut sets: Vec<&Set> = self.sets.values().flatten().filter(here).collect();
+        // Who is in several sets is called by the same one on every machine.
+        sets.sort_by(|a, b| a.addresses.name.cmp(&b.addresses.name));
+        for set in sets {
+            set.addresses.members.iter().for_each(|address| familiar.insert(*address, &set.addresses.name));
+        }
     }
 
     fn call(&mut self, name: &'a str, place: Place) {

@@ -12,7 +12,7 @@ use crate::watchlist::file::{LimitText, MeasureText};
 use alloy_primitives::U256;
 
 /// Longest window in seconds: a year. What is counted is kept for as long, with every commit.
-const WINDOW_SECONDS_MAX: u64 = 366 * 86_400;
+pub(super) const WINDOW_SECONDS_MAX: u64 = 366 * 86_400;
 
 pub(super) fn compile(
     text: &LimitText<'_>,

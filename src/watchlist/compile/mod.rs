@@ -5,12 +5,14 @@
 //! out and the rest goes on; the book is handed over only when there was no problem at all.
 
 mod abis;
+mod absent;
 mod address;
 mod args;
 mod chains;
 mod deed;
 mod directory;
 mod endpoints;
+mod habits;
 mod known;
 mod limits;
 mod paths;

@@ -62,7 +62,7 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
         }
     };
     let operations = later.operations.iter().all(|operation| earlier.operations.contains(operation));
-    earlier.kind == later.kind && deed && value && operations && earlier.limits.is_empty()
+    earlier.kind == later.kind && deed && value && operations && earlier.limits.is_empty() && earlier.habits.is_empty()
 }
 
 /// Deeds that `*` takes without a doubt.
@@ -92,6 +92,7 @@ fn key(condition: &Condition) -> String {
         Condition::Signers { at_least, within, include } => {
             format!("signers {at_least:?} within {} include {}", optional(within), optional(include))
         }
+        Condition::Code { label, hashes, .. } => format!("code of {label} in {hashes:?}"),
         Condition::Hours(hours) => format!("hours {:?} {:?}", hours.zone.iana_name(), hours.spans),
     }
 }

@@ -4,9 +4,9 @@ use super::abis::Spelled;
 use super::args;
 use super::deed::{Argument, Deed, Targets};
 use super::directory::Scope;
-use super::limits;
 use super::units::{self, Counts};
 use super::watch::{Head, Heads};
+use super::{habits, limits};
 use crate::abi::bundled;
 use crate::classify::rule::{
     AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Hours, Polarity, Rule, Scalar, ValueRule,
@@ -63,6 +63,7 @@ pub(super) fn compile(
         conditions: Vec::new(),
         value: value(text, &deed, scope, problems),
         operations: operations(text, &deed, problems),
+        habits: habits::compile(text, &deed, problems),
         limits: Vec::new(),
         severity: text.severity,
         observe: text.observe,
@@ -81,6 +82,7 @@ pub(super) fn compile(
     if let Some(signers) = &text.signers {
         rule.conditions.push(self::signers(signers, scope, problems));
     }
+    rule.conditions.extend(habits::code(text, &deed, problems));
     rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
     let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
     rule.limits = limits.collect();

@@ -6,15 +6,17 @@ use super::rule::Compiled;
 use super::units::{self, Counts};
 use super::watch::{Head, Heads};
 use crate::abi::{Kind as Type, Param};
-use crate::classify::rule::{AddressSet, DeedMatch};
+use crate::classify::rule::{AddressSet, DeedMatch, Expected};
+use crate::model::activity::Note;
 use crate::model::arg_path::ArgPath;
 use crate::model::value::{Arg, Value as Decoded};
 use crate::model::{Activity, ActivityKind, Decoding, Deed as Done, Fate, Operation, Position, Role, Stage};
 use crate::settings::{At, Problems, Value, nearest};
-use crate::watchlist::book::{Expectation, WatchTest};
-use crate::watchlist::file::{SignersGiven, TestText};
-use alloy_primitives::{Address, B256, Bytes, I256, Sign, U256, address, hex};
+use crate::watchlist::book::{Expectation, TestOf, WatchTest};
+use crate::watchlist::file::{BeforeText, SignersGiven, TestText};
+use alloy_primitives::{Address, B256, Bytes, I256, Sign, U256, address, hex, keccak256};
 use jiff::Timestamp;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Whoever a test does not name: an address nobody lists. The low bytes spell `stranger`.
@@ -28,17 +30,19 @@ pub(super) fn compile(
     head: &Head<'_>,
     texts: &[TestText<'_>],
     rules: &[Compiled],
+    absent: &[(Expected, Compiled)],
     heads: &Heads<'_>,
     scope: &Scope<'_>,
     problems: &mut Problems,
 ) -> Vec<WatchTest> {
-    let builder = Builder { head, rules, heads, scope };
+    let builder = Builder { head, rules, absent, heads, scope };
     texts.iter().filter_map(|text| builder.test(text, problems)).collect()
 }
 
 struct Builder<'b> {
     head: &'b Head<'b>,
     rules: &'b [Compiled],
+    absent: &'b [(Expected, Compiled)],
     heads: &'b Heads<'b>,
     scope: &'b Scope<'b>,
 }
@@ -59,21 +63,58 @@ impl Builder<'_> {
             }
         };
         let expect = self.expectation(text, problems);
-        let activity = self.activity(text, problems)?;
+        let of = match &text.absent {
+            Some(name) => self.absence(name, text, problems)?,
+            None => {
+                let activity = Box::new(self.activity(text, None, 0, problems)?);
+                let before = text.before.iter().enumerate().map(|(index, before)| {
+                    let activity = self.activity(text, Some(before), index + 1, problems)?;
+                    Some((before.ago.length.as_secs(), activity))
+                });
+                let mut before = before.collect::<Option<Vec<_>>>()?;
+                before.sort_by_key(|(ago, _)| Reverse(*ago));
+                TestOf::Activity { activity, before }
+            }
+        };
         Some(WatchTest {
             watch: self.head.info.id,
             name: text.name.as_ref().map_or("", |name| name.value).into(),
             spot: text.spot.clone(),
             time,
-            activity,
+            of,
             expect,
         })
+    }
+
+    /// Something that does not come.
+    fn absence(&self, name: &At<&str>, text: &TestText<'_>, problems: &mut Problems) -> Option<TestOf> {
+        let names = || self.absent.iter().map(|(expected, _)| &*expected.rule.name);
+        if !names().any(|known| known == name.value) {
+            let problem = name.problem(format!("this watch has no `[[watch.absent]]` called `{}`", **name));
+            problems.push(match nearest(name, names()) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem,
+            });
+            return None;
+        }
+        let same = |before: &BeforeText<'_>| {
+            before.from.is_none() && before.args.is_empty() && before.value.is_none() && before.fate.is_none()
+        };
+        if let Some(other) = text.before.iter().find(|before| !same(before)) {
+            problems
+                .push(other.ago.length.problem("of what does not come there is only the time at which it came before"));
+            return None;
+        }
+        let mut before: Vec<u64> = text.before.iter().map(|before| before.ago.length.as_secs()).collect();
+        before.sort_by_key(|ago| Reverse(*ago));
+        Some(TestOf::Absence { name: name.value.into(), before })
     }
 
     fn expectation(&self, text: &TestText<'_>, problems: &mut Problems) -> Expectation {
         for expected in text.by.iter().chain(&text.refused) {
             let name = expected.split(':').next().unwrap_or_default().trim();
-            let names = self.rules.iter().map(|rule| &*rule.rule.name);
+            let absent = self.absent.iter().map(|(_, compiled)| compiled);
+            let names = self.rules.iter().chain(absent).map(|rule| &*rule.rule.name);
             if !name.starts_with("builtin/") && !names.clone().any(|known| known == name) {
                 let problem = expected.problem(format!("this watch has no rule `{name}`"));
                 problems.push(match nearest(name, names) {
@@ -90,10 +131,18 @@ impl Builder<'_> {
         }
     }
 
-    fn activity(&self, text: &TestText<'_>, problems: &mut Problems) -> Option<Activity> {
+    /// What happens; or what happened `earlier`, in another transaction, which is `nth`.
+    fn activity(
+        &self,
+        text: &TestText<'_>,
+        earlier: Option<&BeforeText<'_>>,
+        nth: usize,
+        problems: &mut Problems,
+    ) -> Option<Activity> {
         let own = self.head.info.address;
         let mut one = |at: &Option<At<&str>>| at.as_ref().map(|at| self.scope.one(at, problems));
-        let (from, origin, to) = (one(&text.from), one(&text.origin), one(&text.to));
+        let caller = earlier.and_then(|earlier| earlier.from.clone()).or_else(|| text.from.clone());
+        let (from, origin, to) = (one(&caller), one(&text.origin), one(&text.to));
         let written = text.deed.as_ref()?;
         let kind = written.kind;
         let targets =
@@ -107,7 +156,10 @@ impl Builder<'_> {
         if kind == ActivityKind::Act && text.to.is_none() && deed.matches != DeedMatch::Creation {
             problems.push(text.spot.problem("`to` is missing: a test of an act says on whom it acts"));
         }
-        let mut args = self.args(text, &deed, to.flatten(), problems);
+        let other = earlier.map_or(&[][..], |earlier| &earlier.args);
+        let kept = text.args.iter().filter(|(label, _)| other.iter().all(|(name, _)| name.value != label.value));
+        let written: Vec<_> = kept.chain(other).collect();
+        let mut args = self.args(&written, &deed, to.flatten(), problems);
         let (from, origin, to) = (from.flatten(), origin.flatten(), to.flatten());
         let party = |args: &[Arg], index: usize| {
             args.get(index).and_then(|arg| arg.value.as_address()).filter(|a| !a.is_zero())
@@ -128,23 +180,37 @@ impl Builder<'_> {
                 (from, Some(to))
             }
         };
-        let value = text
-            .value
+        let value = earlier
+            .and_then(|earlier| earlier.value)
+            .or(text.value)
             .and_then(|value| units::read_ether(&value, "value", self.scope, problems))
             .map_or(U256::ZERO, |at| at.value);
         let creation = deed.matches == DeedMatch::Creation;
         let operation = text.operation.unwrap_or(if creation { Operation::Create } else { Operation::Call });
+        let hash = match text.code.as_ref().filter(|code| code.value != "none") {
+            None => Some(keccak256([])),
+            Some(code) => {
+                let hash = code.parse::<B256>().ok();
+                if hash.is_none() {
+                    problems.push(code.problem(format!("`{}` is no hash of code", **code)));
+                }
+                hash
+            }
+        };
+        let parties =
+            [Some(from), to].into_iter().flatten().chain(args.iter().filter_map(|arg| arg.value.as_address()));
+        let notes = hash.map_or_else(Vec::new, |hash| parties.map(|of| Note::Code { of, hash }).collect());
         let is_log = matches!(kind, ActivityKind::Event | ActivityKind::Move);
         Some(Activity {
             watch: self.head.info.id,
             kind,
             stage: text.stage,
-            fate: text.fate.unwrap_or(match text.stage {
+            fate: earlier.and_then(|earlier| earlier.fate).or(text.fate).unwrap_or(match text.stage {
                 Stage::Proposed | Stage::Pending => Fate::Waiting,
                 Stage::Included => Fate::Executed,
                 Stage::Reverted => Fate::Reverted,
             }),
-            tx: B256::ZERO,
+            tx: B256::from(U256::from(nth)),
             tx_index: 0,
             position: if is_log { Position::Log(0) } else { Position::Call(Vec::new()) },
             from,
@@ -156,12 +222,18 @@ impl Builder<'_> {
             signers: text.signers.as_ref().and_then(|signers| self.signers(signers, problems)),
             via: Vec::new(),
             role: Role::Leaf,
-            notes: Vec::new(),
+            notes,
         })
     }
 
     /// Arguments in order; those a test does not give are zero and empty.
-    fn args(&self, text: &TestText<'_>, deed: &Deed, to: Option<Address>, problems: &mut Problems) -> Vec<Arg> {
+    fn args(
+        &self,
+        written: &[&(At<&str>, Value<'_>)],
+        deed: &Deed,
+        to: Option<Address>,
+        problems: &mut Problems,
+    ) -> Vec<Arg> {
         // A test may use the names that the watch's rules give the same function.
         let same = self.rules.iter().filter(|rule| rule.deed.kind == deed.kind && rule.deed.matches == deed.matches);
         let shapes = deed.shapes.iter().chain(same.flat_map(|rule| &rule.deed.shapes)).cloned().collect();
@@ -173,15 +245,14 @@ impl Builder<'_> {
             kind: deed.kind,
         };
         let Some(params) = deed.params().or_else(|| named.params()) else {
-            if let Some((label, _)) = text.args.first() {
+            if let Some((label, _)) = written.first() {
                 named.argument(label, problems);
             }
             return Vec::new();
         };
         let mut args: Vec<Arg> = params.iter().map(|param| arg(param, blank(&param.kind))).collect();
         let mut token = to.or(Some(self.head.info.address)).and_then(|address| self.scope.token_at(address));
-        let found: Vec<_> = text
-            .args
+        let found: Vec<_> = written
             .iter()
             .filter_map(|(label, value)| Some((label, value, named.argument(label, problems)?)))
             .collect();

@@ -6,11 +6,12 @@ use super::chains::{Chains, unknown};
 use super::directory::{Directory, Scope};
 use super::paths::Paths;
 use super::rule::{self, Compiled};
-use super::{reach, tests_of_watches};
+use super::{absent, reach, tests_of_watches};
 use crate::abi::Abi;
 use crate::classify::builtin::BUILTINS;
-use crate::classify::rule::{AddressSet, Rules, WatchRules};
-use crate::decode::{Subject, Subjects};
+use crate::classify::familiar::Familiar;
+use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
+use crate::decode::{KNOWN_LIBRARIES, Subject, Subjects};
 use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Kind, WatchId, WatchInfo};
@@ -173,28 +174,52 @@ pub(super) fn compile(
         let mut compiled: Vec<Compiled> =
             texts.filter_map(|text| rule::compile(text, head, heads, &scope, problems)).collect();
         reach::check(&compiled, problems);
-        all.tests.extend(tests_of_watches::compile(head, &head.text.tests, &compiled, heads, &scope, problems));
-        let spelled = spelled(&mut compiled);
+        let absent = absent::compile(&head.text.absent, &compiled, head, heads, &scope, problems);
+        all.tests.extend(tests_of_watches::compile(
+            head,
+            &head.text.tests,
+            &compiled,
+            &absent,
+            heads,
+            &scope,
+            problems,
+        ));
+        let mut spelled = spelled(&mut compiled);
+        let mut expected = Vec::with_capacity(absent.len());
+        for (one, compiled) in absent {
+            expected.push(one);
+            spelled.functions.extend(compiled.spelled.functions);
+            spelled.events.extend(compiled.spelled.events);
+        }
         let subject = subject(head, spelled, abis);
         // Collecting would take over the larger allocation of `compiled`, and there may be 100,000 of them.
         let mut rules = Vec::with_capacity(compiled.len());
         rules.extend(compiled.into_iter().map(|compiled| compiled.rule));
         let chain = head.info.chain.id;
-        all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain)).watch(head.info.address, subject);
+        let subjects = all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain));
+        subjects.watch(head.info.address, subject);
+        if rules.iter().chain(expected.iter().map(|expected| &expected.rule)).any(Rule::asks_code) {
+            subjects.ask_code(head.info.address);
+        }
         all.rules.watches.push(WatchRules {
             watch: head.info.id,
+            chain,
             address: head.info.address,
             kind: head.info.kind,
             rules,
+            expected,
             builtins_off: builtins_off(&head.text.builtins_off, problems),
             judge_inbound: head.text.judge_inbound,
             executors: head.executors.clone(),
             owners: registry.owners.clone(),
             threshold: registry.threshold,
             modules: registry.modules.clone(),
+            delay: registry.delay.map(|delay| delay.as_secs()),
+            implementations: registry.implementations.clone(),
             delegates: registry.delegates.clone(),
             refund_receivers: head.refund_receivers.clone(),
             known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),
+            familiar: Arc::default(),
             observe: head.info.observe,
         });
         if head.info.kind == Kind::Safe && head.text.queue.as_ref().is_none_or(|at| at.value) {
@@ -206,10 +231,44 @@ pub(super) fn compile(
         all.registries.push(registry);
         all.infos.push(head.info.clone());
     }
+    let familiar = familiar(&all.infos, &all.rules, directory);
+    for rules in &mut all.rules.watches {
+        rules.familiar = familiar.get(&rules.chain).cloned().unwrap_or_default();
+    }
     for ((chain, address), abi) in &heads.token_abis {
         all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
     }
     all
+}
+
+/// Whom the configuration names, by chain: watches and who else has a name; whoever a registry or a rule lists.
+fn familiar(infos: &[WatchInfo], rules: &Rules, directory: &Directory<'_>) -> HashMap<ChainId, Arc<Familiar>> {
+    let mut all: HashMap<ChainId, Familiar> = HashMap::new();
+    for info in infos {
+        all.entry(info.chain.id).or_default().insert(info.address, &info.label);
+    }
+    for (chain, familiar) in &mut all {
+        directory.familiar(*chain, familiar);
+        for (address, library) in KNOWN_LIBRARIES {
+            familiar.insert(address, &library.name().into());
+        }
+    }
+    for watch in &rules.watches {
+        let Some(familiar) = all.get_mut(&watch.chain) else { continue };
+        let lists = [&watch.owners, &watch.executors, &watch.modules, &watch.refund_receivers];
+        let listed = lists.into_iter().flatten().chain(rules_of(watch).flat_map(Rule::lists));
+        for set in listed {
+            set.members.iter().for_each(|address| familiar.insert(*address, &set.name));
+        }
+        for address in rules_of(watch).flat_map(Rule::singles) {
+            familiar.insert(address, &format!("in a rule of {}", infos[watch.watch.index()].label).into());
+        }
+    }
+    all.into_iter().map(|(chain, familiar)| (chain, Arc::new(familiar))).collect()
+}
+
+fn rules_of(watch: &WatchRules) -> impl Iterator<Item = &Rule> {
+    watch.rules.iter().chain(watch.expected.iter().map(|expected| &expected.rule))
 }
 
 /// Tokens by chain: those that are defined, and watches that are tokens.
@@ -252,6 +311,8 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
             Some(at) if at.value == "none" => Some(None),
             Some(at) => scope.one(at, problems).map(Some),
         },
+        delay: text.delay.as_ref().map(|at| at.value),
+        implementations: text.implementations.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
     };
     if let Some(owners) = &mut registry.owners {
         owners.name = "@owners".into();

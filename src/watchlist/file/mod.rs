@@ -4,6 +4,7 @@
 //! the wrong type is told here and absent there, so that the compiler works on with what is left. Never here: what a name
 //! refers to.
 
+mod absent;
 mod chain;
 mod rule;
 mod setup;
@@ -11,11 +12,14 @@ mod signs;
 mod test;
 mod watch;
 
+pub(super) use absent::AbsentText;
 pub(super) use chain::{ChainText, EndpointText, FinalityText};
-pub(super) use rule::{AddressesText, DeedText, LimitText, ListText, MeasureText, RuleText, SignersText};
+pub(super) use rule::{
+    AddressesText, AgeText, DeedText, LengthText, LimitText, ListText, MeasureText, RuleText, SignersText,
+};
 pub(super) use setup::{DestinationText, PathText, ServiceText, SetupText};
 pub(super) use signs::{ConsoleText, HeartbeatText};
-pub(super) use test::{SignersGiven, TestText};
+pub(super) use test::{BeforeText, SignersGiven, TestText};
 pub(super) use watch::{RegistryText, WatchText};
 
 use crate::model::Kind;

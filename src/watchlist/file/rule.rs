@@ -24,6 +24,7 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub signers: Option<SignersText<'a>>,
     pub hours: Vec<At<&'a str>>,
     pub limits: Vec<LimitText<'a>>,
+    pub habits: HabitsText<'a>,
     pub severity: Option<Severity>,
     pub observe: bool,
 }
@@ -54,6 +55,46 @@ pub(in crate::watchlist) struct SignersText<'a> {
     pub at_least: Option<At<i64>>,
     pub within: Option<ListText<'a>>,
     pub include: Option<ListText<'a>>,
+}
+
+/// The conditions that look back.
+#[derive(Default)]
+pub(in crate::watchlist) struct HabitsText<'a> {
+    pub pause: Option<LengthText<'a>>,
+    pub first_seen: Vec<At<&'a str>>,
+    pub dormant: Option<LengthText<'a>>,
+    pub failed: Option<FailedText<'a>>,
+    pub age: Option<AgeText<'a>>,
+    pub code: Option<CodeText<'a>>,
+}
+
+/// `age = { min = "30d", of = "args.spender" }`.
+pub(in crate::watchlist) struct AgeText<'a> {
+    pub spot: Spot,
+    pub of: Option<At<&'a str>>,
+    pub min: Option<LengthText<'a>>,
+    pub max: Option<LengthText<'a>>,
+}
+
+/// `code = "0x…"`, a list, or `{ in = […], of = "args.spender" }`.
+pub(in crate::watchlist) struct CodeText<'a> {
+    pub spot: Spot,
+    pub of: Option<At<&'a str>>,
+    pub hashes: Vec<At<&'a str>>,
+}
+
+/// A length of time, and how it is written.
+pub(in crate::watchlist) struct LengthText<'a> {
+    pub length: At<Duration>,
+    pub text: &'a str,
+}
+
+/// `failed = { count = 5, share = "50%", per = "1h" }`.
+pub(in crate::watchlist) struct FailedText<'a> {
+    pub spot: Spot,
+    pub count: At<i64>,
+    pub share: Option<At<&'a str>>,
+    pub per: LengthText<'a>,
 }
 
 /// One `limit`.
@@ -91,6 +132,7 @@ impl<'a> RuleText<'a> {
         let signers = table.table("signers", problems).map(|table| SignersText::read(table, problems));
         let hours = table.one_or_more("hours", problems).unwrap_or_default();
         let limits = table.value("limit").map(|value| LimitText::read_all(&value, problems)).unwrap_or_default();
+        let habits = HabitsText::read(&mut table, problems);
         let severity = table.severity("severity", problems).map(|at| at.value);
         let observe = observe(&mut table, problems);
         table.finish(problems);
@@ -110,6 +152,7 @@ impl<'a> RuleText<'a> {
             signers,
             hours,
             limits,
+            habits,
             severity,
             observe,
         }
@@ -177,6 +220,65 @@ impl<'a> SignersText<'a> {
         table.value("in");
         table.finish(problems);
         Self { spot, at_least, within, include }
+    }
+}
+
+impl<'a> HabitsText<'a> {
+    fn read(table: &mut Table<'a>, problems: &mut Problems) -> Self {
+        Self {
+            pause: LengthText::read(table, "pause", problems),
+            first_seen: table.one_or_more("first_seen", problems).unwrap_or_default(),
+            dormant: LengthText::read(table, "dormant", problems),
+            failed: table.table("failed", problems).and_then(|table| FailedText::read(table, problems)),
+            age: table.table("age", problems).map(|table| AgeText::read(table, problems)),
+            code: table.value("code").and_then(|value| CodeText::read(&value, problems)),
+        }
+    }
+}
+
+impl<'a> LengthText<'a> {
+    pub(super) fn read(table: &mut Table<'a>, key: &str, problems: &mut Problems) -> Option<Self> {
+        let value = table.value(key)?;
+        let text = value.as_str().unwrap_or_default().trim();
+        Some(Self { length: value.duration(problems)?, text })
+    }
+}
+
+impl<'a> FailedText<'a> {
+    fn read(mut table: Table<'a>, problems: &mut Problems) -> Option<Self> {
+        let spot = table.spot();
+        let count = table.require("count", problems, Table::int);
+        let share = table.string("share", problems);
+        let per = table.require("per", problems, LengthText::read);
+        table.finish(problems);
+        Some(Self { spot, count: count?, share, per: per? })
+    }
+}
+
+impl<'a> AgeText<'a> {
+    fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let spot = table.spot();
+        let of = table.string("of", problems);
+        let min = LengthText::read(&mut table, "min", problems);
+        let max = LengthText::read(&mut table, "max", problems);
+        if !table.has("min") && !table.has("max") {
+            problems.push(spot.problem("`age` says neither `min` nor `max`"));
+        }
+        table.finish(problems);
+        Self { spot, of, min, max }
+    }
+}
+
+impl<'a> CodeText<'a> {
+    fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let spot = value.spot();
+        let Some(mut table) = value.as_table() else {
+            return Some(Self { spot, of: None, hashes: value.one_or_more(problems)? });
+        };
+        let of = table.string("of", problems);
+        let hashes = table.require("in", problems, Table::one_or_more);
+        table.finish(problems);
+        Some(Self { spot, of, hashes: hashes? })
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[[watch.test]]`.
 
-use super::rule::{DeedText, ListText, operations};
+use super::rule::{DeedText, LengthText, ListText, operations};
 use super::watch::name;
 use crate::model::{Fate, Operation, Severity, Stage};
 use crate::settings::{At, Problems, Spot, Table, Value};
@@ -13,6 +13,12 @@ pub(in crate::watchlist) struct TestText<'a> {
     /// RFC 3339.
     pub at: Option<At<String>>,
     pub deed: Option<DeedText<'a>>,
+    /// Name of the `[[watch.absent]]` that it is about instead of something that happens.
+    pub absent: Option<At<&'a str>>,
+    /// The same, earlier.
+    pub before: Vec<BeforeText<'a>>,
+    /// Hash of what stands at every other address of it.
+    pub code: Option<At<&'a str>>,
     pub from: Option<At<&'a str>>,
     pub origin: Option<At<&'a str>>,
     pub to: Option<At<&'a str>>,
@@ -28,18 +34,39 @@ pub(in crate::watchlist) struct TestText<'a> {
     pub refused: Vec<At<&'a str>>,
 }
 
+/// An earlier time at which the same happened: `"2d"`, or `{ ago = "2d", args = { … }, value = "…", from = "…", fate = "…" }` for what was
+/// different then.
+pub(in crate::watchlist) struct BeforeText<'a> {
+    pub ago: LengthText<'a>,
+    pub from: Option<At<&'a str>>,
+    pub args: Vec<(At<&'a str>, Value<'a>)>,
+    pub value: Option<Value<'a>>,
+    pub fate: Option<Fate>,
+}
+
 /// Who approved: so many owners, or these.
 pub(in crate::watchlist) enum SignersGiven<'a> {
     Number(At<i64>),
     List(ListText<'a>),
 }
 
+const FATES: [(&str, Fate); 5] = [
+    ("executed", Fate::Executed),
+    ("reverted", Fate::Reverted),
+    ("failed", Fate::Failed),
+    ("waiting", Fate::Waiting),
+    ("unconfirmed", Fate::Unconfirmed),
+];
+
 impl<'a> TestText<'a> {
     pub(super) fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
         let spot = table.spot();
         let name = name(&mut table, &spot, problems);
-        let deed = DeedText::read(&mut table, "test", problems);
+        let absent = table.string("absent", problems);
+        let deed = if absent.is_none() { DeedText::read(&mut table, "test", problems) } else { None };
+        let before = table.value("before").map(|value| BeforeText::read_all(&value, problems)).unwrap_or_default();
         let at = table.value("at").and_then(|value| time(&value, problems));
+        let code = table.string("code", problems);
         let from = table.string("from", problems);
         let origin = table.string("origin", problems);
         let to = table.string("to", problems);
@@ -54,14 +81,7 @@ impl<'a> TestText<'a> {
             ("reverted", Stage::Reverted),
         ];
         let stage = table.choice("stage", &stages, problems).map_or(Stage::Included, |at| at.value);
-        let fates = [
-            ("executed", Fate::Executed),
-            ("reverted", Fate::Reverted),
-            ("failed", Fate::Failed),
-            ("waiting", Fate::Waiting),
-            ("unconfirmed", Fate::Unconfirmed),
-        ];
-        let fate = table.choice("fate", &fates, problems).map(|at| at.value);
+        let fate = table.choice("fate", &FATES, problems).map(|at| at.value);
         let verdicts = [("normal", true), ("abnormal", false)];
         let normal = table.require("verdict", problems, |t, key, p| t.choice(key, &verdicts, p)).map(|at| at.value);
         let by = table.string("by", problems);
@@ -80,6 +100,9 @@ impl<'a> TestText<'a> {
             name,
             at,
             deed,
+            absent,
+            before,
+            code,
             from,
             origin,
             to,
@@ -94,6 +117,35 @@ impl<'a> TestText<'a> {
             severity,
             refused,
         }
+    }
+}
+
+impl<'a> BeforeText<'a> {
+    fn read_all(value: &Value<'a>, problems: &mut Problems) -> Vec<Self> {
+        let items = if value.as_str().is_some() || value.as_table().is_some() {
+            vec![*value]
+        } else if let Some(items) = value.as_items() {
+            items
+        } else {
+            let problem = value.spot().problem("`before` says how long before the test the same happened");
+            problems.push(problem.hint("such as `before = \"2d\"` or `before = [\"2d\", \"1h\"]`"));
+            return Vec::new();
+        };
+        items.iter().filter_map(|item| Self::read(item, problems)).collect()
+    }
+
+    fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let Some(mut table) = value.as_table() else {
+            let ago = LengthText { length: value.duration(problems)?, text: value.as_str().unwrap_or_default() };
+            return Some(Self { ago, from: None, args: Vec::new(), value: None, fate: None });
+        };
+        let ago = table.require("ago", problems, LengthText::read);
+        let from = table.string("from", problems);
+        let args = table.table("args", problems).map(|mut args| args.entries()).unwrap_or_default();
+        let value = table.value("value").filter(|value| !value.is_broken());
+        let fate = table.choice("fate", &FATES, problems).map(|at| at.value);
+        table.finish(problems);
+        Some(Self { ago: ago?, from, args, value, fate })
     }
 }
 

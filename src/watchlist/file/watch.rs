@@ -1,5 +1,6 @@
 //! `[[watch]]`.
 
+use super::absent::AbsentText;
 use super::rule::{ListText, RuleText};
 use super::test::TestText;
 use super::{missing, observe, said};
@@ -7,6 +8,7 @@ use crate::classify::rule::Polarity;
 use crate::model::Kind;
 use crate::model::pending::PendingVoice;
 use crate::settings::{At, Problems, Spot, Table};
+use std::time::Duration;
 
 /// One watch as written.
 pub(in crate::watchlist) struct WatchText<'a> {
@@ -30,6 +32,7 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
     pub rules: Vec<RuleText<'a>>,
+    pub absent: Vec<AbsentText<'a>>,
     pub tests: Vec<TestText<'a>>,
 }
 
@@ -42,6 +45,8 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     pub delegates: Option<ListText<'a>>,
     /// An address, or `none`.
     pub guard: Option<At<&'a str>>,
+    pub delay: Option<At<Duration>>,
+    pub implementations: Option<ListText<'a>>,
 }
 
 impl<'a> WatchText<'a> {
@@ -80,10 +85,8 @@ impl<'a> WatchText<'a> {
             off.unwrap_or_default()
         });
         let observe = observe(&mut table, problems);
-        if let Some(value) = table.value("absent") {
-            let problem = value.spot().problem("`[[watch.absent]]` is not in this release");
-            problems.push(problem.hint("remove it: an action that does not come is not noticed yet"));
-        }
+        let absent = table.tables("absent", problems);
+        let absent = absent.into_iter().map(|absent| AbsentText::read(absent, problems)).collect();
         let normal = table.tables("normal", problems).into_iter().map(|rule| (Polarity::Normal, rule));
         let abnormal = table.tables("abnormal", problems).into_iter().map(|rule| (Polarity::Abnormal, rule));
         let rules: Vec<_> = normal.chain(abnormal).collect();
@@ -112,6 +115,7 @@ impl<'a> WatchText<'a> {
             builtins_off: builtins_off.unwrap_or_default(),
             observe,
             rules,
+            absent,
             tests,
         }
     }
@@ -124,6 +128,8 @@ impl<'a> RegistryText<'a> {
         let modules = list(&mut table, "modules", problems);
         let delegates = list(&mut table, "delegates", problems);
         let guard = table.string("guard", problems);
+        let delay = table.duration("delay", problems);
+        let implementations = list(&mut table, "implementations", problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
             && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
             && owners.items.iter().all(|item| !item.starts_with('@'))
@@ -132,7 +138,7 @@ impl<'a> RegistryText<'a> {
             problems.push(threshold.problem(message));
         }
         table.finish(problems);
-        Self { owners, threshold, modules, delegates, guard }
+        Self { owners, threshold, modules, delegates, guard, delay, implementations }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod checked;
 mod compiled;
+mod habits;
 mod mutated;
 mod queues;
 mod signs;

@@ -193,11 +193,6 @@ fn the_shape_of_a_rule_is_told() {
     assert_eq!(nameless, ["`name` is missing"]);
     let reserved = told("[[watch.normal]]\nname = \"builtin/mine\"\nact = \"ether\"\n");
     assert_eq!(reserved, ["names that begin with `builtin/` are the program's own"]);
-    let absent = told("[[watch.absent]]\nname = \"a\"\n");
-    assert_eq!(
-        absent,
-        ["`[[watch.absent]]` is not in this release | remove it: an action that does not come is not noticed yet"]
-    );
     let builtin = told_of(&format!("{WATCH}builtins = {{ off = [\"builtin/inbond\"] }}\n"));
     assert_eq!(builtin, ["10:21: unknown built-in `builtin/inbond` | did you mean `builtin/inbound`?"]);
 }

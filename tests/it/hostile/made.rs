@@ -208,6 +208,12 @@ impl Court {
         self
     }
 
+    /// The node says that this code stands at `address`.
+    pub(crate) fn stands_at(mut self, address: Address, code: impl Into<Bytes>) -> Self {
+        self.answers.insert(Read::Code(address), Answer::Data(code.into()));
+        self
+    }
+
     /// The Safe's nonce and threshold at the block's end.
     pub(crate) fn safe_at(self, safe: Address, nonce: u64, threshold: u64) -> Self {
         self.knows(safe, ISafe::nonceCall {}.abi_encode(), U256::from(nonce).abi_encode()).knows(

@@ -4,11 +4,16 @@
 //! Each family is a file with its rows and a test for each, which holds what was found against its own row. docs/detections.md is
 //! written from the same rows.
 
+mod behavior;
+mod control;
+mod governor;
 mod multisig;
+mod old;
 mod queue;
 mod safe;
 mod stage;
 mod table;
+mod timelock;
 mod tokens;
 
 pub(crate) use stage::{Stage, watch};
@@ -21,7 +26,7 @@ pub(crate) struct Row {
     pub(crate) id: &'static str,
     /// What happens, in one line.
     pub(crate) finds: &'static str,
-    /// The built-in that raises it.
+    /// The built-in that raises it, or the rule.
     pub(crate) by: &'static str,
     /// How loud the incident is.
     pub(crate) severity: Severity,

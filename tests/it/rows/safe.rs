@@ -13,7 +13,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&S1, &S2, &S4, &S5, &S6, &S7, &S8, &S9, &S10, &S11, &S12, &S13, &S16, &T2];
+pub(super) const ROWS: &[&Row] = &[&S1, &S2, &S4, &S5, &S6, &S7, &S8, &S8B, &S9, &S10, &S11, &S12, &S13, &S16, &T2];
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 
@@ -180,21 +180,53 @@ const S8: Row = Row {
     by: "builtin/module",
     severity: Critical,
     incidents: 1,
-    beside: "a module of the registry that pays whom a rule lists",
+    beside: "the module that `registry.modules` lists, doing what a rule vouches for",
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_acts() {
-    let (mut stage, safe) = stage().await;
+    let (mut stage, safe, module) = with_module().await;
+    stage.begin().await;
+    stage.send(KEEPER.address, module, paid_by(&safe)).await;
+    stage.finds(&S8, &rules(&safe, "")).await;
+    let listed = format!("path = \"duty\"\nregistry = {{ modules = [\"{module}\"] }}\n");
+    stage.is_quiet(&S8, &rules(&safe, "").replace("path = \"duty\"\n", &listed)).await;
+}
+
+const S8B: Row = Row {
+    id: "S8-logs",
+    finds: "the same where no node traces: the Safe's own log tells that a module acted",
+    by: "builtin/outflow",
+    severity: Critical,
+    incidents: 1,
+    beside: "the listed module, by a rule about that log",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_acts_unseen() {
+    let (mut stage, safe, module) = with_module().await;
+    stage.without_traces();
+    stage.begin().await;
+    stage.send(KEEPER.address, module, paid_by(&safe)).await;
+    stage.finds(&S8B, &rules(&safe, "")).await;
+    let listed = format!(
+        "[[watch.normal]]\nname = \"module\"\nevent = \"ExecutionFromModuleSuccess\"\nargs = {{ module = {{ eq = \"{module}\" }} }}\n"
+    );
+    stage.is_quiet(&S8B, &rules(&safe, &listed)).await;
+}
+
+/// A Safe with a module that the keeper may pay through.
+async fn with_module() -> (Stage, Safe, Address) {
+    let (stage, safe) = stage().await;
     let module = deploy(&stage.anvil, DEPLOYER.address, "PayModule", KEEPER.address.abi_encode()).await;
     safe.enable_module(&stage.anvil, module, &[OWNER_A, OWNER_B]).await;
-    let call = IPayModule::payCall { safe: safe.address, token: Address::ZERO, to: GRANTEE.address, amount: ether(1) };
-    stage.begin().await;
-    stage.send(KEEPER.address, module, call.abi_encode()).await;
-    stage.finds(&S8, &rules(&safe, "")).await;
-    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
-    let listed = watch("safe", safe.address, &format!("registry = {{ modules = [\"{module}\"] }}\n{pays}"));
-    stage.is_quiet(&S8, &listed).await;
+    (stage, safe, module)
+}
+
+/// An ether for the grantee.
+fn paid_by(safe: &Safe) -> Vec<u8> {
+    let (token, to) = (Address::ZERO, GRANTEE.address);
+    IPayModule::payCall { safe: safe.address, token, to, amount: ether(1) }.abi_encode()
 }
 
 const S9: Row = Row {

@@ -22,6 +22,8 @@ pub(crate) struct Stage {
     pool: Pool,
     /// The last block that is the past.
     since: u64,
+    /// Whether the node is asked what ran inside of transactions.
+    traces: bool,
 }
 
 /// What was made of the blocks since the case began.
@@ -40,7 +42,12 @@ impl Stage {
         let endpoint = Endpoint { name: "anvil".into(), url: anvil.http_url().into() };
         let node = Node::new(&endpoint, ChainId(anvil.chain_id()), Deadlines::default()).expect("a URL");
         let pool = Pool::new(vec![(node, None)]).expect("one node is a pool");
-        Self { anvil, pool, since: 0 }
+        Self { anvil, pool, since: 0, traces: true }
+    }
+
+    /// From now on nothing is known but what calldata and logs tell, as from a node that does not trace.
+    pub(crate) fn without_traces(&mut self) {
+        self.traces = false;
     }
 
     /// With a Safe of this version and threshold, owned by `owners`, its library contracts where they stand on mainnet.
@@ -66,7 +73,7 @@ impl Stage {
 
     /// Judges what happened since the case began by a watchlist on the chain `demo`.
     pub(crate) async fn seen(&self, watchlist: &str) -> Seen {
-        let book = book(watchlist);
+        let book = book(watchlist, self.traces);
         let (chain, mut history) = (&book.chains[0], History::default());
         let mut blocks = Vec::new();
         for number in self.since + 1..=self.anvil.block_number().await {
@@ -126,13 +133,16 @@ fn line(book: &Book, judged: &Judged) -> String {
     format!("{label} {} {} {}: {verdict}", activity.kind.as_str(), activity.position, activity.deed.name)
 }
 
-fn book(watchlist: &str) -> Book {
-    let main = "store = \"w.db\"\nwatchlists = [\"w.toml\"]\n\
-        [chain.demo]\nid = 31337\nendpoint = \"ws://127.0.0.1:8545\"\nclock = \"chain\"\n\
-        [destination.screen]\nkind = \"terminal\"\n\
-        [path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
-        [path.duty]\npage_at = \"info\"\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
-    compile(Path::new("main.toml"), &Memory::new([("main.toml", main), ("w.toml", watchlist)]), Secrets::NamesOnly)
+fn book(watchlist: &str, traces: bool) -> Book {
+    let main = format!(
+        "store = \"w.db\"\nwatchlists = [\"w.toml\"]\n\
+         [chain.demo]\nid = 31337\nendpoint = \"ws://127.0.0.1:8545\"\nclock = \"chain\"\ntraces = {traces}\n\
+         [destination.screen]\nkind = \"terminal\"\n\
+         [path.self]\nsteps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n\
+         [path.duty]\npage_at = \"info\"\nsteps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n"
+    );
+    let files = Memory::new([("main.toml", &*main), ("w.toml", watchlist)]);
+    compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
         .unwrap_or_else(|problems| panic!("{}", problems.render(false)))
 }
 

@@ -1,6 +1,6 @@
 //! docs/detections.md, written from the rows.
 
-use super::{Row, multisig, queue, safe, tokens};
+use super::{Row, behavior, control, governor, multisig, old, queue, safe, timelock, tokens};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -18,6 +18,21 @@ const FAMILIES: &[Family] = &[
     Family { heading: "Queues of Safes", rows: queue::ROWS, file: "queue", source: include_str!("queue.rs") },
     Family { heading: "Legacy multisig", rows: multisig::ROWS, file: "multisig", source: include_str!("multisig.rs") },
     Family { heading: "Tokens and MiniMe", rows: tokens::ROWS, file: "tokens", source: include_str!("tokens.rs") },
+    Family { heading: "Timelocks", rows: timelock::ROWS, file: "timelock", source: include_str!("timelock.rs") },
+    Family { heading: "Governors", rows: governor::ROWS, file: "governor", source: include_str!("governor.rs") },
+    Family {
+        heading: "Owners, roles and code",
+        rows: control::ROWS,
+        file: "control",
+        source: include_str!("control.rs"),
+    },
+    Family { heading: "Old wallets and vesting", rows: old::ROWS, file: "old", source: include_str!("old.rs") },
+    Family {
+        heading: "Rates, behavior and noise",
+        rows: behavior::ROWS,
+        file: "behavior",
+        source: include_str!("behavior.rs"),
+    },
 ];
 
 const HEAD: &str = "# What is found without a rule
@@ -30,7 +45,9 @@ many incidents, and what stands beside it is silent. This page is written from t
 impl Family {
     /// The test that holds the row against itself: the function around the use of its name.
     fn case(&self, row: &Row) -> &'static str {
-        let name = row.id.to_ascii_uppercase().replace('-', "_");
+        let named = self.source.find(&format!("id: \"{}\"", row.id)).expect("a row stands in its file");
+        let name = self.source[..named].rfind("const ").map(|at| &self.source[at + "const ".len()..]);
+        let name = name.and_then(|rest| rest.split(':').next()).expect("a row has a name");
         let used = format!("(&{name},");
         let at = self.source.find(&used).unwrap_or_else(|| panic!("{} has no case in {}.rs", row.id, self.file));
         let before = &self.source[..at];

@@ -113,3 +113,76 @@ sol! {
         function sweep(address to);
     }
 }
+
+sol! {
+    interface ITimelock {
+        function schedule(address target, uint256 value, bytes data, bytes32 predecessor, bytes32 salt, uint256 delay);
+        function scheduleBatch(address[] targets, uint256[] values, bytes[] payloads, bytes32 predecessor, bytes32 salt, uint256 delay);
+        function execute(address target, uint256 value, bytes payload, bytes32 predecessor, bytes32 salt);
+        function executeBatch(address[] targets, uint256[] values, bytes[] payloads, bytes32 predecessor, bytes32 salt);
+        function hashOperation(address target, uint256 value, bytes data, bytes32 predecessor, bytes32 salt) returns (bytes32);
+        function cancel(bytes32 id);
+        function updateDelay(uint256 newDelay);
+        function queueTransaction(address target, uint256 value, string signature, bytes data, uint256 eta);
+        function executeTransaction(address target, uint256 value, string signature, bytes data, uint256 eta);
+        function setDelay(uint256 delay);
+    }
+
+    interface IGovernor {
+        function propose(address[] targets, uint256[] values, bytes[] calldatas, string description) returns (uint256);
+        function castVote(uint256 proposalId, uint8 support) returns (uint256);
+        function queue(address[] targets, uint256[] values, bytes[] calldatas, bytes32 descriptionHash) returns (uint256);
+        function execute(address[] targets, uint256[] values, bytes[] calldatas, bytes32 descriptionHash) returns (uint256);
+        function setVotingDelay(uint48 newVotingDelay);
+        function newVote(bytes executionScript, string metadata) returns (uint256);
+        function executeVote(uint256 voteId);
+    }
+
+    interface IUpgrades {
+        function initialize();
+        function initializeAgain();
+        function upgradeTo(address newImplementation);
+        function upgradeToAndCall(address newImplementation, bytes data);
+        function upgradeAndCall(address proxy, address implementation, bytes data);
+        function run(uint256 speed);
+        function owner() returns (address);
+    }
+
+    struct FacetCut {
+        address facetAddress;
+        uint8 action;
+        bytes4[] functionSelectors;
+    }
+
+    interface IDiamond {
+        function diamondCut(FacetCut[] cut, address init, bytes data);
+    }
+
+    interface IAccess {
+        function transferOwnership(address newOwner);
+        function acceptOwnership();
+        function renounceOwnership();
+        function grantRole(bytes32 role, address account);
+        function revokeRole(bytes32 role, address account);
+    }
+
+    interface IPuppet {
+        function make(address to, bytes data);
+        function makeTwo(address to, bytes first, bytes second);
+    }
+
+    interface IOldWallet {
+        event ConfirmationNeeded(bytes32 operation, address initiator, uint256 value, address to, bytes data);
+
+        function initWallet(address[] owners, uint256 required, uint256 limit);
+        function execute(address to, uint256 value, bytes data) returns (bytes32);
+        function confirm(bytes32 operation) returns (bool);
+        function changeOwner(address from, address to);
+        function kill(address to);
+    }
+
+    interface IVesting {
+        function release();
+        function transferOwnership(address newOwner);
+    }
+}

@@ -1,0 +1,274 @@
+//! What was expected and did not come.
+//!
+//! In: what each watch expects, the windows, a block's time. Out: a finding for each due time that passed, and what is remembered of
+//! it. Due times are judged at the first block beyond their grace, before what that block brings: it came late, if it brings it.
+//!
+//! Nothing runs between blocks. A chain that stands still is told of as a blindness, and the due times that passed meanwhile with its next block.
+
+use super::habit;
+use super::history::{History, LASTING};
+use super::judge::Moment;
+use super::rule::{Due, Expected, Rule, Rules, WatchRules, Weekly};
+use super::trial::Windows;
+use crate::model::verdict::CAME_LATE;
+use crate::model::{
+    Abnormal, Activity, ChainId, Decoding, Deed, Delta, Fate, Judged, Operation, Position, Role, Severity, Stage,
+    Verdict, span,
+};
+use alloy_primitives::{Address, B256, U256};
+use jiff::civil::Time;
+use jiff::{Timestamp, ToSpan as _};
+use std::sync::Arc;
+
+/// Days searched for the last two due times of a week.
+const DAYS_BACK: i64 = 15;
+
+/// A finding for everything that `chain`'s watches expected by now and that did not come, and what to remember of it.
+///
+/// `history` is the windows as they were before the block of `at`. Expectations begin with the first block that is judged by them.
+#[must_use]
+pub fn absences(rules: &Rules, chain: ChainId, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
+    let (mut judged, mut deltas) = (Vec::new(), Vec::new());
+    for rules in rules.watches.iter().filter(|rules| rules.chain == chain) {
+        let (missing, more) = absences_of(rules, history, at);
+        judged.extend(missing);
+        deltas.extend(more);
+    }
+    (judged, deltas)
+}
+
+/// The same for one watch.
+#[must_use]
+pub fn absences_of(rules: &WatchRules, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
+    let windows = Windows::new(history, at.time);
+    let (mut judged, mut deltas) = (Vec::new(), Vec::new());
+    let delta = |rule: Arc<str>, amount: U256| Delta { watch: rules.address, rule, amount };
+    for rule in rules.rules.iter().filter(|rule| habit::asks_since(rule)) {
+        if history.first(rules.address, &since_key(rule)).is_none() {
+            deltas.push(delta(since_key(rule), U256::ONE));
+        }
+    }
+    for expected in &rules.expected {
+        let Some(since) = history.first(rules.address, &since_key(&expected.rule)) else {
+            deltas.push(delta(since_key(&expected.rule), U256::ONE));
+            continue;
+        };
+        if let Some(missed) = missed(expected, since, rules.address, &windows) {
+            deltas.push(delta(missed_key(&expected.rule), U256::from(missed.due)));
+            judged.push(finding(expected, rules, &missed));
+        }
+    }
+    (judged, deltas)
+}
+
+/// What a block adds to the windows in which the expected action comes.
+#[must_use]
+pub fn arrival(expected: &Expected, watch: Address) -> Delta {
+    Delta { watch, rule: came_key(&expected.rule), amount: U256::ONE }
+}
+
+/// What an activity is to an expectation that it meets: late for the due time that was missed, or in time for the next.
+pub(crate) fn lesson(
+    expected: &Expected,
+    activity: &Activity,
+    watch: Address,
+    windows: &Windows<'_>,
+) -> Option<(Arc<str>, U256)> {
+    if activity.fate != Fate::Executed || activity.stage != Stage::Included {
+        return None;
+    }
+    let missed = last_amount(windows, watch, &missed_key(&expected.rule));
+    let made_up = last_amount(windows, watch, &late_key(&expected.rule));
+    let lesson = match missed.filter(|due| made_up.is_none_or(|made_up| made_up < *due)) {
+        Some(due) => (late_key(&expected.rule), U256::from(due)),
+        None => (came_key(&expected.rule), U256::ONE),
+    };
+    (!windows.is_of_this_block(watch, &lesson.0, lesson.1)).then_some(lesson)
+}
+
+/// A due time that passed.
+struct Missed {
+    due: u64,
+    /// When it came last, or since when it is waited for.
+    last: Option<u64>,
+    /// How many due times in a row, this one included, where that is known.
+    row: u64,
+}
+
+fn missed(expected: &Expected, since: u64, watch: Address, windows: &Windows<'_>) -> Option<Missed> {
+    let rule = &expected.rule;
+    let told = last_amount(windows, watch, &missed_key(rule));
+    let came = windows.last(watch, &came_key(rule));
+    let late = windows.last(watch, &late_key(rule));
+    let last = came.max(late);
+    let horizon = windows.now.checked_sub(expected.grace.saturating_add(1))?;
+    match &expected.due {
+        Due::Every { seconds, .. } => {
+            let base = last.into_iter().chain(told).fold(since, u64::max);
+            let row = horizon.checked_sub(base)? / seconds;
+            (row > 0).then(|| Missed { due: base + row * seconds, last, row })
+        }
+        Due::By(weekly) => {
+            let (before, due) = weekly.last_two(horizon)?;
+            if due <= since || told.is_some_and(|told| told >= due) {
+                return None;
+            }
+            let window = before + expected.grace..=due + expected.grace;
+            let in_time = windows
+                .within(watch, &came_key(rule), windows.now.saturating_sub(*window.start()))
+                .any(|(time, _)| time > *window.start() && window.contains(&time));
+            (!in_time).then_some(Missed { due, last, row: 1 })
+        }
+    }
+}
+
+/// An absence has no transaction: its cause is the rule and the due time.
+fn finding(expected: &Expected, rules: &WatchRules, missed: &Missed) -> Judged {
+    let rule = &expected.rule;
+    let when = match &expected.due {
+        Due::Every { text, .. } => format!("every {text}"),
+        Due::By(weekly) => format!("by {}", weekly.text),
+    };
+    let last = missed
+        .last
+        .map_or("it was not seen since it is expected".to_owned(), |last| format!("it came last at {}", utc(last)));
+    let mut reasons = vec![format!("{}: expected {when}, and {last}", rule.name)];
+    if expected.grace > 0 {
+        reasons.push(format!("{}: {} of grace are over", rule.name, span::lasting(expected.grace)));
+    }
+    if missed.row > 1 {
+        reasons.push(format!("{}: {} due times passed without it", rule.name, missed.row));
+    }
+    Judged {
+        activity: Activity {
+            watch: rules.watch,
+            kind: rule.kind,
+            stage: Stage::Included,
+            fate: Fate::Waiting,
+            tx: B256::ZERO,
+            tx_index: 0,
+            position: Position::Due(missed.due),
+            from: rules.address,
+            origin: Address::ZERO,
+            to: None,
+            value: U256::ZERO,
+            deed: Deed {
+                name: Arc::clone(&rule.name),
+                signature: rule.deed.text(),
+                selector: None,
+                topic0: None,
+                args: Vec::new(),
+                decoding: Decoding::Clean,
+                mutates: true,
+            },
+            operation: Operation::Call,
+            signers: Some(Vec::new()),
+            via: Vec::new(),
+            role: Role::Leaf,
+            notes: Vec::new(),
+        },
+        verdict: Verdict::Abnormal(Abnormal {
+            rule: Arc::clone(&rule.name),
+            severity: rule.severity.unwrap_or(Severity::High),
+            near: reasons.len(),
+            reasons,
+            observe: rules.observe || rule.observe,
+            repeats: None,
+        }),
+    }
+}
+
+impl Weekly {
+    /// The last two due times up to `now`, Unix seconds. None for a time that no calendar has.
+    pub(crate) fn last_two(&self, now: u64) -> Option<(u64, u64)> {
+        let instant = Timestamp::from_second(i64::try_from(now).ok()?).ok()?;
+        let today = instant.to_zoned(self.zone.clone()).date();
+        let mut found: Vec<u64> = Vec::with_capacity(4);
+        for back in 0..=DAYS_BACK {
+            let date = today.checked_sub(back.days()).ok()?;
+            let bit = 1u8 << date.weekday().to_monday_zero_offset();
+            for (_, minute) in self.moments.iter().filter(|(days, _)| days & bit != 0) {
+                let time = Time::new((minute / 60) as i8, (minute % 60) as i8, 0, 0).ok()?;
+                // Where clocks skip the time, the moment after; where they repeat it, the first.
+                let due = date.to_datetime(time).to_zoned(self.zone.clone()).ok()?.timestamp().as_second();
+                found.extend(u64::try_from(due).ok().filter(|due| *due <= now));
+            }
+            if found.len() >= 2 {
+                break;
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        let due = found.pop()?;
+        Some((found.pop()?, due))
+    }
+}
+
+fn last_amount(windows: &Windows<'_>, watch: Address, key: &Arc<str>) -> Option<u64> {
+    windows.amounts(watch, key).last().and_then(|amount| u64::try_from(amount).ok())
+}
+
+fn utc(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| seconds.to_string(), |time| time.to_string())
+}
+
+/// Window that says since when the rule is judged by.
+pub(crate) fn since_key(rule: &Rule) -> Arc<str> {
+    format!("{LASTING}since:{}", rule.name).into()
+}
+
+fn came_key(rule: &Rule) -> Arc<str> {
+    format!("builtin/came:{}", rule.name).into()
+}
+
+fn missed_key(rule: &Rule) -> Arc<str> {
+    format!("builtin/missed:{}", rule.name).into()
+}
+
+fn late_key(rule: &Rule) -> Arc<str> {
+    format!("{CAME_LATE}{}", rule.name).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::tz::TimeZone;
+
+    fn weekly(moments: &[(u8, u16)]) -> Weekly {
+        Weekly { text: "".into(), zone: TimeZone::get("Europe/Zurich").unwrap(), moments: moments.to_vec() }
+    }
+
+    fn last_two(weekly: &Weekly, now: &str) -> (String, String) {
+        let now: Timestamp = now.parse().unwrap();
+        let (before, due) = weekly.last_two(now.as_second() as u64).unwrap();
+        (utc(before), utc(due))
+    }
+
+    fn pair(before: &str, due: &str) -> (String, String) {
+        (before.to_owned(), due.to_owned())
+    }
+
+    #[test]
+    fn due_times_follow_the_clock_on_the_wall() {
+        let friday = weekly(&[(1 << 4, 18 * 60)]);
+        let winter = pair("2026-11-13T17:00:00Z", "2026-11-20T17:00:00Z");
+        assert_eq!(last_two(&friday, "2026-11-20T17:00:00Z"), winter);
+        assert_eq!(last_two(&friday, "2026-11-27T16:59:59Z"), winter);
+        // Clocks went back on 25 October.
+        let autumn = pair("2026-10-23T16:00:00Z", "2026-10-30T17:00:00Z");
+        assert_eq!(last_two(&friday, "2026-10-31T00:00:00Z"), autumn);
+    }
+
+    #[test]
+    fn a_time_that_clocks_skip_is_due_all_the_same() {
+        let night = weekly(&[(0b111_1111, 2 * 60 + 30)]);
+        let skipped = pair("2026-03-28T01:30:00Z", "2026-03-29T01:30:00Z");
+        assert_eq!(last_two(&night, "2026-03-29T10:00:00Z"), skipped);
+    }
+
+    #[test]
+    fn a_time_no_calendar_has_is_never_due() {
+        assert_eq!(weekly(&[(1, 0)]).last_two(u64::MAX), None);
+    }
+}

@@ -1,0 +1,94 @@
+//! Whom a configuration knows by address, and who merely looks like one of them.
+//!
+//! Wallets show an address by its ends, so a thief searches for a key whose address has the same ends and leaves it where the
+//! next payer copies from. Seven hex digits in the right places take 268 million tries, seconds on one machine; that two honest
+//! addresses of a configuration of thousands agree in them by chance happens once in many of them.
+
+use alloy_primitives::Address;
+use alloy_primitives::map::{AddressHashMap, HashMap};
+use std::sync::Arc;
+
+/// Addresses with a name, on one chain. Bounded by the configuration that names them.
+#[derive(Clone, Debug, Default)]
+pub struct Familiar {
+    names: AddressHashMap<Arc<str>>,
+    by_ends: HashMap<u32, Vec<Address>>,
+}
+
+impl Familiar {
+    /// Knows `address` as `name` from now on; the first name stays. The zero address is nobody.
+    pub fn insert(&mut self, address: Address, name: &Arc<str>) {
+        if address.is_zero() || self.names.contains_key(&address) {
+            return;
+        }
+        self.names.insert(address, Arc::clone(name));
+        self.by_ends.entry(ends(&address)).or_default().push(address);
+    }
+
+    /// Whether the configuration names it.
+    #[must_use]
+    pub fn knows(&self, address: &Address) -> bool {
+        self.names.contains_key(address)
+    }
+
+    /// A named address that `address` looks like, without being it or any other that is named.
+    #[must_use]
+    pub fn twin(&self, address: &Address) -> Option<(Address, &Arc<str>)> {
+        if self.knows(address) || address.is_zero() {
+            return None;
+        }
+        let twin = self.by_ends.get(&ends(address))?.first()?;
+        Some((*twin, self.names.get(twin)?))
+    }
+}
+
+/// The first three and the last four hex digits, whatever their case: what a person compares.
+#[must_use]
+pub fn ends(address: &Address) -> u32 {
+    let byte = |at: usize| u32::from(address[at]);
+    byte(0) << 20 | (byte(1) >> 4) << 16 | byte(18) << 8 | byte(19)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::address;
+
+    const PAYEE: Address = address!("7099797051812dC3A010C7D01b50e0d17dC779c8");
+
+    fn familiar() -> Familiar {
+        let mut familiar = Familiar::default();
+        familiar.insert(PAYEE, &"Grantee".into());
+        familiar
+    }
+
+    #[test]
+    fn three_digits_in_front_and_four_behind_make_a_look_alike() {
+        let twin = |address: Address| familiar().twin(&address).map(|(twin, name)| (twin, name.to_string()));
+        let alike = Some((PAYEE, "Grantee".to_owned()));
+        assert_eq!(twin(address!("709fffffffffffffffffffffffffffffffff79c8")), alike);
+        // The fourth digit in front may differ; the third may not, nor any of the last four.
+        assert_eq!(twin(address!("709effffffffffffffffffffffffffffffff79c8")), alike);
+        assert_eq!(twin(address!("708fffffffffffffffffffffffffffffffff79c8")), None);
+        assert_eq!(twin(address!("709fffffffffffffffffffffffffffffffff69c8")), None);
+        assert_eq!(twin(address!("709fffffffffffffffffffffffffffffffff79c9")), None);
+    }
+
+    #[test]
+    fn whoever_is_named_looks_like_nobody() {
+        let twin = address!("709fffffffffffffffffffffffffffffffff79c8");
+        let mut familiar = familiar();
+        familiar.insert(twin, &"A second one".into());
+        assert_eq!(familiar.twin(&twin), None);
+        assert_eq!(familiar.twin(&PAYEE), None);
+    }
+
+    #[test]
+    fn the_zero_address_looks_like_nobody() {
+        let mut familiar = familiar();
+        familiar.insert(address!("0000000000000000000000000000000000010000"), &"Vanity".into());
+        familiar.insert(Address::ZERO, &"Nobody".into());
+        assert_eq!(familiar.twin(&Address::ZERO), None);
+        assert!(!familiar.knows(&Address::ZERO));
+    }
+}

@@ -1,0 +1,242 @@
+//! The conditions of a rule that look back: what it met before, how long nothing of it came, how often it failed.
+//!
+//! In: a condition, an activity, the windows. Out: what does not hold, and what the activity adds to the windows. Whatever the
+//! other conditions of the rule hold for counts as of the rule, whatever was thought of it.
+
+use super::absence::since_key;
+use super::condition::{addresses, code_of};
+use super::history::{LASTING, MET_MAX};
+use super::noise::{as_amount, lasting};
+use super::rule::{Habit, Party, Polarity, Rule};
+use super::trial::{Refusals, Windows};
+use crate::model::value::Value;
+use crate::model::{Activity, Fate, Stage, span};
+use alloy_primitives::{Address, B256, U256, keccak256};
+use std::sync::{Arc, LazyLock};
+
+/// Addresses with their code, and since when the watch deals with them.
+pub(crate) static CODES: LazyLock<Arc<str>> = LazyLock::new(|| lasting("code"));
+
+/// A use is written down again after this part of the time that makes dormant, so that a busy function fills no more than a
+/// thousand rows, and dormancy is told at most a thousandth early.
+const MARKS: u64 = 1_024;
+/// Transactions that a share is taken of, at most: enough for a share in tenths of a percent, and 400 KB.
+const TRIED_MAX: usize = 4_096;
+
+/// Tests one condition; what does not hold is pushed.
+pub(crate) fn test(
+    habit: &Habit,
+    rule: &Rule,
+    activity: &Activity,
+    watch: Address,
+    windows: &Windows<'_>,
+    refusals: &mut Refusals,
+) {
+    let now = windows.now;
+    match habit {
+        Habit::Pause { least, text } => {
+            let last = windows.last(watch, &pause_key(rule));
+            if let Some(gap) = last.map(|last| now.saturating_sub(last)).filter(|gap| gap < least) {
+                refusals
+                    .add("pause", || format!("is {} after the last, and {text} at least is asked", span::lasting(gap)));
+            }
+        }
+        Habit::FirstSeen { what, label } => {
+            let key = seen_key(rule, label);
+            let values = values(what, activity);
+            if values.is_empty() {
+                refusals.add("first_seen", || format!("finds no {label}"));
+            } else if values.iter().all(|value| windows.knows(watch, &key, *value)) {
+                refusals.add("first_seen", || format!("is about another {label}: this one was met before"));
+            }
+        }
+        Habit::Dormant { longer_than, text } => {
+            let begun = windows.history.first(watch, &since_key(rule));
+            let last = windows.last(watch, &used_key(rule)).max(begun);
+            let quiet = begun.and(last).map(|last| now.saturating_sub(last));
+            match quiet {
+                None => refusals.add("dormant", || "cannot be told: watching has only begun".to_owned()),
+                Some(quiet) if quiet < *longer_than => refusals.add("dormant", || {
+                    format!("is {text} at least, and it is {} since the last", span::lasting(quiet))
+                }),
+                Some(_) => {}
+            }
+        }
+        Habit::Age { of, label, bound, text } => age(rule, of, label, *bound, text, activity, watch, windows, refusals),
+        Habit::Failed { count, share, per, text } => {
+            if activity.fate != Fate::Reverted {
+                return refusals.add("failed", || "is about what reverts, and this did not".to_owned());
+            }
+            let failed = number(windows, watch, &failed_key(rule), *per, activity);
+            let tried = number(windows, watch, &tried_key(rule), *per, activity);
+            if failed < *count {
+                refusals.add("failed", || format!("is {count} at least, and {failed} failed within {text}"));
+            }
+            if let Some(share) = share
+                && failed * 100 < u64::from(*share) * tried
+            {
+                refusals
+                    .add("failed", || format!("is {share}% at least, and {failed} of {tried} failed within {text}"));
+            }
+        }
+    }
+}
+
+/// What `activity`, for which the rule's other conditions hold, adds to the windows of the rule.
+pub(crate) fn lessons(
+    rule: &Rule,
+    activity: &Activity,
+    watch: Address,
+    windows: &Windows<'_>,
+) -> Vec<(Arc<str>, U256)> {
+    let ran = activity.fate == Fate::Executed && activity.stage == Stage::Included;
+    let mut lessons = Vec::new();
+    for habit in &rule.habits {
+        match habit {
+            // Written down where the rule vouches.
+            Habit::Pause { .. } => {}
+            Habit::FirstSeen { what, label } if ran => {
+                let key = seen_key(rule, label);
+                for value in values(what, activity) {
+                    let room = windows.len(watch, &key) + lessons.len() < MET_MAX;
+                    let lesson = (Arc::clone(&key), value);
+                    if room && !windows.knows(watch, &key, value) && !lessons.contains(&lesson) {
+                        lessons.push(lesson);
+                    }
+                }
+            }
+            Habit::Dormant { longer_than, .. } if ran => {
+                let key = used_key(rule);
+                let last = windows.last(watch, &key).map(|last| windows.now.saturating_sub(last));
+                if last.is_none_or(|ago| ago > longer_than / MARKS) {
+                    lessons.push((key, U256::ONE));
+                }
+            }
+            Habit::Age { of, .. } if ran => {
+                for met in addresses(of, activity).into_iter().filter_map(|address| met(address, activity)) {
+                    let room = windows.len(watch, &CODES) + lessons.len() < MET_MAX;
+                    let lesson = (Arc::clone(&CODES), met);
+                    if room && !windows.knows(watch, &CODES, met) && !lessons.contains(&lesson) {
+                        lessons.push(lesson);
+                    }
+                }
+            }
+            Habit::Failed { count, share, per, .. } => {
+                let failed = activity.fate == Fate::Reverted;
+                if !ran && !failed {
+                    continue;
+                }
+                // Once it holds, one more failure says nothing new; a share is taken of everything.
+                let most = share.map_or(usize::try_from(*count).unwrap_or(TRIED_MAX), |_| TRIED_MAX);
+                let keys = [share.is_some().then(|| tried_key(rule)), failed.then(|| failed_key(rule))];
+                let room = |key: &Arc<str>| windows.within(watch, key, *per).count() < most;
+                let keys: Vec<Arc<str>> = keys.into_iter().flatten().collect();
+                if keys.iter().all(room) {
+                    let tx: U256 = activity.tx.into();
+                    let new = keys.into_iter().filter(|key| !windows.is_of_this_block(watch, key, tx));
+                    lessons.extend(new.map(|key| (key, tx)).collect::<Vec<_>>());
+                }
+            }
+            Habit::FirstSeen { .. } | Habit::Dormant { .. } | Habit::Age { .. } => {}
+        }
+    }
+    lessons
+}
+
+/// How long ago the watch first dealt with these addresses as they are now. What was never met, cannot be read or finds no room is
+/// no second old.
+#[expect(clippy::too_many_arguments, reason = "a condition with its rule, its activity and its windows")]
+fn age(
+    rule: &Rule,
+    of: &Party,
+    label: &str,
+    bound: u64,
+    text: &str,
+    activity: &Activity,
+    watch: Address,
+    windows: &Windows<'_>,
+    refusals: &mut Refusals,
+) {
+    let addresses = addresses(of, activity);
+    let ages = addresses.iter().map(|address| {
+        let since = met(*address, activity).and_then(|met| windows.since(watch, &CODES, met));
+        since.map_or(0, |since| windows.now.saturating_sub(since))
+    });
+    let Some(youngest) = ages.min() else { return refusals.add("age", || format!("finds no {label}")) };
+    match rule.polarity {
+        Polarity::Normal if youngest < bound => {
+            refusals.add("age", || format!("of {label} is {}, and {text} at least is asked", span::lasting(youngest)));
+        }
+        Polarity::Abnormal if youngest >= bound => {
+            refusals.add("age", || format!("of {label} is {}, and less than {text} is meant", span::lasting(youngest)));
+        }
+        Polarity::Normal | Polarity::Abnormal => {}
+    }
+}
+
+/// An address with its code, as an entry of a window.
+fn met(address: Address, activity: &Activity) -> Option<U256> {
+    code_of(address, activity).map(|hash| with_code(address, hash))
+}
+
+/// An address with what stands there: another entry once that changes.
+pub(crate) fn with_code(address: Address, hash: B256) -> U256 {
+    keccak256([address.as_slice(), hash.as_slice()].concat()).into()
+}
+
+/// Whether the rule needs to know since when it is watched.
+pub(crate) fn asks_since(rule: &Rule) -> bool {
+    rule.habits.iter().any(|habit| matches!(habit, Habit::Dormant { .. }))
+}
+
+/// Transactions in the window, that of `activity` among them, each once.
+fn number(windows: &Windows<'_>, watch: Address, key: &Arc<str>, per: u64, activity: &Activity) -> u64 {
+    let counted = windows.is_of_this_block(watch, key, activity.tx.into());
+    windows.within(watch, key, per).count() as u64 + u64::from(!counted)
+}
+
+/// What could be new, as entries of a window. A value that is longer than an entry goes by its hash.
+fn values(what: &Party, activity: &Activity) -> Vec<U256> {
+    match what {
+        Party::From => vec![as_amount(&activity.from)],
+        Party::Origin => vec![as_amount(&activity.origin)],
+        Party::To => activity.to.iter().map(as_amount).collect(),
+        Party::Function => {
+            let topic: Option<U256> = activity.deed.topic0.map(Into::into);
+            let selector = activity.deed.selector.map(|selector| U256::from(u32::from_be_bytes(selector)));
+            topic.or(selector).into_iter().collect()
+        }
+        Party::Arg(path) => {
+            let mut values = Vec::new();
+            path.visit(&activity.deed.args, &mut |value| {
+                values.push(match value {
+                    Value::Address(address) => as_amount(address),
+                    Value::Uint(number) => *number,
+                    other => keccak256(other.to_string()).into(),
+                });
+            });
+            values
+        }
+    }
+}
+
+/// Window of the last use that the rule vouched for.
+pub(crate) fn pause_key(rule: &Rule) -> Arc<str> {
+    format!("{}#pause", rule.name).into()
+}
+
+fn seen_key(rule: &Rule, label: &str) -> Arc<str> {
+    format!("{LASTING}{label}:{}", rule.name).into()
+}
+
+fn used_key(rule: &Rule) -> Arc<str> {
+    format!("{}#used", rule.name).into()
+}
+
+fn failed_key(rule: &Rule) -> Arc<str> {
+    format!("{}#failed", rule.name).into()
+}
+
+fn tried_key(rule: &Rule) -> Arc<str> {
+    format!("{}#tried", rule.name).into()
+}

@@ -1,0 +1,59 @@
+//! What a contract answers for by itself, whoever vouches for what it does: time to react, and code that is replaced once at most.
+
+use super::Court;
+use crate::classify::builtin::{self, Cost};
+use crate::classify::history::SUBMISSIONS;
+use crate::classify::rule::WatchRules;
+use crate::model::activity::Note;
+use crate::model::span::lasting;
+use crate::model::{Activity, ActivityKind, Kind, Severity, Stage};
+use alloy_primitives::U256;
+use std::sync::Arc;
+
+impl Court<'_> {
+    /// What a timelock or a governor answers for by itself, whoever vouches for the call: that it was written down long enough before.
+    pub(super) fn operation(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+        if activity.kind != ActivityKind::Act || !matches!(rules.kind, Kind::Timelock | Kind::Governor) {
+            return None;
+        }
+        let (id, delay) = activity.notes.iter().find_map(|note| match note {
+            Note::Operation { id, delay } => Some((*id, *delay)),
+            _ => None,
+        })?;
+        let key: Arc<str> = Arc::from(format!("{SUBMISSIONS}{id}"));
+        let first = self.windows.history.first(rules.address, &key);
+        let here = self.windows.added.contains_key(&(rules.address, key.clone()));
+        let floor = rules.delay.unwrap_or(0);
+        let short = |had: u64, what: &str| {
+            let why = format!("{what} {}, and registry.delay asks for {}", lasting(had), lasting(floor));
+            (had < floor).then_some((builtin::SHORT_DELAY, why))
+        };
+        let (name, why) = match (activity.stage, first) {
+            (Stage::Proposed, _) => {
+                if first.is_none() && !here {
+                    self.add(rules, key, U256::ONE);
+                }
+                short(delay?, "it may be carried out after")?
+            }
+            (Stage::Included, Some(first)) => short(self.windows.now.saturating_sub(first), "it is carried out after")?,
+            (Stage::Included, None) if here => {
+                (builtin::UNSCHEDULED, "it is written down and carried out in one block".to_owned())
+            }
+            (Stage::Included, None) => {
+                (builtin::UNSCHEDULED, "it is carried out, and nothing was seen that wrote it down before".to_owned())
+            }
+            // What was told when it was written down is in a log, and there is none yet.
+            (Stage::Pending | Stage::Reverted, _) => return None,
+        };
+        let cost = Cost { name, severity: Severity::Critical, reason: Some(why) };
+        (!rules.builtins_off.contains(name)).then_some(cost)
+    }
+
+    /// New code twice in one transaction: whatever stands in between can do anything, and the end looks as if nothing had been.
+    pub(super) fn replaced_twice(&self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+        let often = self.upgrades.get(&(activity.watch.0, activity.tx)).copied().unwrap_or_default();
+        let twice = often > 1 && builtin::is_upgrade(activity) && !rules.builtins_off.contains(builtin::CONTROL);
+        let why = || format!("the contract's code is replaced {often} times in one transaction");
+        twice.then(|| Cost { name: builtin::CONTROL, severity: Severity::Critical, reason: Some(why()) })
+    }
+}

@@ -1,0 +1,222 @@
+//! What the judge remembers of a subject beside the limits of its rules: whom it paid, who called it, which contracts and functions
+//! it used. And what that memory says of a payment: a test that is followed by a drain, a sweep of everything to one new address.
+//!
+//! Memory is part of the windows: it is committed with its block, and a reorg takes it back. It holds nobody the configuration
+//! names, since those are known anyway, and at most [`MET_MAX`] entries of each sort for each watch.
+
+use super::builtin::{Cost, SWEEP, TEST_THEN_DRAIN, because};
+use super::habit::{CODES, with_code};
+use super::history::MET_MAX;
+use super::noise::{as_address, as_amount, lasting, named};
+use super::rule::WatchRules;
+use super::trial::Windows;
+use crate::model::activity::Note;
+use crate::model::span;
+use crate::model::{Activity, ActivityKind, Decoding, Fate, Severity, Stage, Verdict, Voucher};
+use alloy_primitives::map::AddressHashSet;
+use alloy_primitives::{Address, U256};
+use std::sync::{Arc, LazyLock};
+
+/// Payees that a rule vouched for: whoever looks like one of them is after their payments.
+static PAID: LazyLock<Arc<str>> = LazyLock::new(|| lasting("paid"));
+/// Payees, whatever was thought of the payment.
+static PAYEES: LazyLock<Arc<str>> = LazyLock::new(|| lasting("payee"));
+/// Who called.
+static CALLERS: LazyLock<Arc<str>> = LazyLock::new(|| lasting("caller"));
+/// Selectors that were called on the subject, or that it called.
+static FUNCTIONS: LazyLock<Arc<str>> = LazyLock::new(|| lasting("function"));
+/// Contracts that the subject called.
+static CONTRACTS: LazyLock<Arc<str>> = LazyLock::new(|| lasting("contract"));
+
+/// A payment that follows a test within this time drains: 24 hours, as far apart as the two were seen to be.
+pub(crate) const TEST_WINDOW: u64 = 86_400;
+/// How much larger than the test a drain is. Less than an order of magnitude is how people pay in parts.
+const TEST_RATIO: u64 = 10;
+/// Different assets that leave for one new address within this time are a sweep: an hour.
+const SWEEP_WINDOW: u64 = 3_600;
+/// How many of them.
+const SWEEP_ASSETS: usize = 3;
+/// Until memory is so old, in seconds, nearly everything is met for the first time, and it is no news: seven days.
+const NEWS_AFTER: u64 = 7 * 86_400;
+
+/// Value that leaves the subject.
+struct Payment {
+    /// Zero for ether.
+    asset: Address,
+    to: Address,
+    amount: U256,
+}
+
+/// Whether the subject is remembered to have called `contract`.
+pub(crate) fn has_called(contract: Address, rules: &WatchRules, windows: &Windows<'_>) -> bool {
+    windows.knows(rules.address, &CONTRACTS, as_amount(&contract))
+}
+
+/// Payees of the subject that a rule vouched for.
+pub(crate) fn paid(rules: &WatchRules, windows: &Windows<'_>) -> AddressHashSet {
+    windows.amounts(rules.address, &PAID).map(as_address).collect()
+}
+
+/// What memory says against a payment to somebody the configuration does not name.
+pub(crate) fn risk(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
+    if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) {
+        return None;
+    }
+    let payment = payment(activity, rules)?;
+    let on = |name| !rules.builtins_off.contains(name);
+    if on(TEST_THEN_DRAIN)
+        && let Some((when, first)) = windows.within(rules.address, &test_key(&payment), TEST_WINDOW).next()
+        && payment.amount >= first.saturating_mul(U256::from(TEST_RATIO))
+    {
+        let why = format!(
+            "{} before, a payment no larger than a tenth of this was the first ever to {}: a test, and then the rest",
+            span::lasting(windows.now.saturating_sub(when)),
+            payment.to
+        );
+        return Some(because(TEST_THEN_DRAIN, Severity::Critical, why));
+    }
+    let mut assets: Vec<U256> =
+        windows.within(rules.address, &sweep_key(&payment), SWEEP_WINDOW).map(|(_, asset)| asset).collect();
+    assets.push(as_amount(&payment.asset));
+    assets.sort_unstable();
+    assets.dedup();
+    (on(SWEEP) && assets.len() >= SWEEP_ASSETS).then(|| {
+        let why = format!(
+            "{} different assets left for {} within an hour, and it was never paid before",
+            assets.len(),
+            payment.to
+        );
+        because(SWEEP, Severity::Critical, why)
+    })
+}
+
+/// What is new about an activity, a sentence each; nothing while memory is young or full.
+pub(crate) fn news(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Vec<String> {
+    let mut news = Vec::new();
+    let mut tell = |key: &Arc<str>, amount: U256, what: String| {
+        let Some(began) = windows.history.first(rules.address, key) else { return };
+        let age = windows.now.saturating_sub(began);
+        let full = windows.len(rules.address, key) >= MET_MAX;
+        if age >= NEWS_AFTER && !full && !windows.knows(rules.address, key, amount) {
+            news.push(format!("first time in {} that {what}", span::lasting(age)));
+        }
+    };
+    if activity.kind == ActivityKind::Call && !rules.familiar.knows(&activity.from) {
+        tell(&CALLERS, as_amount(&activity.from), format!("{} calls", activity.from));
+    }
+    if let Some(payment) = payment(activity, rules) {
+        tell(&PAYEES, as_amount(&payment.to), format!("{} is paid", payment.to));
+    }
+    if let Some(selector) = selector(activity) {
+        tell(&FUNCTIONS, selector, format!("{} is used", activity.deed.signature));
+    }
+    news
+}
+
+/// What there is to remember of an activity that ran: windows, each with its entry.
+pub(crate) fn lessons(
+    activity: &Activity,
+    verdict: &Verdict,
+    rules: &WatchRules,
+    windows: &Windows<'_>,
+) -> Vec<(Arc<str>, U256)> {
+    if activity.fate != Fate::Executed || activity.stage != Stage::Included {
+        return Vec::new();
+    }
+    let by_rule = matches!(verdict, Verdict::Normal { by: Voucher::Rule(_) });
+    let noise = matches!(verdict, Verdict::Abnormal(abnormal) if abnormal.is_noise());
+    let free = matches!(verdict, Verdict::Normal { by: Voucher::Builtin(_) });
+    // Whoever sends dust or only looks has done nothing that is worth room in memory.
+    if noise || free {
+        return Vec::new();
+    }
+    let mut lessons = Vec::new();
+    let mut meet = |key: &Arc<str>, amount: U256| {
+        let known = windows.knows(rules.address, key, amount) || windows.len(rules.address, key) >= MET_MAX;
+        if !known && !lessons.contains(&(Arc::clone(key), amount)) {
+            lessons.push((Arc::clone(key), amount));
+        }
+        !known
+    };
+    let stranger =
+        |address: &Address| !rules.familiar.knows(address) && *address != rules.address && !address.is_zero();
+    if activity.kind == ActivityKind::Call && stranger(&activity.from) {
+        meet(&CALLERS, as_amount(&activity.from));
+    }
+    if let Some(selector) = selector(activity) {
+        meet(&FUNCTIONS, selector);
+    }
+    if activity.kind == ActivityKind::Act {
+        if let (Some(to), Some(_)) = (activity.to, activity.deed.selector) {
+            meet(&CONTRACTS, as_amount(&to));
+        }
+        for note in &activity.notes {
+            if let Note::Code { of, hash } = note {
+                meet(&CODES, with_code(*of, *hash));
+            }
+        }
+        if by_rule {
+            for address in named(activity).iter().filter(|address| stranger(address)) {
+                meet(&PAID, as_amount(address));
+            }
+        }
+    }
+    let Some(payment) = payment(activity, rules) else { return lessons };
+    if by_rule {
+        meet(&PAID, as_amount(&payment.to));
+    }
+    let first = meet(&PAYEES, as_amount(&payment.to));
+    let sweep = sweep_key(&payment);
+    if first {
+        lessons.push((test_key(&payment), payment.amount));
+    }
+    // An address that was first paid within the hour is still a new one.
+    let asset = as_amount(&payment.asset);
+    let left: Vec<U256> = windows.within(rules.address, &sweep, SWEEP_WINDOW).map(|(_, asset)| asset).collect();
+    if (first || !left.is_empty()) && !left.contains(&asset) {
+        lessons.push((sweep, asset));
+    }
+    lessons
+}
+
+/// Ether or tokens that leave the subject for somebody the configuration does not name.
+fn payment(activity: &Activity, rules: &WatchRules) -> Option<Payment> {
+    let args = &activity.deed.args;
+    let address = |at: usize| args.get(at).and_then(|arg| arg.value.as_address());
+    let uint = |at: usize| args.get(at).and_then(|arg| arg.value.as_uint());
+    let payment = match (activity.kind, &*activity.deed.signature) {
+        (ActivityKind::Act, _) if !activity.value.is_zero() || activity.deed.decoding == Decoding::Ether => {
+            Payment { asset: Address::ZERO, to: activity.to?, amount: activity.value }
+        }
+        (ActivityKind::Act, "transfer(address,uint256)") => {
+            Payment { asset: activity.to?, to: address(0)?, amount: uint(1)? }
+        }
+        (ActivityKind::Act, "transferFrom(address,address,uint256)") if address(0) == Some(rules.address) => {
+            Payment { asset: activity.to?, to: address(1)?, amount: uint(2)? }
+        }
+        (ActivityKind::Move, "transfer") if activity.from == rules.address => {
+            let asset = address(0).filter(|token| rules.known_tokens.contains(token))?;
+            let single = args.last().is_some_and(|arg| &*arg.name == "id");
+            // Of a single token the number is its name: each is one, and never ten times another.
+            Payment { asset, to: activity.to?, amount: if single { U256::ONE } else { uint(3)? } }
+        }
+        _ => return None,
+    };
+    let stranger = !rules.familiar.knows(&payment.to) && payment.to != rules.address && !payment.to.is_zero();
+    (stranger && !payment.amount.is_zero()).then_some(payment)
+}
+
+fn selector(activity: &Activity) -> Option<U256> {
+    let called = matches!(activity.kind, ActivityKind::Act | ActivityKind::Call);
+    activity.deed.selector.filter(|_| called).map(|selector| U256::from(u32::from_be_bytes(selector)))
+}
+
+/// Window of the first payment of an asset to a payee, forgotten with the limits' windows.
+fn test_key(payment: &Payment) -> Arc<str> {
+    format!("builtin/test:{:x}:{:x}", payment.asset, payment.to).into()
+}
+
+/// Window of the assets that a new payee got, forgotten with the limits' windows.
+fn sweep_key(payment: &Payment) -> Arc<str> {
+    format!("builtin/sweep:{:x}", payment.to).into()
+}

@@ -1,0 +1,121 @@
+//! Noise, and the one mistake it is made for.
+//!
+//! Anyone can make a chain say that nothing, or a worthless token, left a subject, and can send it dust from an address that looks like
+//! one it pays. Such findings are kept and counted and wake nobody. A payment to such an address is critical.
+
+use super::builtin::{Cost, LOOK_ALIKE, because};
+use super::familiar::ends;
+use super::memory;
+use super::rule::WatchRules;
+use super::trial::Windows;
+use crate::model::value::{Arg, Value};
+use crate::model::verdict::POISONING;
+use crate::model::{Activity, ActivityKind, Decoding, Fate, Severity};
+use alloy_primitives::{Address, U256};
+use std::sync::Arc;
+
+/// What of `cost` is noise, at the severity of noise.
+///
+/// That a token unknown here left is noise only where the subject never called that token: who gave it an allowance can lose it by one.
+pub(crate) fn recognize(cost: &Cost, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
+    if cost.name != POISONING || activity.kind != ActivityKind::Move {
+        return None;
+    }
+    let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
+    let used = cost.severity > Severity::Info && memory::has_called(token, rules, windows);
+    (!used).then(|| Cost { severity: Severity::Info, ..cost.clone() })
+}
+
+/// Value from an address that looks like one the subject knows: it is there to be copied.
+pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
+    let received = match activity.kind {
+        ActivityKind::Move => &*activity.deed.name == "transfer" && activity.to == Some(rules.address),
+        ActivityKind::Call => activity.deed.decoding == Decoding::Ether,
+        ActivityKind::Act | ActivityKind::Event => false,
+    };
+    if !received || activity.from == rules.address || rules.builtins_off.contains(POISONING) {
+        return None;
+    }
+    let like = twin(&activity.from, rules, windows)?;
+    let why =
+        format!("it comes from {}, which looks like {like} and is not: dust, to be copied by mistake", activity.from);
+    Some(because(POISONING, Severity::Info, why))
+}
+
+/// A payment, an allowance or any other act that names an address which only looks like one the subject knows.
+///
+/// A rule that names the address makes it known. What was undone names nobody.
+pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
+    if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) || rules.builtins_off.contains(LOOK_ALIKE) {
+        return None;
+    }
+    let named = match activity.kind {
+        ActivityKind::Act => named(activity),
+        ActivityKind::Move if leaves(activity, rules) => activity.to.into_iter().collect(),
+        ActivityKind::Move | ActivityKind::Call | ActivityKind::Event => return None,
+    };
+    named.iter().find_map(|address| {
+        let like = twin(address, rules, windows)?;
+        let why =
+            format!("{address} looks like {like} and is not: their first three and last four digits are the same");
+        Some(because(LOOK_ALIKE, Severity::Critical, why))
+    })
+}
+
+/// Whether something of worth leaves, or is allowed to: of a token that the configuration knows, and not nothing.
+fn leaves(activity: &Activity, rules: &WatchRules) -> bool {
+    let args = &activity.deed.args;
+    let token = args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
+    let single = args.last().is_some_and(|arg| &*arg.name == "id");
+    let amount = args.iter().rev().find_map(|arg| arg.value.as_uint()).unwrap_or_default();
+    activity.from == rules.address && rules.known_tokens.contains(&token) && (single || amount > U256::ZERO)
+}
+
+/// Whom the configuration names, or whom the subject paid by a rule, and `address` looks like.
+fn twin(address: &Address, rules: &WatchRules, windows: &Windows<'_>) -> Option<String> {
+    if *address == rules.address || address.is_zero() {
+        return None;
+    }
+    if let Some((twin, name)) = rules.familiar.twin(address) {
+        return Some(format!("{twin} ({name})"));
+    }
+    if rules.familiar.knows(address) {
+        return None;
+    }
+    let paid = memory::paid(rules, windows);
+    if paid.contains(address) {
+        return None;
+    }
+    let twin = paid.iter().find(|paid| ends(paid) == ends(address))?;
+    Some(format!("{twin}, which was paid before"))
+}
+
+/// The target of an act and every address among its arguments. The decoder bounds how many there can be.
+pub(crate) fn named(activity: &Activity) -> Vec<Address> {
+    let mut named: Vec<Address> = activity.to.into_iter().collect();
+    let mut open: Vec<&Value> = activity.deed.args.iter().map(|arg: &Arg| &arg.value).collect();
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Address(address) => named.push(*address),
+            Value::Array(elements) => open.extend(elements),
+            Value::Tuple(fields) => open.extend(fields.iter().map(|field| &field.value)),
+            _ => {}
+        }
+    }
+    named
+}
+
+/// An address as the amount of a lasting window's entry.
+pub(crate) fn as_amount(address: &Address) -> U256 {
+    address.into_word().into()
+}
+
+/// Back from [`as_amount`].
+pub(crate) fn as_address(amount: U256) -> Address {
+    Address::from_word(amount.into())
+}
+
+/// The name of a lasting window.
+pub(crate) fn lasting(name: &str) -> Arc<str> {
+    format!("{}{name}", super::history::LASTING).into()
+}

@@ -1,0 +1,51 @@
+//! What code stands at a counterparty's address, where a rule asks for it.
+//!
+//! Read at the hash of the block, so that it is what stands there after it. A node without the state of that block cannot say, and
+//! nothing is noted then: a condition on it refuses.
+
+use super::{Questions, Subjects};
+use crate::model::activity::Note;
+use crate::model::read::{Answer, Read};
+use crate::model::value::Value;
+use crate::model::{Activity, ActivityKind, Fate};
+use alloy_primitives::{Address, keccak256};
+
+/// Addresses of one activity whose code is read: target, caller and the arguments of any function a rule is likely to be about.
+const CODES_MAX: usize = 8;
+
+/// Notes the code of the counterparties of subjects whose rules ask for it.
+pub(crate) fn look_up(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
+    for activity in activities {
+        // What was undone, or is merely claimed, is asked nothing about: anybody could have claimed it.
+        if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) {
+            continue;
+        }
+        let own = match activity.kind {
+            ActivityKind::Call => activity.to,
+            ActivityKind::Act | ActivityKind::Event => Some(activity.from),
+            ActivityKind::Move => {
+                [Some(activity.from), activity.to].into_iter().flatten().find(|a| subjects.asks_code(a))
+            }
+        };
+        let Some(own) = own.filter(|own| subjects.asks_code(own)) else { continue };
+        for of in counterparties(activity, own) {
+            if let Some(Answer::Data(code)) = questions.ask(Read::Code(of)) {
+                activity.notes.push(Note::Code { of, hash: keccak256(code) });
+            }
+        }
+    }
+}
+
+fn counterparties(activity: &Activity, own: Address) -> Vec<Address> {
+    let args = activity.deed.args.iter().filter_map(|arg| match &arg.value {
+        Value::Address(address) => Some(*address),
+        _ => None,
+    });
+    let mut found: Vec<Address> = Vec::new();
+    for address in [Some(activity.from), activity.to].into_iter().flatten().chain(args) {
+        if address != own && !address.is_zero() && !found.contains(&address) && found.len() < CODES_MAX {
+            found.push(address);
+        }
+    }
+    found
+}

@@ -1,0 +1,151 @@
+//! What a governor carries out: its log names a proposal and no more, so that the calls are taken from the calldata that binds the
+//! proposal's number, else read from the governor.
+//!
+//! Source: Governor.sol `getProposalId`, GovernorStorage.sol `proposalDetails`, GovernorBravoDelegate.sol `getActions`, Voting.sol of
+//! Aragon `getVote` and CallsScript.sol.
+
+use super::deed::uint_at;
+use super::frames::Opener;
+use super::told::{Payload, Saying, Told, Verb, listed};
+use crate::abi::{Budget, bundled};
+use crate::model::read::{Answer, Read};
+use crate::model::{Decoding, Deed, Kind, Log};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+
+/// Calls that a script of Aragon's makes at most, as we follow them.
+const SCRIPT_CALLS_MAX: usize = 256;
+
+/// What `log` says was carried out or put to the vote, with why it could not be read where it could not.
+pub(super) fn executed(
+    opener: &mut Opener<'_, '_, '_>,
+    kind: Kind,
+    log: &Log,
+    deed: &Deed,
+) -> Option<(Saying, Option<String>)> {
+    if kind != Kind::Governor {
+        return None;
+    }
+    let id = uint_at(deed, 0)?;
+    let (verb, payload) = match &*deed.signature {
+        "ProposalExecuted(uint256)" => (Verb::CarriesOut, proposal(opener, log.address, id)),
+        "StartVote(uint256,address,string)" => (Verb::Proposes, vote(opener, log.address, id)),
+        "ExecuteVote(uint256)" => (Verb::CarriesOut, vote(opener, log.address, id)),
+        _ => return None,
+    };
+    let saying = |calls| Saying {
+        ordinal: log.ordinal,
+        verb,
+        id: Some(B256::from(id)),
+        delay: None,
+        calls,
+        by_others: verb == Verb::CarriesOut,
+    };
+    match payload {
+        Payload::Is(calls) => Some((saying(calls), None)),
+        Payload::Asked => None,
+        Payload::Unread(why) => Some((saying(vec![]), Some(why))),
+    }
+}
+
+fn proposal(opener: &mut Opener<'_, '_, '_>, at: Address, id: U256) -> Payload {
+    let is_execution = |deed: &Deed| {
+        &*deed.signature == "execute(address[],uint256[],bytes[],bytes32)" && deed.decoding == Decoding::Clean
+    };
+    let asked = opener.frames.iter().filter(|frame| frame.target == Some(at) && is_execution(&frame.deed));
+    // The number is the hash of the arguments, as an encoder writes them: whoever passed them on, these they are.
+    let bound =
+        asked.filter(|frame| frame.input.get(4..).is_some_and(|args| U256::from_be_bytes(keccak256(args).0) == id));
+    if let Some(calls) = bound.filter_map(|frame| listed(&frame.deed, 0, 1, None, 2)).next() {
+        return Payload::Is(calls);
+    }
+    for (name, signatures) in [("getActions(uint256)", Some(2)), ("proposalDetails(uint256)", None)] {
+        let payloads = if signatures.is_some() { 3 } else { 2 };
+        match view(opener, at, name, id) {
+            View::Asked => return Payload::Asked,
+            View::Is(deed) => {
+                if let Some(calls) = listed(&deed, 0, 1, signatures, payloads).filter(|calls| !calls.is_empty()) {
+                    return Payload::Is(calls);
+                }
+            }
+            View::None => {}
+        }
+    }
+    Payload::Unread(format!("What proposal {id} does could not be read from the governor."))
+}
+
+fn vote(opener: &mut Opener<'_, '_, '_>, at: Address, id: U256) -> Payload {
+    let unread = || Payload::Unread(format!("What vote {id} is about could not be read from the contract."));
+    match view(opener, at, "getVote(uint256)", id) {
+        View::Asked => Payload::Asked,
+        View::Is(deed) => {
+            let text = deed.args.get(9).and_then(|arg| arg.value.as_bytes());
+            text.and_then(script).map_or_else(unread, Payload::Is)
+        }
+        View::None => unread(),
+    }
+}
+
+enum View {
+    Is(Deed),
+    Asked,
+    None,
+}
+
+/// What a view of the governor answers about `id`, at the block's end.
+fn view(opener: &mut Opener<'_, '_, '_>, at: Address, name: &str, id: U256) -> View {
+    let Some(function) = bundled::governor().functions_named(name).into_iter().next() else { return View::None };
+    let data: Bytes = [function.selector.as_slice(), &id.to_be_bytes::<32>()].concat().into();
+    match opener.ask(Read::Call { to: at, data }) {
+        None => View::Asked,
+        Some(Answer::Data(returned)) => match function.decode_output(returned, &mut Budget::default()) {
+            Ok(decoded) => View::Is(Deed { args: decoded.args, ..super::deed::unknown("") }),
+            Err(_) => View::None,
+        },
+        Some(_) => View::None,
+    }
+}
+
+/// The calls of an EVM script: `0x00000001`, then for each its target, the length of its calldata in four bytes, and the calldata. An
+/// empty script calls nothing. `None` where it is of another form.
+pub(super) fn script(text: &Bytes) -> Option<Vec<Told>> {
+    if text.is_empty() {
+        return Some(vec![]);
+    }
+    let mut at = text.strip_prefix(&[0, 0, 0, 1]).map(|_| 4)?;
+    let mut calls = Vec::new();
+    while at < text.len() {
+        let to = Address::from_slice(text.get(at..at + 20)?);
+        let len = text.get(at + 20..)?.first_chunk::<4>().map(|len| u32::from_be_bytes(*len) as usize)?;
+        let from = at + 24;
+        text.get(from..from.checked_add(len)?)?;
+        if calls.len() >= SCRIPT_CALLS_MAX {
+            return None;
+        }
+        calls.push(Told { to: Some(to), value: U256::ZERO, data: text.slice(from..from + len) });
+        at = from + len;
+    }
+    Some(calls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_read_to_its_end_or_not_at_all() {
+        let call =
+            |to: u8, data: &[u8]| [&[to; 20][..], &u32::try_from(data.len()).unwrap_or(0).to_be_bytes(), data].concat();
+        let text: Bytes = [&[0, 0, 0, 1][..], &call(7, b"abcd"), &call(8, b"")].concat().into();
+        let calls = script(&text).unwrap_or_default();
+        assert_eq!(
+            calls.iter().map(|call| (call.to, &call.data[..])).collect::<Vec<_>>(),
+            [(Some(Address::repeat_byte(7)), &b"abcd"[..]), (Some(Address::repeat_byte(8)), &b""[..]),]
+        );
+        assert_eq!(script(&Bytes::new()), Some(vec![]));
+        for cut in 1..text.len() {
+            let whole = [4, 4 + 28].contains(&cut);
+            assert_eq!(script(&text.slice(..cut)).is_some(), whole, "{cut}");
+        }
+        assert_eq!(script(&Bytes::from_static(&[0, 0, 0, 2])), None);
+    }
+}

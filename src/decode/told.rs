@@ -1,0 +1,394 @@
+//! What a wallet writes down in a log of its own: a whole call, when it is scheduled, proposed, or carried out.
+//!
+//! A timelock is mostly called from inside a governor or another wallet, where no calldata shows. Its own log says everything all the
+//! same, and it is the wallet's word and nobody else's. The calls it tells of become frames like those of an opened envelope;
+//! [`join`] then finds the call, where one can be seen, that made the wallet say so.
+//!
+//! Source: TimelockController.sol; Timelock.sol of Compound; Governor.sol and GovernorBravoDelegate.sol; Voting.sol of Aragon;
+//! Delay.sol of Zodiac; Wallet.sol of EthDev and WalletLibrary of Parity.
+
+use super::deed::{address_at, bytes_at, uint_at};
+use super::frames::{Claim, FRAMES_MAX, Frame, Opener, Shape};
+use super::{deed, governor};
+use crate::abi::Budget;
+use crate::model::activity::Note;
+use crate::model::value::Value;
+use crate::model::{Deed, Fate, Kind, Log, Operation, Position, Stage, Tx, Wrapper};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+
+/// One log that tells of calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Saying {
+    /// Place of the log in the transaction.
+    pub(crate) ordinal: u32,
+    pub(crate) verb: Verb,
+    /// The operation or proposal, as the wallet numbers it.
+    pub(crate) id: Option<B256>,
+    /// Seconds until it may be carried out, where the log says so.
+    pub(crate) delay: Option<u64>,
+    pub(crate) calls: Vec<Told>,
+    /// Whether somebody else makes the calls in the subject's name, such as a governor's timelock.
+    pub(crate) by_others: bool,
+}
+
+/// What the log is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// The calls are to be made later.
+    Proposes,
+    /// The calls were made.
+    CarriesOut,
+}
+
+/// One call as it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Nobody for a creation.
+    pub(crate) to: Option<Address>,
+    pub(crate) value: U256,
+    pub(crate) data: Bytes,
+}
+
+/// What a log's calls are, if they can be had.
+pub(crate) enum Payload {
+    Is(Vec<Told>),
+    /// The node is being asked.
+    Asked,
+    /// The node could not tell.
+    Unread(String),
+}
+
+impl Saying {
+    /// Stage and fate of the calls it tells of.
+    pub(crate) fn calls_are(&self) -> (Stage, Fate) {
+        match self.verb {
+            Verb::Proposes => (Stage::Proposed, Fate::Waiting),
+            Verb::CarriesOut => (Stage::Included, Fate::Executed),
+        }
+    }
+}
+
+/// Opens what the logs of watched wallets tell of, each log once.
+///
+/// Before a trace is joined, so that what it shows of their calls is known twice and judged once; and a last time behind it, for logs
+/// whose calls stand in calldata that nothing but the trace showed.
+pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, last: bool) {
+    if !tx.status.holds() {
+        return;
+    }
+    let mut budget = Budget::default();
+    for log in &tx.logs {
+        let Some(kind) = opener.subjects.get(&log.address).map(|subject| subject.kind) else { continue };
+        if !matches!(kind, Kind::Timelock | Kind::Governor | Kind::ParityMultisig) {
+            continue;
+        }
+        let told = |frame: &Frame| matches!(&frame.shape, Shape::Told(saying) if saying.ordinal == log.ordinal);
+        if last && opener.frames.iter().any(told) {
+            continue;
+        }
+        let deed = deed::of_log(opener.subjects, log, &mut budget);
+        if let Some(saying) = of_log(kind, log, &deed, time) {
+            append(opener, log, &deed, saying, None);
+        } else if let Some((saying, unread)) = governor::executed(opener, kind, log, &deed)
+            && (last || unread.is_none())
+        {
+            append(opener, log, &deed, saying, unread);
+        }
+    }
+}
+
+/// What a log says by itself.
+fn of_log(kind: Kind, log: &Log, deed: &Deed, time: u64) -> Option<Saying> {
+    let word = |index: usize| match &deed.args.get(index)?.value {
+        Value::FixedBytes(word, 32) => Some(*word),
+        Value::Uint(number) => Some(B256::from(*number)),
+        _ => None,
+    };
+    let one = |to: usize, value: usize, data: usize| {
+        Some(vec![Told {
+            to: Some(address_at(deed, to)?),
+            value: uint_at(deed, value)?,
+            data: bytes_at(deed, data)?.clone(),
+        }])
+    };
+    let seconds = |number: U256| u64::try_from(number).unwrap_or(u64::MAX);
+    let (verb, id, delay, calls) = match (kind, &*deed.signature) {
+        (Kind::Timelock, "CallScheduled(bytes32,uint256,address,uint256,bytes,bytes32,uint256)") => {
+            (Verb::Proposes, word(0), uint_at(deed, 6).map(seconds), one(2, 3, 4)?)
+        }
+        (Kind::Timelock, "CallExecuted(bytes32,uint256,address,uint256,bytes)") => {
+            (Verb::CarriesOut, word(0), None, one(2, 3, 4)?)
+        }
+        (Kind::Timelock, "QueueTransaction(bytes32,address,uint256,string,bytes,uint256)") => {
+            let wait = uint_at(deed, 5).map(|eta| seconds(eta).saturating_sub(time));
+            (Verb::Proposes, word(0), wait, signed(deed)?)
+        }
+        (Kind::Timelock, "ExecuteTransaction(bytes32,address,uint256,string,bytes,uint256)") => {
+            (Verb::CarriesOut, word(0), None, signed(deed)?)
+        }
+        (
+            Kind::Governor,
+            "ProposalCreated(uint256,address,address[],uint256[],string[],bytes[],uint256,uint256,string)",
+        ) => (Verb::Proposes, word(0), None, listed(deed, 2, 3, Some(4), 5)?),
+        (Kind::Governor, "TransactionAdded(uint256,bytes32,address,uint256,bytes,uint8)") => {
+            (Verb::Proposes, word(1), None, one(2, 3, 4)?)
+        }
+        (Kind::ParityMultisig, "ConfirmationNeeded(bytes32,address,uint256,address,bytes)") => {
+            (Verb::Proposes, word(0), None, one(3, 2, 4)?)
+        }
+        (
+            Kind::ParityMultisig,
+            "SingleTransact(address,uint256,address,bytes)" | "SingleTransact(address,uint256,address,bytes,address)",
+        ) => (Verb::CarriesOut, None, None, one(2, 1, 3)?),
+        (
+            Kind::ParityMultisig,
+            "MultiTransact(address,bytes32,uint256,address,bytes)"
+            | "MultiTransact(address,bytes32,uint256,address,bytes,address)",
+        ) => (Verb::CarriesOut, word(1), None, one(3, 2, 4)?),
+        _ => return None,
+    };
+    // The later Parity wallet creates a contract of what it is to send to nobody, and says where.
+    let creates = kind == Kind::ParityMultisig && deed.args.last().is_some_and(|arg| &*arg.name == "created");
+    let to_nobody = |call: Told| Told { to: call.to.filter(|to| !(creates && to.is_zero())), ..call };
+    let calls = calls.into_iter().map(to_nobody).collect();
+    Some(Saying { ordinal: log.ordinal, verb, id, delay, calls, by_others: false })
+}
+
+/// A call whose function Compound's contracts write out beside its arguments.
+fn signed(deed: &Deed) -> Option<Vec<Told>> {
+    let Value::String(signature) = &deed.args.get(3)?.value else { return None };
+    let data = spelled(signature, bytes_at(deed, 4)?);
+    Some(vec![Told { to: Some(address_at(deed, 1)?), value: uint_at(deed, 2)?, data }])
+}
+
+fn spelled(signature: &Bytes, data: &Bytes) -> Bytes {
+    if signature.is_empty() { data.clone() } else { [&keccak256(signature)[..4], data].concat().into() }
+}
+
+/// Calls whose parts stand in lists beside each other. Lists of different lengths are no calls at all.
+pub(super) fn listed(
+    deed: &Deed,
+    targets: usize,
+    values: usize,
+    signatures: Option<usize>,
+    payloads: usize,
+) -> Option<Vec<Told>> {
+    let list = |index: usize| deed.args.get(index)?.value.as_array();
+    let (targets, values, payloads) = (list(targets)?, list(values)?, list(payloads)?);
+    let signatures = signatures.map(list);
+    if values.len() != targets.len() || payloads.len() != targets.len() {
+        return None;
+    }
+    let parts = targets.iter().zip(values).zip(payloads).enumerate();
+    parts
+        .map(|(at, ((to, value), data))| {
+            let signature = signatures.flatten().and_then(|list| list.get(at));
+            let data = match signature {
+                Some(Value::String(signature)) => spelled(signature, data.as_bytes()?),
+                _ => data.as_bytes()?.clone(),
+            };
+            Some(Told { to: Some(to.as_address()?), value: value.as_uint()?, data })
+        })
+        .collect()
+}
+
+/// A frame for the log, and behind it one for each call that it tells of.
+fn append(opener: &mut Opener<'_, '_, '_>, log: &Log, deed: &Deed, saying: Saying, unread: Option<String>) {
+    let index = opener.frames.len();
+    let (ordinal, at) = (log.ordinal, log.address);
+    let (stage, _) = saying.calls_are();
+    let note = saying.id.map(|id| Note::Operation { id, delay: saying.delay });
+    let calls = saying.calls.clone();
+    opener.frames.push(Frame {
+        parent: None,
+        position: Position::Log(ordinal),
+        caller: at,
+        target: Some(at),
+        value: U256::ZERO,
+        operation: Operation::Call,
+        via: vec![],
+        certain: true,
+        deed: deed.clone(),
+        shape: Shape::Told(Box::new(saying)),
+        stage: Stage::Included,
+        fate: Fate::Executed,
+        signers: None,
+        confirmed_by: Some(ordinal),
+        notes: vec![],
+        input: Bytes::new(),
+        seen: None,
+        inner: false,
+        acts: vec![],
+    });
+    let via = vec![Wrapper { at, function: deed.name.clone() }];
+    let claim = |place: u16, call: Told| Claim {
+        parent: Some(index),
+        position: Position::Told { log: ordinal, path: vec![place] },
+        caller: at,
+        target: call.to,
+        value: call.value,
+        input: call.data,
+        operation: if call.to.is_some() { Operation::Call } else { Operation::Create },
+        via: via.clone(),
+        stage,
+    };
+    for (place, call) in calls.into_iter().enumerate() {
+        let (Ok(place), true) = (u16::try_from(place), opener.frames.len() < FRAMES_MAX) else {
+            let why = format!("More calls are told of than are opened in one transaction ({FRAMES_MAX}).");
+            opener.frames[index].notes.push(Note::BudgetReached(why));
+            break;
+        };
+        let child = opener.frames.len();
+        opener.call(claim(place, call));
+        opener.frames[child].notes.extend(note.clone());
+    }
+    if let Some(why) = unread {
+        let child = opener.frames.len();
+        let nothing = Told { to: None, value: U256::ZERO, data: Bytes::new() };
+        opener.call(Claim { operation: Operation::Call, ..claim(0, nothing) });
+        let frame = &mut opener.frames[child];
+        frame.deed = deed::unknown(&why);
+        frame.notes = vec![Note::Unread(why)];
+    }
+}
+
+/// Finds the calls that made wallets say what they said: those become envelopes that carry it.
+///
+/// A schedule, a proposal or an execution that surely was called, and whose wallet said nothing of the kind, is left an envelope
+/// that nothing confirms.
+pub(super) fn join(frames: &mut [Frame], kind_of: impl Fn(&Address) -> Option<Kind>) {
+    let mut heard = vec![false; frames.len()];
+    for index in 0..frames.len() {
+        let frame = &frames[index];
+        let Some(target) = frame.target.filter(|_| frame.operation == Operation::Call) else { continue };
+        if matches!(frame.shape, Shape::Told(_)) || frame.caller == target {
+            continue;
+        }
+        let Some(ask) = kind_of(&target).and_then(|kind| Ask::of(kind, &frame.deed)) else { continue };
+        let said = ask.answered(target, frames, &heard);
+        if said.is_empty() && !ask.must {
+            continue;
+        }
+        for at in &said {
+            heard[*at] = true;
+        }
+        let last = said.last().and_then(|at| frames[*at].confirmed_by);
+        frames[index].confirmed_by = last;
+        frames[index].shape = Shape::Carrier(said);
+    }
+}
+
+/// What a call asks a wallet to say.
+struct Ask {
+    verb: Option<Verb>,
+    calls: Option<Vec<Told>>,
+    id: Option<B256>,
+    /// Whether the wallet has to say something, if the call goes through.
+    must: bool,
+}
+
+impl Ask {
+    fn of(kind: Kind, deed: &Deed) -> Option<Self> {
+        let one = |to: usize, value: usize, data: usize| {
+            let (to, value, data) = (address_at(deed, to)?, uint_at(deed, value)?, bytes_at(deed, data)?.clone());
+            Some(vec![Told { to: Some(to), value, data }])
+        };
+        let number = |index: usize| match &deed.args.get(index)?.value {
+            Value::FixedBytes(word, 32) => Some(*word),
+            Value::Uint(number) => Some(B256::from(*number)),
+            _ => None,
+        };
+        let calls = |verb, calls| Some(Self { verb: Some(verb), calls, id: None, must: true });
+        let spelled_out = || {
+            let Value::String(signature) = &deed.args.get(2)?.value else { return None };
+            let data = spelled(signature, bytes_at(deed, 3)?);
+            Some(vec![Told { to: Some(address_at(deed, 0)?), value: uint_at(deed, 1)?, data }])
+        };
+        match (kind, &*deed.signature) {
+            (Kind::Timelock, "schedule(address,uint256,bytes,bytes32,bytes32,uint256)") => {
+                calls(Verb::Proposes, one(0, 1, 2))
+            }
+            (Kind::Timelock, "scheduleBatch(address[],uint256[],bytes[],bytes32,bytes32,uint256)") => {
+                calls(Verb::Proposes, listed(deed, 0, 1, None, 2))
+            }
+            (Kind::Timelock, "execute(address,uint256,bytes,bytes32,bytes32)") => calls(Verb::CarriesOut, one(0, 1, 2)),
+            (Kind::Timelock, "executeBatch(address[],uint256[],bytes[],bytes32,bytes32)") => {
+                calls(Verb::CarriesOut, listed(deed, 0, 1, None, 2))
+            }
+            (Kind::Timelock, "queueTransaction(address,uint256,string,bytes,uint256)") => {
+                calls(Verb::Proposes, spelled_out())
+            }
+            (Kind::Timelock, "executeTransaction(address,uint256,string,bytes,uint256)") => {
+                calls(Verb::CarriesOut, spelled_out())
+            }
+            (Kind::Governor, "propose(address[],uint256[],bytes[],string)") => {
+                calls(Verb::Proposes, listed(deed, 0, 1, None, 2))
+            }
+            (Kind::Governor, "propose(address[],uint256[],string[],bytes[],string)") => {
+                calls(Verb::Proposes, listed(deed, 0, 1, Some(2), 3))
+            }
+            (Kind::Governor, "execute(address[],uint256[],bytes[],bytes32)") => {
+                calls(Verb::CarriesOut, listed(deed, 0, 1, None, 2))
+            }
+            (Kind::Governor, "execute(uint256)" | "executeVote(uint256)") => {
+                Some(Self { verb: Some(Verb::CarriesOut), calls: None, id: number(0), must: true })
+            }
+            (Kind::Governor, "newVote(bytes,string)" | "newVote(bytes,string,bool,bool)" | "forward(bytes)") => {
+                let calls = governor::script(bytes_at(deed, 0)?);
+                Some(Self { verb: Some(Verb::Proposes), calls: Some(calls?), id: None, must: false })
+            }
+            (Kind::Governor, "execTransactionFromModule(address,uint256,bytes,uint8)") => {
+                Some(Self { verb: Some(Verb::Proposes), calls: one(0, 1, 2), id: None, must: false })
+            }
+            (Kind::ParityMultisig, "execute(address,uint256,bytes)") => {
+                Some(Self { verb: None, calls: one(0, 1, 2), id: None, must: true })
+            }
+            // The last confirmation of many carries it out; those before only count.
+            (Kind::ParityMultisig, "confirm(bytes32)") => {
+                Some(Self { verb: Some(Verb::CarriesOut), calls: None, id: number(0), must: false })
+            }
+            _ => None,
+        }
+    }
+
+    /// The logs of `wallet` that answer, each good for one call.
+    fn answered(&self, wallet: Address, frames: &[Frame], heard: &[bool]) -> Vec<usize> {
+        let mut rest = self.calls.as_deref();
+        let mut said = Vec::new();
+        for (at, frame) in frames.iter().enumerate() {
+            let Shape::Told(saying) = &frame.shape else { continue };
+            let open = frame.target == Some(wallet) && !heard[at];
+            if !open || self.verb.is_some_and(|verb| verb != saying.verb) {
+                continue;
+            }
+            match &mut rest {
+                None if self.id.is_some() && self.id == saying.id => return vec![at],
+                None => {}
+                Some(calls) => {
+                    let Some(left) = calls.strip_prefix(&saying.calls[..]) else { continue };
+                    *calls = left;
+                    said.push(at);
+                    if left.is_empty() {
+                        return said;
+                    }
+                }
+            }
+        }
+        Vec::new()
+    }
+}
+
+/// Whether a log beside it belongs to the same operation: the salt of a schedule, the confirmation that completes it.
+pub(super) fn goes_with(saying: &Saying, told: &Deed) -> bool {
+    let Some(id) = saying.id else { return false };
+    let names = |index: usize| match told.args.get(index).map(|arg| &arg.value) {
+        Some(Value::FixedBytes(word, 32)) => *word == id,
+        Some(Value::Uint(number)) => B256::from(*number) == id,
+        _ => false,
+    };
+    match &*told.signature {
+        "CallSalt(bytes32,bytes32)" | "ProposalQueued(uint256,uint256)" => names(0),
+        "Confirmation(address,bytes32)" => names(1),
+        _ => false,
+    }
+}

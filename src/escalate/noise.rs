@@ -1,0 +1,97 @@
+//! A day's noise: every finding of it is kept, and people hear of it once, when the day is over.
+//!
+//! It has an incident of its own for each watch and day of block time, so that it neither hides behind an incident that pages nor
+//! keeps one open. The incident holds counts and a page of samples, however much joins it.
+
+use super::headline::clean;
+use super::life::tell;
+use super::lines::utc;
+use super::page;
+use super::roster::Roster;
+use crate::model::incident::{Delivery, DeliveryKind, Incident, Noise, State};
+use crate::model::{Activity, ActivityKind, FindingId, IncidentId, JudgedBlock, WatchInfo};
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+/// Why a noise incident closes.
+const OVER: &str = "the day is over";
+
+/// The day a block belongs to.
+pub(super) fn day(block: &JudgedBlock) -> u64 {
+    block.time / DAY
+}
+
+/// Identity of the noise that `first` begins: another than that of an incident which the same finding would open were it more.
+pub(super) fn incident(path: &str, first: &FindingId) -> IncidentId {
+    IncidentId::new(&format!("{path}/noise"), first)
+}
+
+/// Makes a new incident one of a day's noise.
+pub(super) fn begin(incident: &mut Incident, block: &JudgedBlock) {
+    incident.noise = Some(Noise { day: day(block), sorts: Default::default() });
+    incident.marked = Some("NOISE".to_owned());
+}
+
+/// Counts one more finding.
+pub(super) fn count(incident: &mut Incident, activity: &Activity, watch: &WatchInfo) {
+    if let Some(noise) = &mut incident.noise {
+        *noise.sorts.entry(sort(activity, watch).to_owned()).or_default() += 1;
+    }
+}
+
+/// Whether the incident is noise of a day that was over when `block` came.
+pub(super) fn is_over(incident: &Incident, block: &JudgedBlock) -> bool {
+    incident.state.is_live()
+        && incident.chain == block.chain
+        && incident.noise.as_ref().is_some_and(|noise| noise.day < day(block))
+}
+
+/// Tells whoever the path notifies what came in the day, once, and closes it. Nobody where it was all taken back.
+pub(super) fn conclude(incident: &mut Incident, roster: &Roster, now_ms: u64, out: &mut Vec<Delivery>) {
+    let Some(noise) = incident.noise.clone() else { return };
+    incident.state = State::Resolved;
+    incident.close_reason = Some(OVER.to_owned());
+    incident.closed_at = Some(now_ms);
+    incident.page.report = report(incident, &noise);
+    let of_it = |watch: &&WatchInfo| watch.chain.id == incident.chain && watch.address == incident.watch;
+    let observed = roster.watches.iter().find(of_it).is_none_or(|watch| watch.observe);
+    let told = if incident.standing == 0 || observed { Vec::new() } else { incident.path.notify.clone() };
+    // A closing message opens no alert anywhere, and asks nobody to do anything.
+    tell(incident, DeliveryKind::Resolve, &told, Some(sentence(incident, &noise)), out);
+    page::refresh(incident);
+}
+
+fn sentence(incident: &Incident, noise: &Noise) -> String {
+    let times = if incident.standing == 1 { "once".to_owned() } else { format!("{} times", incident.standing) };
+    clean(&format!(
+        "Noise of {}: {} was named {times}, and nothing of it was its own doing",
+        date(noise),
+        incident.label
+    ))
+}
+
+fn report(incident: &Incident, noise: &Noise) -> Vec<String> {
+    let mut report: Vec<String> = noise.sorts.iter().map(|(sort, n)| format!("{n} {sort}")).collect();
+    let gone = incident.findings.saturating_sub(incident.standing);
+    if gone > 0 {
+        report.push(format!("{gone} of them taken back by a reorg"));
+    }
+    report
+}
+
+fn date(noise: &Noise) -> String {
+    utc(noise.day.saturating_mul(DAY)).chars().take(10).collect()
+}
+
+/// A handful of words, so that no stranger decides how many there are.
+fn sort(activity: &Activity, watch: &WatchInfo) -> &'static str {
+    let inward = activity.to == Some(watch.address) && activity.from != watch.address;
+    let amount = activity.deed.args.iter().rev().find_map(|arg| arg.value.as_uint()).unwrap_or_default();
+    match (activity.kind, &*activity.deed.name) {
+        (ActivityKind::Move, "approval") => "allowances it did not give",
+        _ if inward => "payments from look-alikes of addresses it knows",
+        (ActivityKind::Move, _) if amount.is_zero() => "transfers of nothing",
+        _ => "transfers of tokens unknown here",
+    }
+}

@@ -1,0 +1,115 @@
+//! A day's noise beside what counts.
+
+use crate::escalate::fixtures::*;
+use crate::model::incident::{Body, State};
+use crate::model::page::EVIDENCE_MAX;
+use crate::model::value::Value;
+use crate::model::verdict::POISONING;
+use crate::model::{Activity, ActivityKind, Judged, JudgedBlock, Position, Severity};
+use alloy_primitives::U256;
+
+/// A transfer of nothing by log `ordinal` of transaction `n`, out of `watch`.
+fn nothing(watch: u32, n: u32, ordinal: u32) -> Activity {
+    let mut activity = transfer(watch, n, &[0], 0);
+    activity.kind = ActivityKind::Move;
+    activity.position = Position::Log(ordinal);
+    (activity.from, activity.to) = (address(watch), Some(address(77)));
+    let args = [address(TOKEN), address(watch), address(77)].map(Value::Address);
+    activity.deed.args = ["token", "from", "to"].into_iter().zip(args).map(|(name, value)| arg(name, value)).collect();
+    activity.deed.args.push(arg("amount", Value::Uint(U256::ZERO)));
+    activity
+}
+
+fn noise(n: u32, ordinal: u32) -> Judged {
+    raise(nothing(TREASURY, n, ordinal), POISONING, Severity::Info)
+}
+
+/// A path that pages whatever there is.
+fn eager() -> Kept {
+    let mut kept = Kept::new();
+    kept.roster.paths.get_mut("treasury").unwrap().page_at = Severity::Info;
+    kept
+}
+
+/// Block `number` of fork 0, which comes `days` after the others.
+fn later(number: u64, days: u64, judged: Vec<Judged>) -> JudgedBlock {
+    let block = block(at(number, 0), at(number - 1, 0), judged);
+    JudgedBlock { time: block.time + days * 86_400, ..block }
+}
+
+#[test]
+fn noise_pages_nobody_and_is_told_of_once_when_its_day_is_over() {
+    let mut kept = eager();
+    for number in 1..=3 {
+        let plan = kept.block(number, vec![noise(number as u32, 0), noise(number as u32, 1)], T);
+        assert_eq!(told(&plan), "", "block {number}");
+    }
+    let incident = kept.only().clone();
+    assert_eq!((incident.state, incident.findings, incident.severity), (State::Open, 6, Severity::Info));
+    assert_eq!((incident.marked.as_deref(), incident.paging, incident.next_escalation), (Some("NOISE"), false, None));
+
+    let plan = kept.step(&[], &[later(4, 1, vec![])], T + 86_400_000);
+    assert_eq!(told(&plan), "resolve chat");
+    let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
+    let change = "Noise of 2026-11-20: Treasury Safe was named 6 times, and nothing of it was its own doing";
+    assert_eq!(page.change.as_deref(), Some(change));
+    assert_eq!((page.report.clone(), page.evidence.len()), (vec!["6 transfers of nothing".to_owned()], 6));
+    assert_eq!(kept.only().close_reason.as_deref(), Some("the day is over"));
+
+    // Said once.
+    assert_eq!(told(&kept.step(&[], &[later(5, 2, vec![])], T + 2 * 86_400_000)), "");
+    let plan = kept.step(&[], &[later(6, 2, vec![noise(9, 0)])], T + 2 * 86_400_000);
+    assert_eq!((told(&plan).as_str(), kept.incidents.len()), ("", 2));
+}
+
+#[test]
+fn a_drain_among_thousands_of_lines_of_noise_pages_once_at_its_own_severity() {
+    let mut kept = eager();
+    // Some of it in the very transaction of the drain.
+    let many = |from: u32| (from..from + 2_500).map(|n| noise(if n % 5 == 0 { 1 } else { n + 10 }, n));
+    let drain = stray(1, Severity::Critical);
+    let judged: Vec<Judged> = many(0).chain([drain]).chain(many(2_500)).collect();
+    let plan = kept.block(1, judged, T);
+    assert_eq!(told(&plan), "trigger pager");
+    assert_eq!(plan.findings.len(), 5_001, "nothing is dropped");
+    let (noise, real): (Vec<_>, Vec<_>) = kept.incidents.values().partition(|incident| incident.noise.is_some());
+    let [noise] = noise[..] else { panic!("one incident of noise") };
+    let [real] = real[..] else { panic!("one incident of what counts") };
+    assert_eq!((noise.findings, noise.page.evidence.len()), (5_000, EVIDENCE_MAX));
+    assert_eq!((real.findings, real.severity, real.page.more), (1, Severity::Critical, 0));
+    assert!(real.page.evidence.iter().all(|evidence| evidence.rule != POISONING));
+
+    // More noise adds nothing to what is paged, and the end of the day does not close it.
+    assert_eq!(told(&kept.block(2, vec![self::noise(77, 0)], T)), "");
+    assert_eq!(told(&kept.step(&[], &[later(3, 1, vec![])], T)), "resolve chat");
+    let open = kept.incidents.values().filter(|incident| incident.state.is_live()).count();
+    assert_eq!(open, 1);
+}
+
+#[test]
+fn noise_that_a_reorg_takes_away_is_told_to_nobody() {
+    let mut kept = eager();
+    kept.block(1, vec![noise(1, 0)], T);
+    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
+    assert_eq!((told(&plan).as_str(), kept.only().state), ("", State::FalseAlarm));
+    assert_eq!(told(&kept.step(&[], &[later(2, 1, vec![])], T)), "");
+}
+
+#[test]
+fn what_was_noise_and_turns_out_to_be_more_leaves_the_noise_and_is_told() {
+    let mut kept = eager();
+    kept.block(1, vec![noise(1, 0)], T);
+    let louder = raise(nothing(TREASURY, 1, 0), POISONING, Severity::Warning);
+    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![louder])], T);
+    assert_eq!(told(&plan), "trigger pager");
+    let live: Vec<_> = kept.incidents.values().filter(|incident| incident.noise.is_none()).collect();
+    assert_eq!((live.len(), live[0].standing), (1, 1));
+}
+
+#[test]
+fn an_observed_watch_makes_no_summary() {
+    let mut kept = eager();
+    kept.block(1, vec![raise(nothing(OBSERVED, 1, 0), POISONING, Severity::Info)], T);
+    assert_eq!(told(&kept.step(&[], &[later(2, 1, vec![])], T)), "");
+    assert_eq!(kept.only().state, State::Resolved);
+}

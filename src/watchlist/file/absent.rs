@@ -1,0 +1,28 @@
+//! `[[watch.absent]]`.
+
+use super::rule::{LengthText, RuleText};
+use crate::classify::rule::Polarity;
+use crate::settings::{At, Problems, Table};
+
+/// One expectation as written: what must come, with the keys of a rule, and by when.
+pub(in crate::watchlist) struct AbsentText<'a> {
+    pub rule: RuleText<'a>,
+    pub every: Option<LengthText<'a>>,
+    /// `Fri 18:00 Europe/Zurich`
+    pub by: Vec<At<&'a str>>,
+    pub grace: Option<LengthText<'a>>,
+}
+
+impl<'a> AbsentText<'a> {
+    pub(super) fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
+        let every = LengthText::read(&mut table, "every", problems);
+        let by = table.one_or_more("by", problems).unwrap_or_default();
+        let grace = LengthText::read(&mut table, "grace", problems);
+        if !table.has("every") && !table.has("by") {
+            let problem = table.spot().problem("an absence says by when it is one: `every` or `by`");
+            problems.push(problem.hint("such as `every = \"7d\"` or `by = \"Fri 18:00 Europe/Zurich\"`"));
+        }
+        // What must come is matched as what an abnormal rule is about: whatever goes along with it.
+        Self { rule: RuleText::read(Polarity::Abnormal, table, problems), every, by, grace }
+    }
+}

@@ -1,0 +1,251 @@
+//! Governors: found when it is proposed, with the time of the vote to react.
+
+use super::{Row, Stage, watch};
+use crate::support::abi::{IGovernor, IPuppet, IToken};
+use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
+use crate::support::anvil::{Anvil, Tx};
+use crate::support::contracts::deploy;
+use crate::support::tokens::Token;
+use crate::support::treasury::ether;
+use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_sol_types::{SolCall, SolValue};
+use watchfire::model::Severity::{Critical, High};
+
+pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6];
+
+type Call = (Address, U256, Vec<u8>);
+
+/// A council with all votes at the deployer, one block of delay and two of vote; it holds ether.
+async fn stage() -> (Stage, Address) {
+    let stage = Stage::new().await;
+    let votes = deploy(&stage.anvil, DEPLOYER.address, "Ballot", []).await;
+    let council = deploy(&stage.anvil, DEPLOYER.address, "Council", (votes, 2_u32).abi_encode_params()).await;
+    stage.anvil.succeed(&Tx::pay(DEPLOYER.address, council, ether(10))).await;
+    (stage, council)
+}
+
+fn propose(calls: &[Call], text: &str) -> Vec<u8> {
+    IGovernor::proposeCall {
+        targets: calls.iter().map(|call| call.0).collect(),
+        values: calls.iter().map(|call| call.1).collect(),
+        calldatas: calls.iter().map(|call| call.2.clone().into()).collect(),
+        description: text.to_owned(),
+    }
+    .abi_encode()
+}
+
+fn execute(calls: &[Call], text: &str) -> Vec<u8> {
+    IGovernor::executeCall {
+        targets: calls.iter().map(|call| call.0).collect(),
+        values: calls.iter().map(|call| call.1).collect(),
+        calldatas: calls.iter().map(|call| call.2.clone().into()).collect(),
+        descriptionHash: keccak256(text),
+    }
+    .abi_encode()
+}
+
+fn id(calls: &[Call], text: &str) -> U256 {
+    U256::from_be_bytes(keccak256(&execute(calls, text)[4..]).0)
+}
+
+async fn vote(anvil: &Anvil, council: Address, id: U256) {
+    anvil.mine(2).await;
+    let call = IGovernor::castVoteCall { proposalId: id, support: 1 }.abi_encode();
+    anvil.succeed(&Tx::call(DEPLOYER.address, council, call)).await;
+    anvil.mine(3).await;
+}
+
+/// The council pays the grantee.
+fn rules(council: Address, more: &str) -> String {
+    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    watch("governor", council, &format!("{more}{pays}"))
+}
+
+fn pay(to: Address) -> Call {
+    (to, ether(1), vec![])
+}
+
+const G1: Row = Row {
+    id: "governor-1",
+    finds: "a mint is proposed by a stranger",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "a proposal of words alone, which has to hold a call and calls nothing, with the votes on it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mint_is_proposed() {
+    let (mut stage, council) = stage().await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, council).await;
+    let mint = IToken::mintCall { to: STRANGER.address, amount: coin.units(1) }.abi_encode();
+    let words = [(Address::ZERO, U256::ZERO, vec![])];
+    stage.begin().await;
+    stage.send(STRANGER.address, council, propose(&words, "we like it here")).await;
+    vote(&stage.anvil, council, id(&words, "we like it here")).await;
+    stage.is_quiet(&G1, &rules(council, "")).await;
+    stage.begin().await;
+    stage.send(STRANGER.address, council, propose(&[(coin.address, U256::ZERO, mint)], "a gift")).await;
+    stage.finds(&G1, &rules(council, "")).await;
+}
+
+const G2: Row = Row {
+    id: "governor-2",
+    finds: "a payment to somebody unlisted is proposed, voted and carried out",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "the same for a listed payee, from the proposal to its execution",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_is_voted() {
+    let (mut stage, council) = stage().await;
+    for (payee, expected) in [(STRANGER.address, false), (GRANTEE.address, true)] {
+        let calls = [pay(payee)];
+        stage.begin().await;
+        stage.send(STRANGER.address, council, propose(&calls, "pay")).await;
+        vote(&stage.anvil, council, id(&calls, "pay")).await;
+        stage.send(STRANGER.address, council, execute(&calls, "pay")).await;
+        match expected {
+            true => stage.is_quiet(&G2, &rules(council, "")).await,
+            false => drop(stage.finds(&G2, &rules(council, "")).await),
+        }
+    }
+}
+
+const G3: Row = Row {
+    id: "governor-3",
+    finds: "what is carried out had less time than `registry.delay` says",
+    by: "builtin/short-delay",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same, with a floor that its vote keeps",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_little_time_to_vote() {
+    let (mut stage, council) = stage().await;
+    let calls = [pay(GRANTEE.address)];
+    stage.begin().await;
+    stage.send(KEEPER.address, council, propose(&calls, "pay")).await;
+    vote(&stage.anvil, council, id(&calls, "pay")).await;
+    stage.send(KEEPER.address, council, execute(&calls, "pay")).await;
+    stage.finds(&G3, &rules(council, "registry = { delay = \"1d\" }\n")).await;
+    stage.is_quiet(&G3, &rules(council, "registry = { delay = \"60s\" }\n")).await;
+}
+
+const G4: Row = Row {
+    id: "governor-4",
+    finds: "the time before a vote is to change",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned change, by a rule that names it; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rules_of_the_vote_change() {
+    let (mut stage, council) = stage().await;
+    let set = |blocks: u64| {
+        let call = IGovernor::setVotingDelayCall { newVotingDelay: alloy_primitives::aliases::U48::from(blocks) };
+        [(council, U256::ZERO, call.abi_encode())]
+    };
+    let planned = format!(
+        "[[watch.normal]]\nname = \"planned\"\nact = \"setVotingDelay(uint48 newVotingDelay)\"\nto = [\"{council}\"]\n\
+         args = {{ newVotingDelay = {{ eq = \"9\" }} }}\n"
+    );
+    stage.begin().await;
+    stage.send(STRANGER.address, council, propose(&set(0), "faster")).await;
+    stage.finds(&G4, &rules(council, &planned)).await;
+    stage.begin().await;
+    stage.send(STRANGER.address, council, propose(&set(9), "slower")).await;
+    vote(&stage.anvil, council, id(&set(9), "slower")).await;
+    stage.send(STRANGER.address, council, execute(&set(9), "slower")).await;
+    stage.is_quiet(&G4, &rules(council, &planned)).await;
+}
+
+/// `0x00000001`, then target, length and calldata of each call.
+fn script(calls: &[Call]) -> Bytes {
+    let call = |(to, _, data): &Call| {
+        let len = u32::try_from(data.len()).expect("short").to_be_bytes();
+        [to.as_slice(), &len, data].concat()
+    };
+    [vec![0, 0, 0, 1], calls.iter().flat_map(call).collect()].concat().into()
+}
+
+const G5: Row = Row {
+    id: "N6",
+    finds: "a script is put to the vote and carried out in one block",
+    by: "builtin/unscheduled",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same script by a rule about what it calls, a block between its vote and its execution",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_is_voted_and_run_at_once() {
+    let mut stage = Stage::new().await;
+    let council = deploy(&stage.anvil, DEPLOYER.address, "ScriptCouncil", []).await;
+    let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, council).await;
+    let mint = IToken::mintCall { to: GRANTEE.address, amount: coin.units(1) }.abi_encode();
+    let text = script(&[(coin.address, U256::ZERO, mint)]);
+    let ask = || IGovernor::newVoteCall { executionScript: text.clone(), metadata: String::new() }.abi_encode();
+    let run = |id: u64| IGovernor::executeVoteCall { voteId: U256::from(id) }.abi_encode();
+    let planned = format!(
+        "[[watch.normal]]\nname = \"planned\"\nact = \"mint(address to, uint256 amount)\"\nto = [\"{}\"]\n\
+         args = {{ to = {{ eq = \"{}\" }} }}\n",
+        coin.address, GRANTEE.address
+    );
+    stage.begin().await;
+    stage.send(STRANGER.address, council, ask()).await;
+    stage.send(STRANGER.address, council, run(0)).await;
+    stage.is_quiet(&G5, &rules(council, &planned)).await;
+    stage.begin().await;
+    let both = IPuppet::makeTwoCall { to: council, first: ask().into(), second: run(1).into() };
+    stage.send(STRANGER.address, puppet, both.abi_encode()).await;
+    stage.finds(&G5, &rules(council, &planned)).await;
+}
+
+const G6: Row = Row {
+    id: "governor-5",
+    finds: "a governor's timelock is to take a mint: proposed, queued and carried out, each watch told once",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 2,
+    beside: "a payment on the same way, by the same rule at the governor and at the timelock",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn through_a_timelock() {
+    let mut stage = Stage::new().await;
+    let from = DEPLOYER.address;
+    let votes = deploy(&stage.anvil, from, "Ballot", []).await;
+    let nobody: Vec<Address> = vec![];
+    let arguments = (U256::from(60), nobody, vec![Address::ZERO], from).abi_encode_params();
+    let lock = deploy(&stage.anvil, from, "TimelockController", arguments).await;
+    let council = deploy(&stage.anvil, from, "LockedCouncil", (votes, lock).abi_encode_params()).await;
+    let proposer = (keccak256("PROPOSER_ROLE"), council).abi_encode_params();
+    stage.send(from, lock, [&[0x2f, 0x2f, 0xf1, 0x5d][..], &proposer].concat()).await;
+    stage.anvil.succeed(&Tx::pay(from, lock, ether(10))).await;
+    let coin = Token::deploy_coin(&stage.anvil, from, "COIN", 18, lock).await;
+    let both =
+        format!("{}{}", rules(council, ""), rules(lock, "").replace("kind = \"governor\"", "kind = \"timelock\""));
+    let mint = IToken::mintCall { to: STRANGER.address, amount: coin.units(1) }.abi_encode();
+    for (calls, text, expected) in
+        [(vec![pay(GRANTEE.address)], "pay", true), (vec![(coin.address, U256::ZERO, mint)], "mint", false)]
+    {
+        stage.begin().await;
+        stage.send(from, council, propose(&calls, text)).await;
+        vote(&stage.anvil, council, id(&calls, text)).await;
+        let queue = [&IGovernor::queueCall::SELECTOR[..], &execute(&calls, text)[4..]].concat();
+        stage.send(from, council, queue).await;
+        stage.anvil.set_next_timestamp(stage.anvil.now().await + 120).await;
+        stage.send(from, council, execute(&calls, text)).await;
+        match expected {
+            true => stage.is_quiet(&G6, &both).await,
+            false => drop(stage.finds(&G6, &both).await),
+        }
+    }
+}

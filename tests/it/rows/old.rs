@@ -1,0 +1,200 @@
+//! The oldest wallets, and what is released over time.
+
+use super::{Row, Stage, watch};
+use crate::support::abi::{IOldWallet, IVesting};
+use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, STRANGER};
+use crate::support::anvil::Tx;
+use crate::support::contracts::deploy;
+use crate::support::treasury::ether;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::{SolCall, SolEvent, SolValue};
+use watchfire::model::Severity::{Critical, High};
+
+pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2];
+
+/// Two owners, both of whom are asked above one ether a day; it holds ether.
+async fn wallet() -> (Stage, Address) {
+    let stage = Stage::new().await;
+    let wallet = deploy(&stage.anvil, DEPLOYER.address, "OldWallet", []).await;
+    let owners = vec![OWNER_A.address, OWNER_B.address];
+    let init = IOldWallet::initWalletCall { owners, required: U256::from(2), limit: ether(1) };
+    stage.send(DEPLOYER.address, wallet, init.abi_encode()).await;
+    stage.anvil.succeed(&Tx::pay(DEPLOYER.address, wallet, ether(50))).await;
+    (stage, wallet)
+}
+
+async fn submit(stage: &Stage, wallet: Address, to: Address, value: U256, data: Vec<u8>) -> Option<B256> {
+    let call = IOldWallet::executeCall { to, value, data: data.into() };
+    let receipt = stage.anvil.succeed(&Tx::call(OWNER_A.address, wallet, call.abi_encode())).await;
+    let log = receipt.log(wallet, IOldWallet::ConfirmationNeeded::SIGNATURE_HASH)?;
+    Some(B256::from_slice(&log.data[..32]))
+}
+
+async fn confirm(stage: &Stage, wallet: Address, operation: B256) {
+    stage.send(OWNER_B.address, wallet, IOldWallet::confirmCall { operation }.abi_encode()).await;
+}
+
+/// The wallet pays the grantee.
+fn rules(wallet: Address, more: &str) -> String {
+    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    watch("parity-multisig", wallet, &format!("{pays}{more}"))
+}
+
+const L7: Row = Row {
+    id: "L7",
+    finds: "a live wallet is initialized again: whoever does it owns it",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "ether that arrives, and a payment of the daily allowance to a listed payee",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn initialized_again() {
+    let (mut stage, wallet) = wallet().await;
+    stage.begin().await;
+    stage.anvil.succeed(&Tx::pay(STRANGER.address, wallet, ether(1))).await;
+    submit(&stage, wallet, GRANTEE.address, ether(1), vec![]).await;
+    stage.is_quiet(&L7, &rules(wallet, "")).await;
+    stage.begin().await;
+    let owners = vec![STRANGER.address];
+    let init = IOldWallet::initWalletCall { owners, required: U256::ONE, limit: ether(1_000) };
+    stage.send(STRANGER.address, wallet, init.abi_encode()).await;
+    stage.finds(&L7, &rules(wallet, "")).await;
+}
+
+const L7B: Row = Row {
+    id: "L7-kill",
+    finds: "the wallet's destruction is submitted, and confirmed",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "a payment above the daily limit to a listed payee, submitted by one owner and confirmed by the other",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn destroyed_by_its_owners() {
+    let (mut stage, wallet) = wallet().await;
+    stage.begin().await;
+    let operation = submit(&stage, wallet, GRANTEE.address, ether(5), vec![]).await.expect("above the limit");
+    confirm(&stage, wallet, operation).await;
+    stage.is_quiet(&L7B, &rules(wallet, "")).await;
+    stage.begin().await;
+    let kill = IOldWallet::killCall { to: STRANGER.address }.abi_encode();
+    let operation = submit(&stage, wallet, wallet, U256::ZERO, kill).await.expect("calldata asks everybody");
+    stage.finds(&L7B, &rules(wallet, "")).await;
+    confirm(&stage, wallet, operation).await;
+    stage.finds(&L7B, &rules(wallet, "")).await;
+}
+
+const L7C: Row = Row {
+    id: "L7-owner",
+    finds: "an owner is replaced",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned rotation, by a rule that names both owners; these wallets really do that",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_replaced() {
+    let (mut stage, wallet) = wallet().await;
+    let change = |to: Address| IOldWallet::changeOwnerCall { from: OWNER_B.address, to }.abi_encode();
+    let planned = format!(
+        "[[watch.normal]]\nname = \"planned\"\nact = \"changeOwner(address from, address to)\"\nto = [\"{wallet}\"]\n\
+         args = {{ from = {{ eq = \"{}\" }}, to = {{ eq = \"{}\" }} }}\n",
+        OWNER_B.address, KEEPER.address
+    );
+    stage.begin().await;
+    submit(&stage, wallet, wallet, U256::ZERO, change(STRANGER.address)).await;
+    stage.finds(&L7C, &rules(wallet, &planned)).await;
+    stage.begin().await;
+    let operation =
+        submit(&stage, wallet, wallet, U256::ZERO, change(KEEPER.address)).await.expect("everybody is asked");
+    confirm(&stage, wallet, operation).await;
+    stage.is_quiet(&L7C, &rules(wallet, &planned)).await;
+}
+
+const L6: Row = Row {
+    id: "L6",
+    finds: "one owner pays below the daily limit again and again",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "petty cash: the first of them, by a rule with a limit of its own",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daily_limit_is_drawn_again_and_again() {
+    let (mut stage, wallet) = wallet().await;
+    let petty = format!(
+        "[[watch.normal]]\nname = \"petty-cash\"\nact = \"ether\"\nto = [\"{}\"]\nlimit = {{ sum = \"value\", max = \"2 ether\", per = \"1d\" }}\n",
+        KEEPER.address
+    );
+    stage.begin().await;
+    submit(&stage, wallet, KEEPER.address, ether(1), vec![]).await;
+    submit(&stage, wallet, KEEPER.address, ether(1), vec![]).await;
+    stage.is_quiet(&L6, &rules(wallet, &petty)).await;
+    submit(&stage, wallet, KEEPER.address, ether(1), vec![]).await;
+    stage.finds(&L6, &rules(wallet, &petty)).await;
+}
+
+/// Ether for the grantee, of which half is due.
+async fn vesting() -> (Stage, Address) {
+    let stage = Stage::new().await;
+    let (now, day) = (stage.anvil.now().await, 86_400_u64);
+    let arguments = (GRANTEE.address, now - day, 2 * day).abi_encode_params();
+    let vesting = deploy(&stage.anvil, DEPLOYER.address, "VestingWallet", arguments).await;
+    stage.anvil.succeed(&Tx::pay(DEPLOYER.address, vesting, ether(10))).await;
+    (stage, vesting)
+}
+
+/// The vesting wallet pays the grantee.
+fn pays(vesting: Address) -> String {
+    let rule = format!("[[watch.normal]]\nname = \"beneficiary\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    watch("vesting", vesting, &rule)
+}
+
+const V1: Row = Row {
+    id: "vesting-1",
+    finds: "a vesting wallet gets another owner, who is paid from then on",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "a release, which anybody may ask for, by a rule about whom it pays",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_else_is_to_be_paid() {
+    let (mut stage, vesting) = vesting().await;
+    stage.begin().await;
+    stage.send(STRANGER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
+    stage.is_quiet(&V1, &pays(vesting)).await;
+    stage.begin().await;
+    let hand = IVesting::transferOwnershipCall { newOwner: STRANGER.address };
+    stage.send(GRANTEE.address, vesting, hand.abi_encode()).await;
+    stage.finds(&V1, &pays(vesting)).await;
+}
+
+const V2: Row = Row {
+    id: "vesting-2",
+    finds: "somebody tries a function of a token lock that this wallet does not have",
+    by: "builtin/attempt",
+    severity: watchfire::model::Severity::Info,
+    incidents: 1,
+    beside: "a release",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_tries_to_take_it_all() {
+    let (mut stage, vesting) = vesting().await;
+    stage.begin().await;
+    stage.send(KEEPER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
+    stage.is_quiet(&V2, &pays(vesting)).await;
+    stage.begin().await;
+    // `emergencyWithdraw(address)`
+    let data: Bytes = [&[0x6f, 0xf1, 0xc9, 0xbc][..], &STRANGER.address.abi_encode()].concat().into();
+    let refused = stage.anvil.transact(&Tx::call(STRANGER.address, vesting, data)).await;
+    assert!(!refused.succeeded(), "there is no such function");
+    stage.finds(&V2, &pays(vesting)).await;
+}
