@@ -8,7 +8,7 @@
 use super::habit;
 use super::history::{History, LASTING};
 use super::judge::Moment;
-use super::rule::{Due, Expected, Rule, Rules, WatchRules, Weekly};
+use super::rule::{Rule, Rules, WatchRules};
 use super::trial::Windows;
 use crate::model::verdict::CAME_LATE;
 use crate::model::{
@@ -17,11 +17,59 @@ use crate::model::{
 };
 use alloy_primitives::{Address, B256, U256};
 use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use std::sync::Arc;
 
 /// Days searched for the last two due times of a week.
 const DAYS_BACK: i64 = 15;
+
+/// Something that must come again and again.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// What it is, under what name, and how loud its absence is. The rule vouches for nothing and raises nothing by itself.
+    pub rule: Rule,
+    /// By when.
+    pub due: Due,
+    /// Seconds that it may be late.
+    pub grace: u64,
+}
+
+impl Expected {
+    /// Seconds that its windows are asked for: two due times and the grace between them.
+    pub(crate) fn looks_back(&self) -> u64 {
+        let between = match &self.due {
+            Due::Every { seconds, .. } => *seconds,
+            Due::By(_) => 7 * 86_400,
+        };
+        between.saturating_mul(2).saturating_add(self.grace)
+    }
+}
+
+/// By when something must come.
+#[derive(Clone, Debug)]
+pub enum Due {
+    /// `every`: so long after the last at most.
+    Every {
+        /// Seconds, never zero.
+        seconds: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `by`: once before each of these moments.
+    By(Weekly),
+}
+
+/// Moments of a week in a time zone.
+#[derive(Clone, Debug)]
+pub struct Weekly {
+    /// As the watchlist writes it.
+    pub text: Arc<str>,
+    /// IANA zone.
+    pub zone: TimeZone,
+    /// Days (bit 0 is Monday) and minute of the day, 0 to 1439.
+    pub moments: Vec<(u8, u16)>,
+}
 
 /// A finding for everything that `chain`'s watches expected by now and that did not come, and what to remember of it.
 ///
@@ -29,7 +77,8 @@ const DAYS_BACK: i64 = 15;
 #[must_use]
 pub fn absences(rules: &Rules, chain: ChainId, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
     let (mut judged, mut deltas) = (Vec::new(), Vec::new());
-    for rules in rules.watches.iter().filter(|rules| rules.chain == chain) {
+    let timed = rules.timed.iter().filter_map(|watch| rules.watches.get(watch.index()));
+    for rules in timed.filter(|rules| rules.chain == chain) {
         let (missing, more) = absences_of(rules, history, at);
         judged.extend(missing);
         deltas.extend(more);
@@ -59,6 +108,12 @@ pub fn absences_of(rules: &WatchRules, history: &History, at: Moment) -> (Vec<Ju
         }
     }
     (judged, deltas)
+}
+
+/// Whether the rules of a watch have to be looked at in every block.
+#[must_use]
+pub fn keeps_time(rules: &WatchRules) -> bool {
+    !rules.expected.is_empty() || rules.rules.iter().any(habit::asks_since)
 }
 
 /// What a block adds to the windows in which the expected action comes.
@@ -113,10 +168,10 @@ fn missed(expected: &Expected, since: u64, watch: Address, windows: &Windows<'_>
             if due <= since || told.is_some_and(|told| told >= due) {
                 return None;
             }
-            let window = before + expected.grace..=due + expected.grace;
-            let in_time = windows
-                .within(watch, &came_key(rule), windows.now.saturating_sub(*window.start()))
-                .any(|(time, _)| time > *window.start() && window.contains(&time));
+            // From the end of the grace before, which is not in it any more, to the end of this one.
+            let window = windows.now.saturating_sub(before + expected.grace);
+            let until = due + expected.grace;
+            let in_time = windows.within(watch, &came_key(rule), window).any(|(time, _)| time <= until);
             (!in_time).then_some(Missed { due, last, row: 1 })
         }
     }
@@ -233,7 +288,6 @@ fn late_key(rule: &Rule) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::tz::TimeZone;
 
     fn weekly(moments: &[(u8, u16)]) -> Weekly {
         Weekly { text: "".into(), zone: TimeZone::get("Europe/Zurich").unwrap(), moments: moments.to_vec() }

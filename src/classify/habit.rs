@@ -7,12 +7,88 @@ use super::absence::since_key;
 use super::condition::{addresses, code_of};
 use super::history::{LASTING, MET_MAX};
 use super::noise::{as_amount, lasting};
-use super::rule::{Habit, Party, Polarity, Rule};
+use super::rule::{Polarity, Rule};
 use super::trial::{Refusals, Windows};
+use crate::model::arg_path::ArgPath;
 use crate::model::value::Value;
 use crate::model::{Activity, Fate, Stage, span};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use std::sync::{Arc, LazyLock};
+
+/// A condition that looks back. A refusal names it by its key, as the watchlist writes it.
+#[derive(Clone, Debug)]
+pub enum Habit {
+    /// `pause`: so long at least since the rule vouched for the last.
+    Pause {
+        /// Seconds.
+        least: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `first_seen`: it was not met by the rule before.
+    FirstSeen {
+        /// What was not met.
+        what: Party,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+    },
+    /// `dormant`: nothing of the rule came for so long.
+    Dormant {
+        /// Seconds.
+        longer_than: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `age`: since when the watch deals with these addresses while their code stays the same.
+    Age {
+        /// Whose.
+        of: Party,
+        /// As the watchlist writes it.
+        label: Arc<str>,
+        /// Seconds: at least so old on a normal rule, younger on an abnormal one.
+        bound: u64,
+        /// As the watchlist writes it.
+        text: Arc<str>,
+    },
+    /// `failed`: it reverted, and so did others.
+    Failed {
+        /// Transactions that reverted within the window, this one among them.
+        count: u64,
+        /// Percent of all that came within the window.
+        share: Option<u8>,
+        /// Length of the window in seconds.
+        per: u64,
+        /// As the watchlist writes the window: `1h`.
+        text: Arc<str>,
+    },
+}
+
+impl Habit {
+    /// Seconds that it looks back in windows that are forgotten.
+    pub(crate) fn looks_back(&self) -> u64 {
+        match self {
+            Self::Pause { least, .. } => *least,
+            Self::FirstSeen { .. } | Self::Age { .. } => 0,
+            Self::Dormant { longer_than, .. } => *longer_than,
+            Self::Failed { per, .. } => *per,
+        }
+    }
+}
+
+/// A part of an activity that is one of many: who deals with the watch, and by what.
+#[derive(Clone, Debug)]
+pub enum Party {
+    /// The direct caller.
+    From,
+    /// Who sent the transaction.
+    Origin,
+    /// The target, or the party that value reaches.
+    To,
+    /// The function or event.
+    Function,
+    /// An argument, by position.
+    Arg(ArgPath),
+}
 
 /// Addresses with their code, and since when the watch deals with them.
 pub(crate) static CODES: LazyLock<Arc<str>> = LazyLock::new(|| lasting("code"));
@@ -212,11 +288,36 @@ fn values(what: &Party, activity: &Activity) -> Vec<U256> {
                 values.push(match value {
                     Value::Address(address) => as_amount(address),
                     Value::Uint(number) => *number,
-                    other => keccak256(other.to_string()).into(),
+                    other => {
+                        let mut bytes = Vec::new();
+                        spell(other, &mut bytes);
+                        keccak256(bytes).into()
+                    }
                 });
             });
             values
         }
+    }
+}
+
+/// A value to its last byte, each part with its length, so that no two values of one type are spelled alike.
+fn spell(value: &Value, into: &mut Vec<u8>) {
+    let mut part = |bytes: &[u8]| {
+        into.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+        into.extend_from_slice(bytes);
+    };
+    match value {
+        Value::Address(address) => part(address.as_slice()),
+        Value::Uint(number) => part(&number.to_be_bytes::<32>()),
+        Value::Int(number) => part(&number.into_raw().to_be_bytes::<32>()),
+        Value::Bool(truth) => part(&[u8::from(*truth)]),
+        Value::FixedBytes(word, _) | Value::Hash(word) => part(word.as_slice()),
+        Value::Bytes(bytes) | Value::String(bytes) => part(bytes),
+        Value::Array(elements) => {
+            part(&(elements.len() as u64).to_be_bytes());
+            elements.iter().for_each(|element| spell(element, into));
+        }
+        Value::Tuple(fields) => fields.iter().for_each(|field| spell(&field.value, into)),
     }
 }
 
@@ -239,4 +340,27 @@ fn failed_key(rule: &Rule) -> Arc<str> {
 
 fn tried_key(rule: &Rule) -> Arc<str> {
     format!("{}#tried", rule.name).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::Bytes;
+
+    fn spelled(value: &Value) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        spell(value, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn values_are_told_apart_to_their_last_byte() {
+        let long = |last: u8| Value::Bytes(Bytes::from([vec![7; 100_000], vec![last]].concat()));
+        assert_ne!(spelled(&long(1)), spelled(&long(2)));
+        let list = |parts: &[&str]| {
+            Value::Array(parts.iter().map(|part| Value::String(Bytes::copy_from_slice(part.as_bytes()))).collect())
+        };
+        assert_ne!(spelled(&list(&["ab", "c"])), spelled(&list(&["a", "bc"])));
+        assert_ne!(spelled(&list(&["a"])), spelled(&list(&["a", ""])));
+    }
 }

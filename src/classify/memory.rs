@@ -13,7 +13,6 @@ use super::trial::Windows;
 use crate::model::activity::Note;
 use crate::model::span;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Severity, Stage, Verdict, Voucher};
-use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, U256};
 use std::sync::{Arc, LazyLock};
 
@@ -53,8 +52,8 @@ pub(crate) fn has_called(contract: Address, rules: &WatchRules, windows: &Window
 }
 
 /// Payees of the subject that a rule vouched for.
-pub(crate) fn paid(rules: &WatchRules, windows: &Windows<'_>) -> AddressHashSet {
-    windows.amounts(rules.address, &PAID).map(as_address).collect()
+pub(crate) fn paid(rules: &WatchRules, windows: &Windows<'_>) -> impl Iterator<Item = Address> {
+    windows.amounts(rules.address, &PAID).map(as_address)
 }
 
 /// What memory says against a payment to somebody the configuration does not name.

@@ -11,6 +11,7 @@ mod absence;
 pub mod builtin;
 mod condition;
 pub mod familiar;
+mod finding;
 mod habit;
 pub mod history;
 mod judge;
@@ -20,7 +21,7 @@ pub mod queue;
 pub mod rule;
 mod trial;
 
-pub use absence::{absences, absences_of, arrival};
+pub use absence::{absences, absences_of, arrival, keeps_time};
 pub use history::History;
 pub use judge::{Moment, judge, judge_after};
 pub use trial::{Refusal, Trial, trials};

@@ -82,11 +82,8 @@ fn twin(address: &Address, rules: &WatchRules, windows: &Windows<'_>) -> Option<
     if rules.familiar.knows(address) {
         return None;
     }
-    let paid = memory::paid(rules, windows);
-    if paid.contains(address) {
-        return None;
-    }
-    let twin = paid.iter().find(|paid| ends(paid) == ends(address))?;
+    let alike = memory::paid(rules, windows).filter(|paid| ends(paid) == ends(address)).collect::<Vec<_>>();
+    let twin = alike.first().filter(|_| !alike.contains(address))?;
     Some(format!("{twin}, which was paid before"))
 }
 

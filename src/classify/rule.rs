@@ -3,7 +3,9 @@
 //! Deny by default reaches into the rules themselves: a rule that says nothing of `value` vouches for no ether, and one that says
 //! nothing of `operation` vouches for no delegatecall.
 
+pub use super::absence::{Due, Expected, Weekly};
 use super::familiar::Familiar;
+pub use super::habit::{Habit, Party};
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
 use crate::model::{ActivityKind, ChainId, Operation, Severity, WatchId};
@@ -18,6 +20,8 @@ use std::sync::Arc;
 pub struct Rules {
     /// By [`WatchId`].
     pub watches: Vec<WatchRules>,
+    /// Those that expect something, or ask since when they are watched: looked at in every block, whatever happens in it.
+    pub timed: Vec<WatchId>,
 }
 
 impl Rules {
@@ -336,128 +340,6 @@ pub struct Span {
     pub from: u16,
     /// First minute after, 1 to 1440; at or below `from` means that the span ends the next day.
     pub until: u16,
-}
-
-/// A condition that looks back. A refusal names it by its key, as the watchlist writes it.
-#[derive(Clone, Debug)]
-pub enum Habit {
-    /// `pause`: so long at least since the rule vouched for the last.
-    Pause {
-        /// Seconds.
-        least: u64,
-        /// As the watchlist writes it.
-        text: Arc<str>,
-    },
-    /// `first_seen`: it was not met by the rule before.
-    FirstSeen {
-        /// What was not met.
-        what: Party,
-        /// As the watchlist writes it.
-        label: Arc<str>,
-    },
-    /// `dormant`: nothing of the rule came for so long.
-    Dormant {
-        /// Seconds.
-        longer_than: u64,
-        /// As the watchlist writes it.
-        text: Arc<str>,
-    },
-    /// `age`: since when the watch deals with these addresses while their code stays the same.
-    Age {
-        /// Whose.
-        of: Party,
-        /// As the watchlist writes it.
-        label: Arc<str>,
-        /// Seconds: at least so old on a normal rule, younger on an abnormal one.
-        bound: u64,
-        /// As the watchlist writes it.
-        text: Arc<str>,
-    },
-    /// `failed`: it reverted, and so did others.
-    Failed {
-        /// Transactions that reverted within the window, this one among them.
-        count: u64,
-        /// Percent of all that came within the window.
-        share: Option<u8>,
-        /// Length of the window in seconds.
-        per: u64,
-        /// As the watchlist writes the window: `1h`.
-        text: Arc<str>,
-    },
-}
-
-impl Habit {
-    /// Seconds that it looks back in windows that are forgotten.
-    fn looks_back(&self) -> u64 {
-        match self {
-            Self::Pause { least, .. } => *least,
-            Self::FirstSeen { .. } | Self::Age { .. } => 0,
-            Self::Dormant { longer_than, .. } => *longer_than,
-            Self::Failed { per, .. } => *per,
-        }
-    }
-}
-
-/// Something that must come again and again.
-#[derive(Clone, Debug)]
-pub struct Expected {
-    /// What it is, under what name, and how loud its absence is. The rule vouches for nothing and raises nothing by itself.
-    pub rule: Rule,
-    /// By when.
-    pub due: Due,
-    /// Seconds that it may be late.
-    pub grace: u64,
-}
-
-impl Expected {
-    /// Seconds that its windows are asked for: two due times and the grace between them.
-    fn looks_back(&self) -> u64 {
-        let between = match &self.due {
-            Due::Every { seconds, .. } => *seconds,
-            Due::By(_) => 7 * 86_400,
-        };
-        between.saturating_mul(2).saturating_add(self.grace)
-    }
-}
-
-/// By when something must come.
-#[derive(Clone, Debug)]
-pub enum Due {
-    /// `every`: so long after the last at most.
-    Every {
-        /// Seconds, never zero.
-        seconds: u64,
-        /// As the watchlist writes it.
-        text: Arc<str>,
-    },
-    /// `by`: once before each of these moments.
-    By(Weekly),
-}
-
-/// Moments of a week in a time zone.
-#[derive(Clone, Debug)]
-pub struct Weekly {
-    /// As the watchlist writes it.
-    pub text: Arc<str>,
-    /// IANA zone.
-    pub zone: TimeZone,
-    /// Days (bit 0 is Monday) and minute of the day, 0 to 1439.
-    pub moments: Vec<(u8, u16)>,
-}
-
-/// A part of an activity that is one of many: who deals with the watch, and by what.
-#[derive(Clone, Debug)]
-pub enum Party {
-    /// The direct caller.
-    From,
-    /// Who sent the transaction.
-    Origin,
-    /// The target, or the party that value reaches.
-    To,
-    /// The function or event.
-    Function,
-    /// An argument, by position.
-    Arg(ArgPath),
 }
 
 /// How much of something within a rolling window over block time, counting what this rule vouched for and what ran.

@@ -81,7 +81,7 @@ impl<'a> Explainer<'a> {
             if let Some(told_here) = self.carried(said, log, target, told) {
                 return Some(told_here);
             }
-        } else if frame.shape.is_envelope() {
+        } else if frame.shape.is_envelope() && !matches!(frame.shape, Shape::Account) {
             return (envelope(frame, log, target, topic) || refund(frame, log, target, self.tx)).then_some(0);
         }
         if log.address != target {
@@ -136,7 +136,7 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
                 _ => false,
             }
         }
-        Shape::Plain | Shape::Batch | Shape::Told(_) | Shape::Carrier(_) => false,
+        Shape::Plain | Shape::Batch | Shape::Operations | Shape::Account | Shape::Told(_) | Shape::Carrier(_) => false,
     }
 }
 
@@ -171,7 +171,7 @@ fn repeats_call(frame: &Frame, log: &Log) -> bool {
 
 /// ERC-20, WETH9, MiniMe, ERC-721 and ERC-1155: which transfer or approval a call to the token makes.
 ///
-/// Source: EIP-20; EIP-721; EIP-1155; EIP-3009; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
+/// Source: EIP-20; EIP-721; EIP-1155; EIP-3009; AllowanceTransfer.sol of Permit2; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
 /// also logs the allowance that `transferFrom` leaves.
 fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
     let deed = &frame.deed;
@@ -202,6 +202,9 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
         }
         ("approve(address,uint256)" | "approveAndCall(address,uint256,bytes)", true) => {
             is(Some(caller), address_at(deed, 0), uint_at(deed, 1))
+        }
+        ("approve(address,address,uint160,uint48)", true) if address_at(deed, 0) == Some(movement.token) => {
+            is(Some(caller), address_at(deed, 1), uint_at(deed, 2))
         }
         ("setApprovalForAll(address,bool)", true) => {
             let all = deed.args.get(1)?.value.as_bool()?;

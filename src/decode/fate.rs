@@ -6,6 +6,7 @@
 
 use super::frames::{Frame, Shape};
 use super::multisig::{self, Verb};
+use super::ops;
 use super::safe;
 use crate::model::activity::Note;
 use crate::model::{Fate, Log, Stage, Tx};
@@ -66,7 +67,11 @@ fn learn_id(frame: &mut Frame, tx: &Tx) {
 
 /// A frame's own fate decides those inside it; parents come before children in the list.
 fn hand_down(frames: &mut [Frame], tx: &Tx) {
+    let mut outcomes = ops::Outcomes::default();
     for index in 0..frames.len() {
+        if frames[index].seen.is_none() && ops::is_operation(frames, index) && frames[index].certain {
+            frames[index].seen = outcomes.next(&frames[index], tx);
+        }
         let inherited = frames[index].parent.map(|parent| inside(&frames[parent], tx));
         let (stage, fate) = inherited.unwrap_or((Stage::Included, Fate::Executed));
         let frame = &mut frames[index];
@@ -85,6 +90,8 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
         if fate == Fate::Executed
             && frame.shape.is_envelope()
             && frame.confirmed_by.is_none()
+            // An account logs nothing of what it does.
+            && !matches!(frame.shape, Shape::Account)
             && !is_bare_execute(frame)
         {
             if frame.certain {
@@ -109,7 +116,9 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
     let spoken =
         frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize)).and_then(|log| log.topics.first());
     match &frame.shape {
-        Shape::Plain | Shape::Batch | Shape::Carrier(_) => (frame.stage, frame.fate),
+        Shape::Plain | Shape::Batch | Shape::Operations | Shape::Account | Shape::Carrier(_) => {
+            (frame.stage, frame.fate)
+        }
         Shape::Told(saying) => saying.calls_are(),
         Shape::SafeExec(_) => match spoken {
             Some(&safe::EXECUTION_SUCCESS) => (frame.stage, Fate::Executed),
@@ -159,6 +168,7 @@ impl Tongue {
             Shape::ModuleExec => Some(Self::Module(frame.caller)),
             Shape::Proposal { verb: Verb::Submit, .. } => Some(Self::Submission),
             Shape::Proposal { .. } | Shape::Plain | Shape::Batch | Shape::Told(_) | Shape::Carrier(_) => None,
+            Shape::Operations | Shape::Account => None,
         }
     }
 

@@ -7,7 +7,7 @@ use super::multisig;
 use super::safe::{self, SafeExec};
 use super::subjects::{Library, Subjects, zero_is_itself};
 use super::told::{self, Saying};
-use super::{Questions, Subject, inside};
+use super::{Questions, Subject, inside, ops};
 use crate::abi::{Budget, bundled, multisend};
 use crate::model::read::{Answer, Read};
 use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note};
@@ -71,6 +71,10 @@ pub(crate) enum Shape {
         /// Which of the three.
         verb: multisig::Verb,
     },
+    /// A bundle for an EntryPoint: silent, its operations stand for it.
+    Operations,
+    /// An account with code is asked to make calls.
+    Account,
     /// Not a call at all: a wallet's own log, whose calls hang below it.
     Told(Box<Saying>),
     /// A call that made a wallet say so: the frames of those logs.
@@ -80,7 +84,7 @@ pub(crate) enum Shape {
 impl Shape {
     /// Whether the frame wraps other frames as a wallet's envelope.
     pub(crate) fn is_envelope(&self) -> bool {
-        !matches!(self, Self::Plain | Self::Batch)
+        !matches!(self, Self::Plain | Self::Batch | Self::Operations)
     }
 }
 
@@ -89,6 +93,7 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
     let (Some(to), Some(selector)) = (tx.to, tx.input.first_chunk::<4>()) else { return false };
     match *selector {
         MULTI_SEND => subjects.library_at(&to).is_some(),
+        selector if ops::handles(to, selector) => ops::may_concern(&tx.input, subjects),
         selector => safe::is_exec(selector),
     }
 }
@@ -217,7 +222,7 @@ impl Opener<'_, '_, '_> {
 
     /// Whether what `frame` claims to wrap is what it runs, if it runs.
     fn passes_on(&self, frame: &Frame) -> bool {
-        let known = matches!(frame.shape, Shape::Batch)
+        let known = matches!(frame.shape, Shape::Batch | Shape::Operations)
             || frame.target.is_some_and(|target| self.subjects.get(&target).is_some());
         frame.certain && known
     }
@@ -233,7 +238,16 @@ impl Opener<'_, '_, '_> {
         if claim.operation != Operation::Call {
             return Shape::Plain;
         }
+        if ops::handles(target, selector) {
+            return Shape::Operations;
+        }
+        let brought = claim.parent.is_some_and(|parent| matches!(self.frames[parent].shape, Shape::Operations));
         match self.subjects.get(&target) {
+            // What an account with a key is asked to do it does by code that was delegated to it; of another contract only an EntryPoint
+            // asks so.
+            Some(Subject { kind: kind @ (Kind::Eoa | Kind::Contract), .. }) if *kind == Kind::Eoa || brought => {
+                ops::asked(*kind, deed).map_or(Shape::Plain, |_| Shape::Account)
+            }
             // An unwatched contract that speaks Safe may wrap a call to a subject; its own log has to confirm it.
             None | Some(Subject { kind: Kind::Safe, .. }) => {
                 if selector == safe::EXEC_TRANSACTION {
@@ -263,6 +277,8 @@ impl Opener<'_, '_, '_> {
         match &self.frames[index].shape {
             // Both are made after what they hold is there.
             Shape::Plain | Shape::Told(_) | Shape::Carrier(_) => {}
+            Shape::Operations => self.open_operations(index),
+            Shape::Account => self.open_account(index),
             Shape::Batch => self.open_batch(index),
             Shape::SafeExec(_) | Shape::ModuleExec => self.open_exec(index),
             Shape::Proposal { id, verb } => {
@@ -340,6 +356,49 @@ impl Opener<'_, '_, '_> {
                 value: if operation == Operation::Call { item.value } else { U256::ZERO },
                 input: item.data,
                 operation,
+                via: via.clone(),
+                stage,
+            });
+        }
+    }
+
+    /// Operations of watched accounts; what others ask for is nobody's business here.
+    fn open_operations(&mut self, index: usize) {
+        let frame = &self.frames[index];
+        let Some(entry) = frame.target else { return };
+        let calls = ops::operations(&frame.deed);
+        let watched = |account: &Address| self.subjects.get(account).is_some();
+        let calls: Vec<_> = calls.into_iter().enumerate().filter(|(_, (account, _))| watched(account)).collect();
+        let calls = calls.into_iter().map(|(place, (account, data))| (place, account, U256::ZERO, data));
+        self.open_calls(index, entry, calls.collect());
+    }
+
+    fn open_account(&mut self, index: usize) {
+        let frame = &self.frames[index];
+        let Some(account) = frame.target else { return };
+        let kind = self.subjects.get(&account).map_or(Kind::Contract, |subject| subject.kind);
+        let calls = ops::asked(kind, &frame.deed).unwrap_or_default().into_iter().enumerate();
+        self.open_calls(index, account, calls.map(|(place, (to, value, data))| (place, to, value, data)).collect());
+    }
+
+    /// Calls that `caller` makes inside the frame.
+    fn open_calls(&mut self, index: usize, caller: Address, calls: Vec<(usize, Address, U256, Bytes)>) {
+        let frame = &self.frames[index];
+        let (via, position, stage) = (wrapped(frame, caller), frame.position.clone(), frame.stage);
+        for (place, to, value, input) in calls {
+            let (Ok(place), true) = (u16::try_from(place), self.frames.len() < FRAMES_MAX) else {
+                let why = format!("More calls are asked for than are opened in one transaction ({FRAMES_MAX}).");
+                self.frames[index].notes.push(Note::BudgetReached(why));
+                break;
+            };
+            self.call(Claim {
+                parent: Some(index),
+                position: position.child(place),
+                caller,
+                target: Some(to),
+                value,
+                input,
+                operation: Operation::Call,
                 via: via.clone(),
                 stage,
             });

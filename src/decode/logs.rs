@@ -6,7 +6,7 @@ use crate::abi::Budget;
 use crate::abi::budget::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
 use crate::model::{Activity, ActivityKind, Deed, Fate, Log, Operation, Position, Role, Stage, Tx, WatchId};
 use alloy_primitives::map::HashMap;
-use alloy_primitives::{Address, B256, U256, b256};
+use alloy_primitives::{Address, B256, U256, address, b256};
 
 /// `Transfer(address,address,uint256)`: ERC-20 with three topics, ERC-721 with four.
 pub(crate) const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
@@ -20,9 +20,17 @@ const TRANSFER_BATCH: B256 = b256!("4a39dc06d4c0dbc64b70af90fd698a233a518aa5d07e
 /// `ApprovalForAll(address,address,bool)` of ERC-721 and ERC-1155: everything of a collection, to one operator.
 const APPROVAL_FOR_ALL: B256 = b256!("17307eab39ab6107e8899845ad3d59bd9653f200f220920489ca2b5937696c31");
 
+/// Permit2, which is at the same address on every chain. Source: its published deployments.
+pub(crate) const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
+/// `Approval(address,address,address,uint160,uint48)` of Permit2: owner, token, spender; then the amount.
+const PERMIT2_APPROVAL: B256 = b256!("da9fa7c1b00402c17d0161b249b1ab8bbec047c5a52207b9c112deffd817036b");
+/// `Permit(address,address,address,uint160,uint48,uint48)` of Permit2: likewise.
+const PERMIT2_PERMIT: B256 = b256!("c6a377bfc4eb120024a8ac08eef205be16b817020812c73223e81d1bdb9708ec");
+
 /// Whether a log is by a subject, or a transfer or approval that names one.
 pub(crate) fn concerns(log: &Log, subjects: &Subjects) -> bool {
     subjects.get(&log.address).is_some()
+        || !subjects.names_of(log).is_empty()
         || parties(log).is_some_and(|(a, b)| subjects.get(&a).is_some() || subjects.get(&b).is_some())
 }
 
@@ -64,6 +72,11 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec
             }
             out.push(event);
         }
+        for name in subjects.names_of(log) {
+            let Some(subject) = subjects.get(&name) else { continue };
+            let deed = deed::of_log(subjects, log, &mut budget);
+            out.push(from_log(subject.watch, ActivityKind::Event, log, tx, deed));
+        }
         let Some(movement) = Movement::of(log) else { continue };
         let mut told: Option<WatchId> = None;
         for party in [movement.from, movement.to] {
@@ -73,7 +86,7 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec
             }
             told = Some(subject.watch);
             let mut moved =
-                from_log(subject.watch, ActivityKind::Move, log, tx, deed::movement(log.address, &movement));
+                from_log(subject.watch, ActivityKind::Move, log, tx, deed::movement(movement.token, &movement));
             moved.from = movement.from;
             moved.to = Some(movement.to);
             if party == movement.from
@@ -120,6 +133,8 @@ fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, deed: Deed) 
 /// What a log says of a token: who gives, who gets, and how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Movement {
+    /// The token: who logs it, but for Permit2, which holds allowances of every token.
+    pub(crate) token: Address,
     /// Whether it is an allowance, which moves nothing yet.
     pub(crate) approval: bool,
     pub(crate) from: Address,
@@ -145,10 +160,13 @@ impl Movement {
             TRANSFER_BATCH => batch_amount(log),
             APPROVAL_FOR_ALL if data_word(log, 0).is_zero() => B256::ZERO,
             APPROVAL_FOR_ALL => B256::repeat_byte(0xff),
+            PERMIT2_APPROVAL | PERMIT2_PERMIT => data_word(log, 0),
             _ => argument(log, 2),
         };
-        let approval = matches!(*topic, APPROVAL | APPROVAL_FOR_ALL);
-        Some(Self { approval, from, to, amount: U256::from_be_bytes(amount.0), single })
+        let permit2 = matches!(*topic, PERMIT2_APPROVAL | PERMIT2_PERMIT);
+        let token = if permit2 { Address::from_word(argument(log, 1)) } else { log.address };
+        let approval = permit2 || matches!(*topic, APPROVAL | APPROVAL_FOR_ALL);
+        Some(Self { token, approval, from, to, amount: U256::from_be_bytes(amount.0), single })
     }
 }
 
@@ -158,6 +176,7 @@ fn parties(log: &Log) -> Option<(Address, Address)> {
         [TRANSFER | APPROVAL, ..] => (argument(log, 0), argument(log, 1)),
         [TRANSFER_SINGLE | TRANSFER_BATCH, _, from, to] => (*from, *to),
         [APPROVAL_FOR_ALL, owner, operator] => (*owner, *operator),
+        [PERMIT2_APPROVAL | PERMIT2_PERMIT, owner, _, spender] if log.address == PERMIT2 => (*owner, *spender),
         _ => return None,
     };
     Some((Address::from_word(from), Address::from_word(to)))

@@ -18,6 +18,8 @@ mod governor;
 mod inside;
 mod logs;
 mod multisig;
+mod names;
+mod ops;
 pub mod pending;
 pub mod queued;
 mod safe;
@@ -25,6 +27,7 @@ mod subjects;
 mod supply;
 mod told;
 
+pub use names::Name;
 pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
 
 use crate::model::read::{Answer, Answers, READS_MAX, Read};

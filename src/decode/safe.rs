@@ -274,6 +274,7 @@ pub(crate) fn sign(frames: &mut [Frame], block: &Block, tx: &Tx, subjects: &Subj
                 frame.notes.extend(notes);
             }
             Shape::Plain | Shape::Batch | Shape::SafeExec(_) | Shape::Told(_) | Shape::Carrier(_) => {}
+            Shape::Operations | Shape::Account => {}
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Whom the decoder looks out for on one chain, and by which ABIs it reads.
 
+use super::names::{Name, Names};
 use crate::abi::Abi;
-use crate::model::{ChainId, Kind, WatchId};
+use crate::model::{ChainId, Kind, Log, WatchId};
 use alloy_primitives::map::{AddressHashMap, AddressHashSet};
 use alloy_primitives::{Address, address};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub struct Subjects {
     tokens: AddressHashMap<Arc<Abi>>,
     libraries: AddressHashMap<Library>,
     codes: AddressHashSet,
+    names: Names,
 }
 
 /// A watched address, from the decoder's point of view.
@@ -104,6 +106,7 @@ impl Subjects {
             tokens: AddressHashMap::default(),
             libraries: KNOWN_LIBRARIES.into_iter().collect(),
             codes: AddressHashSet::default(),
+            names: Names::default(),
         }
     }
 
@@ -111,6 +114,16 @@ impl Subjects {
     pub fn watch(&mut self, address: Address, subject: Subject) {
         self.has_accounts |= subject.kind == Kind::Eoa;
         self.by_address.insert(address, subject);
+    }
+
+    /// Looks out for `name`, whose subject is at [`Name::stands_for`], in the logs of these contracts of ENS.
+    pub fn name(&mut self, name: Name, contracts: impl IntoIterator<Item = Address>) {
+        self.names.add(name, contracts);
+    }
+
+    /// The watched names that a log is about.
+    pub(crate) fn names_of(&self, log: &Log) -> Vec<Address> {
+        self.names.of(log)
     }
 
     /// Reads calls to the token at `address` by `abi`.

@@ -6,4 +6,5 @@ mod attacks;
 mod bytes;
 pub(crate) mod made;
 mod mutations;
+mod sayings;
 mod told;

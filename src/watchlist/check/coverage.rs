@@ -66,7 +66,7 @@ const ENVELOPES: [(Kind, &[&str]); 5] = [
 #[must_use]
 pub fn coverage(book: &Book) -> Vec<CoverageRow> {
     let unruled = book.rules.watches.iter().map(|rules| WatchRules { rules: Vec::new(), ..rules.clone() }).collect();
-    let unruled = Rules { watches: unruled };
+    let unruled = Rules { watches: unruled, timed: Vec::new() };
     let mut rows = Vec::new();
     for watch in book.watches.iter() {
         let Some(rules) = book.rules.watches.get(watch.id.index()) else { continue };

@@ -8,10 +8,11 @@ use super::paths::Paths;
 use super::rule::{self, Compiled};
 use super::{absent, reach, tests_of_watches};
 use crate::abi::Abi;
+use crate::classify;
 use crate::classify::builtin::BUILTINS;
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
-use crate::decode::{KNOWN_LIBRARIES, Subject, Subjects};
+use crate::decode::{KNOWN_LIBRARIES, Name, Subject, Subjects};
 use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Kind, WatchId, WatchInfo};
@@ -34,6 +35,8 @@ pub(super) struct Head<'t> {
     registry: Registry,
     executors: Option<AddressSet>,
     refund_receivers: Option<AddressSet>,
+    /// A name in ENS, with the contracts that write it down.
+    name: Option<(Name, Vec<Address>)>,
     /// Whether the address was understood.
     placed: bool,
 }
@@ -123,12 +126,16 @@ impl<'t> Head<'t> {
             problems.push(problem.hint(format!("write `pending = true` into `[chain.{}]`", **chain)));
         }
         let own = address.unwrap_or(Address::ZERO);
+        let kind = text.kind.as_ref().map(|kind| kind.value);
+        let name = name(text, kind, problems);
         let scope = Scope { directory, chain: chain.as_deref(), own, owners: None };
         let registry = text.registry.as_ref().map(|text| registry(text, &scope, problems)).unwrap_or_default();
         let scope = Scope { owners: registry.owners.as_ref(), ..scope };
         let executors = text.executors.as_ref().and_then(|list| scope.set_or_nobody(list, problems));
         let refund_receivers = text.refund_receivers.as_ref().and_then(|list| scope.set_or_nobody(list, problems));
-        let kind = text.kind.as_ref().map(|kind| kind.value);
+        let contracts = text.contracts.as_ref().and_then(|list| scope.set(list, problems));
+        let contracts = contracts.iter().flat_map(|set| set.members.iter().copied()).chain(address);
+        let name = name.map(|name| (name, contracts.collect::<Vec<_>>()));
         let abi = kind.and_then(|kind| abis.of_watch(kind, text.abi.as_ref(), problems));
         // A head without its ABI takes every function, so that one mistake is not told for each of its rules.
         let abi = abi.unwrap_or_else(|| WatchAbi { abi: Arc::default(), open: true });
@@ -139,7 +146,8 @@ impl<'t> Head<'t> {
             id,
             label: said(&text.label),
             chain: chain.clone().unwrap_or_else(nowhere),
-            address: own,
+            // A name is no contract: what stands for it tells two names of one registry apart.
+            address: name.as_ref().map_or(own, |(name, _)| name.stands_for()),
             kind: kind.unwrap_or(Kind::Contract),
             purpose: said(&text.purpose),
             path,
@@ -147,7 +155,7 @@ impl<'t> Head<'t> {
             observe: text.observe,
             pending: text.pending.as_ref().map_or_else(PendingVoice::default, |at| at.value),
         };
-        Self { text, info, abi, chain, registry, executors, refund_receivers, placed: address.is_some() }
+        Self { text, info, abi, chain, registry, executors, refund_receivers, name, placed: address.is_some() }
     }
 }
 
@@ -159,7 +167,7 @@ pub(super) fn compile(
 ) -> CompiledWatches {
     let mut all = CompiledWatches {
         infos: Vec::with_capacity(heads.heads.len()),
-        rules: Rules { watches: Vec::with_capacity(heads.heads.len()) },
+        rules: Rules { watches: Vec::with_capacity(heads.heads.len()), timed: Vec::new() },
         registries: Vec::with_capacity(heads.heads.len()),
         subjects: HashMap::new(),
         tests: Vec::new(),
@@ -201,6 +209,9 @@ pub(super) fn compile(
         if rules.iter().chain(expected.iter().map(|expected| &expected.rule)).any(Rule::asks_code) {
             subjects.ask_code(head.info.address);
         }
+        if let Some((name, contracts)) = &head.name {
+            subjects.name(*name, contracts.iter().copied());
+        }
         all.rules.watches.push(WatchRules {
             watch: head.info.id,
             chain,
@@ -235,6 +246,8 @@ pub(super) fn compile(
     for rules in &mut all.rules.watches {
         rules.familiar = familiar.get(&rules.chain).cloned().unwrap_or_default();
     }
+    let timed = all.rules.watches.iter().filter(|rules| classify::keeps_time(rules)).map(|rules| rules.watch);
+    all.rules.timed = timed.collect();
     for ((chain, address), abi) in &heads.token_abis {
         all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
     }
@@ -298,6 +311,30 @@ fn subject(head: &Head<'_>, spelled: Spelled, abis: &mut Abis<'_>) -> Subject {
     // An open contract has what its kind brings, and what its rules say beyond that.
     let abi = if head.abi.open { abis.both(&head.abi.abi, &rule_abi) } else { Arc::clone(&head.abi.abi) };
     Subject { watch: head.info.id, kind: head.info.kind, abi, rule_abi }
+}
+
+/// The name that a watch of a name is about.
+fn name(text: &WatchText<'_>, kind: Option<Kind>, problems: &mut Problems) -> Option<Name> {
+    match (&text.node, kind) {
+        (Some(written), Some(Kind::EnsName)) => {
+            let name = Name::parse(written.value);
+            if name.is_none() {
+                let problem = written.problem(format!("`{}` is not a name that can be watched", written.value));
+                problems.push(problem.hint("write it in full and in lower case: \"treasury.example.eth\""));
+            }
+            name
+        }
+        (None, Some(Kind::EnsName)) => {
+            let problem = text.spot.problem("`node` is missing: a watch of a name says which");
+            problems.push(problem.hint("write `node = \"treasury.example.eth\"`; `address` is the registry"));
+            None
+        }
+        (Some(written), Some(_)) => {
+            problems.push(written.problem("only a watch of the kind `ens-name` has a `node`"));
+            None
+        }
+        (_, None) | (None, _) => None,
+    }
 }
 
 fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Registry {

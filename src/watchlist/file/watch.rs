@@ -24,6 +24,9 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub registry: Option<RegistryText<'a>>,
     pub executors: Option<ListText<'a>>,
     pub refund_receivers: Option<ListText<'a>>,
+    /// A name in ENS, and the contracts beside its registry whose word counts about it.
+    pub node: Option<At<&'a str>>,
+    pub contracts: Option<ListText<'a>>,
     pub judge_inbound: bool,
     /// `queue = false`: its chain's Safe service is not asked about it.
     pub queue: Option<At<bool>>,
@@ -75,6 +78,8 @@ impl<'a> WatchText<'a> {
         let registry = table.table("registry", problems).map(|table| RegistryText::read(table, problems));
         let executors = list(&mut table, "executors", problems);
         let refund_receivers = list(&mut table, "refund_receivers", problems);
+        let node = table.string("node", problems);
+        let contracts = list(&mut table, "contracts", problems);
         let inbound = table.choice("inbound", &[("judge", true), ("accept", false)], problems);
         let queue = table.bool("queue", problems);
         let voices = [("quiet", PendingVoice::Quiet), ("page", PendingVoice::Page)];
@@ -111,6 +116,8 @@ impl<'a> WatchText<'a> {
             refund_receivers,
             queue,
             pending,
+            node,
+            contracts,
             judge_inbound: inbound.is_some_and(|at| at.value),
             builtins_off: builtins_off.unwrap_or_default(),
             observe,

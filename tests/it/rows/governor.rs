@@ -8,10 +8,10 @@ use crate::support::contracts::deploy;
 use crate::support::tokens::Token;
 use crate::support::treasury::ether;
 use alloy_primitives::{Address, Bytes, U256, keccak256};
-use alloy_sol_types::{SolCall, SolValue};
+use alloy_sol_types::{SolCall, SolValue, sol};
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6];
+pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &Z1, &Z2];
 
 type Call = (Address, U256, Vec<u8>);
 
@@ -248,4 +248,107 @@ async fn through_a_timelock() {
             false => drop(stage.finds(&G6, &both).await),
         }
     }
+}
+
+sol! {
+    interface IShapes {
+        function propose(address[] targets, uint256[] values, string[] signatures, bytes[] calldatas, string description) returns (uint256);
+        function execute(uint256 proposalId);
+        function execTransactionFromModule(address to, uint256 value, bytes data, uint8 operation) returns (bool);
+        function setTarget(address target);
+    }
+}
+
+const G7: Row = Row {
+    id: "governor-6",
+    finds: "a governor of Bravo's shape carries out by number what was proposed before anybody watched",
+    by: "builtin/unscheduled",
+    severity: Critical,
+    incidents: 1,
+    beside: "a proposal that was seen, its function written out in words, and carried out by number",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn carried_out_by_number() {
+    let mut stage = Stage::new().await;
+    let from = DEPLOYER.address;
+    let council = deploy(&stage.anvil, from, "BravoStyleGovernor", []).await;
+    let coin = Token::deploy_coin(&stage.anvil, from, "COIN", 18, from).await;
+    coin.mint(&stage.anvil, from, council, coin.units(10)).await;
+    let propose = |units: u64| {
+        let data = (GRANTEE.address, coin.units(units)).abi_encode_params();
+        IShapes::proposeCall {
+            targets: vec![coin.address],
+            values: vec![U256::ZERO],
+            signatures: vec!["transfer(address,uint256)".to_owned()],
+            calldatas: vec![data.into()],
+            description: "pay".to_owned(),
+        }
+        .abi_encode()
+    };
+    let run = |id: u64| IShapes::executeCall { proposalId: U256::from(id) }.abi_encode();
+    let pays = format!(
+        "[[watch.normal]]\nname = \"coins\"\nact = \"transfer(address to, uint256 amount)\"\nto = [\"{}\"]\n\
+         args = {{ to = {{ eq = \"{}\" }} }}\n",
+        coin.address, GRANTEE.address
+    );
+    stage.send(STRANGER.address, council, propose(1)).await;
+    stage.begin().await;
+    stage.send(STRANGER.address, council, run(0)).await;
+    stage.finds(&G7, &rules(council, &pays)).await;
+    stage.begin().await;
+    stage.send(STRANGER.address, council, propose(2)).await;
+    stage.send(STRANGER.address, council, run(1)).await;
+    stage.is_quiet(&G7, &rules(council, &pays)).await;
+}
+
+const Z1: Row = Row {
+    id: "zodiac-1",
+    finds: "a module asks for an unlisted payment, which waits in the queue of a Delay",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "the same for a listed payee",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_waits_in_a_delay() {
+    let mut stage = Stage::new().await;
+    let delay = deploy(&stage.anvil, DEPLOYER.address, "DelayModifier", []).await;
+    let ask = |to: Address| {
+        let (value, data, operation) = (ether(1), Bytes::new(), 0);
+        IShapes::execTransactionFromModuleCall { to, value, data, operation }.abi_encode()
+    };
+    stage.begin().await;
+    stage.send(KEEPER.address, delay, ask(GRANTEE.address)).await;
+    stage.is_quiet(&Z1, &rules(delay, "")).await;
+    stage.begin().await;
+    stage.send(KEEPER.address, delay, ask(STRANGER.address)).await;
+    stage.finds(&Z1, &rules(delay, "")).await;
+}
+
+const Z2: Row = Row {
+    id: "zodiac-2",
+    finds: "where a module sends its calls changes",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned change, by a rule that names the target; its log is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_gets_another_target() {
+    let mut stage = Stage::new().await;
+    let delay = deploy(&stage.anvil, DEPLOYER.address, "DelayModifier", []).await;
+    let set = |target: Address| IShapes::setTargetCall { target }.abi_encode();
+    let planned = format!(
+        "[[watch.normal]]\nname = \"planned\"\ncall = \"setTarget\"\nargs = {{ target = {{ eq = \"{}\" }} }}\n",
+        GRANTEE.address
+    );
+    stage.begin().await;
+    stage.send(KEEPER.address, delay, set(STRANGER.address)).await;
+    stage.finds(&Z2, &rules(delay, &planned)).await;
+    stage.begin().await;
+    stage.send(KEEPER.address, delay, set(GRANTEE.address)).await;
+    stage.is_quiet(&Z2, &rules(delay, &planned)).await;
 }

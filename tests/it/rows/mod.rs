@@ -7,7 +7,9 @@
 mod behavior;
 mod control;
 mod governor;
+mod keys;
 mod multisig;
+mod names;
 mod old;
 mod queue;
 mod safe;

@@ -13,7 +13,8 @@ use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&S1, &S2, &S4, &S5, &S6, &S7, &S8, &S8B, &S9, &S10, &S11, &S12, &S13, &S16, &T2];
+pub(super) const ROWS: &[&Row] =
+    &[&S1, &S2, &S4, &S5, &S6, &S7, &S8, &S8B, &S9, &S10, &S11, &S12, &S13, &S14, &S16, &T2];
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 
@@ -351,6 +352,29 @@ async fn carried_by_somebody_unknown() {
     stage.begin().await;
     safe.exec(&stage.anvil, RELAYER, &pay, &SIGNERS).await;
     stage.is_quiet(&S13, &watchlist).await;
+}
+
+const S14: Row = Row {
+    id: "S14",
+    finds: "an owner approves a hash on chain",
+    by: "builtin/unvouched",
+    severity: Warning,
+    incidents: 1,
+    beside: "an owner who always does so, by a rule that names him",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_is_approved() {
+    let (mut stage, safe) = stage().await;
+    let approve = || ISafe::approveHashCall { hashToApprove: alloy_primitives::B256::repeat_byte(5) }.abi_encode();
+    let always =
+        format!("[[watch.normal]]\nname = \"hardware\"\ncall = \"approveHash\"\nfrom = [\"{}\"]\n", OWNER_B.address);
+    stage.begin().await;
+    stage.send(OWNER_A.address, safe.address, approve()).await;
+    stage.finds(&S14, &rules(&safe, &always)).await;
+    stage.begin().await;
+    stage.send(OWNER_B.address, safe.address, approve()).await;
+    stage.is_quiet(&S14, &rules(&safe, &always)).await;
 }
 
 const S16: Row = Row {

@@ -1,6 +1,6 @@
 //! docs/detections.md, written from the rows.
 
-use super::{Row, behavior, control, governor, multisig, old, queue, safe, timelock, tokens};
+use super::{Row, behavior, control, governor, keys, multisig, names, old, queue, safe, timelock, tokens};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -33,6 +33,8 @@ const FAMILIES: &[Family] = &[
         file: "behavior",
         source: include_str!("behavior.rs"),
     },
+    Family { heading: "Accounts and signatures", rows: keys::ROWS, file: "keys", source: include_str!("keys.rs") },
+    Family { heading: "Names", rows: names::ROWS, file: "names", source: include_str!("names.rs") },
 ];
 
 const HEAD: &str = "# What is found without a rule

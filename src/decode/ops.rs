@@ -1,0 +1,99 @@
+//! Accounts with code: what a bundler brings to an EntryPoint, and the calls that an account makes when it is asked to.
+//!
+//! Source: ERC-4337, EntryPoint.sol 0.6 to 0.8; SimpleAccount.sol and EIP-7702 accounts with its functions.
+
+use super::deed::{address_at, bytes_at, uint_at};
+use super::frames::{Frame, Shape};
+use super::{Subjects, told};
+use crate::model::{Deed, Kind, Tx};
+use alloy_primitives::map::HashMap;
+use alloy_primitives::{Address, B256, Bytes, U256, address, b256};
+
+/// EntryPoint 0.6, 0.7 and 0.8: at the same addresses on every chain. Source: their published deployments.
+pub(super) const ENTRY_POINTS: [Address; 3] = [
+    address!("5FF137D4b0FDCD49DcA30c7CF57E578a026d2789"),
+    address!("0000000071727De22E5E9d8BAf0edAc6f37da032"),
+    address!("4337084D9E255Ff0702461CF8895CE9E3b5Ff108"),
+];
+/// `handleOps`, with the operations of 0.6, and packed as from 0.7 on.
+const HANDLE_OPS: [[u8; 4]; 2] = [[0x1f, 0xad, 0x94, 0x8c], [0x76, 0x5e, 0x82, 0x7f]];
+/// `UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)`: hash, sender and paymaster are indexed.
+const USER_OPERATION: B256 = b256!("49628fd1471006c1482da88028e9ce4dbb080b815c9b0344d39e5a8e6ec1419f");
+
+/// Whether an EntryPoint is brought operations.
+pub(super) fn handles(target: Address, selector: [u8; 4]) -> bool {
+    ENTRY_POINTS.contains(&target) && HANDLE_OPS.contains(&selector)
+}
+
+/// Whether a watched address stands in one of the words of the calldata: most bundles concern nobody.
+pub(super) fn may_concern(input: &Bytes, subjects: &Subjects) -> bool {
+    let words = input.get(4..).unwrap_or_default().chunks_exact(32);
+    let mut addresses = words.filter(|word| word[..12] == [0; 12]).map(|word| Address::from_slice(&word[12..]));
+    addresses.any(|address| subjects.get(&address).is_some())
+}
+
+/// Operations in a bundle: whose, and the call it asks for.
+pub(super) fn operations(deed: &Deed) -> Vec<(Address, Bytes)> {
+    let list = deed.args.first().and_then(|arg| arg.value.as_array()).unwrap_or_default();
+    let one = |fields: &[crate::model::value::Arg]| {
+        Some((fields.first()?.value.as_address()?, fields.get(3)?.value.as_bytes()?.clone()))
+    };
+    list.iter().filter_map(|operation| one(operation.as_tuple()?)).collect()
+}
+
+/// The calls that an account is asked to make: target, value, calldata.
+pub(super) fn asked(kind: Kind, deed: &Deed) -> Option<Vec<(Address, U256, Bytes)>> {
+    if !matches!(kind, Kind::Eoa | Kind::Contract) {
+        return None;
+    }
+    match &*deed.signature {
+        "execute(address,uint256,bytes)" => {
+            Some(vec![(address_at(deed, 0)?, uint_at(deed, 1)?, bytes_at(deed, 2)?.clone())])
+        }
+        "executeBatch(address[],uint256[],bytes[])" => {
+            let calls = told::listed(deed, 0, 1, None, 2)?;
+            calls.into_iter().map(|call| Some((call.to?, call.value, call.data))).collect()
+        }
+        "executeBatch(address[],bytes[])" => {
+            let (targets, payloads) = (deed.args.first()?.value.as_array()?, deed.args.get(1)?.value.as_array()?);
+            let pairs = targets.iter().zip(payloads).filter(|_| targets.len() == payloads.len());
+            pairs.map(|(to, data)| Some((to.as_address()?, U256::ZERO, data.as_bytes()?.clone()))).collect()
+        }
+        "executeBatch((address,uint256,bytes)[])" => {
+            let one = |call: &[crate::model::value::Arg]| {
+                let (to, value) = (call.first()?.value.as_address()?, call.get(1)?.value.as_uint()?);
+                Some((to, value, call.get(2)?.value.as_bytes()?.clone()))
+            };
+            deed.args.first()?.value.as_array()?.iter().map(|call| one(call.as_tuple()?)).collect()
+        }
+        _ => None,
+    }
+}
+
+/// What became of each operation, by the EntryPoint's own word: the events of one account stand in the order of its operations.
+#[derive(Default)]
+pub(super) struct Outcomes {
+    told: HashMap<(Address, Address), usize>,
+}
+
+impl Outcomes {
+    /// Of the next operation of the account that `frame` calls; `None` where nothing was said of it.
+    pub(super) fn next(&mut self, frame: &Frame, tx: &Tx) -> Option<bool> {
+        let (at, account) = (frame.caller, frame.target?);
+        let nth = self.told.entry((at, account)).or_default();
+        let is_about = |log: &&crate::model::Log| {
+            log.address == at
+                && log.topics.first() == Some(&USER_OPERATION)
+                && log.topics.get(2) == Some(&account.into_word())
+        };
+        let log = tx.logs.iter().filter(is_about).nth(*nth)?;
+        *nth += 1;
+        let success = log.data.get(32..)?.first_chunk::<32>()?;
+        Some(!U256::from_be_bytes(*success).is_zero())
+    }
+}
+
+/// Whether the frame is an operation that a bundle asks for.
+pub(super) fn is_operation(frames: &[Frame], index: usize) -> bool {
+    frames[index].parent.is_some_and(|parent| matches!(frames[parent].shape, Shape::Operations))
+}

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity ^0.8.26;
+
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {ERC20TransferAuthorization} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20TransferAuthorization.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+
+/// A token that moves on a signature of its holder, whoever brings it (EIP-3009).
+contract SignedCoin is ERC20TransferAuthorization {
+    constructor(address holder) ERC20("Signed coin", "SIGN") EIP712("Signed coin", "1") {
+        _mint(holder, 1000 ether);
+    }
+}
+
+/// Stands where Permit2 stands, with its logs: whoever brings a permit gives an allowance in its signer's name. What was signed is not
+/// looked at here, since the logs are what the tests are about.
+contract PermitDesk {
+    event Approval(address indexed owner, address indexed token, address indexed spender, uint160 amount, uint48 expiration);
+    event Permit(
+        address indexed owner,
+        address indexed token,
+        address indexed spender,
+        uint160 amount,
+        uint48 expiration,
+        uint48 nonce
+    );
+
+    function approve(address token, address spender, uint160 amount, uint48 expiration) external {
+        emit Approval(msg.sender, token, spender, amount, expiration);
+    }
+
+    function bring(address owner, address token, address spender, uint160 amount) external {
+        emit Permit(owner, token, spender, amount, type(uint48).max, 0);
+    }
+}
