@@ -365,6 +365,8 @@ mod tests {
             delay: None,
             implementations: None,
             delegates: None,
+            delay: None,
+            implementations: None,
             refund_receivers: None,
             known_tokens: Arc::default(),
             familiar: Arc::default(),

@@ -282,7 +282,7 @@ impl Queues {
     async fn decoded(&self, one: &Seen<'_>, at: BlockRef, reader: &dyn Reader) -> Vec<crate::model::Activity> {
         let subjects = &self.chain.subjects;
         let decode = |answers: &Answers| {
-            decode::queued::decode(one.queued, one.checked, one.weighed.progress, subjects, answers)
+            decode::queued::decode(one.queued, one.checked, one.weighed.progress, one.row.time, subjects, answers)
         };
         let mut answers = Answers::new();
         let mut decoded = decode(&answers);
