@@ -69,7 +69,7 @@ pub async fn examine(
     reader: &dyn Reader,
 ) -> Examined {
     let mut answers = Answers::new();
-    let mut decoded = decode::decode(block, &chain.subjects, &answers);
+    let mut decoded = decode::decode(block, &chain.subjects, history.known(), &answers);
     for _ in 0..READ_ROUNDS_MAX {
         if decoded.wanted.is_empty() {
             break;
@@ -86,12 +86,12 @@ pub async fn examine(
         for read in std::mem::take(&mut decoded.wanted) {
             answers.insert(read, told.next().unwrap_or(Answer::Unavailable));
         }
-        decoded = decode::decode(block, &chain.subjects, &answers);
+        decoded = decode::decode(block, &chain.subjects, history.known(), &answers);
     }
     if !decoded.wanted.is_empty() {
         // A chain of questions longer than any honest nesting: what is still open stays in the dark, and is told so.
         answers.extend(decoded.wanted.drain(..).map(|read| (read, Answer::Unavailable)));
-        decoded = decode::decode(block, &chain.subjects, &answers);
+        decoded = decode::decode(block, &chain.subjects, history.known(), &answers);
     }
     let traced = traced(block, &answers, &decoded.false_traces);
     let at = Moment { time: block.time };
@@ -99,6 +99,7 @@ pub async fn examine(
     let (mut judged, more) = classify::judge_after(decoded.activities, &book.rules, history, &deltas, at);
     judged.extend(absent);
     deltas.extend(more);
+    deltas.append(&mut decoded.facts);
     let judged = JudgedBlock {
         chain: chain.info.id,
         at: block.at,

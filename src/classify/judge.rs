@@ -450,6 +450,8 @@ impl<'a> Court<'a> {
         }
         match self.verdicts.get(of) {
             Some(Some(verdict @ Verdict::Abnormal(_))) => repeat(verdict, of),
+            // That the registry has to follow is told even of a change that somebody vouched for.
+            Some(Some(Verdict::Normal { .. })) if event.notes.contains(&Note::Drift) => self.leaf(index, event),
             Some(Some(Verdict::Normal { .. })) => Verdict::Normal { by: Voucher::EffectOf(act.position.clone()) },
             Some(None) | None => unjudged(),
         }

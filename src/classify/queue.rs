@@ -365,8 +365,6 @@ mod tests {
             delay: None,
             implementations: None,
             delegates: None,
-            delay: None,
-            implementations: None,
             refund_receivers: None,
             known_tokens: Arc::default(),
             familiar: Arc::default(),

@@ -62,6 +62,7 @@ mod tests {
     use super::*;
     use crate::abi::Abi;
     use crate::decode::Subject;
+    use crate::model::state::Known;
     use crate::model::{ActivityKind, BlockRef, ChainId, Kind, Status, WatchId};
     use alloy_primitives::{Address, B256, Bytes, U256};
     use std::sync::Arc;
@@ -74,7 +75,13 @@ mod tests {
     }
 
     fn tip() -> Block {
-        Block { at: BlockRef { number: 7, hash: B256::ZERO }, parent: B256::ZERO, time: 0, txs: vec![] }
+        Block {
+            at: BlockRef { number: 7, hash: B256::ZERO },
+            parent: B256::ZERO,
+            time: 0,
+            txs: vec![],
+            withdrawals: vec![],
+        }
     }
 
     fn payment(from: Address, to: Address) -> Tx {
@@ -91,6 +98,7 @@ mod tests {
             status: Status::Unknown,
             created: None,
             logs: vec![],
+            fee: None,
         }
     }
 
@@ -101,7 +109,7 @@ mod tests {
         let tx = payment(payer, stranger);
         let pending = decode(&tx, &tip(), &subjects, &Answers::new()).activities;
         let included = Block { txs: vec![Tx { status: Status::Success, ..tx }], ..tip() };
-        let included = super::super::decode(&included, &subjects, &Answers::new()).activities;
+        let included = super::super::decode(&included, &subjects, &Known::default(), &Answers::new()).activities;
         let [pending] = &pending[..] else { panic!("one act: {pending:#?}") };
         assert_eq!((pending.kind, pending.stage, pending.fate), (ActivityKind::Act, Stage::Pending, Fate::Waiting));
         let place = |activity: &crate::model::Activity| (activity.tx, activity.position.clone(), activity.kind);

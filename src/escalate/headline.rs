@@ -2,6 +2,7 @@
 
 use super::phrases::{amount, say, shown};
 use super::roster::{Names, Roster};
+use super::state;
 use crate::model::activity::{Fate, Note, Operation, Role};
 use crate::model::amount::Unit;
 use crate::model::text::printable;
@@ -37,6 +38,7 @@ pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> Stri
             format!("{}: {} did not come by {}", watch.label, activity.deed.name, super::lines::utc(*due))
         }
         (ActivityKind::Move, _) => movement(activity, watch, roster),
+        (ActivityKind::State, _) => state::sentence(activity, watch, roster),
         (ActivityKind::Event, _) => format!("{} logged {}", watch.label, listed(activity, chain, roster)),
         (_, Position::Authorization(_)) if activity.stage == Stage::Pending => {
             format!("{} (pending)", delegation(activity, watch, roster))
@@ -182,7 +184,7 @@ fn is_amount(name: &str) -> bool {
 /// Whose function or event it is, or which token moves.
 fn spoken_of(activity: &Activity) -> Option<Address> {
     match activity.kind {
-        ActivityKind::Event => Some(activity.from),
+        ActivityKind::Event | ActivityKind::State => Some(activity.from),
         ActivityKind::Move => activity.deed.args.first()?.value.as_address(),
         ActivityKind::Act | ActivityKind::Call => Some(activity.to.unwrap_or(activity.from)),
     }

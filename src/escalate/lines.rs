@@ -37,7 +37,7 @@ pub fn verdict_line(
         block: block.at.number,
         block_hash: format!("{:#x}", block.at.hash),
         time: utc(block.time),
-        tx: transaction(activity.tx),
+        tx: transaction(block.transaction_of(activity)),
         position: activity.position.to_string(),
         watch: watch.label.to_string(),
         address: watch.address.to_checksum(None),

@@ -20,6 +20,7 @@ mod occasion;
 mod page;
 mod phrases;
 mod roster;
+mod state;
 mod step;
 
 pub use answers::{Refusal, acknowledge, false_alarm, resolve, tick};

@@ -177,7 +177,7 @@ impl Pendings {
         rivals: &[Pending],
         reader: &dyn Reader,
     ) -> anyhow::Result<Vec<Judged>> {
-        let at = Block { at: tip.at, parent: tip.parent, time: tip.time, txs: Vec::new() };
+        let at = Block { at: tip.at, parent: tip.parent, time: tip.time, txs: Vec::new(), withdrawals: Vec::new() };
         let subjects = &self.chain.subjects;
         let mut answers = Answers::new();
         let mut decoded = decode::pending::decode(tx, &at, subjects, &answers);

@@ -5,7 +5,7 @@ use crate::decode::Subjects;
 use crate::deliver::Targets;
 use crate::escalate::Roster;
 use crate::model::watch::ChainInfo;
-use crate::model::{Activity, Severity, WatchId, WatchInfo};
+use crate::model::{Activity, Item, Severity, WatchId, WatchInfo};
 use crate::pulse::Heart;
 use crate::queue::Service;
 use crate::settings::{Secret, Spot};
@@ -133,8 +133,8 @@ pub struct Registry {
     pub modules: Option<AddressSet>,
     /// Who may propose to its queue beside the owners.
     pub delegates: Option<AddressSet>,
-    /// The guard; `Some(None)` says that there is none.
-    pub guard: Option<Option<Address>>,
+    /// Items of the state that hold an address, such as the guard, and which; zero says none.
+    pub values: Vec<(Item, Address)>,
     /// How long what a timelock schedules, or a governor proposes, waits at least.
     pub delay: Option<Duration>,
     /// Code that a proxy may run.

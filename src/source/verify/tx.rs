@@ -214,6 +214,7 @@ mod tests {
             status: Status::Success,
             created: None,
             logs: vec![],
+            fee: None,
         };
         let seal = TxSeal {
             gas: Some(21_000),

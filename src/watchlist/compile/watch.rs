@@ -9,18 +9,18 @@ use super::rule::{self, Compiled};
 use super::{absent, reach, tests_of_watches};
 use crate::abi::Abi;
 use crate::classify;
-use crate::classify::builtin::BUILTINS;
+use crate::classify::builtin::{BUILTINS, DRIFT};
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
-use crate::decode::{KNOWN_LIBRARIES, Name, Subject, Subjects};
+use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects};
 use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
-use crate::model::{ChainId, Kind, WatchId, WatchInfo};
+use crate::model::{ChainId, Item, Kind, WatchId, WatchInfo};
 use crate::settings::{At, Problems};
 use crate::watchlist::book::{Registry, WatchTest};
 use crate::watchlist::file::{RegistryText, WatchText};
-use alloy_primitives::Address;
 use alloy_primitives::map::AddressHashSet;
+use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -239,8 +239,19 @@ pub(super) fn compile(
         if let Some(at) = head.text.queue.as_ref().filter(|_| head.info.kind != Kind::Safe) {
             problems.push(at.problem("only a Safe has a queue").hint("remove `queue`"));
         }
+        // Where drift is switched off, nothing is held against the registry: it would be another finding by another name.
+        let silent = head.text.builtins_off.iter().any(|off| off.value == DRIFT);
+        if let Some(expected) = looks(head.info.kind, &registry).filter(|_| !silent)
+            && let Some(subjects) = all.subjects.get_mut(&chain)
+        {
+            subjects.expect(head.info.address, expected);
+        }
         all.registries.push(registry);
         all.infos.push(head.info.clone());
+    }
+    for (_, token) in directory.tokens() {
+        let subjects = all.subjects.entry(token.chain.id).or_insert_with(|| Subjects::new(token.chain.id));
+        subjects.count(Counted { token: token.address, tolerance: token.tolerance });
     }
     let familiar = familiar(&all.infos, &all.rules, directory);
     for rules in &mut all.rules.watches {
@@ -252,6 +263,29 @@ pub(super) fn compile(
         all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
     }
     all
+}
+
+/// What the registry says of the watch's state.
+fn looks(kind: Kind, registry: &Registry) -> Option<Expected> {
+    let item = |name| Item::named(name);
+    let mut expected = Expected::default();
+    let mut value = |name, word: B256| expected.values.extend(item(name).map(|item| (item, word)));
+    let threshold = if kind == Kind::Multisig { "required" } else { "threshold" };
+    if let Some(number) = registry.threshold {
+        value(threshold, B256::from(U256::from(number)));
+    }
+    // An account with a key runs nobody's code, unless the registry says whose.
+    let delegated = registry.values.iter().any(|(item, _)| item.name() == "delegate");
+    if kind == Kind::Eoa && !delegated {
+        value("delegate", B256::ZERO);
+    }
+    expected.values.extend(registry.values.iter().map(|(item, address)| (*item, address.into_word())));
+    for (name, set) in [("owner", &registry.owners), ("module", &registry.modules)] {
+        if let (Some(item), Some(set)) = (item(name), set) {
+            expected.sets.push((item, set.members.iter().copied().collect()));
+        }
+    }
+    (expected != Expected::default()).then_some(expected)
 }
 
 /// Whom the configuration names, by chain: watches and who else has a name; whoever a registry or a rule lists.
@@ -343,11 +377,14 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
         threshold: text.threshold.as_ref().and_then(|at| u32::try_from(at.value).ok()),
         modules: text.modules.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
         delegates: text.delegates.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
-        guard: match text.guard.as_ref() {
-            None => None,
-            Some(at) if at.value == "none" => Some(None),
-            Some(at) => scope.one(at, problems).map(Some),
-        },
+        values: text
+            .values
+            .iter()
+            .filter_map(|(item, at)| match at.value {
+                "none" => Some((*item, Address::ZERO)),
+                _ => scope.one(at, problems).map(|address| (*item, address)),
+            })
+            .collect(),
         delay: text.delay.as_ref().map(|at| at.value),
         implementations: text.implementations.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
     };

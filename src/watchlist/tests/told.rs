@@ -171,7 +171,7 @@ fn conditions_that_say_nothing_are_told() {
 fn the_shape_of_a_rule_is_told() {
     refused(
         "to = \"@SNT\"",
-        "a rule says one of `call`, `act`, `event` and `move` | such as `act = \"transfer(address to, uint256 amount)\"`",
+        "a rule says one of `call`, `act`, `event`, `move` and `state` | such as `act = \"transfer(address to, uint256 amount)\"`",
     );
     refused(
         "act = \"ether\"\ncall = \"approveHash\"",
