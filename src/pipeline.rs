@@ -1,10 +1,12 @@
 //! The one file that knows the order: source, decode, classify, escalate, store, deliver.
 //!
 //! `run`, `explain`, `demo` and `tape play` go through [`examine`]; what is committed goes through [`Watcher::apply`]. What waits in
-//! the queue of a Safe takes the same way beside the chain, through [`Queues`].
+//! the queue of a Safe takes the same way beside the chain, through [`Queues`], and what is only announced through [`Pendings`].
 
+mod pending;
 mod queue;
 
+pub use pending::{EXPIRES_MS, Pendings, WAITING_MAX};
 pub use queue::{Answered, Concluded, Prepared, Queues};
 
 use crate::classify::{self, History, Moment};

@@ -20,6 +20,7 @@ mod logs;
 mod multisig;
 mod names;
 mod ops;
+pub mod pending;
 pub mod queued;
 mod safe;
 mod state;

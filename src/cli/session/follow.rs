@@ -55,6 +55,7 @@ impl Session {
             finality: chain.finality,
             finalized,
             probe_every: Some(PROBE_EVERY),
+            pending: chain.pending,
             meter,
             keep_raw: recorder.is_some(),
             ..Options::for_chain(chain.info.id)

@@ -13,6 +13,7 @@ use crate::classify::builtin::{BUILTINS, DRIFT};
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
 use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects};
+use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Item, Kind, WatchId, WatchInfo};
 use crate::settings::{At, Problems};
@@ -118,6 +119,12 @@ impl<'t> Head<'t> {
         if let Some(path) = &text.path {
             paths.check(path, problems);
         }
+        if let (Some(at), Some(chain)) = (&text.pending, &text.chain)
+            && !chains.hears_pending(chain.value)
+        {
+            let problem = at.problem(format!("nothing is heard of `{}` before its blocks", **chain));
+            problems.push(problem.hint(format!("write `pending = true` into `[chain.{}]`", **chain)));
+        }
         let own = address.unwrap_or(Address::ZERO);
         let kind = text.kind.as_ref().map(|kind| kind.value);
         let name = name(text, kind, problems);
@@ -151,6 +158,7 @@ impl<'t> Head<'t> {
             path,
             runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
             observe: text.observe,
+            pending: text.pending.as_ref().map_or_else(PendingVoice::default, |at| at.value),
         };
         Self { text, info, abi, chain, registry, executors, refund_receivers, name, placed: address.is_some() }
     }
