@@ -108,7 +108,8 @@ fn a_drain_among_five_thousand_lines_of_noise_pages_once_and_nothing_is_dropped(
     assert!(serde_json::to_string(noise).unwrap().len() < 32_768);
     assert!(plan.findings.iter().all(|finding| finding.reasons.len() <= 2));
     // Of the drain it is remembered whom it paid; of the noise nothing, so that it takes no room there.
-    assert!(judged.deltas.len() <= 3, "{:?}", judged.deltas);
+    let remembered = judged.deltas.iter().filter(|delta| watchfire::model::state::Fact::of_rule(&delta.rule).is_none());
+    assert!(remembered.count() <= 3, "{:?}", judged.deltas);
 }
 
 #[test]

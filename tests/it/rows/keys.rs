@@ -204,7 +204,7 @@ const E2: Row = Row {
     by: "builtin/delegation",
     severity: Critical,
     incidents: 1,
-    beside: "the announced code, by a rule that names it",
+    beside: "the announced code, by a rule and a registry that name it",
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,7 +219,8 @@ async fn the_account_s_code_is_delegated() {
     assert_eq!(stage.anvil.code(OWNER_A.address).await.len(), 23, "the account runs other code from now on");
     stage.begin().await;
     assert!(sponsored(&stage, RELAYER, KEEPER.address, vec![], code, 1).await);
-    stage.is_quiet(&E2, &watch("eoa", OWNER_A.address, &announced)).await;
+    let expected = format!("registry = {{ delegate = \"{code}\" }}\n{announced}");
+    stage.is_quiet(&E2, &watch("eoa", OWNER_A.address, &expected)).await;
 }
 
 const E2B: Row = Row {
