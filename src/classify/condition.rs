@@ -16,7 +16,7 @@ use jiff::civil::Weekday;
 pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusals: &mut Refusals) {
     if activity.progress().is_some() {
         match condition {
-            Condition::Origin(_) | Condition::Hours(_) => return,
+            Condition::Origin(_) | Condition::Hours(_) | Condition::Code { of: Party::Origin, .. } => return,
             Condition::Signers { within, .. } => {
                 let so_far = activity.signers.as_deref().filter(|signers| !signers.is_empty());
                 if so_far.is_some() {

@@ -26,11 +26,19 @@ pub fn is_lasting(rule: &str) -> bool {
 /// Windows of one chain, and what is known of its watches' state.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    windows: HashMap<Key, VecDeque<Entry>>,
+    windows: HashMap<Key, Window>,
     known: Known,
 }
 
 type Key = (Address, Arc<str>);
+
+/// Entries in the order of the chain.
+#[derive(Clone, Debug, Default)]
+struct Window {
+    entries: VecDeque<Entry>,
+    /// Of a lasting window: when each amount was entered first. Whether something is known is asked for every call of a block.
+    since: HashMap<U256, u64>,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -46,13 +54,24 @@ impl History {
             return self.known.set(block, delta.watch, fact, delta.amount.into());
         }
         let entry = Entry { time, block, amount: delta.amount };
-        self.windows.entry((delta.watch, delta.rule.clone())).or_default().push_back(entry);
+        let window = self.windows.entry((delta.watch, delta.rule.clone())).or_default();
+        window.entries.push_back(entry);
+        if is_lasting(&delta.rule) {
+            window.since.entry(delta.amount).or_insert(time);
+        }
     }
 
     /// Takes back everything that `block` contributed.
     pub fn rewind(&mut self, block: B256) {
         for window in self.windows.values_mut() {
-            window.retain(|entry| entry.block != block);
+            let before = window.entries.len();
+            window.entries.retain(|entry| entry.block != block);
+            if window.entries.len() < before && !window.since.is_empty() {
+                window.since.clear();
+                for entry in &window.entries {
+                    window.since.entry(entry.amount).or_insert(entry.time);
+                }
+            }
         }
         self.known.rewind(block);
     }
@@ -68,11 +87,11 @@ impl History {
     pub fn prune(&mut self, before: u64) {
         self.windows.retain(|(_, rule), window| {
             if !is_lasting(rule) {
-                while window.front().is_some_and(|entry| entry.time < before) {
-                    window.pop_front();
+                while window.entries.front().is_some_and(|entry| entry.time < before) {
+                    window.entries.pop_front();
                 }
             }
-            !window.is_empty()
+            !window.entries.is_empty()
         });
     }
 
@@ -85,7 +104,7 @@ impl History {
         self.windows
             .get(&(watch, rule.clone()))
             .into_iter()
-            .flatten()
+            .flat_map(|window| &window.entries)
             .rev()
             // Block times grow along a chain, so the first entry outside ends the window.
             .take_while(|entry| entry.time > since || per > now)
@@ -95,24 +114,31 @@ impl History {
     /// Block time of the first entry under `rule` of `watch`.
     #[must_use]
     pub fn first(&self, watch: Address, rule: &Arc<str>) -> Option<u64> {
-        self.windows.get(&(watch, rule.clone()))?.front().map(|entry| entry.time)
+        self.windows.get(&(watch, rule.clone()))?.entries.front().map(|entry| entry.time)
     }
 
     /// Block time of the last entry under `rule` of `watch`.
     #[must_use]
     pub fn last(&self, watch: Address, rule: &Arc<str>) -> Option<u64> {
-        self.windows.get(&(watch, rule.clone()))?.back().map(|entry| entry.time)
+        self.windows.get(&(watch, rule.clone()))?.entries.back().map(|entry| entry.time)
     }
 
     /// Block times and amounts under `rule` of `watch`, oldest first.
     pub fn entries(&self, watch: Address, rule: &Arc<str>) -> impl DoubleEndedIterator<Item = (u64, U256)> + '_ {
-        self.windows.get(&(watch, rule.clone())).into_iter().flatten().map(|entry| (entry.time, entry.amount))
+        let window = self.windows.get(&(watch, rule.clone()));
+        window.into_iter().flat_map(|window| &window.entries).map(|entry| (entry.time, entry.amount))
+    }
+
+    /// Block time at which this very amount was entered first under `rule` of `watch`, if it is a lasting window.
+    #[must_use]
+    pub fn since(&self, watch: Address, rule: &Arc<str>, amount: U256) -> Option<u64> {
+        self.windows.get(&(watch, rule.clone()))?.since.get(&amount).copied()
     }
 
     /// How many entries stand under `rule` of `watch`.
     #[must_use]
     pub fn len(&self, watch: Address, rule: &Arc<str>) -> usize {
-        self.windows.get(&(watch, rule.clone())).map_or(0, VecDeque::len)
+        self.windows.get(&(watch, rule.clone())).map_or(0, |window| window.entries.len())
     }
 }
 
@@ -149,6 +175,8 @@ mod tests {
         }
         history.prune(1_000_000);
         history.rewind(B256::with_last_byte(3));
+        let since = |amount: u64| history.since(Address::ZERO, &met, U256::from(amount));
+        assert_eq!([1, 2, 3].map(since), [Some(1_000), Some(2_000), None]);
         let left: Vec<_> = history.entries(Address::ZERO, &met).map(|(_, amount)| amount.to::<u64>()).collect();
         assert_eq!((left, history.last(Address::ZERO, &met)), (vec![1, 2], Some(2_000)));
     }

@@ -14,7 +14,7 @@ use crate::model::{
     Verdict, WatchId,
 };
 use alloy_primitives::{Address, B256, U256};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// One transaction that a service lists, with its signatures checked.
@@ -83,6 +83,7 @@ pub fn weigh(
 ) -> Vec<Weighed> {
     let known: HashMap<B256, &Remembered> = remembered.iter().map(|one| (one.hash, one)).collect();
     let nonces: BTreeSet<U256> = listed.iter().map(|one| one.queued.nonce).collect();
+    let waiting: HashSet<B256> = listed.iter().map(|one| one.checked.hash).collect();
     let base = state.nonce.max(look.service_nonce);
     listed
         .iter()
@@ -98,7 +99,7 @@ pub fn weigh(
                 forged(one.checked),
                 claimed(one),
                 proposer(one.queued, state, rules),
-                replaces(one, listed, remembered, &known),
+                replaces(one, listed, &waiting, remembered, &known),
                 old(one, before, progress, look),
             ]
             .into_iter()
@@ -252,6 +253,7 @@ fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<Ma
 fn replaces(
     one: &Listed<'_>,
     listed: &[Listed<'_>],
+    waiting: &HashSet<B256>,
     remembered: &[Remembered],
     known: &HashMap<B256, &Remembered>,
 ) -> Option<Matter> {
@@ -259,19 +261,16 @@ fn replaces(
         return None;
     }
     let own = one.checked.hash;
-    // What was never seen came later than what was; of two that are new, the service's word and then the hash decide, so that every
-    // look says the same.
-    let age = |hash: B256, submitted: Option<u64>| match known.get(&hash) {
-        Some(known) => (0, known.seen_at, submitted, hash),
-        None => (1, 0, submitted, hash),
-    };
-    let mine = age(own, one.queued.submitted);
+    let seen_at = |hash: &B256| known.get(hash).map_or(u64::MAX, |known| known.seen_at);
+    // What was never seen came later than what was; of two that were first seen together the service's word decides, then that a
+    // rejection comes after what it rejects, and then the hash, so that every look says the same.
+    let age =
+        |one: &Listed<'_>| (seen_at(&one.checked.hash), one.queued.submitted, one.queued.rejects(), one.checked.hash);
     let beside = listed.iter().filter(|other| other.queued.nonce == one.queued.nonce && other.checked.hash != own);
-    let beside =
-        beside.filter(|other| age(other.checked.hash, other.queued.submitted) < mine).map(|other| other.checked.hash);
-    let gone = remembered.iter().filter(|other| other.nonce == one.queued.nonce && other.hash != own);
+    let beside = beside.filter(|other| age(other) < age(one)).map(|other| other.checked.hash);
+    let gone = remembered.iter().filter(|other| other.nonce == one.queued.nonce && !waiting.contains(&other.hash));
     let gone =
-        gone.filter(|other| other.waits != Waits::Replaced && age(other.hash, None) < mine).map(|other| other.hash);
+        gone.filter(|other| other.waits != Waits::Replaced && other.seen_at < seen_at(&own)).map(|other| other.hash);
     let other = beside.chain(gone).min()?;
     Some(Matter {
         name: builtin::QUEUE_REPLACED,
@@ -428,6 +427,8 @@ mod tests {
             ["replaced", ""],
             "of two that are new every look says the same"
         );
+        let both = [remembered(1, 5, 9), remembered(2, 5, 9)];
+        assert_eq!(said(&[item(2, 5), item(1, 5)], &both), ["replaced", ""], "also the looks after it");
         assert_eq!(
             said(&[item(2, 5), item(1, 5)], &[remembered(2, 5, 9)]),
             ["", "replaced"],
@@ -436,6 +437,9 @@ mod tests {
         let (mut rejection, checked) = item(3, 5);
         rejection.to = SAFE;
         assert_eq!(said(&[item(1, 5), (rejection, checked)], &[remembered(1, 5, 9)]), ["", ""]);
+        let (mut rejection, checked) = item(3, 5);
+        rejection.to = SAFE;
+        assert_eq!(said(&[item(4, 5), (rejection, checked)], &[]), ["", ""], "a rejection comes after what it rejects");
         let gone = Remembered { waits: Waits::Withdrawn, ..remembered(1, 5, 9) };
         assert_eq!(said(&[item(2, 5)], &[gone]), ["replaced"], "what was taken away and put there anew");
     }

@@ -6,7 +6,7 @@ use super::{condition, habit};
 use crate::model::amount::Unit;
 use crate::model::{Activity, Operation};
 use alloy_primitives::{Address, U256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How a rule fared.
@@ -52,10 +52,13 @@ const FUNCTION: &str = "function";
 pub(crate) struct Windows<'a> {
     pub(crate) history: &'a History,
     pub(crate) added: HashMap<(Address, Arc<str>), U256>,
-    /// The same entry by entry.
-    pub(crate) entries: HashMap<(Address, Arc<str>), Vec<U256>>,
+    /// The same entry by entry, in order, and as a set.
+    entries: HashMap<(Address, Arc<str>), Fresh>,
     pub(crate) now: u64,
 }
+
+/// Entries of one window that this block added.
+type Fresh = (Vec<U256>, HashSet<U256>);
 
 impl<'a> Windows<'a> {
     pub(crate) fn new(history: &'a History, now: u64) -> Self {
@@ -66,16 +69,18 @@ impl<'a> Windows<'a> {
     pub(crate) fn add(&mut self, watch: Address, key: &Arc<str>, amount: U256) {
         let sum = self.added.entry((watch, Arc::clone(key))).or_default();
         *sum = sum.saturating_add(amount);
-        self.entries.entry((watch, Arc::clone(key))).or_default().push(amount);
+        let (list, set) = self.entries.entry((watch, Arc::clone(key))).or_default();
+        list.push(amount);
+        set.insert(amount);
     }
 
     fn fresh(&self, watch: Address, key: &Arc<str>) -> &[U256] {
-        self.entries.get(&(watch, Arc::clone(key))).map_or(&[], Vec::as_slice)
+        self.entries.get(&(watch, Arc::clone(key))).map_or(&[], |(list, _)| list.as_slice())
     }
 
     /// Whether this very entry was added by this block.
     pub(crate) fn is_of_this_block(&self, watch: Address, key: &Arc<str>, amount: U256) -> bool {
-        self.fresh(watch, key).contains(&amount)
+        self.entries.get(&(watch, Arc::clone(key))).is_some_and(|(_, set)| set.contains(&amount))
     }
 
     /// Every entry.
@@ -83,14 +88,14 @@ impl<'a> Windows<'a> {
         self.history.entries(watch, key).map(|(_, amount)| amount).chain(self.fresh(watch, key).iter().copied())
     }
 
-    /// Whether this very entry is there.
+    /// Whether this very entry of a lasting window is there.
     pub(crate) fn knows(&self, watch: Address, key: &Arc<str>, amount: U256) -> bool {
-        self.amounts(watch, key).any(|known| known == amount)
+        self.since(watch, key, amount).is_some() || self.is_of_this_block(watch, key, amount)
     }
 
-    /// When this very entry was made first.
+    /// When this very entry of a lasting window was made first, before this block.
     pub(crate) fn since(&self, watch: Address, key: &Arc<str>, amount: U256) -> Option<u64> {
-        self.history.entries(watch, key).find(|(_, known)| *known == amount).map(|(time, _)| time)
+        self.history.since(watch, key, amount)
     }
 
     /// How many entries there are.

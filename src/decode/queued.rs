@@ -6,7 +6,7 @@
 //! Source: Safe.sol / GnosisSafe.sol `checkNSignatures`, `approvedHashes`, `domainSeparator` of 1.1.1 to 1.5.0; EIP-1271.
 
 use super::safe::{self, SafeExec};
-use super::{Decoded, Questions, Subjects, activities, controller, frames, supply};
+use super::{Decoded, Questions, Subjects, activities, code, controller, frames, supply};
 use crate::model::activity::Note;
 use crate::model::queue::{Checked, OWNERS_MAX, Progress, Queued, SafeState};
 use crate::model::read::{Answer, Answers, Read};
@@ -85,7 +85,7 @@ pub fn check(queued: &Queued, state: &SafeState, answers: &Answers) -> Checked {
 }
 
 /// What the queued transaction would do, so far as it got: the activities of its execution at stage `proposed`, of the cause that
-/// its hash names, with the signatures that were found to be its owners'.
+/// its hash names, with the signatures that were found to be its owners'. `time` is when it was first seen, Unix seconds.
 ///
 /// As [`super::decode`], it is called again with the answers to what it wants.
 #[must_use]
@@ -93,13 +93,13 @@ pub fn decode(
     queued: &Queued,
     checked: &Checked,
     progress: Progress,
+    time: u64,
     subjects: &Subjects,
     answers: &Answers,
 ) -> Decoded {
     let mut questions = Questions::new(answers);
     let tx = as_tx(queued, checked.hash);
-    // It is in no block, and logged nothing that would tell of times.
-    let mut frames = frames::open(&tx, 0, None, subjects, &mut questions);
+    let mut frames = frames::open(&tx, time, None, subjects, &mut questions);
     for frame in &mut frames {
         (frame.stage, frame.fate) = (Stage::Proposed, Fate::Waiting);
         frame.notes.push(Note::Queued(progress));
@@ -112,6 +112,7 @@ pub fn decode(
     activities::unopened(&frames, &tx, subjects, 0, &mut found);
     supply::weigh(&mut found, &mut questions);
     controller::recognize(&mut found, subjects, &mut questions);
+    code::look_up(&mut found, subjects, &mut questions);
     // Nobody carries it yet. Who put it there stands for whoever will, and is nobody's caller: a watched owner sends nothing by it.
     let proposer = queued.proposer.unwrap_or_default();
     for activity in &mut found {
@@ -411,7 +412,7 @@ mod tests {
         let state = state(&[]);
         let checked = check(queued, &state, &Answers::new());
         let progress = Progress { nonce: queued.nonce, confirmed: 0, threshold: 2, next: true };
-        decode(queued, &checked, progress, &subjects, &Answers::new()).activities
+        decode(queued, &checked, progress, 1_000, &subjects, &Answers::new()).activities
     }
 
     #[test]

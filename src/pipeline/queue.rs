@@ -29,6 +29,10 @@ const READ_ROUNDS_MAX: usize = 5;
 /// Approvals that are asked after at one look: of eight full blocks' worth of questions.
 const APPROVALS_MAX: usize = 8 * READS_MAX;
 
+/// Transactions that are judged for the first time at one look: more than owners propose in a month, and few enough that a service
+/// which makes them up fills no disk.
+const FRESH_MAX: usize = 100;
+
 /// The queues of a chain's Safes.
 pub struct Queues {
     book: Arc<Book>,
@@ -148,18 +152,26 @@ impl Queues {
         let listed: Vec<_> = queued.iter().zip(&checked).map(|(queued, checked)| Listed { queued, checked }).collect();
         let look = Look { now_ms, stale_after: self.stale_after.as_secs(), service_nonce: answered.nonce };
         let weighed = queue::weigh(&listed, state, &kept.remembered, rules, look);
-        let seen: Vec<Seen<'_>> = listed
+        let mut seen: Vec<Seen<'_>> = listed
             .iter()
             .zip(weighed)
             .map(|(one, weighed)| self.seen(one.queued, one.checked, weighed, prepared, now_ms))
             .collect();
+        let waiting = seen.len();
+        // What does not fit is as new at the next look, and waits until then.
+        let mut n_new = 0;
+        seen.retain(|one| {
+            n_new += usize::from(one.before.is_none());
+            one.before.is_some() || n_new <= FRESH_MAX
+        });
         let fresh: Vec<&Seen<'_>> =
             seen.iter().filter(|one| one.before.is_none_or(|before| before.judged != one.row.judged)).collect();
         let mut blocks = self.judged(&fresh, watch, rules, tip.at, reader).await?;
         let (accounted, of_chain, open) = account(prepared, answered, watch, rules);
         blocks.extend(of_chain.into_iter().map(|(at, time, judged)| self.block(at, time, vec![judged])));
         let (remembered, news) = went(&seen, kept, state);
-        let stirs = !remembered.is_empty() || open || seen.iter().any(|one| one.weighed.doubtful);
+        let stirs =
+            waiting > seen.len() || !remembered.is_empty() || open || seen.iter().any(|one| one.weighed.doubtful);
         self.count(&blocks);
         let step = OwnedStepJudged {
             chain: self.chain.info.clone(),
@@ -176,7 +188,7 @@ impl Queues {
         let plan = committed.await.context("commit what is queued")?;
         self.nudge.notify_one();
         let misnamed = seen.iter().filter(|one| one.queued.claimed != one.checked.hash).count();
-        Ok(Concluded { plan, stirs, waiting: seen.len(), misnamed })
+        Ok(Concluded { plan, stirs, waiting, misnamed })
     }
 
     /// What waits, each hash once, with its signatures checked.
@@ -270,7 +282,7 @@ impl Queues {
     async fn decoded(&self, one: &Seen<'_>, at: BlockRef, reader: &dyn Reader) -> Vec<crate::model::Activity> {
         let subjects = &self.chain.subjects;
         let decode = |answers: &Answers| {
-            decode::queued::decode(one.queued, one.checked, one.weighed.progress, subjects, answers)
+            decode::queued::decode(one.queued, one.checked, one.weighed.progress, one.row.time, subjects, answers)
         };
         let mut answers = Answers::new();
         let mut decoded = decode(&answers);

@@ -13,6 +13,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// How long what ended is remembered: ninety days, in milliseconds. Its findings stay.
 const ENDED_KEPT_MS: u64 = 90 * 86_400_000;
+/// Transactions of one Safe that are remembered after they ended: a service that shows others at every look must not fill the disk.
+const ENDED_MAX: u32 = 2_000;
 /// Logs of one Safe that are accounted for at one look; the rest at the next.
 const TRACES_MAX: u32 = 256;
 
@@ -176,6 +178,9 @@ where
     let sql = "DELETE FROM queued WHERE chain = ?1 AND safe = ?2 AND waits <> ?3 AND seen_at_ms < ?4";
     let kept_since = now_ms.saturating_sub(ENDED_KEPT_MS);
     tx.prepare_cached(sql)?.execute(params![int(chain.0), address, Waits::Queued.as_str(), int(kept_since)])?;
+    let sql = "DELETE FROM queued WHERE chain = ?1 AND safe = ?2 AND waits <> ?3 AND hash NOT IN (SELECT hash FROM queued \
+               WHERE chain = ?1 AND safe = ?2 AND waits <> ?3 ORDER BY seen_at_ms DESC LIMIT ?4)";
+    tx.prepare_cached(sql)?.execute(params![int(chain.0), address, Waits::Queued.as_str(), ENDED_MAX])?;
     tx.commit()?;
     Ok(plan)
 }

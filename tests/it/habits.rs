@@ -256,6 +256,23 @@ fn a_caller_an_argument_and_a_function_are_new_once() {
 }
 
 #[test]
+fn a_memory_that_strangers_fill_is_bounded_and_makes_the_rule_louder() {
+    let mut desk = desk("call = \"*\"\nfirst_seen = \"from\"");
+    let caller = |n: u16| Address::left_padding_from(&[0xca, 0x11, (n >> 8) as u8, n as u8]);
+    let crowd: Vec<Tx> = (0..4_200).map(|n| call("pay", caller(n), 1)).collect();
+    let before = desk.time;
+    assert!(desk.stands(&crowd).iter().all(|line| line == RAISED));
+    desk.time += 12;
+    assert_eq!(desk.told(&[call("pay", caller(0), 1)]), [CALM], "those who found room are remembered");
+    for _ in 0..2 {
+        assert_eq!(desk.stands(&[call("pay", caller(4_199), 1)]), [RAISED], "whoever found none is new each time");
+    }
+    let (block, receipts) = wire(9, before, &crowd);
+    let judged = desk.examine(&watchfire::model::parse::block(&block, &receipts).unwrap());
+    assert_eq!(judged.deltas.len(), 0, "a full memory takes nothing more");
+}
+
+#[test]
 fn what_was_long_unused_is_raised_once_it_was_watched_for_as_long() {
     let run = |apart: u64, txs: &[Tx]| last(&mut desk("call = \"pay(uint256)\"\ndormant = \"90d\""), apart, txs);
     let pay = || call("pay", KEEPER.address, 1);

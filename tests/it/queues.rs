@@ -22,22 +22,23 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A minute: long enough for a loaded machine; a wait this long means that nothing comes.
 const LOOKS_MAX: usize = 1_200;
 /// As often as a test looks.
-const SOON: &str = "hot = \"250ms\"\ncold = \"250ms\"\npatience = \"1s\"";
+pub(crate) const SOON: &str = "hot = \"250ms\"\ncold = \"250ms\"\npatience = \"1s\"";
 
-struct Stage {
-    anvil: Anvil,
-    treasury: Treasury,
-    service: Service,
-    watch: Watch,
+/// The treasury, a service for its Safes, and the program pointed at both.
+pub(crate) struct Stage {
+    pub(crate) anvil: Anvil,
+    pub(crate) treasury: Treasury,
+    pub(crate) service: Service,
+    pub(crate) watch: Watch,
 }
 
 impl Stage {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(SOON).await
     }
 
     /// The treasury's Safes, their service asked as `settings` say.
-    async fn with(settings: &str) -> Self {
+    pub(crate) async fn with(settings: &str) -> Self {
         let anvil = Anvil::start().await;
         let treasury = Treasury::deploy(&anvil).await;
         let service = Service::start().await;
@@ -53,24 +54,24 @@ impl Stage {
     }
 
     /// Starts, and waits until every queue was seen once.
-    async fn start(&self) -> Process {
+    pub(crate) async fn start(&self) -> Process {
         let process = self.watch.start(&["run"]);
         self.looked(3).await;
         process
     }
 
-    fn safes(&self) -> [&Safe; 6] {
+    pub(crate) fn safes(&self) -> [&Safe; 6] {
         let Treasury { ops, grants, council, vault, old_safe, new_safe, .. } = &self.treasury;
         [ops, grants, council, vault, old_safe, new_safe]
     }
 
     /// The service catches up with the chain.
-    async fn follow(&self) {
+    pub(crate) async fn follow(&self) {
         self.service.follow(&self.anvil, &self.safes()).await;
     }
 
     /// Waits for so many further looks at the grants Safe; whatever stood in its queue before is committed then, from two on.
-    async fn looked(&self, n: usize) {
+    pub(crate) async fn looked(&self, n: usize) {
         let at = format!("{}/multisig-transactions/?", self.treasury.grants.address.to_checksum(None));
         let looks = || {
             let asked = self.service.received();
@@ -80,7 +81,7 @@ impl Stage {
         self.until("the service is asked", || looks() >= before + n).await;
     }
 
-    async fn until(&self, what: &str, enough: impl Fn() -> bool) {
+    pub(crate) async fn until(&self, what: &str, enough: impl Fn() -> bool) {
         for _ in 0..LOOKS_MAX {
             if enough() {
                 return;
@@ -92,7 +93,7 @@ impl Stage {
     }
 
     /// Findings of their own so far, as `watch severity by stage`.
-    fn findings(&self) -> BTreeSet<String> {
+    pub(crate) fn findings(&self) -> BTreeSet<String> {
         let text = |line: &Value, key: &str| line[key].as_str().unwrap_or("-").to_owned();
         let lines = self.verdicts().into_iter().filter(|line| line["finding_id"].is_string());
         lines
@@ -108,20 +109,20 @@ impl Stage {
             .collect()
     }
 
-    fn verdicts(&self) -> Vec<Value> {
+    pub(crate) fn verdicts(&self) -> Vec<Value> {
         self.watch.answers().into_iter().filter(|line| line["type"] == "verdict").collect()
     }
 
-    fn incidents(&self) -> BTreeSet<String> {
+    pub(crate) fn incidents(&self) -> BTreeSet<String> {
         self.verdicts().iter().filter_map(|line| line["incident_id"].as_str().map(str::to_owned)).collect()
     }
 
-    async fn finds(&self, finding: &str) {
+    pub(crate) async fn finds(&self, finding: &str) {
         self.until(&format!("`{finding}` is found"), || self.findings().contains(finding)).await;
     }
 
     /// Kinds of blindness that stand, as they were told, with their severities.
-    fn blind(&self) -> BTreeSet<String> {
+    pub(crate) fn blind(&self) -> BTreeSet<String> {
         let mut blind = BTreeSet::new();
         for line in self.watch.answers().iter().filter(|line| line["type"] == "blindness") {
             let text = |key: &str| line[key].as_str().unwrap_or("-").to_owned();
@@ -133,41 +134,57 @@ impl Stage {
         blind
     }
 
-    async fn is_blind(&self, blindness: &str) {
+    pub(crate) async fn is_blind(&self, blindness: &str) {
         let is_told = || self.blind().iter().any(|told| told.starts_with(blindness));
         self.until(&format!("`{blindness}` is told"), is_told).await;
     }
 
-    async fn sees(&self) {
+    pub(crate) async fn sees(&self) {
         self.until("all is seen again", || self.blind().is_empty()).await;
     }
 
     /// A grant that the rules vouch for.
-    fn grant(&self) -> SafeTx {
+    pub(crate) fn grant(&self) -> SafeTx {
         SafeTx::call(self.treasury.coin.address, transfer(GRANTEE.address, self.treasury.coin.units(1_000)))
     }
 
     /// Coins for somebody nobody listed.
-    fn theft(&self) -> SafeTx {
+    pub(crate) fn theft(&self) -> SafeTx {
         SafeTx::call(self.treasury.coin.address, transfer(STRANGER.address, self.treasury.coin.units(1_000)))
     }
 
+    /// A smaller one, which the rules of every Safe with coins vouch for.
+    pub(crate) fn small_grant(&self) -> SafeTx {
+        SafeTx::call(self.treasury.coin.address, transfer(GRANTEE.address, self.treasury.coin.units(10)))
+    }
+
+    /// Lets this address propose for the grants Safe.
+    pub(crate) fn delegate(&self, who: Address) {
+        let list = std::fs::read_to_string(self.watch.path("treasury.toml")).expect("a watchlist");
+        let registry = "modules = [\"@module\"], guard";
+        assert!(list.contains(registry), "the grants Safe has a registry");
+        self.watch.write(
+            "treasury.toml",
+            &list.replace(registry, &format!("modules = [\"@module\"], delegates = [\"{who}\"], guard")),
+        );
+    }
+
     /// Foreign code run as the Safe. It leaves its slot 0 as it was, so that the Safe can still be asked.
-    fn takeover(&self) -> SafeTx {
+    pub(crate) fn takeover(&self) -> SafeTx {
         let data = transfer(self.treasury.grants.kit.singleton, U256::ZERO);
         SafeTx::delegate(self.treasury.slot_thief, data)
     }
 
-    async fn nonce(&self, safe: &Safe) -> u64 {
+    pub(crate) async fn nonce(&self, safe: &Safe) -> u64 {
         safe.nonce(&self.anvil).await
     }
 
-    async fn execute(&self, safe: &Safe, tx: &SafeTx, nonce: u64) -> B256 {
+    pub(crate) async fn execute(&self, safe: &Safe, tx: &SafeTx, nonce: u64) -> B256 {
         let data = safe.exec_calldata(tx, nonce, &SIGNERS);
         self.anvil.succeed(&Tx::call(RELAYER.address, safe.address, data)).await.transaction_hash
     }
 
-    async fn approve(&self, safe: &Safe, owner: Address, hash: B256) {
+    pub(crate) async fn approve(&self, safe: &Safe, owner: Address, hash: B256) {
         let call = ISafe::approveHashCall { hashToApprove: hash };
         self.anvil.succeed(&Tx::call(owner, safe.address, call.abi_encode())).await;
     }

@@ -1,11 +1,11 @@
 //! What waits in a queue.
 
 use crate::escalate::fixtures::*;
-use crate::escalate::{StepJudged, queued};
+use crate::escalate::{Roster, StepJudged, queued};
 use crate::model::activity::Note;
 use crate::model::incident::{Plan, Standing, State};
 use crate::model::queue::Progress;
-use crate::model::{BlockRef, Fate, JudgedBlock, Severity, Stage};
+use crate::model::{BlockRef, ChainId, Fate, JudgedBlock, Severity, Stage};
 use alloy_primitives::{B256, U256};
 
 /// A transfer that nobody vouches for, `confirmed` of 2 agreed, first seen at block 1.
@@ -24,7 +24,8 @@ fn look(kept: &mut Kept, blocks: &[JudgedBlock], news: &[(B256, String)]) -> Pla
     };
     let info = chain();
     let step = StepJudged { chain: &info, retract: &[], blocks };
-    let plan = queued(&step, &standing, &roster(), T + 86_400_000, news);
+    let plan =
+        queued(&step, &standing, &Roster { lateness: [(ChainId(1), 48)].into(), ..roster() }, T + 86_400_000, news);
     kept.keep(&plan);
     plan
 }

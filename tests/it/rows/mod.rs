@@ -11,6 +11,7 @@ mod keys;
 mod multisig;
 mod names;
 mod old;
+mod queue;
 mod safe;
 mod stage;
 mod state;
