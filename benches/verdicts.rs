@@ -17,7 +17,9 @@ use watchfire::classify::{History, Moment, judge};
 use watchfire::decode::{Subject, Subjects, decode};
 use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::value::Value;
-use watchfire::model::{Block, BlockRef, ChainId, Judged, Kind, Log, Status, Tx, Verdict, Voucher, WatchId, parse};
+use watchfire::model::{
+    Block, BlockRef, ChainId, Judged, Kind, Known, Log, Status, Tx, Verdict, Voucher, WatchId, parse,
+};
 use watchfire::settings::Secrets;
 use watchfire::source::RawPair;
 use watchfire::source::tape::{self, Entry, Head, Packing, Reader, Writer};
@@ -68,7 +70,7 @@ fn one_safe(c: &mut Criterion) {
     let mut group = c.benchmark_group("Safe, multiSend, 10 transfers");
     for n_rules in [1, 100] {
         let (subjects, rules) = safe(n_rules);
-        let answers = answers();
+        let (answers, known) = (answers(), Known::default());
         let block = payday(approved());
         let judged = verdicts(&block, &subjects, &rules, &answers);
         assert_eq!((judged.len(), judged.iter().filter(|one| by_rule(one)).count()), (22, 10));
@@ -76,7 +78,7 @@ fn one_safe(c: &mut Criterion) {
             b.iter(|| verdicts(black_box(&block), &subjects, &rules, &answers));
         });
         group.bench_function(format!("decode alone, {n_rules} rules"), |b| {
-            b.iter(|| decode(black_box(&block), &subjects, &answers));
+            b.iter(|| decode(black_box(&block), &subjects, &known, &answers));
         });
     }
     let (subjects, rules) = safe(1);
@@ -141,7 +143,7 @@ fn proven(raw: &RawPair, subjects: &Subjects, rules: &Rules) -> usize {
 }
 
 fn verdicts(block: &Block, subjects: &Subjects, rules: &Rules, answers: &Answers) -> Vec<Judged> {
-    let decoded = decode(block, subjects, answers);
+    let decoded = decode(block, subjects, &Known::default(), answers);
     judge(decoded.activities, rules, &History::default(), Moment { time: block.time }).0
 }
 
@@ -261,9 +263,10 @@ fn payday(signatures: Vec<u8>) -> Block {
         status: Status::Success,
         created: None,
         logs,
+        fee: None,
     };
     let at = BlockRef { number: 1, hash: B256::repeat_byte(2) };
-    Block { at, parent: B256::ZERO, time: 1_795_168_800, txs: vec![tx] }
+    Block { at, parent: B256::ZERO, time: 1_795_168_800, txs: vec![tx], withdrawals: vec![] }
 }
 
 /// The threshold; the nonce cannot be told, so that the logged hash is taken as it is.

@@ -1,8 +1,8 @@
-//! Rolling windows over block time: what rules vouched for lately.
+//! Rolling windows over block time: what rules vouched for lately; beside them, the last known values of watched state.
 //!
 //! Part of the committed state: entries carry the block that made them, so that a reorg takes them back.
 
-use crate::model::Delta;
+use crate::model::{Delta, Fact, Known};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -23,10 +23,11 @@ pub fn is_lasting(rule: &str) -> bool {
     rule.starts_with(SUBMISSIONS) || rule.starts_with(LASTING)
 }
 
-/// Windows of one chain.
+/// Windows of one chain, and what is known of its watches' state.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     windows: HashMap<Key, Window>,
+    known: Known,
 }
 
 type Key = (Address, Arc<str>);
@@ -49,6 +50,9 @@ struct Entry {
 impl History {
     /// Adds what a block of `time` contributed. Blocks arrive in the order of the chain.
     pub fn add(&mut self, block: B256, time: u64, delta: &Delta) {
+        if let Some(fact) = Fact::of_rule(&delta.rule) {
+            return self.known.set(block, delta.watch, fact, delta.amount.into());
+        }
         let entry = Entry { time, block, amount: delta.amount };
         let window = self.windows.entry((delta.watch, delta.rule.clone())).or_default();
         window.entries.push_back(entry);
@@ -69,9 +73,17 @@ impl History {
                 }
             }
         }
+        self.known.rewind(block);
     }
 
-    /// Forgets entries older than `before` (Unix seconds), except those of [`SUBMISSIONS`] and [`LASTING`] windows.
+    /// The last known values of watched state.
+    #[must_use]
+    pub fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// Forgets entries older than `before` (Unix seconds), except those of [`SUBMISSIONS`] and [`LASTING`] windows. What is known
+    /// of state is never forgotten.
     pub fn prune(&mut self, before: u64) {
         self.windows.retain(|(_, rule), window| {
             if !is_lasting(rule) {

@@ -132,7 +132,8 @@ impl<'a> Court<'a> {
         let verdict = self.weigh(index, activity, rules);
         match verdict {
             Verdict::Abnormal(mut abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
-                let news = memory::news(activity, rules, &self.windows);
+                let mut news = memory::news(activity, rules, &self.windows);
+                news.extend(operation::progress(activity));
                 let near = abnormal.near.min(abnormal.reasons.len());
                 abnormal.near = near + news.len();
                 abnormal.reasons.splice(near..near, news);
@@ -450,6 +451,8 @@ impl<'a> Court<'a> {
         }
         match self.verdicts.get(of) {
             Some(Some(verdict @ Verdict::Abnormal(_))) => repeat(verdict, of),
+            // That the registry has to follow is told even of a change that somebody vouched for.
+            Some(Some(Verdict::Normal { .. })) if event.notes.contains(&Note::Drift) => self.leaf(index, event),
             Some(Some(Verdict::Normal { .. })) => Verdict::Normal { by: Voucher::EffectOf(act.position.clone()) },
             Some(None) | None => unjudged(),
         }

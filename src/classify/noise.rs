@@ -31,7 +31,7 @@ pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_
     let received = match activity.kind {
         ActivityKind::Move => &*activity.deed.name == "transfer" && activity.to == Some(rules.address),
         ActivityKind::Call => activity.deed.decoding == Decoding::Ether,
-        ActivityKind::Act | ActivityKind::Event => false,
+        ActivityKind::Act | ActivityKind::Event | ActivityKind::State => false,
     };
     if !received || activity.from == rules.address || rules.builtins_off.contains(POISONING) {
         return None;
@@ -52,7 +52,7 @@ pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Wind
     let named = match activity.kind {
         ActivityKind::Act => named(activity),
         ActivityKind::Move if leaves(activity, rules) => activity.to.into_iter().collect(),
-        ActivityKind::Move | ActivityKind::Call | ActivityKind::Event => return None,
+        ActivityKind::Move | ActivityKind::Call | ActivityKind::Event | ActivityKind::State => return None,
     };
     named.iter().find_map(|address| {
         let like = twin(address, rules, windows)?;

@@ -97,7 +97,7 @@ pub struct Rule {
     pub name: Arc<str>,
     /// Vouches or raises.
     pub polarity: Polarity,
-    /// `call`, `act`, `event` or `move`.
+    /// `call`, `act`, `event`, `move` or `state`.
     pub kind: ActivityKind,
     /// Which function, event or movement.
     pub deed: DeedMatch,
@@ -197,6 +197,8 @@ pub enum DeedMatch {
     MoveOut,
     /// `move = "approval"`: an allowance that the subject gave.
     Approval,
+    /// `state = "threshold"`: an item of the subject's state.
+    Item(&'static str),
 }
 
 impl DeedMatch {
@@ -211,6 +213,7 @@ impl DeedMatch {
             Self::MoveIn => "in".into(),
             Self::MoveOut => "out".into(),
             Self::Approval => "approval".into(),
+            Self::Item(name) => (*name).into(),
         }
     }
 }

@@ -226,6 +226,7 @@ pub(crate) fn is_about(rule: &Rule, activity: &Activity, watch: Address) -> bool
         DeedMatch::MoveIn => &*deed.name == "transfer" && activity.to == Some(watch),
         DeedMatch::MoveOut => &*deed.name == "transfer" && activity.from == watch,
         DeedMatch::Approval => &*deed.name == "approval" && activity.from == watch,
+        DeedMatch::Item(name) => &*deed.name == *name,
     }
 }
 
@@ -238,6 +239,7 @@ fn other_deed(rule: &Rule, activity: &Activity) -> String {
         DeedMatch::MoveIn => "value received".to_owned(),
         DeedMatch::MoveOut => "value that left".to_owned(),
         DeedMatch::Approval => "allowances given".to_owned(),
+        DeedMatch::Item(name) => (*name).to_owned(),
     };
     if rule.kind == activity.kind {
         format!("is {}, the rule is about {vouched}", activity.deed.signature)

@@ -15,6 +15,7 @@ use alloy_primitives::B256;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail};
 use clap::Args;
+use std::sync::Arc;
 
 /// Show what a transaction does.
 #[derive(Debug, Args)]
@@ -39,6 +40,9 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
     let fetched = Box::pin(pool.get(hash)).await.context("fetch the transaction's block")?;
     // Windows as they stand now: what the same rule vouched for since then counts as well, and that is said.
     let history = windows(&book, chain).await?;
+    // What is known of the state is of today, and says nothing of a block of the past.
+    let subjects = Arc::new((*chain.subjects).clone().without_state());
+    let chain = &ChainBook { subjects, ..chain.clone() };
     let judged = pipeline::examine(&fetched.block, chain, &book, &history, &pool).await.judged;
     let ours: Vec<usize> = (0..judged.judged.len()).filter(|at| judged.judged[*at].activity.tx == args.tx).collect();
     if ours.is_empty() {

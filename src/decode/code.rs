@@ -22,7 +22,7 @@ pub(crate) fn look_up(activities: &mut [Activity], subjects: &Subjects, question
         }
         let own = match activity.kind {
             ActivityKind::Call => activity.to,
-            ActivityKind::Act | ActivityKind::Event => Some(activity.from),
+            ActivityKind::Act | ActivityKind::Event | ActivityKind::State => Some(activity.from),
             ActivityKind::Move => {
                 [Some(activity.from), activity.to].into_iter().flatten().find(|a| subjects.asks_code(a))
             }

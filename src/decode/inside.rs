@@ -44,7 +44,7 @@ pub(crate) fn begs_for_a_trace(activities: &[Activity], subjects: &Subjects) -> 
         match activity.kind {
             ActivityKind::Event => subject.is_some_and(|subject| subject.kind.is_wallet()),
             ActivityKind::Move => subject.is_some_and(|subject| subject.watch == activity.watch),
-            ActivityKind::Call | ActivityKind::Act => false,
+            ActivityKind::Call | ActivityKind::Act | ActivityKind::State => false,
         }
     };
     activities.iter().any(|activity| activity.role == Role::Leaf && activity.fate == Fate::Executed && left(activity))
@@ -273,7 +273,8 @@ impl Claims {
     /// Takes up the frames that were opened since.
     fn take_up(&mut self, frames: &[Frame]) {
         for (index, frame) in frames.iter().enumerate().skip(self.n_known.max(1)) {
-            if frame.seen.is_none() {
+            // What is only scheduled did not run, though the same call may have in the same transaction.
+            if frame.seen.is_none() && frame.stage != Stage::Proposed {
                 let face = (frame.caller, frame.target, frame.operation, frame.value);
                 self.waiting.entry(face).or_default().push_back(index);
             }
@@ -341,15 +342,16 @@ mod tests {
             status: Status::Success,
             created: None,
             logs: vec![],
+            fee: None,
         }
     }
 
     fn decoded(calls: Vec<TracedCall>) -> crate::decode::Decoded {
         let at = BlockRef { number: 1, hash: B256::repeat_byte(9) };
-        let block = Block { at, parent: B256::ZERO, time: 0, txs: vec![tx()] };
+        let block = Block { at, parent: B256::ZERO, time: 0, txs: vec![tx()], withdrawals: vec![] };
         let trace = TxTrace { tx: Some(tx().hash), calls, has_logs: true };
         let answers = [(Read::Traces, Answer::Traces(vec![trace].into()))].into();
-        crate::decode::decode(&block, &subjects(), &answers)
+        crate::decode::decode(&block, &subjects(), &Default::default(), &answers)
     }
 
     #[test]

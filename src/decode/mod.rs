@@ -1,11 +1,11 @@
 //! A block becomes activities: everything that touches a watched address, down to the effective call.
 //!
-//! In: a [`Block`], whom to look out for ([`Subjects`]) and what the node answered so far ([`Answers`]). Out: [`Activity`]s in
-//! transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
+//! In: a [`Block`], whom to look out for ([`Subjects`]), what is known of their state ([`Known`]) and what the node answered so far
+//! ([`Answers`]). Out: [`Activity`]s in transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
 //!
 //! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree, and `inside` joins to it what
 //! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own; `fate` reads from the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
-//! say and `effects` decides which act explains it.
+//! say and `effects` decides which act explains it. When all transactions are through, `state` adds what changed without them.
 
 mod activities;
 mod code;
@@ -20,19 +20,22 @@ mod logs;
 mod multisig;
 mod names;
 mod ops;
+pub mod pending;
 pub mod queued;
 mod safe;
+mod state;
 mod subjects;
 mod supply;
 mod told;
 
 pub use names::Name;
-pub use subjects::{KNOWN_LIBRARIES, Library, Subject, Subjects};
+pub use state::{Expected, StateSight, Tolerance};
+pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 
-use crate::model::read::{Answer, Answers, READS_MAX, Read};
-use crate::model::{Activity, Block, Tx, TxTrace};
+use crate::model::read::{Answer, Answers, READS_MAX, Read, STATE_READS_MAX};
+use crate::model::{Activity, ActivityKind, Block, Delta, Known, Role, Tx, TxTrace, WatchId};
 use alloy_primitives::B256;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// What decoding a block gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,13 +44,17 @@ pub struct Decoded {
     pub activities: Vec<Activity>,
     /// Questions to ask at this block's hash before decoding again. Empty when nothing more can be learned.
     pub wanted: Vec<Read>,
+    /// What of the subjects' state is to be remembered once the block stands.
+    pub facts: Vec<Delta>,
+    /// How the state of each watch could be read whose turn it was. What the node did not say is compared when it can be read again.
+    pub sights: Vec<(WatchId, StateSight)>,
     /// Transactions whose trace contradicts what the block holds of them, and how. They were decoded as if there were none.
     pub false_traces: Vec<(B256, &'static str)>,
 }
 
 /// Every touch of a watched address in `block`.
 ///
-/// Pure: the same block, subjects and answers give the same activities. When [`Decoded::wanted`] is not empty, the caller reads
+/// Pure: the same block, subjects, knowledge and answers give the same activities. When [`Decoded::wanted`] is not empty, the caller reads
 /// those and decodes again; every question is asked once, and at most [`READS_MAX`] for a block. What stays unanswered is noted
 /// on the activities it leaves in the dark.
 ///
@@ -56,20 +63,24 @@ pub struct Decoded {
 /// use watchfire::model::{Block, BlockRef, ChainId};
 ///
 /// let at = BlockRef { number: 1, hash: Default::default() };
-/// let empty = Block { at, parent: Default::default(), time: 0, txs: vec![] };
-/// assert!(decode(&empty, &Subjects::new(ChainId(1)), &Default::default()).activities.is_empty());
+/// let empty = Block { at, parent: Default::default(), time: 0, txs: vec![], withdrawals: vec![] };
+/// assert!(decode(&empty, &Subjects::new(ChainId(1)), &Default::default(), &Default::default()).activities.is_empty());
 /// ```
 #[must_use]
-pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded {
+pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answers) -> Decoded {
     let mut questions = Questions::new(answers);
     let mut activities = Vec::new();
     let traces = inside::traces(block, subjects, &mut questions);
     let mut false_traces = Vec::new();
+    let mut traced = BTreeSet::new();
     for (at, tx) in block.txs.iter().enumerate() {
         let mut trace = traces.and_then(|traces| traces.get(at)).or_else(|| questions.trace_of(tx));
         if let Some(why) = trace.and_then(|trace| inside::contradiction(trace, tx)) {
             false_traces.push((tx.hash, why));
             trace = None;
+        }
+        if trace.is_some() {
+            traced.insert(tx.index);
         }
         if !touches(tx, subjects) && !trace.is_some_and(|trace| inside::concerns(trace, subjects)) {
             continue;
@@ -88,7 +99,18 @@ pub fn decode(block: &Block, subjects: &Subjects, answers: &Answers) -> Decoded 
             questions.ask(Read::Trace(tx.hash));
         }
     }
-    Decoded { activities, wanted: questions.wanted, false_traces }
+    let state::Observed { deltas, sights } =
+        state::observe(block, subjects, known, &traced, &mut activities, &mut questions);
+    if subjects.looks_inside() {
+        // What changed and nothing explains may be explained by what ran inside.
+        let unexplained =
+            activities.iter().filter(|activity| activity.kind == ActivityKind::State && activity.role == Role::Leaf);
+        let untraced = unexplained.filter(|own| !traced.contains(&own.tx_index) && own.tx != block.at.hash);
+        for tx in untraced.map(|own| own.tx) {
+            questions.ask(Read::Trace(tx));
+        }
+    }
+    Decoded { activities, wanted: questions.wanted, facts: deltas, sights, false_traces }
 }
 
 /// Places of the transactions whose sender has to be known for certain, since they may concern somebody. Where an account with a
@@ -115,12 +137,14 @@ fn touches(tx: &Tx, subjects: &Subjects) -> bool {
 pub(crate) struct Questions<'a> {
     answers: &'a Answers,
     wanted: Vec<Read>,
-    seen: HashSet<Read>,
+    waiting: HashSet<Read>,
+    /// What was asked of the block's activities, and of watched state.
+    asked: [HashSet<Read>; 2],
 }
 
 impl<'a> Questions<'a> {
     fn new(answers: &'a Answers) -> Self {
-        Self { answers, wanted: Vec::new(), seen: HashSet::new() }
+        Self { answers, wanted: Vec::new(), waiting: HashSet::new(), asked: Default::default() }
     }
 
     /// The trace of this one transaction, if it was asked for and came.
@@ -133,18 +157,36 @@ impl<'a> Questions<'a> {
 
     /// The answer, if there is one; otherwise it is asked for, once and within the bound.
     fn ask(&mut self, read: Read) -> Option<&'a Answer> {
-        if let Some(answer) = self.answers.get(&read) {
-            return Some(answer);
+        if self.has_room(0, &read, READS_MAX) {
+            return self.look_up(read);
         }
-        if self.seen.contains(&read) {
-            return None;
+        // Beyond the bound nothing is asked, and the dark is told as such rather than passed over.
+        Some(&Answer::Unavailable)
+    }
+
+    /// The same for watched state, which has a bound of its own. Beyond it nothing is asked and nothing is answered: whoever asks
+    /// comes again after the next block.
+    fn ask_state(&mut self, read: Read) -> Option<&'a Answer> {
+        if self.has_room(1, &read, STATE_READS_MAX) { self.look_up(read) } else { None }
+    }
+
+    fn has_room(&mut self, whose: usize, read: &Read, max: usize) -> bool {
+        let asked = &mut self.asked[whose];
+        if asked.contains(read) {
+            return true;
         }
-        if self.answers.len() + self.wanted.len() >= READS_MAX {
-            // Beyond the bound nothing is asked, and the dark is told as such rather than passed over.
-            return Some(&Answer::Unavailable);
+        let room = asked.len() < max;
+        if room {
+            asked.insert(read.clone());
         }
-        self.seen.insert(read.clone());
-        self.wanted.push(read);
-        None
+        room
+    }
+
+    fn look_up(&mut self, read: Read) -> Option<&'a Answer> {
+        let answer = self.answers.get(&read);
+        if answer.is_none() && self.waiting.insert(read.clone()) {
+            self.wanted.push(read);
+        }
+        answer
     }
 }

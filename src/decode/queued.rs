@@ -139,6 +139,7 @@ fn as_tx(queued: &Queued, hash: B256) -> Tx {
         status: Status::Success,
         created: None,
         logs: vec![],
+        fee: None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! Whom the decoder looks out for on one chain, and by which ABIs it reads.
 
 use super::names::{Name, Names};
+use super::state::{Expected, Tolerance};
 use crate::abi::Abi;
-use crate::model::{ChainId, Kind, Log, WatchId};
+use crate::model::{Activity, ChainId, Kind, Log, WatchId};
 use alloy_primitives::map::{AddressHashMap, AddressHashSet};
 use alloy_primitives::{Address, address};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// Everything the decoder needs to know of a configuration, for one chain. Immutable.
@@ -15,6 +17,12 @@ pub struct Subjects {
     by_address: AddressHashMap<Subject>,
     has_accounts: bool,
     looks_inside: bool,
+    /// In the order in which they were given.
+    addresses: Vec<Address>,
+    /// Blocks between two looks at a state that nothing touches.
+    beat: Option<NonZeroU64>,
+    expected: AddressHashMap<Arc<Expected>>,
+    counted: Vec<Counted>,
     tokens: AddressHashMap<Arc<Abi>>,
     libraries: AddressHashMap<Library>,
     codes: AddressHashSet,
@@ -33,6 +41,18 @@ pub struct Subject {
     /// Functions and events spelled out in its own rules: the last resort for leaves that no other ABI knows.
     pub rule_abi: Arc<Abi>,
 }
+
+/// A token whose balances are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Where it is.
+    pub token: Address,
+    /// How exactly its transfers tell its balances.
+    pub tolerance: Tolerance,
+}
+
+/// Watches looked at after one block because it is their turn. Where there are more than these in a beat, the beat is longer.
+const TURNS_MAX: u64 = 16;
 
 /// A contract that is known to be safe to run by delegatecall, or at least known for what it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +123,10 @@ impl Subjects {
             by_address: AddressHashMap::default(),
             has_accounts: false,
             looks_inside: false,
+            addresses: Vec::new(),
+            beat: None,
+            expected: AddressHashMap::default(),
+            counted: Vec::new(),
             tokens: AddressHashMap::default(),
             libraries: KNOWN_LIBRARIES.into_iter().collect(),
             codes: AddressHashSet::default(),
@@ -113,7 +137,70 @@ impl Subjects {
     /// Looks out for `address` from now on. A second watch of the same address replaces the first: the compiler refuses that.
     pub fn watch(&mut self, address: Address, subject: Subject) {
         self.has_accounts |= subject.kind == Kind::Eoa;
-        self.by_address.insert(address, subject);
+        if self.by_address.insert(address, subject).is_none() {
+            self.addresses.push(address);
+        }
+    }
+
+    /// Looks at the state of every subject from now on: after each block that touches it, and every so many blocks besides.
+    pub fn look_at_state(&mut self, every: NonZeroU64) {
+        self.beat = Some(every);
+    }
+
+    /// Whether state is looked at.
+    #[must_use]
+    pub fn looks_at_state(&self) -> bool {
+        self.beat.is_some()
+    }
+
+    /// The same, where no state is looked at: a block of the past says nothing of what is known today.
+    #[must_use]
+    pub fn without_state(self) -> Self {
+        Self { beat: None, ..self }
+    }
+
+    /// Expects the state of the subject at `address` to be like this.
+    pub fn expect(&mut self, address: Address, expected: Expected) {
+        self.expected.insert(address, Arc::new(expected));
+    }
+
+    /// What is expected of the state of the subject at `address`.
+    #[must_use]
+    pub fn expected_of(&self, address: &Address) -> Option<&Expected> {
+        self.expected.get(address).map(AsRef::as_ref)
+    }
+
+    /// Counts everybody's balance of a token. A second word about the same token replaces the first.
+    pub fn count(&mut self, counted: Counted) {
+        self.counted.retain(|known| known.token != counted.token);
+        self.counted.push(counted);
+    }
+
+    /// Tokens whose balances are counted.
+    #[must_use]
+    pub fn counted(&self) -> &[Counted] {
+        &self.counted
+    }
+
+    /// Everybody who is watched, in the order in which they were given.
+    pub fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
+        self.addresses.iter().copied()
+    }
+
+    /// Whose turn it is to be looked at after block `number`: everybody's once in a beat, few at a time.
+    pub fn beat(&self, number: u64) -> impl Iterator<Item = Address> + '_ {
+        let n = self.addresses.len() as u64;
+        let period = self.beat.map_or(1, |beat| beat.get().max(n.div_ceil(TURNS_MAX)));
+        let first = usize::try_from(number % period).unwrap_or(usize::MAX);
+        let step = usize::try_from(period).unwrap_or(usize::MAX);
+        self.addresses.iter().skip(first).step_by(step).copied()
+    }
+
+    /// Whose activity it is.
+    pub(crate) fn address_of(&self, activity: &Activity) -> Option<Address> {
+        let own = |address: &Address| self.get(address).is_some_and(|subject| subject.watch == activity.watch);
+        let named = activity.deed.args.iter().filter_map(|arg| arg.value.as_address());
+        [Some(activity.from), activity.to].into_iter().flatten().chain(named).find(own)
     }
 
     /// Looks out for `name`, whose subject is at [`Name::stands_for`], in the logs of these contracts of ENS.

@@ -51,7 +51,7 @@ pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Caus
         let Some(watch) = roster.watch(judged.activity.watch) else { continue };
         // What no transaction caused has nothing in common but the block.
         let (tx, noise) = (judged.activity.tx, abnormal.is_noise());
-        let key = (tx, (noise || tx.is_zero()).then_some(watch.id), noise);
+        let key = (tx, (noise || block.transaction_of(&judged.activity).is_zero()).then_some(watch.id), noise);
         let gathered = by_tx.entry(key).or_insert_with(|| {
             order.push(key);
             Gathered::default()
@@ -111,13 +111,13 @@ fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
     let activity = &raised.judged.activity;
     let depth = match &activity.position {
         Position::Call(path) | Position::Inside(path) | Position::Told { path, .. } => path.len() + 1,
-        Position::Log(_) | Position::Authorization(_) | Position::Due(_) => 0,
+        Position::Log(_) | Position::Authorization(_) | Position::Due(_) | Position::State(_) => 0,
     };
     let part = match activity.kind {
         ActivityKind::Act => 3,
         ActivityKind::Call => 2,
         ActivityKind::Event => 1,
-        ActivityKind::Move => 0,
+        ActivityKind::Move | ActivityKind::State => 0,
     };
     let wallet = raised.watch.kind.carries_out() || raised.watch.kind == Kind::Eoa;
     (!raised.observe, depth, part, wallet, raised.abnormal.severity, Reverse(at))

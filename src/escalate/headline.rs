@@ -2,11 +2,12 @@
 
 use super::phrases::{amount, say, shown};
 use super::roster::{Names, Roster};
+use super::state;
 use crate::model::activity::{Fate, Note, Operation, Role};
 use crate::model::amount::Unit;
 use crate::model::text::printable;
 use crate::model::value::Arg;
-use crate::model::{Activity, ActivityKind, ChainId, Decoding, Position, WatchInfo};
+use crate::model::{Activity, ActivityKind, ChainId, Decoding, Position, Stage, WatchInfo};
 use alloy_primitives::Address;
 
 /// Characters of a headline; the rest of a page has room for the rest.
@@ -37,7 +38,11 @@ pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> Stri
             format!("{}: {} did not come by {}", watch.label, activity.deed.name, super::lines::utc(*due))
         }
         (ActivityKind::Move, _) => movement(activity, watch, roster),
+        (ActivityKind::State, _) => state::sentence(activity, watch, roster),
         (ActivityKind::Event, _) => format!("{} logged {}", watch.label, listed(activity, chain, roster)),
+        (_, Position::Authorization(_)) if activity.stage == Stage::Pending => {
+            format!("{} (pending)", delegation(activity, watch, roster))
+        }
         (_, Position::Authorization(_)) => delegation(activity, watch, roster),
         (ActivityKind::Act, _) => deed(&watch.label, activity, chain, roster),
         (ActivityKind::Call, _) => deed(&roster.names.show(chain, activity.from), activity, chain, roster),
@@ -64,6 +69,7 @@ fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Stri
         Fate::Executed => format!("{who} {past} {rest}"),
         Fate::Waiting => match activity.progress() {
             Some(progress) => format!("{who} is to {infinitive} {rest} ({progress})"),
+            None if activity.stage == Stage::Pending => format!("{who} is about to {infinitive} {rest} (pending)"),
             None => format!("{who} is to {infinitive} {rest} (proposed)"),
         },
         Fate::Reverted => format!("{who} tried to {infinitive} {rest} (reverted)"),
@@ -178,7 +184,7 @@ fn is_amount(name: &str) -> bool {
 /// Whose function or event it is, or which token moves.
 fn spoken_of(activity: &Activity) -> Option<Address> {
     match activity.kind {
-        ActivityKind::Event => Some(activity.from),
+        ActivityKind::Event | ActivityKind::State => Some(activity.from),
         ActivityKind::Move => activity.deed.args.first()?.value.as_address(),
         ActivityKind::Act | ActivityKind::Call => Some(activity.to.unwrap_or(activity.from)),
     }

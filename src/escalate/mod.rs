@@ -20,6 +20,7 @@ mod occasion;
 mod page;
 mod phrases;
 mod roster;
+mod state;
 mod step;
 
 pub use answers::{Refusal, acknowledge, false_alarm, resolve, tick};
@@ -28,7 +29,7 @@ pub use headline::headline;
 pub use lines::{finding_line, incident_line, utc, verdict_line};
 pub use occasion::{UNDELIVERABLE, dead_letter, test_page};
 pub use roster::{Names, Roster, StepJudged, short};
-pub use step::{plan, queued};
+pub use step::{pending, plan, queued};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

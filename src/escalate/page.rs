@@ -56,14 +56,14 @@ pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlo
         orphaned: false,
         late: None,
         watch: Party { address: raised.watch.address, name: Some(raised.watch.label.to_string()) },
-        sender: (!activity.tx.is_zero()).then(|| party(activity.origin)),
+        sender: (!block.transaction_of(activity).is_zero()).then(|| party(activity.origin)),
         signers: activity.signers.as_ref().map(|signers| signers.iter().copied().map(party).collect()),
         via: via(activity, block.chain, &roster.names),
         stage: stage(activity.stage).to_owned(),
         block: block.at.number,
         block_hash: block.at.hash,
         time: block.time,
-        tx: activity.tx,
+        tx: block.transaction_of(activity),
         footing: finding.footing,
     }
 }
@@ -77,7 +77,7 @@ pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &Judged
         revision: 1,
         chain: block.chain,
         at: block.at,
-        tx: activity.tx,
+        tx: block.transaction_of(activity),
         watch: raised.watch.address,
         rule: raised.abnormal.rule.to_string(),
         severity: raised.abnormal.severity,
@@ -86,6 +86,7 @@ pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &Judged
         headline: headline(activity, raised.watch, roster),
         reasons: raised.abnormal.reasons.iter().map(|reason| clean(reason)).collect(),
         footing: Footing::new(block.sight),
+        pending: (activity.stage == Stage::Pending).then_some(raised.watch.pending),
     }
 }
 
@@ -170,6 +171,7 @@ pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
 pub(super) const fn stage(stage: Stage) -> &'static str {
     match stage {
         Stage::Proposed => "proposed",
+        Stage::Pending => "pending",
         Stage::Included => "included",
         Stage::Reverted => "reverted",
     }

@@ -1,6 +1,7 @@
 //! One thing that touched a subject, decoded and not yet judged.
 
 use super::queue::Progress;
+use super::state::Item;
 use super::value::Arg;
 use super::watch::WatchId;
 use alloy_primitives::{Address, B256, U256};
@@ -20,6 +21,8 @@ pub enum ActivityKind {
     Event,
     /// A token's log names the subject: value or an allowance in or out.
     Move,
+    /// Something of the subject's state is no longer what it was, or not what the registry says.
+    State,
 }
 
 impl ActivityKind {
@@ -31,6 +34,7 @@ impl ActivityKind {
             Self::Act => "act",
             Self::Event => "event",
             Self::Move => "move",
+            Self::State => "state",
         }
     }
 }
@@ -41,6 +45,8 @@ impl ActivityKind {
 pub enum Stage {
     /// Written down on chain, not executed: a submission to a multisig.
     Proposed,
+    /// Announced, and in no block yet.
+    Pending,
     /// In a block.
     Included,
     /// Tried and undone: the transaction's status is 0.
@@ -89,7 +95,7 @@ impl Operation {
 
 /// Place of a cause within its transaction: a call path, or a log's ordinal among the transaction's logs.
 ///
-/// Written `call`, `call.0.2`, `log.5`, `log.5.0` for a call that a log tells of, `trace.1.0`. It never changes when a reorg moves the transaction to another block.
+/// Written `call`, `call.0.2`, `log.5`, `log.5.0` for a call that a log tells of, `trace.1.0`, `state.threshold`. It never changes when a reorg moves the transaction to another block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Position {
     /// Empty for the transaction's own call; then the index of each visible inner call.
@@ -103,6 +109,8 @@ pub enum Position {
     /// A call that only a trace shows: the index of each call on the way to it, among those that can change something. Whether a node
     /// lists calls of precompiled contracts makes no difference.
     Inside(Vec<u16>),
+    /// An item of the state, which has no place in the transaction.
+    State(Item),
     /// A call that a log tells of: the ordinal of the log, then the index of each call.
     Told {
         /// Ordinal of the log.
@@ -121,7 +129,7 @@ impl Position {
             Self::Call(path) => Self::Call(extended(path)),
             Self::Inside(path) => Self::Inside(extended(path)),
             Self::Told { log, path } => Self::Told { log: *log, path: extended(path) },
-            Self::Log(_) | Self::Authorization(_) | Self::Due(_) => Self::Call(vec![index]),
+            Self::Log(_) | Self::Authorization(_) | Self::Due(_) | Self::State(_) => Self::Call(vec![index]),
         }
     }
 }
@@ -135,6 +143,7 @@ impl fmt::Display for Position {
             }
             Self::Log(ordinal) => write!(f, "log.{ordinal}"),
             Self::Authorization(index) => write!(f, "authorization.{index}"),
+            Self::State(item) => write!(f, "state.{item}"),
             Self::Due(time) => write!(f, "due.{time}"),
             Self::Inside(path) => {
                 f.write_str("trace")?;
@@ -222,9 +231,9 @@ pub struct Activity {
     pub stage: Stage,
     /// What became of it.
     pub fate: Fate,
-    /// Transaction hash.
+    /// Transaction hash; of a change of state that no single transaction of the block accounts for, the block's hash.
     pub tx: B256,
-    /// Place of the transaction in its block.
+    /// Place of the transaction in its block; behind the last where there is none.
     pub tx_index: u32,
     /// Place within the transaction.
     pub position: Position,
@@ -291,6 +300,8 @@ pub enum Note {
     Destroyed,
     /// The subject's own log names a Safe transaction hash that its fields do not give.
     HashMismatch,
+    /// The value is not what the registry says.
+    Drift,
     /// What stands at a counterparty's address after the block: hash of its code, that of nothing where there is none. Only where
     /// a rule asks for it.
     Code {

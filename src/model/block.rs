@@ -68,6 +68,8 @@ pub struct Block {
     pub time: u64,
     /// In execution order.
     pub txs: Vec<Tx>,
+    /// Ether that came from the consensus layer (EIP-4895): to whom, and how much, in wei.
+    pub withdrawals: Vec<(Address, U256)>,
 }
 
 impl Block {
@@ -124,6 +126,8 @@ pub struct Tx {
     pub created: Option<Address>,
     /// Logs in order; empty when reverted.
     pub logs: Vec<Log>,
+    /// What the sender paid for it, in wei: gas, blobs, and what a rollup adds. Absent where the receipt does not say.
+    pub fee: Option<U256>,
 }
 
 /// One EIP-7702 authorization tuple. Its authority is recovered from the signature, not carried.

@@ -78,6 +78,24 @@ impl FindingId {
         ])
     }
 
+    /// Identity of a finding about a change of state: as [`FindingId::new`], and by the values it tells, since two changes of one item
+    /// are two causes. Where no transaction accounts for it, the block's hash stands for `tx`.
+    #[must_use]
+    pub fn of_state(
+        chain: ChainId,
+        watch: Address,
+        tx: B256,
+        position: &Position,
+        values: &[String],
+        rule: &str,
+    ) -> Self {
+        let (chain, position) = (chain.0.to_be_bytes(), position.to_string());
+        let mut parts = vec![chain.as_slice(), watch.as_slice(), tx.as_slice(), position.as_bytes()];
+        parts.extend(values.iter().map(String::as_bytes));
+        parts.push(rule.as_bytes());
+        Self::of(&parts)
+    }
+
     /// Identity of a finding that no transaction caused: a dead letter, a test page.
     #[must_use]
     pub fn of_occasion(kind: &str, about: &str, since: &str) -> Self {

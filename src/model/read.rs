@@ -53,6 +53,10 @@ pub type Answers = HashMap<Read, Answer>;
 /// Most reads asked for one block; more are answered [`Answer::Unavailable`], and the decoder says so.
 pub const READS_MAX: usize = 256;
 
+/// Most reads of watched state asked for one block, beside those: sixteen watches of thirty questions each. What does not fit is read
+/// after the next block, so that nobody's block waits long for somebody else's state.
+pub const STATE_READS_MAX: usize = 512;
+
 impl Answer {
     /// The first 32 bytes of what was returned.
     #[must_use]

@@ -94,7 +94,12 @@ impl Judged {
     pub fn finding_id(&self, chain: ChainId, watch: Address) -> Option<FindingId> {
         match &self.verdict {
             Verdict::Abnormal(a) if a.repeats.is_none() => {
-                Some(FindingId::new(chain, watch, self.activity.tx, &self.activity.position, &a.rule))
+                let Activity { tx, position, deed, .. } = &self.activity;
+                if !matches!(position, Position::State(_)) {
+                    return Some(FindingId::new(chain, watch, *tx, position, &a.rule));
+                }
+                let values: Vec<String> = deed.args.iter().map(|arg| arg.value.to_string()).collect();
+                Some(FindingId::of_state(chain, watch, *tx, position, &values, &a.rule))
             }
             _ => None,
         }
@@ -110,6 +115,14 @@ pub struct Delta {
     pub rule: Arc<str>,
     /// What is counted: 1, or an amount in its smallest unit.
     pub amount: U256,
+}
+
+impl JudgedBlock {
+    /// The transaction that caused it; zero where none did.
+    #[must_use]
+    pub fn transaction_of(&self, activity: &Activity) -> B256 {
+        if activity.tx == self.at.hash { B256::ZERO } else { activity.tx }
+    }
 }
 
 /// A block whose every activity has its verdict.

@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::rpc::NodeError;
 use super::{Fetched, RawPair};
-use crate::model::read::{Answer, READS_MAX, Read};
+use crate::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
 use crate::model::{BlockRef, Link, parse};
 use alloy_primitives::{B256, Bytes};
 use futures::{StreamExt, TryStreamExt};
@@ -93,11 +93,12 @@ impl Node {
         if is_null(&answer) { Ok(None) } else { Ok(Some(parse::block_hash(answer.get())?)) }
     }
 
-    /// Answers to `reads` in their order, each asked at the hash of the block and nowhere else. Those beyond [`READS_MAX`] are
-    /// not asked.
+    /// Answers to `reads` in their order, each asked at the hash of the block and nowhere else. Those beyond [`READS_MAX`]
+    /// and [`STATE_READS_MAX`] together are not asked.
     pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
         // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
-        let asked: Vec<_> = reads.iter().take(READS_MAX).map(|read| self.read_one(at, read)).collect();
+        let asked: Vec<_> =
+            reads.iter().take(READS_MAX + STATE_READS_MAX).map(|read| self.read_one(at, read)).collect();
         let mut answers: Vec<Answer> = futures::stream::iter(asked).buffered(READS_AT_ONCE).collect().await;
         answers.resize(reads.len(), Answer::Unavailable);
         answers

@@ -2,6 +2,7 @@
 
 use super::{Result, StoreError};
 use crate::classify::history::{LASTING, SUBMISSIONS};
+use crate::model::state::STATES;
 use crate::model::{BlockRef, ChainId, Delta, Link, Sight};
 use alloy_primitives::{Address, U256};
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
@@ -117,16 +118,24 @@ pub(super) fn deltas(db: &Connection, chain: ChainId, since_s: u64) -> Result<Ve
 pub(super) fn prune(db: &mut Connection, chain: ChainId, deltas_before_s: u64, sent_before_ms: u64) -> Result<Pruned> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let deltas = tx.execute(
-        "DELETE FROM deltas WHERE chain = ?1 AND time < ?2 AND substr(rule, 1, length(?3)) <> ?3 \
-         AND substr(rule, 1, length(?4)) <> ?4",
-        params![int(chain.0), int(deltas_before_s), SUBMISSIONS, LASTING],
+        "DELETE FROM deltas WHERE chain = ?1 AND time < ?2 \
+         AND substr(rule, 1, length(?3)) <> ?3 AND substr(rule, 1, length(?4)) <> ?4 \
+         AND substr(rule, 1, length(?5)) <> ?5",
+        params![int(chain.0), int(deltas_before_s), SUBMISSIONS, LASTING, STATES],
+    )?;
+    // Of watched state the last value that is so old stays: nothing else says what it is.
+    let superseded = tx.execute(
+        "DELETE FROM deltas WHERE seq IN (SELECT seq FROM (SELECT seq, row_number() OVER \
+         (PARTITION BY watch, rule ORDER BY seq DESC) AS age FROM deltas \
+         WHERE chain = ?1 AND time < ?2 AND substr(rule, 1, length(?3)) = ?3) WHERE age > 1)",
+        params![int(chain.0), int(deltas_before_s), STATES],
     )?;
     let messages = tx.execute(
         "DELETE FROM outbox WHERE state IN ('sent', 'superseded') AND done_at_ms < ?1",
         [int(sent_before_ms)],
     )?;
     tx.commit()?;
-    Ok(Pruned { deltas, messages })
+    Ok(Pruned { deltas: deltas + superseded, messages })
 }
 
 fn link(row: &Row<'_>) -> Result<Link> {
@@ -154,6 +163,9 @@ pub(super) fn text<T: FromStr<Err: std::fmt::Display>>(table: &'static str, row:
     let written: String = row.get(column)?;
     written.parse().map_err(|why: T::Err| StoreError::Damaged { table, why: why.to_string() })
 }
+
+/// The block of what is in none: what is only queued or pending stands there, and nothing said of a block holds for it.
+pub(super) const NOWHERE: &str = "0x0000000000000000000000000000000000000000000000000000000000000000";
 
 /// SQLite's integers are signed: the bits are kept. Heights, times and chain ids in use stay far below the sign.
 pub(super) const fn int(number: u64) -> i64 {

@@ -5,7 +5,7 @@ use crate::decode::Subjects;
 use crate::deliver::Targets;
 use crate::escalate::Roster;
 use crate::model::watch::ChainInfo;
-use crate::model::{Activity, Severity, WatchId, WatchInfo};
+use crate::model::{Activity, Item, Severity, WatchId, WatchInfo};
 use crate::pulse::Heart;
 use crate::queue::Service;
 use crate::settings::{Secret, Spot};
@@ -63,6 +63,8 @@ pub struct ChainBook {
     pub verify: bool,
     /// Whether the calls inside of transactions are looked at, where a node tells of them.
     pub traces: bool,
+    /// Whether transactions are heard of before a block holds them, where a node announces them.
+    pub pending: bool,
     /// Hash of block 0, where it is known: a node that has another serves another chain, whatever id it names.
     pub genesis: Option<B256>,
     /// Whom the decoder looks out for.
@@ -131,8 +133,8 @@ pub struct Registry {
     pub modules: Option<AddressSet>,
     /// Who may propose to its queue beside the owners.
     pub delegates: Option<AddressSet>,
-    /// The guard; `Some(None)` says that there is none.
-    pub guard: Option<Option<Address>>,
+    /// Items of the state that hold an address, such as the guard, and which; zero says none.
+    pub values: Vec<(Item, Address)>,
     /// How long what a timelock schedules, or a governor proposes, waits at least.
     pub delay: Option<Duration>,
     /// Code that a proxy may run.

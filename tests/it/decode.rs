@@ -86,7 +86,7 @@ impl World {
     async fn tell(&self, anvil: &Anvil, tx: B256, told: &mut String) {
         let block = block_of(anvil, tx).await;
         let mut answers = Answers::new();
-        let mut decoded = decode(&block, &self.subjects, &answers);
+        let mut decoded = decode(&block, &self.subjects, &watchfire::model::Known::default(), &answers);
         while !decoded.wanted.is_empty() {
             for read in std::mem::take(&mut decoded.wanted) {
                 let at = json!({ "blockHash": block.at.hash, "requireCanonical": false });
@@ -101,7 +101,7 @@ impl World {
                 };
                 answers.insert(read, answer);
             }
-            decoded = decode(&block, &self.subjects, &answers);
+            decoded = decode(&block, &self.subjects, &watchfire::model::Known::default(), &answers);
         }
         for (index, activity) in decoded.activities.iter().enumerate().filter(|(_, a)| a.tx == tx) {
             writeln!(told, "  {index:>2} {}", self.line(activity)).expect("a string takes it");

@@ -136,6 +136,11 @@ async fn ether_that_leaves_two_calls_deep_is_found_however_normal_the_call_is() 
     assert_eq!(seen.findings(), ["Purse high builtin/unvouched ether"], "{:#?}", seen.lines);
     let found = seen.of("verdict").find(|line| line["finding_id"].is_string()).expect("a finding");
     assert_eq!((&found["value"], &found["position"]), (&"7".into(), &"trace.0.0.0".into()));
+    // Without traces nothing shows but the balance: how much left, and not to whom.
+    let blind = Stage { watch: rewritten(&stage, "traces = false"), ..stage };
+    blind.watch.write("purse.json", abi);
+    let blind = blind.judged().await;
+    assert_eq!(blind.findings(), ["Purse critical builtin/outflow balance"], "{:#?}", blind.lines);
 }
 
 #[tokio::test(flavor = "multi_thread")]

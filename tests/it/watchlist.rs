@@ -59,6 +59,36 @@ fn the_status_watchlist_compiles_and_its_tests_pass() {
 }
 
 #[test]
+fn the_examples_of_kinds_compile_and_their_tests_pass() {
+    let text = std::fs::read_to_string(repository("docs/kinds.md")).unwrap();
+    let examples = text.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let list = examples.collect::<Vec<_>>().join("\n");
+    let files = Memory::new([("main.toml", MAIN.to_owned()), ("list.toml", list)]);
+    let book = compile(Path::new("main.toml"), &files, Secrets::NamesOnly);
+    assert_tests_pass(&book.unwrap_or_else(|problems| panic!("{}", problems.render(false))), 3);
+}
+
+/// What makes no sense for a kind is told, and what a name needs.
+#[test]
+fn keys_that_a_kind_has_no_use_for_are_told() {
+    let told = |kind: &str, more: &str| {
+        let list = format!(
+            "[[watch]]\nlabel = \"It\"\nchain = \"mainnet\"\naddress = \"0xFe89cc7aBB2C4183683ab71653C4cdc9B02D44b7\"\n\
+             kind = \"{kind}\"\npurpose = \"A test\"\npath = \"treasury\"\n{more}\n"
+        );
+        let files = Memory::new([("main.toml", MAIN.to_owned()), ("list.toml", list)]);
+        compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+            .map_or_else(|told| told.render(false), |_| String::new())
+    };
+    assert_eq!(told("timelock", "registry = { delay = \"2d\" }"), "");
+    assert!(told("safe", "registry = { delay = \"2d\" }").contains("only a timelock or a governor has a `delay`"));
+    assert!(told("safe", "node = \"a.eth\"").contains("only a watch of the kind `ens-name` has a `node`"));
+    assert!(told("ens-name", "").contains("`node` is missing"));
+    assert!(told("ens-name", "node = \"Treasury.eth\"").contains("is not a name that can be watched"));
+    assert_eq!(told("ens-name", "node = \"treasury.eth\""), "");
+}
+
+#[test]
 fn control_over_snt_is_never_normal() {
     let book = shipped("watchlists/status.toml");
     let rows = coverage(&book);

@@ -18,6 +18,7 @@ mod ownable;
 mod parity;
 mod proxy;
 mod safe;
+mod state;
 mod table;
 mod timelock;
 mod trouble;
@@ -92,6 +93,11 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
             }
             public().or_else(|| is_listed_code(activity, rules).then_some(IMPLEMENTATION))
         }
+        // More than what was seen to come: ether from inside another call, a block's reward. Nobody is robbed by it.
+        ActivityKind::State => {
+            let received = state::is_surplus(activity) && !activity.notes.contains(&Note::Drift);
+            (received && !rules.judge_inbound).then_some(INBOUND)
+        }
     }
 }
 
@@ -129,6 +135,7 @@ pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
         ActivityKind::Call => call(activity, rules),
         ActivityKind::Event => event(activity, rules),
         ActivityKind::Move => value::movement(activity, rules),
+        ActivityKind::State => vec![state::cost(activity)],
     };
     let on = |cost: &Cost| !rules.builtins_off.contains(cost.name);
     let severity = match (activity.kind, rules.kind, &*activity.deed.name) {

@@ -42,6 +42,8 @@ pub const BUILTINS: &[Builtin] = &[
     raising(CONTROL, "owners, threshold, modules, guards, controllers, roles, supply or code change"),
     raising(APPROVAL, "an allowance without limit, or above the supply"),
     raising(OUTFLOW, "value left and no judged act explains it"),
+    raising(STATE, "watched state changed, and no judged act explains it"),
+    raising(DRIFT, "watched state is not what the registry says"),
     raising(
         POISONING,
         "noise: a transfer of nothing, of a token unknown here, or from a look-alike; told of once a day, never a page",
@@ -87,6 +89,8 @@ pub(crate) const DELEGATECALL: &str = "builtin/delegatecall";
 pub(crate) const CONTROL: &str = "builtin/control";
 pub(crate) const APPROVAL: &str = "builtin/approval";
 pub(crate) const OUTFLOW: &str = "builtin/outflow";
+pub(crate) const STATE: &str = "builtin/state";
+pub(crate) const DRIFT: &str = "builtin/drift";
 pub(crate) const LOOK_ALIKE: &str = "builtin/look-alike";
 pub(crate) const TEST_THEN_DRAIN: &str = "builtin/test-then-drain";
 pub(crate) const SWEEP: &str = "builtin/sweep";

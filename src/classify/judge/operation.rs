@@ -10,6 +10,21 @@ use crate::model::{Activity, ActivityKind, Kind, Severity, Stage};
 use alloy_primitives::U256;
 use std::sync::Arc;
 
+/// Of what is only scheduled or proposed: under which number, and when it may be carried out, so that whoever reads it knows how long
+/// there is to stop it.
+pub(super) fn progress(activity: &Activity) -> Option<String> {
+    if activity.stage != Stage::Proposed {
+        return None;
+    }
+    activity.notes.iter().find_map(|note| match note {
+        Note::Operation { id, delay: Some(delay) } => {
+            Some(format!("it may be carried out in {}, as operation {id}", lasting(*delay)))
+        }
+        Note::Operation { id, delay: None } => Some(format!("it waits to be carried out, as number {id}")),
+        _ => None,
+    })
+}
+
 impl Court<'_> {
     /// What a timelock or a governor answers for by itself, whoever vouches for the call: that it was written down long enough before.
     pub(super) fn operation(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
@@ -42,7 +57,8 @@ impl Court<'_> {
             (Stage::Included, None) => {
                 (builtin::UNSCHEDULED, "it is carried out, and nothing was seen that wrote it down before".to_owned())
             }
-            (Stage::Reverted, _) => return None,
+            // What was told when it was written down is in a log, and there is none yet.
+            (Stage::Pending | Stage::Reverted, _) => return None,
         };
         let cost = Cost { name, severity: Severity::Critical, reason: Some(why) };
         (!rules.builtins_off.contains(name)).then_some(cost)

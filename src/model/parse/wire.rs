@@ -193,6 +193,17 @@ struct ReceiptWire {
     #[serde(default, deserialize_with = "hex::lenient")]
     cumulative_gas_used: Option<u64>,
     #[serde(default, deserialize_with = "hex::lenient")]
+    gas_used: Option<u64>,
+    #[serde(default, deserialize_with = "hex::lenient")]
+    effective_gas_price: Option<u128>,
+    #[serde(default, deserialize_with = "hex::lenient")]
+    blob_gas_used: Option<u64>,
+    #[serde(default, deserialize_with = "hex::lenient")]
+    blob_gas_price: Option<u128>,
+    // What a rollup charges for the data, beside the gas.
+    #[serde(default, deserialize_with = "hex::lenient")]
+    l1_fee: Option<U256>,
+    #[serde(default, deserialize_with = "hex::lenient")]
     logs_bloom: Option<Box<Bloom>>,
 }
 
@@ -222,7 +233,10 @@ impl BlockWire {
             .map(|(index, (tx, receipt))| tx.with(receipt, index, block.hash, &mut next_log))
             .collect::<Result<_, _>>()?;
         let at = BlockRef { number: block.number, hash: block.hash };
-        Ok(Block { at, parent: block.parent_hash, time: block.timestamp, txs })
+        let withdrawals: Vec<WithdrawalWire> = raw(block.withdrawals.as_deref()).unwrap_or_default();
+        let gwei = U256::from(1_000_000_000u64);
+        let withdrawals = withdrawals.iter().map(|one| (one.address, U256::from(one.amount) * gwei)).collect();
+        Ok(Block { at, parent: block.parent_hash, time: block.timestamp, txs, withdrawals })
     }
 
     /// Leaves nothing of it behind.
@@ -275,6 +289,16 @@ impl<T> Noted<T> {
     }
 }
 
+impl ReceiptWire {
+    /// What the sender paid: gas, blobs (EIP-4844), and what a rollup adds for its data.
+    fn fee(&self) -> Option<U256> {
+        let paid = |gas: u64, price: u128| U256::from(gas).saturating_mul(U256::from(price));
+        let blobs = paid(self.blob_gas_used.unwrap_or_default(), self.blob_gas_price.unwrap_or_default());
+        let gas = paid(self.gas_used?, self.effective_gas_price?);
+        Some(gas.saturating_add(blobs).saturating_add(self.l1_fee.unwrap_or_default()))
+    }
+}
+
 impl ReceiptsWire {
     /// Leaves nothing of them behind.
     pub(super) fn take_seals(&mut self) -> Vec<ReceiptSeal> {
@@ -310,21 +334,38 @@ impl TxWire {
             None => Status::Unknown,
             Some(_) => return Err(wrong("its receipt has a status that is neither 0 nor 1")),
         };
+        let fee = receipt.fee();
         let logs = receipt.logs.into_iter().zip(0..).map(|(log, ordinal)| log.numbered(ordinal, next_log));
+        let logs = logs.collect::<Result<_, _>>()?;
+        Ok(Tx { index: place, status, created: receipt.contract_address, logs, fee, ..self.alone(index)? })
+    }
+
+    /// What it says by itself, without a receipt.
+    fn alone(self, index: usize) -> Result<Tx, ParseError> {
         Ok(Tx {
             hash: self.hash,
-            index: place,
+            index: 0,
             kind: self.kind.unwrap_or_default(),
             from: self.from,
             to: self.to,
             value: self.value,
-            input: self.input.or(self.data).ok_or_else(|| wrong("it has no input"))?,
+            input: self.input.or(self.data).ok_or(ParseError::Tx { index, what: "it has no input" })?,
             nonce: self.nonce,
             authorizations: self.authorization_list.into_iter().flatten().map(Into::into).collect(),
-            status,
-            created: receipt.contract_address,
-            logs: logs.collect::<Result<_, _>>()?,
+            status: Status::Unknown,
+            created: None,
+            logs: Vec::new(),
+            fee: None,
         })
+    }
+
+    /// The same with what its hash covers; nothing where a block holds it already.
+    pub(super) fn pending(self) -> Result<Option<(Tx, TxSeal)>, ParseError> {
+        if self.transaction_index.is_some() {
+            return Ok(None);
+        }
+        let seal = self.seal();
+        self.alone(0).map(|tx| Some((tx, seal)))
     }
 
     fn seal(&self) -> TxSeal {

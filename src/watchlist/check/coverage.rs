@@ -129,6 +129,7 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
             DeedMatch::MoveIn => ("in".into(), None),
             DeedMatch::MoveOut => ("out".into(), None),
             DeedMatch::Approval => ("approval".into(), None),
+            DeedMatch::Item(name) => ((*name).into(), None),
         };
         cases.push(Case { kind: rule.kind, name, matches: rule.deed.clone(), function: known, to_itself: false });
     }
@@ -149,14 +150,14 @@ impl Case {
         let other = if self.to_itself { own } else { STRANGER };
         let (from, to) = match (self.kind, &self.matches) {
             (ActivityKind::Call, _) => (STRANGER, Some(own)),
-            (ActivityKind::Act, DeedMatch::Creation) | (ActivityKind::Event, _) => (own, None),
+            (ActivityKind::Act, DeedMatch::Creation) | (ActivityKind::Event | ActivityKind::State, _) => (own, None),
             (ActivityKind::Move, DeedMatch::MoveIn) => (STRANGER, Some(own)),
             (ActivityKind::Act | ActivityKind::Move, _) => (own, Some(other)),
         };
         let operation = if self.matches == DeedMatch::Creation { Operation::Create } else { Operation::Call };
         // A payment of nothing to oneself is a Safe's way to reject; here somebody is paid.
         let value = if self.matches == DeedMatch::Ether { U256::ONE } else { U256::ZERO };
-        let log = matches!(self.kind, ActivityKind::Event | ActivityKind::Move);
+        let log = matches!(self.kind, ActivityKind::Event | ActivityKind::Move | ActivityKind::State);
         Activity {
             watch: watch.id,
             kind: self.kind,
@@ -219,6 +220,7 @@ impl Case {
                 ];
                 clean(if self.matches == DeedMatch::Approval { "approval" } else { "transfer" }, args)
             }
+            (DeedMatch::Item(name), _) => clean(name, Vec::new()),
             (DeedMatch::Any, _) if self.kind == ActivityKind::Act => {
                 Deed { selector: Some([0; 4]), ..clean("anything else", Vec::new()) }
             }

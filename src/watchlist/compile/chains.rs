@@ -9,9 +9,10 @@ use crate::model::watch::ChainInfo;
 use crate::settings::{At, Problem, Problems, SourceFile, nearest};
 use crate::source::FinalityRule;
 use crate::watchlist::book::{ChainBook, ChainClock, EndpointSettings};
-use crate::watchlist::file::{ChainText, FinalityText};
+use crate::watchlist::file::{ChainText, FinalityText, StateText};
 use alloy_primitives::{Address, B256};
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
@@ -22,6 +23,9 @@ const SLOT: Duration = Duration::from_secs(12);
 const LATE_SLOTS: u32 = 4;
 /// Never less than this: what a busy machine and a slow endpoint need is no news.
 const LATE_MIN: Duration = Duration::from_secs(60);
+
+/// Blocks between two looks at a state that nothing touches, where the file does not say: ten minutes of Ethereum.
+const STATE_EVERY: NonZeroU64 = NonZeroU64::MIN.saturating_add(49);
 
 /// All configured chains.
 pub(super) struct Chains {
@@ -39,7 +43,10 @@ pub(super) struct Chain {
     finality: FinalityRule,
     verify: bool,
     traces: bool,
+    pending: bool,
     genesis: Option<B256>,
+    /// Blocks between two looks at a state; absent where none is read.
+    state: Option<NonZeroU64>,
     libraries: Vec<(Address, Library)>,
 }
 
@@ -75,6 +82,11 @@ impl Chains {
         }
     }
 
+    /// Whether the chain with this name is heard of before its blocks; so is one that is not configured, which was told.
+    pub(super) fn hears_pending(&self, name: &str) -> bool {
+        self.by_name.get(name).is_none_or(|index| self.compiled[*index].pending)
+    }
+
     pub(super) fn infos(&self) -> impl Iterator<Item = &Arc<ChainInfo>> {
         self.compiled.iter().map(|chain| &chain.info)
     }
@@ -94,6 +106,9 @@ impl Chains {
                 subjects.look_inside();
             }
             chain.libraries.iter().for_each(|(address, library)| subjects.library(*address, *library));
+            if let Some(every) = chain.state {
+                subjects.look_at_state(every);
+            }
             ChainBook {
                 info: chain.info,
                 endpoints: chain.endpoints,
@@ -102,6 +117,7 @@ impl Chains {
                 finality: chain.finality,
                 verify: chain.verify,
                 traces: chain.traces,
+                pending: chain.pending,
                 genesis: chain.genesis,
                 subjects: Arc::new(subjects),
             }
@@ -140,7 +156,13 @@ impl Chain {
             finality: finality(text.finality.as_ref(), known),
             verify: text.verify.unwrap_or(true),
             traces: text.traces.unwrap_or(true),
+            pending: text.pending.unwrap_or(false),
             genesis: genesis(text, known, problems),
+            state: match &text.state {
+                Some(StateText::Off) => None,
+                Some(StateText::Every(Some(every))) => NonZeroU64::new(every.value.unsigned_abs()),
+                Some(StateText::Every(None)) | None => Some(STATE_EVERY),
+            },
             libraries,
         }
     }

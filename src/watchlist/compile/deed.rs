@@ -1,10 +1,12 @@
 //! Which function, event or movement a rule or a test is about, and what its arguments are called.
 
 use super::abis::{Spelled, WatchAbi, bundled_names};
+use super::chains::unknown;
 use crate::abi::{Abi, Event, Function, Kind as Type, Param};
 use crate::classify::rule::DeedMatch;
 use crate::model::ActivityKind;
 use crate::model::arg_path::{ArgPath, Step};
+use crate::model::state::{ITEMS, ItemKind, Shape};
 use crate::settings::{At, Problem, Problems, nearest};
 use crate::watchlist::file::DeedText;
 use alloy_primitives::{B256, hex};
@@ -49,6 +51,23 @@ fn moved(other_side: &str) -> Arc<[Param]> {
     [address("token"), address("from"), address(other_side), Param::new("amount", Type::Uint(256))].into()
 }
 
+/// Arguments of a change of state, in the order the decoder gives them.
+fn changed(item: &ItemKind) -> Arc<[Param]> {
+    let address = |name| Param::new(name, Type::Address);
+    let of = |ty: fn() -> Type| [Param::new("before", ty()), Param::new("after", ty())];
+    match item.shape {
+        Shape::Address => of(|| Type::Address).into(),
+        Shape::Number => of(|| Type::Uint(256)).into(),
+        Shape::Flag => of(|| Type::Bool).into(),
+        Shape::Hash => of(|| Type::FixedBytes(32)).into(),
+        Shape::Member => [address("who")].into_iter().chain(of(|| Type::Bool)).collect(),
+        Shape::Sum => {
+            let sums = ["before", "after", "missing", "surplus"].map(|name| Param::new(name, Type::Uint(256)));
+            [address("token")].into_iter().chain(sums).collect()
+        }
+    }
+}
+
 impl Deed {
     /// Resolves what is written. `own` is the ABI of the watch; `targets` matter to an act alone.
     pub(super) fn resolve(
@@ -72,6 +91,20 @@ impl Deed {
                 problems.push(problem.hint("write `move = \"in\"`, `\"out\"`, `\"approval\"` or `\"*\"`"));
                 None
             }
+            (ActivityKind::State, "*") => plain(DeedMatch::Any, Vec::new()),
+            (ActivityKind::State, name) => match ITEMS.iter().find(|item| item.name == name) {
+                Some(item) => plain(DeedMatch::Item(item.name), vec![changed(item)]),
+                None => {
+                    let names = ITEMS.iter().map(|item| item.name);
+                    problems.push(unknown(
+                        "item of state",
+                        &written,
+                        names,
+                        "`check` and the documentation list all of them",
+                    ));
+                    None
+                }
+            },
             (_, "*") => plain(DeedMatch::Any, Vec::new()),
             (ActivityKind::Event, _) => Self::event(&written, own, problems),
             (_, "ether") => plain(DeedMatch::Ether, Vec::new()),
@@ -253,6 +286,7 @@ impl Deed {
             DeedMatch::Creation => "a creation".to_owned(),
             DeedMatch::Function { signature, .. } | DeedMatch::Event { signature, .. } => format!("`{signature}`"),
             DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval => "a move".to_owned(),
+            DeedMatch::Item(name) => format!("a change of `{name}`"),
         };
         let problem = label.problem(format!("{what} has no argument `{}`", **label));
         let mut names: Vec<&str> = Vec::new();

@@ -4,7 +4,7 @@ use super::address::{checked, parse_address};
 use super::chains::Chains;
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::AddressSet;
-use crate::decode::KNOWN_LIBRARIES;
+use crate::decode::{KNOWN_LIBRARIES, Tolerance};
 use crate::escalate::Names;
 use crate::model::amount::Unit;
 use crate::model::watch::ChainInfo;
@@ -41,6 +41,7 @@ pub(super) struct Token {
     pub(super) address: Address,
     pub(super) unit: Unit,
     pub(super) kind: Kind,
+    pub(super) tolerance: Tolerance,
     /// `@SNT`, as a set of one.
     set: AddressSet,
 }
@@ -204,7 +205,8 @@ impl<'a> Directory<'a> {
                 name: format!("@{}", *text.name).into(),
                 members: Arc::new(std::iter::once(address).collect()),
             };
-            let token = Token { chain: Arc::clone(chain), address, unit, kind: text.kind, set };
+            let token =
+                Token { chain: Arc::clone(chain), address, unit, kind: text.kind, tolerance: text.tolerance, set };
             self.tokens.insert(text.name.value, token);
         }
     }

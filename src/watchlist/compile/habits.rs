@@ -104,6 +104,12 @@ fn whose(of: Option<&At<&str>>, spot: &Spot, deed: &Deed, problems: &mut Problem
     match deed.kind {
         ActivityKind::Call => Some((Party::From, "from".into())),
         ActivityKind::Act | ActivityKind::Move => Some((Party::To, "to".into())),
+        ActivityKind::State => {
+            problems.push(
+                spot.problem("a change of state has no other side").hint("say whose code with `of = \"args.…\"`"),
+            );
+            None
+        }
         ActivityKind::Event => {
             problems.push(spot.problem("a log goes to nobody").hint("say whose code with `of = \"args.…\"`"));
             None

@@ -108,6 +108,7 @@ impl<'d> Counts<'d> {
                 Some(token) => Counts::Tokens(vec![token]),
                 None => Counts::Anything,
             },
+            (ActivityKind::State, _) => Counts::Anything,
             (ActivityKind::Act, Some(to)) => tokens(to),
             (ActivityKind::Act, None) => match &deed.matches {
                 DeedMatch::Function { selector, .. } if bundled::erc20().function(*selector).is_some() => {
@@ -166,13 +167,16 @@ fn inside(tests: &[AddressTest]) -> Option<&AddressSet> {
 fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
     let is = |kind: ActivityKind| deed.kind == kind;
     let act = is(ActivityKind::Act);
-    let silent = is(ActivityKind::Event) || is(ActivityKind::Move);
+    let state = is(ActivityKind::State);
+    let silent = is(ActivityKind::Event) || is(ActivityKind::Move) || state;
     let from = text.from.as_ref().map(|from| &from.spot);
     let to = text.to.as_ref().map(|to| &to.spot);
     let own = "it is always the watched address itself";
     let flaws = [
         (act, from, "from", own, "who sends the transaction is `origin`; who approved it is `signers`"),
         (is(ActivityKind::Event), from, "from", own, "who sends the transaction is `origin`"),
+        (state, from, "from", own, "what it was and what it became is in `args`"),
+        (state, to, "to", "a change goes to nobody", "what it was and what it became is in `args`"),
         (is(ActivityKind::Call), to, "to", own, "who calls is `from`"),
         (is(ActivityKind::Event), to, "to", "a log goes to nobody", "what it says is in `args`"),
         (deed.matches == DeedMatch::Creation, to, "to", "a creation goes to nobody", "remove it"),

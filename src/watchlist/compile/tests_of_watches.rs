@@ -10,7 +10,7 @@ use crate::classify::rule::{AddressSet, DeedMatch, Expected};
 use crate::model::activity::Note;
 use crate::model::arg_path::ArgPath;
 use crate::model::value::{Arg, Value as Decoded};
-use crate::model::{Activity, ActivityKind, Decoding, Deed as Done, Fate, Operation, Position, Role, Stage};
+use crate::model::{Activity, ActivityKind, Decoding, Deed as Done, Fate, Item, Operation, Position, Role, Stage};
 use crate::settings::{At, Problems, Value, nearest};
 use crate::watchlist::book::{Expectation, TestOf, WatchTest};
 use crate::watchlist::file::{BeforeText, SignersGiven, TestText};
@@ -167,7 +167,7 @@ impl Builder<'_> {
         let (from, to) = match kind {
             ActivityKind::Call => (from.unwrap_or(STRANGER), Some(own)),
             ActivityKind::Act => (own, to),
-            ActivityKind::Event => (own, None),
+            ActivityKind::Event | ActivityKind::State => (own, None),
             ActivityKind::Move => {
                 let inward = deed.matches == DeedMatch::MoveIn;
                 let from = from.or_else(|| party(&args, 1)).unwrap_or(if inward { STRANGER } else { own });
@@ -206,13 +206,17 @@ impl Builder<'_> {
             kind,
             stage: text.stage,
             fate: earlier.and_then(|earlier| earlier.fate).or(text.fate).unwrap_or(match text.stage {
-                Stage::Proposed => Fate::Waiting,
+                Stage::Proposed | Stage::Pending => Fate::Waiting,
                 Stage::Included => Fate::Executed,
                 Stage::Reverted => Fate::Reverted,
             }),
             tx: B256::from(U256::from(nth)),
             tx_index: 0,
-            position: if is_log { Position::Log(0) } else { Position::Call(Vec::new()) },
+            position: match &deed.matches {
+                DeedMatch::Item(name) => Item::named(name).map_or(Position::Log(0), Position::State),
+                _ if is_log => Position::Log(0),
+                _ => Position::Call(Vec::new()),
+            },
             from,
             origin: origin.unwrap_or(if kind == ActivityKind::Call { from } else { STRANGER }),
             to,
@@ -402,6 +406,7 @@ fn done(deed: &Deed, args: Vec<Arg>) -> Done {
         }
         DeedMatch::MoveIn | DeedMatch::MoveOut => word("transfer"),
         DeedMatch::Approval => word("approval"),
+        DeedMatch::Item(name) => word(name),
     };
     Done { args, ..done }
 }

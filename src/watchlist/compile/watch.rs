@@ -9,17 +9,18 @@ use super::rule::{self, Compiled};
 use super::{absent, reach, tests_of_watches};
 use crate::abi::Abi;
 use crate::classify;
-use crate::classify::builtin::BUILTINS;
+use crate::classify::builtin::{BUILTINS, DRIFT};
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
-use crate::decode::{KNOWN_LIBRARIES, Name, Subject, Subjects};
+use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects};
+use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
-use crate::model::{ChainId, Kind, WatchId, WatchInfo};
+use crate::model::{ChainId, Item, Kind, WatchId, WatchInfo};
 use crate::settings::{At, Problems};
 use crate::watchlist::book::{Registry, WatchTest};
 use crate::watchlist::file::{RegistryText, WatchText};
-use alloy_primitives::Address;
 use alloy_primitives::map::AddressHashSet;
+use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -118,9 +119,20 @@ impl<'t> Head<'t> {
         if let Some(path) = &text.path {
             paths.check(path, problems);
         }
+        if let (Some(at), Some(chain)) = (&text.pending, &text.chain)
+            && !chains.hears_pending(chain.value)
+        {
+            let problem = at.problem(format!("nothing is heard of `{}` before its blocks", **chain));
+            problems.push(problem.hint(format!("write `pending = true` into `[chain.{}]`", **chain)));
+        }
         let own = address.unwrap_or(Address::ZERO);
         let kind = text.kind.as_ref().map(|kind| kind.value);
         let name = name(text, kind, problems);
+        let waits = kind.is_none_or(|kind| matches!(kind, Kind::Timelock | Kind::Governor));
+        if let Some(delay) = text.registry.as_ref().and_then(|registry| registry.delay.as_ref()).filter(|_| !waits) {
+            let problem = delay.problem("nothing waits here: only a timelock or a governor has a `delay`");
+            problems.push(problem.hint("remove it, or say of which kind the contract is"));
+        }
         let scope = Scope { directory, chain: chain.as_deref(), own, owners: None };
         let registry = text.registry.as_ref().map(|text| registry(text, &scope, problems)).unwrap_or_default();
         let scope = Scope { owners: registry.owners.as_ref(), ..scope };
@@ -146,6 +158,7 @@ impl<'t> Head<'t> {
             path,
             runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
             observe: text.observe,
+            pending: text.pending.as_ref().map_or_else(PendingVoice::default, |at| at.value),
         };
         Self { text, info, abi, chain, registry, executors, refund_receivers, name, placed: address.is_some() }
     }
@@ -225,6 +238,13 @@ pub(super) fn compile(
             familiar: Arc::default(),
             observe: head.info.observe,
         });
+        // Where drift is switched off, nothing is held against the registry: it would be another finding by another name.
+        let silent = head.text.builtins_off.iter().any(|off| off.value == DRIFT);
+        if let Some(expected) = looks(head.info.kind, &registry).filter(|_| !silent)
+            && let Some(subjects) = all.subjects.get_mut(&chain)
+        {
+            subjects.expect(head.info.address, expected);
+        }
         if head.info.kind == Kind::Safe && head.text.queue.as_ref().is_none_or(|at| at.value) {
             all.queued.push(head.info.id);
         }
@@ -233,6 +253,10 @@ pub(super) fn compile(
         }
         all.registries.push(registry);
         all.infos.push(head.info.clone());
+    }
+    for (_, token) in directory.tokens() {
+        let subjects = all.subjects.entry(token.chain.id).or_insert_with(|| Subjects::new(token.chain.id));
+        subjects.count(Counted { token: token.address, tolerance: token.tolerance });
     }
     let familiar = familiar(&all.infos, &all.rules, directory);
     for rules in &mut all.rules.watches {
@@ -244,6 +268,29 @@ pub(super) fn compile(
         all.subjects.entry(*chain).or_insert_with(|| Subjects::new(*chain)).token(*address, Arc::clone(abi));
     }
     all
+}
+
+/// What the registry says of the watch's state.
+fn looks(kind: Kind, registry: &Registry) -> Option<Expected> {
+    let item = |name| Item::named(name);
+    let mut expected = Expected::default();
+    let mut value = |name, word: B256| expected.values.extend(item(name).map(|item| (item, word)));
+    let threshold = if matches!(kind, Kind::Multisig | Kind::ParityMultisig) { "required" } else { "threshold" };
+    if let Some(number) = registry.threshold {
+        value(threshold, B256::from(U256::from(number)));
+    }
+    // An account with a key runs nobody's code, unless the registry says whose.
+    let delegated = registry.values.iter().any(|(item, _)| item.name() == "delegate");
+    if kind == Kind::Eoa && !delegated {
+        expected.assumed.extend(item("delegate").map(|item| (item, B256::ZERO)));
+    }
+    expected.values.extend(registry.values.iter().map(|(item, address)| (*item, address.into_word())));
+    for (name, set) in [("owner", &registry.owners), ("module", &registry.modules)] {
+        if let (Some(item), Some(set)) = (item(name), set) {
+            expected.sets.push((item, set.members.iter().copied().collect()));
+        }
+    }
+    (expected != Expected::default()).then_some(expected)
 }
 
 /// Whom the configuration names, by chain: watches and who else has a name; whoever a registry or a rule lists.
@@ -335,11 +382,14 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
         threshold: text.threshold.as_ref().and_then(|at| u32::try_from(at.value).ok()),
         modules: text.modules.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
         delegates: text.delegates.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
-        guard: match text.guard.as_ref() {
-            None => None,
-            Some(at) if at.value == "none" => Some(None),
-            Some(at) => scope.one(at, problems).map(Some),
-        },
+        values: text
+            .values
+            .iter()
+            .filter_map(|(item, at)| match at.value {
+                "none" => Some((*item, Address::ZERO)),
+                _ => scope.one(at, problems).map(|address| (*item, address)),
+            })
+            .collect(),
         delay: text.delay.as_ref().map(|at| at.value),
         implementations: text.implementations.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
     };

@@ -16,7 +16,9 @@ pub(in crate::watchlist) struct ChainText<'a> {
     pub finality: Option<FinalityText>,
     pub verify: Option<bool>,
     pub traces: Option<bool>,
+    pub pending: Option<bool>,
     pub genesis: Option<At<&'a str>>,
+    pub state: Option<StateText>,
     pub multisend: Vec<At<&'a str>>,
     pub migrations: Vec<At<&'a str>>,
 }
@@ -28,6 +30,14 @@ pub(in crate::watchlist) struct EndpointText<'a> {
     /// A string, or where it is kept. Absent where a problem was told.
     pub url: Option<Value<'a>>,
     pub requests_per_second: Option<At<i64>>,
+}
+
+/// `state = …`.
+pub(in crate::watchlist) enum StateText {
+    /// `false`: no state is read.
+    Off,
+    /// `true`, or `{ every = 50 }`: blocks between two looks at what nothing touches.
+    Every(Option<At<i64>>),
 }
 
 /// `finality = …`.
@@ -43,6 +53,8 @@ pub(in crate::watchlist) enum FinalityText {
 
 /// Blocks below the head that finality may be asked to wait for; two weeks of the slowest chains.
 const DEPTH_MAX: i64 = 100_000;
+/// Blocks that may lie between two looks at a state; a month of the fastest chains.
+const EVERY_MAX: i64 = 10_000_000;
 /// Requests a second that may be allowed; no node takes more from one client.
 const REQUESTS_MAX: i64 = 100_000;
 
@@ -63,11 +75,28 @@ impl<'a> ChainText<'a> {
         let finality = table.value("finality").and_then(|value| FinalityText::read(&value, problems));
         let verify = table.bool("verify", problems).map(|at| at.value);
         let traces = table.bool("traces", problems).map(|at| at.value);
+        let pending = table.bool("pending", problems).map(|at| at.value);
         let genesis = table.string("genesis", problems);
+        let state = table.value("state").and_then(|value| StateText::read(&value, problems));
         let multisend = table.one_or_more("multisend", problems).unwrap_or_default();
         let migrations = table.one_or_more("migrations", problems).unwrap_or_default();
         table.finish(problems);
-        Self { name, id, endpoints, explorer, slot, wall, finality, verify, traces, genesis, multisend, migrations }
+        Self {
+            name,
+            id,
+            endpoints,
+            explorer,
+            slot,
+            wall,
+            finality,
+            verify,
+            traces,
+            pending,
+            genesis,
+            state,
+            multisend,
+            migrations,
+        }
     }
 }
 
@@ -101,6 +130,17 @@ impl<'a> EndpointText<'a> {
         let requests_per_second = table.int_in("requests_per_second", 1..=REQUESTS_MAX, problems);
         table.finish(problems);
         Self { spot, name, url, requests_per_second }
+    }
+}
+
+impl StateText {
+    fn read(value: &Value<'_>, problems: &mut Problems) -> Option<Self> {
+        let Some(mut table) = value.as_table() else {
+            return value.bool(problems).map(|on| if on.value { Self::Every(None) } else { Self::Off });
+        };
+        let every = table.require("every", problems, |table, key, problems| table.int_in(key, 1..=EVERY_MAX, problems));
+        table.finish(problems);
+        Some(Self::Every(every))
     }
 }
 

@@ -13,7 +13,7 @@ mod test;
 mod watch;
 
 pub(super) use absent::AbsentText;
-pub(super) use chain::{ChainText, EndpointText, FinalityText};
+pub(super) use chain::{ChainText, EndpointText, FinalityText, StateText};
 pub(super) use rule::{
     AddressesText, AgeText, DeedText, LengthText, LimitText, ListText, MeasureText, RuleText, SignersText,
 };
@@ -22,6 +22,7 @@ pub(super) use signs::{ConsoleText, HeartbeatText};
 pub(super) use test::{BeforeText, SignersGiven, TestText};
 pub(super) use watch::{RegistryText, WatchText};
 
+use crate::decode::Tolerance;
 use crate::model::Kind;
 use crate::settings::{At, Problems, Spot, Table, Value};
 
@@ -57,6 +58,8 @@ pub(super) struct TokenText<'a> {
     pub address: Option<At<&'a str>>,
     pub decimals: Option<At<u8>>,
     pub kind: Kind,
+    /// How exactly its transfers tell its balances.
+    pub tolerance: Tolerance,
 }
 
 impl<'a> Texts<'a> {
@@ -118,9 +121,42 @@ impl<'a> TokenText<'a> {
         let decimals = decimals.and_then(|at| Some(At { value: u8::try_from(at.value).ok()?, spot: at.spot }));
         let kinds = [("erc20", Kind::Erc20), ("minime", Kind::Minime)];
         let kind = table.choice("kind", &kinds, problems).map_or(Kind::Erc20, |at| at.value);
+        let tolerance = tolerance(&mut table, problems);
         table.finish(problems);
-        Some(Self { name, chain, address, decimals, kind })
+        Some(Self { name, chain, address, decimals, kind, tolerance })
     }
+}
+
+/// `rebasing = true`, or `tolerance = "1%"` of a token that takes a fee.
+fn tolerance(table: &mut Table<'_>, problems: &mut Problems) -> Tolerance {
+    let rebasing = table.bool("rebasing", problems).is_some_and(|at| at.value);
+    let within = table.string("tolerance", problems);
+    let parts = within.as_ref().and_then(|written| {
+        let parts = percent(written);
+        if parts.is_none() {
+            let problem = written.problem(format!("`{}` is no tolerance", **written));
+            problems.push(problem.hint("write a share such as `\"1%\"` or `\"0.25%\"`"));
+        }
+        parts
+    });
+    match (rebasing, parts) {
+        (true, _) => Tolerance::Any,
+        (false, Some(parts)) => Tolerance::Within(parts),
+        (false, None) => Tolerance::Exact,
+    }
+}
+
+/// `1.25%` in ten-thousandths.
+fn percent(written: &str) -> Option<u32> {
+    let number = written.trim().strip_suffix('%')?.trim();
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(part) || part.len() > 2 {
+        return None;
+    }
+    let whole: u32 = whole.parse().ok()?;
+    let part: u32 = format!("{part:0<2}").parse().ok()?;
+    (whole <= 100).then_some(whole * 100 + part)
 }
 
 /// Text for people, which must say something.

@@ -29,7 +29,7 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub observe: bool,
 }
 
-/// `call = "…"`, `act = "…"`, `event = "…"` or `move = "…"`.
+/// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`.
 pub(in crate::watchlist) struct DeedText<'a> {
     pub kind: ActivityKind,
     pub text: At<&'a str>,
@@ -112,7 +112,8 @@ pub(in crate::watchlist) enum MeasureText<'a> {
     Sum { of: At<&'a str>, max: Value<'a> },
 }
 
-const KINDS: [ActivityKind; 4] = [ActivityKind::Call, ActivityKind::Act, ActivityKind::Event, ActivityKind::Move];
+const KINDS: [ActivityKind; 5] =
+    [ActivityKind::Call, ActivityKind::Act, ActivityKind::Event, ActivityKind::Move, ActivityKind::State];
 
 impl<'a> RuleText<'a> {
     pub(super) fn read(polarity: Polarity, mut table: Table<'a>, problems: &mut Problems) -> Self {
@@ -160,7 +161,7 @@ impl<'a> RuleText<'a> {
 }
 
 impl<'a> DeedText<'a> {
-    /// Exactly one of the four; `what` is what has none or several.
+    /// Exactly one of the five; `what` is what has none or several.
     pub(super) fn read(table: &mut Table<'a>, what: &str, problems: &mut Problems) -> Option<Self> {
         let mut found: Option<(ActivityKind, Value<'a>)> = None;
         for kind in KINDS {
@@ -175,7 +176,8 @@ impl<'a> DeedText<'a> {
             }
         }
         let Some((kind, value)) = found else {
-            let problem = table.spot().problem(format!("a {what} says one of `call`, `act`, `event` and `move`"));
+            let problem =
+                table.spot().problem(format!("a {what} says one of `call`, `act`, `event`, `move` and `state`"));
             problems.push(problem.hint("such as `act = \"transfer(address to, uint256 amount)\"`"));
             return None;
         };

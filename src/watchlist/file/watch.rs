@@ -5,7 +5,9 @@ use super::rule::{ListText, RuleText};
 use super::test::TestText;
 use super::{missing, observe, said};
 use crate::classify::rule::Polarity;
-use crate::model::Kind;
+use crate::model::pending::PendingVoice;
+use crate::model::state::{ITEMS, Shape};
+use crate::model::{Item, Kind};
 use crate::settings::{At, Problems, Spot, Table};
 use std::time::Duration;
 
@@ -29,6 +31,8 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub judge_inbound: bool,
     /// `queue = false`: its chain's Safe service is not asked about it.
     pub queue: Option<At<bool>>,
+    /// `pending = "page"`: what is only announced wakes people.
+    pub pending: Option<At<PendingVoice>>,
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
     pub rules: Vec<RuleText<'a>>,
@@ -43,8 +47,8 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     pub modules: Option<ListText<'a>>,
     /// Who may propose beside the owners.
     pub delegates: Option<ListText<'a>>,
-    /// An address, or `none`.
-    pub guard: Option<At<&'a str>>,
+    /// Items of the state that are an address, each with that address, or `none`.
+    pub values: Vec<(Item, At<&'a str>)>,
     pub delay: Option<At<Duration>>,
     pub implementations: Option<ListText<'a>>,
 }
@@ -79,6 +83,8 @@ impl<'a> WatchText<'a> {
         let contracts = list(&mut table, "contracts", problems);
         let inbound = table.choice("inbound", &[("judge", true), ("accept", false)], problems);
         let queue = table.bool("queue", problems);
+        let voices = [("quiet", PendingVoice::Quiet), ("page", PendingVoice::Page)];
+        let pending = table.choice("pending", &voices, problems);
         let builtins_off = table.table("builtins", problems).map(|mut table| {
             let off = table.strings("off", problems);
             table.finish(problems);
@@ -110,6 +116,7 @@ impl<'a> WatchText<'a> {
             executors,
             refund_receivers,
             queue,
+            pending,
             node,
             contracts,
             judge_inbound: inbound.is_some_and(|at| at.value),
@@ -128,7 +135,6 @@ impl<'a> RegistryText<'a> {
         let threshold = table.int_in("threshold", 1..=i64::from(u32::MAX), problems);
         let modules = list(&mut table, "modules", problems);
         let delegates = list(&mut table, "delegates", problems);
-        let guard = table.string("guard", problems);
         let delay = table.duration("delay", problems);
         let implementations = list(&mut table, "implementations", problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
@@ -138,8 +144,14 @@ impl<'a> RegistryText<'a> {
             let message = format!("a threshold of {} cannot be met by {} owners", **threshold, owners.items.len());
             problems.push(threshold.problem(message));
         }
+        let addresses =
+            ITEMS.iter().filter(|item| item.shape == Shape::Address).filter_map(|item| Item::named(item.name));
+        let value = |item: Item, table: &mut Table<'a>, problems: &mut Problems| {
+            table.string(&item.key(), problems).map(|at| (item, at))
+        };
+        let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
         table.finish(problems);
-        Self { owners, threshold, modules, delegates, guard, delay, implementations }
+        Self { owners, threshold, modules, delegates, values, delay, implementations }
     }
 }
 

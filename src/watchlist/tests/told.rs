@@ -171,7 +171,7 @@ fn conditions_that_say_nothing_are_told() {
 fn the_shape_of_a_rule_is_told() {
     refused(
         "to = \"@SNT\"",
-        "a rule says one of `call`, `act`, `event` and `move` | such as `act = \"transfer(address to, uint256 amount)\"`",
+        "a rule says one of `call`, `act`, `event`, `move` and `state` | such as `act = \"transfer(address to, uint256 amount)\"`",
     );
     refused(
         "act = \"ether\"\ncall = \"approveHash\"",
@@ -288,6 +288,11 @@ fn the_head_of_a_watch_is_told() {
     assert_eq!(
         short,
         ["5:11: `0xa0Ee7A142d267C1f36714E4a8F75612F20a797` is not an address: it has 38 digits, an address has 40"]
+    );
+    let page = with("kind = \"safe\"", "kind = \"safe\"\npending = \"page\"");
+    assert_eq!(
+        page,
+        ["7:11: nothing is heard of `mainnet` before its blocks | write `pending = true` into `[chain.mainnet]`"]
     );
     let threshold = with("registry = { owners", "registry = { threshold = 3, owners");
     assert_eq!(threshold, ["9:26: a threshold of 3 cannot be met by 2 owners"]);

@@ -115,3 +115,43 @@ fn lists_that_do_not_fit_are_a_finding_and_so_are_more_calls_than_are_opened() {
     let told = court().told(&[tx(proposed(vec![KEEPER.address; 3_000], 3_000))]);
     assert!(told.iter().any(|line| line.starts_with("Council event ProposalCreated: critical")), "{:?}", told.last());
 }
+
+/// EntryPoint 0.7.
+const ENTRY_POINT: Address = address!("0000000071727De22E5E9d8BAf0edAc6f37da032");
+
+/// `handleOps` with one operation, in which the account pays somebody.
+fn bundle(account: Address, to: Address) -> Bytes {
+    let call = [&[0xb6, 0x1d, 0x27, 0xf6][..], &(to, U256::from(1), Bytes::new()).abi_encode_params()].concat();
+    let nothing = Bytes::new();
+    let words = (B256::ZERO, U256::ZERO, B256::ZERO);
+    let one =
+        (account, U256::ZERO, nothing.clone(), Bytes::from(call), words.0, words.1, words.2, nothing.clone(), nothing);
+    [&[0x76, 0x5e, 0x82, 0x7f][..], &(vec![one], STRANGER.address).abi_encode_params()].concat().into()
+}
+
+/// `UserOperationEvent`: how it went, by whoever says so.
+fn went(emitter: Address, account: Address, well: bool) -> Log {
+    let topic = keccak256("UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)");
+    let data = (U256::ZERO, well, U256::ZERO, U256::ZERO).abi_encode_params();
+    Log { address: emitter, topics: vec![topic, B256::ZERO, account.into_word(), B256::ZERO], data: data.into() }
+}
+
+#[test]
+fn an_operation_went_as_its_entry_point_says_and_nobody_else() {
+    let court = || {
+        Court::new(&format!(
+            "[[watch]]\nlabel = \"Key\"\nchain = \"demo\"\naddress = \"{}\"\nkind = \"eoa\"\npurpose = \"A test\"\npath = \"duty\"\n",
+            KEEPER.address
+        ))
+    };
+    let told = |tx: Tx| court().told(&[tx]);
+    let brought = |to: Address| Tx::call(STRANGER.address, to, bundle(KEEPER.address, EVIL));
+    assert_eq!(
+        told(brought(ENTRY_POINT).log(went(ENTRY_POINT, KEEPER.address, true))),
+        ["Key call execute: (high builtin/unvouched)", "Key act ether: high builtin/unvouched"]
+    );
+    let failed = court().judge(&[brought(ENTRY_POINT).log(went(ENTRY_POINT, KEEPER.address, false))]);
+    assert!(failed.iter().all(|judged| judged.activity.fate == watchfire::model::Fate::Failed), "{failed:?}");
+    // A contract of the attacker's takes the same words and says that all went well: nobody's account did anything.
+    assert_eq!(told(brought(FAKE).log(went(FAKE, KEEPER.address, true))), Vec::<String>::new());
+}

@@ -14,6 +14,7 @@ mod old;
 mod queue;
 mod safe;
 mod stage;
+mod state;
 mod table;
 mod timelock;
 mod tokens;

@@ -1,6 +1,6 @@
 //! docs/detections.md, written from the rows.
 
-use super::{Row, behavior, control, governor, keys, multisig, names, old, queue, safe, timelock, tokens};
+use super::{Row, behavior, control, governor, keys, multisig, names, old, queue, safe, state, timelock, tokens};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,6 +17,7 @@ const FAMILIES: &[Family] = &[
     Family { heading: "Safe", rows: safe::ROWS, file: "safe", source: include_str!("safe.rs") },
     Family { heading: "Queues of Safes", rows: queue::ROWS, file: "queue", source: include_str!("queue.rs") },
     Family { heading: "Legacy multisig", rows: multisig::ROWS, file: "multisig", source: include_str!("multisig.rs") },
+    Family { heading: "State", rows: state::ROWS, file: "state", source: include_str!("state.rs") },
     Family { heading: "Tokens and MiniMe", rows: tokens::ROWS, file: "tokens", source: include_str!("tokens.rs") },
     Family { heading: "Timelocks", rows: timelock::ROWS, file: "timelock", source: include_str!("timelock.rs") },
     Family { heading: "Governors", rows: governor::ROWS, file: "governor", source: include_str!("governor.rs") },

@@ -199,7 +199,8 @@ async fn scheduled_and_carried_out_at_once() {
     stage.begin().await;
     let at_once = both(schedule(GRANTEE.address, ether(1), [], 0), execute(GRANTEE.address, ether(1), []));
     stage.send(STRANGER.address, puppet, at_once).await;
-    stage.finds(&K6, &watchlist).await;
+    let seen = stage.finds(&K6, &watchlist).await;
+    assert_eq!(seen.findings.len(), 1, "what is scheduled is told apart from what ran: {:#?}", seen.lines);
     stage.begin().await;
     stage.send(KEEPER.address, puppet, make(schedule(GRANTEE.address, ether(2), [], 0))).await;
     stage.send(KEEPER.address, puppet, make(execute(GRANTEE.address, ether(2), []))).await;

@@ -1,0 +1,52 @@
+//! What a change of state costs, and what of it nobody minds.
+
+use super::names::{DRIFT, OUTFLOW, STATE};
+use super::{Cost, because};
+use crate::model::activity::Note;
+use crate::model::value::Value;
+use crate::model::{Activity, Severity};
+use alloy_primitives::U256;
+
+/// Items whose change is less than somebody taking over.
+const HIGH: &[&str] = &["nonce", "transfers-enabled", "pending-ownership", "pending-admin"];
+
+/// Whether it is a balance that is larger than what was seen to move.
+pub(super) fn is_surplus(activity: &Activity) -> bool {
+    let positive = |name| sum(activity, name).is_some_and(|amount| !amount.is_zero());
+    &*activity.deed.name == "balance" && positive("surplus") && !positive("missing")
+}
+
+/// What a change that nothing explains costs, or a value that the registry does not know.
+pub(super) fn cost(activity: &Activity) -> Cost {
+    let name = &*activity.deed.name;
+    if activity.notes.contains(&Note::Drift) {
+        return because(DRIFT, severity(activity), "the registry says otherwise".to_owned());
+    }
+    if name == "balance" && !is_surplus(activity) {
+        let why = "there is less than what was seen to move leaves, and no judged act explains it";
+        return because(OUTFLOW, Severity::Critical, why.to_owned());
+    }
+    because(STATE, severity(activity), "it changed, and no judged act explains it".to_owned())
+}
+
+fn severity(activity: &Activity) -> Severity {
+    let name = &*activity.deed.name;
+    let after = arg(activity, "after");
+    let lower = || arg(activity, "before").and_then(Value::as_uint) > after.and_then(Value::as_uint);
+    match name {
+        // More signatures than before, or a module less, protects rather than harms.
+        "threshold" | "required" if !lower() => Severity::High,
+        "module" if after.and_then(Value::as_bool) == Some(false) => Severity::High,
+        "balance" if is_surplus(activity) => Severity::Info,
+        _ if HIGH.contains(&name) => Severity::High,
+        _ => Severity::Critical,
+    }
+}
+
+fn sum(activity: &Activity, name: &str) -> Option<U256> {
+    arg(activity, name)?.as_uint()
+}
+
+fn arg<'a>(activity: &'a Activity, name: &str) -> Option<&'a Value> {
+    activity.deed.args.iter().find(|arg| &*arg.name == name).map(|arg| &arg.value)
+}

@@ -1,0 +1,356 @@
+//! The table: which functions and events account for a change of which item.
+//!
+//! Only what was judged explains: a call that ran, or a log, whose own words agree with what the item became. Foreign code that the
+//! subject ran by delegatecall explains nothing, whatever it is called, so that what it wrote stands on its own; what a listed library
+//! of migrations is known to write is the one exception.
+
+use super::Look;
+use crate::model::activity::Note;
+use crate::model::value::Value;
+use crate::model::{Activity, ActivityKind, Decoding, Fate, Item, Operation, Stage};
+use alloy_primitives::{Address, B256};
+
+/// What an item does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    /// It becomes another value.
+    Becomes,
+    /// A member joins a set.
+    Joins,
+    /// A member leaves it.
+    Leaves,
+}
+
+/// How an activity says the value, or the member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// By the argument at this place.
+    Arg(usize),
+    /// By a list of addresses at this place.
+    Among(usize),
+    /// By who calls.
+    Caller,
+    /// By its name alone: nobody.
+    Nobody,
+    /// By nothing: any value is accounted for.
+    Anything,
+    /// Likewise, where there was nothing before.
+    Begins,
+}
+
+use Does::{Becomes, Joins, Leaves};
+use Says::{Among, Anything, Arg, Begins, Caller, Nobody};
+
+struct Row {
+    item: &'static str,
+    does: Does,
+    /// Functions and events by name, and how each says it.
+    by: &'static [(&'static str, Says)],
+}
+
+const fn row(item: &'static str, does: Does, by: &'static [(&'static str, Says)]) -> Row {
+    Row { item, does, by }
+}
+
+const UPGRADES: &[(&str, Says)] =
+    &[("upgradeTo", Arg(0)), ("upgradeToAndCall", Arg(0)), ("Upgraded", Arg(0)), ("setImplementation", Arg(0))];
+const ADMINS: &[(&str, Says)] = &[("changeAdmin", Arg(0)), ("AdminChanged", Arg(1)), ("changeProxyAdmin", Arg(1))];
+
+/// Source: OwnerManager.sol, ModuleManager.sol, GuardManager.sol, FallbackManager.sol, MasterCopy.sol and Safe.sol 1.1.1 to 1.5.0;
+/// MultiSigWallet.sol; Wallet.sol of Parity; MiniMeToken.sol; OpenZeppelin Ownable, Ownable2Step, AccessControlDefaultAdminRules,
+/// TimelockController, GovernorSettings and ERC1967Utils; Timelock.sol of Compound; DS-Auth; EIP-7702.
+const ROWS: &[Row] = &[
+    row(
+        "singleton",
+        Becomes,
+        &[("changeMasterCopy", Arg(0)), ("ChangedMasterCopy", Arg(0)), ("setup", Begins), ("SafeSetup", Begins)],
+    ),
+    row("code", Becomes, &[("setup", Begins), ("SafeSetup", Begins)]),
+    row("implementation-code", Becomes, &[("setup", Begins), ("SafeSetup", Begins)]),
+    row(
+        "owner",
+        Joins,
+        &[
+            ("addOwnerWithThreshold", Arg(0)),
+            ("swapOwner", Arg(2)),
+            ("setup", Among(0)),
+            ("addOwner", Arg(0)),
+            ("replaceOwner", Arg(1)),
+            ("AddedOwner", Arg(0)),
+            ("OwnerAddition", Arg(0)),
+            ("SafeSetup", Among(1)),
+        ],
+    ),
+    row(
+        "owner",
+        Leaves,
+        &[
+            // A Safe's has the owner second, behind the one before it in the list; a multisig's has it alone.
+            ("removeOwner", Arg(1)),
+            ("removeOwner", Arg(0)),
+            ("swapOwner", Arg(1)),
+            ("replaceOwner", Arg(0)),
+            ("RemovedOwner", Arg(0)),
+            ("OwnerRemoval", Arg(0)),
+        ],
+    ),
+    row(
+        "threshold",
+        Becomes,
+        &[
+            ("changeThreshold", Arg(0)),
+            ("addOwnerWithThreshold", Arg(1)),
+            ("removeOwner", Arg(2)),
+            ("setup", Arg(1)),
+            ("ChangedThreshold", Arg(0)),
+            ("SafeSetup", Arg(2)),
+        ],
+    ),
+    row("module", Joins, &[("enableModule", Arg(0)), ("EnabledModule", Arg(0))]),
+    row("module", Leaves, &[("disableModule", Arg(1)), ("DisabledModule", Arg(0))]),
+    row("guard", Becomes, &[("setGuard", Arg(0)), ("ChangedGuard", Arg(0))]),
+    row("module-guard", Becomes, &[("setModuleGuard", Arg(0)), ("ChangedModuleGuard", Arg(0))]),
+    row(
+        "fallback-handler",
+        Becomes,
+        &[("setFallbackHandler", Arg(0)), ("setup", Arg(4)), ("ChangedFallbackHandler", Arg(0)), ("SafeSetup", Arg(4))],
+    ),
+    row(
+        "required",
+        Becomes,
+        &[("changeRequirement", Arg(0)), ("RequirementChange", Arg(0)), ("RequirementChanged", Arg(0))],
+    ),
+    row(
+        "daily-limit",
+        Becomes,
+        &[("changeDailyLimit", Arg(0)), ("DailyLimitChange", Arg(0)), ("setDailyLimit", Arg(0))],
+    ),
+    row(
+        "owners",
+        Becomes,
+        &[("addOwner", Anything), ("removeOwner", Anything), ("OwnerAdded", Anything), ("OwnerRemoved", Anything)],
+    ),
+    row("executor", Becomes, &[("updateTimelock", Arg(0)), ("TimelockChange", Arg(1))]),
+    row("voting-delay", Becomes, &[("setVotingDelay", Arg(0)), ("VotingDelaySet", Arg(1))]),
+    row("voting-period", Becomes, &[("setVotingPeriod", Arg(0)), ("VotingPeriodSet", Arg(1))]),
+    row("proposal-threshold", Becomes, &[("setProposalThreshold", Arg(0)), ("ProposalThresholdSet", Arg(1))]),
+    row(
+        "default-admin",
+        Becomes,
+        &[
+            ("acceptDefaultAdminTransfer", Caller),
+            ("RoleGranted", Arg(1)),
+            ("RoleRevoked", Nobody),
+            ("renounceRole", Nobody),
+        ],
+    ),
+    row("timelock-admin", Becomes, &[("acceptAdmin", Caller), ("NewAdmin", Arg(0))]),
+    row("implementation", Becomes, UPGRADES),
+    row("zos-implementation", Becomes, UPGRADES),
+    row("uups-implementation", Becomes, UPGRADES),
+    row("admin", Becomes, ADMINS),
+    row("zos-admin", Becomes, ADMINS),
+    row("beacon", Becomes, &[("upgradeBeaconToAndCall", Arg(0)), ("BeaconUpgraded", Arg(0))]),
+    row(
+        "controller",
+        Becomes,
+        &[("changeController", Arg(0)), ("NewController", Arg(0)), ("ControllerChanged", Arg(0))],
+    ),
+    row("transfers-enabled", Becomes, &[("enableTransfers", Arg(0))]),
+    row(
+        "ownership",
+        Becomes,
+        &[
+            ("transferOwnership", Arg(0)),
+            ("acceptOwnership", Caller),
+            ("claimOwnership", Caller),
+            ("renounceOwnership", Nobody),
+            ("changeOwner", Arg(0)),
+            ("setOwner", Arg(0)),
+            ("OwnershipTransferred", Arg(1)),
+            ("OwnerUpdated", Arg(1)),
+            ("LogSetOwner", Arg(0)),
+        ],
+    ),
+    row(
+        "pending-ownership",
+        Becomes,
+        &[
+            ("transferOwnership", Arg(0)),
+            ("acceptOwnership", Nobody),
+            ("claimOwnership", Nobody),
+            ("renounceOwnership", Nobody),
+            ("OwnershipTransferStarted", Arg(1)),
+            ("OwnershipTransferred", Nobody),
+        ],
+    ),
+    row(
+        "pending-admin",
+        Becomes,
+        &[
+            ("setPendingAdmin", Arg(0)),
+            ("acceptAdmin", Nobody),
+            ("NewPendingAdmin", Arg(0)),
+            ("NewPendingAdmin", Arg(1)),
+        ],
+    ),
+    row(
+        "delay",
+        Becomes,
+        &[("updateDelay", Arg(0)), ("setDelay", Arg(0)), ("MinDelayChange", Arg(1)), ("NewDelay", Arg(0))],
+    ),
+    row("delegate", Becomes, &[("delegate code", Arg(0)), ("clear delegation", Nobody)]),
+    row(
+        "supply",
+        Becomes,
+        &[
+            ("mint", Anything),
+            ("issue", Anything),
+            ("redeem", Anything),
+            ("burn", Anything),
+            ("burnFrom", Anything),
+            ("generateTokens", Anything),
+            ("destroyTokens", Anything),
+            ("destroyBlackFunds", Anything),
+            ("rebase", Anything),
+            ("Mint", Anything),
+            ("Burn", Anything),
+            ("Issue", Anything),
+            ("Redeem", Anything),
+        ],
+    ),
+];
+
+/// What a listed library of migrations writes. Source: SafeMigration.sol, SafeToL2Migration.sol.
+const MIGRATED: &[&str] = &["singleton", "fallback-handler", "guard"];
+
+/// The activity that accounts for the change, if there is one: the last whose words agree, and a call before a log.
+pub(super) fn find(look: &Look<'_>, item: Item, before: B256, after: B256) -> Option<usize> {
+    let does = match (item.of, before.is_zero(), after.is_zero()) {
+        (Some(_), true, false) => Joins,
+        (Some(_), false, true) => Leaves,
+        _ => Becomes,
+    };
+    let explains = |(at, activity): (usize, &Activity)| {
+        let is = migrates(activity, item)
+            || ran(look, activity)
+                && ways(activity, item.name(), does).any(|says| agrees(activity, says, item, before, after));
+        is.then_some((activity.kind != ActivityKind::Event, at))
+    };
+    look.activities.iter().enumerate().filter_map(explains).max().map(|(_, at)| at)
+}
+
+/// What the block's acts make of an item that could not be read; none where they leave it alone.
+pub(super) fn expected(look: &Look<'_>, item: Item) -> Option<B256> {
+    let member = item.of.is_some();
+    let mut value = None;
+    for activity in look.activities.iter().filter(|activity| ran(look, activity)) {
+        for does in if member { [Joins, Leaves].as_slice() } else { &[Becomes] } {
+            let said = |says| match (does, item.of) {
+                (Becomes, _) => said(activity, says),
+                (_, Some(who)) => names(activity, says, who).then(|| B256::with_last_byte(u8::from(*does == Joins))),
+                _ => None,
+            };
+            value = ways(activity, item.name(), *does).find_map(said).or(value);
+        }
+    }
+    value
+}
+
+/// Members that the block's acts add to a set that could not be read.
+pub(super) fn joined(look: &Look<'_>, item: Item) -> Vec<Address> {
+    let own = look.activities.iter().filter(|activity| ran(look, activity));
+    let said = own.flat_map(|activity| {
+        ways(activity, item.name(), Joins).flat_map(|says| match says {
+            Arg(at) => activity.deed.args.get(at).and_then(|arg| arg.value.as_address()).into_iter().collect(),
+            Among(at) => listed(activity, at),
+            _ => vec![],
+        })
+    });
+    said.collect()
+}
+
+/// Whether the activity is the subject's, ran, could be read, and changes the subject itself.
+fn ran(look: &Look<'_>, activity: &Activity) -> bool {
+    let itself = match activity.kind {
+        ActivityKind::Call | ActivityKind::Event => true,
+        ActivityKind::Act => activity.to == Some(look.address) || activity.notes.contains(&Note::Delegation),
+        ActivityKind::Move | ActivityKind::State => false,
+    };
+    activity.watch == look.subject.watch
+        && itself
+        && activity.fate == Fate::Executed
+        && activity.stage == Stage::Included
+        && activity.operation == Operation::Call
+        && !matches!(activity.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_))
+}
+
+fn migrates(activity: &Activity, item: Item) -> bool {
+    activity.operation == Operation::Delegatecall
+        && activity.fate == Fate::Executed
+        && MIGRATED.contains(&item.name())
+        && activity
+            .notes
+            .iter()
+            .any(|note| matches!(note, Note::KnownLibrary(name) if name.starts_with("SafeMigration")))
+}
+
+fn ways<'a>(activity: &'a Activity, item: &'a str, does: Does) -> impl Iterator<Item = Says> + 'a {
+    let rows = ROWS.iter().filter(move |row| row.item == item && row.does == does);
+    rows.flat_map(|row| row.by).filter(|(name, _)| *name == &*activity.deed.name).map(|(_, says)| *says)
+}
+
+fn agrees(activity: &Activity, says: Says, item: Item, before: B256, after: B256) -> bool {
+    match item.of {
+        Some(who) => names(activity, says, who),
+        None if says == Begins => before.is_zero(),
+        None => says == Anything || said(activity, says) == Some(after),
+    }
+}
+
+fn names(activity: &Activity, says: Says, who: Address) -> bool {
+    match says {
+        Arg(at) => activity.deed.args.get(at).and_then(|arg| arg.value.as_address()) == Some(who),
+        Among(at) => listed(activity, at).contains(&who),
+        Caller => activity.from == who,
+        Nobody | Begins => false,
+        Anything => true,
+    }
+}
+
+fn said(activity: &Activity, says: Says) -> Option<B256> {
+    match says {
+        Arg(at) => word(&activity.deed.args.get(at)?.value),
+        Caller => Some(activity.from.into_word()),
+        Nobody => Some(B256::ZERO),
+        Among(_) | Anything | Begins => None,
+    }
+}
+
+fn listed(activity: &Activity, at: usize) -> Vec<Address> {
+    let list = activity.deed.args.get(at).and_then(|arg| arg.value.as_array());
+    list.into_iter().flatten().filter_map(Value::as_address).collect()
+}
+
+/// A value as it stands in storage.
+fn word(value: &Value) -> Option<B256> {
+    match value {
+        Value::Address(address) => Some(address.into_word()),
+        Value::Uint(number) => Some(B256::from(*number)),
+        Value::Bool(truth) => Some(B256::with_last_byte(u8::from(*truth))),
+        Value::FixedBytes(word, 32) => Some(*word),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_about_an_item() {
+        for row in ROWS {
+            assert!(Item::named(row.item).is_some(), "{}", row.item);
+        }
+    }
+}

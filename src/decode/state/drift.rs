@@ -1,0 +1,83 @@
+//! What the registry of a watch says of its state, held against what is there: once for each value that differs.
+
+use super::reading::Took;
+use super::{Change, Look, Place, causes};
+use crate::model::activity::Note;
+use crate::model::{Activity, Delta, Fact, Item, Role};
+use alloy_primitives::{Address, B256, keccak256};
+use std::collections::BTreeSet;
+
+/// What a watch is expected to look like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// Single values.
+    pub values: Vec<(Item, B256)>,
+    /// What the kind alone lets expect, while nobody says otherwise: held against what is there when it is first seen, since what
+    /// comes later is a change, and judged as one.
+    pub assumed: Vec<(Item, B256)>,
+    /// Sets, in full.
+    pub sets: Vec<(Item, BTreeSet<Address>)>,
+}
+
+/// Appends what differs and was not told yet.
+pub(super) fn compare(
+    look: &Look<'_>,
+    took: &Took,
+    changes: &[Change],
+    place: &Place,
+    found: &mut Vec<Activity>,
+    deltas: &mut Vec<Delta>,
+) {
+    for (item, is, should) in wanted(look, took) {
+        let told = look.known.get(look.address, Fact::Told(item)).unwrap_or_default();
+        if is == should {
+            if !told.is_zero() {
+                deltas.push(Fact::Told(item).delta(look.address, B256::ZERO));
+            }
+            continue;
+        }
+        let now = keccak256(is);
+        if told == now {
+            continue;
+        }
+        deltas.push(Fact::Told(item).delta(look.address, now));
+        let change = changes.iter().find(|change| change.item == item);
+        // A change that nobody explains is told as such, and says as much.
+        if change.is_some_and(|change| change.cause.is_none()) {
+            continue;
+        }
+        let role = change.and_then(|change| change.cause).map_or(Role::Leaf, |of| Role::Effect { of });
+        found.push(look.activity(place, item, look.args(item, should, is), role, vec![Note::Drift]));
+    }
+}
+
+/// Each item that the registry speaks of and that was read: what is there, and what should be.
+fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
+    let Some(expected) = look.subjects.expected_of(&look.address) else { return vec![] };
+    let mut wanted = Vec::new();
+    for (item, should) in &expected.values {
+        if let Some((_, is)) = took.values.iter().find(|(known, _)| known == item) {
+            wanted.push((*item, *is, *should));
+        }
+    }
+    for (item, should) in &expected.assumed {
+        let first = look.known.value(look.address, *item).is_none();
+        if let Some((_, is)) = took.values.iter().find(|(known, _)| known == item)
+            && first
+            && causes::find(look, *item, *should, *is).is_none()
+        {
+            wanted.push((*item, *is, *should));
+        }
+    }
+    for (set, members) in &expected.sets {
+        if !took.values.iter().any(|(known, _)| known == set) {
+            continue;
+        }
+        let is_in = |who: Address| took.values.iter().any(|(item, is)| *item == set.about(who) && !is.is_zero());
+        let read = took.values.iter().filter(|(item, _)| item.name() == set.name()).filter_map(|(item, _)| item.of);
+        let all: BTreeSet<Address> = read.chain(members.iter().copied()).collect();
+        let word = |truth: bool| B256::with_last_byte(u8::from(truth));
+        wanted.extend(all.into_iter().map(|who| (set.about(who), word(is_in(who)), word(members.contains(&who)))));
+    }
+    wanted
+}

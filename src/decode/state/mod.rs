@@ -1,0 +1,300 @@
+//! State becomes activities: a watched value that is no longer what it was, or not what the registry says.
+//!
+//! In: a block's activities, the last known values, and what the node answered of the state at the block's hash. Out: an activity for
+//! each change, joined to the act that explains it where there is one, and the [`Delta`]s by which the new values are remembered.
+//! Never here: a guess. What could not be read is left as it was expected to be, and is compared when it can be read again.
+//!
+//! A subject is read after each block that touches it, and on a slow beat besides: what changes it without a trace in any block is
+//! found by that. Where the layout of a contract's storage is known, its slots are read rather than its views, since code that was
+//! exchanged can answer whatever it likes. A contract with other code than its kind says can still lie about what its views tell.
+
+mod causes;
+mod drift;
+mod lines;
+mod reading;
+mod sums;
+
+pub use drift::Expected;
+pub use sums::Tolerance;
+
+use super::{Questions, Subject, Subjects};
+use crate::model::activity::Note;
+use crate::model::state::{Reading, Shape};
+use crate::model::value::{Arg, Value};
+use crate::model::{
+    Activity, ActivityKind, Block, Decoding, Deed, Delta, Fact, Fate, Item, Known, Operation, Position, Role, Stage,
+    WatchId,
+};
+use alloy_primitives::map::AddressHashSet;
+use alloy_primitives::{Address, B256, U256};
+use reading::Took;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Watches whose inventory is taken after one block, when nothing is known of them yet. The rest follow on their beat.
+const INVENTORY_MAX: usize = 64;
+
+/// Whether the node told all of a watch's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateSight {
+    /// It did.
+    Read,
+    /// It did not, though it could be read before.
+    Lost,
+}
+
+/// What looking at the state gave, beside activities.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    /// What is to be remembered.
+    pub(crate) deltas: Vec<Delta>,
+    /// How each watch could be read whose turn it was.
+    pub(crate) sights: Vec<(WatchId, StateSight)>,
+}
+
+/// What a look at one subject needs to know.
+pub(super) struct Look<'a> {
+    pub(super) block: &'a Block,
+    pub(super) subjects: &'a Subjects,
+    pub(super) known: &'a Known,
+    /// The block's activities that are no changes of state.
+    pub(super) activities: &'a [Activity],
+    /// Transactions whose traces were looked at: ether that moves inside of them is among the activities.
+    pub(super) traced: &'a BTreeSet<u32>,
+    pub(super) subject: &'a Subject,
+    pub(super) address: Address,
+    /// Whether everything is read, or only what a block that touches the subject may change.
+    pub(super) whole: bool,
+}
+
+/// Reads the state of those subjects whose turn it is, and appends what changed to `activities`.
+pub(crate) fn observe(
+    block: &Block,
+    subjects: &Subjects,
+    known: &Known,
+    traced: &BTreeSet<u32>,
+    activities: &mut Vec<Activity>,
+    questions: &mut Questions<'_>,
+) -> Observed {
+    let mut observed = Observed::default();
+    if !subjects.looks_at_state() {
+        return observed;
+    }
+    let mut found = Vec::new();
+    for (address, whole) in turns(block, subjects, known, activities) {
+        let Some(subject) = subjects.get(&address) else { continue };
+        let look = Look { block, subjects, known, activities, traced, subject, address, whole };
+        let took = reading::take(&look, questions);
+        look.tell(&took, &mut found, &mut observed.deltas);
+        match took.went {
+            Reading::Whole => observed.sights.push((subject.watch, StateSight::Read)),
+            Reading::Dark if known.has_values(address) => observed.sights.push((subject.watch, StateSight::Lost)),
+            Reading::Dark | Reading::Due => {}
+        }
+    }
+    activities.append(&mut found);
+    observed
+}
+
+/// Whose turn it is, each once, and whether everything of it is read.
+///
+/// Those that had to wait come first, from a place that nobody can choose, so that whoever fills blocks with touches of many watches
+/// puts off none for ever. Then what the block touches, what is new, and whose beat it is.
+fn turns(block: &Block, subjects: &Subjects, known: &Known, activities: &[Activity]) -> Vec<(Address, bool)> {
+    let mut seen = AddressHashSet::default();
+    let mut turns = Vec::new();
+    let mut add = |address: Address, whole: bool| {
+        if seen.insert(address) {
+            turns.push((address, whole));
+        }
+    };
+    let beat: BTreeSet<Address> = subjects.beat(block.at.number).collect();
+    let pivot = Address::from_word(block.at.hash);
+    let (before, after): (Vec<Address>, Vec<Address>) = known.due().partition(|address| *address < pivot);
+    after.into_iter().chain(before).for_each(|address| add(address, true));
+    let touched = activities.iter().filter_map(|activity| subjects.address_of(activity));
+    let paid = block.withdrawals.iter().map(|(to, _)| *to).filter(|to| subjects.get(to).is_some());
+    for address in touched.chain(paid) {
+        let whole = beat.contains(&address) || known.reading(address) != Some(Reading::Whole);
+        add(address, whole);
+    }
+    if known.len() < subjects.len() {
+        let new = subjects.addresses().filter(|address| known.reading(*address).is_none());
+        new.take(INVENTORY_MAX).for_each(|address| add(address, true));
+    }
+    beat.into_iter().for_each(|address| add(address, true));
+    turns
+}
+
+/// One item that was read and is not what it was.
+struct Change {
+    item: Item,
+    before: B256,
+    after: B256,
+    /// Index of the activity that explains it.
+    cause: Option<usize>,
+}
+
+impl Look<'_> {
+    /// Appends what is to be told and what is to be remembered.
+    fn tell(&self, took: &Took, found: &mut Vec<Activity>, deltas: &mut Vec<Delta>) {
+        let place = self.place();
+        let mut changes: Vec<Change> = Vec::new();
+        for (item, after) in &took.values {
+            let before = self.before(*item);
+            if before == Some(*after) {
+                continue;
+            }
+            deltas.push(Fact::Value(*item).delta(self.address, *after));
+            if let Some(before) = before
+                && !reading::is_silent(*item)
+                && !sums::explain(self, *item, before, *after)
+                && !self.follows(*item, took)
+            {
+                let cause = causes::find(self, *item, before, *after);
+                changes.push(Change { item: *item, before, after: *after, cause });
+            }
+        }
+        // What could not be read is taken to be what the block's acts make of it, until it can be read again.
+        for item in &took.dark {
+            for member in causes::joined(self, *item) {
+                deltas.push(Fact::Value(item.about(member)).delta(self.address, B256::with_last_byte(1)));
+            }
+            let Some(before) = self.known.value(self.address, *item) else { continue };
+            let expected = sums::expected(self, *item, before).or_else(|| causes::expected(self, *item));
+            if let Some(expected) = expected.filter(|expected| *expected != before) {
+                deltas.push(Fact::Value(*item).delta(self.address, expected));
+            }
+        }
+        for change in &changes {
+            let role = change.cause.map_or(Role::Leaf, |of| Role::Effect { of });
+            let args = self.args(change.item, change.before, change.after);
+            found.push(self.activity(&place, change.item, args, role, vec![]));
+        }
+        drift::compare(self, took, &changes, &place, found, deltas);
+        if self.known.reading(self.address) != Some(took.went) {
+            deltas.push(Fact::Reading.delta(self.address, took.went.word()));
+        }
+    }
+
+    /// The last known value. Whoever is not known to belong to a set that was read before did not belong to it.
+    fn before(&self, item: Item) -> Option<B256> {
+        let known = self.known.value(self.address, item);
+        let absent = || item.kind().shape == Shape::Member && self.known.value(self.address, item.whole()).is_some();
+        known.or_else(|| (item.of.is_some() && absent()).then_some(B256::ZERO))
+    }
+
+    /// Whether an item only says what lies behind another that changed as well: new code behind a new implementation.
+    fn follows(&self, item: Item, took: &Took) -> bool {
+        let behind: &[&str] = match item.name() {
+            "implementation-code" => reading::IMPLEMENTATIONS,
+            "admin-owner" => &["admin"],
+            "beacon-implementation" => &["beacon"],
+            _ => &[],
+        };
+        behind.iter().any(|name| {
+            took.values.iter().any(|(other, value)| {
+                other.name() == *name && self.known.value(self.address, *other).is_some_and(|before| before != *value)
+            })
+        })
+    }
+
+    /// To which transaction a change belongs: the one that touches the subject, where exactly one does.
+    fn place(&self) -> Place {
+        let own = self.activities.iter().filter(|activity| activity.watch == self.subject.watch);
+        let mut txs: Vec<(B256, u32, Address)> = own.map(|own| (own.tx, own.tx_index, own.origin)).collect();
+        txs.dedup();
+        match txs.as_slice() {
+            [(tx, index, origin)] => Place { tx: *tx, index: *index, origin: *origin },
+            _ => {
+                let index = u32::try_from(self.block.txs.len()).unwrap_or(u32::MAX);
+                Place { tx: self.block.at.hash, index, origin: Address::ZERO }
+            }
+        }
+    }
+
+    fn activity(&self, place: &Place, item: Item, args: Vec<Arg>, role: Role, notes: Vec<Note>) -> Activity {
+        Activity {
+            watch: self.subject.watch,
+            kind: ActivityKind::State,
+            stage: Stage::Included,
+            fate: Fate::Executed,
+            tx: place.tx,
+            tx_index: place.index,
+            position: Position::State(item),
+            from: self.address,
+            origin: place.origin,
+            to: None,
+            value: U256::ZERO,
+            deed: Deed {
+                name: Arc::from(item.name()),
+                signature: Arc::from(item.to_string()),
+                selector: None,
+                topic0: None,
+                args,
+                decoding: Decoding::Clean,
+                mutates: true,
+            },
+            operation: Operation::Call,
+            signers: None,
+            via: vec![],
+            role,
+            notes,
+        }
+    }
+
+    /// What a change says: before and after, and of a member or a sum what else belongs to it.
+    fn args(&self, item: Item, before: B256, after: B256) -> Vec<Arg> {
+        let kind = item.kind();
+        let value = |word: B256| read_as(kind.shape, word);
+        match (kind.shape, item.of) {
+            (Shape::Sum, token) if kind.name != "daily-limit" => {
+                let (missing, surplus) = sums::gap(self, item, before, after);
+                let token = if kind.name == "supply" { Some(self.address) } else { token };
+                vec![
+                    arg("token", "address", Value::Address(token.unwrap_or_default())),
+                    arg("before", "uint256", value(before)),
+                    arg("after", "uint256", value(after)),
+                    arg("missing", "uint256", Value::Uint(missing)),
+                    arg("surplus", "uint256", Value::Uint(surplus)),
+                ]
+            }
+            (shape, who) => {
+                let ty = type_of(shape);
+                let who = who.map(|who| arg("who", "address", Value::Address(who)));
+                who.into_iter().chain([arg("before", ty, value(before)), arg("after", ty, value(after))]).collect()
+            }
+        }
+    }
+}
+
+/// Where a change belongs.
+struct Place {
+    tx: B256,
+    index: u32,
+    origin: Address,
+}
+
+fn arg(name: &str, ty: &str, value: Value) -> Arg {
+    Arg { name: Arc::from(name), ty: Arc::from(ty), value, span: None }
+}
+
+/// The ABI's word for a shape.
+const fn type_of(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Address => "address",
+        Shape::Number | Shape::Sum => "uint256",
+        Shape::Flag | Shape::Member => "bool",
+        Shape::Hash => "bytes32",
+    }
+}
+
+/// A word as what it stands for. A slot that should hold an address and holds more is shown whole.
+fn read_as(shape: Shape, word: B256) -> Value {
+    match shape {
+        Shape::Address if word[..12].iter().all(|byte| *byte == 0) => Value::Address(Address::from_word(word)),
+        Shape::Address | Shape::Hash => Value::FixedBytes(word, 32),
+        Shape::Number | Shape::Sum => Value::Uint(U256::from_be_bytes(word.0)),
+        Shape::Flag | Shape::Member => Value::Bool(!word.is_zero()),
+    }
+}

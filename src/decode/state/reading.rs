@@ -1,0 +1,285 @@
+//! One subject's state as the node tells it after the block.
+
+use super::lines::{How, LINES, Line};
+use super::{Look, sums};
+use crate::decode::Questions;
+use crate::model::Item;
+use crate::model::read::{Answer, Read};
+use crate::model::state::Reading;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use std::collections::BTreeSet;
+
+/// Members of a set that are read: more owners than any Safe can check within a block.
+const MEMBERS_MAX: usize = 128;
+/// Where a Safe's linked lists begin and end. Source: OwnerManager.sol, ModuleManager.sol, `SENTINEL_OWNERS`.
+const SENTINEL: Address = Address::with_last_byte(1);
+/// Beginning of the code of an account that is delegated. Source: EIP-7702.
+const DELEGATED: [u8; 3] = [0xef, 0x01, 0x00];
+/// Items that name code which runs in the subject's place, the first that is set counts.
+pub(super) const IMPLEMENTATIONS: &[&str] =
+    &["implementation", "zos-implementation", "uups-implementation", "beacon-implementation", "singleton"];
+
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Took {
+    /// Items and their values, each once. Of a set every member that is in it or was.
+    pub(super) values: Vec<(Item, B256)>,
+    /// Items that were to be read and could not be.
+    pub(super) dark: Vec<Item>,
+    pub(super) went: Reading,
+}
+
+/// What one question gave.
+#[derive(Clone, Copy)]
+enum Told {
+    Is(B256),
+    /// There is nothing of the kind: the contract has no such function.
+    Nothing,
+    /// The node cannot say.
+    Dark,
+    /// It was asked just now, or there was no room to ask.
+    Waits,
+}
+
+/// Whether a change of the item is only kept: the number of members of a set.
+pub(super) fn is_silent(item: Item) -> bool {
+    matches!(item.name(), "owner" | "module") && item.of.is_none()
+}
+
+/// Reads what the table says, as far as it was answered.
+pub(super) fn take(look: &Look<'_>, questions: &mut Questions<'_>) -> Took {
+    let mut reader = Reader { look, questions, took: Took { values: vec![], dark: vec![], went: Reading::Whole } };
+    for line in LINES.iter().filter(|line| line.kinds.contains(&look.subject.kind)) {
+        let turn = look.whole || !line.slow || reader.has_new_base(line);
+        if turn {
+            reader.read(line);
+        }
+    }
+    reader.took
+}
+
+struct Reader<'a, 'q, 'b> {
+    look: &'a Look<'a>,
+    questions: &'q mut Questions<'b>,
+    took: Took,
+}
+
+impl Reader<'_, '_, '_> {
+    fn read(&mut self, line: &Line) {
+        let item = Item::of_table(line.item);
+        let own = self.look.address;
+        match line.how {
+            How::Slot(slot) => self.put(item, Read::Storage { of: own, slot }),
+            How::View(view) => self.put(item, call(own, &view)),
+            How::KnownView(view) => {
+                if self.look.subject.abi.function(view).is_some_and(|function| function.inputs.is_empty()) {
+                    self.put(item, call(own, &view));
+                }
+            }
+            How::List(view) => {
+                let members = self.list(own, &view);
+                self.put_members(item, members);
+            }
+            How::Linked { slot, hint } => {
+                let members = self.linked(item, slot, hint);
+                self.put_members(item, members);
+            }
+            How::Code => match self.code(own) {
+                Ok(code) => self.took.values.push((item, digest(&code))),
+                Err(told) => self.fail(item, told),
+            },
+            How::Account => self.account(item),
+            How::Nonce => self.put(item, Read::Nonce(own)),
+            How::Ether => self.put(item, Read::Balance(own)),
+            How::Tokens => {
+                for token in sums::tokens(self.look) {
+                    self.put(item.about(token), call(token, &balance_of(own)));
+                }
+            }
+            How::Behind { item: base, view } => {
+                if let Some(at) = self.address(base) {
+                    self.put(item, call(at, &view));
+                }
+            }
+            How::CodeBehind => {
+                let Some(at) = IMPLEMENTATIONS.iter().find_map(|name| self.address(name)) else { return };
+                match self.code(at) {
+                    Ok(code) => self.took.values.push((item, digest(&code))),
+                    Err(told) => self.fail(item, told),
+                }
+            }
+        }
+    }
+
+    /// Whether what the line lies behind is another than it was, so that the line is read out of turn.
+    fn has_new_base(&self, line: &Line) -> bool {
+        let base: &[&str] = match &line.how {
+            How::Behind { item, .. } => &[*item],
+            How::CodeBehind => IMPLEMENTATIONS,
+            _ => return false,
+        };
+        let (known, own) = (self.look.known, self.look.address);
+        let mut read = self.took.values.iter().filter(|(item, _)| base.contains(&item.name()));
+        read.any(|(item, value)| known.value(own, *item).is_some_and(|before| before != *value))
+    }
+
+    /// An address that was read, where there is one.
+    fn address(&self, name: &str) -> Option<Address> {
+        let (_, word) = self.took.values.iter().find(|(item, _)| item.name() == name)?;
+        Some(Address::from_word(*word)).filter(|address| !address.is_zero())
+    }
+
+    fn put(&mut self, item: Item, read: Read) {
+        match self.word(read) {
+            // Two lines may read the same item, each from where some contracts keep it: the first that is there counts.
+            Told::Is(_) if self.took.values.iter().any(|(known, _)| *known == item) => {}
+            Told::Is(value) => self.took.values.push((item, value)),
+            told => self.fail(item, told),
+        }
+    }
+
+    fn fail(&mut self, item: Item, told: Told) {
+        match told {
+            Told::Is(_) | Told::Nothing => return,
+            Told::Dark => {
+                if self.took.went == Reading::Whole {
+                    self.took.went = Reading::Dark;
+                }
+            }
+            Told::Waits => self.took.went = Reading::Due,
+        }
+        self.took.dark.push(item);
+    }
+
+    fn word(&mut self, read: Read) -> Told {
+        match self.questions.ask_state(read) {
+            None => Told::Waits,
+            Some(Answer::Data(data)) => {
+                data.first_chunk::<32>().map_or(Told::Nothing, |word| Told::Is(B256::from(word)))
+            }
+            Some(Answer::Reverted) => Told::Nothing,
+            Some(Answer::Unavailable | Answer::Traces(_)) => Told::Dark,
+        }
+    }
+
+    fn code(&mut self, of: Address) -> Result<Bytes, Told> {
+        match self.questions.ask_state(Read::Code(of)) {
+            None => Err(Told::Waits),
+            Some(Answer::Data(code)) => Ok(code.clone()),
+            Some(_) => Err(Told::Dark),
+        }
+    }
+
+    /// An account's code is what it is delegated to; any other code there is code like a contract's.
+    fn account(&mut self, item: Item) {
+        match self.code(self.look.address) {
+            Ok(code) => {
+                let to = code.strip_prefix(&DELEGATED).filter(|to| to.len() == 20).map(Address::from_slice);
+                self.took.values.push((item, to.unwrap_or_default().into_word()));
+                let other = if to.is_some() { B256::ZERO } else { digest(&code) };
+                self.took.values.push((Item::of_table("code"), other));
+            }
+            Err(told) => self.fail(item, told),
+        }
+    }
+
+    /// A list of addresses that a view gives.
+    fn list(&mut self, of: Address, data: &[u8]) -> Result<BTreeSet<Address>, Told> {
+        match self.questions.ask_state(call(of, data)) {
+            None => Err(Told::Waits),
+            Some(Answer::Data(data)) => addresses(data).ok_or(Told::Nothing),
+            Some(Answer::Reverted) => Err(Told::Nothing),
+            Some(_) => Err(Told::Dark),
+        }
+    }
+
+    /// Follows a linked list through the storage. Whoever was in it is asked about at once; where to look first, while nobody is
+    /// known, the contract's own view says, and is not believed beyond that.
+    fn linked(&mut self, item: Item, slot: u8, hint: &[u8]) -> Result<BTreeSet<Address>, Told> {
+        let mut guesses: BTreeSet<Address> = self.look.known.members(self.look.address, item.name()).collect();
+        if self.look.known.value(self.look.address, item).is_none() {
+            match self.list(self.look.address, hint) {
+                Ok(listed) => guesses = listed,
+                Err(told @ (Told::Dark | Told::Waits)) => return Err(told),
+                Err(Told::Nothing | Told::Is(_)) => {}
+            }
+        }
+        let mut waits = false;
+        for guess in guesses.iter().take(MEMBERS_MAX) {
+            waits |= matches!(self.next(*guess, slot), Told::Waits);
+        }
+        let mut members = BTreeSet::new();
+        let mut at = SENTINEL;
+        for _ in 0..=MEMBERS_MAX {
+            match self.next(at, slot) {
+                Told::Is(word) => {
+                    let next = Address::from_word(word);
+                    // A Safe that is not set up yet has no list at all.
+                    let ends = next == SENTINEL || next.is_zero() && at == SENTINEL;
+                    if ends {
+                        return if waits { Err(Told::Waits) } else { Ok(members) };
+                    }
+                    if next.is_zero() || !members.insert(next) {
+                        break;
+                    }
+                    at = next;
+                }
+                told => return Err(told),
+            }
+        }
+        // The list is broken, or longer than any that could be used: whoever is not reached is not in it.
+        Ok(members)
+    }
+
+    fn next(&mut self, member: Address, slot: u8) -> Told {
+        let place = keccak256([member.into_word().as_slice(), B256::with_last_byte(slot).as_slice()].concat());
+        self.word(Read::Storage { of: self.look.address, slot: place })
+    }
+
+    /// Those in the set, those who left it, and how many there are.
+    fn put_members(&mut self, item: Item, members: Result<BTreeSet<Address>, Told>) {
+        let members = match members {
+            Ok(members) => members,
+            Err(told) => {
+                let before: Vec<Address> = self.look.known.members(self.look.address, item.name()).collect();
+                self.took.dark.extend(before.into_iter().map(|member| item.about(member)));
+                return self.fail(item, told);
+            }
+        };
+        let count = B256::from(U256::from(members.len()));
+        // Those who are there when the set is first read have not joined it.
+        self.took.values.push((item, count));
+        let gone = self.look.known.members(self.look.address, item.name()).filter(|known| !members.contains(known));
+        let gone: Vec<Address> = gone.collect();
+        self.took.values.extend(members.iter().map(|member| (item.about(*member), B256::with_last_byte(1))));
+        self.took.values.extend(gone.into_iter().map(|member| (item.about(member), B256::ZERO)));
+    }
+}
+
+fn call(to: Address, data: &[u8]) -> Read {
+    Read::Call { to, data: Bytes::copy_from_slice(data) }
+}
+
+/// `balanceOf(address)`
+fn balance_of(who: Address) -> Vec<u8> {
+    [&[0x70, 0xa0, 0x82, 0x31], who.into_word().as_slice()].concat()
+}
+
+/// Zero where there is no code.
+fn digest(code: &Bytes) -> B256 {
+    if code.is_empty() { B256::ZERO } else { keccak256(code) }
+}
+
+/// The first argument that is returned, if it is a list of addresses.
+fn addresses(data: &Bytes) -> Option<BTreeSet<Address>> {
+    let number = |at: usize| {
+        let word = data.get(at..at.checked_add(32)?)?;
+        usize::try_from(U256::from_be_slice(word)).ok()
+    };
+    let at = number(0)?;
+    let len = number(at)?;
+    let list = data.get(at.checked_add(32)?..)?;
+    (len <= list.len() / 32).then(|| {
+        list.chunks_exact(32).take(len.min(MEMBERS_MAX)).map(|word| Address::from_slice(&word[12..])).collect()
+    })
+}

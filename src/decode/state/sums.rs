@@ -1,0 +1,244 @@
+//! What adds up: ether, tokens, a supply, a nonce. What came in less what went out is what there is, to the last wei.
+
+use super::Look;
+use crate::decode::logs::Movement;
+use crate::decode::subjects::Counted;
+use crate::model::activity::Note;
+use crate::model::{Activity, ActivityKind, Fate, Item, Kind, Log, Operation, Position, Role, Stage};
+use alloy_primitives::{Address, B256, U256, b256};
+
+/// Tokens whose balance is read of one subject after one block.
+const TOKENS_MAX: usize = 32;
+
+/// `Deposit(address,uint256)` and `Withdrawal(address,uint256)` of WETH9, which wraps without a transfer.
+const WRAPPED: B256 = b256!("e1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c");
+const UNWRAPPED: B256 = b256!("7fcf532c15f0a6db0bd6d0e038bea71d30d808c7d98cb3bf7268a95bf5081b65");
+
+/// How far a token's balances may be from what its transfers say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tolerance {
+    /// Not at all.
+    #[default]
+    Exact,
+    /// By so many ten-thousandths: a token that takes a fee.
+    Within(u32),
+    /// By anything: balances change by themselves.
+    Any,
+}
+
+/// What moved.
+#[derive(Clone, Copy, Debug, Default)]
+struct Flow {
+    into: U256,
+    out: U256,
+    /// Something moved that could not be counted: a fee that the receipt does not say.
+    unknown: bool,
+}
+
+impl Flow {
+    fn came(&mut self, amount: U256) {
+        self.into = self.into.saturating_add(amount);
+    }
+
+    fn went(&mut self, amount: U256) {
+        self.out = self.out.saturating_add(amount);
+    }
+}
+
+/// Tokens whose balance is read now: all that are counted on the beat, else those that a log of the block says moved.
+pub(super) fn tokens(look: &Look<'_>) -> Vec<Address> {
+    let named = |token: &Address| {
+        let logs = look.activities.iter().filter(|activity| activity.watch == look.subject.watch);
+        let mut moved = logs.filter(|activity| activity.kind == ActivityKind::Move);
+        moved.any(|activity| activity.deed.args.first().and_then(|arg| arg.value.as_address()) == Some(*token))
+    };
+    let counted = look.subjects.counted().iter().map(|Counted { token, .. }| *token);
+    counted.filter(|token| look.whole || named(token)).take(TOKENS_MAX).collect()
+}
+
+/// Whether what moved accounts for the change in full.
+pub(super) fn explain(look: &Look<'_>, item: Item, before: B256, after: B256) -> bool {
+    let (before_n, after_n) = (number(before), number(after));
+    if item == Item::NONCE {
+        let (least, most) = sent(look);
+        return after_n.checked_sub(before_n).is_some_and(|more| least <= more && more <= most);
+    }
+    let Some(flow) = flow(look, item) else { return false };
+    let (missing, surplus) = gap(look, item, before, after);
+    let off = missing.max(surplus);
+    let within = match tolerance(look, item) {
+        Tolerance::Exact => off.is_zero(),
+        Tolerance::Within(parts) => {
+            let base = before_n.max(flow.into).max(flow.out);
+            off <= base.saturating_mul(U256::from(parts)) / U256::from(10_000)
+        }
+        Tolerance::Any => true,
+    };
+    flow.unknown || within
+}
+
+/// What should be there after the block; none for what does not add up.
+pub(super) fn expected(look: &Look<'_>, item: Item, before: B256) -> Option<B256> {
+    let before = number(before);
+    if item == Item::NONCE {
+        return Some(before.saturating_add(sent(look).0).into());
+    }
+    let flow = flow(look, item)?;
+    Some(before.saturating_add(flow.into).saturating_sub(flow.out).into())
+}
+
+/// How much less there is than there should be, and how much more.
+pub(super) fn gap(look: &Look<'_>, item: Item, before: B256, after: B256) -> (U256, U256) {
+    let Some(flow) = flow(look, item) else { return (U256::ZERO, U256::ZERO) };
+    let should = number(before).saturating_add(flow.into);
+    let is = number(after).saturating_add(flow.out);
+    (should.saturating_sub(is), is.saturating_sub(should))
+}
+
+fn number(word: B256) -> U256 {
+    U256::from_be_bytes(word.0)
+}
+
+fn tolerance(look: &Look<'_>, item: Item) -> Tolerance {
+    let token = match item.of {
+        Some(token) => token,
+        None if item == Item::SUPPLY => look.address,
+        None => return Tolerance::Exact,
+    };
+    look.subjects
+        .counted()
+        .iter()
+        .find(|counted| counted.token == token)
+        .map(|counted| counted.tolerance)
+        .unwrap_or_default()
+}
+
+fn flow(look: &Look<'_>, item: Item) -> Option<Flow> {
+    match item.of {
+        _ if item == Item::SUPPLY => Some(minted(look)),
+        None if item == Item::ETHER => Some(ether(look)),
+        Some(token) if item.name() == Item::ETHER.name() => Some(tokens_moved(look, token)),
+        _ => None,
+    }
+}
+
+/// Ether as calls carried it, as far as they can be seen, with fees, withdrawals and refunds.
+fn ether(look: &Look<'_>) -> Flow {
+    let own = look.address;
+    let mut flow = Flow::default();
+    for activity in look.activities.iter().filter(|activity| activity.watch == look.subject.watch) {
+        let ran = activity.fate == Fate::Executed && activity.stage == Stage::Included;
+        if !ran || activity.from == own && activity.to == Some(own) {
+            continue;
+        }
+        match activity.kind {
+            ActivityKind::Act if activity.operation != Operation::Delegatecall => flow.went(activity.value),
+            ActivityKind::Call if activity.operation == Operation::Call => flow.came(activity.value),
+            // Where no trace shows it, the wallet's own log does.
+            ActivityKind::Event if !look.traced.contains(&activity.tx_index) => logged(look, activity, &mut flow),
+            _ => {}
+        }
+    }
+    for tx in look.block.txs.iter().filter(|tx| tx.from == own) {
+        match tx.fee {
+            Some(fee) => flow.went(fee),
+            None => flow.unknown = true,
+        }
+    }
+    for (_, amount) in look.block.withdrawals.iter().filter(|(to, _)| *to == own) {
+        flow.came(*amount);
+    }
+    flow
+}
+
+/// Ether that a wallet says it received from inside another call, or paid for an execution.
+fn logged(look: &Look<'_>, event: &Activity, flow: &mut Flow) {
+    let amount = |at: usize| event.deed.args.get(at).and_then(|arg| arg.value.as_uint()).unwrap_or_default();
+    let unexplained = event.role == Role::Leaf;
+    match (look.subject.kind, &*event.deed.signature) {
+        (Kind::Safe, "SafeReceived(address,uint256)") | (Kind::Multisig, "Deposit(address,uint256)") if unexplained => {
+            flow.came(amount(1));
+        }
+        (Kind::Safe, "ExecutionSuccess(bytes32,uint256)" | "ExecutionFailure(bytes32,uint256)") => {
+            let Role::Effect { of } = event.role else { return };
+            let in_tokens = |call: &Activity| {
+                let token = call.deed.args.get(7).and_then(|arg| arg.value.as_address());
+                token.is_some_and(|token| !token.is_zero())
+            };
+            let pays = |call: &&Activity| call.notes.iter().any(|note| matches!(note, Note::Refund(_)));
+            if look.activities.get(of).filter(pays).is_some_and(|call| !in_tokens(call)) {
+                flow.went(amount(1));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A token as its own logs tell it.
+fn tokens_moved(look: &Look<'_>, token: Address) -> Flow {
+    let own = look.address;
+    let mut flow = Flow::default();
+    for log in logs_of(look, token) {
+        if let Some(movement) = Movement::of(log).filter(|movement| !movement.approval) {
+            if movement.from == own {
+                flow.went(movement.amount);
+            }
+            if movement.to == own {
+                flow.came(movement.amount);
+            }
+        } else if let Some((_, into, amount)) = wrapped(log).filter(|(who, ..)| *who == own) {
+            if into { flow.came(amount) } else { flow.went(amount) }
+        }
+    }
+    flow
+}
+
+/// What was minted and burned; of WETH9, whose supply is the ether it holds, what was wrapped and unwrapped.
+fn minted(look: &Look<'_>) -> Flow {
+    let mut flow = Flow::default();
+    for log in logs_of(look, look.address) {
+        if let Some(movement) = Movement::of(log).filter(|movement| !movement.approval) {
+            if movement.from.is_zero() {
+                flow.came(movement.amount);
+            }
+            if movement.to.is_zero() {
+                flow.went(movement.amount);
+            }
+        } else if let Some((_, into, amount)) = wrapped(log) {
+            if into { flow.came(amount) } else { flow.went(amount) }
+        }
+    }
+    flow
+}
+
+/// Who wrapped ether, or unwrapped it, and how much.
+fn wrapped(log: &Log) -> Option<(Address, bool, U256)> {
+    let [topic @ (WRAPPED | UNWRAPPED), who] = log.topics.as_slice() else { return None };
+    let amount = log.data.first_chunk::<32>().map(|word| U256::from_be_bytes(*word))?;
+    Some((Address::from_word(*who), *topic == WRAPPED, amount))
+}
+
+fn logs_of<'a>(look: &'a Look<'_>, token: Address) -> impl Iterator<Item = &'a Log> + 'a {
+    look.block.txs.iter().flat_map(|tx| &tx.logs).filter(move |log| log.address == token)
+}
+
+/// How much a nonce grows by what was seen, at least and at most.
+///
+/// A Safe's grows with each execution. An account's grows with each transaction it sends, well or badly; with each authorization of it
+/// that holds, which nothing in the block says; and with each contract that it creates from inside while it is delegated.
+fn sent(look: &Look<'_>) -> (U256, U256) {
+    let own = look.address;
+    let count = |n: usize| U256::from(n);
+    if look.subject.kind == Kind::Safe {
+        let executions = look.block.txs.iter().flat_map(|tx| &tx.logs);
+        let executions = executions.filter(|log| log.address == own && crate::decode::safe::is_execution(log)).count();
+        return (count(executions), count(executions));
+    }
+    let txs = look.block.txs.iter().filter(|tx| tx.from == own).count();
+    let acts = look.activities.iter().filter(|activity| activity.watch == look.subject.watch);
+    let more = acts.filter(|act| {
+        let creates = act.operation == Operation::Create && matches!(act.position, Position::Inside(_));
+        matches!(act.position, Position::Authorization(_)) || creates && act.kind == ActivityKind::Act
+    });
+    (count(txs), count(txs + more.count()))
+}

@@ -1,0 +1,58 @@
+//! A change of state, in one sentence: what it was, and what it is.
+
+use super::phrases::{amount, shown};
+use super::roster::Roster;
+use crate::model::activity::Note;
+use crate::model::amount::Unit;
+use crate::model::state::Shape;
+use crate::model::value::Value;
+use crate::model::{Activity, ActivityKind, Position, WatchInfo};
+use alloy_primitives::{Address, U256};
+
+/// `the threshold of Treasury Safe changed from 2 to 1`.
+pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
+    let Position::State(item) = &activity.position else { return watch.label.to_string() };
+    debug_assert_eq!(activity.kind, ActivityKind::State);
+    let (kind, label, chain) = (item.kind(), &watch.label, watch.chain.id);
+    let value = |name: &str| activity.deed.args.iter().find(|arg| &*arg.name == name).map(|arg| &arg.value);
+    let (before, after) = (value("before"), value("after"));
+    let drifts = activity.notes.contains(&Note::Drift);
+    let show = |value: Option<&Value>| match value {
+        Some(Value::Address(Address::ZERO)) => "nobody".to_owned(),
+        Some(value) => shown(value, chain, roster),
+        None => "nothing".to_owned(),
+    };
+    match (kind.shape, value("who").and_then(Value::as_address)) {
+        (Shape::Member, Some(who)) => {
+            let who = roster.names.show(chain, who);
+            match (drifts, after.and_then(Value::as_bool) == Some(true)) {
+                (true, true) => format!("{who} is {} of {label}, and the registry does not say so", kind.about),
+                (true, false) => format!("{who} is not {} of {label}, and the registry says so", kind.about),
+                (false, true) => format!("{who} became {} of {label}", kind.about),
+                (false, false) => format!("{who} is no longer {} of {label}", kind.about),
+            }
+        }
+        (Shape::Sum, _) if !drifts && value("missing").is_some() => {
+            let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
+            let worth = |value: Option<&Value>| {
+                let number = value.and_then(Value::as_uint).unwrap_or_default();
+                if token.is_some() { amount(number, token, chain, roster) } else { Unit::ether().show(number) }
+            };
+            let some = |name: &str| value(name).filter(|value| value.as_uint() != Some(U256::ZERO));
+            let (what, change) = (kind.about, format!("from {} to {}", worth(before), worth(after)));
+            match (some("missing"), some("surplus")) {
+                (Some(missing), _) => {
+                    format!("{} left {label} unseen: {what} went {change}", worth(Some(missing)))
+                }
+                (None, Some(surplus)) => {
+                    format!("{label} received {} unseen: {what} went {change}", worth(Some(surplus)))
+                }
+                (None, None) => format!("{what} of {label} went {change}"),
+            }
+        }
+        _ if drifts => {
+            format!("{} of {label} is {}; the registry says {}", kind.about, show(after), show(before))
+        }
+        _ => format!("{} of {label} changed from {} to {}", kind.about, show(before), show(after)),
+    }
+}

@@ -1,0 +1,444 @@
+//! What is watched of a subject's state, and the last value that is known of it.
+//!
+//! A value is a word of 32 bytes, as the chain stores it. Which block set it is kept beside it, so that a reorg takes it back; facts
+//! travel as [`Delta`]s, so that commits and restarts need nothing of their own.
+
+use super::verdict::Delta;
+use alloy_primitives::{Address, B256, U256};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// Beginning of the names under which facts of the state are kept among the windows. No rule of a watchlist can have such a name.
+pub const STATES: &str = "builtin/state/";
+
+/// Blocks whose changes can be taken back one by one: as many as a reorg is looked for in.
+const JOURNAL_BLOCKS_MAX: usize = 2048;
+
+/// How a value reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An address in the low twenty bytes.
+    Address,
+    /// A number.
+    Number,
+    /// Yes or no.
+    Flag,
+    /// A hash; zero where there is nothing.
+    Hash,
+    /// Whether an address belongs to a set.
+    Member,
+    /// An amount of ether or of a token, in its smallest unit: something that adds up.
+    Sum,
+}
+
+/// One sort of thing that is watched of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemKind {
+    /// What a rule calls it: `state = "implementation"`.
+    pub name: &'static str,
+    /// How its values read.
+    pub shape: Shape,
+    /// What it is, as a sentence would say it.
+    pub about: &'static str,
+}
+
+const fn item(name: &'static str, shape: Shape, about: &'static str) -> ItemKind {
+    ItemKind { name, shape, about }
+}
+
+/// Everything that can be watched. Which kinds of subjects have which of them is said in `decode::state`.
+pub const ITEMS: &[ItemKind] = &[
+    item("singleton", Shape::Address, "the code that it runs (its singleton)"),
+    item("owner", Shape::Member, "owner"),
+    item("threshold", Shape::Number, "the number of signatures required"),
+    item("module", Shape::Member, "module"),
+    item("guard", Shape::Address, "the guard"),
+    item("module-guard", Shape::Address, "the module guard"),
+    item("fallback-handler", Shape::Address, "the fallback handler"),
+    item("required", Shape::Number, "the number of confirmations required"),
+    item("daily-limit", Shape::Sum, "the daily limit"),
+    item("nonce", Shape::Number, "the nonce"),
+    item("implementation", Shape::Address, "the implementation"),
+    item("admin", Shape::Address, "the administrator"),
+    item("beacon", Shape::Address, "the beacon"),
+    item("zos-implementation", Shape::Address, "the implementation (ZeppelinOS slot)"),
+    item("zos-admin", Shape::Address, "the administrator (ZeppelinOS slot)"),
+    item("uups-implementation", Shape::Address, "the implementation (EIP-1822 slot)"),
+    item("beacon-implementation", Shape::Address, "the implementation that the beacon names"),
+    item("admin-owner", Shape::Address, "the owner of its proxy administrator"),
+    item("code", Shape::Hash, "the code"),
+    item("implementation-code", Shape::Hash, "the code of its implementation"),
+    item("delegate", Shape::Address, "the code that the account runs (EIP-7702)"),
+    item("controller", Shape::Address, "the controller"),
+    item("transfers-enabled", Shape::Flag, "whether transfers are enabled"),
+    item("ownership", Shape::Address, "the owner"),
+    item("pending-ownership", Shape::Address, "the owner to be"),
+    item("timelock-admin", Shape::Address, "the administrator"),
+    item("pending-admin", Shape::Address, "the administrator to be"),
+    item("delay", Shape::Number, "the delay"),
+    item("default-admin", Shape::Address, "the administrator of all roles"),
+    item("executor", Shape::Address, "the contract that carries out what is voted"),
+    item("voting-delay", Shape::Number, "the delay before a vote"),
+    item("voting-period", Shape::Number, "the length of a vote"),
+    item("proposal-threshold", Shape::Number, "what it takes to propose"),
+    item("owners", Shape::Number, "the number of owners"),
+    item("balance", Shape::Sum, "the balance"),
+    item("supply", Shape::Sum, "the supply"),
+];
+
+/// One thing that is watched of one subject's state.
+///
+/// Written `threshold`, or `owner:0x…` and `balance:0x…` where it is about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Item {
+    name: &'static str,
+    /// The member of a set, or the token of a balance; none for ether.
+    pub of: Option<Address>,
+}
+
+impl Item {
+    /// The item with this name; none where there is no such item.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        ITEMS.iter().find(|known| known.name == name).map(|known| Self { name: known.name, of: None })
+    }
+
+    /// Ether held.
+    pub const ETHER: Self = Self { name: "balance", of: None };
+    /// Transactions sent, or executions.
+    pub const NONCE: Self = Self { name: "nonce", of: None };
+    /// Tokens there are.
+    pub const SUPPLY: Self = Self { name: "supply", of: None };
+
+    /// An item of the table; a name that is not in it is a slip in this program, and reads as the code's hash.
+    #[must_use]
+    pub(crate) fn of_table(name: &'static str) -> Self {
+        debug_assert!(Self::named(name).is_some(), "{name} is not an item");
+        Self { name, of: None }
+    }
+
+    /// The same, about this address.
+    #[must_use]
+    pub const fn about(self, of: Address) -> Self {
+        Self { of: Some(of), ..self }
+    }
+
+    /// The same, about no address: the set that a member belongs to.
+    #[must_use]
+    pub const fn whole(self) -> Self {
+        Self { of: None, ..self }
+    }
+
+    /// What rules call it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What a registry calls it: `fallback_handler`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        self.name.replace('-', "_")
+    }
+
+    /// What it is and how it reads.
+    #[must_use]
+    pub fn kind(&self) -> &'static ItemKind {
+        ITEMS.iter().find(|known| known.name == self.name).unwrap_or(&ITEMS[0])
+    }
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.of {
+            None => f.write_str(self.name),
+            Some(of) => write!(f, "{}:{of}", self.name),
+        }
+    }
+}
+
+impl FromStr for Item {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (name, of) = text.split_once(':').map_or((text, None), |(name, of)| (name, Some(of)));
+        let of = of.map(|of| of.parse::<Address>()).transpose().map_err(drop)?;
+        Self::named(name).map(|item| Self { of, ..item }).ok_or(())
+    }
+}
+
+/// Something that is remembered of a watch's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Fact {
+    /// The last known value.
+    Value(Item),
+    /// A digest of the value of which it was told that the registry says another; zero where nothing is told.
+    Told(Item),
+    /// How the last reading went: see [`Reading`].
+    Reading,
+}
+
+/// How the last reading of a watch went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Everything was read.
+    Whole,
+    /// The node could not say everything.
+    Dark,
+    /// There was no room for it among the block's questions: it comes next.
+    Due,
+}
+
+impl Reading {
+    fn of(value: B256) -> Self {
+        match value[31] {
+            2 => Self::Dark,
+            3 => Self::Due,
+            _ => Self::Whole,
+        }
+    }
+
+    /// As it is kept.
+    #[must_use]
+    pub fn word(self) -> B256 {
+        B256::with_last_byte(match self {
+            Self::Whole => 1,
+            Self::Dark => 2,
+            Self::Due => 3,
+        })
+    }
+}
+
+impl Fact {
+    /// What is remembered when `watch` comes to this fact.
+    #[must_use]
+    pub fn delta(self, watch: Address, value: B256) -> Delta {
+        Delta { watch, rule: Arc::from(format!("{STATES}{self}")), amount: U256::from_be_bytes(value.0) }
+    }
+
+    /// The fact that a delta is about, if it is about one.
+    #[must_use]
+    pub fn of_rule(rule: &str) -> Option<Self> {
+        rule.strip_prefix(STATES)?.parse().ok()
+    }
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(item) => write!(f, "{item}"),
+            Self::Told(item) => write!(f, "told/{item}"),
+            Self::Reading => f.write_str("reading"),
+        }
+    }
+}
+
+impl FromStr for Fact {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match (text, text.strip_prefix("told/")) {
+            ("reading", _) => Ok(Self::Reading),
+            (_, Some(item)) => item.parse().map(Self::Told),
+            (item, None) => item.parse().map(Self::Value),
+        }
+    }
+}
+
+/// The last known values of one chain's watches.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    watches: HashMap<Address, Vec<(Fact, Vec<Entry>)>>,
+    /// What each of the newest blocks set, oldest first.
+    journal: VecDeque<(B256, Vec<(Address, Fact)>)>,
+    due: BTreeSet<Address>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    block: B256,
+    value: B256,
+}
+
+impl Known {
+    /// Sets what `block` found. Blocks arrive in the order of the chain.
+    pub fn set(&mut self, block: B256, watch: Address, fact: Fact, value: B256) {
+        let facts = self.watches.entry(watch).or_default();
+        let place = facts.iter().position(|(known, _)| *known == fact).unwrap_or_else(|| {
+            facts.push((fact, Vec::with_capacity(1)));
+            facts.len() - 1
+        });
+        facts[place].1.push(Entry { block, value });
+        match self.journal.back_mut() {
+            Some((last, changes)) if *last == block => changes.push((watch, fact)),
+            _ => self.journal.push_back((block, vec![(watch, fact)])),
+        }
+        if self.journal.len() > JOURNAL_BLOCKS_MAX {
+            self.settle();
+        }
+        if fact == Fact::Reading {
+            self.note_due(watch);
+        }
+    }
+
+    /// Takes back everything that `block` set.
+    pub fn rewind(&mut self, block: B256) {
+        let Some(at) = self.journal.iter().rposition(|(known, _)| *known == block) else { return };
+        let Some((_, changes)) = self.journal.remove(at) else { return };
+        for (watch, fact) in changes {
+            let Some(facts) = self.watches.get_mut(&watch) else { continue };
+            if let Some((_, entries)) = facts.iter_mut().find(|(known, _)| *known == fact) {
+                entries.retain(|entry| entry.block != block);
+            }
+            facts.retain(|(_, entries)| !entries.is_empty());
+            if facts.is_empty() {
+                self.watches.remove(&watch);
+            }
+            if fact == Fact::Reading {
+                self.note_due(watch);
+            }
+        }
+    }
+
+    /// The last known value; none where it was never read.
+    #[must_use]
+    pub fn get(&self, watch: Address, fact: Fact) -> Option<B256> {
+        let (_, entries) = self.watches.get(&watch)?.iter().find(|(known, _)| *known == fact)?;
+        entries.last().map(|entry| entry.value)
+    }
+
+    /// The last known value of an item; none where it was never read.
+    #[must_use]
+    pub fn value(&self, watch: Address, item: Item) -> Option<B256> {
+        self.get(watch, Fact::Value(item))
+    }
+
+    /// Those that belong to a set of `watch`, as far as is known.
+    pub fn members<'a>(&'a self, watch: Address, name: &'a str) -> impl Iterator<Item = Address> + 'a {
+        let facts = self.watches.get(&watch).into_iter().flatten();
+        facts.filter_map(move |(fact, entries)| match fact {
+            Fact::Value(Item { name: known, of: Some(member) }) if *known == name => {
+                entries.last().filter(|entry| !entry.value.is_zero()).map(|_| *member)
+            }
+            _ => None,
+        })
+    }
+
+    /// How the last reading of `watch` went; none where there was none.
+    #[must_use]
+    pub fn reading(&self, watch: Address) -> Option<Reading> {
+        self.get(watch, Fact::Reading).map(Reading::of)
+    }
+
+    /// Whether any value of `watch` was ever read.
+    #[must_use]
+    pub fn has_values(&self, watch: Address) -> bool {
+        let mut facts = self.watches.get(&watch).into_iter().flatten();
+        facts.any(|(fact, _)| matches!(fact, Fact::Value(_)))
+    }
+
+    /// Watches for which there was no room in an earlier block.
+    pub fn due(&self) -> impl Iterator<Item = Address> + '_ {
+        self.due.iter().copied()
+    }
+
+    /// Of how many watches anything is known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.watches.len()
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.watches.is_empty()
+    }
+
+    fn note_due(&mut self, watch: Address) {
+        if self.reading(watch) == Some(Reading::Due) {
+            self.due.insert(watch);
+        } else {
+            self.due.remove(&watch);
+        }
+    }
+
+    /// Lets go of the oldest block's place: what it set stays, and can no longer be taken back.
+    fn settle(&mut self) {
+        let Some((block, changes)) = self.journal.pop_front() else { return };
+        for (watch, fact) in changes {
+            let Some(facts) = self.watches.get_mut(&watch) else { continue };
+            if let Some((_, entries)) = facts.iter_mut().find(|(known, _)| *known == fact)
+                && let Some(at) = entries.iter().position(|entry| entry.block == block)
+            {
+                entries.drain(..at);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WATCH: Address = Address::repeat_byte(0xaa);
+
+    fn word(n: u8) -> B256 {
+        B256::with_last_byte(n)
+    }
+
+    #[test]
+    fn a_fact_is_written_and_read_back() {
+        let owner = Item::of_table("owner").about(Address::repeat_byte(7));
+        for fact in [Fact::Value(Item::ETHER), Fact::Value(owner), Fact::Told(owner), Fact::Reading] {
+            let delta = fact.delta(WATCH, word(3));
+            assert_eq!(Fact::of_rule(&delta.rule), Some(fact), "{}", delta.rule);
+        }
+        assert_eq!(Fact::of_rule("builtin/attempt"), None);
+        assert_eq!(Fact::of_rule("builtin/state/unheard-of"), None);
+    }
+
+    #[test]
+    fn a_reorg_brings_back_the_value_before() {
+        let mut known = Known::default();
+        let fact = Fact::Value(Item::of_table("threshold"));
+        known.set(word(1), WATCH, fact, word(2));
+        known.set(word(2), WATCH, fact, word(1));
+        known.set(word(2), WATCH, Fact::Reading, Reading::Due.word());
+        assert_eq!(known.due().count(), 1);
+        known.rewind(word(2));
+        assert_eq!((known.get(WATCH, fact), known.due().count()), (Some(word(2)), 0));
+        known.rewind(word(1));
+        assert!(known.is_empty());
+    }
+
+    #[test]
+    fn what_is_too_old_to_be_taken_back_takes_no_room() {
+        let mut known = Known::default();
+        let blocks = JOURNAL_BLOCKS_MAX as u64 * 2;
+        for n in 0..blocks {
+            known.set(B256::from(U256::from(n)), WATCH, Fact::Value(Item::ETHER), B256::from(U256::from(n)));
+        }
+        assert_eq!(known.journal.len(), JOURNAL_BLOCKS_MAX);
+        assert!(known.watches[&WATCH][0].1.len() <= JOURNAL_BLOCKS_MAX + 1);
+        assert_eq!(known.value(WATCH, Item::ETHER), Some(B256::from(U256::from(blocks - 1))));
+    }
+
+    #[test]
+    fn members_are_those_that_were_last_seen_in_the_set() {
+        let mut known = Known::default();
+        let owner = |n| Fact::Value(Item::of_table("owner").about(Address::repeat_byte(n)));
+        known.set(word(1), WATCH, owner(1), word(1));
+        known.set(word(1), WATCH, owner(2), word(1));
+        known.set(word(2), WATCH, owner(1), word(0));
+        assert_eq!(known.members(WATCH, "owner").collect::<Vec<_>>(), [Address::repeat_byte(2)]);
+    }
+
+    #[test]
+    fn every_item_has_a_name_of_its_own() {
+        for known in ITEMS {
+            assert_eq!(ITEMS.iter().filter(|other| other.name == known.name).count(), 1, "{}", known.name);
+        }
+    }
+}
