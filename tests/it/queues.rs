@@ -458,8 +458,10 @@ async fn a_restart_neither_repeats_nor_loses_what_was_queued() {
     let grants = &stage.treasury.grants;
     let (theft, nonce) = (stage.theft(), stage.nonce(grants).await);
     stage.service.propose(grants, &theft, nonce, OWNER_A.address).list();
+    // One that waits all the while, and is seen again by the next process.
+    stage.service.propose(grants, &theft, nonce + 1, OWNER_A.address).list();
     stage.finds("Grants Safe high builtin/unvouched proposed").await;
-    stage.looked(2).await;
+    stage.looked(3).await;
     process.kill();
     let told = stage.watch.answers().len();
     // Meanwhile something else executes that nobody proposed.
