@@ -1,18 +1,20 @@
 //! The one file that knows the order: source, decode, classify, escalate, store, deliver.
 //!
 //! `run`, `explain`, `demo` and `tape play` go through [`examine`]; what is committed goes through [`Watcher::apply`]. What waits in
-//! the queue of a Safe takes the same way beside the chain, through [`Queues`].
+//! the queue of a Safe takes the same way beside the chain, through [`Queues`], and what is only announced through [`Pendings`].
 
+mod pending;
 mod queue;
 
+pub use pending::{EXPIRES_MS, Pendings, WAITING_MAX};
 pub use queue::{Answered, Concluded, Prepared, Queues};
 
 use crate::classify::{self, History, Moment};
-use crate::decode;
+use crate::decode::{self, StateSight};
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::read::{Answer, Answers, Read};
-use crate::model::{Activity, Block, BlockRef, Decoding, Delta, Judged, JudgedBlock, Sight, Verdict};
+use crate::model::{Activity, Block, BlockRef, Decoding, Delta, Judged, JudgedBlock, Sight, Verdict, WatchId};
 use crate::runtime::{self, Clock};
 use crate::source::Step;
 use crate::store::{OwnedStepJudged, Store};
@@ -53,6 +55,8 @@ pub struct Examined {
     pub answers: Answers,
     /// Whether it could be looked inside of its transactions; absent where that was not asked for.
     pub traced: Option<Traced>,
+    /// How the state of each watch could be read whose turn it was.
+    pub sights: Vec<(WatchId, StateSight)>,
 }
 
 /// Decodes and judges one block, asking `reader` what the block alone cannot tell.
@@ -107,7 +111,7 @@ pub async fn examine(
         deltas,
         sight: Sight::default(),
     };
-    Examined { judged, answers, traced }
+    Examined { judged, answers, traced, sights: decoded.sights }
 }
 
 /// Whether what ran inside the block's transactions was seen; `None` where nobody asked.
@@ -157,6 +161,8 @@ pub struct Committed {
     pub answers: Vec<Answers>,
     /// Whether the last block of those that were to be traced was.
     pub traced: Option<Traced>,
+    /// How the state of watches could be read, in the order of the blocks.
+    pub sights: Vec<(WatchId, StateSight)>,
 }
 
 impl Watcher {
@@ -202,12 +208,14 @@ impl Watcher {
             self.history.rewind(gone.hash);
         }
         let (mut blocks, mut answers, mut traced) = (Vec::new(), Vec::new(), None);
+        let mut sights = Vec::new();
         for fetched in &step.append {
             let span = info_span!("block", chain = %self.chain.info.name, number = fetched.block.at.number);
             let began = runtime::instant();
             let examined = examine(&fetched.block, &self.chain, &self.book, &self.history, reader);
-            let Examined { mut judged, answers: told, traced: inside } = examined.instrument(span).await;
+            let Examined { mut judged, answers: told, traced: inside, sights: seen } = examined.instrument(span).await;
             traced = inside.or(traced);
+            sights.extend(seen);
             judged.sight = fetched.sight;
             self.metrics.judged(&self.chain.info.name, began.elapsed());
             remember(&mut self.history, judged.at, judged.time, &judged.deltas);
@@ -235,7 +243,7 @@ impl Watcher {
                 self.metrics.committed(&self.chain.info.name, began.elapsed());
                 self.record(n_retracted, &blocks);
                 self.tidy(&blocks, now).await;
-                Ok(Committed { plan, blocks, answers, traced })
+                Ok(Committed { plan, blocks, answers, traced, sights })
             }
             Err(error) => Err(error).context("commit block"),
         }

@@ -1,7 +1,7 @@
 //! What endpoints can do, in words: for `probe`, and at the start of `run`.
 
 use crate::model::WatchInfo;
-use crate::source::abilities::{Can, blind_to};
+use crate::source::abilities::{Can, blind_to, unheard};
 use crate::source::{Abilities, FinalityRule, Node, probe};
 use crate::watchlist::{Book, ChainBook};
 use futures::future::join_all;
@@ -67,9 +67,12 @@ pub(crate) fn summary(chain: &str, found: &Found) -> String {
 pub(crate) fn gaps<'b>(book: &'b Book, chain: &ChainBook, found: &[Found]) -> Vec<Gap<'b>> {
     let able: Vec<_> =
         found.iter().filter_map(|found| Some((&*found.endpoint, found.abilities.as_ref().ok()?))).collect();
+    let unheard = if chain.pending && !able.is_empty() { unheard(&able) } else { None };
     let mut gaps: BTreeMap<Vec<String>, Vec<&WatchInfo>> = BTreeMap::new();
     for watch in book.watches.iter().filter(|watch| watch.chain.id == chain.info.id) {
-        gaps.entry(blind_to(watch.kind, by_tags(chain), chain.traces, &able)).or_default().push(watch);
+        let mut blind = blind_to(watch.kind, by_tags(chain), chain.traces, &able);
+        blind.extend(unheard.clone());
+        gaps.entry(blind).or_default().push(watch);
     }
     let gaps = gaps.into_iter().filter(|(blind_to, _)| !blind_to.is_empty());
     gaps.map(|(blind_to, watches)| Gap { watches, blind_to }).collect()

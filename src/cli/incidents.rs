@@ -158,7 +158,12 @@ async fn show(store: &Store, id: &str, roster: &Roster, printer: &Printer) -> an
     }
     printer.text(&render_page(&incident.page, printer.colors()));
     for finding in &findings {
-        let stands = if finding.orphaned { "taken back by a reorg".to_owned() } else { footing(&finding.footing) };
+        let stands = match (finding.orphaned, finding.pending) {
+            (true, None) => "taken back by a reorg".to_owned(),
+            (true, Some(_)) => "pending no longer".to_owned(),
+            (false, Some(_)) => "pending".to_owned(),
+            (false, None) => footing(&finding.footing),
+        };
         printer.text(&format!("{:<9} {}  {}  ({stands})", finding.severity, finding.id, finding.headline));
     }
     Ok(())

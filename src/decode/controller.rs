@@ -5,7 +5,7 @@
 use super::{Questions, Subjects};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
-use crate::model::{Activity, ActivityKind, Fate, Kind};
+use crate::model::{Activity, ActivityKind, Fate, Kind, Stage};
 use alloy_primitives::{Address, B256, Bytes};
 
 /// `controller()`
@@ -16,7 +16,7 @@ const CONTROLLER: [u8; 4] = [0xf7, 0x7c, 0x47, 0x91];
 pub(crate) fn recognize(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
     for activity in activities {
         let moves = activity.kind == ActivityKind::Call
-            && activity.fate == Fate::Executed
+            && (activity.fate == Fate::Executed || activity.stage == Stage::Pending)
             && &*activity.deed.signature == "transferFrom(address,address,uint256)";
         let Some(token) = activity.to.filter(|_| moves) else { continue };
         if subjects.get(&token).is_none_or(|subject| subject.kind != Kind::Minime) {

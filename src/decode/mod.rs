@@ -20,6 +20,7 @@ mod logs;
 mod multisig;
 mod names;
 mod ops;
+pub mod pending;
 pub mod queued;
 mod safe;
 mod state;
@@ -28,7 +29,7 @@ mod supply;
 mod told;
 
 pub use names::Name;
-pub use state::{Expected, Tolerance};
+pub use state::{Expected, StateSight, Tolerance};
 pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 
 use crate::model::read::{Answer, Answers, READS_MAX, Read, STATE_READS_MAX};
@@ -45,8 +46,8 @@ pub struct Decoded {
     pub wanted: Vec<Read>,
     /// What of the subjects' state is to be remembered once the block stands.
     pub facts: Vec<Delta>,
-    /// Watches of whose state the node could not say everything. What it did not say is compared when it can be read again.
-    pub dark: Vec<WatchId>,
+    /// How the state of each watch could be read whose turn it was. What the node did not say is compared when it can be read again.
+    pub sights: Vec<(WatchId, StateSight)>,
     /// Transactions whose trace contradicts what the block holds of them, and how. They were decoded as if there were none.
     pub false_traces: Vec<(B256, &'static str)>,
 }
@@ -98,7 +99,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
             questions.ask(Read::Trace(tx.hash));
         }
     }
-    let state::Observed { deltas, dark } =
+    let state::Observed { deltas, sights } =
         state::observe(block, subjects, known, &traced, &mut activities, &mut questions);
     if subjects.looks_inside() {
         // What changed and nothing explains may be explained by what ran inside.
@@ -109,7 +110,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
             questions.ask(Read::Trace(tx));
         }
     }
-    Decoded { activities, wanted: questions.wanted, facts: deltas, dark, false_traces }
+    Decoded { activities, wanted: questions.wanted, facts: deltas, sights, false_traces }
 }
 
 /// Places of the transactions whose sender has to be known for certain, since they may concern somebody. Where an account with a

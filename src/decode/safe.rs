@@ -8,7 +8,7 @@ use super::{Questions, Subjects, deed};
 use crate::model::activity::Note;
 use crate::model::queue::Queued;
 use crate::model::read::{Answer, Read};
-use crate::model::{Block, Deed, Fate, Kind, Operation, Tx};
+use crate::model::{Block, Deed, Fate, Kind, Operation, Stage, Tx};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, b256, keccak256};
 
 /// `execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)`
@@ -313,8 +313,8 @@ fn signed(
             (None, vec![Note::Unread(why.to_owned())])
         }
         (Some(logged), _) => (signers(logged), vec![]),
-        // Nothing was logged: the attempt reverted. Which domain holds is asked, since no log tells.
-        (None, Some(ours)) if frame.fate == Fate::Reverted => {
+        // Nothing was logged: the attempt reverted, or nothing ran yet. Which domain holds is asked, since no log tells.
+        (None, Some(ours)) if frame.fate == Fate::Reverted || frame.stage == Stage::Pending => {
             match questions.ask(Read::Call { to: safe, data: Bytes::from_static(&DOMAIN_SEPARATOR) }) {
                 Some(Answer::Data(word)) => {
                     let domain = word.first_chunk::<32>().map(B256::from);

@@ -182,7 +182,11 @@ fn also(page: &Page) -> Vec<String> {
     let rest = page.evidence.iter().enumerate().filter(|(i, evidence)| *i > 0 || evidence.orphaned);
     let mut lines: Vec<String> = rest
         .map(|(_, evidence)| {
-            let gone = if evidence.orphaned { "taken back by a reorg: " } else { "" };
+            let gone = match evidence.orphaned {
+                true if evidence.stage == "pending" => "pending no longer: ",
+                true => "taken back by a reorg: ",
+                false => "",
+            };
             format!("{gone}{}: {}", evidence.severity, line(&evidence.headline, SENTENCE_CHARS_MAX))
         })
         .collect();

@@ -381,6 +381,7 @@ const fn phrase(kind: BlindnessKind) -> &'static str {
         Blind::RefusedBlock => "gave a block that contradicts itself",
         Blind::UnverifiedBlock => "blocks that their header cannot vouch for",
         Blind::AbilityLost => "can no longer do what it could",
+        Blind::StateUnread => "state that cannot be read",
         Blind::ClockSkew => "block times ahead of our clock",
         Blind::StoreRefuses => "cannot be written to",
         Blind::NotRunning => "did not run",

@@ -1,9 +1,10 @@
 //! A small language for judged blocks, and a stand-in for the store that keeps what plans say.
 
-use super::{Refusal, Roster, StepJudged, plan, tick};
+use super::{Refusal, Roster, StepJudged, pending, plan, tick};
 use crate::model::amount::Unit;
 use crate::model::incident::{Delivery, DeliveryKind, Finding, Incident, Plan, Standing};
 use crate::model::path::{Feed, Path, PathStep};
+use crate::model::pending::{Ended, PendingVoice};
 use crate::model::value::{Arg, Value};
 use crate::model::watch::ChainInfo;
 use crate::model::{
@@ -42,6 +43,7 @@ pub(crate) fn roster() -> Roster {
         path: path.into(),
         runbook: Some("runbooks/stolen-funds.md".into()),
         observe: id == OBSERVED,
+        pending: PendingVoice::Quiet,
     };
     let paths = [
         path("treasury", &[(&["pager"], 300), (&["pager", "phone"], 600), (&["sms"], 900)]),
@@ -165,6 +167,12 @@ pub(crate) fn stray(n: u32, severity: Severity) -> Judged {
     raise(transfer(TREASURY, n, &[0], 60_000), "builtin/unvouched", severity)
 }
 
+/// The same while it is only announced.
+pub(crate) fn announced(judged: Judged) -> Judged {
+    let activity = Activity { stage: Stage::Pending, fate: Fate::Waiting, ..judged.activity };
+    Judged { activity, ..judged }
+}
+
 /// What the store would hold.
 #[derive(Default)]
 pub(crate) struct Kept {
@@ -204,6 +212,21 @@ impl Kept {
     /// Commits one block of fork 0 with these verdicts.
     pub(crate) fn block(&mut self, number: u64, judged: Vec<Judged>, now_ms: u64) -> Plan {
         self.step(&[], &[block(at(number, 0), at(number - 1, 0), judged)], now_ms)
+    }
+
+    /// Hears of pending transactions: these verdicts, and how others ended.
+    pub(crate) fn pending(&mut self, judged: Vec<Judged>, ended: &[Ended], now_ms: u64) -> Plan {
+        let nowhere = BlockRef { number: 7, hash: B256::ZERO };
+        let blocks: Vec<JudgedBlock> = judged.into_iter().map(|judged| block(nowhere, nowhere, vec![judged])).collect();
+        let standing = Standing {
+            incidents: self.incidents.values().cloned().collect(),
+            findings: self.findings.values().cloned().collect(),
+        };
+        let chain = chain();
+        let step = StepJudged { chain: &chain, retract: &[], blocks: &blocks };
+        let plan = pending(&step, &standing, &self.roster, now_ms, ended);
+        self.keep(&plan);
+        plan
     }
 
     pub(crate) fn tick(&mut self, now_ms: u64) -> Plan {

@@ -7,7 +7,7 @@ use crate::model::activity::{Fate, Note, Operation, Role};
 use crate::model::amount::Unit;
 use crate::model::text::printable;
 use crate::model::value::Arg;
-use crate::model::{Activity, ActivityKind, ChainId, Decoding, Position, WatchInfo};
+use crate::model::{Activity, ActivityKind, ChainId, Decoding, Position, Stage, WatchInfo};
 use alloy_primitives::Address;
 
 /// Characters of a headline; the rest of a page has room for the rest.
@@ -40,6 +40,9 @@ pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> Stri
         (ActivityKind::Move, _) => movement(activity, watch, roster),
         (ActivityKind::State, _) => state::sentence(activity, watch, roster),
         (ActivityKind::Event, _) => format!("{} logged {}", watch.label, listed(activity, chain, roster)),
+        (_, Position::Authorization(_)) if activity.stage == Stage::Pending => {
+            format!("{} (pending)", delegation(activity, watch, roster))
+        }
         (_, Position::Authorization(_)) => delegation(activity, watch, roster),
         (ActivityKind::Act, _) => deed(&watch.label, activity, chain, roster),
         (ActivityKind::Call, _) => deed(&roster.names.show(chain, activity.from), activity, chain, roster),
@@ -66,6 +69,7 @@ fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Stri
         Fate::Executed => format!("{who} {past} {rest}"),
         Fate::Waiting => match activity.progress() {
             Some(progress) => format!("{who} is to {infinitive} {rest} ({progress})"),
+            None if activity.stage == Stage::Pending => format!("{who} is about to {infinitive} {rest} (pending)"),
             None => format!("{who} is to {infinitive} {rest} (proposed)"),
         },
         Fate::Reverted => format!("{who} tried to {infinitive} {rest} (reverted)"),

@@ -10,6 +10,9 @@ use crate::model::{DeliveryKey, IncidentId, Severity};
 /// Labels of touched watches, and rules, that an incident lists.
 const LISTED_MAX: usize = 64;
 
+/// Why an incident closes all of whose evidence a reorg took back.
+pub(super) const REORG: &str = "reorg";
+
 /// An incident nobody has been told of.
 pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms: u64) -> Incident {
     let watch = raised.watch;
@@ -24,6 +27,7 @@ pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms:
         path,
         severity: Severity::Info,
         heard: None,
+        mentioned: false,
         state: State::Open,
         close_reason: None,
         closed_by: None,
@@ -52,14 +56,18 @@ pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms:
 pub(super) struct Change {
     /// Findings that are new, have become louder, or came back.
     pub(super) fresh: Vec<Fresh>,
+    /// Headlines of findings in what is only pending, which wake nobody, and whether each is louder than all that was found before.
+    pub(super) ahead: Vec<(String, bool)>,
     /// Headlines of findings the step took from one block and brought in another.
     pub(super) moved: Vec<String>,
     /// Headlines of findings a reorg took away.
     pub(super) gone: Vec<String>,
     /// What became of evidence that stands: a queued transaction is closer to its execution, or past it.
     pub(super) went: Vec<String>,
-    /// Whether anything was taken away, observed findings too.
-    pub(super) shrunk: bool,
+    /// How pending transactions ended that people were told of, and what was found in them.
+    pub(super) ended: Vec<String>,
+    /// Why anything was taken away, observed findings too.
+    pub(super) shrunk: Option<&'static str>,
 }
 
 /// One finding people are to hear of.
@@ -74,7 +82,7 @@ pub(super) struct Fresh {
 impl Change {
     /// Whether what people will hear of is on the page already.
     pub(super) fn counts(&self) -> bool {
-        !self.fresh.is_empty()
+        !self.fresh.is_empty() || !self.ahead.is_empty()
     }
 }
 
@@ -83,6 +91,7 @@ pub(super) fn reopen(incident: &mut Incident) {
     incident.state = State::Open;
     incident.cycle += 1;
     incident.heard = None;
+    incident.mentioned = false;
     incident.paging = false;
     incident.step = 0;
     incident.close_reason = None;
@@ -92,23 +101,27 @@ pub(super) fn reopen(incident: &mut Incident) {
     incident.page.evidence.clear();
 }
 
-/// Writes down which watches and rules an incident involves, and says whether the rule is new to it.
-pub(super) fn involve<'a>(incident: &mut Incident, touches: impl Iterator<Item = &'a String>, rule: &str) -> bool {
+/// Writes down which watches and rules an incident involves, and says whether the rule is new to it. A rule that nobody is woken for
+/// yet is none.
+pub(super) fn involve<'a>(
+    incident: &mut Incident,
+    touches: impl Iterator<Item = &'a String>,
+    rule: Option<&str>,
+) -> bool {
     for label in touches {
         if incident.touches.len() < LISTED_MAX && *label != incident.label && !incident.touches.contains(label) {
             incident.touches.push(label.clone());
         }
     }
-    let new = incident.rules.len() < LISTED_MAX && !incident.rules.iter().any(|known| known == rule);
-    if new {
-        incident.rules.push(rule.to_owned());
-    }
-    new
+    let new = rule.filter(|_| incident.rules.len() < LISTED_MAX);
+    let new = new.filter(|rule| !incident.rules.iter().any(|known| known == rule));
+    incident.rules.extend(new.map(str::to_owned));
+    new.is_some()
 }
 
 /// Puts evidence on the page. Observed findings are listed only while there is nothing else.
 pub(super) fn show(incident: &mut Incident, change: &Change, observe: bool, evidence: Evidence) {
-    let heard = incident.heard.is_some() || change.counts();
+    let heard = incident.heard.is_some() || incident.mentioned || change.counts();
     if observe && heard {
         return;
     }
@@ -128,12 +141,26 @@ pub(super) fn settle(incident: &mut Incident, change: &Change, now_ms: u64, out:
         let told = incident.told.clone();
         tell(incident, DeliveryKind::Retract, &told, Some(what), out);
     }
-    if change.shrunk && incident.standing == 0 && incident.state.is_live() {
-        incident.close_reason = Some("reorg".to_owned());
-        let what = "Closed: a reorg took back all of its evidence";
-        close(incident, State::FalseAlarm, what.to_owned(), now_ms, out);
+    if !change.ended.is_empty() {
+        let what = match change.ended.as_slice() {
+            [one] => one.clone(),
+            several => format!("{} of what was pending ended, among them: {}", several.len(), several[0]),
+        };
+        let told = incident.told.clone();
+        tell(incident, DeliveryKind::Retract, &told, Some(what), out);
+    }
+    if let Some(why) = change.shrunk.filter(|_| incident.standing == 0 && incident.state.is_live()) {
+        incident.close_reason = Some(why.to_owned());
+        let (state, what) = if why == REORG {
+            (State::FalseAlarm, "Closed: a reorg took back all of its evidence".to_owned())
+        } else {
+            (State::Resolved, format!("Closed: all of its evidence was pending, and ended ({why})"))
+        };
+        close(incident, state, what, now_ms, out);
     } else if let Some(loudest) = change.fresh.iter().max_by_key(|fresh| fresh.severity) {
         hear(incident, change, loudest, now_ms, out);
+    } else if !change.ahead.is_empty() {
+        mention(incident, &change.ahead, out);
     } else if let Some(first) = change.moved.first() {
         let told = incident.told.clone();
         tell(incident, DeliveryKind::Update, &told, Some(format!("A reorg moved it to another block: {first}")), out);
@@ -143,9 +170,23 @@ pub(super) fn settle(incident: &mut Incident, change: &Change, now_ms: u64, out:
     }
 }
 
+/// What is only pending: whoever is told hears of it, and nobody is woken. It costs next to nothing to announce more of the same, so
+/// that after the first only what is louder is worth a message; the rest is on the page, and in the feed.
+fn mention(incident: &mut Incident, ahead: &[(String, bool)], out: &mut Vec<Delivery>) {
+    if incident.heard.is_none() && !incident.mentioned {
+        incident.mentioned = true;
+        let notify = incident.path.notify.clone();
+        tell(incident, DeliveryKind::Trigger, &notify, None, out);
+    } else if let Some((headline, _)) = ahead.iter().rfind(|(_, louder)| *louder) {
+        let told = incident.told.clone();
+        tell(incident, DeliveryKind::Update, &told, Some(headline.clone()), out);
+    }
+}
+
 /// New findings: who is told, and whether it wakes somebody.
 pub(super) fn hear(incident: &mut Incident, change: &Change, loudest: &Fresh, now_ms: u64, out: &mut Vec<Delivery>) {
     let before = incident.heard;
+    let mentioned = std::mem::take(&mut incident.mentioned);
     incident.heard = before.max(Some(loudest.severity));
     let pages = loudest.severity >= incident.path.page_at && !incident.path.steps.is_empty();
     let louder = before.is_none_or(|before| loudest.severity > before);
@@ -160,7 +201,12 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, loudest: &Fresh, no
             incident.state = State::Open;
             forget_ack(incident);
             if pages {
+                // Whoever was told that it is pending must hear this as a page of its own.
+                let first = incident.path.steps.first().map(|step| step.to.as_slice()).unwrap_or_default();
+                incident.cycle += u32::from(mentioned && first.iter().any(|to| earlier.contains(to)));
                 start(incident, now_ms, None, out)
+            } else if mentioned {
+                Vec::new()
             } else {
                 let notify = incident.path.notify.clone();
                 tell(incident, DeliveryKind::Trigger, &notify, None, out);
@@ -189,7 +235,7 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, loudest: &Fresh, no
         }
         _ => Vec::new(),
     };
-    if before.is_some() {
+    if before.is_some() || mentioned {
         let rest: Vec<String> = earlier.into_iter().filter(|to| !triggered.contains(to)).collect();
         tell(incident, DeliveryKind::Update, &rest, Some(what), out);
     }

@@ -122,7 +122,7 @@ pub fn finding_line(finding: &Finding, roster: &Roster) -> Line {
         headline: finding.headline.clone(),
         reasons: finding.reasons.clone(),
         orphaned: finding.orphaned,
-        finality: (!finding.orphaned).then(|| footing.finality.as_str().to_owned()),
+        finality: (!finding.orphaned && finding.pending.is_none()).then(|| footing.finality.as_str().to_owned()),
         sources: footing.sources,
         endpoints: footing.endpoints,
         verified: footing.verified,

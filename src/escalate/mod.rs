@@ -29,7 +29,7 @@ pub use headline::headline;
 pub use lines::{finding_line, incident_line, utc, verdict_line};
 pub use occasion::{UNDELIVERABLE, dead_letter, test_page};
 pub use roster::{Names, Roster, StepJudged, short};
-pub use step::{plan, queued};
+pub use step::{pending, plan, queued};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -147,6 +147,7 @@ pub(super) fn occasion(
         path: path.clone(),
         severity,
         heard: Some(severity),
+        mentioned: false,
         state: State::Open,
         close_reason: None,
         closed_by: None,

@@ -86,6 +86,7 @@ pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &Judged
         headline: headline(activity, raised.watch, roster),
         reasons: raised.abnormal.reasons.iter().map(|reason| clean(reason)).collect(),
         footing: Footing::new(block.sight),
+        pending: (activity.stage == Stage::Pending).then_some(raised.watch.pending),
     }
 }
 
@@ -170,6 +171,7 @@ pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
 pub(super) const fn stage(stage: Stage) -> &'static str {
     match stage {
         Stage::Proposed => "proposed",
+        Stage::Pending => "pending",
         Stage::Included => "included",
         Stage::Reverted => "reverted",
     }

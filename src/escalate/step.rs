@@ -9,10 +9,11 @@ use super::roster::{Roster, StepJudged};
 use super::{bridge, feed, noise, page};
 use crate::model::incident::{Finding, Incident, Plan, Standing, State};
 use crate::model::page::Evidence;
+use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::{Line, RetractionLine, VerdictLine};
 use crate::model::span::lasting;
 use crate::model::verdict::CAME_LATE;
-use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Position, Severity, Verdict};
+use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Position, Severity, Stage, Verdict};
 use alloy_primitives::B256;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -58,6 +59,20 @@ pub fn queued(
     }
     for (hash, what) in news {
         engine.pass_on(*hash, what);
+    }
+    engine.finish()
+}
+
+/// What is heard of pending transactions changes: as [`queued`], and each of `ended` takes back what was found in a transaction
+/// that is pending no longer, whether that came true in a block in another light or not at all.
+#[must_use]
+pub fn pending(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms: u64, ended: &[Ended]) -> Plan {
+    let mut engine = Engine { aside: true, ..Engine::new(step, standing, roster, now_ms) };
+    ended.iter().for_each(|ended| engine.end(ended));
+    for block in step.blocks {
+        let causes = causes(block, roster);
+        causes.iter().for_each(|cause| engine.take(block, cause));
+        engine.write_verdicts(block, &causes);
     }
     engine.finish()
 }
@@ -109,33 +124,61 @@ impl<'a> Engine<'a> {
         let lost = self.findings.values().filter(|f| !f.orphaned && f.chain == chain && gone.contains(&f.at));
         let lost: BTreeSet<(u64, FindingId)> =
             lost.filter(|f| !again.contains(&f.id)).map(|f| (f.at.number, f.id.clone())).collect();
-        for (_, id) in lost {
-            let Some(finding) = self.findings.get_mut(&id) else { continue };
-            finding.orphaned = true;
-            finding.revision += 1;
-            let (finding, at) = (finding.clone(), finding.at);
-            let replaced_by = self.step.blocks.iter().find(|block| block.at.number == at.number);
-            let line = Line::Retraction(RetractionLine {
-                finding_id: id.to_string(),
-                revision: finding.revision,
-                reason: "reorg".to_owned(),
-                orphaned_block: at.number,
-                orphaned_hash: format!("{:#x}", at.hash),
-                replaced_by: replaced_by.map(|block| format!("{:#x}", block.at.hash)),
-            });
-            feed::retraction(&finding, &line, self.roster, &mut self.feed.deliveries);
-            self.feed.lines.push(line);
-            self.written.push(id.clone());
-            let Some(place) = self.by_id.get(&finding.incident).copied() else { continue };
-            let change = self.changes.entry(place).or_default();
-            change.shrunk = true;
+        for (number, id) in lost {
+            let replaced_by = self.step.blocks.iter().find(|block| block.at.number == number);
+            let Some((finding, change)) = self.take_back(&id, life::REORG, replaced_by.map(|block| block.at.hash))
+            else {
+                continue;
+            };
             if !finding.observe {
-                change.gone.push(finding.headline.clone());
+                change.gone.push(finding.headline);
             }
-            self.named.entry(place).or_default().insert(id);
-            let incident = &mut self.incidents[place];
-            incident.standing = incident.standing.saturating_sub(1);
-            page::strike(&mut incident.page, &finding);
+        }
+    }
+
+    /// Takes one finding back, and gives what changes of its incident by that; nothing where that is not known.
+    fn take_back(&mut self, id: &FindingId, why: &'static str, by: Option<B256>) -> Option<(Finding, &mut Change)> {
+        let finding = self.findings.get_mut(id)?;
+        finding.orphaned = true;
+        finding.revision += 1;
+        let finding = finding.clone();
+        let line = Line::Retraction(RetractionLine {
+            finding_id: id.to_string(),
+            revision: finding.revision,
+            reason: why.to_owned(),
+            orphaned_block: finding.at.number,
+            orphaned_hash: format!("{:#x}", finding.at.hash),
+            replaced_by: by.map(|by| format!("{by:#x}")),
+        });
+        feed::retraction(&finding, &line, self.roster, &mut self.feed.deliveries);
+        self.feed.lines.push(line);
+        self.written.push(id.clone());
+        let place = self.by_id.get(&finding.incident).copied()?;
+        self.named.entry(place).or_default().insert(id.clone());
+        let incident = &mut self.incidents[place];
+        incident.standing = incident.standing.saturating_sub(1);
+        page::strike(&mut incident.page, &finding);
+        let change = self.changes.entry(place).or_default();
+        change.shrunk = Some(why);
+        Some((finding, change))
+    }
+
+    /// A transaction is pending no longer, and what no block repeated of its findings is nothing any more.
+    fn end(&mut self, ended: &Ended) {
+        let waits = |finding: &&Finding| finding.tx == ended.tx && finding.pending.is_some() && !finding.orphaned;
+        let lost: BTreeSet<FindingId> =
+            self.findings.values().filter(waits).map(|finding| finding.id.clone()).collect();
+        for id in lost {
+            let Some((finding, change)) = self.take_back(&id, ended.how.as_str(), ended.by) else { continue };
+            if !finding.observe {
+                let what = match (ended.how, ended.by) {
+                    (Ending::Included, _) => "It was included, and is something else".to_owned(),
+                    (Ending::Replaced, Some(by)) => format!("It was replaced by {by}"),
+                    (Ending::Replaced, None) => "It was replaced by another transaction".to_owned(),
+                    (Ending::Expired, _) => "No block took it in time".to_owned(),
+                };
+                change.ended.push(format!("{what}: {}", finding.headline));
+            }
         }
     }
 
@@ -169,7 +212,8 @@ impl<'a> Engine<'a> {
 
     /// Everything one transaction makes abnormal.
     fn take(&mut self, block: &JudgedBlock, cause: &Cause<'_>) {
-        let (stands, rest): (Vec<_>, Vec<_>) = cause.raised.iter().partition(|raised| self.stands(raised));
+        let (stands, rest): (Vec<_>, Vec<_>) =
+            cause.raised.iter().filter(|raised| !self.came_true(raised)).partition(|raised| self.stands(raised));
         stands.into_iter().for_each(|raised| self.move_along(block, raised));
         if rest.is_empty() {
             return;
@@ -180,11 +224,24 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// It was announced late: a block that holds it is known already, and says more.
+    fn came_true(&self, raised: &Raised<'_>) -> bool {
+        let known = self.findings.get(&raised.id).is_some_and(|known| known.pending.is_none() && !known.orphaned);
+        known && raised.judged.activity.stage == Stage::Pending
+    }
+
     /// It stood before the step and stands after it, no louder: whoever was told of it, or closed it, need not hear of it as
     /// of something new.
     fn stands(&self, raised: &Raised<'_>) -> bool {
         self.findings.get(&raised.id).is_some_and(|known| {
-            !known.orphaned && raised.abnormal.severity <= known.severity && self.by_id.contains_key(&known.incident)
+            let incident = self.by_id.get(&known.incident).map(|place| &self.incidents[*place]);
+            // Whoever was not woken while it was pending, or dealt with it then, hears now that it came true.
+            let told = match known.pending.filter(|_| !self.aside) {
+                None => incident.is_some(),
+                Some(PendingVoice::Page) => incident.is_some_and(|incident| incident.state.is_live()),
+                Some(PendingVoice::Quiet) => false,
+            };
+            told && !known.orphaned && raised.abnormal.severity <= known.severity
         })
     }
 
@@ -194,10 +251,16 @@ impl<'a> Engine<'a> {
             return self.go_on(block, raised);
         }
         let Some(known) = self.findings.get(&raised.id).filter(|known| known.at != block.at) else { return };
+        let was_pending = known.pending.is_some();
         let Some(place) = self.by_id.get(&known.incident).copied() else { return };
         let finding = self.write(block, raised, place);
         if !raised.observe {
-            self.changes.entry(place).or_default().moved.push(finding.headline.clone());
+            let change = self.changes.entry(place).or_default();
+            if was_pending {
+                change.went.push(format!("It was included: {}", finding.headline));
+            } else {
+                change.moved.push(finding.headline.clone());
+            }
         }
         self.show(block, raised, &finding, place);
     }
@@ -294,13 +357,17 @@ impl<'a> Engine<'a> {
             }
         }
         let incident = &mut self.incidents[place];
+        let louder = raised.abnormal.severity > incident.severity;
         incident.severity = incident.severity.max(raised.abnormal.severity);
-        let new_rule = life::involve(incident, cause.touches.iter(), &raised.abnormal.rule);
+        let rule = (!is_quiet(raised)).then_some(&*raised.abnormal.rule);
+        let new_rule = life::involve(incident, cause.touches.iter(), rule);
         let finding = self.write(block, raised, place);
         self.show(block, raised, &finding, place);
         let change = self.changes.entry(place).or_default();
         if cause.noise {
             noise::count(&mut self.incidents[place], &raised.judged.activity, raised.watch);
+        } else if !raised.observe && is_quiet(raised) {
+            change.ahead.push((finding.headline, louder));
         } else if !raised.observe {
             change.fresh.push(Fresh { severity: finding.severity, headline: finding.headline, new_rule });
         }
@@ -393,6 +460,11 @@ impl<'a> Engine<'a> {
         plan.lines.append(&mut lines);
         plan
     }
+}
+
+/// Whether it is only pending, and its watch does not page for that.
+fn is_quiet(raised: &Raised<'_>) -> bool {
+    raised.judged.activity.stage == Stage::Pending && raised.watch.pending == PendingVoice::Quiet
 }
 
 /// The activity whose verdict the one at `index` only repeats, however often that was repeated.

@@ -45,6 +45,8 @@ impl ActivityKind {
 pub enum Stage {
     /// Written down on chain, not executed: a submission to a multisig.
     Proposed,
+    /// Announced, and in no block yet.
+    Pending,
     /// In a block.
     Included,
     /// Tried and undone: the transaction's status is 0.

@@ -39,6 +39,8 @@ pub enum BlindnessKind {
     UnverifiedBlock,
     /// An endpoint can no longer do what it could.
     AbilityLost,
+    /// The state of watches cannot be read, though it could before.
+    StateUnread,
     /// Block times lie ahead of our clock.
     ClockSkew,
     /// What was judged cannot be written down: the disk is full or broken.
@@ -148,7 +150,7 @@ pub struct LateFinding {
 
 impl BlindnessKind {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Unreachable,
         Self::EndpointDown,
         Self::WrongChain,
@@ -162,6 +164,7 @@ impl BlindnessKind {
         Self::RefusedBlock,
         Self::UnverifiedBlock,
         Self::AbilityLost,
+        Self::StateUnread,
         Self::ClockSkew,
         Self::StoreRefuses,
         Self::NotRunning,
@@ -190,6 +193,7 @@ impl BlindnessKind {
             Self::RefusedBlock => "refused-block",
             Self::UnverifiedBlock => "unverified-block",
             Self::AbilityLost => "ability-lost",
+            Self::StateUnread => "state-unread",
             Self::ClockSkew => "clock-skew",
             Self::StoreRefuses => "store-refuses",
             Self::NotRunning => "not-running",

@@ -6,6 +6,7 @@ use super::footing::Footing;
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 use super::page::Page;
 use super::path::Path;
+use super::pending::PendingVoice;
 use super::record::Line;
 use super::severity::Severity;
 use alloy_primitives::{Address, B256};
@@ -77,6 +78,9 @@ pub struct Finding {
     /// How surely it stands. The store keeps it up to date.
     #[serde(default)]
     pub footing: Footing,
+    /// Whether people were paged, while its transaction is pending; absent once a block holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<PendingVoice>,
 }
 
 /// Noise of one day and one watch, which is told of once, when the day is over.
@@ -107,6 +111,9 @@ pub struct Incident {
     pub severity: Severity,
     /// Loudest of those that people were told of; absent while all of them are only observed.
     pub heard: Option<Severity>,
+    /// Whether anybody was told in this round of what is only pending, before there was anything to page for.
+    #[serde(default)]
+    pub mentioned: bool,
     /// Where it stands.
     pub state: State,
     /// Why it closed by itself, such as `reorg`.

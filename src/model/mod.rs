@@ -15,6 +15,7 @@ pub mod json;
 pub mod page;
 pub mod parse;
 pub mod path;
+pub mod pending;
 pub mod queue;
 pub mod read;
 pub mod record;

@@ -55,7 +55,7 @@ pub struct VerdictLine {
     pub activity: String,
     /// Function or event signature; `ether` for a plain payment.
     pub function: String,
-    /// `proposed`, `included`, `reverted`.
+    /// `proposed`, `pending`, `included`, `reverted`.
     pub stage: String,
     /// `executed`, `failed`, `reverted`, `waiting`, `unconfirmed`.
     pub fate: String,
@@ -122,13 +122,13 @@ pub struct RetractionLine {
     pub finding_id: String,
     /// Its revision, one more than what it takes back.
     pub revision: u32,
-    /// `reorg`.
+    /// `reorg`; of what was pending `replaced`, `expired`, or `included` where the block shows it in another light.
     pub reason: String,
-    /// Number of the block that is gone.
+    /// Number of the block that is gone; of what was pending the newest one when it was first seen.
     pub orphaned_block: u64,
-    /// Its hash.
+    /// Its hash; zero of what was pending.
     pub orphaned_hash: String,
-    /// Hash of the block now at that height, where known.
+    /// Hash of the block now at that height, or of the transaction that took the nonce, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
 }

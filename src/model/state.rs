@@ -332,6 +332,13 @@ impl Known {
         self.get(watch, Fact::Reading).map(Reading::of)
     }
 
+    /// Whether any value of `watch` was ever read.
+    #[must_use]
+    pub fn has_values(&self, watch: Address) -> bool {
+        let mut facts = self.watches.get(&watch).into_iter().flatten();
+        facts.any(|(fact, _)| matches!(fact, Fact::Value(_)))
+    }
+
     /// Watches for which there was no room in an earlier block.
     pub fn due(&self) -> impl Iterator<Item = Address> + '_ {
         self.due.iter().copied()

@@ -1,6 +1,7 @@
 //! What is known of a watch wherever it is mentioned.
 
 use super::ids::ChainId;
+use super::pending::PendingVoice;
 use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -168,4 +169,6 @@ pub struct WatchInfo {
     pub runbook: Option<Arc<str>>,
     /// Judge and record, page nobody.
     pub observe: bool,
+    /// Whether what is found in a transaction that is only pending pages.
+    pub pending: PendingVoice,
 }

@@ -32,6 +32,8 @@ pub enum Ability {
     Subscriptions,
     /// Several questions in one HTTP request.
     Batches,
+    /// Transactions are announced before a block holds them (`eth_subscribe`, or a filter).
+    Pending,
 }
 
 /// Whether a node can do something.
@@ -64,7 +66,7 @@ pub struct Abilities {
 
 impl Ability {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BlockReceipts,
         Self::Receipts,
         Self::StateReads,
@@ -77,6 +79,7 @@ impl Ability {
         Self::FinalizedTag,
         Self::Subscriptions,
         Self::Batches,
+        Self::Pending,
     ];
 
     /// What records and metrics call it.
@@ -95,6 +98,7 @@ impl Ability {
             Self::FinalizedTag => "finalized-tag",
             Self::Subscriptions => "subscriptions",
             Self::Batches => "batches",
+            Self::Pending => "pending",
         }
     }
 }
@@ -189,9 +193,9 @@ pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Abili
     } else if !any(Ability::CallTracer) && !any(Ability::TraceBlock) {
         blind.push(format!("{}: no endpoint tells what runs inside a transaction", inside(kind)));
     }
-    if !any(Ability::StateReads)
-        && let Some(what) = unread(kind)
-    {
+    if !any(Ability::StateReads) {
+        let silent = "changes of its state that leave no log";
+        let what = unread(kind).map_or_else(|| silent.to_owned(), |what| format!("{what}; {silent}"));
         blind.push(format!("{what}: no endpoint reads state at the hash of a block"));
     }
     if tags && !any(Ability::FinalizedTag) {
@@ -202,6 +206,13 @@ pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Abili
         );
     }
     blind
+}
+
+/// What stays unseen of every watch where transactions are to be heard of before a block holds them, and nobody announces any.
+#[must_use]
+pub fn unheard(endpoints: &[(&str, &Abilities)]) -> Option<String> {
+    let silent = endpoints.iter().all(|(_, node)| matches!(node.of(Ability::Pending), Can::No(_)));
+    silent.then(|| "what is only pending: no endpoint announces transactions before a block holds them".to_owned())
 }
 
 /// What happens inside calls and leaves no log.
@@ -316,7 +327,7 @@ mod tests {
         assert_eq!(
             without_state[1..],
             [
-                "what a confirmation executes and who confirmed it: no endpoint reads state at the hash of a block",
+                "what a confirmation executes and who confirmed it; changes of its state that leave no log: no endpoint reads state at the hash of a block",
                 "whether its blocks are final: no endpoint answers for the tag `finalized`",
             ]
         );

@@ -5,7 +5,7 @@
 
 mod assess;
 
-use super::abilities::Abilities;
+use super::abilities::{Abilities, Ability};
 use super::council::{Council, Voice};
 use super::ears::Ears;
 use super::finality::Marks;
@@ -132,7 +132,8 @@ impl Driver {
             blocks: None,
             blocks_seen: now,
             started,
-            probes: Probes::new(pool.len(), options.probe_every, started),
+            probes: Probes::new(pool.len(), options.probe_every, started)
+                .without((!options.pending).then_some(Ability::Pending)),
             troubles: Troubles::default(),
             phase: Phase::Boot,
             clock,

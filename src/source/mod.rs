@@ -18,6 +18,7 @@ mod fetch;
 mod finality;
 pub mod follow;
 mod ipc;
+pub mod mempool;
 mod meter;
 pub mod node;
 pub mod pool;
@@ -42,6 +43,7 @@ pub use finality::FinalityRule;
 use follow::Follower;
 pub use follow::{Conflict, Linked, Window};
 use jiff::Timestamp;
+pub use mempool::Mempool;
 pub use meter::Meter;
 pub use node::{BadEndpoint, Deadlines, Endpoint, Identity, Node, address};
 pub use pool::Pool;
@@ -113,6 +115,8 @@ pub struct Options {
     pub finalized: Option<BlockRef>,
     /// How often it is tried out what the endpoints can do, for the first time at once; never, if it is absent.
     pub probe_every: Option<Duration>,
+    /// Whether it matters that endpoints announce transactions before a block holds them; see [`Mempool`].
+    pub pending: bool,
     /// Where it is recorded how the source does.
     pub meter: Meter,
 }
@@ -241,6 +245,7 @@ impl Options {
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
             probe_every: None,
+            pending: false,
             meter: Meter::default(),
         }
     }

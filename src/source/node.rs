@@ -291,6 +291,22 @@ impl Node {
         }
     }
 
+    /// A subscription to pending transactions, on a connection of its own: `whole`, or their hashes alone.
+    pub(super) async fn subscribe_to_pending(&self, whole: bool) -> Result<Heads, NodeError> {
+        let wire = Box::pin(self.open()).await?;
+        wire.widen();
+        let after = self.0.deadlines.subscribe;
+        let id = self.next_id();
+        let subscribed = async {
+            match whole {
+                true => wire.subscribe_to(id, ("newPendingTransactions", true)).await,
+                false => wire.subscribe_to(id, ["newPendingTransactions"]).await,
+            }
+        };
+        let timed_out = |_| NodeError::TimedOut { method: "eth_subscribe", after };
+        tokio::time::timeout(after, subscribed).await.map_err(timed_out)?
+    }
+
     /// Whether `eth_getBlockReceipts` was refused on the connection in use.
     pub(super) fn lacks_block_receipts(&self) -> bool {
         self.0.lacks_block_receipts.load(Ordering::Relaxed)

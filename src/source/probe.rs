@@ -68,6 +68,7 @@ pub async fn probe(node: &Node) -> Result<Abilities, NodeError> {
             Ability::FinalizedTag => probe.tag("finalized").await,
             Ability::Subscriptions => Box::pin(probe.subscription()).await,
             Ability::Batches => batch_max.clone().map(|_| ()),
+            Ability::Pending => Box::pin(probe.pending()).await,
         };
         if let Err(why) = tried {
             *can = why;
@@ -255,6 +256,17 @@ impl Probe<'_> {
             return Err(no("plain HTTP announces nothing; heads are polled"));
         }
         self.node.subscribe().await.map(drop).map_err(reason)
+    }
+
+    /// Whether it takes a subscription or a filter; whether anything comes is up to who sends transactions.
+    async fn pending(&mut self) -> Tried {
+        if self.node.has_socket() && self.node.subscribe_to_pending(false).await.is_ok() {
+            return Ok(());
+        }
+        let filter = self.present("eth_newPendingTransactionFilter", json!([])).await?;
+        // It is forgotten by itself, only later.
+        let _ = self.raw("eth_uninstallFilter", json!([filter])).await;
+        Ok(())
     }
 
     /// The largest batch that was answered in full.

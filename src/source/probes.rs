@@ -13,6 +13,8 @@ const AGAIN: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Probes {
     every: Option<Duration>,
+    /// An ability that nobody makes use of, so that its loss is none.
+    idle: Option<Ability>,
     tried: Vec<Tried>,
 }
 
@@ -39,7 +41,12 @@ pub(super) struct Lost {
 impl Probes {
     pub(super) fn new(n: usize, every: Option<Duration>, now: Instant) -> Self {
         let tried = || Tried { busy: false, next: now, now: None, had: Vec::new(), seen_at: None, untold: false };
-        Self { every, tried: (0..n).map(|_| tried()).collect() }
+        Self { every, idle: None, tried: (0..n).map(|_| tried()).collect() }
+    }
+
+    /// The same, where `idle` is of no use to anybody.
+    pub(super) fn without(self, idle: Option<Ability>) -> Self {
+        Self { idle, ..self }
     }
 
     /// An endpoint to be tried out now; it counts as being tried.
@@ -65,7 +72,7 @@ impl Probes {
             Some(before) => Box::new(found.after(before)),
             None => found,
         };
-        for ability in Ability::ALL.into_iter().filter(|ability| found.has(*ability)) {
+        for ability in Ability::ALL.into_iter().filter(|ability| found.has(*ability) && self.idle != Some(*ability)) {
             if !tried.had.contains(&ability) {
                 tried.had.push(ability);
             }

@@ -113,7 +113,7 @@ pub(super) enum Wire {
     Own(Arc<dyn Transport>),
 }
 
-/// A live subscription to new heads. Dropping it closes its socket.
+/// A live subscription, to new heads for the most part. Dropping it closes its socket.
 pub(super) enum Heads {
     Socket { subscription: RawSubscription, _socket: PubSubFrontend },
     Own(RawHeads),
@@ -230,10 +230,19 @@ impl Wire {
 
     /// Subscribes to new heads on this connection, which from then on serves nothing else.
     pub(super) async fn subscribe(self, id: u64) -> Result<Heads, NodeError> {
-        if let Self::Own(transport) = &self {
-            return transport.subscribe().await.map(Heads::Own);
+        match &self {
+            Self::Own(transport) => transport.subscribe().await.map(Heads::Own),
+            _ => self.subscribe_to(id, ["newHeads"]).await,
         }
-        let answer = self.ask(id, "eth_subscribe", ["newHeads"]).await?;
+    }
+
+    /// Subscribes to whatever `params` name, as [`Wire::subscribe`]; only a socket of ours can do that.
+    pub(super) async fn subscribe_to<P: RpcSend>(self, id: u64, params: P) -> Result<Heads, NodeError> {
+        if !matches!(self, Self::Socket(..)) {
+            let message = "subscriptions need a socket".to_owned();
+            return Err(NodeError::Refused { code: -32_601, message, data: false });
+        }
+        let answer = self.ask(id, "eth_subscribe", params).await?;
         let Self::Socket(socket, url) = self else {
             return Err(NodeError::Unreachable("subscriptions need a socket".to_owned()));
         };

@@ -164,6 +164,9 @@ pub(super) fn text<T: FromStr<Err: std::fmt::Display>>(table: &'static str, row:
     written.parse().map_err(|why: T::Err| StoreError::Damaged { table, why: why.to_string() })
 }
 
+/// The block of what is in none: what is only queued or pending stands there, and nothing said of a block holds for it.
+pub(super) const NOWHERE: &str = "0x0000000000000000000000000000000000000000000000000000000000000000";
+
 /// SQLite's integers are signed: the bits are kept. Heights, times and chain ids in use stay far below the sign.
 pub(super) const fn int(number: u64) -> i64 {
     number.cast_signed()

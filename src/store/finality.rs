@@ -4,7 +4,7 @@
 //! A chain's finality is two blocks; what stands at or below them is so final. Only pages of live incidents are written again,
 //! once when a finding of theirs gains, since they may have to say it at any time. Everything else is compared when it is read.
 
-use super::chain::{int, text, uint};
+use super::chain::{NOWHERE, int, text, uint};
 use super::{Result, commit, incidents};
 use crate::model::{BlockRef, ChainId, Finality, FindingId, IncidentId, Link};
 use alloy_primitives::B256;
@@ -72,9 +72,9 @@ pub(super) fn promote(db: &mut Connection, chain: ChainId, level: Finality, at: 
     }
     write(&tx, chain, settled)?;
     let sql = "SELECT id, incident FROM findings WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND orphaned = 0 \
-               ORDER BY number, seq";
-    let reached =
-        reached(&tx, sql, params![int(chain.0), before.map_or(-1, |before| int(before.number)), int(at.number)])?;
+               AND block_hash <> ?4 ORDER BY number, seq";
+    let range = params![int(chain.0), before.map_or(-1, |before| int(before.number)), int(at.number), NOWHERE];
+    let reached = reached(&tx, sql, range)?;
     let gained = tell(&tx, reached)?;
     tx.commit()?;
     Ok(Some(gained))
@@ -139,7 +139,8 @@ fn raise(db: &Connection, chain: ChainId, at: BlockRef, sources: u32) -> Result<
     let sql = "UPDATE blocks SET sources = ?4 WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND sources < ?4";
     db.prepare_cached(sql)?.execute(range)?;
     let sql = "UPDATE findings SET sources = ?4 WHERE chain = ?1 AND number > ?2 AND number <= ?3 AND orphaned = 0 \
-               AND sources < ?4 RETURNING id, incident";
+               AND sources < ?4 AND block_hash <> ?5 RETURNING id, incident";
+    let range = params![int(chain.0), held.unwrap_or(-1), int(at.number), sources, NOWHERE];
     reached(db, sql, range).map(Some)
 }
 

@@ -1,6 +1,6 @@
 //! Incidents and findings, whole as JSON beside the columns they are searched by.
 
-use super::chain::{int, uint};
+use super::chain::{NOWHERE, int, uint};
 use super::{Result, StoreError, finality};
 use crate::model::incident::{Finding, Incident};
 use crate::model::{BlockRef, ChainId, Finality, FindingId, Footing, IncidentId};
@@ -168,11 +168,12 @@ pub(super) fn put_on_page(db: &Connection, id: &IncidentId) -> Result<()> {
 
 /// Says how surely an incident stands: by the weakest of its standing findings.
 fn foot(db: &Connection, incident: &mut Incident) -> Result<()> {
-    let sql = "SELECT max(number), min(sources), max(endpoints), \
+    // What is in no block is as far from being final as can be.
+    let sql = "SELECT max(CASE WHEN block_hash = ?2 THEN 9223372036854775807 ELSE number END), min(sources), max(endpoints), \
                CASE WHEN min(verified) = 0 THEN 0 WHEN count(verified) = count(*) THEN 1 END \
                FROM findings WHERE incident = ?1 AND orphaned = 0";
     let chain = finality::settled(db, incident.chain)?;
-    incident.footing = db.prepare_cached(sql)?.query_row([incident.id.as_str()], |row| {
+    incident.footing = db.prepare_cached(sql)?.query_row([incident.id.as_str(), NOWHERE], |row| {
         let Some(newest) = row.get::<_, Option<i64>>(0)?.map(uint) else { return Ok(None) };
         let (sources, endpoints, verified) = (row.get(1)?, row.get(2)?, row.get(3)?);
         Ok(Some(Footing { finality: chain.of(newest), sources, endpoints, verified }))
@@ -184,7 +185,7 @@ fn foot(db: &Connection, incident: &mut Incident) -> Result<()> {
 /// Findings with the footing they have by now, in the order they were first written. `which` is a condition on `f`.
 fn findings(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Finding>> {
     let sql = format!(
-        "SELECT f.body, f.sources, CASE WHEN f.orphaned THEN 0 WHEN f.number <= c.finalized_number THEN 2 \
+        "SELECT f.body, f.sources, CASE WHEN f.orphaned OR f.block_hash = '{NOWHERE}' THEN 0 WHEN f.number <= c.finalized_number THEN 2 \
          WHEN f.number <= c.safe_number THEN 1 ELSE 0 END \
          FROM findings f LEFT JOIN chains c ON c.id = f.chain WHERE {which} ORDER BY f.seq"
     );

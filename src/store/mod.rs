@@ -17,6 +17,7 @@ mod evidence;
 mod finality;
 mod incidents;
 mod outbox;
+mod pending;
 mod queue;
 mod refusal;
 mod schema;
@@ -30,12 +31,14 @@ pub use evidence::Drawer;
 pub use finality::{GAINED_MAX, Gained, Settled};
 pub use incidents::Filter;
 pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
+pub use pending::PendingSeen;
 pub use queue::{LINES_MAX, QueueKept, QueueSeen};
 pub use refusal::Refusal;
 pub use space::Space;
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
+use crate::model::pending::Pending;
 use crate::model::record::VerdictLine;
 use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
 use crate::telemetry::Metrics;
@@ -338,6 +341,44 @@ impl Store {
         F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
     {
         self.actor.write(move |db| queue::commit(db, &seen, now_ms, engine)).await
+    }
+}
+
+/// Pending transactions.
+impl Store {
+    /// Those in which something was found and that wait to be included, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn pending(&self, chain: ChainId) -> Result<Vec<Pending>> {
+        self.actor.call(move |db| pending::waiting(db, chain)).await
+    }
+
+    /// Which of `hashes` need not be judged: a committed block holds them, or they were judged before.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn pending_known(&self, chain: ChainId, hashes: Vec<B256>) -> Result<Vec<B256>> {
+        self.actor.call(move |db| pending::known(db, chain, &hashes)).await
+    }
+
+    /// Which of `hashes`, each of a transaction that touches a watch, a committed block holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn included(&self, chain: ChainId, hashes: Vec<B256>) -> Result<Vec<B256>> {
+        self.actor.call(move |db| pending::included(db, chain, &hashes)).await
+    }
+
+    /// One transaction: what was heard of pending transactions, and the plan `engine` makes of it and of what stands.
+    ///
+    /// # Errors
+    /// As [`Store::commit_step`]; [`StoreError::Unknown`] when it would retract a block.
+    pub async fn commit_pending<F>(&self, seen: PendingSeen, now_ms: u64, engine: F) -> Result<Plan>
+    where
+        F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
+    {
+        self.actor.write(move |db| pending::commit(db, &seen, now_ms, engine)).await
     }
 }
 

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_finality.sql"),
     include_str!("migrations/0003_queue.sql"),
+    include_str!("migrations/0004_pending.sql"),
 ];
 
 /// `WFIR`: tells our files from those of other programs.

@@ -63,6 +63,8 @@ pub struct ChainBook {
     pub verify: bool,
     /// Whether the calls inside of transactions are looked at, where a node tells of them.
     pub traces: bool,
+    /// Whether transactions are heard of before a block holds them, where a node announces them.
+    pub pending: bool,
     /// Hash of block 0, where it is known: a node that has another serves another chain, whatever id it names.
     pub genesis: Option<B256>,
     /// Whom the decoder looks out for.

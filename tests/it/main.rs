@@ -19,6 +19,7 @@ mod habits;
 mod hostile;
 mod inside;
 mod judging;
+mod pending;
 mod probe;
 mod queues;
 mod ranks;

@@ -57,7 +57,8 @@ impl Court<'_> {
             (Stage::Included, None) => {
                 (builtin::UNSCHEDULED, "it is carried out, and nothing was seen that wrote it down before".to_owned())
             }
-            (Stage::Reverted, _) => return None,
+            // What was told when it was written down is in a log, and there is none yet.
+            (Stage::Pending | Stage::Reverted, _) => return None,
         };
         let cost = Cost { name, severity: Severity::Critical, reason: Some(why) };
         (!rules.builtins_off.contains(name)).then_some(cost)

@@ -55,6 +55,7 @@ impl Session {
             finality: chain.finality,
             finalized,
             probe_every: Some(PROBE_EVERY),
+            pending: chain.pending,
             meter,
             keep_raw: recorder.is_some(),
             ..Options::for_chain(chain.info.id)
@@ -164,6 +165,7 @@ impl Session {
                     if let Some(traced) = &committed.traced {
                         lookout.traced(traced).await?;
                     }
+                    lookout.read(&committed.sights).await?;
                     if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
                         self.printer.progress(&format!("{}: {line}", chain.info.name));
                     }

@@ -5,10 +5,11 @@
 //! was.
 
 use super::Session;
+use crate::decode::StateSight;
 use crate::escalate;
 use crate::model::incident::{Incident, Plan};
 use crate::model::span::lasting;
-use crate::model::{BlindnessKind, Severity, Trouble};
+use crate::model::{BlindnessKind, Severity, Trouble, WatchId};
 use crate::pipeline::Traced;
 use crate::runtime::{self, Stop};
 use crate::source::Phase;
@@ -16,7 +17,7 @@ use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock, EndpointSettings};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -52,6 +53,8 @@ pub(super) struct Lookout<'a> {
     opened_at: Timestamp,
     /// Whether a block was looked into since.
     has_traces: bool,
+    /// Watches whose state could be read once, and cannot now.
+    unread: BTreeSet<WatchId>,
 }
 
 /// How long the newest block may lie back, by our clock.
@@ -111,6 +114,7 @@ impl<'a> Lookout<'a> {
             moved_at: now,
             opened_at: now,
             has_traces: false,
+            unread: BTreeSet::new(),
         };
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
         let live = session.store.incidents(filter).await.context("read whether we were blind")?;
@@ -217,6 +221,27 @@ impl<'a> Lookout<'a> {
                 .await
             }
         }
+    }
+
+    /// How the state of some watches could be read lately. It is one trouble while any of them cannot.
+    pub(super) async fn read(&mut self, sights: &[(WatchId, StateSight)]) -> anyhow::Result<()> {
+        for (watch, sight) in sights {
+            match sight {
+                StateSight::Read => self.unread.remove(watch),
+                StateSight::Lost => self.unread.insert(*watch),
+            };
+        }
+        let (now, kind) = (self.session.clock.now(), BlindnessKind::StateUnread);
+        let Some(first) = self.unread.first() else {
+            return if sights.is_empty() { Ok(()) } else { self.cleared(kind, None, now).await };
+        };
+        let label = self.session.book.watch(*first).map_or("a watch", |watch| &*watch.label);
+        let more = match self.unread.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        let why = format!("no endpoint reads the state of {label}{more}: what changes silently is not seen");
+        self.troubled(Trouble { kind, endpoint: None, severity: Severity::High, since: now, why, evidence: None }).await
     }
 
     /// Something stands in the way, or has grown louder.

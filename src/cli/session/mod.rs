@@ -4,6 +4,7 @@ mod finality;
 mod follow;
 mod keeper;
 mod lookout;
+mod pending;
 mod progress;
 mod queues;
 mod record;
@@ -138,13 +139,20 @@ impl Session {
                 session.follow(chain, nudge, &stop, from, until).await.with_context(|| format!("watch {name}"))
             });
         }
-        let mut queues = tokio::task::JoinSet::new();
+        // What is seen beside the chains ends with them.
+        let mut beside = tokio::task::JoinSet::new();
+        for chain in session.book.chains.iter().filter(|chain| chain.pending) {
+            let (chain, nudge, stop) = (Arc::new(chain.clone()), nudge.clone(), worker_stop.child_token());
+            let name = chain.info.name.clone();
+            let listening = session.clone().pending(chain, nudge, stop);
+            beside.spawn(async move { listening.await.with_context(|| format!("hear what is pending on {name}")) });
+        }
         for book in &session.book.queues {
             let Some(chain) = session.book.chain(&book.chain.name) else { continue };
             let (chain, nudge, stop) = (Arc::new(chain.clone()), nudge.clone(), worker_stop.child_token());
             let name = book.service.name.clone();
             let looked_after = session.clone().queues(book.clone(), chain, nudge, stop);
-            queues.spawn(async move { looked_after.await.with_context(|| format!("look after the queues of {name}")) });
+            beside.spawn(async move { looked_after.await.with_context(|| format!("look after the queues of {name}")) });
         }
         let (mut failed, mut mute) = (None, false);
         loop {
@@ -154,7 +162,7 @@ impl Session {
                     None => break,
                 },
                 // Nobody has told them to end.
-                Some(ended) = queues.join_next() => ended.context("the task of a queue ended by surprise").flatten(),
+                Some(ended) = beside.join_next() => ended.context("a task beside the chains ended by surprise").flatten(),
                 // Nor it.
                 ended = &mut delivering, if !mute => {
                     mute = true;
@@ -169,7 +177,7 @@ impl Session {
                 stop.cancel();
             }
         }
-        queues.shutdown().await;
+        beside.shutdown().await;
         if !mute {
             session.drain(&worker_stop, delivering).await?;
         }

@@ -1,7 +1,7 @@
 //! What the registry of a watch says of its state, held against what is there: once for each value that differs.
 
 use super::reading::Took;
-use super::{Change, Look, Place};
+use super::{Change, Look, Place, causes};
 use crate::model::activity::Note;
 use crate::model::{Activity, Delta, Fact, Item, Role};
 use alloy_primitives::{Address, B256, keccak256};
@@ -12,6 +12,9 @@ use std::collections::BTreeSet;
 pub struct Expected {
     /// Single values.
     pub values: Vec<(Item, B256)>,
+    /// What the kind alone lets expect, while nobody says otherwise: held against what is there when it is first seen, since what
+    /// comes later is a change, and judged as one.
+    pub assumed: Vec<(Item, B256)>,
     /// Sets, in full.
     pub sets: Vec<(Item, BTreeSet<Address>)>,
 }
@@ -54,6 +57,15 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
     let mut wanted = Vec::new();
     for (item, should) in &expected.values {
         if let Some((_, is)) = took.values.iter().find(|(known, _)| known == item) {
+            wanted.push((*item, *is, *should));
+        }
+    }
+    for (item, should) in &expected.assumed {
+        let first = look.known.value(look.address, *item).is_none();
+        if let Some((_, is)) = took.values.iter().find(|(known, _)| known == item)
+            && first
+            && causes::find(look, *item, *should, *is).is_none()
+        {
             wanted.push((*item, *is, *should));
         }
     }

@@ -34,13 +34,22 @@ use std::sync::Arc;
 /// Watches whose inventory is taken after one block, when nothing is known of them yet. The rest follow on their beat.
 const INVENTORY_MAX: usize = 64;
 
+/// Whether the node told all of a watch's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateSight {
+    /// It did.
+    Read,
+    /// It did not, though it could be read before.
+    Lost,
+}
+
 /// What looking at the state gave, beside activities.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
     /// What is to be remembered.
     pub(crate) deltas: Vec<Delta>,
-    /// Watches of which the node could not say everything.
-    pub(crate) dark: Vec<WatchId>,
+    /// How each watch could be read whose turn it was.
+    pub(crate) sights: Vec<(WatchId, StateSight)>,
 }
 
 /// What a look at one subject needs to know.
@@ -77,8 +86,10 @@ pub(crate) fn observe(
         let look = Look { block, subjects, known, activities, traced, subject, address, whole };
         let took = reading::take(&look, questions);
         look.tell(&took, &mut found, &mut observed.deltas);
-        if took.went == Reading::Dark {
-            observed.dark.push(subject.watch);
+        match took.went {
+            Reading::Whole => observed.sights.push((subject.watch, StateSight::Read)),
+            Reading::Dark if known.has_values(address) => observed.sights.push((subject.watch, StateSight::Lost)),
+            Reading::Dark | Reading::Due => {}
         }
     }
     activities.append(&mut found);

@@ -5,6 +5,7 @@ mod chain;
 mod noise;
 mod occasions;
 mod order;
+mod pending;
 mod people;
 mod queued;
 mod words;

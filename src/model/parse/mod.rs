@@ -10,8 +10,8 @@ mod hex;
 mod traces;
 mod wire;
 
-use super::block::{Block, BlockRef, Link};
-use super::seal::{Header, Sealed};
+use super::block::{Block, BlockRef, Link, Tx};
+use super::seal::{Header, Sealed, TxSeal};
 use alloy_primitives::{B256, Bytes, U256};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
@@ -112,6 +112,18 @@ pub fn tx_hashes(block: &str) -> Result<Vec<B256>, ParseError> {
         transactions: Vec<TxHash>,
     }
     json::<Hashes>("block", block).map(|block| block.transactions.into_iter().map(|TxHash(hash)| hash).collect())
+}
+
+/// Hash of a pending transaction as it is announced: alone, or with the whole transaction.
+pub fn announced(announcement: &str) -> Result<B256, ParseError> {
+    json::<TxHash>("announcement", announcement).map(|TxHash(hash)| hash)
+}
+
+/// A transaction that is in no block, with all that its hash covers. `None` where the node does not have it, or a block does.
+///
+/// Not checked: that any of it is true.
+pub fn pending(tx: &str) -> Result<Option<(Tx, TxSeal)>, ParseError> {
+    json::<Option<wire::TxWire>>("transaction", tx)?.map_or(Ok(None), wire::TxWire::pending)
 }
 
 /// Hash of the block that a receipt names.

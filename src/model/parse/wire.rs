@@ -336,21 +336,36 @@ impl TxWire {
         };
         let fee = receipt.fee();
         let logs = receipt.logs.into_iter().zip(0..).map(|(log, ordinal)| log.numbered(ordinal, next_log));
+        let logs = logs.collect::<Result<_, _>>()?;
+        Ok(Tx { index: place, status, created: receipt.contract_address, logs, fee, ..self.alone(index)? })
+    }
+
+    /// What it says by itself, without a receipt.
+    fn alone(self, index: usize) -> Result<Tx, ParseError> {
         Ok(Tx {
             hash: self.hash,
-            index: place,
+            index: 0,
             kind: self.kind.unwrap_or_default(),
             from: self.from,
             to: self.to,
             value: self.value,
-            input: self.input.or(self.data).ok_or_else(|| wrong("it has no input"))?,
+            input: self.input.or(self.data).ok_or(ParseError::Tx { index, what: "it has no input" })?,
             nonce: self.nonce,
             authorizations: self.authorization_list.into_iter().flatten().map(Into::into).collect(),
-            status,
-            created: receipt.contract_address,
-            logs: logs.collect::<Result<_, _>>()?,
-            fee,
+            status: Status::Unknown,
+            created: None,
+            logs: Vec::new(),
+            fee: None,
         })
+    }
+
+    /// The same with what its hash covers; nothing where a block holds it already.
+    pub(super) fn pending(self) -> Result<Option<(Tx, TxSeal)>, ParseError> {
+        if self.transaction_index.is_some() {
+            return Ok(None);
+        }
+        let seal = self.seal();
+        self.alone(0).map(|tx| Some((tx, seal)))
     }
 
     fn seal(&self) -> TxSeal {

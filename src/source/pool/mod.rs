@@ -21,6 +21,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 pub use health::{Health, QUARANTINE, Work};
+use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -130,6 +131,14 @@ impl Pool {
     /// The block that a tag names at one endpoint: `safe` or `finalized`.
     pub(super) async fn tag(&self, voice: Voice, tag: &'static str) -> Result<Option<Link>, NodeError> {
         self.0[voice].ask(Work::Head, 1.0, |node| Box::pin(async move { node.tag(tag).await })).await
+    }
+
+    /// The text of a transaction as one endpoint has it, pending or not; `null` where it does not.
+    pub(super) async fn tx(&self, voice: Voice, hash: B256) -> Result<Box<RawValue>, NodeError> {
+        let ask = |node: Node| -> BoxFuture<'static, _> {
+            Box::pin(async move { node.ask("eth_getTransactionByHash", [hash], node.deadlines().call).await })
+        };
+        self.0[voice].ask(Work::Call, 1.0, ask).await
     }
 
     /// The header with this hash, from `first` before others.

@@ -20,7 +20,7 @@ use crate::model::{Link, Sealed};
 use alloy_primitives::{Address, B256};
 pub use raw::{RAW_TXS_MAX, Raw, Wanted};
 use std::fmt;
-pub use tx::{NoSender, sender};
+pub use tx::{NoSender, by_itself, sender};
 
 /// What could not be held against the hash, since it is newer than we are. Nothing in it is known to be false.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

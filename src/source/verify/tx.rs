@@ -76,6 +76,15 @@ pub fn sender(tx: &Tx, seal: &TxSeal) -> Result<Address, NoSender> {
     signature.recover_address_from_prehash(&keccak256(signed)).map_err(|_| NOBODY)
 }
 
+/// A transaction that no block vouches for, sent by whoever signed it, if its fields give its hash.
+pub fn by_itself(tx: Tx, seal: &TxSeal) -> Result<Tx, NoSender> {
+    if keccak256(encode(&tx, seal)?) != tx.hash {
+        return Err(NoSender::Malformed("its fields do not give its hash"));
+    }
+    let from = sender(&tx, seal)?;
+    Ok(Tx { from, ..tx })
+}
+
 impl Kind {
     fn of(kind: u64) -> Result<Self, NoSender> {
         Ok(match kind {

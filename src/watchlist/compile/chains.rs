@@ -43,6 +43,7 @@ pub(super) struct Chain {
     finality: FinalityRule,
     verify: bool,
     traces: bool,
+    pending: bool,
     genesis: Option<B256>,
     /// Blocks between two looks at a state; absent where none is read.
     state: Option<NonZeroU64>,
@@ -81,6 +82,11 @@ impl Chains {
         }
     }
 
+    /// Whether the chain with this name is heard of before its blocks; so is one that is not configured, which was told.
+    pub(super) fn hears_pending(&self, name: &str) -> bool {
+        self.by_name.get(name).is_none_or(|index| self.compiled[*index].pending)
+    }
+
     pub(super) fn infos(&self) -> impl Iterator<Item = &Arc<ChainInfo>> {
         self.compiled.iter().map(|chain| &chain.info)
     }
@@ -111,6 +117,7 @@ impl Chains {
                 finality: chain.finality,
                 verify: chain.verify,
                 traces: chain.traces,
+                pending: chain.pending,
                 genesis: chain.genesis,
                 subjects: Arc::new(subjects),
             }
@@ -149,6 +156,7 @@ impl Chain {
             finality: finality(text.finality.as_ref(), known),
             verify: text.verify.unwrap_or(true),
             traces: text.traces.unwrap_or(true),
+            pending: text.pending.unwrap_or(false),
             genesis: genesis(text, known, problems),
             state: match &text.state {
                 Some(StateText::Off) => None,

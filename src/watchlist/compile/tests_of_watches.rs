@@ -206,7 +206,7 @@ impl Builder<'_> {
             kind,
             stage: text.stage,
             fate: earlier.and_then(|earlier| earlier.fate).or(text.fate).unwrap_or(match text.stage {
-                Stage::Proposed => Fate::Waiting,
+                Stage::Proposed | Stage::Pending => Fate::Waiting,
                 Stage::Included => Fate::Executed,
                 Stage::Reverted => Fate::Reverted,
             }),

@@ -13,6 +13,7 @@ use crate::classify::builtin::{BUILTINS, DRIFT};
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
 use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects};
+use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Item, Kind, WatchId, WatchInfo};
 use crate::settings::{At, Problems};
@@ -118,6 +119,12 @@ impl<'t> Head<'t> {
         if let Some(path) = &text.path {
             paths.check(path, problems);
         }
+        if let (Some(at), Some(chain)) = (&text.pending, &text.chain)
+            && !chains.hears_pending(chain.value)
+        {
+            let problem = at.problem(format!("nothing is heard of `{}` before its blocks", **chain));
+            problems.push(problem.hint(format!("write `pending = true` into `[chain.{}]`", **chain)));
+        }
         let own = address.unwrap_or(Address::ZERO);
         let kind = text.kind.as_ref().map(|kind| kind.value);
         let name = name(text, kind, problems);
@@ -151,6 +158,7 @@ impl<'t> Head<'t> {
             path,
             runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
             observe: text.observe,
+            pending: text.pending.as_ref().map_or_else(PendingVoice::default, |at| at.value),
         };
         Self { text, info, abi, chain, registry, executors, refund_receivers, name, placed: address.is_some() }
     }
@@ -230,18 +238,18 @@ pub(super) fn compile(
             familiar: Arc::default(),
             observe: head.info.observe,
         });
-        if head.info.kind == Kind::Safe && head.text.queue.as_ref().is_none_or(|at| at.value) {
-            all.queued.push(head.info.id);
-        }
-        if let Some(at) = head.text.queue.as_ref().filter(|_| head.info.kind != Kind::Safe) {
-            problems.push(at.problem("only a Safe has a queue").hint("remove `queue`"));
-        }
         // Where drift is switched off, nothing is held against the registry: it would be another finding by another name.
         let silent = head.text.builtins_off.iter().any(|off| off.value == DRIFT);
         if let Some(expected) = looks(head.info.kind, &registry).filter(|_| !silent)
             && let Some(subjects) = all.subjects.get_mut(&chain)
         {
             subjects.expect(head.info.address, expected);
+        }
+        if head.info.kind == Kind::Safe && head.text.queue.as_ref().is_none_or(|at| at.value) {
+            all.queued.push(head.info.id);
+        }
+        if let Some(at) = head.text.queue.as_ref().filter(|_| head.info.kind != Kind::Safe) {
+            problems.push(at.problem("only a Safe has a queue").hint("remove `queue`"));
         }
         all.registries.push(registry);
         all.infos.push(head.info.clone());
@@ -267,14 +275,14 @@ fn looks(kind: Kind, registry: &Registry) -> Option<Expected> {
     let item = |name| Item::named(name);
     let mut expected = Expected::default();
     let mut value = |name, word: B256| expected.values.extend(item(name).map(|item| (item, word)));
-    let threshold = if kind == Kind::Multisig { "required" } else { "threshold" };
+    let threshold = if matches!(kind, Kind::Multisig | Kind::ParityMultisig) { "required" } else { "threshold" };
     if let Some(number) = registry.threshold {
         value(threshold, B256::from(U256::from(number)));
     }
     // An account with a key runs nobody's code, unless the registry says whose.
     let delegated = registry.values.iter().any(|(item, _)| item.name() == "delegate");
     if kind == Kind::Eoa && !delegated {
-        value("delegate", B256::ZERO);
+        expected.assumed.extend(item("delegate").map(|item| (item, B256::ZERO)));
     }
     expected.values.extend(registry.values.iter().map(|(item, address)| (*item, address.into_word())));
     for (name, set) in [("owner", &registry.owners), ("module", &registry.modules)] {

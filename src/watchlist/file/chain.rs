@@ -16,6 +16,7 @@ pub(in crate::watchlist) struct ChainText<'a> {
     pub finality: Option<FinalityText>,
     pub verify: Option<bool>,
     pub traces: Option<bool>,
+    pub pending: Option<bool>,
     pub genesis: Option<At<&'a str>>,
     pub state: Option<StateText>,
     pub multisend: Vec<At<&'a str>>,
@@ -74,6 +75,7 @@ impl<'a> ChainText<'a> {
         let finality = table.value("finality").and_then(|value| FinalityText::read(&value, problems));
         let verify = table.bool("verify", problems).map(|at| at.value);
         let traces = table.bool("traces", problems).map(|at| at.value);
+        let pending = table.bool("pending", problems).map(|at| at.value);
         let genesis = table.string("genesis", problems);
         let state = table.value("state").and_then(|value| StateText::read(&value, problems));
         let multisend = table.one_or_more("multisend", problems).unwrap_or_default();
@@ -89,6 +91,7 @@ impl<'a> ChainText<'a> {
             finality,
             verify,
             traces,
+            pending,
             genesis,
             state,
             multisend,

@@ -74,7 +74,12 @@ impl<'a> TestText<'a> {
         let value = table.value("value").filter(|value| !value.is_broken());
         let operation = operations(&mut table, problems).and_then(|operations| Some(operations.first()?.value));
         let signers = table.value("signers").and_then(|value| SignersGiven::read(&value, problems));
-        let stages = [("proposed", Stage::Proposed), ("included", Stage::Included), ("reverted", Stage::Reverted)];
+        let stages = [
+            ("proposed", Stage::Proposed),
+            ("pending", Stage::Pending),
+            ("included", Stage::Included),
+            ("reverted", Stage::Reverted),
+        ];
         let stage = table.choice("stage", &stages, problems).map_or(Stage::Included, |at| at.value);
         let fate = table.choice("fate", &FATES, problems).map(|at| at.value);
         let verdicts = [("normal", true), ("abnormal", false)];

@@ -5,6 +5,7 @@ use super::rule::{ListText, RuleText};
 use super::test::TestText;
 use super::{missing, observe, said};
 use crate::classify::rule::Polarity;
+use crate::model::pending::PendingVoice;
 use crate::model::state::{ITEMS, Shape};
 use crate::model::{Item, Kind};
 use crate::settings::{At, Problems, Spot, Table};
@@ -30,6 +31,8 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub judge_inbound: bool,
     /// `queue = false`: its chain's Safe service is not asked about it.
     pub queue: Option<At<bool>>,
+    /// `pending = "page"`: what is only announced wakes people.
+    pub pending: Option<At<PendingVoice>>,
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
     pub rules: Vec<RuleText<'a>>,
@@ -80,6 +83,8 @@ impl<'a> WatchText<'a> {
         let contracts = list(&mut table, "contracts", problems);
         let inbound = table.choice("inbound", &[("judge", true), ("accept", false)], problems);
         let queue = table.bool("queue", problems);
+        let voices = [("quiet", PendingVoice::Quiet), ("page", PendingVoice::Page)];
+        let pending = table.choice("pending", &voices, problems);
         let builtins_off = table.table("builtins", problems).map(|mut table| {
             let off = table.strings("off", problems);
             table.finish(problems);
@@ -111,6 +116,7 @@ impl<'a> WatchText<'a> {
             executors,
             refund_receivers,
             queue,
+            pending,
             node,
             contracts,
             judge_inbound: inbound.is_some_and(|at| at.value),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::classify::rule::{ArgTest, Condition, DeedMatch, Measure, ValueRule};
+use crate::model::pending::PendingVoice;
 use crate::model::{ChainId, Kind, Operation, Severity};
 use crate::source::FinalityRule;
 use crate::watchlist::{ChainClock, EndpointUrl};
@@ -230,4 +231,16 @@ fn blocks_are_late_by_the_clock_of_the_chain_and_never_those_of_a_tape() {
     assert_eq!(late("slot = \"30s\""), Some(120), "four slots");
     assert_eq!(late("clock = \"chain\""), None);
     assert!(chain("slot = \"2s\"").unwrap().by_block_time().roster.lateness.is_empty());
+}
+
+#[test]
+fn what_is_pending_is_heard_of_where_the_chain_says_so_and_pages_where_the_watch_does() {
+    let main = MAIN.replacen("8546\"\n", "8546\"\npending = true\n", 1);
+    let compiled = |list: &str| {
+        build(&main, &format!("{NAMES}{list}")).unwrap_or_else(|problems| panic!("{}", problems.render(false)))
+    };
+    let book = compiled(&format!("{WATCH}pending = \"page\"\n"));
+    assert_eq!(book.chains.iter().map(|chain| chain.pending).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(book.watches[0].pending, PendingVoice::Page);
+    assert_eq!(compiled(WATCH).watches[0].pending, PendingVoice::Quiet);
 }

@@ -289,6 +289,11 @@ fn the_head_of_a_watch_is_told() {
         short,
         ["5:11: `0xa0Ee7A142d267C1f36714E4a8F75612F20a797` is not an address: it has 38 digits, an address has 40"]
     );
+    let page = with("kind = \"safe\"", "kind = \"safe\"\npending = \"page\"");
+    assert_eq!(
+        page,
+        ["7:11: nothing is heard of `mainnet` before its blocks | write `pending = true` into `[chain.mainnet]`"]
+    );
     let threshold = with("registry = { owners", "registry = { threshold = 3, owners");
     assert_eq!(threshold, ["9:26: a threshold of 3 cannot be met by 2 owners"]);
 }

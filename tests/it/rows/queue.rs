@@ -8,7 +8,7 @@ use crate::support::treasury::SIGNERS;
 use alloy_primitives::B256;
 use watchfire::model::Severity::{self, Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&Q1, &Q2, &Q3, &Q4, &Q5, &S14, &S14_OLD, &S15];
+pub(super) const ROWS: &[&Row] = &[&Q1, &Q2, &Q3, &Q4, &Q5, &S14_QUEUE, &S14_OLD, &S15];
 
 /// The attack of `row` is found as the row says.
 async fn found(row: &Row, stage: &Stage) {
@@ -143,8 +143,8 @@ async fn a_nonce_is_left_out() {
     found(&Q5, &stage).await;
 }
 
-const S14: Row = Row {
-    id: "S14",
+const S14_QUEUE: Row = Row {
+    id: "S14-queue",
     finds: "an owner approves a hash on chain that is not in the queue",
     by: "builtin/queue-approval",
     severity: High,
@@ -160,11 +160,11 @@ async fn a_hash_is_approved_that_is_not_queued() {
     let coins = stage.small_grant();
     let hash = stage.service.propose(ops, &coins, stage.nonce(ops).await, OWNER_A.address).list();
     stage.approve(ops, OWNER_A.address, hash).await;
-    is_quiet(&S14, &stage).await;
+    is_quiet(&S14_QUEUE, &stage).await;
     stage.approve(ops, OWNER_B.address, B256::repeat_byte(7)).await;
     stage.looked(2).await;
     stage.anvil.mine(2).await;
-    found(&S14, &stage).await;
+    found(&S14_QUEUE, &stage).await;
 }
 
 const S14_OLD: Row = Row {

@@ -18,7 +18,7 @@ use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
 
 pub(super) const ROWS: &[&Row] =
-    &[&S3, &S4_STATE, &S17, &L6, &L3_STATE, &N1_STATE, &N3, &T1_STATE, &P5, &P6, &P8_STATE, &E3, &E6, &I2, &I4];
+    &[&S3, &S4_STATE, &S17, &L6_STATE, &L3_STATE, &N1_STATE, &N3, &T1_STATE, &P5, &P6, &P8_STATE, &E3, &E6, &I2, &I4];
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 /// Blocks after which a lone watch was looked at once, whatever happened.
@@ -160,8 +160,8 @@ async fn the_registry_says_otherwise() {
     stage.is_quiet(&S17, &registry(2)).await;
 }
 
-const L6: Row = Row {
-    id: "L6",
+const L6_STATE: Row = Row {
+    id: "L6-state",
     finds: "ether leaves a wallet, and nothing that could be seen moved it",
     by: "builtin/outflow",
     severity: Critical,
@@ -180,10 +180,10 @@ async fn ether_leaves_a_wallet_unseen() {
     let rules = watch("multisig", wallet.address, pays);
     wallet.submit(&stage.anvil, OWNER_A, GRANTEE.address, ether(1), Bytes::new()).await;
     stage.anvil.mine(BEAT).await;
-    stage.is_quiet(&L6, &rules).await;
+    stage.is_quiet(&L6_STATE, &rules).await;
     stage.anvil.set_balance(wallet.address, ether(3)).await;
     stage.anvil.mine(BEAT).await;
-    stage.finds(&L6, &rules).await;
+    stage.finds(&L6_STATE, &rules).await;
 }
 
 const L3_STATE: Row = Row {

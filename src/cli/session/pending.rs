@@ -1,0 +1,74 @@
+//! What the nodes of one chain announce before a block holds it: beside the chain, and never in its way.
+
+use super::Session;
+use super::follow::pool_of;
+use crate::pipeline::Pendings;
+use crate::runtime::Stop;
+use crate::source::mempool::{BACKLOG_MAX, Mempool};
+use crate::watchlist::ChainBook;
+use anyhow::Context as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How often it is looked whether the chain moved on, and whether anything waited too long.
+const TICK: Duration = Duration::from_millis(500);
+/// Transactions that are judged and committed together.
+const BATCH_MAX: usize = 64;
+
+impl Session {
+    /// Listens to what is announced on `chain` until told to stop.
+    ///
+    /// # Errors
+    /// When the chain's endpoints cannot be used at all, or the store refuses for reasons that no waiting mends.
+    pub(super) async fn pending(
+        self: Arc<Self>,
+        chain: Arc<ChainBook>,
+        nudge: Arc<Notify>,
+        stop: Stop,
+    ) -> anyhow::Result<()> {
+        let metrics = &self.signs.metrics;
+        let pool = pool_of(&chain, metrics)?;
+        let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
+        let mut pendings = Pendings::open(book, chain.clone(), store, clock, nudge.clone()).await?;
+        // Rules are tried at the newest block: before there is one, nothing could be judged.
+        while self.store.tip(chain.info.id).await.context("read the newest block")?.is_none() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+        let mut mempool = Mempool::listen(&pool, &pendings.interest(), &stop);
+        let name = &chain.info.name;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let heard = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                _ = tick.tick() => None,
+                heard = mempool.next(BATCH_MAX) => Some(heard),
+            };
+            let mut patience = self.patience(chain.info.id, &nudge, &stop);
+            let plan = loop {
+                let done = match &heard {
+                    Some(txs) => pendings.hear(txs, &pool).await,
+                    None => pendings.look(&pool).await,
+                };
+                match done {
+                    Ok(plan) => break plan,
+                    Err(error) => {
+                        if !patience.wait(error).await? {
+                            return Ok(());
+                        }
+                    }
+                }
+            };
+            self.told(&plan);
+            metrics.queue(name, "announced", mempool.waiting().0, BACKLOG_MAX);
+            metrics.queue(name, "pending", pendings.waiting(), crate::pipeline::WAITING_MAX);
+            metrics.dropped(name, "announced", mempool.dropped());
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A transaction that no block holds yet: what it claims, so far as its own bytes tell.
+//!
+//! In: a transaction whose sender was recovered, and what the node answers at the newest judged block. Out: the activities that a
+//! block with it would give, at stage `pending`, in the same places, so that its inclusion is known as the same thing. There is no
+//! receipt: nothing of it has happened, and what a stranger's contract only claims to pass on is not confirmed by anything.
+
+use super::frames::{Frame, Shape};
+use super::{Decoded, Questions, Subjects, activities, code, controller, frames, multisig, safe, supply, touches};
+use crate::model::read::Answers;
+use crate::model::{Block, Fate, Position, Stage, Tx};
+
+/// Whether it may touch a subject: a few hash probes, since most that is announced concerns nobody.
+#[must_use]
+pub fn concerns(tx: &Tx, subjects: &Subjects) -> bool {
+    touches(tx, subjects)
+}
+
+/// What `tx` would do to whom, were it in the block after `tip`; nothing of `tip` itself is looked at but what is read at it.
+///
+/// As [`super::decode`], it is called again with the answers to what it wants.
+#[must_use]
+pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> Decoded {
+    if !touches(tx, subjects) {
+        return Decoded::default();
+    }
+    let mut questions = Questions::new(answers);
+    let mut frames = frames::open(tx, tip.time, None, subjects, &mut questions);
+    for frame in &mut frames {
+        frame.stage = Stage::Pending;
+        frame.fate = if frame.certain { Fate::Waiting } else { Fate::Unconfirmed };
+    }
+    safe::sign(&mut frames, tip, tx, subjects, &mut questions);
+    frames.iter_mut().for_each(confirm);
+    let mut found = Vec::new();
+    activities::from_frames(&mut frames, tx, subjects, &mut found);
+    activities::unopened(&frames, tx, subjects, 0, &mut found);
+    for activity in found.iter_mut().filter(|activity| matches!(activity.position, Position::Authorization(_))) {
+        (activity.stage, activity.fate) = (Stage::Pending, Fate::Waiting);
+    }
+    supply::weigh(&mut found, &mut questions);
+    controller::recognize(&mut found, subjects, &mut questions);
+    code::look_up(&mut found, subjects, &mut questions);
+    Decoded { activities: found, wanted: questions.wanted, ..Decoded::default() }
+}
+
+/// Whoever submits or confirms agrees by it, beside those who did so before.
+fn confirm(frame: &mut Frame) {
+    let Shape::Proposal { id, verb } = &frame.shape else { return };
+    // A submission has no number yet, and nobody but its sender agrees to it.
+    if id.is_none() && *verb == multisig::Verb::Submit {
+        frame.signers = Some(Vec::new());
+    }
+    if let Some(signers) = frame.signers.as_mut().filter(|_| *verb != multisig::Verb::Execute)
+        && !signers.contains(&frame.caller)
+    {
+        signers.push(frame.caller);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::Abi;
+    use crate::decode::Subject;
+    use crate::model::state::Known;
+    use crate::model::{ActivityKind, BlockRef, ChainId, Kind, Status, WatchId};
+    use alloy_primitives::{Address, B256, Bytes, U256};
+    use std::sync::Arc;
+
+    fn subjects(address: Address, kind: Kind) -> Subjects {
+        let mut subjects = Subjects::new(ChainId(1));
+        let abi = Arc::new(Abi::default());
+        subjects.watch(address, Subject { watch: WatchId(0), kind, rule_abi: abi.clone(), abi });
+        subjects
+    }
+
+    fn tip() -> Block {
+        Block {
+            at: BlockRef { number: 7, hash: B256::ZERO },
+            parent: B256::ZERO,
+            time: 0,
+            txs: vec![],
+            withdrawals: vec![],
+        }
+    }
+
+    fn payment(from: Address, to: Address) -> Tx {
+        Tx {
+            hash: B256::repeat_byte(1),
+            index: 0,
+            kind: 2,
+            from,
+            to: Some(to),
+            value: U256::from(1),
+            input: Bytes::new(),
+            nonce: 0,
+            authorizations: vec![],
+            status: Status::Unknown,
+            created: None,
+            logs: vec![],
+            fee: None,
+        }
+    }
+
+    #[test]
+    fn what_is_announced_of_a_subject_is_the_same_act_that_a_block_would_hold_only_waiting() {
+        let (payer, stranger) = (Address::repeat_byte(2), Address::repeat_byte(3));
+        let subjects = subjects(payer, Kind::Eoa);
+        let tx = payment(payer, stranger);
+        let pending = decode(&tx, &tip(), &subjects, &Answers::new()).activities;
+        let included = Block { txs: vec![Tx { status: Status::Success, ..tx }], ..tip() };
+        let included = super::super::decode(&included, &subjects, &Known::default(), &Answers::new()).activities;
+        let [pending] = &pending[..] else { panic!("one act: {pending:#?}") };
+        assert_eq!((pending.kind, pending.stage, pending.fate), (ActivityKind::Act, Stage::Pending, Fate::Waiting));
+        let place = |activity: &crate::model::Activity| (activity.tx, activity.position.clone(), activity.kind);
+        assert_eq!(included.iter().map(place).collect::<Vec<_>>(), [place(pending)]);
+    }
+
+    #[test]
+    fn what_concerns_nobody_is_not_opened() {
+        let subjects = subjects(Address::repeat_byte(2), Kind::Eoa);
+        let tx = payment(Address::repeat_byte(3), Address::repeat_byte(4));
+        assert!(!concerns(&tx, &subjects));
+        assert_eq!(decode(&tx, &tip(), &subjects, &Answers::new()), Decoded::default());
+    }
+}

@@ -1,0 +1,124 @@
+//! What is only announced: mentioned, then paged for when it comes true, or taken back.
+
+use super::super::fixtures::*;
+use crate::escalate::acknowledge;
+use crate::model::incident::{Incident, Plan, State};
+use crate::model::pending::{Ended, Ending, PendingVoice};
+use crate::model::record::Line;
+use crate::model::{Severity, WatchInfo};
+
+/// A roster whose watches page for what is pending.
+fn loud() -> Kept {
+    let mut kept = Kept::new();
+    let page = |watch: &WatchInfo| WatchInfo { pending: PendingVoice::Page, ..watch.clone() };
+    kept.roster.watches = kept.roster.watches.iter().map(page).collect();
+    kept
+}
+
+fn ended(n: u32, how: Ending) -> Ended {
+    Ended { tx: tx(n), how, by: (how == Ending::Replaced).then(|| tx(99)) }
+}
+
+fn reasons(plan: &Plan) -> Vec<&str> {
+    let mut reasons = Vec::new();
+    for line in &plan.lines {
+        if let Line::Retraction(line) = line {
+            reasons.push(&*line.reason);
+        }
+    }
+    reasons
+}
+
+#[test]
+fn what_is_pending_is_mentioned_and_pages_once_a_block_holds_it() {
+    let mut kept = Kept::new();
+    let found = stray(1, Severity::Critical);
+    assert_eq!(told(&kept.pending(vec![announced(found.clone())], &[], T)), "trigger chat");
+    let opened = kept.only().clone();
+    assert!(!opened.paging && opened.heard.is_none());
+    assert_eq!(told(&kept.pending(vec![announced(found.clone())], &[], T)), "", "heard twice, told once");
+    let plan = kept.block(8, vec![found], T + 12_000);
+    assert_eq!(told(&plan), "trigger pager, update chat");
+    assert_eq!((kept.only().id.clone(), kept.only().findings), (opened.id, 1), "one incident, one finding");
+    assert_eq!(kept.findings.values().map(|finding| finding.revision).collect::<Vec<_>>(), [2]);
+    assert_eq!(told(&kept.pending(vec![], &[ended(1, Ending::Included)], T)), "", "nothing is left to take back");
+    assert!(kept.only().state.is_live());
+}
+
+#[test]
+fn what_is_announced_after_its_block_changes_nothing() {
+    let mut kept = Kept::new();
+    let found = stray(1, Severity::High);
+    kept.block(8, vec![found.clone()], T);
+    assert_eq!(told(&kept.pending(vec![announced(found)], &[], T)), "");
+    assert!(kept.findings.values().all(|finding| finding.pending.is_none()));
+}
+
+#[test]
+fn a_watch_may_page_for_what_is_pending_and_its_inclusion_is_an_update() {
+    let mut kept = loud();
+    let found = stray(1, Severity::Critical);
+    assert_eq!(told(&kept.pending(vec![announced(found.clone())], &[], T)), "trigger pager");
+    assert_eq!(told(&kept.block(8, vec![found], T + 12_000)), "update pager");
+}
+
+#[test]
+fn what_was_dealt_with_while_pending_and_is_included_all_the_same_pages_again() {
+    let mut kept = loud();
+    let found = stray(1, Severity::Critical);
+    kept.pending(vec![announced(found.clone())], &[], T);
+    kept.answer(|incident| crate::escalate::resolve(incident, "duty", T));
+    assert!(told(&kept.block(8, vec![found], T + 12_000)).starts_with("trigger pager"));
+}
+
+#[test]
+fn each_end_is_told_and_closes_an_incident_that_has_nothing_else() {
+    for (how, word) in [(Ending::Replaced, "replaced"), (Ending::Expired, "expired"), (Ending::Included, "included")] {
+        let mut kept = Kept::new();
+        kept.pending(vec![announced(stray(1, Severity::High))], &[], T);
+        let plan = kept.pending(vec![], &[ended(1, how)], T + 60_000);
+        assert_eq!(told(&plan), "retract chat, resolve chat", "{word}");
+        assert_eq!(reasons(&plan), [word]);
+        let Incident { state, close_reason, standing, .. } = kept.only();
+        assert_eq!((*state, close_reason.as_deref(), *standing), (State::Resolved, Some(word), 0));
+        assert_eq!(told(&kept.pending(vec![], &[ended(1, how)], T + 61_000)), "", "once");
+    }
+}
+
+#[test]
+fn other_evidence_keeps_an_incident_open() {
+    let mut kept = Kept::new();
+    kept.block(8, vec![stray(2, Severity::High)], T);
+    kept.pending(vec![announced(stray(1, Severity::High))], &[], T);
+    assert_eq!(told(&kept.pending(vec![], &[ended(1, Ending::Expired)], T)), "retract pager");
+    assert!(kept.only().state.is_live());
+}
+
+#[test]
+fn a_replaced_transaction_that_is_included_after_all_is_found_again() {
+    let mut kept = Kept::new();
+    let found = stray(1, Severity::High);
+    kept.pending(vec![announced(found.clone())], &[], T);
+    kept.pending(vec![], &[ended(1, Ending::Replaced)], T);
+    assert!(told(&kept.block(8, vec![found], T)).starts_with("trigger pager"));
+}
+
+#[test]
+fn whoever_took_less_is_paged_when_something_louder_that_was_pending_comes_true() {
+    let mut kept = Kept::new();
+    kept.block(8, vec![stray(2, Severity::High)], T);
+    kept.answer(|incident| acknowledge(incident, "duty", T));
+    let louder = stray(1, Severity::Critical);
+    assert_eq!(told(&kept.pending(vec![announced(louder.clone())], &[], T)), "update pager");
+    assert!(told(&kept.block(9, vec![louder], T)).starts_with("trigger pager"));
+}
+
+#[test]
+fn more_of_the_same_is_on_the_page_and_in_the_feed_and_only_what_is_louder_is_told_again() {
+    let mut kept = Kept::new();
+    assert_eq!(told(&kept.pending(vec![announced(stray(1, Severity::High))], &[], T)), "trigger chat");
+    let more = (2..40).map(|n| announced(stray(n, Severity::High))).collect();
+    let plan = kept.pending(more, &[], T);
+    assert_eq!((told(&plan).as_str(), kept.only().standing), ("", 39));
+    assert_eq!(told(&kept.pending(vec![announced(stray(40, Severity::Critical))], &[], T)), "update chat");
+}

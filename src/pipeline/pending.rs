@@ -1,0 +1,286 @@
+//! What is announced, judged before a block holds it, and followed to its end.
+//!
+//! Transactions come from [`crate::source::Mempool`], their sender recovered. Those in which something is found are written down, each
+//! with its finding; the step of the chain that includes one repeats the finding, by the same identity. What is included in another
+//! light, replaced or never included is taken back here. All that is remembered is in the store, so that a restart goes on with it.
+
+use super::{Reader, examine_queued, remembered};
+use crate::classify::History;
+use crate::decode;
+use crate::escalate;
+use crate::model::incident::Plan;
+use crate::model::pending::{Ended, Ending, Pending};
+use crate::model::read::{Answer, Answers, READS_MAX, Read};
+use crate::model::{Block, BlockRef, Judged, JudgedBlock, Link, Sight, Tx, Verdict};
+use crate::runtime::{self, Clock};
+use crate::source::mempool::Interest;
+use crate::store::{OwnedStepJudged, PendingSeen, Store};
+use crate::watchlist::{Book, ChainBook};
+use alloy_primitives::{Address, B256};
+use anyhow::Context as _;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// Transactions that wait to be included, each with a finding of its own: should more be announced, those that wait longest end.
+pub const WAITING_MAX: usize = 1_024;
+/// How long a transaction may wait to be included before it has ended, in milliseconds: half an hour.
+pub const EXPIRES_MS: u64 = 1_800_000;
+/// Questions asked of the node for all that is announced between two blocks, as many as for four blocks: whoever announces much must
+/// not use up a quota. What is not asked stays in the dark, and is told so.
+const READS_BETWEEN_MAX: usize = 4 * READS_MAX;
+/// Rounds of questions for one transaction, as for a block.
+const READ_ROUNDS_MAX: usize = 5;
+
+/// The pending transactions of a chain.
+pub struct Pendings {
+    book: Arc<Book>,
+    chain: Arc<ChainBook>,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    nudge: Arc<Notify>,
+    waiting: BTreeMap<B256, Pending>,
+    /// Senders and nonces of those that wait: whoever else has one of them replaces it.
+    nonces: Arc<Mutex<HashSet<(Address, u64)>>>,
+    /// The windows, as of this block.
+    history: Option<(BlockRef, History)>,
+    /// How many questions were asked at this block.
+    asked: (Option<BlockRef>, usize),
+    /// The newest block at which it was looked how those that wait fare.
+    looked: Option<BlockRef>,
+}
+
+impl Pendings {
+    /// Takes up what waits where the store left it.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn open(
+        book: Arc<Book>,
+        chain: Arc<ChainBook>,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        nudge: Arc<Notify>,
+    ) -> anyhow::Result<Self> {
+        let kept = store.pending(chain.info.id).await.context("read what is pending")?;
+        let waiting: BTreeMap<B256, Pending> = kept.into_iter().map(|one| (one.hash, one)).collect();
+        let (nonces, history, looked) = (Arc::default(), None, None);
+        let pendings = Self { book, chain, store, clock, nudge, waiting, nonces, history, looked, asked: (None, 0) };
+        pendings.note_nonces();
+        Ok(pendings)
+    }
+
+    /// Which transactions are worth hearing of: those that may touch a watch, and those that may replace one that waits.
+    #[must_use]
+    pub fn interest(&self) -> Interest {
+        let (subjects, nonces) = (self.chain.subjects.clone(), self.nonces.clone());
+        Arc::new(move |tx| {
+            decode::pending::concerns(tx, &subjects)
+                || nonces.lock().unwrap_or_else(PoisonError::into_inner).contains(&(tx.from, tx.nonce))
+        })
+    }
+
+    /// How many wait to be included.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Judges transactions that were announced, and commits what is found in them.
+    ///
+    /// # Errors
+    /// When the store refuses. The same can be heard again: what was committed is known by then.
+    pub async fn hear(&mut self, txs: &[Tx], reader: &dyn Reader) -> anyhow::Result<Plan> {
+        let id = self.chain.info.id;
+        let Some(tip) = self.store.tip(id).await.context("read the newest block")? else { return Ok(Plan::default()) };
+        let hashes = txs.iter().map(|tx| tx.hash).collect();
+        let known = self.store.pending_known(id, hashes).await.context("read what is known of pending transactions")?;
+        let mut known: HashSet<B256> = known.into_iter().collect();
+        let (mut heard, mut blocks, now_ms) = (Heard::default(), Vec::new(), runtime::millis(&*self.clock));
+        for tx in txs {
+            if !known.insert(tx.hash) {
+                continue;
+            }
+            let rivals = self.rivals(tx);
+            let judged = self.judged(tx, tip, &rivals, reader).await?;
+            rivals.iter().for_each(|rival| heard.ends(rival, Ending::Replaced, Some(tx.hash)));
+            if judged.iter().any(|judged| matches!(judged.verdict, Verdict::Abnormal(_))) {
+                let Tx { hash, from, nonce, .. } = *tx;
+                heard.changed.push(Pending { hash, from, nonce, first: tip.at.number, seen_at: now_ms, ended: None });
+                blocks.push(self.block(tip, judged));
+            }
+        }
+        let room = WAITING_MAX.saturating_sub(heard.changed.iter().filter(|one| one.ended.is_none()).count());
+        let mut oldest: Vec<&Pending> = self.waiting.values().filter(|one| !heard.has(one.hash)).collect();
+        oldest.sort_unstable_by_key(|one| (std::cmp::Reverse(one.seen_at), one.hash));
+        oldest.into_iter().skip(room).for_each(|one| heard.ends(one, Ending::Expired, None));
+        self.commit(heard, blocks, now_ms).await
+    }
+
+    /// Looks how those that wait fare: at each new block, and as time passes.
+    ///
+    /// # Errors
+    /// When the store refuses. Nothing is lost by that: the next look finds the same.
+    pub async fn look(&mut self, reader: &dyn Reader) -> anyhow::Result<Plan> {
+        let id = self.chain.info.id;
+        if self.waiting.is_empty() {
+            return Ok(Plan::default());
+        }
+        let Some(tip) = self.store.tip(id).await.context("read the newest block")? else { return Ok(Plan::default()) };
+        let now_ms = runtime::millis(&*self.clock);
+        let mut heard = Heard::default();
+        if self.looked != Some(tip.at) {
+            // Read before what blocks hold, which may only be more by then: a nonce that is used up by none of them was used otherwise.
+            let used = self.used(tip.at, reader).await;
+            let hashes = self.waiting.keys().copied().collect();
+            let included = self.store.included(id, hashes).await.context("read what was included")?;
+            let included: HashSet<B256> = included.into_iter().collect();
+            for one in self.waiting.values() {
+                if included.contains(&one.hash) {
+                    heard.ends(one, Ending::Included, None);
+                } else if used.get(&one.from).is_some_and(|next| *next > one.nonce) {
+                    heard.ends(one, Ending::Replaced, None);
+                }
+            }
+        }
+        for one in self.waiting.values().filter(|one| now_ms.saturating_sub(one.seen_at) >= EXPIRES_MS) {
+            if !heard.has(one.hash) {
+                heard.ends(one, Ending::Expired, None);
+            }
+        }
+        let plan = self.commit(heard, Vec::new(), now_ms).await?;
+        self.looked = Some(tip.at);
+        Ok(plan)
+    }
+
+    /// Those that wait and have the same sender and nonce.
+    fn rivals(&self, tx: &Tx) -> Vec<Pending> {
+        let same = |one: &&Pending| one.from == tx.from && one.nonce == tx.nonce && one.hash != tx.hash;
+        self.waiting.values().filter(same).cloned().collect()
+    }
+
+    /// The nonce that each sender uses next at this block, where the node can say.
+    async fn used(&self, at: BlockRef, reader: &dyn Reader) -> BTreeMap<Address, u64> {
+        let senders: BTreeMap<Address, Read> =
+            self.waiting.values().map(|one| (one.from, Read::Nonce(one.from))).take(READS_MAX).collect();
+        let reads: Vec<Read> = senders.values().cloned().collect();
+        let answers = reader.read(at, &reads).await;
+        let next = |answer: &Answer| answer.number().and_then(|next| u64::try_from(next).ok());
+        senders.into_keys().zip(&answers).filter_map(|(sender, answer)| Some((sender, next(answer)?))).collect()
+    }
+
+    /// Verdicts by the rules and the windows as they stand; nothing is counted, since nothing has happened.
+    async fn judged(
+        &mut self,
+        tx: &Tx,
+        tip: Link,
+        rivals: &[Pending],
+        reader: &dyn Reader,
+    ) -> anyhow::Result<Vec<Judged>> {
+        let at = Block { at: tip.at, parent: tip.parent, time: tip.time, txs: Vec::new(), withdrawals: Vec::new() };
+        let subjects = &self.chain.subjects;
+        let mut answers = Answers::new();
+        let mut decoded = decode::pending::decode(tx, &at, subjects, &answers);
+        for round in 0..=READ_ROUNDS_MAX {
+            if decoded.wanted.is_empty() {
+                break;
+            }
+            let wanted = std::mem::take(&mut decoded.wanted);
+            if self.asked.0 != Some(tip.at) {
+                self.asked = (Some(tip.at), 0);
+            }
+            self.asked.1 += wanted.len();
+            // At last whatever is still open stays in the dark, and is told so.
+            let may_ask = round < READ_ROUNDS_MAX && self.asked.1 <= READS_BETWEEN_MAX;
+            let told = if may_ask { reader.read(tip.at, &wanted).await } else { Vec::new() };
+            let mut told = told.into_iter();
+            for read in wanted {
+                answers.insert(read, told.next().unwrap_or(Answer::Unavailable));
+            }
+            decoded = decode::pending::decode(tx, &at, subjects, &answers);
+        }
+        if decoded.activities.is_empty() {
+            return Ok(Vec::new());
+        }
+        let history = match self.history.take() {
+            Some((at, history)) if at == tip.at => history,
+            _ => remembered(&self.store, &self.chain).await?,
+        };
+        let mut judged = examine_queued(decoded.activities, &self.book, &history, tip.time);
+        self.history = Some((tip.at, history));
+        for judged in &mut judged {
+            if let (Verdict::Abnormal(abnormal), Some(rival)) = (&mut judged.verdict, rivals.first()) {
+                let why =
+                    format!("it takes nonce {} of {} from {}, which is pending too", tx.nonce, tx.from, rival.hash);
+                abnormal.reasons.insert(0, why);
+                abnormal.near += 1;
+            }
+        }
+        Ok(judged)
+    }
+
+    /// Stands for the moment at which something was first heard, in no block of the chain.
+    fn block(&self, tip: Link, judged: Vec<Judged>) -> JudgedBlock {
+        JudgedBlock {
+            chain: self.chain.info.id,
+            at: BlockRef { number: tip.at.number, hash: B256::ZERO },
+            parent: B256::ZERO,
+            time: tip.time,
+            judged,
+            deltas: Vec::new(),
+            sight: Sight::default(),
+        }
+    }
+
+    async fn commit(&mut self, heard: Heard, blocks: Vec<JudgedBlock>, now_ms: u64) -> anyhow::Result<Plan> {
+        let Heard { changed, ended } = heard;
+        if changed.is_empty() {
+            return Ok(Plan::default());
+        }
+        let step = OwnedStepJudged {
+            chain: self.chain.info.clone(),
+            watches: self.book.watches.clone(),
+            retract: Vec::new(),
+            blocks,
+            undo: None,
+        };
+        let (roster, told) = (self.book.roster.clone(), ended.clone());
+        let seen = PendingSeen { step, changed: changed.clone(), ended };
+        let committed = self.store.commit_pending(seen, now_ms, move |step, standing| {
+            escalate::pending(step, standing, &roster, now_ms, &told)
+        });
+        let plan = committed.await.context("commit what is pending")?;
+        self.nudge.notify_one();
+        for one in changed {
+            match one.ended {
+                None => self.waiting.insert(one.hash, one),
+                Some(_) => self.waiting.remove(&one.hash),
+            };
+        }
+        self.note_nonces();
+        Ok(plan)
+    }
+
+    fn note_nonces(&self) {
+        let nonces = self.waiting.values().map(|one| (one.from, one.nonce)).collect();
+        *self.nonces.lock().unwrap_or_else(PoisonError::into_inner) = nonces;
+    }
+}
+
+/// What is to be committed.
+#[derive(Default)]
+struct Heard {
+    changed: Vec<Pending>,
+    ended: Vec<Ended>,
+}
+
+impl Heard {
+    fn ends(&mut self, one: &Pending, how: Ending, by: Option<B256>) {
+        self.changed.push(Pending { ended: Some(how), ..one.clone() });
+        self.ended.push(Ended { tx: one.hash, how, by });
+    }
+
+    fn has(&self, hash: B256) -> bool {
+        self.changed.iter().any(|one| one.hash == hash)
+    }
+}

@@ -1,0 +1,417 @@
+//! What nodes announce before a block holds it.
+//!
+//! Comes in: the endpoints of a chain, and a question that says which transactions matter. Goes out: each transaction that does, once,
+//! with its hash held against its fields and its sender recovered from its signature. What never happens here: a promise. Anybody
+//! can announce as much as they like, so that everything is bounded; where there is too much, the oldest is dropped and counted.
+//!
+//! A node is asked in the way that costs least and that it takes: a subscription to whole transactions, one to hashes, or a filter
+//! that is polled. What comes by its hash is asked for at the node that announced it.
+
+use super::council::Voice;
+use super::node::Node;
+use super::pool::Pool;
+use super::rpc::NodeError;
+use super::verify;
+use crate::model::{Tx, parse};
+use crate::runtime::Stop;
+use alloy_primitives::B256;
+use serde_json::value::RawValue;
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::DropGuard;
+use tracing::{debug, info, warn};
+
+/// Announcements that wait to be looked at: a few minutes of mainnet, which announces about twenty a second.
+pub const BACKLOG_MAX: usize = 4_096;
+/// Bytes of whole transactions among them. Nodes take transactions of up to 128 KiB, and few are larger than one.
+pub const BACKLOG_BYTES_MAX: usize = 64 << 20;
+/// Hashes by which it is known that a transaction was announced before: about an hour of mainnet, 2 MiB.
+const KNOWN_MAX: usize = 65_536;
+/// Transactions that wait for whoever judges them; when they are as many, announcements wait in the backlog.
+const FOUND_MAX: usize = 64;
+/// Announcements looked at together, for nodes that announce hashes.
+const WORKERS: usize = 4;
+/// How often a filter is asked for what is new.
+const POLL: Duration = Duration::from_secs(1);
+/// How long a node that announces nothing is left alone: an upgrade or another plan takes effect without a word.
+const REFUSED_FOR: Duration = Duration::from_secs(600);
+
+/// Says of a transaction whether it is worth judging. The sender is what the node says at this point.
+pub type Interest = Arc<dyn Fn(&Tx) -> bool + Send + Sync>;
+
+/// What the endpoints of a chain announce. Dropping it ends its subscriptions.
+pub struct Mempool {
+    found: mpsc::Receiver<Tx>,
+    backlog: Arc<Backlog>,
+    _stop: DropGuard,
+}
+
+/// Announcements that nobody has looked at yet.
+#[derive(Default)]
+struct Backlog {
+    waiting: Mutex<Waiting>,
+    more: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    line: VecDeque<Announced>,
+    bytes: usize,
+    known: HashSet<B256>,
+    /// The same hashes, oldest first.
+    order: VecDeque<B256>,
+    dropped: u64,
+}
+
+/// A transaction that somebody announced.
+#[derive(Debug)]
+struct Announced {
+    by: Voice,
+    hash: B256,
+    /// Absent where the hash alone was announced.
+    whole: Option<Box<RawValue>>,
+}
+
+impl Mempool {
+    /// Listens to all endpoints of `pool` until `stop`, or until it is dropped.
+    #[must_use]
+    pub fn listen(pool: &Pool, interest: &Interest, stop: &Stop) -> Self {
+        let stop = stop.child_token();
+        let backlog = Arc::new(Backlog::default());
+        let (tell, found) = mpsc::channel(FOUND_MAX);
+        for (voice, node) in pool.nodes().cloned().enumerate() {
+            tokio::spawn(listen(voice, node, backlog.clone(), stop.clone()));
+        }
+        for _ in 0..WORKERS {
+            let (pool, backlog, tell) = (pool.clone(), backlog.clone(), tell.clone());
+            tokio::spawn(look_through(pool, backlog, interest.clone(), tell, stop.clone()));
+        }
+        Self { found, backlog, _stop: stop.drop_guard() }
+    }
+
+    /// Transactions that matter, at least one and at most `n`; none once it has stopped. Dropping the future loses nothing.
+    pub async fn next(&mut self, n: usize) -> Vec<Tx> {
+        let mut found = Vec::new();
+        self.found.recv_many(&mut found, n).await;
+        found
+    }
+
+    /// How many announcements wait, of how many that may.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.backlog.lock().line.len(), BACKLOG_MAX)
+    }
+
+    /// How many announcements were dropped so far since there were too many, or a node's subscription was.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.backlog.lock().dropped
+    }
+}
+
+impl Backlog {
+    /// Puts an announcement in line, unless it was there before; where there are too many, the oldest go.
+    fn hear(&self, by: Voice, announcement: &RawValue) -> Result<(), parse::ParseError> {
+        let hash = parse::announced(announcement.get())?;
+        // A hash in quotes has 68 characters.
+        let whole = (announcement.get().len() > 68).then(|| announcement.to_owned());
+        self.lock().push(Announced { by, hash, whole });
+        self.more.notify_one();
+        Ok(())
+    }
+
+    async fn next(&self) -> Announced {
+        loop {
+            let more = self.more.notified();
+            if let Some(next) = self.lock().pop() {
+                // Whoever else waits goes on with the rest.
+                self.more.notify_one();
+                return next;
+            }
+            more.await;
+        }
+    }
+
+    fn missed(&self, n: u64) {
+        self.lock().dropped += n;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, announced: Announced) {
+        if !self.known.insert(announced.hash) {
+            return;
+        }
+        self.order.push_back(announced.hash);
+        if self.order.len() > KNOWN_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.bytes += announced.bytes();
+        self.line.push_back(announced);
+        while self.line.len() > BACKLOG_MAX || self.bytes > BACKLOG_BYTES_MAX {
+            if self.pop().is_some() {
+                self.dropped += 1;
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Option<Announced> {
+        let next = self.line.pop_front()?;
+        self.bytes -= next.bytes();
+        Some(next)
+    }
+}
+
+impl Announced {
+    fn bytes(&self) -> usize {
+        self.whole.as_ref().map_or(0, |whole| whole.get().len())
+    }
+}
+
+/// Ways in which a node announces what is pending, the best one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Whole,
+    Hashes,
+    Filter,
+}
+
+impl Way {
+    /// What is tried at a node that refused this one.
+    const fn next(self) -> Option<Self> {
+        match self {
+            Self::Whole => Some(Self::Hashes),
+            Self::Hashes => Some(Self::Filter),
+            Self::Filter => None,
+        }
+    }
+}
+
+/// Hears what `node` announces until `stop`, in the best way that it takes.
+async fn listen(voice: Voice, node: Node, backlog: Arc<Backlog>, stop: Stop) {
+    let best = if node.has_socket() { Way::Whole } else { Way::Filter };
+    let (mut way, mut attempt, mut told, mut rng) = (best, 0, false, fastrand::Rng::new());
+    loop {
+        let mut heard = false;
+        let error = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            error = hear(voice, &node, way, &backlog, &mut heard) => error,
+        };
+        let name = node.name();
+        attempt = if heard { 0 } else { attempt + 1 };
+        let mut wait = node.deadlines().backoff.wait(attempt, &mut rng).max(error.asks_to_wait());
+        match (matches!(error, NodeError::Refused { .. }), way.next()) {
+            // It worked so far, and need only be opened anew: a filter that was not asked for long is forgotten.
+            (true, _) if heard => {}
+            (true, Some(next)) => (way, wait) = (next, Duration::ZERO),
+            (true, None) => {
+                if !told {
+                    warn!(endpoint = name, "{name} does not announce pending transactions: {error}");
+                }
+                (way, wait, told) = (best, REFUSED_FOR, true);
+            }
+            (false, _) => debug!(endpoint = name, ?wait, "pending transactions of {name} are not heard: {error}"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Hears what is announced in one way, until that fails. `heard` becomes true once it stood.
+async fn hear(voice: Voice, node: &Node, way: Way, backlog: &Backlog, heard: &mut bool) -> NodeError {
+    let failed = match way {
+        Way::Whole | Way::Hashes => subscribed(voice, node, way == Way::Whole, backlog, heard).await,
+        Way::Filter => polled(voice, node, backlog, heard).await,
+    };
+    failed.err().unwrap_or_else(|| NodeError::Unreachable("the socket broke".to_owned()))
+}
+
+async fn subscribed(
+    voice: Voice,
+    node: &Node,
+    whole: bool,
+    backlog: &Backlog,
+    heard: &mut bool,
+) -> Result<(), NodeError> {
+    let mut announcements = node.subscribe_to_pending(whole).await?;
+    *heard = true;
+    info!(endpoint = node.name(), whole, "hears what is pending from {}", node.name());
+    loop {
+        match announcements.next().await {
+            Ok(announcement) => backlog.hear(voice, &announcement)?,
+            Err(RecvError::Lagged(n)) => backlog.missed(n),
+            Err(RecvError::Closed) => return Ok(()),
+        }
+    }
+}
+
+async fn polled(voice: Voice, node: &Node, backlog: &Backlog, heard: &mut bool) -> Result<(), NodeError> {
+    let after = node.deadlines().call;
+    let filter = node.ask("eth_newPendingTransactionFilter", [(); 0], after).await?;
+    *heard = true;
+    info!(endpoint = node.name(), "asks {} every {POLL:?} for what is pending", node.name());
+    loop {
+        let answer = node.ask("eth_getFilterChanges", [&filter], after).await?;
+        let announced: Vec<&RawValue> = serde_json::from_str(answer.get()).map_err(|_| NodeError::Another)?;
+        announced.into_iter().try_for_each(|announcement| backlog.hear(voice, announcement))?;
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Looks at one announcement after another, and passes on what matters.
+async fn look_through(pool: Pool, backlog: Arc<Backlog>, interest: Interest, tell: mpsc::Sender<Tx>, stop: Stop) {
+    let look = async {
+        loop {
+            let announced = backlog.next().await;
+            let hash = announced.hash;
+            match looked_at(&pool, announced, &interest).await {
+                Ok(Some(tx)) => {
+                    if tell.send(tx).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => {}
+                Err(why) => debug!("the pending transaction {hash} is not believed: {why}"),
+            }
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = look => {}
+    }
+}
+
+/// The transaction, where it matters and is what it seems.
+async fn looked_at(pool: &Pool, announced: Announced, interest: &Interest) -> Result<Option<Tx>, NodeError> {
+    let Announced { by, hash, whole } = announced;
+    let text = match whole {
+        Some(whole) => whole,
+        None => pool.tx(by, hash).await?,
+    };
+    let Some((tx, seal)) = parse::pending(text.get())? else { return Ok(None) };
+    if tx.hash != hash {
+        return Err(NodeError::Another);
+    }
+    if !interest(&tx) {
+        return Ok(None);
+    }
+    verify::by_itself(tx, &seal).map(Some).map_err(|why| NodeError::Unreachable(why.to_string()))
+}
+
+impl fmt::Debug for Mempool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (waiting, dropped) = (self.waiting().0, self.dropped());
+        f.debug_struct("Mempool").field("waiting", &waiting).field("dropped", &dropped).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ChainId;
+    use crate::source::{Deadlines, RawHeads, Transport};
+    use alloy_primitives::address;
+    use futures::future::BoxFuture;
+
+    fn announced(n: u64) -> Announced {
+        Announced { by: 0, hash: B256::left_padding_from(&n.to_be_bytes()), whole: None }
+    }
+
+    #[test]
+    fn a_flood_of_announcements_takes_no_more_room_than_there_is_and_what_it_costs_is_counted() {
+        let mut waiting = Waiting::default();
+        (0..100_000).for_each(|n| waiting.push(announced(n)));
+        assert_eq!(waiting.line.len(), BACKLOG_MAX);
+        assert_eq!(waiting.dropped, 100_000 - BACKLOG_MAX as u64);
+        assert!(waiting.known.len() <= KNOWN_MAX && waiting.order.len() == waiting.known.len());
+        let newest = waiting.line.back().map(|announced| announced.hash);
+        assert_eq!(newest, Some(announced(99_999).hash), "the oldest went");
+    }
+
+    #[test]
+    fn large_transactions_are_bounded_by_their_bytes() {
+        let mut waiting = Waiting::default();
+        let large = RawValue::from_string(format!("\"{}\"", "a".repeat(1 << 20))).expect("JSON");
+        (0..100).for_each(|n| waiting.push(Announced { whole: Some(large.clone()), ..announced(n) }));
+        assert!(waiting.bytes <= BACKLOG_BYTES_MAX && waiting.line.len() < 64);
+        while waiting.pop().is_some() {}
+        assert_eq!(waiting.bytes, 0);
+    }
+
+    /// The example that EIP-155 itself works through, as a node would write it while it is pending.
+    const EXAMPLE: &str = r#"{"hash":"0x33469b22e9f636356c4160a87eb19df52b7412e8eac32a4a55ffe88ea8350788","type":"0x0","chainId":"0x1",
+        "from":"0x00000000000000000000000000000000000000ff","to":"0x3535353535353535353535353535353535353535","nonce":"0x9",
+        "gasPrice":"0x4a817c800","gas":"0x5208","value":"0xde0b6b3a7640000","input":"0x","v":"0x25",
+        "r":"0x28ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276",
+        "s":"0x67cbe9d8997f761aecb703304b3800ccf555c9f3dc64214b297fb1966a3b6d83",
+        "blockHash":null,"blockNumber":null,"transactionIndex":null}"#;
+    const EXAMPLE_HASH: &str = "0x33469b22e9f636356c4160a87eb19df52b7412e8eac32a4a55ffe88ea8350788";
+
+    /// A node whose filter tells of ten thousand transactions that it does not have, of one whose fields are not those of its hash,
+    /// and of the example.
+    struct Flooded;
+
+    const FORGED: u64 = 10_000;
+
+    impl Transport for Flooded {
+        fn ask<'a>(&'a self, method: &'a str, params: &'a RawValue) -> BoxFuture<'a, Result<Box<RawValue>, NodeError>> {
+            let answer = match method {
+                "eth_chainId" | "eth_newPendingTransactionFilter" => "\"0x1\"".to_owned(),
+                "eth_getFilterChanges" => {
+                    let hashes = (0..=FORGED).map(|n| format!("\"{}\"", announced(n).hash));
+                    format!("[{},\"{EXAMPLE_HASH}\"]", hashes.collect::<Vec<_>>().join(","))
+                }
+                "eth_getTransactionByHash" if params.get().contains(EXAMPLE_HASH) => EXAMPLE.to_owned(),
+                "eth_getTransactionByHash" if params.get().contains(&announced(FORGED).hash.to_string()) => {
+                    EXAMPLE.replace(EXAMPLE_HASH, &announced(FORGED).hash.to_string())
+                }
+                _ => "null".to_owned(),
+            };
+            Box::pin(async move { RawValue::from_string(answer).map_err(|_| NodeError::Another) })
+        }
+
+        fn subscribe(&self) -> BoxFuture<'_, Result<RawHeads, NodeError>> {
+            Box::pin(async { Err(NodeError::Another) })
+        }
+
+        fn can_subscribe(&self) -> bool {
+            false
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_hides_nothing_that_comes_after_it_and_nobody_is_believed_about_a_sender() {
+        let node = Node::through("flooded", ChainId(1), Deadlines::default(), Arc::new(Flooded));
+        let everything: Interest = Arc::new(|_| true);
+        let mut mempool = Mempool::listen(&node.into(), &everything, &Stop::new());
+        let found = mempool.next(10).await;
+        let [tx] = &found[..] else { panic!("one transaction is what it seems: {found:#?}") };
+        assert_eq!(tx.hash.to_string(), EXAMPLE_HASH);
+        assert_eq!(tx.from, address!("9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f"), "whoever signed, not who is named");
+        assert_eq!(mempool.dropped(), FORGED + 2 - BACKLOG_MAX as u64);
+        // The filter repeats itself: what is known is not looked at again.
+        let again = tokio::time::timeout(POLL * 10, mempool.next(10)).await;
+        assert!(again.is_err() && mempool.dropped() == FORGED + 2 - BACKLOG_MAX as u64);
+    }
+
+    #[test]
+    fn what_several_nodes_announce_is_looked_at_once() {
+        let mut waiting = Waiting::default();
+        waiting.push(announced(7));
+        waiting.push(Announced { by: 1, ..announced(7) });
+        assert!(waiting.pop().is_some() && waiting.pop().is_none());
+    }
+}

@@ -1,0 +1,91 @@
+//! Pending transactions: what was found in each before a block held it, and how each ended.
+
+use super::chain::{NOWHERE, int};
+use super::commit::{self, OwnedStepJudged};
+use super::{Result, StoreError, incidents};
+use crate::escalate::StepJudged;
+use crate::model::ChainId;
+use crate::model::incident::{Plan, Standing};
+use crate::model::pending::{Ended, Pending};
+use alloy_primitives::B256;
+use rusqlite::{Connection, params};
+
+/// How long one that ended is known again when it is announced once more: a day, in milliseconds. Its findings stay.
+const ENDED_KEPT_MS: u64 = 86_400_000;
+
+/// What was heard of pending transactions, to be committed whole.
+#[derive(Clone, Debug)]
+pub struct PendingSeen {
+    /// What was judged, each transaction as a block of the moment at which it was first seen. Nothing is retracted.
+    pub step: OwnedStepJudged,
+    /// Those that are new, or have ended.
+    pub changed: Vec<Pending>,
+    /// How some of them ended, for the incidents of their findings.
+    pub ended: Vec<Ended>,
+}
+
+/// Those that wait, oldest first.
+pub(super) fn waiting(db: &Connection, chain: ChainId) -> Result<Vec<Pending>> {
+    let sql = "SELECT body FROM pending WHERE chain = ?1 AND ended IS NULL ORDER BY seen_at_ms, hash";
+    let mut statement = db.prepare_cached(sql)?;
+    let bodies = statement.query_map([int(chain.0)], |row| row.get::<_, String>(0))?;
+    bodies.map(|body| incidents::read("pending", &body?)).collect()
+}
+
+/// Which of `hashes` a committed block holds.
+pub(super) fn included(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
+    let sql =
+        "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash <> ?3)";
+    among(db, sql, chain, hashes)
+}
+
+/// Which of `hashes` need not be looked at: a block holds them, or they were heard of before.
+pub(super) fn known(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash <> ?3) \
+               OR EXISTS (SELECT 1 FROM pending WHERE chain = ?2 AND hash = ?1)";
+    among(db, sql, chain, hashes)
+}
+
+fn among(db: &Connection, sql: &str, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut found = Vec::new();
+    for hash in hashes {
+        if statement.query_row(params![hash.to_string(), int(chain.0), NOWHERE], |row| row.get::<_, bool>(0))? {
+            found.push(*hash);
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn commit<F>(db: &mut Connection, seen: &PendingSeen, now_ms: u64, engine: F) -> Result<Plan>
+where
+    F: FnOnce(&StepJudged<'_>, &Standing) -> Plan,
+{
+    let chain = seen.step.chain.id;
+    if !seen.step.retract.is_empty() {
+        return Err(StoreError::Unknown("what is pending cannot retract a block".to_owned()));
+    }
+    let tx = commit::begin(db)?;
+    let mut standing = commit::standing(&tx, &seen.step)?;
+    for ended in &seen.ended {
+        commit::keep(&tx, incidents::findings_of_tx(&tx, chain, ended.tx)?, &mut standing)?;
+    }
+    let plan = engine(&seen.step.view(), &standing);
+    commit::write(&tx, &plan, now_ms)?;
+    commit::write_lines(&tx, chain, &plan)?;
+    for one in &seen.changed {
+        let sql = "INSERT INTO pending (chain, hash, ended, seen_at_ms, body) VALUES (?1, ?2, ?3, ?4, ?5) \
+                   ON CONFLICT (chain, hash) DO UPDATE SET ended = excluded.ended, body = excluded.body";
+        tx.prepare_cached(sql)?.execute(params![
+            int(chain.0),
+            one.hash.to_string(),
+            one.ended.map(|ended| ended.as_str()),
+            int(one.seen_at),
+            incidents::write("pending", one)?
+        ])?;
+    }
+    let sql = "DELETE FROM pending WHERE chain = ?1 AND ended IS NOT NULL AND seen_at_ms < ?2";
+    tx.prepare_cached(sql)?.execute(params![int(chain.0), int(now_ms.saturating_sub(ENDED_KEPT_MS))])?;
+    tx.commit()?;
+    Ok(plan)
+}

@@ -1,0 +1,336 @@
+//! What is announced before a block holds it: a real node whose pool fills up and whose blocks come when they are told to, and the
+//! program as it is run.
+
+use crate::support::abi::ISafe;
+use crate::support::accounts::{GRANTEE, PAYER, RELAYER, STRANGER};
+use crate::support::anvil::{Anvil, Options};
+use crate::support::process::Process;
+use crate::support::safe::SafeTx;
+use crate::support::tokens::transfer;
+use crate::support::treasury::{SIGNERS, Treasury};
+use crate::support::tx::Tx;
+use crate::support::watch::Watch;
+use alloy_primitives::{Address, B256, U256};
+use alloy_sol_types::SolCall;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use watchfire::model::ChainId;
+use watchfire::model::incident::State;
+use watchfire::pipeline::{EXPIRES_MS, Pendings};
+use watchfire::runtime::{ManualClock, Stop, instant};
+use watchfire::settings::Secrets;
+use watchfire::source::{Deadlines, Endpoint, Mempool, Node, Pool};
+use watchfire::store::{Filter, Store};
+
+/// Long enough for a loaded machine; a wait this long means that nothing comes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Stage {
+    anvil: Anvil,
+    watch: Watch,
+}
+
+impl Stage {
+    /// A watched account that may pay the grantee, on a chain that is heard of before its blocks. `more` goes into its watch.
+    async fn new(more: &str) -> Self {
+        let anvil = Anvil::start_with(Options { no_mining: true, ..Options::default() }).await;
+        anvil.mine(1).await;
+        let mut watch = Watch::empty();
+        watch.set("WATCHFIRE_LOG", "info");
+        watch.write(
+            "watchfire.toml",
+            &format!(
+                r#"
+watchlists = ["list.toml"]
+[chain.local]
+id = 31337
+endpoint = "{}"
+pending = true
+[destination.pager]
+kind = "terminal"
+[destination.chat]
+kind = "terminal"
+[path.self]
+steps = [{{ to = ["pager"], ack_within = "5m" }}]
+[path.treasury]
+notify = ["chat"]
+steps = [{{ to = ["pager"], ack_within = "5m" }}]
+"#,
+                anvil.ws_url()
+            ),
+        );
+        watch.write(
+            "list.toml",
+            &format!(
+                r#"
+[[watch]]
+label = "Payer"
+chain = "local"
+address = "{}"
+kind = "eoa"
+purpose = "Pays grants"
+path = "treasury"
+{more}
+  [[watch.normal]]
+  name = "grants"
+  act = "ether"
+  to = ["{}"]
+"#,
+                PAYER.address, GRANTEE.address
+            ),
+        );
+        Self { anvil, watch }
+    }
+
+    /// Starts, and waits until it listens.
+    async fn start(&self) -> Process {
+        let before = self.listens();
+        let process = self.watch.start(&["run"]);
+        self.until("it listens", || self.listens() > before).await;
+        process
+    }
+
+    fn listens(&self) -> usize {
+        self.watch.log().matches("hears what is pending from").count()
+    }
+
+    async fn until(&self, what: &str, enough: impl Fn() -> bool) {
+        let deadline = instant() + PATIENCE;
+        while !enough() {
+            let (told, log) = (self.told(), self.watch.log());
+            assert!(instant() < deadline, "waited in vain until {what}; told: {told:#?}\nlog: {log}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn of(&self, kind: &str) -> Vec<Value> {
+        self.watch.answers().into_iter().filter(|line| line["type"] == kind).collect()
+    }
+
+    /// What was told so far, in order: findings as `severity by stage`, ends by their reason, messages as `kind to`.
+    fn told(&self) -> Vec<String> {
+        let text = |line: &Value, key: &str| line[key].as_str().unwrap_or("-").to_owned();
+        let lines = self.watch.answers().into_iter().filter_map(|line| match line["type"].as_str()? {
+            "verdict" if line["finding_id"].is_string() => {
+                Some(format!("{} {} {}", text(&line, "severity"), text(&line, "by"), text(&line, "stage")))
+            }
+            "retraction" => Some(text(&line, "reason")),
+            "delivery" => Some(format!("{} {}", text(&line, "kind"), text(&line, "destination"))),
+            _ => None,
+        });
+        lines.collect()
+    }
+
+    async fn tells(&self, what: &str) {
+        self.until(&format!("`{what}` is told"), || self.told().iter().any(|told| told == what)).await;
+    }
+
+    fn incidents(&self) -> BTreeSet<String> {
+        self.of("verdict").iter().filter_map(|line| line["incident_id"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// The state in which the only incident was told last.
+    fn state(&self) -> String {
+        assert!(self.incidents().len() <= 1, "{:#?}", self.told());
+        self.of("incident").last().and_then(|line| line["state"].as_str()).unwrap_or("none").to_owned()
+    }
+
+    /// The payer's transaction with this nonce: a payment, for so many gwei of fees.
+    async fn pays(&self, to: Address, nonce: u64, gwei: u64) -> B256 {
+        let fee = U256::from(gwei) * U256::from(1_000_000_000);
+        let tx = json!({
+            "from": PAYER.address, "to": to, "value": "0x1", "gas": "0x5208", "nonce": U256::from(nonce),
+            "maxFeePerGas": fee, "maxPriorityFeePerGas": fee,
+        });
+        serde_json::from_value(self.anvil.rpc("eth_sendTransaction", json!([tx])).await).expect("a hash")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_found_pending_is_one_incident_with_its_inclusion_and_pages_once() {
+    let stage = Stage::new("").await;
+    let process = stage.start().await;
+    stage.pays(STRANGER.address, 0, 10).await;
+    stage.tells("trigger chat").await;
+    assert_eq!(stage.told(), ["high builtin/unvouched pending", "trigger chat"]);
+    stage.anvil.mine(1).await;
+    stage.tells("trigger pager").await;
+    stage.tells("update chat").await;
+    let found: Vec<Value> = stage.of("verdict").into_iter().filter(|line| line["finding_id"].is_string()).collect();
+    let [pending, included] = &found[..] else { panic!("two revisions: {found:#?}") };
+    assert_eq!(pending["finding_id"], included["finding_id"]);
+    assert_eq!(
+        (&pending["stage"], &pending["fate"], &pending["revision"]),
+        (&json!("pending"), &json!("waiting"), &json!(1))
+    );
+    assert_eq!((&included["stage"], &included["revision"]), (&json!("included"), &json!(2)));
+    assert_eq!(pending["headline"], "Payer is about to send 0.000000000000000001 ETH to 0xa0Ee…9720 (pending)");
+    assert_eq!(stage.incidents().len(), 1);
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+    assert_eq!(stage.told().iter().filter(|told| *told == "trigger pager").count(), 1, "{:#?}", stage.told());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_another_replaces_is_taken_back_and_its_incident_closes() {
+    let stage = Stage::new("").await;
+    let process = stage.start().await;
+    stage.pays(STRANGER.address, 0, 10).await;
+    stage.tells("high builtin/unvouched pending").await;
+    let grant = stage.pays(GRANTEE.address, 0, 20).await;
+    stage.tells("replaced").await;
+    stage.tells("resolve chat").await;
+    assert_eq!(stage.of("retraction")[0]["replaced_by"], grant.to_string());
+    assert_eq!(stage.state(), "resolved");
+    stage.anvil.mine(1).await;
+    let paid = |line: &Value| line["tx"] == grant.to_string() && line["stage"] == "included" && line["by"] == "grants";
+    stage.until("the other is included", || stage.of("verdict").iter().any(paid)).await;
+    assert_eq!(process.end().await, 0, "{}", stage.watch.log());
+    assert!(!stage.told().contains(&"trigger pager".to_owned()), "{:#?}", stage.told());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_included_and_reverts_is_taken_back_and_told_as_the_attempt_that_it_was() {
+    let stage = Stage::new("").await;
+    // A contract that reverts, whatever it is asked.
+    let wall = Address::repeat_byte(0x77);
+    stage.anvil.rpc("anvil_setCode", json!([wall, "0x60006000fd"])).await;
+    let process = stage.start().await;
+    stage.anvil.send(&Tx::call(PAYER.address, wall, [0xde, 0xad, 0xbe, 0xef])).await;
+    stage.until("it is found", || stage.told().iter().any(|told| told.ends_with(" pending"))).await;
+    stage.anvil.mine(1).await;
+    stage.tells("info builtin/attempt reverted").await;
+    stage.tells("included").await;
+    assert_eq!((stage.incidents().len(), &*stage.state()), (1, "open"), "the attempt stands");
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+    assert!(!stage.told().contains(&"trigger pager".to_owned()), "{:#?}", stage.told());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_for_one_nonce_are_told_of_each_other() {
+    let stage = Stage::new("").await;
+    let process = stage.start().await;
+    let first = stage.pays(STRANGER.address, 0, 10).await;
+    stage.tells("high builtin/unvouched pending").await;
+    let second = stage.pays(RELAYER.address, 0, 20).await;
+    stage.tells("replaced").await;
+    let of_second = |line: &Value| line["tx"] == second.to_string();
+    stage.until("the second is found", || stage.of("verdict").iter().any(of_second)).await;
+    let found = stage.of("verdict").into_iter().find(of_second).expect("it was found");
+    let why = format!("it takes nonce 0 of {} from {first}, which is pending too", PAYER.address);
+    assert_eq!(found["reasons"][0], why);
+    assert_eq!((stage.incidents().len(), &*stage.state()), (1, "open"));
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_is_remembered_and_a_nonce_that_was_used_unseen_ends_it() {
+    let stage = Stage::new("").await;
+    let process = stage.start().await;
+    stage.pays(STRANGER.address, 0, 10).await;
+    stage.tells("high builtin/unvouched pending").await;
+    process.kill();
+    stage.pays(GRANTEE.address, 0, 20).await;
+    stage.anvil.mine(1).await;
+    let process = stage.start().await;
+    stage.tells("replaced").await;
+    stage.tells("resolve chat").await;
+    assert_eq!(stage.state(), "resolved");
+    process.end().await;
+    assert!(!stage.told().contains(&"trigger pager".to_owned()), "{:#?}", stage.told());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_asks_for_it_pages_before_a_block_holds_it() {
+    let stage = Stage::new("pending = \"page\"").await;
+    let process = stage.start().await;
+    stage.pays(STRANGER.address, 0, 10).await;
+    stage.tells("trigger pager").await;
+    assert_eq!(stage.told(), ["high builtin/unvouched pending", "trigger pager"]);
+    stage.anvil.mine(1).await;
+    stage.tells("update pager").await;
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+    assert_eq!(stage.told().iter().filter(|told| *told == "trigger pager").count(), 1, "{:#?}", stage.told());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_rules_vouch_for_is_silent_while_it_is_pending_too() {
+    let anvil = Anvil::start().await;
+    let treasury = Treasury::deploy(&anvil).await;
+    let watch = Watch::treasury(&anvil.ws_url(), "[destination.pager]\nkind = \"terminal\"");
+    let main = std::fs::read_to_string(watch.path("watchfire.toml")).expect("it was written");
+    watch.write("watchfire.toml", &main.replace("clock = \"chain\"", "clock = \"chain\"\npending = true"));
+    let mut stage = Stage { anvil, watch };
+    stage.watch.set("WATCHFIRE_LOG", "info");
+    let process = stage.start().await;
+    stage.anvil.set_automine(false).await;
+    let (grants, coin) = (&treasury.grants, &treasury.coin);
+    let nonce = grants.nonce(&stage.anvil).await;
+    let grant = SafeTx::call(coin.address, transfer(GRANTEE.address, coin.units(1_000)));
+    let relay = |data: Vec<u8>| Tx::call(RELAYER.address, grants.address, data);
+    // Signed by two owners, as the rule asks: the signers are recovered although nothing ran yet.
+    stage.anvil.send(&relay(grants.exec_calldata(&grant, nonce, &SIGNERS).to_vec())).await;
+    stage.anvil.mine(1).await;
+    let paid =
+        |line: &Value| line["stage"] == "included" && line["watch"] == "Grants Safe" && line["activity"] == "act";
+    stage.until("it is included", || stage.of("verdict").iter().any(paid)).await;
+    assert_eq!(stage.told(), [""; 0]);
+    // Foreign code, and a change of owners inside a batch: found while they are announced.
+    let takeover = SafeTx::delegate(treasury.slot_thief, transfer(grants.kit.singleton, U256::ZERO));
+    stage.anvil.send(&relay(grants.exec_calldata(&takeover, nonce + 1, &SIGNERS).to_vec())).await;
+    stage.tells("critical builtin/delegatecall pending").await;
+    let admin = ISafe::addOwnerWithThresholdCall { owner: STRANGER.address, threshold: U256::ONE };
+    let ops = &treasury.ops;
+    let batch = ops.batch(&[SafeTx::call(ops.address, admin.abi_encode())]);
+    let data = ops.exec_calldata(&batch, ops.nonce(&stage.anvil).await, &SIGNERS);
+    stage.anvil.send(&Tx::call(RELAYER.address, ops.address, data)).await;
+    stage.tells("critical builtin/control pending").await;
+    stage.anvil.mine(1).await;
+    stage.tells("critical builtin/delegatecall included").await;
+    stage.tells("critical builtin/control included").await;
+    assert_eq!(stage.incidents().len(), 2, "{:#?}", stage.told());
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
+    let stage = Stage::new("").await;
+    let ran = tokio::task::block_in_place(|| stage.watch.run(&["run", "--from-block", "1", "--until-block", "1"]));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let path = stage.watch.path("watchfire.toml");
+    let book = watchfire::watchlist::load(&path, Secrets::NamesOnly).expect("it compiles");
+    let (chain, clock) = (Arc::new(book.chains[0].clone()), ManualClock::new(Timestamp::UNIX_EPOCH));
+    let store = Store::open(&book.store).await.expect("the program left it");
+    let endpoint = Endpoint { name: "local".into(), url: stage.anvil.ws_url().into() };
+    let pool: Pool = Node::new(&endpoint, ChainId(31_337), Deadlines::default()).expect("an address").into();
+    let (book, shared) = (Arc::new(book), Arc::new(clock.clone()));
+    let opened = Pendings::open(book, chain, store.clone(), shared, Arc::default()).await;
+    let (mut pendings, stop) = (opened.expect("it opens"), Stop::new());
+    let mut mempool = Mempool::listen(&pool, &pendings.interest(), &stop);
+    // Whatever is sent before it listens is not heard of.
+    let mut nonce = 0;
+    let heard = loop {
+        stage.pays(STRANGER.address, nonce, 10).await;
+        nonce += 1;
+        if let Ok(heard) = tokio::time::timeout(Duration::from_secs(1), mempool.next(1)).await {
+            break heard;
+        }
+    };
+    pendings.hear(&heard, &pool).await.expect("it is committed");
+    assert_eq!(pendings.waiting(), 1);
+    stage.anvil.rpc("anvil_dropTransaction", json!([heard[0].hash])).await;
+    clock.advance(SignedDuration::from_millis(EXPIRES_MS as i64 - 1));
+    assert!(pendings.look(&pool).await.expect("it looks").lines.is_empty());
+    clock.advance(SignedDuration::from_millis(1));
+    let plan = pendings.look(&pool).await.expect("it looks");
+    let told: Vec<&str> = plan.deliveries.iter().map(|delivery| delivery.kind.as_str()).collect();
+    assert_eq!((told, pendings.waiting()), (vec!["retract", "resolve"], 0));
+    let incidents = store.incidents(Filter::default()).await.expect("the store is read");
+    assert_eq!(incidents.len(), 1);
+    assert_eq!((incidents[0].state, incidents[0].close_reason.as_deref()), (State::Resolved, Some("expired")));
+    // Announced once more, it is the same that ended.
+    let again = pendings.hear(&heard, &pool).await.expect("it is committed");
+    assert!(again.lines.is_empty() && pendings.waiting() == 0);
+}
