@@ -204,7 +204,7 @@ const E2: Row = Row {
     by: "builtin/delegation",
     severity: Critical,
     incidents: 1,
-    beside: "the announced code, by a rule and a registry that name it",
+    beside: "the announced code, by a rule that names it and `registry.delegate`",
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,7 +212,9 @@ async fn the_account_s_code_is_delegated() {
     let mut stage = Stage::new().await;
     let code = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let evil = deploy(&stage.anvil, DEPLOYER.address, "Drain", []).await;
-    let announced = format!("[[watch.normal]]\nname = \"announced\"\nact = \"*\"\nto = [\"{code}\"]\n");
+    let announced = format!(
+        "registry = {{ delegate = \"{code}\" }}\n[[watch.normal]]\nname = \"announced\"\nact = \"*\"\nto = [\"{code}\"]\n"
+    );
     stage.begin().await;
     assert!(sponsored(&stage, STRANGER, KEEPER.address, vec![], evil, 0).await);
     stage.finds(&E2, &watch("eoa", OWNER_A.address, &announced)).await;

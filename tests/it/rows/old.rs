@@ -116,7 +116,7 @@ async fn an_owner_is_replaced() {
 }
 
 const L6: Row = Row {
-    id: "L6",
+    id: "L6-parity",
     finds: "one owner pays below the daily limit again and again",
     by: "builtin/unvouched",
     severity: High,

@@ -355,7 +355,7 @@ async fn carried_by_somebody_unknown() {
 }
 
 const S14: Row = Row {
-    id: "S14",
+    id: "S14-logs",
     finds: "an owner approves a hash on chain",
     by: "builtin/unvouched",
     severity: Warning,
