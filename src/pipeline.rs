@@ -45,7 +45,15 @@ pub trait Reader: Sync {
 }
 
 /// Whether what ran inside a block's transactions was seen, or why not.
-pub type Traced = Result<(), String>;
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Traced {
+    /// It was.
+    Seen,
+    /// Nobody told. A block that is gone by the time it is asked for cannot be traced any more.
+    Missing(String),
+    /// What was told is not of this block.
+    False(String),
+}
 
 /// A block, judged.
 pub struct Examined {
@@ -118,15 +126,15 @@ pub async fn examine(
 fn traced(block: &Block, answers: &Answers, false_traces: &[(B256, &'static str)]) -> Option<Traced> {
     let answer = answers.get(&Read::Traces)?;
     let Answer::Traces(traces) = answer else {
-        return Some(Err(format!("no endpoint traced block {}", block.at.number)));
+        return Some(Traced::Missing(format!("no endpoint traced block {}", block.at.number)));
     };
     let (n_traces, n_txs) = (traces.len(), block.txs.len());
     Some(match false_traces.first() {
         _ if n_traces != n_txs => {
-            Err(format!("block {} has {n_txs} transactions and came with {n_traces} traces", block.at.number))
+            Traced::False(format!("block {} has {n_txs} transactions and came with {n_traces} traces", block.at.number))
         }
-        Some((tx, why)) => Err(format!("the trace of {tx} in block {} is not of it: {why}", block.at.number)),
-        None => Ok(()),
+        Some((tx, why)) => Traced::False(format!("the trace of {tx} in block {} is not of it: {why}", block.at.number)),
+        None => Traced::Seen,
     })
 }
 

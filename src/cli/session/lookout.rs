@@ -32,6 +32,10 @@ const DOWN_MIN: Duration = Duration::from_secs(5 * 60);
 /// The same in slots, for chains so slow that few blocks come in that time.
 const DOWN_SLOTS: u32 = 10;
 
+/// Steps in a row after which it is told that nobody traces blocks or reads state. A reorg takes a block away while it is asked for,
+/// and what was asked of it is answered by nobody.
+const MISSED_FORGIVEN: u32 = 2;
+
 /// The reasons for which a chain cannot be seen, as they come and go.
 pub(super) struct Lookout<'a> {
     session: &'a Session,
@@ -53,6 +57,9 @@ pub(super) struct Lookout<'a> {
     opened_at: Timestamp,
     /// Whether a block was looked into since.
     has_traces: bool,
+    /// Steps in a row that were not traced, or left state unread.
+    n_untraced: u32,
+    n_unread: u32,
     /// Watches whose state could be read once, and cannot now.
     unread: BTreeSet<WatchId>,
 }
@@ -114,6 +121,8 @@ impl<'a> Lookout<'a> {
             moved_at: now,
             opened_at: now,
             has_traces: false,
+            n_untraced: 0,
+            n_unread: 0,
             unread: BTreeSet::new(),
         };
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
@@ -202,12 +211,13 @@ impl<'a> Lookout<'a> {
     pub(super) async fn traced(&mut self, traced: &Traced) -> anyhow::Result<()> {
         let now = self.session.clock.now();
         match traced {
-            Ok(()) => {
+            Traced::Seen => {
                 self.has_traces = true;
+                self.n_untraced = 0;
                 self.cleared(BlindnessKind::AbilityLost, None, now).await
             }
-            Err(_) if !self.has_traces => Ok(()),
-            Err(why) => {
+            Traced::Missing(_) if !self.has_traces || self.forgives_untraced() => Ok(()),
+            Traced::Missing(why) | Traced::False(why) => {
                 let why = format!("what runs inside transactions is not seen: {why}");
                 let kind = BlindnessKind::AbilityLost;
                 self.troubled(Trouble {
@@ -223,6 +233,12 @@ impl<'a> Lookout<'a> {
         }
     }
 
+    /// One more step that was not traced: whether that is still ordinary.
+    fn forgives_untraced(&mut self) -> bool {
+        self.n_untraced = self.n_untraced.saturating_add(1);
+        self.n_untraced <= MISSED_FORGIVEN
+    }
+
     /// How the state of some watches could be read lately. It is one trouble while any of them cannot.
     pub(super) async fn read(&mut self, sights: &[(WatchId, StateSight)]) -> anyhow::Result<()> {
         for (watch, sight) in sights {
@@ -233,8 +249,13 @@ impl<'a> Lookout<'a> {
         }
         let (now, kind) = (self.session.clock.now(), BlindnessKind::StateUnread);
         let Some(first) = self.unread.first() else {
+            self.n_unread = 0;
             return if sights.is_empty() { Ok(()) } else { self.cleared(kind, None, now).await };
         };
+        self.n_unread = self.n_unread.saturating_add(1);
+        if self.n_unread <= MISSED_FORGIVEN {
+            return Ok(());
+        }
         let label = self.session.book.watch(*first).map_or("a watch", |watch| &*watch.label);
         let more = match self.unread.len() {
             1 => String::new(),

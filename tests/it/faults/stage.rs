@@ -326,7 +326,11 @@ impl Stage {
         assert_eq!(ours.blocks, calm.blocks, "the committed chain is the node's, without a gap");
         assert_eq!(ours.blocks.first().map(|block| block.0), Some(self.first));
         assert!(ours.blocks.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].2 == pair[0].1));
-        assert_eq!(ours.deltas, calm.deltas, "what rolling windows hold");
+        // A state that could not be read after one block is read after a later one, and known from then on.
+        let windows = |stored: &Stored| -> Vec<_> {
+            stored.deltas.iter().filter(|delta| !delta.3.starts_with("builtin/state/")).cloned().collect()
+        };
+        assert_eq!(windows(ours), windows(calm), "what rolling windows hold");
         let lines = |stored: &Stored| -> Vec<Value> {
             stored.activities.iter().filter(|(orphaned, _)| !orphaned).map(|(_, line)| plain(line)).collect()
         };
