@@ -3,7 +3,7 @@
 //! In: an activity that no rule vouches for. Out: the built-in that vouches for it all the same, or a [`Cost`]. Never here: what a
 //! watchlist says, but for what its registry lists.
 //!
-//! Each kind of subject has a file with the functions and events that change who or what rules it; [`table`] lists them. Functions
+//! Each kind of subject has a file with the functions and events that change who or what rules it; `table` lists them. Functions
 //! are recognized by name, since a control function is one on any contract.
 
 mod access;
