@@ -3,7 +3,7 @@
 use super::node::Node;
 use super::rpc::NodeError;
 use super::{Fetched, RawPair};
-use crate::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
+use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link, parse};
 use alloy_primitives::{B256, Bytes};
 use futures::{StreamExt, TryStreamExt};
@@ -12,10 +12,6 @@ use serde_json::value::RawValue;
 
 /// Receipts asked for at once, where a node gives them only one by one.
 const RECEIPTS_AT_ONCE: usize = 16;
-/// Read calls asked at once.
-const READS_AT_ONCE: usize = 16;
-/// Times a read is tried; most failures are of a connection that the next try opens anew.
-const READ_TRIES: usize = 3;
 
 impl Node {
     /// The newest block of the node; `None` while it has none.
@@ -93,44 +89,26 @@ impl Node {
         if is_null(&answer) { Ok(None) } else { Ok(Some(parse::block_hash(answer.get())?)) }
     }
 
-    /// Answers to `reads` in their order, each asked at the hash of the block and nowhere else. Those beyond [`READS_MAX`]
-    /// and [`STATE_READS_MAX`] together are not asked.
-    pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
-        // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
-        let asked: Vec<_> =
-            reads.iter().take(READS_MAX + STATE_READS_MAX).map(|read| self.read_one(at, read)).collect();
-        let mut answers: Vec<Answer> = futures::stream::iter(asked).buffered(READS_AT_ONCE).collect().await;
-        answers.resize(reads.len(), Answer::Unavailable);
-        answers
-    }
-
-    async fn read_one(&self, at: BlockRef, read: &Read) -> Answer {
-        match read {
-            Read::Traces => {
-                let traces = self.call_traces(at).await;
-                return traces.ok().flatten().map_or(Answer::Unavailable, |traces| Answer::Traces(traces.into()));
-            }
-            Read::Trace(tx) => {
-                let trace = self.call_trace(*tx).await;
-                return trace.map_or(Answer::Unavailable, |trace| Answer::Traces(vec![trace].into()));
-            }
-            _ => {}
+    /// The answer to one read, asked at the hash of the block and nowhere else: data, traces, or that a contract refuses.
+    ///
+    /// # Errors
+    /// When the node does not answer in time. What it cannot tell, it does not know: [`NodeError::Missing`].
+    pub async fn read(&self, at: BlockRef, read: &Read) -> Result<Answer, NodeError> {
+        let told = match read {
+            Read::Traces => match self.call_traces(at).await {
+                Ok(Some(traces)) => Ok(Answer::Traces(traces.into())),
+                Ok(None) => Err(NodeError::Missing("what runs inside transactions".to_owned())),
+                Err(error) => Err(error),
+            },
+            Read::Trace(tx) => self.call_trace(*tx).await.map(|trace| Answer::Traces(vec![trace].into())),
+            _ => self.state(at, read).await.map(Answer::Data),
+        };
+        match told {
+            Err(NodeError::Refused { code, message, data }) if reverted(code, &message, data) => Ok(Answer::Reverted),
+            // Pruned state, or a method that it lacks: that is no fault of its.
+            Err(NodeError::Refused { message, .. }) => Err(NodeError::Missing(message)),
+            told => told,
         }
-        for _ in 0..READ_TRIES {
-            match self.state(at, read).await {
-                Ok(data) => return Answer::Data(data),
-                Err(NodeError::Refused { code, message, data }) => {
-                    return if reverted(code, &message, data) { Answer::Reverted } else { Answer::Unavailable };
-                }
-                Err(NodeError::Limited { after, .. }) => {
-                    let wait = after.unwrap_or(self.deadlines().backoff.base * 5);
-                    tokio::time::sleep(wait.min(self.deadlines().call)).await;
-                }
-                Err(error) if error.breaks_the_wire() => {}
-                Err(_) => return Answer::Unavailable,
-            }
-        }
-        Answer::Unavailable
     }
 
     /// By hash, so that a reorg in between gives an error, never the state of another block (EIP-1898).

@@ -39,6 +39,9 @@ pub struct Deadlines {
     pub block: Duration,
     /// One read call.
     pub call: Duration,
+    /// The traces of a block. Tracing runs the block again, which takes seconds where it is done well; the block waits for it, so that
+    /// it takes two slots at most.
+    pub trace: Duration,
     /// Time between two polls of the head, at least and at most; in between it is half the chain's own pace.
     pub poll: (Duration, Duration),
     /// Pause before a head that contradicts our tip is asked for again.
@@ -133,6 +136,7 @@ impl Default for Deadlines {
             head: Duration::from_secs(3),
             block: Duration::from_secs(5),
             call: Duration::from_secs(5),
+            trace: Duration::from_secs(20),
             poll: (Duration::from_millis(500), Duration::from_secs(6)),
             confirm: Duration::from_millis(250),
             backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(10)),
@@ -149,6 +153,7 @@ impl Deadlines {
         Self {
             silence: slot.mul_f64(1.5) + Duration::from_secs(4),
             poll: (fixed.poll.0.min(slot), (slot / 2).max(fixed.poll.0.min(slot))),
+            trace: (slot * 2).clamp(Duration::from_secs(5), fixed.trace),
             blind: (slot * 3).max(Duration::from_secs(10)),
             ..fixed
         }

@@ -15,10 +15,6 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
-use std::time::Duration;
-
-/// How long a node may take to trace a block. Tracing runs the block again, which takes seconds where it is done well.
-pub const TRACE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A way of tracing a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,7 +114,7 @@ impl Node {
     /// When the node has no way to tell, or does not in time.
     pub async fn call_trace(&self, tx: B256) -> Result<TxTrace, NodeError> {
         let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
-        let answer = self.ask("debug_traceTransaction", (tx, tracer), TRACE_DEADLINE).await?;
+        let answer = self.ask("debug_traceTransaction", (tx, tracer), self.deadlines().trace).await?;
         Ok(parse::call_tree(tx, answer.get())?)
     }
 
@@ -126,10 +122,12 @@ impl Node {
         match method {
             TraceMethod::CallTracer => {
                 let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });
-                self.ask(method.name(), (at.hash, tracer), TRACE_DEADLINE).await
+                self.ask(method.name(), (at.hash, tracer), self.deadlines().trace).await
             }
             // Not every node takes a hash here. A number may mean another block by now, but each trace names its block.
-            TraceMethod::TraceBlock => self.ask(method.name(), [format!("{:#x}", at.number)], TRACE_DEADLINE).await,
+            TraceMethod::TraceBlock => {
+                self.ask(method.name(), [format!("{:#x}", at.number)], self.deadlines().trace).await
+            }
         }
     }
 

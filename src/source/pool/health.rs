@@ -31,12 +31,14 @@ pub enum Work {
     Block,
     /// A read of state.
     Call,
+    /// A trace: the node runs a block again.
+    Trace,
 }
 
 /// See the module's head.
 #[derive(Clone, Debug)]
 pub struct Health {
-    times: [VecDeque<Duration>; 3],
+    times: [VecDeque<Duration>; 4],
     /// Share of requests that failed lately, 0 to 1.
     errors: f64,
     failures_in_a_row: u32,

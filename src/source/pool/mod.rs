@@ -12,7 +12,7 @@ use super::council::Voice;
 use super::node::Node;
 use super::rpc::NodeError;
 use super::{Deadlines, Fetched};
-use crate::model::read::{Answer, Read};
+use crate::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
 use crate::model::{BlockRef, ChainId, Link};
 use crate::runtime::instant;
 use alloy_primitives::B256;
@@ -28,6 +28,11 @@ use std::time::Duration;
 
 /// Most endpoints of one chain: more would cost requests and add nothing to trust.
 pub const ENDPOINTS_MAX: usize = 16;
+
+/// Reads asked at once.
+const READS_AT_ONCE: usize = 16;
+/// Times a read is tried; most failures are of a connection that the next try opens anew.
+const READ_TRIES: usize = 3;
 
 /// One chain's endpoints. Cloned freely; clones share connections, health and limits.
 #[derive(Clone)]
@@ -211,23 +216,39 @@ impl Pool {
         }
     }
 
-    /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else. What one endpoint cannot tell is
-    /// asked of the next.
+    /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else. Those beyond [`READS_MAX`] and
+    /// [`STATE_READS_MAX`] together are not asked.
     pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
-        let mut answers = vec![Answer::Unavailable; reads.len()];
-        for voice in self.order(Work::Call, None) {
-            let open: Vec<usize> = (0..reads.len()).filter(|n| answers[*n] == Answer::Unavailable).collect();
-            if open.is_empty() {
-                break;
+        // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
+        let asked: Vec<_> =
+            reads.iter().take(READS_MAX + STATE_READS_MAX).map(|read| self.read_one(at, read.clone())).collect();
+        let mut answers: Vec<Answer> = futures::stream::iter(asked).buffered(READS_AT_ONCE).collect().await;
+        answers.resize(reads.len(), Answer::Unavailable);
+        answers
+    }
+
+    async fn read_one(&self, at: BlockRef, read: Read) -> Answer {
+        let work = if matches!(read, Read::Traces | Read::Trace(_)) { Work::Trace } else { Work::Call };
+        let ask = |node: Node| -> BoxFuture<'static, _> {
+            let read = read.clone();
+            Box::pin(async move { node.read(at, &read).await })
+        };
+        for _ in 0..READ_TRIES {
+            let Asked { answer, failures, .. } = self.first_of(work, 1.0, None, ask).await;
+            if let Ok((_, answer)) = answer {
+                return answer;
             }
-            let asked: Vec<Read> = open.iter().map(|n| reads[*n].clone()).collect();
-            let member = &self.0[voice];
-            member.rest(asked.len() as f64).await;
-            for (n, answer) in open.into_iter().zip(member.node.read(at, &asked).await) {
-                answers[n] = answer;
+            let limited = failures.iter().find_map(|(_, error)| match error {
+                NodeError::Limited { after, .. } => Some(after.unwrap_or(self.deadlines().backoff.base * 5)),
+                _ => None,
+            });
+            match limited {
+                Some(wait) => tokio::time::sleep(wait.min(self.deadlines().call)).await,
+                None if failures.iter().any(|(_, error)| error.breaks_the_wire()) => {}
+                None => break,
             }
         }
-        answers
+        Answer::Unavailable
     }
 
     /// Endpoints in the order in which to ask them.

@@ -3,7 +3,10 @@
 use super::chain::Chain;
 use super::faulty::{FakeNode, Fault, Tree};
 use super::watcher::{Follow, SimClock, pool};
+use alloy_primitives::{Address, Bytes};
 use std::time::Duration;
+use tokio::time::Instant;
+use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlindnessKind, ChainId};
 use watchfire::source::{Deadlines, Meter, Options};
 use watchfire::telemetry::Metrics;
@@ -84,6 +87,21 @@ async fn null_for_a_block_that_another_endpoint_knows_is_lag_and_not_absence() {
     several.slots(5).await;
     several.follow.expect_all_of(&several.tree).await;
     assert!(several.told().is_empty(), "{:?}", several.told());
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_are_answered_by_whoever_can_and_a_silent_endpoint_holds_up_no_block() {
+    let several = Several::new(2).await;
+    several.nodes[0].fault(Fault::Frozen);
+    let at = several.follow.links.last().expect("a block").at;
+    let read = Read::Call { to: Address::ZERO, data: Bytes::from(vec![0]) };
+    let began = Instant::now();
+    for _ in 0..8 {
+        let answers = several.follow.source.read(at, &vec![read.clone(); 40]).await;
+        assert_eq!(answers, vec![Answer::Data(Bytes::copy_from_slice(at.hash.as_slice())); 40]);
+    }
+    // By the simulated clock: the other endpoint was asked long before the first could have been given up.
+    assert!(began.elapsed() < Deadlines::default().call * 3, "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -321,6 +321,7 @@ pub(crate) fn deadlines() -> watchfire::source::Deadlines {
         head: ms(300),
         block: ms(2_000),
         call: ms(500),
+        trace: ms(500),
         poll: (ms(20), ms(60)),
         confirm: ms(5),
         backoff: watchfire::runtime::Backoff::new(ms(5), ms(60)),
