@@ -42,6 +42,13 @@ const SENT_KEPT_MS: u64 = 30 * 86_400_000;
 pub trait Reader: Sync {
     /// One answer for each question, asked at the hash of `at`.
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>>;
+
+    /// Whether `at` is of the chain still. What was asked of a block that a reorg took away is answered by nobody, and that is no
+    /// blindness: the step that follows takes it back. Where no block is ever taken back, all stand.
+    fn stands(&self, at: BlockRef) -> BoxFuture<'_, bool> {
+        let _ = at;
+        Box::pin(std::future::ready(true))
+    }
 }
 
 /// Whether what ran inside a block's transactions was seen, or why not.
@@ -49,7 +56,7 @@ pub trait Reader: Sync {
 pub enum Traced {
     /// It was.
     Seen,
-    /// Nobody told. A block that is gone by the time it is asked for cannot be traced any more.
+    /// Nobody told.
     Missing(String),
     /// What was told is not of this block.
     False(String),
@@ -103,7 +110,14 @@ pub async fn examine(
         answers.extend(decoded.wanted.drain(..).map(|read| (read, Answer::Unavailable)));
         decoded = decode::decode(block, &chain.subjects, history.known(), &answers);
     }
-    let traced = traced(block, &answers, &decoded.false_traces);
+    let (mut traced, mut sights) =
+        (traced(block, &answers, &decoded.false_traces), std::mem::take(&mut decoded.sights));
+    let is_missed = traced.as_ref().is_some_and(|traced| *traced != Traced::Seen)
+        || sights.iter().any(|(_, sight)| *sight == StateSight::Lost);
+    if is_missed && !reader.stands(block.at).await {
+        traced = None;
+        sights.retain(|(_, sight)| *sight == StateSight::Read);
+    }
     let at = Moment { time: block.time };
     let (absent, mut deltas) = classify::absences(&book.rules, chain.info.id, history, at);
     let (mut judged, more) = classify::judge_after(decoded.activities, &book.rules, history, &deltas, at);
@@ -119,7 +133,7 @@ pub async fn examine(
         deltas,
         sight: Sight::default(),
     };
-    Examined { judged, answers, traced, sights: decoded.sights }
+    Examined { judged, answers, traced, sights }
 }
 
 /// Whether what ran inside the block's transactions was seen; `None` where nobody asked.

@@ -89,6 +89,13 @@ impl Node {
         if is_null(&answer) { Ok(None) } else { Ok(Some(parse::block_hash(answer.get())?)) }
     }
 
+    /// Whether the node still counts this block to its chain.
+    pub async fn stands(&self, at: BlockRef) -> Result<bool, NodeError> {
+        let height = format!("{:#x}", at.number);
+        let answer = self.ask("eth_getBlockByNumber", (height, false), self.deadlines().head).await?;
+        if is_null(&answer) { Ok(false) } else { Ok(parse::header(answer.get())?.at == at) }
+    }
+
     /// The answer to one read, asked at the hash of the block and nowhere else: data, traces, or that a contract refuses.
     ///
     /// # Errors

@@ -265,10 +265,18 @@ impl Reader for Source {
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
         Source::read(self, at, reads).boxed()
     }
+
+    fn stands(&self, at: BlockRef) -> BoxFuture<'_, bool> {
+        self.pool().stands(at).boxed()
+    }
 }
 
 impl Reader for Pool {
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
         Pool::read(self, at, reads).boxed()
+    }
+
+    fn stands(&self, at: BlockRef) -> BoxFuture<'_, bool> {
+        Pool::stands(self, at).boxed()
     }
 }

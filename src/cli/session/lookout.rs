@@ -32,9 +32,9 @@ const DOWN_MIN: Duration = Duration::from_secs(5 * 60);
 /// The same in slots, for chains so slow that few blocks come in that time.
 const DOWN_SLOTS: u32 = 10;
 
-/// Steps in a row after which it is told that nobody traces blocks or reads state. A reorg takes a block away while it is asked for,
-/// and what was asked of it is answered by nobody.
-const MISSED_FORGIVEN: u32 = 2;
+/// Steps in a row that were not traced, or left state unread, before anybody is woken for it: a connection that breaks once is
+/// written down and no more.
+const MISSED_QUIETLY: u32 = 2;
 
 /// The reasons for which a chain cannot be seen, as they come and go.
 pub(super) struct Lookout<'a> {
@@ -57,9 +57,9 @@ pub(super) struct Lookout<'a> {
     opened_at: Timestamp,
     /// Whether a block was looked into since.
     has_traces: bool,
-    /// Steps in a row that were not traced, or left state unread.
-    n_untraced: u32,
-    n_unread: u32,
+    /// Steps in a row that were not traced, and that left state unread.
+    untraced: Missed,
+    unread_for: Missed,
     /// Watches whose state could be read once, and cannot now.
     unread: BTreeSet<WatchId>,
 }
@@ -75,6 +75,18 @@ struct Patiences {
     ahead: SignedDuration,
     /// How long we may have been away.
     down: SignedDuration,
+}
+
+/// Steps in a row that could not be looked into.
+#[derive(Clone, Copy, Debug, Default)]
+struct Missed(u32);
+
+impl Missed {
+    /// One step more: how loud that is.
+    fn once_more(&mut self) -> Severity {
+        self.0 = self.0.saturating_add(1);
+        if self.0 > MISSED_QUIETLY { Severity::High } else { Severity::Warning }
+    }
 }
 
 impl Patiences {
@@ -121,8 +133,8 @@ impl<'a> Lookout<'a> {
             moved_at: now,
             opened_at: now,
             has_traces: false,
-            n_untraced: 0,
-            n_unread: 0,
+            untraced: Missed::default(),
+            unread_for: Missed::default(),
             unread: BTreeSet::new(),
         };
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
@@ -213,30 +225,17 @@ impl<'a> Lookout<'a> {
         match traced {
             Traced::Seen => {
                 self.has_traces = true;
-                self.n_untraced = 0;
+                self.untraced = Missed::default();
                 self.cleared(BlindnessKind::AbilityLost, None, now).await
             }
-            Traced::Missing(_) if !self.has_traces || self.forgives_untraced() => Ok(()),
+            Traced::Missing(_) if !self.has_traces => Ok(()),
             Traced::Missing(why) | Traced::False(why) => {
+                let missed = self.untraced.once_more();
+                let severity = if matches!(traced, Traced::False(_)) { Severity::High } else { missed };
                 let why = format!("what runs inside transactions is not seen: {why}");
-                let kind = BlindnessKind::AbilityLost;
-                self.troubled(Trouble {
-                    kind,
-                    endpoint: None,
-                    severity: Severity::High,
-                    since: now,
-                    why,
-                    evidence: None,
-                })
-                .await
+                self.troubled(self.of_chain(BlindnessKind::AbilityLost, severity, now, why)).await
             }
         }
-    }
-
-    /// One more step that was not traced: whether that is still ordinary.
-    fn forgives_untraced(&mut self) -> bool {
-        self.n_untraced = self.n_untraced.saturating_add(1);
-        self.n_untraced <= MISSED_FORGIVEN
     }
 
     /// How the state of some watches could be read lately. It is one trouble while any of them cannot.
@@ -249,20 +248,17 @@ impl<'a> Lookout<'a> {
         }
         let (now, kind) = (self.session.clock.now(), BlindnessKind::StateUnread);
         let Some(first) = self.unread.first() else {
-            self.n_unread = 0;
+            self.unread_for = Missed::default();
             return if sights.is_empty() { Ok(()) } else { self.cleared(kind, None, now).await };
         };
-        self.n_unread = self.n_unread.saturating_add(1);
-        if self.n_unread <= MISSED_FORGIVEN {
-            return Ok(());
-        }
+        let severity = self.unread_for.once_more();
         let label = self.session.book.watch(*first).map_or("a watch", |watch| &*watch.label);
         let more = match self.unread.len() {
             1 => String::new(),
             n => format!(" and {} more", n - 1),
         };
         let why = format!("no endpoint reads the state of {label}{more}: what changes silently is not seen");
-        self.troubled(Trouble { kind, endpoint: None, severity: Severity::High, since: now, why, evidence: None }).await
+        self.troubled(self.of_chain(kind, severity, now, why)).await
     }
 
     /// Something stands in the way, or has grown louder.

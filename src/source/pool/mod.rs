@@ -18,7 +18,7 @@ use crate::runtime::instant;
 use alloy_primitives::B256;
 use bucket::Bucket;
 use futures::StreamExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, join_all};
 use futures::stream::FuturesUnordered;
 pub use health::{Health, QUARANTINE, Work};
 use serde_json::value::RawValue;
@@ -225,6 +225,14 @@ impl Pool {
         let mut answers: Vec<Answer> = futures::stream::iter(asked).buffered(READS_AT_ONCE).collect().await;
         answers.resize(reads.len(), Answer::Unavailable);
         answers
+    }
+
+    /// Whether block `at` still is of the chain: as long as any endpoint says so, or none answers.
+    pub async fn stands(&self, at: BlockRef) -> bool {
+        let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.stands(at).await }) };
+        let told = join_all(self.0.iter().map(|member| member.ask(Work::Head, 1.0, ask))).await;
+        let mut answers = told.into_iter().flatten().peekable();
+        answers.peek().is_none() || answers.any(|stands| stands)
     }
 
     async fn read_one(&self, at: BlockRef, read: Read) -> Answer {

@@ -5,9 +5,9 @@ use super::faulty::{FakeNode, Fault, Tree};
 use super::watcher::{Follow, SimClock, pool};
 use alloy_primitives::{Address, Bytes};
 use std::time::Duration;
-use tokio::time::Instant;
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlindnessKind, ChainId};
+use watchfire::runtime::instant;
 use watchfire::source::{Deadlines, Meter, Options};
 use watchfire::telemetry::Metrics;
 
@@ -95,7 +95,7 @@ async fn reads_are_answered_by_whoever_can_and_a_silent_endpoint_holds_up_no_blo
     several.nodes[0].fault(Fault::Frozen);
     let at = several.follow.links.last().expect("a block").at;
     let read = Read::Call { to: Address::ZERO, data: Bytes::from(vec![0]) };
-    let began = Instant::now();
+    let began = instant();
     for _ in 0..8 {
         let answers = several.follow.source.read(at, &vec![read.clone(); 40]).await;
         assert_eq!(answers, vec![Answer::Data(Bytes::copy_from_slice(at.hash.as_slice())); 40]);
