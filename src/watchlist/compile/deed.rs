@@ -114,9 +114,7 @@ impl Deed {
                 None
             }
             (ActivityKind::Act, _) => Self::function(text.kind, &written, &targets.abis, targets.others, problems),
-            (ActivityKind::Call, _) => {
-                Self::function(text.kind, &written, std::slice::from_ref(&own.abi), own.open, problems)
-            }
+            (ActivityKind::Call, _) => Self::function(text.kind, &written, &own.all(), own.open, problems),
         }
     }
 
