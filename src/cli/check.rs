@@ -128,7 +128,6 @@ fn spoken(book: &Book, printer: &Printer) {
                 printer.json(&json!({ "type": "implementation", "watch": &*watch.label, "address": code.to_checksum(None), "abi": abi }));
                 continue;
             }
-            let code = book.roster.names.show(watch.chain.id, code);
             let abi =
                 version.name.as_deref().map_or_else(|| "the watch's own ABI".to_owned(), |name| format!("`{name}`"));
             printer.text(&format!("code  {}: {code} is read by {abi}", watch.label));

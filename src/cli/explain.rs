@@ -118,7 +118,7 @@ fn show(block: &JudgedBlock, at: usize, book: &Book, history: &History, printer:
     }
     if let Some((code, abi)) = activity.runs() {
         let read_by = abi.map_or_else(String::new, |abi| format!(", read by {abi}"));
-        let text = format!("runs the code of {}{read_by}", book.roster.names.show(watch.chain.id, code));
+        let text = format!("runs the code of {code}{read_by}");
         printer.text(&format!("{:12}{indent}{}", "", printer.paint(dim, &text)));
     }
     if let Verdict::Abnormal(abnormal) = verdict

@@ -99,6 +99,15 @@ struct Standing {
     before: Option<Address>,
     /// In the order of the block.
     upgrades: Vec<Upgrade>,
+    /// What runs behind each of them.
+    after: Vec<Option<Address>>,
+}
+
+impl Standing {
+    /// What runs behind the first `n` upgrades.
+    fn behind(&self, n: usize) -> Option<Address> {
+        if n == 0 { self.before } else { self.after.get(n - 1).copied().flatten() }
+    }
 }
 
 /// What proxies ran in one block.
@@ -108,6 +117,8 @@ pub(crate) struct Codes<'a> {
     known: Option<&'a Known>,
     upgrades: AddressHashMap<Vec<Upgrade>>,
     met: AddressHashMap<Standing>,
+    /// The calls of this transaction that ask for an upgrade, by who would log it and what that would name.
+    asked: HashMap<(Address, Address), usize>,
 }
 
 impl<'a> Codes<'a> {
@@ -131,7 +142,7 @@ impl<'a> Codes<'a> {
         }
         // Where no state is looked at, what is known is not of this block.
         let known = subjects.looks_at_state().then_some(known);
-        Self { subjects, known, upgrades, met: AddressHashMap::default() }
+        Self { subjects, known, upgrades, met: AddressHashMap::default(), asked: HashMap::default() }
     }
 
     /// Finds out what is known of every proxy that the transaction has to do with, and reads calls to them again by the ABI of the code
@@ -143,6 +154,10 @@ impl<'a> Codes<'a> {
         let parties = frames.iter().flat_map(|frame| [Some(frame.caller), frame.target]).flatten();
         for address in parties.chain(tx.logs.iter().map(|log| log.address)) {
             self.meet(address, questions);
+        }
+        self.asked.clear();
+        if tx.logs.iter().any(|log| named(log).is_some()) {
+            frames.iter().enumerate().for_each(|(index, frame)| self.ask(index, frame));
         }
         let mut budget = Budget::default();
         for index in 0..frames.len() {
@@ -194,7 +209,8 @@ impl<'a> Codes<'a> {
     /// What `proxy` ran when it wrote this log.
     pub(crate) fn at_log(&self, proxy: &Address, tx: &Tx, ordinal: u32) -> Option<Ran<'a>> {
         let standing = self.met.get(proxy)?;
-        self.ran(proxy, standing, |upgrade| (upgrade.tx, upgrade.ordinal) < (tx.index, ordinal))
+        let n = standing.upgrades.partition_point(|upgrade| (upgrade.tx, upgrade.ordinal) < (tx.index, ordinal));
+        standing.behind(n).and_then(|code| self.of(proxy, code))
     }
 
     /// What the target of this frame ran for it.
@@ -225,26 +241,21 @@ impl<'a> Codes<'a> {
     /// that a later call asks for, so that an upgrade whose place nobody knows is taken to have been before.
     fn by_logs(&self, proxy: &Address, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
         let standing = self.met.get(proxy)?;
-        self.ran(proxy, standing, |upgrade| {
-            if upgrade.tx != tx.index {
-                return upgrade.tx < tx.index;
-            }
-            let asked = frames.iter().position(|frame| asks_for(frame, upgrade));
-            frames[index].parent.is_some() && asked.is_none_or(|asked| asked < index)
-        })
+        let n_before = standing.upgrades.partition_point(|upgrade| upgrade.tx < tx.index);
+        let here = standing.upgrades[n_before..].iter().take_while(|upgrade| upgrade.tx == tx.index);
+        let passed = here.filter(|upgrade| {
+            let asked = self.asked.get(&(upgrade.by, upgrade.names));
+            frames[index].parent.is_some() && asked.is_none_or(|asked| *asked < index)
+        });
+        let ran = passed.fold(standing.behind(n_before), |ran, upgrade| self.next(proxy, ran, upgrade));
+        ran.and_then(|code| self.of(proxy, code))
     }
 
-    /// Code that nobody listed may write any log it likes, also one that says it was replaced: once it runs, nothing in the same block
-    /// clears it. The state is read after the block.
-    fn ran(&self, proxy: &Address, standing: &Standing, passed: impl Fn(&Upgrade) -> bool) -> Option<Ran<'a>> {
-        let mut ran = standing.before.and_then(|code| self.of(proxy, code));
-        for upgrade in standing.upgrades.iter().filter(|upgrade| passed(upgrade)) {
-            if ran.is_some_and(|ran| ran.version.is_none()) {
-                break;
-            }
-            ran = upgrade.to.and_then(|code| self.of(proxy, code));
-        }
-        ran
+    /// What runs behind an upgrade. Code that nobody listed may write any log it likes, also one that says it was replaced: once it
+    /// runs, nothing in the same block clears it. The state is read after the block.
+    fn next(&self, proxy: &Address, ran: Option<Address>, upgrade: &Upgrade) -> Option<Address> {
+        let foreign = ran.filter(|code| self.of(proxy, *code).is_some_and(|ran| ran.version.is_none()));
+        foreign.or(upgrade.to)
     }
 
     fn of(&self, proxy: &Address, implementation: Address) -> Option<Ran<'a>> {
@@ -284,7 +295,23 @@ impl<'a> Codes<'a> {
             // What stands there after the block stood there before it, where nothing says otherwise.
             None => after(proxy, beacon, questions).filter(|_| upgrades.is_empty()),
         };
-        self.met.insert(proxy, Standing { before, upgrades });
+        let mut ran = before;
+        let after = upgrades.iter().map(|upgrade| {
+            ran = self.next(&proxy, ran, upgrade);
+            ran
+        });
+        let after = after.collect();
+        self.met.insert(proxy, Standing { before, upgrades, after });
+    }
+
+    /// Notes what a call may ask for: of whoever is called, or by naming it.
+    fn ask(&mut self, index: usize, frame: &Frame) {
+        let named: Vec<Address> = frame.deed.args.iter().filter_map(|arg| arg.value.as_address()).collect();
+        for by in frame.target.iter().chain(&named) {
+            for names in &named {
+                self.asked.entry((*by, *names)).or_insert(index);
+            }
+        }
     }
 }
 
@@ -326,12 +353,6 @@ fn named(log: &Log) -> Option<Address> {
 /// Emitters of logs that say that code was replaced.
 pub(super) fn replaced(block: &Block) -> impl Iterator<Item = Address> + '_ {
     block.txs.iter().flat_map(|tx| &tx.logs).filter(|log| named(log).is_some()).map(|log| log.address)
-}
-
-/// Whether a call asks for this upgrade: of whoever logs it, or by naming it.
-fn asks_for(frame: &Frame, upgrade: &Upgrade) -> bool {
-    let names = |who: Address| frame.deed.args.iter().any(|arg| arg.value.as_address() == Some(who));
-    names(upgrade.names) && (frame.target == Some(upgrade.by) || names(upgrade.by))
 }
 
 /// For each call of a trace to a proxy of which it matters, by its index: whose code it handed its calldata to.

@@ -552,5 +552,26 @@ fn what_the_code_of_a_proxy_speaks_is_told() {
             "9:32: `implementations` must be a list of addresses | write `implementations = [\"0x…\", { address = \"0x…\", abi = \"abi/v2.json\" }]`"
         ]
     );
+    let swapped =
+        r#"[{"type":"function","name":"f","inputs":[{"name":"%1","type":"address"},{"name":"%2","type":"address"}]}]"#;
+    let one = swapped.replace("%1", "payer").replace("%2", "payee");
+    let other = swapped.replace("%1", "payee").replace("%2", "payer");
+    let both = format!("[{}, {}]", code(a, "one.json"), code(b, "other.json"));
+    let rule = |call: &str| {
+        let watch = WATCH.replace("\"safe\"", "\"proxy\"");
+        let (head, _) = watch.split_once("registry").expect("a registry");
+        let list = format!(
+            "{NAMES}{head}registry = {{ implementations = {both} }}\n[[watch.normal]]\nname = \"a\"\ncall = \"{call}\"\nargs = {{ payee = {{ eq = \"{a}\" }} }}\n"
+        );
+        let files =
+            Memory::new([("main.toml", MAIN), ("list.toml", &*list), ("one.json", &*one), ("other.json", &*other)]);
+        compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+            .err()
+            .map(|problems| problems.lines())
+            .unwrap_or_default()
+    };
+    assert_eq!(rule("f(address payer, address payee)"), none);
+    let [told_of_f] = &rule("f")[..] else { panic!("one problem") };
+    assert!(told_of_f.ends_with("`payee` is one argument here and another there: #0 and #1"), "{told_of_f}");
     assert_eq!(told("proxy", &code("0x12", "vesting")).len(), 1, "an address that is none is told once");
 }

@@ -5,9 +5,12 @@ use super::stage::book;
 use super::{Row, Stage, watch};
 use crate::support::abi::{IPuppet, IUpgrades};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
+use crate::support::anvil::world_dir;
 use crate::support::contracts::deploy;
 use alloy_primitives::{Address, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use watchfire::model::Severity::{self, Critical, High};
@@ -375,4 +378,53 @@ async fn a_reorg_and_a_restart_bring_back_what_the_code_was() {
     stage.send_together(KEEPER.address, &[machine.run(5)]).await;
     let (_, told) = judge(&mut watcher, vec![]).await;
     assert_eq!((raised(&told), readings(&machine, &told)), (vec![], vec![new.to_owned()]));
+}
+
+// === For whoever looks ===
+
+/// What the program prints, run with these arguments in `dir`.
+fn printed(dir: &Path, args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_watchfire")).current_dir(dir).args(args).output().expect("it runs");
+    String::from_utf8([output.stdout, output.stderr].concat()).expect("text")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_and_explain_say_which_code_speaks_which_abi() {
+    let stage = Stage::new().await;
+    let machine = Machine::new(&stage, Sort::Transparent).await;
+    stage.send_together(KEEPER.address, &[machine.run(1), machine.upgrade(machine.next), machine.run(2)]).await;
+    let block = stage.newest().await.block;
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("it is written");
+    write(
+        "watchfire.toml",
+        &format!(
+            "store = \"w.db\"\nwatchlists = [\"w.toml\"]\n[chain.demo]\nid = 31337\nendpoint = \"{}\"\nclock = \"chain\"\n\
+             [destination.screen]\nkind = \"terminal\"\n\
+             [path.self]\nsteps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n\
+             [path.duty]\nsteps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n",
+            stage.anvil.http_url()
+        ),
+    );
+    write("w.toml", &machine.watchlist());
+    std::fs::create_dir(dir.path().join("abi")).expect("a directory");
+    for name in ["Engine", "NextEngine"] {
+        let artifact = world_dir().join("artifacts").join(format!("{name}.json"));
+        std::fs::copy(artifact, dir.path().join(format!("abi/{name}.json"))).expect("an artifact");
+    }
+    let check = printed(dir.path(), &["check"]);
+    for (code, abi) in [(machine.first, "abi/Engine.json"), (machine.next, "abi/NextEngine.json")] {
+        assert!(check.contains(&format!("{code} is read by `{abi}`")), "{check}");
+    }
+    // Nothing is known of the past but the block itself: in front of the upgrade the trace alone says what ran.
+    for (tx, name, code, abi) in
+        [(0, "speed_", machine.first, "abi/Engine.json"), (2, "limit_", machine.next, "abi/NextEngine.json")]
+    {
+        let explained = printed(dir.path(), &["explain", &block.txs[tx].hash.to_string()]);
+        assert!(explained.contains(name), "{explained}");
+        assert!(explained.contains(&format!("runs the code of {code}, read by {abi}")), "{explained}");
+        let line = printed(dir.path(), &["--format", "json", "explain", &block.txs[tx].hash.to_string()]);
+        let line: serde_json::Value = serde_json::from_str(line.lines().next().expect("a line")).expect("JSON");
+        assert_eq!((&line["implementation"], &line["abi"]), (&code.to_string().into(), &abi.into()), "{line}");
+    }
 }
