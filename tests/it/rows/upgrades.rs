@@ -5,9 +5,9 @@ use super::stage::book;
 use super::{Row, Stage, watch};
 use crate::support::abi::{IPuppet, IUpgrades};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
-use crate::support::anvil::world_dir;
+use crate::support::anvil::{Tx, world_dir};
 use crate::support::contracts::deploy;
-use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_primitives::{Address, Bytes, U256, hex, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +20,7 @@ use watchfire::runtime::SystemClock;
 use watchfire::source::Step;
 use watchfire::store::Store;
 
-pub(super) const ROWS: &[&Row] = &[&C1, &C2, &C3, &C4, &C5, &C6];
+pub(super) const ROWS: &[&Row] = &[&C1, &C2, &C3, &C4, &C5, &C6, &C7];
 
 /// How a proxy is told to run other code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,9 +201,10 @@ async fn plays(row: &Row, sort: Sort) {
         stage.send(KEEPER.address, to, data).await;
         stage.begin().await;
         stage.send_together(KEEPER.address, &[machine.run(4), machine.run(5)]).await;
+        stage.send_together(KEEPER.address, &[machine.run(6)]).await;
         // That it ran foreign code when it was first seen is told by itself.
         let seen = stage.finds(row, &machine.watchlist_with("builtins = { off = [\"builtin/drift\"] }\n")).await;
-        assert_eq!(seen.findings.len(), 1, "one stands for all of a block: {:#?}", seen.lines);
+        assert_eq!(seen.findings.len(), 2, "one stands for all of a block: {:#?}", seen.lines);
     }
 }
 
@@ -326,6 +327,43 @@ async fn foreign_code_at_the_start() {
         stage.begin().await;
         stage.anvil.mine(1).await;
         stage.finds(&C6, &machine.watchlist()).await;
+    }
+}
+
+const C7: Row = Row {
+    id: "code-7",
+    finds: "a minimal proxy, whose code says for ever what it runs, runs code that nobody listed",
+    by: "builtin/foreign-implementation",
+    severity: High,
+    incidents: 1,
+    beside: "the same proxy with its code listed, its calls read by the ABI of that code",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_minimal_proxy_runs_foreign_code() {
+    for traces in [true, false] {
+        let mut stage = Stage::new().await;
+        if !traces {
+            stage.without_traces();
+        }
+        let mut machine = Machine::new(&stage, Sort::Uups).await;
+        // Source: EIP-1167, and the usual ten bytes in front that return what follows.
+        let code = [
+            &hex!("3d602d80600a3d3981f3363d3d373d3d3d363d73")[..],
+            machine.first.as_slice(),
+            &hex!("5af43d82803e903d91602b57fd5bf3")[..],
+        ];
+        let receipt = stage.anvil.succeed(&Tx::create(DEPLOYER.address, code.concat())).await;
+        machine.proxy = receipt.contract_address.expect("an address");
+        stage.begin().await;
+        stage.send_together(KEEPER.address, &[machine.run(1)]).await;
+        stage.send_together(KEEPER.address, &[machine.run(2)]).await;
+        stage.is_quiet(&C7, &machine.watchlist()).await;
+        let read = readings(&machine, &stage.seen(&machine.watchlist()).await.judged);
+        assert_eq!(read, ["run(speed_) of first by abi/Engine.json"; 2], "traces: {traces}");
+        let nobody =
+            "registry = { implementations = [] }\n[[watch.normal]]\nname = \"runs\"\ncall = \"run(uint256 speed)\"\n";
+        stage.finds(&C7, &watch("proxy", machine.proxy, nobody)).await;
     }
 }
 
