@@ -4,9 +4,10 @@
 //! ([`Answers`]). Out: [`Activity`]s in transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
 //!
 //! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree, and `inside` joins to it what
-//! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own; `versions` reads calls to
-//! proxies by the ABI of the code that ran; `fate` reads from the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
-//! say and `effects` decides which act explains it. When all transactions are through, `state` adds what changed without them.
+//! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own, and `versions` reads what
+//! went to proxies by the ABI of the code that ran; `fate` reads from the logs which of those claims came true; `activities` says whom
+//! each frame touches; `logs` adds what the logs say and `effects` decides which act explains it. When all transactions are through,
+//! `state` adds what changed without them.
 
 mod activities;
 mod code;

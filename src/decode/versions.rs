@@ -25,6 +25,9 @@ const BEACON_UPGRADED: B256 = b256!("1cf3b03a6cf19fa2baba4df148e9dcabedea7f8a5c0
 /// What stands before and behind the address in a minimal proxy's code. Source: EIP-1167.
 const MINIMAL: (&[u8], &[u8]) = (&hex!("363d3d373d3d3d363d73"), &hex!("5af43d82803e903d91602b57fd5bf3"));
 
+/// New beacons of one proxy that are asked in one block: foreign code may log as many as it likes.
+const BEACONS_MAX: usize = 4;
+
 /// The code that a proxy may run, as its registry lists it.
 #[derive(Clone, Debug, Default)]
 pub struct Versions {
@@ -88,7 +91,7 @@ struct Upgrade {
     by: Address,
     /// The code, or the beacon, that it names.
     names: Address,
-    /// The code that runs from then on; none where a beacon was replaced and the new one could not be asked.
+    /// The code that runs from then on; none where a beacon was replaced and the new one was not asked, or could not be.
     to: Option<Address>,
 }
 
@@ -286,7 +289,7 @@ impl<'a> Codes<'a> {
             .copied()
             .collect();
         upgrades.sort_unstable_by_key(|upgrade| (upgrade.tx, upgrade.ordinal));
-        for upgrade in upgrades.iter_mut().filter(|upgrade| upgrade.to.is_none()) {
+        for upgrade in upgrades.iter_mut().filter(|upgrade| upgrade.to.is_none()).take(BEACONS_MAX) {
             upgrade.to = behind(upgrade.names, questions);
         }
         let first = IMPLEMENTATIONS.iter().filter_map(|name| known(name)).find(|word| !word.is_zero());
