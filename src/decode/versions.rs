@@ -436,14 +436,31 @@ mod tests {
     fn read(txs: Vec<Tx>, after: Address) -> Vec<(Option<Address>, String)> {
         let at = BlockRef { number: 1, hash: B256::repeat_byte(7) };
         let block = Block { at, parent: B256::ZERO, time: 0, txs, withdrawals: vec![] };
+        let decoded = decode(&block, &subjects(), &Known::default(), &answers(after));
+        assert_eq!(decoded.wanted, []);
+        runs(decoded.activities)
+    }
+
+    fn answers(after: Address) -> Answers {
         let slot = |slot, word: Address| {
             (Read::Storage { of: PROXY, slot }, Answer::Data(Bytes::copy_from_slice(word.into_word().as_slice())))
         };
-        let answers: Answers = [slot(IMPLEMENTATION, after), slot(BEACON, Address::ZERO)].into();
-        let decoded = decode(&block, &subjects(), &Known::default(), &answers);
-        assert_eq!(decoded.wanted, []);
-        let calls = decoded.activities.into_iter().filter(|activity| &*activity.deed.name == "run");
+        [slot(IMPLEMENTATION, after), slot(BEACON, Address::ZERO)].into()
+    }
+
+    fn runs(activities: Vec<Activity>) -> Vec<(Option<Address>, String)> {
+        let calls = activities.into_iter().filter(|activity| &*activity.deed.name == "run");
         calls.map(|call| (call.runs().map(|(code, _)| code), call.deed.args[0].name.to_string())).collect()
+    }
+
+    #[test]
+    fn what_is_only_announced_is_read_by_the_code_that_runs_now() {
+        let at = BlockRef { number: 1, hash: B256::repeat_byte(7) };
+        let tip = Block { at, parent: B256::ZERO, time: 0, txs: vec![], withdrawals: vec![] };
+        for (now, name) in [(FIRST, "speed"), (NEXT, "limit"), (FOREIGN, "speed")] {
+            let decoded = crate::decode::pending::decode(&run(0, &[]), &tip, &subjects(), &answers(now));
+            assert_eq!(runs(decoded.activities), [(Some(now), name.to_owned())]);
+        }
     }
 
     #[test]
