@@ -1,5 +1,6 @@
 //! Verdicts for the activities of one block.
 
+mod code;
 mod operation;
 
 use super::builtin::{self, Cost};
@@ -10,7 +11,7 @@ use super::trial::{self, Trial, Windows};
 use super::{absence, habit, memory, noise};
 use crate::model::activity::Note;
 use crate::model::{Abnormal, Activity, Delta, Fate, Judged, Role, Severity, Stage, Verdict, Voucher};
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{Address, B256, U256};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -55,6 +56,7 @@ pub fn judge_after(
         windows,
         deltas: Vec::new(),
         attempts: HashMap::new(),
+        foreign: HashMap::new(),
         upgrades: HashMap::new(),
         verdicts: vec![None; activities.len()],
     };
@@ -109,6 +111,8 @@ struct Court<'a> {
     deltas: Vec<Delta>,
     /// By watch and transaction: the first unvouched part of an attempt, which stands for all of it.
     attempts: HashMap<(u32, B256), usize>,
+    /// By watch and code that nobody vouched for: the finding that stands for what it does in this block.
+    foreign: HashMap<(u32, Address), usize>,
     /// By watch and transaction: how often its code was replaced.
     upgrades: HashMap<(u32, B256), usize>,
     verdicts: Vec<Option<Verdict>>,
@@ -128,6 +132,9 @@ impl<'a> Court<'a> {
         }
         if let Some(cost) = operation.or_else(|| self.replaced_twice(activity, rules)) {
             return finding(&cost, &[], rules);
+        }
+        if let Some(verdict) = self.foreign(index, activity, rules) {
+            return verdict;
         }
         let verdict = self.weigh(index, activity, rules);
         match verdict {
@@ -192,6 +199,9 @@ impl<'a> Court<'a> {
     fn learn(&mut self, activity: &Activity, verdict: &Verdict) {
         let Some(rules) = self.of(activity) else { return };
         for (key, amount) in memory::lessons(activity, verdict, rules, &self.windows) {
+            self.add(rules, key, amount);
+        }
+        if let Some((key, amount)) = code::lesson(activity, verdict, rules, &self.windows) {
             self.add(rules, key, amount);
         }
         for expected in &rules.expected {
@@ -307,6 +317,9 @@ impl<'a> Court<'a> {
         }
         if builtin::trouble(activity, rules).is_some() {
             return finding(&builtin::cost(activity, rules), &[], rules);
+        }
+        if let Some(verdict) = self.foreign(index, activity, rules) {
+            return verdict;
         }
         let loudest = carries
             .iter()
@@ -445,7 +458,9 @@ impl<'a> Court<'a> {
             }
             // What a contract calls while it is called is its code's doing, and need not be readable.
             let unread = event.kind != crate::model::ActivityKind::Act && builtin::trouble(event, rules).is_some();
-            if unread || builtin::is_change_without_asking(event, act, rules) {
+            let foreign = code::foreign_code(event, rules, &self.windows).is_some();
+            let abnormal = matches!(self.verdicts.get(of), Some(Some(Verdict::Abnormal(_))));
+            if unread || foreign && !abnormal || builtin::is_change_without_asking(event, act, rules) {
                 return self.leaf(index, event);
             }
         }

@@ -42,6 +42,7 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
     for queue in &book.queues {
         queued(&book, queue, printer);
     }
+    spoken(&book, printer);
     for note in notes(&book) {
         noted(&note, printer);
     }
@@ -114,6 +115,24 @@ fn queued(book: &Book, queue: &QueueBook, printer: &Printer) {
         count(safes.len(), "Safe", "Safes"),
         service.name
     ));
+}
+
+/// By which ABI the code behind each proxy is read, where a watch says so.
+fn spoken(book: &Book, printer: &Printer) {
+    for watch in &*book.watches {
+        let chain = book.chains.iter().find(|chain| chain.info.id == watch.chain.id);
+        let Some(versions) = chain.and_then(|chain| chain.subjects.versions_of(&watch.address)) else { continue };
+        for (code, version) in versions.all() {
+            if printer.is_json() {
+                let abi = version.name.as_deref();
+                printer.json(&json!({ "type": "implementation", "watch": &*watch.label, "address": code.to_checksum(None), "abi": abi }));
+                continue;
+            }
+            let abi =
+                version.name.as_deref().map_or_else(|| "the watch's own ABI".to_owned(), |name| format!("`{name}`"));
+            printer.text(&format!("code  {}: {code} is read by {abi}", watch.label));
+        }
+    }
 }
 
 /// What could be better, and is no mistake.

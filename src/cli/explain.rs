@@ -116,6 +116,11 @@ fn show(block: &JudgedBlock, at: usize, book: &Book, history: &History, printer:
     for arg in &activity.deed.args {
         printer.text(&format!("{:12}{indent}{}", "", printer.paint(dim, &arg.to_string())));
     }
+    if let Some((code, abi)) = activity.runs() {
+        let read_by = abi.map_or_else(String::new, |abi| format!(", read by {abi}"));
+        let text = format!("runs the code of {code}{read_by}");
+        printer.text(&format!("{:12}{indent}{}", "", printer.paint(dim, &text)));
+    }
     if let Verdict::Abnormal(abnormal) = verdict
         && abnormal.repeats.is_none()
     {

@@ -1,8 +1,8 @@
 //! Calldata and logs become deeds: a name, arguments, and how well the bytes could be read.
 
 use super::logs::Movement;
-use super::subjects::Subjects;
-use crate::abi::{Budget, Decoded, Event, Function, Opaque, bundled};
+use super::subjects::{Subject, Subjects};
+use crate::abi::{Abi, Budget, Decoded, Event, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};
 use crate::model::{Decoding, Deed, Log};
 use alloy_primitives::{Address, Bytes, U256, hex};
@@ -28,17 +28,36 @@ pub(crate) fn of_call(
         return opaque_call(None, input, &Opaque::NoSelector(u8::try_from(input.len()).unwrap_or(3)));
     };
     let rest = input.slice_ref(rest);
-    match candidates(subjects, actor, target, *selector) {
-        [] => opaque_call(Some(*selector), input, &Opaque::UnknownSelector(*selector)),
-        [only] => read_as(only, &rest, budget),
+    of_candidates(candidates(subjects, actor, target, *selector), *selector, input, &rest, budget)
+}
+
+/// The same by the ABI of the code that the target ran, which says all it can do.
+pub(crate) fn of_call_by(abi: &Abi, input: &Bytes, budget: &mut Budget) -> Deed {
+    let Some((selector, rest)) = input.split_first_chunk::<4>() else {
+        return opaque_call(None, input, &Opaque::NoSelector(u8::try_from(input.len()).unwrap_or(3)));
+    };
+    let rest = input.slice_ref(rest);
+    of_candidates(abi.functions_of(*selector), *selector, input, &rest, budget)
+}
+
+fn of_candidates(
+    candidates: &[Arc<Function>],
+    selector: [u8; 4],
+    input: &Bytes,
+    rest: &Bytes,
+    budget: &mut Budget,
+) -> Deed {
+    match candidates {
+        [] => opaque_call(Some(selector), input, &Opaque::UnknownSelector(selector)),
+        [only] => read_as(only, rest, budget),
         several => {
-            let readings: Vec<Deed> = several.iter().map(|function| read_as(function, &rest, budget)).collect();
+            let readings: Vec<Deed> = several.iter().map(|function| read_as(function, rest, budget)).collect();
             let clean: Vec<&Deed> = readings.iter().filter(|deed| deed.decoding == Decoding::Clean).collect();
             match clean.as_slice() {
                 [only] => (*only).clone(),
                 _ => Deed {
                     decoding: Decoding::Ambiguous(several.iter().map(|f| f.signature.to_string()).collect()),
-                    ..opaque_call(Some(*selector), input, &Opaque::UnknownSelector(*selector))
+                    ..opaque_call(Some(selector), input, &Opaque::UnknownSelector(selector))
                 },
             }
         }
@@ -47,8 +66,17 @@ pub(crate) fn of_call(
 
 /// Reads a log of `log.address`, by the same order of ABIs.
 pub(crate) fn of_log(subjects: &Subjects, log: &Log, budget: &mut Budget) -> Deed {
+    of_event(event_of(subjects, log), log, budget)
+}
+
+/// The same by the ABI of the code that wrote it, else by what the subject's rules spell out.
+pub(crate) fn of_log_by(abi: &Abi, subject: &Subject, log: &Log, budget: &mut Budget) -> Deed {
+    of_event(abi.event_for(&log.topics).or_else(|| subject.rule_abi.event_for(&log.topics)), log, budget)
+}
+
+fn of_event(event: Option<&Arc<Event>>, log: &Log, budget: &mut Budget) -> Deed {
     let topic0 = log.topics.first().copied();
-    let Some(event) = event_of(subjects, log) else {
+    let Some(event) = event else {
         let why = topic0.map_or_else(
             || "The log has no topic that would name its event.".to_owned(),
             |topic| Opaque::UnknownEvent(topic).to_string(),

@@ -49,6 +49,8 @@ pub(crate) struct Frame {
     pub(crate) seen: Option<bool>,
     /// Whether nothing but a trace tells of it.
     pub(crate) inner: bool,
+    /// Whose code the target handed its calldata to, where a trace shows that and it matters.
+    pub(crate) code: Option<Address>,
     /// Indexes of the activities made of it; filled by [`super::activities`].
     pub(crate) acts: Vec<usize>,
 }
@@ -205,6 +207,7 @@ impl Opener<'_, '_, '_> {
             input,
             seen: None,
             inner: false,
+            code: None,
             acts: vec![],
         });
         self.open_inside(index);

@@ -4,7 +4,7 @@
 //! is judged by the logs as before.
 
 use super::frames::{Claim, FRAMES_MAX, Frame, Opener, Shape, wrapped};
-use super::{Questions, Subjects};
+use super::{Questions, Subjects, versions};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
 use crate::model::{
@@ -95,6 +95,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
     let undone = undone(trace);
     let mut walk = Walk::new(trace);
     let mut claims = Claims::default();
+    let shown = versions::shown(trace, opener.subjects);
     for (at, call) in trace.calls.iter().enumerate() {
         claims.take_up(&opener.frames);
         let around = walk.enter(at, call);
@@ -107,6 +108,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
             let frame = &mut opener.frames[index];
             frame.seen = Some(ran);
             frame.certain = true;
+            frame.code = shown.get(&at).copied();
             walk.frame[at] = Some(index);
             continue;
         }
@@ -121,6 +123,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
         }
         if let Some(index) = unread(call, around, &opener.frames) {
             fill(opener, index, call, ran);
+            opener.frames[index].code = shown.get(&at).copied();
             walk.frame[at] = Some(index);
             continue;
         }
@@ -130,6 +133,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
         frame.seen = Some(ran);
         frame.certain = true;
         frame.inner = true;
+        frame.code = shown.get(&at).copied();
         if call.how == CallHow::SelfDestruct {
             frame.notes.push(Note::Destroyed);
         }

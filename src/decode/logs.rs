@@ -1,6 +1,7 @@
 //! Logs become activities: what a subject says, and what tokens say of it.
 
 use super::frames::{Frame, Shape};
+use super::versions::Codes;
 use super::{Subjects, activities, deed, effects, told};
 use crate::abi::Budget;
 use crate::abi::budget::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
@@ -40,7 +41,7 @@ const NODES_OF_A_LOG: usize = 8;
 /// Appends an activity per log and subject, and joins it to the act that explains it.
 ///
 /// A subject that emits a log hears of it once, as its own event, even where the log names it too.
-pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
+pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes<'_>, out: &mut Vec<Activity>) {
     // An airdrop writes thousands of honest logs; each has room for its arguments, and no more in all than the data pays for.
     let nodes = NODES_MAX.saturating_add(u32::try_from(tx.logs.len() * NODES_OF_A_LOG).unwrap_or(u32::MAX));
     let mut budget = Budget::new(nodes, DEPTH_MAX, BYTES_MAX);
@@ -56,7 +57,11 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec
             continue;
         }
         if let Some(subject) = subjects.get(&log.address) {
-            let deed = deed::of_log(subjects, log, &mut budget);
+            let ran = codes.at_log(&log.address, tx, log.ordinal);
+            let deed = match ran.and_then(|ran| ran.abi()) {
+                Some(abi) => deed::of_log_by(abi, subject, log, &mut budget),
+                None => deed::of_log(subjects, log, &mut budget),
+            };
             let mut event = from_log(subject.watch, ActivityKind::Event, log, tx, deed);
             event.from = log.address;
             let said = telling.get(&log.ordinal).copied();
@@ -183,7 +188,7 @@ fn parties(log: &Log) -> Option<(Address, Address)> {
 }
 
 /// The `nth` argument of a log whose indexed arguments come first.
-fn argument(log: &Log, nth: usize) -> B256 {
+pub(crate) fn argument(log: &Log, nth: usize) -> B256 {
     let indexed = log.topics.len().saturating_sub(1);
     log.topics.get(nth + 1).copied().unwrap_or_else(|| data_word(log, nth.saturating_sub(indexed)))
 }

@@ -4,8 +4,10 @@
 //! ([`Answers`]). Out: [`Activity`]s in transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
 //!
 //! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree, and `inside` joins to it what
-//! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own; `fate` reads from the logs which of those claims came true; `activities` says whom each frame touches; `logs` adds what the logs
-//! say and `effects` decides which act explains it. When all transactions are through, `state` adds what changed without them.
+//! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own, and `versions` reads what
+//! went to proxies by the ABI of the code that ran; `fate` reads from the logs which of those claims came true; `activities` says whom
+//! each frame touches; `logs` adds what the logs say and `effects` decides which act explains it. When all transactions are through,
+//! `state` adds what changed without them.
 
 mod activities;
 mod code;
@@ -27,10 +29,12 @@ mod state;
 mod subjects;
 mod supply;
 mod told;
+mod versions;
 
 pub use names::Name;
-pub use state::{Expected, StateSight, Tolerance};
+pub use state::{Expected, StateSight, Tolerance, may_be_a_proxy};
 pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
+pub use versions::{Version, Versions};
 
 use crate::model::read::{Answer, Answers, READS_MAX, Read, STATE_READS_MAX};
 use crate::model::{Activity, ActivityKind, Block, Delta, Known, Role, Tx, TxTrace, WatchId};
@@ -73,6 +77,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
     let traces = inside::traces(block, subjects, &mut questions);
     let mut false_traces = Vec::new();
     let mut traced = BTreeSet::new();
+    let mut codes = versions::Codes::new(&block.txs, subjects, known);
     for (at, tx) in block.txs.iter().enumerate() {
         let mut trace = traces.and_then(|traces| traces.get(at)).or_else(|| questions.trace_of(tx));
         if let Some(why) = trace.and_then(|trace| inside::contradiction(trace, tx)) {
@@ -86,12 +91,14 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
             continue;
         }
         let mut frames = frames::open(tx, block.time, trace, subjects, &mut questions);
+        codes.read_calls(&mut frames, tx, &mut questions);
         fate::settle(&mut frames, tx);
         safe::sign(&mut frames, block, tx, subjects, &mut questions);
         let first = activities.len();
         activities::from_frames(&mut frames, tx, subjects, &mut activities);
         activities::unopened(&frames, tx, subjects, first, &mut activities);
-        logs::read(&frames, tx, subjects, &mut activities);
+        logs::read(&frames, tx, subjects, &codes, &mut activities);
+        codes.note(&frames, tx, first, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
         code::look_up(&mut activities[first..], subjects, &mut questions);

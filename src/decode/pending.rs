@@ -5,9 +5,10 @@
 //! receipt: nothing of it has happened, and what a stranger's contract only claims to pass on is not confirmed by anything.
 
 use super::frames::{Frame, Shape};
+use super::versions::Codes;
 use super::{Decoded, Questions, Subjects, activities, code, controller, frames, multisig, safe, supply, touches};
 use crate::model::read::Answers;
-use crate::model::{Block, Fate, Position, Stage, Tx};
+use crate::model::{Block, Fate, Known, Position, Stage, Tx};
 
 /// Whether it may touch a subject: a few hash probes, since most that is announced concerns nobody.
 #[must_use]
@@ -25,6 +26,10 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
     }
     let mut questions = Questions::new(answers);
     let mut frames = frames::open(tx, tip.time, None, subjects, &mut questions);
+    // What it runs when its block comes is not known; what it would run now is.
+    let known = Known::default();
+    let mut codes = Codes::new(&[], subjects, &known);
+    codes.read_calls(&mut frames, tx, &mut questions);
     for frame in &mut frames {
         frame.stage = Stage::Pending;
         frame.fate = if frame.certain { Fate::Waiting } else { Fate::Unconfirmed };
@@ -34,6 +39,7 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
     let mut found = Vec::new();
     activities::from_frames(&mut frames, tx, subjects, &mut found);
     activities::unopened(&frames, tx, subjects, 0, &mut found);
+    codes.note(&frames, tx, 0, &mut found);
     for activity in found.iter_mut().filter(|activity| matches!(activity.position, Position::Authorization(_))) {
         (activity.stage, activity.fate) = (Stage::Pending, Fate::Waiting);
     }
@@ -62,7 +68,6 @@ mod tests {
     use super::*;
     use crate::abi::Abi;
     use crate::decode::Subject;
-    use crate::model::state::Known;
     use crate::model::{ActivityKind, BlockRef, ChainId, Kind, Status, WatchId};
     use alloy_primitives::{Address, B256, Bytes, U256};
     use std::sync::Arc;

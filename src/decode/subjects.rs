@@ -2,6 +2,7 @@
 
 use super::names::{Name, Names};
 use super::state::{Expected, Tolerance};
+use super::versions::Versions;
 use crate::abi::Abi;
 use crate::model::{Activity, ChainId, Kind, Log, WatchId};
 use alloy_primitives::map::{AddressHashMap, AddressHashSet};
@@ -27,6 +28,7 @@ pub struct Subjects {
     libraries: AddressHashMap<Library>,
     codes: AddressHashSet,
     names: Names,
+    versions: AddressHashMap<Arc<Versions>>,
 }
 
 /// A watched address, from the decoder's point of view.
@@ -36,7 +38,7 @@ pub struct Subject {
     pub watch: WatchId,
     /// Brings the envelope decoder.
     pub kind: Kind,
-    /// The ABI of the kind, or of the watch's own file.
+    /// The ABI of the kind, or of the watch's own file; with whatever its implementations speak, where its registry says.
     pub abi: Arc<Abi>,
     /// Functions and events spelled out in its own rules: the last resort for leaves that no other ABI knows.
     pub rule_abi: Arc<Abi>,
@@ -131,6 +133,7 @@ impl Subjects {
             libraries: KNOWN_LIBRARIES.into_iter().collect(),
             codes: AddressHashSet::default(),
             names: Names::default(),
+            versions: AddressHashMap::default(),
         }
     }
 
@@ -168,6 +171,22 @@ impl Subjects {
     #[must_use]
     pub fn expected_of(&self, address: &Address) -> Option<&Expected> {
         self.expected.get(address).map(AsRef::as_ref)
+    }
+
+    /// Looks after which code the proxy at `address` runs, and reads its calls and logs by the ABI of that code.
+    pub fn run(&mut self, address: Address, versions: Versions) {
+        self.versions.insert(address, Arc::new(versions));
+    }
+
+    /// The code that the proxy at `address` may run, where its registry says.
+    #[must_use]
+    pub fn versions_of(&self, address: &Address) -> Option<&Versions> {
+        self.versions.get(address).map(AsRef::as_ref)
+    }
+
+    /// Whether anybody's code is looked after.
+    pub(crate) fn has_versions(&self) -> bool {
+        !self.versions.is_empty()
     }
 
     /// Counts everybody's balance of a token. A second word about the same token replaces the first.

@@ -218,6 +218,7 @@ fn append(opener: &mut Opener<'_, '_, '_>, log: &Log, deed: &Deed, saying: Sayin
         input: Bytes::new(),
         seen: None,
         inner: false,
+        code: None,
         acts: vec![],
     });
     let via = vec![Wrapper { at, function: deed.name.clone() }];

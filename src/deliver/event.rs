@@ -310,6 +310,8 @@ mod tests {
             to: None,
             operation: "call".to_owned(),
             signers: None,
+            implementation: None,
+            abi: None,
             sources: 1,
             verified: true,
             late: None,

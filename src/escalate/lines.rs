@@ -69,6 +69,8 @@ pub fn verdict_line(
         }
         .to_owned(),
         signers: activity.signers.as_deref().map(checksums),
+        implementation: activity.runs().map(|(code, _)| code.to_checksum(None)),
+        abi: activity.runs().and_then(|(_, abi)| abi.map(ToString::to_string)),
         sources: block.sight.sources,
         verified: block.sight.proof == Proof::Proven,
         late: None,

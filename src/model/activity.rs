@@ -282,6 +282,15 @@ impl Activity {
     pub fn progress(&self) -> Option<Progress> {
         self.notes.iter().find_map(|note| if let Note::Queued(progress) = note { Some(*progress) } else { None })
     }
+
+    /// The code that the subject ran for it, and what the watchlist calls the ABI of that code, where its registry lists what it may run.
+    #[must_use]
+    pub fn runs(&self) -> Option<(Address, Option<&Arc<str>>)> {
+        self.notes.iter().find_map(|note| match note {
+            Note::Runs { implementation, abi, .. } => Some((*implementation, abi.as_ref())),
+            _ => None,
+        })
+    }
 }
 
 /// Something about an activity that its bytes alone do not say.
@@ -325,6 +334,15 @@ pub enum Note {
         of: Address,
         /// Keccak-256, as `EXTCODEHASH` gives it.
         hash: B256,
+    },
+    /// Which code the subject ran for it, where its registry lists what it may run.
+    Runs {
+        /// Where that code is.
+        implementation: Address,
+        /// What the watchlist calls the ABI that it was read by; the watch's own where absent.
+        abi: Option<Arc<str>>,
+        /// Whether `registry.implementations` lists it.
+        listed: bool,
     },
     /// A fact had to be read from the node and could not be; what is unknown because of it.
     Unread(String),

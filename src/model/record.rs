@@ -106,6 +106,12 @@ pub struct VerdictLine {
     /// Whose approval it carries; absent when unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signers: Option<Vec<String>>,
+    /// The code that a proxy ran for it, where its registry lists what it may run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implementation: Option<String>,
+    /// What the watchlist calls the ABI of that code; absent where it is the watch's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abi: Option<String>,
     /// How many endpoints say so.
     pub sources: u32,
     /// Whether the block was verified against its header.

@@ -95,6 +95,9 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
         }
         // More than what was seen to come: ether from inside another call, a block's reward. Nobody is robbed by it.
         ActivityKind::State => {
+            if is_listed_beacon_code(activity, rules) {
+                return Some(IMPLEMENTATION);
+            }
             let received = state::is_surplus(activity) && !activity.notes.contains(&Note::Drift);
             (received && !rules.judge_inbound).then_some(INBOUND)
         }
@@ -120,6 +123,13 @@ fn is_listed_code(activity: &Activity, rules: &WatchRules) -> bool {
         _ => false,
     };
     asks && rules.implementations.as_ref().zip(code).is_some_and(|(listed, code)| listed.members.contains(&code))
+}
+
+/// Listed code that the proxy's beacon names from now on: the beacon says so itself, and the proxy's own log nothing.
+fn is_listed_beacon_code(activity: &Activity, rules: &WatchRules) -> bool {
+    let after = activity.deed.args.iter().find(|arg| &*arg.name == "after").and_then(|arg| arg.value.as_address());
+    let listed = rules.implementations.as_ref().zip(after).is_some_and(|(listed, code)| listed.members.contains(&code));
+    &*activity.deed.name == "beacon-implementation" && listed && !activity.notes.contains(&Note::Drift)
 }
 
 /// Whether a contract says that its code, or where it takes it from, was replaced.

@@ -42,6 +42,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(CONTROL, "owners, threshold, modules, guards, controllers, roles, supply or code change"),
     raising(APPROVAL, "an allowance without limit, or above the supply"),
     raising(OUTFLOW, "value left and no judged act explains it"),
+    raising(FOREIGN, "it runs code that `registry.implementations` does not list, and no rule vouched for"),
     raising(STATE, "watched state changed, and no judged act explains it"),
     raising(DRIFT, "watched state is not what the registry says"),
     raising(
@@ -89,6 +90,7 @@ pub(crate) const DELEGATECALL: &str = "builtin/delegatecall";
 pub(crate) const CONTROL: &str = "builtin/control";
 pub(crate) const APPROVAL: &str = "builtin/approval";
 pub(crate) const OUTFLOW: &str = "builtin/outflow";
+pub(crate) const FOREIGN: &str = "builtin/foreign-implementation";
 pub(crate) const STATE: &str = "builtin/state";
 pub(crate) const DRIFT: &str = "builtin/drift";
 pub(crate) const LOOK_ALIKE: &str = "builtin/look-alike";

@@ -1,6 +1,6 @@
 //! What the registry of a watch says of its state, held against what is there: once for each value that differs.
 
-use super::reading::Took;
+use super::reading::{IMPLEMENTATIONS, Took};
 use super::{Change, Look, Place, causes};
 use crate::model::activity::Note;
 use crate::model::{Activity, Delta, Fact, Item, Role};
@@ -15,6 +15,8 @@ pub struct Expected {
     /// What the kind alone lets expect, while nobody says otherwise: held against what is there when it is first seen, since what
     /// comes later is a change, and judged as one.
     pub assumed: Vec<(Item, B256)>,
+    /// Code that a proxy may run: held against what is there when it is first seen, as what is assumed.
+    pub code: Option<BTreeSet<Address>>,
     /// Sets, in full.
     pub sets: Vec<(Item, BTreeSet<Address>)>,
 }
@@ -67,6 +69,16 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
             && causes::find(look, *item, *should, *is).is_none()
         {
             wanted.push((*item, *is, *should));
+        }
+    }
+    if let Some(listed) = &expected.code {
+        let names = IMPLEMENTATIONS.iter().filter_map(|name| Item::named(name));
+        for item in names.filter(|item| look.known.value(look.address, *item).is_none()) {
+            let is = took.values.iter().find(|(known, is)| *known == item && !is.is_zero()).map(|(_, is)| *is);
+            if let Some(is) = is.filter(|is| !listed.contains(&Address::from_word(*is))) {
+                // Of several the first stands for all.
+                wanted.push((item, is, listed.first().map(|code| code.into_word()).unwrap_or_default()));
+            }
         }
     }
     for (set, members) in &expected.sets {

@@ -64,7 +64,7 @@ const MULTISIG: &[Kind] = &[Kind::Multisig];
 const MINIME: &[Kind] = &[Kind::Minime];
 const ACCOUNT: &[Kind] = &[Kind::Eoa];
 /// Kinds that may stand behind a proxy.
-const PROXIES: &[Kind] = &[
+pub(super) const PROXIES: &[Kind] = &[
     Kind::Contract,
     Kind::Erc20,
     Kind::Proxy,
@@ -114,15 +114,17 @@ const MODULE_GUARD: B256 = b256!("b104e0b93118902c651344349b610029d694cfdec91c58
 /// keccak256("fallback_manager.handler.address"). Source: FallbackManager.sol, from 1.1.0 on.
 const FALLBACK_HANDLER: B256 = b256!("6c9a6c4a39284e37ed1cf53d337577d14212a4870fb976a4366c693b939918d5");
 /// Source: EIP-1967.
-const IMPLEMENTATION: B256 = b256!("360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc");
+pub(in crate::decode) const IMPLEMENTATION: B256 =
+    b256!("360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc");
 const ADMIN: B256 = b256!("b53127684a568b3173ae13b9f8a6016e243e63b6e8ee1178d6a717850b5d6103");
-const BEACON: B256 = b256!("a3f0ad74e5423aebfd80d3ef4346578335a9a72aeaee59ff6cb3582b35133d50");
+pub(in crate::decode) const BEACON: B256 = b256!("a3f0ad74e5423aebfd80d3ef4346578335a9a72aeaee59ff6cb3582b35133d50");
 /// keccak256("org.zeppelinos.proxy.implementation") and `.admin`. Source: UpgradeabilityProxy.sol and AdminUpgradeabilityProxy.sol of
 /// ZeppelinOS, in use by FiatToken.
-const ZOS_IMPLEMENTATION: B256 = b256!("7050c9e0f4ca769c69bd3a8ef740bc37934f8e2c036e5a723fd8ee048ed3f8c3");
+pub(in crate::decode) const ZOS_IMPLEMENTATION: B256 =
+    b256!("7050c9e0f4ca769c69bd3a8ef740bc37934f8e2c036e5a723fd8ee048ed3f8c3");
 const ZOS_ADMIN: B256 = b256!("10d6a54a4754c8869d6886b5f5d7fbfa5b4522237ea5c60d11bc4e7a1ff9390b");
 /// keccak256("PROXIABLE"). Source: EIP-1822.
-const PROXIABLE: B256 = b256!("c5f16f0fcc639fa48a6947836d9850f504798523bf8c9a3a87d5876cf622bcf7");
+pub(in crate::decode) const PROXIABLE: B256 = b256!("c5f16f0fcc639fa48a6947836d9850f504798523bf8c9a3a87d5876cf622bcf7");
 
 /// `getOwners()`, `required()`, `dailyLimit()`, `controller()`, `transfersEnabled()`, `owner()`, `pendingOwner()`,
 /// `defaultAdmin()`, `timelock()`, `votingDelay()`, `votingPeriod()`, `proposalThreshold()`, `admin()`, `m_numOwners()`, `m_required()`,
@@ -146,7 +148,7 @@ const PARITY_DAILY_LIMIT: [u8; 4] = [0xf1, 0x73, 0x6d, 0x86];
 const PENDING_ADMIN: [u8; 4] = [0x26, 0x78, 0x22, 0x47];
 const GET_MIN_DELAY: [u8; 4] = [0xf2, 0x7a, 0x0c, 0x92];
 const DELAY: [u8; 4] = [0x6a, 0x42, 0xb8, 0xf8];
-const GET_IMPLEMENTATION: [u8; 4] = [0x5c, 0x60, 0xda, 0x1b];
+pub(in crate::decode) const GET_IMPLEMENTATION: [u8; 4] = [0x5c, 0x60, 0xda, 0x1b];
 const TOTAL_SUPPLY: [u8; 4] = [0x18, 0x16, 0x0d, 0xdd];
 
 /// `getModulesPaginated(address,uint256)` from the sentinel on, a page of 50.

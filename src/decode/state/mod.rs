@@ -15,6 +15,8 @@ mod reading;
 mod sums;
 
 pub use drift::Expected;
+pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
+pub(super) use reading::IMPLEMENTATIONS;
 pub use sums::Tolerance;
 
 use super::{Questions, Subject, Subjects};
@@ -22,13 +24,20 @@ use crate::model::activity::Note;
 use crate::model::state::{Reading, Shape};
 use crate::model::value::{Arg, Value};
 use crate::model::{
-    Activity, ActivityKind, Block, Deed, Delta, Fact, Fate, Item, Known, Operation, Position, Role, Stage, WatchId,
+    Activity, ActivityKind, Block, Deed, Delta, Fact, Fate, Item, Kind, Known, Operation, Position, Role, Stage,
+    WatchId,
 };
 use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, B256, U256};
 use reading::Took;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Whether a subject of this kind may be a proxy, so that the code it runs stands in one of its slots.
+#[must_use]
+pub fn may_be_a_proxy(kind: Kind) -> bool {
+    lines::PROXIES.contains(&kind)
+}
 
 /// Watches whose inventory is taken after one block, when nothing is known of them yet. The rest follow on their beat.
 const INVENTORY_MAX: usize = 64;
@@ -113,6 +122,13 @@ fn turns(block: &Block, subjects: &Subjects, known: &Known, activities: &[Activi
     after.into_iter().chain(before).for_each(|address| add(address, true));
     let touched = activities.iter().filter_map(|activity| subjects.address_of(activity));
     let paid = block.withdrawals.iter().map(|(to, _)| *to).filter(|to| subjects.get(to).is_some());
+    // A beacon's word is new code for every proxy behind it, none of which says a word.
+    let beacons: AddressHashSet = super::versions::replaced(block).collect();
+    if !beacons.is_empty() {
+        let beacon = |address: &Address| known.value(*address, Item::of_table("beacon")).map(Address::from_word);
+        let behind = |address: &Address| beacon(address).is_some_and(|beacon| beacons.contains(&beacon));
+        subjects.addresses().filter(behind).for_each(|address| add(address, true));
+    }
     for address in touched.chain(paid) {
         let whole = beat.contains(&address) || known.reading(address) != Some(Reading::Whole);
         add(address, whole);
@@ -186,7 +202,7 @@ impl Look<'_> {
     /// Whether an item only says what lies behind another that changed as well: new code behind a new implementation.
     fn follows(&self, item: Item, took: &Took) -> bool {
         let behind: &[&str] = match item.name() {
-            "implementation-code" => reading::IMPLEMENTATIONS,
+            "implementation-code" => IMPLEMENTATIONS,
             "admin-owner" => &["admin"],
             "beacon-implementation" => &["beacon"],
             _ => &[],

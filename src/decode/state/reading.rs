@@ -16,7 +16,7 @@ const SENTINEL: Address = Address::with_last_byte(1);
 /// Beginning of the code of an account that is delegated. Source: EIP-7702.
 const DELEGATED: [u8; 3] = [0xef, 0x01, 0x00];
 /// Items that name code which runs in the subject's place, the first that is set counts.
-pub(super) const IMPLEMENTATIONS: &[&str] =
+pub(in crate::decode) const IMPLEMENTATIONS: &[&str] =
     &["implementation", "zos-implementation", "uups-implementation", "beacon-implementation", "singleton"];
 
 /// What was read.

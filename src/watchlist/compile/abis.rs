@@ -27,6 +27,15 @@ pub(super) struct WatchAbi {
     pub(super) abi: Arc<Abi>,
     /// Nothing is known of the contract beyond what its rules spell out, so a signature cannot be wrong.
     pub(super) open: bool,
+    /// What further versions of the contract speak, each under its own names.
+    pub(super) versions: Vec<Arc<Abi>>,
+}
+
+impl WatchAbi {
+    /// Every ABI that the contract may speak.
+    pub(super) fn all(&self) -> Vec<Arc<Abi>> {
+        std::iter::once(&self.abi).chain(&self.versions).cloned().collect()
+    }
 }
 
 /// Functions and events that rules spell out in full.
@@ -70,7 +79,7 @@ impl<'f> Abis<'f> {
         problems: &mut Problems,
     ) -> Option<WatchAbi> {
         let Some(written) = written else {
-            return Some(WatchAbi { abi: self.of_kind(kind), open: kind.is_open() });
+            return Some(WatchAbi { abi: self.of_kind(kind), open: kind.is_open(), versions: vec![] });
         };
         let is_file = written.contains(['/', '\\']) || written.ends_with(".json");
         let base = Path::new(&written.spot.file.path).parent().unwrap_or(Path::new(""));
@@ -82,7 +91,14 @@ impl<'f> Abis<'f> {
             self.read.insert(key.clone(), merged);
         }
         let abi = self.read.get(&key)?.clone()?;
-        Some(WatchAbi { abi, open: false })
+        Some(WatchAbi { abi, open: false, versions: vec![] })
+    }
+
+    /// The ABI that a proxy's code speaks: what it names, what the kind brings, and what the proxy in front of it has itself.
+    pub(super) fn of_code(&mut self, kind: Kind, written: &At<&str>, problems: &mut Problems) -> Option<Arc<Abi>> {
+        let own = self.of_watch(kind, Some(written), problems)?.abi;
+        let proxy = self.of_kind(Kind::Proxy);
+        Some(self.both(&own, &proxy))
     }
 
     /// An index of what rules spell out. Rules that spell out the same share it.
@@ -103,13 +119,13 @@ impl<'f> Abis<'f> {
         Arc::clone(self.spelled.entry(key).or_insert_with(build))
     }
 
-    /// An index of what a kind brings and of what rules spell out. Both are kept here, so that their places tell them apart.
-    pub(super) fn both(&mut self, kind: &Arc<Abi>, rules: &Arc<Abi>) -> Arc<Abi> {
-        if kind.is_empty() || rules.is_empty() {
-            return Arc::clone(if kind.is_empty() { rules } else { kind });
+    /// An index of the two: of what a kind brings and of what rules spell out, or of two versions of a contract. Both are kept here, so that their places tell them apart.
+    pub(super) fn both(&mut self, first: &Arc<Abi>, second: &Arc<Abi>) -> Arc<Abi> {
+        if first.is_empty() || second.is_empty() {
+            return Arc::clone(if first.is_empty() { second } else { first });
         }
-        let key = (Arc::as_ptr(kind), Arc::as_ptr(rules));
-        Arc::clone(self.both.entry(key).or_insert_with(|| Arc::new((**kind).clone().merge(rules))))
+        let key = (Arc::as_ptr(first), Arc::as_ptr(second));
+        Arc::clone(self.both.entry(key).or_insert_with(|| Arc::new((**first).clone().merge(second))))
     }
 
     fn read_file(&self, path: &str, written: &At<&str>, problems: &mut Problems) -> Option<Abi> {

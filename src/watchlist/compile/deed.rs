@@ -114,9 +114,7 @@ impl Deed {
                 None
             }
             (ActivityKind::Act, _) => Self::function(text.kind, &written, &targets.abis, targets.others, problems),
-            (ActivityKind::Call, _) => {
-                Self::function(text.kind, &written, std::slice::from_ref(&own.abi), own.open, problems)
-            }
+            (ActivityKind::Call, _) => Self::function(text.kind, &written, &own.all(), own.open, problems),
         }
     }
 
@@ -228,7 +226,8 @@ impl Deed {
                 return None;
             }
         };
-        let found: Vec<Arc<Event>> = own.abi.events_named(written).into_iter().cloned().collect();
+        let all = own.all();
+        let found: Vec<Arc<Event>> = all.iter().flat_map(|abi| abi.events_named(written)).cloned().collect();
         if found.is_empty() && !(own.open && spelled.is_some()) {
             problems.push(unknown_event(written, own));
             return None;
@@ -265,7 +264,21 @@ impl Deed {
                 return None;
             }
         };
+        let own = !self.spelled.functions.is_empty() || !self.spelled.events.is_empty();
         let found = self.shapes.iter().find_map(|shape| positional(shape, &path));
+        // What the rule spells out itself counts; of versions that call another argument so, none can be meant.
+        if !self.shapes.first().is_some_and(|shape| own && positional(shape, &path).is_some()) {
+            let places: BTreeSet<String> =
+                self.shapes.iter().filter_map(|shape| Some(positional(shape, &path)?.0)).collect();
+            if places.len() > 1 {
+                let places: Vec<String> = places.into_iter().collect();
+                let message = format!("`{}` is one argument here and another there: {}", **label, places.join(" and "));
+                problems.push(
+                    label.problem(message).hint("write the signature with the names that are meant, or the position"),
+                );
+                return None;
+            }
+        }
         if let Some((path, ty, hashed)) = found {
             if hashed {
                 let message = format!("`{}` is indexed, so the log holds only its hash", **label);

@@ -22,6 +22,7 @@ mod rule;
 mod signs;
 mod tests_of_watches;
 mod units;
+mod versions;
 mod watch;
 
 pub(super) use self::tests_of_watches::{STRANGER, blank};

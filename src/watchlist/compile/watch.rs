@@ -6,13 +6,13 @@ use super::chains::{Chains, unknown};
 use super::directory::{Directory, Scope};
 use super::paths::Paths;
 use super::rule::{self, Compiled};
-use super::{absent, reach, tests_of_watches};
+use super::{absent, reach, tests_of_watches, versions};
 use crate::abi::Abi;
 use crate::classify;
 use crate::classify::builtin::{BUILTINS, DRIFT};
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
-use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects};
+use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects, may_be_a_proxy};
 use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Item, Kind, WatchId, WatchInfo};
@@ -29,7 +29,12 @@ use std::sync::Arc;
 pub(super) struct Head<'t> {
     text: &'t WatchText<'t>,
     pub(super) info: WatchInfo,
+    /// Everything it may speak, whichever code it runs.
     pub(super) abi: WatchAbi,
+    /// What it speaks where its code is not known by an ABI of its own.
+    own_abi: WatchAbi,
+    /// ABIs of implementations, with what the watchlist calls them.
+    spoken: Vec<(Address, Arc<str>, Arc<Abi>)>,
     /// Absent where the chain is unknown.
     chain: Option<Arc<ChainInfo>>,
     registry: Registry,
@@ -143,7 +148,12 @@ impl<'t> Head<'t> {
         let name = name.map(|name| (name, contracts.collect::<Vec<_>>()));
         let abi = kind.and_then(|kind| abis.of_watch(kind, text.abi.as_ref(), problems));
         // A head without its ABI takes every function, so that one mistake is not told for each of its rules.
-        let abi = abi.unwrap_or_else(|| WatchAbi { abi: Arc::default(), open: true });
+        let abi = abi.unwrap_or_else(|| WatchAbi { abi: Arc::default(), open: true, versions: vec![] });
+        let spoken = text.registry.as_ref().map(|text| versions::spoken(text, kind, &scope, abis, problems));
+        let spoken = spoken.unwrap_or_default();
+        let own_abi = abi;
+        let listed = registry.implementations.as_ref().map_or(0, |set| set.members.len());
+        let abi = versions::all(&own_abi, &spoken, listed, abis);
         let said = |at: &Option<At<&str>>| Arc::from(at.as_ref().map_or("", |at| at.value.trim()));
         let path = text.path.as_ref().and_then(|path| paths.shared(path)).unwrap_or_else(|| "".into());
         let nowhere = || Arc::new(ChainInfo { name: "".into(), id: ChainId(0), explorer: None });
@@ -160,7 +170,19 @@ impl<'t> Head<'t> {
             observe: text.observe,
             pending: text.pending.as_ref().map_or_else(PendingVoice::default, |at| at.value),
         };
-        Self { text, info, abi, chain, registry, executors, refund_receivers, name, placed: address.is_some() }
+        Self {
+            text,
+            info,
+            abi,
+            own_abi,
+            spoken,
+            chain,
+            registry,
+            executors,
+            refund_receivers,
+            name,
+            placed: address.is_some(),
+        }
     }
 }
 
@@ -204,13 +226,17 @@ pub(super) fn compile(
             spelled.functions.extend(compiled.spelled.functions);
             spelled.events.extend(compiled.spelled.events);
         }
-        let subject = subject(head, spelled, abis);
+        let (subject, own) = subject(head, spelled, abis);
         // Collecting would take over the larger allocation of `compiled`, and there may be 100,000 of them.
         let mut rules = Vec::with_capacity(compiled.len());
         rules.extend(compiled.into_iter().map(|compiled| compiled.rule));
         let chain = head.info.chain.id;
         let subjects = all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain));
+        let code = versions::compile(head.info.kind, &registry, &head.spoken, &own);
         subjects.watch(head.info.address, subject);
+        if let Some(versions) = code {
+            subjects.run(head.info.address, versions);
+        }
         if rules.iter().chain(expected.iter().map(|expected| &expected.rule)).any(Rule::asks_code) {
             subjects.ask_code(head.info.address);
         }
@@ -285,6 +311,8 @@ fn looks(kind: Kind, registry: &Registry) -> Option<Expected> {
         expected.assumed.extend(item("delegate").map(|item| (item, B256::ZERO)));
     }
     expected.values.extend(registry.values.iter().map(|(item, address)| (*item, address.into_word())));
+    let code = registry.implementations.as_ref().filter(|_| may_be_a_proxy(kind));
+    expected.code = code.map(|set| set.members.iter().copied().collect());
     for (name, set) in [("owner", &registry.owners), ("module", &registry.modules)] {
         if let (Some(item), Some(set)) = (item(name), set) {
             expected.sets.push((item, set.members.iter().copied().collect()));
@@ -345,11 +373,13 @@ fn spelled(compiled: &mut [Compiled]) -> Spelled {
     all
 }
 
-fn subject(head: &Head<'_>, spelled: Spelled, abis: &mut Abis<'_>) -> Subject {
+/// The decoder's view of a watch, and what it speaks where its code has no ABI of its own.
+fn subject(head: &Head<'_>, spelled: Spelled, abis: &mut Abis<'_>) -> (Subject, Arc<Abi>) {
     let rule_abi = abis.of_signatures(spelled);
     // An open contract has what its kind brings, and what its rules say beyond that.
-    let abi = if head.abi.open { abis.both(&head.abi.abi, &rule_abi) } else { Arc::clone(&head.abi.abi) };
-    Subject { watch: head.info.id, kind: head.info.kind, abi, rule_abi }
+    let mut of = |abi: &WatchAbi| if abi.open { abis.both(&abi.abi, &rule_abi) } else { Arc::clone(&abi.abi) };
+    let (abi, own) = (of(&head.abi), of(&head.own_abi));
+    (Subject { watch: head.info.id, kind: head.info.kind, abi, rule_abi }, own)
 }
 
 /// The name that a watch of a name is about.
@@ -391,7 +421,7 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
             })
             .collect(),
         delay: text.delay.as_ref().map(|at| at.value),
-        implementations: text.implementations.as_ref().and_then(|list| scope.set_or_nobody(list, problems)),
+        implementations: text.implementations.as_ref().and_then(|text| scope.set_or_nobody(&text.all, problems)),
     };
     if let Some(owners) = &mut registry.owners {
         owners.name = "@owners".into();

@@ -8,7 +8,7 @@ use crate::classify::rule::Polarity;
 use crate::model::pending::PendingVoice;
 use crate::model::state::{ITEMS, Shape};
 use crate::model::{Item, Kind};
-use crate::settings::{At, Problems, Spot, Table};
+use crate::settings::{At, Problems, Spot, Table, Value};
 use std::time::Duration;
 
 /// One watch as written.
@@ -50,7 +50,15 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     /// Items of the state that are an address, each with that address, or `none`.
     pub values: Vec<(Item, At<&'a str>)>,
     pub delay: Option<At<Duration>>,
-    pub implementations: Option<ListText<'a>>,
+    pub implementations: Option<ImplementationsText<'a>>,
+}
+
+/// `implementations = ["0x…", { address = "0x…", abi = "abi/v2.json" }]`: code that a proxy may run.
+pub(in crate::watchlist) struct ImplementationsText<'a> {
+    /// Every address, with or without an ABI.
+    pub all: ListText<'a>,
+    /// Those that say by which ABI their code is read.
+    pub spoken: Vec<(At<&'a str>, At<&'a str>)>,
 }
 
 impl<'a> WatchText<'a> {
@@ -136,7 +144,8 @@ impl<'a> RegistryText<'a> {
         let modules = list(&mut table, "modules", problems);
         let delegates = list(&mut table, "delegates", problems);
         let delay = table.duration("delay", problems);
-        let implementations = list(&mut table, "implementations", problems);
+        let implementations =
+            table.value("implementations").and_then(|value| ImplementationsText::read(&value, problems));
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
             && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
             && owners.items.iter().all(|item| !item.starts_with('@'))
@@ -152,6 +161,33 @@ impl<'a> RegistryText<'a> {
         let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
         table.finish(problems);
         Self { owners, threshold, modules, delegates, values, delay, implementations }
+    }
+}
+
+impl<'a> ImplementationsText<'a> {
+    fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let single = value.as_table().is_some() || value.as_str().is_some();
+        let items = if single { Some(vec![*value]) } else { value.as_items() };
+        let Some(items) = items else {
+            let problem = value.spot().problem("`implementations` must be a list of addresses");
+            problems.push(
+                problem.hint("write `implementations = [\"0x…\", { address = \"0x…\", abi = \"abi/v2.json\" }]`"),
+            );
+            return None;
+        };
+        let (mut all, mut spoken) = (Vec::with_capacity(items.len()), Vec::new());
+        for item in items {
+            let Some(mut table) = item.as_table() else {
+                all.extend(item.string(problems));
+                continue;
+            };
+            let address = table.require("address", problems, Table::string);
+            let abi = table.string("abi", problems);
+            table.finish(problems);
+            all.extend(address.clone());
+            spoken.extend(address.zip(abi));
+        }
+        Some(Self { all: ListText { spot: value.spot(), items: all }, spoken })
     }
 }
 

@@ -244,3 +244,30 @@ fn what_is_pending_is_heard_of_where_the_chain_says_so_and_pages_where_the_watch
     assert_eq!(book.watches[0].pending, PendingVoice::Page);
     assert_eq!(compiled(WATCH).watches[0].pending, PendingVoice::Quiet);
 }
+
+#[test]
+fn rules_speak_of_every_version_by_its_own_names() {
+    let (a, b) = ("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
+    let list = |rest: &str, rule: &str| {
+        let (head, _) = WATCH.split_once("registry").expect("a registry");
+        let head = head.replace("\"safe\"", "\"contract\"");
+        let listed = format!("{{ address = \"{a}\", abi = \"abis/vault.json\" }}, {rest}");
+        format!("{head}registry = {{ implementations = [{listed}] }}\n[[watch.normal]]\nname = \"a\"\n{rule}\n")
+    };
+    let spoken = format!("{{ address = \"{b}\", abi = \"erc20\" }}");
+    let named = "call = \"set\"\nargs = { memo = { eq = \"x\" } }\n[[watch.normal]]\nname = \"b\"\ncall = \"approve\"";
+    let book = accepted(&list(&spoken, named));
+    let address = book.watches[0].address;
+    let versions = book.chains[0].subjects.versions_of(&address).expect("versions");
+    let names: Vec<_> =
+        versions.all().into_iter().map(|(at, version)| (at.to_string(), version.name.clone())).collect();
+    assert_eq!(names, [(b.to_owned(), Some("erc20".into())), (a.to_owned(), Some("abis/vault.json".into()))]);
+    let [(_, second), (_, first)] = versions.all()[..] else { panic!("two versions") };
+    let has = |abi: &crate::abi::Abi, name: &str| !abi.functions_named(name).is_empty();
+    assert!(has(&first.abi, "set") && has(&first.abi, "upgradeTo") && !has(&first.abi, "approve"));
+    assert!(!has(&second.abi, "set") && has(&second.abi, "approve"));
+    // Where every version has its ABI, a function of none of them is a slip; where one has not, it may be that one's.
+    let unknown = "call = \"fly(uint256 height)\"";
+    assert!(build(MAIN, &format!("{NAMES}{}", list(&spoken, unknown))).is_err());
+    accepted(&list(&format!("\"{b}\""), unknown));
+}

@@ -512,3 +512,66 @@ fn one_mistake_is_not_told_as_several() {
     let told = told_of(&format!("{abi}[[watch.normal]]\nname = \"a\"\ncall = \"mine(uint256)\"\n"));
     assert_eq!(told, ["7:7: unknown ABI `saef` | did you mean `safe`?"]);
 }
+
+#[test]
+fn what_the_code_of_a_proxy_speaks_is_told() {
+    let told = |kind: &str, listed: &str| {
+        let watch = WATCH.replace("\"safe\"", &format!("\"{kind}\""));
+        let (head, _) = watch.split_once("registry").expect("a registry");
+        told_of(&format!("{head}registry = {{ implementations = {listed} }}\n"))
+    };
+    let (a, b) = ("0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8");
+    let code = |address: &str, abi: &str| format!("{{ address = \"{address}\", abi = \"{abi}\" }}");
+    let none: [&str; 0] = [];
+    assert_eq!(told("proxy", &format!("[{}, \"{b}\"]", code(a, "abis/vault.json"))), none);
+    assert_eq!(told("proxy", &code(a, "vesting")), none);
+    assert_eq!(
+        told("proxy", &format!("[{}, {}]", code(a, "abis/valt.json"), code(b, "vestin"))),
+        [
+            "9:97: there is no `abis/valt.json` | an ABI's path starts at the directory of its watchlist",
+            "9:181: unknown ABI `vestin` | did you mean `vesting`?"
+        ]
+    );
+    assert_eq!(
+        told("proxy", &format!("[{}, {}]", code(a, "vesting"), code(a, "ownable"))),
+        [format!(
+            "9:174: `{a}` is listed with two ABIs, `vesting` is the other | code speaks one ABI: list each address once"
+        )]
+    );
+    assert_eq!(
+        told("safe", &code(a, "vesting")),
+        ["9:96: the code of a `safe` is not looked up behind a proxy | write the ABI as `abi` of the watch"]
+    );
+    assert_eq!(
+        told("proxy", "[{ abi = \"vesting\", adress = 1 }]"),
+        ["9:33: `address` is missing", "9:52: unknown key `adress` | did you mean `address`?"]
+    );
+    assert_eq!(
+        told("proxy", "7"),
+        [
+            "9:32: `implementations` must be a list of addresses | write `implementations = [\"0x…\", { address = \"0x…\", abi = \"abi/v2.json\" }]`"
+        ]
+    );
+    let swapped =
+        r#"[{"type":"function","name":"f","inputs":[{"name":"%1","type":"address"},{"name":"%2","type":"address"}]}]"#;
+    let one = swapped.replace("%1", "payer").replace("%2", "payee");
+    let other = swapped.replace("%1", "payee").replace("%2", "payer");
+    let both = format!("[{}, {}]", code(a, "one.json"), code(b, "other.json"));
+    let rule = |call: &str| {
+        let watch = WATCH.replace("\"safe\"", "\"proxy\"");
+        let (head, _) = watch.split_once("registry").expect("a registry");
+        let list = format!(
+            "{NAMES}{head}registry = {{ implementations = {both} }}\n[[watch.normal]]\nname = \"a\"\ncall = \"{call}\"\nargs = {{ payee = {{ eq = \"{a}\" }} }}\n"
+        );
+        let files =
+            Memory::new([("main.toml", MAIN), ("list.toml", &*list), ("one.json", &*one), ("other.json", &*other)]);
+        compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
+            .err()
+            .map(|problems| problems.lines())
+            .unwrap_or_default()
+    };
+    assert_eq!(rule("f(address payer, address payee)"), none);
+    let [told_of_f] = &rule("f")[..] else { panic!("one problem") };
+    assert!(told_of_f.ends_with("`payee` is one argument here and another there: #0 and #1"), "{told_of_f}");
+    assert_eq!(told("proxy", &code("0x12", "vesting")).len(), 1, "an address that is none is told once");
+}

@@ -173,11 +173,11 @@ async fn a_role_is_revoked() {
 
 // === Code (3.9) ===
 
-/// A proxy whose code anybody may replace, and two further versions of it.
-async fn engine(stage: &Stage) -> (Address, [Address; 2]) {
+/// A proxy whose code anybody may replace, its code, and two further versions of it.
+async fn engine(stage: &Stage) -> (Address, [Address; 3]) {
     let from = DEPLOYER.address;
     let first = deploy(&stage.anvil, from, "Engine", []).await;
-    let next = [deploy(&stage.anvil, from, "Engine", []).await, deploy(&stage.anvil, from, "Engine", []).await];
+    let next = [first, deploy(&stage.anvil, from, "Engine", []).await, deploy(&stage.anvil, from, "Engine", []).await];
     let arguments = (first, Bytes::from(IUpgrades::initializeCall {}.abi_encode())).abi_encode_params();
     (deploy(&stage.anvil, from, "ERC1967Proxy", arguments).await, next)
 }
@@ -201,12 +201,13 @@ async fn code_that_is_not_listed() {
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let (proxy, next) = engine(&stage).await;
     let make = |to: Address| IPuppet::makeCall { to: proxy, data: upgrade(to).into() }.abi_encode();
-    let listed = format!("registry = {{ implementations = [\"{}\"] }}\n", next[0]);
+    let listed = format!("registry = {{ implementations = [\"{}\", \"{}\"] }}\n", next[0], next[1]);
+    stage.begin().await;
+    stage.send(STRANGER.address, puppet, make(next[2])).await;
+    stage.finds(&P1, &watch("proxy", proxy, &listed)).await;
+    stage.send(STRANGER.address, puppet, make(next[0])).await;
     stage.begin().await;
     stage.send(STRANGER.address, puppet, make(next[1])).await;
-    stage.finds(&P1, &watch("proxy", proxy, &listed)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, puppet, make(next[0])).await;
     stage.is_quiet(&P1, &watch("proxy", proxy, &listed)).await;
 }
 
@@ -225,10 +226,11 @@ async fn code_that_is_replaced_twice() {
     let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let (proxy, next) = engine(&stage).await;
     let make = |to: Address| IPuppet::makeCall { to: proxy, data: upgrade(to).into() }.abi_encode();
-    let listed = format!("registry = {{ implementations = [\"{}\", \"{}\"] }}\n", next[0], next[1]);
+    let listed = next.map(|code| format!("\"{code}\"")).join(", ");
+    let listed = format!("registry = {{ implementations = [{listed}] }}\n");
     stage.begin().await;
-    stage.send(STRANGER.address, puppet, make(next[0])).await;
     stage.send(STRANGER.address, puppet, make(next[1])).await;
+    stage.send(STRANGER.address, puppet, make(next[2])).await;
     stage.is_quiet(&P1B, &watch("proxy", proxy, &listed)).await;
     stage.begin().await;
     let (first, second) = (upgrade(next[0]).into(), upgrade(next[1]).into());
@@ -261,7 +263,7 @@ async fn code_replaced_through_its_admin() {
     stage.begin().await;
     stage.send(KEEPER.address, admin, call).await;
     stage.finds(&P2, &watch("proxy", proxy, "")).await;
-    let listed = format!("registry = {{ implementations = [\"{next}\"] }}\n");
+    let listed = format!("registry = {{ implementations = [\"{first}\", \"{next}\"] }}\n");
     stage.is_quiet(&P2, &watch("proxy", proxy, &listed)).await;
 }
 

@@ -18,6 +18,7 @@ mod state;
 mod table;
 mod timelock;
 mod tokens;
+mod upgrades;
 
 pub(crate) use stage::{Stage, watch};
 

@@ -2,7 +2,7 @@
 //! windows of the blocks before, and told as one step.
 
 use super::Row;
-use crate::support::anvil::{Anvil, Tx};
+use crate::support::anvil::{Anvil, Tx, world_dir};
 use crate::support::kit::{Kit, Version};
 use crate::support::safe::Safe;
 use alloy_primitives::{Address, B256};
@@ -13,7 +13,7 @@ use watchfire::model::incident::{Plan, Standing};
 use watchfire::model::{ChainId, Judged, JudgedBlock, Severity, Verdict};
 use watchfire::pipeline::examine;
 use watchfire::settings::Secrets;
-use watchfire::source::{Deadlines, Endpoint, Node, Pool};
+use watchfire::source::{Deadlines, Endpoint, Fetched, Node, Pool};
 use watchfire::watchlist::{Book, Memory, compile};
 
 /// A chain under test.
@@ -34,6 +34,8 @@ pub(crate) struct Seen {
     pub(crate) incidents: Vec<Severity>,
     /// Every activity in a line, for whoever wonders.
     pub(crate) lines: Vec<String>,
+    /// The same, whole.
+    pub(crate) judged: Vec<Judged>,
 }
 
 impl Stage {
@@ -69,6 +71,28 @@ impl Stage {
     /// A transaction that has to succeed.
     pub(crate) async fn send(&self, from: Address, to: Address, data: impl Into<alloy_primitives::Bytes>) -> B256 {
         self.anvil.succeed(&Tx::call(from, to, data)).await.transaction_hash
+    }
+
+    /// Calls that the same block holds, in this order, all by one account. Whether each succeeds is not looked at.
+    pub(crate) async fn send_together(&self, from: Address, calls: &[(Address, Vec<u8>)]) {
+        self.anvil.set_automine(false).await;
+        for (to, data) in calls {
+            self.anvil.send(&Tx::call(from, *to, data.clone())).await;
+        }
+        self.anvil.mine(1).await;
+        self.anvil.set_automine(true).await;
+    }
+
+    /// The newest block, as the program gets it.
+    pub(crate) async fn newest(&self) -> Fetched {
+        let hash = self.anvil.block("latest").await["hash"].clone();
+        let hash: B256 = serde_json::from_value(hash).expect("a block has a hash");
+        self.pool.get(hash).await.expect("the block is there")
+    }
+
+    /// Whom the program asks.
+    pub(crate) fn reader(&self) -> &Pool {
+        &self.pool
     }
 
     /// Judges what happened since the case began by a watchlist on the chain `demo`.
@@ -119,6 +143,7 @@ impl Seen {
             findings: judged().filter(own).map(|judged| line(book, judged)).collect(),
             incidents: plan.incidents.iter().map(|incident| incident.severity).collect(),
             lines: judged().map(|judged| line(book, judged)).collect(),
+            judged: judged().cloned().collect(),
         }
     }
 }
@@ -133,7 +158,8 @@ fn line(book: &Book, judged: &Judged) -> String {
     format!("{label} {} {} {}: {verdict}", activity.kind.as_str(), activity.position, activity.deed.name)
 }
 
-fn book(watchlist: &str, traces: bool) -> Book {
+/// What the watchlist means on the chain `demo`. ABIs that it names, such as `abi/Engine.json`, are those of the contracts here.
+pub(crate) fn book(watchlist: &str, traces: bool) -> Book {
     let main = format!(
         "store = \"w.db\"\nwatchlists = [\"w.toml\"]\n\
          [chain.demo]\nid = 31337\nendpoint = \"ws://127.0.0.1:8545\"\nclock = \"chain\"\ntraces = {traces}\n\
@@ -141,7 +167,15 @@ fn book(watchlist: &str, traces: bool) -> Book {
          [path.self]\nsteps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n\
          [path.duty]\npage_at = \"info\"\nsteps = [{{ to = [\"screen\"], ack_within = \"5m\" }}]\n"
     );
-    let files = Memory::new([("main.toml", &*main), ("w.toml", watchlist)]);
+    let named = watchlist.split("\"abi/").skip(1).filter_map(|rest| rest.split(".json\"").next());
+    let abis: Vec<(String, String)> = named
+        .map(|name| {
+            let path = world_dir().join("artifacts").join(format!("{name}.json"));
+            (format!("abi/{name}.json"), std::fs::read_to_string(path).expect("an artifact"))
+        })
+        .collect();
+    let abis = abis.iter().map(|(path, text)| (&**path, &**text));
+    let files = Memory::new([("main.toml", &*main), ("w.toml", watchlist)].into_iter().chain(abis));
     compile(Path::new("main.toml"), &files, Secrets::NamesOnly)
         .unwrap_or_else(|problems| panic!("{}", problems.render(false)))
 }

@@ -1,6 +1,8 @@
 //! docs/detections.md, written from the rows.
 
-use super::{Row, behavior, control, governor, keys, multisig, names, old, queue, safe, state, timelock, tokens};
+use super::{
+    Row, behavior, control, governor, keys, multisig, names, old, queue, safe, state, timelock, tokens, upgrades,
+};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -26,6 +28,12 @@ const FAMILIES: &[Family] = &[
         rows: control::ROWS,
         file: "control",
         source: include_str!("control.rs"),
+    },
+    Family {
+        heading: "Code behind proxies",
+        rows: upgrades::ROWS,
+        file: "upgrades",
+        source: include_str!("upgrades.rs"),
     },
     Family { heading: "Old wallets and vesting", rows: old::ROWS, file: "old", source: include_str!("old.rs") },
     Family {

@@ -145,6 +145,8 @@ sol! {
         function upgradeToAndCall(address newImplementation, bytes data);
         function upgradeAndCall(address proxy, address implementation, bytes data);
         function run(uint256 speed);
+        function drive(address by, uint256 miles);
+        function pretend(address implementation);
         function owner() returns (address);
     }
 

@@ -1,0 +1,85 @@
+//! A proxy whose code nobody reviewed: whatever it is called for, no rule was written of what that does.
+
+use super::Court;
+use crate::classify::builtin::{self, Cost};
+use crate::classify::finding::{finding, repeat};
+use crate::classify::history::MET_MAX;
+use crate::classify::noise::{as_amount, lasting};
+use crate::classify::rule::WatchRules;
+use crate::classify::trial::Windows;
+use crate::model::activity::Note;
+use crate::model::{Activity, ActivityKind, Fate, Severity, Stage, Verdict, Voucher};
+use alloy_primitives::{Address, U256};
+use std::sync::{Arc, LazyLock};
+
+/// Code that a rule vouched for when it was put in, though the registry does not list it.
+static VOUCHED: LazyLock<Arc<str>> = LazyLock::new(|| lasting("implementation"));
+
+/// Items of the state that name the code that runs.
+const ITEMS: &[&str] = &["implementation", "zos-implementation", "uups-implementation", "beacon-implementation"];
+
+impl Court<'_> {
+    /// The finding that stands for everything a proxy does while it runs code that is neither listed nor vouched for.
+    ///
+    /// One for each block, so that a busy proxy does not bury what it does; what is louder than the first is told for itself.
+    pub(super) fn foreign(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
+        let code = foreign_code(activity, rules, &self.windows)?;
+        let own = builtin::cost(activity, rules);
+        let severity = own.severity.max(Severity::High);
+        let key = (activity.watch.0, code);
+        if let Some(first) = self.foreign.get(&key).copied()
+            && let Some(Some(verdict @ Verdict::Abnormal(known))) = self.verdicts.get(first)
+            && known.severity >= severity
+        {
+            return Some(repeat(verdict, first));
+        }
+        self.foreign.insert(key, index);
+        let why = format!(
+            "it runs the code of {code}, which registry.implementations does not list: what it does may not be what it is called"
+        );
+        let mut verdict = finding(&Cost { name: builtin::FOREIGN, severity, reason: Some(why) }, &[], rules);
+        if let Verdict::Abnormal(abnormal) = &mut verdict
+            && let Some(reason) = own.reason
+        {
+            abnormal.reasons.insert(abnormal.near, reason);
+            abnormal.near += 1;
+        }
+        Some(verdict)
+    }
+}
+
+/// The code that the activity ran, where it counts against it. What was undone, or is merely claimed, changed nothing.
+pub(super) fn foreign_code(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Address> {
+    if !matches!(activity.fate, Fate::Executed | Fate::Waiting) || rules.builtins_off.contains(builtin::FOREIGN) {
+        return None;
+    }
+    rules.implementations.as_ref()?;
+    let code = activity.notes.iter().find_map(|note| match note {
+        Note::Runs { implementation, listed: false, .. } => Some(*implementation),
+        _ => None,
+    })?;
+    (!windows.knows(rules.address, &VOUCHED, as_amount(&code))).then_some(code)
+}
+
+/// New code that a rule vouched for: from now on its calls are judged like any other.
+pub(super) fn lesson(
+    activity: &Activity,
+    verdict: &Verdict,
+    rules: &WatchRules,
+    windows: &Windows<'_>,
+) -> Option<(Arc<str>, U256)> {
+    let by_rule = matches!(verdict, Verdict::Normal { by: Voucher::Rule(_) | Voucher::EffectOf(_) });
+    let ran = activity.fate == Fate::Executed && activity.stage == Stage::Included;
+    let listed = rules.implementations.as_ref().filter(|_| by_rule && ran)?;
+    let name = &*activity.deed.name;
+    let argument = match activity.kind {
+        ActivityKind::Call if matches!(name, "upgradeTo" | "upgradeToAndCall") => activity.deed.args.first(),
+        ActivityKind::Event if name == "Upgraded" => activity.deed.args.first(),
+        ActivityKind::State if ITEMS.contains(&name) => activity.deed.args.iter().find(|arg| &*arg.name == "after"),
+        _ => None,
+    };
+    let code = argument?.value.as_address().filter(|code| !listed.members.contains(code))?;
+    let (key, amount) = (&VOUCHED, as_amount(&code));
+    let room = windows.len(rules.address, key) < MET_MAX && !windows.knows(rules.address, key, amount);
+    room.then(|| (Arc::clone(key), amount))
+}

@@ -1,0 +1,380 @@
+//! Which code a proxy ran for a call or a log, and by which ABI that is read.
+//!
+//! What runs is what stood in the proxy's slots before the block, until a log of the proxy or of its beacon says that it was replaced:
+//! what comes before that log means what the old code says, and what comes behind it what the new code says. A trace shows the code
+//! itself; it can convict code that no log tells of, and never clears code that a log or the state tells of.
+
+use super::frames::{Frame, Shape};
+use super::logs::argument;
+use super::state::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, IMPLEMENTATIONS, PROXIABLE, ZOS_IMPLEMENTATION};
+use super::{Questions, Subjects, deed};
+use crate::abi::{Abi, Budget};
+use crate::model::activity::Note;
+use crate::model::read::{Answer, Read};
+use crate::model::{
+    Activity, ActivityKind, Block, CallHow, Decoding, Item, Known, Log, Operation, Position, TracedCall, Tx, TxTrace,
+};
+use alloy_primitives::map::{AddressHashMap, HashMap};
+use alloy_primitives::{Address, B256, Bytes, b256, hex};
+use std::sync::Arc;
+
+/// `Upgraded(address)` of a proxy, and of a beacon. Source: EIP-1967; UpgradeableBeacon.sol. The oldest do not index the address.
+const UPGRADED: B256 = b256!("bc7cd75a20ee27fd9adebab32041f755214dbc6bffa90cc0225b39da2e5c2d3b");
+/// `BeaconUpgraded(address)` of a proxy. Source: EIP-1967.
+const BEACON_UPGRADED: B256 = b256!("1cf3b03a6cf19fa2baba4df148e9dcabedea7f8a5c07840e207e5c089be95d3e");
+/// What stands before and behind the address in a minimal proxy's code. Source: EIP-1167.
+const MINIMAL: (&[u8], &[u8]) = (&hex!("363d3d373d3d3d363d73"), &hex!("5af43d82803e903d91602b57fd5bf3"));
+
+/// New beacons of one proxy that are asked in one block: foreign code may log as many as it likes.
+const BEACONS_MAX: usize = 4;
+
+/// The code that a proxy may run, as its registry lists it.
+#[derive(Clone, Debug, Default)]
+pub struct Versions {
+    listed: AddressHashMap<Version>,
+}
+
+/// One implementation.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// What the watchlist calls its ABI: a file, or a bundled one. The watch's own where it says nothing.
+    pub name: Option<Arc<str>>,
+    /// Functions and events of this code, of the watch's kind and of the proxy itself.
+    pub abi: Arc<Abi>,
+}
+
+impl Versions {
+    /// These, and no others.
+    #[must_use]
+    pub fn new(listed: impl IntoIterator<Item = (Address, Version)>) -> Self {
+        Self { listed: listed.into_iter().collect() }
+    }
+
+    /// Each implementation, in the order of their addresses.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Address, &Version)> {
+        let mut all: Vec<_> = self.listed.iter().map(|(address, version)| (*address, version)).collect();
+        all.sort_unstable_by_key(|(address, _)| *address);
+        all
+    }
+}
+
+/// The code that ran.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ran<'a> {
+    implementation: Address,
+    /// None where nobody listed it.
+    version: Option<&'a Version>,
+}
+
+impl<'a> Ran<'a> {
+    /// By which ABI it speaks; none where that is not known, and the subject's own has to do.
+    pub(crate) fn abi(&self) -> Option<&'a Arc<Abi>> {
+        self.version.map(|version| &version.abi)
+    }
+
+    fn note(&self) -> Note {
+        Note::Runs {
+            implementation: self.implementation,
+            abi: self.version.and_then(|version| version.name.clone()),
+            listed: self.version.is_some(),
+        }
+    }
+}
+
+/// One word of a block that code was replaced.
+#[derive(Clone, Copy, Debug)]
+struct Upgrade {
+    tx: u32,
+    ordinal: u32,
+    /// Who says so.
+    by: Address,
+    /// The code, or the beacon, that it names.
+    names: Address,
+    /// The code that runs from then on; none where a beacon was replaced and the new one was not asked, or could not be.
+    to: Option<Address>,
+}
+
+/// What is known of one proxy in this block.
+#[derive(Clone, Debug)]
+struct Standing {
+    /// What it ran before the block; none where that cannot be told.
+    before: Option<Address>,
+    /// In the order of the block.
+    upgrades: Vec<Upgrade>,
+    /// What runs behind each of them.
+    after: Vec<Option<Address>>,
+}
+
+impl Standing {
+    /// What runs behind the first `n` upgrades.
+    fn behind(&self, n: usize) -> Option<Address> {
+        if n == 0 { self.before } else { self.after.get(n - 1).copied().flatten() }
+    }
+}
+
+/// What proxies ran in one block.
+pub(crate) struct Codes<'a> {
+    subjects: &'a Subjects,
+    /// None where no state is known at the block before.
+    known: Option<&'a Known>,
+    upgrades: AddressHashMap<Vec<Upgrade>>,
+    met: AddressHashMap<Standing>,
+    /// The calls of this transaction that ask for an upgrade, by who would log it and what that would name.
+    asked: HashMap<(Address, Address), usize>,
+}
+
+impl<'a> Codes<'a> {
+    pub(crate) fn new(txs: &[Tx], subjects: &'a Subjects, known: &'a Known) -> Self {
+        let mut upgrades: AddressHashMap<Vec<Upgrade>> = AddressHashMap::default();
+        for tx in txs.iter().filter(|_| subjects.has_versions()) {
+            for log in &tx.logs {
+                if let Some(named) = named(log) {
+                    let is_beacon = log.topics.first() == Some(&BEACON_UPGRADED);
+                    let to = Some(named).filter(|_| !is_beacon);
+                    let by = log.address;
+                    upgrades.entry(by).or_default().push(Upgrade {
+                        tx: tx.index,
+                        ordinal: log.ordinal,
+                        by,
+                        names: named,
+                        to,
+                    });
+                }
+            }
+        }
+        // Where no state is looked at, what is known is not of this block.
+        let known = subjects.looks_at_state().then_some(known);
+        Self { subjects, known, upgrades, met: AddressHashMap::default(), asked: HashMap::default() }
+    }
+
+    /// Finds out what is known of every proxy that the transaction has to do with, and reads calls to them again by the ABI of the code
+    /// that ran.
+    pub(crate) fn read_calls(&mut self, frames: &mut [Frame], tx: &Tx, questions: &mut Questions<'_>) {
+        if !self.subjects.has_versions() {
+            return;
+        }
+        let parties = frames.iter().flat_map(|frame| [Some(frame.caller), frame.target]).flatten();
+        for address in parties.chain(tx.logs.iter().map(|log| log.address)) {
+            self.meet(address, questions);
+        }
+        self.asked.clear();
+        if tx.logs.iter().any(|log| named(log).is_some()) {
+            frames.iter().enumerate().for_each(|(index, frame)| self.ask(index, frame));
+        }
+        let mut budget = Budget::default();
+        for index in 0..frames.len() {
+            let frame = &frames[index];
+            let Some(target) = frame.target.filter(|_| frame.operation == Operation::Call) else { continue };
+            // What a wrapper holds was opened by what its wallet is, whatever stands behind that.
+            let is_plain = matches!(frame.shape, Shape::Plain | Shape::Carrier(_)) && frame.deed.selector.is_some();
+            let ran = self.at_frame(frames, index, tx);
+            let Some(abi) = ran.and_then(|ran| ran.abi()).filter(|abi| is_plain && !self.is_own(&target, abi)) else {
+                continue;
+            };
+            let deed = deed::of_call_by(abi, &frame.input, &mut budget);
+            let frame = &mut frames[index];
+            frame.deed = deed;
+            if budget.was_reached()
+                && let Decoding::Opaque(why) = &frame.deed.decoding
+            {
+                frame.notes.push(Note::BudgetReached(why.clone()));
+            }
+        }
+    }
+
+    /// Notes on every activity of a proxy which code ran for it.
+    pub(crate) fn note(&self, frames: &[Frame], tx: &Tx, first: usize, out: &mut [Activity]) {
+        if self.met.is_empty() {
+            return;
+        }
+        for (index, frame) in frames.iter().enumerate() {
+            for at in &frame.acts {
+                let activity = &mut out[*at];
+                let ran = match activity.kind {
+                    ActivityKind::Call => self.at_frame(frames, index, tx),
+                    ActivityKind::Act => self.around(frames, index, tx),
+                    _ => None,
+                };
+                activity.notes.extend(ran.map(|ran| ran.note()));
+            }
+        }
+        for activity in &mut out[first..] {
+            let Position::Log(ordinal) = activity.position else { continue };
+            // Of a move only what leaves is the proxy's doing; an event of a name in ENS is its registry's.
+            let own = self.subjects.get(&activity.from).is_some_and(|subject| subject.watch == activity.watch);
+            if let Some(ran) = self.at_log(&activity.from, tx, ordinal).filter(|_| own) {
+                activity.notes.push(ran.note());
+            }
+        }
+    }
+
+    /// What `proxy` ran when it wrote this log.
+    pub(crate) fn at_log(&self, proxy: &Address, tx: &Tx, ordinal: u32) -> Option<Ran<'a>> {
+        let standing = self.met.get(proxy)?;
+        let n = standing.upgrades.partition_point(|upgrade| (upgrade.tx, upgrade.ordinal) < (tx.index, ordinal));
+        standing.behind(n).and_then(|code| self.of(proxy, code))
+    }
+
+    /// What the target of this frame ran for it.
+    fn at_frame(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
+        let frame = &frames[index];
+        let told = self.by_logs(&frame.target?, frames, index, tx);
+        let shown = frame.code.and_then(|code| self.of(&frame.target?, code));
+        match (told, shown) {
+            (Some(told), Some(shown)) if told.version.is_some() => Some(shown),
+            (told, shown) => told.or(shown),
+        }
+    }
+
+    /// What the caller of this frame ran when it made the call.
+    fn around(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
+        let caller = frames[index].caller;
+        let mut around = frames[index].parent;
+        while let Some(at) = around {
+            if frames[at].target == Some(caller) {
+                return self.at_frame(frames, at, tx);
+            }
+            around = frames[at].parent;
+        }
+        self.by_logs(&caller, frames, index, tx)
+    }
+
+    /// The same by what logs say. A transaction's own call begins before its logs; one inside comes behind every upgrade but those
+    /// that a later call asks for, so that an upgrade whose place nobody knows is taken to have been before.
+    fn by_logs(&self, proxy: &Address, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
+        let standing = self.met.get(proxy)?;
+        let n_before = standing.upgrades.partition_point(|upgrade| upgrade.tx < tx.index);
+        let here = standing.upgrades[n_before..].iter().take_while(|upgrade| upgrade.tx == tx.index);
+        let passed = here.filter(|upgrade| {
+            let asked = self.asked.get(&(upgrade.by, upgrade.names));
+            frames[index].parent.is_some() && asked.is_none_or(|asked| *asked < index)
+        });
+        let ran = passed.fold(standing.behind(n_before), |ran, upgrade| self.next(proxy, ran, upgrade));
+        ran.and_then(|code| self.of(proxy, code))
+    }
+
+    /// What runs behind an upgrade. Code that nobody listed may write any log it likes, also one that says it was replaced: once it
+    /// runs, nothing in the same block clears it. The state is read after the block.
+    fn next(&self, proxy: &Address, ran: Option<Address>, upgrade: &Upgrade) -> Option<Address> {
+        let foreign = ran.filter(|code| self.of(proxy, *code).is_some_and(|ran| ran.version.is_none()));
+        foreign.or(upgrade.to)
+    }
+
+    fn of(&self, proxy: &Address, implementation: Address) -> Option<Ran<'a>> {
+        let versions = self.subjects.versions_of(proxy)?;
+        Some(Ran { implementation, version: versions.listed.get(&implementation) })
+    }
+
+    /// Whether the calls to `proxy` were read by this very ABI already.
+    fn is_own(&self, proxy: &Address, abi: &Arc<Abi>) -> bool {
+        self.subjects.get(proxy).is_some_and(|subject| Arc::ptr_eq(&subject.abi, abi))
+    }
+
+    fn meet(&mut self, proxy: Address, questions: &mut Questions<'_>) {
+        if self.met.contains_key(&proxy) || self.subjects.versions_of(&proxy).is_none() {
+            return;
+        }
+        let known = |name| self.known.and_then(|known| known.value(proxy, Item::of_table(name)));
+        let beacon = match known("beacon") {
+            Some(beacon) => Some(beacon),
+            None => questions.ask(Read::Storage { of: proxy, slot: BEACON }).and_then(Answer::word),
+        };
+        let beacon = beacon.map(Address::from_word).filter(|beacon| !beacon.is_zero());
+        let mut upgrades: Vec<Upgrade> = [Some(proxy), beacon]
+            .into_iter()
+            .flatten()
+            .filter_map(|by| self.upgrades.get(&by))
+            .flatten()
+            .copied()
+            .collect();
+        upgrades.sort_unstable_by_key(|upgrade| (upgrade.tx, upgrade.ordinal));
+        for upgrade in upgrades.iter_mut().filter(|upgrade| upgrade.to.is_none()).take(BEACONS_MAX) {
+            upgrade.to = behind(upgrade.names, questions);
+        }
+        let first = IMPLEMENTATIONS.iter().filter_map(|name| known(name)).find(|word| !word.is_zero());
+        let before = match first {
+            Some(word) => Some(Address::from_word(word)),
+            // What stands there after the block stood there before it, where nothing says otherwise.
+            None => after(proxy, beacon, questions).filter(|_| upgrades.is_empty()),
+        };
+        let mut ran = before;
+        let after = upgrades.iter().map(|upgrade| {
+            ran = self.next(&proxy, ran, upgrade);
+            ran
+        });
+        let after = after.collect();
+        self.met.insert(proxy, Standing { before, upgrades, after });
+    }
+
+    /// Notes what a call may ask for: of whoever is called, or by naming it.
+    fn ask(&mut self, index: usize, frame: &Frame) {
+        let named: Vec<Address> = frame.deed.args.iter().filter_map(|arg| arg.value.as_address()).collect();
+        for by in frame.target.iter().chain(&named) {
+            for names in &named {
+                self.asked.entry((*by, *names)).or_insert(index);
+            }
+        }
+    }
+}
+
+/// What `proxy` runs after the block, as its slots say, or as its code does.
+fn after(proxy: Address, beacon: Option<Address>, questions: &mut Questions<'_>) -> Option<Address> {
+    for slot in [IMPLEMENTATION, ZOS_IMPLEMENTATION, PROXIABLE] {
+        let word = questions.ask(Read::Storage { of: proxy, slot }).and_then(Answer::word)?;
+        if !word.is_zero() {
+            return Some(Address::from_word(word));
+        }
+    }
+    if let Some(beacon) = beacon {
+        return behind(beacon, questions);
+    }
+    match questions.ask(Read::Code(proxy))? {
+        Answer::Data(code) => minimal(code),
+        _ => None,
+    }
+}
+
+/// What a beacon names after the block.
+fn behind(beacon: Address, questions: &mut Questions<'_>) -> Option<Address> {
+    let call = Read::Call { to: beacon, data: Bytes::copy_from_slice(&GET_IMPLEMENTATION) };
+    questions.ask(call).and_then(Answer::word).map(Address::from_word).filter(|code| !code.is_zero())
+}
+
+/// The code behind a minimal proxy.
+fn minimal(code: &[u8]) -> Option<Address> {
+    let rest = code.strip_prefix(MINIMAL.0)?.strip_suffix(MINIMAL.1)?;
+    (rest.len() == 20).then(|| Address::from_slice(rest))
+}
+
+/// The code or the beacon that a log says is in use from now on.
+fn named(log: &Log) -> Option<Address> {
+    let topic = log.topics.first()?;
+    matches!(*topic, UPGRADED | BEACON_UPGRADED).then(|| Address::from_word(argument(log, 0)))
+}
+
+/// Emitters of logs that say that code was replaced.
+pub(super) fn replaced(block: &Block) -> impl Iterator<Item = Address> + '_ {
+    block.txs.iter().flat_map(|tx| &tx.logs).filter(|log| named(log).is_some()).map(|log| log.address)
+}
+
+/// For each call of a trace to a proxy of which it matters, by its index: whose code it handed its calldata to.
+///
+/// Source: EIP-1167, EIP-1967 and EIP-2535 forward their calldata as it is.
+pub(super) fn shown(trace: &TxTrace, subjects: &Subjects) -> HashMap<usize, Address> {
+    let mut shown = HashMap::default();
+    if !subjects.has_versions() {
+        return shown;
+    }
+    for call in trace.calls.iter().filter(|call| call.how == CallHow::Delegatecall) {
+        let Some(parent) = call.parent.map(|parent| parent as usize) else { continue };
+        let hands_on = |outer: &TracedCall| outer.to == Some(call.from) && outer.input == call.input;
+        if subjects.versions_of(&call.from).is_some() && trace.calls.get(parent).is_some_and(hands_on) {
+            shown.extend(call.to.filter(|_| !shown.contains_key(&parent)).map(|code| (parent, code)));
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! Which ABI each implementation of a proxy speaks.
+
+use super::abis::{Abis, WatchAbi};
+use super::directory::Scope;
+use crate::abi::Abi;
+use crate::decode::{Version, Versions, may_be_a_proxy};
+use crate::model::Kind;
+use crate::settings::Problems;
+use crate::watchlist::book::Registry;
+use crate::watchlist::file::RegistryText;
+use alloy_primitives::Address;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// ABIs of implementations, with what the watchlist calls them.
+pub(super) fn spoken(
+    text: &RegistryText<'_>,
+    kind: Option<Kind>,
+    scope: &Scope<'_>,
+    abis: &mut Abis<'_>,
+    problems: &mut Problems,
+) -> Vec<(Address, Arc<str>, Arc<Abi>)> {
+    let mut spoken = Vec::new();
+    let mut known: HashMap<Address, &str> = HashMap::new();
+    for (address, written) in text.implementations.iter().flat_map(|text| &text.spoken) {
+        let Some(kind) = kind else { continue };
+        if !may_be_a_proxy(kind) {
+            let problem = written.problem(format!("the code of a `{kind}` is not looked up behind a proxy"));
+            problems.push(problem.hint("write the ABI as `abi` of the watch"));
+            continue;
+        }
+        // An address that is nobody's is told where the whole list is read.
+        let mut told = Problems::default();
+        let (Some(at), Some(abi)) = (scope.one(address, &mut told), abis.of_code(kind, written, problems)) else {
+            continue;
+        };
+        match known.insert(at, written.value) {
+            Some(first) if first != written.value => {
+                let problem = written.problem(format!("`{at}` is listed with two ABIs, `{first}` is the other"));
+                problems.push(problem.hint("code speaks one ABI: list each address once"));
+            }
+            Some(_) => {}
+            None => spoken.push((at, Arc::from(written.value), abi)),
+        }
+    }
+    spoken
+}
+
+/// Everything that a watch may speak: its own ABI and those of `spoken`, of `listed` implementations in all.
+pub(super) fn all(
+    own: &WatchAbi,
+    spoken: &[(Address, Arc<str>, Arc<Abi>)],
+    listed: usize,
+    abis: &mut Abis<'_>,
+) -> WatchAbi {
+    let abi = spoken.iter().fold(Arc::clone(&own.abi), |all, (_, _, abi)| abis.both(&all, abi));
+    // Where every version has its ABI, nothing is left for rules to say.
+    let open = own.open && (listed == 0 || spoken.len() < listed);
+    WatchAbi { abi, open, versions: spoken.iter().map(|(_, _, abi)| Arc::clone(abi)).collect() }
+}
+
+/// What the decoder is to know of a proxy's code; none where its registry lists none.
+pub(super) fn compile(
+    kind: Kind,
+    registry: &Registry,
+    spoken: &[(Address, Arc<str>, Arc<Abi>)],
+    own: &Arc<Abi>,
+) -> Option<Versions> {
+    let listed = registry.implementations.as_ref().filter(|_| may_be_a_proxy(kind))?;
+    let version = |address: &Address| {
+        let said = spoken.iter().find(|(known, _, _)| known == address);
+        said.map_or_else(
+            || Version { name: None, abi: Arc::clone(own) },
+            |(_, name, abi)| Version { name: Some(Arc::clone(name)), abi: Arc::clone(abi) },
+        )
+    };
+    Some(Versions::new(listed.members.iter().map(|address| (*address, version(address)))))
+}
