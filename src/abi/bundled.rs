@@ -68,6 +68,8 @@ bundle! {
     entry_point = "entry-point.json";
     /// Accounts that are contracts: the calls an EntryPoint or an owner has them make.
     smart_account = "smart-account.json";
+    /// ERC-721 and ERC-1155: tokens that have ids.
+    collectibles = "collectibles.json";
 }
 
 /// All of them in one index, for a contract of which nothing is known. What several files have is found once.
@@ -688,5 +690,31 @@ mod tests {
             ],
         );
         has_functions(smart_account(), &[("execute(address,uint256,bytes)", "0xb61d27f6")]);
+    }
+
+    #[test]
+    fn tokens_with_ids_have_their_functions_and_events() {
+        has_functions(
+            collectibles(),
+            &[
+                ("safeTransferFrom(address,address,uint256)", "0x42842e0e"),
+                ("safeTransferFrom(address,address,uint256,bytes)", "0xb88d4fde"),
+                ("safeTransferFrom(address,address,uint256,uint256,bytes)", "0xf242432a"),
+                ("safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)", "0x2eb2c2d6"),
+                ("setApprovalForAll(address,bool)", "0xa22cb465"),
+                ("burn(address,uint256,uint256)", "0xf5298aca"),
+                ("burnBatch(address,uint256[],uint256[])", "0x6b20c454"),
+            ],
+        );
+        has_events(
+            collectibles(),
+            &[
+                ("Transfer(address,address,uint256)", "0xddf252ad", &[4]),
+                ("Approval(address,address,uint256)", "0x8c5be1e5", &[4]),
+                ("ApprovalForAll(address,address,bool)", "0x17307eab", &[3]),
+                ("TransferSingle(address,address,address,uint256,uint256)", "0xc3d58168", &[4]),
+                ("TransferBatch(address,address,address,uint256[],uint256[])", "0x4a39dc06", &[4]),
+            ],
+        );
     }
 }

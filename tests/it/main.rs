@@ -16,6 +16,7 @@ mod demo;
 mod deny;
 mod faults;
 mod habits;
+mod holdings;
 mod hostile;
 mod inside;
 mod judging;

@@ -19,7 +19,7 @@ mod table;
 mod timelock;
 mod tokens;
 
-pub(crate) use stage::{Stage, watch};
+pub(crate) use stage::{Seen, Stage, watch};
 
 use watchfire::model::Severity;
 
