@@ -29,6 +29,7 @@ mod rows;
 mod signs;
 mod source;
 mod tapes;
+mod unread;
 mod verify;
 mod watchlist;
 mod whole_way;
