@@ -145,7 +145,7 @@ impl Offices {
             send(SUPPLIER.address, self.proxy, release.abi_encode()).await;
         }
 
-        let (owner, next) = if day % 2 == 0 { (KEEPER, DEPUTY) } else { (DEPUTY, KEEPER) };
+        let (owner, next) = if day.is_multiple_of(2) { (KEEPER, DEPUTY) } else { (DEPUTY, KEEPER) };
         let hand = IAccess::transferOwnershipCall { newOwner: next.address };
         send(owner.address, self.ownable, hand.abi_encode()).await;
 
