@@ -37,6 +37,8 @@ static COURT: LazyLock<Court> = LazyLock::new(|| {
 struct Liar {
     /// Who stands behind whom in the Safe's list of owners; behind anybody else stands nobody.
     links: HashMap<Address, B256>,
+    /// The same by the slots in which they stand.
+    slots: HashMap<B256, B256>,
     /// What `getOwners()` of both returns; nothing where the view refuses.
     listed: Option<Bytes>,
     asked: AtomicUsize,
@@ -44,7 +46,8 @@ struct Liar {
 
 impl Liar {
     fn new(links: HashMap<Address, B256>, listed: Option<Bytes>) -> Self {
-        Self { links, listed, asked: AtomicUsize::new(0) }
+        let slots = links.iter().map(|(member, next)| (place(*member, 2), *next)).collect();
+        Self { links, slots, listed, asked: AtomicUsize::new(0) }
     }
 
     /// Both have the same owners, and say so.
@@ -55,15 +58,11 @@ impl Liar {
     }
 
     fn answer(&self, read: &Read) -> Answer {
-        let place = |member: &Address, slot: u8| keccak256((*member, U256::from(slot)).abi_encode());
         let word = |word: B256| Answer::Data(word.into());
         match read {
             Read::Traces | Read::Trace(_) => Answer::Unavailable,
-            Read::Storage { of: SAFE, slot } if *slot == place(&SENTINEL, 1) => word(SENTINEL.into_word()),
-            Read::Storage { of: SAFE, slot } => {
-                let linked = self.links.iter().find(|(member, _)| place(member, 2) == *slot);
-                word(linked.map(|(_, next)| *next).unwrap_or_default())
-            }
+            Read::Storage { of: SAFE, slot } if *slot == place(SENTINEL, 1) => word(SENTINEL.into_word()),
+            Read::Storage { of: SAFE, slot } => word(self.slots.get(slot).copied().unwrap_or_default()),
             Read::Storage { .. } | Read::Balance(_) | Read::Nonce(_) => word(B256::ZERO),
             Read::Code(_) => Answer::Data(Bytes::from_static(&[0xfe])),
             Read::Call { data, .. } if data[..] == GET_OWNERS => {
@@ -87,6 +86,11 @@ impl Liar {
             at = next;
         }
     }
+}
+
+/// Where a Safe keeps who stands behind `member`: in the mapping at `slot`.
+fn place(member: Address, slot: u8) -> B256 {
+    keccak256((member, U256::from(slot)).abi_encode())
 }
 
 impl Reader for Liar {
@@ -163,7 +167,7 @@ fn listed() -> impl Strategy<Value = Option<Bytes>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
     fn a_safe_whose_list_is_no_list_is_told_and_one_that_changed_is_found(links in links(), listed in listed()) {
@@ -197,9 +201,9 @@ proptest! {
 
 #[test]
 fn a_list_in_which_the_owners_turn_in_a_circle_is_told() {
-    let mut liar = Liar::honest(&[OWNER_A.address, OWNER_B.address]);
-    liar.links.insert(OWNER_B.address, OWNER_A.address.into_word());
-    let seen = look(&liar, "Safe");
+    let mut links = Liar::honest(&[OWNER_A.address, OWNER_B.address]).links;
+    links.insert(OWNER_B.address, OWNER_A.address.into_word());
+    let seen = look(&Liar::new(links, None), "Safe");
     assert!(seen.lost && seen.findings.is_empty(), "{:?}", seen.findings);
 }
 
