@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use std::io::{self, Write};
 
-/// `value` as one line of JSON. Characters that move a cursor, turn the reading direction or hide are written as `\uXXXX`.
+/// `value` as one line of JSON. Characters that move a cursor, turn the reading direction or hide are written by their number, as
+/// `\u` and four hex digits.
 ///
 /// ```
 /// use watchfire::model::json::line;

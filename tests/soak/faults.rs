@@ -48,7 +48,7 @@ enum Card {
     Rollback,
 }
 
-const DECK: [Card; 30] = [
+const DECK: [Card; 32] = [
     Card::Cut,
     Card::HalfOpenIdle,
     Card::HalfOpenBusy,
@@ -69,6 +69,8 @@ const DECK: [Card; 30] = [
     Card::Lie(Lie::TxRemoved),
     Card::Lie(Lie::LogRemoved),
     Card::Lie(Lie::EmptyReceipts),
+    Card::Lie(Lie::StateAltered),
+    Card::Lie(Lie::StateAltered),
     Card::Lag,
     Card::OtherBranch,
     Card::Reorg(1),

@@ -72,6 +72,8 @@ pub(crate) enum Lie {
     StatusSwapped,
     ValueAltered,
     TxRemoved,
+    /// An account has another balance than its proof shows.
+    StateAltered,
 }
 
 /// Something that goes wrong with one answer, and that nobody could believe.
@@ -311,7 +313,7 @@ impl Wire {
         if slip == Some(Slip::Huge) && answer.is_object() {
             answer["padding"] = "0".repeat(HUGE_BYTES).into();
         }
-        self.twist(method, whole, &mut answer);
+        self.twist(method, params, &mut answer);
         Some(result(id, &answer))
     }
 
@@ -367,7 +369,8 @@ impl Wire {
     }
 
     /// Says the next lie that fits into this answer.
-    fn twist(&self, method: &str, whole: bool, answer: &mut Value) {
+    fn twist(&self, method: &str, params: &Value, answer: &mut Value) {
+        let whole = params[1] == true;
         self.state(|state| {
             let Some(lie) = state.lies.front().copied() else { return };
             let about = match (method, lie) {
@@ -375,7 +378,11 @@ impl Wire {
                     let about = answer["hash"].clone();
                     alter_block(answer, lie).then_some(about)
                 }
-                ("eth_getBlockReceipts", Lie::ValueAltered | Lie::TxRemoved) => None,
+                ("eth_getProof", Lie::StateAltered) if answer.is_object() => {
+                    answer["balance"] = "0x2a2a2a".into();
+                    Some(params[2]["blockHash"].clone())
+                }
+                ("eth_getBlockReceipts", Lie::ValueAltered | Lie::TxRemoved | Lie::StateAltered) => None,
                 ("eth_getBlockReceipts", lie) => {
                     let about = answer[0]["blockHash"].clone();
                     alter_receipts(answer, lie).then_some(about)

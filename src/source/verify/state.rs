@@ -2,7 +2,7 @@
 
 use super::{Flaw, rlp};
 use crate::model::parse::{AccountProof, TrieNode};
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, keccak256};
 use alloy_rlp::Encodable;
 use alloy_trie::proof::verify_proof;
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY, Nibbles};
@@ -40,11 +40,13 @@ pub fn prove_account(root: B256, of: Address, slots: &[B256], proof: &AccountPro
         return Err(flaw("storage"));
     }
     for (slot, told) in slots.iter().zip(&proof.slots) {
-        let nodes = || told.nodes.iter().map(|TrieNode(node)| node);
-        let holds = |value: Option<Vec<u8>>| verify_proof(storage_root, place(slot), value, nodes()).is_ok();
-        // A slot that was emptied leaves the trie, but for development chains such as anvil's, which keep a zero there.
-        let absent = || told.value.is_zero() && holds(None);
-        if !absent() && !holds(Some(alloy_rlp::encode(told.value))) {
+        let holds = |value| {
+            let nodes = told.nodes.iter().map(|TrieNode(node)| node);
+            verify_proof(storage_root, place(slot), value, nodes).is_ok()
+        };
+        // Zero is written by leaving the slot out. Anvil keeps what was set back to zero, which says the same.
+        let is_shown = holds(Some(alloy_rlp::encode(told.value))) || (told.value.is_zero() && holds(None));
+        if !is_shown {
             return Err(flaw("storage"));
         }
     }
