@@ -10,7 +10,7 @@ pub use pending::{EXPIRES_MS, Pendings, WAITING_MAX};
 pub use queue::{Answered, Concluded, Prepared, Queues};
 
 use crate::classify::{self, History, Moment};
-use crate::decode::{self, StateSight};
+use crate::decode::{self, Decoded, StateSight};
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::read::{Answer, Answers, Read};
@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{Instrument as _, debug, info_span, warn};
 
-/// Rounds of questions for one block: a confirmation inside a confirmation inside a confirmation is told at the third.
+/// Rounds of questions for one block or transaction: a confirmation inside a confirmation inside a confirmation is told at the third.
 const READ_ROUNDS_MAX: usize = 5;
 
 /// How many blocks lie between two clean-ups.
@@ -85,31 +85,8 @@ pub async fn examine(
     history: &History,
     reader: &dyn Reader,
 ) -> Examined {
-    let mut answers = Answers::new();
-    let mut decoded = decode::decode(block, &chain.subjects, history.known(), &answers);
-    for _ in 0..READ_ROUNDS_MAX {
-        if decoded.wanted.is_empty() {
-            break;
-        }
-        let told = reader.read(block.at, &decoded.wanted).await;
-        let asked = decoded.wanted.len();
-        debug!(
-            block = block.at.number,
-            questions = asked,
-            "asked the node {asked} questions at block {}",
-            block.at.number
-        );
-        let mut told = told.into_iter();
-        for read in std::mem::take(&mut decoded.wanted) {
-            answers.insert(read, told.next().unwrap_or(Answer::Unavailable));
-        }
-        decoded = decode::decode(block, &chain.subjects, history.known(), &answers);
-    }
-    if !decoded.wanted.is_empty() {
-        // A chain of questions longer than any honest nesting: what is still open stays in the dark, and is told so.
-        answers.extend(decoded.wanted.drain(..).map(|read| (read, Answer::Unavailable)));
-        decoded = decode::decode(block, &chain.subjects, history.known(), &answers);
-    }
+    let decode = |answers: &Answers| decode::decode(block, &chain.subjects, history.known(), answers);
+    let (mut decoded, answers) = ask_through(block.at, reader, |_| true, decode).await;
     let (mut traced, mut sights) =
         (traced(block, &answers, &decoded.false_traces), std::mem::take(&mut decoded.sights));
     let is_missed = traced.as_ref().is_some_and(|traced| *traced != Traced::Seen)
@@ -134,6 +111,37 @@ pub async fn examine(
         sight: Sight::default(),
     };
     Examined { judged, answers, traced, sights }
+}
+
+/// Decodes, asks what is wanted and decodes again, until nothing more is. What is still wanted after [`READ_ROUNDS_MAX`] rounds, which
+/// no honest nesting needs, or when `may_ask` refuses so many questions, stays in the dark, and is told so.
+async fn ask_through(
+    at: BlockRef,
+    reader: &dyn Reader,
+    mut may_ask: impl FnMut(usize) -> bool,
+    decode: impl Fn(&Answers) -> Decoded,
+) -> (Decoded, Answers) {
+    let mut answers = Answers::new();
+    let mut decoded = decode(&answers);
+    for round in 0..=READ_ROUNDS_MAX {
+        if decoded.wanted.is_empty() {
+            break;
+        }
+        let wanted = std::mem::take(&mut decoded.wanted);
+        let n = wanted.len();
+        let told = if round < READ_ROUNDS_MAX && may_ask(n) {
+            debug!(block = at.number, questions = n, "asked the node {n} questions at block {}", at.number);
+            reader.read(at, &wanted).await
+        } else {
+            Vec::new()
+        };
+        let mut told = told.into_iter();
+        for read in wanted {
+            answers.insert(read, told.next().unwrap_or(Answer::Unavailable));
+        }
+        decoded = decode(&answers);
+    }
+    (decoded, answers)
 }
 
 /// Whether what ran inside the block's transactions was seen; `None` where nobody asked.

@@ -12,8 +12,7 @@ use super::rule::{Rule, Rules, WatchRules};
 use super::trial::Windows;
 use crate::model::verdict::CAME_LATE;
 use crate::model::{
-    Abnormal, Activity, ChainId, Decoding, Deed, Delta, Fate, Judged, Operation, Position, Role, Severity, Stage,
-    Verdict, span,
+    Abnormal, Activity, ChainId, Deed, Delta, Fate, Judged, Operation, Position, Role, Severity, Stage, Verdict, span,
 };
 use alloy_primitives::{Address, B256, U256};
 use jiff::civil::Time;
@@ -207,15 +206,7 @@ fn finding(expected: &Expected, rules: &WatchRules, missed: &Missed) -> Judged {
             origin: Address::ZERO,
             to: None,
             value: U256::ZERO,
-            deed: Deed {
-                name: Arc::clone(&rule.name),
-                signature: rule.deed.text(),
-                selector: None,
-                topic0: None,
-                args: Vec::new(),
-                decoding: Decoding::Clean,
-                mutates: true,
-            },
+            deed: Deed::told(Arc::clone(&rule.name), rule.deed.text(), Vec::new()),
             operation: Operation::Call,
             signers: Some(Vec::new()),
             via: Vec::new(),

@@ -10,8 +10,7 @@ use crate::model::activity::Note;
 use crate::model::queue::{Checked, Progress, Queued, Remembered, SafeState, Trace, Waits};
 use crate::model::value::{Arg, Value};
 use crate::model::{
-    Abnormal, Activity, ActivityKind, Decoding, Deed, Fate, Judged, Operation, Position, Role, Severity, Stage,
-    Verdict, WatchId,
+    Abnormal, Activity, ActivityKind, Deed, Fate, Judged, Operation, Position, Role, Severity, Stage, Verdict, WatchId,
 };
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -323,15 +322,7 @@ fn logged(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
         origin: trace.origin,
         to: None,
         value: U256::ZERO,
-        deed: Deed {
-            name: name.into(),
-            signature: signature.into(),
-            selector: None,
-            topic0: None,
-            args,
-            decoding: Decoding::Clean,
-            mutates: true,
-        },
+        deed: Deed::told(name, signature, args),
         operation: Operation::Call,
         signers: None,
         via: vec![],

@@ -131,7 +131,7 @@ static MOVEMENTS: LazyLock<[Deed; 2]> = LazyLock::new(|| {
 
 fn plain(name: &str, decoding: Decoding) -> Deed {
     let name: Arc<str> = Arc::from(name);
-    Deed { signature: name.clone(), name, selector: None, topic0: None, args: vec![], decoding, mutates: true }
+    Deed { decoding, ..Deed::told(name.clone(), name, vec![]) }
 }
 
 fn arg(name: &str, ty: &str, value: Value) -> Arg {

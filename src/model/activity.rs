@@ -211,6 +211,22 @@ pub struct Deed {
     pub mutates: bool,
 }
 
+impl Deed {
+    /// What no bytes tell, but we: read well, changing something, with neither selector nor topic.
+    #[must_use]
+    pub fn told(name: impl Into<Arc<str>>, signature: impl Into<Arc<str>>, args: Vec<Arg>) -> Self {
+        Self {
+            name: name.into(),
+            signature: signature.into(),
+            selector: None,
+            topic0: None,
+            args,
+            decoding: Decoding::Clean,
+            mutates: true,
+        }
+    }
+}
+
 /// One wrapper around an activity, outermost first in [`Activity::via`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrapper {

@@ -4,13 +4,13 @@
 //! with its finding; the step of the chain that includes one repeats the finding, by the same identity. What is included in another
 //! light, replaced or never included is taken back here. All that is remembered is in the store, so that a restart goes on with it.
 
-use super::{Reader, examine_queued, remembered};
+use super::{Reader, ask_through, examine_queued, remembered};
 use crate::classify::History;
 use crate::decode;
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::pending::{Ended, Ending, Pending};
-use crate::model::read::{Answer, Answers, READS_MAX, Read};
+use crate::model::read::{Answer, READS_MAX, Read};
 use crate::model::{Block, BlockRef, Judged, JudgedBlock, Link, Sight, Tx, Verdict};
 use crate::runtime::{self, Clock};
 use crate::source::mempool::Interest;
@@ -29,8 +29,6 @@ pub const EXPIRES_MS: u64 = 1_800_000;
 /// Questions asked of the node for all that is announced between two blocks, as many as for four blocks: whoever announces much must
 /// not use up a quota. What is not asked stays in the dark, and is told so.
 const READS_BETWEEN_MAX: usize = 4 * READS_MAX;
-/// Rounds of questions for one transaction, as for a block.
-const READ_ROUNDS_MAX: usize = 5;
 
 /// The pending transactions of a chain.
 pub struct Pendings {
@@ -179,26 +177,16 @@ impl Pendings {
     ) -> anyhow::Result<Vec<Judged>> {
         let at = Block { at: tip.at, parent: tip.parent, time: tip.time, txs: Vec::new(), withdrawals: Vec::new() };
         let subjects = &self.chain.subjects;
-        let mut answers = Answers::new();
-        let mut decoded = decode::pending::decode(tx, &at, subjects, &answers);
-        for round in 0..=READ_ROUNDS_MAX {
-            if decoded.wanted.is_empty() {
-                break;
+        let asked = &mut self.asked;
+        let may_ask = |n: usize| {
+            if asked.0 != Some(tip.at) {
+                *asked = (Some(tip.at), 0);
             }
-            let wanted = std::mem::take(&mut decoded.wanted);
-            if self.asked.0 != Some(tip.at) {
-                self.asked = (Some(tip.at), 0);
-            }
-            self.asked.1 += wanted.len();
-            // At last whatever is still open stays in the dark, and is told so.
-            let may_ask = round < READ_ROUNDS_MAX && self.asked.1 <= READS_BETWEEN_MAX;
-            let told = if may_ask { reader.read(tip.at, &wanted).await } else { Vec::new() };
-            let mut told = told.into_iter();
-            for read in wanted {
-                answers.insert(read, told.next().unwrap_or(Answer::Unavailable));
-            }
-            decoded = decode::pending::decode(tx, &at, subjects, &answers);
-        }
+            asked.1 += n;
+            asked.1 <= READS_BETWEEN_MAX
+        };
+        let (decoded, _) =
+            ask_through(tip.at, reader, may_ask, |answers| decode::pending::decode(tx, &at, subjects, answers)).await;
         if decoded.activities.is_empty() {
             return Ok(Vec::new());
         }

@@ -4,14 +4,14 @@
 //! remembered, [`Queues::conclude`] judges and commits. Nothing is kept between looks but what the store has, so that a look that is
 //! repeated, by whichever process, finds the same and tells nothing twice.
 
-use super::{Reader, examine_queued, remembered};
+use super::{Reader, ask_through, examine_queued, remembered};
 use crate::classify::queue::{self, Listed, Look, Lookup, Weighed};
 use crate::classify::rule::WatchRules;
 use crate::decode;
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::queue::{Checked, Queued, Remembered, SafeState, Waits, digest};
-use crate::model::read::{Answer, Answers, READS_MAX, Read};
+use crate::model::read::{Answers, READS_MAX, Read};
 use crate::model::{ActivityKind, BlockRef, Judged, JudgedBlock, Link, Position, Sight, Verdict, WatchInfo};
 use crate::runtime::{self, Clock};
 use crate::store::{OwnedStepJudged, QueueKept, QueueSeen, Store};
@@ -24,8 +24,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Rounds of questions for one transaction, as for a block.
-const READ_ROUNDS_MAX: usize = 5;
 /// Approvals that are asked after at one look: of eight full blocks' worth of questions.
 const APPROVALS_MAX: usize = 8 * READS_MAX;
 
@@ -284,22 +282,7 @@ impl Queues {
         let decode = |answers: &Answers| {
             decode::queued::decode(one.queued, one.checked, one.weighed.progress, one.row.time, subjects, answers)
         };
-        let mut answers = Answers::new();
-        let mut decoded = decode(&answers);
-        for round in 0..=READ_ROUNDS_MAX {
-            if decoded.wanted.is_empty() {
-                break;
-            }
-            let wanted = std::mem::take(&mut decoded.wanted);
-            // At last whatever is still open stays in the dark, and is told so.
-            let told = if round < READ_ROUNDS_MAX { reader.read(at, &wanted).await } else { Vec::new() };
-            let mut told = told.into_iter();
-            for read in wanted {
-                answers.insert(read, told.next().unwrap_or(Answer::Unavailable));
-            }
-            decoded = decode(&answers);
-        }
-        decoded.activities
+        ask_through(at, reader, |_| true, decode).await.0.activities
     }
 
     fn block(&self, at: BlockRef, time: u64, judged: Vec<Judged>) -> JudgedBlock {

@@ -23,6 +23,7 @@ use anyhow::{Context as _, bail};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,6 +31,8 @@ use tracing::{info, warn};
 
 /// How often an endpoint is asked where to begin, while it does not answer.
 const BEGIN_RETRY: Duration = Duration::from_secs(2);
+/// How long an end waits for the block that is being judged.
+const END_MAX: Duration = Duration::from_secs(3);
 /// How often it is tried out what endpoints can do: an upgrade or another plan takes effect without a word.
 const PROBE_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -155,9 +158,22 @@ impl Session {
                     let tip = step.append.last().map(|fetched| (fetched.block.at.number, fetched.block.time));
                     let taken = recorder.map(|_| Taken::of(&mut step));
                     let mut patience = self.patience(chain.info.id, &nudge, stop);
-                    let Some(committed) = commit(&mut watcher, *step, &source, &mut patience).await? else {
-                        return Ok(());
+                    let mut committing = pin!(commit(&mut watcher, *step, &source, &mut patience));
+                    let committed = loop {
+                        tokio::select! {
+                            biased;
+                            committed = &mut committing => break committed?,
+                            () = stop.cancelled() => {
+                                // What was not committed is judged after the next start.
+                                break tokio::time::timeout(END_MAX, committing).await.unwrap_or(Ok(None))?;
+                            }
+                            () = tokio::time::sleep_until(look_at) => {
+                                look_at = instant() + LOOK;
+                                lookout.look_meanwhile().await?;
+                            }
+                        }
                     };
+                    let Some(committed) = committed else { return Ok(()) };
                     if let (Some(recorder), Some(taken)) = (recorder, taken) {
                         record::keep(recorder, taken, &committed).await?;
                     }

@@ -11,7 +11,7 @@ use crate::model::incident::{Incident, Plan};
 use crate::model::span::lasting;
 use crate::model::{BlindnessKind, Severity, Trouble, WatchId};
 use crate::pipeline::Traced;
-use crate::runtime::{self, Stop};
+use crate::runtime::Stop;
 use crate::source::Phase;
 use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock, EndpointSettings};
@@ -219,6 +219,12 @@ impl<'a> Lookout<'a> {
         Ok(())
     }
 
+    /// Looks at the clock while a block is being judged, which takes long where endpoints went down meanwhile. That all is seen again
+    /// is not said before what the source has to say was heard.
+    pub(super) async fn look_meanwhile(&mut self) -> anyhow::Result<()> {
+        self.watch_head(self.session.clock.now()).await.map(|_| ())
+    }
+
     /// Whether the newest blocks could be looked into. Where none ever could, that was said at the start and is no trouble.
     pub(super) async fn traced(&mut self, traced: &Traced) -> anyhow::Result<()> {
         let now = self.session.clock.now();
@@ -348,29 +354,11 @@ impl<'a> Lookout<'a> {
         .await
     }
 
-    /// Writes what `engine` makes of the incidents, however long the store refuses; or nothing, when told to stop first.
     async fn write<F>(&self, what: &'static str, engine: F) -> anyhow::Result<()>
     where
         F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
     {
-        let mut patience = self.session.patience(self.chain.info.id, self.nudge, self.stop);
-        loop {
-            let (now_ms, engine) = (runtime::millis(&*self.session.clock), engine.clone());
-            let written =
-                self.session.store.sight(self.chain.info.id, now_ms, move |known| engine(known, now_ms)).await;
-            match written.context(what) {
-                Ok(plan) => {
-                    self.session.told(&plan);
-                    self.nudge.notify_one();
-                    return Ok(());
-                }
-                Err(error) => {
-                    if !patience.wait(error).await? {
-                        return Ok(());
-                    }
-                }
-            }
-        }
+        self.session.sight(self.chain.info.id, (self.nudge, self.stop), what, engine).await
     }
 
     /// Tells the tally, whose exit code is "could not tell" when we end blind.

@@ -18,7 +18,7 @@ pub(crate) use signs::Signs;
 
 use super::{Outcome, Printer};
 use crate::escalate;
-use crate::model::incident::Plan;
+use crate::model::incident::{Incident, Plan};
 use crate::model::{ChainId, Evidence, Trouble};
 use crate::pipeline::Committed;
 use crate::pulse;
@@ -96,6 +96,36 @@ impl Session {
     /// Patience with the store, for one job of a chain.
     fn patience<'a>(&'a self, chain: ChainId, nudge: &'a Notify, stop: &'a Stop) -> Patience<'a> {
         Patience::new(&self.keeper, &self.store, nudge, chain, stop)
+    }
+
+    /// Writes what `engine` makes of the incidents about our sight of a chain, however long the store refuses; or nothing, when told to stop first.
+    async fn sight<F>(
+        &self,
+        chain: ChainId,
+        (nudge, stop): (&Notify, &Stop),
+        what: &'static str,
+        engine: F,
+    ) -> anyhow::Result<()>
+    where
+        F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
+    {
+        let mut patience = self.patience(chain, nudge, stop);
+        loop {
+            let (now_ms, engine) = (runtime::millis(&*self.clock), engine.clone());
+            let written = self.store.sight(chain, now_ms, move |known| engine(known, now_ms)).await;
+            match written.context(what) {
+                Ok(plan) => {
+                    self.told(&plan);
+                    nudge.notify_one();
+                    return Ok(());
+                }
+                Err(error) => {
+                    if !patience.wait(error).await? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
     }
 
     /// Keeps what an endpoint gave, and returns the file's name as a person looks for it.

@@ -311,29 +311,12 @@ impl Rounds<'_> {
         Ok(())
     }
 
-    /// Writes what `engine` makes of the incidents, however long the store refuses; or nothing, when told to stop first.
     async fn write<F>(&self, engine: F) -> anyhow::Result<()>
     where
         F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
     {
-        let chain = self.chain.info.id;
-        let mut patience = self.session.patience(chain, self.nudge, self.stop);
-        loop {
-            let (now_ms, engine) = (runtime::millis(&*self.session.clock), engine.clone());
-            let written = self.session.store.sight(chain, now_ms, move |known| engine(known, now_ms)).await;
-            match written.context("write down whether queues are seen") {
-                Ok(plan) => {
-                    self.session.told(&plan);
-                    self.nudge.notify_one();
-                    return Ok(());
-                }
-                Err(error) => {
-                    if !patience.wait(error).await? {
-                        return Ok(());
-                    }
-                }
-            }
-        }
+        let by = (self.nudge, self.stop);
+        self.session.sight(self.chain.info.id, by, "write down whether queues are seen", engine).await
     }
 }
 

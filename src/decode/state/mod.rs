@@ -22,8 +22,7 @@ use crate::model::activity::Note;
 use crate::model::state::{Reading, Shape};
 use crate::model::value::{Arg, Value};
 use crate::model::{
-    Activity, ActivityKind, Block, Decoding, Deed, Delta, Fact, Fate, Item, Known, Operation, Position, Role, Stage,
-    WatchId,
+    Activity, ActivityKind, Block, Deed, Delta, Fact, Fate, Item, Known, Operation, Position, Role, Stage, WatchId,
 };
 use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, B256, U256};
@@ -228,15 +227,7 @@ impl Look<'_> {
             origin: place.origin,
             to: None,
             value: U256::ZERO,
-            deed: Deed {
-                name: Arc::from(item.name()),
-                signature: Arc::from(item.to_string()),
-                selector: None,
-                topic0: None,
-                args,
-                decoding: Decoding::Clean,
-                mutates: true,
-            },
+            deed: Deed::told(item.name(), item.to_string(), args),
             operation: Operation::Call,
             signers: None,
             via: vec![],

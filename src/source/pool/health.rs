@@ -42,6 +42,7 @@ pub struct Health {
     /// Share of requests that failed lately, 0 to 1.
     errors: f64,
     failures_in_a_row: u32,
+    worked_at: Option<Instant>,
     slips: u32,
     slipped_at: Option<Instant>,
     quarantined_until: Option<Instant>,
@@ -54,6 +55,7 @@ impl Health {
             times: Default::default(),
             errors: 0.0,
             failures_in_a_row: 0,
+            worked_at: None,
             slips: 0,
             slipped_at: None,
             quarantined_until: None,
@@ -61,7 +63,8 @@ impl Health {
         }
     }
 
-    pub(super) fn worked(&mut self, work: Work, took: Duration) {
+    pub(super) fn worked(&mut self, work: Work, took: Duration, now: Instant) {
+        self.worked_at = Some(now);
         let times = &mut self.times[work as usize];
         if times.len() == TIMES_MAX {
             times.pop_front();
@@ -113,6 +116,12 @@ impl Health {
         self.failures_in_a_row >= FAILURES_DOWN
     }
 
+    /// Whether it went down within the last `time`, so that it may be back soon.
+    #[must_use]
+    pub fn went_down_within(&self, time: Duration, now: Instant) -> bool {
+        self.is_down() && self.worked_at.is_some_and(|at| now.duration_since(at) < time)
+    }
+
     /// How often it was caught.
     #[must_use]
     pub fn strikes(&self) -> u64 {
@@ -153,12 +162,12 @@ mod tests {
         let mut health = Health::new();
         assert_eq!(health.hedge_after(Work::Block), HEDGE_FIRST);
         for n in 1..=20 {
-            health.worked(Work::Block, Duration::from_millis(100 * n));
+            health.worked(Work::Block, Duration::from_millis(100 * n), crate::runtime::instant());
         }
         assert_eq!(health.hedge_after(Work::Block), Duration::from_secs(2));
         assert_eq!(health.hedge_after(Work::Head), HEDGE_FIRST, "each kind of work for itself");
         for _ in 0..64 {
-            health.worked(Work::Block, Duration::from_millis(1));
+            health.worked(Work::Block, Duration::from_millis(1), crate::runtime::instant());
         }
         assert_eq!(health.hedge_after(Work::Block), HEDGE_LEAST);
     }
@@ -167,8 +176,8 @@ mod tests {
     fn trust_comes_before_life_and_life_before_speed() {
         let now = crate::runtime::instant();
         let (mut quick, mut slow) = (Health::new(), Health::new());
-        quick.worked(Work::Block, Duration::from_millis(10));
-        slow.worked(Work::Block, Duration::from_secs(2));
+        quick.worked(Work::Block, Duration::from_millis(10), crate::runtime::instant());
+        slow.worked(Work::Block, Duration::from_secs(2), crate::runtime::instant());
         assert!(quick.rank(Work::Block, now) < slow.rank(Work::Block, now));
         for _ in 0..FAILURES_DOWN {
             quick.failed();

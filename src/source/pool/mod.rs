@@ -322,7 +322,7 @@ impl Member {
         let mut health = self.health();
         match &answer {
             // Not to know a block is no fault: it may be gone, or not there yet.
-            Ok(_) | Err(NodeError::Missing(_)) => health.worked(work, began.elapsed()),
+            Ok(_) | Err(NodeError::Missing(_)) => health.worked(work, began.elapsed(), instant()),
             Err(_) => health.failed(),
         }
         answer

@@ -6,6 +6,7 @@
 use super::{Asked, Member, Pool, Work};
 use crate::model::BlockRef;
 use crate::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
+use crate::runtime::instant;
 use crate::source::council::Voice;
 use crate::source::node::Node;
 use crate::source::proof;
@@ -15,11 +16,17 @@ use futures::StreamExt;
 use futures::future::{BoxFuture, join_all};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 /// Reads asked at once.
 const READS_AT_ONCE: usize = 16;
 /// Times a read is tried; most failures are of a connection that the next try opens anew.
 const READ_TRIES: usize = 3;
+/// How long after an endpoint went down it is waited for: a verdict that knows all is worth more than one that comes while nobody
+/// can be reached. That nothing is seen is told meanwhile.
+const OUTAGE_MAX: Duration = Duration::from_secs(45);
+/// Failures that are remembered of one question.
+const FAILURES_MAX: usize = 64;
 
 impl Pool {
     /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else. Those beyond [`READS_MAX`] and
@@ -103,7 +110,7 @@ impl Pool {
         self.patiently(work, 1.0, without, ask).await.unwrap_or(Answer::Unavailable)
     }
 
-    /// Asks as [`READ_TRIES`] has it, and notes what cannot be right; else how endpoints failed.
+    /// Asks as often as [`READ_TRIES`] and [`OUTAGE_MAX`] have it, and notes what cannot be right; else how endpoints failed.
     async fn patiently<T>(
         &self,
         work: Work,
@@ -111,8 +118,9 @@ impl Pool {
         without: &[Voice],
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Result<T, Vec<(Voice, NodeError)>> {
-        let mut all = Vec::new();
-        for _ in 0..READ_TRIES {
+        let (mut all, mut tries) = (Vec::new(), 0);
+        let pause = self.deadlines().backoff.base * 5;
+        loop {
             let order = self.order(work, None).into_iter().filter(|voice| !without.contains(voice));
             let Asked { answer, failures, .. } = self.first_among(order.collect(), work, cost, &ask).await;
             for (voice, error) in failures.iter().filter(|(_, error)| error.is_wrong()) {
@@ -121,17 +129,25 @@ impl Pool {
             if let Ok((_, answer)) = answer {
                 return Ok(answer);
             }
-            all.extend_from_slice(&failures);
+            tries += 1;
             let limited = failures.iter().find_map(|(_, error)| match error {
-                NodeError::Limited { after, .. } => Some(after.unwrap_or(self.deadlines().backoff.base * 5)),
+                NodeError::Limited { after, .. } => Some(after.unwrap_or(pause)),
                 _ => None,
             });
+            let broken = failures.iter().any(|(_, error)| error.breaks_the_wire());
+            let may_be_back = failures.iter().any(|(voice, error)| {
+                let lately = || self.0[*voice].health().went_down_within(OUTAGE_MAX, instant());
+                matches!(error, NodeError::Unreachable(_)) && lately()
+            });
+            if all.len() < FAILURES_MAX {
+                all.extend(failures);
+            }
             match limited {
-                Some(wait) => tokio::time::sleep(wait.min(self.deadlines().call)).await,
-                None if failures.iter().any(|(_, error)| error.breaks_the_wire()) => {}
-                None => break,
+                Some(wait) if tries < READ_TRIES => tokio::time::sleep(wait.min(self.deadlines().call)).await,
+                None if broken && tries < READ_TRIES => {}
+                _ if may_be_back => tokio::time::sleep(pause).await,
+                _ => return Err(all),
             }
         }
-        Err(all)
     }
 }

@@ -180,15 +180,7 @@ impl Case {
     }
 
     fn deed(&self, from: Address, to: Option<Address>) -> Deed {
-        let clean = |name: &str, args| Deed {
-            name: name.into(),
-            signature: Arc::clone(&self.name),
-            selector: None,
-            topic0: None,
-            args,
-            decoding: Decoding::Clean,
-            mutates: true,
-        };
+        let clean = |name: &str, args| Deed::told(name, Arc::clone(&self.name), args);
         let blank_arg = |name: &str, value| Arg { name: name.into(), ty: "".into(), value, span: None };
         match (&self.matches, &self.function) {
             (DeedMatch::Ether, _) => Deed { decoding: Decoding::Ether, ..clean("ether", Vec::new()) },

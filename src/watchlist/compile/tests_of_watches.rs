@@ -377,16 +377,8 @@ impl Builder<'_> {
 
 /// The deed as the decoder would tell it.
 fn done(deed: &Deed, args: Vec<Arg>) -> Done {
-    let plain = |name: &str, signature: &Arc<str>| Done {
-        name: name.into(),
-        signature: Arc::clone(signature),
-        selector: None,
-        topic0: None,
-        args: Vec::new(),
-        decoding: Decoding::Clean,
-        mutates: true,
-    };
-    let word = |word: &str| plain(word, &word.into());
+    let plain = |name: &str, signature: &Arc<str>| Done::told(name, Arc::clone(signature), Vec::new());
+    let word = |word: &str| Done::told(word, word, Vec::new());
     let done = match &deed.matches {
         DeedMatch::Any => Done { decoding: Decoding::Opaque("nothing is known of it".to_owned()), ..word("*") },
         DeedMatch::Ether => Done { decoding: Decoding::Ether, ..word("ether") },

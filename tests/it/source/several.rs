@@ -105,6 +105,28 @@ async fn reads_are_answered_by_whoever_can_and_a_silent_endpoint_holds_up_no_blo
 }
 
 #[tokio::test(start_paused = true)]
+async fn reads_wait_for_endpoints_that_have_just_gone_down_and_not_for_those_that_are_gone() {
+    let several = Several::new(2).await;
+    let at = several.follow.links.last().expect("a block").at;
+    let reads = vec![Read::Call { to: Address::ZERO, data: Bytes::from(vec![0]) }; 20];
+    let truth = vec![Answer::Data(Bytes::copy_from_slice(at.hash.as_slice())); 20];
+    several.nodes.iter().for_each(FakeNode::go_down);
+    let back = async {
+        tokio::time::sleep(SLOT * 2).await;
+        several.nodes[1].heal();
+    };
+    let (answers, ()) = tokio::join!(several.follow.source.read(at, &reads), back);
+    assert_eq!(answers, truth, "asked until one was back");
+    several.nodes[1].go_down();
+    let unread = vec![Answer::Unavailable; 20];
+    assert_eq!(several.follow.source.read(at, &reads).await, unread, "nobody came back");
+    let began = instant();
+    assert_eq!(several.follow.source.read(at, &reads).await, unread);
+    // By the simulated clock: nothing is expected of them any more.
+    assert!(began.elapsed() < SLOT, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lie_of_one_endpoint_is_outdone_by_the_truth_of_another_and_told() {
     for lie in [Fault::DropsLog, Fault::AltersLog, Fault::AltersTx, Fault::AltersHeader, Fault::EmptyReceipts] {
         let mut several = Several::new(2).await;

@@ -275,6 +275,13 @@ async fn an_endpoint_that_lies_about_state_is_told_with_what_it_said_and_hides_n
     let stage = Stage::new().await;
     let owner = Bytes::copy_from_slice(&keccak256("owner()")[..4]);
     let proxy = deploy(&stage.anvil, DEPLOYER.address, "ERC1967Proxy", (stage.owned, owner).abi_encode_params()).await;
+    // The other endpoint has no proofs, so that this one is asked for them, whichever is faster.
+    let honest = Twisted::start(&stage.anvil).await;
+    honest.twist(|method, _, response| {
+        if method == "eth_getProof" {
+            refuse(response);
+        }
+    });
     let watch = Watch::empty();
     watch.write(
         "watchfire.toml",
@@ -292,7 +299,7 @@ steps = [{{ to = ["console"], ack_within = "5m" }}]
 steps = [{{ to = ["console"], ack_within = "5m" }}]
 "#,
             stage.glass.url(),
-            stage.anvil.http_url()
+            honest.url()
         ),
     );
     let list = format!(
