@@ -68,6 +68,8 @@ bundle! {
     entry_point = "entry-point.json";
     /// Accounts that are contracts: the calls an EntryPoint or an owner has them make.
     smart_account = "smart-account.json";
+    /// ERC-721 and ERC-1155: tokens that have ids.
+    collectibles = "collectibles.json";
 }
 
 /// All of them in one index, for a contract of which nothing is known. What several files have is found once.

@@ -195,9 +195,7 @@ fn payment(activity: &Activity, rules: &WatchRules) -> Option<Payment> {
         }
         (ActivityKind::Move, "transfer") if activity.from == rules.address => {
             let asset = address(0).filter(|token| rules.known_tokens.contains(token))?;
-            let single = args.last().is_some_and(|arg| &*arg.name == "id");
-            // Of a single token the number is its name: each is one, and never ten times another.
-            Payment { asset, to: activity.to?, amount: if single { U256::ONE } else { uint(3)? } }
+            Payment { asset, to: activity.to?, amount: uint(3)? }
         }
         _ => return None,
     };

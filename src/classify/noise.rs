@@ -66,9 +66,8 @@ pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Wind
 fn leaves(activity: &Activity, rules: &WatchRules) -> bool {
     let args = &activity.deed.args;
     let token = args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
-    let single = args.last().is_some_and(|arg| &*arg.name == "id");
-    let amount = args.iter().rev().find_map(|arg| arg.value.as_uint()).unwrap_or_default();
-    activity.from == rules.address && rules.known_tokens.contains(&token) && (single || amount > U256::ZERO)
+    let amount = args.get(3).and_then(|arg| arg.value.as_uint()).unwrap_or_default();
+    activity.from == rules.address && rules.known_tokens.contains(&token) && amount > U256::ZERO
 }
 
 /// Whom the configuration names, or whom the subject paid by a rule, and `address` looks like.

@@ -1,6 +1,6 @@
 //! Calldata and logs become deeds: a name, arguments, and how well the bytes could be read.
 
-use super::logs::Movement;
+use super::logs::{Movement, Piece};
 use super::subjects::{Subject, Subjects};
 use crate::abi::{Abi, Budget, Decoded, Event, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};
@@ -124,9 +124,10 @@ pub(crate) fn delegation(to: Address) -> Deed {
     Deed { args: vec![arg("delegate", "address", Value::Address(to))], ..plain(name, Decoding::Clean) }
 }
 
-/// A movement of a token: what the log says, under names that do not depend on the token's own ABI.
+/// A movement of a token: what the log says, under names that do not depend on the token's own ABI. Tokens that have ids are listed
+/// behind how many they are.
 pub(crate) fn movement(token: Address, movement: &Movement) -> Deed {
-    let mut deed = MOVEMENTS[usize::from(movement.approval) * 2 + usize::from(movement.single)].clone();
+    let mut deed = MOVEMENTS[usize::from(movement.approval)].clone();
     let values = [
         Value::Address(token),
         Value::Address(movement.from),
@@ -136,23 +137,24 @@ pub(crate) fn movement(token: Address, movement: &Movement) -> Deed {
     for (arg, value) in deed.args.iter_mut().zip(values) {
         arg.value = value;
     }
+    if !movement.pieces.is_empty() {
+        let list =
+            |of: fn(&Piece) -> U256| Value::Array(movement.pieces.iter().map(|piece| Value::Uint(of(piece))).collect());
+        deed.args.push(arg("ids", "uint256[]", list(|piece| piece.id)));
+        deed.args.push(arg("amounts", "uint256[]", list(|piece| piece.amount)));
+    }
     deed
 }
 
 /// Movements without values: most of a busy block's activities are made of these, and their names are always the same.
-static MOVEMENTS: LazyLock<[Deed; 4]> = LazyLock::new(|| {
-    let shape = |name: &str, to: &str, amount: &str| {
+static MOVEMENTS: LazyLock<[Deed; 2]> = LazyLock::new(|| {
+    let shape = |name: &str, to: &str| {
         let blank = |name: &str, ty: &str| arg(name, ty, Value::Bool(false));
         let args =
-            vec![blank("token", "address"), blank("from", "address"), blank(to, "address"), blank(amount, "uint256")];
+            vec![blank("token", "address"), blank("from", "address"), blank(to, "address"), blank("amount", "uint256")];
         Deed { args, ..plain(name, Decoding::Clean) }
     };
-    [
-        shape("transfer", "to", "amount"),
-        shape("transfer", "to", "id"),
-        shape("approval", "spender", "amount"),
-        shape("approval", "spender", "id"),
-    ]
+    [shape("transfer", "to"), shape("approval", "spender")]
 });
 
 fn plain(name: &str, decoding: Decoding) -> Deed {

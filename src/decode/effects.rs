@@ -5,11 +5,11 @@
 
 use super::deed::{address_at, uint_at};
 use super::frames::{Frame, Shape};
-use super::logs::Movement;
+use super::logs::{Movement, Piece};
 use super::told::goes_with;
 use super::{multisig, safe};
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Decoding, Fate, Log, Operation, Tx, WatchId};
+use crate::model::{Activity, ActivityKind, Decoding, Deed, Fate, Log, Operation, Tx, WatchId};
 use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{Address, B256, U256};
 use std::cell::OnceCell;
@@ -153,7 +153,7 @@ fn refund(frame: &Frame, log: &Log, wallet: Address, tx: &Tx) -> bool {
             !movement.approval
                 && movement.from == wallet
                 && movement.to == receiver
-                && !movement.single
+                && movement.pieces.is_empty()
                 && paid == Some(movement.amount)
         })
 }
@@ -176,10 +176,23 @@ fn repeats_call(frame: &Frame, log: &Log) -> bool {
 fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
     let deed = &frame.deed;
     let caller = frame.caller;
-    let is = |from: Option<Address>, to: Option<Address>, amount: Option<U256>| {
-        let same = from == Some(movement.from) && to == Some(movement.to) && amount == Some(movement.amount);
-        same.then_some(0)
+    let parties = |from: Option<Address>, to: Option<Address>| from == Some(movement.from) && to == Some(movement.to);
+    // A number is how much of a token without ids, and which one of a token of which there is one each: a call does not say.
+    let is = |from: Option<Address>, to: Option<Address>, number: Option<U256>| {
+        let logged = match movement.pieces.as_slice() {
+            [] => Some(movement.amount),
+            [Piece { id, amount }] if *amount == U256::ONE => Some(*id),
+            _ => None,
+        };
+        (parties(from, to) && number.is_some() && number == logged).then_some(0)
     };
+    let is_each = |from: Option<Address>, to: Option<Address>, ids: &[U256], amounts: &[U256]| {
+        let pieces = movement.pieces.iter();
+        let same = ids.len() == amounts.len()
+            && pieces.map(|piece| (piece.id, piece.amount)).eq(ids.iter().copied().zip(amounts.iter().copied()));
+        (parties(from, to) && !ids.is_empty() && same).then_some(0)
+    };
+    let (number, numbers) = (|at| uint_at(deed, at).into_iter().collect::<Vec<_>>(), |at| uints_at(deed, at));
     let zero = Some(Address::ZERO);
     match (&*deed.signature, movement.approval) {
         ("transfer(address,uint256)", false) => is(Some(caller), address_at(deed, 0), uint_at(deed, 1)),
@@ -194,8 +207,22 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
             false,
         ) => is(address_at(deed, 0), address_at(deed, 1), uint_at(deed, 2)),
         ("safeTransferFrom(address,address,uint256,uint256,bytes)", false) => {
-            is(address_at(deed, 0), address_at(deed, 1), uint_at(deed, 3))
+            is_each(address_at(deed, 0), address_at(deed, 1), &number(2), &number(3))
         }
+        ("safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)", false) => {
+            is_each(address_at(deed, 0), address_at(deed, 1), &numbers(2), &numbers(3))
+        }
+        ("burn(address,uint256,uint256)", false) => is_each(address_at(deed, 0), zero, &number(1), &number(2)),
+        ("burnBatch(address,uint256[],uint256[])", false) => {
+            is_each(address_at(deed, 0), zero, &numbers(1), &numbers(2))
+        }
+        // OpenZeppelin ERC721 up to 4.x logs that the allowance for a token ends when it moves.
+        (
+            "transferFrom(address,address,uint256)"
+            | "safeTransferFrom(address,address,uint256)"
+            | "safeTransferFrom(address,address,uint256,bytes)",
+            true,
+        ) if movement.to.is_zero() => is(address_at(deed, 0), zero, uint_at(deed, 2)).map(|_| 1),
         // What is left of the allowance; its amount is not in the call.
         ("transferFrom(address,address,uint256)", true) => {
             (address_at(deed, 0) == Some(movement.from) && movement.to == caller).then_some(1)
@@ -225,6 +252,15 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
         ("burn(uint256)", false) => is(Some(caller), zero, uint_at(deed, 0)),
         _ => None,
     }
+}
+
+/// A list of numbers at this place; empty where there is none.
+fn uints_at(deed: &Deed, place: usize) -> Vec<U256> {
+    let list = deed.args.get(place).and_then(|arg| arg.value.as_array());
+    let Some(numbers) = list.map(|list| list.iter().map(Value::as_uint).collect::<Option<Vec<_>>>()) else {
+        return vec![];
+    };
+    numbers.unwrap_or_default()
 }
 
 /// What a call gave the contract to tell of: its arguments, the caller, the sender, the contract itself, nobody, and the ether sent

@@ -135,8 +135,11 @@ fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, deed: Deed) 
     }
 }
 
+/// Single tokens of one log that are told one by one. A list that is longer counts as one that cannot be read: as much as can be.
+const PIECES_MAX: usize = 256;
+
 /// What a log says of a token: who gives, who gets, and how much.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Movement {
     /// The token: who logs it, but for Permit2, which holds allowances of every token.
     pub(crate) token: Address,
@@ -144,11 +147,18 @@ pub(crate) struct Movement {
     pub(crate) approval: bool,
     pub(crate) from: Address,
     pub(crate) to: Address,
-    /// In the smallest unit; of a single token its id. An allowance for everything is as large as can be, and so is what cannot be
-    /// read.
+    /// In the smallest unit; of tokens with ids how many in all. An allowance for everything is as large as can be, and so is what
+    /// cannot be read.
     pub(crate) amount: U256,
-    /// Whether `amount` is the id of a single token.
-    pub(crate) single: bool,
+    /// Which tokens, where each has an id: ERC-721 and ERC-1155. Empty where they have none.
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// Tokens of one id. Of ERC-721 there is one of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) id: U256,
+    pub(crate) amount: U256,
 }
 
 impl Movement {
@@ -159,19 +169,28 @@ impl Movement {
     pub(crate) fn of(log: &Log) -> Option<Self> {
         let (from, to) = parties(log)?;
         let topic = log.topics.first()?;
-        let single = matches!(*topic, TRANSFER | APPROVAL) && log.topics.len() == 4;
-        let amount = match *topic {
-            TRANSFER_SINGLE => data_word(log, 1),
-            TRANSFER_BATCH => batch_amount(log),
-            APPROVAL_FOR_ALL if data_word(log, 0).is_zero() => B256::ZERO,
-            APPROVAL_FOR_ALL => B256::repeat_byte(0xff),
-            PERMIT2_APPROVAL | PERMIT2_PERMIT => data_word(log, 0),
-            _ => argument(log, 2),
+        let word = |word: B256| U256::from_be_bytes(word.0);
+        let (amount, pieces) = match *topic {
+            TRANSFER | APPROVAL if log.topics.len() == 4 => {
+                (U256::ONE, vec![Piece { id: word(log.topics[3]), amount: U256::ONE }])
+            }
+            TRANSFER_SINGLE => {
+                let piece = Piece { id: word(data_word(log, 0)), amount: word(data_word(log, 1)) };
+                (piece.amount, vec![piece])
+            }
+            TRANSFER_BATCH => match batch(log) {
+                Some(pieces) => (pieces.iter().fold(U256::ZERO, |sum, piece| sum.saturating_add(piece.amount)), pieces),
+                None => (U256::MAX, vec![]),
+            },
+            APPROVAL_FOR_ALL if data_word(log, 0).is_zero() => (U256::ZERO, vec![]),
+            APPROVAL_FOR_ALL => (U256::MAX, vec![]),
+            PERMIT2_APPROVAL | PERMIT2_PERMIT => (word(data_word(log, 0)), vec![]),
+            _ => (word(argument(log, 2)), vec![]),
         };
         let permit2 = matches!(*topic, PERMIT2_APPROVAL | PERMIT2_PERMIT);
         let token = if permit2 { Address::from_word(argument(log, 1)) } else { log.address };
         let approval = permit2 || matches!(*topic, APPROVAL | APPROVAL_FOR_ALL);
-        Some(Self { token, approval, from, to, amount: U256::from_be_bytes(amount.0), single })
+        Some(Self { token, approval, from, to, amount, pieces })
     }
 }
 
@@ -198,15 +217,18 @@ fn data_word(log: &Log, nth: usize) -> B256 {
     B256::right_padding_from(&rest[..rest.len().min(32)])
 }
 
-/// The sum of a batch's amounts, where its data is laid out as an encoder would; else more than anybody could allow.
-fn batch_amount(log: &Log) -> B256 {
-    let place = |word: B256| usize::try_from(U256::from_be_bytes(word.0)).ok().filter(|at| *at <= log.data.len());
-    let sum = || {
-        let at = place(data_word(log, 1))?;
-        let list = log.data.get(at..)?;
-        let len = usize::try_from(U256::from_be_slice(list.get(..32)?)).ok()?;
-        let amounts = list.get(32..32usize.checked_add(len.checked_mul(32)?)?)?;
-        Some(amounts.chunks_exact(32).fold(U256::ZERO, |sum, word| sum.saturating_add(U256::from_be_slice(word))))
-    };
-    sum().map_or(B256::repeat_byte(0xff), B256::from)
+/// Which tokens a batch moves and how many of each, where its data is laid out as an encoder would and names as many amounts as ids.
+fn batch(log: &Log) -> Option<Vec<Piece>> {
+    let (ids, amounts) = (data_list(log, 0)?, data_list(log, 1)?);
+    let pieces = ids.iter().zip(&amounts).map(|(id, amount)| Piece { id: *id, amount: *amount });
+    (ids.len() == amounts.len()).then(|| pieces.collect())
+}
+
+/// The list of numbers that the `nth` argument in the data is, if it is no longer than what is told.
+fn data_list(log: &Log, nth: usize) -> Option<Vec<U256>> {
+    let place = |word: U256| usize::try_from(word).ok().filter(|at| *at <= log.data.len());
+    let list = log.data.get(place(U256::from_be_bytes(data_word(log, nth).0))?..)?;
+    let len = usize::try_from(U256::from_be_slice(list.get(..32)?)).ok().filter(|len| *len <= PIECES_MAX)?;
+    let words = list.get(32..32 + len * 32)?;
+    Some(words.chunks_exact(32).map(U256::from_be_slice).collect())
 }

@@ -6,14 +6,16 @@ use super::state;
 use crate::model::activity::{Fate, Note, Operation, Role};
 use crate::model::amount::Unit;
 use crate::model::text::printable;
-use crate::model::value::Arg;
+use crate::model::value::{Arg, Value};
 use crate::model::{Activity, ActivityKind, ChainId, Decoding, Position, Stage, WatchInfo};
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 
 /// Characters of a headline; the rest of a page has room for the rest.
 const HEADLINE_CHARS_MAX: usize = 240;
 /// Characters of one argument in a headline.
 const ARG_CHARS_MAX: usize = 64;
+/// Tokens with ids that are named; the rest is counted.
+const PIECES_SAID_MAX: usize = 3;
 /// Arguments listed of a function nobody has a phrase for.
 const ARGS_MAX: usize = 6;
 /// Characters of one reason, one name.
@@ -132,7 +134,7 @@ fn movement(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
     let (Some(token), Some(from), Some(to), Some(value)) = (address(0), address(1), address(2), value) else {
         return format!("{} was part of {}", watch.label, listed(activity, chain, roster));
     };
-    let worth = amount(value, Some(token), chain, roster);
+    let worth = pieces(activity, chain, roster).unwrap_or_else(|| amount(value, Some(token), chain, roster));
     let name = |address: Address| {
         if address == watch.address { watch.label.to_string() } else { roster.names.show(chain, address) }
     };
@@ -142,6 +144,36 @@ fn movement(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
         (_, _, Address::ZERO) => format!("{worth} of {} left for the zero address", name(from)),
         (_, _, to) if to == watch.address => format!("{} received {worth} from {}", name(to), name(from)),
         _ => format!("{worth} left {} for {}", name(from), name(to)),
+    }
+}
+
+/// Which tokens of a collection move and how many of each, where they have ids: `token 7 of Apes`, `5 of token 7 and 1 of token 9 of
+/// Badges`. Many are counted.
+fn pieces(activity: &Activity, chain: ChainId, roster: &Roster) -> Option<String> {
+    let list = |at: usize| activity.deed.args.get(at).and_then(|arg| arg.value.as_array());
+    let collection = activity.deed.args.first()?.value.as_address()?;
+    let one = |(id, amount): (&Value, &Value)| {
+        let id = printable(id.to_string(), ARG_CHARS_MAX);
+        if amount.as_uint() == Some(U256::ONE) {
+            format!("token {id}")
+        } else {
+            format!("{} of token {id}", shown(amount, chain, roster))
+        }
+    };
+    let (ids, amounts) = (list(4)?, list(5)?);
+    let mut parts: Vec<String> = ids.iter().zip(amounts).take(PIECES_SAID_MAX).map(one).collect();
+    if ids.len() > PIECES_SAID_MAX {
+        parts.push(format!("{} more", ids.len() - PIECES_SAID_MAX));
+    }
+    Some(format!("{} of {}", joined(&parts), roster.names.show(chain, collection)))
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn joined(parts: &[String]) -> String {
+    match parts.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+        Some((last, _)) => last.clone(),
+        None => "nothing".to_owned(),
     }
 }
 

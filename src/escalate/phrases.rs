@@ -28,6 +28,21 @@ const fn phrase(signature: &'static str, past: &'static str, infinitive: &'stati
 const PHRASES: &[Phrase] = &[
     phrase("transfer(address,uint256)", "sent", "send", "{1$} to {0}"),
     phrase("transferFrom(address,address,uint256)", "moved", "move", "{2$} from {0} to {1}"),
+    phrase("safeTransferFrom(address,address,uint256)", "moved", "move", "token {2} of {to} from {0} to {1}"),
+    phrase("safeTransferFrom(address,address,uint256,bytes)", "moved", "move", "token {2} of {to} from {0} to {1}"),
+    phrase(
+        "safeTransferFrom(address,address,uint256,uint256,bytes)",
+        "moved",
+        "move",
+        "{3} of token {2} of {to} from {0} to {1}",
+    ),
+    phrase(
+        "safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)",
+        "moved",
+        "move",
+        "tokens {2} of {to}, so many of each: {3}, from {0} to {1}",
+    ),
+    phrase("setApprovalForAll(address,bool)", "set", "set", "whether {0} may take everything of {to}: {1}"),
     phrase("approve(address,uint256)", "allowed", "allow", "{0} to spend {1$}"),
     phrase("increaseAllowance(address,uint256)", "allowed", "allow", "{0} to spend {1$} more"),
     phrase("decreaseAllowance(address,uint256)", "allowed", "allow", "{0} to spend {1$} less"),
@@ -134,8 +149,11 @@ fn one(place: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Opt
         });
     }
     let digits = place.trim_end_matches(['$', '=']);
-    let value = &activity.deed.args.get(digits.parse::<usize>().ok()?)?.value;
+    let arg = activity.deed.args.get(digits.parse::<usize>().ok()?)?;
+    let value = &arg.value;
     match place.as_bytes().last() {
+        // A single token of a collection is called as an amount is.
+        Some(b'$') if &*arg.name == "tokenId" => Some(format!("token {value} of {}", name(activity.to, chain, roster))),
         Some(b'$') => Some(amount(value.as_uint()?, activity.to, chain, roster)),
         Some(b'=') => Some(Unit::ether().show(value.as_uint()?)),
         _ => Some(shown(value, chain, roster)),

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod bytes;
+mod lists;
 pub(crate) mod made;
 mod mutations;
 mod sayings;

@@ -144,6 +144,54 @@ async fn ether_that_leaves_two_calls_deep_is_found_however_normal_the_call_is() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ether_that_comes_in_the_same_block_does_not_hide_ether_that_leaves() {
+    let anvil = Anvil::start().await;
+    let purse = deploy(&anvil, KEEPER.address, "Purse", []).await;
+    anvil.succeed(&Tx::pay(KEEPER.address, purse, U256::from(1_000))).await;
+    let abi = r#"[{"type":"function","name":"spend","inputs":[{"name":"to","type":"address"},{"name":"amount","type":"uint256"}],"outputs":[],"stateMutability":"nonpayable"},
+        {"type":"function","name":"release","inputs":[{"name":"to","type":"address"},{"name":"amount","type":"uint256"}],"outputs":[],"stateMutability":"nonpayable"}]"#;
+    let rules = "abi = \"purse.json\"\n[[watch.normal]]\nname = \"spends\"\ncall = \"spend(address to, uint256 amount)\"\n\
+                 [[watch.normal]]\nname = \"releases\"\ncall = \"release(address to, uint256 amount)\"\n";
+    let stage = Stage::new(anvil, "", &watch("Purse", purse, "contract", rules)).await;
+    stage.watch.write("purse.json", abi);
+    // The balance is known before anything happens.
+    stage.anvil.mine(2).await;
+    let spend = |amount: u64| {
+        let data = call("spend(address,uint256)", (STRANGER.address, U256::from(amount)).abi_encode());
+        Tx::call(KEEPER.address, purse, data)
+    };
+    // PUSH20 purse SELFDESTRUCT: its value goes to the purse, and no code of the purse runs.
+    let gift = |amount: u64| {
+        let code: Bytes = [&[0x73], purse.as_slice(), &[0xff]].concat().into();
+        Tx::create(OWNER_A.address, code).with_value(U256::from(amount))
+    };
+    // As much comes as goes; then the purse earns the block's tips beside it.
+    stage.anvil.set_automine(false).await;
+    stage.anvil.send(&spend(7)).await;
+    stage.anvil.send(&gift(7)).await;
+    stage.anvil.mine(1).await;
+    let maker = stage.anvil.block("latest").await["miner"].clone();
+    stage.anvil.rpc("anvil_setCoinbase", serde_json::json!([purse])).await;
+    stage.anvil.send(&spend(9)).await;
+    stage.anvil.mine(1).await;
+    stage.anvil.rpc("anvil_setCoinbase", serde_json::json!([maker])).await;
+
+    let seen = stage.judged().await;
+    assert_eq!(seen.findings(), ["Purse high builtin/unvouched ether"; 2], "{:#?}", seen.lines);
+    let found = seen.of("verdict").filter(|line| line["finding_id"].is_string());
+    assert_eq!(found.map(|line| line["value"].clone()).collect::<Vec<_>>(), ["7", "9"]);
+    let is_sum = |line: &&serde_json::Value| line["activity"] == "state" && line["function"] == "balance";
+    let surplus: Vec<_> = seen.of("verdict").filter(is_sum).map(|line| line["by"].clone()).collect();
+    assert!(!surplus.is_empty(), "tips are more than was seen to come: {:#?}", seen.lines);
+    assert!(surplus.iter().all(|by| by == "builtin/inbound"), "{:#?}", seen.lines);
+
+    // Where nobody traces there is but the sum, and it hides what leaves behind what comes: the README says so.
+    let blind = Stage { watch: rewritten(&stage, "traces = false"), ..stage };
+    blind.watch.write("purse.json", abi);
+    assert_eq!(blind.judged().await.findings(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn calls_from_creations_and_swallowed_failures_are_seen() {
     let anvil = Anvil::start().await;
     let relay = deploy(&anvil, KEEPER.address, "Relay", []).await;

@@ -65,7 +65,7 @@ fn the_examples_of_kinds_compile_and_their_tests_pass() {
     let list = examples.collect::<Vec<_>>().join("\n");
     let files = Memory::new([("main.toml", MAIN.to_owned()), ("list.toml", list)]);
     let book = compile(Path::new("main.toml"), &files, Secrets::NamesOnly);
-    assert_tests_pass(&book.unwrap_or_else(|problems| panic!("{}", problems.render(false))), 3);
+    assert_tests_pass(&book.unwrap_or_else(|problems| panic!("{}", problems.render(false))), 5);
 }
 
 /// What makes no sense for a kind is told, and what a name needs.

@@ -21,8 +21,9 @@ pub(crate) async fn run(args: &Args) {
     process.kill();
     let before = stage.watch.answers().len();
     let making = Instant::now();
-    missed::make(&stage, args.blocks, &mut rng).await;
-    println!("{} blocks made in {}", args.blocks, duration_of(making.elapsed()));
+    let blocks = args.blocks.unwrap_or(2_000);
+    missed::make(&stage, blocks, &mut rng).await;
+    println!("{blocks} blocks made in {}", duration_of(making.elapsed()));
 
     let started = Instant::now();
     let process = stage.start();

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what was seen is printed for whoever started the run")]
 
 mod absence;
+mod costs;
 mod faults;
 mod fork;
 mod life;
@@ -31,6 +32,7 @@ usage: cargo test --test soak -- <run> [options]
 
   faults    a live chain under every fault of the line and of the data   [--for 10m] [--seed N]
   absence   many blocks missed while the program was down                [--blocks 2000] [--seed N]
+  costs     requests and time that traces and state reads take           [--blocks 100]
   proofs    recorded blocks against their own headers                    --blocks-in DIR
 
 WATCHFIRE_BINARY names another build of the program than the one that was built with this.";
@@ -39,7 +41,7 @@ WATCHFIRE_BINARY names another build of the program than the one that was built 
 struct Args {
     seed: u64,
     time: Duration,
-    blocks: u64,
+    blocks: Option<u64>,
     recorded: PathBuf,
 }
 
@@ -47,12 +49,12 @@ fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     let Some(run) = words.next() else { return usage() };
     let mut args =
-        Args { seed: fastrand::u64(..), time: Duration::from_secs(600), blocks: 2_000, recorded: PathBuf::new() };
+        Args { seed: fastrand::u64(..), time: Duration::from_secs(600), blocks: None, recorded: PathBuf::new() };
     while let Some(option) = words.next() {
         let value = words.next().unwrap_or_default();
         let read = match option.as_str() {
             "--seed" => value.parse().map(|seed| args.seed = seed).is_ok(),
-            "--blocks" => value.parse().map(|blocks| args.blocks = blocks).is_ok(),
+            "--blocks" => value.parse().map(|blocks| args.blocks = Some(blocks)).is_ok(),
             "--blocks-in" => {
                 args.recorded = PathBuf::from(&value);
                 args.recorded.is_dir()
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     match run.as_str() {
         "faults" => runtime.block_on(faults::run(&args)),
+        "costs" => runtime.block_on(costs::run(&args)),
         "absence" => runtime.block_on(absence::run(&args)),
         "proofs" => proofs::run(&args.recorded),
         _ => return usage(),

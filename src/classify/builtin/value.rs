@@ -10,18 +10,16 @@ use alloy_primitives::{Address, U256};
 /// What a move costs that no judged act explains.
 pub(super) fn movement(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     let amount = amount_of(activity);
-    // Of a single token the number is its name, and says nothing of how much.
-    let single = activity.deed.args.last().is_some_and(|arg| &*arg.name == "id");
     let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
     let known = rules.known_tokens.contains(&token);
     let cost = if &*activity.deed.name == "approval" {
-        if !single && amount.is_zero() || activity.to == Some(Address::ZERO) {
+        if amount.is_zero() || activity.to == Some(Address::ZERO) {
             let why = "an allowance is set to nothing and no judged act explains it";
             because(POISONING, Severity::Info, why.to_owned())
         } else if !known {
             let why = format!("an allowance of {token}, a token unknown here, names the subject");
             because(POISONING, Severity::Warning, why)
-        } else if !single && is_unlimited(amount) {
+        } else if is_unlimited(amount) {
             let why = "an allowance without limit, and no judged act explains it";
             because(APPROVAL, Severity::Critical, why.to_owned())
         } else {
@@ -29,7 +27,7 @@ pub(super) fn movement(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
         }
     } else if activity.from != rules.address {
         return vec![];
-    } else if !single && amount.is_zero() {
+    } else if amount.is_zero() {
         let why = "nothing moves: anyone can log a transfer of zero from anybody";
         because(POISONING, Severity::Info, why.to_owned())
     } else if !known {
@@ -43,7 +41,7 @@ pub(super) fn movement(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
 }
 
 fn amount_of(activity: &Activity) -> U256 {
-    activity.deed.args.iter().rev().find_map(|arg| arg.value.as_uint()).unwrap_or_default()
+    activity.deed.args.get(3).and_then(|arg| arg.value.as_uint()).unwrap_or_default()
 }
 
 /// Whether an allowance of this size is one without limit.
@@ -62,7 +60,9 @@ pub(super) fn unlimited(activity: &Activity) -> Option<String> {
             &*deed.name == "setApprovalForAll" && deed.args.get(1).and_then(|arg| arg.value.as_bool()) == Some(true);
         return all.then(|| "the operator may take everything of this collection".to_owned());
     }
-    let amount = deed.args.iter().find_map(|arg| arg.value.as_uint())?;
+    // Which token of a collection says nothing of how much.
+    let amounts = deed.args.iter().filter(|arg| &*arg.name != "tokenId");
+    let amount = amounts.filter_map(|arg| arg.value.as_uint()).next()?;
     if is_unlimited(amount) {
         return Some("the allowance is without limit".to_owned());
     }

@@ -96,7 +96,9 @@ pub(crate) fn observe(
         look.tell(&took, &mut found, &mut observed.deltas);
         match took.went {
             Reading::Whole => observed.sights.push((subject.watch, StateSight::Read)),
-            Reading::Dark if known.has_values(address) => observed.sights.push((subject.watch, StateSight::Lost)),
+            Reading::Dark if took.is_endless || known.has_values(address) => {
+                observed.sights.push((subject.watch, StateSight::Lost));
+            }
             Reading::Dark | Reading::Due => {}
         }
     }

@@ -9,7 +9,8 @@ use crate::model::state::Reading;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::BTreeSet;
 
-/// Members of a set that are read: more owners than any Safe can check within a block.
+/// Members of a set that are read: more owners than any Safe can check within a block. A longer list counts as one that could not be
+/// read to its end.
 const MEMBERS_MAX: usize = 128;
 /// Where a Safe's linked lists begin and end. Source: OwnerManager.sol, ModuleManager.sol, `SENTINEL_OWNERS`.
 const SENTINEL: Address = Address::with_last_byte(1);
@@ -27,6 +28,8 @@ pub(super) struct Took {
     /// Items that were to be read and could not be.
     pub(super) dark: Vec<Item>,
     pub(super) went: Reading,
+    /// Whether a list goes on for ever, breaks off, or is longer than any that could be used: nobody knows who else is in it.
+    pub(super) is_endless: bool,
 }
 
 /// What one question gave.
@@ -48,7 +51,11 @@ pub(super) fn is_silent(item: Item) -> bool {
 
 /// Reads what the table says, as far as it was answered.
 pub(super) fn take(look: &Look<'_>, questions: &mut Questions<'_>) -> Took {
-    let mut reader = Reader { look, questions, took: Took { values: vec![], dark: vec![], went: Reading::Whole } };
+    let mut reader = Reader {
+        look,
+        questions,
+        took: Took { values: vec![], dark: vec![], went: Reading::Whole, is_endless: false },
+    };
     for line in LINES.iter().filter(|line| line.kinds.contains(&look.subject.kind)) {
         let turn = look.whole || !line.slow || reader.has_new_base(line);
         if turn {
@@ -187,7 +194,8 @@ impl Reader<'_, '_, '_> {
     fn list(&mut self, of: Address, data: &[u8]) -> Result<BTreeSet<Address>, Told> {
         match self.questions.ask_state(call(of, data)) {
             None => Err(Told::Waits),
-            Some(Answer::Data(data)) => addresses(data).ok_or(Told::Nothing),
+            Some(Answer::Data(data)) if data.is_empty() => Err(Told::Nothing),
+            Some(Answer::Data(data)) => addresses(data).ok_or(Told::Dark),
             Some(Answer::Reverted) => Err(Told::Nothing),
             Some(_) => Err(Told::Dark),
         }
@@ -200,8 +208,9 @@ impl Reader<'_, '_, '_> {
         if self.look.known.value(self.look.address, item).is_none() {
             match self.list(self.look.address, hint) {
                 Ok(listed) => guesses = listed,
-                Err(told @ (Told::Dark | Told::Waits)) => return Err(told),
-                Err(Told::Nothing | Told::Is(_)) => {}
+                Err(Told::Waits) => return Err(Told::Waits),
+                // Without a hint the list is followed step by step, as far as there are rounds for it.
+                Err(Told::Dark | Told::Nothing | Told::Is(_)) => {}
             }
         }
         let mut waits = false;
@@ -227,7 +236,11 @@ impl Reader<'_, '_, '_> {
                 told => return Err(told),
             }
         }
-        // The list is broken, or longer than any that could be used: whoever is not reached is not in it.
+        // Whoever is not reached is not in it, as far as can be seen, and that there may be more is told.
+        self.took.is_endless = true;
+        if self.took.went == Reading::Whole {
+            self.took.went = Reading::Dark;
+        }
         Ok(members)
     }
 
@@ -241,6 +254,9 @@ impl Reader<'_, '_, '_> {
         let members = match members {
             Ok(members) => members,
             Err(told) => {
+                // A list that was there once and is no more cannot be read; where there never was one, there is none.
+                let was = self.look.known.value(self.look.address, item).is_some();
+                let told = if was && matches!(told, Told::Nothing) { Told::Dark } else { told };
                 let before: Vec<Address> = self.look.known.members(self.look.address, item.name()).collect();
                 self.took.dark.extend(before.into_iter().map(|member| item.about(member)));
                 return self.fail(item, told);
@@ -270,16 +286,62 @@ fn digest(code: &Bytes) -> B256 {
     if code.is_empty() { B256::ZERO } else { keccak256(code) }
 }
 
-/// The first argument that is returned, if it is a list of addresses.
+/// The first argument that is returned, if it is a list of addresses as an encoder writes one: whole, nothing beside the address in a
+/// word, nobody twice, and no more of them than are looked at.
 fn addresses(data: &Bytes) -> Option<BTreeSet<Address>> {
     let number = |at: usize| {
         let word = data.get(at..at.checked_add(32)?)?;
         usize::try_from(U256::from_be_slice(word)).ok()
     };
     let at = number(0)?;
-    let len = number(at)?;
-    let list = data.get(at.checked_add(32)?..)?;
-    (len <= list.len() / 32).then(|| {
-        list.chunks_exact(32).take(len.min(MEMBERS_MAX)).map(|word| Address::from_slice(&word[12..])).collect()
-    })
+    let len = number(at).filter(|len| *len <= MEMBERS_MAX)?;
+    let list = data.get(at.checked_add(32)?..)?.get(..len * 32)?;
+    let member = |word: &[u8]| word[..12].iter().all(|byte| *byte == 0).then(|| Address::from_slice(&word[12..]));
+    let members: BTreeSet<Address> = list.chunks_exact(32).map(member).collect::<Option<_>>()?;
+    (members.len() == len).then_some(members)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_sol_types::SolValue as _;
+    use proptest::prelude::*;
+
+    fn list(n: usize) -> Vec<Address> {
+        (0..n).map(|n| Address::from_word(U256::from(n + 2).into())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_view_returns_is_a_list_that_is_looked_at_or_none(
+            data in proptest::collection::vec(any::<u8>(), 0..512),
+            at in any::<u64>(),
+            len in any::<u64>(),
+        ) {
+            let placed = [B256::from(U256::from(at % 96)).as_slice(), B256::from(U256::from(len)).as_slice(), &data].concat();
+            for data in [data, placed] {
+                let members = addresses(&data.into());
+                prop_assert!(members.is_none_or(|members| members.len() <= MEMBERS_MAX));
+            }
+        }
+
+        #[test]
+        fn an_honest_list_is_read_and_a_damaged_one_is_not(n in 1..MEMBERS_MAX, at in any::<usize>(), bit in 0..8u8) {
+            let honest = list(n);
+            let data = honest.abi_encode();
+            prop_assert_eq!(addresses(&data.clone().into()), Some(honest.iter().copied().collect()));
+            prop_assert_eq!(addresses(&data[..data.len() - 1].to_vec().into()), None, "cut");
+            let mut dirty = data;
+            dirty[64 + at % n * 32 + at % 12] |= 1 << bit;
+            prop_assert_eq!(addresses(&dirty.into()), None, "more than an address in a word");
+            let twice = [honest.clone(), vec![honest[at % n]]].concat();
+            prop_assert_eq!(addresses(&twice.abi_encode().into()), None, "somebody twice");
+        }
+    }
+
+    #[test]
+    fn a_list_longer_than_is_looked_at_is_none() {
+        assert_eq!(addresses(&list(MEMBERS_MAX).abi_encode().into()).map(|members| members.len()), Some(MEMBERS_MAX));
+        assert_eq!(addresses(&list(MEMBERS_MAX + 1).abi_encode().into()), None);
+    }
 }

@@ -4,6 +4,7 @@ use super::chains::unknown;
 use crate::abi::{Abi, Event, Function, bundled};
 use crate::model::Kind;
 use crate::settings::{At, Problems};
+use crate::watchlist::file::TokenKind;
 use crate::watchlist::files::Files;
 use std::collections::HashMap;
 use std::path::Path;
@@ -69,6 +70,15 @@ impl<'f> Abis<'f> {
             Kind::Contract => Abi::default(),
         };
         Arc::clone(self.kinds.entry(kind).or_insert_with(|| build().into()))
+    }
+
+    /// What a listed token has.
+    pub(super) fn of_token(&mut self, kind: TokenKind) -> Arc<Abi> {
+        match kind {
+            TokenKind::Erc20 => self.of_kind(Kind::Erc20),
+            TokenKind::Minime => self.of_kind(Kind::Minime),
+            TokenKind::Collectible => Arc::new(bundled::collectibles().clone()),
+        }
     }
 
     /// The ABI a watch names, with what its kind brings behind it; the latter alone where it names none.

@@ -48,7 +48,9 @@ static APPROVAL: LazyLock<Arc<[Param]>> = LazyLock::new(|| moved("spender"));
 
 fn moved(other_side: &str) -> Arc<[Param]> {
     let address = |name| Param::new(name, Type::Address);
-    [address("token"), address("from"), address(other_side), Param::new("amount", Type::Uint(256))].into()
+    let numbers = |name| Param::new(name, Type::Array(Arc::new(Type::Uint(256))));
+    let amount = Param::new("amount", Type::Uint(256));
+    [address("token"), address("from"), address(other_side), amount, numbers("ids"), numbers("amounts")].into()
 }
 
 /// Arguments of a change of state, in the order the decoder gives them.

@@ -8,9 +8,9 @@ use crate::decode::{KNOWN_LIBRARIES, Tolerance};
 use crate::escalate::Names;
 use crate::model::amount::Unit;
 use crate::model::watch::ChainInfo;
-use crate::model::{ChainId, Kind, WatchInfo};
+use crate::model::{ChainId, WatchInfo};
 use crate::settings::{At, Problems, nearest};
-use crate::watchlist::file::{ListText, NameText, SetText, Texts, TokenText};
+use crate::watchlist::file::{ListText, NameText, SetText, Texts, TokenKind, TokenText};
 use alloy_primitives::Address;
 use alloy_primitives::map::AddressHashSet;
 use std::collections::{BTreeMap, HashMap};
@@ -40,7 +40,7 @@ pub(super) struct Token {
     pub(super) chain: Arc<ChainInfo>,
     pub(super) address: Address,
     pub(super) unit: Unit,
-    pub(super) kind: Kind,
+    pub(super) kind: TokenKind,
     pub(super) tolerance: Tolerance,
     /// `@SNT`, as a set of one.
     set: AddressSet,

@@ -73,7 +73,7 @@ impl<'t> Heads<'t> {
         abis: &mut Abis<'_>,
         problems: &mut Problems,
     ) -> Self {
-        let tokens = directory.tokens().map(|(_, token)| ((token.chain.id, token.address), abis.of_kind(token.kind)));
+        let tokens = directory.tokens().map(|(_, token)| ((token.chain.id, token.address), abis.of_token(token.kind)));
         let mut heads =
             Self { heads: Vec::with_capacity(texts.len()), token_abis: tokens.collect(), by_address: HashMap::new() };
         let mut labels: HashMap<&str, &At<&str>> = HashMap::new();

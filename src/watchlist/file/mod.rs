@@ -23,7 +23,6 @@ pub(super) use test::{BeforeText, SignersGiven, TestText};
 pub(super) use watch::{RegistryText, WatchText};
 
 use crate::decode::Tolerance;
-use crate::model::Kind;
 use crate::settings::{At, Problems, Spot, Table, Value};
 
 /// What any file of a configuration may hold, gathered over all of them.
@@ -43,6 +42,15 @@ pub(super) struct NameText<'a> {
     pub chain: Option<At<&'a str>>,
 }
 
+/// What a listed token can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    Erc20,
+    Minime,
+    /// ERC-721 or ERC-1155.
+    Collectible,
+}
+
 /// A line of `[set]`.
 pub(super) struct SetText<'a> {
     pub name: At<&'a str>,
@@ -57,7 +65,7 @@ pub(super) struct TokenText<'a> {
     pub chain: Option<At<&'a str>>,
     pub address: Option<At<&'a str>>,
     pub decimals: Option<At<u8>>,
-    pub kind: Kind,
+    pub kind: TokenKind,
     /// How exactly its transfers tell its balances.
     pub tolerance: Tolerance,
 }
@@ -119,8 +127,9 @@ impl<'a> TokenText<'a> {
         // A 256-bit number has 78 digits; more behind the point would leave no whole unit.
         let decimals = table.require("decimals", problems, |t, key, p| t.int_in(key, 0..=77, p));
         let decimals = decimals.and_then(|at| Some(At { value: u8::try_from(at.value).ok()?, spot: at.spot }));
-        let kinds = [("erc20", Kind::Erc20), ("minime", Kind::Minime)];
-        let kind = table.choice("kind", &kinds, problems).map_or(Kind::Erc20, |at| at.value);
+        let kinds =
+            [("erc20", TokenKind::Erc20), ("minime", TokenKind::Minime), ("collectible", TokenKind::Collectible)];
+        let kind = table.choice("kind", &kinds, problems).map_or(TokenKind::Erc20, |at| at.value);
         let tolerance = tolerance(&mut table, problems);
         table.finish(problems);
         Some(Self { name, chain, address, decimals, kind, tolerance })

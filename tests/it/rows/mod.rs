@@ -20,7 +20,7 @@ mod timelock;
 mod tokens;
 mod upgrades;
 
-pub(crate) use stage::{Stage, watch};
+pub(crate) use stage::{Seen, Stage, watch};
 
 use watchfire::model::Severity;
 

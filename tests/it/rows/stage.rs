@@ -30,6 +30,8 @@ pub(crate) struct Stage {
 pub(crate) struct Seen {
     /// `label kind name: severity builtin`, for each finding of its own.
     pub(crate) findings: Vec<String>,
+    /// How each is told, in the same order.
+    pub(crate) headlines: Vec<String>,
     /// The loudest of each incident.
     pub(crate) incidents: Vec<Severity>,
     /// Every activity in a line, for whoever wonders.
@@ -141,11 +143,16 @@ impl Seen {
         let own = |judged: &&Judged| matches!(&judged.verdict, Verdict::Abnormal(a) if a.repeats.is_none());
         Self {
             findings: judged().filter(own).map(|judged| line(book, judged)).collect(),
+            headlines: judged().filter(own).map(|judged| headline(book, judged)).collect(),
             incidents: plan.incidents.iter().map(|incident| incident.severity).collect(),
             lines: judged().map(|judged| line(book, judged)).collect(),
             judged: judged().cloned().collect(),
         }
     }
+}
+
+fn headline(book: &Book, judged: &Judged) -> String {
+    watchfire::escalate::headline(&judged.activity, &book.watches[judged.activity.watch.index()], &book.roster)
 }
 
 fn line(book: &Book, judged: &Judged) -> String {

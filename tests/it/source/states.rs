@@ -118,6 +118,24 @@ async fn what_can_be_proven_is_asked_with_a_proof_and_one_account_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_was_emptied_is_proven_to_be_zero() {
+    let mut stage = Stage::new().await;
+    let office = deploy(&stage.anvil, DEPLOYER.address, "Office", KEEPER.address.abi_encode()).await;
+    let renounce = keccak256("renounceOwnership()")[..4].to_vec();
+    stage.anvil.succeed(&Tx::call(KEEPER.address, office, renounce)).await;
+    let hash = serde_json::from_value(stage.anvil.block("latest").await["hash"].clone()).expect("a hash");
+    stage.at = BlockRef { number: stage.anvil.block_number().await, hash };
+    let owner = Read::Storage { of: office, slot: B256::ZERO };
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    stage.glass.twist(move |method, _, _| heard.lock().expect("no panic").push(method.to_owned()));
+    let answers = stage.pool(false).read(stage.at, &[owner]).await;
+    assert_eq!(answers, [Answer::Data(B256::ZERO.into())]);
+    let asked = asked.lock().expect("no panic").clone();
+    assert!(!asked.contains(&"eth_getStorageAt".to_owned()), "the proof was believed: {asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_no_endpoint_has_proofs_state_is_taken_at_its_word() {
     let stage = Stage::new().await;
     stage.glass.twist(|method, _, response| {

@@ -1,5 +1,9 @@
-//! A calm week: five hundred ordinary transactions of a treasury, in which nobody is woken, and the same week with one theft among
-//! a hundred and twenty transactions of one block.
+//! A calm week: five hundred ordinary transactions of a treasury and what stands around it, fourteen kinds of subjects in all, in which
+//! nobody is woken; and the same week with one theft among a hundred and twenty transactions of one block.
+
+mod offices;
+
+use offices::Offices;
 
 use crate::support::abi::IBox;
 use crate::support::accounts::{HOLDER, KEEPER, PAYER, STRANGER, SUPPLIER};
@@ -16,30 +20,42 @@ use std::collections::HashSet;
 
 const DAY: u64 = 86_400;
 /// Small things that happen every day of the week, in rounds.
-const ROUNDS: usize = 11;
+const ROUNDS: usize = 8;
 /// Transactions of the block in which the theft hides.
 const CROWD: usize = 120;
 
 struct Week {
     anvil: Anvil,
     treasury: Treasury,
+    offices: Offices,
     begun: u64,
     n_txs: usize,
 }
+
+/// The program beside it, which goes on where it stopped.
+struct Watcher {
+    watch: Watch,
+    from: String,
+}
+
+/// Monday morning, when all of it is deployed.
+const BEGINS: u64 = READY_TIME + 1_800;
 
 impl Week {
     /// From Monday to Sunday. On working days everything that a treasury does; every day the small things.
     async fn lived() -> Self {
         let anvil = Anvil::start().await;
         let treasury = Treasury::deploy(&anvil).await;
+        let offices = Offices::deploy(&anvil).await;
         let begun = anvil.block_number().await + 1;
-        let mut week = Self { anvil, treasury, begun, n_txs: 0 };
+        let mut week = Self { anvil, treasury, offices, begun, n_txs: 0 };
         for day in 0..7 {
-            week.anvil.set_next_timestamp(READY_TIME + 12 + day * DAY).await;
+            week.anvil.set_next_timestamp(BEGINS + day * DAY).await;
             if day < 5 {
                 let steps = week.treasury.normal_day(&week.anvil).await;
                 week.n_txs += steps.iter().map(|(_, txs)| txs.len()).sum::<usize>();
             }
+            week.n_txs += week.offices.normal_day(&week.anvil, day).await;
             for _ in 0..ROUNDS {
                 week.small_things().await;
             }
@@ -59,7 +75,7 @@ impl Week {
 
     /// One block of so many transactions, all ordinary but `theft`, which stands in the middle.
     async fn crowd(&self, theft: &Tx) -> B256 {
-        let Self { anvil, treasury, .. } = self;
+        let Self { anvil, treasury, offices, .. } = self;
         let store = IBox::storeCall { value: U256::from(7) }.abi_encode();
         let ordinary = [
             Tx::pay(PAYER.address, SUPPLIER.address, ether(1)),
@@ -68,6 +84,7 @@ impl Week {
             Tx::call(KEEPER.address, treasury.watched_box, store),
             Tx::pay(SUPPLIER.address, treasury.ops.address, ether(1)),
         ];
+        let ordinary = ordinary.into_iter().chain(offices.ordinary()).collect::<Vec<_>>();
         anvil.set_automine(false).await;
         let mut stolen = B256::ZERO;
         for (n, tx) in ordinary.iter().cycle().take(CROWD).enumerate() {
@@ -83,32 +100,65 @@ impl Week {
         stolen
     }
 
-    fn judged(&self, until: u64) -> Answers {
+    /// Somebody who watches all of it from Monday on.
+    fn watcher(&self) -> Watcher {
         let watch = Watch::treasury(&self.anvil.ws_url(), "[destination.pager]\nkind = \"terminal\"\n");
-        let (from, until) = (self.begun.to_string(), until.to_string());
-        tokio::task::block_in_place(|| watch.run(&["run", "--from-block", &from, "--until-block", &until]))
+        let main = std::fs::read_to_string(watch.path("watchfire.toml")).expect("it was written");
+        watch.write("watchfire.toml", &main.replace("\"treasury.toml\"", "\"treasury.toml\", \"offices.toml\""));
+        watch.write("offices.toml", &self.offices.watchlist());
+        Watcher { watch, from: self.begun.to_string() }
     }
 }
+
+impl Watcher {
+    /// Everything up to the newest block that was not judged before.
+    async fn judges(&self, anvil: &Anvil) -> Answers {
+        let until = anvil.block_number().await.to_string();
+        let run = ["run", "--from-block", &self.from, "--until-block", &until];
+        tokio::task::block_in_place(|| self.watch.run(&run))
+    }
+}
+
+/// A subject of each kind.
+const KINDS: [(&str, &str); 14] = [
+    ("safe", "Grants Safe"),
+    ("multisig", "Founders multisig"),
+    ("minime", "NET"),
+    ("erc20", "COIN"),
+    ("contract", "Box"),
+    ("eoa", "Payer"),
+    ("timelock", "Timelock"),
+    ("governor", "Governor"),
+    ("proxy", "Engine"),
+    ("ownable", "Office"),
+    ("access-control", "Roles"),
+    ("vesting", "Vesting"),
+    ("ens-name", "Name"),
+    ("parity-multisig", "Old wallet"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_calm_week_wakes_nobody_and_a_theft_in_a_crowd_is_the_one_thing_found_in_it() {
     let week = Week::lived().await;
     assert!(week.n_txs >= 500, "{}", week.n_txs);
-    let calm = week.judged(week.anvil.block_number().await);
+    let watcher = week.watcher();
+    let calm = watcher.judges(&week.anvil).await;
     assert_eq!(calm.findings(), [""; 0], "{}", calm.stderr);
     assert_eq!(calm.code, 0, "{}", calm.stderr);
     let seen: HashSet<&str> = calm.of("verdict").filter_map(|line| line["tx"].as_str()).collect();
     assert!(seen.len() >= week.n_txs, "{} of {} transactions were seen", seen.len(), week.n_txs);
     let watches: HashSet<&str> = calm.of("verdict").filter_map(|line| line["watch"].as_str()).collect();
-    assert!(watches.len() >= 10, "{watches:?}");
+    for (kind, label) in KINDS {
+        assert!(watches.contains(label), "no {kind} did anything: {watches:?}");
+    }
 
     let grants = &week.treasury.grants;
     let stolen = SafeTx::call(week.treasury.coin.address, transfer(STRANGER.address, week.treasury.coin.units(20_000)));
     let theft = grants.exec_calldata(&stolen, grants.nonce(&week.anvil).await, &SIGNERS);
-    let monday = READY_TIME + 12 + 7 * DAY;
+    let monday = BEGINS + 7 * DAY;
     week.anvil.set_next_timestamp(monday).await;
     let hash = week.crowd(&Tx::call(KEEPER.address, grants.address, theft)).await;
-    let seen = week.judged(week.anvil.block_number().await);
+    let seen = watcher.judges(&week.anvil).await;
     assert_eq!(seen.findings(), ["Grants Safe high builtin/unvouched transfer"], "{}", seen.stderr);
     assert_eq!(seen.incidents().len(), 1);
     let found = seen.of("verdict").find(|line| line["finding_id"].is_string()).expect("it was found");
