@@ -6,11 +6,12 @@
 //! Source: Safe.sol / GnosisSafe.sol `checkNSignatures`, `approvedHashes`, `domainSeparator` of 1.1.1 to 1.5.0; EIP-1271.
 
 use super::safe::{self, SafeExec};
+use super::versions::Codes;
 use super::{Decoded, Questions, Subjects, activities, code, controller, frames, supply};
 use crate::model::activity::Note;
 use crate::model::queue::{Checked, OWNERS_MAX, Progress, Queued, SafeState};
 use crate::model::read::{Answer, Answers, Read};
-use crate::model::{ChainId, Fate, Stage, Status, Tx};
+use crate::model::{ChainId, Fate, Known, Stage, Status, Tx};
 use alloy_primitives::{Address, B256, Bytes, U256};
 
 /// `getOwners()`
@@ -100,6 +101,10 @@ pub fn decode(
     let mut questions = Questions::new(answers);
     let tx = as_tx(queued, checked.hash);
     let mut frames = frames::open(&tx, time, None, subjects, &mut questions);
+    // What a proxy will run by then is not known; what it would run now is.
+    let known = Known::default();
+    let mut codes = Codes::new(&[], subjects, &known);
+    codes.read_calls(&mut frames, &tx, &mut questions);
     for frame in &mut frames {
         (frame.stage, frame.fate) = (Stage::Proposed, Fate::Waiting);
         frame.notes.push(Note::Queued(progress));
@@ -110,6 +115,7 @@ pub fn decode(
     let mut found = Vec::new();
     activities::from_frames(&mut frames, &tx, subjects, &mut found);
     activities::unopened(&frames, &tx, subjects, 0, &mut found);
+    codes.note(&frames, &tx, 0, &mut found);
     supply::weigh(&mut found, &mut questions);
     controller::recognize(&mut found, subjects, &mut questions);
     code::look_up(&mut found, subjects, &mut questions);

@@ -87,11 +87,7 @@ impl<'a> Table<'a> {
         entries
     }
 
-    /// What `get` finds under `key`; that the key is absent is a problem.
-    ///
-    /// ```ignore
-    /// let label = table.require("label", problems, Table::string);
-    /// ```
+    /// What `get` finds under `key`, as in `table.require("label", problems, Table::string)`; that the key is absent is a problem.
     pub fn require<T>(
         &mut self,
         key: &str,

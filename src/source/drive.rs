@@ -6,6 +6,7 @@
 mod assess;
 
 use super::abilities::{Abilities, Ability};
+use super::ahead::Ahead;
 use super::council::{Council, Voice};
 use super::ears::Ears;
 use super::finality::Marks;
@@ -57,6 +58,8 @@ pub(super) struct Driver {
     rng: fastrand::Rng,
     wires: Wires,
     stop: Stop,
+    /// Asks for traces in advance, where they are wanted.
+    ahead: Option<Arc<Ahead>>,
     work: JoinSet<Done>,
     fetching: HashSet<Want>,
     walking: HashSet<(Voice, B256)>,
@@ -100,6 +103,7 @@ struct Ended;
 impl Driver {
     pub(super) fn new(
         pool: Pool,
+        ahead: Arc<Ahead>,
         mut follower: Follower<Fetched>,
         options: Options,
         clock: Arc<dyn Clock>,
@@ -118,6 +122,7 @@ impl Driver {
             ears: Ears::new(pool.len(), started, now),
             marks: Marks::new(options.finality, options.finalized),
             keep_raw: options.keep_raw,
+            ahead: options.traces.then_some(ahead),
             meter: options.meter,
             rng: options.rng,
             follower,
@@ -196,6 +201,9 @@ impl Driver {
             self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
             let Some(step) = self.follower.step() else { break };
             self.learn_pace(before, &step);
+            if let Some(ahead) = &self.ahead {
+                step.append.iter().for_each(|fetched| ahead.ask(&fetched.block));
+            }
             self.tell(Ok(Event::Step(Box::new(step)))).await?;
             moved = true;
         }

@@ -10,6 +10,7 @@
 //! refused, whoever gave it ([`verify`]).
 
 pub mod abilities;
+mod ahead;
 mod check;
 mod council;
 mod drive;
@@ -37,6 +38,7 @@ use crate::model::read::{Answer, Read};
 use crate::model::{BlindnessKind, Block, BlockRef, ChainId, Finality, Link, Sight, Trouble};
 use crate::runtime::{Clock, Stop};
 pub use abilities::{Abilities, Ability, Can};
+use ahead::Ahead;
 use alloy_primitives::B256;
 pub use check::{Checks, Matters, Senders};
 use drive::{Driver, Order, Wires};
@@ -93,6 +95,7 @@ pub type Step = follow::Step<Fetched>;
 #[derive(Debug)]
 pub struct Source {
     pool: Pool,
+    ahead: Arc<Ahead>,
     behind: Arc<AtomicU64>,
     orders: mpsc::Sender<Order>,
     events: mpsc::Receiver<Result<Event, SourceError>>,
@@ -118,6 +121,8 @@ pub struct Options {
     pub probe_every: Option<Duration>,
     /// Whether it matters that endpoints announce transactions before a block holds them; see [`Mempool`].
     pub pending: bool,
+    /// Whether the traces of a block are asked for before anybody reads them, while the blocks before it are judged.
+    pub traces: bool,
     /// Where it is recorded how the source does.
     pub meter: Meter,
 }
@@ -247,6 +252,7 @@ impl Options {
             finalized: None,
             probe_every: None,
             pending: false,
+            traces: false,
             meter: Meter::default(),
         }
     }
@@ -266,9 +272,10 @@ impl Source {
         let behind = Arc::new(AtomicU64::new(0));
         let follower = Follower::new(window, options.rollback_after);
         let wires = Wires { hints: heard, orders: ordered, events: tell, behind: behind.clone() };
-        let driver = Driver::new(pool.clone(), follower, options, Arc::new(clock), wires, stop.clone());
+        let ahead = Arc::new(Ahead::new(pool.clone()));
+        let driver = Driver::new(pool.clone(), ahead.clone(), follower, options, Arc::new(clock), wires, stop.clone());
         tokio::spawn(driver.run());
-        Self { pool, behind, orders, events, ended: None, _stop: stop.drop_guard() }
+        Self { pool, ahead, behind, orders, events, ended: None, _stop: stop.drop_guard() }
     }
 
     /// The next event. Dropping the future loses nothing. After an error there is no other answer than that error.
@@ -282,7 +289,14 @@ impl Source {
 
     /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else.
     pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
-        self.pool.read(at, reads).await
+        let traces = reads.iter().position(|read| *read == Read::Traces);
+        let Some((n, asked)) = traces.and_then(|n| Some((n, self.ahead.take(at.hash)?))) else {
+            return self.pool.read(at, reads).await;
+        };
+        let rest: Vec<Read> = reads.iter().filter(|read| **read != Read::Traces).cloned().collect();
+        let (traces, mut answers) = futures::join!(asked, self.pool.read(at, &rest));
+        answers.insert(n, traces.unwrap_or(Answer::Unavailable));
+        answers
     }
 
     /// The endpoints that are followed.

@@ -65,8 +65,16 @@ impl Node {
             .filter_map(|read| if let Read::Storage { slot, .. } = read { Some(*slot) } else { None })
             .collect();
         let pinned = json!({ "blockHash": at.hash, "requireCanonical": false });
-        let asked = self.ask("eth_getProof", (of, &slots, pinned), self.deadlines().call).await;
-        let answer = asked.map_err(|error| {
+        let proof = self.ask("eth_getProof", (of, &slots, pinned), self.deadlines().call);
+        // Its hash is proven, and it is asked for at the same time.
+        let code = async {
+            match reads.contains(&Read::Code(of)) {
+                true => self.state(at, &Read::Code(of)).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        let (answer, code) = futures::join!(proof, code);
+        let answer = answer.map_err(|error| {
             if error.lacks_the_method() {
                 self.note_lack_of_proofs();
             }
@@ -81,16 +89,13 @@ impl Node {
             check::lie(format!("state of {of} at block {}", at.hash), flaw, answers)
         };
         verify::prove_account(root, of, &slots, &proof).map_err(|flaw| lie(flaw, &[("eth_getProof", answer.get())]))?;
-        let mut code = None;
-        if reads.contains(&Read::Code(of)) {
-            let told = self.state(at, &Read::Code(of)).await?;
-            let is_none = told.is_empty() && proof.code_hash.is_zero();
-            if !is_none && keccak256(&told) != proof.code_hash {
-                let flaw = verify::Flaw::State { of, what: "code" };
-                let hex = format!("\"{told}\"");
+        let code = code?;
+        if let Some(code) = &code {
+            let is_none = code.is_empty() && proof.code_hash.is_zero();
+            if !is_none && keccak256(code) != proof.code_hash {
+                let (flaw, hex) = (verify::Flaw::State { of, what: "code" }, format!("\"{code}\""));
                 return Err(lie(flaw, &[("eth_getProof", answer.get()), ("eth_getCode", &hex)]));
             }
-            code = Some(told);
         }
         Ok(answers(reads, &proof, code.as_ref()))
     }

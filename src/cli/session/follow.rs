@@ -59,6 +59,7 @@ impl Session {
             finalized,
             probe_every: Some(PROBE_EVERY),
             pending: chain.pending,
+            traces: chain.subjects.looks_inside() && !chain.subjects.is_empty(),
             meter,
             keep_raw: recorder.is_some(),
             ..Options::for_chain(chain.info.id)

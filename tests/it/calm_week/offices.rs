@@ -27,7 +27,9 @@ pub(super) struct Offices {
     timelock: Address,
     governor: Address,
     proxy: Address,
-    /// Code that was reviewed, to which the proxy is upgraded.
+    /// Code that it runs at first.
+    first: Address,
+    /// Code that was reviewed, to which it is upgraded.
     engine: Address,
     ownable: Address,
     roles: Address,
@@ -48,6 +50,7 @@ impl Offices {
             timelock: deploy(anvil, from, "TimelockController", delayed).await,
             governor: deploy(anvil, from, "Council", (votes, 2_u32).abi_encode_params()).await,
             proxy: deploy(anvil, from, "ERC1967Proxy", (first, initialize).abi_encode_params()).await,
+            first,
             engine: deploy(anvil, from, "Engine", []).await,
             ownable: deploy(anvil, from, "Office", KEEPER.address.abi_encode()).await,
             roles: deploy(anvil, from, "Offices", KEEPER.address.abi_encode()).await,
@@ -70,7 +73,7 @@ impl Offices {
     /// What was agreed of each, as a watchlist.
     pub(super) fn watchlist(&self) -> String {
         let node = "node = \"treasury.eth\"\n";
-        let (grantee, engine) = (GRANTEE.address, self.engine);
+        let (grantee, first, engine) = (GRANTEE.address, self.first, self.engine);
         let (keeper, deputy) = (KEEPER.address, DEPUTY.address);
         let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{grantee}\"]\n");
         let roles = |function: &str| {
@@ -88,7 +91,7 @@ impl Offices {
                 "proxy",
                 self.proxy,
                 &format!(
-                    "registry = {{ implementations = [\"{engine}\"] }}\n\
+                    "registry = {{ implementations = [\"{engine}\", \"{first}\"] }}\n\
                      [[watch.normal]]\nname = \"runs\"\ncall = \"run(uint256 speed)\"\nfrom = [\"{keeper}\"]\n"
                 ),
             ),

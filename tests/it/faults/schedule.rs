@@ -120,6 +120,10 @@ async fn a_minute_of_faults_at_random_ends_on_the_canonical_chain() {
         tokio::time::sleep(ms(rng.u64(..300))).await;
     }
     stage.proxy.delay(Duration::ZERO);
+    // Behind a slow line it may have seen of no reorg what was before it. Of this one it does.
+    stage.theft(0).await;
+    stage.catch_up().await;
+    some_reorg(&stage, 1, &mut rng).await;
     // A node that was taken back announces that with its next block.
     some_block(&stage, &mut rng).await;
     stage.settle().await;
