@@ -27,6 +27,7 @@ mod state;
 mod subjects;
 mod supply;
 mod told;
+mod votes;
 
 pub use names::Name;
 pub use state::{Expected, StateSight, Tolerance};
@@ -94,6 +95,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         logs::read(&frames, tx, subjects, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
+        votes::weigh(&mut activities[first..], subjects, &mut questions);
         code::look_up(&mut activities[first..], subjects, &mut questions);
         if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));
