@@ -546,6 +546,7 @@ mod tests {
                 ("NewPendingAdmin(address)", "0x69d78e38", &[2]),
                 ("CommitOwnership(address)", "0x2f56810a", &[1]),
                 ("ApplyOwnership(address)", "0xebee2d57", &[1]),
+                ("ControllerUpgraded(address)", "0x77ad8467", &[1]),
             ],
         );
         has_functions(
@@ -556,11 +557,19 @@ mod tests {
                 ("renounceRole(bytes32,address)", "0x36568abe"),
                 ("beginDefaultAdminTransfer(address)", "0x634e93da"),
                 ("changeDefaultAdminDelay(uint48)", "0x649a5ec7"),
+                ("setRoleAdmin(bytes32,bytes32)", "0x1e4e0091"),
+                ("createPermission(address,address,bytes32,address)", "0xbe038478"),
+                ("grantPermission(address,address,bytes32)", "0x0a8ed3db"),
+                ("revokePermission(address,address,bytes32)", "0x9d0effdb"),
+                ("setPermissionManager(address,address,bytes32)", "0xafd925df"),
             ],
         );
         has_events(
             access_control(),
             &[
+                ("SetPermission(address,address,bytes32,bool)", "0x759b9a74", &[4]),
+                ("SetPermissionParams(address,address,bytes32,bytes32)", "0x8dfee25d", &[4]),
+                ("ChangePermissionManager(address,bytes32,address)", "0xf3addc8b", &[4]),
                 ("RoleGranted(bytes32,address,address)", "0x2f878811", &[4]),
                 ("RoleRevoked(bytes32,address,address)", "0xf6391f5c", &[4]),
                 ("RoleAdminChanged(bytes32,bytes32,bytes32)", "0xbd79b86f", &[4]),

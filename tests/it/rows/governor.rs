@@ -1,17 +1,17 @@
 //! Governors: found when it is proposed, with the time of the vote to react.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::abi::{IGovernor, IPuppet, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
 use crate::support::contracts::deploy;
 use crate::support::tokens::Token;
 use crate::support::treasury::ether;
-use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &Z1, &Z2];
+pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &G8, &Z1, &Z2, &Z3];
 
 type Call = (Address, U256, Vec<u8>);
 
@@ -302,6 +302,37 @@ async fn carried_out_by_number() {
     stage.is_quiet(&G7, &rules(council, &pays)).await;
 }
 
+const G8: Row = Row {
+    id: "governor-7",
+    finds: "somebody votes with power that was delegated to him for this vote",
+    by: "builtin/fresh-votes",
+    severity: Critical,
+    incidents: 1,
+    beside: "a vote by power that was held for longer than a day",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_votes_with_fresh_power() {
+    let mut stage = Stage::new().await;
+    let votes = deploy(&stage.anvil, DEPLOYER.address, "Ballot", []).await;
+    let council = deploy(&stage.anvil, DEPLOYER.address, "Council", (votes, 2_u32).abi_encode_params()).await;
+    // A day of blocks, so that there is a time before.
+    stage.anvil.mine(7_300).await;
+    let words = [(Address::ZERO, U256::ZERO, vec![])];
+    stage.when(KEEPER.address, council, propose(&words, "we like it here")).await;
+    vote(&stage.anvil, council, id(&words, "we like it here")).await;
+    stage.is_quiet(&G8, &rules(council, "")).await;
+    let give = calldata("transfer(address,uint256)", (STRANGER.address, ether(400)).abi_encode());
+    stage.send(DEPLOYER.address, votes, give).await;
+    let lend = calldata("delegate(address)", STRANGER.address.abi_encode());
+    stage.send(STRANGER.address, votes, lend).await;
+    stage.when(KEEPER.address, council, propose(&words, "we like it there")).await;
+    stage.anvil.mine(2).await;
+    let call = IGovernor::castVoteCall { proposalId: id(&words, "we like it there"), support: 1 };
+    stage.send(STRANGER.address, council, call.abi_encode()).await;
+    stage.finds(&G8, &rules(council, "")).await;
+}
+
 const Z1: Row = Row {
     id: "zodiac-1",
     finds: "a module asks for an unlisted payment, which waits in the queue of a Delay",
@@ -351,4 +382,33 @@ async fn a_module_gets_another_target() {
     stage.begin().await;
     stage.send(KEEPER.address, delay, set(GRANTEE.address)).await;
     stage.is_quiet(&Z2, &rules(delay, &planned)).await;
+}
+
+const Z3: Row = Row {
+    id: "zodiac-3",
+    finds: "somebody asks the oracle a question whose answer executes a proposal",
+    by: "builtin/control",
+    severity: High,
+    incidents: 1,
+    beside: "the announced proposal, by rules about its call and its log",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_asked_whose_answer_executes() {
+    let mut stage = Stage::new().await;
+    let reality = deploy(&stage.anvil, DEPLOYER.address, "RealityAsker", []).await;
+    let (theirs, ours) = (keccak256("theirs"), keccak256("ours"));
+    let ask = |what: B256| {
+        calldata("addProposal(string,bytes32[])", ("a proposal".to_owned(), vec![what]).abi_encode_params())
+    };
+    let announced = [
+        vouch("call", "addProposal(string proposalId, bytes32[] txHashes)", &[("txHashes[*]", &ours)]),
+        vouch(
+            "event",
+            "ProposalQuestionCreated",
+            &[("questionId", &keccak256(("a proposal".to_owned(), vec![ours]).abi_encode_params()))],
+        ),
+    ];
+    let rules = rules(reality, &announced.concat());
+    stage.tells_apart(&Z3, &rules, [STRANGER.address, reality], [ask(theirs), ask(ours)]).await;
 }

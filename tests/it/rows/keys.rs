@@ -1,6 +1,6 @@
 //! Accounts with a key, and what others do with what they signed.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::accounts::{Account, DEPLOYER, GRANTEE, KEEPER, OWNER_A, RELAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -11,7 +11,7 @@ use alloy_sol_types::{SolCall, SolValue, sol};
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&T3, &T4, &T7, &N4, &E2, &E2B, &E4, &E5, &E8, &E11];
+pub(super) const ROWS: &[&Row] = &[&T3, &T4, &T4B, &T7, &N4, &E2, &E2B, &E4, &E5, &E8, &E11];
 
 /// Where Permit2 stands on every chain.
 const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
@@ -109,6 +109,33 @@ async fn a_permit_for_permit2() {
     stage.begin().await;
     stage.send(STRANGER.address, PERMIT2, bring).await;
     stage.finds(&T4, &account(token, &swap)).await;
+}
+
+const T4B: Row = Row {
+    id: "T4-lockdown",
+    finds: "the account takes back allowances that it gave through Permit2",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "a drill, by a rule that names the spender",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn allowances_of_permit2_are_taken_back() {
+    let mut stage = Stage::new().await;
+    let desk = deploy(&stage.anvil, DEPLOYER.address, "PermitDesk", []).await;
+    let code = stage.anvil.code(desk).await;
+    stage.anvil.rpc("anvil_setCode", json!([PERMIT2, code])).await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
+    let lock = |spender: Address| {
+        let pairs = vec![(coin.address, spender)];
+        calldata("lockdown((address,address)[])", (pairs,).abi_encode_params())
+    };
+    let drill = vouch("act", "lockdown", &[("#0[*].spender", &GRANTEE.address)]);
+    let drill = format!("{drill}to = [\"{PERMIT2}\"]\n");
+    let both = [STRANGER, GRANTEE].map(|spender| lock(spender.address));
+    let rules = account(coin.address, &drill);
+    stage.tells_apart(&T4B, &rules, [OWNER_A.address, PERMIT2], both).await;
 }
 
 const T7: Row = Row {

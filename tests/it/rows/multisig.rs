@@ -11,7 +11,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::SolCall;
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L4, &L5];
+pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L4, &L4_OLD, &L5];
 
 async fn stage() -> (Stage, Multisig) {
     let stage = Stage::new().await;
@@ -137,6 +137,30 @@ async fn somebody_unexpected_confirms() {
     stage.begin().await;
     wallet.confirm(&stage.anvil, OWNER_B, id).await;
     stage.is_quiet(&L4, &rules(&wallet, &registry)).await;
+}
+
+const L4_OLD: Row = Row {
+    id: "L4-old",
+    finds: "an owner confirms what was submitted a year ago, and it is carried out",
+    by: "builtin/stale-confirmation",
+    severity: High,
+    incidents: 1,
+    beside: "a submission of last week, confirmed today",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn something_old_is_confirmed() {
+    let (mut stage, wallet) = stage().await;
+    for (days, silent) in [(7, true), (365, false)] {
+        stage.begin().await;
+        let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+        stage.anvil.set_next_timestamp(stage.anvil.now().await + days * 86_400).await;
+        wallet.confirm(&stage.anvil, OWNER_B, id).await;
+        match silent {
+            true => stage.is_quiet(&L4_OLD, &rules(&wallet, "")).await,
+            false => drop(stage.finds(&L4_OLD, &rules(&wallet, "")).await),
+        }
+    }
 }
 
 const L5: Row = Row {

@@ -1,14 +1,14 @@
 //! A name in ENS: found by its hash, whichever of its contracts writes it down.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::accounts::{DEPLOYER, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::{SolCall, SolValue, sol};
 use watchfire::decode::Name;
-use watchfire::model::Severity::{Critical, Warning};
+use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&M1, &M2, &M3, &M4, &M5];
+pub(super) const ROWS: &[&Row] = &[&M1, &M2, &M3, &M4, &M5, &M6, &M7, &M8];
 
 sol! {
     interface INames {
@@ -159,4 +159,70 @@ async fn a_text_changes() {
     stage.begin().await;
     stage.send(STRANGER.address, book, set("avatar")).await;
     stage.is_quiet(&M5, &rules(book, avatar)).await;
+}
+
+const M6: Row = Row {
+    id: "ens-6",
+    finds: "the name is looked up elsewhere: whoever has the resolver has every record",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the announced resolver, by a rule about the log that names it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_resolver_changes() {
+    let (mut stage, book, _) = stage().await;
+    let set = |to: Address| calldata("setResolver(bytes32,address)", (ours().node, to).abi_encode());
+    let rules = rules(book, &vouch("event", "NewResolver", &[("resolver", &KEEPER.address)]));
+    let both = [STRANGER, KEEPER].map(|to| set(to.address));
+    stage.tells_apart(&M6, &rules, [STRANGER.address, book], both).await;
+}
+
+const M7: Row = Row {
+    id: "ens-7",
+    finds: "the name is wrapped, and what may be done with it from then on is limited",
+    by: "builtin/control",
+    severity: High,
+    incidents: 1,
+    beside: "the announced limits, by rules about both logs; and another name",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_is_wrapped() {
+    let (mut stage, book, _) = stage().await;
+    let wrap = |label: &str| {
+        let labels =
+            [label, "eth"].map(|label| [&[u8::try_from(label.len()).expect("short")], label.as_bytes()].concat());
+        let name = Bytes::from([labels.concat(), vec![0]].concat());
+        calldata("wrap(bytes,address,address)", (name, KEEPER.address, Address::ZERO).abi_encode_params())
+    };
+    let burn = |fuses: u16| calldata("setFuses(bytes32,uint16)", (ours().node, fuses).abi_encode());
+    let announced =
+        [vouch("event", "NameWrapped", &[("owner", &KEEPER.address)]), vouch("event", "FusesSet", &[("fuses", &1)])];
+    stage.when(KEEPER.address, book, wrap("treasury")).await;
+    stage.send(KEEPER.address, book, burn(1)).await;
+    let seen = stage.finds(&M7, &rules(book, "")).await;
+    assert_eq!(seen.findings.len(), 2, "{:#?}", seen.findings);
+    stage.send(STRANGER.address, book, wrap("treasurx")).await;
+    stage.is_quiet(&M7, &rules(book, &announced.concat())).await;
+    stage.when(STRANGER.address, book, burn(17)).await.finds(&M7, &rules(book, &announced.concat())).await;
+}
+
+const M8: Row = Row {
+    id: "ens-8",
+    finds: "the account that owns names makes somebody an operator of all of them",
+    by: "builtin/approval",
+    severity: Critical,
+    incidents: 1,
+    beside: "an operator that is taken away, by a rule that lets that be done",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_of_all_names_is_made() {
+    let (mut stage, book, _) = stage().await;
+    let set = |on: bool| calldata("setApprovalForAll(address,bool)", (STRANGER.address, on).abi_encode());
+    let taken = vouch("act", "setApprovalForAll(address operator, bool approved)", &[("approved", &false)]);
+    let rules = watch("eoa", KEEPER.address, &taken);
+    stage.tells_apart(&M8, &rules, [KEEPER.address, book], [set(true), set(false)]).await;
 }

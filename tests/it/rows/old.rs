@@ -1,7 +1,7 @@
 //! The oldest wallets, and what is released over time.
 
-use super::{Row, Stage, watch};
-use crate::support::abi::{IOldWallet, IVesting};
+use super::{Row, Stage, calldata, vouch, watch};
+use crate::support::abi::{IOldWallet, IPuppet, IVesting};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, SolValue};
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2];
+pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2, &V3, &V4];
 
 /// Two owners, both of whom are asked above one ether a day; it holds ether.
 async fn wallet() -> (Stage, Address) {
@@ -197,4 +197,48 @@ async fn somebody_tries_to_take_it_all() {
     let refused = stage.anvil.transact(&Tx::call(STRANGER.address, vesting, data)).await;
     assert!(!refused.succeeded(), "there is no such function");
     stage.finds(&V2, &pays(vesting)).await;
+}
+
+const V3: Row = Row {
+    id: "vesting-3",
+    finds: "what is not yet vested is taken back",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "a release, which anybody may ask for; and the agreed revocation, by a rule that names the token",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vesting_is_revoked() {
+    let mut stage = Stage::new().await;
+    let arguments = (KEEPER.address, GRANTEE.address).abi_encode();
+    let lock = deploy(&stage.anvil, DEPLOYER.address, "TokenLock", arguments).await;
+    let of = |function: &str, token: Address| calldata(function, token.abi_encode());
+    let rules = watch("vesting", lock, &vouch("call", "revoke(address token)", &[("token", &OWNER_A.address)]));
+    stage.when(STRANGER.address, lock, of("release(address)", OWNER_B.address)).await.is_quiet(&V3, &rules).await;
+    let both = [OWNER_B, OWNER_A].map(|token| of("revoke(address)", token.address));
+    stage.tells_apart(&V3, &rules, [KEEPER.address, lock], both).await;
+}
+
+const V4: Row = Row {
+    id: "vesting-4",
+    finds: "somebody else is to be paid, from inside another contract's call: where no node traces, its log tells",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the agreed beneficiary, by a rule about the log that names him",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_beneficiary_changes_from_inside() {
+    let mut stage = Stage::new().await;
+    stage.without_traces();
+    let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
+    let lock = deploy(&stage.anvil, DEPLOYER.address, "TokenLock", (puppet, KEEPER.address).abi_encode()).await;
+    let rules = watch("vesting", lock, &vouch("event", "BeneficiaryUpdated", &[("#0", &GRANTEE.address)]));
+    let both = [STRANGER, GRANTEE].map(|who| {
+        let data = calldata("setBeneficiary(address)", who.address.abi_encode()).into();
+        IPuppet::makeCall { to: lock, data }.abi_encode()
+    });
+    stage.tells_apart(&V4, &rules, [STRANGER.address, puppet], both).await;
 }

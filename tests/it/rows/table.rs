@@ -1,6 +1,9 @@
 //! docs/detections.md, written from the rows.
 
-use super::{Row, behavior, control, governor, keys, multisig, names, old, queue, safe, state, timelock, tokens};
+use super::{
+    Row, authority, behavior, control, ether, governor, keys, multisig, names, old, posture, queue, safe, state,
+    timelock, tokens,
+};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -16,6 +19,7 @@ struct Family {
 const FAMILIES: &[Family] = &[
     Family { heading: "Safe", rows: safe::ROWS, file: "safe", source: include_str!("safe.rs") },
     Family { heading: "Queues of Safes", rows: queue::ROWS, file: "queue", source: include_str!("queue.rs") },
+    Family { heading: "Safes as they stand", rows: posture::ROWS, file: "posture", source: include_str!("posture.rs") },
     Family { heading: "Legacy multisig", rows: multisig::ROWS, file: "multisig", source: include_str!("multisig.rs") },
     Family { heading: "State", rows: state::ROWS, file: "state", source: include_str!("state.rs") },
     Family { heading: "Tokens and MiniMe", rows: tokens::ROWS, file: "tokens", source: include_str!("tokens.rs") },
@@ -27,6 +31,12 @@ const FAMILIES: &[Family] = &[
         file: "control",
         source: include_str!("control.rs"),
     },
+    Family {
+        heading: "Owners and roles by other names",
+        rows: authority::ROWS,
+        file: "authority",
+        source: include_str!("authority.rs"),
+    },
     Family { heading: "Old wallets and vesting", rows: old::ROWS, file: "old", source: include_str!("old.rs") },
     Family {
         heading: "Rates, behavior and noise",
@@ -35,6 +45,7 @@ const FAMILIES: &[Family] = &[
         source: include_str!("behavior.rs"),
     },
     Family { heading: "Accounts and signatures", rows: keys::ROWS, file: "keys", source: include_str!("keys.rs") },
+    Family { heading: "Ether", rows: ether::ROWS, file: "ether", source: include_str!("ether.rs") },
     Family { heading: "Names", rows: names::ROWS, file: "names", source: include_str!("names.rs") },
 ];
 
