@@ -59,10 +59,7 @@ async fn an_account_pays_more_than_a_day_allows() {
         pay(&stage, PAYER.address, GRANTEE.address, ether(2)).await;
         stage.anvil.set_next_timestamp(stage.anvil.now().await + between).await;
         pay(&stage, PAYER.address, GRANTEE.address, ether(1)).await;
-        match silent {
-            true => stage.is_quiet(&E1B, &rules).await,
-            false => drop(stage.finds(&E1B, &rules).await),
-        }
+        stage.judged(&E1B, &rules, silent).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Governors: found when it is proposed, with the time of the vote to react.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{Row, Stage, calldata, pays, vouch, watch};
 use crate::support::abi::{IGovernor, IPuppet, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
@@ -57,7 +57,7 @@ async fn vote(anvil: &Anvil, council: Address, id: U256) {
 
 /// The council pays the grantee.
 fn rules(council: Address, more: &str) -> String {
-    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    let pays = pays(GRANTEE.address);
     watch("governor", council, &format!("{more}{pays}"))
 }
 
@@ -80,12 +80,10 @@ async fn a_mint_is_proposed() {
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, council).await;
     let mint = IToken::mintCall { to: STRANGER.address, amount: coin.units(1) }.abi_encode();
     let words = [(Address::ZERO, U256::ZERO, vec![])];
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(&words, "we like it here")).await;
+    stage.when(STRANGER.address, council, propose(&words, "we like it here")).await;
     vote(&stage.anvil, council, id(&words, "we like it here")).await;
     stage.is_quiet(&G1, &rules(council, "")).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(&[(coin.address, U256::ZERO, mint)], "a gift")).await;
+    stage.when(STRANGER.address, council, propose(&[(coin.address, U256::ZERO, mint)], "a gift")).await;
     stage.finds(&G1, &rules(council, "")).await;
 }
 
@@ -103,14 +101,10 @@ async fn a_payment_is_voted() {
     let (mut stage, council) = stage().await;
     for (payee, expected) in [(STRANGER.address, false), (GRANTEE.address, true)] {
         let calls = [pay(payee)];
-        stage.begin().await;
-        stage.send(STRANGER.address, council, propose(&calls, "pay")).await;
+        stage.when(STRANGER.address, council, propose(&calls, "pay")).await;
         vote(&stage.anvil, council, id(&calls, "pay")).await;
         stage.send(STRANGER.address, council, execute(&calls, "pay")).await;
-        match expected {
-            true => stage.is_quiet(&G2, &rules(council, "")).await,
-            false => drop(stage.finds(&G2, &rules(council, "")).await),
-        }
+        stage.judged(&G2, &rules(council, ""), expected).await;
     }
 }
 
@@ -127,8 +121,7 @@ const G3: Row = Row {
 async fn too_little_time_to_vote() {
     let (mut stage, council) = stage().await;
     let calls = [pay(GRANTEE.address)];
-    stage.begin().await;
-    stage.send(KEEPER.address, council, propose(&calls, "pay")).await;
+    stage.when(KEEPER.address, council, propose(&calls, "pay")).await;
     vote(&stage.anvil, council, id(&calls, "pay")).await;
     stage.send(KEEPER.address, council, execute(&calls, "pay")).await;
     stage.finds(&G3, &rules(council, "registry = { delay = \"1d\" }\n")).await;
@@ -155,11 +148,8 @@ async fn the_rules_of_the_vote_change() {
         "[[watch.normal]]\nname = \"planned\"\nact = \"setVotingDelay(uint48 newVotingDelay)\"\nto = [\"{council}\"]\n\
          args = {{ newVotingDelay = {{ eq = \"9\" }} }}\n"
     );
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(&set(0), "faster")).await;
-    stage.finds(&G4, &rules(council, &planned)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(&set(9), "slower")).await;
+    stage.when(STRANGER.address, council, propose(&set(0), "faster")).await.finds(&G4, &rules(council, &planned)).await;
+    stage.when(STRANGER.address, council, propose(&set(9), "slower")).await;
     vote(&stage.anvil, council, id(&set(9), "slower")).await;
     stage.send(STRANGER.address, council, execute(&set(9), "slower")).await;
     stage.is_quiet(&G4, &rules(council, &planned)).await;
@@ -198,8 +188,7 @@ async fn a_script_is_voted_and_run_at_once() {
          args = {{ to = {{ eq = \"{}\" }} }}\n",
         coin.address, GRANTEE.address
     );
-    stage.begin().await;
-    stage.send(STRANGER.address, council, ask()).await;
+    stage.when(STRANGER.address, council, ask()).await;
     stage.send(STRANGER.address, council, run(0)).await;
     stage.is_quiet(&G5, &rules(council, &planned)).await;
     stage.begin().await;
@@ -236,17 +225,13 @@ async fn through_a_timelock() {
     for (calls, text, expected) in
         [(vec![pay(GRANTEE.address)], "pay", true), (vec![(coin.address, U256::ZERO, mint)], "mint", false)]
     {
-        stage.begin().await;
-        stage.send(from, council, propose(&calls, text)).await;
+        stage.when(from, council, propose(&calls, text)).await;
         vote(&stage.anvil, council, id(&calls, text)).await;
         let queue = [&IGovernor::queueCall::SELECTOR[..], &execute(&calls, text)[4..]].concat();
         stage.send(from, council, queue).await;
         stage.anvil.set_next_timestamp(stage.anvil.now().await + 120).await;
         stage.send(from, council, execute(&calls, text)).await;
-        match expected {
-            true => stage.is_quiet(&G6, &both).await,
-            false => drop(stage.finds(&G6, &both).await),
-        }
+        stage.judged(&G6, &both, expected).await;
     }
 }
 
@@ -293,11 +278,8 @@ async fn carried_out_by_number() {
         coin.address, GRANTEE.address
     );
     stage.send(STRANGER.address, council, propose(1)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, council, run(0)).await;
-    stage.finds(&G7, &rules(council, &pays)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(2)).await;
+    stage.when(STRANGER.address, council, run(0)).await.finds(&G7, &rules(council, &pays)).await;
+    stage.when(STRANGER.address, council, propose(2)).await;
     stage.send(STRANGER.address, council, run(1)).await;
     stage.is_quiet(&G7, &rules(council, &pays)).await;
 }
@@ -350,12 +332,8 @@ async fn a_payment_waits_in_a_delay() {
         let (value, data, operation) = (ether(1), Bytes::new(), 0);
         IShapes::execTransactionFromModuleCall { to, value, data, operation }.abi_encode()
     };
-    stage.begin().await;
-    stage.send(KEEPER.address, delay, ask(GRANTEE.address)).await;
-    stage.is_quiet(&Z1, &rules(delay, "")).await;
-    stage.begin().await;
-    stage.send(KEEPER.address, delay, ask(STRANGER.address)).await;
-    stage.finds(&Z1, &rules(delay, "")).await;
+    stage.when(KEEPER.address, delay, ask(GRANTEE.address)).await.is_quiet(&Z1, &rules(delay, "")).await;
+    stage.when(KEEPER.address, delay, ask(STRANGER.address)).await.finds(&Z1, &rules(delay, "")).await;
 }
 
 const Z2: Row = Row {
@@ -376,12 +354,9 @@ async fn a_module_gets_another_target() {
         "[[watch.normal]]\nname = \"planned\"\ncall = \"setTarget\"\nargs = {{ target = {{ eq = \"{}\" }} }}\n",
         GRANTEE.address
     );
-    stage.begin().await;
-    stage.send(KEEPER.address, delay, set(STRANGER.address)).await;
-    stage.finds(&Z2, &rules(delay, &planned)).await;
-    stage.begin().await;
-    stage.send(KEEPER.address, delay, set(GRANTEE.address)).await;
-    stage.is_quiet(&Z2, &rules(delay, &planned)).await;
+    let rules = rules(delay, &planned);
+    let both = [set(STRANGER.address), set(GRANTEE.address)];
+    stage.tells_apart(&Z2, &rules, [KEEPER.address, delay], both).await;
 }
 
 const Z3: Row = Row {

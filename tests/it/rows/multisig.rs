@@ -1,6 +1,6 @@
 //! The legacy multisig: everything is found at submission, and one incident follows it to its execution.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, pays, watch};
 use crate::support::abi::IMultiSigWallet;
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, STRANGER};
 use crate::support::anvil::Tx;
@@ -23,7 +23,7 @@ async fn stage() -> (Stage, Multisig) {
 
 /// The wallet pays the grantee, and does what else `more` says.
 fn rules(wallet: &Multisig, more: &str) -> String {
-    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    let pays = pays(GRANTEE.address);
     watch("multisig", wallet.address, &format!("{more}{pays}"))
 }
 
@@ -106,11 +106,7 @@ async fn an_owner_is_added() {
         stage.begin().await;
         let (id, _) = wallet.submit(&stage.anvil, OWNER_A, wallet.address, U256::ZERO, call.into()).await;
         wallet.confirm(&stage.anvil, OWNER_B, id).await;
-        if expected {
-            stage.is_quiet(&L3, &rules(&wallet, &planned)).await;
-        } else {
-            stage.finds(&L3, &rules(&wallet, &planned)).await;
-        }
+        stage.judged(&L3, &rules(&wallet, &planned), expected).await;
     }
 }
 
@@ -156,10 +152,7 @@ async fn something_old_is_confirmed() {
         let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
         stage.anvil.set_next_timestamp(stage.anvil.now().await + days * 86_400).await;
         wallet.confirm(&stage.anvil, OWNER_B, id).await;
-        match silent {
-            true => stage.is_quiet(&L4_OLD, &rules(&wallet, "")).await,
-            false => drop(stage.finds(&L4_OLD, &rules(&wallet, "")).await),
-        }
+        stage.judged(&L4_OLD, &rules(&wallet, ""), silent).await;
     }
 }
 

@@ -56,9 +56,7 @@ async fn the_name_changes_hands() {
     stage.send(STRANGER.address, book, renew.abi_encode()).await;
     stage.send(STRANGER.address, forger, give.clone()).await;
     stage.is_quiet(&M1, &rules(book, "")).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, book, give).await;
-    stage.finds(&M1, &rules(book, "")).await;
+    stage.when(STRANGER.address, book, give).await.finds(&M1, &rules(book, "")).await;
 }
 
 const M2: Row = Row {
@@ -77,13 +75,10 @@ async fn the_token_of_the_name_changes_hands() {
         let (from, to) = (KEEPER.address, STRANGER.address);
         INames::safeTransferFromCall { from, to, tokenId: U256::from_be_bytes(keccak256(label).0) }.abi_encode()
     };
-    stage.begin().await;
-    stage.send(STRANGER.address, book, give("treasurx")).await;
+    stage.when(STRANGER.address, book, give("treasurx")).await;
     let nothing = stage.seen(&rules(book, "")).await;
     assert!(nothing.lines.is_empty(), "another name is nobody's here: {:?}", nothing.lines);
-    stage.begin().await;
-    stage.send(STRANGER.address, book, give("treasury")).await;
-    stage.finds(&M2, &rules(book, "")).await;
+    stage.when(STRANGER.address, book, give("treasury")).await.finds(&M2, &rules(book, "")).await;
 }
 
 const M3: Row = Row {
@@ -103,12 +98,9 @@ async fn the_address_changes() {
         "[[watch.normal]]\nname = \"planned\"\nevent = \"AddrChanged\"\nargs = {{ \"#1\" = {{ eq = \"{}\" }} }}\n",
         KEEPER.address
     );
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set(STRANGER.address)).await;
-    stage.finds(&M3, &rules(book, &planned)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set(KEEPER.address)).await;
-    stage.is_quiet(&M3, &rules(book, &planned)).await;
+    let rules = rules(book, &planned);
+    let both = [set(STRANGER.address), set(KEEPER.address)];
+    stage.tells_apart(&M3, &rules, [STRANGER.address, book], both).await;
 }
 
 const M4: Row = Row {
@@ -126,14 +118,12 @@ async fn the_site_changes() {
     let set = |hash: Bytes| INames::setContenthashCall { node: ours().node, hash }.abi_encode();
     let release =
         "[[watch.normal]]\nname = \"release\"\nevent = \"ContenthashChanged\"\nargs = { hash = { eq = \"0xe301\" } }\n";
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set(Bytes::from_static(&[0xe3, 0x02]))).await;
+    stage.when(STRANGER.address, book, set(Bytes::from_static(&[0xe3, 0x02]))).await;
     let below = INames::setSubnodeOwnerCall { node: ours().node, label: B256::ZERO, owner: STRANGER.address };
     stage.send(STRANGER.address, book, below.abi_encode()).await;
     let seen = stage.finds(&M4, &rules(book, release)).await;
     assert_eq!(seen.findings.len(), 2, "{:#?}", seen.findings);
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set(Bytes::from_static(&[0xe3, 0x01]))).await;
+    stage.when(STRANGER.address, book, set(Bytes::from_static(&[0xe3, 0x01]))).await;
     stage.is_quiet(&M4, &rules(book, release)).await;
 }
 
@@ -153,12 +143,7 @@ async fn a_text_changes() {
         |key: &str| INames::setTextCall { node: ours().node, key: key.to_owned(), value: "x".to_owned() }.abi_encode();
     let avatar = "[[watch.normal]]\nname = \"avatar\"\nevent = \"TextChanged(bytes32 indexed node, string indexed indexedKey, string key, string value)\"\n\
                   args = { key = { eq = \"avatar\" } }\n";
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set("url")).await;
-    stage.finds(&M5, &rules(book, avatar)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set("avatar")).await;
-    stage.is_quiet(&M5, &rules(book, avatar)).await;
+    stage.tells_apart(&M5, &rules(book, avatar), [STRANGER.address, book], [set("url"), set("avatar")]).await;
 }
 
 const M6: Row = Row {

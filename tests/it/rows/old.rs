@@ -1,6 +1,6 @@
 //! The oldest wallets, and what is released over time.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{Row, Stage, calldata, pays, vouch, watch};
 use crate::support::abi::{IOldWallet, IPuppet, IVesting};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, STRANGER};
 use crate::support::anvil::Tx;
@@ -36,7 +36,7 @@ async fn confirm(stage: &Stage, wallet: Address, operation: B256) {
 
 /// The wallet pays the grantee.
 fn rules(wallet: Address, more: &str) -> String {
-    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    let pays = pays(GRANTEE.address);
     watch("parity-multisig", wallet, &format!("{pays}{more}"))
 }
 
@@ -150,8 +150,8 @@ async fn vesting() -> (Stage, Address) {
 }
 
 /// The vesting wallet pays the grantee.
-fn pays(vesting: Address) -> String {
-    let rule = format!("[[watch.normal]]\nname = \"beneficiary\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+fn vested(vesting: Address) -> String {
+    let rule = pays(GRANTEE.address);
     watch("vesting", vesting, &rule)
 }
 
@@ -167,13 +167,12 @@ const V1: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_is_to_be_paid() {
     let (mut stage, vesting) = vesting().await;
-    stage.begin().await;
-    stage.send(STRANGER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
-    stage.is_quiet(&V1, &pays(vesting)).await;
+    stage.when(STRANGER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
+    stage.is_quiet(&V1, &vested(vesting)).await;
     stage.begin().await;
     let hand = IVesting::transferOwnershipCall { newOwner: STRANGER.address };
     stage.send(GRANTEE.address, vesting, hand.abi_encode()).await;
-    stage.finds(&V1, &pays(vesting)).await;
+    stage.finds(&V1, &vested(vesting)).await;
 }
 
 const V2: Row = Row {
@@ -188,15 +187,14 @@ const V2: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_tries_to_take_it_all() {
     let (mut stage, vesting) = vesting().await;
-    stage.begin().await;
-    stage.send(KEEPER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
-    stage.is_quiet(&V2, &pays(vesting)).await;
+    stage.when(KEEPER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
+    stage.is_quiet(&V2, &vested(vesting)).await;
     stage.begin().await;
     // `emergencyWithdraw(address)`
     let data: Bytes = [&[0x6f, 0xf1, 0xc9, 0xbc][..], &STRANGER.address.abi_encode()].concat().into();
     let refused = stage.anvil.transact(&Tx::call(STRANGER.address, vesting, data)).await;
     assert!(!refused.succeeded(), "there is no such function");
-    stage.finds(&V2, &pays(vesting)).await;
+    stage.finds(&V2, &vested(vesting)).await;
 }
 
 const V3: Row = Row {

@@ -123,6 +123,15 @@ impl Stage {
         seen
     }
 
+    /// Silent, or found as the row says.
+    pub(crate) async fn judged(&self, row: &Row, watchlist: &str, silent: bool) {
+        if silent {
+            self.is_quiet(row, watchlist).await;
+        } else {
+            self.finds(row, watchlist).await;
+        }
+    }
+
     /// What looks like it is silent.
     pub(crate) async fn is_quiet(&self, row: &Row, watchlist: &str) {
         let seen = self.seen(watchlist).await;

@@ -53,8 +53,7 @@ const T6: Row = Row {
 async fn the_token_is_paused() {
     let mut stage = Stage::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
-    stage.begin().await;
-    stage.send(DEPLOYER.address, coin.address, IToken::pauseCall {}.abi_encode()).await;
+    stage.when(DEPLOYER.address, coin.address, IToken::pauseCall {}.abi_encode()).await;
     stage.finds(&T6, &watch("erc20", coin.address, "")).await;
     let drill = format!("[[watch.normal]]\nname = \"drill\"\ncall = \"pause\"\nfrom = [\"{}\"]\n", DEPLOYER.address);
     stage.is_quiet(&T6, &watch("erc20", coin.address, &drill)).await;
@@ -75,12 +74,8 @@ async fn the_controller_is_replaced() {
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let watchlist = planned("minime", &token, "changeController", KEEPER.address);
     let change = |to| IMiniMe::changeControllerCall { newController: to }.abi_encode();
-    stage.begin().await;
-    stage.send(DEPLOYER.address, token.address, change(STRANGER.address)).await;
-    stage.finds(&N1, &watchlist).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, token.address, change(KEEPER.address)).await;
-    stage.is_quiet(&N1, &watchlist).await;
+    stage.when(DEPLOYER.address, token.address, change(STRANGER.address)).await.finds(&N1, &watchlist).await;
+    stage.when(STRANGER.address, token.address, change(KEEPER.address)).await.is_quiet(&N1, &watchlist).await;
 }
 
 const N2: Row = Row {
@@ -119,8 +114,7 @@ async fn a_clone_is_created() {
     let mut stage = Stage::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let arguments = ("Net token".to_owned(), U256::from(18), "NET".to_owned(), U256::ZERO, true).abi_encode_params();
-    stage.begin().await;
-    stage.send(STRANGER.address, token.address, [&[0x66, 0x38, 0xc0, 0x87][..], &arguments].concat()).await;
+    stage.when(STRANGER.address, token.address, [&[0x66, 0x38, 0xc0, 0x87][..], &arguments].concat()).await;
     stage.finds(&N5, &watch("minime", token.address, "")).await;
     let vote = format!(
         "[[watch.normal]]\nname = \"vote\"\ncall = \"createCloneToken\"\nfrom = [\"{}\"]\n\
