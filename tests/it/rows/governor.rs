@@ -7,11 +7,11 @@ use crate::support::anvil::{Anvil, Tx};
 use crate::support::contracts::deploy;
 use crate::support::tokens::Token;
 use crate::support::treasury::ether;
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
-use watchfire::model::Severity::{Critical, High};
+use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &G8, &Z1, &Z2, &Z3];
+pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &G8, &G9, &G10, &Z1, &Z2, &Z3];
 
 type Call = (Address, U256, Vec<u8>);
 
@@ -296,10 +296,10 @@ const G8: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_votes_with_fresh_power() {
     let mut stage = Stage::new().await;
-    let votes = deploy(&stage.anvil, DEPLOYER.address, "Ballot", []).await;
-    let council = deploy(&stage.anvil, DEPLOYER.address, "Council", (votes, 2_u32).abi_encode_params()).await;
-    // A day of blocks, so that there is a time before.
-    stage.anvil.mine(7_300).await;
+    let votes = deploy(&stage.anvil, DEPLOYER.address, "TimedBallot", []).await;
+    let council = deploy(&stage.anvil, DEPLOYER.address, "Council", (votes, 600_u32).abi_encode_params()).await;
+    stage.anvil.set_next_timestamp(stage.anvil.now().await + 90_000).await;
+    stage.anvil.mine(1).await;
     let words = [(Address::ZERO, U256::ZERO, vec![])];
     stage.when(KEEPER.address, council, propose(&words, "we like it here")).await;
     vote(&stage.anvil, council, id(&words, "we like it here")).await;
@@ -313,6 +313,52 @@ async fn somebody_votes_with_fresh_power() {
     let call = IGovernor::castVoteCall { proposalId: id(&words, "we like it there"), support: 1 };
     stage.send(STRANGER.address, council, call.abi_encode()).await;
     stage.finds(&G8, &rules(council, "")).await;
+}
+
+const G9: Row = Row {
+    id: "governor-8",
+    finds: "fewer votes are to be enough",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned quorum, by a rule that names it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quorum_is_to_change() {
+    let (mut stage, council) = stage().await;
+    let planned = vouch("act", "updateQuorumNumerator", &[("newQuorumNumerator", &10)]);
+    let rules = rules(council, &format!("{planned}to = [\"{council}\"]\n"));
+    let both = [1_u64, 10].map(|part| {
+        let call = calldata("updateQuorumNumerator(uint256)", U256::from(part).abi_encode());
+        propose(&[(council, U256::ZERO, call)], "another quorum")
+    });
+    stage.tells_apart(&G9, &rules, [STRANGER.address, council], both).await;
+}
+
+const G10: Row = Row {
+    id: "governor-9",
+    finds: "a proposal is cancelled",
+    by: "builtin/control",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same by whom the rules name, with its log",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_is_cancelled() {
+    let (mut stage, council) = stage().await;
+    let words = [(Address::ZERO, U256::ZERO, vec![])];
+    stage.send(KEEPER.address, council, propose(&words, "a slip")).await;
+    let cancel = [&hex!("452115d6")[..], &execute(&words, "a slip")[4..]].concat();
+    stage.when(KEEPER.address, council, cancel).await.finds(&G10, &rules(council, "")).await;
+    let keeper = format!(
+        "{}from = [\"{}\"]\n",
+        vouch("call", "cancel(address[],uint256[],bytes[],bytes32)", &[]),
+        KEEPER.address
+    );
+    let keeper = format!("{keeper}{}", vouch("event", "ProposalCanceled", &[]));
+    stage.is_quiet(&G10, &rules(council, &keeper)).await;
 }
 
 const Z1: Row = Row {

@@ -1,6 +1,6 @@
 //! The legacy multisig: everything is found at submission, and one incident follows it to its execution.
 
-use super::{Row, Stage, pays, watch};
+use super::{Row, Stage, calldata, pays, vouch, watch};
 use crate::support::abi::IMultiSigWallet;
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, STRANGER};
 use crate::support::anvil::Tx;
@@ -8,10 +8,10 @@ use crate::support::multisig::Multisig;
 use crate::support::tokens::Token;
 use crate::support::treasury::ether;
 use alloy_primitives::{Address, Bytes, U256};
-use alloy_sol_types::SolCall;
+use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L4, &L4_OLD, &L5];
+pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L3_REQUIRED, &L4, &L4_OLD, &L5];
 
 async fn stage() -> (Stage, Multisig) {
     let stage = Stage::new().await;
@@ -107,6 +107,32 @@ async fn an_owner_is_added() {
         let (id, _) = wallet.submit(&stage.anvil, OWNER_A, wallet.address, U256::ZERO, call.into()).await;
         wallet.confirm(&stage.anvil, OWNER_B, id).await;
         stage.judged(&L3, &rules(&wallet, &planned), expected).await;
+    }
+}
+
+const L3_REQUIRED: Row = Row {
+    id: "L3-required",
+    finds: "one confirmation is to be enough: submitted, confirmed, executed",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned number, by a rule that names it; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_confirmation_is_to_be_enough() {
+    let (mut stage, wallet) = stage().await;
+    let planned = vouch("act", "changeRequirement", &[("#0", &3)]);
+    let rules = rules(&wallet, &format!("{planned}to = [\"{}\"]\n", wallet.address));
+    for (required, silent) in [(3_u64, true), (1, false)] {
+        let call = calldata("changeRequirement(uint256)", U256::from(required).abi_encode());
+        stage.begin().await;
+        let (id, _) = wallet.submit(&stage.anvil, OWNER_A, wallet.address, U256::ZERO, call.into()).await;
+        wallet.confirm(&stage.anvil, OWNER_B, id).await;
+        if !silent {
+            wallet.confirm(&stage.anvil, OWNER_C, id).await;
+        }
+        stage.judged(&L3_REQUIRED, &rules, silent).await;
     }
 }
 

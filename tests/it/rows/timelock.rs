@@ -1,6 +1,6 @@
 //! Timelocks: found when it is scheduled, while there is time, and again when it is carried out.
 
-use super::{Row, Stage, pays, watch};
+use super::{Row, Stage, calldata, pays, vouch, watch};
 use crate::support::abi::{IAccess, IPuppet, ITimelock, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
@@ -11,7 +11,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&K1, &K2, &K3, &K4, &K5, &K6, &K7, &K8, &K9];
+pub(super) const ROWS: &[&Row] = &[&K1, &K2, &K3, &K4, &K5, &K6, &K7, &K8, &K9, &K10];
 
 const HOUR: u64 = 3_600;
 
@@ -290,4 +290,35 @@ async fn an_operation_is_cancelled() {
     let guardian =
         format!("[[watch.normal]]\nname = \"guardian\"\ncall = \"cancel\"\nfrom = [\"{}\"]\n", KEEPER.address);
     stage.is_quiet(&K9, &rules(lock, &guardian)).await;
+}
+
+const K10: Row = Row {
+    id: "timelock-10",
+    finds: "a timelock of Compound's shape is to get another administrator, who accepts later",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned administrator, by a rule that names him; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_administrator_is_queued() {
+    let mut stage = Stage::new().await;
+    let arguments = (KEEPER.address, U256::from(2 * HOUR)).abi_encode_params();
+    let lock = deploy(&stage.anvil, DEPLOYER.address, "CompoundStyleTimelock", arguments).await;
+    let planned = vouch("act", "setPendingAdmin", &[("#0", &GRANTEE.address)]);
+    let rules = rules(lock, &format!("{planned}to = [\"{lock}\"]\n"));
+    let eta = U256::from(stage.anvil.now().await + 3 * HOUR);
+    let data = |next: Address| Bytes::from(calldata("setPendingAdmin(address)", next.abi_encode()));
+    let (target, value) = (lock, U256::ZERO);
+    let queue = |next: Address| {
+        ITimelock::queueTransactionCall { target, value, signature: String::new(), data: data(next), eta }.abi_encode()
+    };
+    stage.when(KEEPER.address, lock, queue(STRANGER.address)).await.finds(&K10, &rules).await;
+    stage.when(KEEPER.address, lock, queue(GRANTEE.address)).await;
+    wait(&stage.anvil, 4 * HOUR).await;
+    let signature = String::new();
+    let run = ITimelock::executeTransactionCall { target, value, signature, data: data(GRANTEE.address), eta };
+    stage.send(KEEPER.address, lock, run.abi_encode()).await;
+    stage.is_quiet(&K10, &rules).await;
 }

@@ -1,14 +1,14 @@
 //! Tokens: supply, control, and what MiniMe's controller can do.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::abi::{IMiniMe, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::tokens::Token;
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, SolValue};
-use watchfire::model::Severity::{Critical, Warning};
+use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&T1, &T6, &N1, &N2, &N5];
+pub(super) const ROWS: &[&Row] = &[&T1, &T6, &T6_BLOCKED, &N1, &N2, &N2_BURN, &N5, &N5_CLAIM];
 
 /// Exactly this function with exactly this first argument.
 fn planned(kind: &str, token: &Token, function: &str, value: Address) -> String {
@@ -59,6 +59,24 @@ async fn the_token_is_paused() {
     stage.is_quiet(&T6, &watch("erc20", coin.address, &drill)).await;
 }
 
+const T6_BLOCKED: Row = Row {
+    id: "T6-blocked",
+    finds: "an account is put on the list of those whose tokens do not move",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "an order that was announced, by a rule that names the account; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_blocked() {
+    let mut stage = Stage::new().await;
+    let coin = Token::deploy_old_coin(&stage.anvil, DEPLOYER.address, DEPLOYER.address).await.address;
+    let rules = watch("erc20", coin, &vouch("call", "addBlackList", &[("#0", &STRANGER.address)]));
+    let both = [KEEPER, STRANGER].map(|who| calldata("addBlackList(address)", who.address.abi_encode()));
+    stage.tells_apart(&T6_BLOCKED, &rules, [DEPLOYER.address, coin], both).await;
+}
+
 const N1: Row = Row {
     id: "N1",
     finds: "the token's controller is replaced, which logs nothing",
@@ -98,6 +116,52 @@ async fn the_controller_makes_tokens() {
     stage.begin().await;
     token.generate(&stage.anvil, DEPLOYER.address, GRANTEE.address, token.units(1)).await;
     stage.is_quiet(&N2, &watchlist).await;
+}
+
+const N2_BURN: Row = Row {
+    id: "N2-burn",
+    finds: "the controller destroys a holder's tokens",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "what is taken back by agreement, by a rule that names the holder; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_controller_destroys_tokens() {
+    let mut stage = Stage::new().await;
+    let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
+    for holder in [KEEPER, GRANTEE] {
+        token.generate(&stage.anvil, DEPLOYER.address, holder.address, token.units(10)).await;
+    }
+    let rules = planned("minime", &token, "destroyTokens", GRANTEE.address);
+    let both = [KEEPER, GRANTEE]
+        .map(|holder| calldata("destroyTokens(address,uint256)", (holder.address, token.units(1)).abi_encode()));
+    stage.tells_apart(&N2_BURN, &rules, [DEPLOYER.address, token.address], both).await;
+}
+
+const N5_CLAIM: Row = Row {
+    id: "N5-claim",
+    finds: "the controller takes what lies in the token contract",
+    by: "builtin/control",
+    severity: High,
+    incidents: 1,
+    beside: "tokens that were sent there by mistake, by a rule that names their contract; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_controller_takes_what_lies_there() {
+    let mut stage = Stage::new().await;
+    let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
+    let mut coins = Vec::new();
+    for symbol in ["ONE", "TWO"] {
+        let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, symbol, 18, DEPLOYER.address).await;
+        coin.mint(&stage.anvil, DEPLOYER.address, token.address, coin.units(5)).await;
+        coins.push(coin.address);
+    }
+    let rules = planned("minime", &token, "claimTokens", coins[1]);
+    let both = [coins[0], coins[1]].map(|coin| calldata("claimTokens(address)", coin.abi_encode()));
+    stage.tells_apart(&N5_CLAIM, &rules, [DEPLOYER.address, token.address], both).await;
 }
 
 const N5: Row = Row {
