@@ -7,6 +7,7 @@ use super::node::Node;
 use super::rpc::NodeError;
 use super::verify::{self, Flaw, Gap, Raw, Wanted};
 use super::{Fetched, RawPair};
+use crate::model::seal::Header;
 use crate::model::{Block, ChainId, Evidence, Link, Proof, Sealed, Sight, parse};
 use alloy_primitives::{B256, Bytes};
 use futures::StreamExt;
@@ -78,12 +79,13 @@ impl Node {
         let (block, proof, gaps) = if self.checks().verify {
             let sealed = parse::sealed(raw.block.get(), raw.receipts.get())?;
             expect(hash, sealed.block.at.hash)?;
-            let lie =
-                |flaw| lie(hash, flaw, [("eth_getBlockByHash", &raw.block), ("eth_getBlockReceipts", &raw.receipts)]);
+            let answers = [("eth_getBlockByHash", raw.block.get()), ("eth_getBlockReceipts", raw.receipts.get())];
+            let lie = |flaw| lie(format!("block {hash}"), flaw, &answers);
             let mut gaps = verify::prove(&sealed, &Raw::default()).map_err(lie)?;
             if let Some(wanted) = verify::wants_raw(&sealed, &gaps) {
                 gaps = verify::prove(&sealed, &self.raw(hash, wanted).await).map_err(lie)?;
             }
+            self.root_of(sealed.block.link(), &sealed.header, &gaps);
             let (sealed, unsigned) = self.checks().senders.recover(sealed).await.map_err(lie)?;
             gaps.extend(unsigned);
             (sealed.block, if gaps.is_empty() { Proof::Proven } else { Proof::Unproven }, gaps)
@@ -108,9 +110,17 @@ impl Node {
             return Ok(parse::header(answer.get())?);
         }
         let (link, header) = parse::sealed_header(answer.get())?;
-        let lie = |flaw| lie(link.at.hash, flaw, [("header", answer)]);
-        verify::prove_header(link, &header).map_err(lie)?;
+        let lie = |flaw| lie(format!("block {}", link.at.hash), flaw, &[("header", answer.get())]);
+        let gaps = verify::prove_header(link, &header).map_err(lie)?;
+        self.root_of(link, &header, &gaps);
         Ok(link)
+    }
+
+    /// Remembers the state root of a header, where the header is the one of its hash.
+    fn root_of(&self, link: Link, header: &Header, gaps: &[Gap]) {
+        if let Some(root) = header.state_root.filter(|_| !gaps.iter().any(|gap| matches!(gap, Gap::Header(_)))) {
+            self.roots().remember(link.at.hash, root);
+        }
     }
 
     /// The node's own bytes of what is wanted. What it does not give stays a gap, so no failure is worth an error.
@@ -170,8 +180,9 @@ fn expect(hash: B256, found: B256) -> Result<(), NodeError> {
     if found == hash { Ok(()) } else { Err(NodeError::Another) }
 }
 
-fn lie<const N: usize>(hash: B256, flaw: Flaw, answers: [(&'static str, &RawValue); N]) -> NodeError {
-    let answers = answers.into_iter().map(|(method, answer)| (method, answer.get().into())).collect();
-    let evidence = Evidence { asked: format!("block {hash}"), flaw: flaw.to_string(), answers };
+/// What an endpoint said when it was asked this, and what is wrong with it.
+pub(super) fn lie(asked: String, flaw: Flaw, answers: &[(&'static str, &str)]) -> NodeError {
+    let answers = answers.iter().map(|(method, answer)| (*method, (*answer).into())).collect();
+    let evidence = Evidence { asked, flaw: flaw.to_string(), answers };
     NodeError::Lie { flaw, evidence: Arc::new(evidence) }
 }

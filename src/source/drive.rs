@@ -147,6 +147,8 @@ impl Driver {
 
     async fn turn(&mut self) -> Result<(), Ended> {
         self.emit().await?;
+        let caught = self.pool.caught();
+        self.judge(&caught, 0);
         self.elect();
         self.fetch();
         self.assess();
@@ -175,6 +177,7 @@ impl Driver {
                 Hint::Head(head) => self.heard(voice, head),
                 Hint::Look => self.ears.look(voice, instant()),
             },
+            () = self.pool.catches() => {}
             () = tokio::time::sleep_until(wake) => {}
         }
         Ok(())

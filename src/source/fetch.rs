@@ -119,7 +119,7 @@ impl Node {
     }
 
     /// By hash, so that a reorg in between gives an error, never the state of another block (EIP-1898).
-    async fn state(&self, at: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
+    pub(super) async fn state(&self, at: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
         let pinned = json!({ "blockHash": at.hash, "requireCanonical": false });
         let after = self.deadlines().call;
         let quantity = |answer: Box<RawValue>| -> Result<Bytes, NodeError> {

@@ -24,6 +24,7 @@ pub mod node;
 pub mod pool;
 mod probe;
 mod probes;
+mod proof;
 pub mod rpc;
 pub mod tape;
 pub mod trace;

@@ -5,6 +5,7 @@
 
 use super::check::Checks;
 use super::meter::Meter;
+use super::proof::Roots;
 use super::rpc::{Heads, NodeError, Route, Wire};
 use super::trace::TraceMethod;
 use super::transport::Transport;
@@ -120,6 +121,8 @@ struct Inner {
     wire: Mutex<Option<(u64, Wire)>>,
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
+    lacks_proofs: AtomicBool,
+    roots: Roots,
     trace_methods: std::sync::Mutex<Option<Vec<TraceMethod>>>,
     meter: OnceLock<Meter>,
     checks: OnceLock<Checks>,
@@ -189,6 +192,8 @@ impl Node {
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
+            lacks_proofs: AtomicBool::new(false),
+            roots: Roots::default(),
             trace_methods: std::sync::Mutex::new(None),
             meter: OnceLock::new(),
             checks: OnceLock::new(),
@@ -321,6 +326,20 @@ impl Node {
         self.0.lacks_block_receipts.store(true, Ordering::Relaxed);
     }
 
+    /// Whether `eth_getProof` was refused on the connection in use.
+    pub(super) fn lacks_proofs(&self) -> bool {
+        self.0.lacks_proofs.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_lack_of_proofs(&self) {
+        self.0.lacks_proofs.store(true, Ordering::Relaxed);
+    }
+
+    /// State roots of the headers that it gave.
+    pub(super) fn roots(&self) -> &Roots {
+        &self.0.roots
+    }
+
     /// The ways of tracing that did not fail on the connection in use, the best one first; empty when there is none.
     pub(super) fn known_trace_methods(&self) -> Option<Vec<TraceMethod>> {
         self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -332,6 +351,7 @@ impl Node {
 
     fn forget_what_it_lacks(&self) {
         self.0.lacks_block_receipts.store(false, Ordering::Relaxed);
+        self.0.lacks_proofs.store(false, Ordering::Relaxed);
         *self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

@@ -30,7 +30,7 @@ pub const PHASES: [&str; 7] = ["boot", "backfill", "catch-up", "live", "reconcil
 pub const OUTCOMES: [&str; 4] = ["ok", "error", "timeout", "unreachable"];
 
 /// What is wrong with a block that is refused; the words of `watchfire_blocks_refused_total`.
-pub const REFUSALS: [&str; 6] = ["header", "root", "bloom", "transaction", "sender", "nonsense"];
+pub const REFUSALS: [&str; 7] = ["header", "root", "bloom", "transaction", "sender", "state", "nonsense"];
 
 /// How requests to Safe services end; the words of `watchfire_safe_service_requests_total`.
 pub const SERVICE_OUTCOMES: [&str; 4] = ["ok", "error", "limited", "nonsense"];

@@ -7,12 +7,14 @@
 
 mod header;
 mod hex;
+mod proof;
 mod traces;
 mod wire;
 
 use super::block::{Block, BlockRef, Link, Tx};
 use super::seal::{Header, Sealed, TxSeal};
 use alloy_primitives::{B256, Bytes, U256};
+pub use proof::{AccountProof, SlotProof, TrieNode, account_proof};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 pub use traces::{CALLS_MAX, call_tree, call_trees, flat_traces};

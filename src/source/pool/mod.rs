@@ -7,32 +7,31 @@
 
 mod bucket;
 mod health;
+mod read;
 
 use super::council::Voice;
 use super::node::Node;
 use super::rpc::NodeError;
 use super::{Deadlines, Fetched};
-use crate::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
-use crate::model::{BlockRef, ChainId, Link};
+use crate::model::{ChainId, Link};
 use crate::runtime::instant;
 use alloy_primitives::B256;
 use bucket::Bucket;
 use futures::StreamExt;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 pub use health::{Health, QUARANTINE, Work};
 use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// Most endpoints of one chain: more would cost requests and add nothing to trust.
 pub const ENDPOINTS_MAX: usize = 16;
 
-/// Reads asked at once.
-const READS_AT_ONCE: usize = 16;
-/// Times a read is tried; most failures are of a connection that the next try opens anew.
-const READ_TRIES: usize = 3;
+/// Wrong answers of one endpoint that are kept until somebody looks: one is enough to distrust it.
+const CAUGHT_MAX: usize = 4;
 
 /// One chain's endpoints. Cloned freely; clones share connections, health and limits.
 #[derive(Clone)]
@@ -42,6 +41,10 @@ struct Member {
     node: Node,
     health: Mutex<Health>,
     bucket: Option<Bucket>,
+    /// Wrong answers about state, until the driver looks.
+    caught: Mutex<Vec<NodeError>>,
+    /// Of the whole pool: somebody should look.
+    look: Arc<Notify>,
 }
 
 /// What became of a question.
@@ -70,11 +73,13 @@ impl Pool {
         {
             return Err(BadPool);
         }
-        let now = instant();
+        let (now, look) = (instant(), Arc::<Notify>::default());
         let member = |(node, rate): (Node, Option<f64>)| Member {
             node,
             health: Mutex::new(Health::new()),
             bucket: rate.map(|rate| Bucket::new(rate, now)),
+            caught: Mutex::default(),
+            look: look.clone(),
         };
         Ok(Self(nodes.into_iter().map(member).collect()))
     }
@@ -216,49 +221,6 @@ impl Pool {
         }
     }
 
-    /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else. Those beyond [`READS_MAX`] and
-    /// [`STATE_READS_MAX`] together are not asked.
-    pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
-        // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
-        let asked: Vec<_> =
-            reads.iter().take(READS_MAX + STATE_READS_MAX).map(|read| self.read_one(at, read.clone())).collect();
-        let mut answers: Vec<Answer> = futures::stream::iter(asked).buffered(READS_AT_ONCE).collect().await;
-        answers.resize(reads.len(), Answer::Unavailable);
-        answers
-    }
-
-    /// Whether block `at` still is of the chain: as long as any endpoint says so, or none answers.
-    pub async fn stands(&self, at: BlockRef) -> bool {
-        let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.stands(at).await }) };
-        let told = join_all(self.0.iter().map(|member| member.ask(Work::Head, 1.0, ask))).await;
-        let mut answers = told.into_iter().flatten().peekable();
-        answers.peek().is_none() || answers.any(|stands| stands)
-    }
-
-    async fn read_one(&self, at: BlockRef, read: Read) -> Answer {
-        let work = if matches!(read, Read::Traces | Read::Trace(_)) { Work::Trace } else { Work::Call };
-        let ask = |node: Node| -> BoxFuture<'static, _> {
-            let read = read.clone();
-            Box::pin(async move { node.read(at, &read).await })
-        };
-        for _ in 0..READ_TRIES {
-            let Asked { answer, failures, .. } = self.first_of(work, 1.0, None, ask).await;
-            if let Ok((_, answer)) = answer {
-                return answer;
-            }
-            let limited = failures.iter().find_map(|(_, error)| match error {
-                NodeError::Limited { after, .. } => Some(after.unwrap_or(self.deadlines().backoff.base * 5)),
-                _ => None,
-            });
-            match limited {
-                Some(wait) => tokio::time::sleep(wait.min(self.deadlines().call)).await,
-                None if failures.iter().any(|(_, error)| error.breaks_the_wire()) => {}
-                None => break,
-            }
-        }
-        Answer::Unavailable
-    }
-
     /// Endpoints in the order in which to ask them.
     fn order(&self, work: Work, first: Option<Voice>) -> Vec<Voice> {
         let now = instant();
@@ -280,11 +242,22 @@ impl Pool {
         first: Option<Voice>,
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Asked<T> {
+        self.first_among(self.order(work, first), work, cost, ask).await
+    }
+
+    /// The first good answer of these endpoints, asked in their order.
+    async fn first_among<T>(
+        &self,
+        order: Vec<Voice>,
+        work: Work,
+        cost: f64,
+        ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
+    ) -> Asked<T> {
         let one = |voice: Voice| {
             let asked = self.0[voice].ask(work, cost, &ask);
             async move { (voice, asked.await) }
         };
-        let mut waiting = self.order(work, first).into_iter();
+        let mut waiting = order.into_iter();
         let (mut asked, mut failures) = (FuturesUnordered::new(), Vec::new());
         let (mut launch, mut hedge_at, mut hedges) = (true, instant(), 0);
         loop {
@@ -314,11 +287,29 @@ impl Pool {
 
 impl From<Node> for Pool {
     fn from(node: Node) -> Self {
-        Self([Member { node, health: Mutex::new(Health::new()), bucket: None }].into())
+        Self(
+            [Member {
+                node,
+                health: Mutex::new(Health::new()),
+                bucket: None,
+                caught: Mutex::default(),
+                look: Arc::default(),
+            }]
+            .into(),
+        )
     }
 }
 
 impl Member {
+    /// Keeps a wrong answer until somebody looks at it.
+    fn catch(&self, error: &NodeError) {
+        let mut caught = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
+        if caught.len() < CAUGHT_MAX {
+            caught.push(error.clone());
+            self.look.notify_one();
+        }
+    }
+
     async fn ask<T>(
         &self,
         work: Work,

@@ -13,12 +13,14 @@ mod raw;
 mod receipt;
 mod rlp;
 mod roots;
+mod state;
 mod tx;
 
 use crate::model::seal::Header;
 use crate::model::{Link, Sealed};
 use alloy_primitives::{Address, B256};
 pub use raw::{RAW_TXS_MAX, Raw, Wanted};
+pub use state::{is_of, prove_account};
 use std::fmt;
 pub use tx::{NoSender, by_itself, sender};
 
@@ -117,6 +119,14 @@ pub enum Flaw {
         /// Who signed it.
         found: Address,
     },
+    /// What is said of an account is not in the state that the header stands for.
+    #[error("the {what} of {of} is not what follows from the block's stateRoot")]
+    State {
+        /// Whose.
+        of: Address,
+        /// `account`, `storage` or `code`.
+        what: &'static str,
+    },
 }
 
 impl Flaw {
@@ -129,6 +139,7 @@ impl Flaw {
             Self::Bloom => "bloom",
             Self::Tx { .. } | Self::Malformed { .. } => "transaction",
             Self::Sender { .. } => "sender",
+            Self::State { .. } => "state",
         }
     }
 }

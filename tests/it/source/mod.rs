@@ -15,6 +15,7 @@ mod proof;
 mod real;
 mod schedules;
 mod several;
+mod states;
 mod tally;
 mod tape;
 pub(crate) mod twisted;

@@ -1,0 +1,137 @@
+//! Questions about the state after a block, and about what ran inside of it.
+//!
+//! What can be proven is asked with a proof, and only where no endpoint has one is an endpoint taken at its word. What an endpoint
+//! says that cannot be right is kept for the driver, which holds it against it.
+
+use super::{Asked, Member, Pool, Work};
+use crate::model::BlockRef;
+use crate::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
+use crate::source::council::Voice;
+use crate::source::node::Node;
+use crate::source::proof;
+use crate::source::rpc::NodeError;
+use alloy_primitives::Address;
+use futures::StreamExt;
+use futures::future::{BoxFuture, join_all};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+/// Reads asked at once.
+const READS_AT_ONCE: usize = 16;
+/// Times a read is tried; most failures are of a connection that the next try opens anew.
+const READ_TRIES: usize = 3;
+
+impl Pool {
+    /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else. Those beyond [`READS_MAX`] and
+    /// [`STATE_READS_MAX`] together are not asked.
+    ///
+    /// What is asked of one account is asked together, with a proof: where any endpoint gives one, that is the answer. Only where
+    /// none does are they taken at their word.
+    pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
+        let mut accounts: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
+        let mut asked: Vec<BoxFuture<'_, Vec<(usize, Answer)>>> = Vec::new();
+        for (n, read) in reads.iter().enumerate().take(READS_MAX + STATE_READS_MAX) {
+            match proof::account_of(read) {
+                Some(of) => accounts.entry(of).or_default().push(n),
+                None => asked.push(Box::pin(async move { vec![(n, self.read_one(at, read, &[]).await)] })),
+            }
+        }
+        for (of, places) in accounts {
+            let reads: Arc<[Read]> = places.iter().map(|n| reads[*n].clone()).collect();
+            asked.push(Box::pin(async move {
+                let answers = self.read_account(at, of, reads).await;
+                places.into_iter().zip(answers).collect()
+            }));
+        }
+        let mut answers = vec![Answer::Unavailable; reads.len()];
+        let mut told = futures::stream::iter(asked).buffer_unordered(READS_AT_ONCE);
+        while let Some(some) = told.next().await {
+            for (n, answer) in some {
+                answers[n] = answer;
+            }
+        }
+        answers
+    }
+
+    /// Whether block `at` still is of the chain: as long as any endpoint says so, or none answers.
+    pub async fn stands(&self, at: BlockRef) -> bool {
+        let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.stands(at).await }) };
+        let told = join_all(self.0.iter().map(|member| member.ask(Work::Head, 1.0, ask))).await;
+        let mut answers = told.into_iter().flatten().peekable();
+        answers.peek().is_none() || answers.any(|stands| stands)
+    }
+
+    /// What endpoints said to questions about state that cannot be right, and has not been looked at yet.
+    pub(in crate::source) fn caught(&self) -> Vec<(Voice, NodeError)> {
+        let of_member = |(voice, member): (Voice, &Member)| {
+            let caught = std::mem::take(&mut *member.caught.lock().unwrap_or_else(PoisonError::into_inner));
+            caught.into_iter().map(move |error| (voice, error))
+        };
+        self.0.iter().enumerate().flat_map(of_member).collect()
+    }
+
+    /// Returns when [`Pool::caught`] has something new.
+    pub(in crate::source) async fn catches(&self) {
+        self.0[0].look.notified().await;
+    }
+
+    async fn read_account(&self, at: BlockRef, of: Address, reads: Arc<[Read]>) -> Vec<Answer> {
+        let with_code = reads.contains(&Read::Code(of));
+        let ask = |node: Node| -> BoxFuture<'static, _> {
+            let reads = reads.clone();
+            Box::pin(async move { node.prove(at, of, &reads).await })
+        };
+        let cost = if with_code { 2.0 } else { 1.0 };
+        match self.patiently(Work::Call, cost, &[], ask).await {
+            Ok(answers) => answers,
+            Err(failures) => {
+                // Whoever proves what is false is not believed without a proof either.
+                let wrong = failures.iter().filter(|(_, error)| error.is_wrong());
+                let without: Vec<Voice> = wrong.map(|(voice, _)| *voice).collect();
+                join_all(reads.iter().map(|read| self.read_one(at, read, &without))).await
+            }
+        }
+    }
+
+    /// The answer of the first endpoint that can tell, other than `without`.
+    async fn read_one(&self, at: BlockRef, read: &Read, without: &[Voice]) -> Answer {
+        let work = if matches!(read, Read::Traces | Read::Trace(_)) { Work::Trace } else { Work::Call };
+        let ask = |node: Node| -> BoxFuture<'static, _> {
+            let read = read.clone();
+            Box::pin(async move { node.read(at, &read).await })
+        };
+        self.patiently(work, 1.0, without, ask).await.unwrap_or(Answer::Unavailable)
+    }
+
+    /// Asks as [`READ_TRIES`] has it, and notes what cannot be right; else how endpoints failed.
+    async fn patiently<T>(
+        &self,
+        work: Work,
+        cost: f64,
+        without: &[Voice],
+        ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
+    ) -> Result<T, Vec<(Voice, NodeError)>> {
+        let mut all = Vec::new();
+        for _ in 0..READ_TRIES {
+            let order = self.order(work, None).into_iter().filter(|voice| !without.contains(voice));
+            let Asked { answer, failures, .. } = self.first_among(order.collect(), work, cost, &ask).await;
+            for (voice, error) in failures.iter().filter(|(_, error)| error.is_wrong()) {
+                self.0[*voice].catch(error);
+            }
+            if let Ok((_, answer)) = answer {
+                return Ok(answer);
+            }
+            all.extend_from_slice(&failures);
+            let limited = failures.iter().find_map(|(_, error)| match error {
+                NodeError::Limited { after, .. } => Some(after.unwrap_or(self.deadlines().backoff.base * 5)),
+                _ => None,
+            });
+            match limited {
+                Some(wait) => tokio::time::sleep(wait.min(self.deadlines().call)).await,
+                None if failures.iter().any(|(_, error)| error.breaks_the_wire()) => {}
+                None => break,
+            }
+        }
+        Err(all)
+    }
+}

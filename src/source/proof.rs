@@ -1,0 +1,121 @@
+//! State that follows from the hash of its block.
+//!
+//! Comes in: what is asked of one account at one block. Goes out: answers that are proven, or why there is no proof. The root they are
+//! held against is that of a header which hashes to the block's hash, whoever gave it. What a contract says of itself when called,
+//! and traces, cannot be proven in this way.
+
+use super::node::Node;
+use super::rpc::NodeError;
+use super::{check, verify};
+use crate::model::BlockRef;
+use crate::model::parse::{self, AccountProof};
+use crate::model::read::{Answer, Read};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use serde_json::json;
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+/// State roots remembered: those of the blocks whose state is asked for lately.
+const ROOTS_MAX: usize = 128;
+
+/// State roots of blocks, from headers that hash to the block's hash.
+#[derive(Default)]
+pub(super) struct Roots(Mutex<VecDeque<(B256, B256)>>);
+
+impl Roots {
+    pub(super) fn remember(&self, block: B256, root: B256) {
+        let mut roots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if roots.iter().any(|(known, _)| *known == block) {
+            return;
+        }
+        if roots.len() == ROOTS_MAX {
+            roots.pop_front();
+        }
+        roots.push_back((block, root));
+    }
+
+    fn of(&self, block: B256) -> Option<B256> {
+        let roots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        roots.iter().rev().find(|(known, _)| *known == block).map(|(_, root)| *root)
+    }
+}
+
+/// Whose state a question is about, where its answer can be proven.
+pub(super) fn account_of(read: &Read) -> Option<Address> {
+    match read {
+        Read::Storage { of, .. } | Read::Code(of) | Read::Nonce(of) | Read::Balance(of) => Some(*of),
+        Read::Call { .. } | Read::Traces | Read::Trace(_) => None,
+    }
+}
+
+impl Node {
+    /// Proven answers to questions about the state of account `of` after block `at`, in their order.
+    ///
+    /// # Errors
+    /// When the node does not answer, or has no proofs ([`NodeError::Missing`]), or when what it says contradicts the block's state
+    /// root ([`NodeError::Lie`]).
+    pub(super) async fn prove(&self, at: BlockRef, of: Address, reads: &[Read]) -> Result<Vec<Answer>, NodeError> {
+        let none = || NodeError::Missing("proofs of state".to_owned());
+        if self.lacks_proofs() || !self.checks().verify {
+            return Err(none());
+        }
+        let root = self.state_root(at.hash).await?.ok_or_else(none)?;
+        let slots: Vec<B256> = reads
+            .iter()
+            .filter_map(|read| if let Read::Storage { slot, .. } = read { Some(*slot) } else { None })
+            .collect();
+        let pinned = json!({ "blockHash": at.hash, "requireCanonical": false });
+        let asked = self.ask("eth_getProof", (of, &slots, pinned), self.deadlines().call).await;
+        let answer = asked.map_err(|error| {
+            if error.lacks_the_method() {
+                self.note_lack_of_proofs();
+            }
+            // Further back than it keeps, perhaps: not to know is no fault.
+            if let NodeError::Refused { message, .. } = error { NodeError::Missing(message) } else { error }
+        })?;
+        let proof = parse::account_proof(answer.get())?;
+        if !verify::is_of(root, &proof) {
+            return Err(NodeError::Another);
+        }
+        let lie = |flaw, answers: &[(&'static str, &str)]| {
+            check::lie(format!("state of {of} at block {}", at.hash), flaw, answers)
+        };
+        verify::prove_account(root, of, &slots, &proof).map_err(|flaw| lie(flaw, &[("eth_getProof", answer.get())]))?;
+        let mut code = None;
+        if reads.contains(&Read::Code(of)) {
+            let told = self.state(at, &Read::Code(of)).await?;
+            let is_none = told.is_empty() && proof.code_hash.is_zero();
+            if !is_none && keccak256(&told) != proof.code_hash {
+                let flaw = verify::Flaw::State { of, what: "code" };
+                let hex = format!("\"{told}\"");
+                return Err(lie(flaw, &[("eth_getProof", answer.get()), ("eth_getCode", &hex)]));
+            }
+            code = Some(told);
+        }
+        Ok(answers(reads, &proof, code.as_ref()))
+    }
+
+    /// The state root of this block, from a header that hashes to the block's hash; `None` where the header has fields that nobody
+    /// knows, so that it does not show its root.
+    async fn state_root(&self, hash: B256) -> Result<Option<B256>, NodeError> {
+        if let Some(root) = self.roots().of(hash) {
+            return Ok(Some(root));
+        }
+        self.header(hash).await?;
+        Ok(self.roots().of(hash))
+    }
+}
+
+/// What the proof says, question by question.
+fn answers(reads: &[Read], proof: &AccountProof, code: Option<&Bytes>) -> Vec<Answer> {
+    let mut slots = proof.slots.iter();
+    let word = |number: U256| Answer::Data(number.to_be_bytes_vec().into());
+    let answer = |read: &Read| match read {
+        Read::Storage { .. } => slots.next().map_or(Answer::Unavailable, |slot| word(slot.value)),
+        Read::Nonce(_) => word(U256::from(proof.nonce)),
+        Read::Balance(_) => word(proof.balance),
+        Read::Code(_) => code.map_or(Answer::Unavailable, |code| Answer::Data(code.clone())),
+        Read::Call { .. } | Read::Traces | Read::Trace(_) => Answer::Unavailable,
+    };
+    reads.iter().map(answer).collect()
+}

@@ -1,0 +1,309 @@
+//! State that is asked for at a block follows from that block's hash, wherever an endpoint has proofs: on a real node, whose answers
+//! are changed on their way.
+
+use super::twisted::Twisted;
+use crate::support::accounts::{DEPLOYER, KEEPER, STRANGER};
+use crate::support::anvil::{Anvil, Tx};
+use crate::support::contracts::deploy;
+use crate::support::watch::Watch;
+use alloy_primitives::{Address, B256, Bytes, U256, b256, keccak256};
+use alloy_sol_types::SolValue;
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use watchfire::model::read::{Answer, Read};
+use watchfire::model::{BlockRef, ChainId};
+use watchfire::source::{Deadlines, Endpoint, Node, Pool};
+
+const IMPLEMENTATION: B256 = b256!("360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc");
+
+/// A contract with something in its slots and nothing in others.
+struct Stage {
+    anvil: Anvil,
+    glass: Twisted,
+    owned: Address,
+    at: BlockRef,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let anvil = Anvil::start().await;
+        let owned = deploy(&anvil, DEPLOYER.address, "Box", KEEPER.address.abi_encode()).await;
+        for n in 1..=20 {
+            // Neighbors, so that the trie has branches and its proofs have a length.
+            anvil.succeed(&Tx::pay(DEPLOYER.address, neighbor(n), U256::from(n))).await;
+        }
+        let block = anvil.block("latest").await;
+        let hash = serde_json::from_value(block["hash"].clone()).expect("a hash");
+        let at = BlockRef { number: anvil.block_number().await, hash };
+        let glass = Twisted::start(&anvil).await;
+        Self { anvil, glass, owned, at }
+    }
+
+    fn node(&self, name: &str, url: String) -> Node {
+        let endpoint = Endpoint { name: name.into(), url: url.into() };
+        Node::new(&endpoint, ChainId(self.anvil.chain_id()), Deadlines::default()).expect("a URL")
+    }
+
+    /// The glass alone, or with the node itself behind it.
+    fn pool(&self, with_honest: bool) -> Pool {
+        let mut nodes = vec![(self.node("glass", self.glass.url()), None)];
+        if with_honest {
+            nodes.push((self.node("honest", self.anvil.http_url()), None));
+        }
+        Pool::new(nodes).expect("nodes of one chain")
+    }
+
+    /// One question of each sort, and others whose answer is nothing.
+    fn reads(&self) -> Vec<Read> {
+        let slot = |slot: u8| Read::Storage { of: self.owned, slot: B256::with_last_byte(slot) };
+        let nobody = Address::repeat_byte(0x77);
+        vec![
+            slot(0),
+            slot(9),
+            Read::Balance(neighbor(7)),
+            Read::Code(self.owned),
+            Read::Nonce(DEPLOYER.address),
+            Read::Balance(nobody),
+            Read::Nonce(nobody),
+            Read::Code(nobody),
+            Read::Storage { of: nobody, slot: B256::ZERO },
+        ]
+    }
+
+    /// What the node itself says when it is asked without a proof.
+    async fn truth(&self) -> Vec<Answer> {
+        let pinned = json!({ "blockHash": self.at.hash });
+        let mut truth = Vec::new();
+        for read in self.reads() {
+            let (method, params) = match read {
+                Read::Storage { of, slot } => ("eth_getStorageAt", json!([of, slot, pinned])),
+                Read::Code(of) => ("eth_getCode", json!([of, pinned])),
+                Read::Nonce(of) => ("eth_getTransactionCount", json!([of, pinned])),
+                Read::Balance(of) => ("eth_getBalance", json!([of, pinned])),
+                _ => unreachable!("nothing else is asked here"),
+            };
+            let answer = self.anvil.rpc(method, params).await;
+            truth.push(Answer::Data(if method == "eth_getCode" {
+                serde_json::from_value(answer).expect("code")
+            } else {
+                let number: U256 = serde_json::from_value(answer).expect("a quantity");
+                Bytes::from(number.to_be_bytes_vec())
+            }));
+        }
+        truth
+    }
+}
+
+fn neighbor(n: u8) -> Address {
+    Address::repeat_byte(0xa0 + n)
+}
+
+fn refuse(response: &mut Value) {
+    let error = json!({ "code": -32601, "message": "the method does not exist" });
+    *response = json!({ "jsonrpc": "2.0", "id": response["id"], "error": error });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_proven_is_asked_with_a_proof_and_one_account_at_once() {
+    let stage = Stage::new().await;
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let heard = asked.clone();
+    stage.glass.twist(move |method, _, _| heard.lock().expect("no test panics in there").push(method.to_owned()));
+    assert_eq!(stage.pool(false).read(stage.at, &stage.reads()).await, stage.truth().await);
+    let mut asked = asked.lock().expect("no test panics in there").clone();
+    asked.sort();
+    asked.retain(|method| method != "eth_chainId" && method != "eth_getBlockByHash");
+    let proofs = ["eth_getProof"; 4];
+    assert_eq!(asked, [&["eth_getCode"; 2][..], &proofs].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_endpoint_has_proofs_state_is_taken_at_its_word() {
+    let stage = Stage::new().await;
+    stage.glass.twist(|method, _, response| {
+        if method == "eth_getProof" {
+            refuse(response);
+        }
+    });
+    assert_eq!(stage.pool(false).read(stage.at, &stage.reads()).await, stage.truth().await);
+}
+
+/// A change to an answer of `eth_getProof` or `eth_getCode`, and whose questions it spoils.
+type Lie = (&'static str, fn(&str, &mut Value), fn(&Read, Address) -> bool);
+
+fn of_owned(read: &Read, owned: Address) -> bool {
+    matches!(read, Read::Storage { of, .. } | Read::Code(of) if *of == owned)
+}
+
+fn has_slots(result: &Value) -> bool {
+    result["storageProof"].as_array().is_some_and(|slots| slots.len() == 2)
+}
+
+const LIES: [Lie; 8] = [
+    (
+        "a slot holds something else",
+        |method, answer| {
+            if method == "eth_getProof" && has_slots(answer) {
+                answer["storageProof"][0]["value"] = "0x2a".into();
+            }
+        },
+        of_owned,
+    ),
+    (
+        "a slot that holds something holds nothing",
+        |method, answer| {
+            if method == "eth_getProof" && has_slots(answer) {
+                answer["storageProof"][0]["value"] = "0x0".into();
+                answer["storageProof"][0]["proof"] = json!([]);
+            }
+        },
+        of_owned,
+    ),
+    (
+        "a slot is left out",
+        |method, answer| {
+            if method == "eth_getProof" && has_slots(answer) {
+                answer["storageProof"].as_array_mut().expect("slots").pop();
+            }
+        },
+        of_owned,
+    ),
+    (
+        "there is no storage at all",
+        |method, answer| {
+            if method == "eth_getProof" && has_slots(answer) {
+                answer["storageHash"] = B256::ZERO.to_string().into();
+                for slot in answer["storageProof"].as_array_mut().expect("slots") {
+                    *slot = json!({ "key": "0x0", "value": "0x0", "proof": [] });
+                }
+            }
+        },
+        of_owned,
+    ),
+    (
+        "another code",
+        |method, answer| {
+            if method == "eth_getCode" && *answer != json!("0x") {
+                *answer = "0x6001".into();
+            }
+        },
+        of_owned,
+    ),
+    (
+        "no code",
+        |method, answer| {
+            if method == "eth_getCode" {
+                *answer = "0x".into();
+            }
+        },
+        of_owned,
+    ),
+    (
+        "another balance",
+        |method, answer| {
+            if method == "eth_getProof" && answer["balance"] == "0x7" {
+                answer["balance"] = "0x8".into();
+            }
+        },
+        |read, _| *read == Read::Balance(neighbor(7)),
+    ),
+    (
+        "a proof that ends early",
+        |method, answer| {
+            if method == "eth_getProof" && answer["balance"] == "0x7" {
+                answer["accountProof"].as_array_mut().expect("nodes").pop();
+            }
+        },
+        |read, _| *read == Read::Balance(neighbor(7)),
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_that_contradicts_the_block_is_believed_of_nobody_and_told_truly_by_another() {
+    let stage = Stage::new().await;
+    let truth = stage.truth().await;
+    for (lie, twist, spoils) in LIES {
+        stage.glass.twist(move |method, _, response| twist(method, &mut response["result"]));
+        let wanted = stage.reads().into_iter().zip(&truth).map(|(read, truth)| match spoils(&read, stage.owned) {
+            true => Answer::Unavailable,
+            false => truth.clone(),
+        });
+        let alone = stage.pool(false).read(stage.at, &stage.reads()).await;
+        assert_eq!(alone, wanted.collect::<Vec<_>>(), "{lie}");
+        assert_eq!(stage.pool(true).read(stage.at, &stage.reads()).await, truth, "{lie}, and somebody else knows");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_of_another_block_proves_nothing() {
+    let stage = Stage::new().await;
+    let truth = stage.truth().await;
+    let before = stage.anvil.rpc("eth_getProof", json!([stage.owned, [], "latest"])).await;
+    stage.anvil.succeed(&Tx::pay(DEPLOYER.address, STRANGER.address, U256::from(1))).await;
+    let after = stage.anvil.rpc("eth_getProof", json!([stage.owned, [], "latest"])).await;
+    assert_ne!(before["accountProof"][0], after["accountProof"][0]);
+    stage.glass.twist(move |method, _, response| {
+        if method == "eth_getProof" {
+            response["result"]["accountProof"] = after["accountProof"].clone();
+        }
+    });
+    let alone = stage.pool(false).read(stage.at, &stage.reads()).await;
+    assert_eq!(alone, vec![Answer::Unavailable; truth.len()]);
+    assert_eq!(stage.pool(true).read(stage.at, &stage.reads()).await, truth);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_lies_about_state_is_told_with_what_it_said_and_hides_no_change() {
+    let stage = Stage::new().await;
+    let owner = Bytes::copy_from_slice(&keccak256("owner()")[..4]);
+    let proxy = deploy(&stage.anvil, DEPLOYER.address, "ERC1967Proxy", (stage.owned, owner).abi_encode_params()).await;
+    let watch = Watch::empty();
+    watch.write(
+        "watchfire.toml",
+        &format!(
+            r#"
+watchlists = ["list.toml"]
+[chain.local]
+id = 31337
+endpoint = [{{ name = "glass", url = "{}" }}, {{ name = "honest", url = "{}" }}]
+[destination.console]
+kind = "terminal"
+[path.self]
+steps = [{{ to = ["console"], ack_within = "5m" }}]
+[path.treasury]
+steps = [{{ to = ["console"], ack_within = "5m" }}]
+"#,
+            stage.glass.url(),
+            stage.anvil.http_url()
+        ),
+    );
+    let list = format!(
+        "[[watch]]\nlabel = \"Proxy\"\nchain = \"local\"\naddress = \"{proxy}\"\nkind = \"proxy\"\n\
+         purpose = \"Stands here to be watched\"\npath = \"treasury\"\n"
+    );
+    watch.write("list.toml", &list);
+    let begun = stage.anvil.block_number().await + 1;
+    stage.anvil.mine(2).await;
+    // What the endpoint goes on saying of the slot: its old value.
+    let old = stage.owned;
+    stage.glass.twist(move |method, _, response| {
+        if method == "eth_getProof" {
+            for slot in response["result"]["storageProof"].as_array_mut().into_iter().flatten() {
+                if slot["value"] != "0x0" {
+                    slot["value"] = format!("{:#x}", U256::from_be_bytes(old.into_word().0)).into();
+                }
+            }
+        }
+    });
+    let other = deploy(&stage.anvil, DEPLOYER.address, "Box", KEEPER.address.abi_encode()).await;
+    stage.anvil.rpc("anvil_setStorageAt", json!([proxy, IMPLEMENTATION, other.into_word()])).await;
+    stage.anvil.mine(60).await;
+    let from = begun.to_string();
+    let seen = tokio::task::block_in_place(|| watch.run(&["run", "--from-block", &from, "--for", "5s"]));
+    assert_eq!(seen.findings(), ["Proxy critical builtin/state implementation"], "{}", seen.stderr);
+    let blind: Vec<_> = seen.of("blindness").filter(|line| line["kind"] == "refused-block").collect();
+    assert_eq!(blind.len(), 1, "{}", seen.stderr);
+    assert_eq!(blind[0]["endpoint"], "glass");
+    let why = blind[0]["why"].as_str().expect("it says why");
+    assert!(why.starts_with("a false state of 0x") && why.contains("stateRoot"), "{why}");
+}
