@@ -308,7 +308,7 @@ fn asked_for(frame: &Frame, told: &Activity, heard: &HashSet<Value>) -> bool {
     if asked.is_empty() { heard.contains(&Value::Address(frame.caller)) } else { asked.is_subset(heard) }
 }
 
-/// Functions and the events that tell of what they change. Source: OpenZeppelin 4 and 5, Compound, Zodiac.
+/// Functions and the events that tell of what they change. Source: OpenZeppelin 4 and 5, Compound, MiniMe, Aragon, Zodiac.
 const CHANGES: &[(&str, &[&str])] = &[
     ("updateDelay", &["MinDelayChange"]),
     ("transferOwnership", &["OwnershipTransferred", "OwnershipTransferStarted"]),
@@ -318,6 +318,13 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("_acceptAdmin", &["NewAdmin", "NewPendingAdmin"]),
     ("_setPendingAdmin", &["NewPendingAdmin"]),
     ("changeAdmin", &["AdminChanged"]),
+    ("setRoleAdmin", &["RoleAdminChanged"]),
+    ("claimTokens", &["ClaimedTokens"]),
+    ("grantPermission", &["SetPermission"]),
+    ("revokePermission", &["SetPermission"]),
+    ("beginDefaultAdminTransfer", &["DefaultAdminTransferScheduled"]),
+    ("acceptDefaultAdminTransfer", &["RoleRevoked", "RoleGranted"]),
+    ("changeDefaultAdminDelay", &["DefaultAdminDelayChangeScheduled"]),
     ("setOwner", &["OwnerUpdated", "OwnerChanged"]),
     ("setVotingDelay", &["VotingDelaySet"]),
     ("setVotingPeriod", &["VotingPeriodSet"]),

@@ -30,6 +30,7 @@ mod subjects;
 mod supply;
 mod told;
 mod versions;
+mod votes;
 
 pub use names::Name;
 pub use state::{Expected, StateSight, Tolerance, may_be_a_proxy};
@@ -101,6 +102,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         codes.note(&frames, tx, first, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
+        votes::weigh(&mut activities[first..], subjects, &mut questions);
         code::look_up(&mut activities[first..], subjects, &mut questions);
         if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));

@@ -321,6 +321,8 @@ pub enum Note {
     Unlogged,
     /// The caller controls the token, and needs no allowance to move anybody's.
     Controller,
+    /// The vote of somebody who had at most half as many a day before the proposal's snapshot.
+    FreshVotes,
     /// The subject destroys itself; what it held goes to somebody.
     Destroyed,
     /// The subject's own log names a Safe transaction hash that its fields do not give.

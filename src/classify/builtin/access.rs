@@ -1,7 +1,7 @@
 //! Roles: some of them are as good as the contract itself.
 //!
-//! Source: AccessControl.sol and AccessControlDefaultAdminRules.sol of OpenZeppelin. A role is the hash of its name, but for the default
-//! administrator, which is zero.
+//! Source: AccessControl.sol and AccessControlDefaultAdminRules.sol of OpenZeppelin; ACL.sol of Aragon, which keeps the permissions of
+//! many applications in one place. A role is the hash of its name, but for the default administrator, which is zero.
 
 use super::table::{Found, Table, critical, high, names_say_all};
 use crate::model::value::Value;
@@ -16,10 +16,19 @@ pub(crate) static TABLE: Table = Table {
         critical("changeDefaultAdminDelay", "how long a change of administrator takes changes"),
         critical("rollbackDefaultAdminDelay", "how long a change of administrator takes stays as it is"),
         high("cancelDefaultAdminTransfer", "a change of administrator is called off"),
+        critical("createPermission", "a permission is given, and whoever manages it is named"),
+        critical("grantPermission", "a permission is given"),
+        critical("grantPermissionP", "a permission is given"),
+        critical("revokePermission", "a permission is taken"),
+        critical("setPermissionManager", "who gives a permission changes"),
+        critical("removePermissionManager", "nobody gives a permission any more"),
     ],
     events: &[
         high("DefaultAdminTransferCanceled", "a change of administrator was called off"),
         high("DefaultAdminDelayChangeCanceled", "a change of the administrator's delay was called off"),
+        critical("SetPermission", "a permission was given or taken"),
+        critical("SetPermissionParams", "what a permission is for changed"),
+        critical("ChangePermissionManager", "who gives a permission changed"),
     ],
     public: &[],
     weigh: names_say_all,

@@ -88,6 +88,10 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
             if received {
                 return (!rules.judge_inbound).then_some(INBOUND);
             }
+            // A vote is nobody's concern, unless its power came for this one.
+            if activity.notes.contains(&Note::FreshVotes) && !rules.builtins_off.contains(FRESH_VOTES) {
+                return None;
+            }
             if is_text_proposal(activity, rules) {
                 return Some(TEXT);
             }
@@ -242,6 +246,10 @@ fn event(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
         })
         .into_iter()
         .collect();
+    if activity.notes.contains(&Note::FreshVotes) {
+        let why = "a vote by power that its voter did not have a day before the proposal's snapshot".to_owned();
+        costs.push(because(FRESH_VOTES, Severity::Critical, why));
+    }
     match &*deed.name {
         // A watched wallet executed, and no call that we could see asked it to.
         "ExecutionSuccess" | "ExecutionFromModuleSuccess" | "Execution"

@@ -61,6 +61,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(HASH, "a Safe logs a transaction hash that its fields do not give"),
     raising(SHORT_DELAY, "less time to react than `registry.delay` says, as scheduled or as it came"),
     raising(UNSCHEDULED, "carried out without a schedule that was seen before its block"),
+    raising(FRESH_VOTES, "a vote by power that its voter did not have a day before; a quarter of the quorum or more"),
     raising(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
     raising(CREATION, "an account creates a contract"),
     raising(QUEUE_SIGNATURE, "a queued Safe transaction with a signature that is not its owner's"),
@@ -105,6 +106,7 @@ pub(crate) const STALE: &str = "builtin/stale-confirmation";
 pub(crate) const HASH: &str = "builtin/hash-mismatch";
 pub(crate) const SHORT_DELAY: &str = "builtin/short-delay";
 pub(crate) const UNSCHEDULED: &str = "builtin/unscheduled";
+pub(crate) const FRESH_VOTES: &str = "builtin/fresh-votes";
 pub(crate) const DELEGATION: &str = "builtin/delegation";
 pub(crate) const CREATION: &str = "builtin/creation";
 pub(crate) const QUEUE_SIGNATURE: &str = "builtin/queue-signature";

@@ -170,6 +170,8 @@ const ROWS: &[Row] = &[
             ("OwnershipTransferred", Arg(1)),
             ("OwnerUpdated", Arg(1)),
             ("LogSetOwner", Arg(0)),
+            // Where roles have a default administrator, he is who the contract calls its owner (ERC-5313).
+            ("acceptDefaultAdminTransfer", Caller),
         ],
     ),
     row(

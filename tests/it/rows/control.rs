@@ -1,6 +1,6 @@
 //! Owners, roles and code: whoever changes them has the contract.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, vouch, watch};
 use crate::support::abi::{FacetCut, IAccess, IDiamond, IPuppet, IUpgrades};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
@@ -9,20 +9,6 @@ use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, High};
 
 pub(super) const ROWS: &[&Row] = &[&O1, &O2, &O3, &R1, &R2, &P1, &P1B, &P2, &P3, &P4, &P7, &P8];
-
-/// Exactly this call with exactly this argument.
-fn planned(function: &str, argument: &str, value: &str) -> String {
-    format!(
-        "[[watch.normal]]\nname = \"planned\"\ncall = \"{function}\"\nargs = {{ {argument} = {{ eq = \"{value}\" }} }}\n"
-    )
-}
-
-/// Exactly this log with exactly this argument.
-fn logged(event: &str, argument: &str, value: &str) -> String {
-    format!(
-        "[[watch.normal]]\nname = \"logged\"\nevent = \"{event}\"\nargs = {{ {argument} = {{ eq = \"{value}\" }} }}\n"
-    )
-}
 
 // === Owners (3.5) ===
 
@@ -40,13 +26,10 @@ async fn ownership_changes_hands() {
     let mut stage = Stage::new().await;
     let office = deploy(&stage.anvil, DEPLOYER.address, "Office", KEEPER.address.abi_encode()).await;
     let hand = |to: Address| IAccess::transferOwnershipCall { newOwner: to }.abi_encode();
-    let next = planned("transferOwnership", "newOwner", &GRANTEE.address.to_string());
+    let next = vouch("call", "transferOwnership", &[("newOwner", &GRANTEE.address)]);
     let watchlist = watch("ownable", office, &next);
-    stage.begin().await;
-    stage.send(KEEPER.address, office, hand(STRANGER.address)).await;
-    stage.finds(&O1, &watchlist).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, office, hand(GRANTEE.address)).await;
+    stage.when(KEEPER.address, office, hand(STRANGER.address)).await.finds(&O1, &watchlist).await;
+    stage.when(STRANGER.address, office, hand(GRANTEE.address)).await;
     deploy(&stage.anvil, DEPLOYER.address, "Office", KEEPER.address.abi_encode()).await;
     stage.is_quiet(&O1, &watchlist).await;
 }
@@ -69,19 +52,15 @@ async fn ownership_changes_hands_from_inside() {
         let data = IAccess::transferOwnershipCall { newOwner: next }.abi_encode();
         IPuppet::makeCall { to, data: data.into() }.abi_encode()
     };
-    let next = logged(
+    let next = vouch(
+        "event",
         "OwnershipTransferred(address indexed previousOwner, address indexed newOwner)",
-        "newOwner",
-        &GRANTEE.address.to_string(),
+        &[("newOwner", &GRANTEE.address)],
     );
     for (owner, expected) in [(STRANGER.address, false), (GRANTEE.address, true)] {
         let office = deploy(&stage.anvil, DEPLOYER.address, "Office", puppet.abi_encode()).await;
-        stage.begin().await;
-        stage.send(KEEPER.address, puppet, make(office, owner)).await;
-        match expected {
-            true => stage.is_quiet(&O2, &watch("ownable", office, &next)).await,
-            false => drop(stage.finds(&O2, &watch("ownable", office, &next)).await),
-        }
+        stage.when(KEEPER.address, puppet, make(office, owner)).await;
+        stage.judged(&O2, &watch("ownable", office, &next), expected).await;
     }
 }
 
@@ -101,15 +80,12 @@ async fn ownership_changes_hands_in_two_steps() {
     let hand = |to: Address| IAccess::transferOwnershipCall { newOwner: to }.abi_encode();
     let accepts =
         format!("[[watch.normal]]\nname = \"accepts\"\ncall = \"acceptOwnership\"\nfrom = [\"{}\"]\n", GRANTEE.address);
-    let next = planned("transferOwnership", "newOwner", &GRANTEE.address.to_string());
+    let next = vouch("call", "transferOwnership", &[("newOwner", &GRANTEE.address)]);
     let watchlist = watch("ownable", office, &format!("{next}{accepts}"));
-    stage.begin().await;
-    stage.send(KEEPER.address, office, hand(STRANGER.address)).await;
-    stage.finds(&O3, &watchlist).await;
+    stage.when(KEEPER.address, office, hand(STRANGER.address)).await.finds(&O3, &watchlist).await;
     stage.send(STRANGER.address, office, IAccess::acceptOwnershipCall {}.abi_encode()).await;
     stage.finds(&O3, &watchlist).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, office, hand(GRANTEE.address)).await;
+    stage.when(STRANGER.address, office, hand(GRANTEE.address)).await;
     stage.send(GRANTEE.address, office, IAccess::acceptOwnershipCall {}.abi_encode()).await;
     stage.is_quiet(&O3, &watchlist).await;
 }
@@ -136,12 +112,8 @@ async fn a_ruling_role_is_granted() {
         GRANTEE.address
     );
     let watchlist = watch("access-control", offices, &rotation);
-    stage.begin().await;
-    stage.send(KEEPER.address, offices, grant(keccak256("MINTER_ROLE"), STRANGER.address)).await;
-    stage.finds(&R1, &watchlist).await;
-    stage.begin().await;
-    stage.send(KEEPER.address, offices, grant(keeper, GRANTEE.address)).await;
-    stage.is_quiet(&R1, &watchlist).await;
+    let both = [grant(keccak256("MINTER_ROLE"), STRANGER.address), grant(keeper, GRANTEE.address)];
+    stage.tells_apart(&R1, &watchlist, [KEEPER.address, offices], both).await;
 }
 
 const R2: Row = Row {
@@ -167,7 +139,7 @@ async fn a_role_is_revoked() {
     let revoked = IAccess::revokeRoleCall { role: pauser, account: KEEPER.address }.abi_encode();
     stage.send(STRANGER.address, puppet, make(revoked)).await;
     stage.finds(&R2, &watch("access-control", offices, "")).await;
-    let told = logged("RoleRevoked", "account", &KEEPER.address.to_string());
+    let told = vouch("event", "RoleRevoked", &[("account", &KEEPER.address)]);
     stage.is_quiet(&R2, &watch("access-control", offices, &told)).await;
 }
 
@@ -202,13 +174,10 @@ async fn code_that_is_not_listed() {
     let (proxy, next) = engine(&stage).await;
     let make = |to: Address| IPuppet::makeCall { to: proxy, data: upgrade(to).into() }.abi_encode();
     let listed = format!("registry = {{ implementations = [\"{}\", \"{}\"] }}\n", next[0], next[1]);
-    stage.begin().await;
-    stage.send(STRANGER.address, puppet, make(next[2])).await;
-    stage.finds(&P1, &watch("proxy", proxy, &listed)).await;
+    let rules = watch("proxy", proxy, &listed);
+    stage.when(STRANGER.address, puppet, make(next[2])).await.finds(&P1, &rules).await;
     stage.send(STRANGER.address, puppet, make(next[0])).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, puppet, make(next[1])).await;
-    stage.is_quiet(&P1, &watch("proxy", proxy, &listed)).await;
+    stage.when(STRANGER.address, puppet, make(next[1])).await.is_quiet(&P1, &rules).await;
 }
 
 const P1B: Row = Row {
@@ -260,9 +229,7 @@ async fn code_replaced_through_its_admin() {
     let slot = U256::from_be_bytes(keccak256("eip1967.proxy.admin").0) - U256::ONE;
     let admin = Address::from_word(stage.anvil.storage(proxy, slot).await);
     let call = IUpgrades::upgradeAndCallCall { proxy, implementation: next, data: Bytes::new() }.abi_encode();
-    stage.begin().await;
-    stage.send(KEEPER.address, admin, call).await;
-    stage.finds(&P2, &watch("proxy", proxy, "")).await;
+    stage.when(KEEPER.address, admin, call).await.finds(&P2, &watch("proxy", proxy, "")).await;
     let listed = format!("registry = {{ implementations = [\"{first}\", \"{next}\"] }}\n");
     stage.is_quiet(&P2, &watch("proxy", proxy, &listed)).await;
 }
@@ -287,7 +254,7 @@ async fn the_beacon_changes() {
     let call = IUpgrades::upgradeToCall { newImplementation: next }.abi_encode();
     stage.send(KEEPER.address, beacon, call).await;
     stage.finds(&P3, &watch("proxy", beacon, "")).await;
-    let release = planned("upgradeTo", "newImplementation", &next.to_string());
+    let release = vouch("call", "upgradeTo", &[("newImplementation", &next)]);
     stage.is_quiet(&P3, &watch("proxy", beacon, &release)).await;
 }
 
@@ -305,10 +272,9 @@ async fn initialized_again() {
     let mut stage = Stage::new().await;
     let (proxy, _) = engine(&stage).await;
     let again = "[[watch.normal]]\nname = \"again\"\ncall = \"initializeAgain()\"\n";
-    stage.begin().await;
-    stage.send(STRANGER.address, proxy, IUpgrades::initializeAgainCall {}.abi_encode()).await;
+    stage.when(STRANGER.address, proxy, IUpgrades::initializeAgainCall {}.abi_encode()).await;
     stage.finds(&P4, &watch("proxy", proxy, again)).await;
-    let log = logged("Initialized(uint64 version)", "version", "2");
+    let log = vouch("event", "Initialized(uint64 version)", &[("version", &2)]);
     stage.is_quiet(&P4, &watch("proxy", proxy, &format!("{again}{log}"))).await;
 }
 
@@ -330,13 +296,10 @@ async fn a_diamond_is_cut() {
         let cut = vec![FacetCut { facetAddress: facet, action: 0, functionSelectors: selectors }];
         IDiamond::diamondCutCall { cut, init: Address::ZERO, data: Bytes::new() }.abi_encode()
     };
-    let announced = planned("diamondCut", "\"#0[*].#0\"", &KEEPER.address.to_string());
-    stage.begin().await;
-    stage.send(STRANGER.address, diamond, cut(STRANGER.address)).await;
-    stage.finds(&P7, &watch("proxy", diamond, &announced)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, diamond, cut(KEEPER.address)).await;
-    stage.is_quiet(&P7, &watch("proxy", diamond, &announced)).await;
+    let announced = vouch("call", "diamondCut", &[("#0[*].#0", &KEEPER.address)]);
+    let rules = watch("proxy", diamond, &announced);
+    let both = [cut(STRANGER.address), cut(KEEPER.address)];
+    stage.tells_apart(&P7, &rules, [STRANGER.address, diamond], both).await;
 }
 
 const P8: Row = Row {
@@ -353,11 +316,7 @@ async fn the_proxy_s_admin_gets_another_owner() {
     let mut stage = Stage::new().await;
     let admin = deploy(&stage.anvil, DEPLOYER.address, "ProxyAdmin", KEEPER.address.abi_encode()).await;
     let hand = |to: Address| IAccess::transferOwnershipCall { newOwner: to }.abi_encode();
-    let next = planned("transferOwnership", "newOwner", &GRANTEE.address.to_string());
-    stage.begin().await;
-    stage.send(KEEPER.address, admin, hand(STRANGER.address)).await;
-    stage.finds(&P8, &watch("proxy", admin, &next)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, admin, hand(GRANTEE.address)).await;
-    stage.is_quiet(&P8, &watch("proxy", admin, &next)).await;
+    let next = vouch("call", "transferOwnership", &[("newOwner", &GRANTEE.address)]);
+    stage.when(KEEPER.address, admin, hand(STRANGER.address)).await.finds(&P8, &watch("proxy", admin, &next)).await;
+    stage.when(STRANGER.address, admin, hand(GRANTEE.address)).await.is_quiet(&P8, &watch("proxy", admin, &next)).await;
 }

@@ -1,17 +1,17 @@
 //! Governors: found when it is proposed, with the time of the vote to react.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, calldata, pays, vouch, watch};
 use crate::support::abi::{IGovernor, IPuppet, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
 use crate::support::contracts::deploy;
 use crate::support::tokens::Token;
 use crate::support::treasury::ether;
-use alloy_primitives::{Address, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
-use watchfire::model::Severity::{Critical, High};
+use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &Z1, &Z2];
+pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &G8, &G9, &G10, &Z1, &Z2, &Z3];
 
 type Call = (Address, U256, Vec<u8>);
 
@@ -57,7 +57,7 @@ async fn vote(anvil: &Anvil, council: Address, id: U256) {
 
 /// The council pays the grantee.
 fn rules(council: Address, more: &str) -> String {
-    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    let pays = pays(GRANTEE.address);
     watch("governor", council, &format!("{more}{pays}"))
 }
 
@@ -80,12 +80,10 @@ async fn a_mint_is_proposed() {
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, council).await;
     let mint = IToken::mintCall { to: STRANGER.address, amount: coin.units(1) }.abi_encode();
     let words = [(Address::ZERO, U256::ZERO, vec![])];
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(&words, "we like it here")).await;
+    stage.when(STRANGER.address, council, propose(&words, "we like it here")).await;
     vote(&stage.anvil, council, id(&words, "we like it here")).await;
     stage.is_quiet(&G1, &rules(council, "")).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(&[(coin.address, U256::ZERO, mint)], "a gift")).await;
+    stage.when(STRANGER.address, council, propose(&[(coin.address, U256::ZERO, mint)], "a gift")).await;
     stage.finds(&G1, &rules(council, "")).await;
 }
 
@@ -103,14 +101,10 @@ async fn a_payment_is_voted() {
     let (mut stage, council) = stage().await;
     for (payee, expected) in [(STRANGER.address, false), (GRANTEE.address, true)] {
         let calls = [pay(payee)];
-        stage.begin().await;
-        stage.send(STRANGER.address, council, propose(&calls, "pay")).await;
+        stage.when(STRANGER.address, council, propose(&calls, "pay")).await;
         vote(&stage.anvil, council, id(&calls, "pay")).await;
         stage.send(STRANGER.address, council, execute(&calls, "pay")).await;
-        match expected {
-            true => stage.is_quiet(&G2, &rules(council, "")).await,
-            false => drop(stage.finds(&G2, &rules(council, "")).await),
-        }
+        stage.judged(&G2, &rules(council, ""), expected).await;
     }
 }
 
@@ -127,8 +121,7 @@ const G3: Row = Row {
 async fn too_little_time_to_vote() {
     let (mut stage, council) = stage().await;
     let calls = [pay(GRANTEE.address)];
-    stage.begin().await;
-    stage.send(KEEPER.address, council, propose(&calls, "pay")).await;
+    stage.when(KEEPER.address, council, propose(&calls, "pay")).await;
     vote(&stage.anvil, council, id(&calls, "pay")).await;
     stage.send(KEEPER.address, council, execute(&calls, "pay")).await;
     stage.finds(&G3, &rules(council, "registry = { delay = \"1d\" }\n")).await;
@@ -155,11 +148,8 @@ async fn the_rules_of_the_vote_change() {
         "[[watch.normal]]\nname = \"planned\"\nact = \"setVotingDelay(uint48 newVotingDelay)\"\nto = [\"{council}\"]\n\
          args = {{ newVotingDelay = {{ eq = \"9\" }} }}\n"
     );
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(&set(0), "faster")).await;
-    stage.finds(&G4, &rules(council, &planned)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(&set(9), "slower")).await;
+    stage.when(STRANGER.address, council, propose(&set(0), "faster")).await.finds(&G4, &rules(council, &planned)).await;
+    stage.when(STRANGER.address, council, propose(&set(9), "slower")).await;
     vote(&stage.anvil, council, id(&set(9), "slower")).await;
     stage.send(STRANGER.address, council, execute(&set(9), "slower")).await;
     stage.is_quiet(&G4, &rules(council, &planned)).await;
@@ -198,8 +188,7 @@ async fn a_script_is_voted_and_run_at_once() {
          args = {{ to = {{ eq = \"{}\" }} }}\n",
         coin.address, GRANTEE.address
     );
-    stage.begin().await;
-    stage.send(STRANGER.address, council, ask()).await;
+    stage.when(STRANGER.address, council, ask()).await;
     stage.send(STRANGER.address, council, run(0)).await;
     stage.is_quiet(&G5, &rules(council, &planned)).await;
     stage.begin().await;
@@ -236,17 +225,13 @@ async fn through_a_timelock() {
     for (calls, text, expected) in
         [(vec![pay(GRANTEE.address)], "pay", true), (vec![(coin.address, U256::ZERO, mint)], "mint", false)]
     {
-        stage.begin().await;
-        stage.send(from, council, propose(&calls, text)).await;
+        stage.when(from, council, propose(&calls, text)).await;
         vote(&stage.anvil, council, id(&calls, text)).await;
         let queue = [&IGovernor::queueCall::SELECTOR[..], &execute(&calls, text)[4..]].concat();
         stage.send(from, council, queue).await;
         stage.anvil.set_next_timestamp(stage.anvil.now().await + 120).await;
         stage.send(from, council, execute(&calls, text)).await;
-        match expected {
-            true => stage.is_quiet(&G6, &both).await,
-            false => drop(stage.finds(&G6, &both).await),
-        }
+        stage.judged(&G6, &both, expected).await;
     }
 }
 
@@ -293,13 +278,87 @@ async fn carried_out_by_number() {
         coin.address, GRANTEE.address
     );
     stage.send(STRANGER.address, council, propose(1)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, council, run(0)).await;
-    stage.finds(&G7, &rules(council, &pays)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, council, propose(2)).await;
+    stage.when(STRANGER.address, council, run(0)).await.finds(&G7, &rules(council, &pays)).await;
+    stage.when(STRANGER.address, council, propose(2)).await;
     stage.send(STRANGER.address, council, run(1)).await;
     stage.is_quiet(&G7, &rules(council, &pays)).await;
+}
+
+const G8: Row = Row {
+    id: "governor-7",
+    finds: "somebody votes with power that was delegated to him for this vote",
+    by: "builtin/fresh-votes",
+    severity: Critical,
+    incidents: 1,
+    beside: "a vote by power that was held for longer than a day",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_votes_with_fresh_power() {
+    let mut stage = Stage::new().await;
+    let votes = deploy(&stage.anvil, DEPLOYER.address, "TimedBallot", []).await;
+    let council = deploy(&stage.anvil, DEPLOYER.address, "Council", (votes, 600_u32).abi_encode_params()).await;
+    stage.anvil.set_next_timestamp(stage.anvil.now().await + 90_000).await;
+    stage.anvil.mine(1).await;
+    let words = [(Address::ZERO, U256::ZERO, vec![])];
+    stage.when(KEEPER.address, council, propose(&words, "we like it here")).await;
+    vote(&stage.anvil, council, id(&words, "we like it here")).await;
+    stage.is_quiet(&G8, &rules(council, "")).await;
+    let give = calldata("transfer(address,uint256)", (STRANGER.address, ether(400)).abi_encode());
+    stage.send(DEPLOYER.address, votes, give).await;
+    let lend = calldata("delegate(address)", STRANGER.address.abi_encode());
+    stage.send(STRANGER.address, votes, lend).await;
+    stage.when(KEEPER.address, council, propose(&words, "we like it there")).await;
+    stage.anvil.mine(2).await;
+    let call = IGovernor::castVoteCall { proposalId: id(&words, "we like it there"), support: 1 };
+    stage.send(STRANGER.address, council, call.abi_encode()).await;
+    stage.finds(&G8, &rules(council, "")).await;
+}
+
+const G9: Row = Row {
+    id: "governor-8",
+    finds: "fewer votes are to be enough",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned quorum, by a rule that names it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_quorum_is_to_change() {
+    let (mut stage, council) = stage().await;
+    let planned = vouch("act", "updateQuorumNumerator", &[("newQuorumNumerator", &10)]);
+    let rules = rules(council, &format!("{planned}to = [\"{council}\"]\n"));
+    let both = [1_u64, 10].map(|part| {
+        let call = calldata("updateQuorumNumerator(uint256)", U256::from(part).abi_encode());
+        propose(&[(council, U256::ZERO, call)], "another quorum")
+    });
+    stage.tells_apart(&G9, &rules, [STRANGER.address, council], both).await;
+}
+
+const G10: Row = Row {
+    id: "governor-9",
+    finds: "a proposal is cancelled",
+    by: "builtin/control",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same by whom the rules name, with its log",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_is_cancelled() {
+    let (mut stage, council) = stage().await;
+    let words = [(Address::ZERO, U256::ZERO, vec![])];
+    stage.send(KEEPER.address, council, propose(&words, "a slip")).await;
+    let cancel = [&hex!("452115d6")[..], &execute(&words, "a slip")[4..]].concat();
+    stage.when(KEEPER.address, council, cancel).await.finds(&G10, &rules(council, "")).await;
+    let keeper = format!(
+        "{}from = [\"{}\"]\n",
+        vouch("call", "cancel(address[],uint256[],bytes[],bytes32)", &[]),
+        KEEPER.address
+    );
+    let keeper = format!("{keeper}{}", vouch("event", "ProposalCanceled", &[]));
+    stage.is_quiet(&G10, &rules(council, &keeper)).await;
 }
 
 const Z1: Row = Row {
@@ -319,12 +378,8 @@ async fn a_payment_waits_in_a_delay() {
         let (value, data, operation) = (ether(1), Bytes::new(), 0);
         IShapes::execTransactionFromModuleCall { to, value, data, operation }.abi_encode()
     };
-    stage.begin().await;
-    stage.send(KEEPER.address, delay, ask(GRANTEE.address)).await;
-    stage.is_quiet(&Z1, &rules(delay, "")).await;
-    stage.begin().await;
-    stage.send(KEEPER.address, delay, ask(STRANGER.address)).await;
-    stage.finds(&Z1, &rules(delay, "")).await;
+    stage.when(KEEPER.address, delay, ask(GRANTEE.address)).await.is_quiet(&Z1, &rules(delay, "")).await;
+    stage.when(KEEPER.address, delay, ask(STRANGER.address)).await.finds(&Z1, &rules(delay, "")).await;
 }
 
 const Z2: Row = Row {
@@ -345,10 +400,36 @@ async fn a_module_gets_another_target() {
         "[[watch.normal]]\nname = \"planned\"\ncall = \"setTarget\"\nargs = {{ target = {{ eq = \"{}\" }} }}\n",
         GRANTEE.address
     );
-    stage.begin().await;
-    stage.send(KEEPER.address, delay, set(STRANGER.address)).await;
-    stage.finds(&Z2, &rules(delay, &planned)).await;
-    stage.begin().await;
-    stage.send(KEEPER.address, delay, set(GRANTEE.address)).await;
-    stage.is_quiet(&Z2, &rules(delay, &planned)).await;
+    let rules = rules(delay, &planned);
+    let both = [set(STRANGER.address), set(GRANTEE.address)];
+    stage.tells_apart(&Z2, &rules, [KEEPER.address, delay], both).await;
+}
+
+const Z3: Row = Row {
+    id: "zodiac-3",
+    finds: "somebody asks the oracle a question whose answer executes a proposal",
+    by: "builtin/control",
+    severity: High,
+    incidents: 1,
+    beside: "the announced proposal, by rules about its call and its log",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_asked_whose_answer_executes() {
+    let mut stage = Stage::new().await;
+    let reality = deploy(&stage.anvil, DEPLOYER.address, "RealityAsker", []).await;
+    let (theirs, ours) = (keccak256("theirs"), keccak256("ours"));
+    let ask = |what: B256| {
+        calldata("addProposal(string,bytes32[])", ("a proposal".to_owned(), vec![what]).abi_encode_params())
+    };
+    let announced = [
+        vouch("call", "addProposal(string proposalId, bytes32[] txHashes)", &[("txHashes[*]", &ours)]),
+        vouch(
+            "event",
+            "ProposalQuestionCreated",
+            &[("questionId", &keccak256(("a proposal".to_owned(), vec![ours]).abi_encode_params()))],
+        ),
+    ];
+    let rules = rules(reality, &announced.concat());
+    stage.tells_apart(&Z3, &rules, [STRANGER.address, reality], [ask(theirs), ask(ours)]).await;
 }

@@ -1,6 +1,6 @@
 //! Accounts with a key, and what others do with what they signed.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::accounts::{Account, DEPLOYER, GRANTEE, KEEPER, OWNER_A, RELAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -11,7 +11,7 @@ use alloy_sol_types::{SolCall, SolValue, sol};
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&T3, &T4, &T7, &N4, &E2, &E2B, &E4, &E5, &E8, &E11];
+pub(super) const ROWS: &[&Row] = &[&T3, &T4, &T4B, &T7, &N4, &E2, &E2B, &E4, &E5, &E8, &E11];
 
 /// Where Permit2 stands on every chain.
 const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
@@ -64,11 +64,9 @@ async fn a_permit_is_brought_by_a_stranger() {
         "[[watch.normal]]\nname = \"spender\"\nmove = \"approval\"\nargs = {{ spender = {{ eq = \"{}\" }}, amount = {{ max = \"100\" }} }}\n",
         GRANTEE.address
     );
-    stage.begin().await;
-    stage.send(STRANGER.address, coin.address, permit(STRANGER.address, U256::MAX, 0)).await;
+    stage.when(STRANGER.address, coin.address, permit(STRANGER.address, U256::MAX, 0)).await;
     stage.finds(&T3, &account(coin.address, &bounded)).await;
-    stage.begin().await;
-    stage.send(RELAYER.address, coin.address, permit(GRANTEE.address, U256::from(100), 1)).await;
+    stage.when(RELAYER.address, coin.address, permit(GRANTEE.address, U256::from(100), 1)).await;
     stage.is_quiet(&T3, &account(coin.address, &bounded)).await;
 }
 
@@ -102,13 +100,37 @@ async fn a_permit_for_permit2() {
         amount: alloy_primitives::aliases::U160::from(100),
         expiration: alloy_primitives::aliases::U48::from(9),
     };
-    stage.begin().await;
-    stage.send(owner, PERMIT2, approve.abi_encode()).await;
+    stage.when(owner, PERMIT2, approve.abi_encode()).await;
     stage.send(STRANGER.address, desk, bring.clone()).await;
     stage.is_quiet(&T4, &account(token, &swap)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, PERMIT2, bring).await;
-    stage.finds(&T4, &account(token, &swap)).await;
+    stage.when(STRANGER.address, PERMIT2, bring).await.finds(&T4, &account(token, &swap)).await;
+}
+
+const T4B: Row = Row {
+    id: "T4-lockdown",
+    finds: "the account takes back allowances that it gave through Permit2",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "a drill, by a rule that names the spender",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn allowances_of_permit2_are_taken_back() {
+    let mut stage = Stage::new().await;
+    let desk = deploy(&stage.anvil, DEPLOYER.address, "PermitDesk", []).await;
+    let code = stage.anvil.code(desk).await;
+    stage.anvil.rpc("anvil_setCode", json!([PERMIT2, code])).await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
+    let lock = |spender: Address| {
+        let pairs = vec![(coin.address, spender)];
+        calldata("lockdown((address,address)[])", (pairs,).abi_encode_params())
+    };
+    let drill = vouch("act", "lockdown", &[("#0[*].spender", &GRANTEE.address)]);
+    let drill = format!("{drill}to = [\"{PERMIT2}\"]\n");
+    let both = [STRANGER, GRANTEE].map(|spender| lock(spender.address));
+    let rules = account(coin.address, &drill);
+    stage.tells_apart(&T4B, &rules, [OWNER_A.address, PERMIT2], both).await;
 }
 
 const T7: Row = Row {
@@ -144,12 +166,8 @@ async fn a_signed_transfer_is_brought() {
         .abi_encode()
     };
     let listed = format!("[[watch.normal]]\nname = \"gasless\"\nmove = \"out\"\nto = [\"{}\"]\n", GRANTEE.address);
-    stage.begin().await;
-    stage.send(STRANGER.address, coin, signed(STRANGER.address, 0)).await;
-    stage.finds(&T7, &account(coin, &listed)).await;
-    stage.begin().await;
-    stage.send(RELAYER.address, coin, signed(GRANTEE.address, 1)).await;
-    stage.is_quiet(&T7, &account(coin, &listed)).await;
+    stage.when(STRANGER.address, coin, signed(STRANGER.address, 0)).await.finds(&T7, &account(coin, &listed)).await;
+    stage.when(RELAYER.address, coin, signed(GRANTEE.address, 1)).await.is_quiet(&T7, &account(coin, &listed)).await;
 }
 
 const N4: Row = Row {
@@ -168,8 +186,7 @@ async fn the_controller_takes_a_holder_s_tokens() {
     token.generate(&stage.anvil, DEPLOYER.address, KEEPER.address, token.units(10)).await;
     let moves = "[[watch.normal]]\nname = \"moves\"\ncall = \"transfer\"\n[[watch.normal]]\nname = \"draws\"\ncall = \"transferFrom\"\nargs = { amount = { max = \"1\" } }\n";
     let watchlist = watch("minime", token.address, moves);
-    stage.begin().await;
-    stage.send(KEEPER.address, token.address, transfer(GRANTEE.address, token.units(1))).await;
+    stage.when(KEEPER.address, token.address, transfer(GRANTEE.address, token.units(1))).await;
     stage.is_quiet(&N4, &watchlist).await;
     stage.begin().await;
     let taken = transfer_from(KEEPER.address, STRANGER.address, token.units(9));
@@ -264,8 +281,7 @@ async fn somebody_calls_the_account() {
     stage.begin().await;
     stage.anvil.succeed(&Tx::pay(STRANGER.address, OWNER_A.address, ether(1))).await;
     stage.is_quiet(&E4, &watch("eoa", OWNER_A.address, "")).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, OWNER_A.address, vec![0xde, 0xad, 0xbe, 0xef]).await;
+    stage.when(STRANGER.address, OWNER_A.address, vec![0xde, 0xad, 0xbe, 0xef]).await;
     stage.finds(&E4, &watch("eoa", OWNER_A.address, "")).await;
 }
 
@@ -363,7 +379,6 @@ async fn an_operation_is_brought_by_a_bundler() {
     let calm = bundle(&[(account, GRANTEE.address), (other, STRANGER.address), (account, GRANTEE.address)]);
     stage.send(RELAYER.address, ENTRY_POINT, calm).await;
     stage.is_quiet(&E11, &watchlist).await;
-    stage.begin().await;
-    stage.send(RELAYER.address, ENTRY_POINT, bundle(&[(account, STRANGER.address)])).await;
+    stage.when(RELAYER.address, ENTRY_POINT, bundle(&[(account, STRANGER.address)])).await;
     stage.finds(&E11, &watchlist).await;
 }

@@ -4,13 +4,16 @@
 //! Each family is a file with its rows and a test for each, which holds what was found against its own row. docs/detections.md is
 //! written from the same rows.
 
+mod authority;
 mod behavior;
 mod control;
+mod ether;
 mod governor;
 mod keys;
 mod multisig;
 mod names;
 mod old;
+mod posture;
 mod queue;
 mod safe;
 mod stage;
@@ -20,7 +23,7 @@ mod timelock;
 mod tokens;
 mod upgrades;
 
-pub(crate) use stage::{Seen, Stage, watch};
+pub(crate) use stage::{Seen, Stage, calldata, pays, vouch, watch};
 
 use watchfire::model::Severity;
 

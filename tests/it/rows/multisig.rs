@@ -1,6 +1,6 @@
 //! The legacy multisig: everything is found at submission, and one incident follows it to its execution.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, calldata, pays, vouch, watch};
 use crate::support::abi::IMultiSigWallet;
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, STRANGER};
 use crate::support::anvil::Tx;
@@ -8,10 +8,10 @@ use crate::support::multisig::Multisig;
 use crate::support::tokens::Token;
 use crate::support::treasury::ether;
 use alloy_primitives::{Address, Bytes, U256};
-use alloy_sol_types::SolCall;
+use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L4, &L5];
+pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L3_REQUIRED, &L4, &L4_OLD, &L5];
 
 async fn stage() -> (Stage, Multisig) {
     let stage = Stage::new().await;
@@ -23,7 +23,7 @@ async fn stage() -> (Stage, Multisig) {
 
 /// The wallet pays the grantee, and does what else `more` says.
 fn rules(wallet: &Multisig, more: &str) -> String {
-    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    let pays = pays(GRANTEE.address);
     watch("multisig", wallet.address, &format!("{more}{pays}"))
 }
 
@@ -106,11 +106,33 @@ async fn an_owner_is_added() {
         stage.begin().await;
         let (id, _) = wallet.submit(&stage.anvil, OWNER_A, wallet.address, U256::ZERO, call.into()).await;
         wallet.confirm(&stage.anvil, OWNER_B, id).await;
-        if expected {
-            stage.is_quiet(&L3, &rules(&wallet, &planned)).await;
-        } else {
-            stage.finds(&L3, &rules(&wallet, &planned)).await;
+        stage.judged(&L3, &rules(&wallet, &planned), expected).await;
+    }
+}
+
+const L3_REQUIRED: Row = Row {
+    id: "L3-required",
+    finds: "one confirmation is to be enough: submitted, confirmed, executed",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned number, by a rule that names it; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_confirmation_is_to_be_enough() {
+    let (mut stage, wallet) = stage().await;
+    let planned = vouch("act", "changeRequirement", &[("#0", &3)]);
+    let rules = rules(&wallet, &format!("{planned}to = [\"{}\"]\n", wallet.address));
+    for (required, silent) in [(3_u64, true), (1, false)] {
+        let call = calldata("changeRequirement(uint256)", U256::from(required).abi_encode());
+        stage.begin().await;
+        let (id, _) = wallet.submit(&stage.anvil, OWNER_A, wallet.address, U256::ZERO, call.into()).await;
+        wallet.confirm(&stage.anvil, OWNER_B, id).await;
+        if !silent {
+            wallet.confirm(&stage.anvil, OWNER_C, id).await;
         }
+        stage.judged(&L3_REQUIRED, &rules, silent).await;
     }
 }
 
@@ -137,6 +159,27 @@ async fn somebody_unexpected_confirms() {
     stage.begin().await;
     wallet.confirm(&stage.anvil, OWNER_B, id).await;
     stage.is_quiet(&L4, &rules(&wallet, &registry)).await;
+}
+
+const L4_OLD: Row = Row {
+    id: "L4-old",
+    finds: "an owner confirms what was submitted a year ago, and it is carried out",
+    by: "builtin/stale-confirmation",
+    severity: High,
+    incidents: 1,
+    beside: "a submission of last week, confirmed today",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn something_old_is_confirmed() {
+    let (mut stage, wallet) = stage().await;
+    for (days, silent) in [(7, true), (365, false)] {
+        stage.begin().await;
+        let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+        stage.anvil.set_next_timestamp(stage.anvil.now().await + days * 86_400).await;
+        wallet.confirm(&stage.anvil, OWNER_B, id).await;
+        stage.judged(&L4_OLD, &rules(&wallet, ""), silent).await;
+    }
 }
 
 const L5: Row = Row {

@@ -1,14 +1,14 @@
 //! A name in ENS: found by its hash, whichever of its contracts writes it down.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::accounts::{DEPLOYER, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::{SolCall, SolValue, sol};
 use watchfire::decode::Name;
-use watchfire::model::Severity::{Critical, Warning};
+use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&M1, &M2, &M3, &M4, &M5];
+pub(super) const ROWS: &[&Row] = &[&M1, &M2, &M3, &M4, &M5, &M6, &M7, &M8];
 
 sol! {
     interface INames {
@@ -56,9 +56,7 @@ async fn the_name_changes_hands() {
     stage.send(STRANGER.address, book, renew.abi_encode()).await;
     stage.send(STRANGER.address, forger, give.clone()).await;
     stage.is_quiet(&M1, &rules(book, "")).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, book, give).await;
-    stage.finds(&M1, &rules(book, "")).await;
+    stage.when(STRANGER.address, book, give).await.finds(&M1, &rules(book, "")).await;
 }
 
 const M2: Row = Row {
@@ -77,13 +75,10 @@ async fn the_token_of_the_name_changes_hands() {
         let (from, to) = (KEEPER.address, STRANGER.address);
         INames::safeTransferFromCall { from, to, tokenId: U256::from_be_bytes(keccak256(label).0) }.abi_encode()
     };
-    stage.begin().await;
-    stage.send(STRANGER.address, book, give("treasurx")).await;
+    stage.when(STRANGER.address, book, give("treasurx")).await;
     let nothing = stage.seen(&rules(book, "")).await;
     assert!(nothing.lines.is_empty(), "another name is nobody's here: {:?}", nothing.lines);
-    stage.begin().await;
-    stage.send(STRANGER.address, book, give("treasury")).await;
-    stage.finds(&M2, &rules(book, "")).await;
+    stage.when(STRANGER.address, book, give("treasury")).await.finds(&M2, &rules(book, "")).await;
 }
 
 const M3: Row = Row {
@@ -103,12 +98,9 @@ async fn the_address_changes() {
         "[[watch.normal]]\nname = \"planned\"\nevent = \"AddrChanged\"\nargs = {{ \"#1\" = {{ eq = \"{}\" }} }}\n",
         KEEPER.address
     );
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set(STRANGER.address)).await;
-    stage.finds(&M3, &rules(book, &planned)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set(KEEPER.address)).await;
-    stage.is_quiet(&M3, &rules(book, &planned)).await;
+    let rules = rules(book, &planned);
+    let both = [set(STRANGER.address), set(KEEPER.address)];
+    stage.tells_apart(&M3, &rules, [STRANGER.address, book], both).await;
 }
 
 const M4: Row = Row {
@@ -126,14 +118,12 @@ async fn the_site_changes() {
     let set = |hash: Bytes| INames::setContenthashCall { node: ours().node, hash }.abi_encode();
     let release =
         "[[watch.normal]]\nname = \"release\"\nevent = \"ContenthashChanged\"\nargs = { hash = { eq = \"0xe301\" } }\n";
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set(Bytes::from_static(&[0xe3, 0x02]))).await;
+    stage.when(STRANGER.address, book, set(Bytes::from_static(&[0xe3, 0x02]))).await;
     let below = INames::setSubnodeOwnerCall { node: ours().node, label: B256::ZERO, owner: STRANGER.address };
     stage.send(STRANGER.address, book, below.abi_encode()).await;
     let seen = stage.finds(&M4, &rules(book, release)).await;
     assert_eq!(seen.findings.len(), 2, "{:#?}", seen.findings);
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set(Bytes::from_static(&[0xe3, 0x01]))).await;
+    stage.when(STRANGER.address, book, set(Bytes::from_static(&[0xe3, 0x01]))).await;
     stage.is_quiet(&M4, &rules(book, release)).await;
 }
 
@@ -153,10 +143,71 @@ async fn a_text_changes() {
         |key: &str| INames::setTextCall { node: ours().node, key: key.to_owned(), value: "x".to_owned() }.abi_encode();
     let avatar = "[[watch.normal]]\nname = \"avatar\"\nevent = \"TextChanged(bytes32 indexed node, string indexed indexedKey, string key, string value)\"\n\
                   args = { key = { eq = \"avatar\" } }\n";
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set("url")).await;
-    stage.finds(&M5, &rules(book, avatar)).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, book, set("avatar")).await;
-    stage.is_quiet(&M5, &rules(book, avatar)).await;
+    stage.tells_apart(&M5, &rules(book, avatar), [STRANGER.address, book], [set("url"), set("avatar")]).await;
+}
+
+const M6: Row = Row {
+    id: "ens-6",
+    finds: "the name is looked up elsewhere: whoever has the resolver has every record",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the announced resolver, by a rule about the log that names it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_resolver_changes() {
+    let (mut stage, book, _) = stage().await;
+    let set = |to: Address| calldata("setResolver(bytes32,address)", (ours().node, to).abi_encode());
+    let rules = rules(book, &vouch("event", "NewResolver", &[("resolver", &KEEPER.address)]));
+    let both = [STRANGER, KEEPER].map(|to| set(to.address));
+    stage.tells_apart(&M6, &rules, [STRANGER.address, book], both).await;
+}
+
+const M7: Row = Row {
+    id: "ens-7",
+    finds: "the name is wrapped, and what may be done with it from then on is limited",
+    by: "builtin/control",
+    severity: High,
+    incidents: 1,
+    beside: "the announced limits, by rules about both logs; and another name",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_is_wrapped() {
+    let (mut stage, book, _) = stage().await;
+    let wrap = |label: &str| {
+        let labels =
+            [label, "eth"].map(|label| [&[u8::try_from(label.len()).expect("short")], label.as_bytes()].concat());
+        let name = Bytes::from([labels.concat(), vec![0]].concat());
+        calldata("wrap(bytes,address,address)", (name, KEEPER.address, Address::ZERO).abi_encode_params())
+    };
+    let burn = |fuses: u16| calldata("setFuses(bytes32,uint16)", (ours().node, fuses).abi_encode());
+    let announced =
+        [vouch("event", "NameWrapped", &[("owner", &KEEPER.address)]), vouch("event", "FusesSet", &[("fuses", &1)])];
+    stage.when(KEEPER.address, book, wrap("treasury")).await;
+    stage.send(KEEPER.address, book, burn(1)).await;
+    let seen = stage.finds(&M7, &rules(book, "")).await;
+    assert_eq!(seen.findings.len(), 2, "{:#?}", seen.findings);
+    stage.send(STRANGER.address, book, wrap("treasurx")).await;
+    stage.is_quiet(&M7, &rules(book, &announced.concat())).await;
+    stage.when(STRANGER.address, book, burn(17)).await.finds(&M7, &rules(book, &announced.concat())).await;
+}
+
+const M8: Row = Row {
+    id: "ens-8",
+    finds: "the account that owns names makes somebody an operator of all of them",
+    by: "builtin/approval",
+    severity: Critical,
+    incidents: 1,
+    beside: "an operator that is taken away, by a rule that lets that be done",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_of_all_names_is_made() {
+    let (mut stage, book, _) = stage().await;
+    let set = |on: bool| calldata("setApprovalForAll(address,bool)", (STRANGER.address, on).abi_encode());
+    let taken = vouch("act", "setApprovalForAll(address operator, bool approved)", &[("approved", &false)]);
+    let rules = watch("eoa", KEEPER.address, &taken);
+    stage.tells_apart(&M8, &rules, [KEEPER.address, book], [set(true), set(false)]).await;
 }

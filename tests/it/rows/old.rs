@@ -1,7 +1,7 @@
 //! The oldest wallets, and what is released over time.
 
-use super::{Row, Stage, watch};
-use crate::support::abi::{IOldWallet, IVesting};
+use super::{Row, Stage, calldata, pays, vouch, watch};
+use crate::support::abi::{IOldWallet, IPuppet, IVesting};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, SolValue};
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2];
+pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2, &V3, &V4];
 
 /// Two owners, both of whom are asked above one ether a day; it holds ether.
 async fn wallet() -> (Stage, Address) {
@@ -36,7 +36,7 @@ async fn confirm(stage: &Stage, wallet: Address, operation: B256) {
 
 /// The wallet pays the grantee.
 fn rules(wallet: Address, more: &str) -> String {
-    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    let pays = pays(GRANTEE.address);
     watch("parity-multisig", wallet, &format!("{pays}{more}"))
 }
 
@@ -150,8 +150,8 @@ async fn vesting() -> (Stage, Address) {
 }
 
 /// The vesting wallet pays the grantee.
-fn pays(vesting: Address) -> String {
-    let rule = format!("[[watch.normal]]\nname = \"beneficiary\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+fn vested(vesting: Address) -> String {
+    let rule = pays(GRANTEE.address);
     watch("vesting", vesting, &rule)
 }
 
@@ -167,13 +167,12 @@ const V1: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_is_to_be_paid() {
     let (mut stage, vesting) = vesting().await;
-    stage.begin().await;
-    stage.send(STRANGER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
-    stage.is_quiet(&V1, &pays(vesting)).await;
+    stage.when(STRANGER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
+    stage.is_quiet(&V1, &vested(vesting)).await;
     stage.begin().await;
     let hand = IVesting::transferOwnershipCall { newOwner: STRANGER.address };
     stage.send(GRANTEE.address, vesting, hand.abi_encode()).await;
-    stage.finds(&V1, &pays(vesting)).await;
+    stage.finds(&V1, &vested(vesting)).await;
 }
 
 const V2: Row = Row {
@@ -188,13 +187,56 @@ const V2: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_tries_to_take_it_all() {
     let (mut stage, vesting) = vesting().await;
-    stage.begin().await;
-    stage.send(KEEPER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
-    stage.is_quiet(&V2, &pays(vesting)).await;
+    stage.when(KEEPER.address, vesting, IVesting::releaseCall {}.abi_encode()).await;
+    stage.is_quiet(&V2, &vested(vesting)).await;
     stage.begin().await;
     // `emergencyWithdraw(address)`
     let data: Bytes = [&[0x6f, 0xf1, 0xc9, 0xbc][..], &STRANGER.address.abi_encode()].concat().into();
     let refused = stage.anvil.transact(&Tx::call(STRANGER.address, vesting, data)).await;
     assert!(!refused.succeeded(), "there is no such function");
-    stage.finds(&V2, &pays(vesting)).await;
+    stage.finds(&V2, &vested(vesting)).await;
+}
+
+const V3: Row = Row {
+    id: "vesting-3",
+    finds: "what is not yet vested is taken back",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "a release, which anybody may ask for; and the agreed revocation, by a rule that names the token",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vesting_is_revoked() {
+    let mut stage = Stage::new().await;
+    let arguments = (KEEPER.address, GRANTEE.address).abi_encode();
+    let lock = deploy(&stage.anvil, DEPLOYER.address, "TokenLock", arguments).await;
+    let of = |function: &str, token: Address| calldata(function, token.abi_encode());
+    let rules = watch("vesting", lock, &vouch("call", "revoke(address token)", &[("token", &OWNER_A.address)]));
+    stage.when(STRANGER.address, lock, of("release(address)", OWNER_B.address)).await.is_quiet(&V3, &rules).await;
+    let both = [OWNER_B, OWNER_A].map(|token| of("revoke(address)", token.address));
+    stage.tells_apart(&V3, &rules, [KEEPER.address, lock], both).await;
+}
+
+const V4: Row = Row {
+    id: "vesting-4",
+    finds: "somebody else is to be paid, from inside another contract's call: where no node traces, its log tells",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the agreed beneficiary, by a rule about the log that names him",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_beneficiary_changes_from_inside() {
+    let mut stage = Stage::new().await;
+    stage.without_traces();
+    let puppet = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
+    let lock = deploy(&stage.anvil, DEPLOYER.address, "TokenLock", (puppet, KEEPER.address).abi_encode()).await;
+    let rules = watch("vesting", lock, &vouch("event", "BeneficiaryUpdated", &[("#0", &GRANTEE.address)]));
+    let both = [STRANGER, GRANTEE].map(|who| {
+        let data = calldata("setBeneficiary(address)", who.address.abi_encode()).into();
+        IPuppet::makeCall { to: lock, data }.abi_encode()
+    });
+    stage.tells_apart(&V4, &rules, [STRANGER.address, puppet], both).await;
 }

@@ -1,6 +1,6 @@
 //! Safes.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, pays, watch};
 use crate::support::abi::{IPayModule, ISafe};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, RELAYER, STRANGER};
 use crate::support::anvil::Tx;
@@ -33,7 +33,7 @@ async fn change(stage: &Stage, safe: &Safe, call: impl SolCall) {
 
 /// The watched Safe pays the grantee, and does what else `more` says.
 fn rules(safe: &Safe, more: &str) -> String {
-    let pays = format!("[[watch.normal]]\nname = \"grants\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    let pays = pays(GRANTEE.address);
     watch("safe", safe.address, &format!("{pays}{more}"))
 }
 
@@ -187,9 +187,7 @@ const S8: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_acts() {
     let (mut stage, safe, module) = with_module().await;
-    stage.begin().await;
-    stage.send(KEEPER.address, module, paid_by(&safe)).await;
-    stage.finds(&S8, &rules(&safe, "")).await;
+    stage.when(KEEPER.address, module, paid_by(&safe)).await.finds(&S8, &rules(&safe, "")).await;
     let listed = format!("path = \"duty\"\nregistry = {{ modules = [\"{module}\"] }}\n");
     stage.is_quiet(&S8, &rules(&safe, "").replace("path = \"duty\"\n", &listed)).await;
 }
@@ -207,9 +205,7 @@ const S8B: Row = Row {
 async fn a_module_acts_unseen() {
     let (mut stage, safe, module) = with_module().await;
     stage.without_traces();
-    stage.begin().await;
-    stage.send(KEEPER.address, module, paid_by(&safe)).await;
-    stage.finds(&S8B, &rules(&safe, "")).await;
+    stage.when(KEEPER.address, module, paid_by(&safe)).await.finds(&S8B, &rules(&safe, "")).await;
     let listed = format!(
         "[[watch.normal]]\nname = \"module\"\nevent = \"ExecutionFromModuleSuccess\"\nargs = {{ module = {{ eq = \"{module}\" }} }}\n"
     );
@@ -314,8 +310,7 @@ async fn a_function_that_no_safe_has() {
     let (mut stage, safe) = stage().await;
     // `onERC721Received(address,address,uint256,bytes)`, as a collection calls it.
     let arrival = (DEPLOYER.address, STRANGER.address, U256::ONE, Bytes::new()).abi_encode_params();
-    stage.begin().await;
-    stage.send(STRANGER.address, safe.address, [&[0x15, 0x0b, 0x7a, 0x02][..], &arrival].concat()).await;
+    stage.when(STRANGER.address, safe.address, [&[0x15, 0x0b, 0x7a, 0x02][..], &arrival].concat()).await;
     stage.is_quiet(&S12, &rules(&safe, "")).await;
     stage.begin().await;
     let tx =
@@ -369,12 +364,8 @@ async fn a_hash_is_approved() {
     let approve = || ISafe::approveHashCall { hashToApprove: alloy_primitives::B256::repeat_byte(5) }.abi_encode();
     let always =
         format!("[[watch.normal]]\nname = \"hardware\"\ncall = \"approveHash\"\nfrom = [\"{}\"]\n", OWNER_B.address);
-    stage.begin().await;
-    stage.send(OWNER_A.address, safe.address, approve()).await;
-    stage.finds(&S14, &rules(&safe, &always)).await;
-    stage.begin().await;
-    stage.send(OWNER_B.address, safe.address, approve()).await;
-    stage.is_quiet(&S14, &rules(&safe, &always)).await;
+    stage.when(OWNER_A.address, safe.address, approve()).await.finds(&S14, &rules(&safe, &always)).await;
+    stage.when(OWNER_B.address, safe.address, approve()).await.is_quiet(&S14, &rules(&safe, &always)).await;
 }
 
 const S16: Row = Row {

@@ -5,7 +5,8 @@ use super::Row;
 use crate::support::anvil::{Anvil, Tx, world_dir};
 use crate::support::kit::{Kit, Version};
 use crate::support::safe::Safe;
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use std::fmt::Display;
 use std::path::Path;
 use watchfire::classify::History;
 use watchfire::escalate::{StepJudged, plan};
@@ -71,7 +72,7 @@ impl Stage {
     }
 
     /// A transaction that has to succeed.
-    pub(crate) async fn send(&self, from: Address, to: Address, data: impl Into<alloy_primitives::Bytes>) -> B256 {
+    pub(crate) async fn send(&self, from: Address, to: Address, data: impl Into<Bytes>) -> B256 {
         self.anvil.succeed(&Tx::call(from, to, data)).await.transaction_hash
     }
 
@@ -95,6 +96,25 @@ impl Stage {
     /// Whom the program asks.
     pub(crate) fn reader(&self) -> &Pool {
         &self.pool
+    }
+
+    /// The case begins, and this call is what happens.
+    pub(crate) async fn when(&mut self, from: Address, to: Address, data: impl Into<Bytes>) -> &Self {
+        self.begin().await;
+        self.send(from, to, data).await;
+        self
+    }
+
+    /// Two calls of `to`, alike but for what they ask: the first is found as the row says, the second is silent.
+    pub(crate) async fn tells_apart(
+        &mut self,
+        row: &Row,
+        watchlist: &str,
+        [from, to]: [Address; 2],
+        [found, silent]: [Vec<u8>; 2],
+    ) {
+        self.when(from, to, found).await.finds(row, watchlist).await;
+        self.when(from, to, silent).await.is_quiet(row, watchlist).await;
     }
 
     /// Judges what happened since the case began by a watchlist on the chain `demo`.
@@ -127,6 +147,15 @@ impl Stage {
         let loudest = seen.incidents.iter().max().copied();
         assert_eq!(loudest, Some(row.severity), "the loudest of {}", told());
         seen
+    }
+
+    /// Silent, or found as the row says.
+    pub(crate) async fn judged(&self, row: &Row, watchlist: &str, silent: bool) {
+        if silent {
+            self.is_quiet(row, watchlist).await;
+        } else {
+            self.finds(row, watchlist).await;
+        }
     }
 
     /// What looks like it is silent.
@@ -193,4 +222,26 @@ pub(crate) fn watch(kind: &str, address: Address, more: &str) -> String {
         "[[watch]]\nlabel = \"The {kind} {address}\"\nchain = \"demo\"\naddress = \"{address}\"\nkind = \"{kind}\"\n\
          purpose = \"A case\"\npath = \"duty\"\n{more}\n"
     )
+}
+
+/// A rule about what comes by `way` (`call`, `act`, `event`, `move`, `state`) and is called `what`, with exactly these arguments.
+pub(crate) fn vouch(way: &str, what: &str, arguments: &[(&str, &dyn Display)]) -> String {
+    let argument = |(name, value): &(&str, &dyn Display)| match value.to_string().as_str() {
+        truth @ ("true" | "false") => format!("\"{name}\" = {{ eq = {truth} }}"),
+        value => format!("\"{name}\" = {{ eq = \"{value}\" }}"),
+    };
+    let arguments: Vec<String> = arguments.iter().map(argument).collect();
+    let arguments =
+        if arguments.is_empty() { String::new() } else { format!("args = {{ {} }}\n", arguments.join(", ")) };
+    format!("[[watch.normal]]\nname = \"{way} {what}\"\n{way} = \"{what}\"\n{arguments}")
+}
+
+/// The same, of ether alone and for one receiver.
+pub(crate) fn pays(to: Address) -> String {
+    format!("[[watch.normal]]\nname = \"ether\"\nact = \"ether\"\nto = [\"{to}\"]\n")
+}
+
+/// A call of the function with this signature; `arguments` as they are encoded.
+pub(crate) fn calldata(signature: &str, arguments: impl AsRef<[u8]>) -> Vec<u8> {
+    [&keccak256(signature)[..4], arguments.as_ref()].concat()
 }

@@ -1,6 +1,6 @@
 //! State that changes without a log and without a call that could be seen, and what the registry says of it.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, pays, watch};
 use crate::support::abi::IMiniMe;
 use crate::support::accounts::{
     DEPLOYER, GRANTEE, HOLDER, KEEPER, OWNER_A, OWNER_B, OWNER_C, PAYER, RELAYER, STRANGER,
@@ -430,7 +430,7 @@ const E6: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nonce_jumps() {
     let mut stage = Stage::new().await;
-    let rule = format!("[[watch.normal]]\nname = \"pays\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    let rule = pays(GRANTEE.address);
     let rules = watch("eoa", PAYER.address, &rule);
     settle(&mut stage).await;
     for n in 1..4 {

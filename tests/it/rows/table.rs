@@ -1,11 +1,86 @@
 //! docs/detections.md, written from the rows.
 
 use super::{
-    Row, behavior, control, governor, keys, multisig, names, old, queue, safe, state, timelock, tokens, upgrades,
+    Row, authority, behavior, control, ether, governor, keys, multisig, names, old, posture, queue, safe, state,
+    timelock, tokens, upgrades,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
+
+/// Our own sight: what is told of it, and the test that holds it, which runs the follower against nodes that fail.
+struct Sight {
+    id: &'static str,
+    finds: &'static str,
+    beside: &'static str,
+    file: &'static str,
+    source: &'static str,
+    case: &'static str,
+}
+
+const BLIND: &str = include_str!("../faults/blind.rs");
+const SEVERAL: &str = include_str!("../source/several.rs");
+const DATA: &str = include_str!("../source/data.rs");
+
+const SIGHTS: &[Sight] = &[
+    Sight {
+        id: "R9-head",
+        finds: "no new block comes",
+        beside: "the next block, which ends it: a warning first, then one page of the same incident",
+        file: "faults::blind",
+        source: BLIND,
+        case: "a_head_that_stands_still_warns_then_pages_and_ends_with_the_next_block",
+    },
+    Sight {
+        id: "R9-away",
+        finds: "no endpoint answers",
+        beside: "its return, which tells what was missed; the people of the treasury are not woken for it",
+        file: "faults::blind",
+        source: BLIND,
+        case: "a_node_that_goes_away_is_told_on_self_and_its_return_tells_what_was_missed",
+    },
+    Sight {
+        id: "R9-block",
+        finds: "a block cannot be had although heads go on",
+        beside: "the same block when it comes after all: nothing of it is missing",
+        file: "source::data",
+        source: DATA,
+        case: "a_block_that_cannot_be_had_is_told_though_heads_go_on",
+    },
+    Sight {
+        id: "R9-lag",
+        finds: "an endpoint stays behind the others",
+        beside: "what the others show goes on: nothing is taken back for it",
+        file: "source::several",
+        source: SEVERAL,
+        case: "an_endpoint_three_blocks_behind_takes_nothing_back_and_is_told",
+    },
+    Sight {
+        id: "R9-disagree",
+        finds: "endpoints name different blocks",
+        beside: "a reorg that all of them see",
+        file: "source::several",
+        source: SEVERAL,
+        case: "two_endpoints_on_different_forks_are_told_until_they_agree",
+    },
+    Sight {
+        id: "R9-lie",
+        finds: "an endpoint gives what contradicts its own hash",
+        beside: "the truth of another, which is what is judged",
+        file: "source::several",
+        source: SEVERAL,
+        case: "a_lie_of_one_endpoint_is_outdone_by_the_truth_of_another_and_told",
+    },
+];
+
+const OUR_SIGHT: &str = "
+## Our own sight
+
+No finding, but an incident on the path `self`; README.md says how loud each is. These cases stand with those of the follower.
+
+| row | what is told | beside it | case |
+|---|---|---|---|
+";
 
 /// A heading, its rows, and the file their cases stand in.
 struct Family {
@@ -18,6 +93,12 @@ struct Family {
 const FAMILIES: &[Family] = &[
     Family { heading: "Safe", rows: safe::ROWS, file: "safe", source: include_str!("safe.rs") },
     Family { heading: "Queues of Safes", rows: queue::ROWS, file: "queue", source: include_str!("queue.rs") },
+    Family {
+        heading: "Safes, looked at closer",
+        rows: posture::ROWS,
+        file: "posture",
+        source: include_str!("posture.rs"),
+    },
     Family { heading: "Legacy multisig", rows: multisig::ROWS, file: "multisig", source: include_str!("multisig.rs") },
     Family { heading: "State", rows: state::ROWS, file: "state", source: include_str!("state.rs") },
     Family { heading: "Tokens and MiniMe", rows: tokens::ROWS, file: "tokens", source: include_str!("tokens.rs") },
@@ -35,6 +116,12 @@ const FAMILIES: &[Family] = &[
         file: "upgrades",
         source: include_str!("upgrades.rs"),
     },
+    Family {
+        heading: "Owners and roles by other names",
+        rows: authority::ROWS,
+        file: "authority",
+        source: include_str!("authority.rs"),
+    },
     Family { heading: "Old wallets and vesting", rows: old::ROWS, file: "old", source: include_str!("old.rs") },
     Family {
         heading: "Rates, behavior and noise",
@@ -43,6 +130,7 @@ const FAMILIES: &[Family] = &[
         source: include_str!("behavior.rs"),
     },
     Family { heading: "Accounts and signatures", rows: keys::ROWS, file: "keys", source: include_str!("keys.rs") },
+    Family { heading: "Ether", rows: ether::ROWS, file: "ether", source: include_str!("ether.rs") },
     Family { heading: "Names", rows: names::ROWS, file: "names", source: include_str!("names.rs") },
 ];
 
@@ -81,6 +169,12 @@ fn the_page_of_detections_says_what_the_cases_hold() {
             writeln!(page, "| {id} | {finds} | `{by}` | {severity} | {incidents} | {beside} | `{case}` |")
                 .expect("a string takes it");
         }
+    }
+    page.push_str(OUR_SIGHT);
+    for Sight { id, finds, beside, file, source, case } in SIGHTS {
+        assert!(ids.insert(id), "{id} stands twice");
+        assert!(source.contains(&format!("async fn {case}(")), "{id}: there is no {case} in {file}");
+        writeln!(page, "| {id} | {finds} | {beside} | `{file}::{case}` |").expect("a string takes it");
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/detections.md");
     if std::env::var_os("WATCHFIRE_BLESS").is_some() {

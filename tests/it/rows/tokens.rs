@@ -1,14 +1,14 @@
 //! Tokens: supply, control, and what MiniMe's controller can do.
 
-use super::{Row, Stage, watch};
+use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::abi::{IMiniMe, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::tokens::Token;
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, SolValue};
-use watchfire::model::Severity::{Critical, Warning};
+use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&T1, &T6, &N1, &N2, &N5];
+pub(super) const ROWS: &[&Row] = &[&T1, &T6, &T6_BLOCKED, &N1, &N2, &N2_BURN, &N5, &N5_CLAIM];
 
 /// Exactly this function with exactly this first argument.
 fn planned(kind: &str, token: &Token, function: &str, value: Address) -> String {
@@ -53,11 +53,28 @@ const T6: Row = Row {
 async fn the_token_is_paused() {
     let mut stage = Stage::new().await;
     let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
-    stage.begin().await;
-    stage.send(DEPLOYER.address, coin.address, IToken::pauseCall {}.abi_encode()).await;
+    stage.when(DEPLOYER.address, coin.address, IToken::pauseCall {}.abi_encode()).await;
     stage.finds(&T6, &watch("erc20", coin.address, "")).await;
     let drill = format!("[[watch.normal]]\nname = \"drill\"\ncall = \"pause\"\nfrom = [\"{}\"]\n", DEPLOYER.address);
     stage.is_quiet(&T6, &watch("erc20", coin.address, &drill)).await;
+}
+
+const T6_BLOCKED: Row = Row {
+    id: "T6-blocked",
+    finds: "an account is put on the list of those whose tokens do not move",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "an order that was announced, by a rule that names the account; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_is_blocked() {
+    let mut stage = Stage::new().await;
+    let coin = Token::deploy_old_coin(&stage.anvil, DEPLOYER.address, DEPLOYER.address).await.address;
+    let rules = watch("erc20", coin, &vouch("call", "addBlackList", &[("#0", &STRANGER.address)]));
+    let both = [KEEPER, STRANGER].map(|who| calldata("addBlackList(address)", who.address.abi_encode()));
+    stage.tells_apart(&T6_BLOCKED, &rules, [DEPLOYER.address, coin], both).await;
 }
 
 const N1: Row = Row {
@@ -75,12 +92,8 @@ async fn the_controller_is_replaced() {
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let watchlist = planned("minime", &token, "changeController", KEEPER.address);
     let change = |to| IMiniMe::changeControllerCall { newController: to }.abi_encode();
-    stage.begin().await;
-    stage.send(DEPLOYER.address, token.address, change(STRANGER.address)).await;
-    stage.finds(&N1, &watchlist).await;
-    stage.begin().await;
-    stage.send(STRANGER.address, token.address, change(KEEPER.address)).await;
-    stage.is_quiet(&N1, &watchlist).await;
+    stage.when(DEPLOYER.address, token.address, change(STRANGER.address)).await.finds(&N1, &watchlist).await;
+    stage.when(STRANGER.address, token.address, change(KEEPER.address)).await.is_quiet(&N1, &watchlist).await;
 }
 
 const N2: Row = Row {
@@ -105,6 +118,52 @@ async fn the_controller_makes_tokens() {
     stage.is_quiet(&N2, &watchlist).await;
 }
 
+const N2_BURN: Row = Row {
+    id: "N2-burn",
+    finds: "the controller destroys a holder's tokens",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "what is taken back by agreement, by a rule that names the holder; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_controller_destroys_tokens() {
+    let mut stage = Stage::new().await;
+    let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
+    for holder in [KEEPER, GRANTEE] {
+        token.generate(&stage.anvil, DEPLOYER.address, holder.address, token.units(10)).await;
+    }
+    let rules = planned("minime", &token, "destroyTokens", GRANTEE.address);
+    let both = [KEEPER, GRANTEE]
+        .map(|holder| calldata("destroyTokens(address,uint256)", (holder.address, token.units(1)).abi_encode()));
+    stage.tells_apart(&N2_BURN, &rules, [DEPLOYER.address, token.address], both).await;
+}
+
+const N5_CLAIM: Row = Row {
+    id: "N5-claim",
+    finds: "the controller takes what lies in the token contract",
+    by: "builtin/control",
+    severity: High,
+    incidents: 1,
+    beside: "tokens that were sent there by mistake, by a rule that names their contract; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_controller_takes_what_lies_there() {
+    let mut stage = Stage::new().await;
+    let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
+    let mut coins = Vec::new();
+    for symbol in ["ONE", "TWO"] {
+        let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, symbol, 18, DEPLOYER.address).await;
+        coin.mint(&stage.anvil, DEPLOYER.address, token.address, coin.units(5)).await;
+        coins.push(coin.address);
+    }
+    let rules = planned("minime", &token, "claimTokens", coins[1]);
+    let both = [coins[0], coins[1]].map(|coin| calldata("claimTokens(address)", coin.abi_encode()));
+    stage.tells_apart(&N5_CLAIM, &rules, [DEPLOYER.address, token.address], both).await;
+}
+
 const N5: Row = Row {
     id: "N5",
     finds: "a clone of the token is created, with the same holders",
@@ -119,8 +178,7 @@ async fn a_clone_is_created() {
     let mut stage = Stage::new().await;
     let token = Token::deploy_minime(&stage.anvil, DEPLOYER.address, "NET").await;
     let arguments = ("Net token".to_owned(), U256::from(18), "NET".to_owned(), U256::ZERO, true).abi_encode_params();
-    stage.begin().await;
-    stage.send(STRANGER.address, token.address, [&[0x66, 0x38, 0xc0, 0x87][..], &arguments].concat()).await;
+    stage.when(STRANGER.address, token.address, [&[0x66, 0x38, 0xc0, 0x87][..], &arguments].concat()).await;
     stage.finds(&N5, &watch("minime", token.address, "")).await;
     let vote = format!(
         "[[watch.normal]]\nname = \"vote\"\ncall = \"createCloneToken\"\nfrom = [\"{}\"]\n\

@@ -20,6 +20,17 @@ contract Ballot is ERC20Votes {
     }
 }
 
+/// The same by a clock of seconds, so that a day passes within a test.
+contract TimedBallot is Ballot {
+    function clock() public view override returns (uint48) {
+        return uint48(block.timestamp);
+    }
+
+    function CLOCK_MODE() public pure override returns (string memory) {
+        return "mode=timestamp";
+    }
+}
+
 /// OpenZeppelin's Governor, which carries out by itself what was voted: one block until the vote, `period` blocks for it.
 contract Council is GovernorSettings, GovernorCountingSimple, GovernorVotes {
     constructor(IVotes votes, uint32 period) Governor("Council") GovernorSettings(1, period, 0) GovernorVotes(votes) {}

@@ -28,6 +28,21 @@ contract DelayModifier {
     }
 }
 
+/// A module that carries out what an oracle answers, in the shape of Zodiac's Reality: whoever likes asks the question.
+contract RealityAsker {
+    event ProposalQuestionCreated(bytes32 indexed questionId, string indexed proposalId);
+
+    uint32 public questionTimeout = 3 days;
+
+    function addProposal(string calldata proposalId, bytes32[] calldata txHashes) external {
+        emit ProposalQuestionCreated(keccak256(abi.encode(proposalId, txHashes)), proposalId);
+    }
+
+    function setQuestionTimeout(uint32 timeout) external {
+        questionTimeout = timeout;
+    }
+}
+
 /// A governor in the shape of Bravo, which is asked for a proposal's calls by number and has no vote to speak of.
 contract BravoStyleGovernor {
     event ProposalCreated(

@@ -11,6 +11,9 @@ contract NameBook {
     event TextChanged(bytes32 indexed node, string indexed indexedKey, string key, string value);
     event NameRenewed(string name, bytes32 indexed label, uint256 cost, uint256 expires);
     event Transfer(address indexed from, address indexed to, uint256 indexed tokenId);
+    event NameWrapped(bytes32 indexed node, bytes name, address owner, uint32 fuses, uint64 expiry);
+    event FusesSet(bytes32 indexed node, uint32 fuses);
+    event ApprovalForAll(address indexed owner, address indexed operator, bool approved);
 
     function setOwner(bytes32 node, address owner) external {
         emit Transfer(node, owner);
@@ -43,5 +46,26 @@ contract NameBook {
 
     function safeTransferFrom(address from, address to, uint256 tokenId) external {
         emit Transfer(from, to, tokenId);
+    }
+
+    function wrap(bytes calldata name, address owner, address) external {
+        emit NameWrapped(node(name, 0), name, owner, 0, type(uint64).max);
+    }
+
+    function setFuses(bytes32 node_, uint16 fuses) external returns (uint32) {
+        emit FusesSet(node_, fuses);
+        return 0;
+    }
+
+    function setApprovalForAll(address operator, bool approved) external {
+        emit ApprovalForAll(msg.sender, operator, approved);
+    }
+
+    /// The hash of a name that is written label by label, each behind its length.
+    function node(bytes calldata name, uint256 at) private pure returns (bytes32) {
+        uint256 length = uint8(name[at]);
+        if (length == 0) return 0;
+        bytes32 parent = node(name, at + 1 + length);
+        return keccak256(abi.encodePacked(parent, keccak256(name[at + 1:at + 1 + length])));
     }
 }

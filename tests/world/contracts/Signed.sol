@@ -24,6 +24,12 @@ contract PermitDesk {
         uint48 expiration,
         uint48 nonce
     );
+    event Lockdown(address indexed owner, address token, address spender);
+
+    struct TokenSpenderPair {
+        address token;
+        address spender;
+    }
 
     function approve(address token, address spender, uint160 amount, uint48 expiration) external {
         emit Approval(msg.sender, token, spender, amount, expiration);
@@ -31,5 +37,11 @@ contract PermitDesk {
 
     function bring(address owner, address token, address spender, uint160 amount) external {
         emit Permit(owner, token, spender, amount, type(uint48).max, 0);
+    }
+
+    function lockdown(TokenSpenderPair[] calldata approvals) external {
+        for (uint256 i = 0; i < approvals.length; i++) {
+            emit Lockdown(msg.sender, approvals[i].token, approvals[i].spender);
+        }
     }
 }

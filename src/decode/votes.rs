@@ -1,0 +1,83 @@
+//! Votes by power that their voter did not have a day before: borrowed, bought or delegated for one vote alone.
+//!
+//! Nothing in a vote's log tells for how long its voter had the power, so that the governor is asked for it at an earlier time. A
+//! governor that cannot be asked, such as Bravo, leaves its votes what they are.
+//!
+//! Source: Governor.sol 4 and 5 `proposalSnapshot`, `getVotes` and `quorum`; ERC-6372, whose clock counts blocks or seconds.
+
+use super::{Questions, Subjects, deed};
+use crate::model::activity::Note;
+use crate::model::read::{Answer, Read};
+use crate::model::{Activity, ActivityKind, Kind};
+use alloy_primitives::{Address, U256};
+
+/// `proposalSnapshot(uint256)`, `getVotes(address,uint256)`, `quorum(uint256)`
+const SNAPSHOT: [u8; 4] = [0x2d, 0x63, 0xf6, 0x93];
+const VOTES: [u8; 4] = [0xeb, 0x90, 0x19, 0xd4];
+const QUORUM: [u8; 4] = [0xf8, 0xce, 0x56, 0x0a];
+
+/// A day by a clock that counts seconds, and by one that counts mainnet's blocks of twelve.
+const DAY_SECONDS: u64 = 86_400;
+const DAY_BLOCKS: u64 = 7_200;
+/// A clock beyond this counts seconds: no chain has as many blocks yet, and it was 2001 when it was as many seconds.
+const SECONDS_FROM: u64 = 1_000_000_000;
+/// A vote matters that is this part of the quorum or more. Somebody new with little is nobody's concern.
+const QUORUM_PART: u64 = 4;
+
+/// Notes the votes of watched governors whose voter had at most half the power a day before the proposal's snapshot. Where the node
+/// or the governor cannot say, or the chain is younger than that, nothing is noted.
+pub(crate) fn weigh(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
+    for activity in activities {
+        if is_fresh(activity, subjects, questions) == Some(true) {
+            activity.notes.push(Note::FreshVotes);
+        }
+    }
+}
+
+fn is_fresh(vote: &Activity, subjects: &Subjects, questions: &mut Questions<'_>) -> Option<bool> {
+    let is_vote = vote.kind == ActivityKind::Event
+        && matches!(
+            &*vote.deed.signature,
+            "VoteCast(address,uint256,uint8,uint256,string)"
+                | "VoteCastWithParams(address,uint256,uint8,uint256,string,bytes)"
+        );
+    let governor = vote.from;
+    if !is_vote || subjects.get(&governor).is_none_or(|subject| subject.kind != Kind::Governor) {
+        return None;
+    }
+    let (voter, id) = (deed::address_at(&vote.deed, 0)?, deed::uint_at(&vote.deed, 1)?);
+    let weight = deed::uint_at(&vote.deed, 3).filter(|weight| !weight.is_zero())?;
+    let snapshot = number(questions, governor, SNAPSHOT, &[id])?;
+    let day = if snapshot > U256::from(SECONDS_FROM) { DAY_SECONDS } else { DAY_BLOCKS };
+    let earlier = snapshot.checked_sub(U256::from(day)).filter(|time| !time.is_zero())?;
+    // Both are asked for at once.
+    let before = number(questions, governor, VOTES, &[U256::from_be_bytes(voter.into_word().0), earlier]);
+    let quorum = number(questions, governor, QUORUM, &[snapshot]);
+    let matters = quorum.is_none_or(|quorum| weight.saturating_mul(U256::from(QUORUM_PART)) >= quorum);
+    Some(matters && before?.saturating_mul(U256::from(2)) <= weight)
+}
+
+/// What a view of the governor gives, where it gives a number.
+fn number(questions: &mut Questions<'_>, of: Address, view: [u8; 4], arguments: &[U256]) -> Option<U256> {
+    let words = arguments.iter().flat_map(|word| word.to_be_bytes::<32>());
+    let data = view.into_iter().chain(words).collect();
+    match questions.ask(Read::Call { to: of, data }) {
+        Some(Answer::Data(word)) => word.first_chunk::<32>().map(|word| U256::from_be_bytes(*word)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::keccak256;
+
+    #[test]
+    fn views_are_those_of_their_names() {
+        for (signature, view) in
+            [("proposalSnapshot(uint256)", SNAPSHOT), ("getVotes(address,uint256)", VOTES), ("quorum(uint256)", QUORUM)]
+        {
+            assert_eq!(keccak256(signature)[..4], view, "{signature}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Safes: what hides deep inside of a batch, who decides, and what is not as it should be from the first look on.
+
+use super::{Row, Stage, calldata, pays, vouch, watch};
+use crate::support::accounts::{DEPLOYER, GRANTEE, OWNER_A, OWNER_B, OWNER_C, RELAYER, STRANGER};
+use crate::support::contracts::deploy;
+use crate::support::kit::Version;
+use crate::support::safe::{Safe, SafeTx};
+use crate::support::tokens::transfer;
+use crate::support::treasury::{SIGNERS, ether};
+use alloy_primitives::{Address, U256};
+use alloy_sol_types::SolValue;
+use watchfire::model::Severity::Critical;
+
+pub(super) const ROWS: &[&Row] = &[&S2N, &S4L, &S4S, &S6M, &S17M, &S17G];
+
+const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
+
+async fn stage() -> (Stage, Safe) {
+    Stage::with_safe(Version::V1_4_1, &OWNERS, 2).await
+}
+
+async fn run(stage: &Stage, safe: &Safe, tx: SafeTx) {
+    safe.exec(&stage.anvil, RELAYER, &tx, &SIGNERS).await;
+}
+
+fn pay() -> SafeTx {
+    SafeTx::pay(GRANTEE.address, ether(1))
+}
+
+const S2N: Row = Row {
+    id: "S2-nested",
+    finds: "a batch inside of a batch hides a delegatecall among its payments",
+    by: "builtin/delegatecall",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same batches with payments alone, each by the rule about payments",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_code_two_batches_deep() {
+    let (mut stage, safe) = stage().await;
+    let thief = deploy(&stage.anvil, DEPLOYER.address, "SlotThief", []).await;
+    let rules = watch("safe", safe.address, &pays(GRANTEE.address));
+    let deep = |last: SafeTx| safe.batch(&[pay(), safe.batch(&[pay(), last])]);
+    stage.begin().await;
+    run(&stage, &safe, deep(pay())).await;
+    stage.is_quiet(&S2N, &rules).await;
+    stage.without_traces();
+    stage.is_quiet(&S2N, &rules).await;
+    stage.begin().await;
+    run(&stage, &safe, deep(SafeTx::delegate(thief, transfer(STRANGER.address, U256::ZERO)))).await;
+    stage.finds(&S2N, &rules).await;
+}
+
+/// The Safe does this to itself.
+async fn change(stage: &mut Stage, safe: &Safe, signature: &str, arguments: Vec<u8>) {
+    stage.begin().await;
+    run(stage, safe, SafeTx::call(safe.address, calldata(signature, arguments))).await;
+}
+
+/// A rule about a change that the Safe makes to itself.
+fn planned(safe: &Safe, function: &str, argument: (&str, &dyn std::fmt::Display)) -> String {
+    let rule = format!("{}to = [\"{}\"]\n", vouch("act", function, &[argument]), safe.address);
+    watch("safe", safe.address, &rule)
+}
+
+const S4L: Row = Row {
+    id: "S4-threshold",
+    finds: "one signature is to be enough",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned number of signatures, by a rule that names it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_signature_is_to_be_enough() {
+    let (mut stage, safe) = stage().await;
+    let rules = planned(&safe, "changeThreshold(uint256 threshold)", ("threshold", &2));
+    for (threshold, silent) in [(1_u64, false), (2, true)] {
+        change(&mut stage, &safe, "changeThreshold(uint256)", U256::from(threshold).abi_encode()).await;
+        stage.judged(&S4L, &rules, silent).await;
+    }
+}
+
+const S4S: Row = Row {
+    id: "S4-swap",
+    finds: "an owner is replaced",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned rotation, by a rule that names the new owner",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_swapped() {
+    let (mut stage, safe) = stage().await;
+    let rules = planned(
+        &safe,
+        "swapOwner(address prevOwner, address oldOwner, address newOwner)",
+        ("newOwner", &GRANTEE.address),
+    );
+    let (mut last, before) = (OWNER_C.address, OWNER_B.address);
+    for (next, silent) in [(STRANGER.address, false), (GRANTEE.address, true)] {
+        change(&mut stage, &safe, "swapOwner(address,address,address)", (before, last, next).abi_encode()).await;
+        stage.judged(&S4S, &rules, silent).await;
+        last = next;
+    }
+}
+
+const S6M: Row = Row {
+    id: "S6-module-guard",
+    finds: "the guard of a Safe's modules is taken away",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same, by a rule that names the guard to be set",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_module_guard_is_taken_away() {
+    let (mut stage, safe) = Stage::with_safe(Version::V1_5_0, &OWNERS, 2).await;
+    let rules = |guard: Address| planned(&safe, "setModuleGuard", ("#0", &guard));
+    change(&mut stage, &safe, "setModuleGuard(address)", Address::ZERO.abi_encode()).await;
+    stage.finds(&S6M, &rules(STRANGER.address)).await;
+    stage.is_quiet(&S6M, &rules(Address::ZERO)).await;
+}
+
+const S17M: Row = Row {
+    id: "S17-module",
+    finds: "a module is enabled from the start that the registry does not list",
+    by: "builtin/drift",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same Safe whose registry lists it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_is_there_from_the_start() {
+    let (mut stage, safe) = stage().await;
+    safe.enable_module(&stage.anvil, STRANGER.address, &[OWNER_A, OWNER_B]).await;
+    watched(&mut stage, &safe).await;
+    let rules = |modules: &str| watch("safe", safe.address, &format!("registry = {{ modules = [{modules}] }}\n"));
+    stage.finds(&S17M, &rules("")).await;
+    stage.is_quiet(&S17M, &rules(&format!("\"{}\"", STRANGER.address))).await;
+}
+
+const S17G: Row = Row {
+    id: "S17-guard",
+    finds: "there is no guard from the start where the registry names one",
+    by: "builtin/drift",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same Safe whose registry says that it has none",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_is_missing_from_the_start() {
+    let (mut stage, safe) = stage().await;
+    watched(&mut stage, &safe).await;
+    let rules = |guard: &str| watch("safe", safe.address, &format!("registry = {{ guard = \"{guard}\" }}\n"));
+    stage.finds(&S17G, &rules(&STRANGER.address.to_string())).await;
+    stage.is_quiet(&S17G, &rules("none")).await;
+}
+
+/// Begins, and lets ether arrive, so that there is something to look at.
+async fn watched(stage: &mut Stage, safe: &Safe) {
+    stage.begin().await;
+    stage.anvil.mine(2).await;
+    stage.anvil.succeed(&crate::support::anvil::Tx::pay(STRANGER.address, safe.address, ether(1))).await;
+}
