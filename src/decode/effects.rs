@@ -308,12 +308,13 @@ fn asked_for(frame: &Frame, told: &Activity, heard: &HashSet<Value>) -> bool {
     if asked.is_empty() { heard.contains(&Value::Address(frame.caller)) } else { asked.is_subset(heard) }
 }
 
-/// Functions and the events that tell of what they change. Source: OpenZeppelin 4 and 5, Compound, MiniMe, Aragon, Zodiac.
+/// Functions and the events that tell of what they change. Source: OpenZeppelin 4 and 5, Solady, Compound, MiniMe, Aragon, Zodiac.
 const CHANGES: &[(&str, &[&str])] = &[
     ("updateDelay", &["MinDelayChange"]),
     ("transferOwnership", &["OwnershipTransferred", "OwnershipTransferStarted"]),
     ("acceptOwnership", &["OwnershipTransferred"]),
     ("renounceOwnership", &["OwnershipTransferred"]),
+    ("completeOwnershipHandover", &["OwnershipTransferred"]),
     ("acceptAdmin", &["NewAdmin", "NewPendingAdmin"]),
     ("_acceptAdmin", &["NewAdmin", "NewPendingAdmin"]),
     ("_setPendingAdmin", &["NewPendingAdmin"]),

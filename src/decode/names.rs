@@ -9,6 +9,8 @@ use alloy_primitives::{Address, B256, b256, keccak256};
 
 /// `NewOwner(bytes32,bytes32,address)`: parent, label.
 const NEW_OWNER: B256 = b256!("ce0457fe73731f824cc272376169235128c118b49d344817417c6d108d155e82");
+/// `ControllerAdded(address)` of the registrar: whoever is one registers names below `eth`, whichever they are.
+const CONTROLLER_ADDED: B256 = b256!("0a8bb31534c0ed46f380cb867bd5c803a189ced9a764e30b3a4991a9901d7474");
 /// `TransferSingle(address,address,address,uint256,uint256)`: the id stands first in the data.
 const TRANSFER_SINGLE: B256 = b256!("c3d58168c5ae7397731d063d5bbf3d657854427343f4c083240f7aacaa2d0f62");
 
@@ -63,7 +65,7 @@ impl Names {
         self.by_label.entry(name.label).or_default().push(name);
     }
 
-    /// The names that a log is about: whose hash it indexes, or the token of which.
+    /// The names that a log is about: whose hash it indexes, the token of which, or all that its registrar has.
     pub(super) fn of(&self, log: &Log) -> Vec<Address> {
         if self.contracts.is_empty() || !self.contracts.contains(&log.address) {
             return Vec::new();
@@ -74,6 +76,12 @@ impl Names {
                 found.push(address);
             }
         };
+        if log.topics.first() == Some(&CONTROLLER_ADDED) {
+            let all = self.by_label.values().flatten().filter(|name| name.parent == eth());
+            all.for_each(|name| add(name.stands_for()));
+            // The topic behind it is an address and the hash of nothing.
+            return found;
+        }
         let id = log.data.first_chunk::<32>().map(B256::from).filter(|_| log.topics.first() == Some(&TRANSFER_SINGLE));
         for word in log.topics.iter().skip(1).copied().chain(id) {
             if let Some(address) = self.by_node.get(&word) {
@@ -128,5 +136,8 @@ mod tests {
             of(&[B256::ZERO, ours.node], Address::repeat_byte(2)).is_empty(),
             "a stranger's contract says anything"
         );
+        assert_eq!(CONTROLLER_ADDED, keccak256("ControllerAdded(address)"));
+        assert_eq!(of(&[CONTROLLER_ADDED, B256::ZERO], book), [ours.stands_for()]);
+        assert!(of(&[CONTROLLER_ADDED, B256::ZERO], Address::repeat_byte(2)).is_empty());
     }
 }

@@ -164,6 +164,7 @@ const ROWS: &[Row] = &[
             ("transferOwnership", Arg(0)),
             ("acceptOwnership", Caller),
             ("claimOwnership", Caller),
+            ("completeOwnershipHandover", Arg(0)),
             ("renounceOwnership", Nobody),
             ("changeOwner", Arg(0)),
             ("setOwner", Arg(0)),

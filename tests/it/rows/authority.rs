@@ -6,9 +6,9 @@ use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
-use watchfire::model::Severity::Critical;
+use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&D1, &D2, &D3, &C1, &P2A, &P3B, &R3, &R4, &R5, &N6, &N5];
+pub(super) const ROWS: &[&Row] = &[&D1, &D2, &D3, &C1, &A1, &P2A, &P3B, &R3, &R4, &R5, &N6, &N5];
 
 /// A contract of the keeper's.
 async fn kept(name: &str) -> (Stage, Address) {
@@ -112,6 +112,29 @@ async fn an_administrator_is_committed() {
     stage.when(KEEPER.address, gauge, silent).await;
     stage.send(KEEPER.address, gauge, calldata("apply_transfer_ownership()", [])).await;
     stage.is_quiet(&C1, &rules).await;
+}
+
+const A1: Row = Row {
+    id: "solady",
+    finds: "somebody asks for the ownership, which its owner may give from then on",
+    by: "builtin/control",
+    severity: High,
+    incidents: 1,
+    beside: "the planned handover, asked for and given, by rules that name who asks and who gets",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_asks_for_the_ownership() {
+    let (mut stage, asked) = kept("AskedFor").await;
+    let ask = || calldata("requestOwnershipHandover()", []);
+    let asks = format!("{}from = [\"{}\"]\n", vouch("call", "requestOwnershipHandover", &[]), GRANTEE.address);
+    let gives = vouch("call", "completeOwnershipHandover", &[("#0", &GRANTEE.address)]);
+    let rules = watch("ownable", asked, &format!("{asks}{gives}"));
+    stage.when(STRANGER.address, asked, ask()).await.finds(&A1, &rules).await;
+    stage.when(GRANTEE.address, asked, ask()).await;
+    let give = calldata("completeOwnershipHandover(address)", GRANTEE.address.abi_encode());
+    stage.send(KEEPER.address, asked, give).await;
+    stage.is_quiet(&A1, &rules).await;
 }
 
 const P2A: Row = Row {

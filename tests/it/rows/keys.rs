@@ -4,14 +4,14 @@ use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::accounts::{Account, DEPLOYER, GRANTEE, KEEPER, OWNER_A, RELAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
-use crate::support::tokens::{Token, transfer, transfer_from};
+use crate::support::tokens::{Token, approve, transfer, transfer_from};
 use crate::support::treasury::ether;
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&T3, &T4, &T4B, &T7, &N4, &E2, &E2B, &E4, &E5, &E8, &E11];
+pub(super) const ROWS: &[&Row] = &[&T2B, &T3, &T4, &T4B, &T7, &N4, &E2, &E2B, &E2C, &E4, &E5, &E8, &E11];
 
 /// Where Permit2 stands on every chain.
 const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
@@ -37,6 +37,26 @@ fn typed(signer: Account, name: &str, contract: Address, structure: B256) -> [u8
     let kind = keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
     let domain = (kind, keccak256(name), keccak256("1"), U256::from(31_337), contract).abi_encode();
     signer.sign(keccak256([&[0x19, 0x01], keccak256(domain).as_slice(), structure.as_slice()].concat()))
+}
+
+const T2B: Row = Row {
+    id: "T2-spender",
+    finds: "a bounded allowance for somebody who is not listed",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "the same for a listed spender",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_allowance_for_somebody_unlisted() {
+    let mut stage = Stage::new().await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
+    coin.mint(&stage.anvil, DEPLOYER.address, OWNER_A.address, coin.units(1_000)).await;
+    let listed = vouch("act", "approve(address spender, uint256 amount)", &[("spender", &GRANTEE.address)]);
+    let rules = account(coin.address, &listed);
+    let both = [STRANGER, GRANTEE].map(|spender| approve(spender.address, coin.units(10)).to_vec());
+    stage.tells_apart(&T2B, &rules, [OWNER_A.address, coin.address], both).await;
 }
 
 const T3: Row = Row {
@@ -264,6 +284,28 @@ async fn delegated_by_a_transaction_that_failed() {
     assert!(!sponsored(&stage, STRANGER, coin.address, refused, evil, 0).await, "the stranger has no coins");
     stage.finds(&E2B, &watch("eoa", OWNER_A.address, "")).await;
     assert_eq!(stage.anvil.code(OWNER_A.address).await.len(), 23, "delegated all the same");
+}
+
+const E2C: Row = Row {
+    id: "E2-cleared",
+    finds: "the account's delegated code, which guarded it, is cleared",
+    by: "builtin/delegation",
+    severity: Critical,
+    incidents: 1,
+    beside: "the announced end of it, by a rule about nobody's code",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_s_code_is_cleared() {
+    let mut stage = Stage::new().await;
+    let code = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
+    assert!(sponsored(&stage, RELAYER, KEEPER.address, vec![], code, 0).await);
+    stage.begin().await;
+    assert!(sponsored(&stage, STRANGER, KEEPER.address, vec![], Address::ZERO, 1).await);
+    stage.finds(&E2C, &watch("eoa", OWNER_A.address, "")).await;
+    assert!(stage.anvil.code(OWNER_A.address).await.is_empty(), "an account as before");
+    let announced = format!("[[watch.normal]]\nname = \"announced\"\nact = \"*\"\nto = [\"{}\"]\n", Address::ZERO);
+    stage.is_quiet(&E2C, &watch("eoa", OWNER_A.address, &announced)).await;
 }
 
 const E4: Row = Row {

@@ -8,7 +8,7 @@ use alloy_sol_types::{SolCall, SolValue, sol};
 use watchfire::decode::Name;
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&M1, &M2, &M3, &M4, &M5, &M6, &M7, &M8];
+pub(super) const ROWS: &[&Row] = &[&M1, &M2, &M3, &M4, &M5, &M6, &M7, &M8, &M9];
 
 sol! {
     interface INames {
@@ -210,4 +210,25 @@ async fn an_operator_of_all_names_is_made() {
     let taken = vouch("act", "setApprovalForAll(address operator, bool approved)", &[("approved", &false)]);
     let rules = watch("eoa", KEEPER.address, &taken);
     stage.tells_apart(&M8, &rules, [KEEPER.address, book], [set(true), set(false)]).await;
+}
+
+const M9: Row = Row {
+    id: "ens-9",
+    finds: "somebody may register names from now on, and take those that ran out: of every name below `eth`",
+    by: "builtin/control",
+    severity: High,
+    incidents: 1,
+    beside: "the announced controller, by a rule about the log that names it; and the same log by a contract that is none of ENS's",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_may_register_names() {
+    let (mut stage, book, forger) = stage().await;
+    let add = |who: Address| calldata("addController(address)", who.abi_encode());
+    stage.when(STRANGER.address, forger, add(STRANGER.address)).await;
+    let nothing = stage.seen(&rules(book, "")).await;
+    assert!(nothing.lines.is_empty(), "anybody says that of himself: {:?}", nothing.lines);
+    let rules = rules(book, &vouch("event", "ControllerAdded", &[("#0", &KEEPER.address)]));
+    let both = [STRANGER, KEEPER].map(|who| add(who.address));
+    stage.tells_apart(&M9, &rules, [STRANGER.address, book], both).await;
 }

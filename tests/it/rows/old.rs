@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, SolValue};
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2, &V3, &V4];
+pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2, &V3, &V4, &V5];
 
 /// Two owners, both of whom are asked above one ether a day; it holds ether.
 async fn wallet() -> (Stage, Address) {
@@ -239,4 +239,26 @@ async fn the_beneficiary_changes_from_inside() {
         IPuppet::makeCall { to: lock, data }.abi_encode()
     });
     stage.tells_apart(&V4, &rules, [STRANGER.address, puppet], both).await;
+}
+
+const V5: Row = Row {
+    id: "vesting-5",
+    finds: "everything is taken out of a lock at once",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the agreed end, by rules about the call that names who gets it and about the payment",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_taken_out_of_a_lock() {
+    let mut stage = Stage::new().await;
+    let lock = deploy(&stage.anvil, DEPLOYER.address, "TokenLock", (KEEPER.address, KEEPER.address).abi_encode()).await;
+    let end = vouch("call", "emergencyWithdraw(address)", &[("#0", &GRANTEE.address)]);
+    let rules = watch("vesting", lock, &format!("{end}{}", pays(GRANTEE.address)));
+    for (to, silent) in [(STRANGER, false), (GRANTEE, true)] {
+        stage.anvil.succeed(&Tx::pay(DEPLOYER.address, lock, ether(10))).await;
+        let take = calldata("emergencyWithdraw(address)", to.address.abi_encode());
+        stage.when(KEEPER.address, lock, take).await.judged(&V5, &rules, silent).await;
+    }
 }

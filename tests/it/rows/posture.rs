@@ -1,17 +1,17 @@
 //! Safes: what hides deep inside of a batch, who decides, and what is not as it should be from the first look on.
 
 use super::{Row, Stage, calldata, pays, vouch, watch};
-use crate::support::accounts::{DEPLOYER, GRANTEE, OWNER_A, OWNER_B, OWNER_C, RELAYER, STRANGER};
+use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, RELAYER, STRANGER};
 use crate::support::contracts::deploy;
 use crate::support::kit::Version;
-use crate::support::safe::{Safe, SafeTx};
-use crate::support::tokens::transfer;
+use crate::support::safe::{Safe, SafeTx, Signer, module_payment};
+use crate::support::tokens::{Token, transfer};
 use crate::support::treasury::{SIGNERS, ether};
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolValue;
-use watchfire::model::Severity::Critical;
+use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&S2N, &S4L, &S4S, &S6M, &S17M, &S17G];
+pub(super) const ROWS: &[&Row] = &[&S2N, &S4L, &S4S, &S4N, &S6M, &S8L, &S9T, &S17M, &S17G];
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 
@@ -105,6 +105,76 @@ async fn an_owner_is_swapped() {
         change(&mut stage, &safe, "swapOwner(address,address,address)", (before, last, next).abi_encode()).await;
         stage.judged(&S4S, &rules, silent).await;
         last = next;
+    }
+}
+
+const S4N: Row = Row {
+    id: "S4-nested",
+    finds: "an owner is added to a Safe by the Safe that owns it, which is not watched",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the planned owner, by a rule that names it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_added_through_the_parent() {
+    let (mut stage, parent) = stage().await;
+    let child = Safe::create(&stage.anvil, DEPLOYER.address, parent.kit, &[parent.address], 1, 2).await;
+    let add = "addOwnerWithThreshold(address owner, uint256 threshold)";
+    let rules = planned(&child, add, ("owner", &GRANTEE.address));
+    for (owner, silent) in [(STRANGER.address, false), (GRANTEE.address, true)] {
+        let call = calldata("addOwnerWithThreshold(address,uint256)", (owner, U256::ONE).abi_encode());
+        let nonce = child.nonce(&stage.anvil).await;
+        let signers = [Signer::Approved(parent.address)];
+        let inner = child.exec_calldata(&SafeTx::call(child.address, call), nonce, &signers);
+        stage.begin().await;
+        run(&stage, &parent, SafeTx::call(child.address, inner)).await;
+        stage.judged(&S4N, &rules, silent).await;
+    }
+}
+
+const S8L: Row = Row {
+    id: "S8-listed",
+    finds: "a module that `registry.modules` lists pays somebody who is not listed",
+    by: "builtin/module",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same module, paying a listed payee",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listed_module_pays_somebody_unlisted() {
+    let (mut stage, safe) = stage().await;
+    let module = deploy(&stage.anvil, DEPLOYER.address, "PayModule", KEEPER.address.abi_encode()).await;
+    safe.enable_module(&stage.anvil, module, &[OWNER_A, OWNER_B]).await;
+    let registry = format!("registry = {{ modules = [\"{module}\"] }}\n");
+    let rules = watch("safe", safe.address, &format!("{registry}{}", pays(GRANTEE.address)));
+    let both = [STRANGER, GRANTEE].map(|to| module_payment(safe.address, Address::ZERO, to.address, ether(1)).to_vec());
+    stage.tells_apart(&S8L, &rules, [KEEPER.address, module], both).await;
+}
+
+const S9T: Row = Row {
+    id: "S9-tokens",
+    finds: "tokens leave for somebody who is not listed",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "as many for a listed payee; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_for_somebody_unlisted() {
+    let (mut stage, safe) = stage().await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
+    coin.mint(&stage.anvil, DEPLOYER.address, safe.address, coin.units(10)).await;
+    let token = format!("[token.COIN]\nchain = \"demo\"\naddress = \"{}\"\ndecimals = 18\n", coin.address);
+    let listed = vouch("act", "transfer(address to, uint256 amount)", &[("to", &GRANTEE.address)]);
+    let rules = format!("{token}{}", watch("safe", safe.address, &format!("{listed}to = \"@COIN\"\n")));
+    for (to, silent) in [(STRANGER.address, false), (GRANTEE.address, true)] {
+        stage.begin().await;
+        run(&stage, &safe, SafeTx::call(coin.address, transfer(to, coin.units(1)))).await;
+        stage.judged(&S9T, &rules, silent).await;
     }
 }
 

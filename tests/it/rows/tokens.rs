@@ -3,12 +3,12 @@
 use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::abi::{IMiniMe, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
-use crate::support::tokens::Token;
+use crate::support::tokens::{Token, approve};
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&T1, &T6, &T6_BLOCKED, &N1, &N2, &N2_BURN, &N5, &N5_CLAIM];
+pub(super) const ROWS: &[&Row] = &[&T1, &T1_BURN, &T6, &T6_BLOCKED, &N1, &N2, &N2_BURN, &N5, &N5_CLAIM];
 
 /// Exactly this function with exactly this first argument.
 fn planned(kind: &str, token: &Token, function: &str, value: Address) -> String {
@@ -38,6 +38,30 @@ async fn tokens_are_minted() {
     stage.begin().await;
     coin.mint(&stage.anvil, DEPLOYER.address, GRANTEE.address, coin.units(1)).await;
     stage.is_quiet(&T1, &watchlist).await;
+}
+
+const T1_BURN: Row = Row {
+    id: "T1-burn",
+    finds: "somebody burns what a holder allowed him",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "a bridge that burns what goes over it, by a rule that names who burns; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_burns_a_holder_s_tokens() {
+    let mut stage = Stage::new().await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
+    coin.mint(&stage.anvil, DEPLOYER.address, KEEPER.address, coin.units(10)).await;
+    for spender in [STRANGER, GRANTEE] {
+        stage.send(KEEPER.address, coin.address, approve(spender.address, coin.units(5))).await;
+    }
+    let bridge = vouch("call", "burnFrom(address account, uint256 amount)", &[]);
+    let rules = watch("erc20", coin.address, &format!("{bridge}from = [\"{}\"]\n", GRANTEE.address));
+    let burn = calldata("burnFrom(address,uint256)", (KEEPER.address, coin.units(1)).abi_encode());
+    stage.when(STRANGER.address, coin.address, burn.clone()).await.finds(&T1_BURN, &rules).await;
+    stage.when(GRANTEE.address, coin.address, burn).await.is_quiet(&T1_BURN, &rules).await;
 }
 
 const T6: Row = Row {

@@ -113,3 +113,27 @@ contract ControllerFactory {
         emit ControllerUpgraded(newController);
     }
 }
+
+/// An owner who hands over to whoever asks for it, in the way of Solady's Ownable.
+contract AskedFor {
+    event OwnershipTransferred(address indexed oldOwner, address indexed newOwner);
+    event OwnershipHandoverRequested(address indexed pendingOwner);
+
+    address public owner;
+    mapping(address => bool) private asked;
+
+    constructor(address owner_) {
+        owner = owner_;
+    }
+
+    function requestOwnershipHandover() external {
+        asked[msg.sender] = true;
+        emit OwnershipHandoverRequested(msg.sender);
+    }
+
+    function completeOwnershipHandover(address next) external {
+        require(msg.sender == owner && asked[next], "not now");
+        emit OwnershipTransferred(owner, next);
+        owner = next;
+    }
+}

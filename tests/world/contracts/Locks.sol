@@ -10,7 +10,7 @@ contract TokenLock {
     address public owner;
     address public beneficiary;
 
-    constructor(address owner_, address beneficiary_) {
+    constructor(address owner_, address beneficiary_) payable {
         owner = owner_;
         beneficiary = beneficiary_;
     }
@@ -23,6 +23,15 @@ contract TokenLock {
         require(msg.sender == owner, "only the owner");
         emit TokenVestingRevoked(token);
     }
+
+    /// Everything at once, for the owner and whomever the owner says.
+    function emergencyWithdraw(address payable to) external {
+        require(msg.sender == owner, "only the owner");
+        (bool ok, ) = to.call{value: address(this).balance}("");
+        require(ok, "it was refused");
+    }
+
+    receive() external payable {}
 
     function setBeneficiary(address next) external {
         require(msg.sender == owner, "only the owner");

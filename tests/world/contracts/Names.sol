@@ -13,6 +13,7 @@ contract NameBook {
     event Transfer(address indexed from, address indexed to, uint256 indexed tokenId);
     event NameWrapped(bytes32 indexed node, bytes name, address owner, uint32 fuses, uint64 expiry);
     event FusesSet(bytes32 indexed node, uint32 fuses);
+    event ControllerAdded(address indexed controller);
     event ApprovalForAll(address indexed owner, address indexed operator, bool approved);
 
     function setOwner(bytes32 node, address owner) external {
@@ -55,6 +56,10 @@ contract NameBook {
     function setFuses(bytes32 node_, uint16 fuses) external returns (uint32) {
         emit FusesSet(node_, fuses);
         return 0;
+    }
+
+    function addController(address controller) external {
+        emit ControllerAdded(controller);
     }
 
     function setApprovalForAll(address operator, bool approved) external {
