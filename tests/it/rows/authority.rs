@@ -160,7 +160,7 @@ const P3B: Row = Row {
     by: "builtin/control",
     severity: Critical,
     incidents: 1,
-    beside: "a beacon that `registry.implementations` lists",
+    beside: "a beacon that `registry.implementations` lists, with code that it lists",
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +173,8 @@ async fn a_proxy_gets_another_beacon() {
         deploy(&stage.anvil, from, "UpgradeableBeacon", beacon.clone()).await,
         deploy(&stage.anvil, from, "UpgradeableBeacon", beacon).await,
     ];
-    let rules = watch("proxy", gate, &format!("registry = {{ implementations = [\"{}\"] }}\n", beacons[1]));
+    let listed = format!("registry = {{ implementations = [\"{code}\", \"{}\"] }}\n", beacons[1]);
+    let rules = watch("proxy", gate, &listed);
     let calls = beacons.map(|beacon| make(gate, calldata("changeBeacon(address)", beacon.abi_encode())));
     stage.tells_apart(&P3B, &rules, [STRANGER.address, puppet], calls).await;
 }
