@@ -122,6 +122,12 @@ impl Health {
         self.is_down() && self.worked_at.is_some_and(|at| now.duration_since(at) < time)
     }
 
+    /// Whether it answered anything since.
+    #[must_use]
+    pub fn worked_since(&self, since: Instant) -> bool {
+        self.worked_at.is_some_and(|at| at > since)
+    }
+
     /// How often it was caught.
     #[must_use]
     pub fn strikes(&self) -> u64 {

@@ -118,7 +118,7 @@ impl Pool {
         without: &[Voice],
         ask: impl Fn(Node) -> BoxFuture<'static, Result<T, NodeError>>,
     ) -> Result<T, Vec<(Voice, NodeError)>> {
-        let (mut all, mut tries) = (Vec::new(), 0);
+        let (mut all, mut tries, mut tries_alive, began) = (Vec::new(), 0, 0, instant());
         let pause = self.deadlines().backoff.base * 5;
         loop {
             let order = self.order(work, None).into_iter().filter(|voice| !without.contains(voice));
@@ -135,10 +135,13 @@ impl Pool {
                 _ => None,
             });
             let broken = failures.iter().any(|(_, error)| error.breaks_the_wire());
-            let may_be_back = failures.iter().any(|(voice, error)| {
+            let mut down = failures.iter().filter(|(voice, error)| {
                 let lately = || self.0[*voice].health().went_down_within(OUTAGE_MAX, instant());
                 matches!(error, NodeError::Unreachable(_)) && lately()
             });
+            // One that answers other questions meanwhile is not away: it breaks off at this one, and will again.
+            tries_alive += usize::from(down.clone().all(|(voice, _)| self.0[*voice].health().worked_since(began)));
+            let may_be_back = down.next().is_some() && tries_alive <= READ_TRIES && began.elapsed() < OUTAGE_MAX;
             if all.len() < FAILURES_MAX {
                 all.extend(failures);
             }

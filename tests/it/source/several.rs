@@ -127,6 +127,19 @@ async fn reads_wait_for_endpoints_that_have_just_gone_down_and_not_for_those_tha
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_endpoint_that_breaks_off_at_reads_alone_holds_up_no_block() {
+    let several = Several::new(1).await;
+    let at = several.follow.links.last().expect("a block").at;
+    let read = Read::Call { to: Address::ZERO, data: Bytes::from(vec![0]) };
+    several.nodes[0].fault(Fault::BreaksAtCalls);
+    let began = instant();
+    let answers = several.follow.source.read(at, &vec![read; 40]).await;
+    assert_eq!(answers, vec![Answer::Unavailable; 40]);
+    // By the simulated clock: it goes on naming heads meanwhile.
+    assert!(began.elapsed() < SLOT * 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lie_of_one_endpoint_is_outdone_by_the_truth_of_another_and_told() {
     for lie in [Fault::DropsLog, Fault::AltersLog, Fault::AltersTx, Fault::AltersHeader, Fault::EmptyReceipts] {
         let mut several = Several::new(2).await;

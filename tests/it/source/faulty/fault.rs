@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Frozen,
     /// Every answer takes so long.
     Slow(Duration),
+    /// The connection breaks at every call of a contract.
+    BreaksAtCalls,
     // === Subscriptions ===
     /// Subscribers hear nothing.
     Silent,

@@ -26,6 +26,9 @@ impl FakeNode {
         self.until_reached().await?;
         self.linger().await;
         let params: Value = serde_json::from_str(params.get()).expect("the client writes JSON");
+        if method == "eth_call" && self.state(|state, _| state.script.has(&Fault::BreaksAtCalls)) {
+            return Err(NodeError::Unreachable("HTTP 502".to_owned()));
+        }
         let (reply, slow) = self.reply(method, &params);
         tokio::time::sleep(slow).await;
         self.linger().await;
