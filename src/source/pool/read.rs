@@ -123,7 +123,9 @@ impl Pool {
         loop {
             let order = self.order(work, None).into_iter().filter(|voice| !without.contains(voice));
             let Asked { answer, failures, .. } = self.first_among(order.collect(), work, cost, &ask).await;
-            for (voice, error) in failures.iter().filter(|(_, error)| error.is_wrong()) {
+            // One that speaks of another block may have been overtaken by a reorg. It is not believed, and nothing is held against it.
+            let held = |error: &NodeError| error.is_wrong() && !matches!(error, NodeError::Another);
+            for (voice, error) in failures.iter().filter(|(_, error)| held(error)) {
                 self.0[*voice].catch(error);
             }
             if let Ok((_, answer)) = answer {
