@@ -32,27 +32,7 @@ struct Stage {
 impl Stage {
     /// `watches` is a watchlist, `chain` more keys of the chain.
     async fn new(anvil: Anvil, chain: &str, watches: &str) -> Self {
-        let watch = Watch::empty();
-        watch.write(
-            "watchfire.toml",
-            &format!(
-                r#"
-watchlists = ["list.toml"]
-[chain.local]
-id = 31337
-endpoint = "{}"
-{chain}
-[destination.console]
-kind = "terminal"
-[path.self]
-steps = [{{ to = ["console"], ack_within = "5m" }}]
-[path.treasury]
-steps = [{{ to = ["console"], ack_within = "5m" }}]
-"#,
-                anvil.ws_url()
-            ),
-        );
-        watch.write("list.toml", watches);
+        let watch = Watch::local(&format!("\"{}\"", anvil.ws_url()), chain, watches);
         let begun = anvil.block_number().await + 1;
         Self { anvil, watch, begun }
     }

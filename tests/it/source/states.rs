@@ -282,31 +282,13 @@ async fn an_endpoint_that_lies_about_state_is_told_with_what_it_said_and_hides_n
             refuse(response);
         }
     });
-    let watch = Watch::empty();
-    watch.write(
-        "watchfire.toml",
-        &format!(
-            r#"
-watchlists = ["list.toml"]
-[chain.local]
-id = 31337
-endpoint = [{{ name = "glass", url = "{}" }}, {{ name = "honest", url = "{}" }}]
-[destination.console]
-kind = "terminal"
-[path.self]
-steps = [{{ to = ["console"], ack_within = "5m" }}]
-[path.treasury]
-steps = [{{ to = ["console"], ack_within = "5m" }}]
-"#,
-            stage.glass.url(),
-            honest.url()
-        ),
-    );
     let list = format!(
         "[[watch]]\nlabel = \"Proxy\"\nchain = \"local\"\naddress = \"{proxy}\"\nkind = \"proxy\"\n\
          purpose = \"Stands here to be watched\"\npath = \"treasury\"\n"
     );
-    watch.write("list.toml", &list);
+    let endpoints = [("glass", stage.glass.url()), ("honest", honest.url())]
+        .map(|(name, url)| format!("{{ name = \"{name}\", url = \"{url}\" }}"));
+    let watch = Watch::local(&format!("[{}]", endpoints.join(", ")), "", &list);
     let begun = stage.anvil.block_number().await + 1;
     stage.anvil.mine(2).await;
     // What the endpoint goes on saying of the slot: its old value.

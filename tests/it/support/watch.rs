@@ -58,6 +58,30 @@ steps = [{{ to = ["pager"], ack_within = "5m" }}]
         Self { dir: tempfile::tempdir().expect("a directory"), env: Vec::new() }
     }
 
+    /// The chain `local` through this `endpoint`, as TOML, with `more` keys; a watchlist; and paths called `self` and `treasury` that
+    /// end on the terminal.
+    pub(crate) fn local(endpoint: &str, more: &str, watchlist: &str) -> Self {
+        let watch = Self::empty();
+        let main = format!(
+            r#"
+watchlists = ["list.toml"]
+[chain.local]
+id = 31337
+endpoint = {endpoint}
+{more}
+[destination.console]
+kind = "terminal"
+[path.self]
+steps = [{{ to = ["console"], ack_within = "5m" }}]
+[path.treasury]
+steps = [{{ to = ["console"], ack_within = "5m" }}]
+"#
+        );
+        watch.write("watchfire.toml", &main);
+        watch.write("list.toml", watchlist);
+        watch
+    }
+
     /// Puts the demo's watchlist and ABI there.
     pub(crate) fn add_treasury(&self) {
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/demo");
