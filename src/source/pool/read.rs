@@ -1,7 +1,7 @@
 //! Questions about the state after a block, and about what ran inside of it.
 //!
 //! What can be proven is asked with a proof, and only where no endpoint has one is an endpoint taken at its word. What an endpoint
-//! says that cannot be right is kept for the driver, which holds it against it.
+//! says that contradicts the block is kept for the driver, which holds it against it.
 
 use super::{Asked, Member, Pool, Work};
 use crate::model::BlockRef;
@@ -68,7 +68,7 @@ impl Pool {
         answers.peek().is_none() || answers.any(|stands| stands)
     }
 
-    /// What endpoints said to questions about state that cannot be right, and has not been looked at yet.
+    /// What endpoints said of state that contradicts the block, and has not been looked at yet.
     pub(in crate::source) fn caught(&self) -> Vec<(Voice, NodeError)> {
         let of_member = |(voice, member): (Voice, &Member)| {
             let caught = std::mem::take(&mut *member.caught.lock().unwrap_or_else(PoisonError::into_inner));
@@ -110,7 +110,7 @@ impl Pool {
         self.patiently(work, 1.0, without, ask).await.unwrap_or(Answer::Unavailable)
     }
 
-    /// Asks as often as [`READ_TRIES`] and [`OUTAGE_MAX`] have it, and notes what cannot be right; else how endpoints failed.
+    /// Asks as often as [`READ_TRIES`] and [`OUTAGE_MAX`] have it, and notes what contradicts the block; else how endpoints failed.
     async fn patiently<T>(
         &self,
         work: Work,
@@ -124,8 +124,7 @@ impl Pool {
             let order = self.order(work, None).into_iter().filter(|voice| !without.contains(voice));
             let Asked { answer, failures, .. } = self.first_among(order.collect(), work, cost, &ask).await;
             // One that speaks of another block may have been overtaken by a reorg. It is not believed, and nothing is held against it.
-            let held = |error: &NodeError| error.is_wrong() && !matches!(error, NodeError::Another);
-            for (voice, error) in failures.iter().filter(|(_, error)| held(error)) {
+            for (voice, error) in failures.iter().filter(|(_, error)| matches!(error, NodeError::Lie { .. })) {
                 self.0[*voice].catch(error);
             }
             if let Ok((_, answer)) = answer {
