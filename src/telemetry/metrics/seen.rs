@@ -87,7 +87,7 @@ impl Metrics {
 
 /// Endpoints and requests to them.
 impl Metrics {
-    /// A request ended. `method` is the node's word for it, `outcome` one of [`OUTCOMES`].
+    /// A request ended. `method` is the node's word for it, `outcome` one of [`OUTCOMES`](super::OUTCOMES).
     pub fn rpc(&self, chain: &str, endpoint: &str, method: &'static str, outcome: &'static str, took: Duration) {
         self.0.rpc.requests.of([chain, endpoint, method, outcome]).inc();
         self.0.rpc.seconds.of([chain, endpoint, method]).observe(took.as_secs_f64());
