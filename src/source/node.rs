@@ -122,6 +122,7 @@ struct Inner {
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
     lacks_proofs: AtomicBool,
+    has_proven: AtomicBool,
     roots: Roots,
     trace_methods: std::sync::Mutex<Option<Vec<TraceMethod>>>,
     meter: OnceLock<Meter>,
@@ -193,6 +194,7 @@ impl Node {
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
             lacks_proofs: AtomicBool::new(false),
+            has_proven: AtomicBool::new(false),
             roots: Roots::default(),
             trace_methods: std::sync::Mutex::new(None),
             meter: OnceLock::new(),
@@ -333,6 +335,15 @@ impl Node {
 
     pub(super) fn note_lack_of_proofs(&self) {
         self.0.lacks_proofs.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a proof of its ever began at the root of its block.
+    pub(super) fn has_proven(&self) -> bool {
+        self.0.has_proven.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_a_proof(&self) {
+        self.0.has_proven.store(true, Ordering::Relaxed);
     }
 
     /// State roots of the headers that it gave.

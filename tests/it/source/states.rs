@@ -256,6 +256,8 @@ async fn state_that_contradicts_the_block_is_believed_of_nobody_and_told_truly_b
 async fn a_proof_of_another_block_proves_nothing() {
     let stage = Stage::new().await;
     let truth = stage.truth().await;
+    let known = stage.pool(false);
+    assert_eq!(known.read(stage.at, &stage.reads()).await, truth, "it has proofs");
     let before = stage.anvil.rpc("eth_getProof", json!([stage.owned, [], "latest"])).await;
     stage.anvil.succeed(&Tx::pay(DEPLOYER.address, STRANGER.address, U256::from(1))).await;
     let after = stage.anvil.rpc("eth_getProof", json!([stage.owned, [], "latest"])).await;
@@ -265,8 +267,10 @@ async fn a_proof_of_another_block_proves_nothing() {
             response["result"]["accountProof"] = after["accountProof"].clone();
         }
     });
-    let alone = stage.pool(false).read(stage.at, &stage.reads()).await;
+    let alone = known.read(stage.at, &stage.reads()).await;
     assert_eq!(alone, vec![Answer::Unavailable; truth.len()]);
+    let stranger = stage.pool(false).read(stage.at, &stage.reads()).await;
+    assert_eq!(stranger, truth, "whose proofs never fitted has none, as behind a local fork, and is taken at its word");
     assert_eq!(stage.pool(true).read(stage.at, &stage.reads()).await, truth);
 }
 
