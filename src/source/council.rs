@@ -33,6 +33,8 @@ struct Speaker {
     said: Option<(Link, Duration)>,
     /// Since when it names blocks instead of ours.
     dissents: Option<(Duration, BlockRef)>,
+    /// Since when it names heads that nobody can lead back to a block of ours, and the last of them.
+    lost: Option<(Duration, BlockRef)>,
     probation_until: Duration,
     /// The newest block of ours that it called its own.
     vouched: Option<BlockRef>,
@@ -43,8 +45,8 @@ struct Speaker {
 pub(super) struct Dissent {
     pub(super) voice: Voice,
     pub(super) since: Duration,
-    /// The first block of ours that is not on its chain.
-    pub(super) ours: BlockRef,
+    /// The first block of ours that is not on its chain; `None` where nobody can show the way from its head to ours.
+    pub(super) ours: Option<BlockRef>,
     /// Its head.
     pub(super) theirs: BlockRef,
 }
@@ -102,8 +104,17 @@ impl Council {
     /// A voice cannot be heard: what it said last counts no longer.
     pub(super) fn mute(&mut self, voice: Voice) {
         if let Some(speaker) = self.voices.get_mut(voice) {
-            (speaker.said, speaker.dissents) = (None, None);
+            (speaker.said, speaker.dissents, speaker.lost) = (None, None, None);
         }
+    }
+
+    /// A voice named a head, and nobody has what lies between that and our chain. It counts for nothing until it names another, and
+    /// is on record until one of them can be placed.
+    pub(super) fn lose(&mut self, voice: Voice, now: Duration) {
+        let Some(speaker) = self.voices.get_mut(voice) else { return };
+        let Some((head, _)) = speaker.said.take() else { return };
+        let since = speaker.dissents.take().or(speaker.lost).map_or(now, |(since, _)| since);
+        speaker.lost = Some((since, head.at));
     }
 
     /// A voice named what nobody has: it is not followed ahead of the others for a while.
@@ -141,11 +152,14 @@ impl Council {
         self.voices.iter().enumerate().filter_map(unknown).collect()
     }
 
-    /// Voices that name blocks instead of ours.
+    /// Voices that name blocks instead of ours, or blocks that cannot be placed.
     pub(super) fn dissents(&self) -> impl Iterator<Item = Dissent> + '_ {
         self.voices.iter().enumerate().filter_map(|(voice, speaker)| {
+            if let Some((since, theirs)) = speaker.lost {
+                return Some(Dissent { voice, since, ours: None, theirs });
+            }
             let ((since, ours), (said, _)) = (speaker.dissents?, speaker.said?);
-            Some(Dissent { voice, since, ours, theirs: said.at })
+            Some(Dissent { voice, since, ours: Some(ours), theirs: said.at })
         })
     }
 
@@ -191,14 +205,14 @@ impl Council {
         match follower.relation(head) {
             Relation::Ours => {
                 speaker.vouched = Some(head.at);
-                speaker.dissents = None;
+                (speaker.dissents, speaker.lost) = (None, None);
             }
             Relation::Extends => {
                 speaker.vouched = follower.tip().map(|tip| tip.at);
-                speaker.dissents = None;
+                (speaker.dissents, speaker.lost) = (None, None);
             }
             Relation::Forks(ours) => {
-                let since = speaker.dissents.map_or(now, |(since, _)| since);
+                let since = speaker.dissents.or(speaker.lost.take()).map_or(now, |(since, _)| since);
                 speaker.dissents = Some((since, ours));
                 speaker.probation_until = now.saturating_add(PROBATION);
                 speaker.vouched =

@@ -393,9 +393,14 @@ impl Driver {
                         self.council.review(&self.follower, self.started.elapsed());
                     }
                     // It named a head whose way nobody can show: no use to go for it, until it names one again.
-                    Err(_) => {
-                        self.council.distrust(voice, self.started.elapsed());
-                        self.council.mute(voice);
+                    Err(error) => {
+                        let now = self.started.elapsed();
+                        self.council.distrust(voice, now);
+                        if matches!(error, NodeError::Missing(_)) {
+                            self.council.lose(voice, now);
+                        } else {
+                            self.council.mute(voice);
+                        }
                     }
                 }
             }

@@ -173,6 +173,20 @@ async fn a_head_that_nobody_made_keeps_nobody_from_those_that_were() {
     assert_eq!(several.follow.deepest, 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_names_only_heads_nobody_made_is_told_until_it_names_others() {
+    let mut several = Several::new(2).await;
+    several.nodes[1].fault(Fault::Silent);
+    several.nodes[1].fault(Fault::PhantomHead);
+    several.slots(6).await;
+    several.follow.expect_all_of(&several.tree).await;
+    assert_eq!(several.told(), [(BlindnessKind::Disagreement, Some("b"))]);
+    assert!(several.follow.told[0].why.contains("nobody can show"), "{}", several.follow.told[0].why);
+    several.nodes[1].heal();
+    several.slots(3).await;
+    assert!(several.follow.standing.is_empty(), "{:?}", several.follow.standing);
+}
+
 /// One endpoint goes on alone on a fork that the others have left.
 async fn one_of_three_is_on_a_fork(stray: usize) {
     let mut several = Several::new(3).await;
