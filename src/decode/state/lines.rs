@@ -19,6 +19,8 @@ pub(super) enum How {
     List([u8; 4]),
     /// A linked list in a mapping of its storage, from the sentinel 0x1 around to it, and the view that says where to look first.
     Linked { slot: u8, hint: &'static [u8] },
+    /// Everybody who holds a role, where the subject's ABI has roles.
+    Holders,
     /// The hash of its code.
     Code,
     /// The code of an account with a key: a delegation, or none.
@@ -198,6 +200,7 @@ pub(super) const LINES: &[Line] = &[
     line(OWNED, "proposal-threshold", How::KnownView(PROPOSAL_THRESHOLD)),
     // After the slot, which is zero where the contract is no proxy.
     line(TIMELOCK, "timelock-admin", How::View(GET_ADMIN)),
+    line(PROXIES, "role", How::Holders),
     line(PARITY, "owners", How::View(N_OWNERS)),
     line(PARITY, "required", How::View(PARITY_REQUIRED)),
     line(PARITY, "daily-limit", How::View(PARITY_DAILY_LIMIT)),

@@ -6,7 +6,7 @@ use super::chains::{Chains, unknown};
 use super::directory::{Directory, Scope};
 use super::paths::Paths;
 use super::rule::{self, Compiled};
-use super::{absent, reach, tests_of_watches, versions};
+use super::{absent, reach, roles, tests_of_watches, versions};
 use crate::abi::Abi;
 use crate::classify;
 use crate::classify::builtin::{BUILTINS, DRIFT};
@@ -154,6 +154,7 @@ impl<'t> Head<'t> {
         let own_abi = abi;
         let listed = registry.implementations.as_ref().map_or(0, |set| set.members.len());
         let abi = versions::all(&own_abi, &spoken, listed, abis);
+        roles::check(text.registry.as_ref(), kind, &abi.abi, problems);
         let said = |at: &Option<At<&str>>| Arc::from(at.as_ref().map_or("", |at| at.value.trim()));
         let path = text.path.as_ref().and_then(|path| paths.shared(path)).unwrap_or_else(|| "".into());
         let nowhere = || Arc::new(ChainInfo { name: "".into(), id: ChainId(0), explorer: None });
@@ -169,6 +170,10 @@ impl<'t> Head<'t> {
             runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
             observe: text.observe,
             pending: text.pending.as_ref().map_or_else(PendingVoice::default, |at| at.value),
+            roles: registry
+                .roles
+                .as_ref()
+                .map(|roles| roles.iter().map(|role| (role.role, Arc::clone(&role.name))).collect()),
         };
         Self {
             text,
@@ -318,6 +323,11 @@ fn looks(kind: Kind, registry: &Registry) -> Option<Expected> {
             expected.sets.push((item, set.members.iter().copied().collect()));
         }
     }
+    expected.roles = registry.roles.as_ref().map(|roles| {
+        let each = roles.iter().flat_map(|role| role.holders.members.iter().map(|who| (role.role, *who)));
+        each.collect()
+    });
+    expected.roles_since = registry.roles_since;
     (expected != Expected::default()).then_some(expected)
 }
 
@@ -422,6 +432,8 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
             .collect(),
         delay: text.delay.as_ref().map(|at| at.value),
         implementations: text.implementations.as_ref().and_then(|text| scope.set_or_nobody(&text.all, problems)),
+        roles: text.roles.as_ref().map(|text| roles::compile(text, scope, problems)),
+        roles_since: text.roles_since.as_ref().and_then(|at| u64::try_from(at.value).ok()).unwrap_or(0),
     };
     if let Some(owners) = &mut registry.owners {
         owners.name = "@owners".into();

@@ -51,6 +51,9 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     pub values: Vec<(Item, At<&'a str>)>,
     pub delay: Option<At<Duration>>,
     pub implementations: Option<ImplementationsText<'a>>,
+    /// Roles by name or by hash, each with all who hold it.
+    pub roles: Option<Vec<(At<&'a str>, ListText<'a>)>>,
+    pub roles_since: Option<At<i64>>,
 }
 
 /// `implementations = ["0x…", { address = "0x…", abi = "abi/v2.json" }]`: code that a proxy may run.
@@ -146,6 +149,11 @@ impl<'a> RegistryText<'a> {
         let delay = table.duration("delay", problems);
         let implementations =
             table.value("implementations").and_then(|value| ImplementationsText::read(&value, problems));
+        let roles = table.table("roles", problems).map(|mut table| {
+            let roles = table.entries().into_iter();
+            roles.filter_map(|(role, list)| Some((role, ListText::read(&list, problems)?))).collect()
+        });
+        let roles_since = table.int_in("roles_since", 0..=i64::MAX, problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
             && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
             && owners.items.iter().all(|item| !item.starts_with('@'))
@@ -160,7 +168,7 @@ impl<'a> RegistryText<'a> {
         };
         let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
         table.finish(problems);
-        Self { owners, threshold, modules, delegates, values, delay, implementations }
+        Self { owners, threshold, modules, delegates, values, delay, implementations, roles, roles_since }
     }
 }
 

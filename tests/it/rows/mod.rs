@@ -15,6 +15,7 @@ mod names;
 mod old;
 mod posture;
 mod queue;
+mod roles;
 mod safe;
 mod stage;
 mod state;

@@ -1,7 +1,7 @@
 //! docs/detections.md, written from the rows.
 
 use super::{
-    Row, authority, behavior, control, ether, governor, keys, multisig, names, old, posture, queue, safe, state,
+    Row, authority, behavior, control, ether, governor, keys, multisig, names, old, posture, queue, roles, safe, state,
     timelock, tokens, upgrades,
 };
 use std::collections::BTreeSet;
@@ -110,6 +110,7 @@ const FAMILIES: &[Family] = &[
         file: "control",
         source: include_str!("control.rs"),
     },
+    Family { heading: "Who holds a role", rows: roles::ROWS, file: "roles", source: include_str!("roles.rs") },
     Family {
         heading: "Code behind proxies",
         rows: upgrades::ROWS,
