@@ -268,9 +268,9 @@ impl Reader<'_, '_, '_> {
         asked.extend(listed.into_iter().flatten());
         asked.extend(granted(look));
         let mut is_whole = look.known.value(own, item).is_some();
-        // Searching all logs is dear where it fails: it is tried again on the beat, not with every block that touches the subject.
-        let is_turn = !matches!(look.known.reading(own), Some(Reading::Dark))
-            || look.subjects.beat(look.block.at.number).any(|turn| turn == own);
+        // To search all logs is dear where it fails: it is tried once, and again on the beat where there is something to hold it against.
+        let is_first = matches!(look.known.reading(own), None | Some(Reading::Due));
+        let is_turn = is_first || listed.is_some() && look.subjects.beat(look.block.at.number).any(|turn| turn == own);
         if !is_whole && look.whole && !is_turn {
             if listed.is_some() {
                 self.has_strangers(item);

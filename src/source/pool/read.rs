@@ -111,13 +111,22 @@ impl Pool {
             let read = read.clone();
             Box::pin(async move { node.read(at, &read).await })
         };
-        let told = join_all(self.0.iter().map(|member| member.ask(Work::Call, 2.0, ask))).await;
-        let told = told.into_iter().filter_map(|answer| match answer {
-            Ok(Answer::Data(data)) => Some(data),
-            _ => None,
-        });
-        let told: Vec<_> = told.collect();
-        if told.is_empty() { Answer::Unavailable } else { Answer::Data(grants::union(&told)) }
+        for _ in 0..READ_TRIES {
+            let told = join_all(self.0.iter().map(|member| member.ask(Work::Call, 2.0, ask))).await;
+            let broken = told.iter().any(|answer| answer.as_ref().is_err_and(NodeError::breaks_the_wire));
+            let told = told.into_iter().filter_map(|answer| match answer {
+                Ok(Answer::Data(data)) => Some(data),
+                _ => None,
+            });
+            let told: Vec<_> = told.collect();
+            if !told.is_empty() {
+                return Answer::Data(grants::union(&told));
+            }
+            if !broken {
+                break;
+            }
+        }
+        Answer::Unavailable
     }
 
     /// The answer of the first endpoint that can tell, other than `without`.

@@ -289,7 +289,7 @@ pub(super) fn compile(
         let subjects = all.subjects.entry(token.chain.id).or_insert_with(|| Subjects::new(token.chain.id));
         subjects.count(Counted { token: token.address, tolerance: token.tolerance });
     }
-    let familiar = familiar(&all.infos, &all.rules, directory);
+    let familiar = familiar(&all.infos, &all.rules, &all.registries, directory);
     for rules in &mut all.rules.watches {
         rules.familiar = familiar.get(&rules.chain).cloned().unwrap_or_default();
     }
@@ -332,7 +332,12 @@ fn looks(kind: Kind, registry: &Registry) -> Option<Expected> {
 }
 
 /// Whom the configuration names, by chain: watches and who else has a name; whoever a registry or a rule lists.
-fn familiar(infos: &[WatchInfo], rules: &Rules, directory: &Directory<'_>) -> HashMap<ChainId, Arc<Familiar>> {
+fn familiar(
+    infos: &[WatchInfo],
+    rules: &Rules,
+    registries: &[Registry],
+    directory: &Directory<'_>,
+) -> HashMap<ChainId, Arc<Familiar>> {
     let mut all: HashMap<ChainId, Familiar> = HashMap::new();
     for info in infos {
         all.entry(info.chain.id).or_default().insert(info.address, &info.label);
@@ -346,7 +351,9 @@ fn familiar(infos: &[WatchInfo], rules: &Rules, directory: &Directory<'_>) -> Ha
     for watch in &rules.watches {
         let Some(familiar) = all.get_mut(&watch.chain) else { continue };
         let lists = [&watch.owners, &watch.executors, &watch.modules, &watch.refund_receivers];
-        let listed = lists.into_iter().flatten().chain(rules_of(watch).flat_map(Rule::lists));
+        let roles = registries.get(watch.watch.index()).and_then(|registry| registry.roles.as_ref());
+        let holders = roles.into_iter().flatten().map(|role| &role.holders);
+        let listed = lists.into_iter().flatten().chain(holders).chain(rules_of(watch).flat_map(Rule::lists));
         for set in listed {
             set.members.iter().for_each(|address| familiar.insert(*address, &set.name));
         }
