@@ -1,6 +1,6 @@
 //! Who holds a role, which a contract tells of anybody and lists for nobody: from the start, by its logs, and silently.
 
-use super::{Row, Stage, calldata, watch};
+use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::abi::IAccess;
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
 use crate::support::contracts::deploy;
@@ -32,14 +32,18 @@ async fn offices(minting: Address) -> (Stage, Address) {
 async fn looked_at(stage: &mut Stage, offices: Address) {
     stage.begin().await;
     stage.anvil.mine(2).await;
-    stage
-        .send(STRANGER.address, offices, calldata("hasRole(bytes32,address)", (minter(), KEEPER.address).abi_encode()))
-        .await;
+    stage.send(STRANGER.address, offices, asks()).await;
 }
 
+/// A question that anybody may ask.
+fn asks() -> Vec<u8> {
+    calldata("hasRole(bytes32,address)", (minter(), KEEPER.address).abi_encode())
+}
+
+const QUESTIONS: &str = "[[watch.normal]]\nname = \"questions\"\ncall = \"hasRole\"\n";
+
 fn registered(offices: Address, roles: &str) -> String {
-    let asked = "[[watch.normal]]\nname = \"questions\"\ncall = \"hasRole\"\n";
-    watch("access-control", offices, &format!("registry.roles = {{ {roles} }}\n{asked}"))
+    watch("access-control", offices, &format!("registry.roles = {{ {roles} }}\n{QUESTIONS}"))
 }
 
 fn roles(minting: &[Address]) -> String {
@@ -68,8 +72,7 @@ async fn somebody_holds_a_role_from_the_start() {
     let only_admin = format!("DEFAULT_ADMIN_ROLE = [\"{}\"]", KEEPER.address);
     stage.finds(&INVENTORY, &registered(offices, &only_admin)).await;
     // Without a registry there is nothing to hold it against.
-    let questions = "[[watch.normal]]\nname = \"questions\"\ncall = \"hasRole\"\n";
-    stage.is_quiet(&INVENTORY, &watch("access-control", offices, questions)).await;
+    stage.is_quiet(&INVENTORY, &watch("access-control", offices, QUESTIONS)).await;
 }
 
 const MISSING: Row = Row {
@@ -100,30 +103,40 @@ const SILENT: Row = Row {
     beside: "a role that is taken by a call which a rule vouches for",
 };
 
+/// Nobody holds the role any more, and the contract says nothing.
+async fn take_silently(stage: &Stage, offices: Address, who: Address) {
+    // The node keeps a block's state when it makes the next one.
+    stage.anvil.mine(1).await;
+    // `_roles[MINTER_ROLE].hasRole[account]`; `_roles` stands in the first slot. Source: AccessControl.sol 5.x.
+    let role = keccak256((minter(), U256::ZERO).abi_encode());
+    let slot = keccak256((who, role).abi_encode());
+    stage.anvil.rpc("anvil_setStorageAt", json!([offices, slot, B256::ZERO])).await;
+    stage.send(STRANGER.address, offices, asks()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_loses_a_role_silently() {
     let (mut stage, offices) = offices(GRANTEE.address).await;
     stage.begin().await;
     stage.anvil.mine(2).await;
-    // `_roles[MINTER_ROLE].hasRole[account]`; `_roles` stands in the first slot. Source: AccessControl.sol 5.x.
-    let role = keccak256((minter(), U256::ZERO).abi_encode());
-    let slot = keccak256((GRANTEE.address, role).abi_encode());
-    stage.anvil.rpc("anvil_setStorageAt", json!([offices, slot, B256::ZERO])).await;
-    stage
-        .send(STRANGER.address, offices, calldata("hasRole(bytes32,address)", (minter(), KEEPER.address).abi_encode()))
-        .await;
-    let questions = "[[watch.normal]]\nname = \"questions\"\ncall = \"hasRole\"\n";
-    let seen = stage.finds(&SILENT, &watch("access-control", offices, questions)).await;
+    take_silently(&stage, offices, GRANTEE.address).await;
+    let seen = stage.finds(&SILENT, &watch("access-control", offices, QUESTIONS)).await;
     let told = format!("lost MINTER_ROLE of The access-control {offices}");
     assert!(seen.headlines[0].ends_with(&told), "{:#?}", seen.headlines);
+    // Whoever was given it while we watched is known as well.
+    stage.begin().await;
+    stage.anvil.mine(2).await;
+    let given = IAccess::grantRoleCall { role: minter(), account: STRANGER.address }.abi_encode();
+    stage.send(KEEPER.address, offices, given).await;
+    take_silently(&stage, offices, STRANGER.address).await;
+    let planned = |call: &str, who: Address| vouch("call", call, &[("account", &who)]);
+    let rules = format!("{QUESTIONS}{}", planned("grantRole", STRANGER.address));
+    stage.finds(&SILENT, &watch("access-control", offices, &rules)).await;
+
     let (mut stage, offices) = self::offices(GRANTEE.address).await;
     stage.begin().await;
     stage.anvil.mine(2).await;
     let revoke = IAccess::revokeRoleCall { role: minter(), account: GRANTEE.address }.abi_encode();
     stage.send(KEEPER.address, offices, revoke).await;
-    let planned = format!(
-        "[[watch.normal]]\nname = \"planned\"\ncall = \"revokeRole\"\nargs = {{ account = {{ eq = \"{}\" }} }}\n",
-        GRANTEE.address
-    );
-    stage.is_quiet(&SILENT, &watch("access-control", offices, &planned)).await;
+    stage.is_quiet(&SILENT, &watch("access-control", offices, &planned("revokeRole", GRANTEE.address))).await;
 }
