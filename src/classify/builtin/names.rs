@@ -58,6 +58,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(MODULE, "a module acts that is not in `registry.modules`, or does what no rule vouches for"),
     raising(CONFIRMER, "a confirmation by somebody who is not in `registry.owners`"),
     raising(STALE, "a confirmation of a submission older than 30 days"),
+    raising(HASTY, "a confirmation less than a minute after the submission, too soon for anybody to have read it"),
     raising(HASH, "a Safe logs a transaction hash that its fields do not give"),
     raising(SHORT_DELAY, "less time to react than `registry.delay` says, as scheduled or as it came"),
     raising(UNSCHEDULED, "carried out without a schedule that was seen before its block"),
@@ -103,6 +104,7 @@ pub(crate) const REFUND: &str = "builtin/refund";
 pub(crate) const MODULE: &str = "builtin/module";
 pub(crate) const CONFIRMER: &str = "builtin/confirmer";
 pub(crate) const STALE: &str = "builtin/stale-confirmation";
+pub(crate) const HASTY: &str = "builtin/hasty-confirmation";
 pub(crate) const HASH: &str = "builtin/hash-mismatch";
 pub(crate) const SHORT_DELAY: &str = "builtin/short-delay";
 pub(crate) const UNSCHEDULED: &str = "builtin/unscheduled";
