@@ -6,7 +6,7 @@ use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::state::Shape;
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Position, WatchInfo};
+use crate::model::{Activity, ActivityKind, Item, Position, WatchInfo};
 use alloy_primitives::{Address, U256};
 
 /// `the threshold of Treasury Safe changed from 2 to 1`.
@@ -22,6 +22,9 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
         Some(value) => shown(value, chain, roster),
         None => "nothing".to_owned(),
     };
+    if activity.notes.contains(&Note::Posture) {
+        return posture(item, value("who").and_then(Value::as_address), &show(after), watch, roster);
+    }
     match (kind.shape, value("who").and_then(Value::as_address)) {
         (Shape::Member, Some(who)) => {
             let who = roster.names.show(chain, who);
@@ -31,6 +34,11 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
                 (false, true) => format!("{who} became {} of {label}", kind.about),
                 (false, false) => format!("{who} is no longer {} of {label}", kind.about),
             }
+        }
+        // The one item of an address that there is for each owner.
+        (Shape::Address, Some(who)) => {
+            let who = roster.names.show(chain, who);
+            format!("{who}, an owner of {label}, runs the code of {} (EIP-7702) from now on", show(after))
         }
         (Shape::Sum, _) if !drifts && value("missing").is_some() => {
             let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
@@ -54,5 +62,19 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
             format!("{} of {label} is {}; the registry says {}", kind.about, show(after), show(before))
         }
         _ => format!("{} of {label} changed from {} to {}", kind.about, show(before), show(after)),
+    }
+}
+
+/// What is weak as it stands.
+fn posture(item: &Item, who: Option<Address>, is: &str, watch: &WatchInfo, roster: &Roster) -> String {
+    let label = &watch.label;
+    let who = who.map(|who| roster.names.show(watch.chain.id, who)).unwrap_or_default();
+    match item.name() {
+        "threshold" => format!("one signature is enough for {label}"),
+        "required" => format!("one confirmation is enough for {label}"),
+        "owner-delegate" => format!("{who}, an owner of {label}, runs the code of {is} (EIP-7702)"),
+        "open-executor" => format!("anybody may carry out what is due at {label}"),
+        "module" => format!("{who} is module of {label}, and no registry lists it"),
+        _ => format!("{} of {label} is {is}", item.kind().about),
     }
 }

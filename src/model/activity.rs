@@ -329,6 +329,8 @@ pub enum Note {
     HashMismatch,
     /// The value is not what the registry says.
     Drift,
+    /// The value is weak as it stands, and the registry does not say that it is meant.
+    Posture,
     /// What stands at a counterparty's address after the block: hash of its code, that of nothing where there is none. Only where
     /// a rule asks for it.
     Code {

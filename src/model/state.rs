@@ -16,6 +16,9 @@ pub const STATES: &str = "builtin/state/";
 /// Blocks whose changes can be taken back one by one: as many as a reorg is looked for in.
 const JOURNAL_BLOCKS_MAX: usize = 2048;
 
+/// The item of which there is one for each owner. No single value of it can be expected.
+pub const OWNER_DELEGATE: &str = "owner-delegate";
+
 /// How a value reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -79,6 +82,8 @@ pub const ITEMS: &[ItemKind] = &[
     item("pending-admin", Shape::Address, "the administrator to be"),
     item("delay", Shape::Number, "the delay"),
     item("default-admin", Shape::Address, "the administrator of all roles"),
+    item("open-executor", Shape::Flag, "whether anybody may carry out what is due"),
+    item(OWNER_DELEGATE, Shape::Address, "the code that an owner runs (EIP-7702)"),
     item("executor", Shape::Address, "the contract that carries out what is voted"),
     item("voting-delay", Shape::Number, "the delay before a vote"),
     item("voting-period", Shape::Number, "the length of a vote"),

@@ -45,6 +45,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(FOREIGN, "it runs code that `registry.implementations` does not list, and no rule vouched for"),
     raising(STATE, "watched state changed, and no judged act explains it"),
     raising(DRIFT, "watched state is not what the registry says"),
+    raising(POSTURE, "what is weak as it stands, and the registry does not say that it is meant; told once"),
     raising(
         POISONING,
         "noise: a transfer of nothing, of a token unknown here, or from a look-alike; told of once a day, never a page",
@@ -95,6 +96,7 @@ pub(crate) const OUTFLOW: &str = "builtin/outflow";
 pub(crate) const FOREIGN: &str = "builtin/foreign-implementation";
 pub(crate) const STATE: &str = "builtin/state";
 pub(crate) const DRIFT: &str = "builtin/drift";
+pub(crate) const POSTURE: &str = "builtin/posture";
 pub(crate) const LOOK_ALIKE: &str = "builtin/look-alike";
 pub(crate) const TEST_THEN_DRAIN: &str = "builtin/test-then-drain";
 pub(crate) const SWEEP: &str = "builtin/sweep";

@@ -130,6 +130,17 @@ const ROWS: &[Row] = &[
         Becomes,
         &[("addOwner", Anything), ("removeOwner", Anything), ("OwnerAdded", Anything), ("OwnerRemoved", Anything)],
     ),
+    row(
+        "open-executor",
+        Becomes,
+        &[
+            ("grantRole", Anything),
+            ("revokeRole", Anything),
+            ("renounceRole", Anything),
+            ("RoleGranted", Anything),
+            ("RoleRevoked", Anything),
+        ],
+    ),
     row("executor", Becomes, &[("updateTimelock", Arg(0)), ("TimelockChange", Arg(1))]),
     row("voting-delay", Becomes, &[("setVotingDelay", Arg(0)), ("VotingDelaySet", Arg(1))]),
     row("voting-period", Becomes, &[("setVotingPeriod", Arg(0)), ("VotingPeriodSet", Arg(1))]),

@@ -19,6 +19,8 @@ pub struct Expected {
     pub code: Option<BTreeSet<Address>>,
     /// Sets, in full.
     pub sets: Vec<(Item, BTreeSet<Address>)>,
+    /// What may be weak as it stands: somebody spoke of it, whatever he said.
+    pub accepted: BTreeSet<Item>,
 }
 
 /// Appends what differs and was not told yet.

@@ -11,11 +11,13 @@
 mod causes;
 mod drift;
 mod lines;
+mod posture;
 mod reading;
 mod sums;
 
 pub use drift::Expected;
 pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
+pub use posture::WEAKNESSES;
 pub(super) use reading::IMPLEMENTATIONS;
 pub use sums::Tolerance;
 
@@ -189,6 +191,7 @@ impl Look<'_> {
             found.push(self.activity(&place, change.item, args, role, vec![]));
         }
         drift::compare(self, took, &changes, &place, found, deltas);
+        posture::compare(self, took, &changes, &place, found, deltas);
         if self.known.reading(self.address) != Some(took.went) {
             deltas.push(Fact::Reading.delta(self.address, took.went.word()));
         }

@@ -1,6 +1,6 @@
 //! One subject's state as the node tells it after the block.
 
-use super::lines::{How, LINES, Line};
+use super::lines::{HAS_ROLE, How, LINES, Line};
 use super::{Look, sums};
 use crate::decode::Questions;
 use crate::model::Item;
@@ -115,7 +115,22 @@ impl Reader<'_, '_, '_> {
                     Err(told) => self.fail(item, told),
                 }
             }
+            How::OpenRole(role) => {
+                let anybody = [&HAS_ROLE, role.as_slice(), B256::ZERO.as_slice()].concat();
+                self.put(item, call(own, &anybody));
+            }
+            How::Delegates { of } => {
+                for member in self.members(of) {
+                    self.account(item.about(member));
+                }
+            }
         }
+    }
+
+    /// Those of a set that was read who are not watched themselves.
+    fn members(&self, name: &str) -> Vec<Address> {
+        let read = self.took.values.iter().filter(|(item, is)| item.name() == name && !is.is_zero());
+        read.filter_map(|(item, _)| item.of).filter(|of| self.look.subjects.get(of).is_none()).collect()
     }
 
     /// Whether what the line lies behind is another than it was, so that the line is read out of turn.
@@ -123,6 +138,12 @@ impl Reader<'_, '_, '_> {
         let base: &[&str] = match &line.how {
             How::Behind { item, .. } => &[*item],
             How::CodeBehind => IMPLEMENTATIONS,
+            How::Delegates { of } => {
+                let seen = |member: &Address| {
+                    self.look.known.value(self.look.address, Item::of_table(line.item).about(*member))
+                };
+                return self.members(of).iter().any(|member| seen(member).is_none());
+            }
             _ => return false,
         };
         let (known, own) = (self.look.known, self.look.address);
@@ -177,12 +198,15 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// An account's code is what it is delegated to; any other code there is code like a contract's.
+    /// An account's code is what it is delegated to; any other code there is code like a contract's, and of the subject alone is kept.
     fn account(&mut self, item: Item) {
-        match self.code(self.look.address) {
+        match self.code(item.of.unwrap_or(self.look.address)) {
             Ok(code) => {
                 let to = code.strip_prefix(&DELEGATED).filter(|to| to.len() == 20).map(Address::from_slice);
                 self.took.values.push((item, to.unwrap_or_default().into_word()));
+                if item.of.is_some() {
+                    return;
+                }
                 let other = if to.is_some() { B256::ZERO } else { digest(&code) };
                 self.took.values.push((Item::of_table("code"), other));
             }

@@ -215,7 +215,14 @@ async fn the_controller_takes_a_holder_s_tokens() {
 }
 
 /// A transaction of `sender` that carries an authorization by the watched account; returns whether it succeeded.
-async fn sponsored(stage: &Stage, sender: Account, to: Address, data: Vec<u8>, delegate: Address, nonce: u64) -> bool {
+pub(super) async fn sponsored(
+    stage: &Stage,
+    sender: Account,
+    to: Address,
+    data: Vec<u8>,
+    delegate: Address,
+    nonce: u64,
+) -> bool {
     let number = |n: u64| match n {
         0 => vec![0x80],
         1..=0x7f => vec![u8::try_from(n).expect("small")],

@@ -11,7 +11,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&K1, &K2, &K3, &K4, &K5, &K6, &K7, &K8, &K9, &K10];
+pub(super) const ROWS: &[&Row] = &[&K1, &K2, &K3, &K4, &K5, &K6, &K7, &K8, &K9, &K10, &K11];
 
 const HOUR: u64 = 3_600;
 
@@ -321,4 +321,27 @@ async fn another_administrator_is_queued() {
     let run = ITimelock::executeTransactionCall { target, value, signature, data: data(GRANTEE.address), eta };
     stage.send(KEEPER.address, lock, run.abi_encode()).await;
     stage.is_quiet(&K10, &rules).await;
+}
+
+const K11: Row = Row {
+    id: "timelock-11",
+    finds: "anybody may carry out what is due, from the start",
+    by: "builtin/posture",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same timelock whose registry says so; and one whose executor is the keeper",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_may_carry_out_what_is_due() {
+    let (mut stage, closed) = stage(2 * HOUR).await;
+    let arguments = (U256::from(2 * HOUR), vec![KEEPER.address], vec![Address::ZERO], Address::ZERO);
+    let open = deploy(&stage.anvil, DEPLOYER.address, "TimelockController", arguments.abi_encode_params()).await;
+    stage.begin().await;
+    for lock in [open, closed, open] {
+        stage.anvil.succeed(&Tx::pay(DEPLOYER.address, lock, ether(1))).await;
+    }
+    stage.finds(&K11, &watch("timelock", open, "")).await;
+    stage.is_quiet(&K11, &watch("timelock", open, "registry = { open_executor = true }\n")).await;
+    stage.is_quiet(&K11, &watch("timelock", closed, "")).await;
 }
