@@ -63,6 +63,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(HASH, "a Safe logs a transaction hash that its fields do not give"),
     raising(SHORT_DELAY, "less time to react than `registry.delay` says, as scheduled or as it came"),
     raising(UNSCHEDULED, "carried out without a schedule that was seen before its block"),
+    raising(CHANGED_TARGET, "what is carried out runs other code than stood there when it was scheduled or proposed"),
     raising(FRESH_VOTES, "a vote by power that its voter did not have a day before; a quarter of the quorum or more"),
     raising(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
     raising(CREATION, "an account creates a contract"),
@@ -110,6 +111,7 @@ pub(crate) const HASTY: &str = "builtin/hasty-confirmation";
 pub(crate) const HASH: &str = "builtin/hash-mismatch";
 pub(crate) const SHORT_DELAY: &str = "builtin/short-delay";
 pub(crate) const UNSCHEDULED: &str = "builtin/unscheduled";
+pub(crate) const CHANGED_TARGET: &str = "builtin/changed-target";
 pub(crate) const FRESH_VOTES: &str = "builtin/fresh-votes";
 pub(crate) const DELEGATION: &str = "builtin/delegation";
 pub(crate) const CREATION: &str = "builtin/creation";

@@ -129,8 +129,8 @@ async fn a_permit_for_permit2() {
 const T4B: Row = Row {
     id: "T4-lockdown",
     finds: "the account takes back allowances that it gave through Permit2",
-    by: "builtin/unvouched",
-    severity: High,
+    by: "builtin/control",
+    severity: Critical,
     incidents: 1,
     beside: "a drill, by a rule that names the spender",
 };
