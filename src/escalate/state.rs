@@ -4,7 +4,7 @@ use super::phrases::{amount, shown};
 use super::roster::Roster;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
-use crate::model::state::Shape;
+use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Shape};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Item, Position, WatchInfo};
 use alloy_primitives::{Address, U256};
@@ -22,6 +22,15 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
         Some(value) => shown(value, chain, roster),
         None => "nothing".to_owned(),
     };
+    if activity.notes.contains(&Note::Posture) && item.name() == RELEASED_EARLY {
+        let early = after.and_then(Value::as_uint).unwrap_or_default();
+        let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
+        let early = if token.is_some() { amount(early, token, chain, roster) } else { Unit::ether().show(early) };
+        return format!("{early} more than the schedule says were released from {label}");
+    }
+    if activity.notes.contains(&Note::Posture) && item.name() == NAME_EXPIRY {
+        return format!("{label} is registered until {} and no longer", day(after.and_then(Value::as_uint)));
+    }
     if activity.notes.contains(&Note::Posture) {
         return posture(item, value("who").and_then(Value::as_address), &show(after), watch, roster);
     }
@@ -77,4 +86,11 @@ fn posture(item: &Item, who: Option<Address>, is: &str, watch: &WatchInfo, roste
         "module" => format!("{who} is module of {label}, and no registry lists it"),
         _ => format!("{} of {label} is {is}", item.kind().about),
     }
+}
+
+/// The day of a time in Unix seconds, in UTC.
+fn day(seconds: Option<U256>) -> String {
+    let seconds = seconds.and_then(|seconds| i64::try_from(seconds).ok());
+    let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| "some day".to_owned(), |time| time.strftime("%F").to_string())
 }

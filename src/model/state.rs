@@ -19,6 +19,11 @@ const JOURNAL_BLOCKS_MAX: usize = 2048;
 /// The item of which there is one for each owner. No single value of it can be expected.
 pub const OWNER_DELEGATE: &str = "owner-delegate";
 
+/// The item of a name in ENS: Unix seconds until when it is registered.
+pub const NAME_EXPIRY: &str = "name-expiry";
+/// The item of a vesting wallet, of ether or a token: by how much more was released than is vested, in its smallest unit.
+pub const RELEASED_EARLY: &str = "released-early";
+
 /// How a value reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -88,6 +93,8 @@ pub const ITEMS: &[ItemKind] = &[
     item("voting-delay", Shape::Number, "the delay before a vote"),
     item("voting-period", Shape::Number, "the length of a vote"),
     item("proposal-threshold", Shape::Number, "what it takes to propose"),
+    item(NAME_EXPIRY, Shape::Number, "until when the name is registered"),
+    item(RELEASED_EARLY, Shape::Number, "what was released beyond the schedule"),
     item("owners", Shape::Number, "the number of owners"),
     item("balance", Shape::Sum, "the balance"),
     item("supply", Shape::Sum, "the supply"),

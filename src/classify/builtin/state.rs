@@ -3,6 +3,7 @@
 use super::names::{DRIFT, OUTFLOW, POSTURE, STATE};
 use super::{Cost, because};
 use crate::model::activity::Note;
+use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY};
 use crate::model::value::Value;
 use crate::model::{Activity, Severity};
 use alloy_primitives::U256;
@@ -22,6 +23,10 @@ pub(super) fn cost(activity: &Activity) -> Cost {
     let name = &*activity.deed.name;
     if activity.notes.contains(&Note::Drift) {
         return because(DRIFT, severity(activity), "the registry says otherwise".to_owned());
+    }
+    if activity.notes.contains(&Note::Posture) && name == RELEASED_EARLY {
+        let why = "more was released than its own schedule says is vested";
+        return because(STATE, Severity::Critical, why.to_owned());
     }
     if activity.notes.contains(&Note::Posture) {
         return because(POSTURE, Severity::Warning, weakness(name).to_owned());
@@ -44,6 +49,7 @@ fn weakness(name: &str) -> &'static str {
             "what is due is carried out at a moment that anybody chooses, unless registry.open_executor says that this is meant"
         }
         "module" => "a module moves everything without signatures, and there is no registry.modules that lists it",
+        NAME_EXPIRY => "whoever registers it next owns all that trusts the name: renew it, which anybody may pay for",
         _ => "the registry does not say that this is meant",
     }
 }

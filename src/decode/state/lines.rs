@@ -4,7 +4,7 @@
 //! [`super::causes`].
 
 use crate::model::Kind;
-use crate::model::state::OWNER_DELEGATE;
+use crate::model::state::{NAME_EXPIRY, OWNER_DELEGATE, RELEASED_EARLY};
 use alloy_primitives::{B256, b256};
 
 /// How a value is read.
@@ -36,6 +36,10 @@ pub(super) enum How {
     CodeBehind,
     /// What a view says of nobody's part in a role: `hasRole` of the role with this hash, for the address zero.
     OpenRole(B256),
+    /// Until when a name is registered.
+    Expiry,
+    /// What was released beyond a schedule.
+    Schedule,
     /// The code that each member of a set runs by EIP-7702, but for those that are watched themselves.
     Delegates { of: &'static str },
 }
@@ -94,8 +98,10 @@ const OWNED: &[Kind] = &[
 ];
 const TOKENS: &[Kind] = &[Kind::Erc20, Kind::Minime];
 const PARITY: &[Kind] = &[Kind::ParityMultisig];
+const VESTING: &[Kind] = &[Kind::Vesting];
+const NAMES: &[Kind] = &[Kind::EnsName];
 const TIMELOCK: &[Kind] = &[Kind::Timelock];
-/// Whatever has an address of its own. A name in ENS has none: what its registry holds is not its state.
+/// Whatever has an address of its own. A name in ENS has none.
 const ALL: &[Kind] = &[
     Kind::Safe,
     Kind::Multisig,
@@ -214,6 +220,8 @@ pub(super) const LINES: &[Line] = &[
     line(PARITY, "owners", How::View(N_OWNERS)),
     line(PARITY, "required", How::View(PARITY_REQUIRED)),
     line(PARITY, "daily-limit", How::View(PARITY_DAILY_LIMIT)),
+    line(VESTING, RELEASED_EARLY, How::Schedule),
+    line(NAMES, NAME_EXPIRY, How::Expiry),
     line(TOKENS, "supply", How::View(TOTAL_SUPPLY)),
     line(ACCOUNT, "delegate", How::Account),
     line(ACCOUNT, "nonce", How::Nonce),

@@ -23,7 +23,7 @@ pub use sums::Tolerance;
 
 use super::{Questions, Subject, Subjects};
 use crate::model::activity::Note;
-use crate::model::state::{Reading, Shape};
+use crate::model::state::{RELEASED_EARLY, Reading, Shape};
 use crate::model::value::{Arg, Value};
 use crate::model::{
     Activity, ActivityKind, Block, Deed, Delta, Fact, Fate, Item, Kind, Known, Operation, Position, Role, Stage,
@@ -260,6 +260,11 @@ impl Look<'_> {
         let kind = item.kind();
         let value = |word: B256| read_as(kind.shape, word);
         match (kind.shape, item.of) {
+            (_, token) if kind.name == RELEASED_EARLY => vec![
+                arg("token", "address", Value::Address(token.unwrap_or_default())),
+                arg("before", "uint256", value(before)),
+                arg("after", "uint256", value(after)),
+            ],
             (Shape::Sum, token) if kind.name != "daily-limit" => {
                 let (missing, surplus) = sums::gap(self, item, before, after);
                 let token = if kind.name == "supply" { Some(self.address) } else { token };

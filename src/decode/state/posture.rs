@@ -5,12 +5,16 @@
 use super::reading::Took;
 use super::{Change, Look, Place, causes};
 use crate::model::activity::Note;
-use crate::model::state::OWNER_DELEGATE;
+use crate::model::state::{NAME_EXPIRY, OWNER_DELEGATE, RELEASED_EARLY};
 use crate::model::{Activity, Delta, Fact, Item, Role};
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::{B256, U256, keccak256};
+
+/// A name that is registered for less than this is to be renewed: 60 days.
+const EXPIRES_SOON: u64 = 60 * 86_400;
 
 /// Items of which some values are weak.
-pub const WEAKNESSES: &[&str] = &["threshold", "required", "module", OWNER_DELEGATE, "open-executor"];
+pub const WEAKNESSES: &[&str] =
+    &["threshold", "required", "module", OWNER_DELEGATE, "open-executor", NAME_EXPIRY, RELEASED_EARLY];
 
 /// Appends what is weak, is not accepted and was not told yet.
 pub(super) fn compare(
@@ -27,7 +31,7 @@ pub(super) fn compare(
     for (item, is) in took.values.iter().filter(|(item, _)| may_be_weak(*item) && !accepted(*item)) {
         let told = look.known.get(look.address, Fact::Told(*item)).unwrap_or_default();
         // Another digest than that of a value which the registry denies: what is told as weak says nothing of that.
-        let now = if is_weak(*item, *is) { keccak256(keccak256(is)) } else { B256::ZERO };
+        let now = if is_weak(*item, *is, look.block.time) { keccak256(keccak256(is)) } else { B256::ZERO };
         if told == now {
             continue;
         }
@@ -45,10 +49,12 @@ fn may_be_weak(item: Item) -> bool {
     WEAKNESSES.contains(&item.name()) && (item.name() != "module" || item.of.is_some())
 }
 
-/// One key is enough, code that nobody chose acts for an owner or for the Safe, anybody carries out what is due.
-fn is_weak(item: Item, is: B256) -> bool {
+/// One key is enough, code that nobody chose acts for an owner or for the Safe, anybody carries out what is due, a name runs out soon, more
+/// was paid than is vested. `now` is the block's time.
+fn is_weak(item: Item, is: B256, now: u64) -> bool {
     match item.name() {
         "threshold" | "required" => is == B256::with_last_byte(1),
+        NAME_EXPIRY => U256::from_be_bytes(is.0) < U256::from(now.saturating_add(EXPIRES_SOON)),
         _ => !is.is_zero(),
     }
 }

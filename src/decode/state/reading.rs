@@ -1,11 +1,13 @@
 //! One subject's state as the node tells it after the block.
 
+mod terms;
+
 use super::lines::{HAS_ROLE, How, LINES, Line};
 use super::{Look, sums};
 use crate::decode::Questions;
 use crate::model::Item;
 use crate::model::read::{Answer, Read};
-use crate::model::state::Reading;
+use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Reading};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::BTreeSet;
 
@@ -44,9 +46,11 @@ enum Told {
     Waits,
 }
 
-/// Whether a change of the item is only kept: the number of members of a set.
+/// Whether a change of the item is only kept, such as the number of members of a set.
 pub(super) fn is_silent(item: Item) -> bool {
-    matches!(item.name(), "owner" | "module") && item.of.is_none()
+    // Until when a name is registered, and what was released too early, is weighed by what it is, not by how it came.
+    matches!(item.name(), NAME_EXPIRY | RELEASED_EARLY)
+        || matches!(item.name(), "owner" | "module") && item.of.is_none()
 }
 
 /// Reads what the table says, as far as it was answered.
@@ -119,6 +123,8 @@ impl Reader<'_, '_, '_> {
                 let anybody = [&HAS_ROLE, role.as_slice(), B256::ZERO.as_slice()].concat();
                 self.put(item, call(own, &anybody));
             }
+            How::Expiry => self.expiry(item),
+            How::Schedule => self.schedule(item),
             How::Delegates { of } => {
                 for member in self.members(of) {
                     self.account(item.about(member));
