@@ -140,6 +140,9 @@ impl<'a> Court<'a> {
             Verdict::Abnormal(mut abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
                 let mut news = memory::news(activity, rules, &self.windows);
                 news.extend(operation::progress(activity));
+                if &*abnormal.rule != builtin::TIP {
+                    news.extend(operation::tip(activity, rules).and_then(|cost| cost.reason));
+                }
                 let near = abnormal.near.min(abnormal.reasons.len());
                 abnormal.near = near + news.len();
                 abnormal.reasons.splice(near..near, news);
@@ -165,6 +168,14 @@ impl<'a> Court<'a> {
             if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
                     return verdict;
+                }
+                if let Some(cost) = operation::tip(activity, rules) {
+                    let meant = |rule: &&Rule| rule.minds_tips() && trial::holds(rule, activity, rules, &self.windows);
+                    if !normal().any(|rule| meant(&rule))
+                        && risk.as_ref().is_none_or(|risk| risk.severity < cost.severity)
+                    {
+                        return finding(&cost, &[], rules);
+                    }
                 }
                 if let Some(cost) = risk {
                     return finding(&cost, &[], rules);

@@ -28,6 +28,7 @@ mod safe;
 mod state;
 mod subjects;
 mod supply;
+mod tips;
 mod told;
 mod versions;
 mod votes;
@@ -104,6 +105,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         controller::recognize(&mut activities[first..], subjects, &mut questions);
         votes::weigh(&mut activities[first..], subjects, &mut questions);
         code::look_up(&mut activities[first..], subjects, &mut questions);
+        tips::weigh(tx, &block.txs, subjects, &mut activities[first..]);
         if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));
         }

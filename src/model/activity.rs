@@ -321,6 +321,15 @@ pub enum Note {
     Unlogged,
     /// The caller controls the token, and needs no allowance to move anybody's.
     Controller,
+    /// It pays far more for being included than the others of its block.
+    Tip {
+        /// Wei in all.
+        paid: U256,
+        /// Wei for each unit of gas.
+        per_gas: u128,
+        /// What half of the others offered at most, in wei for each unit of gas.
+        usual: u128,
+    },
     /// The vote of somebody who had at most half as many a day before the proposal's snapshot.
     FreshVotes,
     /// The subject destroys itself; what it held goes to somebody.

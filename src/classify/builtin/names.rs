@@ -65,6 +65,10 @@ pub const BUILTINS: &[Builtin] = &[
     raising(UNSCHEDULED, "carried out without a schedule that was seen before its block"),
     raising(CHANGED_TARGET, "what is carried out runs other code than stood there when it was scheduled or proposed"),
     raising(FRESH_VOTES, "a vote by power that its voter did not have a day before; a quarter of the quorum or more"),
+    raising(
+        TIP,
+        "an account pays ten times what is usual in its block for being included, and a fiftieth of an ether at least",
+    ),
     raising(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
     raising(CREATION, "an account creates a contract"),
     raising(QUEUE_SIGNATURE, "a queued Safe transaction with a signature that is not its owner's"),
@@ -113,6 +117,7 @@ pub(crate) const SHORT_DELAY: &str = "builtin/short-delay";
 pub(crate) const UNSCHEDULED: &str = "builtin/unscheduled";
 pub(crate) const CHANGED_TARGET: &str = "builtin/changed-target";
 pub(crate) const FRESH_VOTES: &str = "builtin/fresh-votes";
+pub(crate) const TIP: &str = "builtin/tip";
 pub(crate) const DELEGATION: &str = "builtin/delegation";
 pub(crate) const CREATION: &str = "builtin/creation";
 pub(crate) const QUEUE_SIGNATURE: &str = "builtin/queue-signature";

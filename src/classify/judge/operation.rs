@@ -8,6 +8,7 @@ use crate::classify::history::SUBMISSIONS;
 use crate::classify::rule::{Polarity, Rule, WatchRules};
 use crate::classify::trial;
 use crate::model::activity::Note;
+use crate::model::amount::Unit;
 use crate::model::span::lasting;
 use crate::model::{Activity, ActivityKind, Kind, Severity, Stage};
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
@@ -26,6 +27,21 @@ pub(super) fn progress(activity: &Activity) -> Option<String> {
         Note::Operation { id, delay: None } => Some(format!("it waits to be carried out, as number {id}")),
         _ => None,
     })
+}
+
+/// What an account pays for being included, where that is unusual.
+pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+    let why = activity.notes.iter().find_map(|note| match note {
+        Note::Tip { paid, per_gas, usual } => Some(format!(
+            "it pays {} for being included, {} for each unit of gas, and half of the others in its block offered {} at most",
+            Unit::ether().show(*paid),
+            Unit::ether().show(U256::from(*per_gas)),
+            Unit::ether().show(U256::from(*usual)),
+        )),
+        _ => None,
+    })?;
+    let on = !rules.builtins_off.contains(builtin::TIP);
+    on.then(|| Cost { name: builtin::TIP, severity: Severity::Warning, reason: Some(why) })
 }
 
 impl Court<'_> {

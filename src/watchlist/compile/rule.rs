@@ -82,6 +82,10 @@ pub(super) fn compile(
     if let Some(signers) = &text.signers {
         rule.conditions.push(self::signers(signers, scope, problems));
     }
+    if let Some(tip) = &text.tip {
+        let most = units::read_ether(tip, "tip", scope, problems);
+        rule.conditions.extend(most.map(|most| Condition::Tip { max: most.value }));
+    }
     rule.conditions.extend(habits::code(text, &deed, problems));
     rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
     let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
@@ -203,6 +207,11 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
     if let Some(value) = text.value.filter(|_| silent) {
         let problem = value.spot().problem("`value` says nothing here: no ether goes along with a log");
         problems.push(problem.hint("an amount that a log tells is in `args`"));
+    }
+    if let Some(tip) = text.tip.filter(|_| !act) {
+        let problem =
+            tip.spot().problem("`tip` says nothing here: it is what a watched account pays for an act of its own");
+        problems.push(problem.hint("remove it"));
     }
     if let Some(first) = text.limits.first().filter(|_| text.polarity == Polarity::Abnormal) {
         let problem = first.per.problem("a limit says nothing here: what an abnormal rule raises is not counted");

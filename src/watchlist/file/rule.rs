@@ -20,6 +20,8 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub to: Option<AddressesText<'a>>,
     pub args: Vec<(At<&'a str>, Value<'a>)>,
     pub value: Option<Value<'a>>,
+    /// What may be paid for being included.
+    pub tip: Option<Value<'a>>,
     pub operations: Option<Vec<At<Operation>>>,
     pub signers: Option<SignersText<'a>>,
     pub hours: Vec<At<&'a str>>,
@@ -129,6 +131,7 @@ impl<'a> RuleText<'a> {
         let to = addresses(&mut table, "to", problems);
         let args = table.table("args", problems).map(|mut args| args.entries()).unwrap_or_default();
         let value = table.value("value").filter(|value| !value.is_broken());
+        let tip = table.value("tip").filter(|value| !value.is_broken());
         let operations = operations(&mut table, problems);
         let signers = table.table("signers", problems).map(|table| SignersText::read(table, problems));
         let hours = table.one_or_more("hours", problems).unwrap_or_default();
@@ -149,6 +152,7 @@ impl<'a> RuleText<'a> {
             to,
             args,
             value,
+            tip,
             operations,
             signers,
             hours,
