@@ -115,6 +115,8 @@ pub struct Rule {
     pub severity: Option<Severity>,
     /// `mode = "observe"` on the rule.
     pub observe: bool,
+    /// Whether what it vouches for may take the place of something else that is pending.
+    pub replaces: bool,
 }
 
 impl Rule {

@@ -69,6 +69,10 @@ pub const BUILTINS: &[Builtin] = &[
         TIP,
         "an account pays ten times what is usual in its block for being included, and a fiftieth of an ether at least",
     ),
+    raising(
+        REPLACED,
+        "a pending act of an account that a rule vouched for is displaced by something else, for the same nonce",
+    ),
     raising(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
     raising(CREATION, "an account creates a contract"),
     raising(QUEUE_SIGNATURE, "a queued Safe transaction with a signature that is not its owner's"),
@@ -118,6 +122,7 @@ pub(crate) const UNSCHEDULED: &str = "builtin/unscheduled";
 pub(crate) const CHANGED_TARGET: &str = "builtin/changed-target";
 pub(crate) const FRESH_VOTES: &str = "builtin/fresh-votes";
 pub(crate) const TIP: &str = "builtin/tip";
+pub(crate) const REPLACED: &str = "builtin/replaced";
 pub(crate) const DELEGATION: &str = "builtin/delegation";
 pub(crate) const CREATION: &str = "builtin/creation";
 pub(crate) const QUEUE_SIGNATURE: &str = "builtin/queue-signature";

@@ -41,7 +41,7 @@ pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
         _ => None,
     })?;
     let on = !rules.builtins_off.contains(builtin::TIP);
-    on.then(|| Cost { name: builtin::TIP, severity: Severity::Warning, reason: Some(why) })
+    on.then_some(Cost { name: builtin::TIP, severity: Severity::Warning, reason: Some(why) })
 }
 
 impl Court<'_> {

@@ -67,6 +67,7 @@ pub(super) fn compile(
         limits: Vec::new(),
         severity: text.severity,
         observe: text.observe,
+        replaces: text.replaces.as_ref().is_some_and(|at| at.value),
     };
     refuse_idle(text, &deed, problems);
     for (field, wrap) in [(&text.from, Condition::From as fn(_) -> _), (&text.origin, Condition::Origin)] {
@@ -212,6 +213,10 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
         let problem =
             tip.spot().problem("`tip` says nothing here: it is what a watched account pays for an act of its own");
         problems.push(problem.hint("remove it"));
+    }
+    if let Some(replaces) = text.replaces.as_ref().filter(|_| !act || text.polarity == Polarity::Abnormal) {
+        let why = "`replaces` says nothing here: it lets a normal act of an account take the place of another";
+        problems.push(replaces.problem(why).hint("remove it"));
     }
     if let Some(first) = text.limits.first().filter(|_| text.polarity == Polarity::Abnormal) {
         let problem = first.per.problem("a limit says nothing here: what an abnormal rule raises is not counted");

@@ -29,6 +29,8 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub habits: HabitsText<'a>,
     pub severity: Option<Severity>,
     pub observe: bool,
+    /// Whether it may take the place of something else that is pending.
+    pub replaces: Option<At<bool>>,
 }
 
 /// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`.
@@ -139,6 +141,7 @@ impl<'a> RuleText<'a> {
         let habits = HabitsText::read(&mut table, problems);
         let severity = table.severity("severity", problems).map(|at| at.value);
         let observe = observe(&mut table, problems);
+        let replaces = table.bool("replaces", problems);
         table.finish(problems);
         let sound = problems.len() == told;
         Self {
@@ -160,6 +163,7 @@ impl<'a> RuleText<'a> {
             habits,
             severity,
             observe,
+            replaces,
         }
     }
 }
