@@ -146,6 +146,7 @@ fn as_tx(queued: &Queued, hash: B256) -> Tx {
         created: None,
         logs: vec![],
         fee: None,
+        tip: None,
     }
 }
 

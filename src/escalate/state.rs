@@ -5,9 +5,9 @@ use super::roster::Roster;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::roles;
-use crate::model::state::Shape;
+use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Shape};
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Position, WatchInfo};
+use crate::model::{Activity, ActivityKind, Item, Position, WatchInfo};
 use alloy_primitives::{Address, B256, U256};
 
 /// What the watch calls a role, else what everybody does.
@@ -31,6 +31,18 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
         Some(value) => shown(value, chain, roster),
         None => "nothing".to_owned(),
     };
+    if activity.notes.contains(&Note::Posture) && item.name() == RELEASED_EARLY {
+        let early = after.and_then(Value::as_uint).unwrap_or_default();
+        let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
+        let early = if token.is_some() { amount(early, token, chain, roster) } else { Unit::ether().show(early) };
+        return format!("{early} more than the schedule says were released from {label}");
+    }
+    if activity.notes.contains(&Note::Posture) && item.name() == NAME_EXPIRY {
+        return format!("{label} is registered until {} and no longer", day(after.and_then(Value::as_uint)));
+    }
+    if activity.notes.contains(&Note::Posture) {
+        return posture(item, value("who").and_then(Value::as_address), &show(after), watch, roster);
+    }
     match (kind.shape, value("who").and_then(Value::as_address)) {
         (Shape::Member, Some(who)) => {
             let who = roster.names.show(chain, who);
@@ -49,6 +61,11 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
                 (false, true) => format!("{who} was given {role} of {label}"),
                 (false, false) => format!("{who} lost {role} of {label}"),
             }
+        }
+        // The one item of an address that there is for each owner.
+        (Shape::Address, Some(who)) => {
+            let who = roster.names.show(chain, who);
+            format!("{who}, an owner of {label}, runs the code of {} (EIP-7702) from now on", show(after))
         }
         (Shape::Sum, _) if !drifts && value("missing").is_some() => {
             let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
@@ -73,4 +90,25 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
         }
         _ => format!("{} of {label} changed from {} to {}", kind.about, show(before), show(after)),
     }
+}
+
+/// What is weak as it stands.
+fn posture(item: &Item, who: Option<Address>, is: &str, watch: &WatchInfo, roster: &Roster) -> String {
+    let label = &watch.label;
+    let who = who.map(|who| roster.names.show(watch.chain.id, who)).unwrap_or_default();
+    match item.name() {
+        "threshold" => format!("one signature is enough for {label}"),
+        "required" => format!("one confirmation is enough for {label}"),
+        "owner-delegate" => format!("{who}, an owner of {label}, runs the code of {is} (EIP-7702)"),
+        "open-executor" => format!("anybody may carry out what is due at {label}"),
+        "module" => format!("{who} is module of {label}, and no registry lists it"),
+        _ => format!("{} of {label} is {is}", item.kind().about),
+    }
+}
+
+/// The day of a time in Unix seconds, in UTC.
+fn day(seconds: Option<U256>) -> String {
+    let seconds = seconds.and_then(|seconds| i64::try_from(seconds).ok());
+    let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| "some day".to_owned(), |time| time.strftime("%F").to_string())
 }

@@ -16,6 +16,14 @@ pub const STATES: &str = "builtin/state/";
 /// Blocks whose changes can be taken back one by one: as many as a reorg is looked for in.
 const JOURNAL_BLOCKS_MAX: usize = 2048;
 
+/// The item of which there is one for each owner. No single value of it can be expected.
+pub const OWNER_DELEGATE: &str = "owner-delegate";
+
+/// The item of a name in ENS: Unix seconds until when it is registered.
+pub const NAME_EXPIRY: &str = "name-expiry";
+/// The item of a vesting wallet, of ether or a token: by how much more was released than is vested, in its smallest unit.
+pub const RELEASED_EARLY: &str = "released-early";
+
 /// How a value reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -82,10 +90,14 @@ pub const ITEMS: &[ItemKind] = &[
     item("pending-admin", Shape::Address, "the administrator to be"),
     item("delay", Shape::Number, "the delay"),
     item("default-admin", Shape::Address, "the administrator of all roles"),
+    item("open-executor", Shape::Flag, "whether anybody may carry out what is due"),
+    item(OWNER_DELEGATE, Shape::Address, "the code that an owner runs (EIP-7702)"),
     item("executor", Shape::Address, "the contract that carries out what is voted"),
     item("voting-delay", Shape::Number, "the delay before a vote"),
     item("voting-period", Shape::Number, "the length of a vote"),
     item("proposal-threshold", Shape::Number, "what it takes to propose"),
+    item(NAME_EXPIRY, Shape::Number, "until when the name is registered"),
+    item(RELEASED_EARLY, Shape::Number, "what was released beyond the schedule"),
     item("owners", Shape::Number, "the number of owners"),
     item("balance", Shape::Sum, "the balance"),
     item("supply", Shape::Sum, "the supply"),

@@ -137,6 +137,8 @@ pub struct Registry {
     pub values: Vec<(Item, Address)>,
     /// How long what a timelock schedules, or a governor proposes, waits at least.
     pub delay: Option<Duration>,
+    /// Whether anybody may carry out what a timelock holds.
+    pub open_executor: Option<bool>,
     /// Code that a proxy may run.
     pub implementations: Option<AddressSet>,
     /// Who holds each role; of roles that are not named, nobody.

@@ -134,6 +134,17 @@ const ROWS: &[Row] = &[
     ),
     row("role", Joins, &[("grantRole", Holder), ("RoleGranted", Holder)]),
     row("role", Leaves, &[("revokeRole", Holder), ("renounceRole", Holder), ("RoleRevoked", Holder)]),
+    row(
+        "open-executor",
+        Becomes,
+        &[
+            ("grantRole", Anything),
+            ("revokeRole", Anything),
+            ("renounceRole", Anything),
+            ("RoleGranted", Anything),
+            ("RoleRevoked", Anything),
+        ],
+    ),
     row("executor", Becomes, &[("updateTimelock", Arg(0)), ("TimelockChange", Arg(1))]),
     row("voting-delay", Becomes, &[("setVotingDelay", Arg(0)), ("VotingDelaySet", Arg(1))]),
     row("voting-period", Becomes, &[("setVotingPeriod", Arg(0)), ("VotingPeriodSet", Arg(1))]),

@@ -23,6 +23,8 @@ pub struct Expected {
     pub roles: Option<BTreeSet<(B256, Address)>>,
     /// Number of the block from which on the logs tell of roles; zero for the first.
     pub roles_since: u64,
+    /// What may be weak as it stands: somebody spoke of it, whatever he said.
+    pub accepted: BTreeSet<Item>,
 }
 
 /// Appends what differs and was not told yet.

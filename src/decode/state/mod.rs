@@ -11,18 +11,20 @@
 mod causes;
 mod drift;
 mod lines;
+mod posture;
 mod reading;
 mod sums;
 
 pub use drift::Expected;
+pub use lines::HAS_ROLE;
 pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
-pub use reading::HAS_ROLE;
+pub use posture::WEAKNESSES;
 pub(super) use reading::IMPLEMENTATIONS;
 pub use sums::Tolerance;
 
 use super::{Questions, Subject, Subjects};
 use crate::model::activity::Note;
-use crate::model::state::{Reading, Shape};
+use crate::model::state::{RELEASED_EARLY, Reading, Shape};
 use crate::model::value::{Arg, Value};
 use crate::model::{
     Activity, ActivityKind, Block, Deed, Delta, Fact, Fate, Item, Kind, Known, Operation, Position, Role, Stage,
@@ -191,6 +193,7 @@ impl Look<'_> {
             found.push(self.activity(&place, change.item, args, role, vec![]));
         }
         drift::compare(self, took, &changes, &place, found, deltas);
+        posture::compare(self, took, &changes, &place, found, deltas);
         if self.known.reading(self.address) != Some(took.went) {
             deltas.push(Fact::Reading.delta(self.address, took.went.word()));
         }
@@ -260,6 +263,11 @@ impl Look<'_> {
         let kind = item.kind();
         let value = |word: B256| read_as(kind.shape, word);
         match (kind.shape, item.of) {
+            (_, token) if kind.name == RELEASED_EARLY => vec![
+                arg("token", "address", Value::Address(token.unwrap_or_default())),
+                arg("before", "uint256", value(before)),
+                arg("after", "uint256", value(after)),
+            ],
             (Shape::Sum, token) if kind.name != "daily-limit" => {
                 let (missing, surplus) = sums::gap(self, item, before, after);
                 let token = if kind.name == "supply" { Some(self.address) } else { token };

@@ -1,11 +1,13 @@
 //! One subject's state as the node tells it after the block.
 
-use super::lines::{How, LINES, Line};
+mod terms;
+
+use super::lines::{HAS_ROLE, How, LINES, Line};
 use super::{Look, sums};
 use crate::decode::Questions;
 use crate::model::Item;
 use crate::model::read::{self, Answer, ROLE_GRANTED, Read};
-use crate::model::state::Reading;
+use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Reading};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::BTreeSet;
 
@@ -15,8 +17,6 @@ const MEMBERS_MAX: usize = 128;
 /// Holders of roles that are asked about, of one contract: a few for each of a dozen roles. More count as a list that could not be
 /// read to its end.
 const HOLDERS_MAX: usize = 128;
-/// `hasRole(bytes32,address)`. Source: IAccessControl.sol of OpenZeppelin.
-pub const HAS_ROLE: [u8; 4] = [0x91, 0xd1, 0x48, 0x54];
 /// Where a Safe's linked lists begin and end. Source: OwnerManager.sol, ModuleManager.sol, `SENTINEL_OWNERS`.
 const SENTINEL: Address = Address::with_last_byte(1);
 /// Beginning of the code of an account that is delegated. Source: EIP-7702.
@@ -49,9 +49,11 @@ enum Told {
     Waits,
 }
 
-/// Whether a change of the item is only kept: the number of members of a set.
+/// Whether a change of the item is only kept, such as the number of members of a set.
 pub(super) fn is_silent(item: Item) -> bool {
-    matches!(item.name(), "owner" | "module" | "role") && item.of.is_none()
+    // Until when a name is registered, and what was released too early, is weighed by what it is, not by how it came.
+    matches!(item.name(), NAME_EXPIRY | RELEASED_EARLY)
+        || matches!(item.name(), "owner" | "module" | "role") && item.of.is_none()
 }
 
 /// Reads what the table says, as far as it was answered.
@@ -121,7 +123,24 @@ impl Reader<'_, '_, '_> {
                     Err(told) => self.fail(item, told),
                 }
             }
+            How::OpenRole(role) => {
+                let anybody = [&HAS_ROLE, role.as_slice(), B256::ZERO.as_slice()].concat();
+                self.put(item, call(own, &anybody));
+            }
+            How::Expiry => self.expiry(item),
+            How::Schedule => self.schedule(item),
+            How::Delegates { of } => {
+                for member in self.members(of) {
+                    self.account(item.about(member));
+                }
+            }
         }
+    }
+
+    /// Those of a set that was read who are not watched themselves.
+    fn members(&self, name: &str) -> Vec<Address> {
+        let read = self.took.values.iter().filter(|(item, is)| item.name() == name && !is.is_zero());
+        read.filter_map(|(item, _)| item.of).filter(|of| self.look.subjects.get(of).is_none()).collect()
     }
 
     /// Whether what the line lies behind is another than it was, so that the line is read out of turn.
@@ -129,6 +148,12 @@ impl Reader<'_, '_, '_> {
         let base: &[&str] = match &line.how {
             How::Behind { item, .. } => &[*item],
             How::CodeBehind => IMPLEMENTATIONS,
+            How::Delegates { of } => {
+                let seen = |member: &Address| {
+                    self.look.known.value(self.look.address, Item::of_table(line.item).about(*member))
+                };
+                return self.members(of).iter().any(|member| seen(member).is_none());
+            }
             _ => return false,
         };
         let (known, own) = (self.look.known, self.look.address);
@@ -183,12 +208,15 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// An account's code is what it is delegated to; any other code there is code like a contract's.
+    /// An account's code is what it is delegated to; any other code there is code like a contract's, and of the subject alone is kept.
     fn account(&mut self, item: Item) {
-        match self.code(self.look.address) {
+        match self.code(item.of.unwrap_or(self.look.address)) {
             Ok(code) => {
                 let to = code.strip_prefix(&DELEGATED).filter(|to| to.len() == 20).map(Address::from_slice);
                 self.took.values.push((item, to.unwrap_or_default().into_word()));
+                if item.of.is_some() {
+                    return;
+                }
                 let other = if to.is_some() { B256::ZERO } else { digest(&code) };
                 self.took.values.push((Item::of_table("code"), other));
             }

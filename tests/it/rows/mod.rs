@@ -13,6 +13,7 @@ mod keys;
 mod multisig;
 mod names;
 mod old;
+mod pending;
 mod posture;
 mod queue;
 mod roles;
