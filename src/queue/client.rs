@@ -1,11 +1,13 @@
 //! Asks one service, within its budget, and holds each answer against the question.
 
 use super::budget::Budget;
+use super::month::Month;
 use super::parse::{self, AccountJson, PageJson};
 use super::settings::Service;
 use crate::model::queue::{OWNERS_MAX, Queued};
 use crate::post::{GetError, Got, SendError};
 use crate::runtime::{self, Clock, instant};
+use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 use alloy_primitives::{Address, B256, U256};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -14,6 +16,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::info;
 
 /// Transactions of one Safe that are looked at. Owners of a busy Safe have dozens waiting; what lies beyond has the highest nonces
 /// and is executed last.
@@ -36,9 +39,15 @@ pub enum ServiceError {
     /// It asked for a pause.
     #[error("it asks for a pause of {0:?}: the quota is used up")]
     Busy(Duration),
+    /// What we may ask in a month is used up.
+    #[error("the {0} requests of this month are used up")]
+    UsedUp(u32),
     /// What it said cannot be true.
     #[error("{0}")]
     Lies(String),
+    /// It was not asked, since that could not be written down first.
+    #[error("a request could not be written down: {0}")]
+    Unkept(String),
 }
 
 /// What a service says of a Safe.
@@ -65,17 +74,59 @@ pub struct Client {
     chain: Arc<str>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    store: Store,
+    month: String,
     /// What may be asked, and when.
     pub budget: Budget,
 }
 
 impl Client {
-    /// Records in `metrics` how requests end, and what is left.
-    #[must_use]
-    pub fn new(service: Service, chain: Arc<str>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
-        let budget = Budget::new(service.requests_per_month, service.requests_per_second, instant());
+    /// Goes on with what earlier processes left of the quota, which `store` knows, and writes down there what is spent. Records in
+    /// `metrics` how requests end, and what is left.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn open(
+        service: Service,
+        chain: Arc<str>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        store: Store,
+    ) -> store::Result<Self> {
+        let (month, now) = (Month::of(clock.now()), instant());
+        let mut budget = Budget::new(service.requests_per_month, service.requests_per_second, month.rest, now);
+        let spent = store.spent(&service.name, &month.name).await?;
+        let now_ms = runtime::millis(&*clock);
+        let ago = |at_ms: u64| Duration::from_millis(now_ms.saturating_sub(at_ms));
+        budget.resume(spent.requests, spent.last.map(|(left, at_ms)| (left, ago(at_ms))), now);
         metrics.service(&chain, &service.name);
-        Self { service, chain, clock, metrics, budget }
+        let (left, whole) = (budget.of_month(), service.requests_per_month);
+        info!("{} may be asked {left} times more this month, of {whole}", service.name);
+        let client = Self { service, chain, clock, metrics, store, month: month.name, budget };
+        client.measure();
+        Ok(client)
+    }
+
+    /// Notices that another month began.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn turn(&mut self) -> store::Result<()> {
+        let month = Month::of(self.clock.now());
+        if month.name != self.month {
+            // None of a month that begins is spent, unless another process was faster, or the clock went back.
+            let spent = self.store.spent(&self.service.name, &month.name).await?;
+            self.budget.begin(month.rest, instant());
+            self.budget.shared(spent.requests);
+            self.month = month.name;
+            self.measure();
+        }
+        Ok(())
+    }
+
+    fn measure(&self) {
+        let (at_once, of_month) = (self.budget.left(instant()), self.budget.of_month());
+        self.metrics.service_quota(&self.chain, &self.service.name, at_once, of_month);
     }
 
     /// Asks what the service knows of `safe`; `None` where it does not know it.
@@ -164,7 +215,7 @@ impl Client {
             return Err(ServiceError::Busy(wait));
         }
         tokio::time::sleep(wait).await;
-        self.budget.spend(instant());
+        self.spend().await?;
         let now_ms = runtime::millis(&*self.clock);
         let answer = self.service.endpoint.get(path, query, self.headers()?, ANSWER_BYTES_MAX, now_ms).await;
         let (outcome, answer) = match answer {
@@ -181,8 +232,22 @@ impl Client {
             Err(GetError::Not(error)) => ("error", Err(ServiceError::Down(error.to_string()))),
         };
         self.metrics.service_request(&self.chain, &self.service.name, outcome);
-        self.metrics.service_quota(&self.chain, &self.service.name, self.budget.left(instant()));
+        self.measure();
         answer
+    }
+
+    /// Takes one request off what is left. It is written down before it is sent: a process that is killed in between has spent it.
+    async fn spend(&mut self) -> Result<(), ServiceError> {
+        let unkept = |error: store::StoreError| ServiceError::Unkept(error.to_string());
+        self.turn().await.map_err(unkept)?;
+        if self.budget.of_month() < 1.0 {
+            return Err(ServiceError::UsedUp(self.service.requests_per_month));
+        }
+        self.budget.spend(instant());
+        let (left, now_ms) = (self.budget.left(instant()), runtime::millis(&*self.clock));
+        let spent = self.store.spend(&self.service.name, &self.month, left, now_ms).await.map_err(unkept)?;
+        self.budget.shared(spent);
+        Ok(())
     }
 
     fn headers(&self) -> Result<HeaderMap, ServiceError> {

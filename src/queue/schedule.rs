@@ -106,10 +106,11 @@ mod tests {
 
     const HOT: Duration = Duration::from_secs(60);
     const COLD: Duration = Duration::from_secs(900);
+    const MONTH: Duration = Duration::from_secs(30 * 86_400);
     const SAFE: Address = Address::with_last_byte(1);
 
     fn schedule(now: Instant) -> (Schedule, Budget) {
-        let budget = Budget::new(1_000_000, 1_000, now);
+        let budget = Budget::new(1_000_000, 1_000, MONTH, now);
         (Schedule::new([SAFE].into_iter(), HOT, COLD, &budget, now), budget)
     }
 
@@ -133,7 +134,7 @@ mod tests {
     #[test]
     fn a_quota_that_is_too_small_stretches_the_looks() {
         let now = crate::runtime::instant();
-        let budget = Budget::new(5_000, 2, now);
+        let budget = Budget::new(5_000, 2, MONTH, now);
         let safes = (0..10).map(Address::with_last_byte);
         let schedule = Schedule::new(safes, HOT, COLD, &budget, now);
         assert_eq!(schedule.cold().as_secs(), 12_960);

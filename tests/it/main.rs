@@ -23,6 +23,7 @@ mod judging;
 mod pending;
 mod probe;
 mod queues;
+mod quota;
 mod ranks;
 mod readme;
 mod rows;

@@ -95,6 +95,7 @@ pub(super) struct Signs {
 pub(super) struct Services {
     pub(super) requests: Vector<Count, 3>,
     pub(super) quota: Vector<Level, 2>,
+    pub(super) month: Vector<Level, 2>,
     pub(super) seen_at: Vector<Level, 2>,
     pub(super) queued: Vector<Level, 2>,
 }
@@ -319,6 +320,11 @@ impl Services {
             quota: book.levels(
                 "safe_service_quota_requests",
                 "Requests to a Safe service that may be sent at once",
+                service,
+            ),
+            month: book.levels(
+                "safe_service_month_requests",
+                "Requests to a Safe service that this month (UTC) has left",
                 service,
             ),
             seen_at: book.levels(

@@ -1,5 +1,6 @@
 //! The way out: incidents, messages, the store, and signs of life.
 
+use super::series::Services;
 use super::{Metrics, SERVICE_OUTCOMES};
 use crate::model::Severity;
 use std::time::Duration;
@@ -75,7 +76,8 @@ impl Metrics {
         for outcome in SERVICE_OUTCOMES {
             self.0.service.requests.of([chain, service, outcome]);
         }
-        for level in [&self.0.service.quota, &self.0.service.seen_at, &self.0.service.queued] {
+        let Services { quota, month, seen_at, queued, .. } = &self.0.service;
+        for level in [quota, month, seen_at, queued] {
             level.of([chain, service]);
         }
     }
@@ -86,9 +88,10 @@ impl Metrics {
         self.0.service.requests.of([chain, service, outcome]).inc();
     }
 
-    /// So many requests may be sent to it at once.
-    pub fn service_quota(&self, chain: &str, service: &str, left: f64) {
-        self.0.service.quota.of([chain, service]).set(left);
+    /// So many requests may be sent to it at once, and so many in what is left of the month.
+    pub fn service_quota(&self, chain: &str, service: &str, at_once: f64, of_month: f64) {
+        self.0.service.quota.of([chain, service]).set(at_once);
+        self.0.service.month.of([chain, service]).set(of_month);
     }
 
     /// A queue was seen in full, and so many transactions wait in all queues of the service. `now_s` is Unix seconds.
