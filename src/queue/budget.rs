@@ -12,6 +12,8 @@ const MONTH: Duration = Duration::from_secs(30 * 86_400);
 const BURST: u32 = 30;
 /// What is kept back of that for looks that are due anyway; looks at a busy queue wait when less is left.
 const RESERVE: f64 = 0.2;
+/// Longest time that what a service says is left is believed to be for.
+const GRANT_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// Requests that one look costs at least: what is trusted, and what is not.
 pub(super) const LOOK_COST: f64 = 2.0;
 
@@ -28,6 +30,8 @@ pub struct Budget {
     gap: Duration,
     next: Instant,
     paused: Option<Instant>,
+    /// What the service says is left, and until when.
+    granted: Option<(f64, Instant)>,
 }
 
 impl Budget {
@@ -37,7 +41,7 @@ impl Budget {
         let per_month = f64::from(per_month.max(1));
         let gap = Duration::from_secs(1) / per_second.max(1);
         let left = room(per_month).min(per_month);
-        Self { per_month, spent: 0.0, ends: now + rest, left, at: now, gap, next: now, paused: None }
+        Self { per_month, spent: 0.0, ends: now + rest, left, at: now, gap, next: now, paused: None, granted: None }
     }
 
     /// Goes on where an earlier process stopped, which had spent so much of this month. `last` is what it had left to be spent at once,
@@ -75,6 +79,14 @@ impl Budget {
         (self.per_month - self.spent).max(0.0)
     }
 
+    /// The service says that so many requests are left until its own quota is filled again, after `reset`. They are spread over that
+    /// time, unless what we allow ourselves is less.
+    pub fn grant(&mut self, requests: u64, reset: Duration, now: Instant) {
+        self.settle(now);
+        self.granted = Some((requests as f64, now + reset.min(GRANT_MAX)));
+        self.cap();
+    }
+
     /// When the next request may be sent, as far as seconds and a pause that was asked for go.
     #[must_use]
     pub fn ready_at(&self) -> Instant {
@@ -98,6 +110,9 @@ impl Budget {
     pub fn spend(&mut self, now: Instant) {
         self.settle(now);
         (self.left, self.spent) = (self.left - 1.0, self.spent + 1.0);
+        if let Some((left, _)) = &mut self.granted {
+            *left -= 1.0;
+        }
         self.next = self.next.max(now) + self.gap;
     }
 
@@ -121,11 +136,23 @@ impl Budget {
     /// What is added in a second. Together with what can be spent at once it is all that the month has left, which neither spending nor
     /// time changes; what a full bucket could not take is spread anew.
     fn rate(&self, now: Instant) -> f64 {
-        let rest = self.ends.saturating_duration_since(now).as_secs_f64();
-        (self.per_month - self.spent - self.left).max(0.0) / rest.max(1.0)
+        let spread = |requests: f64, until: Instant| {
+            let rest = until.saturating_duration_since(now).as_secs_f64();
+            (requests - self.left).max(0.0) / rest.max(1.0)
+        };
+        let ours = spread(self.per_month - self.spent, self.ends);
+        self.granted.map_or(ours, |(requests, until)| ours.min(spread(requests, until)))
     }
 
     fn settle(&mut self, now: Instant) {
+        if let Some((_, until)) = self.granted.filter(|(_, until)| *until <= now) {
+            self.earn(until);
+            self.granted = None;
+        }
+        self.earn(now);
+    }
+
+    fn earn(&mut self, now: Instant) {
         let passed = now.min(self.ends).saturating_duration_since(self.at).as_secs_f64();
         self.left += passed * self.rate(self.at);
         self.at = self.at.max(now);
@@ -134,6 +161,9 @@ impl Budget {
 
     fn cap(&mut self) {
         self.left = self.left.min(room(self.per_month)).min(self.per_month - self.spent);
+        if let Some((requests, _)) = self.granted {
+            self.left = self.left.min(requests);
+        }
     }
 }
 
@@ -245,6 +275,26 @@ mod tests {
         budget.spend(now);
         budget.shared(2_999);
         assert!(budget.is_used_up() && !budget.allows(false, now + DAY));
+    }
+
+    #[test]
+    fn what_a_service_says_is_left_is_spread_until_its_reset_and_then_forgotten() {
+        let now = crate::runtime::instant();
+        let mut budget = full(3_000_000, now);
+        budget.grant(10, DAY, now);
+        assert_eq!(drain(&mut budget, now), 10);
+        assert_eq!(drain(&mut budget, now + DAY / 2), 0, "nothing of it is left");
+        budget.grant(500, DAY, now + DAY / 2);
+        let mut spent = 0;
+        for hour in 12..36 {
+            spent += drain(&mut budget, now + DAY / 24 * hour);
+        }
+        assert!(spent > 450 && spent <= 500, "{spent}");
+        assert!(drain(&mut budget, now + 2 * DAY) > 10_000, "it is filled again");
+        // It never makes us ask more than we allow ourselves.
+        let mut small = full(3_000, now);
+        small.grant(1_000_000, DAY, now);
+        assert_eq!(drain(&mut small, now), 100);
     }
 
     #[test]

@@ -1,35 +1,31 @@
 //! Asks one service, within its budget, and holds each answer against the question.
 
-use super::budget::Budget;
+use super::budget::{Budget, LOOK_COST};
+use super::limits::{Left, Limits};
+use super::listing::{Listing, PAGE, Pages, Reading};
 use super::month::Month;
 use super::parse::{self, AccountJson, PageJson};
 use super::settings::Service;
 use crate::model::queue::{OWNERS_MAX, Queued};
-use crate::post::{GetError, Got, SendError};
+use crate::post::{GetError, Got};
 use crate::runtime::{self, Clock, instant};
 use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 use alloy_primitives::{Address, B256, U256};
+use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
-/// Transactions of one Safe that are looked at. Owners of a busy Safe have dozens waiting; what lies beyond has the highest nonces
-/// and is executed last.
-pub const QUEUED_MAX: usize = 500;
-/// Transactions asked for at once.
-const PAGE: usize = 100;
 /// Most bytes of one answer: a hundred batches of fifty payments, with what the service decoded of them.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// Longest pause that a service may ask for by its quota headers: one that says a year must not blind us without a word.
+/// Longest pause that a service may ask for: one that says a year is asked again in an hour.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-/// Complaints about items of one list that are told.
-const FLAWS_MAX: usize = 3;
-
+/// From which time until its reset on a quota is spread over that time. Shorter ones are for seconds or minutes, and waited for.
+const SPREAD_FROM: Duration = PAUSE_MAX;
 /// Why a service could not be asked, or what is wrong with what it said.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
@@ -37,8 +33,11 @@ pub enum ServiceError {
     #[error("{0}")]
     Down(String),
     /// It asked for a pause.
-    #[error("it asks for a pause of {0:?}: the quota is used up")]
+    #[error("it asks for a pause of {0:?}: its quota is used up, or too much was asked at once")]
     Busy(Duration),
+    /// It refuses us: the key is none, or what was paid for is used up.
+    #[error("{0}")]
+    Denied(String),
     /// What we may ask in a month is used up.
     #[error("the {0} requests of this month are used up")]
     UsedUp(u32),
@@ -57,15 +56,6 @@ pub struct Account {
     pub nonce: U256,
     /// Its owners, likewise.
     pub owners: Vec<Address>,
-}
-
-/// What a service lists of a Safe's queue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// In no order; each hash once.
-    pub queued: Vec<Queued>,
-    /// What could not be read or is about something else, some of it.
-    pub flaws: Vec<String>,
 }
 
 /// A service and what is left of its quota.
@@ -152,11 +142,10 @@ impl Client {
     /// [`ServiceError`]. An item that makes no sense is a flaw of the list, and hides no other.
     pub async fn queue(&mut self, safe: Address, nonce: U256) -> Result<Listing, ServiceError> {
         let (address, from) = (safe.to_checksum(None), nonce.to_string());
-        let mut listing = Listing::default();
-        let mut seen: HashSet<B256> = HashSet::new();
+        let mut reading = Reading::of(safe);
         for trusted in ["true", "false"] {
-            let mut offset = 0;
-            loop {
+            let (mut pages, mut next) = (Pages::default(), Some(0));
+            while let Some(offset) = next {
                 let (at, page) = (offset.to_string(), PAGE.to_string());
                 let query = [
                     ("executed", "false"),
@@ -171,22 +160,10 @@ impl Client {
                     return Err(ServiceError::Lies(format!("it does not know {safe}, which is on this chain")));
                 };
                 let page: PageJson<'_> = read(&got.body)?;
-                let n = page.results.len();
-                take(&page.results, safe, &mut seen, &mut listing);
-                offset += n;
-                if page.next.is_none() || n == 0 {
-                    break;
-                }
-                if offset >= QUEUED_MAX {
-                    listing
-                        .flaws
-                        .push(format!("more than {QUEUED_MAX} transactions wait for {safe}; the first are looked at"));
-                    break;
-                }
+                next = reading.turn(&page, &mut pages);
             }
         }
-        listing.flaws.truncate(FLAWS_MAX);
-        Ok(listing)
+        Ok(reading.end())
     }
 
     /// Asks what the service knows of one hash of `safe`; `None` where it knows nothing. That its fields give that hash is for the
@@ -217,17 +194,17 @@ impl Client {
         tokio::time::sleep(wait).await;
         self.spend().await?;
         let now_ms = runtime::millis(&*self.clock);
-        let answer = self.service.endpoint.get(path, query, self.headers()?, ANSWER_BYTES_MAX, now_ms).await;
+        let answer = self.service.endpoint.get(path, query, self.headers()?, ANSWER_BYTES_MAX).await;
         let (outcome, answer) = match answer {
             Ok(got) => {
-                self.heed(&got.headers);
+                self.heed(&Limits::read(&got.headers, now_ms));
                 ("ok", Ok(Some(got)))
             }
             Err(GetError::Absent) => ("ok", Ok(None)),
             Err(GetError::TooLong) => ("nonsense", Err(ServiceError::Lies(GetError::TooLong.to_string()))),
-            Err(GetError::Not(SendError::Wait(pause))) => {
-                self.budget.pause(instant() + pause);
-                ("limited", Err(ServiceError::Busy(pause)))
+            Err(GetError::Answered { status, headers, said }) => {
+                let (outcome, error) = self.refused(status, said, &Limits::read(&headers, now_ms));
+                (outcome, Err(error))
             }
             Err(GetError::Not(error)) => ("error", Err(ServiceError::Down(error.to_string()))),
         };
@@ -263,12 +240,53 @@ impl Client {
         Ok(headers)
     }
 
-    /// A service that says how much is left, and that it is nothing, is not asked before it has something again.
-    fn heed(&mut self, headers: &HeaderMap) {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-        if let (Some(0), Some(seconds)) = (number("x-ratelimit-remaining"), number("x-ratelimit-reset")) {
-            self.budget.pause(instant() + Duration::from_secs(seconds).min(PAUSE_MAX));
+    /// A service that says how much is left is asked as often as that allows until its reset, and not at all before it has something
+    /// again. It can only ever make us ask less.
+    fn heed(&mut self, limits: &Limits) {
+        let now = instant();
+        for Left { requests, reset } in &limits.left {
+            if (*requests as f64) < LOOK_COST {
+                self.pause(*reset);
+            } else if *reset >= SPREAD_FROM {
+                self.budget.grant(*requests, *reset, now);
+            }
         }
+        if let Some(least) = limits.left.iter().map(|left| left.requests).min() {
+            self.metrics.service_says(&self.chain, &self.service.name, least);
+        }
+    }
+
+    /// What an answer means that is neither what was asked for nor that there is nothing.
+    fn refused(&mut self, status: StatusCode, said: String, limits: &Limits) -> (&'static str, ServiceError) {
+        self.heed(limits);
+        if let Some(pause) = limits.pause {
+            self.pause(pause);
+        }
+        let rest = |client: &Self| client.ready_at().saturating_duration_since(instant());
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                // Whoever does not say for how long is left alone for as long as a busy queue is.
+                if rest(self).is_zero() {
+                    self.pause(self.service.hot);
+                }
+                ("limited", ServiceError::Busy(rest(self)))
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => {
+                // That is for a person to mend, and not before the next quiet queue would be looked at.
+                if limits.pause.is_none() {
+                    self.pause(self.service.cold);
+                }
+                ("refused", ServiceError::Denied(said))
+            }
+            _ => ("error", ServiceError::Down(said)),
+        }
+    }
+
+    fn pause(&mut self, pause: Duration) {
+        let pause = pause.min(PAUSE_MAX);
+        self.budget.pause(instant() + pause);
+        let until_s = self.clock.now().as_millisecond() as f64 / 1_000.0 + pause.as_secs_f64();
+        self.metrics.service_paused(&self.chain, &self.service.name, until_s);
     }
 
     /// When the service may be asked again.
@@ -281,18 +299,4 @@ impl Client {
 fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ServiceError> {
     serde_json::from_slice(body)
         .map_err(|_| ServiceError::Lies("its answer is not what was asked for, or no JSON".to_owned()))
-}
-
-/// Takes over what is about `safe`, each hash once.
-fn take(results: &[&RawValue], safe: Address, seen: &mut HashSet<B256>, listing: &mut Listing) {
-    for json in results {
-        match parse::item(json.get()) {
-            Ok(item) if item.safe != safe => {
-                listing.flaws.push(format!("asked about {safe}, it lists a transaction of {}", item.safe));
-            }
-            Ok(item) if listing.queued.len() < 2 * QUEUED_MAX && seen.insert(item.claimed) => listing.queued.push(item),
-            Ok(_) => {}
-            Err(why) => listing.flaws.push(format!("it lists what is no transaction: {why}")),
-        }
-    }
 }

@@ -9,12 +9,15 @@
 
 mod budget;
 mod client;
+mod limits;
+mod listing;
 mod month;
 mod parse;
 mod schedule;
 mod settings;
 
 pub use budget::{Budget, sustains};
-pub use client::{Account, Client, Listing, QUEUED_MAX, ServiceError};
+pub use client::{Account, Client, ServiceError};
+pub use listing::{Listing, QUEUED_MAX};
 pub use schedule::Schedule;
 pub use settings::{EXAMPLE, Service, parse};

@@ -20,6 +20,7 @@ mod holdings;
 mod hostile;
 mod inside;
 mod judging;
+mod paging;
 mod pending;
 mod probe;
 mod queues;

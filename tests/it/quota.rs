@@ -12,7 +12,7 @@ use watchfire::store::Store;
 use watchfire::telemetry::Metrics;
 
 use crate::queues::{SOON, Stage};
-use crate::support::service::Service;
+use crate::support::service::{Fault, Service};
 
 const SAFE: Address = Address::repeat_byte(0x5a);
 
@@ -77,4 +77,80 @@ async fn a_month_that_is_used_up_is_told_and_a_kill_does_not_make_it_forgotten()
     stage.finds("Grants Safe high builtin/unvouched included").await;
     assert_eq!(stage.service.count(), 9);
     assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_service_says_of_its_limits_is_obeyed() {
+    let (quiet, hot) = ("hot = \"20s\"\ncold = \"7m\"", 20);
+    let cases: [(u16, &str, u64, &str); 12] = [
+        (429, "retry-after: 30\r\n", 30, "busy"),
+        (429, "retry-after: Mon, 02 Nov 2026 10:01:30 GMT\r\n", 90, "busy"),
+        (429, "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 40\r\n", 40, "busy"),
+        (429, "", hot, "busy"),
+        // A year is asked for; an hour is given.
+        (429, "retry-after: 31536000\r\n", 3_600, "busy"),
+        (402, "", 420, "denied"),
+        (403, "", 420, "denied"),
+        (401, "retry-after: 11\r\n", 11, "denied"),
+        (503, "retry-after: 50\r\n", 50, "down"),
+        (200, "x-ratelimit-limit: 5\r\nx-ratelimit-remaining: 0\r\nx-ratelimit-reset: 60\r\n", 60, "ok"),
+        (200, "ratelimit-remaining: 1\r\nratelimit-reset: 70\r\n", 70, "ok"),
+        (200, "ratelimit: \"second\";r=4;t=1, \"day\";r=0;t=80\r\n", 80, "ok"),
+    ];
+    for (status, headers, pause, says) in cases {
+        let (service, dir) = (Service::start().await, tempfile::tempdir().expect("a directory"));
+        let clock = ManualClock::new("2026-11-02T10:00:00Z".parse().expect("a time"));
+        let mut client = client(&service, quiet, &clock, dir.path()).await;
+        service.knows(SAFE);
+        service.fault(Fault::Said(status, headers.to_owned()));
+        let before = watchfire::runtime::instant();
+        let answer = client.account(SAFE).await;
+        let said = match answer {
+            Ok(Some(_)) => "ok",
+            Err(ServiceError::Busy(_)) => "busy",
+            Err(ServiceError::Denied(said)) if said.ends_with("<b>no</b>") => "denied",
+            Err(ServiceError::Down(_)) => "down",
+            other => panic!("{status} {headers}: {other:?}"),
+        };
+        assert_eq!(said, says, "{status} {headers}");
+        let asked = client.ready_at().saturating_duration_since(before).as_secs_f64();
+        assert!(asked >= pause as f64 && asked < pause as f64 + 60.0, "{status} {headers}: {asked}");
+        service.fault(Fault::None);
+        assert!(matches!(client.account(SAFE).await, Err(ServiceError::Busy(_))), "{status} {headers}");
+        assert_eq!(service.count(), 1, "nothing is sent while it lasts: {status} {headers}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_service_says_is_left_for_a_day_is_spread_over_it() {
+    let (service, dir) = (Service::start().await, tempfile::tempdir().expect("a directory"));
+    let clock = ManualClock::new("2026-11-02T10:00:00Z".parse().expect("a time"));
+    let mut client = client(&service, "requests_per_month = 50_000", &clock, dir.path()).await;
+    service.knows(SAFE);
+    service.fault(Fault::Said(200, "x-ratelimit-remaining: 100\r\nx-ratelimit-reset: 86400\r\n".to_owned()));
+    let now = watchfire::runtime::instant();
+    assert!(client.budget.left(now) > 1_000.0);
+    client.account(SAFE).await.expect("an answer");
+    assert!(client.budget.left(watchfire::runtime::instant()) <= 100.5, "what is left is what it says");
+    // Fewer are left than we sent: somebody else uses the same key.
+    service.fault(Fault::Said(200, "x-ratelimit-remaining: 40\r\nx-ratelimit-reset: 86400\r\n".to_owned()));
+    client.account(SAFE).await.expect("an answer");
+    assert!(client.budget.left(watchfire::runtime::instant()) <= 40.5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_refuses_us_or_has_nothing_left_is_told_and_is_asked_again() {
+    let stage = Stage::new().await;
+    let process = stage.start().await;
+    for status in [401, 402, 403] {
+        stage.service.fault(Fault::Said(status, String::new()));
+        stage.is_blind("service-down warning own").await;
+        stage.service.fault(Fault::None);
+        stage.sees().await;
+    }
+    // It answers as it should, and says that it was the last time for an hour.
+    let nothing = "x-ratelimit-remaining: 0\r\nx-ratelimit-reset: 3600\r\n";
+    stage.service.fault(Fault::Said(200, nothing.to_owned()));
+    stage.is_blind("service-down warning own").await;
+    assert_eq!(process.end().await, 0, "{}", stage.watch.log());
 }
