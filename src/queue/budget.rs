@@ -12,10 +12,23 @@ const MONTH: Duration = Duration::from_secs(30 * 86_400);
 const BURST: u32 = 30;
 /// What is kept back of that for looks that are due anyway; looks at a busy queue wait when less is left.
 const RESERVE: f64 = 0.2;
+/// The same where the last look failed: that a service is back is worth much less than to have something left when it is.
+const RESERVE_OF_RETRY: f64 = 0.5;
 /// Longest time that what a service says is left is believed to be for.
 const GRANT_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// Requests that one look costs at least: what is trusted, and what is not.
 pub(super) const LOOK_COST: f64 = 2.0;
+
+/// Why a queue is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It is its turn.
+    Due,
+    /// Something happens in it, and its turn is later.
+    Busy,
+    /// The last look failed, and its turn is later.
+    Retry,
+}
 
 /// A bucket of requests, spent on credit by whoever asks and filled again as the month goes by.
 #[derive(Clone, Debug)]
@@ -93,11 +106,15 @@ impl Budget {
         self.paused.map_or(self.next, |until| until.max(self.next))
     }
 
-    /// Whether a look may begin. One at a busy queue leaves something for the others.
+    /// Whether such a look may begin. One before its turn leaves something for the others.
     #[must_use]
-    pub fn allows(&self, busy: bool, now: Instant) -> bool {
-        let kept = if busy { RESERVE * room(self.per_month) } else { 0.0 };
-        now >= self.ready_at() && self.left(now) >= LOOK_COST + kept
+    pub fn allows(&self, look: Look, now: Instant) -> bool {
+        let kept = match look {
+            Look::Due => 0.0,
+            Look::Busy => RESERVE,
+            Look::Retry => RESERVE_OF_RETRY,
+        };
+        now >= self.ready_at() && self.left(now) >= LOOK_COST + kept * room(self.per_month)
     }
 
     /// Whether what the month has left is too little for a look.
@@ -179,6 +196,12 @@ pub fn sustains(requests_per_month: u32, queues: usize) -> Duration {
     sustained(f64::from(requests_per_month), queues)
 }
 
+/// Requests that so many queues take in a month in which nothing happens, where each is looked at once in `cold`.
+#[must_use]
+pub fn takes(queues: usize, cold: Duration) -> u64 {
+    (MONTH.as_secs_f64() / cold.as_secs_f64().max(1e-3) * LOOK_COST * queues as f64).ceil() as u64
+}
+
 fn sustained(per_month: f64, queues: usize) -> Duration {
     let looks = per_month / LOOK_COST * (1.0 - RESERVE);
     Duration::from_secs_f64((MONTH.as_secs_f64() * queues as f64 / looks.max(1.0)).ceil())
@@ -209,13 +232,13 @@ mod tests {
         let now = crate::runtime::instant();
         let mut budget = full(3_000, now);
         for _ in 0..99 {
-            assert!(budget.allows(false, now + Duration::from_secs(1)));
+            assert!(budget.allows(Look::Due, now + Duration::from_secs(1)));
             budget.spend(now);
         }
-        assert!(!budget.allows(false, now + Duration::from_secs(1)), "{}", budget.left(now));
+        assert!(!budget.allows(Look::Due, now + Duration::from_secs(1)), "{}", budget.left(now));
         // 2,900 in what is left of the month are one in 14 minutes and 54 seconds.
-        assert!(!budget.allows(false, now + Duration::from_secs(893)));
-        assert!(budget.allows(false, now + Duration::from_secs(894)));
+        assert!(!budget.allows(Look::Due, now + Duration::from_secs(893)));
+        assert!(budget.allows(Look::Due, now + Duration::from_secs(894)));
     }
 
     #[test]
@@ -261,11 +284,11 @@ mod tests {
         after.resume(100, Some((0.0, DAY)), now);
         assert!(after.left(now) > 90.0 && after.left(now) <= 100.0, "what was earned meanwhile: {}", after.left(now));
         after.resume(2_999, Some((50.0, Duration::ZERO)), now);
-        assert!(after.is_used_up() && !after.allows(false, now + DAY));
+        assert!(after.is_used_up() && !after.allows(Look::Due, now + DAY));
         after.resume(7_000, Some((f64::NAN, Duration::ZERO)), now);
-        assert!(after.is_used_up() && !after.allows(false, now + DAY), "what is unlike any number of ours is none");
+        assert!(after.is_used_up() && !after.allows(Look::Due, now + DAY), "what is unlike any number of ours is none");
         after.begin(MONTH, now + DAY);
-        assert!(after.allows(false, now + 2 * DAY) && after.of_month() == 3_000.0);
+        assert!(after.allows(Look::Due, now + 2 * DAY) && after.of_month() == 3_000.0);
     }
 
     #[test]
@@ -274,7 +297,7 @@ mod tests {
         let mut budget = full(3_000, now);
         budget.spend(now);
         budget.shared(2_999);
-        assert!(budget.is_used_up() && !budget.allows(false, now + DAY));
+        assert!(budget.is_used_up() && !budget.allows(Look::Due, now + DAY));
     }
 
     #[test]
@@ -303,7 +326,10 @@ mod tests {
         let mut budget = full(3_000, now);
         (0..80).for_each(|_| budget.spend(now));
         let soon = now + Duration::from_secs(1);
-        assert!(!budget.allows(true, soon) && budget.allows(false, soon));
+        assert!(!budget.allows(Look::Busy, soon) && budget.allows(Look::Due, soon));
+        let mut budget = full(3_000, now);
+        (0..50).for_each(|_| budget.spend(now));
+        assert!(!budget.allows(Look::Retry, soon) && budget.allows(Look::Busy, soon));
     }
 
     #[test]
@@ -315,7 +341,8 @@ mod tests {
         budget.pause(now + Duration::from_secs(60));
         budget.pause(now + Duration::from_secs(10));
         assert!(
-            !budget.allows(false, now + Duration::from_secs(59)) && budget.allows(false, now + Duration::from_secs(60))
+            !budget.allows(Look::Due, now + Duration::from_secs(59))
+                && budget.allows(Look::Due, now + Duration::from_secs(60))
         );
     }
 
@@ -324,5 +351,7 @@ mod tests {
         let budget = full(5_000, crate::runtime::instant());
         assert_eq!(budget.sustains(1).as_secs(), 1_296);
         assert_eq!(budget.sustains(10).as_secs(), 12_960);
+        assert_eq!(takes(1, Duration::from_secs(900)), 5_760, "a quarter of an hour is too often for that");
+        assert_eq!((takes(40, Duration::from_secs(900)), takes(0, Duration::from_secs(900))), (230_400, 0));
     }
 }

@@ -16,7 +16,7 @@ mod parse;
 mod schedule;
 mod settings;
 
-pub use budget::{Budget, sustains};
+pub use budget::{Budget, Look, sustains, takes};
 pub use client::{Account, Client, ServiceError};
 pub use listing::{Listing, QUEUED_MAX};
 pub use schedule::Schedule;

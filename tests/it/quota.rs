@@ -13,6 +13,7 @@ use watchfire::telemetry::Metrics;
 
 use crate::queues::{SOON, Stage};
 use crate::support::service::{Fault, Service};
+use crate::support::watch::Watch;
 
 const SAFE: Address = Address::repeat_byte(0x5a);
 
@@ -153,4 +154,24 @@ async fn a_service_that_refuses_us_or_has_nothing_left_is_told_and_is_asked_agai
     stage.service.fault(Fault::Said(200, nothing.to_owned()));
     stage.is_blind("service-down warning own").await;
     assert_eq!(process.end().await, 0, "{}", stage.watch.log());
+}
+
+#[test]
+fn check_says_what_queues_take_and_that_it_is_more_than_the_quota() {
+    let service = "[destination.pager]\nkind = \"terminal\"\n\n[safe-service.own]\nchain = \"demo\"\nurl = \"http://127.0.0.1:1\"\n\
+                   requests_per_month = 5_000\n";
+    let watch = Watch::treasury("ws://127.0.0.1:1", service);
+    let checked = watch.run(&["check"]);
+    assert_eq!(checked.code, 0, "{checked:#?}");
+    let line = checked.of("queues").next().expect("a line");
+    let n = line["watches"].as_array().expect("watches").len() as u64;
+    assert_eq!(line["takes_per_month"], 5_760 * n, "a look in a quarter of an hour, two requests each");
+    assert_eq!((&line["takes_per_busy_hour"], &line["requests_per_month"]), (&120.into(), &5_000.into()));
+    let note =
+        checked.of("note").find_map(|line| Some(line["note"].as_str()?.to_owned()).filter(|note| note.contains("own")));
+    let note = note.expect("a note that they do not fit");
+    assert!(note.ends_with(&format!("not every 15m, which would take {}", 5_760 * n)), "{note}");
+    let shown = watch.shows(&["check"]);
+    let told = format!("{} of 5000 requests a month while nothing does, 120 for an hour", 5_760 * n);
+    assert!(shown.contains(&told), "{shown}");
 }

@@ -239,6 +239,7 @@ impl Rounds<'_> {
         began: Timestamp,
         rng: &mut fastrand::Rng,
     ) {
+        let from_service = matches!(&looked, Err(Failed::Service(_)));
         let (why, kind) = match looked {
             Ok((concluded, flaws)) => {
                 self.session.told(&concluded.plan);
@@ -271,7 +272,11 @@ impl Rounds<'_> {
             }
         };
         info!("the queue of {safe} could not be seen through {}: {why}", self.sight.service);
-        self.schedule.failed(safe, instant(), rng);
+        if from_service {
+            self.schedule.refused(safe, instant(), rng);
+        } else {
+            self.schedule.failed(safe, instant(), rng);
+        }
         self.sight.fails(kind, safe, why, false, began);
     }
 
