@@ -23,6 +23,7 @@ mod judging;
 mod paging;
 mod pending;
 mod probe;
+mod queued;
 mod queues;
 mod quota;
 mod ranks;
