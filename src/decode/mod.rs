@@ -35,7 +35,7 @@ mod versions;
 mod votes;
 
 pub use names::Name;
-pub use state::{Expected, StateSight, Tolerance, WEAKNESSES, may_be_a_proxy};
+pub use state::{Expected, HAS_ROLE, StateSight, Tolerance, WEAKNESSES, may_be_a_proxy};
 pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 pub use versions::{Version, Versions};
 

@@ -4,10 +4,18 @@ use super::phrases::{amount, shown};
 use super::roster::Roster;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
+use crate::model::roles;
 use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Shape};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Item, Position, WatchInfo};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, B256, U256};
+
+/// What the watch calls a role, else what everybody does.
+fn role_name(role: B256, watch: &WatchInfo) -> String {
+    let named = watch.roles.iter().flat_map(|roles| roles.iter()).find(|(known, _)| *known == role);
+    let known = || roles::name_of(role).map_or_else(|| format!("the role {role}"), str::to_owned);
+    named.map_or_else(known, |(_, name)| name.to_string())
+}
 
 /// `the threshold of Treasury Safe changed from 2 to 1`.
 pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
@@ -16,6 +24,7 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
     let (kind, label, chain) = (item.kind(), &watch.label, watch.chain.id);
     let value = |name: &str| activity.deed.args.iter().find(|arg| &*arg.name == name).map(|arg| &arg.value);
     let (before, after) = (value("before"), value("after"));
+    let is_in = after.and_then(Value::as_bool) == Some(true);
     let drifts = activity.notes.contains(&Note::Drift);
     let show = |value: Option<&Value>| match value {
         Some(Value::Address(Address::ZERO)) => "nobody".to_owned(),
@@ -37,7 +46,7 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
     match (kind.shape, value("who").and_then(Value::as_address)) {
         (Shape::Member, Some(who)) => {
             let who = roster.names.show(chain, who);
-            match (drifts, after.and_then(Value::as_bool) == Some(true)) {
+            match (drifts, is_in) {
                 (true, true) => format!("{who} is {} of {label}, and the registry does not say so", kind.about),
                 (true, false) => format!("{who} is not {} of {label}, and the registry says so", kind.about),
                 (false, true) => format!("{who} became {} of {label}", kind.about),
@@ -48,6 +57,15 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
         (Shape::Address, Some(who)) => {
             let who = roster.names.show(chain, who);
             format!("{who}, an owner of {label}, runs the code of {} (EIP-7702) from now on", show(after))
+        }
+        (Shape::Holder, Some(who)) => {
+            let (who, role) = (roster.names.show(chain, who), role_name(item.role.unwrap_or_default(), watch));
+            match (drifts, is_in) {
+                (true, true) => format!("{who} holds {role} of {label}, and the registry does not say so"),
+                (true, false) => format!("{who} does not hold {role} of {label}, and the registry says so"),
+                (false, true) => format!("{who} was given {role} of {label}"),
+                (false, false) => format!("{who} lost {role} of {label}"),
+            }
         }
         (Shape::Sum, _) if !drifts && value("missing").is_some() => {
             let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());

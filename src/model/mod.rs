@@ -19,6 +19,7 @@ pub mod pending;
 pub mod queue;
 pub mod read;
 pub mod record;
+pub mod roles;
 pub mod seal;
 pub mod severity;
 pub mod span;

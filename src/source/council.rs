@@ -33,6 +33,8 @@ struct Speaker {
     said: Option<(Link, Duration)>,
     /// Since when it names blocks instead of ours.
     dissents: Option<(Duration, BlockRef)>,
+    /// Since when it names heads that nobody can lead back to a block of ours, and the last of them.
+    lost: Option<(Duration, BlockRef)>,
     probation_until: Duration,
     /// The newest block of ours that it called its own.
     vouched: Option<BlockRef>,
@@ -43,8 +45,8 @@ struct Speaker {
 pub(super) struct Dissent {
     pub(super) voice: Voice,
     pub(super) since: Duration,
-    /// The first block of ours that is not on its chain.
-    pub(super) ours: BlockRef,
+    /// The first block of ours that is not on its chain; `None` where nobody can show the way from its head to ours.
+    pub(super) ours: Option<BlockRef>,
     /// Its head.
     pub(super) theirs: BlockRef,
 }
@@ -102,8 +104,17 @@ impl Council {
     /// A voice cannot be heard: what it said last counts no longer.
     pub(super) fn mute(&mut self, voice: Voice) {
         if let Some(speaker) = self.voices.get_mut(voice) {
-            (speaker.said, speaker.dissents) = (None, None);
+            (speaker.said, speaker.dissents, speaker.lost) = (None, None, None);
         }
+    }
+
+    /// A voice named a head, and nobody has what lies between that and our chain. It counts for nothing until it names another, and
+    /// is on record until one of them can be placed.
+    pub(super) fn lose(&mut self, voice: Voice, now: Duration) {
+        let Some(speaker) = self.voices.get_mut(voice) else { return };
+        let Some((head, _)) = speaker.said.take() else { return };
+        let since = speaker.dissents.take().or(speaker.lost).map_or(now, |(since, _)| since);
+        speaker.lost = Some((since, head.at));
     }
 
     /// A voice named what nobody has: it is not followed ahead of the others for a while.
@@ -141,19 +152,24 @@ impl Council {
         self.voices.iter().enumerate().filter_map(unknown).collect()
     }
 
-    /// Voices that name blocks instead of ours.
+    /// Voices that name blocks instead of ours, or blocks that cannot be placed.
     pub(super) fn dissents(&self) -> impl Iterator<Item = Dissent> + '_ {
         self.voices.iter().enumerate().filter_map(|(voice, speaker)| {
+            if let Some((since, theirs)) = speaker.lost {
+                return Some(Dissent { voice, since, ours: None, theirs });
+            }
             let ((since, ours), (said, _)) = (speaker.dissents?, speaker.said?);
-            Some(Dissent { voice, since, ours, theirs: said.at })
+            Some(Dissent { voice, since, ours: Some(ours), theirs: said.at })
         })
     }
 
-    /// A better voice to lead than the one that does: of those most agree with, when the lead is not among them.
-    pub(super) fn usurper<B: Linked>(&self, follower: &Follower<B>, now: Duration) -> Option<Voice> {
-        self.outvoted(self.lead, follower, now)
-            .then(|| (0..self.voices.len()).find(|voice| self.supports(*voice, follower, now)))
-            .flatten()
+    /// Who should lead. Whoever is `fit` comes before whoever is not, then whoever has not most of the others against him; a lead
+    /// stays until another is better, so that no two of them can take turns.
+    pub(super) fn elect<B: Linked>(&self, follower: &Follower<B>, now: Duration, fit: impl Fn(Voice) -> bool) -> Voice {
+        let worth = |voice: Voice| (fit(voice), !self.outvoted(voice, follower, now));
+        let best = (0..self.voices.len()).map(worth).max();
+        let first = (0..self.voices.len()).find(|voice| Some(worth(*voice)) == best);
+        if best == Some(worth(self.lead)) { self.lead } else { first.unwrap_or(self.lead) }
     }
 
     /// How far each voice is behind the best, in blocks; absent for one that has said nothing lately.
@@ -191,14 +207,14 @@ impl Council {
         match follower.relation(head) {
             Relation::Ours => {
                 speaker.vouched = Some(head.at);
-                speaker.dissents = None;
+                (speaker.dissents, speaker.lost) = (None, None);
             }
             Relation::Extends => {
                 speaker.vouched = follower.tip().map(|tip| tip.at);
-                speaker.dissents = None;
+                (speaker.dissents, speaker.lost) = (None, None);
             }
             Relation::Forks(ours) => {
-                let since = speaker.dissents.map_or(now, |(since, _)| since);
+                let since = speaker.dissents.or(speaker.lost.take()).map_or(now, |(since, _)| since);
                 speaker.dissents = Some((since, ours));
                 speaker.probation_until = now.saturating_add(PROBATION);
                 speaker.vouched =
@@ -238,11 +254,6 @@ impl Council {
             }
         }
         (with_us, against)
-    }
-
-    fn supports<B: Linked>(&self, voice: Voice, follower: &Follower<B>, now: Duration) -> bool {
-        let Some((head, at)) = self.voices.get(voice).and_then(|speaker| speaker.said) else { return false };
-        now.saturating_sub(at) <= self.fresh && matches!(follower.relation(head), Relation::Ours | Relation::Extends)
     }
 
     fn lead_is_mute(&self, now: Duration) -> bool {

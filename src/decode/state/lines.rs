@@ -20,6 +20,8 @@ pub(super) enum How {
     List([u8; 4]),
     /// A linked list in a mapping of its storage, from the sentinel 0x1 around to it, and the view that says where to look first.
     Linked { slot: u8, hint: &'static [u8] },
+    /// Everybody who holds a role, where the subject's ABI has roles.
+    Holders,
     /// The hash of its code.
     Code,
     /// The code of an account with a key: a delegation, or none.
@@ -163,8 +165,6 @@ const DELAY: [u8; 4] = [0x6a, 0x42, 0xb8, 0xf8];
 pub(in crate::decode) const GET_IMPLEMENTATION: [u8; 4] = [0x5c, 0x60, 0xda, 0x1b];
 const TOTAL_SUPPLY: [u8; 4] = [0x18, 0x16, 0x0d, 0xdd];
 
-/// `hasRole(bytes32,address)`
-pub(super) const HAS_ROLE: [u8; 4] = [0x91, 0xd1, 0x48, 0x54];
 /// keccak256("EXECUTOR_ROLE"). Whoever has it may carry out what is due; where the address zero has it, anybody may. Source:
 /// TimelockController.sol, `onlyRoleOrOpenRole`.
 const EXECUTOR_ROLE: B256 = b256!("d8aa0f3194971a2a116679f7c2090f6939c8d4e01a2a8d7e41d55e5351469e63");
@@ -217,6 +217,7 @@ pub(super) const LINES: &[Line] = &[
     // After the slot, which is zero where the contract is no proxy.
     line(TIMELOCK, "timelock-admin", How::View(GET_ADMIN)),
     line(TIMELOCK, "open-executor", How::OpenRole(EXECUTOR_ROLE)),
+    line(PROXIES, "role", How::Holders),
     line(PARITY, "owners", How::View(N_OWNERS)),
     line(PARITY, "required", How::View(PARITY_REQUIRED)),
     line(PARITY, "daily-limit", How::View(PARITY_DAILY_LIMIT)),
@@ -265,7 +266,6 @@ mod tests {
             ("delay()", DELAY),
             ("implementation()", GET_IMPLEMENTATION),
             ("totalSupply()", TOTAL_SUPPLY),
-            ("hasRole(bytes32,address)", HAS_ROLE),
         ] {
             assert_eq!(keccak256(signature)[..4], selector, "{signature}");
         }

@@ -2,11 +2,11 @@
 
 mod terms;
 
-use super::lines::{HAS_ROLE, How, LINES, Line};
+use super::lines::{How, LINES, Line};
 use super::{Look, sums};
 use crate::decode::Questions;
 use crate::model::Item;
-use crate::model::read::{Answer, Read};
+use crate::model::read::{self, Answer, ROLE_GRANTED, Read};
 use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Reading};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::BTreeSet;
@@ -14,6 +14,11 @@ use std::collections::BTreeSet;
 /// Members of a set that are read: more owners than any Safe can check within a block. A longer list counts as one that could not be
 /// read to its end.
 const MEMBERS_MAX: usize = 128;
+/// Holders of roles that are asked about, of one contract: a few for each of a dozen roles. More count as a list that could not be
+/// read to its end.
+const HOLDERS_MAX: usize = 128;
+/// `hasRole(bytes32,address)`. Source: IAccessControl.sol of OpenZeppelin.
+pub const HAS_ROLE: [u8; 4] = [0x91, 0xd1, 0x48, 0x54];
 /// Where a Safe's linked lists begin and end. Source: OwnerManager.sol, ModuleManager.sol, `SENTINEL_OWNERS`.
 const SENTINEL: Address = Address::with_last_byte(1);
 /// Beginning of the code of an account that is delegated. Source: EIP-7702.
@@ -50,7 +55,7 @@ enum Told {
 pub(super) fn is_silent(item: Item) -> bool {
     // Until when a name is registered, and what was released too early, is weighed by what it is, not by how it came.
     matches!(item.name(), NAME_EXPIRY | RELEASED_EARLY)
-        || matches!(item.name(), "owner" | "module") && item.of.is_none()
+        || matches!(item.name(), "owner" | "module" | "role") && item.of.is_none()
 }
 
 /// Reads what the table says, as far as it was answered.
@@ -95,6 +100,7 @@ impl Reader<'_, '_, '_> {
                 let members = self.linked(item, slot, hint);
                 self.put_members(item, members);
             }
+            How::Holders => self.holders(item),
             How::Code => match self.code(own) {
                 Ok(code) => self.took.values.push((item, digest(&code))),
                 Err(told) => self.fail(item, told),
@@ -279,6 +285,69 @@ impl Reader<'_, '_, '_> {
         self.word(Read::Storage { of: self.look.address, slot: place })
     }
 
+    /// Who holds a role. The contract says it of anybody, and names nobody: whoever held one before is asked about, whom the
+    /// registry lists, whom the block's own logs name, and, when the inventory is taken, whom the logs of all the blocks before do.
+    fn holders(&mut self, item: Item) {
+        let (look, own) = (self.look, self.look.address);
+        if look.subject.abi.function(HAS_ROLE).is_none() {
+            return;
+        }
+        let expected = look.subjects.expected_of(&own);
+        let listed = expected.and_then(|expected| expected.roles.as_ref());
+        let mut asked: BTreeSet<(B256, Address)> = look.known.holders(own).collect();
+        asked.extend(listed.into_iter().flatten());
+        asked.extend(granted(look));
+        let mut is_whole = look.known.value(own, item).is_some();
+        // To search all logs is dear where it fails: it is tried once, and again on the beat where there is something to hold it against.
+        let is_first = matches!(look.known.reading(own), None | Some(Reading::Due));
+        let is_turn = is_first || listed.is_some() && look.subjects.beat(look.block.at.number).any(|turn| turn == own);
+        if !is_whole && look.whole && !is_turn {
+            if listed.is_some() {
+                self.has_strangers(item);
+            }
+        } else if !is_whole && look.whole {
+            let since = expected.map_or(0, |expected| expected.roles_since);
+            match self.questions.ask_state(Read::Grants { by: own, since }) {
+                None => return self.fail(item, Told::Waits),
+                Some(Answer::Data(holders)) => {
+                    is_whole = true;
+                    asked.extend(read::holders(holders));
+                }
+                // Without a registry there is nothing to hold them against, and what changes from now on is seen as it happens.
+                Some(_) if listed.is_none() => {}
+                Some(_) => self.has_strangers(item),
+            }
+        }
+        if asked.len() > HOLDERS_MAX {
+            self.has_strangers(item);
+        }
+        let mut n_held = 0u64;
+        for (role, who) in asked.into_iter().take(HOLDERS_MAX) {
+            let data = [&HAS_ROLE, role.as_slice(), who.into_word().as_slice()].concat();
+            let held = Item::held(role, who);
+            match self.word(call(own, &data)) {
+                Told::Is(word) => {
+                    let holds = !word.is_zero();
+                    n_held += u64::from(holds);
+                    // Of those who never held it there is nothing to remember.
+                    if holds || look.known.value(own, held).is_some() {
+                        self.took.values.push((held, B256::with_last_byte(u8::from(holds))));
+                    }
+                }
+                told => self.fail(held, told),
+            }
+        }
+        if is_whole {
+            self.took.values.push((item, B256::from(U256::from(n_held))));
+        }
+    }
+
+    /// Nobody knows who else is in it.
+    fn has_strangers(&mut self, item: Item) {
+        self.took.is_endless = true;
+        self.fail(item, Told::Dark);
+    }
+
     /// Those in the set, those who left it, and how many there are.
     fn put_members(&mut self, item: Item, members: Result<BTreeSet<Address>, Told>) {
         let members = match members {
@@ -300,6 +369,16 @@ impl Reader<'_, '_, '_> {
         self.took.values.extend(members.iter().map(|member| (item.about(*member), B256::with_last_byte(1))));
         self.took.values.extend(gone.into_iter().map(|member| (item.about(member), B256::ZERO)));
     }
+}
+
+/// Who is given a role by a log of the block itself.
+fn granted(look: &Look<'_>) -> Vec<(B256, Address)> {
+    let logs = look.block.txs.iter().flat_map(|tx| &tx.logs).filter(|log| log.address == look.address);
+    let given = logs.filter_map(|log| match log.topics[..] {
+        [ROLE_GRANTED, role, who, ..] => Some((role, Address::from_word(who))),
+        _ => None,
+    });
+    given.collect()
 }
 
 fn call(to: Address, data: &[u8]) -> Read {

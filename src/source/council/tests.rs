@@ -100,7 +100,7 @@ fn one_voice_that_does_not_lead_takes_no_block_back() {
     assert_eq!(hall.tip(), ours);
     assert_eq!(hall.dissenters(), [1]);
     let dissent = hall.council.dissents().next().expect("it dissents");
-    assert_eq!((dissent.ours, dissent.theirs), (hall.made[4].at, theirs.at));
+    assert_eq!((dissent.ours, dissent.theirs), (Some(hall.made[4].at), theirs.at));
 }
 
 #[test]
@@ -128,9 +128,14 @@ fn a_lead_that_is_alone_among_three_is_not_followed_and_loses_the_lead() {
         hall.say(0, theirs);
     }
     assert_eq!(hall.tip(), ours);
-    let usurper = hall.council.usurper(&hall.follower, hall.now);
-    assert_eq!(usurper, Some(1));
+    let elected = |hall: &Hall, fit: [bool; 3]| hall.council.elect(&hall.follower, hall.now, |voice| fit[voice]);
+    assert_eq!(elected(&hall, [true; 3]), 1);
+    assert_eq!(elected(&hall, [true, false, true]), 2);
+    assert_eq!(elected(&hall, [true, false, false]), 0, "nobody who could lead instead");
     hall.council.follow_lead(1);
+    assert_eq!(elected(&hall, [true, false, false]), 0, "better one who is contradicted than one who is away");
+    assert_eq!(elected(&hall, [false; 3]), 1, "and of those who are away one whom nobody contradicts");
+    assert_eq!(elected(&hall, [true; 3]), 1, "whoever leads goes on");
     let next = hall.branch(ours, 1);
     hall.say(1, next);
     assert_eq!(hall.tip(), next);
@@ -209,4 +214,26 @@ fn a_lead_that_fell_silent_keeps_nobody_from_following_the_rest() {
         hall.say(1, theirs);
     }
     assert_eq!(hall.tip(), theirs);
+}
+
+#[test]
+fn a_voice_whose_heads_nobody_can_place_is_on_record_since_the_first_of_them() {
+    let mut hall = Hall::new(2, 5);
+    let ours = hall.tip();
+    hall.say(0, ours);
+    let (began, mut theirs) = (hall.now + Duration::from_secs(1), B256::ZERO);
+    for n in 0..3 {
+        let parent = B256::repeat_byte(0xee - n);
+        let head = hall.make(6 + u64::from(n), parent);
+        hall.now += Duration::from_secs(1);
+        hall.council.said(1, head, &mut hall.follower, hall.now);
+        assert_eq!(hall.council.wants(&hall.follower), [(1, parent)]);
+        hall.council.lose(1, hall.now);
+        assert_eq!(hall.council.wants(&hall.follower), [], "not asked for again before it names another");
+        theirs = head.at.hash;
+    }
+    let dissent = hall.council.dissents().next().expect("it is on record");
+    assert_eq!((dissent.voice, dissent.since, dissent.ours, dissent.theirs.hash), (1, began, None, theirs));
+    hall.say(1, ours);
+    assert!(hall.dissenters().is_empty());
 }

@@ -135,7 +135,12 @@ impl Driver {
                 evidence: None,
             };
             let dissent = dissents.iter().find(|dissent| dissent.voice == voice).map(|dissent| {
-                let why = format!("it names block {}, on a chain without our block {}", dissent.theirs, dissent.ours);
+                let why = match dissent.ours {
+                    Some(ours) => format!("it names block {}, on a chain without our block {ours}", dissent.theirs),
+                    None => {
+                        format!("it names block {}, and nobody can show how that follows from ours", dissent.theirs)
+                    }
+                };
                 let ago = since_start.saturating_sub(dissent.since);
                 symptom(BlindnessKind::Disagreement, Severity::High, ago, DISAGREE_SLOTS, why)
             });

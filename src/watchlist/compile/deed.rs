@@ -69,6 +69,10 @@ fn changed(item: &ItemKind) -> Arc<[Param]> {
         Shape::Flag => of(|| Type::Bool).into(),
         Shape::Hash => of(|| Type::FixedBytes(32)).into(),
         Shape::Member => [address("who")].into_iter().chain(of(|| Type::Bool)).collect(),
+        Shape::Holder => {
+            let role = Param::new("role", Type::FixedBytes(32));
+            [role, address("who")].into_iter().chain(of(|| Type::Bool)).collect()
+        }
         Shape::Sum => {
             let sums = ["before", "after", "missing", "surplus"].map(|name| Param::new(name, Type::Uint(256)));
             [address("token")].into_iter().chain(sums).collect()

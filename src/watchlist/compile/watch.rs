@@ -6,7 +6,7 @@ use super::chains::{Chains, unknown};
 use super::directory::{Directory, Scope};
 use super::paths::Paths;
 use super::rule::{self, Compiled};
-use super::{absent, reach, tests_of_watches, versions};
+use super::{absent, reach, roles, tests_of_watches, versions};
 use crate::abi::Abi;
 use crate::classify;
 use crate::classify::builtin::{BUILTINS, DRIFT, POSTURE};
@@ -159,6 +159,7 @@ impl<'t> Head<'t> {
         let own_abi = abi;
         let listed = registry.implementations.as_ref().map_or(0, |set| set.members.len());
         let abi = versions::all(&own_abi, &spoken, listed, abis);
+        roles::check(text.registry.as_ref(), kind, &abi.abi, problems);
         let said = |at: &Option<At<&str>>| Arc::from(at.as_ref().map_or("", |at| at.value.trim()));
         let path = text.path.as_ref().and_then(|path| paths.shared(path)).unwrap_or_else(|| "".into());
         let nowhere = || Arc::new(ChainInfo { name: "".into(), id: ChainId(0), explorer: None });
@@ -174,6 +175,10 @@ impl<'t> Head<'t> {
             runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
             observe: text.observe,
             pending: text.pending.as_ref().map_or_else(PendingVoice::default, |at| at.value),
+            roles: registry
+                .roles
+                .as_ref()
+                .map(|roles| roles.iter().map(|role| (role.role, Arc::clone(&role.name))).collect()),
         };
         Self {
             text,
@@ -297,7 +302,7 @@ pub(super) fn compile(
         let subjects = all.subjects.entry(token.chain.id).or_insert_with(|| Subjects::new(token.chain.id));
         subjects.count(Counted { token: token.address, tolerance: token.tolerance });
     }
-    let familiar = familiar(&all.infos, &all.rules, directory);
+    let familiar = familiar(&all.infos, &all.rules, &all.registries, directory);
     for rules in &mut all.rules.watches {
         rules.familiar = familiar.get(&rules.chain).cloned().unwrap_or_default();
     }
@@ -334,13 +339,27 @@ fn looks(kind: Kind, registry: &Registry) -> Expected {
             expected.sets.push((item, set.members.iter().copied().collect()));
         }
     }
+    expected.roles = registry.roles.as_ref().map(|roles| {
+        let each = roles.iter().flat_map(|role| role.holders.members.iter().map(|who| (role.role, *who)));
+        each.collect()
+    });
+    expected.roles_since = registry.roles_since;
     let spoken = expected.values.iter().map(|(item, _)| item).chain(expected.sets.iter().map(|(set, _)| set));
     expected.accepted = spoken.copied().collect();
+    // Who may execute is among those who hold a role, which are listed in full.
+    if expected.roles.is_some() {
+        expected.accepted.extend(item("open-executor"));
+    }
     expected
 }
 
 /// Whom the configuration names, by chain: watches and who else has a name; whoever a registry or a rule lists.
-fn familiar(infos: &[WatchInfo], rules: &Rules, directory: &Directory<'_>) -> HashMap<ChainId, Arc<Familiar>> {
+fn familiar(
+    infos: &[WatchInfo],
+    rules: &Rules,
+    registries: &[Registry],
+    directory: &Directory<'_>,
+) -> HashMap<ChainId, Arc<Familiar>> {
     let mut all: HashMap<ChainId, Familiar> = HashMap::new();
     for info in infos {
         all.entry(info.chain.id).or_default().insert(info.address, &info.label);
@@ -354,7 +373,9 @@ fn familiar(infos: &[WatchInfo], rules: &Rules, directory: &Directory<'_>) -> Ha
     for watch in &rules.watches {
         let Some(familiar) = all.get_mut(&watch.chain) else { continue };
         let lists = [&watch.owners, &watch.executors, &watch.modules, &watch.refund_receivers];
-        let listed = lists.into_iter().flatten().chain(rules_of(watch).flat_map(Rule::lists));
+        let roles = registries.get(watch.watch.index()).and_then(|registry| registry.roles.as_ref());
+        let holders = roles.into_iter().flatten().map(|role| &role.holders);
+        let listed = lists.into_iter().flatten().chain(holders).chain(rules_of(watch).flat_map(Rule::lists));
         for set in listed {
             set.members.iter().for_each(|address| familiar.insert(*address, &set.name));
         }
@@ -441,6 +462,8 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
         delay: text.delay.as_ref().map(|at| at.value),
         open_executor: text.open_executor.as_ref().map(|at| at.value),
         implementations: text.implementations.as_ref().and_then(|text| scope.set_or_nobody(&text.all, problems)),
+        roles: text.roles.as_ref().map(|text| roles::compile(text, scope, problems)),
+        roles_since: text.roles_since.as_ref().and_then(|at| u64::try_from(at.value).ok()).unwrap_or(0),
     };
     if let Some(owners) = &mut registry.owners {
         owners.name = "@owners".into();

@@ -53,6 +53,9 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     /// Whether anybody may carry out what a timelock holds.
     pub open_executor: Option<At<bool>>,
     pub implementations: Option<ImplementationsText<'a>>,
+    /// Roles by name or by hash, each with all who hold it.
+    pub roles: Option<Vec<(At<&'a str>, ListText<'a>)>>,
+    pub roles_since: Option<At<i64>>,
 }
 
 /// `implementations = ["0x…", { address = "0x…", abi = "abi/v2.json" }]`: code that a proxy may run.
@@ -149,6 +152,11 @@ impl<'a> RegistryText<'a> {
         let open_executor = table.bool("open_executor", problems);
         let implementations =
             table.value("implementations").and_then(|value| ImplementationsText::read(&value, problems));
+        let roles = table.table("roles", problems).map(|mut table| {
+            let roles = table.entries().into_iter();
+            roles.filter_map(|(role, list)| Some((role, ListText::read(&list, problems)?))).collect()
+        });
+        let roles_since = table.int_in("roles_since", 0..=i64::MAX, problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
             && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
             && owners.items.iter().all(|item| !item.starts_with('@'))
@@ -165,7 +173,18 @@ impl<'a> RegistryText<'a> {
         };
         let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
         table.finish(problems);
-        Self { owners, threshold, modules, delegates, values, delay, open_executor, implementations }
+        Self {
+            owners,
+            threshold,
+            modules,
+            delegates,
+            values,
+            delay,
+            open_executor,
+            implementations,
+            roles,
+            roles_since,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod old;
 mod pending;
 mod posture;
 mod queue;
+mod roles;
 mod safe;
 mod stage;
 mod state;

@@ -1,8 +1,8 @@
 //! docs/detections.md, written from the rows.
 
 use super::{
-    Row, authority, behavior, control, ether, governor, keys, multisig, names, old, pending, posture, queue, safe,
-    state, timelock, tokens, upgrades,
+    Row, authority, behavior, control, ether, governor, keys, multisig, names, old, pending, posture, queue, roles,
+    safe, state, timelock, tokens, upgrades,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -110,6 +110,7 @@ const FAMILIES: &[Family] = &[
         file: "control",
         source: include_str!("control.rs"),
     },
+    Family { heading: "Who holds a role", rows: roles::ROWS, file: "roles", source: include_str!("roles.rs") },
     Family {
         heading: "Code behind proxies",
         rows: upgrades::ROWS,
