@@ -5,6 +5,7 @@ use super::{Global, Outcome, Printer, book};
 use crate::classify::builtin::BUILTINS;
 use crate::classify::rule::{Due, Rules};
 use crate::model::{Severity, Verdict, WatchId};
+use crate::queue::takes;
 use crate::settings::{Secrets, show_duration};
 use crate::watchlist::check::{CoverageRow, Note, Otherwise, TestOutcome, coverage, notes, run_tests};
 use crate::watchlist::{Book, QueueBook};
@@ -104,16 +105,20 @@ fn queued(book: &Book, queue: &QueueBook, printer: &Printer) {
     let (service, chain) = (&queue.service, &queue.chain.name);
     let safes: Vec<&str> = queue.safes.iter().map(|id| label(book, *id)).collect();
     let (hot, cold) = (show_duration(service.hot), show_duration(service.cold));
+    // Nobody knows beforehand how much happens; what nothing takes, and what an hour of it adds for one Safe, can be said.
+    let (quiet, hour) = (takes(safes.len(), service.cold), takes(1, service.hot).div_ceil(30 * 24));
     if printer.is_json() {
         return printer.json(&json!({
             "type": "queues", "service": &*service.name, "chain": &**chain, "watches": safes, "hot": hot, "cold": cold,
-            "requests_per_month": service.requests_per_month,
+            "requests_per_month": service.requests_per_month, "takes_per_month": quiet, "takes_per_busy_hour": hour,
         }));
     }
     printer.text(&format!(
-        "queue {chain}: {} through {}, every {cold}, and every {hot} while something happens",
+        "queue {chain}: {} through {}, every {cold}, and every {hot} while something happens; {quiet} of {} requests a month while \
+         nothing does, {hour} for an hour in which something does at one",
         count(safes.len(), "Safe", "Safes"),
-        service.name
+        service.name,
+        service.requests_per_month
     ));
 }
 

@@ -3,48 +3,25 @@
 //! In: what a service says of it, what the chain says of the Safe. Out: the same activities that its execution would give, as
 //! proposed. Nothing that the service says is believed: the hash is computed, each signer recovered, the calldata decoded.
 //!
-//! Source: Safe.sol / GnosisSafe.sol `checkNSignatures`, `approvedHashes`, `domainSeparator` of 1.1.1 to 1.5.0; EIP-1271.
+//! Source: Safe.sol / GnosisSafe.sol `checkNSignatures`, `domainSeparator` of 1.1.1 to 1.5.0; EIP-1271.
+
+mod standing;
+
+pub use standing::{Standing, standing};
 
 use super::safe::{self, SafeExec};
 use super::versions::Codes;
 use super::{Decoded, Questions, Subjects, activities, code, controller, frames, supply};
 use crate::model::activity::Note;
-use crate::model::queue::{Checked, OWNERS_MAX, Progress, Queued, SafeState};
+use crate::model::queue::{Checked, Progress, Queued, SafeState};
 use crate::model::read::{Answer, Answers, Read};
-use crate::model::{ChainId, Fate, Known, Stage, Status, Tx};
+use crate::model::{Fate, Known, Stage, Status, Tx};
 use alloy_primitives::{Address, B256, Bytes, U256};
 
-/// `getOwners()`
-const GET_OWNERS: [u8; 4] = [0xa0, 0xe6, 0x7e, 0x2b];
-/// `approvedHashes(address,bytes32)`
-const APPROVED_HASHES: [u8; 4] = [0x7d, 0x83, 0x29, 0x74];
 /// `isValidSignature(bytes,bytes)` and what it returns, by which Safes before 1.5.0 ask a contract that is an owner.
 const IS_VALID_LEGACY: [u8; 4] = [0x20, 0xc1, 0x3b, 0x0b];
 /// `isValidSignature(bytes32,bytes)` and what it returns (EIP-1271).
 const IS_VALID: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
-
-/// What is to be asked of `safe` for [`state`], in this order.
-#[must_use]
-pub fn state_reads(safe: Address) -> Vec<Read> {
-    [safe::NONCE, safe::GET_THRESHOLD, GET_OWNERS, safe::DOMAIN_SEPARATOR].map(|selector| call(safe, &selector)).into()
-}
-
-/// What the answers to [`state_reads`] say. `None` where the node could not say, or it is no Safe whose domain we know.
-#[must_use]
-pub fn state(chain: ChainId, safe: Address, answers: &[Answer]) -> Option<SafeState> {
-    let data = |at: usize| match answers.get(at)? {
-        Answer::Data(data) => Some(data),
-        _ => None,
-    };
-    let word = |at: usize| data(at)?.first_chunk::<32>().map(|word| U256::from_be_bytes(*word));
-    let domain = B256::from(word(3)?);
-    Some(SafeState {
-        nonce: word(0)?,
-        threshold: u32::try_from(word(1)?).ok()?,
-        owners: owners(data(2)?)?,
-        domain: safe::domains(chain.0, safe).contains(&domain).then_some(domain)?,
-    })
-}
 
 /// The hash that the Safe's owners sign for it, from its fields and the Safe's own domain.
 #[must_use]
@@ -215,8 +192,7 @@ fn contract_part(signature: &Bytes, place: &[u8]) -> Option<Bytes> {
 
 /// Whether the chain knows that `owner` approved `hash`. Where the node cannot say, it is not known.
 fn approved(safe: Address, owner: Address, hash: B256, answers: &Answers, wanted: &mut Vec<Read>) -> Option<bool> {
-    let data = [APPROVED_HASHES.as_slice(), owner.into_word().as_slice(), hash.as_slice()].concat();
-    let word = ask(call(safe, &data), answers, wanted)?;
+    let word = ask(standing::approval(safe, owner, hash), answers, wanted)?;
     Some(word.is_some_and(|word| word.iter().take(32).any(|byte| *byte != 0)))
 }
 
@@ -277,19 +253,12 @@ fn tail(bytes: &[u8]) -> Vec<u8> {
     tail
 }
 
-/// `address[]`, as returned.
-fn owners(data: &Bytes) -> Option<Vec<Address>> {
-    let len = usize::try_from(U256::from_be_slice(data.get(32..64)?)).ok().filter(|len| *len <= OWNERS_MAX)?;
-    let words = data.get(64..64 + len * 32)?;
-    Some(words.chunks_exact(32).map(|word| Address::from_slice(&word[12..])).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::decode::Subject;
     use crate::model::queue::Confirmation;
-    use crate::model::{ActivityKind, Kind, Position, Role, WatchId};
+    use crate::model::{ActivityKind, ChainId, Kind, Position, Role, WatchId};
     use k256::ecdsa::SigningKey;
 
     const SAFE: Address = Address::repeat_byte(0x5a);
@@ -374,9 +343,7 @@ mod tests {
             check(&queued, &state, &answers)
         };
         let yes = answer(|read| match read {
-            Read::Call { data, .. } if data.starts_with(&APPROVED_HASHES) => {
-                Answer::Data([&[0; 31][..], &[1]].concat().into())
-            }
+            Read::Storage { .. } => Answer::Data([&[0; 31][..], &[1]].concat().into()),
             Read::Call { data, .. } if data.starts_with(&IS_VALID_LEGACY) => {
                 Answer::Data([IS_VALID_LEGACY.as_slice(), &[0; 28]].concat().into())
             }
@@ -387,22 +354,6 @@ mod tests {
         assert_eq!((no.signers.len(), no.unproven), (0, vec![a, contract]));
         let other = check(&with(&[(a, named(contract, 0, 1, &[]))]), &state, &Answers::new());
         assert_eq!(other.forged, [(a, Some(contract))], "an approval in somebody else's name is none");
-    }
-
-    #[test]
-    fn a_safe_is_known_by_its_domain_and_one_that_names_another_is_none() {
-        let word = |number: u64| Answer::Data(U256::from(number).to_be_bytes_vec().into());
-        let owners = [number(32), number(1), SAFE.into_word().0].concat();
-        let answers =
-            |domain: B256| vec![word(7), word(2), Answer::Data(owners.clone().into()), Answer::Data(domain.0.into())];
-        for domain in safe::domains(1, SAFE) {
-            let state = super::state(CHAIN, SAFE, &answers(domain)).unwrap();
-            assert_eq!((state.nonce, state.threshold, state.owners), (U256::from(7), 2, vec![SAFE]));
-        }
-        assert_eq!(super::state(CHAIN, SAFE, &answers(safe::domains(5, SAFE)[0])), None, "of another chain");
-        assert_eq!(super::state(CHAIN, SAFE, &[]), None);
-        let endless = [number(32), number(usize::MAX)].concat();
-        assert_eq!(super::owners(&endless.into()), None);
     }
 
     fn decoded(queued: &Queued) -> Vec<crate::model::Activity> {

@@ -53,11 +53,6 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
                 (false, false) => format!("{who} is no longer {} of {label}", kind.about),
             }
         }
-        // The one item of an address that there is for each owner.
-        (Shape::Address, Some(who)) => {
-            let who = roster.names.show(chain, who);
-            format!("{who}, an owner of {label}, runs the code of {} (EIP-7702) from now on", show(after))
-        }
         (Shape::Holder, Some(who)) => {
             let (who, role) = (roster.names.show(chain, who), role_name(item.role.unwrap_or_default(), watch));
             match (drifts, is_in) {
@@ -66,6 +61,11 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
                 (false, true) => format!("{who} was given {role} of {label}"),
                 (false, false) => format!("{who} lost {role} of {label}"),
             }
+        }
+        // The one item of an address that there is for each owner.
+        (Shape::Address, Some(who)) => {
+            let who = roster.names.show(chain, who);
+            format!("{who}, an owner of {label}, runs the code of {} (EIP-7702) from now on", show(after))
         }
         (Shape::Sum, _) if !drifts && value("missing").is_some() => {
             let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());

@@ -8,6 +8,7 @@ use super::{Reader, ask_through, examine_queued, remembered};
 use crate::classify::queue::{self, Listed, Look, Lookup, Weighed};
 use crate::classify::rule::WatchRules;
 use crate::decode;
+use crate::decode::queued::Standing;
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::queue::{Checked, Queued, Remembered, SafeState, Waits, digest};
@@ -23,6 +24,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+
+/// Rounds of questions about where a Safe stands: two, and one for each owner that the Safe's own list leaves out, which is a lie.
+const STANDING_ROUNDS_MAX: usize = 32;
 
 /// Approvals that are asked after at one look: of eight full blocks' worth of questions.
 const APPROVALS_MAX: usize = 8 * READS_MAX;
@@ -125,8 +129,18 @@ impl Queues {
     pub async fn prepare(&self, watch: &WatchInfo, reader: &dyn Reader) -> anyhow::Result<Option<Prepared>> {
         let id = self.chain.info.id;
         let Some(tip) = self.store.tip(id).await.context("read the newest block")? else { return Ok(None) };
-        let answers = reader.read(tip.at, &decode::queued::state_reads(watch.address)).await;
-        let Some(state) = decode::queued::state(id, watch.address, &answers) else { return Ok(None) };
+        let mut answers = Answers::new();
+        let mut rounds = 0..STANDING_ROUNDS_MAX;
+        let state = loop {
+            match (decode::queued::standing(id, watch.address, &answers), rounds.next()) {
+                (Standing::Known(state), _) => break state,
+                (Standing::Asks(reads), Some(_)) => {
+                    let told = reader.read(tip.at, &reads).await;
+                    answers.extend(reads.into_iter().zip(told));
+                }
+                (Standing::Asks(_), None) | (Standing::Dark, _) => return Ok(None),
+            }
+        };
         // Read after the tip: whatever the Safe logged up to there is among it.
         let kept = self.store.queue(id, watch.address).await.context("read what is queued")?;
         Ok(Some(Prepared { tip, state, kept }))

@@ -67,6 +67,16 @@ pub(crate) enum GetError {
     /// The answer is longer than any honest one.
     #[error("the answer is longer than any honest one")]
     TooLong,
+    /// It answered with another status than was asked for.
+    #[error("{said}")]
+    Answered {
+        /// Which.
+        status: StatusCode,
+        /// With these headers.
+        headers: Box<HeaderMap>,
+        /// The status and what stood beside it, for people.
+        said: String,
+    },
     /// As for messages.
     #[error(transparent)]
     Not(#[from] SendError),
@@ -169,7 +179,7 @@ impl Endpoint {
             let _ = tokio::time::timeout(FAREWELL, quote(response)).await;
             return Ok(Receipt { detail: status.to_string() });
         }
-        let pause = pause(response.headers(), now_ms);
+        let pause = retry_after(response.headers(), now_ms);
         let quote = tokio::time::timeout(self.timeout, quote(response)).await.unwrap_or_default();
         Err(self.refusal(status, pause, &quote))
     }
@@ -178,14 +188,14 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// As [`Endpoint::post`]; [`GetError::Absent`] for 404, [`GetError::TooLong`] for an answer beyond the bound.
+    /// [`GetError::Absent`] for 404, [`GetError::Answered`] for any other status but success, [`GetError::TooLong`] for an answer beyond
+    /// the bound; for trouble on the way as [`Endpoint::post`].
     pub(crate) async fn get(
         &self,
         segments: &[&str],
         query: &[(&str, &str)],
         headers: HeaderMap,
         bytes_max: usize,
-        now_ms: u64,
     ) -> Result<Got, GetError> {
         let mut url = self.below(segments)?;
         // A path of a REST service ends in a slash; without it some answer with a redirect.
@@ -199,9 +209,9 @@ impl Endpoint {
             return Err(GetError::Absent);
         }
         if !status.is_success() {
-            let pause = pause(&headers, now_ms);
             let quote = tokio::time::timeout(self.timeout, quote(response)).await.unwrap_or_default();
-            return Err(self.refusal(status, pause, &quote).into());
+            let said = self.refusal(status, None, &quote).to_string();
+            return Err(GetError::Answered { status, headers: Box::new(headers), said });
         }
         let body = self.whole(response, bytes_max).await?;
         Ok(Got { headers, body })
@@ -305,8 +315,8 @@ pub(crate) fn unread(secret: &Secret) -> SendError {
     SendError::Refused(format!("the secret in {} was not read", secret.source()))
 }
 
-/// `Retry-After`, in seconds or as a date.
-fn pause(headers: &HeaderMap, now_ms: u64) -> Option<Duration> {
+/// `Retry-After`, in seconds or as a date, as it is asked for. `now_ms` is wall-clock milliseconds.
+pub(crate) fn retry_after(headers: &HeaderMap, now_ms: u64) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
@@ -373,7 +383,7 @@ mod tests {
         let read = |text: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(RETRY_AFTER, text.parse().expect("a header"));
-            pause(&headers, 784_111_770_000).map(|pause| pause.as_secs())
+            retry_after(&headers, 784_111_770_000).map(|pause| pause.as_secs())
         };
         assert_eq!(read("120"), Some(120));
         assert_eq!(read("Sun, 06 Nov 1994 08:49:37 GMT"), Some(7));

@@ -1,46 +1,103 @@
 //! How often a service may be asked: so many times a month, and so many a second.
+//!
+//! What is left of a month is spread over what is left of it, however much was spent before, so that a month never ends with a
+//! stretch in which nothing may be asked. Calendar months are the caller's, who has a clock: here is only how long one still lasts.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What providers count by.
+/// What plans are made by; a month's end is told by [`Budget::begin`].
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 /// Of a month's requests so many may be spent at once after a rest: a day's. A busy afternoon fits, a broken loop does not.
 const BURST: u32 = 30;
 /// What is kept back of that for looks that are due anyway; looks at a busy queue wait when less is left.
 const RESERVE: f64 = 0.2;
+/// The same where the last look failed: that a service is back is worth much less than to have something left when it is.
+const RESERVE_OF_RETRY: f64 = 0.5;
+/// Longest time that what a service says is left is believed to be for.
+const GRANT_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// Requests that one look costs at least: what is trusted, and what is not.
 pub(super) const LOOK_COST: f64 = 2.0;
+
+/// Why a queue is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// It is its turn.
+    Due,
+    /// Something happens in it, and its turn is later.
+    Busy,
+    /// The last look failed, and its turn is later.
+    Retry,
+}
 
 /// A bucket of requests, spent on credit by whoever asks and filled again as the month goes by.
 #[derive(Clone, Debug)]
 pub struct Budget {
     per_month: f64,
+    /// Of this month's.
+    spent: f64,
+    /// When the month ends, as far as we were told.
+    ends: Instant,
     left: f64,
     at: Instant,
     gap: Duration,
     next: Instant,
     paused: Option<Instant>,
+    /// What the service says is left, and until when.
+    granted: Option<(f64, Instant)>,
 }
 
 impl Budget {
-    /// A full one.
+    /// A full one, for a month that lasts for another `rest`.
     #[must_use]
-    pub fn new(per_month: u32, per_second: u32, now: Instant) -> Self {
+    pub fn new(per_month: u32, per_second: u32, rest: Duration, now: Instant) -> Self {
         let per_month = f64::from(per_month.max(1));
         let gap = Duration::from_secs(1) / per_second.max(1);
-        Self { per_month, left: Self::room(per_month), at: now, gap, next: now, paused: None }
+        let left = room(per_month).min(per_month);
+        Self { per_month, spent: 0.0, ends: now + rest, left, at: now, gap, next: now, paused: None, granted: None }
     }
 
-    fn room(per_month: f64) -> f64 {
-        (per_month / f64::from(BURST)).max(10.0 * LOOK_COST)
+    /// Goes on where an earlier process stopped, which had spent so much of this month. `last` is what it had left to be spent at once,
+    /// and how long ago that was.
+    pub fn resume(&mut self, spent: u64, last: Option<(f64, Duration)>, now: Instant) {
+        self.settle(now);
+        self.spent = spent as f64;
+        if let Some((left, ago)) = last.filter(|(left, _)| left.is_finite()) {
+            self.left = left.min(room(self.per_month));
+            self.left += self.rate(now) * ago.as_secs_f64();
+        }
+        self.cap();
+    }
+
+    /// A month begins, of which nothing is spent and which lasts for `rest`.
+    pub fn begin(&mut self, rest: Duration, now: Instant) {
+        self.settle(now);
+        (self.spent, self.ends) = (0.0, now + rest);
+        // What the last month owed is over with it.
+        self.left = self.left.max(0.0);
+        self.cap();
     }
 
     /// How many requests are left to be spent at once.
     #[must_use]
     pub fn left(&self, now: Instant) -> f64 {
-        let earned = now.saturating_duration_since(self.at).as_secs_f64() * self.per_month / MONTH.as_secs_f64();
-        (self.left + earned).min(Self::room(self.per_month))
+        let mut settled = self.clone();
+        settled.settle(now);
+        settled.left
+    }
+
+    /// How many requests the month has left.
+    #[must_use]
+    pub fn of_month(&self) -> f64 {
+        (self.per_month - self.spent).max(0.0)
+    }
+
+    /// The service says that so many requests are left until its own quota is filled again, after `reset`. They are spread over that
+    /// time, unless what we allow ourselves is less.
+    pub fn grant(&mut self, requests: u64, reset: Duration, now: Instant) {
+        self.settle(now);
+        self.granted = Some((requests as f64, now + reset.min(GRANT_MAX)));
+        self.cap();
     }
 
     /// When the next request may be sent, as far as seconds and a pause that was asked for go.
@@ -49,18 +106,37 @@ impl Budget {
         self.paused.map_or(self.next, |until| until.max(self.next))
     }
 
-    /// Whether a look may begin. One at a busy queue leaves something for the others.
+    /// Whether such a look may begin. One before its turn leaves something for the others.
     #[must_use]
-    pub fn allows(&self, busy: bool, now: Instant) -> bool {
-        let kept = if busy { RESERVE * Self::room(self.per_month) } else { 0.0 };
-        now >= self.ready_at() && self.left(now) >= LOOK_COST + kept
+    pub fn allows(&self, look: Look, now: Instant) -> bool {
+        let kept = match look {
+            Look::Due => 0.0,
+            Look::Busy => RESERVE,
+            Look::Retry => RESERVE_OF_RETRY,
+        };
+        now >= self.ready_at() && self.left(now) >= LOOK_COST + kept * room(self.per_month)
     }
 
-    /// A request was sent.
+    /// Whether what the month has left is too little for a look.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.of_month() < LOOK_COST
+    }
+
+    /// A request is sent.
     pub fn spend(&mut self, now: Instant) {
-        self.left = self.left(now) - 1.0;
-        self.at = now;
+        self.settle(now);
+        (self.left, self.spent) = (self.left - 1.0, self.spent + 1.0);
+        if let Some((left, _)) = &mut self.granted {
+            *left -= 1.0;
+        }
         self.next = self.next.max(now) + self.gap;
+    }
+
+    /// So much was spent of this month by everybody, who may be more than we.
+    pub fn shared(&mut self, spent: u64) {
+        self.spent = self.spent.max(spent as f64);
+        self.cap();
     }
 
     /// The service asked for a pause, or said that nothing is left until then.
@@ -73,6 +149,44 @@ impl Budget {
     pub fn sustains(&self, queues: usize) -> Duration {
         sustained(self.per_month, queues)
     }
+
+    /// What is added in a second. Together with what can be spent at once it is all that the month has left, which neither spending nor
+    /// time changes; what a full bucket could not take is spread anew.
+    fn rate(&self, now: Instant) -> f64 {
+        let spread = |requests: f64, until: Instant| {
+            let rest = until.saturating_duration_since(now).as_secs_f64();
+            (requests - self.left).max(0.0) / rest.max(1.0)
+        };
+        let ours = spread(self.per_month - self.spent, self.ends);
+        self.granted.map_or(ours, |(requests, until)| ours.min(spread(requests, until)))
+    }
+
+    fn settle(&mut self, now: Instant) {
+        if let Some((_, until)) = self.granted.filter(|(_, until)| *until <= now) {
+            self.earn(until);
+            self.granted = None;
+        }
+        self.earn(now);
+    }
+
+    fn earn(&mut self, now: Instant) {
+        let passed = now.min(self.ends).saturating_duration_since(self.at).as_secs_f64();
+        self.left += passed * self.rate(self.at);
+        self.at = self.at.max(now);
+        self.cap();
+    }
+
+    fn cap(&mut self) {
+        self.left = self.left.min(room(self.per_month)).min(self.per_month - self.spent);
+        if let Some((requests, _)) = self.granted {
+            self.left = self.left.min(requests);
+        }
+    }
+}
+
+/// Requests that may be spent at once after a rest.
+fn room(per_month: f64) -> f64 {
+    (per_month / f64::from(BURST)).max(10.0 * LOOK_COST)
 }
 
 /// Time between two looks at each of so many queues in which nothing happens, if so many requests a month are to leave something for
@@ -80,6 +194,12 @@ impl Budget {
 #[must_use]
 pub fn sustains(requests_per_month: u32, queues: usize) -> Duration {
     sustained(f64::from(requests_per_month), queues)
+}
+
+/// Requests that so many queues take in a month in which nothing happens, where each is looked at once in `cold`.
+#[must_use]
+pub fn takes(queues: usize, cold: Duration) -> u64 {
+    (MONTH.as_secs_f64() / cold.as_secs_f64().max(1e-3) * LOOK_COST * queues as f64).ceil() as u64
 }
 
 fn sustained(per_month: f64, queues: usize) -> Duration {
@@ -91,45 +211,147 @@ fn sustained(per_month: f64, queues: usize) -> Duration {
 mod tests {
     use super::*;
 
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn full(per_month: u32, now: Instant) -> Budget {
+        Budget::new(per_month, 1_000, MONTH, now)
+    }
+
+    /// Spends all that can be.
+    fn drain(budget: &mut Budget, now: Instant) -> usize {
+        let mut n = 0;
+        while budget.left(now) >= 1.0 {
+            budget.spend(now);
+            n += 1;
+        }
+        n
+    }
+
     #[test]
     fn a_day_s_worth_is_spent_at_once_and_then_as_the_month_goes_by() {
         let now = crate::runtime::instant();
-        let mut budget = Budget::new(3_000, 1_000, now);
+        let mut budget = full(3_000, now);
         for _ in 0..99 {
-            assert!(budget.allows(false, now + Duration::from_secs(1)));
+            assert!(budget.allows(Look::Due, now + Duration::from_secs(1)));
             budget.spend(now);
         }
-        assert!(!budget.allows(false, now + Duration::from_secs(1)), "{}", budget.left(now));
-        // 3,000 a month are one in 14 minutes and 24 seconds.
-        assert!(budget.allows(false, now + Duration::from_secs(864 + 1)));
+        assert!(!budget.allows(Look::Due, now + Duration::from_secs(1)), "{}", budget.left(now));
+        // 2,900 in what is left of the month are one in 14 minutes and 54 seconds.
+        assert!(!budget.allows(Look::Due, now + Duration::from_secs(893)));
+        assert!(budget.allows(Look::Due, now + Duration::from_secs(894)));
+    }
+
+    #[test]
+    fn whoever_spends_all_he_may_spends_the_month_and_not_one_more_and_has_something_every_day() {
+        for (per_month, days) in [(3_000, 31), (3_000, 28), (50_000, 30), (10, 31)] {
+            let mut now = crate::runtime::instant();
+            let mut budget = Budget::new(per_month, 1_000, DAY * days, now);
+            for month in 0..3 {
+                let mut spent = 0;
+                for day in 0..days {
+                    let today = drain(&mut budget, now);
+                    assert!(per_month < 100 || today > 0, "{per_month} a month: nothing on day {day} of month {month}");
+                    spent += today;
+                    now += DAY;
+                }
+                // What the last days earned may be left over.
+                let kept = 2 * room(f64::from(per_month)) as usize;
+                assert!(spent <= per_month as usize && spent + kept >= per_month as usize, "{spent} of {per_month}");
+                budget.begin(DAY * days, now);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_rest_left_over_is_spread_over_the_remaining_days() {
+        let now = crate::runtime::instant();
+        let mut budget = full(3_000, now);
+        let later = now + DAY * 15;
+        drain(&mut budget, later);
+        // Nothing but a day's worth was spent in half a month: the other half may have almost twice as much.
+        let per_day = budget.rate(later) * DAY.as_secs_f64();
+        assert!(per_day > 190.0 && per_day < 195.0, "{per_day}");
+    }
+
+    #[test]
+    fn a_restart_finds_what_was_spent_and_no_full_bucket() {
+        let now = crate::runtime::instant();
+        let mut before = full(3_000, now);
+        drain(&mut before, now);
+        let mut after = full(3_000, now);
+        after.resume(100, Some((before.left(now), Duration::ZERO)), now);
+        assert_eq!((after.left(now), after.of_month()), (before.left(now), 2_900.0));
+        after.resume(100, Some((0.0, DAY)), now);
+        assert!(after.left(now) > 90.0 && after.left(now) <= 100.0, "what was earned meanwhile: {}", after.left(now));
+        after.resume(2_999, Some((50.0, Duration::ZERO)), now);
+        assert!(after.is_used_up() && !after.allows(Look::Due, now + DAY));
+        after.resume(7_000, Some((f64::NAN, Duration::ZERO)), now);
+        assert!(after.is_used_up() && !after.allows(Look::Due, now + DAY), "what is unlike any number of ours is none");
+        after.begin(MONTH, now + DAY);
+        assert!(after.allows(Look::Due, now + 2 * DAY) && after.of_month() == 3_000.0);
+    }
+
+    #[test]
+    fn what_others_spend_of_the_same_month_is_not_spent_again() {
+        let now = crate::runtime::instant();
+        let mut budget = full(3_000, now);
+        budget.spend(now);
+        budget.shared(2_999);
+        assert!(budget.is_used_up() && !budget.allows(Look::Due, now + DAY));
+    }
+
+    #[test]
+    fn what_a_service_says_is_left_is_spread_until_its_reset_and_then_forgotten() {
+        let now = crate::runtime::instant();
+        let mut budget = full(3_000_000, now);
+        budget.grant(10, DAY, now);
+        assert_eq!(drain(&mut budget, now), 10);
+        assert_eq!(drain(&mut budget, now + DAY / 2), 0, "nothing of it is left");
+        budget.grant(500, DAY, now + DAY / 2);
+        let mut spent = 0;
+        for hour in 12..36 {
+            spent += drain(&mut budget, now + DAY / 24 * hour);
+        }
+        assert!(spent > 450 && spent <= 500, "{spent}");
+        assert!(drain(&mut budget, now + 2 * DAY) > 10_000, "it is filled again");
+        // It never makes us ask more than we allow ourselves.
+        let mut small = full(3_000, now);
+        small.grant(1_000_000, DAY, now);
+        assert_eq!(drain(&mut small, now), 100);
     }
 
     #[test]
     fn busy_queues_leave_something_for_the_others() {
         let now = crate::runtime::instant();
-        let mut budget = Budget::new(3_000, 1_000, now);
+        let mut budget = full(3_000, now);
         (0..80).for_each(|_| budget.spend(now));
         let soon = now + Duration::from_secs(1);
-        assert!(!budget.allows(true, soon) && budget.allows(false, soon));
+        assert!(!budget.allows(Look::Busy, soon) && budget.allows(Look::Due, soon));
+        let mut budget = full(3_000, now);
+        (0..50).for_each(|_| budget.spend(now));
+        assert!(!budget.allows(Look::Retry, soon) && budget.allows(Look::Busy, soon));
     }
 
     #[test]
     fn a_pause_is_kept_and_seconds_are() {
         let now = crate::runtime::instant();
-        let mut budget = Budget::new(100_000, 2, now);
+        let mut budget = Budget::new(100_000, 2, MONTH, now);
         budget.spend(now);
         assert_eq!(budget.ready_at(), now + Duration::from_millis(500));
         budget.pause(now + Duration::from_secs(60));
         budget.pause(now + Duration::from_secs(10));
         assert!(
-            !budget.allows(false, now + Duration::from_secs(59)) && budget.allows(false, now + Duration::from_secs(60))
+            !budget.allows(Look::Due, now + Duration::from_secs(59))
+                && budget.allows(Look::Due, now + Duration::from_secs(60))
         );
     }
 
     #[test]
     fn five_thousand_a_month_sustain_a_look_every_twenty_two_minutes() {
-        let budget = Budget::new(5_000, 2, crate::runtime::instant());
+        let budget = full(5_000, crate::runtime::instant());
         assert_eq!(budget.sustains(1).as_secs(), 1_296);
         assert_eq!(budget.sustains(10).as_secs(), 12_960);
+        assert_eq!(takes(1, Duration::from_secs(900)), 5_760, "a quarter of an hour is too often for that");
+        assert_eq!((takes(40, Duration::from_secs(900)), takes(0, Duration::from_secs(900))), (230_400, 0));
     }
 }

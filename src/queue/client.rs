@@ -1,32 +1,31 @@
 //! Asks one service, within its budget, and holds each answer against the question.
 
-use super::budget::Budget;
+use super::budget::{Budget, LOOK_COST};
+use super::limits::{Left, Limits};
+use super::listing::{Listing, PAGE, Pages, Reading};
+use super::month::Month;
 use super::parse::{self, AccountJson, PageJson};
 use super::settings::Service;
 use crate::model::queue::{OWNERS_MAX, Queued};
-use crate::post::{GetError, Got, SendError};
+use crate::post::{GetError, Got};
 use crate::runtime::{self, Clock, instant};
+use crate::store::{self, Store};
 use crate::telemetry::Metrics;
 use alloy_primitives::{Address, B256, U256};
+use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+use tracing::info;
 
-/// Transactions of one Safe that are looked at. Owners of a busy Safe have dozens waiting; what lies beyond has the highest nonces
-/// and is executed last.
-pub const QUEUED_MAX: usize = 500;
-/// Transactions asked for at once.
-const PAGE: usize = 100;
 /// Most bytes of one answer: a hundred batches of fifty payments, with what the service decoded of them.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// Longest pause that a service may ask for by its quota headers: one that says a year must not blind us without a word.
+/// Longest pause that a service may ask for: one that says a year is asked again in an hour.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-/// Complaints about items of one list that are told.
-const FLAWS_MAX: usize = 3;
-
+/// From which time until its reset on a quota is spread over that time. Shorter ones are for seconds or minutes, and waited for.
+const SPREAD_FROM: Duration = PAUSE_MAX;
 /// Why a service could not be asked, or what is wrong with what it said.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
@@ -34,11 +33,20 @@ pub enum ServiceError {
     #[error("{0}")]
     Down(String),
     /// It asked for a pause.
-    #[error("it asks for a pause of {0:?}: the quota is used up")]
+    #[error("it asks for a pause of {0:?}: its quota is used up, or too much was asked at once")]
     Busy(Duration),
+    /// It refuses us: the key is none, or what was paid for is used up.
+    #[error("{0}")]
+    Denied(String),
+    /// What we may ask in a month is used up.
+    #[error("the {0} requests of this month are used up")]
+    UsedUp(u32),
     /// What it said cannot be true.
     #[error("{0}")]
     Lies(String),
+    /// It was not asked, since that could not be written down first.
+    #[error("a request could not be written down: {0}")]
+    Unkept(String),
 }
 
 /// What a service says of a Safe.
@@ -50,32 +58,65 @@ pub struct Account {
     pub owners: Vec<Address>,
 }
 
-/// What a service lists of a Safe's queue.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// In no order; each hash once.
-    pub queued: Vec<Queued>,
-    /// What could not be read or is about something else, some of it.
-    pub flaws: Vec<String>,
-}
-
 /// A service and what is left of its quota.
 pub struct Client {
     service: Service,
     chain: Arc<str>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    store: Store,
+    month: String,
     /// What may be asked, and when.
     pub budget: Budget,
 }
 
 impl Client {
-    /// Records in `metrics` how requests end, and what is left.
-    #[must_use]
-    pub fn new(service: Service, chain: Arc<str>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
-        let budget = Budget::new(service.requests_per_month, service.requests_per_second, instant());
+    /// Goes on with what earlier processes left of the quota, which `store` knows, and writes down there what is spent. Records in
+    /// `metrics` how requests end, and what is left.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn open(
+        service: Service,
+        chain: Arc<str>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        store: Store,
+    ) -> store::Result<Self> {
+        let (month, now) = (Month::of(clock.now()), instant());
+        let mut budget = Budget::new(service.requests_per_month, service.requests_per_second, month.rest, now);
+        let spent = store.spent(&service.name, &month.name).await?;
+        let now_ms = runtime::millis(&*clock);
+        let ago = |at_ms: u64| Duration::from_millis(now_ms.saturating_sub(at_ms));
+        budget.resume(spent.requests, spent.last.map(|(left, at_ms)| (left, ago(at_ms))), now);
         metrics.service(&chain, &service.name);
-        Self { service, chain, clock, metrics, budget }
+        let (left, whole) = (budget.of_month(), service.requests_per_month);
+        info!("{} may be asked {left} times more this month, of {whole}", service.name);
+        let client = Self { service, chain, clock, metrics, store, month: month.name, budget };
+        client.measure();
+        Ok(client)
+    }
+
+    /// Notices that another month began.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn turn(&mut self) -> store::Result<()> {
+        let month = Month::of(self.clock.now());
+        if month.name != self.month {
+            // None of a month that begins is spent, unless another process was faster, or the clock went back.
+            let spent = self.store.spent(&self.service.name, &month.name).await?;
+            self.budget.begin(month.rest, instant());
+            self.budget.shared(spent.requests);
+            self.month = month.name;
+            self.measure();
+        }
+        Ok(())
+    }
+
+    fn measure(&self) {
+        let (at_once, of_month) = (self.budget.left(instant()), self.budget.of_month());
+        self.metrics.service_quota(&self.chain, &self.service.name, at_once, of_month);
     }
 
     /// Asks what the service knows of `safe`; `None` where it does not know it.
@@ -101,11 +142,10 @@ impl Client {
     /// [`ServiceError`]. An item that makes no sense is a flaw of the list, and hides no other.
     pub async fn queue(&mut self, safe: Address, nonce: U256) -> Result<Listing, ServiceError> {
         let (address, from) = (safe.to_checksum(None), nonce.to_string());
-        let mut listing = Listing::default();
-        let mut seen: HashSet<B256> = HashSet::new();
+        let mut reading = Reading::of(safe);
         for trusted in ["true", "false"] {
-            let mut offset = 0;
-            loop {
+            let (mut pages, mut next) = (Pages::default(), Some(0));
+            while let Some(offset) = next {
                 let (at, page) = (offset.to_string(), PAGE.to_string());
                 let query = [
                     ("executed", "false"),
@@ -120,22 +160,10 @@ impl Client {
                     return Err(ServiceError::Lies(format!("it does not know {safe}, which is on this chain")));
                 };
                 let page: PageJson<'_> = read(&got.body)?;
-                let n = page.results.len();
-                take(&page.results, safe, &mut seen, &mut listing);
-                offset += n;
-                if page.next.is_none() || n == 0 {
-                    break;
-                }
-                if offset >= QUEUED_MAX {
-                    listing
-                        .flaws
-                        .push(format!("more than {QUEUED_MAX} transactions wait for {safe}; the first are looked at"));
-                    break;
-                }
+                next = reading.turn(&page, &mut pages);
             }
         }
-        listing.flaws.truncate(FLAWS_MAX);
-        Ok(listing)
+        Ok(reading.end())
     }
 
     /// Asks what the service knows of one hash of `safe`; `None` where it knows nothing. That its fields give that hash is for the
@@ -164,25 +192,39 @@ impl Client {
             return Err(ServiceError::Busy(wait));
         }
         tokio::time::sleep(wait).await;
-        self.budget.spend(instant());
+        self.spend().await?;
         let now_ms = runtime::millis(&*self.clock);
-        let answer = self.service.endpoint.get(path, query, self.headers()?, ANSWER_BYTES_MAX, now_ms).await;
+        let answer = self.service.endpoint.get(path, query, self.headers()?, ANSWER_BYTES_MAX).await;
         let (outcome, answer) = match answer {
             Ok(got) => {
-                self.heed(&got.headers);
+                self.heed(&Limits::read(&got.headers, now_ms));
                 ("ok", Ok(Some(got)))
             }
             Err(GetError::Absent) => ("ok", Ok(None)),
             Err(GetError::TooLong) => ("nonsense", Err(ServiceError::Lies(GetError::TooLong.to_string()))),
-            Err(GetError::Not(SendError::Wait(pause))) => {
-                self.budget.pause(instant() + pause);
-                ("limited", Err(ServiceError::Busy(pause)))
+            Err(GetError::Answered { status, headers, said }) => {
+                let (outcome, error) = self.refused(status, said, &Limits::read(&headers, now_ms));
+                (outcome, Err(error))
             }
             Err(GetError::Not(error)) => ("error", Err(ServiceError::Down(error.to_string()))),
         };
         self.metrics.service_request(&self.chain, &self.service.name, outcome);
-        self.metrics.service_quota(&self.chain, &self.service.name, self.budget.left(instant()));
+        self.measure();
         answer
+    }
+
+    /// Takes one request off what is left. It is written down before it is sent: a process that is killed in between has spent it.
+    async fn spend(&mut self) -> Result<(), ServiceError> {
+        let unkept = |error: store::StoreError| ServiceError::Unkept(error.to_string());
+        self.turn().await.map_err(unkept)?;
+        if self.budget.of_month() < 1.0 {
+            return Err(ServiceError::UsedUp(self.service.requests_per_month));
+        }
+        self.budget.spend(instant());
+        let (left, now_ms) = (self.budget.left(instant()), runtime::millis(&*self.clock));
+        let spent = self.store.spend(&self.service.name, &self.month, left, now_ms).await.map_err(unkept)?;
+        self.budget.shared(spent);
+        Ok(())
     }
 
     fn headers(&self) -> Result<HeaderMap, ServiceError> {
@@ -198,12 +240,53 @@ impl Client {
         Ok(headers)
     }
 
-    /// A service that says how much is left, and that it is nothing, is not asked before it has something again.
-    fn heed(&mut self, headers: &HeaderMap) {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
-        if let (Some(0), Some(seconds)) = (number("x-ratelimit-remaining"), number("x-ratelimit-reset")) {
-            self.budget.pause(instant() + Duration::from_secs(seconds).min(PAUSE_MAX));
+    /// A service that says how much is left is asked as often as that allows until its reset, and not at all before it has something
+    /// again. It can only ever make us ask less.
+    fn heed(&mut self, limits: &Limits) {
+        let now = instant();
+        for Left { requests, reset } in &limits.left {
+            if (*requests as f64) < LOOK_COST {
+                self.pause(*reset);
+            } else if *reset >= SPREAD_FROM {
+                self.budget.grant(*requests, *reset, now);
+            }
         }
+        if let Some(least) = limits.left.iter().map(|left| left.requests).min() {
+            self.metrics.service_says(&self.chain, &self.service.name, least);
+        }
+    }
+
+    /// What an answer means that is neither what was asked for nor that there is nothing.
+    fn refused(&mut self, status: StatusCode, said: String, limits: &Limits) -> (&'static str, ServiceError) {
+        self.heed(limits);
+        if let Some(pause) = limits.pause {
+            self.pause(pause);
+        }
+        let rest = |client: &Self| client.ready_at().saturating_duration_since(instant());
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => {
+                // Whoever does not say for how long is left alone for as long as a busy queue is.
+                if rest(self).is_zero() {
+                    self.pause(self.service.hot);
+                }
+                ("limited", ServiceError::Busy(rest(self)))
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => {
+                // That is for a person to mend, and not before the next quiet queue would be looked at.
+                if limits.pause.is_none() {
+                    self.pause(self.service.cold);
+                }
+                ("refused", ServiceError::Denied(said))
+            }
+            _ => ("error", ServiceError::Down(said)),
+        }
+    }
+
+    fn pause(&mut self, pause: Duration) {
+        let pause = pause.min(PAUSE_MAX);
+        self.budget.pause(instant() + pause);
+        let until_s = self.clock.now().as_millisecond() as f64 / 1_000.0 + pause.as_secs_f64();
+        self.metrics.service_paused(&self.chain, &self.service.name, until_s);
     }
 
     /// When the service may be asked again.
@@ -216,18 +299,4 @@ impl Client {
 fn read<'a, T: serde::Deserialize<'a>>(body: &'a [u8]) -> Result<T, ServiceError> {
     serde_json::from_slice(body)
         .map_err(|_| ServiceError::Lies("its answer is not what was asked for, or no JSON".to_owned()))
-}
-
-/// Takes over what is about `safe`, each hash once.
-fn take(results: &[&RawValue], safe: Address, seen: &mut HashSet<B256>, listing: &mut Listing) {
-    for json in results {
-        match parse::item(json.get()) {
-            Ok(item) if item.safe != safe => {
-                listing.flaws.push(format!("asked about {safe}, it lists a transaction of {}", item.safe));
-            }
-            Ok(item) if listing.queued.len() < 2 * QUEUED_MAX && seen.insert(item.claimed) => listing.queued.push(item),
-            Ok(_) => {}
-            Err(why) => listing.flaws.push(format!("it lists what is no transaction: {why}")),
-        }
-    }
 }

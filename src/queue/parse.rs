@@ -8,11 +8,15 @@ use crate::model::queue::{Confirmation, Queued};
 use crate::model::text::printable;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use jiff::Timestamp;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use std::fmt;
 
 /// Digits of the largest number of 256 bits.
 const DIGITS_MAX: usize = 78;
+/// Items of one page that are read: ten times as many as were asked for.
+const ITEMS_MAX: usize = 1_000;
 /// Characters of one complaint about an item.
 const COMPLAINT_CHARS_MAX: usize = 120;
 
@@ -30,10 +34,20 @@ pub(super) struct AccountJson {
 /// One page of a list.
 #[derive(Debug, Deserialize)]
 pub(super) struct PageJson<'a> {
+    /// The address of the next page, which is never looked at.
     #[serde(default)]
-    pub(super) next: Option<serde::de::IgnoredAny>,
+    next: Option<IgnoredAny>,
     #[serde(borrow)]
-    pub(super) results: Vec<&'a RawValue>,
+    pub(super) results: Items<'a>,
+}
+
+/// What a page lists.
+#[derive(Debug)]
+pub(super) struct Items<'a> {
+    /// At most [`ITEMS_MAX`].
+    pub(super) items: Vec<&'a RawValue>,
+    /// How many follow them.
+    pub(super) beyond: usize,
 }
 
 /// A multisig transaction.
@@ -74,6 +88,42 @@ struct ConfirmationJson {
     owner: Address,
     #[serde(default)]
     signature: Option<Bytes>,
+}
+
+impl PageJson<'_> {
+    /// Whether another page follows, as the service says.
+    pub(super) fn has_next(&self) -> bool {
+        self.next.is_some()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(ItemsVisitor)
+    }
+}
+
+/// Keeps the first items and counts the others: a megabyte of `0,0,0` must not become eight of pointers.
+struct ItemsVisitor;
+
+impl<'de> Visitor<'de> for ItemsVisitor {
+    type Value = Items<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut items = Items { items: Vec::new(), beyond: 0 };
+        while items.items.len() < ITEMS_MAX {
+            let Some(item) = list.next_element()? else { return Ok(items) };
+            items.items.push(item);
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            items.beyond += 1;
+        }
+        Ok(items)
+    }
 }
 
 /// A transaction of a list, or of its own address.
@@ -144,6 +194,20 @@ mod tests {
         let item = item(&whole().to_string()).expect("an item");
         assert_eq!((item.value, item.nonce, item.base_gas), (U256::MAX, U256::from(7), U256::ONE));
         assert_eq!((item.data, item.proposer, item.submitted), (Bytes::new(), None, Some(1_795_168_800)));
+    }
+
+    #[test]
+    fn a_pit_of_brackets_is_no_pit_for_us_and_a_flood_of_items_is_counted() {
+        let pit = format!("{}{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
+        let body = format!(r#"{{ "results": [{pit}], "dataDecoded": {pit}, "next": {pit} }}"#);
+        let page: PageJson<'_> = serde_json::from_str(&body).expect("a page");
+        assert!(page.has_next() && item(page.results.items[0].get()).is_err());
+        let mut decoded = whole().to_string();
+        decoded = decoded.replace(r#"{"method":"lies"}"#, &pit);
+        assert!(decoded.len() > pit.len() && item(&decoded).is_ok(), "what the service decoded is passed over");
+        let flood = format!(r#"{{ "results": [{}0] }}"#, "0,".repeat(1 << 20));
+        let page: PageJson<'_> = serde_json::from_str(&flood).expect("a page");
+        assert_eq!((page.results.items.len(), page.results.beyond), (ITEMS_MAX, (1 << 20) + 1 - ITEMS_MAX));
     }
 
     #[test]

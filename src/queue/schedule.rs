@@ -1,6 +1,9 @@
 //! When each queue is looked at next: often while something happens in it or on chain, seldom otherwise, within the budget.
+//!
+//! Each queue has its turn, as often as the quota sustains for all of them; whatever is more than that, because something happens or
+//! because a look failed, is taken from what is left over. So no queue starves, whatever the others do and however they fail.
 
-use super::budget::Budget;
+use super::budget::{Budget, Look};
 use crate::runtime::Backoff;
 use alloy_primitives::Address;
 use std::collections::BTreeMap;
@@ -18,6 +21,9 @@ pub struct Schedule {
     hot: Duration,
     cold: Duration,
     queues: BTreeMap<Address, Turn>,
+    /// Looks that failed since one succeeded, at whichever queue, and until when none is tried.
+    failures: u32,
+    resumes: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +32,8 @@ struct Turn {
     hot_until: Option<Instant>,
     failures: u32,
     seen: Instant,
+    /// When it was looked at last, in vain or not.
+    tried: Option<Instant>,
 }
 
 impl Schedule {
@@ -38,10 +46,10 @@ impl Schedule {
         budget: &Budget,
         now: Instant,
     ) -> Self {
-        let turn = Turn { due: now, hot_until: None, failures: 0, seen: now };
+        let turn = Turn { due: now, hot_until: None, failures: 0, seen: now, tried: None };
         let queues: BTreeMap<_, _> = safes.map(|safe| (safe, turn)).collect();
         let cold = cold.max(budget.sustains(queues.len()));
-        Self { hot: hot.min(cold), cold, queues }
+        Self { hot: hot.min(cold), cold, queues, failures: 0, resumes: now }
     }
 
     /// Time between two looks at a quiet queue: what was asked for, or more where the quota does not allow that.
@@ -53,13 +61,22 @@ impl Schedule {
     /// The queue that has waited longest of those that are due and that the budget allows.
     #[must_use]
     pub fn due(&self, budget: &Budget, now: Instant) -> Option<Address> {
-        let due = self.queues.iter().filter(|(_, turn)| turn.due <= now && budget.allows(self.is_busy(turn, now), now));
+        if now < self.resumes || now < budget.ready_at() {
+            return None;
+        }
+        let allowed: Vec<Look> =
+            [Look::Due, Look::Busy, Look::Retry].into_iter().filter(|look| budget.allows(*look, now)).collect();
+        let due = self.queues.iter().filter(|(_, turn)| turn.due <= now && allowed.contains(&self.look(turn, now)));
         due.min_by_key(|(_, turn)| turn.due).map(|(safe, _)| *safe)
     }
 
-    /// A busy queue that has been waiting for as long as a quiet one would is looked at like one.
-    fn is_busy(&self, turn: &Turn, now: Instant) -> bool {
-        turn.hot_until.is_some_and(|until| now < until) && now < turn.seen + self.cold
+    /// A queue that was not tried for as long as a quiet one would not be has its turn, however busy it is and however often it failed.
+    fn look(&self, turn: &Turn, now: Instant) -> Look {
+        match turn.tried {
+            Some(tried) if now < tried + self.cold && turn.failures > 0 => Look::Retry,
+            Some(tried) if now < tried + self.cold && turn.is_hot(now) => Look::Busy,
+            _ => Look::Due,
+        }
     }
 
     /// Something happened to these on chain.
@@ -78,19 +95,33 @@ impl Schedule {
     /// The queue was looked at, and something in it had changed or is still unclear.
     pub fn looked(&mut self, safe: Address, changed: bool, now: Instant) {
         let (hot, cold) = (self.hot, self.cold);
+        // The first looks come all at once; from there on turns are spread over the time between two.
+        let n_tried = self.queues.values().filter(|turn| turn.tried.is_some()).count();
+        let share = (n_tried + 1) as f64 / self.queues.len().max(1) as f64;
         let Some(turn) = self.queues.get_mut(&safe) else { return };
         if changed {
             turn.hot_until = Some(now + HOT_FOR);
         }
-        (turn.seen, turn.failures) = (now, 0);
-        turn.due = now + if turn.hot_until.is_some_and(|until| now < until) { hot } else { cold };
+        let cold = if turn.tried.is_none() { cold.mul_f64(share) } else { cold };
+        (turn.seen, turn.tried, turn.failures) = (now, Some(now), 0);
+        turn.due = now + if turn.is_hot(now) { hot } else { cold };
+        (self.failures, self.resumes) = (0, now);
     }
 
-    /// It could not be looked at.
+    /// It could not be looked at, for a reason that is not the service's.
     pub fn failed(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
         let Some(turn) = self.queues.get_mut(&safe) else { return };
         turn.due = now + RETRY.wait(turn.failures, rng);
         turn.failures = turn.failures.saturating_add(1);
+        turn.tried = Some(now);
+    }
+
+    /// The service failed it. Until a look succeeds all queues together are tried as often as one: fifty would spend the quota on learning
+    /// fifty times that it is away.
+    pub fn refused(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
+        self.failed(safe, now, rng);
+        self.resumes = now + RETRY.wait(self.failures, rng);
+        self.failures = self.failures.saturating_add(1);
     }
 
     /// How long ago the queue was seen that was not seen for longest.
@@ -100,16 +131,24 @@ impl Schedule {
     }
 }
 
+impl Turn {
+    fn is_hot(&self, now: Instant) -> bool {
+        self.hot_until.is_some_and(|until| now < until)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::sustains;
 
     const HOT: Duration = Duration::from_secs(60);
     const COLD: Duration = Duration::from_secs(900);
+    const MONTH: Duration = Duration::from_secs(30 * 86_400);
     const SAFE: Address = Address::with_last_byte(1);
 
     fn schedule(now: Instant) -> (Schedule, Budget) {
-        let budget = Budget::new(1_000_000, 1_000, now);
+        let budget = Budget::new(1_000_000, 1_000, MONTH, now);
         (Schedule::new([SAFE].into_iter(), HOT, COLD, &budget, now), budget)
     }
 
@@ -133,7 +172,7 @@ mod tests {
     #[test]
     fn a_quota_that_is_too_small_stretches_the_looks() {
         let now = crate::runtime::instant();
-        let budget = Budget::new(5_000, 2, now);
+        let budget = Budget::new(5_000, 2, MONTH, now);
         let safes = (0..10).map(Address::with_last_byte);
         let schedule = Schedule::new(safes, HOT, COLD, &budget, now);
         assert_eq!(schedule.cold().as_secs(), 12_960);
@@ -151,5 +190,118 @@ mod tests {
         }
         assert_eq!(schedule.due(&budget, now + RETRY.cap), Some(SAFE));
         assert_eq!(schedule.oldest(now + COLD), COLD);
+    }
+
+    #[test]
+    fn all_queues_together_are_tried_as_often_as_one_while_the_service_fails() {
+        let now = crate::runtime::instant();
+        let budget = Budget::new(1_000_000, 1_000, MONTH, now);
+        let mut schedule = Schedule::new((0..50).map(Address::with_last_byte), HOT, COLD, &budget, now);
+        let mut rng = fastrand::Rng::with_seed(7);
+        let (mut tried, mut n) = (std::collections::BTreeSet::new(), 0_u32);
+        for second in 0..3_600 {
+            let at = now + Duration::from_secs(second);
+            while let Some(safe) = schedule.due(&budget, at) {
+                schedule.refused(safe, at, &mut rng);
+                tried.insert(safe);
+                n += 1;
+            }
+        }
+        // Every thirty seconds on average, beside the first few.
+        assert!(n < 200 && tried.len() == 50, "{n} requests for {} queues", tried.len());
+        let at = now + Duration::from_secs(3_661);
+        let back = schedule.due(&budget, at).expect("one is tried");
+        schedule.looked(back, false, at);
+        for _ in 1..50 {
+            let next = schedule.due(&budget, at).expect("all are tried at once when it is back");
+            schedule.looked(next, false, at);
+        }
+        assert_eq!(schedule.due(&budget, at), None);
+    }
+
+    /// What one Safe does in a played month.
+    #[derive(Clone, Copy, PartialEq)]
+    enum Life {
+        Quiet,
+        /// Something happens all the while.
+        Busy,
+        /// Busy, and its queue takes seven pages.
+        Long,
+        /// Every look at it fails.
+        Failing,
+    }
+
+    /// Plays `days` of Safes that live like this, and says of each how often it was looked at, and the longest time in which it was not; and
+    /// how many requests that took.
+    fn play(per_month: u32, days: u32, lives: &[Life], seed: u64) -> (Vec<(u32, Duration)>, u32) {
+        const STEP: Duration = Duration::from_secs(20);
+        let start = crate::runtime::instant();
+        let end = start + Duration::from_secs(86_400) * days;
+        let mut budget = Budget::new(per_month, 2, end - start, start);
+        let safes: Vec<Address> = (0..lives.len()).map(|n| Address::left_padding_from(&n.to_be_bytes())).collect();
+        let mut schedule = Schedule::new(safes.iter().copied(), HOT, COLD, &budget, start);
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (mut looks, mut spent, mut now) = (vec![(0, Duration::ZERO, start); lives.len()], 0, start);
+        while now < end {
+            let busy = safes.iter().zip(lives).filter(|(_, life)| matches!(life, Life::Busy | Life::Long));
+            schedule.stirred(&busy.map(|(safe, _)| *safe).collect::<Vec<_>>(), now);
+            while let Some(safe) = schedule.due(&budget, now) {
+                let n = safes.iter().position(|known| *known == safe).expect("one of ours");
+                for _ in 0..if lives[n] == Life::Long { 7 } else { 2 } {
+                    if budget.of_month() >= 1.0 {
+                        budget.spend(now);
+                        spent += 1;
+                    }
+                }
+                let look = &mut looks[n];
+                *look = (look.0 + 1, look.1.max(now - look.2), now);
+                match lives[n] {
+                    Life::Failing => schedule.refused(safe, now, &mut rng),
+                    life => schedule.looked(safe, life != Life::Quiet && rng.bool(), now),
+                }
+            }
+            now += STEP;
+        }
+        (looks.iter().map(|(n, gap, last)| (*n, (*gap).max(end - *last))).collect(), spent)
+    }
+
+    #[test]
+    fn no_queue_of_fifty_starves_whatever_the_others_do() {
+        for (per_month, busy, long, failing) in [
+            (5_000, 25, 0, 0),
+            (5_000, 10, 1, 1),
+            (5_000, 0, 0, 10),
+            (5_000, 49, 0, 0),
+            (50_000, 20, 2, 5),
+            (1_000, 25, 0, 5),
+        ] {
+            let mut lives = vec![Life::Quiet; 50];
+            lives[..busy].fill(Life::Busy);
+            lives[busy..busy + long].fill(Life::Long);
+            lives[busy + long..busy + long + failing].fill(Life::Failing);
+            fastrand::Rng::with_seed(u64::from(per_month)).shuffle(&mut lives);
+            let (looks, spent) = play(per_month, 31, &lives, 7);
+            let told = format!("{per_month} a month, {busy} busy, {long} long, {failing} failing");
+            assert!(spent <= per_month, "{told}: {spent} requests");
+            // Whoever's turn comes later than that is told as a blindness, see `patience`; long queues are more than was planned with.
+            let turn = sustains(per_month, 50).max(COLD);
+            let late = Duration::from_secs(240) + if long > 0 { turn / 10 } else { Duration::ZERO };
+            let (n, gap) = looks.iter().max_by_key(|(_, gap)| *gap).expect("fifty");
+            assert!(*gap <= turn + late, "{told}: one was not looked at for {gap:?} of {turn:?}, {n} times in all");
+        }
+    }
+
+    #[test]
+    fn a_busy_queue_is_looked_at_more_often_than_a_quiet_one_and_one_that_fails_does_not_change_that() {
+        let (looks, _) = play(50_000, 30, &[Life::Busy, Life::Quiet, Life::Quiet, Life::Quiet], 7);
+        let (busy, quiet) = (looks[0].0, looks[1].0);
+        assert!(busy > 5 * quiet, "{busy} and {quiet} looks");
+        let (beside, _) = play(50_000, 30, &[Life::Busy, Life::Quiet, Life::Quiet, Life::Failing], 7);
+        assert!(beside[0].0 > busy / 2, "{} looks beside one that fails, {busy} without", beside[0].0);
+        // As little as there is, what happens is seen sooner than what does not.
+        let mut lives = vec![Life::Quiet; 50];
+        lives[7] = Life::Busy;
+        let (looks, _) = play(5_000, 30, &lives, 7);
+        assert!(looks[7].0 > 3 * looks[8].0, "{:?}", &looks[7..9]);
     }
 }

@@ -19,6 +19,7 @@ mod incidents;
 mod outbox;
 mod pending;
 mod queue;
+mod quota;
 mod refusal;
 mod schema;
 mod space;
@@ -33,6 +34,7 @@ pub use incidents::Filter;
 pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
 pub use pending::PendingSeen;
 pub use queue::{LINES_MAX, QueueKept, QueueSeen};
+pub use quota::Spent;
 pub use refusal::Refusal;
 pub use space::Space;
 
@@ -341,6 +343,28 @@ impl Store {
         F: FnOnce(&StepJudged<'_>, &Standing) -> Plan + Send + 'static,
     {
         self.actor.write(move |db| queue::commit(db, &seen, now_ms, engine)).await
+    }
+}
+
+/// Quotas of services.
+impl Store {
+    /// What was asked of `service` in `month`, such as `2026-11`, by every process that writes here.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn spent(&self, service: &str, month: &str) -> Result<Spent> {
+        let (service, month) = (service.to_owned(), month.to_owned());
+        self.actor.call(move |db| quota::spent(db, &service, &month)).await
+    }
+
+    /// Writes down that one more request is sent to `service` in `month`, after which `left` may be sent at once, and gives back
+    /// how many that makes in the month.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn spend(&self, service: &str, month: &str, left: f64, now_ms: u64) -> Result<u64> {
+        let (service, month) = (service.to_owned(), month.to_owned());
+        self.actor.write(move |db| quota::spend(db, &service, &month, left, now_ms)).await
     }
 }
 

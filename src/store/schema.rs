@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_finality.sql"),
     include_str!("migrations/0003_queue.sql"),
     include_str!("migrations/0004_pending.sql"),
+    include_str!("migrations/0005_quota.sql"),
 ];
 
 /// `WFIR`: tells our files from those of other programs.

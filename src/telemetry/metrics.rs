@@ -32,7 +32,7 @@ pub const OUTCOMES: [&str; 4] = ["ok", "error", "timeout", "unreachable"];
 pub const REFUSALS: [&str; 7] = ["header", "root", "bloom", "transaction", "sender", "state", "nonsense"];
 
 /// How requests to Safe services end; the words of `watchfire_safe_service_requests_total`.
-pub const SERVICE_OUTCOMES: [&str; 4] = ["ok", "error", "limited", "nonsense"];
+pub const SERVICE_OUTCOMES: [&str; 5] = ["ok", "error", "limited", "refused", "nonsense"];
 
 /// Watches with series of their own. The verdicts on any further ones are counted together, so that a watchlist of 100,000
 /// does not make as many series here and in Prometheus.

@@ -37,17 +37,24 @@ impl Stage {
         Self::with(SOON).await
     }
 
-    /// The treasury's Safes, their service asked as `settings` say.
+    /// The treasury's Safes, their service asked as `settings` say, and as often as they do where they say nothing of a quota.
     pub(crate) async fn with(settings: &str) -> Self {
         let anvil = Anvil::start().await;
+        let url = anvil.ws_url();
+        Self::through(anvil, &url, settings).await
+    }
+
+    /// The same, where the program sees the chain through this URL.
+    pub(crate) async fn through(anvil: Anvil, url: &str, settings: &str) -> Self {
         let treasury = Treasury::deploy(&anvil).await;
         let service = Service::start().await;
+        let quota = if settings.contains("requests_per_month") { "" } else { "requests_per_month = 1_000_000_000" };
         let destinations = format!(
             "[destination.pager]\nkind = \"terminal\"\n\n[safe-service.own]\nchain = \"demo\"\nurl = \"{}\"\n{settings}\n\
-             requests_per_month = 1_000_000_000\nrequests_per_second = 1_000\n",
+             {quota}\nrequests_per_second = 1_000\n",
             service.url()
         );
-        let watch = Watch::treasury(&anvil.ws_url(), &destinations);
+        let watch = Watch::treasury(url, &destinations);
         let stage = Self { anvil, treasury, service, watch };
         stage.follow().await;
         stage

@@ -48,7 +48,9 @@ impl Session {
         let pool = pool_of(&chain, &self.signs.metrics)?;
         let service = book.service.clone();
         let (clock, metrics) = (self.clock.clone(), self.signs.metrics.clone());
-        let client = Client::new(service.clone(), chain.info.name.clone(), clock.clone(), metrics.clone());
+        let (name, store) = (chain.info.name.clone(), self.store.clone());
+        let client = Client::open(service.clone(), name, clock.clone(), metrics.clone(), store).await;
+        let client = client.context("read how much of a service's quota is spent")?;
         let (whole, store, at) = (self.book.clone(), self.store.clone(), chain.clone());
         let queues = Queues::new(whole, at, store, clock, nudge.clone(), service.stale_after).measured(metrics);
         let safes: BTreeMap<Address, WatchInfo> = book
@@ -127,6 +129,9 @@ impl Rounds<'_> {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(TICK) => {}
+            }
+            if let Err(error) = self.client.turn().await {
+                warn!("cannot see whether the month's quota begins anew: {error}");
             }
             match self.session.store.stirred(self.chain.info.id, addresses.clone()).await {
                 Ok(stirred) => self.schedule.stirred(&stirred, instant()),
@@ -234,6 +239,7 @@ impl Rounds<'_> {
         began: Timestamp,
         rng: &mut fastrand::Rng,
     ) {
+        let from_service = matches!(&looked, Err(Failed::Service(_)));
         let (why, kind) = match looked {
             Ok((concluded, flaws)) => {
                 self.session.told(&concluded.plan);
@@ -249,6 +255,10 @@ impl Rounds<'_> {
                 self.session.signs.metrics.queues(&self.chain.info.name, &self.sight.service, now_s, waiting);
                 return;
             }
+            Err(Failed::Service(ServiceError::Unkept(why))) => {
+                warn!("the queue of {safe} is not asked for: {why}");
+                return self.schedule.failed(safe, instant(), rng);
+            }
             Err(Failed::Service(error @ ServiceError::Lies(_))) => (error.to_string(), BlindnessKind::ServiceLies),
             Err(Failed::Service(error)) => (error.to_string(), BlindnessKind::ServiceDown),
             Err(Failed::Unread) => (
@@ -262,20 +272,30 @@ impl Rounds<'_> {
             }
         };
         info!("the queue of {safe} could not be seen through {}: {why}", self.sight.service);
-        self.schedule.failed(safe, instant(), rng);
+        if from_service {
+            self.schedule.refused(safe, instant(), rng);
+        } else {
+            self.schedule.failed(safe, instant(), rng);
+        }
         self.sight.fails(kind, safe, why, false, began);
     }
 
     /// A queue that nobody could look at for longer than it should have been: the quota is too small for what is asked of it.
     fn overdue(&mut self, book: &QueueBook) {
         let (late, bound) = (self.schedule.oldest(instant()), self.schedule.cold() + 2 * book.service.patience);
-        if late <= bound {
-            return self.sight.works(BlindnessKind::ServiceDown, Address::ZERO);
-        }
         let quota = book.service.requests_per_month;
-        let why =
-            format!("a queue was not looked at for {}; {quota} requests a month may be sent", lasting(late.as_secs()));
-        self.sight.fails(BlindnessKind::ServiceDown, Address::ZERO, why, true, self.session.clock.now());
+        let late = (late > bound).then(|| {
+            format!("a queue was not looked at for {}; {quota} requests a month may be sent", lasting(late.as_secs()))
+        });
+        let used_up = self.client.budget.is_used_up().then(|| ServiceError::UsedUp(quota).to_string());
+        let now = self.session.clock.now();
+        match (used_up, late) {
+            (Some(why), late) => {
+                self.sight.fails(BlindnessKind::ServiceDown, Address::ZERO, why, late.is_some(), now);
+            }
+            (None, Some(why)) => self.sight.fails(BlindnessKind::ServiceDown, Address::ZERO, why, true, now),
+            (None, None) => self.sight.works(BlindnessKind::ServiceDown, Address::ZERO),
+        }
     }
 
     /// Tells what has lasted long enough, and what is over.

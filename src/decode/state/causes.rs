@@ -132,6 +132,8 @@ const ROWS: &[Row] = &[
         Becomes,
         &[("addOwner", Anything), ("removeOwner", Anything), ("OwnerAdded", Anything), ("OwnerRemoved", Anything)],
     ),
+    row("role", Joins, &[("grantRole", Holder), ("RoleGranted", Holder)]),
+    row("role", Leaves, &[("revokeRole", Holder), ("renounceRole", Holder), ("RoleRevoked", Holder)]),
     row(
         "open-executor",
         Becomes,
@@ -143,8 +145,6 @@ const ROWS: &[Row] = &[
             ("RoleRevoked", Anything),
         ],
     ),
-    row("role", Joins, &[("grantRole", Holder), ("RoleGranted", Holder)]),
-    row("role", Leaves, &[("revokeRole", Holder), ("renounceRole", Holder), ("RoleRevoked", Holder)]),
     row("executor", Becomes, &[("updateTimelock", Arg(0)), ("TimelockChange", Arg(1))]),
     row("voting-delay", Becomes, &[("setVotingDelay", Arg(0)), ("VotingDelaySet", Arg(1))]),
     row("voting-period", Becomes, &[("setVotingPeriod", Arg(0)), ("VotingPeriodSet", Arg(1))]),

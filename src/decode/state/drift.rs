@@ -19,12 +19,12 @@ pub struct Expected {
     pub code: Option<BTreeSet<Address>>,
     /// Sets, in full.
     pub sets: Vec<(Item, BTreeSet<Address>)>,
-    /// What may be weak as it stands: somebody spoke of it, whatever he said.
-    pub accepted: BTreeSet<Item>,
     /// Who holds which role, in full.
     pub roles: Option<BTreeSet<(B256, Address)>>,
     /// Number of the block from which on the logs tell of roles; zero for the first.
     pub roles_since: u64,
+    /// What may be weak as it stands: somebody spoke of it, whatever he said.
+    pub accepted: BTreeSet<Item>,
 }
 
 /// Appends what differs and was not told yet.

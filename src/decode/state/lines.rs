@@ -165,6 +165,8 @@ const DELAY: [u8; 4] = [0x6a, 0x42, 0xb8, 0xf8];
 pub(in crate::decode) const GET_IMPLEMENTATION: [u8; 4] = [0x5c, 0x60, 0xda, 0x1b];
 const TOTAL_SUPPLY: [u8; 4] = [0x18, 0x16, 0x0d, 0xdd];
 
+/// `hasRole(bytes32,address)`
+pub const HAS_ROLE: [u8; 4] = [0x91, 0xd1, 0x48, 0x54];
 /// keccak256("EXECUTOR_ROLE"). Whoever has it may carry out what is due; where the address zero has it, anybody may. Source:
 /// TimelockController.sol, `onlyRoleOrOpenRole`.
 const EXECUTOR_ROLE: B256 = b256!("d8aa0f3194971a2a116679f7c2090f6939c8d4e01a2a8d7e41d55e5351469e63");
@@ -216,8 +218,8 @@ pub(super) const LINES: &[Line] = &[
     line(OWNED, "proposal-threshold", How::KnownView(PROPOSAL_THRESHOLD)),
     // After the slot, which is zero where the contract is no proxy.
     line(TIMELOCK, "timelock-admin", How::View(GET_ADMIN)),
-    line(TIMELOCK, "open-executor", How::OpenRole(EXECUTOR_ROLE)),
     line(PROXIES, "role", How::Holders),
+    line(TIMELOCK, "open-executor", How::OpenRole(EXECUTOR_ROLE)),
     line(PARITY, "owners", How::View(N_OWNERS)),
     line(PARITY, "required", How::View(PARITY_REQUIRED)),
     line(PARITY, "daily-limit", How::View(PARITY_DAILY_LIMIT)),
@@ -266,6 +268,7 @@ mod tests {
             ("delay()", DELAY),
             ("implementation()", GET_IMPLEMENTATION),
             ("totalSupply()", TOTAL_SUPPLY),
+            ("hasRole(bytes32,address)", HAS_ROLE),
         ] {
             assert_eq!(keccak256(signature)[..4], selector, "{signature}");
         }

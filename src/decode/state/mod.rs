@@ -16,9 +16,9 @@ mod reading;
 mod sums;
 
 pub use drift::Expected;
+pub use lines::HAS_ROLE;
 pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
 pub use posture::WEAKNESSES;
-pub use reading::HAS_ROLE;
 pub(super) use reading::IMPLEMENTATIONS;
 pub use sums::Tolerance;
 

@@ -2,7 +2,7 @@
 
 mod terms;
 
-use super::lines::{How, LINES, Line};
+use super::lines::{HAS_ROLE, How, LINES, Line};
 use super::{Look, sums};
 use crate::decode::Questions;
 use crate::model::Item;
@@ -17,8 +17,6 @@ const MEMBERS_MAX: usize = 128;
 /// Holders of roles that are asked about, of one contract: a few for each of a dozen roles. More count as a list that could not be
 /// read to its end.
 const HOLDERS_MAX: usize = 128;
-/// `hasRole(bytes32,address)`. Source: IAccessControl.sol of OpenZeppelin.
-pub const HAS_ROLE: [u8; 4] = [0x91, 0xd1, 0x48, 0x54];
 /// Where a Safe's linked lists begin and end. Source: OwnerManager.sol, ModuleManager.sol, `SENTINEL_OWNERS`.
 const SENTINEL: Address = Address::with_last_byte(1);
 /// Beginning of the code of an account that is delegated. Source: EIP-7702.

@@ -1,8 +1,10 @@
-//! Over a real file: steps and answers in `steps`, messages in `messages`, what is final in `finality`, what is queued in `queue`.
+//! Over a real file: steps and answers in `steps`, messages in `messages`, what is final in `finality`, what is queued in `queue`, what
+//! was asked of its service in `quota`.
 
 mod finality;
 mod messages;
 mod queue;
+mod quota;
 mod steps;
 
 use super::{OwnedStepJudged, Store};

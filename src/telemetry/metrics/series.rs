@@ -95,6 +95,9 @@ pub(super) struct Signs {
 pub(super) struct Services {
     pub(super) requests: Vector<Count, 3>,
     pub(super) quota: Vector<Level, 2>,
+    pub(super) month: Vector<Level, 2>,
+    pub(super) says: Vector<Level, 2>,
+    pub(super) paused: Vector<Level, 2>,
     pub(super) seen_at: Vector<Level, 2>,
     pub(super) queued: Vector<Level, 2>,
 }
@@ -319,6 +322,21 @@ impl Services {
             quota: book.levels(
                 "safe_service_quota_requests",
                 "Requests to a Safe service that may be sent at once",
+                service,
+            ),
+            month: book.levels(
+                "safe_service_month_requests",
+                "Requests to a Safe service that this month (UTC) has left",
+                service,
+            ),
+            says: book.levels(
+                "safe_service_told_requests",
+                "Requests that a Safe service itself says are left, of its tightest limit",
+                service,
+            ),
+            paused: book.levels(
+                "safe_service_paused_until_timestamp_seconds",
+                "Until when a Safe service asked not to be asked, Unix time",
                 service,
             ),
             seen_at: book.levels(

@@ -1,5 +1,6 @@
 //! The way out: incidents, messages, the store, and signs of life.
 
+use super::series::Services;
 use super::{Metrics, SERVICE_OUTCOMES};
 use crate::model::Severity;
 use std::time::Duration;
@@ -75,7 +76,9 @@ impl Metrics {
         for outcome in SERVICE_OUTCOMES {
             self.0.service.requests.of([chain, service, outcome]);
         }
-        for level in [&self.0.service.quota, &self.0.service.seen_at, &self.0.service.queued] {
+        // What it says itself has no series before it says so.
+        let Services { quota, month, paused, seen_at, queued, .. } = &self.0.service;
+        for level in [quota, month, paused, seen_at, queued] {
             level.of([chain, service]);
         }
     }
@@ -86,9 +89,20 @@ impl Metrics {
         self.0.service.requests.of([chain, service, outcome]).inc();
     }
 
-    /// So many requests may be sent to it at once.
-    pub fn service_quota(&self, chain: &str, service: &str, left: f64) {
-        self.0.service.quota.of([chain, service]).set(left);
+    /// So many requests may be sent to it at once, and so many in what is left of the month.
+    pub fn service_quota(&self, chain: &str, service: &str, at_once: f64, of_month: f64) {
+        self.0.service.quota.of([chain, service]).set(at_once);
+        self.0.service.month.of([chain, service]).set(of_month);
+    }
+
+    /// It says that so many requests are left.
+    pub fn service_says(&self, chain: &str, service: &str, left: u64) {
+        self.0.service.says.of([chain, service]).set(left as f64);
+    }
+
+    /// It asked for a pause until then, Unix seconds.
+    pub fn service_paused(&self, chain: &str, service: &str, until_s: f64) {
+        self.0.service.paused.of([chain, service]).set(until_s);
     }
 
     /// A queue was seen in full, and so many transactions wait in all queues of the service. `now_s` is Unix seconds.

@@ -1,6 +1,6 @@
 //! What an operator should know of a configuration that has no mistake.
 
-use crate::queue::sustains;
+use crate::queue::{sustains, takes};
 use crate::settings::show_duration;
 use crate::source::FinalityRule;
 use crate::watchlist::book::{Book, ChainBook, ChainClock, QueueBook};
@@ -31,10 +31,11 @@ fn of_queue(queue: &QueueBook) -> Option<Note> {
     let sustained = sustains(service.requests_per_month, queue.safes.len());
     let (cold, lets) = (show_duration(service.cold), show_duration(sustained));
     let text = format!(
-        "{} requests a month let {} look at each of {} quiet queues every {lets}, not every {cold}",
+        "{} requests a month let {} look at each of {} quiet queues every {lets}, not every {cold}, which would take {}",
         service.requests_per_month,
         service.name,
-        queue.safes.len()
+        queue.safes.len(),
+        takes(queue.safes.len(), service.cold)
     );
     (sustained > service.cold).then(|| Note { chain: queue.chain.name.clone(), text })
 }

@@ -345,11 +345,9 @@ fn looks(kind: Kind, registry: &Registry) -> Expected {
     });
     expected.roles_since = registry.roles_since;
     let spoken = expected.values.iter().map(|(item, _)| item).chain(expected.sets.iter().map(|(set, _)| set));
-    expected.accepted = spoken.copied().collect();
-    // Who may execute is among those who hold a role, which are listed in full.
-    if expected.roles.is_some() {
-        expected.accepted.extend(item("open-executor"));
-    }
+    // Whoever says who holds each role says as well whether anybody does.
+    let open = registry.roles.as_ref().and_then(|_| item("open-executor"));
+    expected.accepted = spoken.copied().chain(open).collect();
     expected
 }
 

@@ -140,6 +140,11 @@ impl Safe {
         keccak256(self.hash_input(tx, nonce))
     }
 
+    /// The same on another chain.
+    pub(crate) fn hash_on(&self, tx: &SafeTx, nonce: u64, chain_id: u64) -> B256 {
+        Self { chain_id, ..*self }.hash(tx, nonce)
+    }
+
     fn domain_separator(&self) -> B256 {
         match self.kit.version {
             Version::V1_1_1 => keccak256((DOMAIN_WITHOUT_CHAIN, self.address).abi_encode()),

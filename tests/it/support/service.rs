@@ -26,6 +26,14 @@ pub(crate) enum Fault {
     Status(u16),
     /// 429 with `Retry-After`, in seconds.
     TooMany(u64),
+    /// With these header lines, each ended by CRLF; as it should be where the status is 200.
+    Said(u16, String),
+    /// Half of what it should be, as if that were all.
+    Half,
+    /// Half of what was announced, and then the connection ends.
+    Cut,
+    /// 200, and these bytes, said to be compressed by gzip.
+    Gzip(Vec<u8>),
     /// 200, and a page for people.
     Garbage,
     /// 200, and so many bytes.
@@ -55,6 +63,8 @@ struct Shared {
     /// Nonce and owners by Safe; one that is not here is not known.
     accounts: Mutex<BTreeMap<Address, (u64, Vec<Address>)>>,
     fault: Mutex<Fault>,
+    /// Where pages say that the next one is.
+    next: Mutex<String>,
     received: Mutex<Vec<Received>>,
 }
 
@@ -76,6 +86,7 @@ pub(crate) struct Proposal<'a> {
     claimed: B256,
     proposer: Option<Address>,
     trusted: bool,
+    beside: bool,
     submitted: String,
     confirmations: Vec<(Address, Bytes)>,
 }
@@ -98,6 +109,16 @@ impl Service {
     /// Goes wrong, or right again, from now on.
     pub(crate) fn fault(&self, fault: Fault) {
         *self.shared.fault.lock().unwrap() = fault;
+    }
+
+    /// Knows this Safe, which has no owners yet.
+    pub(crate) fn knows(&self, safe: Address) {
+        self.shared.accounts.lock().unwrap().insert(safe, (0, vec![]));
+    }
+
+    /// Pages name this as the address of the next one.
+    pub(crate) fn leads_to(&self, next: &str) {
+        next.clone_into(&mut self.shared.next.lock().unwrap());
     }
 
     /// How many requests came.
@@ -132,6 +153,7 @@ impl Service {
             claimed: safe.hash(tx, nonce),
             proposer: Some(proposer),
             trusted: true,
+            beside: false,
             submitted: "2026-11-02T10:00:00.000000Z".to_owned(),
             confirmations: Vec::new(),
         }
@@ -178,6 +200,11 @@ impl Proposal<'_> {
         Self { claimed, ..self }
     }
 
+    /// Listed beside whatever stands under the same hash, and not in its place.
+    pub(crate) fn beside(self) -> Self {
+        Self { beside: true, ..self }
+    }
+
     /// Submitted then, as the service says: RFC 3339.
     pub(crate) fn submitted(self, when: &str) -> Self {
         Self { submitted: when.to_owned(), ..self }
@@ -216,7 +243,7 @@ impl Proposal<'_> {
         });
         let item = Item { safe: safe.address, nonce, hash: claimed, trusted: self.trusted, executed: false, json };
         let mut items = self.service.shared.items.lock().unwrap();
-        items.retain(|known| known.hash != claimed);
+        items.retain(|known| self.beside || known.hash != claimed);
         items.push(item);
         safe.hash(tx, nonce)
     }
@@ -236,33 +263,46 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
         let fault = shared.fault.lock().unwrap().clone();
         let path = request.path.clone();
         shared.received.lock().unwrap().push(request);
-        let (status, extra, body) = match &fault {
-            Fault::None => plain(shared.answer(&path, None)),
+        let (status, extra, mut body) = match &fault {
+            Fault::None | Fault::Half | Fault::Cut => plain(shared.answer(&path, None)),
             Fault::AnotherSafe(other) => plain(shared.answer(&path, Some(*other))),
-            Fault::Status(status) => (*status, String::new(), String::new()),
-            Fault::TooMany(seconds) => (429, format!("retry-after: {seconds}\r\n"), String::new()),
-            Fault::Garbage => (200, String::new(), "<html>Please log in</html>".to_owned()),
-            Fault::Huge(bytes) => (200, String::new(), format!("[{}", " ".repeat(*bytes))),
+            Fault::Status(status) => (*status, String::new(), Vec::new()),
+            Fault::TooMany(seconds) => (429, format!("retry-after: {seconds}\r\n"), Vec::new()),
+            Fault::Said(200, headers) => {
+                let (status, _, body) = plain(shared.answer(&path, None));
+                (status, headers.clone(), body)
+            }
+            Fault::Said(status, headers) => (*status, headers.clone(), b"<b>no</b>".to_vec()),
+            Fault::Garbage => (200, String::new(), b"<html>Please log in</html>".to_vec()),
+            Fault::Huge(bytes) => (200, String::new(), format!("[{}", " ".repeat(*bytes)).into_bytes()),
+            Fault::Gzip(bytes) => (200, "content-encoding: gzip\r\n".to_owned(), bytes.clone()),
             Fault::Hang(pause) => {
                 tokio::time::sleep(*pause).await;
                 return;
             }
             Fault::Close => return,
         };
+        let half = body.len() / 2;
+        if matches!(fault, Fault::Half) {
+            body.truncate(half);
+        }
         let length = body.len();
+        if matches!(fault, Fault::Cut) {
+            body.truncate(half);
+        }
         let head = format!(
             "HTTP/1.1 {status} Answer\r\n{extra}content-type: application/json\r\ncontent-length: {length}\r\n\r\n"
         );
-        if stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.is_err() {
+        if stream.write_all(&[head.as_bytes(), &body].concat()).await.is_err() || matches!(fault, Fault::Cut) {
             return;
         }
     }
 }
 
-fn plain(answer: Option<Value>) -> (u16, String, String) {
+fn plain(answer: Option<Value>) -> (u16, String, Vec<u8>) {
     match answer {
-        Some(json) => (200, String::new(), json.to_string()),
-        None => (404, String::new(), r#"{"detail":"No MultisigTransaction matches the given query."}"#.to_owned()),
+        Some(json) => (200, String::new(), json.to_string().into_bytes()),
+        None => (404, String::new(), br#"{"detail":"No MultisigTransaction matches the given query."}"#.to_vec()),
     }
 }
 
@@ -300,7 +340,7 @@ impl Shared {
                     .collect();
                 listed.sort_by_key(|item| item.nonce);
                 let (offset, limit) = (number("offset").unwrap_or(0), number("limit").unwrap_or(20));
-                let next = (offset + limit < listed.len()).then_some("http://elsewhere.example/?offset=100");
+                let next = (offset + limit < listed.len()).then(|| self.next.lock().unwrap().clone());
                 let results: Vec<&Value> = listed.iter().skip(offset).take(limit).map(|item| &item.json).collect();
                 Some(json!({ "count": listed.len(), "next": next, "previous": null, "results": results }))
             }

@@ -1,0 +1,232 @@
+//! Where a Safe stands: what its next transaction must look like to be executed.
+//!
+//! Its nonce, threshold and owners are read out of its storage, which follows from the block's hash where a node proves it; what the Safe
+//! says of itself would be one node's word, and that of whatever code it runs by then. Two things are asked of it all the same: which
+//! domain its owners sign under, of the two that there are, and whom to look for among the owners first, which is believed no further.
+//!
+//! Source: SafeStorage.sol and the order of its bases, the same from 1.0.0 to 1.5.0; OwnerManager.sol.
+
+use super::call;
+use crate::decode::safe;
+use crate::model::ChainId;
+use crate::model::queue::{OWNERS_MAX, SafeState};
+use crate::model::read::{Answer, Answers, Read};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use std::collections::HashSet;
+
+/// `getOwners()`
+const GET_OWNERS: [u8; 4] = [0xa0, 0xe6, 0x7e, 0x2b];
+/// Slots of what is one word, and of mappings.
+const OWNERS: u8 = 2;
+const THRESHOLD: u8 = 4;
+const NONCE: u8 = 5;
+const APPROVED_HASHES: u8 = 8;
+/// Stands before the first owner of the list, and behind the last.
+const SENTINEL: Address = Address::with_last_byte(1);
+/// Owners that are looked for at once.
+const GUESSES_MAX: usize = 256;
+
+/// What is known of where a Safe stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// All of it.
+    Known(SafeState),
+    /// This has to be read first.
+    Asks(Vec<Read>),
+    /// The node could not say, or it is no Safe as we know them.
+    Dark,
+}
+
+/// Where `safe` stands, as far as `answers` tell; called again with the answers to what it asks.
+#[must_use]
+pub fn standing(chain: ChainId, safe: Address, answers: &Answers) -> Standing {
+    let mut asks = Vec::new();
+    let mut ask = |read: Read| {
+        let answer = answers.get(&read);
+        if answer.is_none() {
+            asks.push(read);
+        }
+        answer
+    };
+    let nonce = ask(slot(safe, NONCE));
+    let threshold = ask(slot(safe, THRESHOLD));
+    let domain = ask(call(safe, &safe::DOMAIN_SEPARATOR));
+    let first = ask(link(safe, SENTINEL));
+    let hints = ask(call(safe, &GET_OWNERS));
+    if !asks.is_empty() {
+        return Standing::Asks(asks);
+    }
+    let number = |answer: Option<&Answer>| answer.and_then(Answer::number);
+    let domain = domain.and_then(Answer::word).filter(|domain| safe::domains(chain.0, safe).contains(domain));
+    let threshold = number(threshold).and_then(|threshold| u32::try_from(threshold).ok()).filter(|n| *n > 0);
+    let (Some(nonce), Some(threshold), Some(domain)) = (number(nonce), threshold, domain) else {
+        return Standing::Dark;
+    };
+    let guesses = match hints {
+        Some(Answer::Data(data)) => addresses(data).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let mut once = HashSet::new();
+    let unseen = guesses.iter().map(|guess| link(safe, *guess)).filter(|read| !answers.contains_key(read));
+    let unseen: Vec<Read> = unseen.filter(|read| once.insert(read.clone())).take(GUESSES_MAX).collect();
+    if !unseen.is_empty() {
+        return Standing::Asks(unseen);
+    }
+    match follow(safe, first, answers) {
+        Ok(owners) => Standing::Known(SafeState { nonce, threshold, owners, domain }),
+        Err(standing) => standing,
+    }
+}
+
+/// The owners from the first to the last, as each names the next.
+fn follow(safe: Address, first: Option<&Answer>, answers: &Answers) -> Result<Vec<Address>, Standing> {
+    let mut owners: Vec<Address> = Vec::new();
+    let mut next = first;
+    while owners.len() <= OWNERS_MAX {
+        // What stands in the storage of a contract that is no Safe need be no address.
+        let word = next.and_then(Answer::word).filter(|word| word[..12].iter().all(|byte| *byte == 0));
+        let owner = word.map(Address::from_word).filter(|owner| !owner.is_zero()).ok_or(Standing::Dark)?;
+        if owner == SENTINEL {
+            return Ok(owners);
+        }
+        if owners.contains(&owner) {
+            break;
+        }
+        owners.push(owner);
+        let read = link(safe, owner);
+        next = Some(answers.get(&read).ok_or_else(|| Standing::Asks(vec![read]))?);
+    }
+    Err(Standing::Dark)
+}
+
+/// Where it stands that `owner` approved `hash`: not zero where he did.
+pub(super) fn approval(safe: Address, owner: Address, hash: B256) -> Read {
+    Read::Storage { of: safe, slot: of(hash, of(owner.into_word(), B256::with_last_byte(APPROVED_HASHES))) }
+}
+
+fn slot(safe: Address, slot: u8) -> Read {
+    Read::Storage { of: safe, slot: B256::with_last_byte(slot) }
+}
+
+/// Where it stands who follows `owner`.
+fn link(safe: Address, owner: Address) -> Read {
+    Read::Storage { of: safe, slot: of(owner.into_word(), B256::with_last_byte(OWNERS)) }
+}
+
+/// The place of `key` in the mapping at `slot`.
+fn of(key: B256, slot: B256) -> B256 {
+    keccak256([key, slot].concat())
+}
+
+/// `address[]`, as returned.
+fn addresses(data: &Bytes) -> Option<Vec<Address>> {
+    let len = usize::try_from(U256::from_be_slice(data.get(32..64)?)).ok().filter(|len| *len <= OWNERS_MAX)?;
+    let words = data.get(64..64 + len * 32)?;
+    Some(words.chunks_exact(32).map(|word| Address::from_slice(&word[12..])).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAFE: Address = Address::repeat_byte(0x5a);
+    const CHAIN: ChainId = ChainId(1);
+
+    /// A Safe's storage, and what it says when it is asked.
+    struct Told {
+        owners: Vec<Address>,
+        listed: Bytes,
+        domain: B256,
+    }
+
+    fn listed(owners: &[Address]) -> Bytes {
+        let head = [U256::from(32), U256::from(owners.len())].map(|n| n.to_be_bytes::<32>()).concat();
+        [head, owners.iter().flat_map(|owner| owner.into_word().0).collect()].concat().into()
+    }
+
+    fn owners(n: u8) -> Vec<Address> {
+        (0..n).map(|n| Address::repeat_byte(n + 2)).collect()
+    }
+
+    fn told(owners: &[Address]) -> Told {
+        Told { owners: owners.into(), listed: listed(owners), domain: safe::domains(1, SAFE)[0] }
+    }
+
+    impl Told {
+        fn answer(&self, read: &Read) -> Answer {
+            let number = |n: u64| Answer::Data(U256::from(n).to_be_bytes_vec().into());
+            let chain = || [SENTINEL].iter().chain(&self.owners).chain([&SENTINEL]).copied().collect::<Vec<_>>();
+            match read {
+                Read::Call { data, .. } if data[..] == GET_OWNERS => Answer::Data(self.listed.clone()),
+                Read::Call { .. } => Answer::Data(self.domain.0.into()),
+                read if *read == slot(SAFE, NONCE) => number(7),
+                read if *read == slot(SAFE, THRESHOLD) => number(2),
+                read => {
+                    let next = chain().windows(2).find(|pair| *read == link(SAFE, pair[0])).map(|pair| pair[1]);
+                    Answer::Data(next.unwrap_or_default().into_word().0.into())
+                }
+            }
+        }
+
+        /// Where it stands, and in how many rounds that was found out.
+        fn standing(&self) -> (Standing, usize) {
+            let mut answers = Answers::new();
+            for round in 0..100 {
+                match standing(CHAIN, SAFE, &answers) {
+                    Standing::Asks(reads) => {
+                        assert!(!reads.is_empty());
+                        answers.extend(reads.into_iter().map(|read| (read.clone(), self.answer(&read))));
+                    }
+                    standing => return (standing, round),
+                }
+            }
+            panic!("asks without an end")
+        }
+    }
+
+    #[test]
+    fn a_safe_stands_where_its_storage_says() {
+        for n in [1, 3, 40] {
+            let told = told(&owners(n));
+            let known = SafeState { nonce: U256::from(7), threshold: 2, owners: owners(n), domain: told.domain };
+            assert_eq!(told.standing(), (Standing::Known(known), 2));
+        }
+    }
+
+    #[test]
+    fn whom_it_lists_as_owners_is_a_hint_and_no_more() {
+        let stranger = Address::repeat_byte(0xee);
+        for (listed, rounds) in [
+            (listed(&[stranger]), 5),
+            (listed(&[]), 4),
+            (Bytes::from_static(&[7]), 4),
+            (listed(&vec![stranger; 300]), 5),
+        ] {
+            let told = Told { listed, ..told(&owners(3)) };
+            let (standing, round) = told.standing();
+            assert!(matches!(standing, Standing::Known(state) if state.owners == owners(3)));
+            assert_eq!(round, rounds);
+        }
+    }
+
+    #[test]
+    fn what_is_no_safe_stands_nowhere() {
+        let circle = Told { owners: [owners(3), owners(1)].concat(), ..told(&[]) };
+        assert_eq!(circle.standing().0, Standing::Dark, "a list without an end");
+        assert_eq!(Told { domain: safe::domains(5, SAFE)[0], ..told(&owners(2)) }.standing().0, Standing::Dark);
+        let reverts: Answers = match standing(CHAIN, SAFE, &Answers::new()) {
+            Standing::Asks(reads) => reads.into_iter().map(|read| (read, Answer::Unavailable)).collect(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(standing(CHAIN, SAFE, &reverts), Standing::Dark);
+        let zeros = reverts.into_keys().map(|read| (read, Answer::Data(vec![0; 32].into()))).collect();
+        assert_eq!(standing(CHAIN, SAFE, &zeros), Standing::Dark, "an account without code");
+        let mut odd: Answers = Answers::new();
+        while let Standing::Asks(reads) = standing(CHAIN, SAFE, &odd) {
+            let told = told(&owners(2));
+            odd.extend(reads.into_iter().map(|read| (read.clone(), told.answer(&read))));
+        }
+        odd.insert(link(SAFE, SENTINEL), Answer::Data(vec![0xff; 32].into()));
+        assert_eq!(standing(CHAIN, SAFE, &odd), Standing::Dark, "no address");
+    }
+}

@@ -1,0 +1,252 @@
+//! A Safe's queue as a service lists it, put together from its pages.
+//!
+//! Pages are asked for by offset and never by the link that a page names: a link may lead anywhere, and our key with it. Owners add and take away
+//! while we read, so that each page is asked for with the end of the one before, and a list whose pages do not meet is read again.
+
+use super::parse::{self, PageJson};
+use crate::model::queue::Queued;
+use alloy_primitives::{Address, B256};
+use std::collections::{HashMap, HashSet};
+
+/// Transactions of one Safe that are looked at, of those that a service trusts and of the others. Owners of a busy Safe have dozens
+/// waiting; what lies beyond has the highest nonces and is executed last.
+pub const QUEUED_MAX: usize = 500;
+/// Transactions asked for at once.
+pub(super) const PAGE: usize = 100;
+/// How many of them were on the page before: so many may go away between two requests without anything being passed over.
+const OVERLAP: usize = 5;
+/// Requests that are spent on one list; [`QUEUED_MAX`] take six.
+const PAGES_MAX: usize = 8;
+/// Complaints about items of one list that are told.
+const FLAWS_MAX: usize = 3;
+
+/// What a service lists of a Safe's queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// In no order, nothing twice. Two that stand under one hash are both here.
+    pub queued: Vec<Queued>,
+    /// What could not be read, is about something else or was left out; some of it.
+    pub flaws: Vec<String>,
+}
+
+/// A listing that is being read.
+pub(super) struct Reading {
+    safe: Address,
+    listing: Listing,
+    /// Places in the listing by the hash that the service names.
+    places: HashMap<B256, Vec<usize>>,
+}
+
+/// The pages of one list: which is next.
+#[derive(Default)]
+pub(super) struct Pages {
+    offset: usize,
+    n_read: usize,
+    /// Hashes on the pages so far.
+    seen: HashSet<B256>,
+    overlaps: bool,
+    again: bool,
+}
+
+impl Reading {
+    pub(super) fn of(safe: Address) -> Self {
+        Self { safe, listing: Listing::default(), places: HashMap::new() }
+    }
+
+    /// Takes over what `page` holds, and says at which offset the next one begins; `None` at the end, or at the end of our patience,
+    /// which is a flaw of the list.
+    pub(super) fn turn(&mut self, page: &PageJson<'_>, pages: &mut Pages) -> Option<usize> {
+        let hashes = self.take(page);
+        let n = page.results.items.len() + page.results.beyond;
+        if page.results.beyond > 0 {
+            self.flaw(format!(
+                "it lists {n} transactions on one page; the first {} are looked at",
+                n - page.results.beyond
+            ));
+            return None;
+        }
+        pages.n_read += 1;
+        let n_before = pages.seen.len();
+        let meets = hashes.iter().any(|hash| pages.seen.contains(hash));
+        pages.seen.extend(hashes);
+        let is_new = pages.seen.len() > n_before;
+        if pages.overlaps && n > 0 && !meets {
+            // What went away between two pages was more than they share, or the service does as it likes.
+            if pages.again || pages.n_read >= PAGES_MAX {
+                self.flaw(format!(
+                    "the queue of {} changes faster than it can be read, or its pages are made up",
+                    self.safe
+                ));
+                return None;
+            }
+            *pages = Pages { n_read: pages.n_read, again: true, ..Pages::default() };
+            return Some(0);
+        }
+        if !page.has_next() || n == 0 {
+            return None;
+        }
+        if !is_new && meets {
+            self.flaw(format!("it gives the same page of the queue of {} again and again", self.safe));
+            return None;
+        }
+        if pages.offset + n >= QUEUED_MAX || pages.n_read >= PAGES_MAX {
+            let beyond = pages.offset + n;
+            self.flaw(format!("more than {beyond} transactions wait for {}; those are looked at", self.safe));
+            return None;
+        }
+        pages.overlaps = n > OVERLAP;
+        pages.offset += if pages.overlaps { n - OVERLAP } else { n };
+        Some(pages.offset)
+    }
+
+    /// What was read, with the first of its flaws.
+    pub(super) fn end(mut self) -> Listing {
+        self.listing.flaws.truncate(FLAWS_MAX);
+        self.listing
+    }
+
+    /// Takes over what is about the Safe, and gives back under which hashes it stands.
+    fn take(&mut self, page: &PageJson<'_>) -> Vec<B256> {
+        let mut hashes = Vec::new();
+        for json in &page.results.items {
+            match parse::item(json.get()) {
+                Ok(item) if item.safe != self.safe => {
+                    self.flaw(format!("asked about {}, it lists a transaction of {}", self.safe, item.safe));
+                }
+                Ok(item) => {
+                    hashes.push(item.claimed);
+                    self.keep(item);
+                }
+                Err(why) => self.flaw(format!("it lists what is no transaction: {why}")),
+            }
+        }
+        hashes
+    }
+
+    /// Keeps what is not there yet. One that stands under the hash of another is kept beside it: which of them has that hash is for the
+    /// decoder to say.
+    fn keep(&mut self, item: Queued) {
+        let queued = &mut self.listing.queued;
+        let places = self.places.entry(item.claimed).or_default();
+        if places.iter().any(|place| queued.get(*place) == Some(&item)) {
+            return;
+        }
+        if queued.len() >= 2 * QUEUED_MAX {
+            return self.flaw(format!("it lists more than {} transactions of {}", 2 * QUEUED_MAX, self.safe));
+        }
+        places.push(queued.len());
+        queued.push(item);
+    }
+
+    fn flaw(&mut self, flaw: String) {
+        if self.listing.flaws.len() < FLAWS_MAX {
+            self.listing.flaws.push(flaw);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    const SAFE: Address = Address::repeat_byte(0x5a);
+
+    fn item(n: usize) -> Value {
+        let hash = B256::from(alloy_primitives::U256::from(n + 1));
+        json!({ "safe": SAFE, "to": SAFE, "nonce": n.to_string(), "safeTxHash": hash })
+    }
+
+    /// Reads the list that `serve` gives from each offset, with whether there is more; the offsets, and what came of it.
+    fn read(mut serve: impl FnMut(usize) -> (Vec<Value>, bool)) -> (Vec<usize>, Listing) {
+        let (mut reading, mut pages, mut next, mut offsets) = (Reading::of(SAFE), Pages::default(), Some(0), vec![]);
+        while let Some(offset) = next {
+            offsets.push(offset);
+            let (items, more) = serve(offset);
+            let body = json!({ "next": more.then_some("http://elsewhere.example/"), "results": items }).to_string();
+            let page: PageJson<'_> = serde_json::from_str(&body).expect("a page");
+            next = reading.turn(&page, &mut pages);
+        }
+        (offsets, reading.end())
+    }
+
+    fn window(list: &[Value], offset: usize) -> (Vec<Value>, bool) {
+        (list.iter().skip(offset).take(PAGE).cloned().collect(), offset + PAGE < list.len())
+    }
+
+    #[test]
+    fn a_long_queue_is_read_to_its_end_in_pages_that_overlap() {
+        let list: Vec<Value> = (0..250).map(item).collect();
+        let (offsets, listing) = read(|offset| window(&list, offset));
+        assert_eq!(offsets, [0, 95, 190]);
+        assert_eq!((listing.queued.len(), listing.flaws.len()), (250, 0));
+    }
+
+    #[test]
+    fn what_goes_away_between_two_pages_lets_nothing_be_passed_over() {
+        for gone in [1, OVERLAP - 1, OVERLAP, 60] {
+            let mut list: Vec<Value> = (0..250).map(item).collect();
+            let mut first = true;
+            let (_, listing) = read(|offset| {
+                let page = window(&list, offset);
+                if std::mem::take(&mut first) {
+                    list.drain(..gone);
+                }
+                page
+            });
+            assert_eq!((listing.queued.len(), listing.flaws), (250, vec![]), "{gone} gone");
+        }
+        // One that changes all the while is told.
+        let mut from = 0;
+        let (offsets, listing) = read(|_| {
+            from += 1_000;
+            ((from..from + PAGE).map(item).collect(), true)
+        });
+        assert_eq!(offsets, [0, 95, 0, 95]);
+        assert!(listing.flaws[0].contains("changes faster than it can be read"), "{:?}", listing.flaws);
+        assert_eq!(listing.queued.len(), 4 * PAGE, "all that it showed is looked at");
+    }
+
+    #[test]
+    fn a_list_without_an_end_ends_and_that_is_told() {
+        let (offsets, listing) = read(|offset| ((offset..offset + PAGE).map(item).collect(), true));
+        assert_eq!(offsets.len(), 6);
+        assert!(listing.flaws[0].starts_with("more than 575 transactions wait"), "{:?}", listing.flaws);
+        let (offsets, listing) = read(|offset| (vec![item(offset)], true));
+        assert_eq!((offsets.len(), listing.queued.len()), (PAGES_MAX, PAGES_MAX), "one at a time");
+        assert!(listing.flaws[0].starts_with("more than 8 transactions wait"), "{:?}", listing.flaws);
+        let (offsets, listing) = read(|_| ((0..PAGE).map(item).collect(), true));
+        assert_eq!((offsets.len(), listing.queued.len()), (2, PAGE), "in circles");
+        assert!(listing.flaws[0].contains("the same page"), "{:?}", listing.flaws);
+        let (offsets, listing) = read(|_| (vec![], true));
+        assert_eq!((offsets.len(), listing), (1, Listing::default()), "of nothing");
+        let (offsets, listing) = read(|_| ((0..5_000).map(item).collect(), true));
+        assert_eq!((offsets.len(), listing.queued.len()), (1, 2 * QUEUED_MAX), "all at once");
+        assert!(listing.flaws[0].starts_with("it lists 5000 transactions on one page"), "{:?}", listing.flaws);
+    }
+
+    #[test]
+    fn two_under_one_hash_are_both_kept_and_the_same_twice_is_once() {
+        let mut other = item(1);
+        other["to"] = json!(Address::ZERO);
+        let (_, listing) = read(|_| (vec![item(1), item(1), other.clone(), item(1), item(2)], false));
+        assert_eq!((listing.queued.len(), listing.flaws.len()), (3, 0));
+    }
+
+    #[test]
+    fn one_item_that_makes_no_sense_hides_no_other() {
+        let mut foreign = item(3);
+        foreign["safe"] = json!(Address::ZERO);
+        let mut huge = item(4);
+        huge["nonce"] = json!("9".repeat(78));
+        let deep: Value = (0..100).fold(json!(null), |inner, _| json!([inner]));
+        let last = alloy_primitives::U256::MAX.to_string();
+        let mut end = item(5);
+        end["nonce"] = json!(last);
+        let items = vec![json!(7), json!(null), foreign, huge, deep, json!("item"), end, item(6)];
+        let (_, listing) = read(|_| (items.clone(), false));
+        let nonces: Vec<_> = listing.queued.iter().map(|one| one.nonce.to_string()).collect();
+        assert_eq!(nonces, [last, "6".to_owned()]);
+        assert_eq!(listing.flaws.len(), FLAWS_MAX);
+    }
+}
