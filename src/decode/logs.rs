@@ -113,7 +113,7 @@ fn beside(spoken: &[(usize, usize)], frames: &[Frame], event: &Activity) -> Opti
     spoken.iter().find(|(said, _)| belongs(*said)).map(|(_, of)| *of)
 }
 
-fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, deed: Deed) -> Activity {
+pub(crate) fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, deed: Deed) -> Activity {
     Activity {
         watch,
         kind,

@@ -22,6 +22,7 @@ mod logs;
 mod multisig;
 mod names;
 mod ops;
+mod oracle;
 pub mod pending;
 pub mod queued;
 mod safe;
@@ -104,14 +105,17 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
         votes::weigh(&mut activities[first..], subjects, &mut questions);
+        oracle::hear(tx, subjects, known, &mut questions, &mut activities);
         code::look_up(&mut activities[first..], subjects, &mut questions);
         tips::weigh(tx, &block.txs, subjects, &mut activities[first..]);
         if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));
         }
     }
-    let state::Observed { deltas, sights } =
+    let asked = oracle::remember(&activities, subjects, known);
+    let state::Observed { mut deltas, sights } =
         state::observe(block, subjects, known, &traced, &mut activities, &mut questions);
+    deltas.extend(asked);
     if subjects.looks_inside() {
         // What changed and nothing explains may be explained by what ran inside.
         let unexplained =
@@ -140,7 +144,7 @@ fn touches(tx: &Tx, subjects: &Subjects) -> bool {
     subjects.get(&tx.from).is_some()
         || tx.to.is_some_and(|to| subjects.get(&to).is_some())
         || frames::may_wrap(tx, subjects)
-        || tx.logs.iter().any(|log| logs::concerns(log, subjects))
+        || tx.logs.iter().any(|log| logs::concerns(log, subjects) || oracle::may_concern(log, subjects))
         || tx.authorizations.iter().any(|_| !subjects.is_empty())
 }
 

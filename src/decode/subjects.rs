@@ -17,6 +17,7 @@ pub struct Subjects {
     pub chain: ChainId,
     by_address: AddressHashMap<Subject>,
     has_accounts: bool,
+    has_governors: bool,
     looks_inside: bool,
     /// In the order in which they were given.
     addresses: Vec<Address>,
@@ -124,6 +125,7 @@ impl Subjects {
             chain,
             by_address: AddressHashMap::default(),
             has_accounts: false,
+            has_governors: false,
             looks_inside: false,
             addresses: Vec::new(),
             beat: None,
@@ -140,6 +142,7 @@ impl Subjects {
     /// Looks out for `address` from now on. A second watch of the same address replaces the first: the compiler refuses that.
     pub fn watch(&mut self, address: Address, subject: Subject) {
         self.has_accounts |= subject.kind == Kind::Eoa;
+        self.has_governors |= subject.kind == Kind::Governor;
         if self.by_address.insert(address, subject).is_none() {
             self.addresses.push(address);
         }
@@ -230,6 +233,11 @@ impl Subjects {
     /// The name whose subject is at `address`, and the contracts of ENS that speak of it.
     pub(crate) fn name_at(&self, address: &Address) -> Option<(&Name, &[Address])> {
         self.names.at(address)
+    }
+
+    /// Whether a module may be watched that listens to an oracle.
+    pub(crate) fn has_governors(&self) -> bool {
+        self.has_governors
     }
 
     /// The watched names that a log is about.

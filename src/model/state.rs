@@ -24,6 +24,9 @@ pub const NAME_EXPIRY: &str = "name-expiry";
 /// The item of a vesting wallet, of ether or a token: by how much more was released than is vested, in its smallest unit.
 pub const RELEASED_EARLY: &str = "released-early";
 
+/// The item of which there is one for each question that a module asked of an oracle: only kept, and never told as a change.
+pub const QUESTION: &str = "question";
+
 /// How a value reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -98,6 +101,7 @@ pub const ITEMS: &[ItemKind] = &[
     item("proposal-threshold", Shape::Number, "what it takes to propose"),
     item(NAME_EXPIRY, Shape::Number, "until when the name is registered"),
     item(RELEASED_EARLY, Shape::Number, "what was released beyond the schedule"),
+    item(QUESTION, Shape::Member, "a question that an oracle answers for it"),
     item("owners", Shape::Number, "the number of owners"),
     item("balance", Shape::Sum, "the balance"),
     item("supply", Shape::Sum, "the supply"),

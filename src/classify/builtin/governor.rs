@@ -1,7 +1,7 @@
 //! OpenZeppelin Governor, Governor Bravo, Aragon Voting, and the Zodiac modules that carry out what was voted.
 //!
 //! Source: Governor.sol and its extensions 4.x and 5.x; GovernorBravoDelegate.sol; Voting.sol of Aragon; Delay.sol, RealityModule.sol
-//! and Module.sol of Zodiac.
+//! and Module.sol of Zodiac; GovernanceFacet.sol of Beanstalk.
 
 use super::table::{Table, critical, high, names_say_all, warning};
 use crate::model::{Kind, Severity};
@@ -10,6 +10,7 @@ pub(crate) static TABLE: Table = Table {
     kind: Kind::Governor,
     unreadable: Severity::Critical,
     functions: &[
+        critical("emergencyCommit", "a proposal is carried out before its time"),
         critical("relay", "the governor calls something by itself"),
         critical("updateTimelock", "the timelock is replaced"),
         critical("setVotingDelay", "the time before a vote changes"),
@@ -58,6 +59,7 @@ pub(crate) static TABLE: Table = Table {
         critical("TxCooldownSet", "the delay changed"),
         critical("TxExpirationSet", "how long a queued call is good changed"),
         high("TxNonceSet", "queued calls were skipped"),
+        high("LogNewAnswer", "an answer was given to a question whose answer executes a proposal"),
         high("ProposalQuestionCreated", "a question was asked whose answer executes a proposal"),
         warning("ProposalCanceled", "a proposal was cancelled"),
     ],

@@ -6,7 +6,7 @@ use crate::abi::{Abi, Event, Function, Kind as Type, Param};
 use crate::classify::rule::DeedMatch;
 use crate::model::ActivityKind;
 use crate::model::arg_path::{ArgPath, Step};
-use crate::model::state::{ITEMS, ItemKind, OWNER_DELEGATE, RELEASED_EARLY, Shape};
+use crate::model::state::{ITEMS, ItemKind, OWNER_DELEGATE, QUESTION, RELEASED_EARLY, Shape};
 use crate::settings::{At, Problem, Problems, nearest};
 use crate::watchlist::file::DeedText;
 use alloy_primitives::{B256, hex};
@@ -51,6 +51,11 @@ fn moved(other_side: &str) -> Arc<[Param]> {
     let numbers = |name| Param::new(name, Type::Array(Arc::new(Type::Uint(256))));
     let amount = Param::new("amount", Type::Uint(256));
     [address("token"), address("from"), address(other_side), amount, numbers("ids"), numbers("amounts")].into()
+}
+
+/// Items whose change is told; what an oracle is asked is only remembered.
+fn told_items() -> impl Iterator<Item = &'static ItemKind> + Clone {
+    ITEMS.iter().filter(|item| item.name != QUESTION)
 }
 
 /// Arguments of a change of state, in the order the decoder gives them.
@@ -104,10 +109,10 @@ impl Deed {
                 None
             }
             (ActivityKind::State, "*") => plain(DeedMatch::Any, Vec::new()),
-            (ActivityKind::State, name) => match ITEMS.iter().find(|item| item.name == name) {
+            (ActivityKind::State, name) => match told_items().find(|item| item.name == name) {
                 Some(item) => plain(DeedMatch::Item(item.name), vec![changed(item)]),
                 None => {
-                    let names = ITEMS.iter().map(|item| item.name);
+                    let names = told_items().map(|item| item.name);
                     problems.push(unknown(
                         "item of state",
                         &written,

@@ -11,7 +11,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &G8, &G9, &G10, &Z1, &Z2, &Z3];
+pub(super) const ROWS: &[&Row] = &[&G1, &G2, &G3, &G4, &G5, &G6, &G7, &G8, &G9, &G10, &G11, &Z1, &Z2, &Z3, &Z4];
 
 type Call = (Address, U256, Vec<u8>);
 
@@ -85,6 +85,27 @@ async fn a_mint_is_proposed() {
     stage.is_quiet(&G1, &rules(council, "")).await;
     stage.when(STRANGER.address, council, propose(&[(coin.address, U256::ZERO, mint)], "a gift")).await;
     stage.finds(&G1, &rules(council, "")).await;
+}
+
+const G11: Row = Row {
+    id: "governor-10",
+    finds: "somebody proposes who is not known to, if only words",
+    by: "builtin/executor",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same words by one whom `executors` lists; and a vote by anybody",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_unknown_proposes() {
+    let (mut stage, council) = stage().await;
+    let words = [(Address::ZERO, U256::ZERO, vec![])];
+    let rules = rules(council, &format!("executors = [\"{}\"]\n", KEEPER.address));
+    stage.when(KEEPER.address, council, propose(&words, "we like it here")).await;
+    vote(&stage.anvil, council, id(&words, "we like it here")).await;
+    stage.is_quiet(&G11, &rules).await;
+    stage.when(STRANGER.address, council, propose(&words, "and there")).await;
+    stage.finds(&G11, &rules).await;
 }
 
 const G2: Row = Row {
@@ -435,4 +456,43 @@ async fn a_question_is_asked_whose_answer_executes() {
     ];
     let rules = rules(reality, &announced.concat());
     stage.tells_apart(&Z3, &rules, [STRANGER.address, reality], [ask(theirs), ask(ours)]).await;
+}
+
+const Z4: Row = Row {
+    id: "zodiac-4",
+    finds: "the oracle is given an answer to the question whose answer executes a proposal",
+    by: "builtin/control",
+    severity: High,
+    incidents: 1,
+    beside: "the announced answer, by a rule that names who answers what; one to somebody else's question; and the same log by a contract \
+             that is not the module's oracle",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_executes_is_given() {
+    let mut stage = Stage::new().await;
+    let reality = deploy(&stage.anvil, DEPLOYER.address, "RealityAsker", []).await;
+    let (oracle, forger) = (reality.create(1), deploy(&stage.anvil, DEPLOYER.address, "AnsweringOracle", []).await);
+    let proposal = ("a proposal".to_owned(), vec![keccak256("ours")]).abi_encode_params();
+    let question = keccak256(&proposal);
+    let answer = |question: B256| {
+        let arguments = (question, B256::with_last_byte(1), U256::ZERO).abi_encode_params();
+        calldata("submitAnswer(bytes32,bytes32,uint256)", arguments)
+    };
+    let announced = [
+        vouch("call", "addProposal", &[]),
+        vouch("event", "ProposalQuestionCreated", &[]),
+        vouch("event", "LogNewAnswer", &[("user", &KEEPER.address), ("questionId", &question)]),
+    ];
+    let rules = rules(reality, &announced.concat());
+    stage.begin().await;
+    stage.send(STRANGER.address, reality, calldata("addProposal(string,bytes32[])", proposal)).await;
+    stage.anvil.mine(2).await;
+    stage.send(STRANGER.address, oracle, answer(keccak256("theirs"))).await;
+    stage.send(STRANGER.address, forger, answer(question)).await;
+    stage.is_quiet(&Z4, &rules).await;
+    stage.send(KEEPER.address, oracle, answer(question)).await;
+    stage.is_quiet(&Z4, &rules).await;
+    stage.send(STRANGER.address, oracle, answer(question)).await;
+    stage.finds(&Z4, &rules).await;
 }

@@ -9,11 +9,12 @@ use crate::support::kit::{Kit, Version};
 use crate::support::safe::{Safe, SafeTx, Signer, module_payment};
 use crate::support::tokens::{Token, transfer};
 use crate::support::treasury::{SIGNERS, ether};
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, U256, address, keccak256};
 use alloy_sol_types::SolValue;
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&S2N, &S4L, &S4S, &S4N, &S6M, &S8L, &S9T, &S17M, &S17G, &S17T, &S17U, &S17D];
+pub(super) const ROWS: &[&Row] =
+    &[&S1S, &S2N, &S4L, &S4S, &S4N, &S5N, &S6M, &S8L, &S9T, &S17M, &S17G, &S17T, &S17U, &S17D];
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 
@@ -27,6 +28,41 @@ async fn run(stage: &Stage, safe: &Safe, tx: SafeTx) {
 
 fn pay() -> SafeTx {
     SafeTx::pay(GRANTEE.address, ether(1))
+}
+
+/// Where the library of 1.4.1 stands on every chain.
+const SIGN_MESSAGE_LIB: Address = address!("d53cd0aB83D845Ac265BE939c57F53AD838012c9");
+
+const S1S: Row = Row {
+    id: "S1-message",
+    finds: "a message is signed in the Safe's name, by the library for that",
+    by: "builtin/delegatecall",
+    severity: Critical,
+    incidents: 1,
+    beside: "the announced message, by rules that name it and the hash that is logged",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_signed() {
+    let (mut stage, safe) = stage().await;
+    let library = deploy(&stage.anvil, DEPLOYER.address, "SignMessageLib-1.4.1", []).await;
+    let code = stage.anvil.code(library).await;
+    stage.anvil.rpc("anvil_setCode", serde_json::json!([SIGN_MESSAGE_LIB, code])).await;
+    let sign = |message: u8| {
+        let data = calldata("signMessage(bytes)", (alloy_primitives::Bytes::from(vec![message]),).abi_encode_params());
+        SafeTx::delegate(SIGN_MESSAGE_LIB, data)
+    };
+    stage.begin().await;
+    let signed = safe.exec(&stage.anvil, RELAYER, &sign(1), &SIGNERS).await;
+    let log = signed.log(safe.address, keccak256("SignMsg(bytes32)")).expect("the Safe logs what it signs");
+    let announced = vouch("act", "signMessage(bytes data)", &[("data", &"0x01")]);
+    let announced = format!("{announced}to = [\"{SIGN_MESSAGE_LIB}\"]\noperation = \"delegatecall\"\n");
+    let logged = vouch("event", "SignMsg", &[("#0", &log.topics[1])]);
+    let rules = watch("safe", safe.address, &[announced, logged].concat());
+    stage.is_quiet(&S1S, &rules).await;
+    stage.begin().await;
+    run(&stage, &safe, sign(2)).await;
+    stage.finds(&S1S, &rules).await;
 }
 
 const S2N: Row = Row {
@@ -177,6 +213,33 @@ async fn tokens_for_somebody_unlisted() {
         stage.begin().await;
         run(&stage, &safe, SafeTx::call(coin.address, transfer(to, coin.units(1)))).await;
         stage.judged(&S9T, &rules, silent).await;
+    }
+}
+
+const S5N: Row = Row {
+    id: "S5-net",
+    finds: "a module is enabled and disabled again in one transaction, and nothing of it is left behind",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same module, by rules that name it for both",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_comes_and_goes() {
+    let (mut stage, safe) = stage().await;
+    let rule = |function: &str, place: &str| {
+        let rule = vouch("act", function, &[(place, &KEEPER.address)]);
+        format!("{rule}to = [\"{}\"]\n", safe.address)
+    };
+    let rules = watch("safe", safe.address, &[rule("enableModule", "#0"), rule("disableModule", "#1")].concat());
+    for (module, silent) in [(KEEPER.address, true), (STRANGER.address, false)] {
+        let enable = calldata("enableModule(address)", module.abi_encode());
+        let disable = calldata("disableModule(address,address)", (Address::with_last_byte(1), module).abi_encode());
+        let both = [enable, disable].map(|data| SafeTx::call(safe.address, data));
+        stage.begin().await;
+        run(&stage, &safe, safe.batch(&both)).await;
+        stage.judged(&S5N, &rules, silent).await;
     }
 }
 

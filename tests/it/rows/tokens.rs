@@ -8,7 +8,7 @@ use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&T1, &T1_BURN, &T6, &T6_BLOCKED, &N1, &N2, &N2_BURN, &N5, &N5_CLAIM];
+pub(super) const ROWS: &[&Row] = &[&T1, &T1_BURN, &T6, &T6_BLOCKED, &T6_ISSUE, &N1, &N2, &N2_BURN, &N5, &N5_CLAIM];
 
 /// Exactly this function with exactly this first argument.
 fn planned(kind: &str, token: &Token, function: &str, value: Address) -> String {
@@ -99,6 +99,24 @@ async fn an_account_is_blocked() {
     let rules = watch("erc20", coin, &vouch("call", "addBlackList", &[("#0", &STRANGER.address)]));
     let both = [KEEPER, STRANGER].map(|who| calldata("addBlackList(address)", who.address.abi_encode()));
     stage.tells_apart(&T6_BLOCKED, &rules, [DEPLOYER.address, coin], both).await;
+}
+
+const T6_ISSUE: Row = Row {
+    id: "T6-issue",
+    finds: "the issuer makes tokens for itself",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the announced amount, by a rule that names it; the log of it is explained",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_issued() {
+    let mut stage = Stage::new().await;
+    let coin = Token::deploy_old_coin(&stage.anvil, DEPLOYER.address, DEPLOYER.address).await.address;
+    let rules = watch("erc20", coin, &vouch("call", "issue", &[("#0", &1_000)]));
+    let both = [9_999_u64, 1_000].map(|amount| calldata("issue(uint256)", U256::from(amount).abi_encode()));
+    stage.tells_apart(&T6_ISSUE, &rules, [DEPLOYER.address, coin], both).await;
 }
 
 const N1: Row = Row {

@@ -370,7 +370,9 @@ async fn what_a_recorder_saw_is_on_the_tape_as_it_was_seen() {
     let [stretch] = tape.stretches.as_slice() else { panic!("one stretch") };
     let hashes: Vec<B256> = stretch.blocks[8..].iter().map(|block| block.block.at.hash).collect();
     assert_eq!(hashes, chain.canonical[7..]);
-    assert_eq!(stretch.blocks[0].reads, reads()[..2]);
+    let unheard = watchfire::model::read::Answer::Unavailable;
+    let answered: Vec<_> = reads().into_iter().filter(|(_, answer)| *answer != unheard).collect();
+    assert_eq!(stretch.blocks[0].reads, answered);
 }
 
 #[tokio::test]

@@ -28,11 +28,29 @@ contract DelayModifier {
     }
 }
 
+/// An oracle in the shape of Reality.eth, where whoever pays a bond answers.
+contract AnsweringOracle {
+    event LogNewAnswer(
+        bytes32 answer,
+        bytes32 indexed question_id,
+        bytes32 history_hash,
+        address indexed user,
+        uint256 bond,
+        uint256 ts,
+        bool is_commitment
+    );
+
+    function submitAnswer(bytes32 question, bytes32 answer, uint256) external payable {
+        emit LogNewAnswer(answer, question, 0, msg.sender, msg.value, block.timestamp, false);
+    }
+}
+
 /// A module that carries out what an oracle answers, in the shape of Zodiac's Reality: whoever likes asks the question.
 contract RealityAsker {
     event ProposalQuestionCreated(bytes32 indexed questionId, string indexed proposalId);
 
     uint32 public questionTimeout = 3 days;
+    AnsweringOracle public oracle = new AnsweringOracle();
 
     function addProposal(string calldata proposalId, bytes32[] calldata txHashes) external {
         emit ProposalQuestionCreated(keccak256(abi.encode(proposalId, txHashes)), proposalId);

@@ -1,0 +1,100 @@
+//! Answers that an oracle is given to a question of a watched module: when it stands, the module carries out what was proposed.
+//!
+//! Nothing of the module's shows in such an answer, which is logged by the oracle under the question's number. Which questions are the
+//! module's it logged itself when they were asked, and that is remembered as a fact of its watch; whose word counts the module says.
+//!
+//! Source: RealityModule.sol of Zodiac; RealityETH-3.0.sol.
+
+use super::{Questions, Subjects, deed, logs};
+use crate::abi::{Budget, bundled};
+use crate::model::read::{Answer, Read};
+use crate::model::state::QUESTION;
+use crate::model::{Activity, ActivityKind, Delta, Fact, Item, Kind, Known, Log, Tx};
+use alloy_primitives::{Address, B256, Bytes, b256};
+
+/// `LogNewAnswer(bytes32,bytes32,bytes32,address,uint256,uint256,bool)`: the answer, then the question, which is indexed.
+const NEW_ANSWER: B256 = b256!("e47ca4ebbbc2990134d1168821f38c5e177f3d5ee564bffeadeaa351905e6221");
+/// `oracle()` of the module.
+const ORACLE: [u8; 4] = [0x7d, 0xc0, 0xd1, 0xd0];
+/// Questions of one module that are remembered, more than any was asked. Where there is no room, every answer of its oracle counts as one
+/// to it: whoever asks too much makes us louder, not quieter.
+const QUESTIONS_MAX: usize = 1_024;
+
+/// Whether a log may be such an answer.
+pub(super) fn may_concern(log: &Log, subjects: &Subjects) -> bool {
+    subjects.has_governors() && log.topics.first() == Some(&NEW_ANSWER)
+}
+
+/// Appends what the oracles of watched modules are answered in `tx`.
+pub(super) fn hear(
+    tx: &Tx,
+    subjects: &Subjects,
+    known: &Known,
+    questions: &mut Questions<'_>,
+    activities: &mut Vec<Activity>,
+) {
+    let mut budget = Budget::default();
+    for log in tx.logs.iter().filter(|log| may_concern(log, subjects)) {
+        let Some(id) = log.topics.get(1) else { continue };
+        for module in subjects.addresses() {
+            let Some(subject) = subjects.get(&module).filter(|subject| subject.kind == Kind::Governor) else {
+                continue;
+            };
+            let fresh = asked(activities).any(|(of, asked)| of == module && asked == *id);
+            let ours = fresh || known.value(module, item(*id)).is_some() || is_full(module, known);
+            if ours && speaks(module, log.address, questions) {
+                let deed = deed::of_log_by(bundled::zodiac(), subject, log, &mut budget);
+                activities.push(logs::from_log(subject.watch, ActivityKind::Event, log, tx, deed));
+            }
+        }
+    }
+}
+
+/// Questions that watched modules ask in this block, to be remembered.
+pub(super) fn remember(activities: &[Activity], subjects: &Subjects, known: &Known) -> Vec<Delta> {
+    let of_governor = |of: &Address| subjects.get(of).is_some_and(|subject| subject.kind == Kind::Governor);
+    let new = asked(activities)
+        .filter(|(of, id)| of_governor(of) && known.value(*of, item(*id)).is_none() && !is_full(*of, known));
+    new.take(QUESTIONS_MAX).map(|(of, id)| Fact::Value(item(id)).delta(of, B256::with_last_byte(1))).collect()
+}
+
+/// Who asks, and the question's number.
+fn asked(activities: &[Activity]) -> impl Iterator<Item = (Address, B256)> + '_ {
+    let events = activities.iter().filter(|activity| {
+        activity.kind == ActivityKind::Event && &*activity.deed.signature == "ProposalQuestionCreated(bytes32,string)"
+    });
+    events.filter_map(|event| match event.deed.args.first()?.value {
+        crate::model::value::Value::FixedBytes(id, 32) => Some((event.from, id)),
+        _ => None,
+    })
+}
+
+/// A question as an item: as much of its number as an address has room for.
+fn item(id: B256) -> Item {
+    Item::of_table(QUESTION).about(Address::from_slice(&id[..20]))
+}
+
+fn is_full(module: Address, known: &Known) -> bool {
+    known.members(module, QUESTION).count() >= QUESTIONS_MAX
+}
+
+/// Whether the module listens to this oracle. One that cannot be asked may.
+fn speaks(module: Address, oracle: Address, questions: &mut Questions<'_>) -> bool {
+    match questions.ask(Read::Call { to: module, data: Bytes::from_static(&ORACLE) }) {
+        Some(answer @ Answer::Data(_)) => answer.word().is_none_or(|word| Address::from_word(word) == oracle),
+        Some(_) => true,
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::keccak256;
+
+    #[test]
+    fn the_answer_and_the_view_are_those_of_their_names() {
+        assert_eq!(keccak256("LogNewAnswer(bytes32,bytes32,bytes32,address,uint256,uint256,bool)"), NEW_ANSWER);
+        assert_eq!(keccak256("oracle()")[..4], ORACLE);
+    }
+}
