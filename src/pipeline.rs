@@ -90,7 +90,7 @@ pub async fn examine(
     let (mut traced, mut sights) =
         (traced(block, &answers, &decoded.false_traces), std::mem::take(&mut decoded.sights));
     let is_missed = traced.as_ref().is_some_and(|traced| *traced != Traced::Seen)
-        || sights.iter().any(|(_, sight)| *sight == StateSight::Lost);
+        || sights.iter().any(|(_, sight)| *sight != StateSight::Read);
     if is_missed && !reader.stands(block.at).await {
         traced = None;
         sights.retain(|(_, sight)| *sight == StateSight::Read);

@@ -4,6 +4,7 @@ use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Hours, Par
 use super::trial::Refusals;
 use crate::model::Activity;
 use crate::model::activity::Note;
+use crate::model::amount::Unit;
 use crate::model::value::Value;
 use alloy_primitives::{Address, B256, U256};
 use jiff::Timestamp;
@@ -24,7 +25,11 @@ pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusal
                 }
                 return;
             }
-            Condition::From(_) | Condition::To(_) | Condition::Arg { .. } | Condition::Code { .. } => {}
+            Condition::From(_)
+            | Condition::To(_)
+            | Condition::Arg { .. }
+            | Condition::Code { .. }
+            | Condition::Tip { .. } => {}
         }
     }
     match condition {
@@ -46,6 +51,7 @@ pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusal
         Condition::Signers { at_least, within, include } => {
             signers(activity.signers.as_deref(), *at_least, within.as_ref(), include.as_ref(), refusals);
         }
+        Condition::Tip { max } => tip(*max, activity, refusals),
         Condition::Code { of, label, hashes } => code(of, label, hashes, activity, refusals),
         Condition::Hours(hours) => {
             outside(hours, now, refusals);
@@ -89,6 +95,15 @@ fn code(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals:
             }
             Some(_) => {}
         }
+    }
+}
+
+/// What is usual is nobody's concern, whatever it comes to.
+fn tip(max: U256, activity: &Activity, refusals: &mut Refusals) {
+    let paid =
+        activity.notes.iter().find_map(|note| if let Note::Tip { paid, .. } = note { Some(*paid) } else { None });
+    if let Some(paid) = paid.filter(|paid| *paid > max) {
+        refusals.add("tip", || format!("{} is above {}", Unit::ether().show(paid), Unit::ether().show(max)));
     }
 }
 

@@ -2,10 +2,11 @@
 
 mod code;
 mod operation;
+mod wallet;
 
 use super::builtin::{self, Cost};
 use super::finding::{finding, repeat, unjudged};
-use super::history::{History, SUBMISSIONS};
+use super::history::History;
 use super::rule::{Habit, Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, Trial, Windows};
 use super::{absence, habit, memory, noise};
@@ -26,8 +27,6 @@ pub struct Moment {
 const ATTEMPTS_HIGH: u64 = 4;
 /// Ten minutes.
 pub(crate) const ATTEMPTS_WINDOW: u64 = 600;
-/// A submission older than this is unusual to confirm: 30 days.
-const SUBMISSION_OLD: u64 = 30 * 86_400;
 
 /// Judges `activities`, which are one block's, by `rules` and the windows before that block.
 ///
@@ -141,6 +140,9 @@ impl<'a> Court<'a> {
             Verdict::Abnormal(mut abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
                 let mut news = memory::news(activity, rules, &self.windows);
                 news.extend(operation::progress(activity));
+                if &*abnormal.rule != builtin::TIP {
+                    news.extend(operation::tip(activity, rules).and_then(|cost| cost.reason));
+                }
                 let near = abnormal.near.min(abnormal.reasons.len());
                 abnormal.near = near + news.len();
                 abnormal.reasons.splice(near..near, news);
@@ -166,6 +168,14 @@ impl<'a> Court<'a> {
             if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
                     return verdict;
+                }
+                if let Some(cost) = operation::tip(activity, rules) {
+                    let meant = |rule: &&Rule| rule.minds_tips() && trial::holds(rule, activity, rules, &self.windows);
+                    if !normal().any(|rule| meant(&rule))
+                        && risk.as_ref().is_none_or(|risk| risk.severity < cost.severity)
+                    {
+                        return finding(&cost, &[], rules);
+                    }
                 }
                 if let Some(cost) = risk {
                     return finding(&cost, &[], rules);
@@ -333,6 +343,9 @@ impl<'a> Court<'a> {
         if lives && let Some(cost) = self.own_conditions(activity, rules, carries, all, loudest.is_some()) {
             return finding(&cost, &[], rules);
         }
+        if lives && let Some(verdict) = self.haste(activity, rules) {
+            return verdict;
+        }
         match loudest {
             Some((_, at)) => match &self.verdicts[at] {
                 Some(verdict) => repeat(verdict, at),
@@ -345,102 +358,6 @@ impl<'a> Court<'a> {
                 finding(&builtin::cost(activity, rules), &[], rules)
             }
             None => Verdict::Normal { by: Voucher::Envelope },
-        }
-    }
-
-    /// What an envelope answers for by itself: who executes, who is paid for it, which module, and whether the inside failed.
-    fn own_conditions(
-        &self,
-        activity: &Activity,
-        rules: &WatchRules,
-        carries: &[usize],
-        all: &[Activity],
-        carries_finding: bool,
-    ) -> Option<Cost> {
-        // One that is switched off is not asked; the leaves answer for themselves all the same.
-        let cost = |name, severity, reason: String| {
-            (!rules.builtins_off.contains(name)).then_some(Cost { name, severity, reason: Some(reason) })
-        };
-        // Only the wallet's own envelope has these; another watch's act around it does not.
-        if activity.kind != crate::model::ActivityKind::Call {
-            return None;
-        }
-        let from = activity.from;
-        for note in &activity.notes {
-            match note {
-                Note::Module(module) if !rules.modules.as_ref().is_some_and(|set| set.members.contains(module)) => {
-                    let why = format!("module {module} acts and is not in registry.modules");
-                    if let Some(cost) = cost(builtin::MODULE, Severity::Critical, why) {
-                        return Some(cost);
-                    }
-                }
-                Note::Refund(to) if !rules.refund_receivers.as_ref().is_some_and(|set| set.members.contains(to)) => {
-                    let (severity, who) = if to.is_zero() {
-                        (Severity::Warning, "whoever executes".to_owned())
-                    } else {
-                        (Severity::Critical, to.to_string())
-                    };
-                    if let Some(cost) =
-                        cost(builtin::REFUND, severity, format!("the Safe pays {who} for its execution"))
-                    {
-                        return Some(cost);
-                    }
-                }
-                Note::Submission(id) => {
-                    if let Some(cost) = self.confirmation(*id, activity, rules) {
-                        return Some(cost);
-                    }
-                }
-                _ => {}
-            }
-        }
-        // Who carries what waits in a queue is not known before it is carried.
-        if let Some(executors) = &rules.executors
-            && activity.progress().is_none()
-            && !executors.members.contains(&from)
-        {
-            let why = format!("{from} carries it and is not in {}", executors.name);
-            if let Some(cost) = cost(builtin::EXECUTOR, Severity::Warning, why) {
-                return Some(cost);
-            }
-        }
-        let failed = carries.iter().any(|at| all.get(*at).is_some_and(|leaf| leaf.fate == Fate::Failed));
-        if failed && !carries_finding {
-            let why = "an inner call failed although the transaction succeeded".to_owned();
-            return cost(builtin::INNER_FAILURE, Severity::Warning, why);
-        }
-        None
-    }
-
-    fn confirmation(&self, id: U256, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
-        let on = |name| !rules.builtins_off.contains(name);
-        if let Some(owners) = rules.owners.as_ref().filter(|_| on(builtin::CONFIRMER))
-            && !owners.members.contains(&activity.from)
-        {
-            let why = format!("{} confirms and is not in {}", activity.from, owners.name);
-            return Some(Cost { name: builtin::CONFIRMER, severity: Severity::High, reason: Some(why) });
-        }
-        let first = self.windows.history.first(rules.address, &submission_key(id))?;
-        let age = self.windows.now.saturating_sub(first);
-        (age > SUBMISSION_OLD && on(builtin::STALE)).then(|| Cost {
-            name: builtin::STALE,
-            severity: Severity::High,
-            reason: Some(format!("submission {id} is {} days old", age / 86_400)),
-        })
-    }
-
-    /// When a submission was written down, so that a late confirmation is seen to be late.
-    fn remember_submission(&mut self, activity: &Activity, rules: &WatchRules) {
-        let Some(id) =
-            activity.notes.iter().find_map(|note| if let Note::Submission(id) = note { Some(*id) } else { None })
-        else {
-            return;
-        };
-        let key = submission_key(id);
-        let known = self.windows.history.first(rules.address, &key).is_some()
-            || self.windows.added.contains_key(&(rules.address, key.clone()));
-        if !known && &*activity.deed.name == "submitTransaction" && activity.fate == Fate::Executed {
-            self.add(rules, key, U256::ONE);
         }
     }
 
@@ -472,9 +389,4 @@ impl<'a> Court<'a> {
             Some(None) | None => unjudged(),
         }
     }
-}
-
-/// Window under which a submission's time is kept; exempt from forgetting.
-fn submission_key(id: U256) -> Arc<str> {
-    Arc::from(format!("{SUBMISSIONS}{id}"))
 }

@@ -10,6 +10,7 @@
 mod absence;
 pub mod builtin;
 mod condition;
+mod displaced;
 pub mod familiar;
 mod finding;
 mod habit;
@@ -22,6 +23,7 @@ pub mod rule;
 mod trial;
 
 pub use absence::{absences, absences_of, arrival, keeps_time};
+pub use displaced::displaced;
 pub use history::History;
 pub use judge::{Moment, judge, judge_after};
 pub use trial::{Refusal, Trial, trials};

@@ -115,6 +115,8 @@ pub struct Rule {
     pub severity: Option<Severity>,
     /// `mode = "observe"` on the rule.
     pub observe: bool,
+    /// Whether what it vouches for may take the place of something else that is pending.
+    pub replaces: bool,
 }
 
 impl Rule {
@@ -140,6 +142,12 @@ impl Rule {
     pub fn asks_code(&self) -> bool {
         self.conditions.iter().any(|condition| matches!(condition, Condition::Code { .. }))
             || self.habits.iter().any(|habit| matches!(habit, Habit::Age { .. }))
+    }
+
+    /// Whether it says how much may be paid for being included.
+    #[must_use]
+    pub fn minds_tips(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition, Condition::Tip { .. }))
     }
 
     /// Addresses that the rule asks for one by one.
@@ -244,6 +252,11 @@ pub enum Condition {
         within: Option<AddressSet>,
         /// Each of these must be among them.
         include: Option<AddressSet>,
+    },
+    /// `tip`: what is paid for being included, where that is more than is usual; wei.
+    Tip {
+        /// At most.
+        max: U256,
     },
     /// `code`: what stands at each of these addresses has one of these hashes.
     Code {

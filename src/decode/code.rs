@@ -1,4 +1,5 @@
-//! What code stands at a counterparty's address, where a rule asks for it.
+//! What code stands at a counterparty's address, where a rule asks for it; and at the target of what a timelock or a governor holds, which
+//! may be another by the time it is carried out.
 //!
 //! Read at the hash of the block, so that it is what stands there after it. A node without the state of that block cannot say, and
 //! nothing is noted then: a condition on it refuses.
@@ -7,13 +8,13 @@ use super::{Questions, Subjects};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Fate};
+use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind};
 use alloy_primitives::{Address, keccak256};
 
 /// Addresses of one activity whose code is read: target, caller and the arguments of any function a rule is likely to be about.
 const CODES_MAX: usize = 8;
 
-/// Notes the code of the counterparties of subjects whose rules ask for it.
+/// Notes the code of the counterparties of subjects whose rules ask for it, and of the targets of operations.
 pub(crate) fn look_up(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
     for activity in activities {
         // What was undone, or is merely claimed, is asked nothing about: anybody could have claimed it.
@@ -27,13 +28,26 @@ pub(crate) fn look_up(activities: &mut [Activity], subjects: &Subjects, question
                 [Some(activity.from), activity.to].into_iter().flatten().find(|a| subjects.asks_code(a))
             }
         };
-        let Some(own) = own.filter(|own| subjects.asks_code(own)) else { continue };
-        for of in counterparties(activity, own) {
+        let of = match own.filter(|own| subjects.asks_code(own)) {
+            Some(own) => counterparties(activity, own),
+            None => target(activity, subjects).into_iter().collect(),
+        };
+        for of in of {
             if let Some(Answer::Data(code)) = questions.ask(Read::Code(of)) {
                 activity.notes.push(Note::Code { of, hash: keccak256(code) });
             }
         }
     }
+}
+
+/// What a scheduled or proposed call runs. A payment runs nothing that anybody chose it for.
+fn target(activity: &Activity, subjects: &Subjects) -> Option<Address> {
+    let held = activity.notes.iter().any(|note| matches!(note, Note::Operation { .. }));
+    let holds = |own: &Address| {
+        subjects.get(own).is_some_and(|subject| matches!(subject.kind, Kind::Timelock | Kind::Governor))
+    };
+    let calls = activity.kind == ActivityKind::Act && activity.deed.decoding != Decoding::Ether;
+    activity.to.filter(|to| held && calls && holds(&activity.from) && *to != activity.from)
 }
 
 fn counterparties(activity: &Activity, own: Address) -> Vec<Address> {

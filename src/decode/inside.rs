@@ -347,6 +347,7 @@ mod tests {
             created: None,
             logs: vec![],
             fee: None,
+            tip: None,
         }
     }
 

@@ -28,12 +28,13 @@ mod safe;
 mod state;
 mod subjects;
 mod supply;
+mod tips;
 mod told;
 mod versions;
 mod votes;
 
 pub use names::Name;
-pub use state::{Expected, StateSight, Tolerance, may_be_a_proxy};
+pub use state::{Expected, HAS_ROLE, StateSight, Tolerance, WEAKNESSES, may_be_a_proxy};
 pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 pub use versions::{Version, Versions};
 
@@ -104,6 +105,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         controller::recognize(&mut activities[first..], subjects, &mut questions);
         votes::weigh(&mut activities[first..], subjects, &mut questions);
         code::look_up(&mut activities[first..], subjects, &mut questions);
+        tips::weigh(tx, &block.txs, subjects, &mut activities[first..]);
         if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));
         }

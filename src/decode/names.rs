@@ -23,6 +23,8 @@ pub struct Name {
     pub parent: B256,
     /// Hash of its first label.
     pub label: B256,
+    /// Hash of the label below `eth` that it is, or stands below: what the registrar knows. None of a name below anything else.
+    pub registered: Option<B256>,
 }
 
 impl Name {
@@ -40,7 +42,11 @@ impl Name {
         }
         let below = |node: B256, label: &str| keccak256([node.as_slice(), keccak256(label).as_slice()].concat());
         let parent = labels[1..].iter().rev().fold(B256::ZERO, |node, label| below(node, label));
-        Some(Self { node: below(parent, labels[0]), parent, label: keccak256(labels[0]) })
+        let registered = match labels.as_slice() {
+            [.., label, "eth"] => Some(keccak256(label)),
+            _ => None,
+        };
+        Some(Self { node: below(parent, labels[0]), parent, label: keccak256(labels[0]), registered })
     }
 
     /// What stands for it where an address is asked for: no contract has it, and two names have two.
@@ -55,14 +61,22 @@ impl Name {
 pub(super) struct Names {
     contracts: AddressHashSet,
     by_node: HashMap<B256, Address>,
+    by_subject: HashMap<Address, (Name, Vec<Address>)>,
     by_label: HashMap<B256, Vec<Name>>,
 }
 
 impl Names {
     pub(super) fn add(&mut self, name: Name, contracts: impl IntoIterator<Item = Address>) {
-        self.contracts.extend(contracts);
+        let contracts: Vec<Address> = contracts.into_iter().collect();
+        self.contracts.extend(contracts.iter().copied());
+        self.by_subject.insert(name.stands_for(), (name, contracts));
         self.by_node.insert(name.node, name.stands_for());
         self.by_label.entry(name.label).or_default().push(name);
+    }
+
+    /// The name whose subject this is, and its contracts.
+    pub(super) fn at(&self, subject: &Address) -> Option<(&Name, &[Address])> {
+        self.by_subject.get(subject).map(|(name, contracts)| (name, contracts.as_slice()))
     }
 
     /// The names that a log is about: whose hash it indexes, the token of which, or all that its registrar has.
@@ -102,7 +116,7 @@ impl Names {
 }
 
 /// `namehash("eth")`.
-fn eth() -> B256 {
+pub(super) fn eth() -> B256 {
     b256!("93cdeb708b7545dc668eb9280176169d1c33cfd8ed6f04690a0bcc88a93fc4ae")
 }
 

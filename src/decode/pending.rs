@@ -104,6 +104,7 @@ mod tests {
             created: None,
             logs: vec![],
             fee: None,
+            tip: None,
         }
     }
 

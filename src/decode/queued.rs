@@ -123,6 +123,7 @@ fn as_tx(queued: &Queued, hash: B256) -> Tx {
         created: None,
         logs: vec![],
         fee: None,
+        tip: None,
     }
 }
 

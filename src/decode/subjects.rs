@@ -227,6 +227,11 @@ impl Subjects {
         self.names.add(name, contracts);
     }
 
+    /// The name whose subject is at `address`, and the contracts of ENS that speak of it.
+    pub(crate) fn name_at(&self, address: &Address) -> Option<(&Name, &[Address])> {
+        self.names.at(address)
+    }
+
     /// The watched names that a log is about.
     pub(crate) fn names_of(&self, log: &Log) -> Vec<Address> {
         self.names.of(log)

@@ -44,6 +44,7 @@ pub(crate) fn roster() -> Roster {
         runbook: Some("runbooks/stolen-funds.md".into()),
         observe: id == OBSERVED,
         pending: PendingVoice::Quiet,
+        roles: None,
     };
     let paths = [
         path("treasury", &[(&["pager"], 300), (&["pager", "phone"], 600), (&["sms"], 900)]),

@@ -4,10 +4,18 @@ use super::phrases::{amount, shown};
 use super::roster::Roster;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
-use crate::model::state::Shape;
+use crate::model::roles;
+use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Shape};
 use crate::model::value::Value;
-use crate::model::{Activity, ActivityKind, Position, WatchInfo};
-use alloy_primitives::{Address, U256};
+use crate::model::{Activity, ActivityKind, Item, Position, WatchInfo};
+use alloy_primitives::{Address, B256, U256};
+
+/// What the watch calls a role, else what everybody does.
+fn role_name(role: B256, watch: &WatchInfo) -> String {
+    let named = watch.roles.iter().flat_map(|roles| roles.iter()).find(|(known, _)| *known == role);
+    let known = || roles::name_of(role).map_or_else(|| format!("the role {role}"), str::to_owned);
+    named.map_or_else(known, |(_, name)| name.to_string())
+}
 
 /// `the threshold of Treasury Safe changed from 2 to 1`.
 pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
@@ -16,21 +24,48 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
     let (kind, label, chain) = (item.kind(), &watch.label, watch.chain.id);
     let value = |name: &str| activity.deed.args.iter().find(|arg| &*arg.name == name).map(|arg| &arg.value);
     let (before, after) = (value("before"), value("after"));
+    let is_in = after.and_then(Value::as_bool) == Some(true);
     let drifts = activity.notes.contains(&Note::Drift);
     let show = |value: Option<&Value>| match value {
         Some(Value::Address(Address::ZERO)) => "nobody".to_owned(),
         Some(value) => shown(value, chain, roster),
         None => "nothing".to_owned(),
     };
+    if activity.notes.contains(&Note::Posture) && item.name() == RELEASED_EARLY {
+        let early = after.and_then(Value::as_uint).unwrap_or_default();
+        let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
+        let early = if token.is_some() { amount(early, token, chain, roster) } else { Unit::ether().show(early) };
+        return format!("{early} more than the schedule says were released from {label}");
+    }
+    if activity.notes.contains(&Note::Posture) && item.name() == NAME_EXPIRY {
+        return format!("{label} is registered until {} and no longer", day(after.and_then(Value::as_uint)));
+    }
+    if activity.notes.contains(&Note::Posture) {
+        return posture(item, value("who").and_then(Value::as_address), &show(after), watch, roster);
+    }
     match (kind.shape, value("who").and_then(Value::as_address)) {
         (Shape::Member, Some(who)) => {
             let who = roster.names.show(chain, who);
-            match (drifts, after.and_then(Value::as_bool) == Some(true)) {
+            match (drifts, is_in) {
                 (true, true) => format!("{who} is {} of {label}, and the registry does not say so", kind.about),
                 (true, false) => format!("{who} is not {} of {label}, and the registry says so", kind.about),
                 (false, true) => format!("{who} became {} of {label}", kind.about),
                 (false, false) => format!("{who} is no longer {} of {label}", kind.about),
             }
+        }
+        (Shape::Holder, Some(who)) => {
+            let (who, role) = (roster.names.show(chain, who), role_name(item.role.unwrap_or_default(), watch));
+            match (drifts, is_in) {
+                (true, true) => format!("{who} holds {role} of {label}, and the registry does not say so"),
+                (true, false) => format!("{who} does not hold {role} of {label}, and the registry says so"),
+                (false, true) => format!("{who} was given {role} of {label}"),
+                (false, false) => format!("{who} lost {role} of {label}"),
+            }
+        }
+        // The one item of an address that there is for each owner.
+        (Shape::Address, Some(who)) => {
+            let who = roster.names.show(chain, who);
+            format!("{who}, an owner of {label}, runs the code of {} (EIP-7702) from now on", show(after))
         }
         (Shape::Sum, _) if !drifts && value("missing").is_some() => {
             let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
@@ -55,4 +90,25 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
         }
         _ => format!("{} of {label} changed from {} to {}", kind.about, show(before), show(after)),
     }
+}
+
+/// What is weak as it stands.
+fn posture(item: &Item, who: Option<Address>, is: &str, watch: &WatchInfo, roster: &Roster) -> String {
+    let label = &watch.label;
+    let who = who.map(|who| roster.names.show(watch.chain.id, who)).unwrap_or_default();
+    match item.name() {
+        "threshold" => format!("one signature is enough for {label}"),
+        "required" => format!("one confirmation is enough for {label}"),
+        "owner-delegate" => format!("{who}, an owner of {label}, runs the code of {is} (EIP-7702)"),
+        "open-executor" => format!("anybody may carry out what is due at {label}"),
+        "module" => format!("{who} is module of {label}, and no registry lists it"),
+        _ => format!("{} of {label} is {is}", item.kind().about),
+    }
+}
+
+/// The day of a time in Unix seconds, in UTC.
+fn day(seconds: Option<U256>) -> String {
+    let seconds = seconds.and_then(|seconds| i64::try_from(seconds).ok());
+    let time = seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| "some day".to_owned(), |time| time.strftime("%F").to_string())
 }

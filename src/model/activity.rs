@@ -321,6 +321,15 @@ pub enum Note {
     Unlogged,
     /// The caller controls the token, and needs no allowance to move anybody's.
     Controller,
+    /// It pays far more for being included than the others of its block.
+    Tip {
+        /// Wei in all.
+        paid: U256,
+        /// Wei for each unit of gas.
+        per_gas: u128,
+        /// What half of the others offered at most, in wei for each unit of gas.
+        usual: u128,
+    },
     /// The vote of somebody who had at most half as many a day before the proposal's snapshot.
     FreshVotes,
     /// The subject destroys itself; what it held goes to somebody.
@@ -329,6 +338,8 @@ pub enum Note {
     HashMismatch,
     /// The value is not what the registry says.
     Drift,
+    /// The value is weak as it stands, and the registry does not say that it is meant.
+    Posture,
     /// What stands at a counterparty's address after the block: hash of its code, that of nothing where there is none. Only where
     /// a rule asks for it.
     Code {

@@ -128,6 +128,17 @@ pub struct Tx {
     pub logs: Vec<Log>,
     /// What the sender paid for it, in wei: gas, blobs, and what a rollup adds. Absent where the receipt does not say.
     pub fee: Option<U256>,
+    /// What of that was offered to whoever makes the block; absent where the block or the receipt does not say.
+    pub tip: Option<Tip>,
+}
+
+/// What is paid for being included, beside what is burned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// Wei for each unit of gas.
+    pub per_gas: u128,
+    /// Wei in all.
+    pub paid: U256,
 }
 
 /// One EIP-7702 authorization tuple. Its authority is recovered from the signature, not carried.

@@ -19,6 +19,7 @@ pub mod pending;
 pub mod queue;
 pub mod read;
 pub mod record;
+pub mod roles;
 pub mod seal;
 pub mod severity;
 pub mod span;
@@ -31,7 +32,7 @@ pub mod watch;
 
 pub use activity::{Activity, ActivityKind, Decoding, Deed, Fate, Operation, Position, Role, Stage, Wrapper};
 pub use blindness::{Blindness, BlindnessKind, Evidence, LateBlocks, LateFinding, Trouble};
-pub use block::{Authorization, Block, BlockRef, Finality, Link, Log, Status, Tx};
+pub use block::{Authorization, Block, BlockRef, Finality, Link, Log, Status, Tip, Tx};
 pub use footing::{Footing, Proof, Sight};
 pub use ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 pub use seal::Sealed;

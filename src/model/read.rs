@@ -1,7 +1,7 @@
 //! Questions that a block alone cannot answer, asked of the node at that block's hash.
 
 use super::trace::TxTrace;
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, b256};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -28,6 +28,13 @@ pub enum Read {
     Nonce(Address),
     /// `eth_getBalance` in wei: 32 bytes.
     Balance(Address),
+    /// Whom a contract's logs up to the block leave with a role (`eth_getLogs`): see [`holders`].
+    Grants {
+        /// Whose logs.
+        by: Address,
+        /// The first block that is searched.
+        since: u64,
+    },
     /// What ran inside each transaction of the block.
     Traces,
     /// What ran inside this one.
@@ -45,6 +52,27 @@ pub enum Answer {
     Reverted,
     /// The node could not say (pruned state, an error, the budget of reads reached).
     Unavailable,
+}
+
+/// `RoleGranted(bytes32,address,address)`. Source: IAccessControl.sol of OpenZeppelin.
+pub const ROLE_GRANTED: B256 = b256!("2f8788117e7eff1d82e926ec794901d17c78024a50270940304540a733656f0d");
+/// `RoleRevoked(bytes32,address,address)`. Source: the same.
+pub const ROLE_REVOKED: B256 = b256!("f6391f5c32d9c69d2a47ea670b442974b53935d1edc7fd64eb21e047a839171b");
+
+/// Bytes of a role and of who holds it.
+const HOLDER_BYTES: usize = 32 + 20;
+
+/// Roles and who holds them, as an answer to [`Read::Grants`] has them: 32 bytes and 20, again and again.
+pub fn holders(data: &[u8]) -> impl Iterator<Item = (B256, Address)> + '_ {
+    data.chunks_exact(HOLDER_BYTES).map(|pair| {
+        let (role, who) = pair.split_at(32);
+        (B256::from_slice(role), Address::from_slice(who))
+    })
+}
+
+/// The same the other way round.
+pub fn holder_bytes(holders: impl IntoIterator<Item = (B256, Address)>) -> Bytes {
+    holders.into_iter().flat_map(|(role, who)| [role.as_slice(), who.as_slice()].concat()).collect::<Vec<u8>>().into()
 }
 
 /// Answers so far, for one block.

@@ -16,6 +16,14 @@ pub const STATES: &str = "builtin/state/";
 /// Blocks whose changes can be taken back one by one: as many as a reorg is looked for in.
 const JOURNAL_BLOCKS_MAX: usize = 2048;
 
+/// The item of which there is one for each owner. No single value of it can be expected.
+pub const OWNER_DELEGATE: &str = "owner-delegate";
+
+/// The item of a name in ENS: Unix seconds until when it is registered.
+pub const NAME_EXPIRY: &str = "name-expiry";
+/// The item of a vesting wallet, of ether or a token: by how much more was released than is vested, in its smallest unit.
+pub const RELEASED_EARLY: &str = "released-early";
+
 /// How a value reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -29,6 +37,8 @@ pub enum Shape {
     Hash,
     /// Whether an address belongs to a set.
     Member,
+    /// Whether an address holds a role.
+    Holder,
     /// An amount of ether or of a token, in its smallest unit: something that adds up.
     Sum,
 }
@@ -52,6 +62,7 @@ const fn item(name: &'static str, shape: Shape, about: &'static str) -> ItemKind
 pub const ITEMS: &[ItemKind] = &[
     item("singleton", Shape::Address, "the code that it runs (its singleton)"),
     item("owner", Shape::Member, "owner"),
+    item("role", Shape::Holder, "a role"),
     item("threshold", Shape::Number, "the number of signatures required"),
     item("module", Shape::Member, "module"),
     item("guard", Shape::Address, "the guard"),
@@ -79,10 +90,14 @@ pub const ITEMS: &[ItemKind] = &[
     item("pending-admin", Shape::Address, "the administrator to be"),
     item("delay", Shape::Number, "the delay"),
     item("default-admin", Shape::Address, "the administrator of all roles"),
+    item("open-executor", Shape::Flag, "whether anybody may carry out what is due"),
+    item(OWNER_DELEGATE, Shape::Address, "the code that an owner runs (EIP-7702)"),
     item("executor", Shape::Address, "the contract that carries out what is voted"),
     item("voting-delay", Shape::Number, "the delay before a vote"),
     item("voting-period", Shape::Number, "the length of a vote"),
     item("proposal-threshold", Shape::Number, "what it takes to propose"),
+    item(NAME_EXPIRY, Shape::Number, "until when the name is registered"),
+    item(RELEASED_EARLY, Shape::Number, "what was released beyond the schedule"),
     item("owners", Shape::Number, "the number of owners"),
     item("balance", Shape::Sum, "the balance"),
     item("supply", Shape::Sum, "the supply"),
@@ -90,33 +105,56 @@ pub const ITEMS: &[ItemKind] = &[
 
 /// One thing that is watched of one subject's state.
 ///
-/// Written `threshold`, or `owner:0x…` and `balance:0x…` where it is about an address.
+/// Written `threshold`, or `owner:0x…` and `balance:0x…` where it is about an address, or `role:0x…:0x…` where it is about a role and
+/// who may hold it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Item {
-    name: &'static str,
-    /// The member of a set, or the token of a balance; none for ether.
+    /// Its place in [`ITEMS`]: there may be millions of these in memory.
+    place: u8,
+    /// The member of a set, who may hold a role, or the token of a balance; none for ether.
     pub of: Option<Address>,
+    /// The role, where it is about who holds one.
+    pub role: Option<B256>,
+}
+
+/// Place of the item with this name; past the end where there is none.
+const fn place_of(name: &str) -> usize {
+    let mut place = 0;
+    while place < ITEMS.len() && !same(ITEMS[place].name.as_bytes(), name.as_bytes()) {
+        place += 1;
+    }
+    place
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
 }
 
 impl Item {
     /// The item with this name; none where there is no such item.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        ITEMS.iter().find(|known| known.name == name).map(|known| Self { name: known.name, of: None })
+        (place_of(name) < ITEMS.len()).then(|| Self::of_table(name))
     }
 
     /// Ether held.
-    pub const ETHER: Self = Self { name: "balance", of: None };
+    pub const ETHER: Self = Self::of_table("balance");
     /// Transactions sent, or executions.
-    pub const NONCE: Self = Self { name: "nonce", of: None };
+    pub const NONCE: Self = Self::of_table("nonce");
     /// Tokens there are.
-    pub const SUPPLY: Self = Self { name: "supply", of: None };
+    pub const SUPPLY: Self = Self::of_table("supply");
 
-    /// An item of the table; a name that is not in it is a slip in this program, and reads as the code's hash.
+    /// An item of the table; a name that is not in it is a slip in this program, and reads as the first.
     #[must_use]
-    pub(crate) fn of_table(name: &'static str) -> Self {
-        debug_assert!(Self::named(name).is_some(), "{name} is not an item");
-        Self { name, of: None }
+    pub(crate) const fn of_table(name: &str) -> Self {
+        let place = place_of(name);
+        debug_assert!(place < ITEMS.len(), "no such item");
+        #[expect(clippy::cast_possible_truncation, reason = "the table is shorter than that")]
+        Self { place: if place < ITEMS.len() { place as u8 } else { 0 }, of: None, role: None }
     }
 
     /// The same, about this address.
@@ -125,37 +163,42 @@ impl Item {
         Self { of: Some(of), ..self }
     }
 
-    /// The same, about no address: the set that a member belongs to.
+    /// Whether this address holds this role.
+    #[must_use]
+    pub const fn held(role: B256, by: Address) -> Self {
+        Self { of: Some(by), role: Some(role), ..Self::of_table("role") }
+    }
+
+    /// The same, about no address and no role: the set that a member belongs to.
     #[must_use]
     pub const fn whole(self) -> Self {
-        Self { of: None, ..self }
+        Self { of: None, role: None, ..self }
     }
 
     /// What rules call it.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &'static str {
+        self.kind().name
     }
 
     /// What a registry calls it: `fallback_handler`.
     #[must_use]
     pub fn key(&self) -> String {
-        self.name.replace('-', "_")
+        self.name().replace('-', "_")
     }
 
     /// What it is and how it reads.
     #[must_use]
     pub fn kind(&self) -> &'static ItemKind {
-        ITEMS.iter().find(|known| known.name == self.name).unwrap_or(&ITEMS[0])
+        ITEMS.get(usize::from(self.place)).unwrap_or(&ITEMS[0])
     }
 }
 
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.of {
-            None => f.write_str(self.name),
-            Some(of) => write!(f, "{}:{of}", self.name),
-        }
+        f.write_str(self.name())?;
+        self.role.map_or(Ok(()), |role| write!(f, ":{role}"))?;
+        self.of.map_or(Ok(()), |of| write!(f, ":{of}"))
     }
 }
 
@@ -163,9 +206,15 @@ impl FromStr for Item {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (name, of) = text.split_once(':').map_or((text, None), |(name, of)| (name, Some(of)));
+        let (name, about) = text.split_once(':').map_or((text, None), |(name, about)| (name, Some(about)));
+        let (role, of) = match about.map(|about| about.split_once(':').ok_or(about)) {
+            None => (None, None),
+            Some(Err(of)) => (None, Some(of)),
+            Some(Ok((role, of))) => (Some(role), Some(of)),
+        };
         let of = of.map(|of| of.parse::<Address>()).transpose().map_err(drop)?;
-        Self::named(name).map(|item| Self { of, ..item }).ok_or(())
+        let role = role.map(|role| role.parse::<B256>()).transpose().map_err(drop)?;
+        Self::named(name).map(|item| Self { of, role, ..item }).ok_or(())
     }
 }
 
@@ -319,8 +368,19 @@ impl Known {
     pub fn members<'a>(&'a self, watch: Address, name: &'a str) -> impl Iterator<Item = Address> + 'a {
         let facts = self.watches.get(&watch).into_iter().flatten();
         facts.filter_map(move |(fact, entries)| match fact {
-            Fact::Value(Item { name: known, of: Some(member) }) if *known == name => {
-                entries.last().filter(|entry| !entry.value.is_zero()).map(|_| *member)
+            Fact::Value(item) if item.name() == name => {
+                item.of.filter(|_| entries.last().is_some_and(|entry| !entry.value.is_zero()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Who holds which role of `watch`, as far as is known.
+    pub fn holders(&self, watch: Address) -> impl Iterator<Item = (B256, Address)> + '_ {
+        let facts = self.watches.get(&watch).into_iter().flatten();
+        facts.filter_map(|(fact, entries)| match fact {
+            Fact::Value(Item { role: Some(role), of: Some(of), .. }) => {
+                entries.last().filter(|entry| !entry.value.is_zero()).map(|_| (*role, *of))
             }
             _ => None,
         })
@@ -391,7 +451,9 @@ mod tests {
     #[test]
     fn a_fact_is_written_and_read_back() {
         let owner = Item::of_table("owner").about(Address::repeat_byte(7));
-        for fact in [Fact::Value(Item::ETHER), Fact::Value(owner), Fact::Told(owner), Fact::Reading] {
+        let held = Item::held(word(9), Address::repeat_byte(7));
+        assert_eq!((held.name(), owner.name()), ("role", "owner"));
+        for fact in [Item::ETHER, owner, held].map(Fact::Value).into_iter().chain([Fact::Told(held), Fact::Reading]) {
             let delta = fact.delta(WATCH, word(3));
             assert_eq!(Fact::of_rule(&delta.rule), Some(fact), "{}", delta.rule);
         }

@@ -2,7 +2,7 @@
 
 use super::ids::ChainId;
 use super::pending::PendingVoice;
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -171,4 +171,9 @@ pub struct WatchInfo {
     pub observe: bool,
     /// Whether what is found in a transaction that is only pending pages.
     pub pending: PendingVoice,
+    /// What people call the roles of the contract, where somebody wrote them down.
+    pub roles: Option<RoleNames>,
 }
+
+/// Roles of a contract: the word by which it knows each, and what people call it.
+pub type RoleNames = Arc<[(B256, Arc<str>)]>;

@@ -5,20 +5,22 @@
 //! light, replaced or never included is taken back here. All that is remembered is in the store, so that a restart goes on with it.
 
 use super::{Reader, ask_through, examine_queued, remembered};
-use crate::classify::History;
+use crate::classify::{self, History};
 use crate::decode;
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::pending::{Ended, Ending, Pending};
 use crate::model::read::{Answer, READS_MAX, Read};
-use crate::model::{Block, BlockRef, Judged, JudgedBlock, Link, Sight, Tx, Verdict};
+use crate::model::{
+    Activity, ActivityKind, Block, BlockRef, Judged, JudgedBlock, Kind, Link, Position, Sight, Tx, Verdict,
+};
 use crate::runtime::{self, Clock};
 use crate::source::mempool::Interest;
 use crate::store::{OwnedStepJudged, PendingSeen, Store};
 use crate::watchlist::{Book, ChainBook};
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, keccak256};
 use anyhow::Context as _;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -26,9 +28,21 @@ use tokio::sync::Notify;
 pub const WAITING_MAX: usize = 1_024;
 /// How long a transaction may wait to be included before it has ended, in milliseconds: half an hour.
 pub const EXPIRES_MS: u64 = 1_800_000;
+/// Announced acts of watched accounts that a rule vouched for: should one be displaced by something else, that is told. Only in memory:
+/// what was announced before a restart is displaced unseen, and found in its block.
+const VOUCHED_MAX: usize = 1_024;
 /// Questions asked of the node for all that is announced between two blocks, as many as for four blocks: whoever announces much must
 /// not use up a quota. What is not asked stays in the dark, and is told so.
 const READS_BETWEEN_MAX: usize = 4 * READS_MAX;
+
+/// An announced act of a watched account that a rule vouched for.
+struct Vouched {
+    hash: B256,
+    /// Digest of what it does, whatever it pays for that.
+    does: B256,
+    /// When it was first heard, wall-clock milliseconds.
+    seen_at: u64,
+}
 
 /// The pending transactions of a chain.
 pub struct Pendings {
@@ -40,6 +54,9 @@ pub struct Pendings {
     waiting: BTreeMap<B256, Pending>,
     /// Senders and nonces of those that wait: whoever else has one of them replaces it.
     nonces: Arc<Mutex<HashSet<(Address, u64)>>>,
+    /// What a rule vouched for, by sender and nonce, and in the order it was heard.
+    vouched: HashMap<(Address, u64), Vouched>,
+    order: VecDeque<(Address, u64)>,
     /// The windows, as of this block.
     history: Option<(BlockRef, History)>,
     /// How many questions were asked at this block.
@@ -63,7 +80,20 @@ impl Pendings {
         let kept = store.pending(chain.info.id).await.context("read what is pending")?;
         let waiting: BTreeMap<B256, Pending> = kept.into_iter().map(|one| (one.hash, one)).collect();
         let (nonces, history, looked) = (Arc::default(), None, None);
-        let pendings = Self { book, chain, store, clock, nudge, waiting, nonces, history, looked, asked: (None, 0) };
+        let pendings = Self {
+            book,
+            chain,
+            store,
+            clock,
+            nudge,
+            waiting,
+            nonces,
+            history,
+            looked,
+            asked: (None, 0),
+            vouched: HashMap::new(),
+            order: VecDeque::new(),
+        };
         pendings.note_nonces();
         Ok(pendings)
     }
@@ -100,7 +130,8 @@ impl Pendings {
                 continue;
             }
             let rivals = self.rivals(tx);
-            let judged = self.judged(tx, tip, &rivals, reader).await?;
+            let mut judged = self.judged(tx, tip, &rivals, reader).await?;
+            self.displaces(tx, tip, &mut judged, now_ms);
             rivals.iter().for_each(|rival| heard.ends(rival, Ending::Replaced, Some(tx.hash)));
             if judged.iter().any(|judged| matches!(judged.verdict, Verdict::Abnormal(_))) {
                 let Tx { hash, from, nonce, .. } = *tx;
@@ -205,6 +236,38 @@ impl Pendings {
             }
         }
         Ok(judged)
+    }
+
+    /// Tells where a watched account's transaction displaces one that does something else and that a rule vouched for, and remembers it
+    /// in its turn. Who bids more for the same displaces nothing.
+    fn displaces(&mut self, tx: &Tx, tip: Link, judged: &mut [Judged], now_ms: u64) {
+        let Some((_, history)) = &self.history else { return };
+        let account = |activity: &Activity| {
+            let watch = self.book.watches.get(activity.watch.index());
+            activity.kind == ActivityKind::Act
+                && watch.is_some_and(|watch| watch.kind == Kind::Eoa && watch.address == tx.from)
+        };
+        let whole = |position: &Position| matches!(position, Position::Call(path) if path.is_empty());
+        let own = judged.iter_mut().find(|one| whole(&one.activity.position) && account(&one.activity));
+        let Some(own) = own else { return };
+        let key = (tx.from, tx.nonce);
+        let to = tx.to.map_or_else(Vec::new, |to| to.to_vec());
+        let does = keccak256([&to, &tx.value.to_be_bytes::<32>()[..], &tx.input].concat());
+        let first = self.vouched.get(&key).filter(|first| now_ms.saturating_sub(first.seen_at) < EXPIRES_MS);
+        if let Some(first) = first.filter(|first| first.hash != tx.hash && first.does != does) {
+            classify::displaced(own, first.hash, tx.nonce, &self.book.rules, history, tip.time);
+        }
+        if matches!(own.verdict, Verdict::Normal { .. }) {
+            let one = Vouched { hash: tx.hash, does, seen_at: now_ms };
+            if self.vouched.insert(key, one).is_none() {
+                self.order.push_back(key);
+            }
+            if self.order.len() > VOUCHED_MAX
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.vouched.remove(&oldest);
+            }
+        }
     }
 
     /// Stands for the moment at which something was first heard, in no block of the chain.

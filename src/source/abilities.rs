@@ -20,6 +20,8 @@ pub enum Ability {
     TraceBlock,
     /// Storage with a proof (`eth_getProof`).
     Proofs,
+    /// Logs of the past (`eth_getLogs`).
+    Logs,
     /// A transaction's own bytes (`eth_getRawTransactionByHash`), of which its hash is made.
     RawTransactions,
     /// A block's receipts in their own bytes (`debug_getRawReceipts`).
@@ -66,13 +68,14 @@ pub struct Abilities {
 
 impl Ability {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BlockReceipts,
         Self::Receipts,
         Self::StateReads,
         Self::CallTracer,
         Self::TraceBlock,
         Self::Proofs,
+        Self::Logs,
         Self::RawTransactions,
         Self::RawReceipts,
         Self::SafeTag,
@@ -92,6 +95,7 @@ impl Ability {
             Self::CallTracer => "call-tracer",
             Self::TraceBlock => "trace-block",
             Self::Proofs => "proofs",
+            Self::Logs => "logs",
             Self::RawTransactions => "raw-transactions",
             Self::RawReceipts => "raw-receipts",
             Self::SafeTag => "safe-tag",
@@ -197,6 +201,9 @@ pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Abili
         let silent = "changes of its state that leave no log";
         let what = unread(kind).map_or_else(|| silent.to_owned(), |what| format!("{what}; {silent}"));
         blind.push(format!("{what}: no endpoint reads state at the hash of a block"));
+    }
+    if matches!(kind, Kind::AccessControl | Kind::Timelock) && !any(Ability::Logs) {
+        blind.push("who else was given a role before it was watched: no endpoint searches its logs".to_owned());
     }
     if tags && !any(Ability::FinalizedTag) {
         blind.push("whether its blocks are final: no endpoint answers for the tag `finalized`".to_owned());
@@ -319,7 +326,9 @@ mod tests {
     fn what_one_endpoint_can_do_the_chain_can() {
         let (receipts, reads) = (able(&[Ability::Receipts]), able(&[Ability::StateReads]));
         for kind in Kind::ALL {
-            assert_eq!(blind_to(kind, false, true, &[("a", &receipts), ("b", &reads)]).len(), 1, "traces alone");
+            let has_roles = matches!(kind, Kind::AccessControl | Kind::Timelock);
+            let blind = blind_to(kind, false, true, &[("a", &receipts), ("b", &reads)]);
+            assert_eq!(blind.len(), 1 + usize::from(has_roles), "traces, and the logs of the past: {blind:?}");
             assert_eq!(blind_to(kind, false, true, &[("b", &reads)]), ["everything: no endpoint gives receipts"]);
             assert_eq!(blind_to(kind, false, true, &[]), ["everything: no endpoint could be asked"]);
         }

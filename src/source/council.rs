@@ -163,11 +163,13 @@ impl Council {
         })
     }
 
-    /// A better voice to lead than the one that does: of those most agree with, when the lead is not among them.
-    pub(super) fn usurper<B: Linked>(&self, follower: &Follower<B>, now: Duration) -> Option<Voice> {
-        self.outvoted(self.lead, follower, now)
-            .then(|| (0..self.voices.len()).find(|voice| self.supports(*voice, follower, now)))
-            .flatten()
+    /// Who should lead. Whoever is `fit` comes before whoever is not, then whoever has not most of the others against him; a lead
+    /// stays until another is better, so that no two of them can take turns.
+    pub(super) fn elect<B: Linked>(&self, follower: &Follower<B>, now: Duration, fit: impl Fn(Voice) -> bool) -> Voice {
+        let worth = |voice: Voice| (fit(voice), !self.outvoted(voice, follower, now));
+        let best = (0..self.voices.len()).map(worth).max();
+        let first = (0..self.voices.len()).find(|voice| Some(worth(*voice)) == best);
+        if best == Some(worth(self.lead)) { self.lead } else { first.unwrap_or(self.lead) }
     }
 
     /// How far each voice is behind the best, in blocks; absent for one that has said nothing lately.
@@ -252,11 +254,6 @@ impl Council {
             }
         }
         (with_us, against)
-    }
-
-    fn supports<B: Linked>(&self, voice: Voice, follower: &Follower<B>, now: Duration) -> bool {
-        let Some((head, at)) = self.voices.get(voice).and_then(|speaker| speaker.said) else { return false };
-        now.saturating_sub(at) <= self.fresh && matches!(follower.relation(head), Relation::Ours | Relation::Extends)
     }
 
     fn lead_is_mute(&self, now: Duration) -> bool {

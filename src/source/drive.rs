@@ -356,13 +356,8 @@ impl Driver {
             let there = lag.map_or(voice == self.council.lead(), |lag| lag < LAG_BLOCKS);
             there && !self.ears.fails(voice) && !self.pool.has(voice, |health| health.quarantined(now).is_some())
         };
-        let lead = self.council.lead();
-        let better = match self.council.usurper(&self.follower, since) {
-            Some(voice) => Some(voice),
-            None if fit(lead) => None,
-            None => (0..self.pool.len()).find(|voice| fit(*voice)),
-        };
-        if let Some(better) = better.filter(|better| *better != lead) {
+        let (lead, better) = (self.council.lead(), self.council.elect(&self.follower, since, fit));
+        if better != lead {
             info!("{} leads instead of {}", self.pool.name(better), self.pool.name(lead));
             self.council.follow_lead(better);
             self.ears.look(better, now);

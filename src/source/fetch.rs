@@ -108,6 +108,7 @@ impl Node {
                 Err(error) => Err(error),
             },
             Read::Trace(tx) => self.call_trace(*tx).await.map(|trace| Answer::Traces(vec![trace].into())),
+            Read::Grants { by, since } => self.grants(*by, *since..=at.number).await.map(Answer::Data),
             _ => self.state(at, read).await.map(Answer::Data),
         };
         match told {
@@ -140,7 +141,7 @@ impl Node {
             Read::Code(of) => Ok(parse::return_data(self.ask("eth_getCode", (of, &pinned), after).await?.get())?),
             Read::Nonce(of) => quantity(self.ask("eth_getTransactionCount", (of, &pinned), after).await?),
             Read::Balance(of) => quantity(self.ask("eth_getBalance", (of, &pinned), after).await?),
-            Read::Traces | Read::Trace(_) => Err(NodeError::Another),
+            Read::Grants { .. } | Read::Traces | Read::Trace(_) => Err(NodeError::Another),
         }
     }
 

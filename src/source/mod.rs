@@ -18,6 +18,7 @@ mod ears;
 mod fetch;
 mod finality;
 pub mod follow;
+mod grants;
 mod ipc;
 pub mod mempool;
 mod meter;

@@ -62,6 +62,7 @@ pub async fn probe(node: &Node) -> Result<Abilities, NodeError> {
             Ability::CallTracer => probe.call_tracer(&sample).await,
             Ability::TraceBlock => probe.trace_block(&sample).await,
             Ability::Proofs => probe.proof(head.at).await,
+            Ability::Logs => probe.logs(head.at).await,
             Ability::RawTransactions => probe.raw_transaction(&sample).await,
             Ability::RawReceipts => probe.raw_receipts(&sample).await,
             Ability::SafeTag => probe.tag("safe").await,
@@ -231,6 +232,14 @@ impl Probe<'_> {
         } else {
             Err(no("the proof does not begin at the block's state root"))
         }
+    }
+
+    /// The logs of one block, whatever they are: every node that searches has those.
+    async fn logs(&mut self, at: BlockRef) -> Tried {
+        let answer = self.present("eth_getLogs", json!([{ "blockHash": at.hash }])).await?;
+        let logs = parse::logs(answer.get()).map_err(|error| reason(error.into()))?;
+        let ours = logs.iter().all(|log| log.block_number == at.number);
+        if ours { Ok(()) } else { Err(no("the logs are of another block")) }
     }
 
     async fn raw_transaction(&mut self, sample: &Tried<Sample>) -> Tried {

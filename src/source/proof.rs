@@ -44,7 +44,7 @@ impl Roots {
 pub(super) fn account_of(read: &Read) -> Option<Address> {
     match read {
         Read::Storage { of, .. } | Read::Code(of) | Read::Nonce(of) | Read::Balance(of) => Some(*of),
-        Read::Call { .. } | Read::Traces | Read::Trace(_) => None,
+        Read::Call { .. } | Read::Grants { .. } | Read::Traces | Read::Trace(_) => None,
     }
 }
 
@@ -122,7 +122,7 @@ fn answers(reads: &[Read], proof: &AccountProof, code: Option<&Bytes>) -> Vec<An
         Read::Nonce(_) => word(U256::from(proof.nonce)),
         Read::Balance(_) => word(proof.balance),
         Read::Code(_) => code.map_or(Answer::Unavailable, |code| Answer::Data(code.clone())),
-        Read::Call { .. } | Read::Traces | Read::Trace(_) => Answer::Unavailable,
+        Read::Call { .. } | Read::Grants { .. } | Read::Traces | Read::Trace(_) => Answer::Unavailable,
     };
     reads.iter().map(answer).collect()
 }

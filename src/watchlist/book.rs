@@ -137,8 +137,25 @@ pub struct Registry {
     pub values: Vec<(Item, Address)>,
     /// How long what a timelock schedules, or a governor proposes, waits at least.
     pub delay: Option<Duration>,
+    /// Whether anybody may carry out what a timelock holds.
+    pub open_executor: Option<bool>,
     /// Code that a proxy may run.
     pub implementations: Option<AddressSet>,
+    /// Who holds each role; of roles that are not named, nobody.
+    pub roles: Option<Vec<RoleBook>>,
+    /// The first block whose logs are searched for holders of roles.
+    pub roles_since: u64,
+}
+
+/// A role, and who is expected to hold it.
+#[derive(Clone, Debug)]
+pub struct RoleBook {
+    /// The word by which the contract knows it.
+    pub role: B256,
+    /// What the watchlist calls it.
+    pub name: Arc<str>,
+    /// All who hold it.
+    pub holders: AddressSet,
 }
 
 /// One `[[watch.test]]`: an activity and the verdict it should get.

@@ -123,8 +123,11 @@ act = "setApprovalForAll"
 args = {{ approved = false }}
 "#
         );
-        let kind = if holder == Holder::Safe { "safe" } else { "eoa" };
-        let watched = watch(kind, self.address(holder), &rules);
+        let (kind, registry) = match holder {
+            Holder::Safe => ("safe", "registry = { threshold = 1 }\n"),
+            Holder::Account => ("eoa", ""),
+        };
+        let watched = watch(kind, self.address(holder), &format!("{registry}{rules}"));
         [known("PORTRAITS", portraits), known("BADGES", badges), watched].concat()
     }
 

@@ -239,7 +239,7 @@ async fn where_blocks_are_not_traced_the_one_transaction_that_nothing_explains_i
     let module = deploy(&anvil, KEEPER.address, "PayModule", KEEPER.address.abi_encode()).await;
     safe.enable_module(&anvil, module, &[OWNER_A]).await;
     anvil.succeed(&Tx::pay(KEEPER.address, safe.address, U256::from(1_000))).await;
-    let rules = format!("registry = {{ modules = [\"{module}\"] }}");
+    let rules = format!("registry = {{ threshold = 1, modules = [\"{module}\"] }}");
     let stage = Stage::new(anvil, "", &watch("Safe", safe.address, "safe", &rules)).await;
     let main = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
     stage.watch.write("watchfire.toml", &main.replace(&stage.anvil.ws_url(), &glass.url()));

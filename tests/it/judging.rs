@@ -705,6 +705,12 @@ fn a_late_or_unexpected_confirmation_is_a_finding() {
         .log(event(MULTISIG, &IMultiSigWallet::Submission { transactionId: id }))
         .log(event(MULTISIG, &IMultiSigWallet::Confirmation { sender: OWNER_A.address, transactionId: id }))]);
     let day = 86_400;
+    court.time = FRIDAY + 59;
+    assert_eq!(
+        court.told(&[confirm(OWNER_B.address)])[0],
+        "Multisig call confirmTransaction: high builtin/hasty-confirmation"
+    );
+    court.time = FRIDAY + 60;
     assert_eq!(
         court.told(&[confirm(OWNER_B.address)])[0],
         "Multisig call confirmTransaction: normal by builtin/envelope"

@@ -28,14 +28,14 @@ use watchfire::store::{Filter, Store};
 /// Long enough for a loaded machine; a wait this long means that nothing comes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct Stage {
-    anvil: Anvil,
-    watch: Watch,
+pub(crate) struct Stage {
+    pub(crate) anvil: Anvil,
+    pub(crate) watch: Watch,
 }
 
 impl Stage {
     /// A watched account that may pay the grantee, on a chain that is heard of before its blocks. `more` goes into its watch.
-    async fn new(more: &str) -> Self {
+    pub(crate) async fn new(more: &str) -> Self {
         let anvil = Anvil::start_with(Options { no_mining: true, ..Options::default() }).await;
         anvil.mine(1).await;
         let mut watch = Watch::empty();
@@ -86,7 +86,7 @@ path = "treasury"
     }
 
     /// Starts, and waits until it listens.
-    async fn start(&self) -> Process {
+    pub(crate) async fn start(&self) -> Process {
         let before = self.listens();
         let process = self.watch.start(&["run"]);
         self.until("it listens", || self.listens() > before).await;
@@ -97,7 +97,7 @@ path = "treasury"
         self.watch.log().matches("hears what is pending from").count()
     }
 
-    async fn until(&self, what: &str, enough: impl Fn() -> bool) {
+    pub(crate) async fn until(&self, what: &str, enough: impl Fn() -> bool) {
         let deadline = instant() + PATIENCE;
         while !enough() {
             let (told, log) = (self.told(), self.watch.log());
@@ -106,12 +106,12 @@ path = "treasury"
         }
     }
 
-    fn of(&self, kind: &str) -> Vec<Value> {
+    pub(crate) fn of(&self, kind: &str) -> Vec<Value> {
         self.watch.answers().into_iter().filter(|line| line["type"] == kind).collect()
     }
 
     /// What was told so far, in order: findings as `severity by stage`, ends by their reason, messages as `kind to`.
-    fn told(&self) -> Vec<String> {
+    pub(crate) fn told(&self) -> Vec<String> {
         let text = |line: &Value, key: &str| line[key].as_str().unwrap_or("-").to_owned();
         let lines = self.watch.answers().into_iter().filter_map(|line| match line["type"].as_str()? {
             "verdict" if line["finding_id"].is_string() => {
@@ -124,7 +124,7 @@ path = "treasury"
         lines.collect()
     }
 
-    async fn tells(&self, what: &str) {
+    pub(crate) async fn tells(&self, what: &str) {
         self.until(&format!("`{what}` is told"), || self.told().iter().any(|told| told == what)).await;
     }
 
@@ -139,7 +139,7 @@ path = "treasury"
     }
 
     /// The payer's transaction with this nonce: a payment, for so many gwei of fees.
-    async fn pays(&self, to: Address, nonce: u64, gwei: u64) -> B256 {
+    pub(crate) async fn pays(&self, to: Address, nonce: u64, gwei: u64) -> B256 {
         let fee = U256::from(gwei) * U256::from(1_000_000_000);
         let tx = json!({
             "from": PAYER.address, "to": to, "value": "0x1", "gas": "0x5208", "nonce": U256::from(nonce),

@@ -95,13 +95,14 @@ enum End {
     Refusal(usize),
 }
 
-/// A branch that is shown instead of the chain. As long as it stands nothing else is done to who shows it: what goes untold then goes
-/// untold without an excuse.
+/// A branch that is shown instead of the chain. As long as it stands who shows it can be heard, and one other who does not: what
+/// goes untold then goes untold without an excuse. It is gone long before its blocks count as final, since nothing but a person
+/// gets a watcher out of that.
 struct Branch {
-    began: Instant,
     from: Timestamp,
-    /// How long both have to be heard.
-    least: Duration,
+    over: Instant,
+    /// Who may suffer meanwhile.
+    victim: usize,
 }
 
 struct Storm<'a> {
@@ -234,9 +235,7 @@ impl Storm<'_> {
                 End::Refusal(n) => self.wires[n].refuse(false),
             }
         }
-        let [broken, late, other] = self.unheard;
-        let both_heard = other.max(broken.min(late));
-        if let Some(branch) = self.branch.take_if(|branch| now >= branch.began.max(both_heard) + branch.least) {
+        if let Some(branch) = self.branch.take_if(|branch| now >= branch.over) {
             self.wires[2].agree();
             self.branches.push((branch.from, Timestamp::now()));
         }
@@ -269,6 +268,12 @@ impl Storm<'_> {
         self.unheard[n] = self.unheard[n].max(Instant::now() + Duration::from_secs(seconds));
     }
 
+    /// Whether the third can be heard, and one of the others.
+    fn can_be_contradicted(&self) -> bool {
+        let [broken, late, other] = self.unheard;
+        other.max(broken.min(late)) <= Instant::now()
+    }
+
     /// Takes an endpoint away for so many seconds.
     fn refuse(&mut self, n: usize, seconds: u64) {
         self.wires[n].refuse(true);
@@ -286,10 +291,10 @@ impl Storm<'_> {
     }
 
     async fn play(&mut self, card: Card) {
-        // Who shows another branch is left in peace.
-        let any = self.rng.usize(..if self.branch.is_some() { 2 } else { 3 });
+        let victim = self.branch.as_ref().map(|branch| branch.victim);
+        let any = victim.unwrap_or_else(|| self.rng.usize(..3));
         // The third says nothing false, so that nothing false may ever be said of it.
-        let liar = self.rng.usize(..2);
+        let liar = victim.unwrap_or_else(|| self.rng.usize(..2));
         match card {
             Card::Cut => {
                 self.wires[any].cut();
@@ -316,6 +321,9 @@ impl Storm<'_> {
                 tokio::time::sleep(Duration::from_millis(2_500)).await;
                 self.stage.anvil.thaw();
                 (0..3).for_each(|n| self.hurt(n, UNHEARD_BROKEN));
+                if let Some(branch) = &mut self.branch {
+                    branch.over += Duration::from_secs(UNHEARD_BROKEN);
+                }
             }
             Card::Slip(slip) => {
                 self.wires[any].slip(slip);
@@ -325,9 +333,8 @@ impl Storm<'_> {
                 self.wires[liar].lie(lie);
                 // Who was caught is asked last. Mostly the others are away for a moment, so that the lie is heard and has to be
                 // seen through, instead of coming too late.
-                if self.rng.u8(..3) > 0 {
-                    let shown = self.branch.is_some().then_some(2);
-                    (0..3).filter(|n| *n != liar && Some(*n) != shown).for_each(|n| self.refuse(n, 3));
+                if self.rng.u8(..3) > 0 && victim.is_none() {
+                    (0..3).filter(|n| *n != liar).for_each(|n| self.refuse(n, 3));
                 }
             }
             Card::Lag => {
@@ -335,8 +342,8 @@ impl Storm<'_> {
                 let over = Instant::now() + Duration::from_secs(self.rng.u64(8..16));
                 self.ends.push((over, End::Lag));
             }
-            // One at a time: it is played when the deck is through.
-            Card::OtherBranch if self.branch.is_some() => {
+            // One at a time, and when it can be heard; else it is played when the deck is through.
+            Card::OtherBranch if victim.is_some() || !self.can_be_contradicted() => {
                 self.deck.insert(0, card);
                 return;
             }
@@ -344,8 +351,10 @@ impl Storm<'_> {
                 let head = self.stage.anvil.block_number().await;
                 let parent = self.stage.anvil.whole_block(head.saturating_sub(1)).await;
                 self.wires[2].fork(Fork::on(&parent));
-                let least = Duration::from_secs(self.rng.u64(FORK_SECONDS..FORK_SECONDS + 5));
-                self.branch = Some(Branch { began: Instant::now(), from: Timestamp::now(), least });
+                let over = Instant::now() + Duration::from_secs(self.rng.u64(FORK_SECONDS..FORK_SECONDS + 5));
+                // Whoever is heard later than the other.
+                let victim = usize::from(self.unheard[1] > self.unheard[0]);
+                self.branch = Some(Branch { from: Timestamp::now(), over, victim });
             }
             Card::Reorg(depth) => self.life.reorg(depth).await,
             Card::Rollback => {

@@ -24,6 +24,8 @@ pub(crate) const FUNCTIONS: &[Row] = &[
     critical("redeem", "tokens are taken out of supply"),
     critical("burnFrom", "tokens are burned from a holder"),
     critical("destroyBlackFunds", "a holder's tokens are destroyed"),
+    // Permit2: whoever takes allowances back expects them to be abused, or stops what depends on them.
+    critical("lockdown", "allowances given through Permit2 are taken back"),
     critical("pause", "the contract is paused"),
     critical("unpause", "the contract is unpaused"),
     critical("blacklist", "an account is blocked"),

@@ -45,6 +45,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(FOREIGN, "it runs code that `registry.implementations` does not list, and no rule vouched for"),
     raising(STATE, "watched state changed, and no judged act explains it"),
     raising(DRIFT, "watched state is not what the registry says"),
+    raising(POSTURE, "what is weak as it stands, and the registry does not say that it is meant; told once"),
     raising(
         POISONING,
         "noise: a transfer of nothing, of a token unknown here, or from a look-alike; told of once a day, never a page",
@@ -58,10 +59,20 @@ pub const BUILTINS: &[Builtin] = &[
     raising(MODULE, "a module acts that is not in `registry.modules`, or does what no rule vouches for"),
     raising(CONFIRMER, "a confirmation by somebody who is not in `registry.owners`"),
     raising(STALE, "a confirmation of a submission older than 30 days"),
+    raising(HASTY, "a confirmation less than a minute after the submission, too soon for anybody to have read it"),
     raising(HASH, "a Safe logs a transaction hash that its fields do not give"),
     raising(SHORT_DELAY, "less time to react than `registry.delay` says, as scheduled or as it came"),
     raising(UNSCHEDULED, "carried out without a schedule that was seen before its block"),
+    raising(CHANGED_TARGET, "what is carried out runs other code than stood there when it was scheduled or proposed"),
     raising(FRESH_VOTES, "a vote by power that its voter did not have a day before; a quarter of the quorum or more"),
+    raising(
+        TIP,
+        "an account pays ten times what is usual in its block for being included, and a fiftieth of an ether at least",
+    ),
+    raising(
+        REPLACED,
+        "a pending act of an account that a rule vouched for is displaced by something else, for the same nonce",
+    ),
     raising(DELEGATION, "an account's code is delegated or cleared (EIP-7702)"),
     raising(CREATION, "an account creates a contract"),
     raising(QUEUE_SIGNATURE, "a queued Safe transaction with a signature that is not its owner's"),
@@ -94,6 +105,7 @@ pub(crate) const OUTFLOW: &str = "builtin/outflow";
 pub(crate) const FOREIGN: &str = "builtin/foreign-implementation";
 pub(crate) const STATE: &str = "builtin/state";
 pub(crate) const DRIFT: &str = "builtin/drift";
+pub(crate) const POSTURE: &str = "builtin/posture";
 pub(crate) const LOOK_ALIKE: &str = "builtin/look-alike";
 pub(crate) const TEST_THEN_DRAIN: &str = "builtin/test-then-drain";
 pub(crate) const SWEEP: &str = "builtin/sweep";
@@ -103,10 +115,14 @@ pub(crate) const REFUND: &str = "builtin/refund";
 pub(crate) const MODULE: &str = "builtin/module";
 pub(crate) const CONFIRMER: &str = "builtin/confirmer";
 pub(crate) const STALE: &str = "builtin/stale-confirmation";
+pub(crate) const HASTY: &str = "builtin/hasty-confirmation";
 pub(crate) const HASH: &str = "builtin/hash-mismatch";
 pub(crate) const SHORT_DELAY: &str = "builtin/short-delay";
 pub(crate) const UNSCHEDULED: &str = "builtin/unscheduled";
+pub(crate) const CHANGED_TARGET: &str = "builtin/changed-target";
 pub(crate) const FRESH_VOTES: &str = "builtin/fresh-votes";
+pub(crate) const TIP: &str = "builtin/tip";
+pub(crate) const REPLACED: &str = "builtin/replaced";
 pub(crate) const DELEGATION: &str = "builtin/delegation";
 pub(crate) const CREATION: &str = "builtin/creation";
 pub(crate) const QUEUE_SIGNATURE: &str = "builtin/queue-signature";

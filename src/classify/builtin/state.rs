@@ -1,14 +1,16 @@
 //! What a change of state costs, and what of it nobody minds.
 
-use super::names::{DRIFT, OUTFLOW, STATE};
+use super::names::{DRIFT, OUTFLOW, POSTURE, STATE};
 use super::{Cost, because};
 use crate::model::activity::Note;
+use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY};
 use crate::model::value::Value;
 use crate::model::{Activity, Severity};
 use alloy_primitives::U256;
 
 /// Items whose change is less than somebody taking over.
-const HIGH: &[&str] = &["nonce", "transfers-enabled", "pending-ownership", "pending-admin"];
+const HIGH: &[&str] =
+    &["nonce", "transfers-enabled", "pending-ownership", "pending-admin", "owner-delegate", "open-executor"];
 
 /// Whether it is a balance that is larger than what was seen to move.
 pub(super) fn is_surplus(activity: &Activity) -> bool {
@@ -22,11 +24,34 @@ pub(super) fn cost(activity: &Activity) -> Cost {
     if activity.notes.contains(&Note::Drift) {
         return because(DRIFT, severity(activity), "the registry says otherwise".to_owned());
     }
+    if activity.notes.contains(&Note::Posture) && name == RELEASED_EARLY {
+        let why = "more was released than its own schedule says is vested";
+        return because(STATE, Severity::Critical, why.to_owned());
+    }
+    if activity.notes.contains(&Note::Posture) {
+        return because(POSTURE, Severity::Warning, weakness(name).to_owned());
+    }
     if name == "balance" && !is_surplus(activity) {
         let why = "there is less than what was seen to move leaves, and no judged act explains it";
         return because(OUTFLOW, Severity::Critical, why.to_owned());
     }
     because(STATE, severity(activity), "it changed, and no judged act explains it".to_owned())
+}
+
+/// Why it is weak, and what says that it is meant.
+fn weakness(name: &str) -> &'static str {
+    match name {
+        "threshold" | "required" => {
+            "whoever has one key has everything, unless registry.threshold says that this is meant"
+        }
+        "owner-delegate" => "whoever drives that code acts as the owner, unless a rule about this state vouches for it",
+        "open-executor" => {
+            "what is due is carried out at a moment that anybody chooses, unless registry.open_executor says that this is meant"
+        }
+        "module" => "a module moves everything without signatures, and there is no registry.modules that lists it",
+        NAME_EXPIRY => "whoever registers it next owns all that trusts the name: renew it, which anybody may pay for",
+        _ => "the registry does not say that this is meant",
+    }
 }
 
 fn severity(activity: &Activity) -> Severity {

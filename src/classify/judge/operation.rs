@@ -1,13 +1,17 @@
-//! What a contract answers for by itself, whoever vouches for what it does: time to react, and code that is replaced once at most.
+//! What a contract answers for by itself, whoever vouches for what it does: time to react, the code that
+//! was meant, and code that is replaced once at most.
 
 use super::Court;
 use crate::classify::builtin::{self, Cost};
+use crate::classify::condition;
 use crate::classify::history::SUBMISSIONS;
-use crate::classify::rule::WatchRules;
+use crate::classify::rule::{Polarity, Rule, WatchRules};
+use crate::classify::trial;
 use crate::model::activity::Note;
+use crate::model::amount::Unit;
 use crate::model::span::lasting;
 use crate::model::{Activity, ActivityKind, Kind, Severity, Stage};
-use alloy_primitives::U256;
+use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
 use std::sync::Arc;
 
 /// Of what is only scheduled or proposed: under which number, and when it may be carried out, so that whoever reads it knows how long
@@ -25,6 +29,21 @@ pub(super) fn progress(activity: &Activity) -> Option<String> {
     })
 }
 
+/// What an account pays for being included, where that is unusual.
+pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+    let why = activity.notes.iter().find_map(|note| match note {
+        Note::Tip { paid, per_gas, usual } => Some(format!(
+            "it pays {} for being included, {} for each unit of gas, and half of the others in its block offered {} at most",
+            Unit::ether().show(*paid),
+            Unit::ether().show(U256::from(*per_gas)),
+            Unit::ether().show(U256::from(*usual)),
+        )),
+        _ => None,
+    })?;
+    let on = !rules.builtins_off.contains(builtin::TIP);
+    on.then_some(Cost { name: builtin::TIP, severity: Severity::Warning, reason: Some(why) })
+}
+
 impl Court<'_> {
     /// What a timelock or a governor answers for by itself, whoever vouches for the call: that it was written down long enough before.
     pub(super) fn operation(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
@@ -36,6 +55,7 @@ impl Court<'_> {
             _ => None,
         })?;
         let key: Arc<str> = Arc::from(format!("{SUBMISSIONS}{id}"));
+        let changed = self.changed_target(id, activity, rules);
         let first = self.windows.history.first(rules.address, &key);
         let here = self.windows.added.contains_key(&(rules.address, key.clone()));
         let floor = rules.delay.unwrap_or(0);
@@ -50,7 +70,11 @@ impl Court<'_> {
                 }
                 short(delay?, "it may be carried out after")?
             }
-            (Stage::Included, Some(first)) => short(self.windows.now.saturating_sub(first), "it is carried out after")?,
+            (Stage::Included, Some(first)) => {
+                let had = self.windows.now.saturating_sub(first);
+                let changed = || changed.map(|why| (builtin::CHANGED_TARGET, why));
+                short(had, "it is carried out after").or_else(changed)?
+            }
             (Stage::Included, None) if here => {
                 (builtin::UNSCHEDULED, "it is written down and carried out in one block".to_owned())
             }
@@ -62,6 +86,29 @@ impl Court<'_> {
         };
         let cost = Cost { name, severity: Severity::Critical, reason: Some(why) };
         (!rules.builtins_off.contains(name)).then_some(cost)
+    }
+
+    /// Remembers what code a call was scheduled for, and says how that which it ran differs. A rule about the call that asks for the
+    /// code by itself vouches for it.
+    fn changed_target(&mut self, id: B256, activity: &Activity, rules: &WatchRules) -> Option<String> {
+        let to = activity.to?;
+        let is = condition::code_of(to, activity)?;
+        let key: Arc<str> = Arc::from(format!("{SUBMISSIONS}{id}/code/{to}"));
+        let was = self.windows.amounts(rules.address, &key).last().map(B256::from);
+        if activity.stage == Stage::Proposed {
+            if was != Some(is) {
+                self.add(rules, key, is.into());
+            }
+            return None;
+        }
+        let was = was.filter(|was| *was != is && activity.stage == Stage::Included)?;
+        let asks = |rule: &&Rule| rule.polarity == Polarity::Normal && rule.asks_code();
+        if rules.rules.iter().filter(asks).any(|rule| trial::holds(rule, activity, rules, &self.windows)) {
+            return None;
+        }
+        let shown =
+            |hash: B256| if hash == KECCAK256_EMPTY { "no code".to_owned() } else { format!("the code {hash}") };
+        Some(format!("{to} had {} when it was written down, and has {} as it is carried out", shown(was), shown(is)))
     }
 
     /// New code twice in one transaction: whatever stands in between can do anything, and the end looks as if nothing had been.

@@ -17,7 +17,7 @@ use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock, EndpointSettings};
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -61,7 +61,7 @@ pub(super) struct Lookout<'a> {
     untraced: Missed,
     unread_for: Missed,
     /// Watches whose state could be read once, and cannot now.
-    unread: BTreeSet<WatchId>,
+    unread: BTreeMap<WatchId, StateSight>,
 }
 
 /// How long the newest block may lie back, by our clock.
@@ -135,7 +135,7 @@ impl<'a> Lookout<'a> {
             has_traces: false,
             untraced: Missed::default(),
             unread_for: Missed::default(),
-            unread: BTreeSet::new(),
+            unread: BTreeMap::new(),
         };
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
         let live = session.store.incidents(filter).await.context("read whether we were blind")?;
@@ -249,11 +249,11 @@ impl<'a> Lookout<'a> {
         for (watch, sight) in sights {
             match sight {
                 StateSight::Read => self.unread.remove(watch),
-                StateSight::Lost => self.unread.insert(*watch),
+                StateSight::Lost | StateSight::Unlisted => self.unread.insert(*watch, *sight),
             };
         }
         let (now, kind) = (self.session.clock.now(), BlindnessKind::StateUnread);
-        let Some(first) = self.unread.first() else {
+        let Some((first, sight)) = self.unread.first_key_value() else {
             self.unread_for = Missed::default();
             return if sights.is_empty() { Ok(()) } else { self.cleared(kind, None, now).await };
         };
@@ -263,7 +263,10 @@ impl<'a> Lookout<'a> {
             1 => String::new(),
             n => format!(" and {} more", n - 1),
         };
-        let why = format!("no endpoint reads the state of {label}{more}: what changes silently is not seen");
+        let why = match sight {
+            StateSight::Unlisted => format!("no endpoint lists to its end who has a say in {label}{more}"),
+            _ => format!("no endpoint reads the state of {label}{more}: what changes silently is not seen"),
+        };
         self.troubled(self.of_chain(kind, severity, now, why)).await
     }
 

@@ -28,6 +28,8 @@ enum Says {
     Arg(usize),
     /// By a list of addresses at this place.
     Among(usize),
+    /// By the role at the first place, and who at the second.
+    Holder,
     /// By who calls.
     Caller,
     /// By its name alone: nobody.
@@ -39,7 +41,7 @@ enum Says {
 }
 
 use Does::{Becomes, Joins, Leaves};
-use Says::{Among, Anything, Arg, Begins, Caller, Nobody};
+use Says::{Among, Anything, Arg, Begins, Caller, Holder, Nobody};
 
 struct Row {
     item: &'static str,
@@ -129,6 +131,19 @@ const ROWS: &[Row] = &[
         "owners",
         Becomes,
         &[("addOwner", Anything), ("removeOwner", Anything), ("OwnerAdded", Anything), ("OwnerRemoved", Anything)],
+    ),
+    row("role", Joins, &[("grantRole", Holder), ("RoleGranted", Holder)]),
+    row("role", Leaves, &[("revokeRole", Holder), ("renounceRole", Holder), ("RoleRevoked", Holder)]),
+    row(
+        "open-executor",
+        Becomes,
+        &[
+            ("grantRole", Anything),
+            ("revokeRole", Anything),
+            ("renounceRole", Anything),
+            ("RoleGranted", Anything),
+            ("RoleRevoked", Anything),
+        ],
     ),
     row("executor", Becomes, &[("updateTimelock", Arg(0)), ("TimelockChange", Arg(1))]),
     row("voting-delay", Becomes, &[("setVotingDelay", Arg(0)), ("VotingDelaySet", Arg(1))]),
@@ -251,7 +266,7 @@ pub(super) fn expected(look: &Look<'_>, item: Item) -> Option<B256> {
         for does in if member { [Joins, Leaves].as_slice() } else { &[Becomes] } {
             let said = |says| match (does, item.of) {
                 (Becomes, _) => said(activity, says),
-                (_, Some(who)) => names(activity, says, who).then(|| B256::with_last_byte(u8::from(*does == Joins))),
+                (_, Some(_)) => names(activity, says, item).then(|| B256::with_last_byte(u8::from(*does == Joins))),
                 _ => None,
             };
             value = ways(activity, item.name(), *does).find_map(said).or(value);
@@ -261,12 +276,16 @@ pub(super) fn expected(look: &Look<'_>, item: Item) -> Option<B256> {
 }
 
 /// Members that the block's acts add to a set that could not be read.
-pub(super) fn joined(look: &Look<'_>, item: Item) -> Vec<Address> {
+pub(super) fn joined(look: &Look<'_>, item: Item) -> Vec<Item> {
     let own = look.activities.iter().filter(|activity| ran(look, activity));
     let said = own.flat_map(|activity| {
         ways(activity, item.name(), Joins).flat_map(|says| match says {
-            Arg(at) => activity.deed.args.get(at).and_then(|arg| arg.value.as_address()).into_iter().collect(),
-            Among(at) => listed(activity, at),
+            Arg(at) => arg(activity, at).and_then(Value::as_address).map(|who| item.about(who)).into_iter().collect(),
+            Among(at) => listed(activity, at).into_iter().map(|who| item.about(who)).collect(),
+            Holder => {
+                let holder = arg(activity, 0).and_then(word).zip(arg(activity, 1).and_then(Value::as_address));
+                holder.map(|(role, who)| Item::held(role, who)).into_iter().collect()
+            }
             _ => vec![],
         })
     });
@@ -305,16 +324,19 @@ fn ways<'a>(activity: &'a Activity, item: &'a str, does: Does) -> impl Iterator<
 
 fn agrees(activity: &Activity, says: Says, item: Item, before: B256, after: B256) -> bool {
     match item.of {
-        Some(who) => names(activity, says, who),
+        Some(_) => names(activity, says, item),
         None if says == Begins => before.is_zero(),
         None => says == Anything || said(activity, says) == Some(after),
     }
 }
 
-fn names(activity: &Activity, says: Says, who: Address) -> bool {
+fn names(activity: &Activity, says: Says, item: Item) -> bool {
+    let Some(who) = item.of else { return false };
+    let is_who = |at| arg(activity, at).and_then(Value::as_address) == Some(who);
     match says {
-        Arg(at) => activity.deed.args.get(at).and_then(|arg| arg.value.as_address()) == Some(who),
+        Arg(at) => is_who(at),
         Among(at) => listed(activity, at).contains(&who),
+        Holder => is_who(1) && arg(activity, 0).and_then(word) == item.role,
         Caller => activity.from == who,
         Nobody | Begins => false,
         Anything => true,
@@ -326,8 +348,12 @@ fn said(activity: &Activity, says: Says) -> Option<B256> {
         Arg(at) => word(&activity.deed.args.get(at)?.value),
         Caller => Some(activity.from.into_word()),
         Nobody => Some(B256::ZERO),
-        Among(_) | Anything | Begins => None,
+        Among(_) | Holder | Anything | Begins => None,
     }
+}
+
+fn arg(activity: &Activity, at: usize) -> Option<&Value> {
+    activity.deed.args.get(at).map(|arg| &arg.value)
 }
 
 fn listed(activity: &Activity, at: usize) -> Vec<Address> {

@@ -19,6 +19,12 @@ pub struct Expected {
     pub code: Option<BTreeSet<Address>>,
     /// Sets, in full.
     pub sets: Vec<(Item, BTreeSet<Address>)>,
+    /// Who holds which role, in full.
+    pub roles: Option<BTreeSet<(B256, Address)>>,
+    /// Number of the block from which on the logs tell of roles; zero for the first.
+    pub roles_since: u64,
+    /// What may be weak as it stands: somebody spoke of it, whatever he said.
+    pub accepted: BTreeSet<Item>,
 }
 
 /// Appends what differs and was not told yet.
@@ -88,8 +94,21 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
         let is_in = |who: Address| took.values.iter().any(|(item, is)| *item == set.about(who) && !is.is_zero());
         let read = took.values.iter().filter(|(item, _)| item.name() == set.name()).filter_map(|(item, _)| item.of);
         let all: BTreeSet<Address> = read.chain(members.iter().copied()).collect();
-        let word = |truth: bool| B256::with_last_byte(u8::from(truth));
         wanted.extend(all.into_iter().map(|who| (set.about(who), word(is_in(who)), word(members.contains(&who)))));
     }
+    if let Some(listed) = &expected.roles {
+        for (item, is) in &took.values {
+            let Some(holder) = item.role.zip(item.of) else { continue };
+            wanted.push((*item, *is, word(listed.contains(&holder))));
+        }
+        // Who never held a role has no place among what was read.
+        let was_read = |item: &Item| took.values.iter().any(|(known, _)| known == item) || took.dark.contains(item);
+        let missing = listed.iter().map(|(role, who)| Item::held(*role, *who)).filter(|item| !was_read(item));
+        wanted.extend(missing.map(|item| (item, word(false), word(true))));
+    }
     wanted
+}
+
+fn word(truth: bool) -> B256 {
+    B256::with_last_byte(u8::from(truth))
 }

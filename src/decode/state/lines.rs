@@ -4,6 +4,7 @@
 //! [`super::causes`].
 
 use crate::model::Kind;
+use crate::model::state::{NAME_EXPIRY, OWNER_DELEGATE, RELEASED_EARLY};
 use alloy_primitives::{B256, b256};
 
 /// How a value is read.
@@ -19,6 +20,8 @@ pub(super) enum How {
     List([u8; 4]),
     /// A linked list in a mapping of its storage, from the sentinel 0x1 around to it, and the view that says where to look first.
     Linked { slot: u8, hint: &'static [u8] },
+    /// Everybody who holds a role, where the subject's ABI has roles.
+    Holders,
     /// The hash of its code.
     Code,
     /// The code of an account with a key: a delegation, or none.
@@ -33,6 +36,14 @@ pub(super) enum How {
     Behind { item: &'static str, view: [u8; 4] },
     /// The hash of the code of the first implementation there is.
     CodeBehind,
+    /// What a view says of nobody's part in a role: `hasRole` of the role with this hash, for the address zero.
+    OpenRole(B256),
+    /// Until when a name is registered.
+    Expiry,
+    /// What was released beyond a schedule.
+    Schedule,
+    /// The code that each member of a set runs by EIP-7702, but for those that are watched themselves.
+    Delegates { of: &'static str },
 }
 
 /// One line.
@@ -60,6 +71,7 @@ const fn slot(n: u8) -> How {
 }
 
 const SAFE: &[Kind] = &[Kind::Safe];
+const OWNERS: &[Kind] = &[Kind::Safe, Kind::Multisig];
 const MULTISIG: &[Kind] = &[Kind::Multisig];
 const MINIME: &[Kind] = &[Kind::Minime];
 const ACCOUNT: &[Kind] = &[Kind::Eoa];
@@ -88,8 +100,10 @@ const OWNED: &[Kind] = &[
 ];
 const TOKENS: &[Kind] = &[Kind::Erc20, Kind::Minime];
 const PARITY: &[Kind] = &[Kind::ParityMultisig];
+const VESTING: &[Kind] = &[Kind::Vesting];
+const NAMES: &[Kind] = &[Kind::EnsName];
 const TIMELOCK: &[Kind] = &[Kind::Timelock];
-/// Whatever has an address of its own. A name in ENS has none: what its registry holds is not its state.
+/// Whatever has an address of its own. A name in ENS has none.
 const ALL: &[Kind] = &[
     Kind::Safe,
     Kind::Multisig,
@@ -151,6 +165,12 @@ const DELAY: [u8; 4] = [0x6a, 0x42, 0xb8, 0xf8];
 pub(in crate::decode) const GET_IMPLEMENTATION: [u8; 4] = [0x5c, 0x60, 0xda, 0x1b];
 const TOTAL_SUPPLY: [u8; 4] = [0x18, 0x16, 0x0d, 0xdd];
 
+/// `hasRole(bytes32,address)`
+pub const HAS_ROLE: [u8; 4] = [0x91, 0xd1, 0x48, 0x54];
+/// keccak256("EXECUTOR_ROLE"). Whoever has it may carry out what is due; where the address zero has it, anybody may. Source:
+/// TimelockController.sol, `onlyRoleOrOpenRole`.
+const EXECUTOR_ROLE: B256 = b256!("d8aa0f3194971a2a116679f7c2090f6939c8d4e01a2a8d7e41d55e5351469e63");
+
 /// `getModulesPaginated(address,uint256)` from the sentinel on, a page of 50.
 const GET_MODULES: &[u8] = &{
     let mut call = [0u8; 68];
@@ -198,9 +218,13 @@ pub(super) const LINES: &[Line] = &[
     line(OWNED, "proposal-threshold", How::KnownView(PROPOSAL_THRESHOLD)),
     // After the slot, which is zero where the contract is no proxy.
     line(TIMELOCK, "timelock-admin", How::View(GET_ADMIN)),
+    line(PROXIES, "role", How::Holders),
+    line(TIMELOCK, "open-executor", How::OpenRole(EXECUTOR_ROLE)),
     line(PARITY, "owners", How::View(N_OWNERS)),
     line(PARITY, "required", How::View(PARITY_REQUIRED)),
     line(PARITY, "daily-limit", How::View(PARITY_DAILY_LIMIT)),
+    line(VESTING, RELEASED_EARLY, How::Schedule),
+    line(NAMES, NAME_EXPIRY, How::Expiry),
     line(TOKENS, "supply", How::View(TOTAL_SUPPLY)),
     line(ACCOUNT, "delegate", How::Account),
     line(ACCOUNT, "nonce", How::Nonce),
@@ -211,6 +235,7 @@ pub(super) const LINES: &[Line] = &[
     slow(CONTRACTS, "code", How::Code),
     slow(PROXIES, "implementation-code", How::CodeBehind),
     slow(SAFE, "implementation-code", How::CodeBehind),
+    slow(OWNERS, OWNER_DELEGATE, How::Delegates { of: "owner" }),
 ];
 
 #[cfg(test)]
@@ -243,6 +268,7 @@ mod tests {
             ("delay()", DELAY),
             ("implementation()", GET_IMPLEMENTATION),
             ("totalSupply()", TOTAL_SUPPLY),
+            ("hasRole(bytes32,address)", HAS_ROLE),
         ] {
             assert_eq!(keccak256(signature)[..4], selector, "{signature}");
         }
@@ -254,6 +280,7 @@ mod tests {
             ("org.zeppelinos.proxy.implementation", ZOS_IMPLEMENTATION),
             ("org.zeppelinos.proxy.admin", ZOS_ADMIN),
             ("PROXIABLE", PROXIABLE),
+            ("EXECUTOR_ROLE", EXECUTOR_ROLE),
         ] {
             assert_eq!(keccak256(name), slot, "{name}");
         }
@@ -271,7 +298,7 @@ mod tests {
     fn every_line_is_about_an_item_and_stands_behind_what_it_needs() {
         for (at, line) in LINES.iter().enumerate() {
             assert!(Item::named(line.item).is_some(), "{}", line.item);
-            if let How::Behind { item, .. } = line.how {
+            if let How::Behind { item, .. } | How::Delegates { of: item } = line.how {
                 assert!(LINES[..at].iter().any(|before| before.item == item), "{}", line.item);
             }
         }

@@ -11,17 +11,20 @@
 mod causes;
 mod drift;
 mod lines;
+mod posture;
 mod reading;
 mod sums;
 
 pub use drift::Expected;
+pub use lines::HAS_ROLE;
 pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
+pub use posture::WEAKNESSES;
 pub(super) use reading::IMPLEMENTATIONS;
 pub use sums::Tolerance;
 
 use super::{Questions, Subject, Subjects};
 use crate::model::activity::Note;
-use crate::model::state::{Reading, Shape};
+use crate::model::state::{RELEASED_EARLY, Reading, Shape};
 use crate::model::value::{Arg, Value};
 use crate::model::{
     Activity, ActivityKind, Block, Deed, Delta, Fact, Fate, Item, Kind, Known, Operation, Position, Role, Stage,
@@ -49,6 +52,8 @@ pub enum StateSight {
     Read,
     /// It did not, though it could be read before.
     Lost,
+    /// It did not say who all is in one of its sets: its owners, its modules, or who holds a role.
+    Unlisted,
 }
 
 /// What looking at the state gave, beside activities.
@@ -96,9 +101,8 @@ pub(crate) fn observe(
         look.tell(&took, &mut found, &mut observed.deltas);
         match took.went {
             Reading::Whole => observed.sights.push((subject.watch, StateSight::Read)),
-            Reading::Dark if took.is_endless || known.has_values(address) => {
-                observed.sights.push((subject.watch, StateSight::Lost));
-            }
+            Reading::Dark if took.is_endless => observed.sights.push((subject.watch, StateSight::Unlisted)),
+            Reading::Dark if known.has_values(address) => observed.sights.push((subject.watch, StateSight::Lost)),
             Reading::Dark | Reading::Due => {}
         }
     }
@@ -175,7 +179,7 @@ impl Look<'_> {
         // What could not be read is taken to be what the block's acts make of it, until it can be read again.
         for item in &took.dark {
             for member in causes::joined(self, *item) {
-                deltas.push(Fact::Value(item.about(member)).delta(self.address, B256::with_last_byte(1)));
+                deltas.push(Fact::Value(member).delta(self.address, B256::with_last_byte(1)));
             }
             let Some(before) = self.known.value(self.address, *item) else { continue };
             let expected = sums::expected(self, *item, before).or_else(|| causes::expected(self, *item));
@@ -189,6 +193,7 @@ impl Look<'_> {
             found.push(self.activity(&place, change.item, args, role, vec![]));
         }
         drift::compare(self, took, &changes, &place, found, deltas);
+        posture::compare(self, took, &changes, &place, found, deltas);
         if self.known.reading(self.address) != Some(took.went) {
             deltas.push(Fact::Reading.delta(self.address, took.went.word()));
         }
@@ -197,7 +202,8 @@ impl Look<'_> {
     /// The last known value. Whoever is not known to belong to a set that was read before did not belong to it.
     fn before(&self, item: Item) -> Option<B256> {
         let known = self.known.value(self.address, item);
-        let absent = || item.kind().shape == Shape::Member && self.known.value(self.address, item.whole()).is_some();
+        let is_in_a_set = matches!(item.kind().shape, Shape::Member | Shape::Holder);
+        let absent = || is_in_a_set && self.known.value(self.address, item.whole()).is_some();
         known.or_else(|| (item.of.is_some() && absent()).then_some(B256::ZERO))
     }
 
@@ -257,6 +263,11 @@ impl Look<'_> {
         let kind = item.kind();
         let value = |word: B256| read_as(kind.shape, word);
         match (kind.shape, item.of) {
+            (_, token) if kind.name == RELEASED_EARLY => vec![
+                arg("token", "address", Value::Address(token.unwrap_or_default())),
+                arg("before", "uint256", value(before)),
+                arg("after", "uint256", value(after)),
+            ],
             (Shape::Sum, token) if kind.name != "daily-limit" => {
                 let (missing, surplus) = sums::gap(self, item, before, after);
                 let token = if kind.name == "supply" { Some(self.address) } else { token };
@@ -270,8 +281,9 @@ impl Look<'_> {
             }
             (shape, who) => {
                 let ty = type_of(shape);
-                let who = who.map(|who| arg("who", "address", Value::Address(who)));
-                who.into_iter().chain([arg("before", ty, value(before)), arg("after", ty, value(after))]).collect()
+                let role = item.role.map(|role| arg("role", "bytes32", Value::FixedBytes(role, 32)));
+                let about = role.into_iter().chain(who.map(|who| arg("who", "address", Value::Address(who))));
+                about.chain([arg("before", ty, value(before)), arg("after", ty, value(after))]).collect()
             }
         }
     }
@@ -293,7 +305,7 @@ const fn type_of(shape: Shape) -> &'static str {
     match shape {
         Shape::Address => "address",
         Shape::Number | Shape::Sum => "uint256",
-        Shape::Flag | Shape::Member => "bool",
+        Shape::Flag | Shape::Member | Shape::Holder => "bool",
         Shape::Hash => "bytes32",
     }
 }
@@ -304,6 +316,6 @@ fn read_as(shape: Shape, word: B256) -> Value {
         Shape::Address if word[..12].iter().all(|byte| *byte == 0) => Value::Address(Address::from_word(word)),
         Shape::Address | Shape::Hash => Value::FixedBytes(word, 32),
         Shape::Number | Shape::Sum => Value::Uint(U256::from_be_bytes(word.0)),
-        Shape::Flag | Shape::Member => Value::Bool(!word.is_zero()),
+        Shape::Flag | Shape::Member | Shape::Holder => Value::Bool(!word.is_zero()),
     }
 }

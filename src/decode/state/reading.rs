@@ -1,17 +1,22 @@
 //! One subject's state as the node tells it after the block.
 
-use super::lines::{How, LINES, Line};
+mod terms;
+
+use super::lines::{HAS_ROLE, How, LINES, Line};
 use super::{Look, sums};
 use crate::decode::Questions;
 use crate::model::Item;
-use crate::model::read::{Answer, Read};
-use crate::model::state::Reading;
+use crate::model::read::{self, Answer, ROLE_GRANTED, Read};
+use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Reading};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::BTreeSet;
 
 /// Members of a set that are read: more owners than any Safe can check within a block. A longer list counts as one that could not be
 /// read to its end.
 const MEMBERS_MAX: usize = 128;
+/// Holders of roles that are asked about, of one contract: a few for each of a dozen roles. More count as a list that could not be
+/// read to its end.
+const HOLDERS_MAX: usize = 128;
 /// Where a Safe's linked lists begin and end. Source: OwnerManager.sol, ModuleManager.sol, `SENTINEL_OWNERS`.
 const SENTINEL: Address = Address::with_last_byte(1);
 /// Beginning of the code of an account that is delegated. Source: EIP-7702.
@@ -44,9 +49,11 @@ enum Told {
     Waits,
 }
 
-/// Whether a change of the item is only kept: the number of members of a set.
+/// Whether a change of the item is only kept, such as the number of members of a set.
 pub(super) fn is_silent(item: Item) -> bool {
-    matches!(item.name(), "owner" | "module") && item.of.is_none()
+    // Until when a name is registered, and what was released too early, is weighed by what it is, not by how it came.
+    matches!(item.name(), NAME_EXPIRY | RELEASED_EARLY)
+        || matches!(item.name(), "owner" | "module" | "role") && item.of.is_none()
 }
 
 /// Reads what the table says, as far as it was answered.
@@ -91,6 +98,7 @@ impl Reader<'_, '_, '_> {
                 let members = self.linked(item, slot, hint);
                 self.put_members(item, members);
             }
+            How::Holders => self.holders(item),
             How::Code => match self.code(own) {
                 Ok(code) => self.took.values.push((item, digest(&code))),
                 Err(told) => self.fail(item, told),
@@ -115,7 +123,24 @@ impl Reader<'_, '_, '_> {
                     Err(told) => self.fail(item, told),
                 }
             }
+            How::OpenRole(role) => {
+                let anybody = [&HAS_ROLE, role.as_slice(), B256::ZERO.as_slice()].concat();
+                self.put(item, call(own, &anybody));
+            }
+            How::Expiry => self.expiry(item),
+            How::Schedule => self.schedule(item),
+            How::Delegates { of } => {
+                for member in self.members(of) {
+                    self.account(item.about(member));
+                }
+            }
         }
+    }
+
+    /// Those of a set that was read who are not watched themselves.
+    fn members(&self, name: &str) -> Vec<Address> {
+        let read = self.took.values.iter().filter(|(item, is)| item.name() == name && !is.is_zero());
+        read.filter_map(|(item, _)| item.of).filter(|of| self.look.subjects.get(of).is_none()).collect()
     }
 
     /// Whether what the line lies behind is another than it was, so that the line is read out of turn.
@@ -123,6 +148,12 @@ impl Reader<'_, '_, '_> {
         let base: &[&str] = match &line.how {
             How::Behind { item, .. } => &[*item],
             How::CodeBehind => IMPLEMENTATIONS,
+            How::Delegates { of } => {
+                let seen = |member: &Address| {
+                    self.look.known.value(self.look.address, Item::of_table(line.item).about(*member))
+                };
+                return self.members(of).iter().any(|member| seen(member).is_none());
+            }
             _ => return false,
         };
         let (known, own) = (self.look.known, self.look.address);
@@ -177,12 +208,15 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// An account's code is what it is delegated to; any other code there is code like a contract's.
+    /// An account's code is what it is delegated to; any other code there is code like a contract's, and of the subject alone is kept.
     fn account(&mut self, item: Item) {
-        match self.code(self.look.address) {
+        match self.code(item.of.unwrap_or(self.look.address)) {
             Ok(code) => {
                 let to = code.strip_prefix(&DELEGATED).filter(|to| to.len() == 20).map(Address::from_slice);
                 self.took.values.push((item, to.unwrap_or_default().into_word()));
+                if item.of.is_some() {
+                    return;
+                }
                 let other = if to.is_some() { B256::ZERO } else { digest(&code) };
                 self.took.values.push((Item::of_table("code"), other));
             }
@@ -249,6 +283,69 @@ impl Reader<'_, '_, '_> {
         self.word(Read::Storage { of: self.look.address, slot: place })
     }
 
+    /// Who holds a role. The contract says it of anybody, and names nobody: whoever held one before is asked about, whom the
+    /// registry lists, whom the block's own logs name, and, when the inventory is taken, whom the logs of all the blocks before do.
+    fn holders(&mut self, item: Item) {
+        let (look, own) = (self.look, self.look.address);
+        if look.subject.abi.function(HAS_ROLE).is_none() {
+            return;
+        }
+        let expected = look.subjects.expected_of(&own);
+        let listed = expected.and_then(|expected| expected.roles.as_ref());
+        let mut asked: BTreeSet<(B256, Address)> = look.known.holders(own).collect();
+        asked.extend(listed.into_iter().flatten());
+        asked.extend(granted(look));
+        let mut is_whole = look.known.value(own, item).is_some();
+        // To search all logs is dear where it fails: it is tried once, and again on the beat where there is something to hold it against.
+        let is_first = matches!(look.known.reading(own), None | Some(Reading::Due));
+        let is_turn = is_first || listed.is_some() && look.subjects.beat(look.block.at.number).any(|turn| turn == own);
+        if !is_whole && look.whole && !is_turn {
+            if listed.is_some() {
+                self.has_strangers(item);
+            }
+        } else if !is_whole && look.whole {
+            let since = expected.map_or(0, |expected| expected.roles_since);
+            match self.questions.ask_state(Read::Grants { by: own, since }) {
+                None => return self.fail(item, Told::Waits),
+                Some(Answer::Data(holders)) => {
+                    is_whole = true;
+                    asked.extend(read::holders(holders));
+                }
+                // Without a registry there is nothing to hold them against, and what changes from now on is seen as it happens.
+                Some(_) if listed.is_none() => {}
+                Some(_) => self.has_strangers(item),
+            }
+        }
+        if asked.len() > HOLDERS_MAX {
+            self.has_strangers(item);
+        }
+        let mut n_held = 0u64;
+        for (role, who) in asked.into_iter().take(HOLDERS_MAX) {
+            let data = [&HAS_ROLE, role.as_slice(), who.into_word().as_slice()].concat();
+            let held = Item::held(role, who);
+            match self.word(call(own, &data)) {
+                Told::Is(word) => {
+                    let holds = !word.is_zero();
+                    n_held += u64::from(holds);
+                    // Of those who never held it there is nothing to remember.
+                    if holds || look.known.value(own, held).is_some() {
+                        self.took.values.push((held, B256::with_last_byte(u8::from(holds))));
+                    }
+                }
+                told => self.fail(held, told),
+            }
+        }
+        if is_whole {
+            self.took.values.push((item, B256::from(U256::from(n_held))));
+        }
+    }
+
+    /// Nobody knows who else is in it.
+    fn has_strangers(&mut self, item: Item) {
+        self.took.is_endless = true;
+        self.fail(item, Told::Dark);
+    }
+
     /// Those in the set, those who left it, and how many there are.
     fn put_members(&mut self, item: Item, members: Result<BTreeSet<Address>, Told>) {
         let members = match members {
@@ -270,6 +367,16 @@ impl Reader<'_, '_, '_> {
         self.took.values.extend(members.iter().map(|member| (item.about(*member), B256::with_last_byte(1))));
         self.took.values.extend(gone.into_iter().map(|member| (item.about(member), B256::ZERO)));
     }
+}
+
+/// Who is given a role by a log of the block itself.
+fn granted(look: &Look<'_>) -> Vec<(B256, Address)> {
+    let logs = look.block.txs.iter().flat_map(|tx| &tx.logs).filter(|log| log.address == look.address);
+    let given = logs.filter_map(|log| match log.topics[..] {
+        [ROLE_GRANTED, role, who, ..] => Some((role, Address::from_word(who))),
+        _ => None,
+    });
+    given.collect()
 }
 
 fn call(to: Address, data: &[u8]) -> Read {

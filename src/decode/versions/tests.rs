@@ -51,6 +51,7 @@ fn run(index: u32, upgrades: &[Address]) -> Tx {
         created: None,
         logs: upgrades.iter().enumerate().map(log).collect(),
         fee: None,
+        tip: None,
     }
 }
 

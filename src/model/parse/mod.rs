@@ -139,6 +139,29 @@ pub fn block_hash(receipt: &str) -> Result<B256, ParseError> {
     json::<Included>("receipt", receipt).map(|included| included.block_hash)
 }
 
+/// A log as `eth_getLogs` tells it, without its data.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundLog {
+    /// Who wrote it.
+    #[serde(deserialize_with = "hex::address")]
+    pub address: alloy_primitives::Address,
+    /// At most four.
+    #[serde(deserialize_with = "hex::topics")]
+    pub topics: Vec<B256>,
+    /// Where it stands.
+    #[serde(deserialize_with = "hex::number")]
+    pub block_number: u64,
+    /// Its place among the logs of that block.
+    #[serde(deserialize_with = "hex::number")]
+    pub log_index: u64,
+}
+
+/// The answer of `eth_getLogs`. Not checked: that they are what was asked for.
+pub fn logs(answer: &str) -> Result<Vec<FoundLog>, ParseError> {
+    json("logs", answer)
+}
+
 /// A quantity such as `"0x1f"`, below 2^64.
 pub fn number(text: &str) -> Result<u64, ParseError> {
     #[derive(Deserialize)]

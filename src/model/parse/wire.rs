@@ -4,7 +4,7 @@
 //! since a transaction type of the future may give a known name another meaning.
 
 use super::{ParseError, hex};
-use crate::model::block::{Authorization, Block, BlockRef, Link, Log, Status, Tx};
+use crate::model::block::{Authorization, Block, BlockRef, Link, Log, Status, Tip, Tx};
 use crate::model::seal::{Access, Header, ReceiptSeal, TxSeal, Unknown, Withdrawal};
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use serde::Deserialize;
@@ -228,9 +228,9 @@ impl BlockWire {
         if block.transactions.len() != receipts.len() {
             return Err(ParseError::Count { n_txs: block.transactions.len(), n_receipts: receipts.len() });
         }
-        let mut next_log = 0;
+        let (mut next_log, hash, base_fee) = (0, block.hash, block.base_fee_per_gas);
         let txs = (block.transactions.into_iter().zip(receipts).enumerate())
-            .map(|(index, (tx, receipt))| tx.with(receipt, index, block.hash, &mut next_log))
+            .map(|(index, (tx, receipt))| tx.with(receipt, index, hash, base_fee, &mut next_log))
             .collect::<Result<_, _>>()?;
         let at = BlockRef { number: block.number, hash: block.hash };
         let withdrawals: Vec<WithdrawalWire> = raw(block.withdrawals.as_deref()).unwrap_or_default();
@@ -313,7 +313,14 @@ impl ReceiptsWire {
 }
 
 impl TxWire {
-    fn with(self, receipt: ReceiptWire, index: usize, block: B256, next_log: &mut u64) -> Result<Tx, ParseError> {
+    fn with(
+        self,
+        receipt: ReceiptWire,
+        index: usize,
+        block: B256,
+        base_fee: Option<u128>,
+        next_log: &mut u64,
+    ) -> Result<Tx, ParseError> {
         let wrong = |what| ParseError::Tx { index, what };
         let place = u32::try_from(index).map_err(|_| wrong("a block cannot have so many"))?;
         if self.transaction_index.is_some_and(|found| found != u64::from(place)) {
@@ -335,9 +342,20 @@ impl TxWire {
             Some(_) => return Err(wrong("its receipt has a status that is neither 0 nor 1")),
         };
         let fee = receipt.fee();
+        let tip = self.tip(base_fee, receipt.gas_used);
         let logs = receipt.logs.into_iter().zip(0..).map(|(log, ordinal)| log.numbered(ordinal, next_log));
         let logs = logs.collect::<Result<_, _>>()?;
-        Ok(Tx { index: place, status, created: receipt.contract_address, logs, fee, ..self.alone(index)? })
+        Ok(Tx { index: place, status, created: receipt.contract_address, logs, fee, tip, ..self.alone(index)? })
+    }
+
+    /// By what its sender signed and not by what the receipt says of the price, which no hash covers. Source: EIP-1559.
+    fn tip(&self, base_fee: Option<u128>, gas_used: Option<u64>) -> Option<Tip> {
+        let base_fee = base_fee?;
+        let per_gas = match (self.max_fee_per_gas, self.max_priority_fee_per_gas) {
+            (Some(most), Some(tip)) => tip.min(most.saturating_sub(base_fee)),
+            _ => self.gas_price?.saturating_sub(base_fee),
+        };
+        Some(Tip { per_gas, paid: U256::from(per_gas).saturating_mul(U256::from(gas_used?)) })
     }
 
     /// What it says by itself, without a receipt.
@@ -356,6 +374,7 @@ impl TxWire {
             created: None,
             logs: Vec::new(),
             fee: None,
+            tip: None,
         })
     }
 

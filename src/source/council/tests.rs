@@ -128,9 +128,14 @@ fn a_lead_that_is_alone_among_three_is_not_followed_and_loses_the_lead() {
         hall.say(0, theirs);
     }
     assert_eq!(hall.tip(), ours);
-    let usurper = hall.council.usurper(&hall.follower, hall.now);
-    assert_eq!(usurper, Some(1));
+    let elected = |hall: &Hall, fit: [bool; 3]| hall.council.elect(&hall.follower, hall.now, |voice| fit[voice]);
+    assert_eq!(elected(&hall, [true; 3]), 1);
+    assert_eq!(elected(&hall, [true, false, true]), 2);
+    assert_eq!(elected(&hall, [true, false, false]), 0, "nobody who could lead instead");
     hall.council.follow_lead(1);
+    assert_eq!(elected(&hall, [true, false, false]), 0, "better one who is contradicted than one who is away");
+    assert_eq!(elected(&hall, [false; 3]), 1, "and of those who are away one whom nobody contradicts");
+    assert_eq!(elected(&hall, [true; 3]), 1, "whoever leads goes on");
     let next = hall.branch(ours, 1);
     hall.say(1, next);
     assert_eq!(hall.tip(), next);

@@ -8,6 +8,7 @@ use crate::model::BlockRef;
 use crate::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
 use crate::runtime::instant;
 use crate::source::council::Voice;
+use crate::source::grants;
 use crate::source::node::Node;
 use crate::source::proof;
 use crate::source::rpc::NodeError;
@@ -38,9 +39,12 @@ impl Pool {
         let mut accounts: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
         let mut asked: Vec<BoxFuture<'_, Vec<(usize, Answer)>>> = Vec::new();
         for (n, read) in reads.iter().enumerate().take(READS_MAX + STATE_READS_MAX) {
-            match proof::account_of(read) {
-                Some(of) => accounts.entry(of).or_default().push(n),
-                None => asked.push(Box::pin(async move { vec![(n, self.read_one(at, read, &[]).await)] })),
+            match (read, proof::account_of(read)) {
+                (_, Some(of)) => accounts.entry(of).or_default().push(n),
+                (Read::Grants { .. }, None) => {
+                    asked.push(Box::pin(async move { vec![(n, self.grants(at, read).await)] }));
+                }
+                (_, None) => asked.push(Box::pin(async move { vec![(n, self.read_one(at, read, &[]).await)] })),
             }
         }
         for (of, places) in accounts {
@@ -98,6 +102,31 @@ impl Pool {
                 join_all(reads.iter().map(|read| self.read_one(at, read, &without))).await
             }
         }
+    }
+
+    /// What the logs of all endpoints say together: nothing proves that none was left out, and of those who are named too much the
+    /// contract itself says that they hold no role.
+    async fn grants(&self, at: BlockRef, read: &Read) -> Answer {
+        let ask = |node: Node| -> BoxFuture<'static, _> {
+            let read = read.clone();
+            Box::pin(async move { node.read(at, &read).await })
+        };
+        for _ in 0..READ_TRIES {
+            let told = join_all(self.0.iter().map(|member| member.ask(Work::Call, 2.0, ask))).await;
+            let broken = told.iter().any(|answer| answer.as_ref().is_err_and(NodeError::breaks_the_wire));
+            let told = told.into_iter().filter_map(|answer| match answer {
+                Ok(Answer::Data(data)) => Some(data),
+                _ => None,
+            });
+            let told: Vec<_> = told.collect();
+            if !told.is_empty() {
+                return Answer::Data(grants::union(&told));
+            }
+            if !broken {
+                break;
+            }
+        }
+        Answer::Unavailable
     }
 
     /// The answer of the first endpoint that can tell, other than `without`.

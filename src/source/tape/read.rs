@@ -92,6 +92,8 @@ struct ReadLine {
     code: Option<Address>,
     nonce: Option<Address>,
     balance: Option<Address>,
+    grants: Option<Address>,
+    since: Option<u64>,
     answer: Option<Bytes>,
     #[serde(default)]
     reverted: bool,
@@ -287,15 +289,19 @@ impl<'a> Reader<'a> {
             (None, true) => Answer::Reverted,
             _ => return Err(self.wrong("a read has either an answer or `\"reverted\": true`".to_owned())),
         };
-        let read = match (line.to.zip(line.data), line.storage.zip(line.slot), line.code, line.nonce, line.balance) {
-            (Some((to, data)), None, None, None, None) => ReadCall::Call { to, data },
-            (None, Some((of, slot)), None, None, None) => ReadCall::Storage { of, slot },
-            (None, None, Some(of), None, None) => ReadCall::Code(of),
-            (None, None, None, Some(of), None) => ReadCall::Nonce(of),
-            (None, None, None, None, Some(of)) => ReadCall::Balance(of),
-            _ => return Err(self.wrong("a read asks for one thing".to_owned())),
-        };
-        Ok((read, answer))
+        let reads = [
+            line.to.zip(line.data).map(|(to, data)| ReadCall::Call { to, data }),
+            line.storage.zip(line.slot).map(|(of, slot)| ReadCall::Storage { of, slot }),
+            line.code.map(ReadCall::Code),
+            line.nonce.map(ReadCall::Nonce),
+            line.balance.map(ReadCall::Balance),
+            line.grants.zip(line.since).map(|(by, since)| ReadCall::Grants { by, since }),
+        ];
+        let mut reads = reads.into_iter().flatten();
+        match (reads.next(), reads.next()) {
+            (Some(read), None) => Ok((read, answer)),
+            _ => Err(self.wrong("a read asks for one thing".to_owned())),
+        }
     }
 
     fn short(&self, text: String) -> Result<String, TapeError> {

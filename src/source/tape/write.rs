@@ -158,6 +158,7 @@ fn told((read, answer): &(Read, Answer)) -> Option<Value> {
         Read::Code(of) => json!({ "code": of }),
         Read::Nonce(of) => json!({ "nonce": of }),
         Read::Balance(of) => json!({ "balance": of }),
+        Read::Grants { by, since } => json!({ "grants": by, "since": since }),
         // These are kept as the node wrote them.
         Read::Traces | Read::Trace(_) => return None,
     };

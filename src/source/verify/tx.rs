@@ -215,6 +215,7 @@ mod tests {
             created: None,
             logs: vec![],
             fee: None,
+            tip: None,
         };
         let seal = TxSeal {
             gas: Some(21_000),

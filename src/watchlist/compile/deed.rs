@@ -6,7 +6,7 @@ use crate::abi::{Abi, Event, Function, Kind as Type, Param};
 use crate::classify::rule::DeedMatch;
 use crate::model::ActivityKind;
 use crate::model::arg_path::{ArgPath, Step};
-use crate::model::state::{ITEMS, ItemKind, Shape};
+use crate::model::state::{ITEMS, ItemKind, OWNER_DELEGATE, RELEASED_EARLY, Shape};
 use crate::settings::{At, Problem, Problems, nearest};
 use crate::watchlist::file::DeedText;
 use alloy_primitives::{B256, hex};
@@ -58,11 +58,21 @@ fn changed(item: &ItemKind) -> Arc<[Param]> {
     let address = |name| Param::new(name, Type::Address);
     let of = |ty: fn() -> Type| [Param::new("before", ty()), Param::new("after", ty())];
     match item.shape {
+        Shape::Address if item.name == OWNER_DELEGATE => {
+            [address("who")].into_iter().chain(of(|| Type::Address)).collect()
+        }
         Shape::Address => of(|| Type::Address).into(),
+        Shape::Number if item.name == RELEASED_EARLY => {
+            [address("token")].into_iter().chain(of(|| Type::Uint(256))).collect()
+        }
         Shape::Number => of(|| Type::Uint(256)).into(),
         Shape::Flag => of(|| Type::Bool).into(),
         Shape::Hash => of(|| Type::FixedBytes(32)).into(),
         Shape::Member => [address("who")].into_iter().chain(of(|| Type::Bool)).collect(),
+        Shape::Holder => {
+            let role = Param::new("role", Type::FixedBytes(32));
+            [role, address("who")].into_iter().chain(of(|| Type::Bool)).collect()
+        }
         Shape::Sum => {
             let sums = ["before", "after", "missing", "surplus"].map(|name| Param::new(name, Type::Uint(256)));
             [address("token")].into_iter().chain(sums).collect()

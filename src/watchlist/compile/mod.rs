@@ -18,6 +18,7 @@ mod limits;
 mod paths;
 mod queues;
 mod reach;
+mod roles;
 mod rule;
 mod signs;
 mod tests_of_watches;

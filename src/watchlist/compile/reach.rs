@@ -93,6 +93,7 @@ fn key(condition: &Condition) -> String {
             format!("signers {at_least:?} within {} include {}", optional(within), optional(include))
         }
         Condition::Code { label, hashes, .. } => format!("code of {label} in {hashes:?}"),
+        Condition::Tip { max } => format!("tip {max}"),
         Condition::Hours(hours) => format!("hours {:?} {:?}", hours.zone.iana_name(), hours.spans),
     }
 }

@@ -67,6 +67,7 @@ pub(super) fn compile(
         limits: Vec::new(),
         severity: text.severity,
         observe: text.observe,
+        replaces: text.replaces.as_ref().is_some_and(|at| at.value),
     };
     refuse_idle(text, &deed, problems);
     for (field, wrap) in [(&text.from, Condition::From as fn(_) -> _), (&text.origin, Condition::Origin)] {
@@ -81,6 +82,10 @@ pub(super) fn compile(
     rule.conditions.extend(conditions.collect::<Vec<_>>().into_iter().flatten());
     if let Some(signers) = &text.signers {
         rule.conditions.push(self::signers(signers, scope, problems));
+    }
+    if let Some(tip) = &text.tip {
+        let most = units::read_ether(tip, "tip", scope, problems);
+        rule.conditions.extend(most.map(|most| Condition::Tip { max: most.value }));
     }
     rule.conditions.extend(habits::code(text, &deed, problems));
     rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
@@ -203,6 +208,15 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
     if let Some(value) = text.value.filter(|_| silent) {
         let problem = value.spot().problem("`value` says nothing here: no ether goes along with a log");
         problems.push(problem.hint("an amount that a log tells is in `args`"));
+    }
+    if let Some(tip) = text.tip.filter(|_| !act) {
+        let problem =
+            tip.spot().problem("`tip` says nothing here: it is what a watched account pays for an act of its own");
+        problems.push(problem.hint("remove it"));
+    }
+    if let Some(replaces) = text.replaces.as_ref().filter(|_| !act || text.polarity == Polarity::Abnormal) {
+        let why = "`replaces` says nothing here: it lets a normal act of an account take the place of another";
+        problems.push(replaces.problem(why).hint("remove it"));
     }
     if let Some(first) = text.limits.first().filter(|_| text.polarity == Polarity::Abnormal) {
         let problem = first.per.problem("a limit says nothing here: what an abnormal rule raises is not counted");

@@ -6,13 +6,13 @@ use super::chains::{Chains, unknown};
 use super::directory::{Directory, Scope};
 use super::paths::Paths;
 use super::rule::{self, Compiled};
-use super::{absent, reach, tests_of_watches, versions};
+use super::{absent, reach, roles, tests_of_watches, versions};
 use crate::abi::Abi;
 use crate::classify;
-use crate::classify::builtin::{BUILTINS, DRIFT};
+use crate::classify::builtin::{BUILTINS, DRIFT, POSTURE};
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
-use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects, may_be_a_proxy};
+use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects, WEAKNESSES, may_be_a_proxy};
 use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Item, Kind, WatchId, WatchInfo};
@@ -138,6 +138,11 @@ impl<'t> Head<'t> {
             let problem = delay.problem("nothing waits here: only a timelock or a governor has a `delay`");
             problems.push(problem.hint("remove it, or say of which kind the contract is"));
         }
+        let open = text.registry.as_ref().and_then(|registry| registry.open_executor.as_ref());
+        if let Some(open) = open.filter(|_| kind.is_some_and(|kind| kind != Kind::Timelock)) {
+            let problem = open.problem("only a timelock has executors");
+            problems.push(problem.hint("remove `open_executor`, or say of which kind the contract is"));
+        }
         let scope = Scope { directory, chain: chain.as_deref(), own, owners: None };
         let registry = text.registry.as_ref().map(|text| registry(text, &scope, problems)).unwrap_or_default();
         let scope = Scope { owners: registry.owners.as_ref(), ..scope };
@@ -154,6 +159,7 @@ impl<'t> Head<'t> {
         let own_abi = abi;
         let listed = registry.implementations.as_ref().map_or(0, |set| set.members.len());
         let abi = versions::all(&own_abi, &spoken, listed, abis);
+        roles::check(text.registry.as_ref(), kind, &abi.abi, problems);
         let said = |at: &Option<At<&str>>| Arc::from(at.as_ref().map_or("", |at| at.value.trim()));
         let path = text.path.as_ref().and_then(|path| paths.shared(path)).unwrap_or_else(|| "".into());
         let nowhere = || Arc::new(ChainInfo { name: "".into(), id: ChainId(0), explorer: None });
@@ -169,6 +175,10 @@ impl<'t> Head<'t> {
             runbook: text.runbook.as_ref().map(|at| at.value.trim().into()),
             observe: text.observe,
             pending: text.pending.as_ref().map_or_else(PendingVoice::default, |at| at.value),
+            roles: registry
+                .roles
+                .as_ref()
+                .map(|roles| roles.iter().map(|role| (role.role, Arc::clone(&role.name))).collect()),
         };
         Self {
             text,
@@ -265,8 +275,16 @@ pub(super) fn compile(
             observe: head.info.observe,
         });
         // Where drift is switched off, nothing is held against the registry: it would be another finding by another name.
-        let silent = head.text.builtins_off.iter().any(|off| off.value == DRIFT);
-        if let Some(expected) = looks(head.info.kind, &registry).filter(|_| !silent)
+        let off = |name: &str| head.text.builtins_off.iter().any(|off| off.value == name);
+        let mut expected = looks(head.info.kind, &registry);
+        if off(DRIFT) {
+            expected = Expected { accepted: expected.accepted, ..Expected::default() };
+        }
+        // The same goes for what is weak without the registry saying anything of it.
+        if off(POSTURE) {
+            expected.accepted.extend(WEAKNESSES.iter().filter_map(|name| Item::named(name)));
+        }
+        if expected != Expected::default()
             && let Some(subjects) = all.subjects.get_mut(&chain)
         {
             subjects.expect(head.info.address, expected);
@@ -284,7 +302,7 @@ pub(super) fn compile(
         let subjects = all.subjects.entry(token.chain.id).or_insert_with(|| Subjects::new(token.chain.id));
         subjects.count(Counted { token: token.address, tolerance: token.tolerance });
     }
-    let familiar = familiar(&all.infos, &all.rules, directory);
+    let familiar = familiar(&all.infos, &all.rules, &all.registries, directory);
     for rules in &mut all.rules.watches {
         rules.familiar = familiar.get(&rules.chain).cloned().unwrap_or_default();
     }
@@ -297,13 +315,16 @@ pub(super) fn compile(
 }
 
 /// What the registry says of the watch's state.
-fn looks(kind: Kind, registry: &Registry) -> Option<Expected> {
+fn looks(kind: Kind, registry: &Registry) -> Expected {
     let item = |name| Item::named(name);
     let mut expected = Expected::default();
     let mut value = |name, word: B256| expected.values.extend(item(name).map(|item| (item, word)));
     let threshold = if matches!(kind, Kind::Multisig | Kind::ParityMultisig) { "required" } else { "threshold" };
     if let Some(number) = registry.threshold {
         value(threshold, B256::from(U256::from(number)));
+    }
+    if let Some(open) = registry.open_executor {
+        value("open-executor", B256::with_last_byte(u8::from(open)));
     }
     // An account with a key runs nobody's code, unless the registry says whose.
     let delegated = registry.values.iter().any(|(item, _)| item.name() == "delegate");
@@ -318,11 +339,25 @@ fn looks(kind: Kind, registry: &Registry) -> Option<Expected> {
             expected.sets.push((item, set.members.iter().copied().collect()));
         }
     }
-    (expected != Expected::default()).then_some(expected)
+    expected.roles = registry.roles.as_ref().map(|roles| {
+        let each = roles.iter().flat_map(|role| role.holders.members.iter().map(|who| (role.role, *who)));
+        each.collect()
+    });
+    expected.roles_since = registry.roles_since;
+    let spoken = expected.values.iter().map(|(item, _)| item).chain(expected.sets.iter().map(|(set, _)| set));
+    // Whoever says who holds each role says as well whether anybody does.
+    let open = registry.roles.as_ref().and_then(|_| item("open-executor"));
+    expected.accepted = spoken.copied().chain(open).collect();
+    expected
 }
 
 /// Whom the configuration names, by chain: watches and who else has a name; whoever a registry or a rule lists.
-fn familiar(infos: &[WatchInfo], rules: &Rules, directory: &Directory<'_>) -> HashMap<ChainId, Arc<Familiar>> {
+fn familiar(
+    infos: &[WatchInfo],
+    rules: &Rules,
+    registries: &[Registry],
+    directory: &Directory<'_>,
+) -> HashMap<ChainId, Arc<Familiar>> {
     let mut all: HashMap<ChainId, Familiar> = HashMap::new();
     for info in infos {
         all.entry(info.chain.id).or_default().insert(info.address, &info.label);
@@ -336,7 +371,9 @@ fn familiar(infos: &[WatchInfo], rules: &Rules, directory: &Directory<'_>) -> Ha
     for watch in &rules.watches {
         let Some(familiar) = all.get_mut(&watch.chain) else { continue };
         let lists = [&watch.owners, &watch.executors, &watch.modules, &watch.refund_receivers];
-        let listed = lists.into_iter().flatten().chain(rules_of(watch).flat_map(Rule::lists));
+        let roles = registries.get(watch.watch.index()).and_then(|registry| registry.roles.as_ref());
+        let holders = roles.into_iter().flatten().map(|role| &role.holders);
+        let listed = lists.into_iter().flatten().chain(holders).chain(rules_of(watch).flat_map(Rule::lists));
         for set in listed {
             set.members.iter().for_each(|address| familiar.insert(*address, &set.name));
         }
@@ -421,7 +458,10 @@ fn registry(text: &RegistryText<'_>, scope: &Scope<'_>, problems: &mut Problems)
             })
             .collect(),
         delay: text.delay.as_ref().map(|at| at.value),
+        open_executor: text.open_executor.as_ref().map(|at| at.value),
         implementations: text.implementations.as_ref().and_then(|text| scope.set_or_nobody(&text.all, problems)),
+        roles: text.roles.as_ref().map(|text| roles::compile(text, scope, problems)),
+        roles_since: text.roles_since.as_ref().and_then(|at| u64::try_from(at.value).ok()).unwrap_or(0),
     };
     if let Some(owners) = &mut registry.owners {
         owners.name = "@owners".into();

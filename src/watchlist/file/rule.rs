@@ -20,6 +20,8 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub to: Option<AddressesText<'a>>,
     pub args: Vec<(At<&'a str>, Value<'a>)>,
     pub value: Option<Value<'a>>,
+    /// What may be paid for being included.
+    pub tip: Option<Value<'a>>,
     pub operations: Option<Vec<At<Operation>>>,
     pub signers: Option<SignersText<'a>>,
     pub hours: Vec<At<&'a str>>,
@@ -27,6 +29,8 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub habits: HabitsText<'a>,
     pub severity: Option<Severity>,
     pub observe: bool,
+    /// Whether it may take the place of something else that is pending.
+    pub replaces: Option<At<bool>>,
 }
 
 /// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`.
@@ -129,6 +133,7 @@ impl<'a> RuleText<'a> {
         let to = addresses(&mut table, "to", problems);
         let args = table.table("args", problems).map(|mut args| args.entries()).unwrap_or_default();
         let value = table.value("value").filter(|value| !value.is_broken());
+        let tip = table.value("tip").filter(|value| !value.is_broken());
         let operations = operations(&mut table, problems);
         let signers = table.table("signers", problems).map(|table| SignersText::read(table, problems));
         let hours = table.one_or_more("hours", problems).unwrap_or_default();
@@ -136,6 +141,7 @@ impl<'a> RuleText<'a> {
         let habits = HabitsText::read(&mut table, problems);
         let severity = table.severity("severity", problems).map(|at| at.value);
         let observe = observe(&mut table, problems);
+        let replaces = table.bool("replaces", problems);
         table.finish(problems);
         let sound = problems.len() == told;
         Self {
@@ -149,6 +155,7 @@ impl<'a> RuleText<'a> {
             to,
             args,
             value,
+            tip,
             operations,
             signers,
             hours,
@@ -156,6 +163,7 @@ impl<'a> RuleText<'a> {
             habits,
             severity,
             observe,
+            replaces,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::test::TestText;
 use super::{missing, observe, said};
 use crate::classify::rule::Polarity;
 use crate::model::pending::PendingVoice;
-use crate::model::state::{ITEMS, Shape};
+use crate::model::state::{ITEMS, OWNER_DELEGATE, Shape};
 use crate::model::{Item, Kind};
 use crate::settings::{At, Problems, Spot, Table, Value};
 use std::time::Duration;
@@ -50,7 +50,12 @@ pub(in crate::watchlist) struct RegistryText<'a> {
     /// Items of the state that are an address, each with that address, or `none`.
     pub values: Vec<(Item, At<&'a str>)>,
     pub delay: Option<At<Duration>>,
+    /// Whether anybody may carry out what a timelock holds.
+    pub open_executor: Option<At<bool>>,
     pub implementations: Option<ImplementationsText<'a>>,
+    /// Roles by name or by hash, each with all who hold it.
+    pub roles: Option<Vec<(At<&'a str>, ListText<'a>)>>,
+    pub roles_since: Option<At<i64>>,
 }
 
 /// `implementations = ["0x…", { address = "0x…", abi = "abi/v2.json" }]`: code that a proxy may run.
@@ -144,8 +149,14 @@ impl<'a> RegistryText<'a> {
         let modules = list(&mut table, "modules", problems);
         let delegates = list(&mut table, "delegates", problems);
         let delay = table.duration("delay", problems);
+        let open_executor = table.bool("open_executor", problems);
         let implementations =
             table.value("implementations").and_then(|value| ImplementationsText::read(&value, problems));
+        let roles = table.table("roles", problems).map(|mut table| {
+            let roles = table.entries().into_iter();
+            roles.filter_map(|(role, list)| Some((role, ListText::read(&list, problems)?))).collect()
+        });
+        let roles_since = table.int_in("roles_since", 0..=i64::MAX, problems);
         if let (Some(owners), Some(threshold)) = (&owners, &threshold)
             && usize::try_from(threshold.value).is_ok_and(|threshold| threshold > owners.items.len())
             && owners.items.iter().all(|item| !item.starts_with('@'))
@@ -153,14 +164,27 @@ impl<'a> RegistryText<'a> {
             let message = format!("a threshold of {} cannot be met by {} owners", **threshold, owners.items.len());
             problems.push(threshold.problem(message));
         }
-        let addresses =
-            ITEMS.iter().filter(|item| item.shape == Shape::Address).filter_map(|item| Item::named(item.name));
+        let addresses = ITEMS
+            .iter()
+            .filter(|item| item.shape == Shape::Address && item.name != OWNER_DELEGATE)
+            .filter_map(|item| Item::named(item.name));
         let value = |item: Item, table: &mut Table<'a>, problems: &mut Problems| {
             table.string(&item.key(), problems).map(|at| (item, at))
         };
         let values = addresses.filter_map(|item| value(item, &mut table, problems)).collect();
         table.finish(problems);
-        Self { owners, threshold, modules, delegates, values, delay, implementations }
+        Self {
+            owners,
+            threshold,
+            modules,
+            delegates,
+            values,
+            delay,
+            open_executor,
+            implementations,
+            roles,
+            roles_since,
+        }
     }
 }
 

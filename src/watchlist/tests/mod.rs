@@ -5,6 +5,7 @@ mod compiled;
 mod habits;
 mod mutated;
 mod queues;
+mod roles;
 mod signs;
 mod told;
 

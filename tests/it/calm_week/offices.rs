@@ -224,7 +224,7 @@ fn carry_out(salt: B256) -> Vec<u8> {
 }
 
 fn renew() -> Vec<u8> {
-    INames::renewCall { name: "treasury".to_owned(), duration: U256::from(1) }.abi_encode()
+    INames::renewCall { name: "treasury".to_owned(), duration: U256::from(31_536_000) }.abi_encode()
 }
 
 fn pay(value: U256) -> Vec<u8> {

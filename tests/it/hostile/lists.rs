@@ -60,7 +60,7 @@ impl Liar {
     fn answer(&self, read: &Read) -> Answer {
         let word = |word: B256| Answer::Data(word.into());
         match read {
-            Read::Traces | Read::Trace(_) => Answer::Unavailable,
+            Read::Grants { .. } | Read::Traces | Read::Trace(_) => Answer::Unavailable,
             Read::Storage { of: SAFE, slot } if *slot == place(SENTINEL, 1) => word(SENTINEL.into_word()),
             Read::Storage { of: SAFE, slot } => word(self.slots.get(slot).copied().unwrap_or_default()),
             Read::Storage { .. } | Read::Balance(_) | Read::Nonce(_) => word(B256::ZERO),
@@ -133,7 +133,7 @@ fn look(liar: &Liar, label: &str) -> Seen {
             .filter(|judged| matches!(&judged.verdict, Verdict::Abnormal(_)) && &*judged.activity.deed.name == "owner")
             .map(|judged| format!("{}", judged.activity.position))
             .collect(),
-        lost: examined.sights.iter().any(|(watch, sight)| is(watch.index()) && *sight == StateSight::Lost),
+        lost: examined.sights.iter().any(|(watch, sight)| is(watch.index()) && *sight != StateSight::Read),
     }
 }
 

@@ -219,8 +219,11 @@ async fn through_a_timelock() {
     stage.send(from, lock, [&[0x2f, 0x2f, 0xf1, 0x5d][..], &proposer].concat()).await;
     stage.anvil.succeed(&Tx::pay(from, lock, ether(10))).await;
     let coin = Token::deploy_coin(&stage.anvil, from, "COIN", 18, lock).await;
-    let both =
-        format!("{}{}", rules(council, ""), rules(lock, "").replace("kind = \"governor\"", "kind = \"timelock\""));
+    let both = format!(
+        "{}{}",
+        rules(council, ""),
+        rules(lock, "registry = { open_executor = true }\n").replace("kind = \"governor\"", "kind = \"timelock\"")
+    );
     let mint = IToken::mintCall { to: STRANGER.address, amount: coin.units(1) }.abi_encode();
     for (calls, text, expected) in
         [(vec![pay(GRANTEE.address)], "pay", true), (vec![(coin.address, U256::ZERO, mint)], "mint", false)]

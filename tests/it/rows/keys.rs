@@ -1,6 +1,6 @@
 //! Accounts with a key, and what others do with what they signed.
 
-use super::{Row, Stage, calldata, vouch, watch};
+use super::{Row, Stage, calldata, pays, vouch, watch};
 use crate::support::accounts::{Account, DEPLOYER, GRANTEE, KEEPER, OWNER_A, RELAYER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
@@ -9,9 +9,9 @@ use crate::support::treasury::ether;
 use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use serde_json::json;
-use watchfire::model::Severity::{Critical, High};
+use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&T2B, &T3, &T4, &T4B, &T7, &N4, &E2, &E2B, &E2C, &E4, &E5, &E8, &E11];
+pub(super) const ROWS: &[&Row] = &[&T2B, &T3, &T4, &T4B, &T7, &N4, &E2, &E2B, &E2C, &E4, &E5, &E7, &E8, &E11];
 
 /// Where Permit2 stands on every chain.
 const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
@@ -129,8 +129,8 @@ async fn a_permit_for_permit2() {
 const T4B: Row = Row {
     id: "T4-lockdown",
     finds: "the account takes back allowances that it gave through Permit2",
-    by: "builtin/unvouched",
-    severity: High,
+    by: "builtin/control",
+    severity: Critical,
     incidents: 1,
     beside: "a drill, by a rule that names the spender",
 };
@@ -215,7 +215,14 @@ async fn the_controller_takes_a_holder_s_tokens() {
 }
 
 /// A transaction of `sender` that carries an authorization by the watched account; returns whether it succeeded.
-async fn sponsored(stage: &Stage, sender: Account, to: Address, data: Vec<u8>, delegate: Address, nonce: u64) -> bool {
+pub(super) async fn sponsored(
+    stage: &Stage,
+    sender: Account,
+    to: Address,
+    data: Vec<u8>,
+    delegate: Address,
+    nonce: u64,
+) -> bool {
     let number = |n: u64| match n {
         0 => vec![0x80],
         1..=0x7f => vec![u8::try_from(n).expect("small")],
@@ -344,6 +351,48 @@ async fn the_account_creates_a_contract() {
     stage.finds(&E5, &watch("eoa", OWNER_A.address, "")).await;
     let deploys = "[[watch.normal]]\nname = \"deploys\"\nact = \"creation\"\noperation = [\"create\"]\n";
     stage.is_quiet(&E5, &watch("eoa", OWNER_A.address, deploys)).await;
+}
+
+const E7: Row = Row {
+    id: "E7",
+    finds: "the account pays far more for being included than the others of its block",
+    by: "builtin/tip",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same by a rule that says how much may be paid for it; and where everybody pays as much",
+};
+
+/// A block in which the account pays the grantee, and nine of others, each with such a tip for a unit of gas.
+async fn in_a_block(stage: &Stage, own_gwei: u64, others_gwei: u64) {
+    let pay = |from: Address, gwei: u64| {
+        let tip = U256::from(gwei) * U256::from(1_000_000_000_u64);
+        let most = tip + ether(1) / U256::from(10_000_000_u64);
+        json!([{
+            "from": from, "to": GRANTEE.address, "value": "0x1", "gas": "0x5208", "type": "0x2",
+            "maxPriorityFeePerGas": tip, "maxFeePerGas": most,
+        }])
+    };
+    stage.anvil.set_automine(false).await;
+    for _ in 0..9 {
+        stage.anvil.rpc("eth_sendTransaction", pay(DEPLOYER.address, others_gwei)).await;
+    }
+    stage.anvil.rpc("eth_sendTransaction", pay(OWNER_A.address, own_gwei)).await;
+    stage.anvil.mine(1).await;
+    stage.anvil.set_automine(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_pays_for_being_fast() {
+    let mut stage = Stage::new().await;
+    let pays = pays(GRANTEE.address);
+    let (plain, hurry) = (watch("eoa", OWNER_A.address, &pays), format!("{pays}tip = \"0.1 ether\"\n"));
+    stage.begin().await;
+    in_a_block(&stage, 2_000, 1_000).await;
+    stage.is_quiet(&E7, &plain).await;
+    stage.begin().await;
+    in_a_block(&stage, 2_000, 1).await;
+    stage.finds(&E7, &plain).await;
+    stage.is_quiet(&E7, &watch("eoa", OWNER_A.address, &hurry)).await;
 }
 
 const E8: Row = Row {

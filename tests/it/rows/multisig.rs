@@ -11,7 +11,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L3_REQUIRED, &L4, &L4_OLD, &L5];
+pub(super) const ROWS: &[&Row] = &[&L1, &L2, &L3, &L3_REQUIRED, &L4, &L4_OLD, &L4_HASTY, &L5];
 
 async fn stage() -> (Stage, Multisig) {
     let stage = Stage::new().await;
@@ -46,11 +46,11 @@ async fn a_payment_is_found_at_its_submission() {
     stage.begin().await;
     let id = pay(&stage, &wallet, STRANGER.address, ether(1)).await;
     stage.finds(&L1, &rules(&wallet, "")).await;
-    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
     stage.finds(&L1, &rules(&wallet, "")).await;
     stage.begin().await;
     let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
-    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
     stage.is_quiet(&L1, &rules(&wallet, "")).await;
 }
 
@@ -80,7 +80,7 @@ async fn a_change_of_control_is_found_at_its_submission() {
     stage.begin().await;
     let next = change(KEEPER.address).into();
     let (id, _) = wallet.submit(&stage.anvil, OWNER_A, token.address, U256::ZERO, next).await;
-    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
     assert_ne!(submitted.0, id);
     stage.is_quiet(&L2, &rules(&wallet, &planned)).await;
 }
@@ -105,7 +105,7 @@ async fn an_owner_is_added() {
         let call = IMultiSigWallet::addOwnerCall { owner }.abi_encode();
         stage.begin().await;
         let (id, _) = wallet.submit(&stage.anvil, OWNER_A, wallet.address, U256::ZERO, call.into()).await;
-        wallet.confirm(&stage.anvil, OWNER_B, id).await;
+        wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
         stage.judged(&L3, &rules(&wallet, &planned), expected).await;
     }
 }
@@ -128,9 +128,9 @@ async fn one_confirmation_is_to_be_enough() {
         let call = calldata("changeRequirement(uint256)", U256::from(required).abi_encode());
         stage.begin().await;
         let (id, _) = wallet.submit(&stage.anvil, OWNER_A, wallet.address, U256::ZERO, call.into()).await;
-        wallet.confirm(&stage.anvil, OWNER_B, id).await;
+        wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
         if !silent {
-            wallet.confirm(&stage.anvil, OWNER_C, id).await;
+            wallet.confirm_later(&stage.anvil, OWNER_C, id).await;
         }
         stage.judged(&L3_REQUIRED, &rules, silent).await;
     }
@@ -153,11 +153,11 @@ async fn somebody_unexpected_confirms() {
     let registry = format!("registry = {{ {owners} }}\nbuiltins = {{ off = [\"builtin/drift\"] }}\n");
     let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
     stage.begin().await;
-    wallet.confirm(&stage.anvil, OWNER_C, id).await;
+    wallet.confirm_later(&stage.anvil, OWNER_C, id).await;
     stage.finds(&L4, &rules(&wallet, &registry)).await;
     let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
     stage.begin().await;
-    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
     stage.is_quiet(&L4, &rules(&wallet, &registry)).await;
 }
 
@@ -182,6 +182,33 @@ async fn something_old_is_confirmed() {
     }
 }
 
+const L4_HASTY: Row = Row {
+    id: "L4-hasty",
+    finds: "an owner confirms within the minute what nobody can have read, and it is carried out",
+    by: "builtin/hasty-confirmation",
+    severity: High,
+    incidents: 1,
+    beside: "the same an hour later, and by a bot that confirms by itself, by a rule about its confirmations",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn something_unread_is_confirmed() {
+    let (mut stage, wallet) = stage().await;
+    let bot =
+        format!("[[watch.normal]]\nname = \"bot\"\ncall = \"confirmTransaction\"\nfrom = [\"{}\"]\n", OWNER_C.address);
+    let rules = rules(&wallet, &bot);
+    stage.begin().await;
+    let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    stage.finds(&L4_HASTY, &rules).await;
+    stage.begin().await;
+    let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+    wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
+    let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+    wallet.confirm(&stage.anvil, OWNER_C, id).await;
+    stage.is_quiet(&L4_HASTY, &rules).await;
+}
+
 const L5: Row = Row {
     id: "L5",
     finds: "the last confirmation executes what fails, in a transaction that succeeds",
@@ -196,10 +223,10 @@ async fn an_execution_fails() {
     let (mut stage, wallet) = stage().await;
     stage.begin().await;
     let id = pay(&stage, &wallet, GRANTEE.address, ether(1_000)).await;
-    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
     stage.finds(&L5, &rules(&wallet, "")).await;
     stage.begin().await;
     let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
-    wallet.confirm(&stage.anvil, OWNER_B, id).await;
+    wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
     stage.is_quiet(&L5, &rules(&wallet, "")).await;
 }

@@ -8,7 +8,7 @@ use alloy_sol_types::{SolCall, SolValue, sol};
 use watchfire::decode::Name;
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&M1, &M2, &M3, &M4, &M5, &M6, &M7, &M8, &M9];
+pub(super) const ROWS: &[&Row] = &[&M1, &M2, &M3, &M4, &M5, &M6, &M7, &M8, &M9, &M10];
 
 sol! {
     interface INames {
@@ -52,7 +52,7 @@ async fn the_name_changes_hands() {
     let (mut stage, book, forger) = stage().await;
     let give = INames::setOwnerCall { node: ours().node, owner: STRANGER.address }.abi_encode();
     stage.begin().await;
-    let renew = INames::renewCall { name: "treasury".to_owned(), duration: U256::from(1) };
+    let renew = INames::renewCall { name: "treasury".to_owned(), duration: U256::from(31_536_000) };
     stage.send(STRANGER.address, book, renew.abi_encode()).await;
     stage.send(STRANGER.address, forger, give.clone()).await;
     stage.is_quiet(&M1, &rules(book, "")).await;
@@ -231,4 +231,35 @@ async fn somebody_may_register_names() {
     let rules = rules(book, &vouch("event", "ControllerAdded", &[("#0", &KEEPER.address)]));
     let both = [STRANGER, KEEPER].map(|who| add(who.address));
     stage.tells_apart(&M9, &rules, [STRANGER.address, book], both).await;
+}
+
+const M10: Row = Row {
+    id: "ens-10",
+    finds: "the name is registered for less than sixty days",
+    by: "builtin/posture",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same name, renewed for a year by whomever; and one that the registrar does not know",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_runs_out() {
+    let (mut stage, book, _) = stage().await;
+    let renew =
+        |days: u64| INames::renewCall { name: "treasury".to_owned(), duration: U256::from(days * 86_400) }.abi_encode();
+    stage.begin().await;
+    // Nothing touches a name as it runs out: it is looked at every fifty blocks.
+    stage.anvil.mine(51).await;
+    let nothing = stage.seen(&rules(book, "")).await;
+    assert!(nothing.lines.is_empty(), "it is not registered here: {:?}", nothing.lines);
+    stage.send(STRANGER.address, book, renew(365)).await;
+    stage.anvil.mine(51).await;
+    stage.is_quiet(&M10, &rules(book, "")).await;
+    stage.anvil.set_next_timestamp(stage.anvil.now().await + 306 * 86_400).await;
+    stage.anvil.mine(51).await;
+    let seen = stage.finds(&M10, &rules(book, "")).await;
+    assert!(seen.headlines[0].contains("is registered until 20"), "{:?}", seen.headlines);
+    stage.send(STRANGER.address, book, renew(365)).await;
+    stage.anvil.mine(51).await;
+    assert_eq!(stage.seen(&rules(book, "")).await.findings.len(), 1, "it is told once");
 }

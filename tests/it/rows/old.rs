@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolEvent, SolValue};
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2, &V3, &V4, &V5];
+pub(super) const ROWS: &[&Row] = &[&L7, &L7B, &L7C, &L6, &V1, &V2, &V3, &V4, &V5, &V6];
 
 /// Two owners, both of whom are asked above one ether a day; it holds ether.
 async fn wallet() -> (Stage, Address) {
@@ -261,4 +261,31 @@ async fn everything_is_taken_out_of_a_lock() {
         let take = calldata("emergencyWithdraw(address)", to.address.abi_encode());
         stage.when(KEEPER.address, lock, take).await.judged(&V5, &rules, silent).await;
     }
+}
+
+const V6: Row = Row {
+    id: "vesting-6",
+    finds: "a release that anybody may ask for pays more than the schedule says is vested",
+    by: "builtin/state",
+    severity: Critical,
+    incidents: 1,
+    beside: "releases of what is vested, again and again",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_is_released_than_is_vested() {
+    let mut stage = Stage::new().await;
+    let (now, day) = (stage.anvil.now().await, 86_400_u64);
+    let arguments = (GRANTEE.address, U256::from(now - day), U256::from(2 * day)).abi_encode_params();
+    let leaky = deploy(&stage.anvil, DEPLOYER.address, "LeakyVesting", arguments).await;
+    stage.anvil.succeed(&Tx::pay(DEPLOYER.address, leaky, ether(10))).await;
+    stage.begin().await;
+    for _ in 0..2 {
+        stage.send(STRANGER.address, leaky, IVesting::releaseCall {}.abi_encode()).await;
+    }
+    stage.is_quiet(&V6, &vested(leaky)).await;
+    stage.send(DEPLOYER.address, leaky, calldata("leak()", [])).await;
+    stage.when(STRANGER.address, leaky, IVesting::releaseCall {}.abi_encode()).await;
+    stage.send(STRANGER.address, leaky, IVesting::releaseCall {}.abi_encode()).await;
+    stage.finds(&V6, &vested(leaky)).await;
 }

@@ -1,17 +1,19 @@
 //! Safes: what hides deep inside of a batch, who decides, and what is not as it should be from the first look on.
 
+use super::keys::sponsored;
 use super::{Row, Stage, calldata, pays, vouch, watch};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, RELAYER, STRANGER};
+use crate::support::anvil::Tx;
 use crate::support::contracts::deploy;
-use crate::support::kit::Version;
+use crate::support::kit::{Kit, Version};
 use crate::support::safe::{Safe, SafeTx, Signer, module_payment};
 use crate::support::tokens::{Token, transfer};
 use crate::support::treasury::{SIGNERS, ether};
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolValue;
-use watchfire::model::Severity::{Critical, High};
+use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&S2N, &S4L, &S4S, &S4N, &S6M, &S8L, &S9T, &S17M, &S17G];
+pub(super) const ROWS: &[&Row] = &[&S2N, &S4L, &S4S, &S4N, &S6M, &S8L, &S9T, &S17M, &S17G, &S17T, &S17U, &S17D];
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 
@@ -233,9 +235,74 @@ async fn a_guard_is_missing_from_the_start() {
     stage.is_quiet(&S17G, &rules("none")).await;
 }
 
+const S17T: Row = Row {
+    id: "S17-threshold",
+    finds: "one signature is enough from the start, and nobody said that it should be",
+    by: "builtin/posture",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same Safe whose registry says so",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_signature_is_enough_from_the_start() {
+    let (mut stage, safe) = Stage::with_safe(Version::V1_4_1, &OWNERS, 1).await;
+    watched(&mut stage, &safe).await;
+    stage.anvil.succeed(&Tx::pay(STRANGER.address, safe.address, ether(1))).await;
+    stage.finds(&S17T, &watch("safe", safe.address, "")).await;
+    stage.is_quiet(&S17T, &watch("safe", safe.address, "registry = { threshold = 1 }\n")).await;
+}
+
+const S17U: Row = Row {
+    id: "S17-unlisted",
+    finds: "a module is enabled from the start, and there is no list of modules",
+    by: "builtin/posture",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same Safe whose registry lists it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_is_there_that_nobody_speaks_of() {
+    let (mut stage, safe) = stage().await;
+    safe.enable_module(&stage.anvil, STRANGER.address, &[OWNER_A, OWNER_B]).await;
+    watched(&mut stage, &safe).await;
+    stage.anvil.succeed(&Tx::pay(STRANGER.address, safe.address, ether(1))).await;
+    stage.finds(&S17U, &watch("safe", safe.address, "")).await;
+    let listed = format!("registry = {{ modules = [\"{}\"] }}\n", STRANGER.address);
+    stage.is_quiet(&S17U, &watch("safe", safe.address, &listed)).await;
+}
+
+const S17D: Row = Row {
+    id: "S17-delegated",
+    finds: "an owner, who is not watched, runs foreign code from the start (EIP-7702)",
+    by: "builtin/posture",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same owner, by a rule that names the code; and a contract that is an owner",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_runs_foreign_code() {
+    let stage = Stage::new().await;
+    let council = deploy(&stage.anvil, DEPLOYER.address, "Drain", []).await;
+    let kit = Kit::deploy(&stage.anvil, DEPLOYER.address, Version::V1_4_1).await;
+    let owners = [OWNER_A.address, OWNER_B.address, council];
+    let safe = Safe::create(&stage.anvil, DEPLOYER.address, kit, &owners, 2, 1).await;
+    let mut stage = stage;
+    let account = deploy(&stage.anvil, DEPLOYER.address, "Drain", []).await;
+    assert!(sponsored(&stage, RELAYER, STRANGER.address, vec![], account, 0).await);
+    watched(&mut stage, &safe).await;
+    stage.anvil.succeed(&Tx::pay(STRANGER.address, safe.address, ether(1))).await;
+    let announced = vouch("state", "owner-delegate", &[("who", &OWNER_A.address), ("after", &account)]);
+    let seen = stage.finds(&S17D, &watch("safe", safe.address, "")).await;
+    assert!(seen.headlines[0].contains("runs the code of"), "{:?}", seen.headlines);
+    stage.is_quiet(&S17D, &watch("safe", safe.address, &announced)).await;
+}
+
 /// Begins, and lets ether arrive, so that there is something to look at.
 async fn watched(stage: &mut Stage, safe: &Safe) {
     stage.begin().await;
     stage.anvil.mine(2).await;
-    stage.anvil.succeed(&crate::support::anvil::Tx::pay(STRANGER.address, safe.address, ether(1))).await;
+    stage.anvil.succeed(&Tx::pay(STRANGER.address, safe.address, ether(1))).await;
 }

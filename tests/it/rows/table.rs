@@ -1,8 +1,8 @@
 //! docs/detections.md, written from the rows.
 
 use super::{
-    Row, authority, behavior, control, ether, governor, keys, multisig, names, old, posture, queue, safe, state,
-    timelock, tokens, upgrades,
+    Row, authority, behavior, control, ether, governor, keys, multisig, names, old, pending, posture, queue, roles,
+    safe, state, timelock, tokens, upgrades,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -110,6 +110,7 @@ const FAMILIES: &[Family] = &[
         file: "control",
         source: include_str!("control.rs"),
     },
+    Family { heading: "Who holds a role", rows: roles::ROWS, file: "roles", source: include_str!("roles.rs") },
     Family {
         heading: "Code behind proxies",
         rows: upgrades::ROWS,
@@ -130,6 +131,12 @@ const FAMILIES: &[Family] = &[
         source: include_str!("behavior.rs"),
     },
     Family { heading: "Accounts and signatures", rows: keys::ROWS, file: "keys", source: include_str!("keys.rs") },
+    Family {
+        heading: "Pending transactions",
+        rows: pending::ROWS,
+        file: "pending",
+        source: include_str!("pending.rs"),
+    },
     Family { heading: "Ether", rows: ether::ROWS, file: "ether", source: include_str!("ether.rs") },
     Family { heading: "Names", rows: names::ROWS, file: "names", source: include_str!("names.rs") },
 ];
@@ -147,8 +154,11 @@ impl Family {
         let named = self.source.find(&format!("id: \"{}\"", row.id)).expect("a row stands in its file");
         let name = self.source[..named].rfind("const ").map(|at| &self.source[at + "const ".len()..]);
         let name = name.and_then(|rest| rest.split(':').next()).expect("a row has a name");
-        let used = format!("(&{name},");
-        let at = self.source.find(&used).unwrap_or_else(|| panic!("{} has no case in {}.rs", row.id, self.file));
+        let used = [format!("(&{name},"), format!("(&stage, &{name})")];
+        let at = used
+            .iter()
+            .find_map(|used| self.source.find(used))
+            .unwrap_or_else(|| panic!("{} has no case in {}.rs", row.id, self.file));
         let before = &self.source[..at];
         let start = before.rfind("async fn ").expect("a case is a function") + "async fn ".len();
         before[start..].split('(').next().expect("a function has a name")

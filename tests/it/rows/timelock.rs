@@ -11,7 +11,7 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&K1, &K2, &K3, &K4, &K5, &K6, &K7, &K8, &K9, &K10];
+pub(super) const ROWS: &[&Row] = &[&K1, &K2, &K3, &K4, &K5, &K6, &K7, &K8, &K9, &K10, &K11, &K12];
 
 const HOUR: u64 = 3_600;
 
@@ -321,4 +321,62 @@ async fn another_administrator_is_queued() {
     let run = ITimelock::executeTransactionCall { target, value, signature, data: data(GRANTEE.address), eta };
     stage.send(KEEPER.address, lock, run.abi_encode()).await;
     stage.is_quiet(&K10, &rules).await;
+}
+
+const K11: Row = Row {
+    id: "timelock-11",
+    finds: "anybody may carry out what is due, from the start",
+    by: "builtin/posture",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same timelock whose registry says so; and one whose executor is the keeper",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anybody_may_carry_out_what_is_due() {
+    let (mut stage, closed) = stage(2 * HOUR).await;
+    let arguments = (U256::from(2 * HOUR), vec![KEEPER.address], vec![Address::ZERO], Address::ZERO);
+    let open = deploy(&stage.anvil, DEPLOYER.address, "TimelockController", arguments.abi_encode_params()).await;
+    stage.begin().await;
+    for lock in [open, closed, open] {
+        stage.anvil.succeed(&Tx::pay(DEPLOYER.address, lock, ether(1))).await;
+    }
+    stage.finds(&K11, &watch("timelock", open, "")).await;
+    stage.is_quiet(&K11, &watch("timelock", open, "registry = { open_executor = true }\n")).await;
+    stage.is_quiet(&K11, &watch("timelock", closed, "")).await;
+}
+
+const K12: Row = Row {
+    id: "timelock-12",
+    finds: "what is carried out runs other code than stood there when it was scheduled",
+    by: "builtin/changed-target",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same code at both ends; and a contract that was to be deployed in between, by a rule that names its code",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_code_than_was_scheduled_for() {
+    let (mut stage, lock) = stage(2 * HOUR).await;
+    let nonce = stage.anvil.sent_by(DEPLOYER.address, stage.anvil.block_number().await).await;
+    let coin = DEPLOYER.address.create(nonce);
+    let rules = |more: &str| {
+        let allows = format!("[[watch.normal]]\nname = \"allows\"\nact = \"approve\"\nto = [\"{coin}\"]\n{more}");
+        watch("timelock", lock, &format!("registry = {{ delay = \"2h\" }}\n{allows}"))
+    };
+    let allows = |amount: u64| crate::support::tokens::approve(GRANTEE.address, U256::from(amount)).to_vec();
+    stage.when(KEEPER.address, lock, schedule(coin, U256::ZERO, allows(1), 2 * HOUR)).await;
+    stage.is_quiet(&K12, &rules("")).await;
+    let deployed = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, DEPLOYER.address).await;
+    assert_eq!(deployed.address, coin, "it stands where it was scheduled for");
+    wait(&stage.anvil, 2 * HOUR).await;
+    stage.send(KEEPER.address, lock, execute(coin, U256::ZERO, allows(1))).await;
+    stage.finds(&K12, &rules("")).await;
+    let code = keccak256(stage.anvil.code(coin).await);
+    let none = keccak256([]);
+    stage.is_quiet(&K12, &rules(&format!("code = {{ in = [\"{none}\", \"{code}\"] }}\n"))).await;
+    stage.when(KEEPER.address, lock, schedule(coin, U256::ZERO, allows(2), 2 * HOUR)).await;
+    wait(&stage.anvil, 2 * HOUR).await;
+    stage.send(KEEPER.address, lock, execute(coin, U256::ZERO, allows(2))).await;
+    stage.is_quiet(&K12, &rules("")).await;
 }

@@ -101,6 +101,8 @@ async fn a_node_that_pretends_is_not_believed() {
         ("eth_getProof", json!({}), Ability::Proofs, "it answered {}"),
         ("eth_getProof", json!({ "accountProof": ["0xc0"] }), Ability::Proofs, "the proof does not begin at"),
         ("eth_getRawTransactionByHash", json!("0x02c0"), Ability::RawTransactions, "the bytes do not hash"),
+        ("eth_getLogs", json!(null), Ability::Logs, "it answered null"),
+        ("eth_getLogs", json!({}), Ability::Logs, "the logs cannot be read"),
         ("debug_getRawReceipts", json!([]), Ability::RawReceipts, "0 receipts for a block of 1 transactions"),
     ];
     for (method, pretended, ability, expected) in cases {

@@ -8,6 +8,7 @@ mod chain;
 mod data;
 mod faulty;
 mod forks;
+mod grants;
 mod ipc;
 mod line;
 mod lived;

@@ -222,6 +222,34 @@ async fn the_first_of_three_endpoints_on_another_fork_is_told_and_not_followed()
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_that_lied_once_and_a_third_on_another_fork_do_not_take_turns_at_leading() {
+    let mut several = Several::new(3).await;
+    for liar in [0, 1] {
+        several.nodes[liar].fault(Fault::AltersStatus.times(1));
+        several.nodes[1 - liar].go_down();
+        several.nodes[2].go_down();
+        several.slots(1).await;
+        several.nodes[1 - liar].heal();
+        several.nodes[2].heal();
+        several.slots(1).await;
+        assert_eq!(several.nodes[liar].said().len(), 1, "it was heard");
+    }
+    let mut tip = several.tree.grow(|chain| {
+        let fork = chain.head().link.at.hash;
+        chain.branch(fork, 1)
+    });
+    for _ in 0..6 {
+        tip = several.tree.grow(|chain| chain.branch(tip, 1));
+        several.nodes[2].on_branch(tip);
+        several.slots(1).await;
+    }
+    several.follow.expect_all_of(&several.tree).await;
+    let polled = several.nodes[0].asked("eth_getBlockByNumber");
+    assert!(polled < 100, "asked {polled} times in a dozen slots");
+    assert!(several.told().contains(&(BlindnessKind::Disagreement, Some("c"))), "{:?}", several.told());
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_endpoints_on_different_forks_are_told_until_they_agree() {
     let mut several = Several::new(2).await;
     let fork = several.tree.grow(|chain| {

@@ -32,6 +32,7 @@ pub(super) fn reads() -> Vec<(Read, Answer)> {
         (read(1), Answer::Data(Bytes::from_static(b"\x07"))),
         (read(2), Answer::Reverted),
         (read(3), Answer::Unavailable),
+        (Read::Grants { by: Address::repeat_byte(4), since: 0 }, Answer::Data([[6; 52], [7; 52]].concat().into())),
     ]
 }
 
@@ -77,7 +78,9 @@ fn what_is_written_is_read_back() {
         let made = chain.numbered(number).expect("a canonical block");
         assert_eq!(block.block, fetched(made).block);
         assert_eq!(block.raw, Some(raw(made)), "as the node wrote it");
-        assert_eq!(block.reads, reads()[..2], "an answer that never came is not on the tape");
+        let answered = |(_, answer): &(Read, Answer)| *answer != Answer::Unavailable;
+        let answered: Vec<_> = reads().into_iter().filter(answered).collect();
+        assert_eq!((block.reads.len(), &block.reads), (3, &answered), "an answer that never came is not on the tape");
     }
 }
 
@@ -200,7 +203,7 @@ async fn a_played_tape_is_followed_like_any_node() {
 
     let asked: Vec<Read> = reads().into_iter().map(|(read, _)| read).collect();
     let answers = follow.source.read(blocks[0].at, &asked).await;
-    assert_eq!(answers, [reads()[0].1.clone(), Answer::Reverted, Answer::Unavailable]);
+    assert_eq!(answers, reads().into_iter().map(|(_, answer)| answer).collect::<Vec<_>>());
     let tx = blocks.iter().flat_map(|block| &block.txs).next().expect("some transaction");
     let block = follow.source.pool().block_of(tx.hash).await.expect("a receipt");
     assert!(blocks.iter().any(|it| Some(it.at.hash) == block && it.txs.contains(tx)));

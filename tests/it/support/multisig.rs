@@ -49,7 +49,13 @@ impl Multisig {
         (submission.expect("a submission logs its id").topics[1].into(), receipt.transaction_hash)
     }
 
-    /// Confirms, and executes if that was the last one needed.
+    /// Confirms an hour later, time enough to read what is confirmed, and executes if that was the last one needed.
+    pub(crate) async fn confirm_later(&self, anvil: &Anvil, owner: Account, id: U256) -> Receipt {
+        anvil.set_next_timestamp(anvil.now().await + 3_600).await;
+        self.confirm(anvil, owner, id).await
+    }
+
+    /// Confirms at once, and executes if that was the last one needed.
     pub(crate) async fn confirm(&self, anvil: &Anvil, owner: Account, id: U256) -> Receipt {
         let call = IMultiSigWallet::confirmTransactionCall { transactionId: id };
         anvil.succeed(&Tx::call(owner.address, self.address, call.abi_encode())).await

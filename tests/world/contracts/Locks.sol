@@ -39,3 +39,38 @@ contract TokenLock {
         emit BeneficiaryUpdated(next);
     }
 }
+
+/// A vesting wallet with the schedule and the logs of OpenZeppelin's, which somebody can make forget its schedule.
+contract LeakyVesting {
+    event EtherReleased(uint256 amount);
+
+    address payable public immutable beneficiary;
+    uint256 public immutable start;
+    uint256 public immutable duration;
+    uint256 public released;
+    bool private leaks;
+
+    constructor(address payable beneficiary_, uint256 start_, uint256 duration_) payable {
+        (beneficiary, start, duration) = (beneficiary_, start_, duration_);
+    }
+
+    receive() external payable {}
+
+    function leak() external {
+        leaks = true;
+    }
+
+    function vestedAmount(uint64 timestamp) public view returns (uint256) {
+        uint256 all = address(this).balance + released;
+        if (timestamp < start) return 0;
+        return timestamp >= start + duration ? all : all * (timestamp - start) / duration;
+    }
+
+    function release() external {
+        uint256 amount = leaks ? address(this).balance : vestedAmount(uint64(block.timestamp)) - released;
+        released += amount;
+        emit EtherReleased(amount);
+        (bool ok, ) = beneficiary.call{value: amount}("");
+        require(ok, "it was refused");
+    }
+}

@@ -16,6 +16,9 @@ contract NameBook {
     event ControllerAdded(address indexed controller);
     event ApprovalForAll(address indexed owner, address indexed operator, bool approved);
 
+    /// By the hash of the label, as the registrar keeps it.
+    mapping(uint256 => uint256) public nameExpires;
+
     function setOwner(bytes32 node, address owner) external {
         emit Transfer(node, owner);
     }
@@ -42,7 +45,9 @@ contract NameBook {
     }
 
     function renew(string calldata name, uint256 duration) external payable {
-        emit NameRenewed(name, keccak256(bytes(name)), msg.value, block.timestamp + duration);
+        bytes32 label = keccak256(bytes(name));
+        nameExpires[uint256(label)] = block.timestamp + duration;
+        emit NameRenewed(name, label, msg.value, block.timestamp + duration);
     }
 
     function safeTransferFrom(address from, address to, uint256 tokenId) external {

@@ -2,14 +2,14 @@
 
 use super::faults::{FaultKind, Faults};
 use crate::model::ChainId;
-use crate::model::read::{Answer, Read};
+use crate::model::read::{Answer, ROLE_GRANTED, Read, holders};
 use crate::source::RawPair;
 use crate::source::tape::{Script, Stretch, TapeBlock};
 use crate::source::trace::{RawTraces, TraceMethod};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
@@ -179,6 +179,7 @@ impl Shelf {
             "eth_getCode" => self.state(view, &Read::Code(parsed(param(0))?), param(1)),
             "eth_getTransactionCount" => self.state(view, &Read::Nonce(parsed(param(0))?), param(1)),
             "eth_getBalance" => self.state(view, &Read::Balance(parsed(param(0))?), param(1)),
+            "eth_getLogs" => self.grants(view, param(0)),
             "debug_traceBlockByHash" | "debug_traceBlockByNumber" => {
                 only_call_tracer(param(1))?;
                 self.traces(found(param(0))?, TraceMethod::CallTracer)
@@ -221,6 +222,28 @@ impl Shelf {
             (_, Some(Answer::Data(data))) => Ok(raw(data)),
             _ => Err(unread()),
         }
+    }
+
+    /// Whom the logs leave with a role, as logs that give it to them: what was asked for when the tape was made, and no other logs.
+    fn grants(&self, view: &View, filter: &Value) -> Result<Box<RawValue>, Refusal> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Filter {
+            address: Address,
+            from_block: U256,
+            to_block: Value,
+        }
+        let Filter { address, from_block, to_block } = parsed(filter)?;
+        let block = self.find(view, &to_block)?.ok_or((-32000, "header not found".to_owned()))?;
+        let read = Read::Grants { by: address, since: from_block.saturating_to() };
+        let Some(Answer::Data(data)) = block.reads.get(&read) else { return Err(unread()) };
+        let log = |(n, (role, who)): (usize, (B256, Address))| {
+            json!({
+                "address": address, "topics": [ROLE_GRANTED, role, who.into_word(), B256::ZERO], "data": "0x",
+                "blockNumber": format!("{:#x}", block.number), "logIndex": format!("{n:#x}"), "blockHash": block.hash,
+            })
+        };
+        Ok(raw(&holders(data).enumerate().map(log).collect::<Vec<_>>()))
     }
 
     fn traces(&self, block: Option<&Shelved>, method: TraceMethod) -> Result<Box<RawValue>, Refusal> {

@@ -1,0 +1,154 @@
+//! What a wallet's envelope answers for by itself, whoever vouches for what it carries: who executes, who is paid for it, which module,
+//! who confirms and when.
+
+use super::{Court, Polarity};
+use crate::classify::builtin::{self, Cost};
+use crate::classify::finding::finding;
+use crate::classify::history::SUBMISSIONS;
+use crate::classify::rule::{Rule, WatchRules};
+use crate::classify::trial;
+use crate::model::activity::Note;
+use crate::model::{Activity, ActivityKind, Fate, Severity, Verdict};
+use alloy_primitives::U256;
+use std::sync::Arc;
+
+/// A submission older than this is unusual to confirm: 30 days.
+const SUBMISSION_OLD: u64 = 30 * 86_400;
+/// A submission younger than this was confirmed by nobody who read it: five blocks of mainnet.
+const SUBMISSION_YOUNG: u64 = 60;
+
+impl Court<'_> {
+    /// What an envelope answers for by itself: who executes, who is paid for it, which module, and whether the inside failed.
+    pub(super) fn own_conditions(
+        &self,
+        activity: &Activity,
+        rules: &WatchRules,
+        carries: &[usize],
+        all: &[Activity],
+        carries_finding: bool,
+    ) -> Option<Cost> {
+        // One that is switched off is not asked; the leaves answer for themselves all the same.
+        let cost = |name, severity, reason: String| {
+            (!rules.builtins_off.contains(name)).then_some(Cost { name, severity, reason: Some(reason) })
+        };
+        // Only the wallet's own envelope has these; another watch's act around it does not.
+        if activity.kind != ActivityKind::Call {
+            return None;
+        }
+        let from = activity.from;
+        for note in &activity.notes {
+            match note {
+                Note::Module(module) if !rules.modules.as_ref().is_some_and(|set| set.members.contains(module)) => {
+                    let why = format!("module {module} acts and is not in registry.modules");
+                    if let Some(cost) = cost(builtin::MODULE, Severity::Critical, why) {
+                        return Some(cost);
+                    }
+                }
+                Note::Refund(to) if !rules.refund_receivers.as_ref().is_some_and(|set| set.members.contains(to)) => {
+                    let (severity, who) = if to.is_zero() {
+                        (Severity::Warning, "whoever executes".to_owned())
+                    } else {
+                        (Severity::Critical, to.to_string())
+                    };
+                    if let Some(cost) =
+                        cost(builtin::REFUND, severity, format!("the Safe pays {who} for its execution"))
+                    {
+                        return Some(cost);
+                    }
+                }
+                Note::Submission(id) => {
+                    if let Some(cost) = self.confirmation(*id, activity, rules) {
+                        return Some(cost);
+                    }
+                }
+                _ => {}
+            }
+        }
+        // Who carries what waits in a queue is not known before it is carried.
+        if let Some(executors) = &rules.executors
+            && activity.progress().is_none()
+            && !executors.members.contains(&from)
+        {
+            let why = format!("{from} carries it and is not in {}", executors.name);
+            if let Some(cost) = cost(builtin::EXECUTOR, Severity::Warning, why) {
+                return Some(cost);
+            }
+        }
+        let failed = carries.iter().any(|at| all.get(*at).is_some_and(|leaf| leaf.fate == Fate::Failed));
+        if failed && !carries_finding {
+            let why = "an inner call failed although the transaction succeeded".to_owned();
+            return cost(builtin::INNER_FAILURE, Severity::Warning, why);
+        }
+        None
+    }
+
+    fn confirmation(&self, id: U256, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+        let on = |name| !rules.builtins_off.contains(name);
+        if let Some(owners) = rules.owners.as_ref().filter(|_| on(builtin::CONFIRMER))
+            && !owners.members.contains(&activity.from)
+        {
+            let why = format!("{} confirms and is not in {}", activity.from, owners.name);
+            return Some(Cost { name: builtin::CONFIRMER, severity: Severity::High, reason: Some(why) });
+        }
+        let age = self.windows.now.saturating_sub(self.submitted(id, rules)?);
+        (age > SUBMISSION_OLD && on(builtin::STALE)).then(|| Cost {
+            name: builtin::STALE,
+            severity: Severity::High,
+            reason: Some(format!("submission {id} is {} days old", age / 86_400)),
+        })
+    }
+
+    /// When a submission was written down, so that a late confirmation is seen to be late.
+    pub(super) fn remember_submission(&mut self, activity: &Activity, rules: &WatchRules) {
+        let Some(id) = submission(activity) else { return };
+        let known = self.submitted(id, rules).is_some();
+        if !known && &*activity.deed.name == "submitTransaction" && activity.fate == Fate::Executed {
+            self.add(rules, submission_key(id), U256::ONE);
+        }
+    }
+
+    /// A confirmation that comes so soon that nobody can have read what it confirms. A rule about the call vouches for those that are
+    /// expected to, such as a bot; for what they confirm it says nothing.
+    pub(super) fn haste(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
+        // The submission is a confirmation itself, in the name of whoever wrote it down.
+        if &*activity.deed.name != "confirmTransaction" || rules.builtins_off.contains(builtin::HASTY) {
+            return None;
+        }
+        let id = submission(activity)?;
+        let age = self.windows.now.saturating_sub(self.submitted(id, rules)?);
+        if age >= SUBMISSION_YOUNG {
+            return None;
+        }
+        let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
+        if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
+            self.count(rule, activity, rules);
+            return None;
+        }
+        let why = match age {
+            0 => format!("submission {id} is confirmed in the block that holds it"),
+            age => format!("submission {id} is {age} s old, too young for anybody to have read it"),
+        };
+        let cost = Cost { name: builtin::HASTY, severity: Severity::High, reason: Some(why) };
+        let trials: Vec<(&Rule, trial::Trial)> =
+            normal().map(|rule| (rule, trial::attempt(rule, activity, rules, &self.windows))).collect();
+        Some(finding(&cost, &trials, rules))
+    }
+
+    /// When submission `id` was written down, as far as that was seen.
+    fn submitted(&self, id: U256, rules: &WatchRules) -> Option<u64> {
+        let key = submission_key(id);
+        let before = self.windows.history.first(rules.address, &key);
+        let here = || self.windows.added.contains_key(&(rules.address, Arc::clone(&key))).then_some(self.windows.now);
+        before.or_else(here)
+    }
+}
+
+/// The id of the submission that an envelope is about.
+fn submission(activity: &Activity) -> Option<U256> {
+    activity.notes.iter().find_map(|note| if let Note::Submission(id) = note { Some(*id) } else { None })
+}
+
+/// Window under which a submission's time is kept; exempt from forgetting.
+fn submission_key(id: U256) -> Arc<str> {
+    Arc::from(format!("{SUBMISSIONS}{id}"))
+}

@@ -1,0 +1,60 @@
+//! What is weak as it stands, though nobody changed it: told once for as long as it is so, unless the registry says that it is meant.
+//!
+//! A change that makes it so is judged as a change, and is not told a second time as a posture.
+
+use super::reading::Took;
+use super::{Change, Look, Place, causes};
+use crate::model::activity::Note;
+use crate::model::state::{NAME_EXPIRY, OWNER_DELEGATE, RELEASED_EARLY};
+use crate::model::{Activity, Delta, Fact, Item, Role};
+use alloy_primitives::{B256, U256, keccak256};
+
+/// A name that is registered for less than this is to be renewed: 60 days.
+const EXPIRES_SOON: u64 = 60 * 86_400;
+
+/// Items of which some values are weak.
+pub const WEAKNESSES: &[&str] =
+    &["threshold", "required", "module", OWNER_DELEGATE, "open-executor", NAME_EXPIRY, RELEASED_EARLY];
+
+/// Appends what is weak, is not accepted and was not told yet.
+pub(super) fn compare(
+    look: &Look<'_>,
+    took: &Took,
+    changes: &[Change],
+    place: &Place,
+    found: &mut Vec<Activity>,
+    deltas: &mut Vec<Delta>,
+) {
+    let expected = look.subjects.expected_of(&look.address);
+    // What the registry speaks of is held against it instead.
+    let accepted = |item: Item| expected.is_some_and(|expected| expected.accepted.contains(&item.whole()));
+    for (item, is) in took.values.iter().filter(|(item, _)| may_be_weak(*item) && !accepted(*item)) {
+        let told = look.known.get(look.address, Fact::Told(*item)).unwrap_or_default();
+        // Another digest than that of a value which the registry denies: what is told as weak says nothing of that.
+        let now = if is_weak(*item, *is, look.block.time) { keccak256(keccak256(is)) } else { B256::ZERO };
+        if told == now {
+            continue;
+        }
+        deltas.push(Fact::Told(*item).delta(look.address, now));
+        let changed = changes.iter().any(|change| change.item == *item);
+        if now.is_zero() || changed || causes::find(look, *item, B256::ZERO, *is).is_some() {
+            continue;
+        }
+        found.push(look.activity(place, *item, look.args(*item, *is, *is), Role::Leaf, vec![Note::Posture]));
+    }
+}
+
+/// How many modules there are says nothing: each stands for itself.
+fn may_be_weak(item: Item) -> bool {
+    WEAKNESSES.contains(&item.name()) && (item.name() != "module" || item.of.is_some())
+}
+
+/// One key is enough, code that nobody chose acts for an owner or for the Safe, anybody carries out what is due, a name runs out soon, more
+/// was paid than is vested. `now` is the block's time.
+fn is_weak(item: Item, is: B256, now: u64) -> bool {
+    match item.name() {
+        "threshold" | "required" => is == B256::with_last_byte(1),
+        NAME_EXPIRY => U256::from_be_bytes(is.0) < U256::from(now.saturating_add(EXPIRES_SOON)),
+        _ => !is.is_zero(),
+    }
+}

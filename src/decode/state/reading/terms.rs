@@ -1,0 +1,107 @@
+//! What is right or wrong by the time of the block: until when a name is registered, and how much more was released than is vested.
+
+use super::{Reader, Told, call, sums};
+use crate::decode::names::eth;
+use crate::model::Item;
+use crate::model::read::{Answer, Read};
+use alloy_primitives::{Address, B256, U256};
+
+/// `nameExpires(uint256)` of the registrar: Unix seconds, by the hash of the label below `eth`. Source: BaseRegistrarImplementation.sol.
+const NAME_EXPIRES: [u8; 4] = [0xd6, 0xe4, 0xfa, 0x86];
+/// `getData(uint256)` of the wrapper: owner, fuses and expiry, by the hash of the name. Source: NameWrapper.sol.
+const GET_DATA: [u8; 4] = [0x01, 0x78, 0xfe, 0x3f];
+/// Fuse of a name that its parent cannot take back before it expires; of any other the expiry says nothing. Source: INameWrapper.sol.
+const PARENT_CANNOT_CONTROL: u64 = 1 << 16;
+
+/// `released()`, `vestedAmount(uint64)`, and both of a token. Source: VestingWallet.sol of OpenZeppelin.
+const RELEASED: [u8; 4] = [0x96, 0x13, 0x25, 0x21];
+const VESTED: [u8; 4] = [0x0a, 0x17, 0xb0, 0x6b];
+const RELEASED_OF: [u8; 4] = [0x98, 0x52, 0x59, 0x5c];
+const VESTED_OF: [u8; 4] = [0x81, 0x0e, 0xc2, 0x3b];
+
+impl Reader<'_, '_, '_> {
+    /// The earliest end of a watched name, by whichever of its contracts knows one. Nothing where none does.
+    pub(super) fn expiry(&mut self, item: Item) {
+        let Some((name, contracts)) = self.look.subjects.name_at(&self.look.address) else { return };
+        let (name, contracts) = (*name, contracts.to_vec());
+        let mut earliest: Option<B256> = None;
+        for contract in contracts {
+            let registered = name.registered.map(|label| self.word(asks(contract, NAME_EXPIRES, &[label])));
+            // A name right below `eth` ends as the registrar says, wrapped or not.
+            let wrapped = (name.parent != eth()).then(|| self.wrapped(contract, name.node));
+            for told in [registered, wrapped].into_iter().flatten() {
+                match told {
+                    Told::Is(end) if !end.is_zero() => {
+                        earliest = Some(earliest.map_or(end, |known| known.min(end)));
+                    }
+                    Told::Is(_) | Told::Nothing => {}
+                    told => return self.fail(item, told),
+                }
+            }
+        }
+        self.took.values.extend(earliest.map(|end| (item, end)));
+    }
+
+    /// Until when its parent cannot take a wrapped name back.
+    fn wrapped(&mut self, wrapper: Address, node: B256) -> Told {
+        match self.questions.ask_state(asks(wrapper, GET_DATA, &[node])) {
+            None => Told::Waits,
+            Some(Answer::Data(data)) => {
+                let word = |n: usize| data.get(n * 32..(n + 1) * 32).map(B256::from_slice);
+                let binds =
+                    |fuses: B256| U256::from_be_bytes(fuses.0) & U256::from(PARENT_CANNOT_CONTROL) != U256::ZERO;
+                let end = word(1).filter(|fuses| binds(*fuses)).and_then(|_| word(2));
+                end.map_or(Told::Nothing, Told::Is)
+            }
+            Some(Answer::Reverted) => Told::Nothing,
+            Some(Answer::Unavailable | Answer::Traces(_)) => Told::Dark,
+        }
+    }
+
+    /// By how much more was released than its own schedule says is vested, of ether and of each token that is counted.
+    pub(super) fn schedule(&mut self, item: Item) {
+        let (own, now) = (self.look.address, B256::from(U256::from(self.look.block.time)));
+        self.early(item, asks(own, RELEASED, &[]), asks(own, VESTED, &[now]));
+        for token in sums::tokens(self.look) {
+            let word = token.into_word();
+            self.early(item.about(token), asks(own, RELEASED_OF, &[word]), asks(own, VESTED_OF, &[word, now]));
+        }
+    }
+
+    fn early(&mut self, item: Item, released: Read, vested: Read) {
+        match (self.word(released), self.word(vested)) {
+            (Told::Is(released), Told::Is(vested)) => {
+                let number = |word: B256| U256::from_be_bytes(word.0);
+                let early = number(released).saturating_sub(number(vested));
+                self.took.values.push((item, B256::from(early)));
+            }
+            (Told::Nothing, _) | (_, Told::Nothing) => {}
+            (Told::Is(_), told) | (told, _) => self.fail(item, told),
+        }
+    }
+}
+
+fn asks(of: Address, view: [u8; 4], words: &[B256]) -> Read {
+    let words = words.iter().flat_map(|word| word.0);
+    call(of, &view.into_iter().chain(words).collect::<Vec<u8>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::keccak256;
+
+    #[test]
+    fn selectors_are_those_of_their_names() {
+        for (signature, selector) in [
+            ("nameExpires(uint256)", NAME_EXPIRES),
+            ("getData(uint256)", GET_DATA),
+            ("released()", RELEASED),
+            ("vestedAmount(uint64)", VESTED),
+            ("released(address)", RELEASED_OF),
+            ("vestedAmount(address,uint64)", VESTED_OF),
+        ] {
+            assert_eq!(keccak256(signature)[..4], selector, "{signature}");
+        }
+    }
+}

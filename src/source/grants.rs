@@ -1,0 +1,107 @@
+//! Who holds a role, as a contract's own logs have it.
+//!
+//! A contract of OpenZeppelin's kind says of any account whether it holds a role, and of no role who holds it: that stands in its
+//! logs alone, all the way back. In: a contract and a range of blocks. Out: whom its logs leave with a role. What a node leaves out is
+//! not noticed here; nothing that it makes up is believed either, since the contract itself is asked about everybody who is named.
+
+use super::node::Node;
+use super::rpc::NodeError;
+use crate::model::parse;
+use crate::model::read::{ROLE_GRANTED, ROLE_REVOKED, holder_bytes, holders};
+use crate::runtime::instant;
+use alloy_primitives::{Address, B256, Bytes};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Most questions about one contract: hosted nodes search 10,000 blocks at once, or ten.
+const QUERIES_MAX: u64 = 512;
+/// How long all of them may take together: a block waits for the answer.
+const SEARCH_MAX: Duration = Duration::from_secs(20);
+
+/// How nodes say that less should be asked for, each with a code of its own; the first three never mean anything else.
+const TOO_MUCH: [&str; 9] =
+    ["results", "range", "response size", "limit", "too many", "too large", "exceed", "maximum", "more than"];
+
+/// Who holds which role.
+type Holders = BTreeSet<(B256, Address)>;
+
+/// What a contract's logs say of roles: each time that one was given or taken, in the order of the chain.
+#[derive(Debug, Default)]
+struct Grants(BTreeMap<(u64, u64), (B256, Address, bool)>);
+
+impl Grants {
+    /// Whom they leave with a role.
+    fn holders(&self) -> Holders {
+        let mut holders = Holders::new();
+        for (role, who, given) in self.0.values() {
+            if *given {
+                holders.insert((*role, *who));
+            } else {
+                holders.remove(&(*role, *who));
+            }
+        }
+        holders
+    }
+}
+
+/// Everybody in any of these answers.
+pub(super) fn union(told: &[Bytes]) -> Bytes {
+    holder_bytes(told.iter().flat_map(|told| holders(told)).collect::<Holders>())
+}
+
+impl Node {
+    /// Whom the logs that `by` wrote in these blocks leave with a role, as [`holders`] reads it. Where the node refuses a range, as hosted ones do with large ones, smaller
+    /// ones are asked for, as long as [`QUERIES_MAX`] of them can be enough.
+    pub(super) async fn grants(&self, by: Address, blocks: RangeInclusive<u64>) -> Result<Bytes, NodeError> {
+        let (end, until) = (*blocks.end(), instant() + SEARCH_MAX);
+        let (mut from, mut span, mut n_asked) = (*blocks.start(), u64::MAX, 0);
+        let mut grants = Grants::default();
+        while from <= end {
+            let to = end.min(from.saturating_add(span - 1));
+            let filter = json!([{
+                "address": by, "topics": [[ROLE_GRANTED, ROLE_REVOKED]],
+                "fromBlock": format!("{from:#x}"), "toBlock": format!("{to:#x}"),
+            }]);
+            n_asked += 1;
+            let after = self.deadlines().block.min(until.saturating_duration_since(instant()));
+            match self.ask("eth_getLogs", filter, after).await {
+                Ok(answer) => {
+                    for log in parse::logs(answer.get())? {
+                        let (&[kind, role, who, ..], true) = (&log.topics[..], log.address == by) else { continue };
+                        let given = kind == ROLE_GRANTED;
+                        if (given || kind == ROLE_REVOKED) && (from..=to).contains(&log.block_number) {
+                            grants.0.insert((log.block_number, log.log_index), (role, Address::from_word(who), given));
+                        }
+                    }
+                    from = to.saturating_add(1);
+                }
+                Err(NodeError::Refused { message, code, .. }) if code != -32601 && is_said(&TOO_MUCH, &message) => {
+                    span = narrower(from, to, end, n_asked, &message)?;
+                }
+                // Some say it with the code by which others say that they are asked too often.
+                Err(NodeError::Limited { why, .. }) if is_said(&TOO_MUCH[..3], &why) => {
+                    span = narrower(from, to, end, n_asked, &why)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(holder_bytes(grants.holders()))
+    }
+}
+
+fn is_said(words: &[&str], message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    words.iter().any(|words| message.contains(words))
+}
+
+/// Half of what was refused, where enough of that can be asked for.
+fn narrower(from: u64, to: u64, end: u64, n_asked: u64, message: &str) -> Result<u64, NodeError> {
+    let span = (to - from).div_ceil(2);
+    if span == 0 || (end - from) / span + n_asked > QUERIES_MAX {
+        let why = format!("the logs of blocks {from} to {end} take too many questions: {message}");
+        return Err(NodeError::Missing(why));
+    }
+    Ok(span)
+}
