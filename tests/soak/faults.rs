@@ -245,6 +245,8 @@ impl Storm<'_> {
     /// Nothing can be reached for a while, and the chain goes on.
     async fn darkness(&mut self) {
         let began = Instant::now();
+        // The end of an earlier outage would let light in.
+        self.ends.retain(|(_, end)| !matches!(end, End::Refusal(_)));
         for wire in self.wires {
             wire.refuse(true);
             wire.cut();

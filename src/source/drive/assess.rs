@@ -91,7 +91,14 @@ impl Driver {
         });
         self.troubles.set(BlindnessKind::NoBlock, None, no_block);
         let conflict = self.follower.conflict().map(|conflict: Conflict| {
-            let told = (now, self.blocks_seen, conflict.to_string());
+            // Whoever is woken has to know the way out.
+            let way = match conflict {
+                Conflict::Finalized { head, .. } => {
+                    format!("; if that chain is right: watchfire chain allow-reorg {} {}", self.meter.chain, head.hash)
+                }
+                Conflict::Forgotten { .. } => String::new(),
+            };
+            let told = (now, self.blocks_seen, format!("{conflict}{way}"));
             chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO)
         });
         self.troubles.set(BlindnessKind::FinalizedReorg, None, conflict);
