@@ -12,7 +12,7 @@ use crate::decode::queued::Standing;
 use crate::escalate;
 use crate::model::incident::Plan;
 use crate::model::queue::{Checked, Queued, Remembered, SafeState, Waits, digest};
-use crate::model::read::{Answers, READS_MAX, Read};
+use crate::model::read::{Answer, Answers, READS_MAX, Read};
 use crate::model::{ActivityKind, BlockRef, Judged, JudgedBlock, Link, Position, Sight, Verdict, WatchInfo};
 use crate::runtime::{self, Clock};
 use crate::store::{OwnedStepJudged, QueueKept, QueueSeen, Store};
@@ -34,6 +34,9 @@ const APPROVALS_MAX: usize = 8 * READS_MAX;
 /// Transactions that are judged for the first time at one look: more than owners propose in a month, and few enough that a service
 /// which makes them up fills no disk.
 const FRESH_MAX: usize = 100;
+
+/// Calls of watched proxies, of one queue, of which it is asked at each look which code they would run.
+const CODES_MAX: usize = 100;
 
 /// The queues of a chain's Safes.
 pub struct Queues {
@@ -176,6 +179,7 @@ impl Queues {
             n_new += usize::from(one.before.is_none());
             one.before.is_some() || n_new <= FRESH_MAX
         });
+        self.stand_for_code(&mut seen, tip.at, reader).await;
         let fresh: Vec<&Seen<'_>> =
             seen.iter().filter(|one| one.before.is_none_or(|before| before.judged != one.row.judged)).collect();
         let mut blocks = self.judged(&fresh, watch, rules, tip.at, reader).await?;
@@ -260,6 +264,32 @@ impl Queues {
         digest(&[self.book.hash.as_bytes(), &signers, matters.as_bytes(), weighed.progress.to_string().as_bytes()])
     }
 
+    /// What a call of a watched proxy means changes with the code that the proxy runs, while it waits: then it is judged again.
+    async fn stand_for_code(&self, seen: &mut [Seen<'_>], at: BlockRef, reader: &dyn Reader) {
+        if !self.chain.subjects.has_versions() {
+            return;
+        }
+        let mut n_asked = 0;
+        for one in seen {
+            let unasked = self.decode(one, &Answers::new());
+            let touches = unasked.wanted.iter().any(|read| matches!(read, Read::Storage { .. }));
+            // Those that wait longest for their turn are read by what ran when they came.
+            if !touches || n_asked == CODES_MAX {
+                continue;
+            }
+            n_asked += 1;
+            let (decoded, answers) = ask_through(at, reader, |_| true, |answers| self.decode(one, answers)).await;
+            if let Some(before) = one.before.filter(|_| answers.values().any(|answer| *answer == Answer::Unavailable)) {
+                one.row.judged = before.judged;
+                continue;
+            }
+            let codes = decoded.activities.iter().filter_map(|activity| activity.runs());
+            let codes: Vec<u8> = codes.flat_map(|(code, _)| code.0.0).collect();
+            one.row.judged = digest(&[one.row.judged.as_slice(), &codes]);
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Verdicts on what is new or has changed, each in a block of its own: the moment at which it was first seen.
     async fn judged(
         &self,
@@ -292,11 +322,12 @@ impl Queues {
     }
 
     async fn decoded(&self, one: &Seen<'_>, at: BlockRef, reader: &dyn Reader) -> Vec<crate::model::Activity> {
-        let subjects = &self.chain.subjects;
-        let decode = |answers: &Answers| {
-            decode::queued::decode(one.queued, one.checked, one.weighed.progress, one.row.time, subjects, answers)
-        };
-        ask_through(at, reader, |_| true, decode).await.0.activities
+        ask_through(at, reader, |_| true, |answers| self.decode(one, answers)).await.0.activities
+    }
+
+    fn decode(&self, one: &Seen<'_>, answers: &Answers) -> decode::Decoded {
+        let (subjects, progress) = (&self.chain.subjects, one.weighed.progress);
+        decode::queued::decode(one.queued, one.checked, progress, one.row.time, subjects, answers)
     }
 
     fn block(&self, at: BlockRef, time: u64, judged: Vec<Judged>) -> JudgedBlock {

@@ -12,6 +12,8 @@ const MONTH: Duration = Duration::from_secs(30 * 86_400);
 const BURST: u32 = 30;
 /// What is kept back of that for looks that are due anyway; looks at a busy queue wait when less is left.
 const RESERVE: f64 = 0.2;
+/// The same where something waits and nothing happens, so that where something does there is still enough.
+const RESERVE_OF_WAITING: f64 = 0.35;
 /// The same where the last look failed: that a service is back is worth much less than to have something left when it is.
 const RESERVE_OF_RETRY: f64 = 0.5;
 /// Longest time that what a service says is left is believed to be for.
@@ -26,6 +28,8 @@ pub enum Look {
     Due,
     /// Something happens in it, and its turn is later.
     Busy,
+    /// Something waits in it, and its turn is later.
+    Waiting,
     /// The last look failed, and its turn is later.
     Retry,
 }
@@ -112,6 +116,7 @@ impl Budget {
         let kept = match look {
             Look::Due => 0.0,
             Look::Busy => RESERVE,
+            Look::Waiting => RESERVE_OF_WAITING,
             Look::Retry => RESERVE_OF_RETRY,
         };
         now >= self.ready_at() && self.left(now) >= LOOK_COST + kept * room(self.per_month)

@@ -1,7 +1,7 @@
 //! What a queued transaction means and who agreed to it depends on how the chain stands: on its storage, whatever a node says of it, and
 //! on the code that a proxy runs by now.
 
-use alloy_primitives::{Address, Bytes, U256, hex};
+use alloy_primitives::{Address, B256, Bytes, U256, hex};
 use alloy_sol_types::{SolCall, SolValue};
 use serde_json::{Value, json};
 
@@ -70,15 +70,19 @@ impl Stage {
         self.watch.write("treasury.toml", &(list + &engine));
     }
 
-    /// What is made of what is queued for the engine, oldest first: by whom, and what the argument is called.
-    fn of_engine(&self) -> Vec<(String, String)> {
+    /// What was last made of a call of the engine that is queued under this hash: by whom, and what the argument is called.
+    fn of_engine(&self, hash: B256) -> Option<(String, String)> {
         let queued =
             |line: &Value| line["watch"] == "The engine" && line["stage"] == "proposed" && line["activity"] == "call";
-        let read = |line: Value| {
-            let names = line["args"].as_object().map(|args| args.keys().cloned().collect::<Vec<_>>().join(","));
-            (line["by"].as_str().unwrap_or("-").to_owned(), names.unwrap_or_default())
-        };
-        self.verdicts().into_iter().filter(queued).map(read).collect()
+        let line = self.verdicts().into_iter().rfind(|line| queued(line) && line["tx"] == hash.to_string())?;
+        let names = line["args"].as_object().map(|args| args.keys().cloned().collect::<Vec<_>>().join(","));
+        Some((line["by"].as_str()?.to_owned(), names.unwrap_or_default()))
+    }
+
+    async fn engine_reads(&self, hashes: &[B256], by: &str, argument: &str) {
+        let is_read =
+            |hash: &B256| self.of_engine(*hash).is_some_and(|read| read == (by.to_owned(), argument.to_owned()));
+        self.until(&format!("all is read as `{argument}` by {by}"), || hashes.iter().all(is_read)).await;
     }
 }
 
@@ -96,25 +100,29 @@ async fn a_queued_call_of_a_proxy_is_read_by_the_code_that_runs_now() {
     let grants = &stage.treasury.grants;
     let nonce = stage.nonce(grants).await;
     let run = SafeTx::call(proxy, IUpgrades::runCall { speed: U256::from(7) }.abi_encode());
-    let upgrade = async |to: Address, n: usize| {
+    let upgrade = async |to: Address| {
         let data = IUpgrades::upgradeToAndCallCall { newImplementation: to, data: Bytes::new() }.abi_encode();
         anvil.succeed(&Tx::call(KEEPER.address, proxy, data)).await;
-        let logged = |line: &&Value| line["watch"] == "The engine" && line["function"] == "Upgraded(address)";
-        let upgrades = || stage.verdicts().iter().filter(logged).count();
-        stage.until("the upgrade is seen", || upgrades() == n).await;
     };
-    stage.service.propose(grants, &run, nonce, OWNER_A.address).list();
-    stage.until("it is read", || stage.of_engine().len() == 1).await;
-    upgrade(next, 1).await;
-    stage.service.propose(grants, &run, nonce + 1, OWNER_A.address).list();
-    stage.until("the next is read", || stage.of_engine().len() == 2).await;
-    upgrade(hijacked, 2).await;
-    stage.service.propose(grants, &run, nonce + 2, OWNER_A.address).list();
-    stage.until("the last is read", || stage.of_engine().len() == 3).await;
-    let read = stage.of_engine();
-    let read: Vec<_> = read.iter().map(|(by, args)| (by.as_str(), args.as_str())).collect();
-    assert_eq!(read[..2], [("runs", "speed_"), ("runs", "limit_")]);
-    assert_eq!(read[2].0, "builtin/foreign-implementation");
+    let propose = |n: u64| stage.service.propose(grants, &run, nonce + n, OWNER_A.address).list();
+    let one = propose(0);
+    stage.engine_reads(&[one], "runs", "speed_").await;
+    // What waits already means something else from here on.
+    upgrade(next).await;
+    stage.engine_reads(&[one], "runs", "limit_").await;
+    let two = propose(1);
+    stage.engine_reads(&[one, two], "runs", "limit_").await;
+    upgrade(hijacked).await;
+    let three = propose(2);
+    let foreign = "builtin/foreign-implementation";
+    let is_foreign = |hash: &B256| stage.of_engine(*hash).is_some_and(|(by, _)| by == foreign);
+    stage.until("all three are known to run foreign code", || [one, two, three].iter().all(is_foreign)).await;
+    // And back: what nobody touched is judged once, and then left alone.
+    upgrade(next).await;
+    stage.engine_reads(&[one, two, three], "runs", "limit_").await;
+    let n_lines = stage.verdicts().len();
+    stage.looked(3).await;
+    assert_eq!(stage.verdicts().len(), n_lines, "nothing is told twice");
     stage.finds("The engine high builtin/foreign-implementation proposed").await;
     assert_eq!(process.end().await, 1, "{}", stage.watch.log());
 }

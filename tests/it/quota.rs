@@ -12,13 +12,21 @@ use watchfire::store::Store;
 use watchfire::telemetry::Metrics;
 
 use crate::queues::{SOON, Stage};
+use crate::support::accounts::OWNER_A;
+use crate::support::safe::{Safe, SafeTx};
 use crate::support::service::{Fault, Service};
+use crate::support::treasury::Treasury;
 use crate::support::watch::Watch;
 
 const SAFE: Address = Address::repeat_byte(0x5a);
 
-/// A client of `service` with these further settings, and a store in `dir`.
+/// As [`measured`], where nobody measures.
 async fn client(service: &Service, settings: &str, clock: &ManualClock, dir: &Path) -> Client {
+    measured(service, settings, clock, dir, &Metrics::default()).await
+}
+
+/// A client of `service` with these further settings, and a store in `dir`.
+async fn measured(service: &Service, settings: &str, clock: &ManualClock, dir: &Path, metrics: &Metrics) -> Client {
     let text = format!(
         "[safe-service.own]\nchain = \"demo\"\nurl = \"{}\"\nrequests_per_second = 1_000\n{settings}\n",
         service.url()
@@ -33,7 +41,7 @@ async fn client(service: &Service, settings: &str, clock: &ManualClock, dir: &Pa
     assert!(problems.is_empty(), "{}", problems.render(false));
     let store = Store::open(&dir.join("store.db")).await.expect("a store");
     let (_, settings) = parsed.expect("a service");
-    Client::open(settings, "demo".into(), Arc::new(clock.clone()), Metrics::default(), store).await.expect("a client")
+    Client::open(settings, "demo".into(), Arc::new(clock.clone()), metrics.clone(), store).await.expect("a client")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,7 +134,9 @@ async fn whatever_a_service_says_of_its_limits_is_obeyed() {
 async fn what_a_service_says_is_left_for_a_day_is_spread_over_it() {
     let (service, dir) = (Service::start().await, tempfile::tempdir().expect("a directory"));
     let clock = ManualClock::new("2026-11-02T10:00:00Z".parse().expect("a time"));
-    let mut client = client(&service, "requests_per_month = 50_000", &clock, dir.path()).await;
+    let metrics = Metrics::default();
+    let mut client = measured(&service, "requests_per_month = 50_000", &clock, dir.path(), &metrics).await;
+    assert!(!metrics.render().contains("safe_service_told_requests{"), "it has said nothing yet");
     service.knows(SAFE);
     service.fault(Fault::Said(200, "x-ratelimit-remaining: 100\r\nx-ratelimit-reset: 86400\r\n".to_owned()));
     let now = watchfire::runtime::instant();
@@ -137,6 +147,19 @@ async fn what_a_service_says_is_left_for_a_day_is_spread_over_it() {
     service.fault(Fault::Said(200, "x-ratelimit-remaining: 40\r\nx-ratelimit-reset: 86400\r\n".to_owned()));
     client.account(SAFE).await.expect("an answer");
     assert!(client.budget.left(watchfire::runtime::instant()) <= 40.5);
+    service.fault(Fault::Said(
+        429,
+        "retry-after: 60\r\nx-ratelimit-remaining: 39\r\nx-ratelimit-reset: 86400\r\n".to_owned(),
+    ));
+    assert!(client.account(SAFE).await.is_err());
+    let of = "{chain=\"demo\",service=\"own\"}";
+    let shown = metrics.render();
+    for (series, value) in
+        [("month_requests", "49997.0"), ("told_requests", "39.0"), ("paused_until_timestamp_seconds", "1793613660.0")]
+    {
+        let line = format!("watchfire_safe_service_{series}{of} {value}");
+        assert!(shown.lines().any(|shown| shown == line), "{line} of {shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,4 +197,40 @@ fn check_says_what_queues_take_and_that_it_is_more_than_the_quota() {
     let shown = watch.shows(&["check"]);
     let told = format!("{} of 5000 requests a month while nothing does, 120 for an hour", 5_760 * n);
     assert!(shown.contains(&told), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_in_which_something_happens_is_asked_for_again_and_again_and_quiet_ones_wait_for_their_turn() {
+    let stage = Stage::with("hot = \"250ms\"\ncold = \"1d\"\npatience = \"1s\"").await;
+    let Treasury { grants, ops, vault, council, .. } = &stage.treasury;
+    stage.service.propose(grants, &stage.grant(), stage.nonce(grants).await, OWNER_A.address).list();
+    let process = stage.watch.start(&["run"]);
+    stage.looked(12).await;
+    let looks = |safe: &Safe| {
+        let list = format!("{}/multisig-transactions/?", safe.address.to_checksum(None));
+        let asked = stage.service.received();
+        asked.iter().filter(|one| one.path.contains(&list) && one.path.contains("trusted=false")).count()
+    };
+    assert!(looks(grants) >= 12);
+    for quiet in [ops, vault, council] {
+        assert!(looks(quiet) <= 1, "{} looks at one in which nothing happens", looks(quiet));
+    }
+    // What happens on chain is no less than what happens in the queue.
+    stage.execute(ops, &SafeTx::call(ops.address, []), stage.nonce(ops).await).await;
+    stage.follow().await;
+    stage.until("the other is looked at too", || looks(ops) >= 5).await;
+    assert!(looks(vault) <= 1 && looks(council) <= 1);
+    process.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_written_down_is_not_sent() {
+    let (service, dir) = (Service::start().await, tempfile::tempdir().expect("a directory"));
+    let clock = ManualClock::new("2026-11-02T10:00:00Z".parse().expect("a time"));
+    let mut client = client(&service, "", &clock, dir.path()).await;
+    assert_eq!(client.account(SAFE).await, Ok(None));
+    let store = rusqlite::Connection::open(dir.path().join("store.db")).expect("the same file");
+    store.execute_batch("DROP TABLE quotas").expect("nobody else writes");
+    assert!(matches!(client.account(SAFE).await, Err(ServiceError::Unkept(_))));
+    assert_eq!(service.count(), 1);
 }

@@ -243,7 +243,7 @@ impl Rounds<'_> {
         let (why, kind) = match looked {
             Ok((concluded, flaws)) => {
                 self.session.told(&concluded.plan);
-                self.schedule.looked(safe, concluded.stirs, instant());
+                self.schedule.looked(safe, concluded.stirs, concluded.waiting > 0, instant());
                 self.sight.works(BlindnessKind::ServiceDown, safe);
                 self.sight.seen.insert(safe);
                 match flaws.first() {
@@ -282,7 +282,7 @@ impl Rounds<'_> {
 
     /// A queue that nobody could look at for longer than it should have been: the quota is too small for what is asked of it.
     fn overdue(&mut self, book: &QueueBook) {
-        let (late, bound) = (self.schedule.oldest(instant()), self.schedule.cold() + 2 * book.service.patience);
+        let (late, bound) = (self.schedule.oldest(instant()), self.schedule.late(book.service.patience));
         let quota = book.service.requests_per_month;
         let late = (late > bound).then(|| {
             format!("a queue was not looked at for {}; {quota} requests a month may be sent", lasting(late.as_secs()))
