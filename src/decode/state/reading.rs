@@ -1,24 +1,16 @@
 //! One subject's state as the node tells it after the block.
 
+mod members;
 mod terms;
 
 use super::lines::{HAS_ROLE, How, LINES, Line};
 use super::{Look, sums};
 use crate::decode::Questions;
 use crate::model::Item;
-use crate::model::read::{self, Answer, ROLE_GRANTED, Read};
+use crate::model::read::{Answer, Read};
 use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Reading};
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use std::collections::BTreeSet;
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 
-/// Members of a set that are read: more owners than any Safe can check within a block. A longer list counts as one that could not be
-/// read to its end.
-const MEMBERS_MAX: usize = 128;
-/// Holders of roles that are asked about, of one contract: a few for each of a dozen roles. More count as a list that could not be
-/// read to its end.
-const HOLDERS_MAX: usize = 128;
-/// Where a Safe's linked lists begin and end. Source: OwnerManager.sol, ModuleManager.sol, `SENTINEL_OWNERS`.
-const SENTINEL: Address = Address::with_last_byte(1);
 /// Beginning of the code of an account that is delegated. Source: EIP-7702.
 const DELEGATED: [u8; 3] = [0xef, 0x01, 0x00];
 /// Items that name code which runs in the subject's place, the first that is set counts.
@@ -223,160 +215,6 @@ impl Reader<'_, '_, '_> {
             Err(told) => self.fail(item, told),
         }
     }
-
-    /// A list of addresses that a view gives.
-    fn list(&mut self, of: Address, data: &[u8]) -> Result<BTreeSet<Address>, Told> {
-        match self.questions.ask_state(call(of, data)) {
-            None => Err(Told::Waits),
-            Some(Answer::Data(data)) if data.is_empty() => Err(Told::Nothing),
-            Some(Answer::Data(data)) => addresses(data).ok_or(Told::Dark),
-            Some(Answer::Reverted) => Err(Told::Nothing),
-            Some(_) => Err(Told::Dark),
-        }
-    }
-
-    /// Follows a linked list through the storage. Whoever was in it is asked about at once; where to look first, while nobody is
-    /// known, the contract's own view says, and is not believed beyond that.
-    fn linked(&mut self, item: Item, slot: u8, hint: &[u8]) -> Result<BTreeSet<Address>, Told> {
-        let mut guesses: BTreeSet<Address> = self.look.known.members(self.look.address, item.name()).collect();
-        if self.look.known.value(self.look.address, item).is_none() {
-            match self.list(self.look.address, hint) {
-                Ok(listed) => guesses = listed,
-                Err(Told::Waits) => return Err(Told::Waits),
-                // Without a hint the list is followed step by step, as far as there are rounds for it.
-                Err(Told::Dark | Told::Nothing | Told::Is(_)) => {}
-            }
-        }
-        let mut waits = false;
-        for guess in guesses.iter().take(MEMBERS_MAX) {
-            waits |= matches!(self.next(*guess, slot), Told::Waits);
-        }
-        let mut members = BTreeSet::new();
-        let mut at = SENTINEL;
-        for _ in 0..=MEMBERS_MAX {
-            match self.next(at, slot) {
-                Told::Is(word) => {
-                    let next = Address::from_word(word);
-                    // A Safe that is not set up yet has no list at all.
-                    let ends = next == SENTINEL || next.is_zero() && at == SENTINEL;
-                    if ends {
-                        return if waits { Err(Told::Waits) } else { Ok(members) };
-                    }
-                    if next.is_zero() || !members.insert(next) {
-                        break;
-                    }
-                    at = next;
-                }
-                told => return Err(told),
-            }
-        }
-        // Whoever is not reached is not in it, as far as can be seen, and that there may be more is told.
-        self.took.is_endless = true;
-        if self.took.went == Reading::Whole {
-            self.took.went = Reading::Dark;
-        }
-        Ok(members)
-    }
-
-    fn next(&mut self, member: Address, slot: u8) -> Told {
-        let place = keccak256([member.into_word().as_slice(), B256::with_last_byte(slot).as_slice()].concat());
-        self.word(Read::Storage { of: self.look.address, slot: place })
-    }
-
-    /// Who holds a role. The contract says it of anybody, and names nobody: whoever held one before is asked about, whom the
-    /// registry lists, whom the block's own logs name, and, when the inventory is taken, whom the logs of all the blocks before do.
-    fn holders(&mut self, item: Item) {
-        let (look, own) = (self.look, self.look.address);
-        if look.subject.abi.function(HAS_ROLE).is_none() {
-            return;
-        }
-        let expected = look.subjects.expected_of(&own);
-        let listed = expected.and_then(|expected| expected.roles.as_ref());
-        let mut asked: BTreeSet<(B256, Address)> = look.known.holders(own).collect();
-        asked.extend(listed.into_iter().flatten());
-        asked.extend(granted(look));
-        let mut is_whole = look.known.value(own, item).is_some();
-        // To search all logs is dear where it fails: it is tried once, and again on the beat where there is something to hold it against.
-        let is_first = matches!(look.known.reading(own), None | Some(Reading::Due));
-        let is_turn = is_first || listed.is_some() && look.subjects.beat(look.block.at.number).any(|turn| turn == own);
-        if !is_whole && look.whole && !is_turn {
-            if listed.is_some() {
-                self.has_strangers(item);
-            }
-        } else if !is_whole && look.whole {
-            let since = expected.map_or(0, |expected| expected.roles_since);
-            match self.questions.ask_state(Read::Grants { by: own, since }) {
-                None => return self.fail(item, Told::Waits),
-                Some(Answer::Data(holders)) => {
-                    is_whole = true;
-                    asked.extend(read::holders(holders));
-                }
-                // Without a registry there is nothing to hold them against, and what changes from now on is seen as it happens.
-                Some(_) if listed.is_none() => {}
-                Some(_) => self.has_strangers(item),
-            }
-        }
-        if asked.len() > HOLDERS_MAX {
-            self.has_strangers(item);
-        }
-        let mut n_held = 0u64;
-        for (role, who) in asked.into_iter().take(HOLDERS_MAX) {
-            let data = [&HAS_ROLE, role.as_slice(), who.into_word().as_slice()].concat();
-            let held = Item::held(role, who);
-            match self.word(call(own, &data)) {
-                Told::Is(word) => {
-                    let holds = !word.is_zero();
-                    n_held += u64::from(holds);
-                    // Of those who never held it there is nothing to remember.
-                    if holds || look.known.value(own, held).is_some() {
-                        self.took.values.push((held, B256::with_last_byte(u8::from(holds))));
-                    }
-                }
-                told => self.fail(held, told),
-            }
-        }
-        if is_whole {
-            self.took.values.push((item, B256::from(U256::from(n_held))));
-        }
-    }
-
-    /// Nobody knows who else is in it.
-    fn has_strangers(&mut self, item: Item) {
-        self.took.is_endless = true;
-        self.fail(item, Told::Dark);
-    }
-
-    /// Those in the set, those who left it, and how many there are.
-    fn put_members(&mut self, item: Item, members: Result<BTreeSet<Address>, Told>) {
-        let members = match members {
-            Ok(members) => members,
-            Err(told) => {
-                // A list that was there once and is no more cannot be read; where there never was one, there is none.
-                let was = self.look.known.value(self.look.address, item).is_some();
-                let told = if was && matches!(told, Told::Nothing) { Told::Dark } else { told };
-                let before: Vec<Address> = self.look.known.members(self.look.address, item.name()).collect();
-                self.took.dark.extend(before.into_iter().map(|member| item.about(member)));
-                return self.fail(item, told);
-            }
-        };
-        let count = B256::from(U256::from(members.len()));
-        // Those who are there when the set is first read have not joined it.
-        self.took.values.push((item, count));
-        let gone = self.look.known.members(self.look.address, item.name()).filter(|known| !members.contains(known));
-        let gone: Vec<Address> = gone.collect();
-        self.took.values.extend(members.iter().map(|member| (item.about(*member), B256::with_last_byte(1))));
-        self.took.values.extend(gone.into_iter().map(|member| (item.about(member), B256::ZERO)));
-    }
-}
-
-/// Who is given a role by a log of the block itself.
-fn granted(look: &Look<'_>) -> Vec<(B256, Address)> {
-    let logs = look.block.txs.iter().flat_map(|tx| &tx.logs).filter(|log| log.address == look.address);
-    let given = logs.filter_map(|log| match log.topics[..] {
-        [ROLE_GRANTED, role, who, ..] => Some((role, Address::from_word(who))),
-        _ => None,
-    });
-    given.collect()
 }
 
 fn call(to: Address, data: &[u8]) -> Read {
@@ -391,64 +229,4 @@ fn balance_of(who: Address) -> Vec<u8> {
 /// Zero where there is no code.
 fn digest(code: &Bytes) -> B256 {
     if code.is_empty() { B256::ZERO } else { keccak256(code) }
-}
-
-/// The first argument that is returned, if it is a list of addresses as an encoder writes one: whole, nothing beside the address in a
-/// word, nobody twice, and no more of them than are looked at.
-fn addresses(data: &Bytes) -> Option<BTreeSet<Address>> {
-    let number = |at: usize| {
-        let word = data.get(at..at.checked_add(32)?)?;
-        usize::try_from(U256::from_be_slice(word)).ok()
-    };
-    let at = number(0)?;
-    let len = number(at).filter(|len| *len <= MEMBERS_MAX)?;
-    let list = data.get(at.checked_add(32)?..)?.get(..len * 32)?;
-    let member = |word: &[u8]| word[..12].iter().all(|byte| *byte == 0).then(|| Address::from_slice(&word[12..]));
-    let members: BTreeSet<Address> = list.chunks_exact(32).map(member).collect::<Option<_>>()?;
-    (members.len() == len).then_some(members)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloy_sol_types::SolValue as _;
-    use proptest::prelude::*;
-
-    fn list(n: usize) -> Vec<Address> {
-        (0..n).map(|n| Address::from_word(U256::from(n + 2).into())).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_a_view_returns_is_a_list_that_is_looked_at_or_none(
-            data in proptest::collection::vec(any::<u8>(), 0..512),
-            at in any::<u64>(),
-            len in any::<u64>(),
-        ) {
-            let placed = [B256::from(U256::from(at % 96)).as_slice(), B256::from(U256::from(len)).as_slice(), &data].concat();
-            for data in [data, placed] {
-                let members = addresses(&data.into());
-                prop_assert!(members.is_none_or(|members| members.len() <= MEMBERS_MAX));
-            }
-        }
-
-        #[test]
-        fn an_honest_list_is_read_and_a_damaged_one_is_not(n in 1..MEMBERS_MAX, at in any::<usize>(), bit in 0..8u8) {
-            let honest = list(n);
-            let data = honest.abi_encode();
-            prop_assert_eq!(addresses(&data.clone().into()), Some(honest.iter().copied().collect()));
-            prop_assert_eq!(addresses(&data[..data.len() - 1].to_vec().into()), None, "cut");
-            let mut dirty = data;
-            dirty[64 + at % n * 32 + at % 12] |= 1 << bit;
-            prop_assert_eq!(addresses(&dirty.into()), None, "more than an address in a word");
-            let twice = [honest.clone(), vec![honest[at % n]]].concat();
-            prop_assert_eq!(addresses(&twice.abi_encode().into()), None, "somebody twice");
-        }
-    }
-
-    #[test]
-    fn a_list_longer_than_is_looked_at_is_none() {
-        assert_eq!(addresses(&list(MEMBERS_MAX).abi_encode().into()).map(|members| members.len()), Some(MEMBERS_MAX));
-        assert_eq!(addresses(&list(MEMBERS_MAX + 1).abi_encode().into()), None);
-    }
 }
