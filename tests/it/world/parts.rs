@@ -83,8 +83,10 @@ async fn a_killed_node_refuses_connections_and_a_frozen_one_is_silent() {
     assert_eq!(anvil.rpc("eth_chainId", json!([])).await, "0x7a69");
 
     anvil.kill();
-    let refused = tokio::net::TcpStream::connect(("127.0.0.1", anvil.port())).await;
-    assert!(refused.is_err(), "a killed node is not there");
+    let connected = tokio::net::TcpStream::connect(("127.0.0.1", anvil.port())).await;
+    // A connection to a port that is free may be one to itself.
+    let is_there = connected.is_ok_and(|socket| socket.local_addr().ok() != socket.peer_addr().ok());
+    assert!(!is_there, "a killed node is not there");
     anvil.revive().await;
     assert_eq!(anvil.block_number().await, 0, "a crash without state begins anew");
 }
