@@ -13,7 +13,7 @@ use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError,
 use alloy_primitives::{B256, U256};
 use alloy_pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
 use alloy_transport::{TransportError, TransportErrorKind, TransportResult};
-use alloy_transport_ws::{WebSocketConfig, WsConnect};
+use alloy_transport_ws::{WebSocketConfig, WsBackend, WsConnect};
 use futures::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -22,6 +22,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use url::Url;
 
 /// Largest answer taken, in bytes. The transport's own limit of 16 MiB a frame is below what full nodes send.
@@ -117,6 +118,28 @@ pub(super) enum Wire {
 pub(super) enum Heads {
     Socket { subscription: RawSubscription, _socket: PubSubFrontend },
     Own(RawHeads),
+}
+
+/// A WebSocket on which each question leaves at once. The library's own way lets one wait until the node has heard of the one before it
+/// (Nagle), which for a block and its receipts, asked for together, is a way there and back.
+struct PromptSocket {
+    how: WsConnect,
+    keepalive: Duration,
+}
+
+impl PubSubConnect for PromptSocket {
+    fn is_local(&self) -> bool {
+        self.how.is_local()
+    }
+
+    async fn connect(&self) -> TransportResult<ConnectionHandle> {
+        let request = self.how.clone().into_client_request().map_err(TransportErrorKind::custom)?;
+        let opened = tokio_tungstenite::connect_async_with_config(request, self.how.config().copied(), true).await;
+        let (socket, _) = opened.map_err(TransportErrorKind::custom)?;
+        let (handle, interface) = ConnectionHandle::new();
+        WsBackend::from_socket(socket, interface, self.keepalive).spawn();
+        Ok(handle.with_max_retries(0))
+    }
 }
 
 /// Opens one socket and never another.
@@ -311,12 +334,10 @@ impl NodeError {
     }
 }
 
-fn web_socket(url: &Url, deadlines: &Deadlines) -> WsConnect {
+fn web_socket(url: &Url, deadlines: &Deadlines) -> PromptSocket {
     let limit = Some(ANSWER_BYTES_MAX);
-    WsConnect::new(url.as_str())
-        .with_config(WebSocketConfig::default().max_message_size(limit).max_frame_size(limit))
-        .with_max_retries(0)
-        .with_keepalive_interval(deadlines.keepalive)
+    let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
+    PromptSocket { how: WsConnect::new(url.as_str()).with_config(config), keepalive: deadlines.keepalive }
 }
 
 /// One question in one request.
