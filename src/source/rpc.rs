@@ -120,8 +120,10 @@ pub(super) enum Heads {
     Own(RawHeads),
 }
 
-/// A WebSocket on which each question leaves at once. The library's own way lets one wait until the node has heard of the one before it
-/// (Nagle), which for a block and its receipts, asked for together, is a way there and back.
+/// A WebSocket on which each question to a remote node leaves at once. The library's own way lets one wait until the node has heard of
+/// the one before it (Nagle), which for a block and its receipts, asked for together, is a way there and back. On this machine that
+/// way is short, and the other way round it is longer: anvil holds its answers back likewise, and questions that come together are
+/// answered together.
 struct PromptSocket {
     how: WsConnect,
     keepalive: Duration,
@@ -134,7 +136,8 @@ impl PubSubConnect for PromptSocket {
 
     async fn connect(&self) -> TransportResult<ConnectionHandle> {
         let request = self.how.clone().into_client_request().map_err(TransportErrorKind::custom)?;
-        let opened = tokio_tungstenite::connect_async_with_config(request, self.how.config().copied(), true).await;
+        let (config, at_once) = (self.how.config().copied(), !self.is_local());
+        let opened = tokio_tungstenite::connect_async_with_config(request, config, at_once).await;
         let (socket, _) = opened.map_err(TransportErrorKind::custom)?;
         let (handle, interface) = ConnectionHandle::new();
         WsBackend::from_socket(socket, interface, self.keepalive).spawn();
