@@ -291,7 +291,10 @@ impl Stage {
         let (first, last) = (self.first.to_string(), self.anvil.block_number().await.to_string());
         let args = ["run", "--from-block", &first, "--until-block", &last];
         let answers = tokio::task::block_in_place(|| watch.run(&args));
-        assert!([0, 1].contains(&answers.code), "{}", answers.stderr);
+        // A node that was stopped and started again tells of the blocks around that a state which does not fit their headers. It is not
+        // believed, and that is said.
+        let only_unread = answers.of("blindness").all(|line| line["kind"] == "state-unread");
+        assert!([0, 1].contains(&answers.code) || only_unread, "{}", answers.stderr);
         Stored::read(&watch.path(self.store))
     }
 
