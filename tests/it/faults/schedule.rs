@@ -2,10 +2,9 @@
 
 use super::node::{some_block, some_reorg};
 use super::random;
-use super::stage::{PATH, Stage};
+use super::stage::{PATH, Stage, only_unread};
 use crate::support::anvil::Options;
 use crate::support::inbox::Answer;
-use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -131,16 +130,8 @@ async fn a_minute_of_faults_at_random_ends_on_the_canonical_chain() {
     println!("{done:?}, {} blocks", stage.anvil.block_number().await + 1 - stage.first);
     let abnormal = stage.reckon().await;
     let (ours, _) = stage.check(&abnormal).await;
-    // What a node that was started again says of the state before that is not believed, and may still be on record.
     let code = process.end().await;
-    let told = stage.watch.answers();
-    let blind = |line: &&Value| line["type"] == "blindness" && !line["until"].is_string();
-    let is_over = |begun: &Value| {
-        let same = |line: &Value| ["kind", "since", "endpoint"].iter().all(|key| line[*key] == begun[*key]);
-        told.iter().any(|line| same(line) && line["until"].is_string())
-    };
-    let only_unread = told.iter().filter(blind).all(|line| line["kind"] == "state-unread" || is_over(line));
-    assert!(code != 2 || only_unread, "{}", stage.watch.log());
+    assert!(code != 2 || only_unread(&stage.watch.answers()), "{}", stage.watch.log());
     let taken_back = ours.activities.iter().filter(|(orphaned, _)| *orphaned).count();
     println!("{} findings, {} stand; {taken_back} verdicts taken back", ours.findings.len(), ours.standing().count());
     assert!(taken_back > 0, "no change of the past was noticed");
