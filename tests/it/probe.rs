@@ -29,42 +29,19 @@ fn watched(anvil: &Anvil, glass: &Twisted) -> Watch {
 
 /// The same with more words about the chain.
 fn watched_through(anvil: &Anvil, glass: &Twisted, chain: &str) -> Watch {
-    let mut watch = Watch::empty();
-    watch.set("GLASS", &glass.url());
+    let payee = |label: &str, address: alloy_primitives::Address, purpose: &str| {
+        format!(
+            "[[watch]]\nlabel = \"{label}\"\nchain = \"local\"\naddress = \"{address}\"\nkind = \"eoa\"\n\
+             purpose = \"{purpose}\"\npath = \"treasury\"\n"
+        )
+    };
+    let list =
+        [payee("Payer", accounts::PAYER.address, "Pays"), payee("Grantee", accounts::GRANTEE.address, "Is paid")];
     let own = anvil.ws_url();
-    watch.write(
-        "watchfire.toml",
-        &format!(
-            r#"
-[chain.local]
-id = 31337
-finality = "tags"
-{chain}endpoint = [{{ name = "own", url = "{own}" }}, {{ name = "vendor", url = {{ env = "GLASS" }} }}]
-[destination.console]
-kind = "terminal"
-[path.self]
-steps = [{{ to = ["console"], ack_within = "5m" }}]
-[path.treasury]
-steps = [{{ to = ["console"], ack_within = "5m" }}]
-[[watch]]
-label = "Payer"
-chain = "local"
-address = "{payer}"
-kind = "eoa"
-purpose = "Pays"
-path = "treasury"
-[[watch]]
-label = "Grantee"
-chain = "local"
-address = "{grantee}"
-kind = "eoa"
-purpose = "Is paid"
-path = "treasury"
-"#,
-            payer = accounts::PAYER.address,
-            grantee = accounts::GRANTEE.address
-        ),
-    );
+    let endpoints =
+        format!("[{{ name = \"own\", url = \"{own}\" }}, {{ name = \"vendor\", url = {{ env = \"GLASS\" }} }}]");
+    let mut watch = Watch::local(&endpoints, &format!("finality = \"tags\"\n{chain}"), &list.concat());
+    watch.set("GLASS", &glass.url());
     watch
 }
 
