@@ -174,7 +174,7 @@ mod tests {
         let file = SourceFile::new("watch.toml", text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::NamesOnly, &mut problems);
-        let mut all = document.table().table("destination", &mut problems).expect("a destination");
+        let all = document.table().table("destination", &mut problems).expect("a destination");
         let entries = all.entries();
         let targets = entries
             .iter()

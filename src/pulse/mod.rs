@@ -150,7 +150,7 @@ mod tests {
         let file = SourceFile::new("watchfire.toml", text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::NamesOnly, &mut problems);
-        let mut all = document.table().table("heartbeat", &mut problems).expect("a heartbeat");
+        let all = document.table().table("heartbeat", &mut problems).expect("a heartbeat");
         let entries = all.entries();
         let hearts = entries
             .iter()

@@ -130,7 +130,7 @@ mod tests {
         let file = SourceFile::new("watchfire.toml", text);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::NamesOnly, &mut problems);
-        let mut all = document.table().table("safe-service", &mut problems).expect("a service");
+        let all = document.table().table("safe-service", &mut problems).expect("a service");
         let entries = all.entries();
         let (name, value) = &entries[0];
         let service = parse(name, value.table(&mut problems).expect("a table"), &mut problems);

@@ -1,6 +1,7 @@
 //! A parsed file, whatever is wrong with it.
 
 use super::problem::{Problem, Problems, SourceFile};
+use super::reading::{ReadKeys, Reading};
 use super::secret::Secrets;
 use super::table::Table;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub struct Document<'a> {
     file: &'a Arc<SourceFile>,
     secrets: Secrets,
     root: Spanned<DeTable<'a>>,
+    read: ReadKeys,
 }
 
 impl<'a> Document<'a> {
@@ -30,13 +32,25 @@ impl<'a> Document<'a> {
             errors.extend(dropped);
         }
         problems.extend(syntax_problems(file, errors));
-        Self { file, secrets, root }
+        Self { file, secrets, root, read: ReadKeys::new(file.text.len()) }
     }
 
     /// The top level of the file.
     #[must_use]
     pub fn table(&'a self) -> Table<'a> {
-        Table::new(self.file, self.secrets, 0..0, self.root.get_ref())
+        Table::new(self.reading(), 0..0, self.root.get_ref())
+    }
+
+    /// Reports every key whose value no reader looked at, wherever it stands: what is written and has no effect is a mistake.
+    ///
+    /// The readers report unknown keys themselves, with the nearest known one, and stop where they do not understand what is written.
+    /// This is therefore for files in which they found no problem.
+    pub fn finish(&self, problems: &mut Problems) {
+        self.reading().report_unread(self.root.get_ref(), problems);
+    }
+
+    fn reading(&self) -> Reading<'_> {
+        Reading { file: self.file, secrets: self.secrets, read: &self.read }
     }
 }
 
@@ -157,10 +171,9 @@ withim = "5m"
                 step.finish(problems);
             }
             table.require("chain", problems, Table::string);
-            let mut names = table.table("name", problems).unwrap();
+            let names = table.table("name", problems).unwrap();
             let order: Vec<&str> = names.entries().iter().map(|(key, _)| key.value).collect();
             assert_eq!(order, ["0xB", "0xA"]);
-            names.finish(problems);
         });
         let expected = [
             "dir/watch.toml:1:1: `chain` is missing",
@@ -178,6 +191,28 @@ withim = "5m"
             "dir/watch.toml:18:1: unknown key `withim`",
         ];
         assert_eq!(problems.lines(), expected);
+    }
+
+    #[test]
+    fn a_key_that_no_reader_looks_at_is_reported_wherever_it_stands() {
+        let text = "a = { b = 1, c = 2 }\nd = [{ e = 1 }, { f = 2 }]\ng = 1\nh.i = 1\n[j.k]\nl = 1\n[[m]]\nn = 1\n";
+        let file = SourceFile::new("x.toml", text);
+        let mut problems = Problems::new();
+        let document = Document::parse(&file, Secrets::Resolve, &mut problems);
+        let mut table = document.table();
+        // Opened and never finished; one item of a list; asked for and never looked at; opened by way of its entries.
+        let mut a = table.table("a", &mut problems).unwrap();
+        assert!(a.int("b", &mut problems).is_some());
+        table.tables("d", &mut problems)[0].int("e", &mut problems);
+        assert!(table.value("g").is_some_and(|value| value.name() == "g"));
+        table.table("h", &mut problems);
+        assert_eq!(table.table("j", &mut problems).unwrap().entries().len(), 1);
+        assert_eq!(table.tables("m", &mut problems).len(), 1);
+        assert!(problems.is_empty());
+        document.finish(&mut problems);
+        let places: Vec<String> = problems.sorted().iter().map(|problem| problem.message.clone()).collect();
+        let unread = |key: &str| format!("`{key}` has no effect here");
+        assert_eq!(places, ["c", "f", "g", "i", "k", "n"].map(unread));
     }
 
     #[test]
@@ -235,7 +270,12 @@ withim = "5m"
     #[test]
     fn a_bracket_never_closed_is_one_problem() {
         for text in ["to = [\"a\",\nx = 1\n[[watch]]\nlabel = \"x\"\n", "a = { x = 1\nb = 1\n[t]\nc = 2"] {
-            let lines = read(text, |table, _| drop(table.entries())).lines();
+            let lines = read(text, |table, _| {
+                for key in ["to", "a", "b", "c", "x", "watch", "t"] {
+                    table.value(key);
+                }
+            })
+            .lines();
             assert_eq!(lines, ["dir/watch.toml:2:1: a list or a table is not closed before this"]);
         }
     }

@@ -1,6 +1,7 @@
 //! TOML tables that remember which keys were asked for.
 
 use super::problem::{At, Problem, Problems, SourceFile, Spot};
+use super::reading::Reading;
 use super::secret::{Secret, Secrets};
 use super::value::{Value, nearest};
 use crate::model::Severity;
@@ -10,50 +11,47 @@ use std::sync::Arc;
 use std::time::Duration;
 use toml::de::DeTable;
 
-/// A table. Every getter marks its key as known; [`Table::finish`] reports the keys that nobody asked for.
+/// A table. Every getter marks its key as known; [`Table::finish`] reports the keys that no getter asked for.
 ///
 /// A getter returns `None` when the key is absent, and when its value is wrong, which it has then reported.
+///
+/// A table whose keys are the writer's own is given away whole, by [`Table::entries`]: it is either read key by key and finished, or
+/// taken entry by entry, never both. Whatever is left unread all the same, because a reader forgot to finish a table or never opened
+/// it, is reported by [`Document::finish`](super::Document::finish).
 pub struct Table<'a> {
-    file: &'a Arc<SourceFile>,
-    secrets: Secrets,
+    reading: Reading<'a>,
     span: Range<usize>,
     entries: &'a DeTable<'a>,
     known: BTreeSet<String>,
-    open: bool,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(
-        file: &'a Arc<SourceFile>,
-        secrets: Secrets,
-        span: Range<usize>,
-        entries: &'a DeTable<'a>,
-    ) -> Self {
-        Self { file, secrets, span, entries, known: BTreeSet::new(), open: false }
+    pub(super) fn new(reading: Reading<'a>, span: Range<usize>, entries: &'a DeTable<'a>) -> Self {
+        Self { reading, span, entries, known: BTreeSet::new() }
     }
 
     /// Its header, or the braces of an inline table.
     #[must_use]
     pub fn spot(&self) -> Spot {
-        self.file.spot(self.span.clone())
+        self.reading.file.spot(self.span.clone())
     }
 
     /// The file it stands in.
     #[must_use]
     pub fn file(&self) -> &'a Arc<SourceFile> {
-        self.file
+        self.reading.file
     }
 
     /// Whether secrets are fetched.
     #[must_use]
     pub fn secrets(&self) -> Secrets {
-        self.secrets
+        self.reading.secrets
     }
 
     /// Where the key is written. Does not mark it as known.
     #[must_use]
     pub fn key_spot(&self, key: &str) -> Option<Spot> {
-        self.entries.get_key_value(key).map(|(key, _)| self.file.spot(key.span()))
+        self.entries.get_key_value(key).map(|(key, _)| self.reading.file.spot(key.span()))
     }
 
     /// Whether the key is written. Does not mark it as known.
@@ -62,25 +60,30 @@ impl<'a> Table<'a> {
         self.entries.contains_key(key)
     }
 
+    /// Whether nothing is written in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Any value.
     pub fn value(&mut self, key: &str) -> Option<Value<'a>> {
         if !self.known.contains(key) {
             self.known.insert(key.to_owned());
         }
         let (name, raw) = self.entries.get_key_value(key)?;
-        Some(Value::new(self.file, self.secrets, name.get_ref(), raw))
+        Some(Value::new(self.reading, name, raw))
     }
 
-    /// All entries in the order of the file, for tables whose keys are the writer's own. All become known.
-    pub fn entries(&mut self) -> Vec<(At<&'a str>, Value<'a>)> {
-        self.open = true;
+    /// All entries in the order of the file, for tables whose keys are the writer's own.
+    #[must_use]
+    pub fn entries(self) -> Vec<(At<&'a str>, Value<'a>)> {
         let mut entries: Vec<_> = self
             .entries
             .iter()
             .map(|(key, raw)| {
-                let name: &'a str = key.get_ref();
-                let at = At { value: name, spot: self.file.spot(key.span()) };
-                (at, Value::new(self.file, self.secrets, name, raw))
+                let at = At { value: &**key.get_ref(), spot: self.reading.file.spot(key.span()) };
+                (at, Value::new(self.reading, key, raw))
             })
             .collect();
         entries.sort_by_key(|(key, _)| key.spot.span.start);
@@ -175,9 +178,6 @@ impl<'a> Table<'a> {
 
     /// Reports every key that no getter asked for, with the nearest known one as a hint.
     pub fn finish(self, problems: &mut Problems) {
-        if self.open {
-            return;
-        }
         for key in self.entries.keys().filter(|key| !self.known.contains(key.get_ref().as_ref())) {
             let name = key.get_ref();
             let known = self.known.iter().map(String::as_str);
@@ -185,7 +185,7 @@ impl<'a> Table<'a> {
                 || format!("known keys are {}", known.map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")),
                 |near| format!("did you mean `{near}`?"),
             );
-            let problem = self.file.spot(key.span()).problem(format!("unknown key `{name}`"));
+            let problem = self.reading.file.spot(key.span()).problem(format!("unknown key `{name}`"));
             problems.push(if self.known.is_empty() { problem } else { problem.hint(hint) });
         }
     }

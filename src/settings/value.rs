@@ -1,11 +1,10 @@
 //! Values of a table, and what to say when they are not what was wanted.
 
 use super::duration::parse_duration;
-use super::problem::{At, Problems, SourceFile, Spot};
-use super::secret::Secrets;
+use super::problem::{At, Problems, Spot};
+use super::reading::{Key, Reading};
 use super::table::Table;
 use crate::model::Severity;
-use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -13,37 +12,32 @@ use toml::de::DeValue;
 /// A value with its key.
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
-    file: &'a Arc<SourceFile>,
-    secrets: Secrets,
-    name: &'a str,
+    reading: Reading<'a>,
+    key: &'a Key<'a>,
     raw: &'a Spanned<DeValue<'a>>,
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn new(
-        file: &'a Arc<SourceFile>,
-        secrets: Secrets,
-        name: &'a str,
-        raw: &'a Spanned<DeValue<'a>>,
-    ) -> Self {
-        Self { file, secrets, name, raw }
+    pub(super) fn new(reading: Reading<'a>, key: &'a Key<'a>, raw: &'a Spanned<DeValue<'a>>) -> Self {
+        Self { reading, key, raw }
     }
 
     /// Its key.
     #[must_use]
     pub fn name(&self) -> &'a str {
-        self.name
+        self.key.get_ref()
     }
 
     /// Where it is written.
     #[must_use]
     pub fn spot(&self) -> Spot {
-        self.file.spot(self.raw.span())
+        self.reading.file.spot(self.raw.span())
     }
 
-    /// As TOML has it.
+    /// As TOML has it. Marks the key as read, as does every other getter here.
     #[must_use]
     pub fn raw(&self) -> &'a DeValue<'a> {
+        self.reading.mark_read(self.key);
         self.raw.get_ref()
     }
 
@@ -62,7 +56,7 @@ impl<'a> Value<'a> {
     /// The table, if it is one; nothing is reported.
     #[must_use]
     pub fn as_table(&self) -> Option<Table<'a>> {
-        self.raw().as_table().map(|entries| Table::new(self.file, self.secrets, self.raw.span(), entries))
+        self.raw().as_table().map(|entries| Table::new(self.reading, self.raw.span(), entries))
     }
 
     /// The items of a list, each under the list's key; nothing is reported.
@@ -82,7 +76,7 @@ impl<'a> Value<'a> {
         let raw = self.expect(self.raw().as_integer(), "an integer", problems)?;
         let parsed = i64::from_str_radix(raw.as_str(), raw.radix());
         if parsed.is_err() {
-            problems.push(self.spot().problem(format!("`{}` must be an integer of 64 bits", self.name)));
+            problems.push(self.spot().problem(format!("`{}` must be an integer of 64 bits", self.name())));
         }
         parsed.ok().map(|value| At { value, spot: self.spot() })
     }
@@ -121,8 +115,8 @@ impl<'a> Value<'a> {
     /// An array of tables.
     pub fn tables(&self, problems: &mut Problems) -> Vec<Table<'a>> {
         if let Some(one) = self.as_table() {
-            let problem = self.spot().problem(format!("`{}` is a list of tables", self.name));
-            problems.push(problem.hint(format!("write `[[{}]]`", self.name)));
+            let problem = self.spot().problem(format!("`{}` is a list of tables", self.name()));
+            problems.push(problem.hint(format!("write `[[{}]]`", self.name())));
             return vec![one];
         }
         let items = self.expect(self.as_items(), "a list of tables", problems);
@@ -145,7 +139,7 @@ impl<'a> Value<'a> {
             || format!("write one of {}", names.map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ")),
             |near| format!("did you mean \"{near}\"?"),
         );
-        problems.push(text.problem(format!("`{}` cannot be \"{}\"", self.name, *text)).hint(hint));
+        problems.push(text.problem(format!("`{}` cannot be \"{}\"", self.name(), *text)).hint(hint));
         None
     }
 
@@ -165,7 +159,7 @@ impl<'a> Value<'a> {
             return None;
         }
         if found.is_none() {
-            let message = format!("`{}` must be {wanted}, not {}", self.name, type_name(self.raw()));
+            let message = format!("`{}` must be {wanted}, not {}", self.name(), type_name(self.raw()));
             problems.push(self.spot().problem(message));
         }
         found.map(|value| At { value, spot: self.spot() })

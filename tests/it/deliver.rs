@@ -43,7 +43,7 @@ impl Desk {
         let file = SourceFile::new(dir.path().join("watch.toml").display().to_string(), config);
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-        let mut table = document.table().table("destination", &mut problems).unwrap();
+        let table = document.table().table("destination", &mut problems).unwrap();
         let targets: Targets = table
             .entries()
             .iter()

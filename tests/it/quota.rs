@@ -34,7 +34,7 @@ async fn measured(service: &Service, settings: &str, clock: &ManualClock, dir: &
     let file = SourceFile::new("watchfire.toml", text);
     let mut problems = Problems::new();
     let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-    let mut all = document.table().table("safe-service", &mut problems).expect("a service");
+    let all = document.table().table("safe-service", &mut problems).expect("a service");
     let entries = all.entries();
     let (name, value) = &entries[0];
     let parsed = queue::parse(name, value.table(&mut problems).expect("a table"), &mut problems);

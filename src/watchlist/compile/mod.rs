@@ -76,6 +76,9 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
     let store = base.join(setup.store.as_ref().map_or(STORE, |at| at.value));
     let mut book = assemble(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
     book.hash = hash([&main].into_iter().chain(&lists));
+    if problems.is_empty() {
+        [&document].into_iter().chain(&documents).for_each(|document| document.finish(&mut problems));
+    }
     aside(|| drop(texts));
     aside(|| drop(documents));
     if problems.is_empty() { Ok(book) } else { Err(problems) }

@@ -73,15 +73,15 @@ pub(super) struct TokenText<'a> {
 impl<'a> Texts<'a> {
     /// Reads names, sets, tokens and watches out of a file's top level.
     pub(super) fn read(&mut self, table: &mut Table<'a>, problems: &mut Problems) {
-        if let Some(mut names) = table.table("name", problems) {
+        if let Some(names) = table.table("name", problems) {
             self.names
                 .extend(names.entries().into_iter().filter_map(|(key, value)| NameText::read(key, &value, problems)));
         }
-        if let Some(mut sets) = table.table("set", problems) {
+        if let Some(sets) = table.table("set", problems) {
             self.sets
                 .extend(sets.entries().into_iter().filter_map(|(key, value)| SetText::read(key, &value, problems)));
         }
-        if let Some(mut tokens) = table.table("token", problems) {
+        if let Some(tokens) = table.table("token", problems) {
             self.tokens
                 .extend(tokens.entries().into_iter().filter_map(|(key, value)| TokenText::read(key, &value, problems)));
         }

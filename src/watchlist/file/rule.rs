@@ -131,7 +131,7 @@ impl<'a> RuleText<'a> {
         let from = addresses(&mut table, "from", problems);
         let origin = addresses(&mut table, "origin", problems);
         let to = addresses(&mut table, "to", problems);
-        let args = table.table("args", problems).map(|mut args| args.entries()).unwrap_or_default();
+        let args = table.table("args", problems).map(Table::entries).unwrap_or_default();
         let value = table.value("value").filter(|value| !value.is_broken());
         let tip = table.value("tip").filter(|value| !value.is_broken());
         let operations = operations(&mut table, problems);
@@ -220,14 +220,17 @@ impl<'a> SignersText<'a> {
     fn read(mut table: Table<'a>, problems: &mut Problems) -> Self {
         let spot = table.spot();
         let at_least = table.int_in("at_least", 1..=i64::from(u32::MAX), problems);
-        let within = table.value("within").or_else(|| table.value("in"));
-        let within = within.and_then(|value| ListText::read(&value, problems));
+        let (within, inside) = (table.value("within"), table.value("in"));
+        if let (Some(within), Some(inside)) = (&within, &inside) {
+            let problem =
+                inside.spot().problem("`in` and `within` say the same, so one of the two would have no effect");
+            problems.push(problem.also(within.spot(), "`within` stands here").hint("remove one of them"));
+        }
+        let within = within.or(inside).and_then(|value| ListText::read(&value, problems));
         let include = table.value("include").and_then(|value| ListText::read(&value, problems));
         if !["at_least", "within", "in", "include"].into_iter().any(|key| table.has(key)) {
             problems.push(table.spot().problem("`signers` says none of `at_least`, `within` and `include`"));
         }
-        // Both names are known, though only one was asked for above when it was there.
-        table.value("in");
         table.finish(problems);
         Self { spot, at_least, within, include }
     }

@@ -49,7 +49,7 @@ impl<'a> SetupText<'a> {
         let store = table.string("store", problems);
         let watchlists = table.one_or_more("watchlists", problems).unwrap_or_default();
         let mut named = |key: &str, problems: &mut Problems| {
-            let entries = table.table(key, problems).map(|mut table| table.entries()).unwrap_or_default();
+            let entries = table.table(key, problems).map(Table::entries).unwrap_or_default();
             let tables = entries.into_iter().filter_map(|(name, value)| Some((name, value.table(problems)?)));
             tables.collect::<Vec<_>>()
         };

@@ -70,9 +70,14 @@ impl<'a> TestText<'a> {
         let from = table.string("from", problems);
         let origin = table.string("origin", problems);
         let to = table.string("to", problems);
-        let args = table.table("args", problems).map(|mut args| args.entries()).unwrap_or_default();
+        let args = table.table("args", problems).map(Table::entries).unwrap_or_default();
         let value = table.value("value").filter(|value| !value.is_broken());
-        let operation = operations(&mut table, problems).and_then(|operations| Some(operations.first()?.value));
+        let operation = operations(&mut table, problems).and_then(|operations| {
+            for other in operations.iter().skip(1) {
+                problems.push(other.problem("a test is executed in one way").hint("write one test for each"));
+            }
+            Some(operations.first()?.value)
+        });
         let signers = table.value("signers").and_then(|value| SignersGiven::read(&value, problems));
         let stages = [
             ("proposed", Stage::Proposed),
@@ -92,6 +97,9 @@ impl<'a> TestText<'a> {
             if let Some(spot) = spot {
                 problems.push(spot.problem("what is normal has no severity and no refusal"));
             }
+        }
+        if absent.is_some() {
+            refuse_happening(&table, problems);
         }
         table.finish(problems);
         let severity = severity.map(|at| at.value);
@@ -120,6 +128,19 @@ impl<'a> TestText<'a> {
     }
 }
 
+/// Keys of what happens, in a test about what does not.
+const HAPPENING: [&str; 10] =
+    ["code", "from", "origin", "to", "args", "value", "operation", "signers", "stage", "fate"];
+
+fn refuse_happening(table: &Table<'_>, problems: &mut Problems) {
+    for key in HAPPENING {
+        if let Some(spot) = table.key_spot(key) {
+            let problem = spot.problem(format!("`{key}` has no effect here: this test is about what does not come"));
+            problems.push(problem.hint("remove it, or write what happens instead of `absent`"));
+        }
+    }
+}
+
 impl<'a> BeforeText<'a> {
     fn read_all(value: &Value<'a>, problems: &mut Problems) -> Vec<Self> {
         let items = if value.as_str().is_some() || value.as_table().is_some() {
@@ -141,7 +162,7 @@ impl<'a> BeforeText<'a> {
         };
         let ago = table.require("ago", problems, LengthText::read);
         let from = table.string("from", problems);
-        let args = table.table("args", problems).map(|mut args| args.entries()).unwrap_or_default();
+        let args = table.table("args", problems).map(Table::entries).unwrap_or_default();
         let value = table.value("value").filter(|value| !value.is_broken());
         let fate = table.choice("fate", &FATES, problems).map(|at| at.value);
         table.finish(problems);

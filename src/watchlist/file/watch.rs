@@ -152,7 +152,7 @@ impl<'a> RegistryText<'a> {
         let open_executor = table.bool("open_executor", problems);
         let implementations =
             table.value("implementations").and_then(|value| ImplementationsText::read(&value, problems));
-        let roles = table.table("roles", problems).map(|mut table| {
+        let roles = table.table("roles", problems).map(|table| {
             let roles = table.entries().into_iter();
             roles.filter_map(|(role, list)| Some((role, ListText::read(&list, problems)?))).collect()
         });

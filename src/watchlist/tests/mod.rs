@@ -8,6 +8,7 @@ mod queues;
 mod roles;
 mod signs;
 mod told;
+mod unread;
 
 use super::{Book, Memory, compile};
 use crate::classify::rule::Rule;

@@ -105,7 +105,7 @@ fn targets(inbox: &Inbox, dir: &std::path::Path) -> Targets {
     let file = SourceFile::new(dir.join("watch.toml").display().to_string(), config);
     let mut problems = Problems::new();
     let document = Document::parse(&file, Secrets::Resolve, &mut problems);
-    let mut table = document.table().table("destination", &mut problems).unwrap();
+    let table = document.table().table("destination", &mut problems).unwrap();
     let entries = table.entries();
     let read = entries.iter().filter_map(|(name, value)| {
         let target = deliver::parse(name, value.table(&mut problems)?, &mut problems)?;

@@ -1,0 +1,67 @@
+//! A file while it is read: what every table and value of it shares, and which keys were looked at.
+
+use super::problem::{Problems, SourceFile};
+use super::secret::Secrets;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A key as the parser keeps it.
+pub(super) type Key<'a> = Spanned<Cow<'a, str>>;
+
+/// What every table and value of a file shares.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) file: &'a Arc<SourceFile>,
+    pub(super) secrets: Secrets,
+    pub(super) read: &'a ReadKeys,
+}
+
+/// Keys whose values were looked at: a bit for each byte of the file, set where such a key begins. An eighth of the file's size, and
+/// no lock, since files are read on several threads.
+pub(super) struct ReadKeys(Box<[AtomicU64]>);
+
+impl ReadKeys {
+    pub(super) fn new(bytes: usize) -> Self {
+        Self((0..bytes / 64 + 1).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn mark(&self, at: usize) {
+        if let Some(word) = self.0.get(at / 64) {
+            word.fetch_or(1 << (at % 64), Ordering::Relaxed);
+        }
+    }
+
+    fn holds(&self, at: usize) -> bool {
+        self.0.get(at / 64).is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (at % 64)) != 0)
+    }
+}
+
+impl Reading<'_> {
+    /// Remembers that the value of `key` was looked at.
+    pub(super) fn mark_read(&self, key: &Key<'_>) {
+        self.read.mark(key.span().start);
+    }
+
+    /// Reports every key below `table` whose value was not looked at; of a table that was not, only its own key.
+    pub(super) fn report_unread(&self, table: &DeTable<'_>, problems: &mut Problems) {
+        for (key, value) in table {
+            if self.read.holds(key.span().start) {
+                self.report_unread_within(value.get_ref(), problems);
+            } else {
+                let problem = self.file.spot(key.span()).problem(format!("`{}` has no effect here", key.get_ref()));
+                problems.push(problem.hint("remove it: nothing that is written may be without effect"));
+            }
+        }
+    }
+
+    fn report_unread_within(&self, value: &DeValue<'_>, problems: &mut Problems) {
+        match value {
+            DeValue::Table(table) => self.report_unread(table, problems),
+            DeValue::Array(items) => items.iter().for_each(|item| self.report_unread_within(item.get_ref(), problems)),
+            _ => {}
+        }
+    }
+}
