@@ -11,7 +11,7 @@ pub struct Health(DashMap<String, Condition>);
 /// How one destination fares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// Messages on their way.
+    /// Lanes on their way, each with one message or several in a row.
     pub in_flight: usize,
     /// Nothing is sent before this, wall-clock milliseconds.
     pub not_before_ms: u64,
@@ -34,10 +34,6 @@ impl Health {
         self.0.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect()
     }
 
-    pub(super) fn in_flight(&self, name: &str) -> usize {
-        self.0.get(name).map_or(0, |condition| condition.in_flight)
-    }
-
     pub(super) fn not_before_ms(&self, name: &str) -> u64 {
         self.0.get(name).map_or(0, |condition| condition.not_before_ms)
     }
@@ -52,9 +48,14 @@ impl Health {
         self.0.entry(name.to_owned()).or_default().in_flight += 1;
     }
 
-    pub(super) fn landed(&self, name: &str, error: Option<&str>) {
+    pub(super) fn returned(&self, name: &str) {
         let mut condition = self.0.entry(name.to_owned()).or_default();
         condition.in_flight = condition.in_flight.saturating_sub(1);
+    }
+
+    /// One attempt ended, with this error if any.
+    pub(super) fn landed(&self, name: &str, error: Option<&str>) {
+        let mut condition = self.0.entry(name.to_owned()).or_default();
         condition.failures = error.map_or(0, |_| condition.failures + 1);
         condition.last_error = error.map(str::to_owned);
     }

@@ -12,8 +12,10 @@ mod brief;
 mod direct;
 mod escape;
 mod event;
+mod flight;
 mod health;
 mod pagerduty;
+mod rooms;
 #[cfg(test)]
 mod samples;
 mod slack;
@@ -21,7 +23,7 @@ mod terminal;
 mod webhook;
 mod worker;
 
-pub use crate::post::{Receipt, SendError};
+pub use crate::post::{Receipt, SendError, Success};
 pub use direct::send_directly;
 pub use health::{Condition, Health};
 pub use terminal::{Terminal, render_page};
@@ -58,7 +60,7 @@ pub struct Outgoing {
     pub kind: DeliveryKind,
     /// From 1.
     pub attempt: u32,
-    /// When this attempt is made, wall-clock milliseconds.
+    /// When this attempt is made, milliseconds of the wall clock, by which a receiver holds it against its own.
     pub now_ms: u64,
     /// Loudest finding it tells of.
     pub severity: Severity,
@@ -75,6 +77,22 @@ pub trait Destination: Send + Sync {
     /// [`SendError`] says what to do next. No error holds a secret.
     fn send<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Result<Receipt, SendError>>;
 
+    /// Returns how many messages of one lane the destination takes in one request.
+    fn together(&self) -> usize {
+        1
+    }
+
+    /// Sends several messages of one lane in one request, in order: all of them are taken or none. Asked for only where
+    /// [`Destination::together`] says more than one, and never with more than that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Destination::send`].
+    fn send_together<'a>(&'a self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        let refused = SendError::Refused(format!("takes one message at a time, not {}", messages.len()));
+        Box::pin(futures::future::ready(Err(refused)))
+    }
+
     /// The shortest time between two messages that the destination bears.
     fn pace(&self) -> Duration {
         Duration::ZERO
@@ -88,6 +106,9 @@ pub trait DestinationKind: Sync {
 
     /// A table that parses; documentation and test input at once.
     fn example(&self) -> &'static str;
+
+    /// Returns the answer by which the service says that it took a message: nothing else counts as delivered.
+    fn success(&self) -> Success;
 
     /// Whether it can take a feed of verdicts, rather than pages alone.
     fn takes_feed(&self) -> bool {

@@ -10,10 +10,9 @@ use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::Severity;
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
-use crate::post::{Endpoint, UrlIs, unread};
+use crate::post::{Answer, Endpoint, Letter, Success, UrlIs, unread};
 use crate::settings::{Problems, Secret, Table};
 use futures::future::BoxFuture;
-use reqwest::header::HeaderMap;
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 
@@ -25,6 +24,20 @@ const SUMMARY_CHARS_MAX: usize = 1_024;
 const CYCLES_MAX: u32 = 20;
 /// About 120 events a minute are accepted for one key.
 const PACE: Duration = Duration::from_millis(500);
+
+const SUCCESS: Success = Success {
+    is: "202 with `\"status\": \"success\"` in a JSON body",
+    source: "https://developer.pagerduty.com/docs/events-api-v2/overview/",
+    reads_body: true,
+    judge: |status, body| {
+        let said = serde_json::from_str::<Json>(body).unwrap_or_default();
+        match said["status"].as_str() {
+            Some("success") => Answer::taken_if(status.as_u16() == 202),
+            Some("invalid event") => Answer::Refused,
+            _ => Answer::NotTaken,
+        }
+    },
+};
 
 /// `kind = "pagerduty"`.
 pub(super) struct PagerDutyKind;
@@ -44,6 +57,10 @@ impl DestinationKind for PagerDutyKind {
 kind        = "pagerduty"
 routing_key = { env = "PAGERDUTY_ROUTING_KEY" }    # of an Events API v2 integration
 "#
+    }
+
+    fn success(&self) -> Success {
+        SUCCESS
     }
 
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
@@ -66,7 +83,7 @@ impl Destination for PagerDuty {
             for mut event in events(message.kind, page) {
                 event["routing_key"] = json!(key);
                 let body = serde_json::to_vec(&event).map_err(|error| SendError::Refused(error.to_string()))?;
-                receipt = self.endpoint.post(HeaderMap::new(), "application/json", body, message.now_ms).await?;
+                receipt = self.endpoint.post(Letter::new("application/json", body), &SUCCESS, message.now_ms).await?;
             }
             Ok(receipt)
         })

@@ -9,10 +9,9 @@ use super::escape::{cut, slack, without_calls};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
-use crate::post::{Endpoint, UrlIs};
+use crate::post::{Answer, Endpoint, Letter, Success, UrlIs};
 use crate::settings::{Problems, Table};
 use futures::future::BoxFuture;
-use reqwest::header::HeaderMap;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
@@ -24,6 +23,29 @@ const SECTION_CHARS_MAX: usize = 1_400;
 const TEXT_CHARS_MAX: usize = 600;
 /// One message a second is accepted for a channel.
 const PACE: Duration = Duration::from_secs(1);
+
+/// Errors that no further try mends. Slack documents them with statuses of their own; they are looked for in the body too.
+const HOPELESS: [&str; 9] = [
+    "invalid_payload",
+    "invalid_token",
+    "user_not_found",
+    "action_prohibited",
+    "channel_not_found",
+    "channel_is_archived",
+    "no_service",
+    "no_team",
+    "no_text",
+];
+const SUCCESS: Success = Success {
+    is: "200 with the body `ok`",
+    source: "https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks",
+    reads_body: true,
+    judge: |status, body| match body.trim() {
+        "ok" => Answer::taken_if(status.as_u16() == 200),
+        said if HOPELESS.iter().any(|error| said.contains(error)) => Answer::Refused,
+        _ => Answer::NotTaken,
+    },
+};
 
 /// `kind = "slack"`.
 pub(super) struct SlackKind;
@@ -44,6 +66,10 @@ url  = { env = "SLACK_WEBHOOK_URL" }    # of an incoming webhook; it is a secret
 "#
     }
 
+    fn success(&self) -> Success {
+        SUCCESS
+    }
+
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
         Some(Box::new(Slack { endpoint: Endpoint::parse(table, UrlIs::Secret, common.timeout, problems)? }))
     }
@@ -57,7 +83,7 @@ impl Destination for Slack {
             };
             let body = serde_json::to_vec(&post(message.kind, page));
             let body = body.map_err(|error| SendError::Refused(error.to_string()))?;
-            self.endpoint.post(HeaderMap::new(), "application/json", body, message.now_ms).await
+            self.endpoint.post(Letter::new("application/json", body), &SUCCESS, message.now_ms).await
         })
     }
 

@@ -5,6 +5,7 @@ use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::Severity;
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::page::Page;
+use crate::post::{Answer, Success};
 use crate::settings::{Problems, Table};
 use anstyle::{AnsiColor, Style};
 use futures::future::BoxFuture;
@@ -62,6 +63,10 @@ impl DestinationKind for TerminalKind {
 
     fn example(&self) -> &'static str {
         "[destination.screen]\nkind = \"terminal\"\n"
+    }
+
+    fn success(&self) -> Success {
+        Success { is: "that the page is written in full", source: "", reads_body: false, judge: |_, _| Answer::Taken }
     }
 
     fn parse(&self, _: &mut Table<'_>, _: &Common, _: &mut Problems) -> Option<Box<dyn Destination>> {

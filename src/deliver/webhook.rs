@@ -6,7 +6,7 @@
 
 use super::event::event;
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
-use crate::post::{Endpoint, UrlIs, unread};
+use crate::post::{ANY_2XX, Endpoint, Letter, Success, UrlIs, unread};
 use crate::settings::{Problems, Secret, Table};
 use anyhow::anyhow;
 use base64::Engine;
@@ -14,10 +14,14 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 /// Most secrets of one destination: the one in force, and those being rotated in and out.
 const SECRETS_MAX: usize = 4;
+/// Most events of one batch: beyond a hundred a request costs what its bytes cost.
+const BATCH_MAX: usize = 100;
+/// Most bytes of a batch: what receivers take unless told otherwise (nginx: `client_max_body_size 1m`).
+const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// `kind = "webhook"`.
 pub(super) struct WebhookKind;
@@ -26,6 +30,8 @@ struct Webhook {
     endpoint: Endpoint,
     /// Empty only when the configuration says `unsigned = true`.
     secrets: Vec<Secret>,
+    /// Whether it takes several lines of the feed in one request.
+    batch: bool,
 }
 
 impl DestinationKind for WebhookKind {
@@ -39,6 +45,7 @@ kind   = "webhook"
 url    = "https://hooks.example.com/watchfire"
 secret = { env = "WATCHFIRE_FEED_SECRET" }    # whsec_..., as the receiver shows it
 feed   = "findings"                           # or "verdicts"; without it, pages alone
+batch  = true                                 # lines of the feed come as application/cloudevents-batch+json
 
 [destination.internal]
 kind          = "webhook"
@@ -50,6 +57,10 @@ give_up_after = "2d"
 "#
     }
 
+    fn success(&self) -> Success {
+        ANY_2XX
+    }
+
     fn takes_feed(&self) -> bool {
         true
     }
@@ -57,11 +68,12 @@ give_up_after = "2d"
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
         let endpoint = Endpoint::parse(table, UrlIs::SecretOrPlain, common.timeout, problems);
         let secrets = secrets(table, problems);
+        let batch = table.bool("batch", problems).is_some_and(|flag| *flag);
         let (mut endpoint, secrets) = (endpoint?, secrets?);
         for form in secrets.iter().flat_map(forms) {
             endpoint = endpoint.hide(&form);
         }
-        Some(Box::new(Webhook { endpoint, secrets }))
+        Some(Box::new(Webhook { endpoint, secrets, batch }))
     }
 }
 
@@ -104,16 +116,30 @@ impl Destination for Webhook {
     fn send<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Result<Receipt, SendError>> {
         Box::pin(async move {
             let body = event(message)?;
-            let headers = self.headers(message, &body)?;
-            self.endpoint.post(headers, "application/cloudevents+json", body, message.now_ms).await
+            let headers = self.headers(message.key.as_str(), message.now_ms, &body)?;
+            let letter = Letter::new("application/cloudevents+json", body).headers(headers);
+            self.endpoint.post(letter, &ANY_2XX, message.now_ms).await
+        })
+    }
+
+    fn together(&self) -> usize {
+        if self.batch { BATCH_MAX } else { 1 }
+    }
+
+    fn send_together<'a>(&'a self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<Receipt, SendError>> {
+        Box::pin(async move {
+            let body = batch(messages)?;
+            let now_ms = messages.first().map_or(0, |first| first.now_ms);
+            let headers = self.headers(&batch_id(messages), now_ms, &body)?;
+            let letter = Letter::new("application/cloudevents-batch+json", body).headers(headers);
+            self.endpoint.post(letter, &ANY_2XX, now_ms).await
         })
     }
 }
 
 impl Webhook {
-    fn headers(&self, message: &Outgoing, body: &[u8]) -> Result<HeaderMap, SendError> {
-        let id = message.key.as_str();
-        let seconds = message.now_ms / 1_000;
+    fn headers(&self, id: &str, now_ms: u64, body: &[u8]) -> Result<HeaderMap, SendError> {
+        let seconds = now_ms / 1_000;
         let mut headers = HeaderMap::new();
         let mut insert = |name: &'static str, value: &str| {
             let value = HeaderValue::from_str(value).map_err(|error| SendError::Refused(error.to_string()))?;
@@ -133,6 +159,37 @@ impl Webhook {
         }
         Ok(headers)
     }
+}
+
+/// Events of several messages as one JSON array, as the batch mode of CloudEvents 1.0.2 for JSON has it (section 4).
+fn batch(messages: &[Outgoing]) -> Result<Vec<u8>, SendError> {
+    let mut body = vec![b'['];
+    for message in messages {
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        body.append(&mut event(message)?);
+    }
+    body.push(b']');
+    if body.len() > BATCH_BYTES_MAX {
+        return Err(SendError::Refused(format!(
+            "a batch of {} bytes exceeds the limit of {BATCH_BYTES_MAX}",
+            body.len()
+        )));
+    }
+    Ok(body)
+}
+
+/// Identity of a batch: the same for the same messages. A receiver knows a repeated event by the event's own `id`, since a batch that
+/// is tried again may be another one.
+fn batch_id(messages: &[Outgoing]) -> String {
+    let mut hash = Sha256::new();
+    for message in messages {
+        hash.update(message.key.as_str());
+        hash.update([0]);
+    }
+    let digest = hash.finalize();
+    format!("bat_{}", const_hex::encode(&digest[..16]))
 }
 
 /// The key's bytes: base64 behind `whsec_`, or the text itself when it has no such prefix.
@@ -201,9 +258,9 @@ mod tests {
         let endpoint =
             Endpoint::parse(&mut table, UrlIs::SecretOrPlain, common.timeout, &mut problems).expect("an endpoint");
         let secrets = secrets(&mut table, &mut problems).expect("secrets");
-        let webhook = Webhook { endpoint, secrets };
+        let webhook = Webhook { endpoint, secrets, batch: false };
         let message = message(DeliveryKind::Trigger, page());
-        let headers = webhook.headers(&message, b"body").expect("headers");
+        let headers = webhook.headers(message.key.as_str(), message.now_ms, b"body").expect("headers");
         assert_eq!(headers["webhook-id"], message.key.as_str());
         assert_eq!(headers["webhook-timestamp"], "1795168812");
         let sign =

@@ -1,18 +1,21 @@
 //! The one who carries messages out: takes a lease on what is due, sends it, writes down what became of it.
 //!
 //! It wakes on a nudge, when something falls due, or on a slow beat, and takes no other input: what to send stands in the
-//! store. A crash at any point repeats a message under the same key once its lease runs out, and loses none.
+//! store. A crash at any point repeats messages under the same keys once their leases run out, and loses none.
 
+use super::flight::{Landing, fly};
 use super::health::Health;
-use super::{FEED_GIVE_UP, Outgoing, PAGE_GIVE_UP, Receipt, SendError, TIMEOUT, Target, Targets};
+use super::rooms::{FLIGHTS_MAX, Rooms};
+use super::{FEED_GIVE_UP, Outgoing, PAGE_GIVE_UP, SendError, TIMEOUT, Target, Targets};
 use crate::escalate::{self, Roster};
-use crate::model::incident::{Body, DeliveryKind};
+use crate::model::DeliveryKey;
+use crate::model::incident::{Body, Budget, DeliveryKind};
 use crate::model::record::{DeliveryLine, Line};
 use crate::runtime::{self, Backoff, Clock, Stop};
-use crate::store::{Leased, Store};
+use crate::store::{Gap, Leased, Store};
 use crate::telemetry::{Checks, Metrics};
 use anyhow::{Context, anyhow};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -20,11 +23,6 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument as _, debug, error, info, info_span, warn};
 
-/// Most messages on their way at once, over all destinations.
-const FLIGHTS_MAX: usize = 128;
-/// Most messages on their way to one destination: one that hangs holds up itself, not the others. New ones leave when half
-/// of these have landed, since each look into a long outbox costs more than a message.
-const FLIGHTS_TO_ONE_MAX: usize = 16;
 /// Waits between attempts at a page: somebody is waiting for it.
 const PAGE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// Waits between attempts at a line of the feed.
@@ -33,8 +31,10 @@ const FEED_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::fro
 const BEAT: Duration = Duration::from_secs(1);
 /// Waits between tries at a store that fails: for ever, since what it holds can be sent by nobody else.
 const STORE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
-/// How often it looks for messages to destinations that are no longer configured.
-const STRAYS_EVERY_MS: u64 = 60_000;
+/// How often it looks for messages to destinations that are no longer configured, and for lines of the feed that were left out.
+const TIDY_EVERY_MS: u64 = 10_000;
+/// Messages to a destination that is gone which are given up between two looks at the others: a second's work.
+const STRAYS_MAX: usize = 1_000;
 /// The longest pause that [`Worker::drain`] sits out.
 const DRAIN_PAUSE_MAX: Duration = Duration::from_secs(2);
 
@@ -57,18 +57,25 @@ pub struct Worker {
     metrics: Metrics,
     checks: Checks,
     listener: Listener,
-    flights: JoinSet<Result<Receipt, SendError>>,
+    flights: JoinSet<Landing>,
     aboard: HashMap<Id, Aboard>,
+    rooms: Rooms,
+    /// Ends flights after the message that is on its way.
+    halt: Stop,
     rng: fastrand::Rng,
-    strays_seen_ms: Option<u64>,
+    tidied_ms: Option<u64>,
 }
 
-/// A message on its way.
+/// Messages of one lane on their way.
 struct Aboard {
-    leased: Leased,
+    row: VecDeque<Leased>,
     target: Target,
+    budget: Budget,
     departed: Instant,
 }
+
+/// A flight that is back: its task's number, and how far it came.
+type Landed = Result<(Id, Landing), JoinError>;
 
 impl Worker {
     /// A worker for these destinations. `roster` says who is told of a message that cannot be delivered.
@@ -86,8 +93,10 @@ impl Worker {
             listener: Arc::new(|_| ()),
             flights: JoinSet::new(),
             aboard: HashMap::new(),
+            rooms: Rooms::default(),
+            halt: Stop::new(),
             rng: fastrand::Rng::new(),
-            strays_seen_ms: None,
+            tidied_ms: None,
         }
     }
 
@@ -145,8 +154,9 @@ impl Worker {
                 }
             }
         }
+        self.halt.cancel();
         while let Some(landed) = self.flights.join_next_with_id().await {
-            self.land(landed).await?;
+            self.land(vec![landed]).await?;
         }
         Ok(())
     }
@@ -154,17 +164,18 @@ impl Worker {
     /// Sends what is due, then waits until there is something to do.
     async fn turn(&mut self, nudge: &Notify, stop: &Stop) -> anyhow::Result<()> {
         let pause = self.depart().await?;
+        let mut landed = Vec::new();
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            Some(landed) = self.flights.join_next_with_id() => self.land(landed).await?,
+            Some(first) = self.flights.join_next_with_id() => landed.push(first),
             () = nudge.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
-        while let Some(landed) = self.flights.try_join_next_with_id() {
-            self.land(landed).await?;
+        while let Some(next) = self.flights.try_join_next_with_id() {
+            landed.push(next);
         }
-        Ok(())
+        self.land(landed).await
     }
 
     /// Sends everything that is due now and returns; what must be tried again later stays for later.
@@ -176,13 +187,14 @@ impl Worker {
         loop {
             let pause = self.depart().await?;
             if let Some(landed) = self.flights.join_next_with_id().await {
-                self.land(landed).await?;
+                self.land(vec![landed]).await?;
                 continue;
             }
             // What is due and did not leave waits for a destination's pause; a short one is sat out.
             let now_ms = self.now_ms();
             let soon_ms = now_ms.saturating_add(millis(DRAIN_PAUSE_MAX));
-            let soon = self.targets.keys().filter(|name| self.health.not_before_ms(name) <= soon_ms);
+            let opens_ms = |name: &str| self.health.not_before_ms(name).max(self.rooms.opens_ms(name));
+            let soon = self.targets.keys().filter(|name| opens_ms(name) <= soon_ms);
             let due_ms = self.store.next_due(soon.cloned().collect()).await.context("look for due messages")?;
             if due_ms.is_none_or(|due_ms| due_ms > now_ms) {
                 return Ok(());
@@ -198,120 +210,147 @@ impl Worker {
     /// Sends off what is due and has room, and says how long nothing more can happen by itself.
     async fn depart(&mut self) -> anyhow::Result<Duration> {
         let now_ms = self.now_ms();
-        self.metrics.queue("", "flights", self.aboard.len(), FLIGHTS_MAX);
-        self.bury_strays(now_ms).await?;
-        let (ready, opens_ms) = self.ready(now_ms);
-        let mut wake_ms = opens_ms;
-        if !ready.is_empty() && self.aboard.len() < FLIGHTS_MAX {
-            match self.store.next_due(ready.clone()).await.context("look for due messages")? {
-                Some(due_ms) if due_ms <= now_ms => self.launch_due(ready, now_ms).await?,
-                Some(due_ms) => wake_ms = Some(wake_ms.map_or(due_ms, |wake_ms| wake_ms.min(due_ms))),
-                None => {}
+        let aboard = Budget::ALL.map(|budget| self.rooms.aboard(budget)).into_iter().sum();
+        self.metrics.queue("", "flights", aboard, FLIGHTS_MAX * Budget::ALL.len());
+        self.tidy(now_ms).await?;
+        let not_before = self.targets.keys().map(|name| self.health.not_before_ms(name));
+        let mut wake_ms = not_before.filter(|at_ms| *at_ms > now_ms).min();
+        let open = |name: &str| self.health.not_before_ms(name) <= now_ms;
+        let (asks, _) = self.rooms.asks(&self.targets, open, now_ms);
+        if !asks.is_empty() {
+            let asked: Vec<_> = asks.iter().map(|(ask, _)| (ask.destination.clone(), ask.budget)).collect();
+            let due = self.store.dispatch(now_ms, asks).await.context("lease due messages")?;
+            for (at, row) in due.rows {
+                let Some((name, budget)) = asked.get(at) else { continue };
+                let Some(target) = self.targets.get(name).cloned() else { continue };
+                self.launch(row, target, *budget, now_ms);
             }
-            // A paced destination that just took a message opens again before the beat.
-            wake_ms = wake_ms.into_iter().chain(self.ready(now_ms).1).min();
+            wake_ms = wake_ms.into_iter().chain(due.next_ms).min();
         }
+        // A paced destination that just took a message opens again before the beat.
+        let open = |name: &str| self.health.not_before_ms(name) <= now_ms;
+        wake_ms = wake_ms.into_iter().chain(self.rooms.asks(&self.targets, open, now_ms).1).min();
         let pause = wake_ms.map_or(BEAT, |wake_ms| Duration::from_millis(wake_ms.saturating_sub(now_ms)));
         Ok(pause.clamp(Duration::from_millis(1), BEAT))
     }
 
-    /// Destinations with room that ask for no pause; and when the next pause ends.
-    fn ready(&self, now_ms: u64) -> (Vec<String>, Option<u64>) {
-        let mut ready = Vec::new();
-        let mut opens_ms: Option<u64> = None;
-        for name in self.targets.keys() {
-            let not_before_ms = self.health.not_before_ms(name);
-            if not_before_ms > now_ms {
-                opens_ms = Some(opens_ms.map_or(not_before_ms, |opens_ms| opens_ms.min(not_before_ms)));
-            } else if self.health.in_flight(name) <= FLIGHTS_TO_ONE_MAX / 2 {
-                ready.push(name.clone());
-            }
-        }
-        (ready, opens_ms)
+    fn launch(&mut self, row: Vec<Leased>, target: Target, budget: Budget, now_ms: u64) {
+        let message = |leased: &Leased| Outgoing {
+            key: leased.delivery.key.clone(),
+            kind: leased.delivery.kind,
+            attempt: leased.attempt,
+            now_ms: runtime::wall_millis(&*self.clock),
+            severity: leased.delivery.severity,
+            body: leased.delivery.body.clone(),
+        };
+        let messages: Vec<Outgoing> = row.iter().map(message).collect();
+        let Some(first) = messages.first() else { return };
+        self.rooms.departed(&target, budget, now_ms);
+        self.health.departed(&target.name);
+        let span =
+            info_span!("delivery", delivery.key = %first.key, destination = %target.name, attempt = first.attempt);
+        let (to, halt) = (target.clone(), self.halt.clone());
+        let flight = async move { fly(&to, &messages, &halt).await };
+        let flight = self.flights.spawn(flight.instrument(span));
+        self.aboard.insert(flight.id(), Aboard { row: row.into(), target, budget, departed: runtime::instant() });
     }
 
-    async fn launch_due(&mut self, ready: Vec<String>, now_ms: u64) -> anyhow::Result<()> {
-        for name in ready {
-            let Some(target) = self.targets.get(&name).cloned() else { continue };
-            let pace = target.destination.pace();
-            let room = FLIGHTS_TO_ONE_MAX.saturating_sub(self.health.in_flight(&name));
-            let room = if pace.is_zero() { room } else { room.min(1) };
-            let n = room.min(FLIGHTS_MAX.saturating_sub(self.aboard.len()));
-            let lease_ms = millis(deadline(&target)) + 10_000;
-            let leased = self.store.lease(now_ms, n, lease_ms, vec![name]).await.context("lease due messages")?;
-            for leased in leased {
-                self.health.pause(&target.name, now_ms.saturating_add(millis(pace)));
-                self.launch(leased, target.clone(), now_ms);
+    /// Writes down what became of messages: first all that were taken, in one transaction.
+    async fn land(&mut self, landed: Vec<Landed>) -> anyhow::Result<()> {
+        let now_ms = self.now_ms();
+        let (mut taken, mut rest) = (Vec::new(), Vec::new());
+        for landed in landed {
+            let (id, landing) = match landed {
+                Ok((id, landing)) => (id, landing),
+                // One message that a destination cannot bear must not end the watch, nor be lost: it is tried until its time is up.
+                Err(panic) => {
+                    let error = Some(SendError::Retry(anyhow!("the destination's code panicked")));
+                    (panic.id(), Landing { error, ..Landing::default() })
+                }
+            };
+            let Some(Aboard { mut row, target, budget, departed }) = self.aboard.remove(&id) else { continue };
+            self.rooms.landed(&target.name, budget);
+            self.health.returned(&target.name);
+            let each = departed.elapsed() / u32::try_from(landing.taken.len().max(1)).unwrap_or(u32::MAX);
+            for receipt in landing.taken {
+                let Some(leased) = row.pop_front() else { break };
+                self.metrics.attempt(&target.name, "sent", each);
+                taken.push((target.name.clone(), leased, receipt));
             }
+            if !row.is_empty() {
+                rest.push((target, row, landing.error, departed.elapsed()));
+            }
+        }
+        if !taken.is_empty() {
+            let keys = taken.iter().map(|(_, leased, _)| leased.delivery.key.clone()).collect();
+            self.store.all_sent(keys, now_ms).await.context("record sent messages")?;
+        }
+        for (name, leased, receipt) in taken {
+            self.sent(&name, &leased, &receipt.detail, now_ms);
+        }
+        for (target, row, error, took) in rest {
+            self.left_over(&target, row, error, took, now_ms).await?;
         }
         Ok(())
     }
 
-    fn launch(&mut self, leased: Leased, target: Target, now_ms: u64) {
-        let message = Outgoing {
-            key: leased.delivery.key.clone(),
-            kind: leased.delivery.kind,
-            attempt: leased.attempt,
-            now_ms,
-            severity: leased.delivery.severity,
-            body: leased.delivery.body.clone(),
-        };
-        self.health.departed(&target.name);
-        let (destination, deadline) = (Arc::clone(&target.destination), deadline(&target));
-        let span =
-            info_span!("delivery", delivery.key = %message.key, destination = %target.name, attempt = message.attempt);
-        let flight = async move {
-            // The lease outlasts this deadline, so no other worker sends the same message meanwhile.
-            match tokio::time::timeout(deadline, destination.send(&message)).await {
-                Ok(result) => result,
-                Err(_) => Err(SendError::Retry(anyhow!("not done within {deadline:?}"))),
-            }
-        };
-        let flight = self.flights.spawn(flight.instrument(span));
-        self.aboard.insert(flight.id(), Aboard { leased, target, departed: runtime::instant() });
+    fn sent(&self, name: &str, leased: &Leased, answer: &str, now_ms: u64) {
+        self.landed(name, None, false);
+        let (key, attempt) = (&leased.delivery.key, leased.attempt);
+        info!(delivery.key = %key, destination = %name, attempt, "delivered {key} to {name}: {answer}");
+        self.metrics.delivered(name, "sent");
+        if leased.delivery.kind == DeliveryKind::Trigger {
+            self.metrics.paged(name, Duration::from_millis(now_ms.saturating_sub(happened_ms(leased))));
+        }
+        self.tell(leased, "sent", None);
     }
 
-    /// Writes down what became of a message.
-    async fn land(&mut self, landed: Result<(Id, Result<Receipt, SendError>), JoinError>) -> anyhow::Result<()> {
-        let (id, result) = match landed {
-            Ok((id, result)) => (id, result),
-            // One message that a destination cannot bear must not end the watch, nor be lost: it is tried until its time is up.
-            Err(panic) => (panic.id(), Err(SendError::Retry(anyhow!("the destination's code panicked")))),
-        };
-        let Some(Aboard { leased, target, departed }) = self.aboard.remove(&id) else { return Ok(()) };
-        let now_ms = self.now_ms();
-        let outcome = match &result {
-            Ok(_) => "sent",
-            Err(SendError::Refused(_)) => "refused",
-            Err(SendError::Wait(_) | SendError::Retry(_)) => "retry",
-        };
-        self.metrics.attempt(&target.name, outcome, departed.elapsed());
-        let (name, key, attempt) = (&target.name, &leased.delivery.key, leased.attempt);
-        match result {
-            Ok(receipt) => {
-                self.landed(name, None, false);
-                self.store.sent(key, now_ms).await.context("record a sent message")?;
-                info!(delivery.key = %key, destination = %name, attempt, "{key} told to {name}: {}", receipt.detail);
-                self.metrics.delivered(name, "sent");
-                if leased.delivery.kind == DeliveryKind::Trigger {
-                    self.metrics.paged(name, Duration::from_millis(now_ms.saturating_sub(happened_ms(&leased))));
-                }
-                self.tell(&leased, "sent", None);
-                Ok(())
-            }
-            Err(SendError::Refused(why)) => {
+    /// Messages of a lane that were not taken: the first met `error`, the others wait behind it.
+    async fn left_over(
+        &mut self,
+        target: &Target,
+        mut row: VecDeque<Leased>,
+        error: Option<SendError>,
+        took: Duration,
+        now_ms: u64,
+    ) -> anyhow::Result<()> {
+        if let Some(error) = error
+            && let Some(first) = row.pop_front()
+        {
+            self.not_sent(target, &first, error, took, now_ms).await?;
+        }
+        if !row.is_empty() {
+            let keys: Vec<DeliveryKey> = row.into_iter().map(|leased| leased.delivery.key).collect();
+            self.store.release(keys, now_ms).await.context("give back messages that were not tried")?;
+        }
+        Ok(())
+    }
+
+    async fn not_sent(
+        &mut self,
+        target: &Target,
+        leased: &Leased,
+        error: SendError,
+        took: Duration,
+        now_ms: u64,
+    ) -> anyhow::Result<()> {
+        let (name, attempt) = (&target.name, leased.attempt);
+        let outcome = if matches!(error, SendError::Refused(_)) { "refused" } else { "retry" };
+        self.metrics.attempt(name, outcome, took);
+        match error {
+            SendError::Refused(why) => {
                 self.landed(name, Some(&why), true);
-                self.bury(&leased, &why, now_ms).await
+                self.bury(leased, &why, now_ms).await
             }
-            Err(SendError::Wait(pause)) => {
+            SendError::Wait(pause) => {
                 self.health.pause(name, now_ms.saturating_add(millis(pause)));
                 let why = SendError::Wait(pause).to_string();
-                self.again(&leased, &target, pause, &why, now_ms).await
+                self.again(leased, target, pause, &why, now_ms).await
             }
-            Err(SendError::Retry(why)) => {
+            SendError::Retry(why) => {
                 let backoff = if leased.delivery.kind == DeliveryKind::Feed { FEED_BACKOFF } else { PAGE_BACKOFF };
                 let pause = backoff.wait(attempt.saturating_sub(1), &mut self.rng);
-                self.again(&leased, &target, pause, &format!("{why:#}"), now_ms).await
+                self.again(leased, target, pause, &format!("{why:#}"), now_ms).await
             }
         }
     }
@@ -337,7 +376,7 @@ impl Worker {
         self.store.retry(key, now_ms, next_ms, why).await.context("record a failed attempt")?;
         warn!(
             delivery.key = %key, destination = %name, attempt,
-            "{key} not told to {name}, next try in {pause:?}: {why}"
+            "failed to deliver {key} to {name}, next try in {pause:?}: {why}"
         );
         self.tell(leased, "retry", Some(why));
         Ok(())
@@ -346,7 +385,7 @@ impl Worker {
     /// Makes a dead letter of the message, and an incident of that by another road.
     async fn bury(&mut self, leased: &Leased, why: &str, now_ms: u64) -> anyhow::Result<()> {
         let (key, name) = (&leased.delivery.key, &leased.delivery.destination);
-        error!(delivery.key = %key, destination = %name, "{key} cannot be told to {name}: {why}");
+        error!(delivery.key = %key, destination = %name, "gave up delivering {key} to {name}: {why}");
         let (roster, reason) = (Arc::clone(&self.roster), why.to_owned());
         let engine = move |letter: &_, live: &[_]| escalate::dead_letter(letter, &reason, live, &roster, now_ms);
         let plan = self.store.dead(key, now_ms, why, engine).await.context("record a dead letter")?;
@@ -363,29 +402,68 @@ impl Worker {
         Ok(())
     }
 
+    /// Looks now and then for what no flight would ever take.
+    async fn tidy(&mut self, now_ms: u64) -> anyhow::Result<()> {
+        if self.tidied_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < TIDY_EVERY_MS) {
+            return Ok(());
+        }
+        self.tidied_ms = Some(now_ms);
+        self.bury_strays(now_ms).await?;
+        for gap in self.store.gaps().await.context("look for lines of the feed that were left out")? {
+            self.tell_gap(gap, now_ms).await?;
+        }
+        Ok(())
+    }
+
     /// Messages to destinations that the configuration no longer has: an incident keeps the path it began with, and a
     /// message that nobody takes would wait in silence for ever.
     async fn bury_strays(&mut self, now_ms: u64) -> anyhow::Result<()> {
-        if self.strays_seen_ms.is_some_and(|seen_ms| now_ms.saturating_sub(seen_ms) < STRAYS_EVERY_MS) {
-            return Ok(());
-        }
-        self.strays_seen_ms = Some(now_ms);
-        let waiting = self.store.counts().await.context("count waiting messages")?.waiting;
+        let waiting = self.store.unfinished().await.context("count waiting messages")?.waiting;
         let strays: Vec<String> = waiting.into_keys().filter(|name| !self.targets.contains_key(name)).collect();
         for name in strays {
-            // Burying may write new messages. Only a full batch is followed by another, so that this ends.
-            let mut full = true;
-            while full {
+            // Burying may write new messages, and there may be many: what is left has its turn the next time.
+            let mut buried = 0;
+            while buried < STRAYS_MAX {
                 let names = vec![name.clone()];
                 let batch =
                     self.store.lease(now_ms, FLIGHTS_MAX, millis(TIMEOUT), names).await.context("lease strays")?;
-                full = batch.len() == FLIGHTS_MAX;
+                if batch.is_empty() {
+                    break;
+                }
+                buried += batch.len();
                 for stray in batch {
                     self.bury(&stray, &format!("no destination is called `{name}` any more"), now_ms).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Makes the dead letter of a stretch of lines that found no room, and says in it how many they became.
+    async fn tell_gap(&mut self, gap: Gap, now_ms: u64) -> anyhow::Result<()> {
+        if gap.told && gap.ended_ms.is_none() {
+            return Ok(());
+        }
+        let (name, key, lines) = (&gap.destination, &gap.key, gap.lines);
+        let when = |ms: u64| escalate::utc(ms / 1_000);
+        let why = match gap.ended_ms {
+            None => format!(
+                "too many lines of the feed wait for {name}: this one and those after it are left out until there is room"
+            ),
+            Some(ended_ms) => format!(
+                "too many lines of the feed waited for {name}: {lines} lines from {} to {} were left out, this one first",
+                when(gap.began_ms),
+                when(ended_ms)
+            ),
+        };
+        if !gap.told {
+            error!(delivery.key = %key, destination = %name, "left out lines of the feed: {why}");
+            let (roster, reason) = (Arc::clone(&self.roster), why.clone());
+            let engine = move |letter: &_, live: &[_]| escalate::dead_letter(letter, &reason, live, &roster, now_ms);
+            let plan = self.store.dead(key, now_ms, &why, engine).await.context("record a dead letter")?;
+            plan.lines.iter().for_each(|line| (self.listener)(line));
+        }
+        self.store.gap_told(gap, why).await.context("record lines of the feed that were left out")
     }
 
     /// Keeps in mind how a destination fares. What it refused will not get better by itself, so that fails its check at once.
@@ -435,6 +513,6 @@ pub(super) fn deadline(target: &Target) -> Duration {
     target.timeout.saturating_mul(2) + Duration::from_secs(5)
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

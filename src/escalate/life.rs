@@ -237,7 +237,10 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, loudest: &Fresh, no
     };
     if before.is_some() || mentioned {
         let rest: Vec<String> = earlier.into_iter().filter(|to| !triggered.contains(to)).collect();
+        let first = out.len();
         tell(incident, DeliveryKind::Update, &rest, Some(what), out);
+        // As urgent as its news, however loud the incident is already.
+        out[first..].iter_mut().for_each(|update| update.severity = loudest.severity);
     }
 }
 

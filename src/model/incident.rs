@@ -5,7 +5,7 @@ use super::block::BlockRef;
 use super::footing::Footing;
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 use super::page::Page;
-use super::path::Path;
+use super::path::{Path, SELF_PATH};
 use super::pending::PendingVoice;
 use super::record::Line;
 use super::severity::Severity;
@@ -215,12 +215,68 @@ pub struct Delivery {
     pub kind: DeliveryKind,
     /// The incident it is about, if any.
     pub incident: Option<IncidentId>,
-    /// Loudest first when several are due.
+    /// Severity of the news that this message brings, which may be below that of its incident.
     pub severity: Severity,
     /// What it says.
     pub body: Body,
     /// Messages with the same lane and destination go out in the order they were written (a feed's watch, an incident).
     pub lane: String,
+}
+
+/// Room at a destination that messages of one sort have to themselves, so that a flood of another sort cannot take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Budget {
+    /// Messages about incidents.
+    Pages,
+    /// Messages about the program itself, along the path `self`.
+    Own,
+    /// Lines of the feed.
+    Feed,
+}
+
+impl Budget {
+    /// All of them, in the order in which they are served.
+    pub const ALL: [Self; 3] = [Self::Own, Self::Pages, Self::Feed];
+}
+
+/// Order in which waiting messages of one budget leave: the smallest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Urgency {
+    /// First page of an incident.
+    FirstPage,
+    /// Page of an incident that paged before: louder, escalated, or an acknowledgement that expired.
+    NextPage,
+    /// Evidence that was taken back.
+    Retraction,
+    /// Updates, acknowledgements and ends.
+    Rest,
+    /// Lines of the feed, all alike.
+    Line,
+}
+
+impl Delivery {
+    /// Returns the room that the message takes at its destination.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        match &self.body {
+            Body::Line(_) => Budget::Feed,
+            Body::Page(page) if page.path == SELF_PATH => Budget::Own,
+            Body::Page(_) => Budget::Pages,
+        }
+    }
+
+    /// Returns how urgent the message is among those of its budget. Messages that are equally urgent leave by severity.
+    #[must_use]
+    pub fn urgency(&self) -> Urgency {
+        match (self.kind, &self.body) {
+            (_, Body::Line(_)) | (DeliveryKind::Feed, _) => Urgency::Line,
+            // Every later page says what has changed since the one before.
+            (DeliveryKind::Trigger, Body::Page(page)) if page.change.is_none() => Urgency::FirstPage,
+            (DeliveryKind::Trigger, _) => Urgency::NextPage,
+            (DeliveryKind::Retract, _) => Urgency::Retraction,
+            _ => Urgency::Rest,
+        }
+    }
 }
 
 /// What the escalation engine wants committed. Everything in it is written in one transaction.

@@ -5,6 +5,11 @@
 //! error.
 
 mod address;
+mod redact;
+mod success;
+
+pub use success::Success;
+pub(crate) use success::{ANY_2XX, Answer};
 
 use crate::model::text::printable;
 use crate::runtime::install_tls;
@@ -28,6 +33,10 @@ const WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 const ANSWER_BYTES_MAX: usize = 2_048;
 /// Most characters quoted of an answer.
 const QUOTE_CHARS_MAX: usize = 200;
+/// Shortest segment of a URL's path that may be a secret; `/v2` is none.
+const SEGMENT_CHARS_MIN: usize = 4;
+/// Shortest value in a URL's query, user or password that may be a secret.
+const VALUE_CHARS_MIN: usize = 3;
 /// How long a destination that took the message may go on talking.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -50,6 +59,31 @@ pub enum SendError {
     /// It will never work as it is; a person has to mend the settings.
     #[error("refused: {0}")]
     Refused(String),
+}
+
+/// One request that brings something.
+pub(crate) struct Letter {
+    headers: HeaderMap,
+    content_type: &'static str,
+    body: Vec<u8>,
+    below: Vec<&'static str>,
+}
+
+impl Letter {
+    /// To the address itself, without headers of its own.
+    pub(crate) fn new(content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { headers: HeaderMap::new(), content_type, body, below: Vec::new() }
+    }
+
+    /// With these headers.
+    pub(crate) fn headers(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// To the address with these segments behind its path.
+    pub(crate) fn below(self, segments: &[&'static str]) -> Self {
+        Self { below: segments.to_vec(), ..self }
+    }
 }
 
 /// What was asked for.
@@ -144,44 +178,39 @@ impl Endpoint {
         self
     }
 
-    /// Posts `body`. Any 2xx is a success; redirects are never followed. `now_ms` is wall-clock milliseconds.
+    /// Posts `letter`. Success is what `success` says and nothing else; redirects are never followed. `now_ms` is wall-clock
+    /// milliseconds.
     ///
     /// # Errors
     ///
-    /// Trouble on the way, 408, 425, 429 and 5xx are worth another try, after the pause that `Retry-After` asks for.
-    /// Everything else is refused.
-    pub(crate) async fn post(
-        &self,
-        headers: HeaderMap,
-        content_type: &'static str,
-        body: Vec<u8>,
-        now_ms: u64,
-    ) -> Result<Receipt, SendError> {
-        self.post_below(&[], headers, content_type, body, now_ms).await
-    }
-
-    /// As [`Endpoint::post`], to the address with these segments behind its path.
-    pub(crate) async fn post_below(
-        &self,
-        segments: &[&str],
-        headers: HeaderMap,
-        content_type: &'static str,
-        body: Vec<u8>,
-        now_ms: u64,
-    ) -> Result<Receipt, SendError> {
-        let url = self.below(segments)?;
+    /// Trouble on the way, 408, 425, 429, 5xx and an answer that nobody expects are worth another try, after the pause that
+    /// `Retry-After` asks for. Everything else is refused.
+    pub(crate) async fn post(&self, letter: Letter, success: &Success, now_ms: u64) -> Result<Receipt, SendError> {
+        let Letter { headers, content_type, body, below } = letter;
+        let url = self.below(&below)?;
         let client = self.client().map_err(SendError::Retry)?;
         let request =
             client.post(url).timeout(self.timeout).headers(headers).header(CONTENT_TYPE, content_type).body(body);
         let response = request.send().await.map_err(|error| SendError::Retry(self.unreachable(error)))?;
         let status = response.status();
-        if status.is_success() {
-            let _ = tokio::time::timeout(FAREWELL, quote(response)).await;
-            return Ok(Receipt { detail: status.to_string() });
-        }
         let pause = retry_after(response.headers(), now_ms);
-        let quote = tokio::time::timeout(self.timeout, quote(response)).await.unwrap_or_default();
-        Err(self.refusal(status, pause, &quote))
+        let patience = if status.is_success() && !success.reads_body { FAREWELL } else { self.timeout };
+        let quote = quote(response, patience).await;
+        if !status.is_success() {
+            return Err(self.refusal(status, pause, &quote));
+        }
+        match (success.judge)(status, &quote) {
+            Answer::Taken => Ok(Receipt { detail: status.to_string() }),
+            Answer::NotTaken => Err(SendError::Retry(anyhow!(self.unexpected(status, &quote, success)))),
+            Answer::Refused => Err(SendError::Refused(self.unexpected(status, &quote, success))),
+        }
+    }
+
+    /// An answer with a status of success that is none.
+    fn unexpected(&self, status: StatusCode, quote: &str, success: &Success) -> String {
+        let said = printable(self.blot(quote).trim(), QUOTE_CHARS_MAX);
+        let said = if said.is_empty() { "an empty body".to_owned() } else { said };
+        format!("answered {} and did not take it, which is {}: {said}", status.as_u16(), success.is)
     }
 
     /// Asks for what lies at the address with these segments and this query behind its path, and reads at most `bytes_max` of it.
@@ -209,7 +238,7 @@ impl Endpoint {
             return Err(GetError::Absent);
         }
         if !status.is_success() {
-            let quote = tokio::time::timeout(self.timeout, quote(response)).await.unwrap_or_default();
+            let quote = quote(response, self.timeout).await;
             let said = self.refusal(status, None, &quote).to_string();
             return Err(GetError::Answered { status, headers: Box::new(headers), said });
         }
@@ -264,25 +293,21 @@ impl Endpoint {
         anyhow!(printable(self.blot(&format!("{:#}", anyhow::Error::new(error.without_url()))), 2 * QUOTE_CHARS_MAX))
     }
 
-    /// `text` without the secrets, the URL, and what stands behind the URL's host, whole and in parts: a server may repeat
-    /// a token with its slashes escaped.
+    /// `text` without the secrets, the URL, and what stands behind the URL's host, whole and in parts, however it is encoded.
     fn blot(&self, text: &str) -> String {
-        let mut out = text.to_owned();
-        for secret in self.hidden.iter().chain([&self.url]).filter_map(Secret::expose) {
-            out = out.replace(secret, "***");
+        let mut secrets: Vec<String> =
+            self.hidden.iter().chain([&self.url]).filter_map(Secret::expose).map(str::to_owned).collect();
+        if let Some(url) = self.url.expose().and_then(|url| Url::parse(url).ok()) {
+            // The shortest are no secrets, and blotting out `/` would blot out everything.
+            let whole = [url.path(), url.query().unwrap_or("")].map(str::to_owned);
+            secrets.extend(whole.into_iter().filter(|part| part.len() > 3));
+            let values = url.query_pairs().map(|(_, value)| value.into_owned());
+            let segments = url.path_segments().into_iter().flatten().map(str::to_owned);
+            let login = [url.username(), url.password().unwrap_or("")].map(str::to_owned);
+            secrets.extend(segments.filter(|part| part.len() >= SEGMENT_CHARS_MIN));
+            secrets.extend(values.chain(login).filter(|part| part.len() >= VALUE_CHARS_MIN));
         }
-        let Some(url) = self.url.expose().and_then(|url| Url::parse(url).ok()) else { return out };
-        let whole = [url.path(), url.query().unwrap_or("")];
-        // The shortest are no secrets, and blotting out `/` would blot out everything.
-        for part in whole.into_iter().filter(|part| part.len() > 3) {
-            out = out.replace(part, "***");
-        }
-        let values = url.query_pairs().map(|(_, value)| value.into_owned());
-        let segments = url.path_segments().into_iter().flatten().map(str::to_owned);
-        for part in segments.chain(values).filter(|part| part.len() >= 8) {
-            out = out.replace(&part, "***");
-        }
-        out
+        redact::redact(text, &secrets)
     }
 
     /// Built on first use: reading the system's roots takes a while, and a `check` never posts.
@@ -326,13 +351,17 @@ pub(crate) fn retry_after(headers: &HeaderMap, now_ms: u64) -> Option<Duration> 
     Some(Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
-async fn quote(mut response: Response) -> String {
+/// The beginning of the body, as far as it comes in time.
+async fn quote(mut response: Response, patience: Duration) -> String {
     let mut bytes = Vec::new();
-    while bytes.len() < ANSWER_BYTES_MAX
-        && let Ok(Some(chunk)) = response.chunk().await
-    {
-        bytes.extend_from_slice(&chunk[..chunk.len().min(ANSWER_BYTES_MAX - bytes.len())]);
-    }
+    let read = async {
+        while bytes.len() < ANSWER_BYTES_MAX
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            bytes.extend_from_slice(&chunk[..chunk.len().min(ANSWER_BYTES_MAX - bytes.len())]);
+        }
+    };
+    let _ = tokio::time::timeout(patience, read).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -354,7 +383,7 @@ mod tests {
         for secret in ["hook-s3cret", "tok3n", "planted-key"] {
             assert!(!shown.contains(secret), "{shown}");
         }
-        assert_eq!(error.to_string(), "refused: answered 400: no ***, nor ***, nor ***, nor ***, nor B000\\/***");
+        assert_eq!(error.to_string(), "refused: answered 400: no ***, nor ***, nor ***, nor ***, nor ***\\/***");
     }
 
     #[test]

@@ -6,12 +6,11 @@
 //! is well again.
 
 use super::{Heartbeat, HeartbeatKind, TIMEOUT, Vitals};
-use crate::post::{Endpoint, Receipt, SendError, UrlIs};
+use crate::post::{Answer, Endpoint, Letter, Receipt, SendError, Success, UrlIs};
 use crate::settings::{Problems, Table};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use reqwest::header::HeaderMap;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
@@ -19,6 +18,13 @@ use std::time::Duration;
 const BEATS_LOST_MAX: u32 = 4;
 /// What `instance` is unless the table says otherwise.
 const INSTANCE: &str = "watchfire";
+
+const SUCCESS: Success = Success {
+    is: "200 with an empty body",
+    source: "https://github.com/prometheus/alertmanager/blob/main/api/v2/openapi.yaml (postAlerts)",
+    reads_body: true,
+    judge: |status, body| Answer::taken_if(status.as_u16() == 200 && body.trim().is_empty()),
+};
 
 /// See the module's head.
 pub(super) struct AlertmanagerKind;
@@ -43,6 +49,10 @@ every    = "1m"
 "#
     }
 
+    fn success(&self) -> Success {
+        SUCCESS
+    }
+
     fn parse(&self, table: &mut Table<'_>, problems: &mut Problems) -> Option<Box<dyn Heartbeat>> {
         let instance = table.string("instance", problems);
         if let Some(instance) = instance.as_ref().filter(|instance| instance.trim().is_empty()) {
@@ -63,8 +73,8 @@ impl Heartbeat for Alertmanager {
         let alerts = alerts(&self.instance, vitals);
         async move {
             let body = serde_json::to_vec(&alerts).map_err(|error| SendError::Refused(error.to_string()))?;
-            let segments = ["api", "v2", "alerts"];
-            self.endpoint.post_below(&segments, HeaderMap::new(), "application/json", body, vitals.now_ms).await
+            let letter = Letter::new("application/json", body).below(&["api", "v2", "alerts"]);
+            self.endpoint.post(letter, &SUCCESS, vitals.now_ms).await
         }
         .boxed()
     }

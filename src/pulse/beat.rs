@@ -100,7 +100,7 @@ impl Beat {
 
     fn vitals(&self) -> Vitals {
         Vitals {
-            now_ms: runtime::millis(&*self.clock),
+            now_ms: runtime::wall_millis(&*self.clock),
             every: self.heart.every,
             n_checks: self.checks.names().len(),
             failing: self.checks.failing(),

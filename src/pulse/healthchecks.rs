@@ -2,14 +2,23 @@
 //! Source: the Pinging API of healthchecks.io.
 
 use super::{Heartbeat, HeartbeatKind, TIMEOUT, Vitals};
-use crate::post::{Endpoint, Receipt, SendError, UrlIs};
+use crate::post::{Answer, Endpoint, Letter, Receipt, SendError, Success, UrlIs};
 use crate::settings::{Problems, Table};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use reqwest::header::HeaderMap;
 
 /// Most bytes of a body. The service keeps 10,000 and cuts the rest in the middle of a word.
 const BODY_BYTES_MAX: usize = 9_000;
+
+/// The service names trouble in the body of a 200 too, such as `OK (not found)`.
+const SUCCESS: Success = Success {
+    is: "200 with the body `OK`, or 201 with `Created`",
+    source: "https://healthchecks.io/docs/http_api/",
+    reads_body: true,
+    judge: |status, body| {
+        Answer::taken_if(matches!((status.as_u16(), body.trim()), (200, "OK") | (201, "Created" | "OK")))
+    },
+};
 
 /// See the module's head.
 pub(super) struct HealthchecksKind;
@@ -31,6 +40,10 @@ every = "1m"
 "#
     }
 
+    fn success(&self) -> Success {
+        SUCCESS
+    }
+
     fn parse(&self, table: &mut Table<'_>, problems: &mut Problems) -> Option<Box<dyn Heartbeat>> {
         Some(Box::new(Healthchecks { endpoint: Endpoint::parse(table, UrlIs::Secret, TIMEOUT, problems)? }))
     }
@@ -43,7 +56,7 @@ impl Heartbeat for Healthchecks {
     }
 
     fn beat<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Receipt, SendError>> {
-        let (segments, body): (&[&str], _) = if vitals.well() {
+        let (segments, body): (&[&'static str], _) = if vitals.well() {
             (&[], format!("all {} checks hold", vitals.n_checks))
         } else {
             (&["fail"], format!("{} of {} checks fail\n{}", vitals.failing.len(), vitals.n_checks, vitals.reasons()))
@@ -53,9 +66,10 @@ impl Heartbeat for Healthchecks {
 }
 
 impl Healthchecks {
-    async fn post(&self, segments: &[&str], mut body: String, vitals: &Vitals) -> Result<Receipt, SendError> {
+    async fn post(&self, segments: &[&'static str], mut body: String, vitals: &Vitals) -> Result<Receipt, SendError> {
         body.truncate(body.floor_char_boundary(BODY_BYTES_MAX));
         let kind = "text/plain; charset=utf-8";
-        self.endpoint.post_below(segments, HeaderMap::new(), kind, body.into_bytes(), vitals.now_ms).await
+        let letter = Letter::new(kind, body.into_bytes()).below(segments);
+        self.endpoint.post(letter, &SUCCESS, vitals.now_ms).await
     }
 }

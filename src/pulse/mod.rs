@@ -15,7 +15,7 @@ mod healthchecks;
 
 pub use beat::run;
 
-use crate::post::{Receipt, SendError};
+use crate::post::{Receipt, SendError, Success};
 use crate::settings::{Problems, Table};
 use crate::telemetry::health::Failing;
 use futures::future::BoxFuture;
@@ -75,6 +75,9 @@ pub trait HeartbeatKind: Sync {
 
     /// A table that parses; documentation and test input at once.
     fn example(&self) -> &'static str;
+
+    /// Returns the answer by which the service says that it heard a beat: nothing else counts.
+    fn success(&self) -> Success;
 
     /// Reads what is particular to this kind; `every` is read already.
     fn parse(&self, table: &mut Table<'_>, problems: &mut Problems) -> Option<Box<dyn Heartbeat>>;

@@ -1,4 +1,5 @@
-//! The one writer: a thread that owns the connection and does one job after the other.
+//! The one writer: a thread that owns the connection and does one job after the other. What the outbox asks for waits while anything
+//! else does, so that no receiver, however much is sent to it, delays a commit by more than one short job.
 
 use super::refusal::{Refusal, Refusals};
 use super::{Result, StoreError};
@@ -6,6 +7,7 @@ use crate::telemetry::Metrics;
 use rusqlite::Connection;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
 /// Jobs that may wait for the writer; who comes later waits to be let in. Each takes about a quarter of a millisecond.
@@ -17,6 +19,8 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
+    /// Jobs of the outbox, each of which is done when no other waits.
+    later: mpsc::Sender<Job>,
     refusals: Refusals,
     /// Where writes that cannot be done are counted.
     pub(super) metrics: Metrics,
@@ -25,22 +29,26 @@ pub(super) struct Actor {
 impl Actor {
     /// Starts the thread and waits until `open` has opened the connection on it.
     pub(super) async fn start(open: impl FnOnce() -> Result<Connection> + Send + 'static) -> Result<Self> {
-        let (jobs, inbox) = mpsc::channel::<Job>(JOBS_MAX);
+        let (jobs, first) = mpsc::channel::<Job>(JOBS_MAX);
+        let (later, then) = mpsc::channel::<Job>(JOBS_MAX);
         let (ready, is_ready) = oneshot::channel();
+        let failed = |error| StoreError::Unknown(format!("cannot start the writer: {error}"));
+        // It only waits for two queues at once.
+        let runtime = Builder::new_current_thread().build().map_err(failed)?;
         std::thread::Builder::new()
             .name("watchfire-store".to_owned())
             .spawn(move || match open() {
                 Ok(db) => {
                     if ready.send(Ok(())).is_ok() {
-                        work(db, inbox);
+                        work(&runtime, db, first, then);
                     }
                 }
                 // Nobody to tell means that nobody waits for this store any more.
                 Err(error) => drop(ready.send(Err(error))),
             })
-            .map_err(|error| StoreError::Unknown(format!("cannot start the writer: {error}")))?;
+            .map_err(failed)?;
         is_ready.await.map_err(|_| StoreError::Closed)??;
-        Ok(Self { jobs, refusals: Refusals::default(), metrics: Metrics::default() })
+        Ok(Self { jobs, later, refusals: Refusals::default(), metrics: Metrics::default() })
     }
 
     /// Whether the store refuses what it is given.
@@ -54,7 +62,19 @@ impl Actor {
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
         T: Send + 'static,
     {
-        let outcome = self.call(job).await;
+        self.count(self.call(job).await)
+    }
+
+    /// As [`Actor::write`], for a job that lets every other go first.
+    pub(super) async fn later<T, F>(&self, job: F) -> Result<T>
+    where
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.count(self.hand(&self.later, job).await)
+    }
+
+    fn count<T>(&self, outcome: Result<T>) -> Result<T> {
         if let Err(StoreError::Sqlite(_) | StoreError::Damaged { .. } | StoreError::Engine(_) | StoreError::Closed) =
             &outcome
         {
@@ -65,7 +85,8 @@ impl Actor {
 
     /// How many jobs wait to be let in or done, of how many that may.
     pub(super) fn waiting(&self) -> (usize, usize) {
-        (self.jobs.max_capacity() - self.jobs.capacity(), self.jobs.max_capacity())
+        let waiting = |jobs: &mpsc::Sender<Job>| jobs.max_capacity() - jobs.capacity();
+        (waiting(&self.jobs) + waiting(&self.later), self.jobs.max_capacity() + self.later.max_capacity())
     }
 
     /// Does `job` on the writer's thread.
@@ -73,6 +94,14 @@ impl Actor {
     /// A caller that stops waiting does not undo it: a job that was let in runs to its end. A panic in it is reported to the
     /// caller, its transaction rolls back while unwinding, and the thread lives on.
     pub(super) async fn call<T, F>(&self, job: F) -> Result<T>
+    where
+        F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.hand(&self.jobs, job).await
+    }
+
+    async fn hand<T, F>(&self, jobs: &mpsc::Sender<Job>, job: F) -> Result<T>
     where
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
         T: Send + 'static,
@@ -86,15 +115,23 @@ impl Actor {
             refusals.seen(db.total_changes() != before, outcome.as_ref().err());
             drop(answer.send(outcome));
         });
-        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        jobs.send(job).await.map_err(|_| StoreError::Closed)?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 }
 
-fn work(mut db: Connection, mut inbox: mpsc::Receiver<Job>) {
-    while let Some(job) = inbox.blocking_recv() {
-        job(&mut db);
-    }
+fn work(runtime: &Runtime, mut db: Connection, mut first: mpsc::Receiver<Job>, mut then: mpsc::Receiver<Job>) {
+    runtime.block_on(async {
+        loop {
+            let job = tokio::select! {
+                biased;
+                Some(job) = first.recv() => job,
+                Some(job) = then.recv() => job,
+                else => return,
+            };
+            job(&mut db);
+        }
+    });
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

@@ -1,7 +1,7 @@
 //! The transactions that change what stands: a step of the chain, the passing of time, an answer.
 
 use super::chain::{self, int};
-use super::{Result, StoreError, allowance, finality, incidents, outbox};
+use super::{Result, StoreError, allowance, finality, incidents, lanes, outbox};
 use crate::escalate::StepJudged;
 use crate::model::incident::{Finding, Incident, Plan, Standing};
 use crate::model::record::Line;
@@ -123,7 +123,7 @@ pub(super) fn write(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
         outbox::supersede(db, incident, now_ms)?;
     }
     plan.findings.iter().try_for_each(|finding| incidents::write_finding(db, finding))?;
-    plan.deliveries.iter().try_for_each(|delivery| outbox::add(db, delivery, now_ms))
+    plan.deliveries.iter().try_for_each(|delivery| lanes::enter(db, delivery, now_ms))
 }
 
 /// What the engine must know: live incidents, findings in blocks that go, findings that come again, and their incidents.

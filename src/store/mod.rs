@@ -11,11 +11,14 @@
 mod actor;
 mod allowance;
 mod chain;
+mod clock;
 mod commit;
 mod error;
 mod evidence;
 mod finality;
+mod gaps;
 mod incidents;
+mod lanes;
 mod outbox;
 mod pending;
 mod queue;
@@ -30,7 +33,9 @@ pub use commit::OwnedStepJudged;
 pub use error::StoreError;
 pub use evidence::Drawer;
 pub use finality::{GAINED_MAX, Gained, Settled};
+pub use gaps::Gap;
 pub use incidents::Filter;
+pub use lanes::{Ask, Dispatch};
 pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
 pub use pending::PendingSeen;
 pub use queue::{LINES_MAX, QueueKept, QueueSeen};
@@ -43,6 +48,7 @@ use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
 use crate::model::pending::Pending;
 use crate::model::record::VerdictLine;
 use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
+use crate::runtime::Moment;
 use crate::telemetry::Metrics;
 use actor::Actor;
 use alloy_primitives::{Address, B256};
@@ -437,12 +443,23 @@ impl Store {
 
 /// The outbox.
 impl Store {
-    /// Leases at most `n` due messages to `destinations` until `now_ms + lease_for_ms`: pages before feed lines, then the
-    /// loudest, then the oldest.
+    /// Leases what is due, for each of `asks` at most as many lanes as it has room for, with the lease that stands beside it, in
+    /// milliseconds from `now_ms`.
     ///
-    /// Messages with the same destination and lane go out in the order they were written: one is not leased while an
-    /// earlier one is neither sent nor given up. A lease that ran out is leased again, so a crash repeats a message under
-    /// the same key rather than losing it.
+    /// Of each lane the first message is leased and, up to [`Ask::in_a_row`], those behind it: what has the same destination and lane
+    /// goes out in the order in which it was written, and nothing is leased while an earlier one is neither sent nor given up.
+    /// Among lanes the most urgent goes first, see [`Delivery::urgency`], then the loudest, then the oldest. A lease that ran out is
+    /// leased again, so a crash repeats a message under the same key rather than losing it. It takes the same time however many
+    /// messages wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn dispatch(&self, now_ms: u64, asks: Vec<(Ask, u64)>) -> Result<Dispatch> {
+        let (asks, leases): (Vec<Ask>, Vec<u64>) = asks.into_iter().unzip();
+        self.actor.later(move |db| lanes::dispatch(db, now_ms, &leases, &asks)).await
+    }
+
+    /// Leases at most `n` due messages to `destinations` of any sort, one of each lane, in the order of [`Store::dispatch`].
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -453,7 +470,25 @@ impl Store {
         lease_for_ms: u64,
         destinations: Vec<String>,
     ) -> Result<Vec<Leased>> {
-        self.actor.write(move |db| outbox::lease(db, now_ms, n, lease_for_ms, &destinations)).await
+        self.actor.later(move |db| lanes::lease(db, now_ms, n, lease_for_ms, &destinations)).await
+    }
+
+    /// Moves all deadlines by as much as the wall clock was moved since an earlier process wrote them, so that each has as much time
+    /// left as before, and notes `now` as the moment from which on this process counts. For the one process that sends. Gives back by
+    /// how many milliseconds the clock was moved, if it was.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn rebase(&self, now: Moment) -> Result<Option<i64>> {
+        self.actor.write(move |db| clock::rebase(db, &now)).await
+    }
+
+    /// The moment from which on the process counts that sends from this store; absent before its first start.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn noted(&self) -> Result<Option<Moment>> {
+        self.actor.call(|db| clock::last(db)).await
     }
 
     /// Ends every lease, for a process that just became the only one to send: what its predecessor had on the wire when it
@@ -470,8 +505,39 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn sent(&self, key: &DeliveryKey, now_ms: u64) -> Result<()> {
-        let key = key.clone();
-        self.actor.write(move |db| outbox::sent(db, &key, now_ms)).await
+        self.all_sent(vec![key.clone()], now_ms).await
+    }
+
+    /// All of them were accepted.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn all_sent(&self, keys: Vec<DeliveryKey>, now_ms: u64) -> Result<()> {
+        self.actor.later(move |db| outbox::sent(db, &keys, now_ms)).await
+    }
+
+    /// They were leased and not tried, since one before them in their lane was not taken: they wait behind it.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn release(&self, keys: Vec<DeliveryKey>, now_ms: u64) -> Result<()> {
+        self.actor.later(move |db| outbox::release(db, &keys, now_ms)).await
+    }
+
+    /// Stretches of the feed that were left out, since too many lines waited, and that were not told of in full.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn gaps(&self) -> Result<Vec<Gap>> {
+        self.actor.later(|db| gaps::all(db)).await
+    }
+
+    /// Writes down that a stretch was told of, with what its dead letter says.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn gap_told(&self, gap: Gap, words: String) -> Result<()> {
+        self.actor.later(move |db| gaps::told(db, &gap, &words)).await
     }
 
     /// It was not; try again at `next_at_ms`.
@@ -480,7 +546,7 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn retry(&self, key: &DeliveryKey, now_ms: u64, next_at_ms: u64, error: &str) -> Result<()> {
         let (key, error) = (key.clone(), error.to_owned());
-        self.actor.write(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
+        self.actor.later(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
     }
 
     /// It never will be: it stays as a dead letter until [`Store::revive`], and the incident that `engine` makes of it, given
@@ -493,7 +559,7 @@ impl Store {
         F: FnOnce(&Delivery, &[Incident]) -> Plan + Send + 'static,
     {
         let (key, error) = (key.clone(), error.to_owned());
-        self.actor.write(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
+        self.actor.later(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
     }
 
     /// Makes a dead letter due again, and says whether there was one.
@@ -526,7 +592,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn counts(&self) -> Result<Counts> {
-        self.actor.call(outbox::counts).await
+        self.actor.later(outbox::counts).await
     }
 
     /// Messages that wait, and messages that were given up: [`Store::counts`] without what takes time in a long history.
@@ -534,7 +600,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn unfinished(&self) -> Result<Unfinished> {
-        self.actor.call(outbox::unfinished).await
+        self.actor.later(outbox::unfinished).await
     }
 
     /// When the next message to one of `destinations` falls due, or its lease runs out: wall-clock milliseconds, possibly
@@ -543,7 +609,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`].
     pub async fn next_due(&self, destinations: Vec<String>) -> Result<Option<u64>> {
-        self.actor.call(move |db| outbox::next_due(db, &destinations)).await
+        self.actor.later(move |db| lanes::next_due(db, &destinations)).await
     }
 }
 

@@ -12,6 +12,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_queue.sql"),
     include_str!("migrations/0004_pending.sql"),
     include_str!("migrations/0005_quota.sql"),
+    include_str!("migrations/0006_lanes.sql"),
+    include_str!("migrations/0007_clock.sql"),
 ];
 
 /// `WFIR`: tells our files from those of other programs.

@@ -6,8 +6,10 @@ mod support;
 
 mod abi_case;
 mod abi_properties;
+mod answers;
 mod architecture;
 mod calm_week;
+mod clock;
 mod conduct;
 mod counting;
 mod decode;
@@ -20,6 +22,7 @@ mod holdings;
 mod hostile;
 mod inside;
 mod judging;
+mod outbox;
 mod paging;
 mod pending;
 mod probe;

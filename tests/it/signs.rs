@@ -40,6 +40,7 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let (anvil, pager, switch) = (Anvil::start().await, Inbox::start().await, Inbox::start().await);
+        switch.otherwise(Answer::Body(200, "OK".to_owned()));
         let alertmanager = Alertmanager::start().await;
         let treasury = Treasury::deploy(&anvil).await;
         let mut watch = Watch::treasury(

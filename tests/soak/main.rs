@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what was seen is printed for whoever started the run")]
 
 mod absence;
+mod backlog;
 mod costs;
 mod faults;
 mod fork;
@@ -33,6 +34,7 @@ usage: cargo test --test soak -- <run> [options]
   faults    a live chain under every fault of the line and of the data   [--for 10m] [--seed N]
   absence   many blocks missed while the program was down                [--blocks 2000] [--seed N]
   costs     requests and time that traces and state reads take           [--blocks 100]
+  backlog   pages, leases, feed and commits beside a long outbox         [--for 10m]
   proofs    recorded blocks against their own headers                    --blocks-in DIR
 
 WATCHFIRE_BINARY names another build of the program than the one that was built with this.";
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     match run.as_str() {
         "faults" => runtime.block_on(faults::run(&args)),
+        "backlog" => runtime.block_on(backlog::run(&args)),
         "costs" => runtime.block_on(costs::run(&args)),
         "absence" => runtime.block_on(absence::run(&args)),
         "proofs" => proofs::run(&args.recorded),

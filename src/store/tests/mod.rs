@@ -1,7 +1,8 @@
-//! Over a real file: steps and answers in `steps`, messages in `messages`, what is final in `finality`, what is queued in `queue`, what
+//! Over a real file: steps and answers in `steps`, messages in `messages`, their order in `lanes`, what is final in `finality`, what is queued in `queue`, what
 //! was asked of its service in `quota`.
 
 mod finality;
+mod lanes;
 mod messages;
 mod queue;
 mod quota;

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::escalate::{Refusal, acknowledge, resolve, tick};
-use crate::model::incident::{Finding, State};
+use crate::model::incident::{Finding, Incident, State};
 use crate::model::{Delta, IncidentId, Severity};
+use crate::runtime::Moment;
 use crate::store::{Filter, StoreError, WINDOW_BLOCKS_MAX};
 use alloy_primitives::U256;
 
@@ -222,4 +223,34 @@ async fn old_blocks_leave_the_window_and_old_rows_are_pruned_when_asked() {
     assert_eq!(times.len() as u64, last, "windows reach further back than reorgs");
     let pruned = kit.store.prune(MAINNET, times[100], T).await.unwrap();
     assert_eq!((pruned.deltas, pruned.messages), (100, 0));
+}
+
+#[tokio::test]
+async fn deadlines_move_with_a_clock_that_was_set_while_nobody_ran() {
+    let boot = |boot: &str, since_boot_ms: u64, utc_ms: u64| Moment { boot: boot.to_owned(), since_boot_ms, utc_ms };
+    let hour = 3_600_000;
+    // What was noted at the start, what is read at the next one, and by how much deadlines move.
+    for (now, moved) in [
+        (boot("a", 61_000, T + 60_000), None),
+        (boot("a", 61_000, T + 61_500), None),
+        (boot("a", 61_000, T + 60_000 - hour), Some(-3_600_000)),
+        (boot("a", 61_000, T + 60_000 + hour), Some(3_600_000)),
+        // The machine was off: time may have passed, and never goes back.
+        (boot("b", 1_000, T + hour), None),
+        (boot("b", 1_000, T - hour), Some(-3_600_000)),
+    ] {
+        let kit = Kit::new().await;
+        assert_eq!(kit.store.rebase(boot("a", 1_000, T)).await.unwrap(), None);
+        kit.block(1, vec![stray(1, Severity::High)]).await;
+        let before = kit.store.incidents(Filter::live()).await.unwrap();
+        let due = kit.number("SELECT min(next_at_ms) FROM outbox");
+        assert_eq!(kit.store.rebase(now.clone()).await.unwrap(), moved, "{now:?}");
+        let by = moved.unwrap_or(0);
+        let after = kit.store.incidents(Filter::live()).await.unwrap();
+        let step = |of: &[Incident]| of[0].next_escalation.unwrap();
+        assert_eq!(step(&after), step(&before).saturating_add_signed(by), "{now:?}");
+        assert_eq!(kit.number("SELECT min(next_at_ms) FROM outbox"), due + by, "{now:?}");
+        assert_eq!(kit.store.noted().await.unwrap(), Some(now.clone()));
+        assert_eq!(kit.store.rebase(now).await.unwrap(), None, "moved once");
+    }
 }

@@ -132,8 +132,10 @@ async fn no_destination_is_handed_anything_that_acts() {
             harmless(&render_page(page, false), true);
             for name in ["room", "oncall", "hook"] {
                 n_bodies += 1;
-                if name == "oncall" {
-                    inbox.script([Answer::Body(202, "{\"status\": \"success\"}".to_owned())]);
+                match name {
+                    "oncall" => inbox.script([Answer::Body(202, "{\"status\": \"success\"}".to_owned())]),
+                    "room" => inbox.script([Answer::Body(200, "ok".to_owned())]),
+                    _ => {}
                 }
                 targets[name].destination.send(&outgoing(body.clone())).await.unwrap();
             }

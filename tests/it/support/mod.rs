@@ -8,6 +8,7 @@ pub(crate) mod alertmanager;
 pub(crate) mod anvil;
 pub(crate) mod clerks;
 pub(crate) mod contracts;
+pub(crate) mod desk;
 pub(crate) mod inbox;
 pub(crate) mod kit;
 pub(crate) mod multisig;

@@ -1,0 +1,51 @@
+//! One flight: messages of one lane on their way to one destination, in order, until one of them is not taken.
+
+use super::worker::deadline;
+use super::{Outgoing, SendError, Target};
+use crate::post::Receipt;
+use crate::runtime::{Stop, instant};
+use anyhow::anyhow;
+
+/// How far a flight came.
+#[derive(Debug, Default)]
+pub(super) struct Landing {
+    /// What was said of each message that was taken, in order.
+    pub(super) taken: Vec<Receipt>,
+    /// Why the next one was not taken; absent when all were, and when the flight was told to end early.
+    pub(super) error: Option<SendError>,
+}
+
+/// Sends `messages` in order and stops at the first that is not taken, at the flight's deadline, or when told to `halt`.
+///
+/// Where the destination takes several at once they go together. A request that is refused as a whole is tried again message by
+/// message, so that one of them does not take the others with it.
+pub(super) async fn fly(target: &Target, messages: &[Outgoing], halt: &Stop) -> Landing {
+    let (deadline, began) = (deadline(target), instant());
+    let mut together = target.destination.together().max(1);
+    let mut landing = Landing::default();
+    let mut rest = messages;
+    while !rest.is_empty() && began.elapsed() < deadline && !(halt.is_cancelled() && rest.len() < messages.len()) {
+        let (now, later) = rest.split_at(together.min(rest.len()));
+        let sending = match now {
+            [one] => target.destination.send(one),
+            several => target.destination.send_together(several),
+        };
+        // The lease outlasts this deadline, so no other worker sends the same messages meanwhile.
+        let sent = match tokio::time::timeout(deadline, sending).await {
+            Ok(sent) => sent,
+            Err(_) => Err(SendError::Retry(anyhow!("not done within {deadline:?}"))),
+        };
+        match sent {
+            Ok(receipt) => {
+                landing.taken.extend(std::iter::repeat_n(receipt, now.len()));
+                rest = later;
+            }
+            Err(SendError::Refused(_)) if now.len() > 1 => together = 1,
+            Err(error) => {
+                landing.error = Some(error);
+                return landing;
+            }
+        }
+    }
+    landing
+}

@@ -1,0 +1,126 @@
+//! Room at each destination: how many lanes may send there at once, and when the next message may leave.
+//!
+//! Messages about incidents, messages of the path `self` and lines of the feed have room of their own each, so that no flood of one
+//! sort holds up another.
+
+use super::worker::{deadline, millis};
+use super::{Target, Targets};
+use crate::model::incident::Budget;
+use crate::store::Ask;
+use std::collections::HashMap;
+
+/// Most lanes on their way at once in one budget, over all destinations.
+pub(super) const FLIGHTS_MAX: usize = 128;
+/// Most lanes on their way to one destination with messages about incidents: one that hangs holds up itself, not the others.
+const PAGES_MAX: usize = 16;
+/// The same for messages of the path `self`, of which few are ever live.
+const OWN_MAX: usize = 4;
+/// The same for the feed.
+const FEED_MAX: usize = 16;
+/// Most lines of one lane that go one after the other between two looks at the store; each look costs about as much as sending one.
+const IN_A_ROW_MAX: usize = 32;
+/// Time beyond a flight's deadline until its lease runs out.
+const LEASE_MARGIN_MS: u64 = 10_000;
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(super) struct Rooms(HashMap<(String, Budget), Room>);
+
+#[derive(Debug, Default)]
+struct Room {
+    /// Lanes on their way.
+    aboard: usize,
+    /// Nothing leaves before this, wall-clock milliseconds.
+    opens_ms: u64,
+}
+
+impl Rooms {
+    /// Returns what there is room for now at those of `targets` that are `open`, with the lease that each needs in milliseconds; and
+    /// when the next budget opens.
+    pub(super) fn asks(
+        &self,
+        targets: &Targets,
+        open: impl Fn(&str) -> bool,
+        now_ms: u64,
+    ) -> (Vec<(Ask, u64)>, Option<u64>) {
+        let mut asks = Vec::new();
+        let mut opens: Option<u64> = None;
+        for target in targets.values().filter(|target| open(&target.name)) {
+            for budget in Budget::ALL {
+                let opens_ms = self.opens(&target.name, budget);
+                if opens_ms > now_ms {
+                    opens = opens.into_iter().chain([opens_ms]).min();
+                    continue;
+                }
+                let lanes = self.lanes(target, budget);
+                if lanes > 0 {
+                    let in_a_row = in_a_row(target, budget);
+                    // A row begins no message after its deadline, and the last one has a deadline of its own.
+                    let lease_ms = millis(deadline(target)).saturating_mul(2).saturating_add(LEASE_MARGIN_MS);
+                    asks.push((Ask { destination: target.name.clone(), budget, lanes, in_a_row }, lease_ms));
+                }
+            }
+        }
+        (asks, opens)
+    }
+
+    /// How many lanes more may send to `target`.
+    fn lanes(&self, target: &Target, budget: Budget) -> usize {
+        let most = match budget {
+            Budget::Pages => PAGES_MAX,
+            Budget::Own => OWN_MAX,
+            Budget::Feed => FEED_MAX,
+        };
+        let here = self.0.get(&(target.name.clone(), budget)).map_or(0, |room| room.aboard);
+        let lanes = most.saturating_sub(here).min(FLIGHTS_MAX.saturating_sub(self.aboard(budget)));
+        if target.destination.pace().is_zero() { lanes } else { lanes.min(1) }
+    }
+
+    /// Lanes on their way in one budget, to all destinations.
+    pub(super) fn aboard(&self, budget: Budget) -> usize {
+        self.0.iter().filter(|((_, of), _)| *of == budget).map(|(_, room)| room.aboard).sum()
+    }
+
+    /// When the last budget of a destination opens.
+    pub(super) fn opens_ms(&self, name: &str) -> u64 {
+        Budget::ALL.into_iter().map(|budget| self.opens(name, budget)).max().unwrap_or(0)
+    }
+
+    fn opens(&self, name: &str, budget: Budget) -> u64 {
+        self.0.get(&(name.to_owned(), budget)).map_or(0, |room| room.opens_ms)
+    }
+
+    /// A lane left for `target`. What the path `self` sends never waits for other messages, and they make up for it, so that the
+    /// destination gets no more than it bears; at most every other message is one of the path `self`.
+    pub(super) fn departed(&mut self, target: &Target, budget: Budget, now_ms: u64) {
+        self.room(&target.name, budget).aboard += 1;
+        let pace = millis(target.destination.pace());
+        if pace == 0 {
+            return;
+        }
+        if budget == Budget::Own {
+            self.room(&target.name, Budget::Own).opens_ms = now_ms.saturating_add(pace.saturating_mul(2));
+        }
+        let others = self.room(&target.name, Budget::Pages);
+        others.opens_ms = others.opens_ms.max(now_ms).saturating_add(pace);
+    }
+
+    /// A lane is back.
+    pub(super) fn landed(&mut self, name: &str, budget: Budget) {
+        let room = self.room(name, budget);
+        room.aboard = room.aboard.saturating_sub(1);
+    }
+
+    fn room(&mut self, name: &str, budget: Budget) -> &mut Room {
+        self.0.entry((name.to_owned(), budget)).or_default()
+    }
+}
+
+/// Most messages of one lane that are leased at once.
+fn in_a_row(target: &Target, budget: Budget) -> usize {
+    match budget {
+        Budget::Feed => target.destination.together().max(IN_A_ROW_MAX),
+        // Each may change what the next has to say.
+        Budget::Pages | Budget::Own => 1,
+    }
+}

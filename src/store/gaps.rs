@@ -1,0 +1,89 @@
+//! Bound of the feed: what is done when a receiver stays away so long that its lines would fill the disk.
+//!
+//! Lines beyond the bound are left out, counted, and told of by one dead letter for each stretch. Nothing is lost with them that is not
+//! among the judged activities of the store.
+
+use super::Result;
+use super::chain::{int, uint};
+use super::lanes::insert;
+use crate::model::DeliveryKey;
+use crate::model::incident::Delivery;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Lines of the feed that may wait for one destination: about a gigabyte, and five and a half days of one a second, which outlasts any
+/// weekend. More would put the disk at risk that everything else needs.
+pub(super) const FEED_WAITING_MAX: u64 = 500_000;
+/// Lines that wait when a stretch of left-out lines ends: far enough below the bound that not every line begins a new stretch.
+const FEED_RESUMES_AT: u64 = FEED_WAITING_MAX / 10 * 9;
+
+/// A stretch of lines that were left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// To whom.
+    pub destination: String,
+    /// The first of them, which is kept as a dead letter.
+    pub key: DeliveryKey,
+    /// When it began, wall-clock milliseconds.
+    pub began_ms: u64,
+    /// When there was room again; absent while there is none.
+    pub ended_ms: Option<u64>,
+    /// How many, the first included.
+    pub lines: u64,
+    /// Whether its dead letter was written.
+    pub told: bool,
+}
+
+/// Returns whether one more line may wait. One that may not is counted, and the first of a stretch is kept for its dead letter.
+pub(super) fn has_room(db: &Connection, line: &Delivery, now_ms: u64) -> Result<bool> {
+    let sql = "SELECT messages FROM tallies WHERE destination = ?1 AND feed = 1 AND dead = 0";
+    let waiting: Option<i64> = db.prepare_cached(sql)?.query_row([&line.destination], |row| row.get(0)).optional()?;
+    let waiting = waiting.map_or(0, uint);
+    if waiting < FEED_RESUMES_AT {
+        let sql = "UPDATE gaps SET ended_ms = ?2 WHERE destination = ?1 AND ended_ms IS NULL";
+        db.prepare_cached(sql)?.execute(params![line.destination, int(now_ms)])?;
+        return Ok(true);
+    }
+    let sql = "UPDATE gaps SET lines = lines + 1, ended_ms = NULL WHERE destination = ?1 AND (ended_ms IS NULL OR ?2)";
+    let full = waiting >= FEED_WAITING_MAX;
+    if db.prepare_cached(sql)?.execute(params![line.destination, full])? > 0 {
+        return Ok(false);
+    }
+    if !full {
+        return Ok(true);
+    }
+    // In a lane of its own, in which nothing moves up: it waits for its dead letter alone.
+    if insert(db, line, &format!("{}/gap", line.lane), now_ms)?.is_some() {
+        let sql = "INSERT INTO gaps (destination, key, began_ms, lines) VALUES (?1, ?2, ?3, 1)";
+        db.prepare_cached(sql)?.execute(params![line.destination, line.key.as_str(), int(now_ms)])?;
+    }
+    Ok(false)
+}
+
+/// Every stretch that was not told of in full.
+pub(super) fn all(db: &Connection) -> Result<Vec<Gap>> {
+    let sql = "SELECT destination, key, began_ms, ended_ms, lines, told FROM gaps ORDER BY destination";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| {
+        Ok(Gap {
+            destination: row.get(0)?,
+            key: DeliveryKey(row.get(1)?),
+            began_ms: uint(row.get(2)?),
+            ended_ms: row.get::<_, Option<i64>>(3)?.map(uint),
+            lines: uint(row.get(4)?),
+            told: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Writes down that a stretch was told of, and its last words when it is over.
+pub(super) fn told(db: &Connection, gap: &Gap, words: &str) -> Result<()> {
+    let sql = "UPDATE outbox SET last_error = ?2 WHERE key = ?1 AND state = 'dead'";
+    db.prepare_cached(sql)?.execute(params![gap.key.as_str(), words])?;
+    let sql = match gap.ended_ms {
+        Some(_) => "DELETE FROM gaps WHERE destination = ?1 AND ended_ms IS NOT NULL",
+        None => "UPDATE gaps SET told = 1 WHERE destination = ?1",
+    };
+    db.prepare_cached(sql)?.execute([&gap.destination])?;
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! Order of the outbox: which message leaves next, found in the same time however many wait.
+//!
+//! Each message stands in the lane of its incident or watch at its destination, and only the first of a lane may leave, so that what
+//! belongs together keeps its order. Among the first of all lanes the most urgent leaves first. `place` says of each row where it
+//! stands; every function here that takes a row out of a lane lets the next one move up in the same transaction.
+
+use super::chain::{int, uint};
+use super::outbox::{COLUMNS, Leased, leased};
+use super::{Result, commit, gaps};
+use crate::model::incident::{Budget, Delivery, DeliveryKind, Urgency};
+use crate::model::{IncidentId, Severity};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::BTreeSet;
+
+/// What a worker has room for at one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Where.
+    pub destination: String,
+    /// Of which sort.
+    pub budget: Budget,
+    /// Most lanes that may send at once.
+    pub lanes: usize,
+    /// Most messages of one lane that go one after the other.
+    pub in_a_row: usize,
+}
+
+/// Messages that may be sent now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dispatch {
+    /// For each [`Ask`], by its index, messages of one lane in the order in which they go.
+    pub rows: Vec<(usize, Vec<Leased>)>,
+    /// When the next message falls due that there is room for, or a lease runs out: wall-clock milliseconds, possibly past.
+    pub next_ms: Option<u64>,
+}
+
+/// Lanes in which something left, by destination.
+pub(super) type Lanes = BTreeSet<(String, String)>;
+
+/// Number of a budget in the file.
+fn number(budget: Budget) -> i64 {
+    match budget {
+        Budget::Pages => 0,
+        Budget::Own => 1,
+        Budget::Feed => 2,
+    }
+}
+
+/// Place of a message in its budget: urgency first, then severity. Lines of the feed are all alike and leave by age.
+fn priority(delivery: &Delivery) -> i64 {
+    let by_urgency = match delivery.urgency() {
+        Urgency::FirstPage => 0,
+        Urgency::NextPage => 4,
+        Urgency::Retraction => 8,
+        Urgency::Rest => 12,
+        Urgency::Line => return 16,
+    };
+    by_urgency + (Severity::Critical as i64 - delivery.severity as i64)
+}
+
+/// Writes a message at the end of its lane. One with the same key was written before and says the same.
+///
+/// An update that waits is replaced by the next update or page of the same incident, which shows the whole incident anew and
+/// inherits its urgency. What stands in front of a more urgent message of its lane becomes as urgent, since it has to leave first.
+pub(super) fn enter(db: &Connection, delivery: &Delivery, now_ms: u64) -> Result<()> {
+    if delivery.budget() == Budget::Feed && !gaps::has_room(db, delivery, now_ms)? {
+        return Ok(());
+    }
+    let Some(seq) = insert(db, delivery, &delivery.lane, now_ms)? else { return Ok(()) };
+    let (destination, lane) = (&delivery.destination, &delivery.lane);
+    if delivery.budget() != Budget::Feed {
+        let replaces = matches!(delivery.kind, DeliveryKind::Update | DeliveryKind::Trigger);
+        let sql = "UPDATE outbox SET state = 'superseded', place = 0, done_at_ms = ?4 \
+                   WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2 AND seq < ?3 \
+                   AND state = 'due' AND kind = 'update' RETURNING prio";
+        let mut prio = priority(delivery);
+        if replaces {
+            let mut statement = db.prepare_cached(sql)?;
+            let replaced = statement.query_map(params![destination, lane, seq, int(now_ms)], |row| row.get(0))?;
+            prio = replaced.collect::<rusqlite::Result<Vec<i64>>>()?.into_iter().fold(prio, i64::min);
+        }
+        let sql = "UPDATE outbox SET prio = ?3 WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2 AND prio > ?3";
+        db.prepare_cached(sql)?.execute(params![destination, lane, prio])?;
+    }
+    move_up(db, destination, lane, now_ms)
+}
+
+/// Writes the row, and gives back its place in the file; nothing when the key is known.
+pub(super) fn insert(db: &Connection, delivery: &Delivery, lane: &str, now_ms: u64) -> Result<Option<i64>> {
+    let sql = "INSERT INTO outbox \
+               (key, destination, lane, kind, incident, severity, body, next_at_ms, created_at_ms, budget, prio) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10) ON CONFLICT (key) DO NOTHING";
+    let written = db.prepare_cached(sql)?.execute(params![
+        delivery.key.as_str(),
+        delivery.destination,
+        lane,
+        delivery.kind.as_str(),
+        delivery.incident.as_ref().map(IncidentId::as_str),
+        delivery.severity as u8,
+        super::incidents::write("outbox", &delivery.body)?,
+        int(now_ms),
+        number(delivery.budget()),
+        priority(delivery)
+    ])?;
+    Ok((written > 0).then(|| db.last_insert_rowid()))
+}
+
+/// Lets the first message of a lane stand where it can be leased, unless it stands there or is leased.
+pub(super) fn move_up(db: &Connection, destination: &str, lane: &str, now_ms: u64) -> Result<()> {
+    let sql = "UPDATE outbox SET place = CASE WHEN next_at_ms <= ?3 THEN 2 ELSE 1 END WHERE place = 0 AND state = 'due' AND seq = \
+               (SELECT min(seq) FROM outbox WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2)";
+    db.prepare_cached(sql)?.execute(params![destination, lane, int(now_ms)])?;
+    Ok(())
+}
+
+/// As [`move_up`], in every lane in which something left.
+pub(super) fn move_all_up(db: &Connection, lanes: &Lanes, now_ms: u64) -> Result<()> {
+    lanes.iter().try_for_each(|(destination, lane)| move_up(db, destination, lane, now_ms))
+}
+
+/// Puts a message that was given up back to its old place, in front of what was written after it.
+pub(super) fn put_back(db: &Connection, destination: &str, lane: &str, now_ms: u64) -> Result<()> {
+    let sql = "UPDATE outbox SET place = 0 WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2 AND place IN (1, 2)";
+    db.prepare_cached(sql)?.execute(params![destination, lane])?;
+    move_up(db, destination, lane, now_ms)
+}
+
+/// Leases what may be sent now, as far as there is room for it.
+pub(super) fn dispatch(db: &mut Connection, now_ms: u64, lease_for_ms: &[u64], asks: &[Ask]) -> Result<Dispatch> {
+    let tx = commit::begin(db)?;
+    let mut out = Dispatch::default();
+    for destination in asks.iter().map(|ask| &ask.destination).collect::<BTreeSet<_>>() {
+        wake(&tx, destination, now_ms)?;
+    }
+    for ((at, ask), lease_for_ms) in asks.iter().enumerate().zip(lease_for_ms) {
+        let until_ms = now_ms.saturating_add(*lease_for_ms);
+        let firsts = ready(&tx, &ask.destination, ask.budget, ask.lanes)?;
+        let full = firsts.len() >= ask.lanes;
+        for first in firsts {
+            out.rows.push((at, take(&tx, first, ask.in_a_row, until_ms, now_ms)?));
+        }
+        if !full {
+            let next = later(&tx, &ask.destination)?;
+            out.next_ms = out.next_ms.into_iter().chain(next).min();
+        }
+    }
+    tx.commit()?;
+    Ok(out)
+}
+
+/// Leases at most `n` messages of any budget, the most urgent first, one of each lane.
+pub(super) fn lease(
+    db: &mut Connection,
+    now_ms: u64,
+    n: usize,
+    lease_for_ms: u64,
+    destinations: &[String],
+) -> Result<Vec<Leased>> {
+    let tx = commit::begin(db)?;
+    let mut firsts = Vec::new();
+    for destination in destinations {
+        wake(&tx, destination, now_ms)?;
+        for budget in Budget::ALL {
+            firsts.extend(ready(&tx, destination, budget, n)?);
+        }
+    }
+    firsts.sort_by_key(|first| (first.prio, first.seq));
+    firsts.truncate(n);
+    let until_ms = now_ms.saturating_add(lease_for_ms);
+    let mut out = Vec::new();
+    for first in firsts {
+        out.extend(take(&tx, first, 1, until_ms, now_ms)?);
+    }
+    tx.commit()?;
+    Ok(out)
+}
+
+/// When the next message to one of `destinations` falls due, or its lease runs out.
+pub(super) fn next_due(db: &Connection, destinations: &[String]) -> Result<Option<u64>> {
+    let mut next = None;
+    for destination in destinations {
+        for budget in Budget::ALL {
+            let sql = "SELECT next_at_ms FROM outbox WHERE place = 2 AND destination = ?1 AND budget = ?2 LIMIT 1";
+            let ready: Option<i64> =
+                db.prepare_cached(sql)?.query_row(params![destination, number(budget)], |row| row.get(0)).optional()?;
+            next = next.into_iter().chain(ready.map(uint)).min();
+        }
+        next = next.into_iter().chain(later(db, destination)?).min();
+    }
+    Ok(next)
+}
+
+/// The first message of a lane, as it stands in the file.
+struct First {
+    seq: i64,
+    prio: i64,
+    leased: Leased,
+}
+
+fn ready(db: &Connection, destination: &str, budget: Budget, n: usize) -> Result<Vec<First>> {
+    let sql = format!(
+        "SELECT {COLUMNS}, prio FROM outbox WHERE place = 2 AND destination = ?1 AND budget = ?2 ORDER BY prio, seq LIMIT ?3"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let n = i64::try_from(n).unwrap_or(i64::MAX);
+    let rows = statement.query_map(params![destination, number(budget), n], |row| Ok((leased(row), row.get(10)?)))?;
+    rows.map(|row| {
+        let (row, prio) = row?;
+        let (seq, leased) = row?;
+        Ok(First { seq, prio, leased })
+    })
+    .collect()
+}
+
+/// Leases the first of a lane and, up to `n` in all, what stands right behind it.
+fn take(db: &Connection, first: First, n: usize, until_ms: u64, now_ms: u64) -> Result<Vec<Leased>> {
+    let mut seqs = vec![first.seq];
+    let mut row = vec![first.leased];
+    if n > 1 {
+        let sql = format!(
+            "SELECT {COLUMNS}, state = 'due' AND next_at_ms <= ?4 FROM outbox \
+             WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2 AND seq > ?3 ORDER BY seq LIMIT ?5"
+        );
+        let mut statement = db.prepare_cached(&sql)?;
+        let about = &row[0].delivery;
+        let more = i64::try_from(n - 1).unwrap_or(i64::MAX);
+        let asked = params![about.destination, about.lane, first.seq, int(now_ms), more];
+        let behind = statement.query_map(asked, |row| Ok((leased(row), row.get::<_, bool>(10)?)))?;
+        for behind in behind {
+            let (behind, may_go) = behind?;
+            // One that was sent again after it was given up may stand in front of others that are on their way.
+            if !may_go {
+                break;
+            }
+            let (seq, leased) = behind?;
+            seqs.push(seq);
+            row.push(leased);
+        }
+    }
+    let sql =
+        "UPDATE outbox SET state = 'leased', place = 3, lease_until_ms = ?2, attempts = attempts + 1 WHERE seq = ?1";
+    for seq in seqs {
+        db.prepare_cached(sql)?.execute(params![seq, int(until_ms)])?;
+    }
+    Ok(row)
+}
+
+/// Lets stand ready what has fallen due, and puts back what a worker died with.
+fn wake(db: &Connection, destination: &str, now_ms: u64) -> Result<()> {
+    // Meanwhile somebody may have taken the incident.
+    let sql = "UPDATE outbox SET place = 0, lease_until_ms = NULL, \
+               state = CASE WHEN kind = 'trigger' AND EXISTS \
+                   (SELECT 1 FROM incidents i WHERE i.id = outbox.incident AND i.state <> 'open') \
+                   THEN 'superseded' ELSE 'due' END, \
+               done_at_ms = ?2 WHERE place = 3 AND destination = ?1 AND lease_until_ms <= ?2 RETURNING destination, lane";
+    let lanes = lanes_of(db, sql, params![destination, int(now_ms)])?;
+    move_all_up(db, &lanes, now_ms)?;
+    let sql = "UPDATE outbox SET place = 2 WHERE place = 1 AND destination = ?1 AND next_at_ms <= ?2";
+    db.prepare_cached(sql)?.execute(params![destination, int(now_ms)])?;
+    Ok(())
+}
+
+/// Changes rows and collects their lanes; `sql` returns destination and lane.
+pub(super) fn lanes_of(db: &Connection, sql: &str, asked: impl rusqlite::Params) -> Result<Lanes> {
+    let mut statement = db.prepare_cached(sql)?;
+    let lanes = statement.query_map(asked, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(lanes.collect::<rusqlite::Result<_>>()?)
+}
+
+fn later(db: &Connection, destination: &str) -> Result<Option<u64>> {
+    let sql = "SELECT min(at) FROM (SELECT min(next_at_ms) AS at FROM outbox WHERE place = 1 AND destination = ?1 \
+               UNION ALL SELECT min(lease_until_ms) FROM outbox WHERE place = 3 AND destination = ?1)";
+    let at: Option<i64> = db.prepare_cached(sql)?.query_row([destination], |row| row.get(0))?;
+    Ok(at.map(uint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plans of every statement that runs while messages go out.
+    #[test]
+    fn looking_for_work_never_reads_through_the_outbox() {
+        let db = super::super::schema::open_in_memory().unwrap();
+        let statements = [
+            (
+                "SELECT seq FROM outbox WHERE place = 2 AND destination = ?1 AND budget = ?2 ORDER BY prio, seq LIMIT ?3",
+                "outbox_ready",
+            ),
+            ("UPDATE outbox SET place = 2 WHERE place = 1 AND destination = ?1 AND next_at_ms <= ?2", "outbox_parked"),
+            ("SELECT min(next_at_ms) FROM outbox WHERE place = 1 AND destination = ?1", "outbox_parked"),
+            ("SELECT min(lease_until_ms) FROM outbox WHERE place = 3 AND destination = ?1", "outbox_leased"),
+            ("SELECT seq FROM outbox WHERE place = 3 AND destination = ?1 AND lease_until_ms <= ?2", "outbox_leased"),
+            (
+                "SELECT min(seq) FROM outbox WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2",
+                "outbox_waiting",
+            ),
+            (
+                "SELECT created_at_ms FROM outbox WHERE state IN ('due', 'leased') AND destination = ?1 ORDER BY seq LIMIT 1",
+                "outbox_oldest",
+            ),
+        ];
+        for (sql, index) in statements {
+            let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+            let n = statement.parameter_count();
+            let params = rusqlite::params_from_iter([0, 0, 0].into_iter().take(n));
+            let steps: Vec<String> =
+                statement.query_map(params, |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+            assert!(steps.iter().any(|step| step.contains(index)), "{sql}: {steps:#?}");
+            assert!(
+                !steps.iter().any(|step| step.contains("SCAN") || step.contains("TEMP B-TREE")),
+                "{sql}: {steps:#?}"
+            );
+        }
+    }
+}
