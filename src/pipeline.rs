@@ -24,6 +24,7 @@ use alloy_primitives::B256;
 use anyhow::Context as _;
 use futures::future::BoxFuture;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{Instrument as _, debug, info_span, warn};
@@ -193,6 +194,41 @@ pub struct Committed {
     pub traced: Option<Traced>,
     /// How the state of watches could be read, in the order of the blocks.
     pub sights: Vec<(WatchId, StateSight)>,
+    /// Where its time went.
+    pub took: Took,
+}
+
+/// Where the time of a step went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// Waiting for what had to be read from the node.
+    pub reading: Duration,
+    /// Decoding and judging.
+    pub judging: Duration,
+    /// Committing.
+    pub committing: Duration,
+}
+
+/// A reader whose answers are timed.
+struct Timed<'a> {
+    reader: &'a dyn Reader,
+    /// Milliseconds.
+    took: AtomicU64,
+}
+
+impl Reader for Timed<'_> {
+    fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
+        Box::pin(async move {
+            let began = runtime::instant();
+            let answers = self.reader.read(at, reads).await;
+            self.took.fetch_add(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+            answers
+        })
+    }
+
+    fn stands(&self, at: BlockRef) -> BoxFuture<'_, bool> {
+        self.reader.stands(at)
+    }
 }
 
 impl Watcher {
@@ -239,10 +275,11 @@ impl Watcher {
         }
         let (mut blocks, mut answers, mut traced) = (Vec::new(), Vec::new(), None);
         let mut sights = Vec::new();
+        let (timed, started) = (Timed { reader, took: AtomicU64::new(0) }, runtime::instant());
         for fetched in &step.append {
             let span = info_span!("block", chain = %self.chain.info.name, number = fetched.block.at.number);
             let began = runtime::instant();
-            let examined = examine(&fetched.block, &self.chain, &self.book, &self.history, reader);
+            let examined = examine(&fetched.block, &self.chain, &self.book, &self.history, &timed);
             let Examined { mut judged, answers: told, traced: inside, sights: seen } = examined.instrument(span).await;
             traced = inside.or(traced);
             sights.extend(seen);
@@ -260,6 +297,8 @@ impl Watcher {
             undo: self.undo,
         };
         let (now, began) = (runtime::millis(&*self.clock), runtime::instant());
+        let reading = Duration::from_millis(timed.took.load(Ordering::Relaxed));
+        let judging = began.duration_since(started).saturating_sub(reading);
         let n_retracted = owned.retract.len();
         let roster = self.book.roster.clone();
         let committed = self
@@ -270,10 +309,12 @@ impl Watcher {
             Ok(plan) => {
                 self.stale = false;
                 self.nudge.notify_one();
-                self.metrics.committed(&self.chain.info.name, began.elapsed());
+                let committing = began.elapsed();
+                self.metrics.committed(&self.chain.info.name, committing);
                 self.record(n_retracted, &blocks);
                 self.tidy(&blocks, now).await;
-                Ok(Committed { plan, blocks, answers, traced, sights })
+                let took = Took { reading, judging, committing };
+                Ok(Committed { plan, blocks, answers, traced, sights, took })
             }
             Err(error) => Err(error).context("commit block"),
         }
@@ -288,7 +329,7 @@ impl Watcher {
         if let Some(tip) = blocks.last() {
             metrics.processed(chain, tip.at.number, tip.time, blocks.len());
         }
-        let now_ms = runtime::millis(&*self.clock);
+        let now_ms = runtime::wall_millis(&*self.clock);
         for block in blocks {
             metrics.block_committed(chain, block.at.hash, runtime::instant());
             let time_ms = block.time.saturating_mul(1_000);

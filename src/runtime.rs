@@ -3,6 +3,10 @@
 //! Comes in: nothing. Goes out: a [`Clock`] to hand around, a [`Stop`] that everyone watches, waits between retries.
 //! What never happens here: a clock, a random number or a signal that a caller did not ask for.
 
+mod steady;
+
+pub use steady::{Moment, carry_on};
+
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,17 +17,29 @@ pub type Stop = CancellationToken;
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC.
+    /// Now, in UTC that only grows: deadlines are measured by it. It does not follow a step of the machine's wall clock.
     fn now(&self) -> Timestamp;
+
+    /// Now, in UTC as the machine's wall clock shows it, for what others compare with their clocks: the time of a block, of a signed
+    /// request, of a `Retry-After`.
+    fn wall(&self) -> Timestamp {
+        self.now()
+    }
 }
 
-/// Wall-clock milliseconds since the Unix epoch, as the store counts them; zero before it.
+/// As [`millis`], by the wall clock.
+#[must_use]
+pub fn wall_millis(clock: &dyn Clock) -> u64 {
+    u64::try_from(clock.wall().as_millisecond()).unwrap_or(0)
+}
+
+/// Milliseconds of steady UTC since the Unix epoch, as the store counts them; zero before it.
 #[must_use]
 pub fn millis(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.now().as_millisecond()).unwrap_or(0)
 }
 
-/// The machine's clock.
+/// The machine's clocks: UTC as it was when the process started and the time since boot, see [`Moment`]; and the wall clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -63,9 +79,12 @@ impl Backoff {
 }
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        steady::now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        steady::wall()
     }
 }
 

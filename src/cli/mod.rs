@@ -212,6 +212,10 @@ async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Bo
         anyhow::bail!("there is no store at {} yet: `watchfire run` makes it", book.store.display());
     }
     let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
+    // Deadlines that are written here are read by the process that sends.
+    if let Some(noted) = store.noted().await.context("read the clock of the store")? {
+        crate::runtime::carry_on(&noted);
+    }
     Ok(Ok((book, store)))
 }
 

@@ -35,6 +35,9 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
         anyhow::bail!("there is no path `{}`; the configuration has {}", args.path, known.join(", "));
     }
     let store = Store::open(&book.store).await.context("open the store")?;
+    if let Some(noted) = store.noted().await.context("read the clock of the store")? {
+        runtime::carry_on(&noted);
+    }
     let session = Session::new(book, store, printer.clone());
     let now = runtime::millis(&*session.clock);
     let (roster, path) = (session.book.roster.clone(), args.path.clone());

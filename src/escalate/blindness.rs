@@ -213,6 +213,7 @@ impl Place<'_> {
             }
             (Some(chain), Some(endpoint)) => format!("Sight of {chain} through {endpoint}"),
             (Some(chain), None) => format!("Sight of {chain}"),
+            (None, _) if self.kind == BlindnessKind::ClockStepped => "The clock".to_owned(),
             (None, _) => "The store".to_owned(),
         }
     }
@@ -383,6 +384,7 @@ const fn phrase(kind: BlindnessKind) -> &'static str {
         Blind::AbilityLost => "can no longer do what it could",
         Blind::StateUnread => "state that cannot be read",
         Blind::ClockSkew => "block times ahead of our clock",
+        Blind::ClockStepped => "was set",
         Blind::StoreRefuses => "cannot be written to",
         Blind::NotRunning => "did not run",
         Blind::ServiceDown => "its queues cannot be seen",

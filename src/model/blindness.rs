@@ -43,6 +43,8 @@ pub enum BlindnessKind {
     StateUnread,
     /// Block times lie ahead of our clock.
     ClockSkew,
+    /// The wall clock of this machine was set while we ran.
+    ClockStepped,
     /// What was judged cannot be written down: the disk is full or broken.
     StoreRefuses,
     /// This program itself did not run.
@@ -150,7 +152,7 @@ pub struct LateFinding {
 
 impl BlindnessKind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Unreachable,
         Self::EndpointDown,
         Self::WrongChain,
@@ -166,6 +168,7 @@ impl BlindnessKind {
         Self::AbilityLost,
         Self::StateUnread,
         Self::ClockSkew,
+        Self::ClockStepped,
         Self::StoreRefuses,
         Self::NotRunning,
         Self::ServiceDown,
@@ -195,6 +198,7 @@ impl BlindnessKind {
             Self::AbilityLost => "ability-lost",
             Self::StateUnread => "state-unread",
             Self::ClockSkew => "clock-skew",
+            Self::ClockStepped => "clock-stepped",
             Self::StoreRefuses => "store-refuses",
             Self::NotRunning => "not-running",
             Self::ServiceDown => "service-down",

@@ -134,7 +134,7 @@ impl Session {
         let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
         lookout.woke().await?;
         let (mut gate, mut progress, mut roll) = (Gate::new(), Progress::default(), Roll::default());
-        let mut look_at = instant() + LOOK;
+        let (mut look_at, mut waiting_since) = (instant() + LOOK, instant());
         loop {
             let event = tokio::select! {
                 biased;
@@ -158,6 +158,7 @@ impl Session {
                 Event::Step(mut step) => {
                     let tip = step.append.last().map(|fetched| (fetched.block.at.number, fetched.block.time));
                     let taken = recorder.map(|_| Taken::of(&mut step));
+                    let waited = waiting_since.elapsed();
                     let mut patience = self.patience(chain.info.id, &nudge, stop);
                     let mut committing = pin!(commit(&mut watcher, *step, &source, &mut patience));
                     let committed = loop {
@@ -179,6 +180,8 @@ impl Session {
                         record::keep(recorder, taken, &committed).await?;
                     }
                     self.tell(&committed);
+                    lookout.pace(waited, committed.took, source.behind());
+                    waiting_since = instant();
                     if let Some(traced) = &committed.traced {
                         lookout.traced(traced).await?;
                     }

@@ -5,13 +5,14 @@
 //! was.
 
 use super::Session;
+use super::pace::Pace;
 use crate::decode::StateSight;
 use crate::escalate;
 use crate::model::incident::{Incident, Plan};
 use crate::model::span::lasting;
 use crate::model::{BlindnessKind, Severity, Trouble, WatchId};
-use crate::pipeline::Traced;
-use crate::runtime::Stop;
+use crate::pipeline::{Took, Traced};
+use crate::runtime::{Stop, instant};
 use crate::source::Phase;
 use crate::store::Filter;
 use crate::watchlist::{ChainBook, ChainClock, EndpointSettings};
@@ -57,6 +58,8 @@ pub(super) struct Lookout<'a> {
     opened_at: Timestamp,
     /// Whether a block was looked into since.
     has_traces: bool,
+    /// Where the time of blocks goes.
+    pace: Pace,
     /// Steps in a row that were not traced, and that left state unread.
     untraced: Missed,
     unread_for: Missed,
@@ -132,6 +135,7 @@ impl<'a> Lookout<'a> {
             newest: window.last().and_then(|tip| second(tip.time)),
             moved_at: now,
             opened_at: now,
+            pace: Pace::default(),
             has_traces: false,
             untraced: Missed::default(),
             unread_for: Missed::default(),
@@ -173,7 +177,7 @@ impl<'a> Lookout<'a> {
         signs.block(chain);
         self.moved_at = self.session.clock.now();
         self.newest = second(time).or(self.newest);
-        let ahead = self.newest.map_or(SignedDuration::ZERO, |newest| newest.duration_since(self.moved_at));
+        let ahead = self.newest.map_or(SignedDuration::ZERO, |newest| -self.age(newest));
         if self.by_wall() {
             signs.metrics.clock_skew(chain, Duration::try_from(ahead).unwrap_or_default());
         }
@@ -196,7 +200,7 @@ impl<'a> Lookout<'a> {
     /// heard meanwhile.
     pub(super) async fn look(&mut self) -> anyhow::Result<()> {
         let now = self.session.clock.now();
-        let stale = self.watch_head(now).await?;
+        let stale = self.watch_head().await?;
         let hidden = self.standing.keys().any(|(kind, _)| kind.is_total());
         if self.phase != Phase::Live || hidden || stale {
             return Ok(());
@@ -222,7 +226,7 @@ impl<'a> Lookout<'a> {
     /// Looks at the clock while a block is being judged, which takes long where endpoints went down meanwhile. That all is seen again
     /// is not said before what the source has to say was heard.
     pub(super) async fn look_meanwhile(&mut self) -> anyhow::Result<()> {
-        self.watch_head(self.session.clock.now()).await.map(|_| ())
+        self.watch_head().await.map(|_| ())
     }
 
     /// Whether the newest blocks could be looked into. Where none ever could, that was said at the start and is no trouble.
@@ -313,8 +317,23 @@ impl<'a> Lookout<'a> {
         self.lift(kind, endpoint, until).await
     }
 
+    /// A step was committed after `waited` for the source; `behind` blocks are left.
+    pub(super) fn pace(&mut self, waited: Duration, took: Took, behind: u64) {
+        // Waiting for the next block of a chain that is at its head is nobody's fault.
+        let waited = if self.pace.behind() > 0 { waited } else { Duration::ZERO };
+        self.pace.step(waited + took.reading, took.judging, took.committing, behind, instant());
+    }
+
+    /// Age of a block of this time, by whichever of the machine's clocks is nearer to it: one that was set wrong makes no block old.
+    fn age(&self, newest: Timestamp) -> SignedDuration {
+        let clock = &self.session.clock;
+        let ages = [clock.now(), clock.wall()].map(|now| now.duration_since(newest));
+        if ages[0].abs() <= ages[1].abs() { ages[0] } else { ages[1] }
+    }
+
     /// Whether blocks are as new as our clock says they should be. Says whether they are not.
-    async fn watch_head(&mut self, now: Timestamp) -> anyhow::Result<bool> {
+    async fn watch_head(&mut self) -> anyhow::Result<bool> {
+        let now = self.session.clock.now();
         if self.only_strangers() {
             // No block can come, and it was told why.
             return Ok(true);
@@ -324,15 +343,24 @@ impl<'a> Lookout<'a> {
         }
         // While we catch up, old blocks are what has to come; that none comes is what counts then.
         let newest = self.newest.unwrap_or(self.opened_at);
-        let since = if self.phase == Phase::Live { newest } else { newest.max(self.moved_at) };
-        let age = now.duration_since(since);
+        // A clock that was set back makes every block new; the time that passes without one does not depend on it.
+        let silent = now.duration_since(self.moved_at);
+        let (age, since) = match self.phase {
+            Phase::Live if self.age(newest) >= silent => (self.age(newest), newest),
+            Phase::Live => (silent, self.moved_at),
+            _ if self.age(newest) <= silent => (self.age(newest), newest),
+            _ => (silent, self.moved_at),
+        };
         let Some(severity) = self.patience.stale(age) else {
             self.cleared(BlindnessKind::StaleHead, None, now).await?;
             return Ok(false);
         };
         let said = lasting(age.as_secs().unsigned_abs());
         let moves = self.patience.stale(now.duration_since(self.moved_at)).is_none();
-        let why = if moves && self.newest.is_some() {
+        let why = if moves && self.newest.is_some() && self.pace.behind() > 0 {
+            let behind = self.pace.behind();
+            format!("the newest judged block is {said} old and {behind} more wait to be judged: {}", self.pace)
+        } else if moves && self.newest.is_some() {
             format!("the newest block is {said} old though blocks come: the node is behind, or our clock ahead")
         } else {
             format!("no new block for {said}")

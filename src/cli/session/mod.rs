@@ -4,12 +4,14 @@ mod finality;
 mod follow;
 mod keeper;
 mod lookout;
+mod pace;
 mod pending;
 mod progress;
 mod queues;
 mod record;
 mod roll;
 mod signs;
+mod steps;
 mod tally;
 
 pub(crate) use follow::{checks_of, pool_of, stored};
@@ -19,10 +21,11 @@ pub(crate) use signs::Signs;
 use super::{Outcome, Printer};
 use crate::escalate;
 use crate::model::incident::{Incident, Plan};
+use crate::model::span::lasting;
 use crate::model::{ChainId, Evidence, Trouble};
 use crate::pipeline::Committed;
 use crate::pulse;
-use crate::runtime::{self, Clock, Stop, instant};
+use crate::runtime::{self, Clock, Moment, Stop, instant};
 use crate::store::{Drawer, Store, StoreError};
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
@@ -296,6 +299,7 @@ impl Session {
     /// Tells the next steps of paths as they fall due, and pages again where an acknowledgement ran out.
     async fn tick(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
         let (mut last, mut looked, mut fails) = (instant(), None, false);
+        let mut steps = steps::Steps::default();
         while !stop.is_cancelled() {
             tokio::time::sleep(TICK).await;
             let now = runtime::millis(&*self.clock);
@@ -320,10 +324,12 @@ impl Session {
                 }
                 Ok(_) => {}
                 // Once, not once a second: the keeper tells it louder when it lasts.
-                Err(error) if !fails => error!("escalation could not be carried on: {error}"),
+                Err(error) if !fails => error!("failed to advance escalations: {error}"),
                 Err(_) => {}
             }
             fails = failed;
+            // A store that refuses is told elsewhere, and the clocks are compared again.
+            let _ = self.watch_clock(&mut steps, &nudge).await;
             if looked.is_none_or(|looked: tokio::time::Instant| looked.elapsed() >= LOOK) {
                 looked = Some(last);
                 if let Err(error) = self.signs.look(&self.store, &self.book).await {
@@ -337,6 +343,11 @@ impl Session {
 /// Opens the store and takes over what an earlier process was sending.
 async fn opened(path: &Path, clock: &dyn Clock) -> Result<Store, StoreError> {
     let store = Store::open(path).await?;
+    if let Some(moved_ms) = store.rebase(Moment::now()).await? {
+        let way = if moved_ms < 0 { "back" } else { "forward" };
+        let moved = lasting(moved_ms.unsigned_abs() / 1_000);
+        warn!("the wall clock was set {way} by {moved} since the last start: deadlines were moved with it");
+    }
     store.end_leases(runtime::millis(clock)).await?;
     Ok(store)
 }

@@ -142,7 +142,10 @@ impl Signs {
             });
             self.metrics.outbox(name, messages, oldest);
             if oldest > WAITING_MAX {
-                late.get_or_insert(format!("a message to {name} waits for {} minutes", oldest.as_secs() / 60));
+                late.get_or_insert(format!(
+                    "delivery: a message to {name} waits for {} minutes",
+                    oldest.as_secs() / 60
+                ));
             }
         }
         self.checks.set(OUTBOX, late.map_or(Ok(()), Err));

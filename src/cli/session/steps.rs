@@ -1,0 +1,57 @@
+//! Steps of the wall clock, noticed and told. Deadlines do not follow them; see [`crate::runtime::Moment`].
+
+use super::Session;
+use crate::escalate;
+use crate::model::span::lasting;
+use crate::model::{BlindnessKind, ChainId, Severity, Trouble};
+use crate::runtime;
+use crate::store::StoreError;
+use jiff::SignedDuration;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+/// Difference between wall clock and steady time from which on it is a step: a clock that is disciplined goes by milliseconds.
+const STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
+
+/// How far the wall clock stands from steady time, as it was told last; absent before the first look.
+#[derive(Debug, Default)]
+pub(super) struct Steps(Option<SignedDuration>);
+
+impl Session {
+    /// Compares the clocks, and tells when the wall clock was moved against steady time, or is back.
+    pub(super) async fn watch_clock(&self, steps: &mut Steps, nudge: &Notify) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let apart = self.clock.wall().duration_since(now);
+        let before = steps.0;
+        if before.is_some_and(|before| (apart - before).abs() < STEP_MIN) {
+            return Ok(());
+        }
+        let now_ms = runtime::millis(&*self.clock);
+        let plan = if apart.abs() < STEP_MIN {
+            // At the first look: what an earlier process told is over, since its deadlines were moved to this clock.
+            let engine =
+                move |known: &[_]| escalate::lifted(BlindnessKind::ClockStepped, None, None, now, known, now_ms);
+            self.store.sight(ChainId(0), now_ms, engine).await?
+        } else {
+            let moved = apart - before.unwrap_or_default();
+            let way = if moved.is_negative() { "back" } else { "forward" };
+            let why = format!(
+                "the wall clock of this machine was set {way} by {}; deadlines do not follow it, and times are told as before until a restart",
+                lasting(moved.as_secs().unsigned_abs())
+            );
+            warn!("clock stepped: {why}");
+            let (kind, severity) = (BlindnessKind::ClockStepped, Severity::Warning);
+            let trouble = Trouble { kind, endpoint: None, severity, since: now, why, evidence: None };
+            let roster = self.book.roster.clone();
+            let engine = move |known: &[_]| escalate::blind(&trouble, None, None, known, &roster, now_ms);
+            self.store.sight(ChainId(0), now_ms, engine).await?
+        };
+        if before.is_some() && apart.abs() < STEP_MIN {
+            info!("the wall clock agrees with steady time again");
+        }
+        steps.0 = Some(apart);
+        self.told(&plan);
+        nudge.notify_one();
+        Ok(())
+    }
+}

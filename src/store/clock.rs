@@ -1,0 +1,73 @@
+//! Deadlines of an earlier process, moved to the clock of this one.
+
+use super::chain::{int, uint};
+use super::{Result, commit, incidents};
+use crate::model::incident::Incident;
+use crate::runtime::Moment;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Difference of the clocks below which nothing is moved: two readings are never taken at once.
+const STEP_MIN_MS: u64 = 2_000;
+
+/// Moves every deadline by as much as the wall clock was moved since they were written, so that each has as much time left as before.
+/// Notes `now` for whoever comes next, and gives back by how many milliseconds the clock was moved, if it was.
+pub(super) fn rebase(db: &mut Connection, now: &Moment) -> Result<Option<i64>> {
+    let tx = commit::begin(db)?;
+    let moved = match last(&tx)? {
+        None => None,
+        Some(noted) => match noted.carried_to(now) {
+            Some(expected) => Some(now.utc_ms.cast_signed().saturating_sub(expected.cast_signed())),
+            // The machine was off for nobody knows how long; time has not gone back meanwhile.
+            None => Some(now.utc_ms.cast_signed().saturating_sub(newest(&tx, &noted)?.cast_signed()).min(0)),
+        },
+    };
+    let moved = moved.filter(|moved| moved.unsigned_abs() >= STEP_MIN_MS);
+    if let Some(moved) = moved {
+        for incident in incidents::live(&tx, None)? {
+            incidents::write_incident(&tx, &shifted(incident, moved))?;
+        }
+        let sql = "UPDATE outbox SET next_at_ms = next_at_ms + ?1, created_at_ms = created_at_ms + ?1, \
+                   lease_until_ms = lease_until_ms + ?1 WHERE state IN ('due', 'leased')";
+        tx.execute(sql, [moved])?;
+    }
+    let sql = "INSERT INTO clock (one, boot, since_boot_ms, utc_ms) VALUES (1, ?1, ?2, ?3) \
+               ON CONFLICT (one) DO UPDATE SET boot = excluded.boot, since_boot_ms = excluded.since_boot_ms, utc_ms = excluded.utc_ms";
+    tx.execute(sql, params![now.boot, int(now.since_boot_ms), int(now.utc_ms)])?;
+    tx.commit()?;
+    Ok(moved)
+}
+
+/// The moment that the process noted which sends from this store.
+pub(super) fn last(db: &Connection) -> Result<Option<Moment>> {
+    let sql = "SELECT boot, since_boot_ms, utc_ms FROM clock";
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Moment { boot: row.get(0)?, since_boot_ms: uint(row.get(1)?), utc_ms: uint(row.get(2)?) })
+    };
+    Ok(db.query_row(sql, [], read).optional()?)
+}
+
+/// The newest time that was written down.
+fn newest(db: &Connection, noted: &Moment) -> Result<u64> {
+    let sql = "SELECT max(coalesce((SELECT created_at_ms FROM outbox ORDER BY seq DESC LIMIT 1), 0), \
+               coalesce((SELECT at_ms FROM attempts ORDER BY seq DESC LIMIT 1), 0))";
+    let written = db.query_row(sql, [], |row| row.get::<_, i64>(0)).map(uint)?;
+    Ok(written.max(noted.utc_ms))
+}
+
+fn shifted(mut incident: Incident, by_ms: i64) -> Incident {
+    let shift = |at: &mut Option<u64>| {
+        if let Some(at) = at {
+            *at = at.saturating_add_signed(by_ms);
+        }
+    };
+    shift(&mut incident.next_escalation);
+    shift(&mut incident.ack_expires);
+    if let Some(next) = &mut incident.page.next {
+        next.at = next.at.saturating_add_signed(by_ms);
+    }
+    if let Some(blindness) = &mut incident.blindness {
+        shift(&mut blindness.over);
+        shift(&mut blindness.resumes);
+    }
+    incident
+}
