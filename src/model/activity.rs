@@ -330,6 +330,13 @@ pub enum Note {
         /// What half of the others offered at most, in wei for each unit of gas.
         usual: u128,
     },
+    /// A part of a fee that the node does not say, and how much was allowed for it up to what the sender signed.
+    FeeBound {
+        /// Its name in receipts.
+        lacks: &'static str,
+        /// Wei beyond the least that the fee can be.
+        allowed: U256,
+    },
     /// The vote of somebody who had at most half as many a day before the proposal's snapshot.
     FreshVotes,
     /// The subject destroys itself; what it held goes to somebody.

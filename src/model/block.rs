@@ -3,6 +3,7 @@
 //! A transaction type or a field that did not exist when this was written must never blind us, so a type is a number,
 //! unknown fields are passed over, and what a type does not carry is absent.
 
+use super::fees::Fee;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -126,8 +127,8 @@ pub struct Tx {
     pub created: Option<Address>,
     /// Logs in order; empty when reverted.
     pub logs: Vec<Log>,
-    /// What the sender paid for it, in wei: gas, blobs, and what a rollup adds. Absent where the receipt does not say.
-    pub fee: Option<U256>,
+    /// What the sender paid for it, in wei: gas, blobs, and what a rollup adds. Absent while no block holds it.
+    pub fee: Option<Fee>,
     /// What of that was offered to whoever makes the block; absent where the block or the receipt does not say.
     pub tip: Option<Tip>,
 }

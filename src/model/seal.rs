@@ -5,6 +5,7 @@
 //! out or garble whatever it likes, and what is missing shows when the block is verified, not when it is parsed.
 
 use super::block::Block;
+use super::parse::ParseError;
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 
 /// A block together with all that its hashes cover.
@@ -20,6 +21,9 @@ pub struct Sealed {
     pub receipts: Vec<ReceiptSeal>,
     /// Absent where the node gave none, or none that can be read.
     pub withdrawals: Option<Vec<Withdrawal>>,
+    /// The first thing that the node left out or wrote in a way of its own, though parsing needs it. A proof of the whole block settles
+    /// it; without one the block is not to be used.
+    pub lapse: Option<ParseError>,
 }
 
 /// The fields of a header that [`Block`] does not carry. Source: the Yellow Paper, 4.3; the EIPs named below.

@@ -14,6 +14,7 @@ use futures::StreamExt;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::Arc;
+use tracing::warn;
 
 /// Raw transactions asked for at once.
 const RAW_AT_ONCE: usize = 16;
@@ -50,10 +51,10 @@ impl Checks {
     pub const NONE: Self = Self { verify: false, senders: Senders::Nobody };
 
     /// Right for this chain. Polygon's nodes list a transaction in some blocks that was never signed and is in no root (Bor's state
-    /// sync), so that its blocks cannot be held against their headers.
+    /// sync), so that its blocks cannot be held against their headers. ZKsync's blocks have hashes of their own and no roots.
     #[must_use]
     pub fn for_chain(chain: ChainId) -> Self {
-        Self { verify: !matches!(chain, ChainId(137 | 80_002)), senders: Senders::Nobody }
+        Self { verify: !matches!(chain, ChainId(137 | 80_002 | 324 | 300)), senders: Senders::Nobody }
     }
 
     /// The same, with these senders recovered.
@@ -77,24 +78,52 @@ impl Node {
     /// The block with this hash, if `raw` is that block and nothing in it contradicts the hash.
     pub(super) async fn let_through(&self, hash: B256, raw: RawPair, keep_raw: bool) -> Result<Fetched, NodeError> {
         let (block, proof, gaps) = if self.checks().verify {
-            let sealed = parse::sealed(raw.block.get(), raw.receipts.get())?;
-            expect(hash, sealed.block.at.hash)?;
-            let answers = [("eth_getBlockByHash", raw.block.get()), ("eth_getBlockReceipts", raw.receipts.get())];
-            let lie = |flaw| lie(format!("block {hash}"), flaw, &answers);
-            let mut gaps = verify::prove(&sealed, &Raw::default()).map_err(lie)?;
-            if let Some(wanted) = verify::wants_raw(&sealed, &gaps) {
-                gaps = verify::prove(&sealed, &self.raw(hash, wanted).await).map_err(lie)?;
-            }
-            self.root_of(sealed.block.link(), &sealed.header, &gaps);
-            let (sealed, unsigned) = self.checks().senders.recover(sealed).await.map_err(lie)?;
-            gaps.extend(unsigned);
-            (sealed.block, if gaps.is_empty() { Proof::Proven } else { Proof::Unproven }, gaps)
+            self.held_against_its_hash(hash, &raw).await?
         } else {
             let block = parse::block(raw.block.get(), raw.receipts.get())?;
             expect(hash, block.at.hash)?;
             (block, Proof::NotAsked, Vec::new())
         };
+        if let Some(part) = block.txs.iter().find_map(|tx| tx.fee?.lacks)
+            && self.lapses().leaves_out(part)
+        {
+            let name = self.name();
+            warn!(
+                endpoint = name,
+                "receipts of {name} do not say {part}: fees are bounded by what was signed, and ether within the bounds is not missed"
+            );
+        }
         Ok(Fetched { block, sight: Sight { proof, ..Sight::default() }, gaps, raw: keep_raw.then_some(raw) })
+    }
+
+    async fn held_against_its_hash(&self, hash: B256, raw: &RawPair) -> Result<(Block, Proof, Vec<Gap>), NodeError> {
+        let mut sealed = parse::sealed(raw.block.get(), raw.receipts.get())?;
+        expect(hash, sealed.block.at.hash)?;
+        let missing = verify::fill_in(&mut sealed, self.chain().0);
+        let answers = [("eth_getBlockByHash", raw.block.get()), ("eth_getBlockReceipts", raw.receipts.get())];
+        let lie = |flaw| {
+            // What was filled in was perhaps not what the node left out.
+            let flaw = match (flaw, missing) {
+                (Flaw::Header { .. }, Some(name)) => Flaw::Lacks(name),
+                (flaw, _) => flaw,
+            };
+            lie(format!("block {hash}"), flaw, &answers)
+        };
+        let mut gaps = verify::prove(&sealed, &Raw::default()).map_err(lie)?;
+        if let Some(wanted) = verify::wants_raw(&sealed, &gaps) {
+            gaps = verify::prove(&sealed, &self.raw(hash, wanted).await).map_err(lie)?;
+        }
+        // What the node left out is settled by a proof of all the rest, and by nothing less.
+        if let Some(lapse) = sealed.lapse.take().filter(|_| !gaps.is_empty()) {
+            return Err(lapse.into());
+        }
+        self.root_of(sealed.block.link(), &sealed.header, &gaps);
+        let (sealed, unsigned) = self.checks().senders.recover(sealed).await.map_err(lie)?;
+        gaps.extend(unsigned);
+        if gaps.is_empty() && !sealed.block.txs.is_empty() {
+            self.note_a_verified_block();
+        }
+        Ok((sealed.block, if gaps.is_empty() { Proof::Proven } else { Proof::Unproven }, gaps))
     }
 
     /// The header with this hash, if `answer` is that header.
@@ -140,6 +169,7 @@ impl Node {
     }
 
     async fn raw_tx(&self, index: u32, tx: B256) -> Option<(u32, Bytes)> {
+        // Some nodes have one, some the other.
         for method in ["eth_getRawTransactionByHash", "debug_getRawTransaction"] {
             if let Ok(answer) = self.ask(method, [tx], self.deadlines().block).await
                 && let Ok(bytes) = serde_json::from_str(answer.get())

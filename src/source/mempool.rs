@@ -301,12 +301,16 @@ async fn looked_at(pool: &Pool, announced: Announced, interest: &Interest) -> Re
         Some(whole) => whole,
         None => pool.tx(by, hash).await?,
     };
-    let Some((tx, seal)) = parse::pending(text.get())? else { return Ok(None) };
+    let Some((tx, mut seal)) = parse::pending(text.get())? else { return Ok(None) };
     if tx.hash != hash {
         return Err(NodeError::Another);
     }
     if !interest(&tx) {
         return Ok(None);
+    }
+    // What it leaves out, its hash settles.
+    if tx.kind != 0 {
+        seal.chain_id.get_or_insert(pool.chain().0);
     }
     verify::by_itself(tx, &seal).map(Some).map_err(|why| NodeError::Unreachable(why.to_string()))
 }

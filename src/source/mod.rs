@@ -20,6 +20,7 @@ mod finality;
 pub mod follow;
 mod grants;
 mod ipc;
+mod lapses;
 pub mod mempool;
 mod meter;
 pub mod node;

@@ -4,6 +4,7 @@
 //! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
 
 use super::check::Checks;
+use super::lapses::Lapses;
 use super::meter::Meter;
 use super::proof::Roots;
 use super::rpc::{Heads, NodeError, Route, Wire};
@@ -124,6 +125,9 @@ struct Inner {
     lacks_proofs: AtomicBool,
     has_proven: AtomicBool,
     roots: Roots,
+    /// Whether a block with transactions ever followed from its hash.
+    has_verified: AtomicBool,
+    lapses: Lapses,
     trace_methods: std::sync::Mutex<Option<Vec<TraceMethod>>>,
     meter: OnceLock<Meter>,
     checks: OnceLock<Checks>,
@@ -196,6 +200,8 @@ impl Node {
             lacks_proofs: AtomicBool::new(false),
             has_proven: AtomicBool::new(false),
             roots: Roots::default(),
+            has_verified: AtomicBool::new(false),
+            lapses: Lapses::default(),
             trace_methods: std::sync::Mutex::new(None),
             meter: OnceLock::new(),
             checks: OnceLock::new(),
@@ -344,6 +350,20 @@ impl Node {
 
     pub(super) fn note_a_proof(&self) {
         self.0.has_proven.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a block of its with transactions ever followed from its hash.
+    pub(super) fn has_verified(&self) -> bool {
+        self.0.has_verified.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_a_verified_block(&self) {
+        self.0.has_verified.store(true, Ordering::Relaxed);
+    }
+
+    /// What it could not answer, block by block.
+    pub(super) fn lapses(&self) -> &Lapses {
+        &self.0.lapses
     }
 
     /// State roots of the headers that it gave.

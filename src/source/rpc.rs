@@ -78,6 +78,14 @@ pub enum NodeError {
         /// Whether it carried return data, as reverted calls do.
         data: bool,
     },
+    /// It sent more than any honest answer to this question holds, and was not read to its end.
+    #[error("its answer to {method} is larger than {limit} bytes, which no honest one is")]
+    TooLarge {
+        /// What was asked.
+        method: &'static str,
+        /// Bytes that were let through.
+        limit: usize,
+    },
     /// The node does not know the block: it lags, or the block left its chain.
     #[error("it does not know {0}")]
     Missing(String),
@@ -323,6 +331,12 @@ impl NodeError {
     /// How long the node asks to be left alone.
     pub(super) fn asks_to_wait(&self) -> Duration {
         if let Self::Limited { after: Some(after), .. } = self { *after } else { Duration::ZERO }
+    }
+
+    /// Whether the failure is one of this question, so that others may be answered: a refusal, nothing where something should be, more than
+    /// anybody takes.
+    pub(super) fn is_of_this_question(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Missing(_) | Self::TooLarge { .. })
     }
 
     /// Whether the node says that it does not have this method, or not with these parameters.

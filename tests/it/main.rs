@@ -17,6 +17,7 @@ mod deliver;
 mod demo;
 mod deny;
 mod faults;
+mod fees;
 mod habits;
 mod holdings;
 mod hostile;

@@ -3,6 +3,7 @@
 use super::names::{DRIFT, OUTFLOW, POSTURE, STATE};
 use super::{Cost, because};
 use crate::model::activity::Note;
+use crate::model::amount::Unit;
 use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY};
 use crate::model::value::Value;
 use crate::model::{Activity, Severity};
@@ -33,7 +34,14 @@ pub(super) fn cost(activity: &Activity) -> Cost {
     }
     if name == "balance" && !is_surplus(activity) {
         let why = "there is less than what was seen to move leaves, and no judged act explains it";
-        return because(OUTFLOW, Severity::Critical, why.to_owned());
+        let fee = activity.notes.iter().find_map(|note| match note {
+            Note::FeeBound { lacks, allowed } => Some(format!(
+                "; the receipt does not say {lacks}, and {} were allowed for it",
+                Unit::ether().show(*allowed)
+            )),
+            _ => None,
+        });
+        return because(OUTFLOW, Severity::Critical, format!("{why}{}", fee.unwrap_or_default()));
     }
     because(STATE, severity(activity), "it changed, and no judged act explains it".to_owned())
 }

@@ -190,7 +190,9 @@ impl Look<'_> {
         for change in &changes {
             let role = change.cause.map_or(Role::Leaf, |of| Role::Effect { of });
             let args = self.args(change.item, change.before, change.after);
-            found.push(self.activity(&place, change.item, args, role, vec![]));
+            let fee = sums::allowed(self, change.item);
+            let notes = fee.map(|(lacks, allowed)| Note::FeeBound { lacks, allowed }).into_iter().collect();
+            found.push(self.activity(&place, change.item, args, role, notes));
         }
         drift::compare(self, took, &changes, &place, found, deltas);
         posture::compare(self, took, &changes, &place, found, deltas);

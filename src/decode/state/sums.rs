@@ -30,9 +30,12 @@ pub enum Tolerance {
 #[derive(Clone, Copy, Debug, Default)]
 struct Flow {
     into: U256,
+    /// The least that went out.
     out: U256,
-    /// Something moved that could not be counted: a fee that the receipt does not say.
-    unknown: bool,
+    /// What may have gone out beside: fees whose parts the node does not say, up to what the sender signed.
+    perhaps: U256,
+    /// Part of a fee that the node does not say.
+    lacks: Option<&'static str>,
 }
 
 impl Flow {
@@ -66,15 +69,20 @@ pub(super) fn explain(look: &Look<'_>, item: Item, before: B256, after: B256) ->
     let Some(flow) = flow(look, item) else { return false };
     let (missing, surplus) = gap(look, item, before, after);
     let off = missing.max(surplus);
-    let within = match tolerance(look, item) {
+    match tolerance(look, item) {
         Tolerance::Exact => off.is_zero(),
         Tolerance::Within(parts) => {
             let base = before_n.max(flow.into).max(flow.out);
             off <= base.saturating_mul(U256::from(parts)) / U256::from(10_000)
         }
         Tolerance::Any => true,
-    };
-    flow.unknown || within
+    }
+}
+
+/// The part of a fee that a node does not say, and how much was allowed for it: whoever reads that ether is missing should know.
+pub(super) fn allowed(look: &Look<'_>, item: Item) -> Option<(&'static str, U256)> {
+    let flow = flow(look, item)?;
+    flow.lacks.map(|lacks| (lacks, flow.perhaps))
 }
 
 /// What should be there after the block; none for what does not add up.
@@ -84,7 +92,9 @@ pub(super) fn expected(look: &Look<'_>, item: Item, before: B256) -> Option<B256
         return Some(before.saturating_add(sent(look).0).into());
     }
     let flow = flow(look, item)?;
-    Some(before.saturating_add(flow.into).saturating_sub(flow.out).into())
+    // With the highest fee: that less was paid shows as too much later, which is normal.
+    let out = flow.out.saturating_add(flow.perhaps);
+    Some(before.saturating_add(flow.into).saturating_sub(out).into())
 }
 
 /// How much less there is than there should be, and how much more.
@@ -92,7 +102,7 @@ pub(super) fn gap(look: &Look<'_>, item: Item, before: B256, after: B256) -> (U2
     let Some(flow) = flow(look, item) else { return (U256::ZERO, U256::ZERO) };
     let should = number(before).saturating_add(flow.into);
     let is = number(after).saturating_add(flow.out);
-    (should.saturating_sub(is), is.saturating_sub(should))
+    (should.saturating_sub(is.saturating_add(flow.perhaps)), is.saturating_sub(should))
 }
 
 fn number(word: B256) -> U256 {
@@ -139,11 +149,10 @@ fn ether(look: &Look<'_>) -> Flow {
             _ => {}
         }
     }
-    for tx in look.block.txs.iter().filter(|tx| tx.from == own) {
-        match tx.fee {
-            Some(fee) => flow.went(fee),
-            None => flow.unknown = true,
-        }
+    for fee in look.block.txs.iter().filter(|tx| tx.from == own).filter_map(|tx| tx.fee) {
+        flow.went(fee.least);
+        flow.perhaps = flow.perhaps.saturating_add(fee.most.saturating_sub(fee.least));
+        flow.lacks = flow.lacks.or(fee.lacks);
     }
     for (_, amount) in look.block.withdrawals.iter().filter(|(to, _)| *to == own) {
         flow.came(*amount);

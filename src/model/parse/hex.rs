@@ -21,7 +21,7 @@ pub(super) fn address<'de, D: Deserializer<'de>>(from: D) -> Result<Address, D::
     Word::deserialize(from).map(|Word(bytes)| Address::new(bytes))
 }
 
-/// 20 bytes; `null` or an empty string for none.
+/// 20 bytes; `null`, `0x` or an empty string for none.
 pub(super) fn maybe_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Address>, D::Error> {
     struct Maybe;
     impl<'de> Visitor<'de> for Maybe {
@@ -33,7 +33,7 @@ pub(super) fn maybe_address<'de, D: Deserializer<'de>>(from: D) -> Result<Option
             Ok(None)
         }
         fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            if text.is_empty() { Ok(None) } else { word(text).map(|bytes| Some(Address::new(bytes))) }
+            if matches!(text, "" | "0x") { Ok(None) } else { word(text).map(|bytes| Some(Address::new(bytes))) }
         }
     }
     from.deserialize_any(Maybe)
@@ -54,9 +54,15 @@ pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Erro
     from.deserialize_str(Data)
 }
 
-/// Like [`bytes`], for a field that may be absent.
+/// Like [`bytes`], for a field that may be absent, or null.
 pub(super) fn some_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
-    bytes(from).map(Some)
+    struct Data(Bytes);
+    impl<'de> Deserialize<'de> for Data {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            bytes(from).map(Self)
+        }
+    }
+    Option::<Data>::deserialize(from).map(|data| data.map(|Data(bytes)| bytes))
 }
 
 /// A number below 2^64.
@@ -84,7 +90,7 @@ pub(super) fn quantity<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Er
 
 /// Bytes of a `0x` string; `None` when it is not one. Outside of JSON too, for answers of calls.
 pub(super) fn data(text: &str) -> Option<Bytes> {
-    let digits = text.strip_prefix("0x")?;
+    let digits = digits(text)?;
     const_hex::decode(digits).ok().map(Bytes::from)
 }
 
@@ -152,7 +158,7 @@ macro_rules! readable_numbers {
     ($($number:ty),*) => {$(
         impl Readable for $number {
             fn read(text: &str) -> Option<Self> {
-                wide(text.strip_prefix("0x")?)?.try_into().ok()
+                wide(digits(text)?)?.try_into().ok()
             }
 
             fn count(number: u64) -> Option<Self> {
@@ -166,7 +172,7 @@ readable_numbers!(u64, u128);
 
 impl Readable for U256 {
     fn read(text: &str) -> Option<Self> {
-        wide(text.strip_prefix("0x")?)
+        wide(digits(text)?)
     }
 
     fn count(number: u64) -> Option<Self> {
@@ -204,7 +210,7 @@ pub(super) struct Scalar(pub(super) Bytes);
 
 impl Readable for Scalar {
     fn read(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("0x").filter(|digits| digits.len() <= 64)?;
+        let digits = digits(text).filter(|digits| digits.len() <= 64)?;
         if digits.len() % 2 == 0 { data(text).map(Self) } else { wide(digits).and_then(Self::number) }
     }
 
@@ -251,7 +257,7 @@ impl<'de> Visitor<'de> for Quantity {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        let digits = text.strip_prefix("0x").ok_or_else(|| E::custom("a quantity begins with 0x"))?;
+        let digits = digits(text).ok_or_else(|| E::custom("a quantity begins with 0x"))?;
         wide(digits).map(Some).ok_or_else(|| E::custom("expected a quantity in hex of at most 256 bits"))
     }
 }
@@ -300,9 +306,14 @@ fn word<const N: usize, E: Error>(text: &str) -> Result<[u8; N], E> {
 
 fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut out = [0; N];
-    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 2 * N)?;
+    let digits = digits(text).filter(|digits| digits.len() == 2 * N)?;
     const_hex::decode_to_slice(digits, &mut out).ok()?;
     Some(out)
+}
+
+/// What stands behind `0x`, or `0X` as few write it.
+fn digits(text: &str) -> Option<&str> {
+    text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
 }
 
 /// Digits of a quantity, as many as they are; `0x` alone means zero, as some nodes write it.

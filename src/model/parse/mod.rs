@@ -18,8 +18,8 @@ pub use proof::{AccountProof, SlotProof, TrieNode, account_proof};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 pub use traces::{CALLS_MAX, call_tree, call_trees, flat_traces};
-use wire::Noted;
 pub use wire::{BlockWire, ReceiptsWire};
+use wire::{Lapses, Noted};
 
 /// Why a node's answer is not a block.
 ///
@@ -83,16 +83,19 @@ pub fn sealed(block: &str, receipts: &str) -> Result<Sealed, ParseError> {
 
 /// Joins receipts to the transactions they belong to; see [`block`] for what is checked.
 pub fn join(block: BlockWire, receipts: ReceiptsWire) -> Result<Block, ParseError> {
-    block.with(receipts)
+    block.with(receipts, &mut Lapses::Strict)
 }
 
-/// Like [`join`], with all that the block's hashes cover.
-pub fn seal(mut block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, ParseError> {
-    let txs = block.tx_seals();
-    let withdrawals = block.withdrawals();
-    let header = block.take_header();
+/// Like [`join`], with all that the block's hashes cover. What a node leaves out or writes in a way of its own is forgiven where the
+/// hashes settle it, and noted: see [`Sealed::lapse`].
+pub fn seal(block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, ParseError> {
+    let (txs, withdrawals, header) = (block.tx_seals(), block.withdrawals(), block.header());
+    receipts.reorder(block.tx_hashes());
     let receipts_seal = receipts.take_seals();
-    Ok(Sealed { block: block.with(receipts)?, header, txs, receipts: receipts_seal, withdrawals })
+    let mut lapses = Lapses::Settled(None);
+    let block = block.with(receipts, &mut lapses)?;
+    let lapse = if let Lapses::Settled(first) = lapses { first } else { None };
+    Ok(Sealed { block, header, txs, receipts: receipts_seal, withdrawals, lapse })
 }
 
 /// Where a block stands, read from a block or a header (`newHeads`, `eth_getBlockBy*`), whose transactions are passed over.
@@ -103,8 +106,8 @@ pub fn header(header: &str) -> Result<Link, ParseError> {
 
 /// Like [`header()`], with all that the header's own hash covers.
 pub fn sealed_header(header: &str) -> Result<(Link, Header), ParseError> {
-    let mut wire: Noted<Option<IgnoredAny>> = json("header", header)?;
-    Ok((wire.link(), wire.take_header()))
+    let wire: Noted<Option<IgnoredAny>> = json("header", header)?;
+    Ok((wire.link(), wire.header()))
 }
 
 /// Hashes of a block's transactions, read from a block with whole transactions or with hashes alone.

@@ -6,8 +6,10 @@ use super::{ParseError, hex, json};
 use crate::model::block::Log;
 use crate::model::trace::{CallHow, TracedCall, TxTrace};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Calls in one block. Each costs 100 gas at least and most cost thousands, so that an honest block has room for far fewer.
 pub const CALLS_MAX: usize = 1 << 18;
@@ -53,7 +55,7 @@ pub fn call_tree(tx: B256, text: &str) -> Result<TxTrace, ParseError> {
 /// # Errors
 /// When it is anything else, is of another block, or a call stands before the one that made it.
 pub fn flat_traces(text: &str, block: B256) -> Result<Vec<TxTrace>, ParseError> {
-    let list: Vec<Flat> = json("traces", text)?;
+    let list: Vec<Flat<'_>> = json("traces", text)?;
     if list.len() > CALLS_MAX {
         return Err(wrong("more calls than are followed in one block"));
     }
@@ -99,7 +101,7 @@ fn tree(root: &RawValue, budget: &mut Budget) -> Result<Vec<TracedCall>, ParseEr
         budget.bytes = left.ok_or_else(|| wrong("calls too deep for what they carry"))?;
         let node: Node<'_> = json("trace", raw.get())?;
         let me = index(calls.len());
-        open.extend(node.calls.iter().rev().map(|inner| (Some(me), *inner)));
+        open.extend(node.calls.iter().flatten().rev().map(|inner| (Some(me), *inner)));
         calls.push(node.call(parent)?);
     }
     Ok(calls)
@@ -126,11 +128,12 @@ struct Node<'a> {
     value: Option<U256>,
     #[serde(default, deserialize_with = "hex::some_bytes")]
     input: Option<Bytes>,
-    error: Option<serde::de::IgnoredAny>,
-    #[serde(default, borrow)]
-    calls: Vec<&'a RawValue>,
-    #[serde(default)]
-    logs: Vec<NodeLog>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    // Some nodes write null for none.
+    #[serde(borrow)]
+    calls: Option<Vec<&'a RawValue>>,
+    logs: Option<Vec<NodeLog>>,
 }
 
 #[derive(Deserialize)]
@@ -143,18 +146,28 @@ struct NodeLog {
     data: Option<Bytes>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy)]
 enum Kind {
-    #[serde(rename = "CALL", alias = "call")]
     Call,
-    #[serde(rename = "DELEGATECALL", alias = "delegatecall", alias = "CALLCODE", alias = "callcode")]
     Delegatecall,
-    #[serde(rename = "STATICCALL", alias = "staticcall")]
     Staticcall,
-    #[serde(rename = "CREATE", alias = "CREATE2", alias = "create", alias = "create2")]
     Create,
-    #[serde(rename = "SELFDESTRUCT", alias = "suicide", alias = "selfdestruct")]
     SelfDestruct,
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    /// geth writes capitals, Parity's form small letters, and zkSync a capital in front.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text: Cow<'de, str> = Deserialize::deserialize(from)?;
+        Ok(match text.get(..16.min(text.len())).unwrap_or_default().to_ascii_lowercase().as_str() {
+            "call" => Self::Call,
+            "delegatecall" | "callcode" => Self::Delegatecall,
+            "staticcall" => Self::Staticcall,
+            "create" | "create2" => Self::Create,
+            "selfdestruct" | "suicide" => Self::SelfDestruct,
+            _ => return Err(D::Error::custom("a call of a kind that nobody knows")),
+        })
+    }
 }
 
 impl Kind {
@@ -176,7 +189,7 @@ impl Node<'_> {
             return Err(wrong("a call has no target"));
         }
         let carries = matches!(how, CallHow::Call | CallHow::Create | CallHow::SelfDestruct);
-        let logs = self.logs.into_iter().zip(0..);
+        let logs = self.logs.into_iter().flatten().zip(0..);
         Ok(TracedCall {
             parent,
             how,
@@ -184,7 +197,7 @@ impl Node<'_> {
             to: self.to,
             value: self.value.filter(|_| carries).unwrap_or_default(),
             input: self.input.unwrap_or_default(),
-            failed: self.error.is_some(),
+            failed: is_said(self.error),
             logs: logs
                 .map(|(log, ordinal)| Log {
                     address: log.address,
@@ -197,17 +210,23 @@ impl Node<'_> {
     }
 }
 
+/// Whether an error is named: a few nodes write an empty one where there is none.
+fn is_said(error: Option<&RawValue>) -> bool {
+    error.is_some_and(|error| !matches!(error.get(), "null" | "\"\"" | "false"))
+}
+
 /// A call as `trace_block` writes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Flat {
+struct Flat<'a> {
     block_hash: B256,
     transaction_hash: Option<B256>,
     trace_address: Vec<serde::de::IgnoredAny>,
     #[serde(rename = "type")]
     kind: Box<str>,
     action: Action,
-    error: Option<serde::de::IgnoredAny>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
     result: Option<Made>,
 }
 
@@ -240,7 +259,7 @@ struct Made {
     address: Option<Address>,
 }
 
-impl Flat {
+impl Flat<'_> {
     fn call(self, parent: Option<u32>) -> Result<TracedCall, ParseError> {
         let Action { call_type, from, to, value, input, init, address, refund_address, balance } = self.action;
         let (how, from, to, value, input) = match &*self.kind {
@@ -262,7 +281,7 @@ impl Flat {
             to,
             value: value.unwrap_or_default(),
             input: input.unwrap_or_default(),
-            failed: self.error.is_some(),
+            failed: is_said(self.error),
             logs: vec![],
         })
     }

@@ -5,11 +5,12 @@
 
 use super::{ParseError, hex};
 use crate::model::block::{Authorization, Block, BlockRef, Link, Log, Status, Tip, Tx};
+use crate::model::fees::{self, Charged, Extra};
 use crate::model::seal::{Access, Header, ReceiptSeal, TxSeal, Unknown, Withdrawal};
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::mem::take;
+use std::collections::HashMap;
 
 /// A block and its transactions as the node wrote them, before the receipts are joined. Read it with serde.
 #[derive(Debug, Deserialize)]
@@ -97,12 +98,15 @@ pub(super) struct TxWire {
     #[serde(default, deserialize_with = "hex::quantity")]
     value: U256,
     // Most nodes write `input`, a few `data`, some both. Neither is an error: calldata must not be guessed to be empty.
-    #[serde(default, deserialize_with = "hex::some_bytes")]
+    #[serde(default, deserialize_with = "hex::lenient")]
     input: Option<Bytes>,
-    #[serde(default, deserialize_with = "hex::some_bytes")]
+    #[serde(default, deserialize_with = "hex::lenient")]
     data: Option<Bytes>,
     #[serde(default, deserialize_with = "hex::number")]
     nonce: u64,
+    // Celo (CIP-64): the token that the fee is paid in.
+    #[serde(default, deserialize_with = "hex::lenient")]
+    fee_currency: Option<Address>,
     authorization_list: Option<Vec<AuthorizationWire>>,
     #[serde(default, deserialize_with = "hex::lenient")]
     chain_id: Option<u64>,
@@ -178,8 +182,9 @@ struct ReceiptWire {
     transaction_hash: B256,
     #[serde(default, deserialize_with = "hex::maybe_number")]
     transaction_index: Option<u64>,
-    #[serde(deserialize_with = "hex::hash")]
-    block_hash: B256,
+    // Left out by some nodes, as it is by all where a transaction is in no block.
+    #[serde(default, deserialize_with = "hex::lenient")]
+    block_hash: Option<B256>,
     // Absent before EIP-658, where a state root stands instead.
     #[serde(default, deserialize_with = "hex::maybe_number")]
     status: Option<u64>,
@@ -197,12 +202,16 @@ struct ReceiptWire {
     #[serde(default, deserialize_with = "hex::lenient")]
     effective_gas_price: Option<u128>,
     #[serde(default, deserialize_with = "hex::lenient")]
-    blob_gas_used: Option<u64>,
-    #[serde(default, deserialize_with = "hex::lenient")]
     blob_gas_price: Option<u128>,
-    // What a rollup charges for the data, beside the gas.
+    // What rollups charge beside the gas.
     #[serde(default, deserialize_with = "hex::lenient")]
     l1_fee: Option<U256>,
+    #[serde(default, deserialize_with = "hex::lenient")]
+    operator_fee_scalar: Option<u64>,
+    #[serde(default, deserialize_with = "hex::lenient")]
+    operator_fee_constant: Option<u64>,
+    #[serde(default, deserialize_with = "hex::lenient")]
+    token_ratio: Option<u64>,
     #[serde(default, deserialize_with = "hex::lenient")]
     logs_bloom: Option<Box<Bloom>>,
 }
@@ -214,23 +223,30 @@ struct LogWire {
     address: Address,
     #[serde(deserialize_with = "hex::topics")]
     topics: Vec<B256>,
-    #[serde(deserialize_with = "hex::bytes")]
-    data: Bytes,
-    #[serde(deserialize_with = "hex::number")]
-    log_index: u64,
+    #[serde(default, deserialize_with = "hex::lenient")]
+    data: Option<Bytes>,
+    #[serde(default, deserialize_with = "hex::lenient")]
+    log_index: Option<u64>,
     removed: Option<bool>,
 }
 
 impl BlockWire {
     /// The block, once its receipts are there.
-    pub(super) fn with(self, ReceiptsWire(receipts): ReceiptsWire) -> Result<Block, ParseError> {
+    pub(super) fn with(self, ReceiptsWire(receipts): ReceiptsWire, lapses: &mut Lapses) -> Result<Block, ParseError> {
         let block = self.0.fields;
         if block.transactions.len() != receipts.len() {
             return Err(ParseError::Count { n_txs: block.transactions.len(), n_receipts: receipts.len() });
         }
-        let (mut next_log, hash, base_fee) = (0, block.hash, block.base_fee_per_gas);
+        let around = Around {
+            block: block.hash,
+            base_fee: block.base_fee_per_gas,
+            // Source: OP Stack specification, Jovian, execution engine: version 1, and 17 bytes in all.
+            since_jovian: block.extra_data.as_ref().is_some_and(|extra| extra.len() == 17 && extra[0] == 1),
+            anew: begins_anew(&receipts),
+        };
+        let mut sofar = Sofar { next_log: 0, gas: Some(0), lapses };
         let txs = (block.transactions.into_iter().zip(receipts).enumerate())
-            .map(|(index, (tx, receipt))| tx.with(receipt, index, hash, base_fee, &mut next_log))
+            .map(|(index, (tx, receipt))| tx.with(receipt, index, &around, &mut sofar))
             .collect::<Result<_, _>>()?;
         let at = BlockRef { number: block.number, hash: block.hash };
         let withdrawals: Vec<WithdrawalWire> = raw(block.withdrawals.as_deref()).unwrap_or_default();
@@ -239,9 +255,14 @@ impl BlockWire {
         Ok(Block { at, parent: block.parent_hash, time: block.timestamp, txs, withdrawals })
     }
 
-    /// Leaves nothing of it behind.
-    pub(super) fn take_header(&mut self) -> Header {
-        self.0.take_header()
+    /// A copy, since how a fee is computed depends on it.
+    pub(super) fn header(&self) -> Header {
+        self.0.header()
+    }
+
+    /// Hashes of its transactions, in order.
+    pub(super) fn tx_hashes(&self) -> impl Iterator<Item = B256> {
+        self.0.fields.transactions.iter().map(|tx| tx.hash)
     }
 
     pub(super) fn tx_seals(&self) -> Vec<TxSeal> {
@@ -262,20 +283,19 @@ impl<T> Noted<T> {
         Link { at, parent: fields.parent_hash, time: fields.timestamp }
     }
 
-    /// Leaves nothing of it behind.
-    pub(super) fn take_header(&mut self) -> Header {
-        let fields = &mut self.fields;
+    pub(super) fn header(&self) -> Header {
+        let fields = &self.fields;
         Header {
             uncles_hash: fields.uncles_hash,
             miner: fields.miner,
             state_root: fields.state_root,
             transactions_root: fields.transactions_root,
             receipts_root: fields.receipts_root,
-            logs_bloom: fields.logs_bloom.take(),
+            logs_bloom: fields.logs_bloom.clone(),
             difficulty: fields.difficulty,
             gas_limit: fields.gas_limit,
             gas_used: fields.gas_used,
-            extra_data: fields.extra_data.take(),
+            extra_data: fields.extra_data.clone(),
             mix_hash: fields.mix_hash,
             nonce: fields.nonce,
             base_fee: fields.base_fee_per_gas,
@@ -284,22 +304,26 @@ impl<T> Noted<T> {
             excess_blob_gas: fields.excess_blob_gas,
             parent_beacon_root: fields.parent_beacon_block_root,
             requests_hash: fields.requests_hash,
-            unknown: take(&mut self.unknown),
+            unknown: self.unknown.clone(),
         }
     }
 }
 
 impl ReceiptWire {
-    /// What the sender paid: gas, blobs (EIP-4844), and what a rollup adds for its data.
-    fn fee(&self) -> Option<U256> {
-        let paid = |gas: u64, price: u128| U256::from(gas).saturating_mul(U256::from(price));
-        let blobs = paid(self.blob_gas_used.unwrap_or_default(), self.blob_gas_price.unwrap_or_default());
-        let gas = paid(self.gas_used?, self.effective_gas_price?);
-        Some(gas.saturating_add(blobs).saturating_add(self.l1_fee.unwrap_or_default()))
+    /// Gas it used: the difference to the receipt before, since the receipts root covers that; else as the node says.
+    fn gas_used(&self, before: Option<u64>) -> Option<u64> {
+        let difference = self.cumulative_gas_used.zip(before).and_then(|(after, before)| after.checked_sub(before));
+        difference.filter(|used| *used > 0).or(self.gas_used)
     }
 }
 
 impl ReceiptsWire {
+    /// Puts them in the order of these transactions, where they are theirs: some nodes give them in another.
+    pub(super) fn reorder(&mut self, txs: impl Iterator<Item = B256>) {
+        let places: HashMap<B256, usize> = txs.zip(0..).collect();
+        self.0.sort_by_key(|receipt| places.get(&receipt.transaction_hash).copied().unwrap_or(usize::MAX));
+    }
+
     /// Leaves nothing of them behind.
     pub(super) fn take_seals(&mut self) -> Vec<ReceiptSeal> {
         let seal = |receipt: &mut ReceiptWire| ReceiptSeal {
@@ -312,28 +336,72 @@ impl ReceiptsWire {
     }
 }
 
+/// What all transactions of a block share.
+struct Around {
+    block: B256,
+    base_fee: Option<u128>,
+    since_jovian: bool,
+    /// Logs are numbered from 0 in each transaction, and not through the block.
+    anew: bool,
+}
+
+/// What was counted up to a transaction.
+struct Sofar<'a> {
+    next_log: u64,
+    /// Gas used by the block, as its receipts root has it.
+    gas: Option<u64>,
+    lapses: &'a mut Lapses,
+}
+
+/// What a node left out, or wrote in a way of its own, that the block's hash settles: the first of it, or that none is forgiven.
+pub(super) enum Lapses {
+    /// Nothing settles it: every lapse is an error.
+    Strict,
+    /// The block is held against its hash, and has to be proven in full where there is a lapse.
+    Settled(Option<ParseError>),
+}
+
+impl Lapses {
+    fn note(&mut self, lapse: ParseError) -> Result<(), ParseError> {
+        match self {
+            Self::Strict => Err(lapse),
+            Self::Settled(first) => {
+                first.get_or_insert(lapse);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether every receipt counts its logs from 0, which shows where two of them have any.
+fn begins_anew(receipts: &[ReceiptWire]) -> bool {
+    let mut firsts = receipts.iter().filter_map(|receipt| receipt.logs.first()).map(|log| log.log_index);
+    firsts.next() == Some(Some(0)) && firsts.next() == Some(Some(0)) && firsts.all(|first| first == Some(0))
+}
+
 impl TxWire {
     fn with(
         self,
         receipt: ReceiptWire,
         index: usize,
-        block: B256,
-        base_fee: Option<u128>,
-        next_log: &mut u64,
+        around: &Around,
+        sofar: &mut Sofar<'_>,
     ) -> Result<Tx, ParseError> {
         let wrong = |what| ParseError::Tx { index, what };
         let place = u32::try_from(index).map_err(|_| wrong("a block cannot have so many"))?;
         if self.transaction_index.is_some_and(|found| found != u64::from(place)) {
-            return Err(wrong("its index is not its place in the block"));
+            sofar.lapses.note(wrong("its index is not its place in the block"))?;
         }
         if receipt.transaction_hash != self.hash {
             return Err(wrong("its receipt is of another transaction"));
         }
         if receipt.transaction_index.is_some_and(|found| found != u64::from(place)) {
-            return Err(wrong("its receipt has another index"));
+            sofar.lapses.note(wrong("its receipt has another index"))?;
         }
-        if receipt.block_hash != block {
-            return Err(wrong("its receipt is of another block"));
+        match receipt.block_hash {
+            Some(block) if block == around.block => {}
+            Some(_) => return Err(wrong("its receipt is of another block")),
+            None => sofar.lapses.note(wrong("its receipt does not say of which block it is"))?,
         }
         let status = match receipt.status {
             Some(1) => Status::Success,
@@ -341,11 +409,57 @@ impl TxWire {
             None => Status::Unknown,
             Some(_) => return Err(wrong("its receipt has a status that is neither 0 nor 1")),
         };
-        let fee = receipt.fee();
-        let tip = self.tip(base_fee, receipt.gas_used);
-        let logs = receipt.logs.into_iter().zip(0..).map(|(log, ordinal)| log.numbered(ordinal, next_log));
+        let gas_used = receipt.gas_used(sofar.gas);
+        sofar.gas = receipt.cumulative_gas_used;
+        let fee = fees::charge(&self.charged(&receipt, gas_used, around));
+        let tip = self.tip(around.base_fee, gas_used);
+        // Nobody creates a contract at the address of zeros: some nodes write it for none.
+        let created = receipt.contract_address.filter(|created| !created.is_zero());
+        let logs = receipt.logs.into_iter().zip(0..).map(|(log, ordinal)| log.numbered(ordinal, index, around, sofar));
         let logs = logs.collect::<Result<_, _>>()?;
-        Ok(Tx { index: place, status, created: receipt.contract_address, logs, fee, tip, ..self.alone(index)? })
+        let fee = Some(fee);
+        Ok(Tx { index: place, status, created, logs, fee, tip, ..self.alone(index, sofar.lapses)? })
+    }
+
+    /// What its fee follows from.
+    fn charged(&self, receipt: &ReceiptWire, gas_used: Option<u64>, around: &Around) -> Charged {
+        let kind = self.kind();
+        // Since EIP-155 the oldest type names its chain in its signature.
+        let by_signature = || self.v.and_then(|v| u64::try_from(v.checked_sub(35)? / 2).ok());
+        let blobs = || raw(self.blob_versioned_hashes.as_deref()).map_or(0, |hex::Words(hashes)| hashes.len());
+        Charged {
+            chain: if kind == 0 { by_signature() } else { self.chain_id },
+            kind,
+            gas_limit: self.gas,
+            gas_used,
+            gas_price: self.gas_price,
+            max_fee: self.max_fee_per_gas,
+            base_fee: around.base_fee,
+            effective_price: receipt.effective_gas_price,
+            blobs: if kind == 3 { blobs() } else { 0 },
+            max_blob_fee: self.max_fee_per_blob_gas,
+            blob_price: receipt.blob_gas_price,
+            n_bytes: self.input.as_ref().or(self.data.as_ref()).map_or(0, |input| input.len()),
+            // Type 0x71 is zkSync's, whose paymaster may have paid.
+            paid_otherwise: self.fee_currency.is_some_and(|token| !token.is_zero()) || kind == 0x71,
+            extra: Extra {
+                l1_fee: receipt.l1_fee,
+                operator_scalar: receipt.operator_fee_scalar,
+                operator_constant: receipt.operator_fee_constant,
+                token_ratio: receipt.token_ratio,
+            },
+            since_jovian: around.since_jovian,
+        }
+    }
+
+    /// Old nodes leave the type out of what they call legacy transactions, and a few out of all.
+    fn kind(&self) -> u64 {
+        self.kind.unwrap_or(match self {
+            Self { authorization_list: Some(_), .. } => 4,
+            Self { blob_versioned_hashes: Some(_), .. } => 3,
+            Self { max_fee_per_gas: Some(_), .. } => 2,
+            _ => 0,
+        })
     }
 
     /// By what its sender signed and not by what the receipt says of the price, which no hash covers. Source: EIP-1559.
@@ -359,15 +473,25 @@ impl TxWire {
     }
 
     /// What it says by itself, without a receipt.
-    fn alone(self, index: usize) -> Result<Tx, ParseError> {
+    fn alone(self, index: usize, lapses: &mut Lapses) -> Result<Tx, ParseError> {
+        let kind = self.kind();
+        let input = self.input.or(self.data);
+        if input.is_none() {
+            let lapse = ParseError::Tx { index, what: "it has no input" };
+            // Where the encoding of its type is not known, no hash shows that it was empty.
+            if kind > 4 {
+                return Err(lapse);
+            }
+            lapses.note(lapse)?;
+        }
         Ok(Tx {
             hash: self.hash,
             index: 0,
-            kind: self.kind.unwrap_or_default(),
+            kind,
             from: self.from,
             to: self.to,
             value: self.value,
-            input: self.input.or(self.data).ok_or(ParseError::Tx { index, what: "it has no input" })?,
+            input: input.unwrap_or_default(),
             nonce: self.nonce,
             authorizations: self.authorization_list.into_iter().flatten().map(Into::into).collect(),
             status: Status::Unknown,
@@ -384,7 +508,7 @@ impl TxWire {
             return Ok(None);
         }
         let seal = self.seal();
-        self.alone(0).map(|tx| Some((tx, seal)))
+        self.alone(0, &mut Lapses::Strict).map(|tx| Some((tx, seal)))
     }
 
     fn seal(&self) -> TxSeal {
@@ -396,7 +520,11 @@ impl TxWire {
             max_fee: self.max_fee_per_gas,
             max_priority_fee: self.max_priority_fee_per_gas,
             max_blob_fee: self.max_fee_per_blob_gas,
-            access_list: raw(self.access_list.as_deref()).map(access),
+            // Nothing, or null, stands for an empty one; its hash says whether it was.
+            access_list: match self.access_list.as_deref() {
+                Some(list) => raw(Some(list)).map(access),
+                None => Some(Vec::new()),
+            },
             blob_hashes: raw(self.blob_versioned_hashes.as_deref()).map(|hex::Words(hashes)| hashes),
             authorization_parities: self.authorization_list.iter().flatten().map(AuthorizationWire::parity).collect(),
             v: self.v,
@@ -419,15 +547,21 @@ impl AuthorizationWire {
 }
 
 impl LogWire {
-    fn numbered(self, ordinal: u32, next: &mut u64) -> Result<Log, ParseError> {
-        if self.log_index != *next {
-            return Err(ParseError::LogIndex { expected: *next, found: self.log_index });
+    fn numbered(self, ordinal: u32, index: usize, around: &Around, sofar: &mut Sofar<'_>) -> Result<Log, ParseError> {
+        let expected = if around.anew { u64::from(ordinal) } else { sofar.next_log };
+        match self.log_index {
+            Some(found) if found == expected => {}
+            Some(found) => sofar.lapses.note(ParseError::LogIndex { expected, found })?,
+            None => sofar.lapses.note(ParseError::Tx { index, what: "a log of it has no logIndex" })?,
         }
         if self.removed == Some(true) {
-            return Err(ParseError::Removed(self.log_index));
+            return Err(ParseError::Removed(sofar.next_log));
         }
-        *next += 1;
-        Ok(Log { address: self.address, topics: self.topics, data: self.data, ordinal })
+        if self.data.is_none() {
+            sofar.lapses.note(ParseError::Tx { index, what: "a log of it has no data" })?;
+        }
+        sofar.next_log += 1;
+        Ok(Log { address: self.address, topics: self.topics, data: self.data.unwrap_or_default(), ordinal })
     }
 }
 

@@ -7,8 +7,10 @@ use crate::source::Fetched;
 use crate::source::council::Voice;
 use crate::source::follow::Conflict;
 use crate::source::meter::Meter;
+use crate::source::node::Node;
 use crate::source::rpc::NodeError;
 use crate::source::troubles::Symptom;
+use crate::source::verify::Flaw;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,7 +89,7 @@ impl Driver {
         let symptom = unreachable.map(|last| chain(BlindnessKind::Unreachable, Severity::High, last, patience));
         self.troubles.set(BlindnessKind::Unreachable, None, symptom);
         let no_block = self.blocks.as_ref().filter(|_| !all_fail).map(|(began, since, error)| {
-            chain(BlindnessKind::NoBlock, Severity::High, (*began, *since, error.to_string()), patience)
+            chain(BlindnessKind::NoBlock, Severity::High, (*began, *since, self.told_of(error)), patience)
         });
         self.troubles.set(BlindnessKind::NoBlock, None, no_block);
         let conflict = self.follower.conflict().map(|conflict: Conflict| {
@@ -214,8 +216,22 @@ impl Driver {
             since: self.clock.now(),
             began: instant(),
             patience: Duration::ZERO,
-            why: error.to_string(),
+            why: self.told_of(error),
             evidence,
         });
+    }
+
+    /// What is told of a failure. A block that contradicts its hash is false, unless no block of the chain was ever seen that does not:
+    /// then the chain may make its hashes in another way, and whoever is told has to know the way out.
+    fn told_of(&self, error: &NodeError) -> String {
+        let NodeError::Lie { flaw, .. } = error else { return error.to_string() };
+        if matches!(flaw, Flaw::State { .. } | Flaw::Sender { .. }) || self.pool.nodes().any(Node::has_verified) {
+            return error.to_string();
+        }
+        let chain = &self.meter.chain;
+        format!(
+            "no block of {chain} was seen that follows from its own hash as Ethereum's do: {flaw}. If {chain} makes its hashes or \
+             roots in another way, set `verify = false` in [chain.{chain}], and its blocks are taken at the word of its endpoints"
+        )
     }
 }

@@ -10,12 +10,13 @@ use alloy_rlp::Encodable;
 /// Unknown fields that are tried at the end of the header, in every order: at most 64 hashes of 2 µs each.
 const TRIED_MAX: usize = 4;
 
-/// Holds the header against the block's hash. Forks append fields, so unknown ones are tried behind the known.
+/// Holds the header against the block's hash. Forks append fields, so unknown ones are tried behind the known; and nodes write fields
+/// that the headers of their chain do not have, zero or not, so that shorter headers are tried as well.
 pub(super) fn check(link: Link, header: &Header, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
     let expected = link.at.hash;
-    let fields = fields(link, header)?;
-    let found = hash(&fields);
-    if found == expected {
+    let fields = Fields::of(link, header)?;
+    let found = hash(&fields.all());
+    if found == expected || fields.shorter().any(|fields| hash(&fields) == expected) {
         return Ok(());
     }
     let unknown = &header.unknown;
@@ -24,46 +25,69 @@ pub(super) fn check(link: Link, header: &Header, gaps: &mut Vec<Gap>) -> Result<
     }
     let mut values: Vec<&[u8]> =
         unknown.iter().filter_map(|field| field.value.as_ref().map(|value| value.as_ref())).take(TRIED_MAX).collect();
-    if !hashes_with(expected, &fields, &mut values) {
+    if !hashes_with(expected, &fields.all(), &mut values) {
         gaps.push(Gap::Header(unknown.iter().map(|Unknown { name, .. }| name.clone()).collect()));
     }
     Ok(())
 }
 
-/// Every field, encoded one behind the other.
-fn fields(link: Link, header: &Header) -> Result<Vec<u8>, Flaw> {
-    fn given<T: Copy>(field: Option<T>, name: &'static str) -> Result<T, Flaw> {
-        field.ok_or(Flaw::Lacks(name))
-    }
-    let mut out = Vec::with_capacity(700);
-    link.parent.encode(&mut out);
-    given(header.uncles_hash, "sha3Uncles")?.encode(&mut out);
-    given(header.miner, "miner")?.encode(&mut out);
-    given(header.state_root, "stateRoot")?.encode(&mut out);
-    given(header.transactions_root, "transactionsRoot")?.encode(&mut out);
-    given(header.receipts_root, "receiptsRoot")?.encode(&mut out);
-    given(header.logs_bloom.as_deref(), "logsBloom")?.encode(&mut out);
-    given(header.difficulty, "difficulty")?.encode(&mut out);
-    link.at.number.encode(&mut out);
-    given(header.gas_limit, "gasLimit")?.encode(&mut out);
-    given(header.gas_used, "gasUsed")?.encode(&mut out);
-    link.time.encode(&mut out);
-    given(header.extra_data.as_ref(), "extraData")?.encode(&mut out);
-    // Chains that never had proof of work leave these two out of their answers, and zero in their headers.
-    header.mix_hash.unwrap_or_default().encode(&mut out);
-    B64::from(header.nonce.unwrap_or_default()).encode(&mut out);
-    append(&mut out, header.base_fee);
-    append(&mut out, header.withdrawals_root);
-    append(&mut out, header.blob_gas_used);
-    append(&mut out, header.excess_blob_gas);
-    append(&mut out, header.parent_beacon_root);
-    append(&mut out, header.requests_hash);
-    Ok(out)
+/// Encoded fields of a header.
+struct Fields {
+    /// Those that every header has.
+    front: Vec<u8>,
+    /// `mixHash` and `nonce`, which chains without proof of work may do without.
+    work: Vec<u8>,
+    /// What forks appended, one by one.
+    tail: Vec<Vec<u8>>,
 }
 
-fn append(out: &mut Vec<u8>, field: Option<impl Encodable>) {
-    if let Some(field) = field {
-        field.encode(out);
+impl Fields {
+    fn of(link: Link, header: &Header) -> Result<Self, Flaw> {
+        fn given<T: Copy>(field: Option<T>, name: &'static str) -> Result<T, Flaw> {
+            field.ok_or(Flaw::Lacks(name))
+        }
+        let (mut out, mut work) = (Vec::with_capacity(700), Vec::with_capacity(42));
+        link.parent.encode(&mut out);
+        given(header.uncles_hash, "sha3Uncles")?.encode(&mut out);
+        given(header.miner, "miner")?.encode(&mut out);
+        given(header.state_root, "stateRoot")?.encode(&mut out);
+        given(header.transactions_root, "transactionsRoot")?.encode(&mut out);
+        given(header.receipts_root, "receiptsRoot")?.encode(&mut out);
+        given(header.logs_bloom.as_deref(), "logsBloom")?.encode(&mut out);
+        given(header.difficulty, "difficulty")?.encode(&mut out);
+        link.at.number.encode(&mut out);
+        given(header.gas_limit, "gasLimit")?.encode(&mut out);
+        given(header.gas_used, "gasUsed")?.encode(&mut out);
+        link.time.encode(&mut out);
+        given(header.extra_data.as_ref(), "extraData")?.encode(&mut out);
+        // Chains that never had proof of work leave these two out of their answers, and zero in their headers.
+        header.mix_hash.unwrap_or_default().encode(&mut work);
+        B64::from(header.nonce.unwrap_or_default()).encode(&mut work);
+        let tail = [
+            header.base_fee.map(alloy_rlp::encode),
+            header.withdrawals_root.map(alloy_rlp::encode),
+            header.blob_gas_used.map(alloy_rlp::encode),
+            header.excess_blob_gas.map(alloy_rlp::encode),
+            header.parent_beacon_root.map(alloy_rlp::encode),
+            header.requests_hash.map(alloy_rlp::encode),
+        ];
+        Ok(Self { front: out, work, tail: tail.into_iter().flatten().collect() })
+    }
+
+    /// One behind the other.
+    fn all(&self) -> Vec<u8> {
+        self.up_to(true, self.tail.len())
+    }
+
+    /// Without some of the last, and without the proof of work: at most 13 hashes of 2 µs each, for a block that may be false.
+    fn shorter(&self) -> impl Iterator<Item = Vec<u8>> {
+        let lengths = (0..=self.tail.len()).rev().flat_map(|n| [(true, n), (false, n)]);
+        lengths.skip(1).map(|(work, n)| self.up_to(work, n))
+    }
+
+    fn up_to(&self, work: bool, n: usize) -> Vec<u8> {
+        let work: &[u8] = if work { &self.work } else { &[] };
+        [&self.front, work].into_iter().chain(self.tail[..n].iter().map(Vec::as_slice)).flatten().copied().collect()
     }
 }
 

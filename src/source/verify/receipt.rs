@@ -71,7 +71,8 @@ fn log_item(log: &Log, out: &mut Vec<u8>) {
     });
 }
 
-fn bloom(logs: &[Log]) -> Bloom {
+/// The bloom of these logs.
+pub(super) fn bloom(logs: &[Log]) -> Bloom {
     let mut bloom = Bloom::ZERO;
     logs.iter().for_each(|log| bloom.accrue_raw_log(log.address, &log.topics));
     bloom

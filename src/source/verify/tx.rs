@@ -170,11 +170,14 @@ fn words(words: &[B256], out: &mut Vec<u8>) {
     rlp::list(out, |out| words.iter().for_each(|word| word.encode(out)));
 }
 
-/// Parity of a signature of type 1 or later. Some nodes write only `v`, and a few write it as for the oldest transactions.
+/// Parity of a signature of type 1 or later. Some nodes write only `v`, and a few write it as for the oldest transactions; the
+/// transaction's hash says whether that is what they mean.
 fn parity(seal: &TxSeal) -> Result<bool, NoSender> {
     match seal.y_parity.map(u128::from).or(seal.v) {
         Some(0 | 27) => Ok(false),
         Some(1 | 28) => Ok(true),
+        // As EIP-155 writes it for the oldest type.
+        Some(v @ 35..) => Ok((v - 35) % 2 == 1),
         Some(_) => Err(NoSender::Malformed("its yParity is neither 0 nor 1")),
         None => Err(NoSender::Malformed("it has no yParity")),
     }

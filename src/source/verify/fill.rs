@@ -1,0 +1,62 @@
+//! What a node left out and the block's hash settles, filled in before the block is held against it.
+//!
+//! Everything here follows from the rest of the block, or has one value that nodes mean by leaving it out. A guess that is wrong gives
+//! another hash, so that nothing passes by a guess.
+
+use super::receipt::{Receipt, bloom};
+use super::tx::{encode, is_known};
+use crate::model::{Sealed, Status};
+use alloy_primitives::{B256, Bloom, Bytes, U256, b256};
+use alloy_trie::root::ordered_trie_root_encoded;
+
+/// Hash of an empty list of uncles: keccak-256 of the byte 0xc0.
+const NO_UNCLES: B256 = b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
+
+/// Fills in what is missing of a block of this chain, and returns the name of the first field of the header that was.
+pub fn fill_in(sealed: &mut Sealed, chain: u64) -> Option<&'static str> {
+    for (tx, seal) in sealed.block.txs.iter_mut().zip(&mut sealed.txs) {
+        // A legacy transaction says in its signature whether it names a chain.
+        if tx.kind != 0 {
+            seal.chain_id.get_or_insert(chain);
+        }
+        // Of a later type nobody knows what its contract's address follows from.
+        let creates = tx.to.is_none() && tx.created.is_none() && tx.status == Status::Success;
+        if creates && is_known(tx.kind) {
+            tx.created = Some(tx.from.create(tx.nonce));
+        }
+    }
+    let mut missing = None;
+    let header = &mut sealed.header;
+    fill(&mut header.uncles_hash, "sha3Uncles", &mut missing, || Some(NO_UNCLES));
+    fill(&mut header.difficulty, "difficulty", &mut missing, || Some(U256::ZERO));
+    fill(&mut header.extra_data, "extraData", &mut missing, || Some(Bytes::new()));
+    let (txs, seals, receipts) = (&sealed.block.txs, &sealed.txs, &sealed.receipts);
+    fill(&mut header.gas_used, "gasUsed", &mut missing, || {
+        receipts.last().map_or(Some(0), |receipt| receipt.cumulative_gas)
+    });
+    fill(&mut header.logs_bloom, "logsBloom", &mut missing, || {
+        let all = txs.iter().map(|tx| bloom(&tx.logs)).fold(Bloom::ZERO, |all, one| all | one);
+        Some(Box::new(all))
+    });
+    fill(&mut header.transactions_root, "transactionsRoot", &mut missing, || {
+        let encoded = txs.iter().zip(seals).map(|(tx, seal)| encode(tx, seal).ok());
+        encoded.collect::<Option<Vec<_>>>().map(|all| ordered_trie_root_encoded(&all))
+    });
+    fill(&mut header.receipts_root, "receiptsRoot", &mut missing, || {
+        let encoded = txs.iter().zip(receipts).map(|(tx, seal)| Receipt::new(tx, seal).encode().ok());
+        encoded.collect::<Option<Vec<_>>>().map(|all| ordered_trie_root_encoded(&all))
+    });
+    missing
+}
+
+fn fill<T>(
+    field: &mut Option<T>,
+    name: &'static str,
+    missing: &mut Option<&'static str>,
+    value: impl FnOnce() -> Option<T>,
+) {
+    if field.is_none() {
+        missing.get_or_insert(name);
+        *field = value();
+    }
+}
