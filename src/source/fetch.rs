@@ -1,5 +1,6 @@
 //! What is asked of a node: heads, headers, whole blocks and read calls, all by hash where there is one.
 
+use super::lapses::Bulk;
 use super::node::Node;
 use super::rpc::NodeError;
 use super::{Fetched, RawPair};
@@ -9,9 +10,11 @@ use alloy_primitives::{B256, Bytes};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::json;
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+use tracing::debug;
 
-/// Receipts asked for at once, where a node gives them only one by one.
-const RECEIPTS_AT_ONCE: usize = 16;
+/// Receipts or transactions asked for at once, where a node gives them only one by one.
+const ONE_BY_ONE_AT_ONCE: usize = 16;
 
 impl Node {
     /// The newest block of the node; `None` while it has none.
@@ -28,59 +31,76 @@ impl Node {
     /// The header with this hash, held against it.
     pub async fn header(&self, hash: B256) -> Result<Link, NodeError> {
         let answer = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().head).await?;
-        if is_null(&answer) {
-            return Err(NodeError::Missing(format!("block {hash}")));
-        }
-        self.header_let_through(hash, &answer)
+        self.header_let_through(hash, &present(answer, || format!("block {hash}"))?)
     }
 
     /// The block with this hash and its receipts, both asked for by that hash and held against it as the node's [`Checks`] say;
-    /// the node's own text too, if `keep_raw`.
+    /// the node's own text too, if `keep_raw`. What fails in one question is asked in several, so that no block depends on one method.
     ///
     /// [`Checks`]: super::Checks
     pub async fn block(&self, hash: B256, keep_raw: bool) -> Result<Fetched, NodeError> {
-        let (block, receipts) = if self.lacks_block_receipts() {
-            let block = self.whole_block(hash).await?;
-            let receipts = self.receipts_one_by_one(&block).await?;
-            (block, receipts)
+        let one_by_one = self.lacks_block_receipts() || self.lapses().has(Bulk::Receipts, hash);
+        let (block, receipts) = if one_by_one {
+            (self.whole_block(hash).await?, None)
         } else {
             let (block, receipts) = futures::join!(self.whole_block(hash), self.receipts(hash));
-            let block = block?;
-            let receipts = match receipts {
-                Err(error) if error.lacks_the_method() => {
-                    self.note_lack_of_block_receipts();
-                    self.receipts_one_by_one(&block).await?
-                }
-                receipts => receipts?,
-            };
-            (block, receipts)
+            (block?, Some(receipts))
         };
-        self.let_through(hash, RawPair { block, receipts }, keep_raw).await
+        self.joined(hash, block, receipts, keep_raw).await
     }
 
     /// The block the node has at this height, and its receipts, asked for by its hash; checked like any other.
     pub async fn block_numbered(&self, number: u64, keep_raw: bool) -> Result<Fetched, NodeError> {
         let height = format!("{number:#x}");
-        let block = self.ask("eth_getBlockByNumber", (height, true), self.deadlines().block).await?;
-        if is_null(&block) {
-            return Err(NodeError::Missing(format!("block {number}")));
-        }
+        let block = match self.ask("eth_getBlockByNumber", (&height, true), self.deadlines().block).await {
+            Err(error) if error.is_of_this_question() => {
+                let header = self.ask("eth_getBlockByNumber", (&height, false), self.deadlines().block).await?;
+                self.with_txs_one_by_one(&present(header, || format!("block {number}"))?).await?
+            }
+            block => present(block?, || format!("block {number}"))?,
+        };
         let at = parse::header(block.get())?.at;
         if at.number != number {
             return Err(NodeError::Another);
         }
-        let receipts = if self.lacks_block_receipts() {
-            self.receipts_one_by_one(&block).await?
-        } else {
-            match self.receipts(at.hash).await {
-                Err(error) if error.lacks_the_method() => {
-                    self.note_lack_of_block_receipts();
-                    self.receipts_one_by_one(&block).await?
+        let one_by_one = self.lacks_block_receipts() || self.lapses().has(Bulk::Receipts, at.hash);
+        let receipts = if one_by_one { None } else { Some(self.receipts(at.hash).await) };
+        self.joined(at.hash, block, receipts, keep_raw).await
+    }
+
+    /// A block and its receipts, which are asked for one by one where they did not come together.
+    async fn joined(
+        &self,
+        hash: B256,
+        block: Box<RawValue>,
+        receipts: Option<Result<Box<RawValue>, NodeError>>,
+        keep_raw: bool,
+    ) -> Result<Fetched, NodeError> {
+        let (receipts, in_bulk) = match receipts {
+            Some(Ok(receipts)) => (receipts, true),
+            None => (self.receipts_one_by_one(&block).await?, false),
+            Some(Err(error)) if error.lacks_the_method() => {
+                self.note_lack_of_block_receipts();
+                (self.receipts_one_by_one(&block).await?, false)
+            }
+            Some(Err(error)) if error.is_of_this_question() => {
+                self.lapses().note(Bulk::Receipts, hash);
+                debug!(endpoint = self.name(), "asking for the receipts of block {hash} one by one: {error}");
+                (self.receipts_one_by_one(&block).await?, false)
+            }
+            Some(Err(error)) => {
+                if matches!(error, NodeError::TimedOut { .. }) {
+                    self.lapses().note(Bulk::Receipts, hash);
                 }
-                receipts => receipts?,
+                return Err(error);
             }
         };
-        self.let_through(at.hash, RawPair { block, receipts }, keep_raw).await
+        let fetched = self.let_through(hash, RawPair { block, receipts }, keep_raw).await;
+        if in_bulk && fetched.as_ref().is_err_and(NodeError::is_wrong) {
+            // Wrong as they came together, which is held against it; one by one they may be right.
+            self.lapses().note(Bulk::Receipts, hash);
+        }
+        fetched
     }
 
     /// The block that includes this transaction; `None` when the node knows of none.
@@ -146,26 +166,51 @@ impl Node {
     }
 
     async fn whole_block(&self, hash: B256) -> Result<Box<RawValue>, NodeError> {
-        let block = self.ask("eth_getBlockByHash", (hash, true), self.deadlines().block).await?;
-        if is_null(&block) { Err(NodeError::Missing(format!("block {hash}"))) } else { Ok(block) }
+        if !self.lapses().has(Bulk::Txs, hash) {
+            match self.ask("eth_getBlockByHash", (hash, true), self.deadlines().block).await {
+                Err(error) if error.is_of_this_question() => {
+                    self.lapses().note(Bulk::Txs, hash);
+                    debug!(endpoint = self.name(), "asking for the transactions of block {hash} one by one: {error}");
+                }
+                block => return present(block?, || format!("block {hash}")),
+            }
+        }
+        let header = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().block).await?;
+        self.with_txs_one_by_one(&present(header, || format!("block {hash}"))?).await
     }
 
     async fn receipts(&self, hash: B256) -> Result<Box<RawValue>, NodeError> {
         let receipts = self.ask("eth_getBlockReceipts", [hash], self.deadlines().block).await?;
-        if is_null(&receipts) { Err(NodeError::Missing(format!("receipts of block {hash}"))) } else { Ok(receipts) }
+        present(receipts, || format!("receipts of block {hash}"))
     }
 
     /// A list of receipts as `eth_getBlockReceipts` would have given it.
     async fn receipts_one_by_one(&self, block: &RawValue) -> Result<Box<RawValue>, NodeError> {
-        let hashes = parse::tx_hashes(block.get())?;
-        let asked = hashes.into_iter().map(|tx| async move {
-            let receipt = self.ask("eth_getTransactionReceipt", [tx], self.deadlines().block).await?;
-            if is_null(&receipt) { Err(NodeError::Missing(format!("receipt of {tx}"))) } else { Ok(receipt) }
-        });
-        let receipts: Vec<Box<RawValue>> =
-            futures::stream::iter(asked).buffered(RECEIPTS_AT_ONCE).try_collect().await?;
+        let receipts = self.each_of("eth_getTransactionReceipt", parse::tx_hashes(block.get())?).await?;
         serde_json::value::to_raw_value(&receipts).map_err(|error| NodeError::Unreachable(error.to_string()))
     }
+
+    /// A block as it would have been with whole transactions, from one with their hashes.
+    async fn with_txs_one_by_one(&self, block: &RawValue) -> Result<Box<RawValue>, NodeError> {
+        let txs = self.each_of("eth_getTransactionByHash", parse::tx_hashes(block.get())?).await?;
+        let unwritable = |error: serde_json::Error| NodeError::Unreachable(error.to_string());
+        let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(block.get()).map_err(unwritable)?;
+        fields.insert("transactions".to_owned(), serde_json::value::to_raw_value(&txs).map_err(unwritable)?);
+        serde_json::value::to_raw_value(&fields).map_err(unwritable)
+    }
+
+    /// What the node answers for each of these transactions, in their order.
+    async fn each_of(&self, method: &'static str, txs: Vec<B256>) -> Result<Vec<Box<RawValue>>, NodeError> {
+        let asked = txs.into_iter().map(|tx| async move {
+            present(self.ask(method, [tx], self.deadlines().block).await?, || format!("transaction {tx}"))
+        });
+        futures::stream::iter(asked).buffered(ONE_BY_ONE_AT_ONCE).try_collect().await
+    }
+}
+
+/// The answer, unless it is that the node has nothing.
+fn present(answer: Box<RawValue>, what: impl FnOnce() -> String) -> Result<Box<RawValue>, NodeError> {
+    if is_null(&answer) { Err(NodeError::Missing(what())) } else { Ok(answer) }
 }
 
 fn is_null(answer: &RawValue) -> bool {

@@ -81,7 +81,9 @@ impl Node {
             // Further back than it keeps, perhaps: not to know is no fault.
             if let NodeError::Refused { message, .. } = error { NodeError::Missing(message) } else { error }
         })?;
-        let proof = parse::account_proof(answer.get())?;
+        // One that never proved anything does not have to begin with this.
+        let proof = parse::account_proof(answer.get());
+        let proof = proof.map_err(|error| if self.has_proven() { error.into() } else { none() })?;
         if !verify::is_of(root, &proof) {
             // The headers of a local fork, and of some chains, have roots of another kind: whose proofs never fit has none.
             return Err(if self.has_proven() { NodeError::Another } else { none() });

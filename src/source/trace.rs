@@ -4,17 +4,24 @@
 //! block, and something in it: some nodes answer `{}` with success to a tracer they do not know. Whether the traces are true is
 //! not looked at here.
 
+use super::lapses::Bulk;
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::parse::ParseError;
 use crate::model::{Block, BlockRef, TxTrace, parse};
 use alloy_primitives::B256;
+use futures::StreamExt;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
+
+/// Transactions of one block that are traced by themselves where the block cannot be traced as a whole; each runs the block again up to it.
+const TRACED_ALONE_MAX: usize = 256;
+/// How many of them at once.
+const TRACED_AT_ONCE: usize = 4;
 
 /// A way of tracing a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,22 +97,58 @@ impl Node {
             Some(methods) => methods,
             None => self.trace_methods().await?.to_vec(),
         };
+        let mut failed = None;
         for (tried, method) in methods.iter().enumerate() {
-            match self.ask_for_traces(at, *method).await {
+            if self.lapses().has(Bulk::Traces, at.hash) {
+                break;
+            }
+            match self.traced_by(at, *method).await {
                 Err(error) if error.lacks_the_method() => {}
-                answer => {
-                    let answer = answer?;
-                    let traces = match method {
-                        TraceMethod::CallTracer => parse::call_trees(answer.get())?,
-                        TraceMethod::TraceBlock => parse::flat_traces(answer.get(), at.hash)?,
-                    };
-                    self.note_trace_methods(methods[tried..].to_vec());
+                Err(error) if error.is_of_this_question() || error.is_wrong() => failed = Some(error),
+                Err(error) => {
+                    if matches!(error, NodeError::TimedOut { .. }) {
+                        self.lapses().note(Bulk::Traces, at.hash);
+                    }
+                    return Err(error);
+                }
+                Ok(traces) => {
+                    if failed.is_none() {
+                        self.note_trace_methods(methods[tried..].to_vec());
+                    }
                     return Ok(Some(traces));
                 }
             }
         }
-        self.note_trace_methods(vec![]);
-        Ok(None)
+        if failed.is_none() && !self.lapses().has(Bulk::Traces, at.hash) {
+            self.note_trace_methods(vec![]);
+            return Ok(None);
+        }
+        // One transaction that no tracer gets through should not hide what the others did.
+        let traces = self.traces_one_by_one(at).await;
+        traces.map(Some).map_err(|error| failed.unwrap_or(error))
+    }
+
+    async fn traced_by(&self, at: BlockRef, method: TraceMethod) -> Result<Vec<TxTrace>, NodeError> {
+        let answer = self.ask_for_traces(at, method).await?;
+        Ok(match method {
+            TraceMethod::CallTracer => parse::call_trees(answer.get())?,
+            TraceMethod::TraceBlock => parse::flat_traces(answer.get(), at.hash)?,
+        })
+    }
+
+    /// The traces of those transactions of a block that can be traced by themselves.
+    async fn traces_one_by_one(&self, at: BlockRef) -> Result<Vec<TxTrace>, NodeError> {
+        let block = self.ask("eth_getBlockByHash", (at.hash, false), self.deadlines().block).await?;
+        let txs = parse::tx_hashes(block.get())?;
+        let asked = txs.into_iter().take(TRACED_ALONE_MAX).map(|tx| self.call_trace(tx));
+        let traced: Vec<_> = futures::stream::iter(asked).buffered(TRACED_AT_ONCE).collect().await;
+        let mut failed = None;
+        let traces = traced.into_iter().filter_map(|trace| trace.map_err(|error| failed = Some(error)).ok());
+        let traces: Vec<TxTrace> = traces.collect();
+        match failed {
+            Some(error) if traces.is_empty() => Err(error),
+            _ => Ok(traces),
+        }
     }
 
     /// What ran inside one transaction, wherever the node has it.
@@ -133,9 +176,13 @@ impl Node {
 
     /// The methods that are worth trying, the best one first.
     pub async fn trace_methods(&self) -> Result<[TraceMethod; 2], NodeError> {
-        let version = self.ask("web3_clientVersion", [(); 0], self.deadlines().head).await?;
-        // Anvil runs the whole block again for each of its transactions when it traces it as geth does.
-        let quadratic = version.get().to_ascii_lowercase().contains("anvil");
+        // Anvil runs the whole block again for each of its transactions when it traces it as geth does. Whoever does not say what it is
+        // is no anvil.
+        let quadratic = match self.ask("web3_clientVersion", [(); 0], self.deadlines().head).await {
+            Ok(version) => version.get().to_ascii_lowercase().contains("anvil"),
+            Err(error) if error.is_of_this_question() => false,
+            Err(error) => return Err(error),
+        };
         let [calls, flat] = TraceMethod::ALL;
         Ok(if quadratic { [flat, calls] } else { [calls, flat] })
     }

@@ -12,6 +12,7 @@ mod grants;
 mod ipc;
 mod line;
 mod lived;
+mod odd;
 mod proof;
 mod real;
 mod schedules;

@@ -53,7 +53,14 @@ impl State {
                 return Reply::Limited(after);
             }
         }
-        match self.answer(chain, method, params) {
+        let answer = self.answer(chain, method, params).and_then(|answer| match &self.bend {
+            None => Ok(answer),
+            Some(bend) => {
+                let mut answer = serde_json::from_str(answer.get()).expect("JSON");
+                bend(method, params, &mut answer).map(|()| raw(&answer))
+            }
+        });
+        match answer {
             Ok(result) => Reply::Result(result),
             Err((code, message)) => Reply::Refused(code, message),
         }
@@ -83,6 +90,12 @@ impl State {
             "eth_getBlockReceipts" => {
                 Ok(self.by_hash(chain, &params[0]).map_or_else(null, |made| lies::receipts(self, chain, made)))
             }
+            "eth_getTransactionByHash" => Ok(self
+                .included(chain, &params[0])
+                .map_or_else(null, |(made, at)| raw(&made.block["transactions"][at]))),
+            "debug_traceTransaction" => Ok(self
+                .included(chain, &params[0])
+                .map_or_else(null, |(made, at)| raw(&self.traces(made, &params[1]["tracer"])[at]["result"]))),
             "eth_getTransactionReceipt" => {
                 Ok(self.included(chain, &params[0]).map_or_else(null, |(made, at)| raw(&made.receipts[at])))
             }

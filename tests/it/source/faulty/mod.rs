@@ -14,6 +14,7 @@ mod socket;
 use super::chain::{Chain, Form};
 use alloy_primitives::B256;
 pub(crate) use fault::{Fault, Planned, Script};
+use serde_json::Value;
 use serde_json::value::RawValue;
 pub(crate) use socket::Served;
 use std::collections::HashSet;
@@ -41,6 +42,9 @@ pub(crate) struct World {
     nodes: Vec<State>,
 }
 
+/// Changes the answer to a method and its parameters, or refuses it with a code and a message.
+pub(crate) type Bend = Box<dyn Fn(&str, &Value, &mut Value) -> Result<(), (i64, String)> + Send>;
+
 /// What a node takes for the canonical chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum View {
@@ -63,6 +67,7 @@ pub(crate) struct Said {
 struct State {
     view: View,
     script: Script,
+    bend: Option<Bend>,
     /// Its canonical chain, genesis first.
     path: Vec<B256>,
     /// Every block that it can be asked for by hash.
@@ -96,6 +101,7 @@ impl Tree {
         let mut state = State {
             view: View::Canonical,
             script: Script::default(),
+            bend: None,
             path: Vec::new(),
             known: HashSet::new(),
             prunes: false,
@@ -144,6 +150,11 @@ impl FakeNode {
             state.frozen.send_if_modified(|frozen| planned.fault == Fault::Frozen && !std::mem::replace(frozen, true));
             state.script.add(planned);
         });
+    }
+
+    /// From now on `bend` changes every answer.
+    pub(crate) fn bend(&self, bend: impl Fn(&str, &Value, &mut Value) -> Result<(), (i64, String)> + Send + 'static) {
+        self.state(|state, _| state.bend = Some(Box::new(bend)));
     }
 
     /// This goes wrong no more.
