@@ -2,7 +2,8 @@
 //!
 //! Comes in: requests, each as hostile as its sender. Goes out: `/metrics` for Prometheus, `/healthz` (the process lives) and
 //! `/readyz` (every check holds, or which do not, as JSON). Never here: a change of anything, a secret, or a client that can
-//! hold up another: connections, headers and time are bounded, and no connection is kept for a second request.
+//! hold up another: connections, headers and time are bounded, and no connection is kept for a second request. A new connection is
+//! always taken: where there are too many, the oldest one of the client that has most of them is closed for it.
 
 use crate::runtime::Stop;
 use crate::telemetry::{Checks, Metrics};
@@ -15,16 +16,17 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
-/// Connections at once; further ones wait in the system's queue. Prometheus uses one, a person a handful.
-const CONNECTIONS_MAX: usize = 32;
+/// Connections at once: Prometheus uses one, a person a handful, and each takes some kilobytes. A client that has sent its request
+/// is answered before so many further ones are let in.
+const CONNECTIONS_MAX: usize = 128;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Headers of a request.
@@ -42,7 +44,21 @@ pub struct Console {
     listener: TcpListener,
     address: SocketAddr,
     signs: Signs,
+    patience: Patience,
 }
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// To send its request's head.
+    head: Duration,
+    /// In all.
+    connection: Duration,
+}
+
+/// Connections that are open, oldest first.
+#[derive(Debug, Default)]
+struct Guests(VecDeque<(IpAddr, AbortHandle)>);
 
 /// What is shown.
 #[derive(Clone, Debug)]
@@ -61,7 +77,8 @@ impl Console {
             .await
             .with_context(|| format!("listen on {address} as `[console]` says: choose another `listen`, or free it"))?;
         let address = listener.local_addr().context("ask where we listen")?;
-        Ok(Self { listener, address, signs: Signs { metrics, checks } })
+        let patience = Patience { head: HEAD_TIMEOUT, connection: CONNECTION_TIMEOUT };
+        Ok(Self { listener, address, signs: Signs { metrics, checks }, patience })
     }
 
     /// Where it listens.
@@ -72,41 +89,61 @@ impl Console {
 
     /// Answers until told to stop.
     pub async fn run(self, stop: Stop) {
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut guests = Guests::default();
         loop {
-            let accepted = async {
-                // The semaphore is never closed.
-                let permit = room.clone().acquire_owned().await.ok()?;
-                Some((self.listener.accept().await, permit))
-            };
             let accepted = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                accepted = accepted => accepted,
+                accepted = self.listener.accept() => accepted,
             };
             match accepted {
-                Some((Ok((stream, _)), permit)) => {
-                    tokio::spawn(converse(stream, permit, self.signs.clone(), stop.clone()));
+                Ok((stream, client)) => {
+                    guests.make_room(CONNECTIONS_MAX);
+                    let talk = converse(stream, self.signs.clone(), self.patience, stop.clone());
+                    guests.0.push_back((client.ip(), tokio::spawn(talk).abort_handle()));
+                    // Whoever was let in is heard before the next one may take its place.
+                    tokio::task::yield_now().await;
                 }
-                Some((Err(error), _)) => {
-                    warn!("the console cannot take a connection: {error}");
+                Err(error) => {
+                    warn!("failed to accept a connection to the console: {error}");
+                    // The usual reason is that no file handle is left, and these hold some.
+                    guests.make_room(guests.0.len());
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
-                None => return,
+            }
+        }
+    }
+}
+
+impl Guests {
+    /// Closes connections until there are fewer than `n_max`: the oldest of the client that has most, so that many slow ones of one
+    /// client never keep out another, nor its own next request.
+    fn make_room(&mut self, n_max: usize) {
+        self.0.retain(|(_, task)| !task.is_finished());
+        while self.0.len() >= n_max.max(1) {
+            let mut counts = HashMap::<IpAddr, usize>::new();
+            for (client, _) in &self.0 {
+                *counts.entry(*client).or_default() += 1;
+            }
+            let most = counts.values().copied().max();
+            let Some(place) = self.0.iter().position(|(client, _)| counts.get(client).copied() == most) else { return };
+            if let Some((client, task)) = self.0.remove(place) {
+                debug!("closed the oldest connection of {client} to the console: there are too many");
+                task.abort();
             }
         }
     }
 }
 
 /// One request and its answer, within bounds.
-async fn converse(stream: TcpStream, permit: OwnedSemaphorePermit, signs: Signs, stop: Stop) {
+async fn converse(stream: TcpStream, signs: Signs, patience: Patience, stop: Stop) {
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer(&request, &signs);
         async move { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(patience.head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
         // A connection that stays open for the next request is room that somebody else lacks.
@@ -114,13 +151,12 @@ async fn converse(stream: TcpStream, permit: OwnedSemaphorePermit, signs: Signs,
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         () = stop.cancelled() => {}
-        ended = tokio::time::timeout(CONNECTION_TIMEOUT, connection) => match ended {
+        ended = tokio::time::timeout(patience.connection, connection) => match ended {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!("a client of the console was cut off: {error}"),
             Err(_) => debug!("a client of the console was cut off: it took too long"),
         }
     }
-    drop(permit);
 }
 
 fn answer(request: &Request<Incoming>, signs: &Signs) -> Response<Full<Bytes>> {

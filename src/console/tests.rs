@@ -12,9 +12,15 @@ struct Bench {
 
 impl Bench {
     async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// With a console that waits for its clients as `patience` is changed.
+    async fn with(change: impl FnOnce(&mut Patience)) -> Self {
         let metrics = Metrics::default();
         let checks = Checks::new(metrics.clone(), || jiff::Timestamp::UNIX_EPOCH);
-        let console = Console::bind(([127, 0, 0, 1], 0).into(), metrics.clone(), checks.clone()).await.unwrap();
+        let mut console = Console::bind(([127, 0, 0, 1], 0).into(), metrics.clone(), checks.clone()).await.unwrap();
+        change(&mut console.patience);
         let (address, stop) = (console.address(), Stop::new());
         tokio::spawn(console.run(stop.clone()));
         Self { address, metrics, checks, _stop: stop.drop_guard() }
@@ -86,18 +92,76 @@ async fn heads_without_bounds_are_cut_off() {
 }
 
 #[tokio::test]
-async fn clients_that_say_nothing_are_cut_off_and_make_room() {
-    let bench = Bench::start().await;
-    let mut silent = Vec::new();
-    for _ in 0..CONNECTIONS_MAX {
-        silent.push(TcpStream::connect(bench.address).await.unwrap());
+async fn clients_that_say_nothing_are_cut_off() {
+    let bench = Bench::with(|patience| patience.head = Duration::from_millis(50)).await;
+    let mut silent = TcpStream::connect(bench.address).await.unwrap();
+    silent.write_all(b"GET /healthz HTT").await.unwrap();
+    let mut rest = Vec::new();
+    let _ = silent.read_to_end(&mut rest).await;
+    assert!(!String::from_utf8_lossy(&rest).contains("200 OK"));
+}
+
+/// Patience that no test outlasts: whoever waits for it is a failure.
+fn for_ever(patience: &mut Patience) {
+    *patience = Patience { head: Duration::from_secs(86_400), connection: Duration::from_secs(86_400) };
+}
+
+/// Connects from `127.0.0.<host>`, and sends half a request.
+async fn slow(bench: &Bench, host: u8) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, host], 0).into()).unwrap();
+    let mut stream = socket.connect(bench.address).await.unwrap();
+    // It may be closed already.
+    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: h").await;
+    stream
+}
+
+#[tokio::test]
+async fn slow_clients_keep_nobody_from_health() {
+    let bench = Bench::with(for_ever).await;
+    let mut clients = Vec::new();
+    for n in 0..300 {
+        clients.push(slow(&bench, 1).await);
+        if n % 50 == 0 {
+            assert_eq!(bench.get("/healthz").await, (200, "ok\n".to_owned()), "after {n} slow clients");
+        }
     }
-    // Waits until the first of them is cut off, and is answered then.
+    for path in ["/healthz", "/readyz", "/metrics", "/healthz"] {
+        assert_eq!(bench.get(path).await.0, 200, "{path}");
+    }
+    // The oldest made room, and was told so by the end of its connection.
+    let mut rest = Vec::new();
+    let _ = clients[0].read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn readers_that_stop_reading_keep_nobody_from_health() {
+    let bench = Bench::with(for_ever).await;
+    for n in 0..200 {
+        bench.metrics.chain(&format!("chain-with-a-long-name-{n}"), 12.0);
+    }
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS_MAX + 10 {
+        let mut stream = TcpStream::connect(bench.address).await.unwrap();
+        let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: here\r\n\r\n").await;
+        clients.push(stream);
+    }
     assert_eq!(bench.get("/healthz").await.0, 200);
-    for mut stream in silent {
-        let mut rest = Vec::new();
-        let _ = stream.read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn one_client_s_flood_closes_no_connection_of_another() {
+    let bench = Bench::with(for_ever).await;
+    let mut other = slow(&bench, 2).await;
+    let mut clients = Vec::new();
+    for _ in 0..2 * CONNECTIONS_MAX {
+        clients.push(slow(&bench, 1).await);
     }
+    assert_eq!(bench.get("/healthz").await.0, 200);
+    other.write_all(b"ere\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    other.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
 
 #[tokio::test]
