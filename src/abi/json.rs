@@ -1,16 +1,28 @@
 //! ABI files: the JSON that compilers and explorers write.
 //!
 //! Read by our own shape, since files of solc 0.4 say `constant` and `payable` where later ones say `stateMutability`, and
-//! since a problem should name its entry. What the decoder has no use for (errors, constructors, internal types) is passed
-//! over.
+//! since a problem should name its entry. What the decoder has no use for (errors, constructors) is passed over. An entry that cannot
+//! be read costs itself alone: what it is about stays undecodable, and is a finding when it happens.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     index::Abi,
     item::{AbiError, Event, Function, Kind, Param, TYPE_DEPTH_MAX},
+    shapes,
+    structs::Structs,
     syntax::{arrays, elementary, is_identifier},
 };
+
+/// What a file holds.
+#[derive(Clone, Debug)]
+pub struct AbiFile {
+    /// What could be read.
+    pub abi: Abi,
+    /// Entries that could not, in the order of the file.
+    pub unread: Vec<AbiError>,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,31 +30,25 @@ struct Entry {
     /// Absent means `function` (ABI specification, "JSON").
     #[serde(rename = "type", default = "function")]
     what: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    inputs: Vec<Input>,
-    #[serde(default)]
-    outputs: Vec<Input>,
+    name: Option<String>,
+    inputs: Option<Vec<Input>>,
+    outputs: Option<Vec<Input>>,
     state_mutability: Option<String>,
-    #[serde(default)]
-    constant: bool,
-    #[serde(default)]
-    payable: bool,
-    #[serde(default)]
-    anonymous: bool,
+    constant: Option<bool>,
+    payable: Option<bool>,
+    anonymous: Option<bool>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Input {
-    #[serde(default)]
-    name: String,
+    name: Option<String>,
     #[serde(rename = "type")]
     ty: String,
-    #[serde(default)]
-    components: Vec<Input>,
-    #[serde(default)]
-    indexed: bool,
+    /// As it is called in the source, such as `enum Vault.Mode`.
+    internal_type: Option<String>,
+    components: Option<Vec<Input>>,
+    indexed: Option<bool>,
 }
 
 fn function() -> String {
@@ -50,47 +56,81 @@ fn function() -> String {
 }
 
 impl Abi {
-    /// Reads an ABI: an array of entries, or an artifact of Hardhat, Foundry or Truffle that holds one as `abi`.
+    /// Reads an ABI as [`Abi::read_file`], and passes over entries that cannot be read.
     ///
     /// # Errors
-    /// The first problem, with the entry it is in.
+    /// As [`Abi::read_file`].
     pub fn from_json(text: &str) -> Result<Self, AbiError> {
-        let json = serde_json::from_str(text)
-            .map_err(|e| AbiError::new(format!("line {} column {}", e.line(), e.column()), "this is not JSON"))?;
-        let entries = match json {
-            serde_json::Value::Array(entries) => entries,
-            serde_json::Value::Object(mut artifact) => match artifact.remove("abi") {
-                Some(serde_json::Value::Array(entries)) => entries,
-                Some(_) => return Err(AbiError::new("`abi`", "an array of entries is expected")),
-                None => {
-                    return Err(AbiError::new("file", "an array of entries, or an artifact with `abi`, is expected"));
-                }
-            },
-            _ => return Err(AbiError::new("file", "an array of entries, or an artifact with `abi`, is expected")),
-        };
-        let mut abi = Self::default();
+        Self::read_file(text, None).map(|file| file.abi)
+    }
+
+    /// Reads an ABI: an array of entries or of signatures, an artifact of Hardhat, Foundry or Truffle, the output of solc (standard and
+    /// combined JSON), metadata of Sourcify, or an explorer's answer. `contract` names one of several in the same file.
+    ///
+    /// # Errors
+    /// When there is no ABI in it, or when nothing of it can be read, with the first entry's problem.
+    pub fn read_file(text: &str, contract: Option<&str>) -> Result<AbiFile, AbiError> {
+        let entries = shapes::entries(text, contract)?;
+        let structs = Structs::of(entries.iter().filter_map(Value::as_str));
+        let (mut abi, mut unread, n_entries) = (Self::default(), Vec::new(), entries.len());
         for (i, json) in entries.into_iter().enumerate() {
             let at = format!("entry {i}");
-            let entry = Entry::deserialize(json).map_err(|e| AbiError::new(&at, e.to_string()))?;
-            let at = format!("{at} ({} {})", entry.what, entry.name);
-            add(&mut abi, &entry, &at)?;
+            let added = match json {
+                Value::String(line) => add_line(&mut abi, &line, &structs, &at),
+                json => Entry::deserialize(json).map_err(|e| AbiError::new(&at, e.to_string())).and_then(|entry| {
+                    let at = format!("{at} ({} {})", entry.what, entry.name.as_deref().unwrap_or_default());
+                    add(&mut abi, &entry, &at)
+                }),
+            };
+            unread.extend(added.err());
         }
-        Ok(abi)
+        if n_entries > 0 && unread.len() == n_entries {
+            return Err(unread.swap_remove(0));
+        }
+        Ok(AbiFile { abi, unread })
     }
 }
 
+/// Adds a signature as people write it, such as `function pay(address to) payable`.
+fn add_line(abi: &mut Abi, line: &str, structs: &Structs, at: &str) -> Result<(), AbiError> {
+    let within = |error: AbiError| AbiError::new(format!("{at}, {}", error.at), error.why);
+    let first = line.trim().split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    let payable = line.contains("payable") && !line.contains("nonpayable");
+    match first {
+        "constructor" | "error" | "struct" => {}
+        "receive" => {
+            abi.has_receive = true;
+            abi.takes_ether = true;
+        }
+        "fallback" => {
+            abi.has_fallback = true;
+            abi.takes_ether |= payable;
+        }
+        "event" => {
+            let line = structs.spelled(line).map_err(|why| AbiError::new(at, why))?;
+            abi.add_event(Event::parse(&line).map_err(within)?.into());
+        }
+        _ => {
+            let line = structs.spelled(line).map_err(|why| AbiError::new(at, why))?;
+            abi.add_function(Function::parse(&line).map_err(within)?.into());
+        }
+    }
+    Ok(())
+}
+
 fn add(abi: &mut Abi, entry: &Entry, at: &str) -> Result<(), AbiError> {
-    let payable = entry.payable || entry.state_mutability.as_deref() == Some("payable");
+    let payable = entry.payable == Some(true) || entry.state_mutability.as_deref() == Some("payable");
     match entry.what.as_str() {
         "function" => {
-            let constant = matches!(entry.state_mutability.as_deref(), Some("view" | "pure")) || entry.constant;
-            let inputs = params(&entry.inputs, &format!("{at}, input"))?;
-            let outputs = params(&entry.outputs, &format!("{at}, output"))?;
+            let constant =
+                matches!(entry.state_mutability.as_deref(), Some("view" | "pure")) || entry.constant == Some(true);
+            let inputs = params(entry.inputs.as_deref(), &format!("{at}, input"))?;
+            let outputs = params(entry.outputs.as_deref(), &format!("{at}, output"))?;
             abi.add_function(Function::new(named(entry, at)?, inputs, outputs, !constant, payable).into());
         }
         "event" => {
-            let inputs = params(&entry.inputs, &format!("{at}, input"))?;
-            let event = Event::new(named(entry, at)?, inputs, entry.anonymous);
+            let inputs = params(entry.inputs.as_deref(), &format!("{at}, input"))?;
+            let event = Event::new(named(entry, at)?, inputs, entry.anonymous == Some(true));
             abi.add_event(event.map_err(|e| AbiError::new(at, e.why))?.into());
         }
         "fallback" => {
@@ -108,36 +148,77 @@ fn add(abi: &mut Abi, entry: &Entry, at: &str) -> Result<(), AbiError> {
 }
 
 fn named<'a>(entry: &'a Entry, at: &str) -> Result<&'a str, AbiError> {
-    if entry.name.is_empty() || !is_identifier(&entry.name) {
-        return Err(AbiError::new(at, "a name of letters, digits, `_` and `$` is expected"));
+    match entry.name.as_deref() {
+        Some(name) if !name.is_empty() && is_identifier(name) => Ok(name),
+        _ => Err(AbiError::new(at, "a name of letters, digits, `_` and `$` is expected")),
     }
-    Ok(&entry.name)
 }
 
-fn params(inputs: &[Input], at: &str) -> Result<Vec<Param>, AbiError> {
-    let params = inputs.iter().enumerate().map(|(i, input)| {
+fn params(inputs: Option<&[Input]>, at: &str) -> Result<Vec<Param>, AbiError> {
+    let params = inputs.unwrap_or_default().iter().enumerate().map(|(i, input)| {
         let mut param = param(input, 0).map_err(|why| AbiError::new(format!("{at} {i}"), why))?;
-        param.indexed = input.indexed;
+        param.indexed = input.indexed == Some(true);
         Ok(param)
     });
     params.collect()
 }
 
 fn param(input: &Input, depth: usize) -> Result<Param, String> {
-    if !is_identifier(&input.name) {
+    let name = input.name.as_deref().unwrap_or_default();
+    if !is_identifier(name) {
         return Err("a name of letters, digits, `_` and `$` is expected".to_owned());
     }
     if depth > TYPE_DEPTH_MAX {
         return Err("the type is nested too deep".to_owned());
     }
+    // The place of a value in storage, which only libraries take: one word, under the whole name.
+    if input.ty.ends_with(" storage") {
+        return Ok(Param { ty: input.ty.as_str().into(), ..Param::new(name, Kind::Uint(256)) });
+    }
     let (base, suffixes) = input.ty.split_at(input.ty.find('[').unwrap_or(input.ty.len()));
-    let element = if base == "tuple" {
-        let fields: Result<Vec<_>, _> = input.components.iter().map(|field| param(field, depth + 1)).collect();
-        Kind::Tuple(fields?.into())
-    } else {
-        elementary(base).ok_or_else(|| format!("`{}` is no type of the ABI", input.ty))?
+    let is_tuple = base == "tuple" || base.starts_with("struct ");
+    let element = match (is_tuple, elementary(base)) {
+        (true, _) => {
+            let fields = input.components.as_deref().unwrap_or_default().iter().map(|field| param(field, depth + 1));
+            Named { kind: Kind::Tuple(fields.collect::<Result<Vec<_>, _>>()?.into()), name: None }
+        }
+        (_, Some(kind)) => Named { kind, name: None },
+        (_, None) => by_source(base, input).ok_or_else(|| format!("`{}` is no type of the ABI", input.ty))?,
     };
-    Ok(Param::new(&input.name, arrays(element, suffixes)?))
+    let mut param = Param::new(name, arrays(element.kind, suffixes)?);
+    if let Some(name) = element.name {
+        param.ty = format!("{name}{suffixes}").into();
+    }
+    Ok(param)
+}
+
+/// A type, and the name by which it stands in a signature where that is another than the type's own.
+struct Named {
+    kind: Kind,
+    name: Option<String>,
+}
+
+/// The type that `base` names in a contract's source. Contracts are addresses and enums are bytes; in the ABI of a library, which
+/// writes an enum as `Library.Enum`, its functions are addressed by that name (Solidity documentation, "Function Signatures and
+/// Selectors in Libraries").
+fn by_source(base: &str, input: &Input) -> Option<Named> {
+    let is_name = |name: &str| !name.is_empty() && name.split('.').all(|part| !part.is_empty() && is_identifier(part));
+    for (word, kind) in [("contract ", Kind::Address), ("interface ", Kind::Address), ("enum ", Kind::Uint(8))] {
+        if base.strip_prefix(word).is_some_and(is_name) {
+            return Some(Named { kind, name: None });
+        }
+    }
+    if base == "address payable" {
+        return Some(Named { kind: Kind::Address, name: None });
+    }
+    if !is_name(base) {
+        return None;
+    }
+    match input.internal_type.as_deref()?.split_once(' ')?.0 {
+        "contract" | "interface" => Some(Named { kind: Kind::Address, name: None }),
+        "enum" => Some(Named { kind: Kind::Uint(8), name: Some(base.to_owned()) }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -184,11 +265,15 @@ mod tests {
     fn a_broken_file_says_what_and_where() {
         let told = |text: &str| Abi::from_json(text).expect_err(text).to_string();
         assert_eq!(told("[\n  oops]"), "line 2 column 3: this is not JSON");
-        assert_eq!(told("{}"), "file: an array of entries, or an artifact with `abi`, is expected");
-        assert_eq!(told(r#"{"abi":"[]"}"#), "`abi`: an array of entries is expected");
+        assert!(told("{}").starts_with("file: an ABI is expected: "));
+        assert_eq!(told(r#"{"abi":3}"#), "`abi`: a list of entries is expected");
         assert_eq!(
-            told(&format!("[{TRANSFER},{}]", TRANSFER.replace("uint256", "unit256"))),
-            "entry 1 (function transfer), input 1: `unit256` is no type of the ABI"
+            told(&format!("[{}]", TRANSFER.replace("uint256", "unit256"))),
+            "entry 0 (function transfer), input 1: `unit256` is no type of the ABI"
+        );
+        assert_eq!(
+            told(r#"{"status":"0","message":"NOTOK","result":"Contract source code not verified"}"#),
+            "`result`: the explorer has no ABI: Contract source code not verified"
         );
         assert!(told(r#"[{"type":"function","name":"f","inputs":3}]"#).starts_with("entry 0: "));
         assert!(told(r#"[{"type":"functoin","name":"f"}]"#).contains("`functoin` is no kind of entry"));
@@ -202,5 +287,134 @@ mod tests {
         ] {
             assert!(Abi::from_json(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_abi_is_found_wherever_tools_put_it() {
+        let list = format!("[{TRANSFER}]");
+        let text = serde_json::to_string(&list).unwrap();
+        let metadata = format!(r#"{{"compiler":{{}},"output":{{"abi":{list}}},"settings":{{}},"version":1}}"#);
+        let held = serde_json::to_string(&metadata).unwrap();
+        let cases = [
+            ("a BOM", format!("\u{feff}{list}")),
+            ("Etherscan, getabi", format!(r#"{{"status":"1","message":"OK","result":{text}}}"#)),
+            (
+                "Etherscan, getsourcecode",
+                format!(r#"{{"status":"1","message":"OK","result":[{{"SourceCode":"","ABI":{text}}}]}}"#),
+            ),
+            ("the result alone", text.clone()),
+            (
+                "Hardhat",
+                format!(r#"{{"_format":"hh-sol-artifact-1","contractName":"T","abi":{list},"bytecode":"0x"}}"#),
+            ),
+            ("Foundry", format!(r#"{{"abi":{list},"bytecode":{{"object":"0x"}},"methodIdentifiers":{{}}}}"#)),
+            ("Truffle", format!(r#"{{"contractName":"T","abi":{list},"metadata":{held},"networks":{{}}}}"#)),
+            ("Sourcify and solc metadata", metadata),
+            ("metadata as text", format!(r#"{{"metadata":{held}}}"#)),
+            ("solc, standard JSON", format!(r#"{{"contracts":{{"T.sol":{{"T":{{"abi":{list}}}}}}},"sources":{{}}}}"#)),
+            (
+                "solc, standard JSON with a library",
+                format!(r#"{{"contracts":{{"T.sol":{{"L":{{"abi":[]}},"T":{{"abi":{list}}}}}}}}}"#),
+            ),
+            (
+                "solc, combined JSON",
+                format!(r#"{{"contracts":{{"T.sol:T":{{"abi":{list},"bin":""}}}},"version":"0.8.28"}}"#),
+            ),
+            ("solc, combined JSON before 0.8", format!(r#"{{"contracts":{{"T.sol:T":{{"abi":{text}}}}}}}"#)),
+            (
+                "Hardhat's build info",
+                format!(r#"{{"input":{{}},"output":{{"contracts":{{"T.sol":{{"T":{{"abi":{list}}}}}}}}}}}"#),
+            ),
+            ("nulls", list.replace(r#""outputs":[]"#, r#""outputs":null,"constant":null"#)),
+            ("signatures", r#"["function transfer(address to, uint256 amount) returns (bool)"]"#.to_owned()),
+        ];
+        for (what, text) in cases {
+            let file = Abi::read_file(&text, None).unwrap_or_else(|e| panic!("{what}: {e}"));
+            let transfer = file.abi.function([0xa9, 0x05, 0x9c, 0xbb]).unwrap_or_else(|| panic!("{what}"));
+            assert_eq!((&*transfer.inputs[1].name, file.unread.len()), ("amount", 0), "{what}");
+        }
+    }
+
+    #[test]
+    fn one_of_several_contracts_is_named() {
+        let two = format!(r#"{{"contracts":{{"a.sol":{{"T":{{"abi":[{TRANSFER}]}},"U":{{"abi":[{TRANSFER}]}}}}}}}}"#);
+        let told = Abi::read_file(&two, None).unwrap_err().to_string();
+        assert!(told.contains("name one behind a `#`") && told.ends_with("a.sol:T, a.sol:U"), "{told}");
+        for name in ["T", "a.sol:U"] {
+            assert!(Abi::read_file(&two, Some(name)).is_ok(), "{name}");
+        }
+        let told = Abi::read_file(&two, Some("V")).unwrap_err().to_string();
+        assert_eq!(told, "`contracts`: no contract is called `V`; there are a.sol:T, a.sol:U");
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_costs_itself_alone() {
+        let wrong = TRANSFER.replace("uint256", "unit256").replace("transfer", "broken");
+        let text =
+            format!(r#"[{wrong},{TRANSFER},{{"type":"functoin"}},{{"type":"function","name":"f","inputs":3}},"f(",7]"#);
+        let file = Abi::read_file(&text, None).unwrap();
+        assert_eq!(file.abi.functions().map(|f| &*f.name).collect::<Vec<_>>(), ["transfer"]);
+        let unread: Vec<&str> = file.unread.iter().map(|e| e.at.split([' ', ',']).nth(1).unwrap()).collect();
+        assert_eq!(unread, ["0", "2", "3", "4", "5"]);
+        assert_eq!(file.unread[0].to_string(), "entry 0 (function broken), input 1: `unit256` is no type of the ABI");
+    }
+
+    #[test]
+    fn types_are_read_as_the_source_calls_them() {
+        let signature = |ty: &str, internal: &str| {
+            let internal = if internal.is_empty() { String::new() } else { format!(r#","internalType":"{internal}""#) };
+            let text = format!(
+                r#"[{{"type":"function","name":"f","inputs":[{{"name":"x","type":"{ty}"{internal},"components":[{{"name":"a","type":"bool"}}]}}]}}]"#
+            );
+            Abi::read_file(&text, None).ok()?.abi.functions().next().map(|f| f.signature.to_string())
+        };
+        let cases = [
+            ("uint8", "enum Vault.Mode", Some("f(uint8)")),
+            ("address", "contract IERC20", Some("f(address)")),
+            ("tuple[]", "struct Vault.Order[]", Some("f((bool)[])")),
+            ("contract IERC20", "", Some("f(address)")),
+            ("contract IERC20[2]", "", Some("f(address[2])")),
+            ("IERC20", "contract IERC20", Some("f(address)")),
+            ("enum Vault.Mode", "", Some("f(uint8)")),
+            ("struct Vault.Order", "", Some("f((bool))")),
+            ("address payable", "", Some("f(address)")),
+            // Of libraries, whose functions are addressed by these names.
+            ("Lib.Mode", "enum Lib.Mode", Some("f(Lib.Mode)")),
+            ("Lib.Mode[]", "enum Lib.Mode[]", Some("f(Lib.Mode[])")),
+            ("Lib.Set storage", "struct Lib.Set", Some("f(Lib.Set storage)")),
+            ("mapping(uint256 => uint256[]) storage", "", Some("f(mapping(uint256 => uint256[]) storage)")),
+            ("Mode", "", None),
+            ("a..b", "enum a..b", None),
+        ];
+        for (ty, internal, expected) in cases {
+            assert_eq!(signature(ty, internal).as_deref(), expected, "{ty} {internal}");
+        }
+    }
+
+    #[test]
+    fn signatures_with_structs_are_spelled_out() {
+        let file = Abi::read_file(
+            r#"["struct Order { address to; Leg[] legs; }", "struct Leg { uint256 amount; bool last; }",
+                "function fill(Order calldata order, Order[2] more) external payable", "event Filled(address indexed by, Leg leg)",
+                "error Nope()", "constructor(address owner)", "receive() external payable", "fallback()",
+                "struct Loop { Loop next; }", "function turn(Loop x)"]"#,
+            None,
+        )
+        .unwrap();
+        let told: Vec<_> = file.abi.functions().map(|f| (&*f.signature, f.payable)).collect();
+        assert_eq!(told, [("fill((address,(uint256,bool)[]),(address,(uint256,bool)[])[2])", true)]);
+        assert_eq!(&*file.abi.events_named("Filled")[0].signature, "Filled(address,(uint256,bool))");
+        assert!(file.abi.has_receive() && file.abi.has_fallback());
+        assert_eq!(file.unread.len(), 1, "{:?}", file.unread);
+    }
+
+    #[test]
+    fn structs_that_grow_with_every_level_are_refused() {
+        let mut lines = vec!["struct S0 { uint256 a; }".to_owned()];
+        lines.extend((1..40).map(|n| format!("struct S{n} {{ S{m} a; S{m} b; S{m} c; }}", m = n - 1)));
+        lines.push("function f(S39 x)".to_owned());
+        lines.push("function g(S2 x)".to_owned());
+        let file = Abi::read_file(&serde_json::to_string(&lines).unwrap(), None).unwrap();
+        assert_eq!((file.abi.functions().count(), file.unread.len()), (1, 1));
     }
 }

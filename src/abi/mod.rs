@@ -29,6 +29,8 @@ pub mod index;
 pub mod item;
 mod json;
 pub mod multisend;
+mod shapes;
+mod structs;
 mod syntax;
 
 pub use self::{
@@ -38,4 +40,5 @@ pub use self::{
     flaws::Flaws,
     index::Abi,
     item::{AbiError, Event, Function, Kind, Param},
+    json::AbiFile,
 };

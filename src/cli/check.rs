@@ -47,6 +47,9 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
     for note in notes(&book) {
         noted(&note, printer);
     }
+    for remark in &book.remarks {
+        remarked(remark, printer);
+    }
     if !printer.is_json() {
         printer.text(&format!(
             "{} on {}, {}{}, {}, {}; {} of {} tests pass",
@@ -146,6 +149,14 @@ fn noted(note: &Note, printer: &Printer) {
         return printer.json(&json!({ "type": "note", "chain": &*note.chain, "note": note.text }));
     }
     printer.text(&format!("{}  {}: {}", printer.paint(AnsiColor::Yellow.on_default(), "note"), note.chain, note.text));
+}
+
+/// What was read only in part.
+fn remarked(remark: &str, printer: &Printer) {
+    if printer.is_json() {
+        return printer.json(&json!({ "type": "note", "note": remark }));
+    }
+    printer.text(&format!("{}  {remark}", printer.paint(AnsiColor::Yellow.on_default(), "note")));
 }
 
 /// What would happen, function by function, and which built-ins there are.

@@ -42,6 +42,8 @@ pub struct Book {
     pub store: PathBuf,
     /// The watchlists' own tests, in the order of the files.
     pub tests: Vec<WatchTest>,
+    /// What could be read only in part, each with its file and line: entries of ABI files that are passed over.
+    pub remarks: Vec<String>,
     /// SHA-256 of the text of all files, in hex: the same text has the same hash on every machine.
     pub hash: String,
 }

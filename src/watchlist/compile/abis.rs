@@ -1,7 +1,7 @@
 //! Which ABI a watch is read by: its own file, a bundled one, and what its kind brings.
 
 use super::chains::unknown;
-use crate::abi::{Abi, Event, Function, bundled};
+use crate::abi::{Abi, AbiFile, Event, Function, bundled};
 use crate::model::Kind;
 use crate::settings::{At, Problems};
 use crate::watchlist::file::TokenKind;
@@ -20,6 +20,8 @@ pub(super) struct Abis<'f> {
     spelled: HashMap<String, Arc<Abi>>,
     /// What open kinds and rules say together, by the two shared indexes: one for all watches that have the same.
     both: HashMap<(*const Abi, *const Abi), Arc<Abi>>,
+    /// Entries of files that could not be read.
+    remarks: Vec<String>,
 }
 
 /// The ABI of a watch.
@@ -48,7 +50,8 @@ pub(super) struct Spelled {
 
 impl<'f> Abis<'f> {
     pub(super) fn new(files: &'f dyn Files) -> Self {
-        Self { files, read: HashMap::new(), kinds: HashMap::new(), spelled: HashMap::new(), both: HashMap::new() }
+        let (read, kinds, spelled, both, remarks) = Default::default();
+        Self { files, read, kinds, spelled, both, remarks }
     }
 
     /// What a kind of contract has, whoever wrote it.
@@ -91,12 +94,21 @@ impl<'f> Abis<'f> {
         let Some(written) = written else {
             return Some(WatchAbi { abi: self.of_kind(kind), open: kind.is_open(), versions: vec![] });
         };
-        let is_file = written.contains(['/', '\\']) || written.ends_with(".json");
+        let (file, contract) = written.split_once('#').map_or((written.value, None), |(file, name)| (file, Some(name)));
+        let is_file = file.contains(['/', '\\']) || file.ends_with(".json") || file.ends_with(".abi");
         let base = Path::new(&written.spot.file.path).parent().unwrap_or(Path::new(""));
-        let name = if is_file { base.join(written.value).display().to_string() } else { written.value.to_owned() };
+        let path = base.join(file).display().to_string();
+        let part = contract.map_or(String::new(), |name| format!("#{name}"));
+        let name = if is_file { format!("{path}{part}") } else { written.value.to_owned() };
         let key = (name, kind);
         if !self.read.contains_key(&key) {
-            let own = if is_file { self.read_file(&key.0, written, problems) } else { from_bundle(written, problems) };
+            let own = if written.refuse_tilde(problems) {
+                None
+            } else if is_file {
+                self.read_file(&path, contract, written, problems)
+            } else {
+                from_bundle(written, problems)
+            };
             let merged = own.map(|own| Arc::new(own.merge(&self.of_kind(kind))));
             self.read.insert(key.clone(), merged);
         }
@@ -138,7 +150,18 @@ impl<'f> Abis<'f> {
         Arc::clone(self.both.entry(key).or_insert_with(|| Arc::new((**first).clone().merge(second))))
     }
 
-    fn read_file(&self, path: &str, written: &At<&str>, problems: &mut Problems) -> Option<Abi> {
+    /// What could be read only in part, with the place that names it; each is told once.
+    pub(super) fn take_remarks(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.remarks)
+    }
+
+    fn read_file(
+        &mut self,
+        path: &str,
+        contract: Option<&str>,
+        written: &At<&str>,
+        problems: &mut Problems,
+    ) -> Option<Abi> {
         let file = match self.files.read(Path::new(path)) {
             Ok(file) => file,
             Err(problem) => {
@@ -148,8 +171,16 @@ impl<'f> Abis<'f> {
                 return None;
             }
         };
-        match Abi::from_json(&file.text) {
-            Ok(abi) => Some(abi),
+        match Abi::read_file(&file.text, contract) {
+            Ok(AbiFile { abi, unread }) => {
+                let (line, _) = written.spot.line_column();
+                let at = format!("{}:{line}: `{path}`", written.spot.file.path);
+                let told = unread.iter().map(|error| {
+                    format!("{at}: {error}; this entry is passed over, and what it is about counts as undecodable")
+                });
+                self.remarks.extend(told);
+                Some(abi)
+            }
             Err(error) => {
                 problems.push(written.problem(format!("`{path}` is not an ABI: {error}")));
                 None
