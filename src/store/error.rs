@@ -62,6 +62,29 @@ pub enum StoreError {
     /// The function that plans panicked.
     #[error("planning panicked: {0}")]
     Engine(String),
+    /// Put the file back, restore a backup, or say that watching begins anew; nothing was made in its place.
+    #[error(
+        "the store {path} is gone, and {} of an earlier run {} still there: put it back, or a backup with `watchfire store \
+         restore FILE`; `watchfire run --new-store` begins anew, without what was judged and told before",
+        .left.join(", "), if .left.len() == 1 { "is" } else { "are" }
+    )]
+    Vanished {
+        /// Where it was.
+        path: String,
+        /// Names of the files that are left.
+        left: Vec<String>,
+    },
+    /// Make the place, or name another one.
+    #[error("{path}: {source}")]
+    Place {
+        /// Which file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// Stop the other process first.
+    #[error("another `watchfire run` works on {0}: stop it first, or name another store")]
+    InUse(String),
     /// The writer is gone, at shutdown.
     #[error("the store is closed")]
     Closed,

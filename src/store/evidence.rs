@@ -3,14 +3,16 @@
 //! One gzip'd JSON file for each refusal, named by its time, chain, endpoint and block; never by an address of an endpoint. The
 //! drawer is bounded: an endpoint that lies all day pushes its own oldest lies out.
 
+use super::place::PRIVATE;
 use crate::model::Evidence;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Files that are kept: more than anybody reads.
@@ -42,7 +44,7 @@ impl Drawer {
     /// # Errors
     /// When the disk does not take it; nothing is left behind then.
     pub fn keep(&self, at: Timestamp, chain: &str, endpoint: &str, evidence: &Evidence) -> io::Result<PathBuf> {
-        fs::create_dir_all(&self.dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         let block = block_of(&evidence.asked).unwrap_or("unknown");
         let time = at.strftime("%Y%m%dT%H%M%S%3fZ");
         let name = format!("{time}-{}-{}-{block}.json.gz", plain(chain), plain(endpoint));
@@ -89,7 +91,8 @@ impl Drawer {
 }
 
 fn write(path: &Path, text: &Json) -> io::Result<()> {
-    let mut out = GzEncoder::new(File::create(path)?, Compression::default());
+    let file = OpenOptions::new().create(true).truncate(true).write(true).mode(PRIVATE).open(path)?;
+    let mut out = GzEncoder::new(file, Compression::default());
     serde_json::to_writer(&mut out, text)?;
     out.write_all(b"\n")?;
     out.finish()?.sync_all()
@@ -120,6 +123,7 @@ fn plain(name: &str) -> String {
 mod tests {
     use super::*;
     use flate2::read::GzDecoder;
+    use std::fs::File;
     use std::io::Read;
 
     const HASH: &str = "0x2222222222222222222222222222222222222222222222222222222222222222";

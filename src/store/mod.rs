@@ -10,6 +10,7 @@
 
 mod actor;
 mod allowance;
+mod backup;
 mod chain;
 mod clock;
 mod commit;
@@ -20,7 +21,9 @@ mod gaps;
 mod incidents;
 mod lanes;
 mod outbox;
+mod pages;
 mod pending;
+mod place;
 mod queue;
 mod quota;
 mod refusal;
@@ -28,6 +31,7 @@ mod schema;
 mod space;
 
 pub use allowance::{Allowance, AllowanceEnd};
+pub use backup::{Restored, backup, restore};
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
 pub use commit::OwnedStepJudged;
 pub use error::StoreError;
@@ -37,7 +41,9 @@ pub use gaps::Gap;
 pub use incidents::Filter;
 pub use lanes::{Ask, Dispatch};
 pub use outbox::{Counts, DeadLetter, Leased, Unfinished, Unsent, Waiting};
+pub use pages::Pages;
 pub use pending::PendingSeen;
+pub use place::StoreLock;
 pub use queue::{LINES_MAX, QueueKept, QueueSeen};
 pub use quota::Spent;
 pub use refusal::Refusal;
@@ -48,12 +54,13 @@ use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
 use crate::model::pending::Pending;
 use crate::model::record::VerdictLine;
 use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
-use crate::runtime::Moment;
+use crate::runtime::{Moment, instant};
 use crate::telemetry::Metrics;
 use actor::Actor;
 use alloy_primitives::{Address, B256};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
 
 /// What every call here returns.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -63,7 +70,17 @@ pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub struct Store {
     actor: Actor,
     /// Absent for a store in memory.
-    path: Option<Arc<Path>>,
+    file: Option<Arc<StoreFile>>,
+}
+
+/// The file behind a store.
+#[derive(Debug)]
+struct StoreFile {
+    path: PathBuf,
+    /// Which file was opened; absent where the system does not say.
+    identity: Option<place::Identity>,
+    /// Since when it is no longer at its path.
+    gone: Mutex<Option<Instant>>,
 }
 
 /// Opening.
@@ -72,11 +89,35 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Newer`] when a later version of the program wrote it, [`StoreError::Foreign`] when it is another
-    /// program's database, [`StoreError::Sqlite`] when it cannot be opened or written.
+    /// program's database, [`StoreError::Vanished`] when it is missing though an earlier run left its traces beside it,
+    /// [`StoreError::Place`] when the place takes no file, [`StoreError::Sqlite`] when it cannot be opened or written.
     pub async fn open(path: &Path) -> Result<Self> {
-        let path: Arc<Path> = path.into();
-        let opened = Arc::clone(&path);
-        Ok(Self { actor: Actor::start(move || schema::open(&opened)).await?, path: Some(path) })
+        let opened = path.to_path_buf();
+        let actor = Actor::start(move || schema::open(&opened)).await?;
+        let file = StoreFile { path: path.to_path_buf(), identity: place::identity(path), gone: Mutex::default() };
+        Ok(Self { actor, file: Some(Arc::new(file)) })
+    }
+
+    /// Moves the store at `path` aside, if there is one, and makes a new one in its place although an earlier run left its traces.
+    /// Returns where the earlier one is now.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while a run works on it, and as [`Store::open`].
+    pub async fn begin_anew(path: &Path, stamp: &str) -> Result<Option<PathBuf>> {
+        if Self::is_first_start(path) {
+            return Ok(None);
+        }
+        let _lock = StoreLock::take(path)?;
+        let before = backup::aside(path, stamp)?;
+        let opened = path.to_path_buf();
+        Actor::start(move || schema::open_anew(&opened)).await?;
+        Ok(before)
+    }
+
+    /// Returns whether no store is at `path` and no earlier run left its traces there.
+    #[must_use]
+    pub fn is_first_start(path: &Path) -> bool {
+        !path.exists() && place::left_behind(path).is_empty()
     }
 
     /// A store that is gone when its last handle is: for dry runs and replays.
@@ -84,7 +125,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sqlite`] when there is no memory for it.
     pub async fn in_memory() -> Result<Self> {
-        Ok(Self { actor: Actor::start(schema::open_in_memory).await?, path: None })
+        Ok(Self { actor: Actor::start(schema::open_in_memory).await?, file: None })
     }
 }
 
@@ -106,16 +147,55 @@ impl Store {
     /// How much room there is; absent for a store in memory, and where the system does not say.
     #[must_use]
     pub fn space(&self) -> Option<Space> {
-        self.path.as_deref().and_then(space::of)
+        self.file.as_deref().and_then(|file| space::of(&file.path))
     }
 }
 
 /// How it fares.
 impl Store {
-    /// That it refuses what it is given, if it does.
+    /// That it refuses what it is given, or that its file is gone from its place, if so.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
-        self.actor.refusal()
+        self.actor.refusal().or_else(|| self.file.as_deref()?.missing())
+    }
+
+    /// Returns whether the file that was opened is no longer at its path: what is committed is lost with this process.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.file.as_deref().is_some_and(|file| file.missing().is_some())
+    }
+
+    /// Writes a whole copy to `<store>.rescued`, also where the store's own file was removed from its place, and returns where it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] for a store in memory, [`StoreError::Place`] and [`StoreError::Sqlite`] when it cannot be written.
+    pub async fn rescue(&self) -> Result<PathBuf> {
+        let Some(file) = &self.file else { return Err(StoreError::Unknown("the store is in memory".to_owned())) };
+        let to = place::beside(&file.path, ".rescued");
+        let copy = to.clone();
+        self.actor.call(move |db| backup::copy(db, &copy)).await?;
+        Ok(to)
+    }
+}
+
+impl StoreFile {
+    /// That another file, or none, is where this one was opened.
+    fn missing(&self) -> Option<Refusal> {
+        let opened = self.identity?;
+        let found = place::identity(&self.path);
+        let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        if found == Some(opened) {
+            *gone = None;
+            return None;
+        }
+        let since = *gone.get_or_insert_with(instant);
+        let what = if found.is_some() { "another file lies in its place" } else { "it was moved or deleted" };
+        let why = format!(
+            "the store {path} is gone while this program runs on it: {what}. What is committed from now on is lost with this process: \
+             put the file back, or stop the program and restore {path}.rescued with `watchfire store restore`",
+            path = self.path.display()
+        );
+        Some(Refusal { since, why })
     }
 }
 
@@ -601,6 +681,23 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn unfinished(&self) -> Result<Unfinished> {
         self.actor.later(outbox::unfinished).await
+    }
+
+    /// What became of the pages of an incident.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn pages_of(&self, incident: &IncidentId) -> Result<Pages> {
+        let id = incident.clone();
+        self.actor.call(move |db| pages::of(db, &id)).await
+    }
+
+    /// Lets nothing that waits be sent, now or later: for a store that only shows what a tape holds.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn silence(&self) -> Result<()> {
+        self.actor.write(pages::silence).await
     }
 
     /// When the next message to one of `destinations` falls due, or its lease runs out: wall-clock milliseconds, possibly

@@ -47,6 +47,10 @@ impl StoreError {
             CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied,
             ReadOnly, SystemIoFailure,
         };
+        // A disk that is not mounted yet, or one that is full or read-only: a person has to hear of it, and mends it meanwhile.
+        if let Self::Vanished { .. } | Self::Place { .. } = self {
+            return true;
+        }
         let Self::Sqlite(error) = self else { return false };
         matches!(
             error.sqlite_error_code(),

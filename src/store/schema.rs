@@ -1,6 +1,6 @@
 //! Opening the file: how it is written to, and bringing an older one up to date.
 
-use super::{Result, StoreError};
+use super::{Result, StoreError, place};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
@@ -20,9 +20,16 @@ const MIGRATIONS: &[&str] = &[
 const APPLICATION_ID: i64 = 0x5746_4952;
 
 /// How long to wait for another process that writes; each of its transactions takes milliseconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn open(path: &Path) -> Result<Connection> {
+    place::prepare(path, false)?;
+    prepare(Connection::open(path)?, MIGRATIONS)
+}
+
+/// As [`open`], where an earlier run left traces and its store was taken away on purpose.
+pub(super) fn open_anew(path: &Path) -> Result<Connection> {
+    place::prepare(path, true)?;
     prepare(Connection::open(path)?, MIGRATIONS)
 }
 
@@ -57,6 +64,14 @@ fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<()> {
     }
     tx.commit()?;
     Ok(())
+}
+
+/// Checks that a database is a store, and none of a later version.
+pub(super) fn require(db: &Connection) -> Result<()> {
+    match version(db, MIGRATIONS.len())? {
+        0 => Err(StoreError::Foreign),
+        _ => Ok(()),
+    }
 }
 
 /// How many steps the file has taken.

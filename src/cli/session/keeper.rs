@@ -141,6 +141,9 @@ impl Keeper {
         if !told.refusing {
             let since = now.checked_sub(lasts).unwrap_or(now);
             error!("the store refuses since {since}: {}", refusal.why);
+            if let Some(store) = store.filter(|store| store.is_gone()) {
+                self.rescue(store).await;
+            }
             self.tally.blind(ChainId(0), true);
             let trouble = trouble(Severity::High, since, refusal.why.clone());
             let known = match store {
@@ -165,6 +168,16 @@ impl Keeper {
         {
             told.wrote_at = Some(instant());
             let _ = self.write(&mut told, store, nudge).await;
+        }
+    }
+
+    /// Keeps a copy of a store whose file is gone from its place, beside where it was.
+    pub(super) async fn rescue(&self, store: &Store) {
+        match store.rescue().await {
+            Ok(copy) => {
+                self.printer.progress(&format!("what was committed so far is in {}", copy.display()));
+            }
+            Err(error) => error!("failed to copy a store that is gone from its place: {error}"),
         }
     }
 

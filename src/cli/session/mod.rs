@@ -8,6 +8,7 @@ mod pace;
 mod pending;
 mod progress;
 mod queues;
+mod reach;
 mod record;
 mod roll;
 mod signs;
@@ -26,7 +27,7 @@ use crate::model::{ChainId, Evidence, Trouble};
 use crate::pipeline::Committed;
 use crate::pulse;
 use crate::runtime::{self, Clock, Moment, Stop, instant};
-use crate::store::{Drawer, Store, StoreError};
+use crate::store::{Drawer, Store, StoreError, StoreLock};
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
 use keeper::{Keeper, Patience};
@@ -57,6 +58,8 @@ pub(crate) struct Session {
     keeper: Keeper,
     /// Where evidence is kept; a store that nobody keeps has none.
     drawer: Option<Drawer>,
+    /// Held as long as the session lives, for the configuration's own store.
+    _lock: Option<StoreLock>,
     recording: Option<Recording>,
 }
 
@@ -69,7 +72,7 @@ impl Session {
         let (clock, signs) = (keeper.clock.clone(), keeper.signs.clone());
         let store = store.measured(signs.metrics.clone());
         let (printer, tally) = (keeper.printer.clone(), keeper.tally.clone());
-        Self { book, store, clock, signs, printer, tally, keeper, drawer, recording: None }
+        Self { book, store, clock, signs, printer, tally, keeper, drawer, _lock: None, recording: None }
     }
 
     /// A session on the configuration's own store, as the only one that sends from it, however long the disk refuses. `None` when
@@ -77,9 +80,9 @@ impl Session {
     pub(crate) async fn open(book: Arc<Book>, printer: Printer, stop: &Stop) -> anyhow::Result<Option<Self>> {
         let keeper = Keeper::new(book.clone(), printer);
         let began = instant();
-        let store = loop {
+        let (store, lock) = loop {
             let error = match opened(&book.store, &*keeper.clock).await {
-                Ok(store) => break store,
+                Ok(opened) => break opened,
                 Err(error) => error,
             };
             if !error.is_refusal() {
@@ -93,7 +96,7 @@ impl Session {
             }
         };
         let drawer = Some(Drawer::beside(&book.store));
-        Ok(Some(Self::with(book, store, keeper, drawer)))
+        Ok(Some(Self { _lock: Some(lock), ..Self::with(book, store, keeper, drawer) }))
     }
 
     /// Patience with the store, for one job of a chain.
@@ -216,6 +219,9 @@ impl Session {
         }
         ticking.abort();
         keeping.abort();
+        if session.store.is_gone() {
+            session.keeper.rescue(&session.store).await;
+        }
         if let Some(error) = failed {
             return Err(error);
         }
@@ -286,7 +292,11 @@ impl Session {
 
     /// Prints the summary and says how it went.
     pub(crate) fn end(&self) -> Outcome {
-        self.printer.line(&crate::model::record::Line::Summary(self.tally.summary()));
+        let summary = self.tally.summary();
+        for unseen in &summary.unseen {
+            self.printer.progress(&format!("not seen: {unseen}"));
+        }
+        self.printer.line(&crate::model::record::Line::Summary(summary));
         if self.tally.is_blind() {
             Outcome::Unknown
         } else if self.found() > 0 {
@@ -341,7 +351,12 @@ impl Session {
 }
 
 /// Opens the store and takes over what an earlier process was sending.
-async fn opened(path: &Path, clock: &dyn Clock) -> Result<Store, StoreError> {
+async fn opened(path: &Path, clock: &dyn Clock) -> Result<(Store, StoreLock), StoreError> {
+    // The store before its lock: a lock without a store says that there was one.
+    if Store::is_first_start(path) {
+        Store::open(path).await?;
+    }
+    let lock = StoreLock::take(path)?;
     let store = Store::open(path).await?;
     if let Some(moved_ms) = store.rebase(Moment::now()).await? {
         let way = if moved_ms < 0 { "back" } else { "forward" };
@@ -349,5 +364,5 @@ async fn opened(path: &Path, clock: &dyn Clock) -> Result<Store, StoreError> {
         warn!("the wall clock was set {way} by {moved} since the last start: deadlines were moved with it");
     }
     store.end_leases(runtime::millis(clock)).await?;
-    Ok(store)
+    Ok((store, lock))
 }

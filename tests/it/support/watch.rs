@@ -106,7 +106,7 @@ steps = [{{ to = ["console"], ack_within = "5m" }}]
 
     /// Forgets everything that was committed.
     pub(crate) fn forget(&self) {
-        for file in ["watchfire.db", "watchfire.db-wal", "watchfire.db-shm"] {
+        for file in ["watchfire.db", "watchfire.db-wal", "watchfire.db-shm", "watchfire.db.lock"] {
             let _ = std::fs::remove_file(self.dir.path().join(file));
         }
     }

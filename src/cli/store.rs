@@ -1,0 +1,75 @@
+//! `watchfire store`: a backup of the store while a run goes on, and its way back.
+
+use super::{Global, Outcome, Printer, book};
+use crate::model::ChainId;
+use crate::runtime::{Clock, SystemClock};
+use crate::settings::Secrets;
+use crate::store::{self, Store};
+use anyhow::Context as _;
+use clap::Subcommand;
+use std::path::{Path, PathBuf};
+
+/// Back the store up, and restore it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Write a whole copy of the store to FILE, also while `run` works on it. Copying the file by hand may copy an empty one.
+    Backup {
+        /// The copy to write.
+        file: PathBuf,
+        /// Write over a file that is there.
+        #[arg(long)]
+        replace: bool,
+    },
+    /// Put a backup in the store's place, while no `run` works on it. A store that is there is moved aside.
+    Restore {
+        /// The backup.
+        file: PathBuf,
+    },
+}
+
+pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match book(global, Secrets::NamesOnly, printer) {
+        Ok(book) => book,
+        Err(outcome) => return Ok(outcome),
+    };
+    let path = book.store.clone();
+    match command {
+        StoreCommand::Backup { file, replace } => {
+            let (from, to, replace) = (path.clone(), file.clone(), *replace);
+            let copied = tokio::task::spawn_blocking(move || store::backup(&from, &to, replace)).await?;
+            copied
+                .with_context(|| format!("failed to back up {} to {}{}", path.display(), file.display(), hint(file)))?;
+            printer.progress(&format!("wrote {}; `watchfire store restore` brings it back", file.display()));
+        }
+        StoreCommand::Restore { file } => {
+            let (from, to) = (file.clone(), path.clone());
+            let restored = tokio::task::spawn_blocking(move || store::restore(&from, &to, &stamp())).await?;
+            let restored =
+                restored.with_context(|| format!("failed to restore {} to {}", file.display(), path.display()))?;
+            if let Some(before) = restored.before {
+                printer.progress(&format!("the earlier store was moved to {}", before.display()));
+            }
+            printer.progress(&format!("restored {}: `watchfire run` goes on from where it stood", path.display()));
+            let store = Store::open(&path).await.context("open the store")?;
+            let chains: Vec<(String, ChainId)> =
+                book.chains.iter().map(|chain| (chain.info.name.to_string(), chain.info.id)).collect();
+            for (name, id) in chains {
+                let stands = match store.cursor(id).await.context("read where the chain stands")? {
+                    Some(at) => format!("judged up to block {}", at.number),
+                    None => "nothing judged yet".to_owned(),
+                };
+                printer.progress(&format!("{name}: {stands}"));
+            }
+        }
+    }
+    Ok(Outcome::Calm)
+}
+
+/// The time, as it stands in the name of a store that was moved aside.
+pub(crate) fn stamp() -> String {
+    SystemClock.now().strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+fn hint(file: &Path) -> &'static str {
+    if file.exists() { " (`--replace` writes over it)" } else { "" }
+}

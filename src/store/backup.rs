@@ -1,0 +1,224 @@
+//! Copies of a store: a backup while a run goes on, and a restore where none does.
+//!
+//! Copying the file by hand copies a database without its log: SQLite's own copy takes one consistent state of both.
+
+use super::place::{OF_DATABASE, PRIVATE, StoreLock, beside, left_behind};
+use super::{Result, StoreError, schema};
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How often a copy is tried while another process writes; each of its transactions takes milliseconds.
+const TRIES_MAX: u32 = 100;
+/// Pause between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A store that was put in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Where the store that was there before was moved; absent where there was none.
+    pub before: Option<PathBuf>,
+}
+
+/// Writes a whole copy of the store at `store` to `to`, while a run may go on. `replace` allows that `to` is there already.
+///
+/// Blocks until it is done. The copy appears under its name when it is whole and on the disk.
+///
+/// # Errors
+/// [`StoreError::Place`] when `to` is there or cannot be written, [`StoreError::Foreign`] and [`StoreError::Newer`] when `store` is no
+/// store of this program, [`StoreError::Sqlite`] when it cannot be read.
+pub fn backup(store: &Path, to: &Path, replace: bool) -> Result<()> {
+    if to.exists() && !replace || same(store, to) {
+        return Err(place(to, io::Error::from(io::ErrorKind::AlreadyExists)));
+    }
+    let from = opened(store)?;
+    copy(&from, to)
+}
+
+/// Puts the backup `from` in the place of the store at `store`; one that is there is moved aside, and nothing is deleted.
+///
+/// # Errors
+/// As [`backup`], and [`StoreError::InUse`] while a run works on the store.
+pub fn restore(from: &Path, store: &Path, stamp: &str) -> Result<Restored> {
+    if same(from, store) {
+        return Err(place(from, io::Error::from(io::ErrorKind::AlreadyExists)));
+    }
+    let backup = opened(from)?;
+    let part = beside(store, ".restored");
+    copy(&backup, &part)?;
+    let before = StoreLock::take(store).and_then(|_lock| {
+        let before = aside(store, stamp)?;
+        std::fs::rename(&part, store).map_err(|source| place(store, source))?;
+        sync_folder(store);
+        Ok(before)
+    });
+    if before.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    Ok(Restored { before: before? })
+}
+
+/// Moves what an earlier run left of the store at `store` aside, so that the next start is a first one. Returns where to.
+///
+/// # Errors
+/// [`StoreError::Place`] when a file cannot be moved.
+pub(super) fn aside(store: &Path, stamp: &str) -> Result<Option<PathBuf>> {
+    let there = store.exists();
+    if !there && left_behind(store).is_empty() {
+        return Ok(None);
+    }
+    let to = beside(store, &format!(".before-{stamp}"));
+    // The log goes first: without it the database is older, and never the other way around.
+    for suffix in OF_DATABASE.into_iter().chain([""]) {
+        let from = beside(store, suffix);
+        if from.exists() {
+            std::fs::rename(&from, beside(&to, suffix)).map_err(|source| place(&from, source))?;
+        }
+    }
+    sync_folder(store);
+    Ok(there.then_some(to))
+}
+
+/// Copies what `from` shows to a file that gets the name `to` when it is whole.
+pub(super) fn copy(from: &Connection, to: &Path) -> Result<()> {
+    let part = beside(to, ".part");
+    let copied = write(from, &part).and_then(|()| {
+        std::fs::rename(&part, to).map_err(|source| place(to, source))?;
+        sync_folder(to);
+        Ok(())
+    });
+    if copied.is_err() {
+        for suffix in OF_DATABASE.into_iter().chain([""]) {
+            let _ = std::fs::remove_file(beside(&part, suffix));
+        }
+    }
+    copied
+}
+
+fn write(from: &Connection, part: &Path) -> Result<()> {
+    let failed = |source| place(part, source);
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(true).write(true).mode(PRIVATE).open(part).map_err(failed)?;
+    {
+        let mut to = Connection::open(part)?;
+        let backup = Backup::new(from, &mut to)?;
+        // All pages in one step see one state of the database, and its writer goes on meanwhile.
+        let mut tries = 0;
+        while backup.step(-1)? != StepResult::Done {
+            tries += 1;
+            if tries == TRIES_MAX {
+                return Err(StoreError::Unknown(
+                    "the store is busy: another process writes without a pause".to_owned(),
+                ));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        drop(backup);
+        // One file that is complete by itself.
+        to.pragma_update(None, "journal_mode", "DELETE")?;
+        checked(&to)?;
+    }
+    file.sync_all().map_err(failed)
+}
+
+/// The database at `path`, if it is a store that this program knows and is whole.
+fn opened(path: &Path) -> Result<Connection> {
+    let found = std::fs::metadata(path).map_err(|source| place(path, source))?;
+    if !found.is_file() {
+        return Err(place(path, io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    // Never made here, and writable only since the log of a database that nobody has open is read by writing its index.
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(schema::BUSY_TIMEOUT)?;
+    schema::require(&db)?;
+    Ok(db)
+}
+
+fn checked(db: &Connection) -> Result<()> {
+    schema::require(db)?;
+    let said: String = db.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if said == "ok" { Ok(()) } else { Err(StoreError::Damaged { table: "the database", why: said }) }
+}
+
+fn same(one: &Path, other: &Path) -> bool {
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+fn place(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Place { path: path.display().to_string(), source }
+}
+
+/// Makes a rename last. Where the system does not do that for folders, nothing is lost but the moment.
+fn sync_folder(path: &Path) {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let _ = File::open(folder).and_then(|folder| folder.sync_all());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    fn filled(path: &Path, rows: usize) -> Connection {
+        let db = schema::open(path).unwrap();
+        for n in 0..rows {
+            db.execute("INSERT INTO chains (id, first_number) VALUES (?1, 0)", [i64::try_from(n).unwrap()]).unwrap();
+        }
+        db
+    }
+
+    fn rows(path: &Path) -> i64 {
+        Connection::open(path).unwrap().query_row("SELECT count(*) FROM chains", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_backup_of_an_open_store_holds_what_only_its_log_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let (store, to) = (dir.path().join("watchfire.db"), dir.path().join("copy.db"));
+        let db = filled(&store, 7);
+        backup(&store, &to, false).unwrap();
+        assert_eq!(rows(&to), 7);
+        assert_eq!(std::fs::metadata(&to).unwrap().mode() & 0o777, PRIVATE);
+        assert!(!beside(&to, "-wal").exists() && !beside(&to, ".part").exists());
+        // It is not written over unless that is said, and never is the store itself.
+        db.execute("INSERT INTO chains (id, first_number) VALUES (99, 0)", []).unwrap();
+        assert!(matches!(backup(&store, &to, false), Err(StoreError::Place { .. })));
+        assert_eq!(rows(&to), 7);
+        backup(&store, &to, true).unwrap();
+        assert_eq!(rows(&to), 8);
+        assert!(matches!(backup(&store, &store, true), Err(StoreError::Place { .. })));
+    }
+
+    #[test]
+    fn a_restore_moves_aside_what_was_there_and_refuses_what_is_no_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let (store, to) = (path("watchfire.db"), path("copy.db"));
+        drop(filled(&store, 3));
+        backup(&store, &to, false).unwrap();
+        drop(filled(&path("other.db"), 9));
+        std::fs::rename(path("other.db"), &store).unwrap();
+        let restored = restore(&to, &store, "1").unwrap();
+        assert_eq!((rows(&store), restored.before.clone()), (3, Some(path("watchfire.db.before-1"))));
+        assert_eq!(rows(&restored.before.unwrap()), 9);
+        // Where a store vanished, nothing is there to be moved.
+        std::fs::remove_file(&store).unwrap();
+        assert_eq!(restore(&to, &store, "2").unwrap().before, None);
+        assert_eq!(rows(&store), 3);
+        std::fs::write(path("noise"), [7; 5_000]).unwrap();
+        Connection::open(path("foreign.db")).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        std::fs::write(path("empty"), "").unwrap();
+        for wrong in ["noise", "foreign.db", "empty", "missing", "."] {
+            assert!(restore(&path(wrong), &store, "3").is_err(), "{wrong}");
+        }
+        let held = StoreLock::take(&store).unwrap();
+        assert!(matches!(restore(&to, &store, "4"), Err(StoreError::InUse(_))));
+        drop(held);
+        assert_eq!(rows(&store), 3);
+        assert!(!path("watchfire.db.restored").exists());
+    }
+}

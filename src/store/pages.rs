@@ -1,0 +1,32 @@
+//! What became of an incident's pages, and how a store that nobody sends from keeps none.
+
+use super::Result;
+use super::chain::uint;
+use crate::model::IncidentId;
+use rusqlite::{Connection, params};
+
+/// Pages of an incident that wake somebody, by what became of them. Those sent long ago are forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pages {
+    /// Accepted by their destination.
+    pub sent: u64,
+    /// Due, or on their way.
+    pub waiting: u64,
+    /// Given up, or never to be sent.
+    pub failed: u64,
+}
+
+pub(super) fn of(db: &Connection, incident: &IncidentId) -> Result<Pages> {
+    let sql = "SELECT coalesce(sum(state = 'sent'), 0), coalesce(sum(state IN ('due', 'leased')), 0), \
+               coalesce(sum(state IN ('dead', 'superseded')), 0) FROM outbox WHERE incident = ?1 AND kind = 'trigger'";
+    let pages = db.prepare_cached(sql)?.query_row(params![incident.as_str()], |row| {
+        Ok(Pages { sent: uint(row.get(0)?), waiting: uint(row.get(1)?), failed: uint(row.get(2)?) })
+    });
+    Ok(pages?)
+}
+
+/// Lets no message of the store be sent.
+pub(super) fn silence(db: &mut Connection) -> Result<()> {
+    db.execute("UPDATE outbox SET state = 'superseded', lease_until_ms = NULL WHERE state IN ('due', 'leased')", [])?;
+    Ok(())
+}

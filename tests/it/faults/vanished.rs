@@ -1,0 +1,160 @@
+//! A store that is gone: from a program that runs, from one that starts, and a place that takes none; and its backup.
+
+use super::stage::Stage;
+use crate::support::inbox::Received;
+use crate::support::stored;
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+fn kind(event: &Value) -> &str {
+    event["type"].as_str().and_then(|kind| kind.split('.').nth(2)).unwrap_or("?")
+}
+
+/// The headline of the page about the store, where this is one.
+fn headline(received: &Received) -> Option<String> {
+    let event = received.json();
+    let is_page = event["data"]["label"] == "The store" && kind(&event) == "trigger";
+    is_page.then(|| event["data"]["headline"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Waits until whoever looks after the program is paged about the store, and returns what the page says.
+async fn paged(stage: &Stage) -> String {
+    let about = |all: &[Received]| all.iter().filter_map(headline).next_back();
+    let all = stage.keeper.wait_until("a page past the store", |all| about(all).is_some()).await;
+    about(&all).expect("it was waited for")
+}
+
+async fn resolved(stage: &Stage) {
+    stage.keeper.wait_until("its end", |all| all.iter().any(|page| kind(&page.json()) == "resolve")).await;
+}
+
+fn modes(store: &Path) -> Vec<(String, u32)> {
+    let folder = std::fs::read_dir(store.parent().unwrap()).unwrap().map(|entry| entry.unwrap());
+    let ours = folder.filter(|entry| entry.file_name().to_string_lossy().starts_with("watchfire.db"));
+    ours.map(|entry| {
+        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+        (entry.file_name().to_string_lossy().into_owned(), mode)
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_vanished_between_two_starts_is_told_past_it_and_nothing_is_made_in_its_place() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    stage.theft(1).await;
+    stage.settle().await;
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+    let (store, away) = (stage.store(), stage.watch.path("elsewhere.db"));
+    std::fs::rename(&store, &away).unwrap();
+    let mut process = stage.start();
+    let said = paged(&stage).await;
+    assert!(said.contains("is gone") && said.contains("watchfire.db.lock"), "{said}");
+    assert!(process.lives() && !store.exists(), "{}", stage.watch.log());
+    for command in [&["incidents", "list"][..], &["chain", "status"], &["test-page", "treasury"]] {
+        let answers = stage.watch.run(command);
+        assert_eq!(answers.code, 2, "{command:?}");
+        assert!(answers.stderr.contains("is gone") && !store.exists(), "{command:?}: {}", answers.stderr);
+    }
+    // Put back, it goes on where it stood, and knows what it told.
+    std::fs::rename(&away, &store).unwrap();
+    stage.theft(2).await;
+    resolved(&stage).await;
+    stage.settle().await;
+    let abnormal = stage.reckon().await;
+    stage.check(&abnormal).await;
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_taken_from_a_running_program_is_told_and_kept() {
+    let stage = Stage::new().await;
+    let mut process = stage.start();
+    stage.theft(1).await;
+    stage.settle().await;
+    let store = stage.store();
+    for file in ["watchfire.db", "watchfire.db-wal", "watchfire.db-shm"] {
+        let _ = std::fs::remove_file(stage.watch.path(file));
+    }
+    let said = paged(&stage).await;
+    assert!(said.contains("is gone while this program runs"), "{said}");
+    assert!(process.lives(), "{}", stage.watch.log());
+    // It still watches, and still pages.
+    let n_pages = stage.pager.received().len();
+    stage.theft(2).await;
+    stage.pager.wait_until("a page all the same", |all| all.len() > n_pages).await;
+    assert_eq!(process.end().await, 2, "{}", stage.watch.log());
+    assert!(!store.exists());
+    let restored = stage.watch.run(&["store", "restore", "watchfire.db.rescued"]);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+    let head = stage.head().await;
+    assert!(stored::progress(&store).is_some_and(|(tip, _)| tip == head), "what was committed is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_takes_no_store_is_told_and_waited_for() {
+    let stage = Stage::new().await.stored_at("mounted/watchfire.db");
+    std::fs::remove_dir(stage.watch.path("mounted")).unwrap();
+    let mut process = stage.start();
+    let said = paged(&stage).await;
+    assert!(said.contains("mounted/watchfire.db"), "{said}");
+    assert!(process.lives(), "{}", stage.watch.log());
+    std::fs::create_dir(stage.watch.path("mounted")).unwrap();
+    resolved(&stage).await;
+    stage.theft(1).await;
+    stage.settle().await;
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_of_a_running_store_is_whole_private_and_goes_on_after_a_restore() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    stage.theft(1).await;
+    stage.settle().await;
+    let store = stage.store();
+    let head = stage.head().await;
+    assert_eq!(stage.watch.run(&["store", "backup", "copy.db"]).code, 0);
+    let again = stage.watch.run(&["store", "backup", "copy.db"]);
+    assert!(again.code == 2 && again.stderr.contains("--replace"), "{}", again.stderr);
+    assert_eq!(stage.watch.run(&["store", "backup", "copy.db", "--replace"]).code, 0);
+    let busy = stage.watch.run(&["store", "restore", "copy.db"]);
+    assert!(busy.code == 2 && busy.stderr.contains("stop it first"), "{}", busy.stderr);
+    assert!(modes(&store).iter().all(|(_, mode)| *mode == 0o600), "{:?}", modes(&store));
+    assert_eq!(std::fs::metadata(stage.watch.path("copy.db")).unwrap().permissions().mode() & 0o777, 0o600);
+    stage.theft(2).await;
+    stage.settle().await;
+    process.end().await;
+    let restored = stage.watch.run(&["store", "restore", "copy.db"]);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+    assert!(
+        restored.stderr.contains("watchfire.db.before-") && restored.stderr.contains("judged up to block"),
+        "{}",
+        restored.stderr
+    );
+    assert!(stored::progress(&store).is_some_and(|(tip, _)| tip == head), "it stands where it was backed up");
+    // What came after the backup is judged again, and told under the same keys.
+    let process = stage.start();
+    stage.settle().await;
+    let abnormal = stage.reckon().await;
+    stage.check(&abnormal).await;
+    process.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_store_is_begun_where_that_is_said_and_the_old_one_is_kept() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    stage.theft(1).await;
+    stage.settle().await;
+    process.end().await;
+    std::fs::remove_file(stage.store()).unwrap();
+    let process = stage.start_with(&["--new-store"]);
+    stage.settle().await;
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+    let process = stage.start_with(&["--new-store"]);
+    stage.until("the earlier store is kept", || stage.watch.log().contains("watchfire.db.before-")).await;
+    stage.settle().await;
+    process.end().await;
+}
