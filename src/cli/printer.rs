@@ -1,15 +1,13 @@
 //! Everything a command says, in one place: answers on stdout, the rest on stderr, meaning that survives without color.
 
-#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
-
 use super::{Color, Format};
 use crate::model::record::{Line, SummaryLine, VerdictLine};
 use crate::settings::{Problem, Problems};
 use crate::telemetry::Outlet;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
-use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Writes answers. Clones share the same stdout.
 #[derive(Clone)]
@@ -18,6 +16,8 @@ pub(crate) struct Printer {
     color: bool,
     color_stderr: bool,
     out: Arc<Mutex<dyn Write + Send>>,
+    /// The first answer that could not be written, other than to a reader that had gone away.
+    failure: Arc<OnceLock<std::io::Error>>,
     /// Where progress goes instead of straight to stderr.
     aside: Option<Outlet>,
 }
@@ -36,6 +36,7 @@ impl Printer {
             color: wanted(std::io::stdout().is_terminal()),
             color_stderr: wanted(std::io::stderr().is_terminal()),
             out,
+            failure: Arc::default(),
             aside: None,
         }
     }
@@ -63,15 +64,23 @@ impl Printer {
     /// Prints text as an answer. A reader that has gone away is no error: `watchfire ... | head` ends quietly.
     pub(crate) fn text(&self, text: &str) {
         let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let _ = writeln!(out, "{text}");
-        let _ = out.flush();
+        if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush())
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            let _ = self.failure.set(error);
+        }
+    }
+
+    /// Returns why answers could not be written, such as a full disk behind stdout; a reader that has gone away is no failure.
+    pub(crate) fn failure(&self) -> Option<&std::io::Error> {
+        self.failure.get()
     }
 
     /// Prints one line of the record as JSON.
     pub(crate) fn json(&self, line: &impl serde::Serialize) {
         match crate::model::json::line(line) {
             Ok(text) => self.text(&text),
-            Err(error) => eprintln!("error: a line could not be written as JSON: {error}"),
+            Err(error) => aside(&format!("error: failed to write a line as JSON: {error}")),
         }
     }
 
@@ -139,14 +148,14 @@ impl Printer {
         match &self.aside {
             // The outlet takes whole lines and never waits.
             Some(aside) => drop(aside.clone().write_all(format!("{text}\n").as_bytes())),
-            None => eprintln!("{text}"),
+            None => aside(text),
         }
     }
 
     /// What went wrong, on stderr.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let tag = if self.color_stderr { AnsiColor::Red.on_default().bold() } else { Style::new() };
-        eprintln!("{tag}error{tag:#}: {error:#}");
+        aside(&format!("{tag}error{tag:#}: {error:#}"));
     }
 
     /// Every problem of a configuration, on stderr; as JSON on stdout.
@@ -157,16 +166,21 @@ impl Printer {
             }
             return;
         }
-        eprint!("{}", problems.render(self.color_stderr));
-        eprintln!(
-            "{}; nothing is started on a configuration with problems",
+        aside(&format!(
+            "{}{}; nothing is started on a configuration with problems",
+            problems.render(self.color_stderr),
             count(problems.len(), "problem", "problems")
-        );
+        ));
     }
 
     pub(crate) fn paint(&self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
+}
+
+/// Writes a line to stderr. That nobody reads it, or that it is closed, ends nothing.
+fn aside(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn summed_up(s: &SummaryLine) -> String {

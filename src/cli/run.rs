@@ -2,15 +2,15 @@
 
 use super::printer::count;
 use super::session::{Recording, Session};
+use super::store::stamp;
 use super::{Global, Outcome, Printer, book};
 use crate::console::Console;
 use crate::runtime::Stop;
 use crate::settings::Secrets;
+use crate::store::Store;
 use crate::telemetry::Outlet;
-use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
 use clap::Args;
-use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +28,9 @@ pub(crate) struct Run {
     /// On the first start, begin with this block instead of the newest.
     #[arg(long, value_name = "N")]
     from_block: Option<u64>,
+    /// Begin with a new store; one that is there is moved aside. What was judged and told before is not known to it.
+    #[arg(long)]
+    new_store: bool,
     /// Record what is seen to this file, as `tape record` does: a flight recorder, which keeps what was last.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -63,11 +66,16 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
     };
-    let _alone = Alone::on(&book)?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
     let (aside, answers) = printer.detached(logs).context("start to print")?;
+    ignore_hangup(&aside)?;
+    if args.new_store
+        && let Some(before) = Store::begin_anew(&book.store, &stamp()).await.context("begin with a new store")?
+    {
+        printer.progress(&format!("the earlier store was moved to {}", before.display()));
+    }
     let Some(session) = Session::open(book.clone(), aside, &stop).await? else { return Ok(Outcome::Unknown) };
     let recording = args.record.clone().map(|file| Recording { file, bytes_max: args.record_max, traces: args.traces });
     let session = session.recorded(recording);
@@ -77,6 +85,9 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
         let console = Console::bind(address, session.signs.metrics.clone(), session.signs.checks.clone()).await?;
         printer.progress(&format!("metrics and readiness at http://{}", console.address()));
         tokio::spawn(console.run(stop.clone()));
+    }
+    for remark in &book.remarks {
+        printer.progress(&format!("note: {remark}"));
     }
     for chain in &book.chains {
         printer.progress(&format!(
@@ -92,27 +103,9 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     if !answers.finish(super::FAREWELL) || answers.dropped() > 0 {
         warn!("nobody read all of the answers; {} lines were dropped, the store has what they said", answers.dropped());
     }
-    outcome
-}
-
-/// One `run` for each store: two would judge every block twice and fight over the cursor. The lock goes with the process, however
-/// it ends.
-struct Alone {
-    _lock: File,
-}
-
-impl Alone {
-    fn on(book: &Book) -> anyhow::Result<Self> {
-        let mut path = book.store.clone().into_os_string();
-        path.push(".lock");
-        let lock = File::create(&path).with_context(|| format!("create {}", path.display()))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { _lock: lock }),
-            Err(TryLockError::WouldBlock) => {
-                bail!("another `watchfire run` works on {}: stop it first, or name another store", book.store.display())
-            }
-            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("lock {}", path.display())),
-        }
+    match answers.failure() {
+        Some(error) => bail!("failed to write answers to stdout: {error}; the store has what they said"),
+        None => outcome,
     }
 }
 
@@ -138,6 +131,22 @@ pub(crate) fn stop_on_signal(stop: Stop) {
         }
         stop.cancel();
     });
+}
+
+/// Ignores SIGHUP from now on and says so each time: whoever sends it expects a reload, and a watch must not end with its terminal.
+///
+/// # Errors
+/// When the system refuses to tell of signals.
+pub(crate) fn ignore_hangup(printer: &Printer) -> anyhow::Result<()> {
+    let kind = tokio::signal::unix::SignalKind::hangup();
+    let mut hangup = tokio::signal::unix::signal(kind).context("listen for SIGHUP")?;
+    let printer = printer.clone();
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            printer.progress("SIGHUP ignored: there is no reload, restart to take over a changed configuration");
+        }
+    });
+    Ok(())
 }
 
 #[cfg(test)]

@@ -349,7 +349,7 @@ pub struct DeliveryLine {
 }
 
 /// What a run did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SummaryLine {
     /// Blocks committed.
     pub blocks: u64,
@@ -367,4 +367,7 @@ pub struct SummaryLine {
     pub deliveries: u64,
     /// Messages that could not be.
     pub dead: u64,
+    /// What was asked for and not reached, one sentence for each chain; the exit code is 2 then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
 }

@@ -5,9 +5,9 @@
 //! up its writer. What finds no room is dropped and counted.
 
 use std::io::{self, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Lines that may wait for a reader: about an hour of verdicts of a busy watchlist.
@@ -24,6 +24,7 @@ pub struct Outlet {
     jobs: SyncSender<Job>,
     waiting: Arc<Waiting>,
     dropped: Arc<AtomicU64>,
+    failure: Arc<OnceLock<io::Error>>,
     /// The line that is not ended yet.
     line: Vec<u8>,
 }
@@ -49,9 +50,11 @@ impl Outlet {
     pub fn new(out: impl Write + Send + 'static) -> io::Result<Self> {
         let (jobs, inbox) = sync_channel(LINES_MAX);
         let waiting = Arc::<Waiting>::default();
-        let written = waiting.clone();
-        std::thread::Builder::new().name("watchfire-outlet".to_owned()).spawn(move || write(out, &inbox, &written))?;
-        Ok(Self { jobs, waiting, dropped: Arc::default(), line: Vec::new() })
+        let (written, failure) = (waiting.clone(), Arc::<OnceLock<io::Error>>::default());
+        let failed = failure.clone();
+        let write = move || write(out, &inbox, &written, &failed);
+        std::thread::Builder::new().name("watchfire-outlet".to_owned()).spawn(write)?;
+        Ok(Self { jobs, waiting, dropped: Arc::default(), failure, line: Vec::new() })
     }
 
     /// How many lines wait for the reader.
@@ -64,6 +67,12 @@ impl Outlet {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Returns why a line could not be written, such as a full disk; a reader that has gone away is no failure.
+    #[must_use]
+    pub fn failure(&self) -> Option<&io::Error> {
+        self.failure.get()
     }
 
     /// Waits until everything is written, at most about as long as `patience`, and says whether it is.
@@ -107,7 +116,7 @@ impl Waiting {
 impl Clone for Outlet {
     fn clone(&self) -> Self {
         let (jobs, waiting, dropped) = (self.jobs.clone(), self.waiting.clone(), self.dropped.clone());
-        Self { jobs, waiting, dropped, line: Vec::new() }
+        Self { jobs, waiting, dropped, failure: self.failure.clone(), line: Vec::new() }
     }
 }
 
@@ -126,12 +135,16 @@ impl Write for Outlet {
     }
 }
 
-fn write(mut out: impl Write, jobs: &Receiver<Job>, waiting: &Waiting) {
+fn write(mut out: impl Write, jobs: &Receiver<Job>, waiting: &Waiting, failure: &OnceLock<io::Error>) {
     for job in jobs {
         match job {
             Job::Line(line) => {
                 // A reader that has gone away is no error.
-                let _ = out.write_all(&line).and_then(|()| out.flush());
+                if let Err(error) = out.write_all(&line).and_then(|()| out.flush())
+                    && error.kind() != io::ErrorKind::BrokenPipe
+                {
+                    let _ = failure.set(error);
+                }
                 waiting.remove(line.len());
             }
             Job::Done(done) => drop(done.send(())),

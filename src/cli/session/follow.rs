@@ -5,6 +5,7 @@ use super::finality::Gate;
 use super::keeper::Patience;
 use super::lookout::{LOOK, Lookout};
 use super::progress::Progress;
+use super::reach::Reach;
 use super::record;
 use super::roll::Roll;
 use crate::decode;
@@ -47,7 +48,10 @@ impl Session {
     ) -> anyhow::Result<()> {
         let (pool, chain_id) = (pool_of(&chain, &self.signs.metrics)?, chain.info.id);
         let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
-        let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else { return Ok(()) };
+        let Some(window) = self.begin(&chain, &pool, from, stop, &mut lookout).await? else {
+            self.unseen(&chain, Reach::new(until, None).missing(0, instant()));
+            return Ok(());
+        };
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
         let settled = self.store.finality(chain.info.id).await.context("read what is final")?;
@@ -126,9 +130,9 @@ impl Session {
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut watcher = Watcher::open(book, chain.clone(), store, clock, nudge.clone()).await?;
         watcher = watcher.measured(self.signs.metrics.clone());
-        if let (Some(until), Some(at)) = (until, self.store.cursor(chain.info.id).await?)
-            && at.number >= until
-        {
+        let judged = self.store.cursor(chain.info.id).await?.map(|at| at.number);
+        let mut reach = Reach::new(until, judged);
+        if reach.is_reached() {
             return Ok(());
         }
         let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
@@ -138,11 +142,15 @@ impl Session {
         loop {
             let event = tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => {
+                    self.unseen(&chain, reach.missing(source.behind(), instant()));
+                    return Ok(());
+                }
                 event = source.next() => event.context("follow the chain")?,
                 // After the source: all that it has to say has been heard when this comes first.
                 () = tokio::time::sleep_until(look_at) => {
                     look_at = instant() + LOOK;
+                    reach.look(source.behind(), instant());
                     lookout.look().await?;
                     continue;
                 }
@@ -175,7 +183,10 @@ impl Session {
                             }
                         }
                     };
-                    let Some(committed) = committed else { return Ok(()) };
+                    let Some(committed) = committed else {
+                        self.unseen(&chain, reach.missing(source.behind(), instant()));
+                        return Ok(());
+                    };
                     if let (Some(recorder), Some(taken)) = (recorder, taken) {
                         record::keep(recorder, taken, &committed).await?;
                     }
@@ -189,9 +200,11 @@ impl Session {
                     if let Some(line) = progress.line(committed.blocks.len(), source.behind(), instant()) {
                         self.printer.progress(&format!("{}: {line}", chain.info.name));
                     }
-                    let Some((number, time)) = tip else { continue };
+                    reach.judged(tip.map(|(number, _)| number));
+                    reach.look(source.behind(), instant());
+                    let Some((_, time)) = tip else { continue };
                     lookout.block(time).await?;
-                    if until.is_some_and(|until| number >= until) {
+                    if reach.is_reached() {
                         return Ok(());
                     }
                 }
@@ -201,6 +214,8 @@ impl Session {
                 Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
                 Event::Phase(phase) => {
                     gate.phase(phase);
+                    reach.phase(phase);
+                    reach.look(source.behind(), instant());
                     lookout.phase(phase);
                 }
                 Event::Probed { endpoint, abilities } => {
@@ -209,6 +224,15 @@ impl Session {
                     }
                 }
             }
+        }
+    }
+}
+
+impl Session {
+    /// Records what of a chain was asked for and not reached, if anything.
+    fn unseen(&self, chain: &ChainBook, missing: Option<String>) {
+        if let Some(missing) = missing {
+            self.tally.unseen(format!("{}: {missing}", chain.info.name));
         }
     }
 }
@@ -233,7 +257,7 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
     let node = |settings: &EndpointSettings| {
         let (name, info) = (&settings.name, &chain.info);
         let Some(url) = settings.url.expose() else {
-            bail!("the endpoint {name} of {} is kept in a secret that was not fetched", info.name);
+            bail!("the endpoint {name} of {} is not known: {}", info.name, settings.url.why_absent());
         };
         let endpoint = Endpoint { name: name.clone(), url: url.to_owned().into() };
         let identity = Identity { chain: info.id, genesis: chain.genesis };

@@ -3,7 +3,7 @@
 use crate::model::incident::Plan;
 use crate::model::record::{Line, SummaryLine};
 use crate::model::{ChainId, IncidentId};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Clones count together.
@@ -19,6 +19,8 @@ struct Counts {
     standing: HashSet<String>,
     /// Chains that cannot be seen right now.
     blind: HashSet<ChainId>,
+    /// What was asked for and not reached, in words for a person.
+    unseen: BTreeSet<String>,
 }
 
 impl Tally {
@@ -58,12 +60,20 @@ impl Tally {
         }
     }
 
+    /// Records that this part of what was asked for was not reached.
+    pub(super) fn unseen(&self, what: String) {
+        self.counts().unseen.insert(what);
+    }
+
+    /// Returns whether the run could not see all that it was asked to watch.
     pub(super) fn is_blind(&self) -> bool {
-        !self.counts().blind.is_empty()
+        let counts = self.counts();
+        !counts.blind.is_empty() || !counts.unseen.is_empty()
     }
 
     pub(super) fn summary(&self) -> SummaryLine {
-        self.counts().summary
+        let counts = self.counts();
+        SummaryLine { unseen: counts.unseen.iter().cloned().collect(), ..counts.summary.clone() }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {

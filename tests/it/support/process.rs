@@ -45,6 +45,11 @@ impl Process {
         assert!(set.expect("prlimit is everywhere").success(), "the limit holds for process {id}");
     }
 
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a crash would (SIGKILL), frozen or not.
     pub(crate) fn kill(mut self) {
         self.finish();
