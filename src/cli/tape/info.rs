@@ -26,12 +26,13 @@ pub(super) fn info(args: &Info, printer: &Printer) -> anyhow::Result<Outcome> {
     } else {
         printer.text(&text(&survey, size));
     }
-    Ok(if survey.broken.is_some() { Outcome::Unknown } else { Outcome::Calm })
+    Ok(if survey.broken.is_some() || !survey.refused.is_empty() { Outcome::Unknown } else { Outcome::Calm })
 }
 
 fn line(survey: &Survey, size: u64) -> Value {
     let traces: Value = survey.traces.iter().map(|(method, n)| (method.name().to_owned(), Value::from(*n))).collect();
-    let refused: Vec<Value> = survey.refused.iter().map(|(block, why)| json!({ "block": block, "why": why })).collect();
+    let refused: Vec<Value> =
+        survey.refused.blocks.iter().map(|(block, why)| json!({ "block": block, "why": why })).collect();
     let mut line = json!({
         "type": "tape", "version": survey.version, "packing": survey.packing.name(), "chain": survey.head.chain.0,
         "note": survey.head.note, "whole": survey.is_whole(), "stretches": survey.n_stretches, "blocks": survey.n_blocks,
@@ -95,8 +96,11 @@ fn text(survey: &Survey, size: u64) -> String {
         n => format!(", {n} that are newer than this program"),
     };
     row("verified", format!("{} of {}{unproven}", survey.n_verified, count(survey.n_blocks, "block", "blocks")));
-    for (block, why) in &survey.refused {
+    for (block, why) in &survey.refused.blocks {
         row("refused", format!("block {block}: {why}"));
+    }
+    if survey.refused.n_more > 0 {
+        row("", format!("and {} more", survey.refused.n_more));
     }
     row("reads", survey.n_reads.to_string());
     row(

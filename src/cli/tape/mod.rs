@@ -7,7 +7,7 @@ mod record;
 
 use super::{Global, Outcome, Printer};
 use clap::Subcommand;
-pub(crate) use play::play_through;
+pub(crate) use play::{load, play_through, refuse_false};
 
 /// Record, import, examine and play tapes.
 #[derive(Debug, Subcommand)]

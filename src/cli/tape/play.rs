@@ -1,6 +1,7 @@
 //! `tape play`: a tape judged the real way, or served as a node.
 
-use crate::cli::run::stop_on_signal;
+use crate::cli::printer::count;
+use crate::cli::run::{ignore_hangup, stop_on_signal};
 use crate::cli::session::{Session, checks_of};
 use crate::cli::{Global, Outcome, Printer, book};
 use crate::deliver::Worker;
@@ -8,7 +9,7 @@ use crate::model::BlockRef;
 use crate::pipeline::Watcher;
 use crate::runtime::{Stop, SystemClock};
 use crate::settings::{Secrets, parse_duration};
-use crate::source::tape::{Fault, Pace, Playing, Scene, Script, Stretch, Tape, TapeServer};
+use crate::source::tape::{Fault, Pace, Playing, Scene, Script, Stretch, Tape, TapeServer, is_provable};
 use crate::source::{Deadlines, Endpoint, Event, FinalityRule, Node, Options, Source, Window};
 use crate::store::Store;
 use crate::watchlist::ChainBook;
@@ -40,6 +41,12 @@ pub(crate) struct Play {
     /// `empty-receipts`, `drop-log@block=117,times=1`. May be given several times.
     #[arg(long = "fault", value_name = "FAULT", requires = "serve")]
     fault: Vec<Fault>,
+    /// Serve this stretch alone, counted from 1, of a tape whose stretches do not join; a follower cannot cross from one to the next.
+    #[arg(long, value_name = "N", requires = "serve")]
+    stretch: Option<usize>,
+    /// Serve blocks that contradict their own hash too.
+    #[arg(long, requires = "serve")]
+    unverified: bool,
     /// Let it go wrong as this TOML file says: `faults = ["lag=3", "..."]`.
     #[arg(long, value_name = "FILE", requires = "serve")]
     faults: Option<PathBuf>,
@@ -66,14 +73,17 @@ pub(super) async fn serve(args: &Play, printer: &Printer) -> anyhow::Result<Outc
         faults.extend(scripted(file)?);
     }
     let tape = load(&args.file, printer)?;
-    let [stretch] = <[_; 1]>::try_from(tape.stretches).map_err(|stretches| {
-        anyhow::anyhow!("the tape has {} stretches that do not join: a node has one chain", stretches.len())
-    })?;
+    let chain = tape.head.chain;
+    if !args.unverified && is_provable(chain) {
+        refuse_false(&tape, printer)?;
+    }
     let playing = Playing { pace: args.pace.unwrap_or(Pace::AtOnce), port: args.port, faults };
-    let server = TapeServer::start(tape.head.chain, stretch, playing).await.context("serve the tape")?;
+    let server =
+        TapeServer::start(chain, served(tape, args.stretch, printer)?, playing).await.context("serve the tape")?;
     printer.text(server.url());
     let stop = Stop::new();
     stop_on_signal(stop.clone());
+    ignore_hangup(printer)?;
     stop.cancelled().await;
     Ok(Outcome::Calm)
 }
@@ -102,13 +112,63 @@ pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> any
         bail!("the tape is of chain {}, which the configuration does not have", tape.head.chain);
     };
     let chain = Arc::new(chain.clone());
-    let store = Store::in_memory().await.context("make room for what is seen")?;
+    if checks_of(&chain).verify {
+        refuse_false(&tape, printer)?;
+    }
+    let store = match &global.store {
+        Some(file) if !Store::is_first_start(file) => {
+            bail!("{} is there already: name a new file for what is found on the tape", file.display())
+        }
+        Some(file) => Store::open(file).await.with_context(|| format!("create the store {}", file.display()))?,
+        None => Store::in_memory().await.context("make room for what is seen")?,
+    };
     let session = Session::new(book, store, printer.clone());
     play_through(&session, &chain, tape, args.pace.unwrap_or(Pace::AtOnce), None, |_| ()).await?;
+    // Nobody is told of a tape, neither now nor by a run on the store that is kept.
+    session.store.silence().await.context("leave nothing to be sent")?;
+    if let Some(file) = &global.store {
+        let file = file.display();
+        printer.progress(&format!(
+            "what was found is in {file}: look at it with `watchfire incidents list --store {file}`"
+        ));
+    }
     Ok(session.end())
 }
 
-fn load(file: &Path, printer: &Printer) -> anyhow::Result<Tape> {
+/// What of a tape is served: one stretch of it, or all behind one another.
+fn served(tape: Tape, wanted: Option<usize>, printer: &Printer) -> anyhow::Result<Stretch> {
+    let n = tape.stretches.len();
+    if let Some(wanted) = wanted {
+        let found = wanted.checked_sub(1).and_then(|place| tape.stretches.into_iter().nth(place));
+        return found.with_context(|| {
+            format!("there is no stretch {wanted} on the tape; it has {}", count(n, "stretch", "stretches"))
+        });
+    }
+    if n > 1 {
+        printer.progress(&format!(
+            "the tape has {n} stretches that do not join: all can be asked for, a follower needs `--stretch N`"
+        ));
+    }
+    Ok(tape.joined())
+}
+
+/// Refuses a tape with blocks that contradict their own hash, and tells each of them.
+pub(crate) fn refuse_false(tape: &Tape, printer: &Printer) -> anyhow::Result<()> {
+    let refuted = tape.refuted();
+    for (number, why) in &refuted.blocks {
+        printer.progress(&format!("block {number}: {why}"));
+    }
+    if refuted.n_more > 0 {
+        printer.progress(&format!("and {} more", refuted.n_more));
+    }
+    if refuted.is_empty() {
+        return Ok(());
+    }
+    let blocks = count(refuted.count(), "block contradicts its own hash", "blocks contradict their own hashes");
+    bail!("the tape is refused: {blocks}, so it shows no chain that there was")
+}
+
+pub(crate) fn load(file: &Path, printer: &Printer) -> anyhow::Result<Tape> {
     let tape = Tape::load(file).with_context(|| format!("read {}", file.display()))?;
     if let Some(line) = tape.cut {
         printer.progress(&format!("{} is cut short after line {line}; it is played up to there", file.display()));
@@ -194,7 +254,8 @@ impl<S: Fn(&str)> Player<'_, S> {
         while head.is_some() && *tip != head {
             let step = match source.next().await.context("follow the tape")? {
                 Event::Step(step) => step,
-                Event::Troubled(trouble) if trouble.kind.is_total() => {
+                // Its one endpoint is refused: nothing more comes.
+                Event::Troubled(trouble) if trouble.kind.is_total() || trouble.evidence.is_some() => {
                     bail!("the tape's server cannot be followed: {}", trouble.why)
                 }
                 _ => continue,

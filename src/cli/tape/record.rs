@@ -1,6 +1,6 @@
 //! `tape record`: a stretch of chain, as it is lived.
 
-use crate::cli::run::{parse_duration, stop_after, stop_on_signal};
+use crate::cli::run::{ignore_hangup, parse_duration, stop_after, stop_on_signal};
 use crate::cli::session::{Session, pool_of};
 use crate::cli::{Global, Outcome, Printer, book, explain};
 use crate::runtime::{Clock, Stop, SystemClock};
@@ -41,7 +41,7 @@ pub(crate) struct Record {
 }
 
 pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::Resolve, printer) {
+    let book = match book(global, Secrets::OnUse, printer) {
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
     };
@@ -66,6 +66,7 @@ pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) ->
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
+    ignore_hangup(printer)?;
     // Judged as `run` does, so that every question the decoder asks is on the tape with its answer.
     let store = Store::in_memory().await.context("make room for what is seen")?;
     store.begin_chain(chain.info.id, first).await.context("write down where recording begins")?;

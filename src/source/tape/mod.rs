@@ -39,6 +39,7 @@ mod script;
 mod serve;
 mod standing;
 mod survey;
+mod truth;
 mod write;
 
 use super::RawPair;
@@ -55,6 +56,7 @@ pub use script::{Pace, Scene, Script};
 pub use serve::{Fault, FaultKind, Playing, TapeServer};
 use std::path::Path;
 pub use survey::Survey;
+pub use truth::{REFUTED_MAX, Refuted, is_provable};
 pub use write::Writer;
 
 /// Version of the format that is written; those before it are read too.
@@ -224,6 +226,20 @@ impl Tape {
         }
         stretches.retain(|stretch| !stretch.blocks.is_empty());
         Ok(Self { head: reader.head().clone(), stretches, cut: reader.cut() })
+    }
+}
+
+impl Tape {
+    /// Puts all stretches behind one another, for a node that shows them all: nothing but their numbers joins them.
+    #[must_use]
+    pub fn joined(self) -> Stretch {
+        let mut all = Stretch::default();
+        for stretch in self.stretches {
+            let before = all.blocks.len();
+            all.marks.extend(stretch.marks.into_iter().map(|(place, mark)| (before + place, mark)));
+            all.blocks.extend(stretch.blocks);
+        }
+        all
     }
 }
 

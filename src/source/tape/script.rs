@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Longest pause between two scenes, whatever the tape says: a day.
-const PAUSE_MAX: Duration = Duration::from_secs(86_400);
+/// Longest pause between two scenes, whatever the tape says: no hash covers when a block was seen, and who plays a tape wants to see its
+/// end.
+const PAUSE_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// When heads appear.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,9 +1,8 @@
 //! What a tape holds, counted.
 
+use super::truth::{Refuted, is_provable, prove};
 use super::{Entry, Happening, Head, Packing, Reader, TapeBlock, TapeError};
-use crate::model::parse;
 use crate::source::trace::TraceMethod;
-use crate::source::{Checks, verify};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,8 +35,8 @@ pub struct Survey {
     pub n_verified: usize,
     /// Blocks of which not all can be held against the hash, since they are newer than this program.
     pub n_unproven: usize,
-    /// Blocks that contradict their own hash, and how; as many as anybody reads.
-    pub refused: Vec<(u64, String)>,
+    /// Blocks that contradict their own hash, and how.
+    pub refused: Refuted,
     /// Answers to what was asked beside blocks.
     pub n_reads: usize,
     /// Blocks with traces, by what was asked.
@@ -84,7 +83,7 @@ impl Survey {
             n_retracted: 0,
             n_verified: 0,
             n_unproven: 0,
-            refused: Vec::new(),
+            refused: Refuted::default(),
             n_reads: 0,
             traces: BTreeMap::new(),
             n_captions: 0,
@@ -115,14 +114,11 @@ impl Survey {
 
     /// Holds a block against its own hash, on chains where that can be done.
     fn verify(&mut self, block: &TapeBlock) {
-        let Some(raw) = block.raw.as_ref().filter(|_| Checks::for_chain(self.head.chain).verify) else { return };
-        let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).map_err(|error| error.to_string());
-        match sealed.and_then(|sealed| verify::prove(&sealed, &verify::Raw::default()).map_err(|flaw| flaw.to_string()))
-        {
+        let Some(raw) = block.raw.as_ref().filter(|_| is_provable(self.head.chain)) else { return };
+        match prove(raw) {
             Ok(gaps) if gaps.is_empty() => self.n_verified += 1,
             Ok(_) => self.n_unproven += 1,
-            Err(why) if self.refused.len() < TOLD_MAX => self.refused.push((block.block.at.number, why)),
-            Err(_) => {}
+            Err(why) => self.refused.add(block.block.at.number, why),
         }
     }
 

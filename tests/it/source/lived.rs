@@ -484,7 +484,7 @@ fn blocks_are_imported_in_the_shapes_they_are_kept_in() {
     write("traces/5.json", traces(made(5)).answer.get().to_owned());
     write("README.md", "not a block".to_owned());
     let mut to = writer();
-    let imported = import(&[dir.path().to_owned()], &mut to).expect("good files");
+    let imported = import(&[dir.path().to_owned()], &mut to, true).expect("good files");
     assert_eq!((imported.n_blocks, imported.n_stretches, imported.n_traced), (5, 1, 1));
     let tape = load(&to.finish().expect("memory is writable")).expect("a good tape");
     let read: Vec<_> = tape.stretches[0].blocks.iter().map(|block| block.block.at.hash).collect();
@@ -513,7 +513,7 @@ fn everything_amiss_is_told_at_once_with_its_place() {
     write("e.json", pair(busy[0]).to_string());
     write("f.json", busy[4].receipts.to_string());
     let number = |place: usize| busy[place].link.at.number;
-    let failed = import(&[dir.path().to_owned()], &mut writer()).expect_err("nothing is right with them");
+    let failed = import(&[dir.path().to_owned()], &mut writer(), true).expect_err("nothing is right with them");
     let ImportError::Flaws(flaws) = failed else { panic!("{failed}") };
     let told: Vec<String> =
         flaws.iter().map(|flaw| flaw.to_string().replace(&format!("{}/", dir.path().display()), "")).collect();

@@ -173,15 +173,15 @@ fn files_are_imported_by_number_whatever_their_order_and_spelling() {
     };
     let files = [file("b.json", 7, false, true), file("a.json.gz", 2, true, false), file("c", 3, true, true)];
     let mut to = writer();
-    let imported = import(&files, &mut to).expect("good files");
+    let imported = import(&files, &mut to, true).expect("good files");
     assert_eq!((imported.n_blocks, imported.n_stretches), (3, 2));
     let tape = load(&to.finish().expect("memory is writable")).expect("a good tape");
     assert_eq!(tape.stretches.iter().map(|stretch| stretch.first()).collect::<Vec<_>>(), [Some(2), Some(7)]);
 
-    let twice =
-        import(&[files[0].clone(), file("d", 7, false, false)], &mut writer()).expect_err("twice the same height");
+    let twice = import(&[files[0].clone(), file("d", 7, false, false)], &mut writer(), true)
+        .expect_err("twice the same height");
     assert!(twice.to_string().contains("block 7 is in"), "{twice}");
-    let absent = import(&[dir.path().join("absent")], &mut writer()).expect_err("no such file");
+    let absent = import(&[dir.path().join("absent")], &mut writer(), true).expect_err("no such file");
     assert!(absent.to_string().contains("absent: "), "{absent}");
 }
 

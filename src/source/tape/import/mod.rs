@@ -9,6 +9,7 @@
 mod find;
 mod shelf;
 
+use super::truth::{REFUTED_MAX, prove};
 use super::{TapeError, Writer};
 use crate::model::{Link, parse};
 use crate::source::RawPair;
@@ -22,8 +23,8 @@ use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Flaws that are told one by one: as many as anybody reads before mending them.
-const FLAWS_MAX: usize = 100;
+/// Flaws that are told one by one.
+const FLAWS_MAX: usize = REFUTED_MAX;
 
 /// What an import brought.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,11 +78,11 @@ struct Findings {
 }
 
 /// Writes the blocks in `from`, files and directories of them, to a tape, by number, whatever the order of the files. Two blocks of
-/// the same height are a flaw, since only one of them can be the chain's.
+/// the same height are a flaw, since only one of them can be the chain's. With `proven` so is a block that contradicts its own hash.
 ///
 /// # Errors
 /// When anything is amiss: then what was written to the tape is only a part of it.
-pub fn import<W: Write>(from: &[PathBuf], to: &mut Writer<W>) -> Result<Imported, ImportError> {
+pub fn import<W: Write>(from: &[PathBuf], to: &mut Writer<W>, proven: bool) -> Result<Imported, ImportError> {
     let mut flaws = Vec::new();
     let mut shelf = Shelf::new(shelf::expand(from, &mut flaws));
     let mut findings = Findings { flaws, ..Findings::default() };
@@ -89,7 +90,7 @@ pub fn import<W: Write>(from: &[PathBuf], to: &mut Writer<W>) -> Result<Imported
         findings.gather(&mut shelf, file);
     }
     findings.join(&shelf);
-    let imported = findings.write(&mut shelf, to)?;
+    let imported = findings.write(&mut shelf, to, proven)?;
     let Findings { parts, mut flaws, .. } = findings;
     if parts.is_empty() && flaws.is_empty() {
         flaws.push(Flaw { file: "the files".to_owned(), line: None, why: "there is no block in them".to_owned() });
@@ -188,11 +189,11 @@ impl Findings {
     }
 
     /// Checks every block as a live one, and writes them as long as nothing is amiss.
-    fn write<W: Write>(&mut self, shelf: &mut Shelf, to: &mut Writer<W>) -> Result<Imported, TapeError> {
+    fn write<W: Write>(&mut self, shelf: &mut Shelf, to: &mut Writer<W>, proven: bool) -> Result<Imported, TapeError> {
         let mut imported = Imported::default();
         let mut last: Option<Link> = None;
         for part in &self.parts {
-            let (raw, traces) = match part.whole(shelf) {
+            let (raw, traces) = match part.whole(shelf, proven) {
                 Ok(whole) => whole,
                 Err(why) => {
                     self.flaws.push(shelf.flaw_at(&part.block, format!("block {}: {why}", part.link.at.number)));
@@ -214,7 +215,7 @@ impl Findings {
 
 impl Part {
     /// The block with all that belongs to it, checked.
-    fn whole(&self, shelf: &mut Shelf) -> Result<(RawPair, Option<RawTraces>), String> {
+    fn whole(&self, shelf: &mut Shelf, proven: bool) -> Result<(RawPair, Option<RawTraces>), String> {
         let block = shelf.raw(&self.block)?;
         let receipts = match &self.receipts {
             Some(place) => shelf.raw(place)?,
@@ -233,7 +234,11 @@ impl Part {
             }
             None => None,
         };
-        Ok((RawPair { block, receipts }, traces))
+        let raw = RawPair { block, receipts };
+        if proven {
+            prove(&raw)?;
+        }
+        Ok((raw, traces))
     }
 }
 

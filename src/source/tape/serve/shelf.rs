@@ -42,6 +42,8 @@ struct Shelved {
     number: u64,
     hash: B256,
     parent: Option<usize>,
+    /// The newest block of the stretch before it, where a stretch begins with it.
+    earlier: Option<usize>,
     /// Its place in the stretch, where it came first.
     came: usize,
     n_txs: usize,
@@ -69,6 +71,7 @@ impl Shelf {
         }
         for scene in &script.scenes {
             let mut view = shelf.views.last().copied().unwrap_or_default();
+            shelf.begin_stretch(scene.blocks.clone(), view.head);
             view.n_come = scene.blocks.end;
             view.head = scene.head.and_then(|head| shelf.by_hash.get(&head.hash).copied());
             for (level, at) in &scene.promote {
@@ -83,6 +86,13 @@ impl Shelf {
             shelf.views.push(view);
         }
         Ok(shelf)
+    }
+
+    /// Lets blocks without a parent on the tape stand on the newest one before them, so that every stretch can be asked for.
+    fn begin_stretch(&mut self, came: std::ops::Range<usize>, head: Option<usize>) {
+        let Some((head, number)) = head.and_then(|head| Some((head, self.block(head)?.number))) else { return };
+        let orphans = self.blocks.iter_mut().filter(|block| came.contains(&block.came) && block.parent.is_none());
+        orphans.filter(|block| block.number > number).for_each(|block| block.earlier = Some(head));
     }
 
     /// Puts a block where it can be found. One that had left the chain and came back is there already.
@@ -309,7 +319,7 @@ impl Shelf {
         let head = view.head.and_then(|head| self.block(head));
         std::iter::successors(head, |block| {
             // Heights fall from one to the next, so that no tape, however made, is walked in circles.
-            self.block(block.parent?).filter(|parent| parent.number < block.number)
+            self.block(block.parent.or(block.earlier)?).filter(|parent| parent.number < block.number)
         })
     }
 
@@ -332,6 +342,7 @@ impl Shelved {
             number: block.block.at.number,
             hash: block.block.at.hash,
             parent,
+            earlier: None,
             came,
             n_txs: block.block.txs.len(),
             brief,

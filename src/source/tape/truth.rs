@@ -1,0 +1,70 @@
+//! Blocks of a tape held against their own hashes, as those of a live chain are.
+
+use super::Tape;
+use crate::model::{ChainId, parse};
+use crate::source::verify::{self, Gap};
+use crate::source::{Checks, RawPair};
+
+/// Blocks of which it is said how they contradict themselves: a tape that was tampered with throughout need not be told in full.
+pub const REFUTED_MAX: usize = 1_000;
+
+/// Blocks of a tape that contradict their own hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refuted {
+    /// Number of each and how it does, in the order of the tape; at most [`REFUTED_MAX`].
+    pub blocks: Vec<(u64, String)>,
+    /// How many more there are.
+    pub n_more: usize,
+}
+
+impl Refuted {
+    /// Adds a block.
+    pub(super) fn add(&mut self, number: u64, why: String) {
+        if self.blocks.len() < REFUTED_MAX {
+            self.blocks.push((number, why));
+        } else {
+            self.n_more += 1;
+        }
+    }
+
+    /// Returns whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.blocks.len() + self.n_more
+    }
+}
+
+impl Tape {
+    /// Returns the blocks that contradict their own hash. Blocks whose text was not kept are not looked at.
+    #[must_use]
+    pub fn refuted(&self) -> Refuted {
+        let mut refuted = Refuted::default();
+        for block in self.stretches.iter().flat_map(|stretch| &stretch.blocks) {
+            if let Some(Err(why)) = block.raw.as_ref().map(prove) {
+                refuted.add(block.block.at.number, why);
+            }
+        }
+        refuted
+    }
+}
+
+/// Returns whether blocks of this chain can be held against their hashes.
+#[must_use]
+pub fn is_provable(chain: ChainId) -> bool {
+    Checks::for_chain(chain).verify
+}
+
+/// Holds a block with its receipts against its own hash, senders aside. Returns what of it the hash does not cover.
+///
+/// # Errors
+/// With how it contradicts itself.
+pub(super) fn prove(raw: &RawPair) -> Result<Vec<Gap>, String> {
+    let sealed = parse::sealed(raw.block.get(), raw.receipts.get()).map_err(|error| error.to_string())?;
+    verify::prove(&sealed, &verify::Raw::default()).map_err(|flaw| flaw.to_string())
+}
