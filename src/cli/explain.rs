@@ -1,6 +1,7 @@
 //! `watchfire explain TX`: the decoded tree, the verdict, and how every rule fared.
 
-use super::session::{pool_of, stored};
+use super::session::{checks_of, pool_of, stored};
+use super::tape::{load, refuse_false};
 use super::{Global, Outcome, Printer, book};
 use crate::classify::{self, History};
 use crate::escalate::{self, StepJudged};
@@ -8,6 +9,8 @@ use crate::model::record::Line;
 use crate::model::{Activity, Judged, JudgedBlock, Role, Verdict};
 use crate::pipeline;
 use crate::settings::Secrets;
+use crate::source::tape::{Pace, TapeServer};
+use crate::source::{Deadlines, Endpoint, Node, Pool};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::watchlist::{Book, ChainBook};
@@ -15,36 +18,112 @@ use alloy_primitives::B256;
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context as _, bail};
 use clap::Args;
+use std::path::PathBuf;
 use std::sync::Arc;
+use url::Url;
 
 /// Show what a transaction does.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The transaction's hash.
-    tx: B256,
+    /// The transaction's hash, or an explorer's address of it.
+    #[arg(value_parser = parse_tx)]
+    tx: Tx,
     /// On which chain, where the configuration has several.
     #[arg(long, value_name = "NAME")]
     chain: Option<String>,
+    /// Look for it on this tape instead of asking the chain's endpoints.
+    #[arg(long, value_name = "FILE", conflicts_with = "chain")]
+    tape: Option<PathBuf>,
+}
+
+/// A transaction as it is named on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Tx {
+    hash: B256,
+    /// Host of the explorer whose address it was; it says which chain is meant.
+    explorer: Option<String>,
+}
+
+/// Reads a hash, alone or within an explorer's address such as `https://etherscan.io/tx/0x…#eventlog`.
+fn parse_tx(text: &str) -> Result<Tx, String> {
+    let text = text.trim();
+    let url = Url::parse(text).ok().filter(Url::has_host);
+    let explorer = url.as_ref().and_then(Url::host_str).map(str::to_owned);
+    let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let digits = |part: &str| part.strip_prefix("0x").unwrap_or(part).to_owned();
+    let hex = |part: &&str| digits(part).bytes().all(|byte| byte.is_ascii_hexdigit());
+    let parts: Vec<&str> = parts.filter(hex).collect();
+    if let Some(hash) = parts.iter().find_map(|part| digits(part).parse().ok()) {
+        return Ok(Tx { hash, explorer });
+    }
+    Err(match parts.iter().map(|part| digits(part).len()).max() {
+        Some(40) => "that is an address; a transaction's hash has 64 hexadecimal digits behind its `0x`".to_owned(),
+        Some(n) if n >= 8 => {
+            format!("a transaction's hash has 64 hexadecimal digits behind its `0x`, and here are {n}")
+        }
+        _ => "write a transaction's hash, `0x` and 64 hexadecimal digits, or an explorer's address of it".to_owned(),
+    })
+}
+
+/// Where a transaction is looked for: the chain, who answers for it, and a played tape to be kept meanwhile.
+struct Found<'a> {
+    chain: &'a ChainBook,
+    pool: Pool,
+    _server: Option<TapeServer>,
+}
+
+/// The endpoints of the chain, or the tape, that the arguments name.
+async fn found<'a>(args: &Explain, book: &'a Book, printer: &Printer) -> anyhow::Result<Found<'a>> {
+    let Some(file) = &args.tape else {
+        let by_explorer = args.tx.explorer.as_deref().and_then(|host| explored(book, host));
+        let chain = match by_explorer.filter(|_| args.chain.is_none()) {
+            Some(chain) => chain,
+            None => chosen(book, args.chain.as_deref())?,
+        };
+        return Ok(Found { chain, pool: pool_of(chain, &Metrics::default())?, _server: None });
+    };
+    let tape = load(file, printer)?;
+    let Some(chain) = book.chains.iter().find(|chain| chain.info.id == tape.head.chain) else {
+        bail!("the tape is of chain {}, which the configuration does not have", tape.head.chain);
+    };
+    if checks_of(chain).verify {
+        refuse_false(&tape, printer)?;
+    }
+    let server = TapeServer::start(chain.info.id, tape.joined(), Pace::AtOnce).await.context("serve the tape")?;
+    let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };
+    let node = Node::new(&endpoint, chain.info.id, Deadlines::default()).context("use the tape's server")?;
+    Ok(Found { chain, pool: node.checked(checks_of(chain)).into(), _server: Some(server) })
+}
+
+/// The one chain whose explorer is at this host.
+fn explored<'a>(book: &'a Book, host: &str) -> Option<&'a ChainBook> {
+    let at = |chain: &&ChainBook| {
+        let explorer = chain.info.explorer.as_deref().and_then(|text| Url::parse(text).ok());
+        explorer.is_some_and(|url| url.host_str() == Some(host))
+    };
+    let mut chains = book.chains.iter().filter(at);
+    chains.next().filter(|_| chains.next().is_none())
 }
 
 pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::Resolve, printer) {
+    let book = match book(global, Secrets::OnUse, printer) {
         Ok(book) => book,
         Err(outcome) => return Ok(outcome),
     };
-    let chain = chosen(&book, args.chain.as_deref())?;
-    let pool = pool_of(chain, &Metrics::default())?;
-    let hash = pool.block_of(args.tx).await.context("ask for the transaction")?.with_context(|| {
-        format!("{} does not know the transaction {}, or it is not in a block yet", pool.names(), args.tx)
-    })?;
+    let tx = args.tx.hash;
+    let Found { chain, pool, _server } = found(args, &book, printer).await?;
+    let hash =
+        pool.block_of(tx).await.context("ask for the transaction")?.with_context(|| {
+            format!("{} does not know the transaction {tx}, or it is not in a block yet", pool.names())
+        })?;
     let fetched = Box::pin(pool.get(hash)).await.context("fetch the transaction's block")?;
     // Windows as they stand now: what the same rule vouched for since then counts as well, and that is said.
-    let history = windows(&book, chain).await?;
+    let history = if args.tape.is_some() { History::default() } else { windows(&book, chain).await? };
     // What is known of the state is of today, and says nothing of a block of the past.
     let subjects = Arc::new((*chain.subjects).clone().without_state());
     let chain = &ChainBook { subjects, ..chain.clone() };
     let judged = pipeline::examine(&fetched.block, chain, &book, &history, &pool).await.judged;
-    let ours: Vec<usize> = (0..judged.judged.len()).filter(|at| judged.judged[*at].activity.tx == args.tx).collect();
+    let ours: Vec<usize> = (0..judged.judged.len()).filter(|at| judged.judged[*at].activity.tx == tx).collect();
     if ours.is_empty() {
         printer.progress("the transaction touches none of the watched addresses");
         return Ok(Outcome::Calm);
@@ -72,7 +151,7 @@ pub(crate) fn chosen<'a>(book: &'a Book, name: Option<&str>) -> anyhow::Result<&
 }
 
 async fn windows(book: &Book, chain: &ChainBook) -> anyhow::Result<History> {
-    if !book.store.exists() {
+    if Store::is_first_start(&book.store) {
         return Ok(History::default());
     }
     let store = Store::open(&book.store).await.context("open the store")?;
@@ -146,4 +225,28 @@ fn refusals(trial: &classify::Trial) -> String {
 
 fn depth(activity: &Activity) -> usize {
     activity.via.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_is_named_by_its_hash_or_an_explorer_s_address() {
+        let digits = "ab".repeat(32);
+        let hash: B256 = digits.parse().unwrap();
+        let cases = [
+            (format!("0x{digits}"), None),
+            (digits.clone(), None),
+            (format!("https://etherscan.io/tx/0x{digits}#eventlog"), Some("etherscan.io")),
+            (format!("https://eth.blockscout.com/tx/0x{digits}?tab=logs"), Some("eth.blockscout.com")),
+            (format!("https://app.tenderly.co/tx/mainnet/0x{digits}/logs"), Some("app.tenderly.co")),
+        ];
+        for (text, explorer) in cases {
+            assert_eq!(parse_tx(&text), Ok(Tx { hash, explorer: explorer.map(str::to_owned) }), "{text}");
+        }
+        assert!(parse_tx("0xa0Ee7A142d267C1f36714E4a8F75612F20a79720").unwrap_err().starts_with("that is an address"));
+        assert!(parse_tx("0xabcdef1234").unwrap_err().ends_with("and here are 10"));
+        assert!(parse_tx("treasury").unwrap_err().starts_with("write a transaction's hash"));
+    }
 }

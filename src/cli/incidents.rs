@@ -5,12 +5,12 @@ use super::printer::count;
 use super::{Global, Outcome, Printer, opened};
 use crate::deliver::render_page;
 use crate::escalate::{self, Roster};
-use crate::model::incident::Finding;
+use crate::model::incident::{Finding, Incident};
 use crate::model::record::{DeliveryLine, Line};
 use crate::model::text::printable;
 use crate::model::{DeliveryKey, FindingId, Footing};
 use crate::runtime::{self, SystemClock};
-use crate::store::{Filter, Store};
+use crate::store::{Filter, Pages, Store};
 use anstyle::AnsiColor;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -101,9 +101,10 @@ async fn list(store: &Store, args: &List, printer: &Printer) -> anyhow::Result<(
             .as_ref()
             .map_or(incident.state.as_str().to_owned(), |by| format!("{} by {by}", incident.state.as_str()));
         let stands = incident.footing.as_ref().map_or(String::new(), |known| format!(", {}", footing(known)));
+        let unpaged = unpaged(store, incident).await?;
         let marked = incident.marked.as_ref().map_or(String::new(), |mark| format!("[{mark}] "));
         printer.text(&format!(
-            "{severity} {}  {marked}{}: {}  ({state}{stands})",
+            "{severity} {}  {marked}{}: {}  ({state}{stands}{unpaged})",
             incident.id, incident.label, incident.page.headline
         ));
     }
@@ -111,6 +112,19 @@ async fn list(store: &Store, args: &List, printer: &Printer) -> anyhow::Result<(
         printer.text(&printer.paint(AnsiColor::Green.on_default(), "no live incidents"));
     }
     dead_letters(store, printer).await
+}
+
+/// That nobody was paged for an incident, and why, where that is so.
+async fn unpaged(store: &Store, incident: &Incident) -> anyhow::Result<&'static str> {
+    if !incident.paging {
+        return Ok(", paged nobody");
+    }
+    let pages = store.pages_of(&incident.id).await.context("read what became of pages")?;
+    Ok(match pages {
+        Pages { sent: 0, waiting: 0, failed: 1.. } => ", paged nobody: its pages were not delivered",
+        Pages { sent: 0, waiting: 1.., .. } => ", paged nobody yet: its page waits",
+        _ => "",
+    })
 }
 
 /// Messages that were given up: each by its key, so that it can be sent again.

@@ -14,6 +14,7 @@ mod probe;
 mod queue;
 mod run;
 mod session;
+mod store;
 mod tape;
 mod test_page;
 
@@ -24,10 +25,12 @@ use crate::watchlist::{self, Book};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use printer::Printer;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// The configuration where none is named.
+const CONFIG: &str = "watchfire.toml";
 /// How long the end of the process waits for what others hold up.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -35,7 +38,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug, Parser)]
 #[command(name = "watchfire", version, propagate_version = true, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 calm or done, 1 findings, 2 could not tell (bad input, no node, blind at the end)."
+    after_help = "Exit codes: 0 calm or done, 1 findings, 2 could not tell (bad input, no node, blind or behind at the end)."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -48,8 +51,11 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 struct Global {
     /// The configuration.
-    #[arg(long, short, global = true, value_name = "FILE", default_value = "watchfire.toml", env = "WATCHFIRE_CONFIG")]
+    #[arg(long, short, global = true, value_name = "FILE", default_value = CONFIG, env = "WATCHFIRE_CONFIG")]
     config: PathBuf,
+    /// The store to work on, instead of the configuration's; a tape that is played keeps there what it found.
+    #[arg(long, global = true, value_name = "FILE")]
+    store: Option<PathBuf>,
     /// How answers are written on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -62,6 +68,21 @@ struct Global {
     /// How the log is written; as the answers are, unless said.
     #[arg(long, global = true, value_enum, env = "WATCHFIRE_LOG_FORMAT")]
     log_format: Option<Format>,
+}
+
+impl Global {
+    /// What a command that is shown needs behind it, so that it works on the same configuration and store.
+    fn as_arguments(&self) -> String {
+        let named = |name: &str, path: &Path| {
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+            let text = path.display().to_string();
+            let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
+            if plain { format!(" --{name} {text}") } else { format!(" --{name} '{}'", text.replace('\'', "'\\''")) }
+        };
+        let config = (self.config != Path::new(CONFIG)).then(|| named("config", &self.config));
+        let store = self.store.as_deref().map(|store| named("store", store));
+        [config, store].into_iter().flatten().collect()
+    }
 }
 
 /// How answers are written.
@@ -102,6 +123,9 @@ enum Command {
     /// Show where each chain stands, and decide whether what is final may be undone.
     #[command(subcommand)]
     Chain(chain::ChainCommand),
+    /// Back the store up while a run goes on, and restore it.
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     /// Record a stretch of chain, import recorded blocks, play a tape back.
     #[command(subcommand)]
     Tape(tape::TapeCommand),
@@ -139,9 +163,9 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers; anything else is bad input.
-            let code = if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
-            let _ = error.print();
-            return code;
+            let printed = error.print();
+            let is_lost = printed.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
+            return if error.use_stderr() || is_lost { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
     let printer = Printer::new(cli.global.format, cli.global.color);
@@ -169,6 +193,10 @@ pub fn main() -> ExitCode {
     runtime.shutdown_timeout(FAREWELL);
     // Nor must a log that nobody reads.
     let _ = logs.finish(FAREWELL);
+    let outcome = outcome.and_then(|outcome| match printer.failure() {
+        Some(error) => anyhow::bail!("failed to write answers to stdout: {error}"),
+        None => Ok(outcome),
+    });
     match outcome {
         Ok(outcome) => outcome.into(),
         Err(error) => {
@@ -188,6 +216,7 @@ async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result
         Command::Incidents(command) => incidents::incidents(command, global, printer).await,
         Command::Queue(args) => queue::queue(args, global, printer).await,
         Command::Chain(command) => chain::chain(command, global, printer).await,
+        Command::Store(command) => store::store(command, global, printer).await,
         Command::Tape(command) => Box::pin(tape::tape(command, global, printer)).await,
         Command::Probe(args) => Box::pin(probe::probe(args, global, printer)).await,
         Command::TestPage(args) => test_page::test_page(args, global, printer).await,
@@ -196,9 +225,13 @@ async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result
 
 /// The configuration, compiled; its problems are printed where there are any.
 fn book(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Book, Outcome> {
-    watchlist::load(&global.config, secrets).map_err(|problems| {
+    let book = watchlist::load(&global.config, secrets).map_err(|problems| {
         tell(&problems, printer);
         Outcome::Unknown
+    });
+    book.map(|book| match &global.store {
+        Some(store) => Book { store: store.clone(), ..book },
+        None => book,
     })
 }
 
@@ -208,7 +241,7 @@ async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Bo
         Ok(book) => book,
         Err(outcome) => return Ok(Err(outcome)),
     };
-    if !book.store.exists() {
+    if Store::is_first_start(&book.store) {
         anyhow::bail!("there is no store at {} yet: `watchfire run` makes it", book.store.display());
     }
     let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;

@@ -36,7 +36,7 @@ pub(crate) async fn probe(args: &Probe, global: &Global, printer: &Printer) -> a
         let found = join_all(args.urls.iter().zip(1..).map(|(url, nth)| unnamed(url, nth))).await;
         return Ok(told(None, &found, &[], printer));
     }
-    let book = match book(global, Secrets::Resolve, printer) {
+    let book = match book(global, Secrets::OnUse, printer) {
         Ok(book) => book,
         Err(outcome) => return Ok(outcome),
     };

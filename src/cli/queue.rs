@@ -5,8 +5,9 @@
 use super::{Global, Outcome, Printer, opened};
 use crate::model::queue::{Remembered, Waits};
 use crate::model::record::VerdictLine;
-use crate::model::{Severity, WatchInfo};
-use crate::store::Store;
+use crate::model::{BlindnessKind, Severity, WatchInfo};
+use crate::store::{Filter, Store};
+use crate::watchlist::Book;
 use anstyle::AnsiColor;
 use anyhow::Context as _;
 use clap::Args;
@@ -43,7 +44,7 @@ pub(crate) async fn queue(args: &Queue, global: &Global, printer: &Printer) -> a
     if let (Some(label), true) = (&args.watch, wanted.is_empty()) {
         anyhow::bail!("no Safe called `{label}` has a queue that is looked at");
     }
-    let mut n = 0;
+    let (mut n, mut unseen) = (0, unseen_services(&book, &store, &wanted).await?);
     for watch in &wanted {
         let kept = store.queue(watch.chain.id, watch.address).await.context("read what is queued")?;
         let mut shown: Vec<Remembered> = kept.remembered;
@@ -53,18 +54,41 @@ pub(crate) async fn queue(args: &Queue, global: &Global, printer: &Printer) -> a
         for one in shown {
             tell(watch, &thought(&store, watch, one).await?, printer);
         }
-        if kept.looked_at.is_none() && !printer.is_json() {
-            printer.text(&format!("{}: its queue was not looked at yet", watch.label));
+        if kept.looked_at.is_none() {
+            unseen.push(format!("{}: its queue was not looked at yet", watch.label));
+        }
+    }
+    for unseen in &unseen {
+        if printer.is_json() {
+            printer.json(&json!({ "type": "note", "note": unseen }));
+        } else {
+            printer.text(unseen);
         }
     }
     if n == 0 && !printer.is_json() {
-        printer.text(if wanted.is_empty() {
-            "no queue is looked at: write a `[safe-service.NAME]`"
-        } else {
-            "nothing waits"
-        });
+        match (wanted.is_empty(), unseen.is_empty()) {
+            (true, _) => printer.text("no queue is looked at: write a `[safe-service.NAME]`"),
+            (false, true) => printer.text("nothing waits"),
+            (false, false) => printer.text("nothing waits as far as was seen"),
+        }
     }
-    Ok(Outcome::Calm)
+    Ok(if unseen.is_empty() { Outcome::Calm } else { Outcome::Unknown })
+}
+
+/// Services that do not show the queues of these watches now, as `run` told of them.
+async fn unseen_services(book: &Book, store: &Store, wanted: &[&WatchInfo]) -> anyhow::Result<Vec<String>> {
+    let mut unseen = Vec::new();
+    let queues = book.queues.iter().filter(|queue| wanted.iter().any(|watch| watch.chain.id == queue.chain.id));
+    for queue in queues {
+        let live = Filter { chain: Some(queue.chain.id), ..Filter::live() };
+        for incident in store.incidents(live).await.context("read whether services answer")? {
+            let Some(blindness) = &incident.blindness else { continue };
+            if BlindnessKind::OF_SERVICES.contains(&blindness.kind) && blindness.over.is_none() {
+                unseen.push(incident.page.headline.clone());
+            }
+        }
+    }
+    Ok(unseen)
 }
 
 /// What was last said of a transaction, part by part.

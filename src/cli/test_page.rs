@@ -26,7 +26,7 @@ pub(crate) struct TestPage {
 }
 
 pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
-    let book = match book(global, Secrets::Resolve, printer) {
+    let book = match book(global, Secrets::OnUse, printer) {
         Ok(book) => Arc::new(book),
         Err(outcome) => return Ok(outcome),
     };
@@ -48,8 +48,10 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
         .context("write the test page down")?;
     for incident in &plan.incidents {
         printer.progress(&format!(
-            "{} opened: acknowledge it with `watchfire incidents ack {}`",
-            incident.id, incident.id
+            "{} opened: acknowledge it with `watchfire incidents ack {}{}`",
+            incident.id,
+            incident.id,
+            global.as_arguments()
         ));
     }
     let ours: Vec<_> = plan.deliveries.iter().map(|delivery| delivery.key.clone()).collect();

@@ -64,11 +64,25 @@ routing_key = { env = "PAGERDUTY_ROUTING_KEY" }    # of an Events API v2 integra
     }
 
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>> {
+        let is_theirs = table.key_spot("url").is_none();
         let endpoint = Endpoint::parse(table, UrlIs::Plain(URL), common.timeout, problems);
         let routing_key = table.require("routing_key", problems, Table::secret);
+        if let (true, Some(key), Some(spot)) = (is_theirs, &routing_key, table.key_spot("routing_key"))
+            && let Some(text) = key.expose().filter(|text| !is_routing_key(text))
+        {
+            let message = format!("{} holds {} characters that are no routing key", key.source(), text.chars().count());
+            let hint = "an integration of PagerDuty's Events API v2 shows its own: 32 letters and digits";
+            problems.push(spot.problem(message).hint(hint).conceal());
+            return None;
+        }
         let (endpoint, routing_key) = (endpoint?, routing_key?);
         Some(Box::new(PagerDuty { endpoint: endpoint.hide(&routing_key), routing_key }))
     }
+}
+
+/// Returns whether this may be a routing key of PagerDuty's Events API v2: 32 letters and digits (its reference, `routing_key`).
+fn is_routing_key(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 impl Destination for PagerDuty {

@@ -335,9 +335,9 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// The problem with a secret that was named but not fetched: the configuration was only checked.
+/// The problem with a secret that was named but not fetched: the configuration was only checked, or it is not there.
 pub(crate) fn unread(secret: &Secret) -> SendError {
-    SendError::Refused(format!("the secret in {} was not read", secret.source()))
+    SendError::Refused(secret.why_absent())
 }
 
 /// `Retry-After`, in seconds or as a date, as it is asked for. `now_ms` is wall-clock milliseconds.

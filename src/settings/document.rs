@@ -20,19 +20,32 @@ pub struct Document<'a> {
     secrets: Secrets,
     root: Spanned<DeTable<'a>>,
     read: ReadKeys,
+    foreign: bool,
 }
 
 impl<'a> Document<'a> {
     /// Parses `file`. What cannot be parsed is a problem; everything else in the file is still there to be read.
     pub fn parse(file: &'a Arc<SourceFile>, secrets: Secrets, problems: &mut Problems) -> Self {
         let (mut root, mut errors) = DeTable::parse_recoverable(&file.text);
+        if let Some(foreign) = (!errors.is_empty()).then(|| foreign(file)).flatten() {
+            problems.push(foreign);
+            // Of every line a mistake would be told otherwise, and none of them helps.
+            let empty = DeTable::parse_recoverable("").0;
+            return Self { file, secrets, root: empty, read: ReadKeys::new(file.text.len()), foreign: true };
+        }
         if errors.iter().any(|e| e.message().starts_with(STOPS)) {
             let (mended, dropped) = mend(&file.text);
             (root, errors) = DeTable::parse_recoverable(file.mended.get_or_init(|| mended));
             errors.extend(dropped);
         }
         problems.extend(syntax_problems(file, errors));
-        Self { file, secrets, root, read: ReadKeys::new(file.text.len()) }
+        Self { file, secrets, root, read: ReadKeys::new(file.text.len()), foreign: false }
+    }
+
+    /// Whether it is written in another language, which was reported; nothing can be read from it.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     /// The top level of the file.
@@ -52,6 +65,36 @@ impl<'a> Document<'a> {
     fn reading(&self) -> Reading<'_> {
         Reading { file: self.file, secrets: self.secrets, read: &self.read }
     }
+}
+
+/// A file in another language than TOML, if it is one that people write configurations in.
+fn foreign(file: &Arc<SourceFile>) -> Option<Problem> {
+    let text = file.text.trim_start_matches('\u{feff}');
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let key = |line: &str| {
+        let (key, value) = line.trim_start_matches("- ").split_once(':')?;
+        let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_. \"'".contains(&b));
+        (plain && (value.is_empty() || value.starts_with(' '))).then_some(())
+    };
+    let first = lines.clone().next()?;
+    let (language, instead) = if first.trim_start().starts_with('{') {
+        (
+            "JSON",
+            "`\"key\": \"value\"` is `key = \"value\"`, and `\"chain\": { \"mainnet\": { … } }` is `[chain.mainnet]`",
+        )
+    } else if first == "---"
+        || lines.clone().take(3).filter(|line| key(line.trim_start()).is_some()).count() >= 2.min(lines.count())
+    {
+        (
+            "YAML",
+            "`key: value` is `key = \"value\"`, `chain:` and `mainnet:` below it are `[chain.mainnet]`, and `- ` is `[[…]]`",
+        )
+    } else {
+        return None;
+    };
+    let start = text.find(first).unwrap_or(0) + (file.text.len() - text.len());
+    let message = format!("this is {language}, and a configuration is written in TOML");
+    Some(file.spot(start..start + first.len()).problem(message).hint(instead).conceal())
 }
 
 /// The parser recovers from every mistake but a key without `=`, behind which it reads nothing. Those lines are blanked

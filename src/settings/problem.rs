@@ -78,7 +78,9 @@ impl SourceFile {
         String::from_utf8(bytes).map(|text| Self::new(shown.clone(), text)).map_err(|e| {
             let valid = e.utf8_error().valid_up_to();
             let file = Self::new(shown.clone(), String::from_utf8_lossy(e.as_bytes()));
-            Box::new(file.spot(valid..valid).problem("this is not UTF-8 text"))
+            let (line, column) = file.line_column(valid);
+            let message = format!("`{shown}` is not UTF-8 text, from line {line}, column {column} on");
+            Box::new(file.spot(valid..valid).problem(message).hint("save it as UTF-8 in the editor"))
         })
     }
 
@@ -111,6 +113,21 @@ impl Eq for SourceFile {}
 impl fmt::Debug for SourceFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SourceFile({})", self.path)
+    }
+}
+
+impl At<&str> {
+    /// Reports a path that begins with `~`, and returns whether it does: that is the shell's word, and files are named without one.
+    pub fn refuse_tilde(&self, problems: &mut Problems) -> bool {
+        let is_home = self.value == "~" || self.value.starts_with("~/");
+        if is_home {
+            let problem = self.problem(format!("`{}` begins with `~`, which only a shell understands", self.value));
+            problems.push(
+                problem
+                    .hint("write the whole path, such as `/home/NAME/…`, or one that starts at this file's directory"),
+            );
+        }
+        is_home
     }
 }
 

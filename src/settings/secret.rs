@@ -5,7 +5,8 @@ use super::table::Table;
 use super::value::Value;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 /// Most bytes of a secret: more is a wrong file.
 const SECRET_BYTES_MAX: usize = 64 << 10;
@@ -17,20 +18,51 @@ pub enum Secrets {
     Resolve,
     /// Only look at how they are written: a watchlist can be checked where its secrets are not.
     NamesOnly,
+    /// Fetch each when it is used for the first time: a command that asks a node needs nobody's pager key.
+    OnUse,
 }
 
 /// A secret and where it was found. It has no `Display`, and its `Debug` shows neither.
 #[derive(Clone)]
 pub struct Secret {
     source: String,
-    value: Option<SecretString>,
+    place: Option<Place>,
+    value: Arc<OnceLock<Result<SecretString, String>>>,
+}
+
+/// Where a secret is fetched from when it is used for the first time.
+#[derive(Clone)]
+enum Place {
+    Variable(String),
+    File(PathBuf),
+}
+
+impl Place {
+    /// The secret, without white space around it.
+    fn fetch(&self, source: &str) -> Result<SecretString, String> {
+        let text = match self {
+            Self::Variable(name) => std::env::var(name).map_err(|e| match e {
+                std::env::VarError::NotPresent => format!("{source} is not set"),
+                std::env::VarError::NotUnicode(_) => format!("{source} is not UTF-8"),
+            }),
+            Self::File(path) => {
+                std::fs::read_to_string(path).map_err(|e| format!("cannot read the secret in {source}: {e}"))
+            }
+        }?;
+        match text.trim() {
+            "" => Err(format!("{source} is empty")),
+            text if text.len() > SECRET_BYTES_MAX => Err(format!("{source} is too long for a secret")),
+            text => Ok(SecretString::from(text.to_owned())),
+        }
+    }
 }
 
 impl Secret {
     /// A secret that was not read from a configuration. `source` says where it came from, and may be shown.
     #[must_use]
     pub fn new(source: impl Into<String>, value: impl Into<String>) -> Self {
-        Self { source: source.into(), value: Some(SecretString::from(value.into())) }
+        let value = Arc::new(OnceLock::from(Ok(SecretString::from(value.into()))));
+        Self { source: source.into(), place: None, value }
     }
 
     /// Reads `{ env = "NAME" }` or `{ file = "path" }`; a relative path starts at the directory of the configuration file.
@@ -54,57 +86,60 @@ impl Secret {
 
     fn of_table(table: &mut Table<'_>, usage: &str, problems: &mut Problems) -> Option<Self> {
         let (env, file) = (table.value("env"), table.value("file"));
-        let (place, source, found) = match (env, file) {
+        let (spot, source, place) = match (env, file) {
             (Some(env), None) => {
                 let name = env.string(problems)?;
                 let source = format!("environment variable `{}`", *name);
-                let found = match table.secrets() {
-                    Secrets::NamesOnly => None,
-                    Secrets::Resolve => Some(std::env::var(*name).map_err(|e| match e {
-                        std::env::VarError::NotPresent => format!("{source} is not set"),
-                        std::env::VarError::NotUnicode(_) => format!("{source} is not UTF-8"),
-                    })),
-                };
-                (name.spot, source, found)
+                let place = Place::Variable((*name).to_owned());
+                (name.spot, source, place)
             }
             (None, Some(file)) => {
                 let name = file.string(problems)?;
+                if name.refuse_tilde(problems) {
+                    return None;
+                }
                 let source = format!("file `{}`", *name);
                 let path = Path::new(&name.spot.file.path).parent().unwrap_or(Path::new("")).join(*name);
-                let found = match table.secrets() {
-                    Secrets::NamesOnly => None,
-                    Secrets::Resolve => Some(
-                        std::fs::read_to_string(path).map_err(|e| format!("cannot read the secret in {source}: {e}")),
-                    ),
-                };
-                (name.spot, source, found)
+                (name.spot, source, Place::File(path))
             }
             _ => {
                 problems.push(table.spot().problem("a secret names either `env` or `file`").hint(usage));
                 return None;
             }
         };
-        let value = match found.transpose() {
-            Ok(value) => value,
-            Err(why) => {
-                problems.push(place.problem(why));
-                return None;
-            }
-        };
-        let value = value.map(|text| text.trim().to_owned());
-        let length = value.as_ref().map(String::len);
-        if length == Some(0) || length > Some(SECRET_BYTES_MAX) {
-            let flaw = if length == Some(0) { "is empty" } else { "is too long for a secret" };
-            problems.push(place.problem(format!("{source} {flaw}")));
-            return None;
+        match table.secrets() {
+            Secrets::NamesOnly => Some(Self { source, place: None, value: Arc::default() }),
+            Secrets::OnUse => Some(Self { source, place: Some(place), value: Arc::default() }),
+            Secrets::Resolve => match place.fetch(&source) {
+                Ok(value) => Some(Self { source, place: None, value: Arc::new(OnceLock::from(Ok(value))) }),
+                Err(why) => {
+                    problems.push(spot.problem(why));
+                    None
+                }
+            },
         }
-        Some(Self { source, value: value.map(SecretString::from) })
     }
 
-    /// The secret itself; absent when the configuration was read with [`Secrets::NamesOnly`].
+    /// The secret itself; absent when the configuration was read with [`Secrets::NamesOnly`], and when it cannot be fetched.
     #[must_use]
     pub fn expose(&self) -> Option<&str> {
-        self.value.as_ref().map(ExposeSecret::expose_secret)
+        self.fetched()?.as_ref().ok().map(ExposeSecret::expose_secret)
+    }
+
+    /// Why it is absent, for a person.
+    #[must_use]
+    pub fn why_absent(&self) -> String {
+        match self.fetched() {
+            Some(Err(why)) => why.clone(),
+            _ => format!("the secret in {} was not read", self.source),
+        }
+    }
+
+    fn fetched(&self) -> Option<&Result<SecretString, String>> {
+        match &self.place {
+            Some(place) => Some(self.value.get_or_init(|| place.fetch(&self.source))),
+            None => self.value.get(),
+        }
     }
 
     /// Where it is kept, such as ``environment variable `PAGERDUTY_KEY` ``; may be shown.
@@ -157,6 +192,20 @@ mod tests {
         let (secret, problems) = read("key = { env = \"WATCHFIRE_NO_SUCH\" }", dir, Secrets::NamesOnly);
         assert!(problems.is_empty());
         assert_eq!(secret.unwrap().expose(), None);
+    }
+
+    #[test]
+    fn a_secret_that_is_fetched_on_use_is_no_problem_until_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let (secret, problems) = read("key = { file = \"key.txt\" }", dir.path(), Secrets::OnUse);
+        assert!(problems.is_empty(), "{}", problems.render(false));
+        let secret = secret.unwrap();
+        std::fs::write(dir.path().join("key.txt"), " hunter2\n").unwrap();
+        assert_eq!(secret.expose(), Some("hunter2"));
+        let (secret, problems) = read("key = { env = \"WATCHFIRE_NO_SUCH\" }", dir.path(), Secrets::OnUse);
+        let secret = secret.filter(|_| problems.is_empty()).unwrap();
+        assert_eq!(secret.expose(), None);
+        assert_eq!(secret.why_absent(), "environment variable `WATCHFIRE_NO_SUCH` is not set");
     }
 
     #[test]

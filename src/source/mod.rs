@@ -2,7 +2,7 @@
 //!
 //! Comes in: an endpoint, and the [`Window`] of what the store has committed. Goes out: [`Event`]s, of which a [`Step`] is
 //! the only one that changes the chain. What never happens here: a block that does not build on the one before it, a step
-//! that rests on a subscription alone, or an address of an endpoint in a log or an error.
+//! that rests on a subscription alone, or more of an endpoint's address than host and port in a log or an error.
 //!
 //! Heads are hints, hashes are truth, the store is the clock: a subscription and a poll only say that there is something to
 //! look at, and [`follow`] walks parent hashes from there to what is committed. Of several endpoints the best is asked first

@@ -53,7 +53,7 @@ pub enum NodeError {
         after: Option<Duration>,
     },
     /// Another chain.
-    #[error("it serves chain {found}, not chain {expected}")]
+    #[error("it serves chain {found}, not chain {expected} as the `id` of the chain says")]
     WrongChain {
         /// Chain the configuration names.
         expected: u64,
@@ -206,8 +206,12 @@ impl Wire {
             }
         };
         match opened {
-            Ok(socket) => socket.map(|socket| Self::Socket(socket, url.clone())).map_err(|error| failed(url, error)),
-            Err(_) => Err(NodeError::Unreachable(format!("no connection within {:?}", deadlines.connect))),
+            Ok(socket) => {
+                socket.map(|socket| Self::Socket(socket, url.clone())).map_err(|error| located(url, failed(url, error)))
+            }
+            Err(_) => {
+                Err(located(url, NodeError::Unreachable(format!("no connection within {:?}", deadlines.connect))))
+            }
         }
     }
 
@@ -420,7 +424,22 @@ fn unreachable_by(url: &Url, error: &reqwest::Error) -> NodeError {
         cause = deeper;
     }
     let text = if cause.is::<reqwest::Error>() { "the request failed".to_owned() } else { cause.to_string() };
-    NodeError::Unreachable(scrubbed(url, &text))
+    let unreachable = NodeError::Unreachable(scrubbed(url, &text));
+    if error.is_connect() { located(url, unreachable) } else { unreachable }
+}
+
+/// A label of a host's name from this length on is a key rather than a name.
+const KEY_LIKE_CHARS: usize = 20;
+
+/// Adds to a connection that failed where it was to lead: host and port, and nothing of the address that may be a key.
+fn located(url: &Url, error: NodeError) -> NodeError {
+    let NodeError::Unreachable(why) = error else { return error };
+    let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else {
+        return NodeError::Unreachable(why);
+    };
+    let label = |label: &str| if label.len() >= KEY_LIKE_CHARS { "***".to_owned() } else { label.to_owned() };
+    let host: Vec<String> = host.split('.').map(label).collect();
+    NodeError::Unreachable(format!("{why} ({}, port {port})", host.join(".")))
 }
 
 /// `text` from a stranger, safe to log: short, without control characters, and without any part of `url` that could be a key.
@@ -442,6 +461,20 @@ pub(super) fn scrubbed(url: &Url, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_fails_names_host_and_port_and_no_key() {
+        let cases = [
+            ("ws://127.0.0.1:8546/0123456789abcdef", "refused (127.0.0.1, port 8546)"),
+            ("wss://alice:hunter22@node.example/v3/key?token=sesame", "refused (node.example, port 443)"),
+            ("https://0123456789abcdef01234567.node.example/", "refused (***.node.example, port 443)"),
+            ("http://[::1]:8545/", "refused ([::1], port 8545)"),
+        ];
+        for (url, told) in cases {
+            let error = located(&Url::parse(url).expect("a URL"), NodeError::Unreachable("refused".to_owned()));
+            assert_eq!(error.to_string(), told);
+        }
+    }
 
     #[test]
     fn a_strangers_words_are_repeated_without_the_key_and_without_control_characters() {

@@ -113,6 +113,15 @@ impl EndpointUrl {
             Self::Secret(secret) => secret.expose(),
         }
     }
+
+    /// Why it is absent, for a person.
+    #[must_use]
+    pub fn why_absent(&self) -> String {
+        match self {
+            Self::Plain(_) => "it is written in the file".to_owned(),
+            Self::Secret(secret) => secret.why_absent(),
+        }
+    }
 }
 
 /// Which clock a chain is measured by.

@@ -16,6 +16,9 @@ pub trait Files {
 
     /// Names of the files in a directory; empty when there is no such directory.
     fn names(&self, directory: &Path) -> Vec<String>;
+
+    /// Whether a directory lies at `path`.
+    fn is_directory(&self, path: &Path) -> bool;
 }
 
 /// The file system.
@@ -36,6 +39,10 @@ impl Files for Disk {
         let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        path.as_os_str().is_empty() || path.is_dir()
     }
 }
 
@@ -61,6 +68,10 @@ impl Files for Memory {
     fn names(&self, directory: &Path) -> Vec<String> {
         let inside = self.0.keys().filter(|path| path.parent() == Some(directory));
         inside.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect()
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        path.as_os_str().is_empty() || self.0.keys().any(|file| file.parent() == Some(path))
     }
 }
 

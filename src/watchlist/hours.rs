@@ -57,14 +57,51 @@ fn zoned<'t>(text: &'t str, usage: &str) -> Result<(&'t str, TimeZone), (String,
     if zone.is_empty() || zone.starts_with(|c: char| c.is_ascii_digit()) || day(zone).is_some() {
         return Err((format!("`{text}` names no time zone"), usage.to_owned()));
     }
-    let tz = TimeZone::get(zone).map_err(|_| {
-        let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-        let hint = nearest(zone, known.iter().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
-        let hint =
-            hint.unwrap_or_else(|| "use a name of the IANA database, such as `Europe/Zurich` or `UTC`".to_owned());
-        (format!("`{zone}` is not a time zone"), hint)
-    })?;
+    let tz = TimeZone::get(zone).map_err(|_| (format!("`{zone}` is not a time zone"), place_for(zone)))?;
     Ok((spans, tz))
+}
+
+/// Abbreviations that people write for zones, and places that keep that time; several where one abbreviation means several zones. None
+/// of them is near another zone's name by more than its letters.
+const ABBREVIATIONS: [(&str, &[&str]); 22] = [
+    ("AEDT", &["Australia/Sydney"]),
+    ("AEST", &["Australia/Sydney", "Australia/Brisbane"]),
+    ("AKST", &["America/Anchorage"]),
+    ("BST", &["Europe/London", "Asia/Dhaka"]),
+    ("CDT", &["America/Chicago"]),
+    ("CEST", &["Europe/Berlin"]),
+    ("CST", &["America/Chicago", "Asia/Shanghai"]),
+    ("EDT", &["America/New_York"]),
+    ("EEST", &["Europe/Kyiv"]),
+    ("HKT", &["Asia/Hong_Kong"]),
+    ("IST", &["Asia/Kolkata", "Asia/Jerusalem", "Europe/Dublin"]),
+    ("JST", &["Asia/Tokyo"]),
+    ("KST", &["Asia/Seoul"]),
+    ("MDT", &["America/Denver"]),
+    ("MSK", &["Europe/Moscow"]),
+    ("NZDT", &["Pacific/Auckland"]),
+    ("NZST", &["Pacific/Auckland"]),
+    ("PDT", &["America/Los_Angeles"]),
+    ("PST", &["America/Los_Angeles"]),
+    ("SGT", &["Asia/Singapore"]),
+    ("WEST", &["Europe/Lisbon"]),
+    ("Z", &["UTC"]),
+];
+
+/// What to write for a zone that is none. Only names of places are near to what was written: zones by letters alone are hours apart.
+fn place_for(zone: &str) -> String {
+    if let Some((_, places)) = ABBREVIATIONS.iter().find(|(short, _)| short.eq_ignore_ascii_case(zone)) {
+        return format!(
+            "an abbreviation does not say when clocks change; name the place, such as `{}`",
+            places.join("` or `")
+        );
+    }
+    let known: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    let places = known.iter().map(String::as_str).filter(|name| name.contains('/') && !name.starts_with("Etc/"));
+    match nearest(zone, places) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "name a place of the IANA database, such as `Europe/Zurich`, or `UTC`".to_owned(),
+    }
 }
 
 fn parse_spans(text: &str) -> Result<Vec<Span>, (String, String)> {

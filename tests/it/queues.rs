@@ -437,6 +437,10 @@ async fn a_service_that_is_away_or_lies_is_told_and_what_it_hid_is_found_when_it
         }
         stage.service.fault(fault);
         stage.is_blind(blindness).await;
+        // Whoever asks what waits hears that it is not known.
+        let asked = stage.watch.run(&["queue"]);
+        assert_eq!(asked.code, 2, "{name}: {}", asked.stderr);
+        assert!(asked.of("note").any(|line| line["note"].as_str().unwrap().contains("Safe service own")), "{name}");
         // The chain is judged all the same.
         let before = stage.anvil.block_number().await;
         stage.anvil.mine(1).await;

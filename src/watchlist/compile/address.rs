@@ -21,6 +21,14 @@ pub(super) fn parse_address(at: &At<&str>, problems: &mut Problems) -> Option<Ad
 /// The address, or what is wrong with it and what to write instead.
 pub(super) fn checked(at: &At<&str>) -> Result<Address, (String, Option<String>)> {
     let text = at.value;
+    // EIP-3770: a chain's short name and an address, as wallets copy it.
+    if let Some((chain, rest)) = text.split_once(':').filter(|(_, rest)| rest.starts_with("0x")) {
+        let hint = format!("write `{rest}` alone; on which chain it is, `chain` says");
+        return Err((
+            format!("`{chain}:` in front of an address names a chain, and that is named elsewhere"),
+            Some(hint),
+        ));
+    }
     let Some(digits) = text.strip_prefix("0x") else {
         return Err((format!("`{text}` is not an address"), Some("an address begins with `0x`".to_owned())));
     };

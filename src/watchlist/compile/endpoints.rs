@@ -73,25 +73,45 @@ fn name(chain: &str, text: &EndpointText<'_>, alone: bool, problems: &mut Proble
 
 fn url(value: Value<'_>, problems: &mut Problems) -> Option<EndpointUrl> {
     if value.as_table().is_some() {
-        return Secret::parse(value, problems).map(EndpointUrl::Secret);
+        let secret = Secret::parse(value, problems)?;
+        // It is not repeated; where it is kept may be.
+        if let Some(Err(why)) = secret.expose().map(address) {
+            let (what, hint) = flaw(why, secret.expose().unwrap_or_default());
+            let problem = value.spot().problem(format!("{} holds no address of an endpoint: {what}", secret.source()));
+            problems.push(problem.hint(hint));
+            return None;
+        }
+        return Some(EndpointUrl::Secret(secret));
     }
     let text = value.string(problems)?;
     // What it says is not repeated: a key may be in it.
-    let problem = match address(&text) {
+    let (what, hint) = match address(&text) {
         Ok(url) if carries_key(&url) => {
-            text.problem("this URL seems to carry a key, and a key must not stand in the file")
+            ("this URL seems to carry a key, and a key must not stand in the file", KEEP.to_owned())
         }
         Ok(_) => return Some(EndpointUrl::Plain(text.value.to_owned())),
-        Err(BadEndpoint::NotAUrl) => text.problem("this is not a URL"),
-        Err(BadEndpoint::Scheme) => text.problem("an endpoint begins with ws://, wss://, http://, https:// or ipc://"),
-        Err(BadEndpoint::Socket) => {
-            let hint = "write `ipc:///run/geth/geth.ipc`, or the path alone where it ends in `.ipc`";
-            problems.push(text.problem("a socket of a node is named by its absolute path").hint(hint));
-            return None;
-        }
+        Err(why) => flaw(why, &text),
     };
-    problems.push(problem.hint(KEEP).conceal());
+    problems.push(text.problem(what).hint(hint).conceal());
     None
+}
+
+/// What is wrong with an address, and what to write instead.
+fn flaw(why: BadEndpoint, text: &str) -> (&'static str, String) {
+    let schemes = "an endpoint begins with ws://, wss://, http://, https:// or ipc://";
+    let bare =
+        !text.contains("://") && (text.contains(':') || text.contains('.')) && !text.contains(char::is_whitespace);
+    match why {
+        _ if bare && !text.starts_with('/') => {
+            ("the address of an endpoint has no scheme", "write `ws://`, or `https://`, in front of it".to_owned())
+        }
+        BadEndpoint::NotAUrl => ("this is not a URL", format!("{schemes}; {KEEP}")),
+        BadEndpoint::Scheme => (schemes, KEEP.to_owned()),
+        BadEndpoint::Socket => (
+            "a socket of a node is named by its absolute path",
+            "write `ipc:///run/geth/geth.ipc`, or the path alone where it ends in `.ipc`".to_owned(),
+        ),
+    }
 }
 
 fn same(one: &EndpointUrl, other: &EndpointUrl) -> bool {

@@ -36,7 +36,7 @@ use super::book::Book;
 use super::file::{SetupText, Texts};
 use super::files::{Files, glob};
 use crate::escalate::Roster;
-use crate::settings::{Document, Problems, Secrets, SourceFile};
+use crate::settings::{At, Document, Problems, Secrets, SourceFile};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -55,6 +55,9 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
         }
     };
     let document = Document::parse(&main, secrets, &mut problems);
+    if document.is_foreign() {
+        return Err(problems);
+    }
     let mut table = document.table();
     let mut texts = Texts::default();
     let setup = SetupText::read(&mut table, &mut problems);
@@ -73,15 +76,33 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
         }
         texts
     });
-    let store = base.join(setup.store.as_ref().map_or(STORE, |at| at.value));
+    let store = place_of_store(setup.store.as_ref(), base, files, &mut problems);
     let mut book = assemble(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
     book.hash = hash([&main].into_iter().chain(&lists));
     if problems.is_empty() {
         [&document].into_iter().chain(&documents).for_each(|document| document.finish(&mut problems));
     }
+    if let Some(folder) = book.store.parent().filter(|folder| !files.is_directory(folder)) {
+        book.remarks.push(format!(
+            "{}: the store's directory {} is not there; `run` waits for it",
+            main.path,
+            folder.display()
+        ));
+    }
     aside(|| drop(texts));
     aside(|| drop(documents));
     if problems.is_empty() { Ok(book) } else { Err(problems) }
+}
+
+/// The store's file. A directory is none.
+fn place_of_store(written: Option<&At<&str>>, base: &Path, files: &dyn Files, problems: &mut Problems) -> PathBuf {
+    let Some(written) = written else { return base.join(STORE) };
+    let store = base.join(written.value);
+    if !written.refuse_tilde(problems) && (written.value.ends_with('/') || files.is_directory(&store)) {
+        let problem = written.problem(format!("`{}` is a directory, and the store is a file", written.value));
+        problems.push(problem.hint(format!("write `store = \"{}/{STORE}\"`", written.value.trim_end_matches('/'))));
+    }
+    store
 }
 
 /// Runs `work` on a thread of its own, and waits for it.
@@ -131,6 +152,7 @@ fn assemble(
         heartbeats,
         store,
         tests: compiled.tests,
+        remarks: abis.take_remarks(),
         hash: String::new(),
     }
 }
@@ -156,12 +178,20 @@ fn read_lists(
     let mut seen = HashSet::from([main.to_path_buf()]);
     let mut lists = Vec::new();
     for pattern in &setup.watchlists {
+        if pattern.refuse_tilde(problems) {
+            continue;
+        }
         let Some(paths) = glob(files, base, pattern) else {
             problems.push(pattern.problem(format!("`{}` has a `*` outside its last segment", **pattern)));
             continue;
         };
         if paths.is_empty() {
-            problems.push(pattern.problem(format!("`{}` matches no file", **pattern)));
+            let folder = base.join(pattern.value).parent().map(Path::to_path_buf).unwrap_or_default();
+            let problem = pattern.problem(format!("`{}` matches no file", **pattern));
+            problems.push(match files.is_directory(&folder) {
+                true => problem,
+                false => problem.hint(format!("there is no directory `{}`", folder.display())),
+            });
         }
         for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
             match files.read(&path) {
