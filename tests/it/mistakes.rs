@@ -7,6 +7,7 @@ use crate::support::anvil::{Anvil, Tx};
 use crate::support::inbox::Inbox;
 use crate::support::watch::Watch;
 use alloy_primitives::U256;
+use std::process::{Command, Stdio};
 
 /// A configuration without a mistake, whose parts a case replaces.
 fn main_file() -> String {
@@ -30,10 +31,17 @@ fn watch(main: &str, list: &str) -> Watch {
     watch
 }
 
+/// A command that answers for people.
+fn for_people(watch: &Watch, args: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+    command.current_dir(watch.path("")).args(args).env_remove("WATCHFIRE_LOG").stdin(Stdio::null());
+    command.envs(env.iter().copied());
+    command
+}
+
 /// What `check` says on stderr, and how it ended.
 fn checked(watch: &Watch) -> (i32, String) {
-    let mut command = watch.command(&["--format", "text", "check"]);
-    let output = command.output().expect("the program starts");
+    let output = for_people(watch, &["check"], &[]).output().expect("the program starts");
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
 }
@@ -109,7 +117,7 @@ fn a_file_that_is_not_utf_8_is_named_behind_a_star_too() {
     std::fs::write(watch.path("lists/b.toml"), b"[name]\n\"x\" = \"B\xfcro\"\n").unwrap();
     let (code, said) = checked(&watch);
     assert_eq!(code, 2);
-    assert!(said.contains("lists/b.toml` is not UTF-8 text, from line 2, column 8 on"), "{said}");
+    assert!(said.contains("lists/b.toml` is not UTF-8 text, from line 2, column 9 on"), "{said}");
 }
 
 #[test]
@@ -152,8 +160,11 @@ async fn commands_ask_for_no_secret_that_they_do_not_use() {
     assert!(missing.code == 2 && missing.stderr.contains("`NOT_HERE_1` is not set"), "{}", missing.stderr);
     let missing = watch.run(&["explain", "--chain", "other", &hash]);
     assert!(missing.code == 2 && missing.stderr.contains("`NOT_HERE_2` is not set"), "{}", missing.stderr);
+    // A run uses all of them.
     let run = watch.run(&["run", "--for", "1s"]);
-    assert!(run.code == 2 && run.stderr.contains("NOT_HERE_1") && run.stderr.contains("NOT_HERE_2"), "{}", run.stderr);
+    let told: Vec<&str> = run.of("problem").filter_map(|line| line["message"].as_str()).collect();
+    assert_eq!(run.code, 2, "{}", run.stderr);
+    assert!(["NOT_HERE_1", "NOT_HERE_2"].iter().all(|name| told.iter().any(|said| said.contains(name))), "{told:?}");
 }
 
 #[test]
@@ -161,10 +172,8 @@ fn keys_that_cannot_be_right_are_rejected_without_being_shown() {
     let destinations = "[destination.pager]\nkind = \"pagerduty\"\nrouting_key = { env = \"KEY_OF_PAGER\" }\n";
     let main = format!("{}{destinations}", main_file().replace("\"ws://127.0.0.1:9\"", "{ env = \"URL_OF_NODE\" }"));
     let with = |url: &str, key: &str| {
-        let mut watch = watch(&main, &list_file());
-        watch.set("URL_OF_NODE", url);
-        watch.set("KEY_OF_PAGER", key);
-        let output = watch.command(&["--format", "text", "check", "--secrets"]).output().unwrap();
+        let env = [("URL_OF_NODE", url), ("KEY_OF_PAGER", key)];
+        let output = for_people(&watch(&main, &list_file()), &["check", "--secrets"], &env).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let (url, key) = ("wss://node.example/0123456789abcdef", "0123456789abcdefghijABCDEFGHIJ01");
@@ -172,7 +181,6 @@ fn keys_that_cannot_be_right_are_rejected_without_being_shown() {
     for (wrong, told) in [
         ("node.example/0123456789abcdef", "has no scheme"),
         ("\"wss://node.example/0123456789abcdef\"", "`URL_OF_NODE` holds no address of an endpoint"),
-        ("https:/0123456789abcdef", "`URL_OF_NODE` holds no address"),
     ] {
         let (code, said) = with(wrong, key);
         assert!(code == Some(2) && said.contains(told) && !said.contains("0123456789abcdef"), "{wrong}: {said}");
