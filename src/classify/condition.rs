@@ -1,20 +1,21 @@
 //! The conditions of a rule: who, what and when.
 
-use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Hours, Party, Scalar, Span};
+use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Elements, Hours, Party, Scalar, Span};
 use super::trial::Refusals;
 use crate::model::Activity;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
+use crate::model::arg_path::ArgPath;
 use crate::model::value::Value;
 use alloy_primitives::{Address, B256, U256};
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 
-/// Tests one condition; what does not hold is pushed.
+/// Tests one condition; what does not hold is pushed. `elements` says of how many elements of a list it must hold.
 ///
 /// Of what waits in a Safe's queue only the execution tells who sends it, when, and all who sign it. These conditions are tried
 /// then; meanwhile nobody may have signed who must not.
-pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusals: &mut Refusals) {
+pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activity, now: u64, refusals: &mut Refusals) {
     if activity.progress().is_some() {
         match condition {
             Condition::Origin(_) | Condition::Hours(_) | Condition::Code { of: Party::Origin, .. } => return,
@@ -36,26 +37,49 @@ pub(crate) fn test(condition: &Condition, activity: &Activity, now: u64, refusal
         Condition::From(test) => party("from", Some(activity.from), test, refusals),
         Condition::Origin(test) => party("origin", Some(activity.origin), test, refusals),
         Condition::To(test) => party("to", activity.to, test, refusals),
-        Condition::Arg { path, label, tests } => {
-            let mut missing = true;
-            path.visit(&activity.deed.args, &mut |value| {
-                missing = false;
-                for test in tests {
-                    argument(label, value, test, refusals);
-                }
-            });
-            if missing {
-                refusals.add(label, || "is not among the arguments".to_owned());
-            }
-        }
+        Condition::Arg { path, label, tests } => match elements {
+            Elements::Every => every(path, label, tests, activity, refusals),
+            Elements::Any => any(path, label, tests, activity, refusals),
+        },
         Condition::Signers { at_least, within, include } => {
             signers(activity.signers.as_deref(), *at_least, within.as_ref(), include.as_ref(), refusals);
         }
         Condition::Tip { max } => tip(*max, activity, refusals),
+        Condition::Code { of, hashes, .. } if elements == Elements::Any && is_listed(of, hashes, activity) => {}
         Condition::Code { of, label, hashes } => code(of, label, hashes, activity, refusals),
         Condition::Hours(hours) => {
             outside(hours, now, refusals);
         }
+    }
+}
+
+/// All tests must hold of every value, and there must be one.
+fn every(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Refusals) {
+    let mut missing = true;
+    path.visit(&activity.deed.args, &mut |value| {
+        missing = false;
+        for test in tests {
+            argument(label, value, test, refusals);
+        }
+    });
+    if missing {
+        refusals.add(label, || "is not among the arguments".to_owned());
+    }
+}
+
+/// All tests must hold of one value.
+fn any(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Refusals) {
+    let (mut first, mut count, mut found) = (None, 0_usize, false);
+    path.visit(&activity.deed.args, &mut |value| {
+        first.get_or_insert(value);
+        count += 1;
+        found = found || tests.iter().all(|test| passes(value, test));
+    });
+    match first {
+        None => refusals.add(label, || "is not among the arguments".to_owned()),
+        Some(_) if found => {}
+        Some(only) if count == 1 => tests.iter().for_each(|test| argument(label, only, test, refusals)),
+        Some(_) => refusals.add(label, || format!("holds of none of the {count} elements")),
     }
 }
 
@@ -80,6 +104,11 @@ pub(crate) fn code_of(address: Address, activity: &Activity) -> Option<B256> {
         Note::Code { of, hash } if *of == address => Some(*hash),
         _ => None,
     })
+}
+
+/// Whether the code of any of the addresses is listed.
+fn is_listed(of: &Party, hashes: &[B256], activity: &Activity) -> bool {
+    addresses(of, activity).iter().any(|address| code_of(*address, activity).is_some_and(|hash| hashes.contains(&hash)))
 }
 
 fn code(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals: &mut Refusals) {
@@ -123,32 +152,34 @@ fn party(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Ref
     }
 }
 
-fn argument(label: &str, value: &Value, test: &ArgTest, refusals: &mut Refusals) {
+/// Whether `test` holds of `value`.
+fn passes(value: &Value, test: &ArgTest) -> bool {
     match test {
-        ArgTest::Eq(scalar) if !same(value, scalar) => {
-            refusals.add(label, || format!("{value} is not {}", shown(scalar)));
-        }
-        ArgTest::InAddresses(set) if !member(value, set) => {
-            refusals.add(label, || format!("{value} is not in {}", set.name));
-        }
-        ArgTest::NotInAddresses(set) if member(value, set) => {
-            refusals.add(label, || format!("{value} is in {}", set.name));
-        }
-        ArgTest::InScalars(list) if !list.iter().any(|one| same(value, one)) => {
-            let several = || list.iter().map(shown).collect::<Vec<_>>().join(", ");
-            refusals.add(label, || format!("{value} is not one of {}", several()));
-        }
-        ArgTest::NotInScalars(list) if list.iter().any(|one| same(value, one)) => {
-            refusals.add(label, || format!("{value} is not allowed"));
-        }
-        ArgTest::Min(bound) if !at_least(value, bound) => {
-            refusals.add(label, || format!("{} is below {}", number(value, bound), limit(bound)));
-        }
-        ArgTest::Max(bound) if !at_most(value, bound) => {
-            refusals.add(label, || format!("{} is above {}", number(value, bound), limit(bound)));
-        }
-        _ => {}
+        ArgTest::Eq(scalar) => same(value, scalar),
+        ArgTest::InAddresses(set) => member(value, set),
+        ArgTest::NotInAddresses(set) => !member(value, set),
+        ArgTest::InScalars(list) => list.iter().any(|one| same(value, one)),
+        ArgTest::NotInScalars(list) => !list.iter().any(|one| same(value, one)),
+        ArgTest::Min(bound) => at_least(value, bound),
+        ArgTest::Max(bound) => at_most(value, bound),
     }
+}
+
+fn argument(label: &str, value: &Value, test: &ArgTest, refusals: &mut Refusals) {
+    if passes(value, test) {
+        return;
+    }
+    refusals.add(label, || match test {
+        ArgTest::Eq(scalar) => format!("{value} is not {}", shown(scalar)),
+        ArgTest::InAddresses(set) => format!("{value} is not in {}", set.name),
+        ArgTest::NotInAddresses(set) => format!("{value} is in {}", set.name),
+        ArgTest::InScalars(list) => {
+            format!("{value} is not one of {}", list.iter().map(shown).collect::<Vec<_>>().join(", "))
+        }
+        ArgTest::NotInScalars(_) => format!("{value} is not allowed"),
+        ArgTest::Min(bound) => format!("{} is below {}", number(value, bound), limit(bound)),
+        ArgTest::Max(bound) => format!("{} is above {}", number(value, bound), limit(bound)),
+    });
 }
 
 fn member(value: &Value, set: &AddressSet) -> bool {

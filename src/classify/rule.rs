@@ -90,6 +90,15 @@ pub enum Polarity {
     Abnormal,
 }
 
+/// Of how many elements of a list (`payees[*]`, nested lists too) a condition must hold. Of an empty list none ever does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elements {
+    /// Of every one: what vouches, and what must come.
+    Every,
+    /// Of at least one: what raises. A good payee beside a thief hides nothing.
+    Any,
+}
+
 /// One rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -103,6 +112,8 @@ pub struct Rule {
     pub deed: DeedMatch,
     /// All must hold.
     pub conditions: Vec<Condition>,
+    /// Of how many elements of a list a condition must hold.
+    pub elements: Elements,
     /// Wei that may go along.
     pub value: ValueRule,
     /// How it may be executed; `[Call]` where the rule does not say.
@@ -235,7 +246,7 @@ pub enum Condition {
     Origin(AddressTest),
     /// `to`: the target, or the party that value reaches.
     To(AddressTest),
-    /// `args.<path>`: every value at the path must pass; a path that leads nowhere refuses.
+    /// `args.<path>`: the values at the path must pass, as many of them as [`Rule::elements`] says; a path that leads nowhere refuses.
     Arg {
         /// By position, so that names of whichever ABI decoded it do not matter.
         path: ArgPath,

@@ -188,7 +188,7 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
         if refusals.is_settled() {
             return;
         }
-        condition::test(condition, activity, windows.now, refusals);
+        condition::test(condition, rule.elements, activity, windows.now, refusals);
     }
 }
 

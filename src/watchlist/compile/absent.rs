@@ -4,7 +4,7 @@ use super::directory::Scope;
 use super::limits::WINDOW_SECONDS_MAX;
 use super::rule::{self, Compiled};
 use super::watch::{Head, Heads};
-use crate::classify::rule::{Due, Expected, Weekly};
+use crate::classify::rule::{Due, Elements, Expected, Weekly};
 use crate::settings::{At, Problems};
 use crate::watchlist::file::{AbsentText, LengthText};
 use crate::watchlist::hours;
@@ -24,7 +24,9 @@ pub(super) fn compile(
         refuse_idle(text, problems);
         let due = due(text, problems);
         let grace = text.grace.as_ref().map_or(Some(0), |grace| length(grace, problems));
-        let Some(compiled) = rule::compile(&text.rule, head, heads, scope, problems) else { continue };
+        let Some(mut compiled) = rule::compile(&text.rule, head, heads, scope, problems) else { continue };
+        // A list of which one element is right is not what must come.
+        compiled.rule.elements = Elements::Every;
         let known = rules.iter().chain(expected.iter().map(|(_, compiled)| compiled));
         let twin = known.into_iter().find(|other| !other.rule.name.is_empty() && other.rule.name == compiled.rule.name);
         if let Some(first) = twin {

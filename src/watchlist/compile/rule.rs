@@ -9,7 +9,7 @@ use super::watch::{Head, Heads};
 use super::{habits, limits};
 use crate::abi::bundled;
 use crate::classify::rule::{
-    AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Hours, Polarity, Rule, Scalar, ValueRule,
+    AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Elements, Hours, Polarity, Rule, Scalar, ValueRule,
 };
 use crate::model::{ActivityKind, Operation};
 use crate::settings::{At, Problems, Spot, Value};
@@ -61,6 +61,10 @@ pub(super) fn compile(
         kind: deed.kind,
         deed: deed.matches.clone(),
         conditions: Vec::new(),
+        elements: match text.polarity {
+            Polarity::Normal => Elements::Every,
+            Polarity::Abnormal => Elements::Any,
+        },
         value: value(text, &deed, scope, problems),
         operations: operations(text, &deed, problems),
         habits: habits::compile(text, &deed, problems),

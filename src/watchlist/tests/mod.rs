@@ -2,6 +2,7 @@
 
 mod checked;
 mod compiled;
+mod elements;
 mod habits;
 mod mutated;
 mod queues;
