@@ -3,26 +3,31 @@
 //! `run`, `explain`, `demo` and `tape play` go through [`examine`]; what is committed goes through [`Watcher::apply`]. What waits in
 //! the queue of a Safe takes the same way beside the chain, through [`Queues`], and what is only announced through [`Pendings`].
 
+mod differences;
 mod pending;
 mod queue;
 
+pub use differences::{REOPEN_EVERY_MS, Reopening, Survey, Told, survey};
 pub use pending::{EXPIRES_MS, Pendings, WAITING_MAX};
 pub use queue::{Answered, Concluded, Prepared, Queues};
 
 use crate::classify::{self, History, Moment};
 use crate::decode::{self, Decoded, StateSight};
 use crate::escalate;
+use crate::model::difference::DRIFT;
 use crate::model::incident::Plan;
 use crate::model::read::{Answer, Answers, Read};
-use crate::model::{Activity, Block, BlockRef, Decoding, Delta, Judged, JudgedBlock, Sight, Verdict, WatchId};
+use crate::model::state::{DECIMALS, TOKEN};
+use crate::model::{Activity, Block, BlockRef, Decoding, Delta, Fact, Judged, JudgedBlock, Sight, Verdict, WatchId};
 use crate::runtime::{self, Clock};
 use crate::source::Step;
 use crate::store::{OwnedStepJudged, Store};
 use crate::telemetry::Metrics;
 use crate::watchlist::{Book, ChainBook, ChainClock};
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256};
 use anyhow::Context as _;
 use futures::future::BoxFuture;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -98,7 +103,13 @@ pub async fn examine(
     }
     let at = Moment { time: block.time };
     let (absent, mut deltas) = classify::absences(&book.rules, chain.info.id, history, at);
-    let (mut judged, more) = classify::judge_after(decoded.activities, &book.rules, history, &deltas, at);
+    // How many decimals a token has is known before anything is measured in its unit.
+    let decimals = decoded
+        .facts
+        .iter()
+        .filter(|delta| matches!(Fact::of_rule(&delta.rule), Some(Fact::Value(item)) if item.name() == DECIMALS));
+    let before: Vec<Delta> = deltas.iter().chain(decimals).cloned().collect();
+    let (mut judged, more) = classify::judge_after(decoded.activities, &book.rules, history, &before, at);
     judged.extend(absent);
     deltas.extend(more);
     deltas.append(&mut decoded.facts);
@@ -180,6 +191,7 @@ pub struct Watcher {
     undo: Option<B256>,
     /// The windows hold what was not committed, and have to be read again.
     stale: bool,
+    reopening: Reopening,
 }
 
 /// What a committed step was.
@@ -196,6 +208,8 @@ pub struct Committed {
     pub sights: Vec<(WatchId, StateSight)>,
     /// Where its time went.
     pub took: Took,
+    /// Incidents that were closed and are open again, since the chain still differs from the configuration.
+    pub reopened: Plan,
 }
 
 /// Where the time of a step went.
@@ -245,7 +259,20 @@ impl Watcher {
     ) -> anyhow::Result<Self> {
         let history = remembered(&store, &chain).await?;
         let metrics = Metrics::default();
-        Ok(Self { book, chain, store, history, clock, nudge, metrics, n_blocks: 0, undo: None, stale: false })
+        let reopening = Reopening::default();
+        Ok(Self {
+            book,
+            chain,
+            store,
+            history,
+            clock,
+            nudge,
+            metrics,
+            n_blocks: 0,
+            undo: None,
+            stale: false,
+            reopening,
+        })
     }
 
     /// Records what it does in `metrics`.
@@ -269,6 +296,8 @@ impl Watcher {
         if self.stale {
             self.history = remembered(&self.store, &self.chain).await?;
         }
+        let now = runtime::millis(&*self.clock);
+        self.reopening.begin(&self.chain.subjects, &mut self.history, now);
         self.stale = true;
         for gone in &step.retract {
             self.history.rewind(gone.hash);
@@ -313,11 +342,40 @@ impl Watcher {
                 self.metrics.committed(&self.chain.info.name, committing);
                 self.record(n_retracted, &blocks);
                 self.tidy(&blocks, now).await;
+                let reopened = self.reopen(now).await;
                 let took = Took { reading, judging, committing };
-                Ok(Committed { plan, blocks, answers, traced, sights, took })
+                Ok(Committed { plan, blocks, answers, traced, sights, took, reopened })
             }
             Err(error) => Err(error).context("commit block"),
         }
+    }
+
+    /// Opens closed incidents again whose differences were read and still stand. A failure costs time: the next block tries again.
+    async fn reopen(&mut self, now_ms: u64) -> Plan {
+        let standing = self.reopening.standing(&self.chain.subjects, &self.history);
+        if standing.is_empty() {
+            return Plan::default();
+        }
+        let (chain, watches) = (self.chain.info.id, standing.iter().map(|one| one.watch).collect::<Vec<_>>());
+        let engine = move |closed: &[_]| escalate::reopen_standing(chain, &standing, closed, now_ms);
+        match self.store.reopen(chain, DRIFT, now_ms, engine).await {
+            Ok(plan) => {
+                self.nudge.notify_one();
+                plan
+            }
+            Err(error) => {
+                warn!("failed to reopen incidents of standing differences: {error}");
+                self.reopening.try_again(watches);
+                Plan::default()
+            }
+        }
+    }
+
+    /// Tokens that watches were seen to use, by the watch's address.
+    #[must_use]
+    pub fn used_tokens(&self) -> HashMap<Address, Vec<Address>> {
+        let used = |watch: Address| (watch, self.history.known().members(watch, TOKEN).collect::<Vec<_>>());
+        self.chain.subjects.addresses().map(used).filter(|(_, tokens)| !tokens.is_empty()).collect()
     }
 
     /// Counts what a committed step held.

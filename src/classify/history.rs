@@ -76,6 +76,11 @@ impl History {
         self.known.rewind(block);
     }
 
+    /// Has the state of `watch` read again with the next block, whatever that block holds.
+    pub fn look_again(&mut self, watch: Address) {
+        self.known.look_again(watch);
+    }
+
     /// The last known values of watched state.
     #[must_use]
     pub fn known(&self) -> &Known {

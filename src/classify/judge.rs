@@ -11,7 +11,7 @@ use super::rule::{Habit, Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, Trial, Windows};
 use super::{absence, habit, memory, noise};
 use crate::model::activity::Note;
-use crate::model::{Abnormal, Activity, Delta, Fate, Judged, Role, Severity, Stage, Verdict, Voucher};
+use crate::model::{Abnormal, Activity, Delta, Fact, Fate, Judged, Role, Severity, Stage, Verdict, Voucher};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,7 +37,8 @@ pub fn judge(activities: Vec<Activity>, rules: &Rules, history: &History, at: Mo
     judge_after(activities, rules, history, &[], at)
 }
 
-/// The same, after something of the block was remembered already: `before`, which is not given back again.
+/// The same, after something of the block was remembered already: `before`, which is not given back again. Facts of watched state among
+/// it hold for the block itself.
 #[must_use]
 pub fn judge_after(
     activities: Vec<Activity>,
@@ -48,7 +49,11 @@ pub fn judge_after(
 ) -> (Vec<Judged>, Vec<Delta>) {
     let mut windows = Windows::new(history, at.time);
     for delta in before {
-        windows.add(delta.watch, &delta.rule, delta.amount);
+        match Fact::of_rule(&delta.rule) {
+            Some(Fact::Value(item)) => windows.learn(delta.watch, item, delta.amount.into()),
+            Some(Fact::Told(_) | Fact::Reading) => {}
+            None => windows.add(delta.watch, &delta.rule, delta.amount),
+        }
     }
     let mut court = Court {
         rules,
@@ -190,9 +195,9 @@ impl<'a> Court<'a> {
                 return Verdict::Normal { by: Voucher::Builtin(name) };
             }
         }
-        let cost = builtin::cost(activity, rules);
+        let cost = noise::weighed(builtin::cost(activity, rules), activity, rules, &self.windows);
         // Of noise there may be thousands in a block, and no rule was meant for any of it.
-        if let Some(cost) = noise::recognize(&cost, activity, rules, &self.windows) {
+        if let Some(cost) = noise::recognize(&cost, activity) {
             return finding(&cost, &[], rules);
         }
         let trials = try_all(&self.windows);

@@ -3,7 +3,7 @@
 //! Anyone can make a chain say that nothing, or a worthless token, left a subject, and can send it dust from an address that looks like
 //! one it pays. Such findings are kept and counted and wake nobody. A payment to such an address is critical.
 
-use super::builtin::{Cost, LOOK_ALIKE, because};
+use super::builtin::{self, Cost, LOOK_ALIKE, because};
 use super::familiar::ends;
 use super::memory;
 use super::rule::WatchRules;
@@ -14,16 +14,20 @@ use crate::model::{Activity, ActivityKind, Decoding, Fate, Severity};
 use alloy_primitives::{Address, U256};
 use std::sync::Arc;
 
-/// What of `cost` is noise, at the severity of noise.
-///
-/// That a token unknown here left is noise only where the subject never called that token: who gave it an allowance can lose it by one.
-pub(crate) fn recognize(cost: &Cost, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
-    if cost.name != POISONING || activity.kind != ActivityKind::Move {
-        return None;
+/// `cost`, or what it costs where the subject is remembered to use the token: who gave an allowance can lose the token by it.
+pub(crate) fn weighed(cost: Cost, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Cost {
+    if cost.name != POISONING || activity.kind != ActivityKind::Move || amount(activity).is_zero() {
+        return cost;
     }
     let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
-    let used = cost.severity > Severity::Info && memory::has_called(token, rules, windows);
-    (!used).then(|| Cost { severity: Severity::Info, ..cost.clone() })
+    let used = memory::has_called(token, rules, windows);
+    if used { builtin::cost_of_used_token(activity, rules) } else { cost }
+}
+
+/// What of `cost` only a token says that the subject never used: noise, or a warning that no rule makes louder.
+pub(crate) fn recognize(cost: &Cost, activity: &Activity) -> Option<Cost> {
+    let said = cost.name == POISONING && activity.kind == ActivityKind::Move;
+    said.then(|| cost.clone())
 }
 
 /// Value from an address that looks like one the subject knows: it is there to be copied.
@@ -66,8 +70,12 @@ pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Wind
 fn leaves(activity: &Activity, rules: &WatchRules) -> bool {
     let args = &activity.deed.args;
     let token = args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
-    let amount = args.get(3).and_then(|arg| arg.value.as_uint()).unwrap_or_default();
-    activity.from == rules.address && rules.known_tokens.contains(&token) && amount > U256::ZERO
+    activity.from == rules.address && rules.known_tokens.contains(&token) && amount(activity) > U256::ZERO
+}
+
+/// How much a movement is about.
+fn amount(activity: &Activity) -> U256 {
+    activity.deed.args.get(3).and_then(|arg| arg.value.as_uint()).unwrap_or_default()
 }
 
 /// Whom the configuration names, or whom the subject paid by a rule, and `address` looks like.

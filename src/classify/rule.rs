@@ -126,6 +126,8 @@ pub struct Rule {
     pub severity: Option<Severity>,
     /// `mode = "observe"` on the rule.
     pub observe: bool,
+    /// Tokens in whose units it measures, and the decimals that the configuration gives them.
+    pub units: Vec<TokenUnit>,
     /// Whether what it vouches for may take the place of something else that is pending.
     pub replaces: bool,
 }
@@ -161,6 +163,15 @@ impl Rule {
         self.conditions.iter().any(|condition| matches!(condition, Condition::Tip { .. }))
     }
 
+    /// Units in which the rule measures anything, each once.
+    pub fn measures_in(&self) -> Vec<&Unit> {
+        let tests = self.conditions.iter().flat_map(Condition::bounds);
+        let mut units: Vec<&Unit> =
+            tests.map(|bound| &bound.unit).chain(self.limits.iter().map(|limit| &limit.unit)).collect();
+        units.dedup();
+        units
+    }
+
     /// Addresses that the rule asks for one by one.
     pub fn singles(&self) -> impl Iterator<Item = Address> {
         self.conditions.iter().flat_map(|condition| {
@@ -171,6 +182,15 @@ impl Rule {
             })
         })
     }
+}
+
+/// A token in whose unit a rule measures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenUnit {
+    /// Where it is.
+    pub token: Address,
+    /// Its name and decimals, as the configuration has them.
+    pub unit: Unit,
 }
 
 /// What ether a rule lets go along.
@@ -280,6 +300,17 @@ pub enum Condition {
     },
     /// `hours`: block time falls into one of these spans.
     Hours(Hours),
+}
+
+impl Condition {
+    /// Bounds on an argument.
+    pub fn bounds(&self) -> impl Iterator<Item = &Bound> {
+        let tests: &[ArgTest] = if let Self::Arg { tests, .. } = self { tests } else { &[] };
+        tests.iter().filter_map(|test| match test {
+            ArgTest::Min(bound) | ArgTest::Max(bound) => Some(bound),
+            _ => None,
+        })
+    }
 }
 
 /// `in` or `not_in` on an address.

@@ -1,11 +1,12 @@
 //! One rule tried on one activity: it holds in full, or it says of every condition why not.
 
 use super::history::History;
-use super::rule::{DeedMatch, Limit, Measure, Rule, ValueRule, WatchRules};
+use super::rule::{Bound, DeedMatch, Limit, Measure, Polarity, Rule, TokenUnit, ValueRule, WatchRules};
 use super::{condition, habit};
 use crate::model::amount::Unit;
-use crate::model::{Activity, Operation};
-use alloy_primitives::{Address, U256};
+use crate::model::state::NO_CODE;
+use crate::model::{Activity, Item, Operation};
+use alloy_primitives::{Address, B256, U256};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -54,6 +55,8 @@ pub(crate) struct Windows<'a> {
     pub(crate) added: HashMap<(Address, Arc<str>), U256>,
     /// The same entry by entry, in order, and as a set.
     entries: HashMap<(Address, Arc<str>), Fresh>,
+    /// Facts of watched state that this block brought.
+    facts: HashMap<(Address, Item), B256>,
     pub(crate) now: u64,
 }
 
@@ -62,7 +65,17 @@ type Fresh = (Vec<U256>, HashSet<U256>);
 
 impl<'a> Windows<'a> {
     pub(crate) fn new(history: &'a History, now: u64) -> Self {
-        Self { history, added: HashMap::new(), entries: HashMap::new(), now }
+        Self { history, added: HashMap::new(), entries: HashMap::new(), facts: HashMap::new(), now }
+    }
+
+    /// What is known of an item of a watch's state.
+    pub(crate) fn known(&self, watch: Address, item: Item) -> Option<B256> {
+        self.facts.get(&(watch, item)).copied().or_else(|| self.history.known().value(watch, item))
+    }
+
+    /// A fact that this block brought.
+    pub(crate) fn learn(&mut self, watch: Address, item: Item, value: B256) {
+        self.facts.insert((watch, item), value);
     }
 
     /// One more entry of this block.
@@ -180,6 +193,13 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
         refusals.add(FUNCTION, || other_deed(rule, activity));
         return;
     }
+    let wrong = wrong_units(rule, rules.address, windows);
+    // A rule that raises does so whatever the amount; one that vouches cannot tell what it vouches for.
+    if rule.polarity == Polarity::Normal {
+        for (unit, is) in &wrong {
+            refusals.add("unit", || wrong_unit(unit, *is));
+        }
+    }
     if !rule.operations.contains(&activity.operation) {
         refusals.add("operation", || format!("is {}, {}", activity.operation.as_str(), allowed(&rule.operations)));
     }
@@ -188,8 +208,29 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
         if refusals.is_settled() {
             return;
         }
-        condition::test(condition, rule.elements, activity, windows.now, refusals);
+        let unknown = |bound: &Bound| wrong.iter().any(|(unit, _)| unit.unit == bound.unit);
+        if !condition.bounds().any(unknown) {
+            condition::test(condition, rule.elements, activity, windows.now, refusals);
+        }
     }
+}
+
+/// Units of the rule whose decimals the token denies, with what the token says.
+fn wrong_units<'r>(rule: &'r Rule, watch: Address, windows: &Windows<'_>) -> Vec<(&'r TokenUnit, B256)> {
+    let denied = rule.units.iter().filter_map(|unit| {
+        let is = windows.known(watch, Item::decimals_of(unit.token))?;
+        (is != B256::with_last_byte(unit.unit.decimals)).then_some((unit, is))
+    });
+    denied.collect()
+}
+
+fn wrong_unit(unit: &TokenUnit, is: B256) -> String {
+    let (symbol, written) = (&unit.unit.symbol, unit.unit.decimals);
+    if is == NO_CODE {
+        return format!("{symbol} cannot be measured in: no code stands at {}", unit.token);
+    }
+    let is = U256::from_be_bytes(is.0);
+    format!("{symbol} cannot be measured in: [token.{symbol}] says {written} decimals, and the token says {is}")
 }
 
 /// What came before is asked last: a window is looked up only for what nothing else refuses.
@@ -203,7 +244,8 @@ fn look_back(rule: &Rule, activity: &Activity, watch: Address, windows: &Windows
         }
         habit::test(habit, rule, activity, watch, windows, refusals);
     }
-    for limit in &rule.limits {
+    let wrong = wrong_units(rule, watch, windows);
+    for limit in rule.limits.iter().filter(|limit| !wrong.iter().any(|(unit, _)| unit.unit == limit.unit)) {
         if refusals.is_settled() {
             return;
         }

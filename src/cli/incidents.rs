@@ -2,15 +2,16 @@
 //! it at once and tells whoever was paged.
 
 use super::printer::count;
-use super::{Global, Outcome, Printer, opened};
+use super::{Global, Outcome, Printer, drift, opened};
 use crate::deliver::render_page;
-use crate::escalate::{self, Roster};
+use crate::escalate;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{DeliveryLine, Line};
 use crate::model::text::printable;
 use crate::model::{DeliveryKey, FindingId, Footing};
 use crate::runtime::{self, SystemClock};
 use crate::store::{Filter, Pages, Store};
+use crate::watchlist::Book;
 use anstyle::AnsiColor;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
@@ -73,8 +74,8 @@ pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Pr
         Err(outcome) => return Ok(outcome),
     };
     match command {
-        Incidents::List(args) => list(&store, args, printer).await?,
-        Incidents::Show(args) => show(&store, &args.id, &book.roster, printer).await?,
+        Incidents::List(args) => list(&book, &store, args, printer).await?,
+        Incidents::Show(args) => show(&book, &store, &args.id, printer).await?,
         Incidents::Resend(args) => resend(&store, &args.key, printer).await?,
         Incidents::Ack(args) => answer(&store, args, Verb::Acknowledge, printer).await?,
         Incidents::Resolve(args) => {
@@ -85,7 +86,7 @@ pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Pr
     Ok(Outcome::Calm)
 }
 
-async fn list(store: &Store, args: &List, printer: &Printer) -> anyhow::Result<()> {
+async fn list(book: &Book, store: &Store, args: &List, printer: &Printer) -> anyhow::Result<()> {
     let filter = if args.all { Filter::default() } else { Filter::live() };
     let incidents = store.incidents(filter).await.context("read incidents")?;
     for incident in &incidents {
@@ -102,9 +103,14 @@ async fn list(store: &Store, args: &List, printer: &Printer) -> anyhow::Result<(
             .map_or(incident.state.as_str().to_owned(), |by| format!("{} by {by}", incident.state.as_str()));
         let stands = incident.footing.as_ref().map_or(String::new(), |known| format!(", {}", footing(known)));
         let unpaged = unpaged(store, incident).await?;
+        let differs = match drift::standing(store, book, incident).await? {
+            None => "",
+            Some(left) if left.is_empty() => ", and the chain is as the configuration says now",
+            Some(_) => ", and the chain still differs",
+        };
         let marked = incident.marked.as_ref().map_or(String::new(), |mark| format!("[{mark}] "));
         printer.text(&format!(
-            "{severity} {}  {marked}{}: {}  ({state}{stands}{unpaged})",
+            "{severity} {}  {marked}{}: {}  ({state}{stands}{unpaged}{differs})",
             incident.id, incident.label, incident.page.headline
         ));
     }
@@ -162,12 +168,12 @@ async fn resend(store: &Store, key: &str, printer: &Printer) -> anyhow::Result<(
     Ok(())
 }
 
-async fn show(store: &Store, id: &str, roster: &Roster, printer: &Printer) -> anyhow::Result<()> {
+async fn show(book: &Book, store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> {
     let incident = store.incident(id).await?;
     let findings = store.findings_of(&incident.id).await?;
     if printer.is_json() {
         printer.json(&escalate::incident_line(&incident, &ids(&findings)));
-        findings.iter().for_each(|finding| printer.json(&escalate::finding_line(finding, roster)));
+        findings.iter().for_each(|finding| printer.json(&escalate::finding_line(finding, &book.roster)));
         return Ok(());
     }
     printer.text(&render_page(&incident.page, printer.colors()));
@@ -179,6 +185,15 @@ async fn show(store: &Store, id: &str, roster: &Roster, printer: &Printer) -> an
             (false, None) => footing(&finding.footing),
         };
         printer.text(&format!("{:<9} {}  {}  ({stands})", finding.severity, finding.id, finding.headline));
+    }
+    if let Some(left) = drift::standing(store, book, &incident).await? {
+        printer.text("chain against configuration, as read last:");
+        for (_, headline) in &left {
+            printer.text(&format!("  {headline}"));
+        }
+        if left.is_empty() {
+            printer.text("  nothing differs any more");
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod abilities;
 mod chain;
 mod check;
 mod demo;
+mod drift;
 mod explain;
 mod incidents;
 mod printer;
@@ -118,6 +119,8 @@ enum Command {
     /// List, show and answer incidents.
     #[command(subcommand)]
     Incidents(incidents::Incidents),
+    /// Show where the chain differs from the configuration now.
+    Drift(drift::Drift),
     /// Show what waits in the queues of watched Safes, and what is thought of it.
     Queue(queue::Queue),
     /// Show where each chain stands, and decide whether what is final may be undone.
@@ -214,6 +217,7 @@ async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result
         Command::Check(args) => Ok(check::check(args, global, printer)),
         Command::Explain(args) => Box::pin(explain::explain(args, global, printer)).await,
         Command::Incidents(command) => incidents::incidents(command, global, printer).await,
+        Command::Drift(args) => Box::pin(drift::drift(args, global, printer)).await,
         Command::Queue(args) => queue::queue(args, global, printer).await,
         Command::Chain(command) => chain::chain(command, global, printer).await,
         Command::Store(command) => store::store(command, global, printer).await,

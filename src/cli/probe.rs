@@ -3,11 +3,12 @@
 use super::abilities::{Found, Gap, ask, by_tags, gaps, one};
 use super::explain::chosen;
 use super::session::pool_of;
-use super::{Global, Outcome, Printer, book};
+use super::{Global, Outcome, Printer, book, drift};
+use crate::model::state::{DECIMALS, KIND};
 use crate::settings::Secrets;
 use crate::source::{Abilities, Can, Deadlines, Endpoint, Node};
 use crate::telemetry::Metrics;
-use crate::watchlist::ChainBook;
+use crate::watchlist::{Book, ChainBook};
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use futures::future::join_all;
@@ -44,13 +45,34 @@ pub(crate) async fn probe(args: &Probe, global: &Global, printer: &Printer) -> a
         Some(name) => vec![chosen(&book, Some(name))?],
         None => book.chains.iter().collect(),
     };
-    let mut calm = true;
+    let (mut calm, mut fits) = (true, true);
     for chain in chains {
         let pool = pool_of(chain, &Metrics::default())?;
         let found = ask(pool.nodes().cloned()).await;
         calm &= told(Some(chain), &found, &gaps(&book, chain, &found), printer) == Outcome::Calm;
+        if found.iter().any(|found| found.abilities.is_ok()) {
+            fits &= fit(&book, chain, printer).await?;
+        }
     }
-    Ok(if calm { Outcome::Calm } else { Outcome::Unknown })
+    Ok(match (calm, fits) {
+        (false, _) => Outcome::Unknown,
+        (true, false) => Outcome::Findings,
+        (true, true) => Outcome::Calm,
+    })
+}
+
+/// Tells which tokens and watches of the configuration do not fit the chain, and returns whether all do.
+async fn fit(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow::Result<bool> {
+    let mut surveyed = drift::now(book, chain).await?;
+    surveyed.unread.clear();
+    surveyed.told.retain(|told| {
+        told.difference.as_ref().is_some_and(|difference| [DECIMALS, KIND].contains(&difference.item.name()))
+    });
+    let fits = surveyed.told.is_empty();
+    if !fits {
+        drift::tell(chain, &surveyed, printer);
+    }
+    Ok(fits)
 }
 
 /// What the endpoint at an address can do that is in no configuration.

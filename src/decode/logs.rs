@@ -194,6 +194,16 @@ impl Movement {
     }
 }
 
+/// Whether the token that logs this keeps a balance for each id: ERC-1155.
+pub(crate) fn counts_by_id(log: &Log) -> bool {
+    matches!(log.topics.first(), Some(&(TRANSFER_SINGLE | TRANSFER_BATCH)))
+}
+
+/// Whether a log is about an operator for everything of a collection.
+pub(crate) fn is_for_all(log: &Log) -> bool {
+    log.topics.first() == Some(&APPROVAL_FOR_ALL)
+}
+
 /// Who gives and who gets.
 fn parties(log: &Log) -> Option<(Address, Address)> {
     let (from, to) = match log.topics.as_slice() {

@@ -17,6 +17,7 @@ mod effects;
 mod fate;
 mod frames;
 mod governor;
+mod holdings;
 mod inside;
 mod logs;
 mod multisig;
@@ -35,11 +36,11 @@ mod versions;
 mod votes;
 
 pub use names::Name;
-pub use state::{Expected, HAS_ROLE, StateSight, Tolerance, WEAKNESSES, may_be_a_proxy};
+pub use state::{Expected, HAS_ROLE, StateSight, Tolerance, WEAKNESSES, activity_of, differences, may_be_a_proxy};
 pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 pub use versions::{Version, Versions};
 
-use crate::model::read::{Answer, Answers, READS_MAX, Read, STATE_READS_MAX};
+use crate::model::read::{Answer, Answers, HOLDING_READS_MAX, READS_MAX, Read, STATE_READS_MAX};
 use crate::model::{Activity, ActivityKind, Block, Delta, Known, Role, Tx, TxTrace, WatchId};
 use alloy_primitives::B256;
 use std::collections::{BTreeSet, HashSet};
@@ -112,10 +113,12 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
             questions.ask(Read::Trace(tx.hash));
         }
     }
+    let used = holdings::weigh(block, subjects, known, &mut activities, &mut questions);
     let asked = oracle::remember(&activities, subjects, known);
     let state::Observed { mut deltas, sights } =
         state::observe(block, subjects, known, &traced, &mut activities, &mut questions);
     deltas.extend(asked);
+    deltas.extend(used);
     if subjects.looks_inside() {
         // What changed and nothing explains may be explained by what ran inside.
         let unexplained =
@@ -153,8 +156,8 @@ pub(crate) struct Questions<'a> {
     answers: &'a Answers,
     wanted: Vec<Read>,
     waiting: HashSet<Read>,
-    /// What was asked of the block's activities, and of watched state.
-    asked: [HashSet<Read>; 2],
+    /// What was asked of the block's activities, of watched state, and of tokens about what subjects hold.
+    asked: [HashSet<Read>; 3],
 }
 
 impl<'a> Questions<'a> {
@@ -183,6 +186,11 @@ impl<'a> Questions<'a> {
     /// comes again after the next block.
     fn ask_state(&mut self, read: Read) -> Option<&'a Answer> {
         if self.has_room(1, &read, STATE_READS_MAX) { self.look_up(read) } else { None }
+    }
+
+    /// The same for what tokens say of a holding, which has a bound of its own, since anybody can make up tokens.
+    fn ask_holding(&mut self, read: Read) -> Option<&'a Answer> {
+        if self.has_room(2, &read, HOLDING_READS_MAX) { self.look_up(read) } else { Some(&Answer::Unavailable) }
     }
 
     fn has_room(&mut self, whose: usize, read: &Read, max: usize) -> bool {

@@ -204,6 +204,12 @@ impl Subjects {
         &self.counted
     }
 
+    /// Whether the configuration knows this token: as a `[token.X]`, or as a watch that is one.
+    pub(crate) fn lists_token(&self, token: &Address) -> bool {
+        let watched = || self.get(token).is_some_and(|subject| matches!(subject.kind, Kind::Erc20 | Kind::Minime));
+        self.counted.iter().any(|counted| counted.token == *token) || watched()
+    }
+
     /// Everybody who is watched, in the order in which they were given.
     pub fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
         self.addresses.iter().copied()

@@ -20,6 +20,7 @@ mod occasion;
 mod page;
 mod phrases;
 mod roster;
+mod standing;
 mod state;
 mod step;
 
@@ -29,6 +30,7 @@ pub use headline::headline;
 pub use lines::{finding_line, incident_line, utc, verdict_line};
 pub use occasion::{UNDELIVERABLE, dead_letter, test_page};
 pub use roster::{Names, Roster, StepJudged, short};
+pub use standing::reopen_standing;
 pub use step::{pending, plan, queued};
 
 #[cfg(test)]

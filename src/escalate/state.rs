@@ -5,7 +5,7 @@ use super::roster::Roster;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::roles;
-use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Shape};
+use crate::model::state::{BARE, CODE_AT_KEY, DECIMALS, KIND, NAME_EXPIRY, NO_CODE, RELEASED_EARLY, Shape, UNLIKE};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Item, Position, WatchInfo};
 use alloy_primitives::{Address, B256, U256};
@@ -31,6 +31,12 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
         Some(value) => shown(value, chain, roster),
         None => "nothing".to_owned(),
     };
+    if let (DECIMALS, Some(token)) = (item.name(), item.of) {
+        return decimals(token, before, after, watch, roster);
+    }
+    if item.name() == KIND {
+        return misfit(after, watch);
+    }
     if activity.notes.contains(&Note::Posture) && item.name() == RELEASED_EARLY {
         let early = after.and_then(Value::as_uint).unwrap_or_default();
         let token = value("token").and_then(Value::as_address).filter(|token| !token.is_zero());
@@ -89,6 +95,43 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
             format!("{} of {label} is {}; the registry says {}", kind.about, show(after), show(before))
         }
         _ => format!("{} of {label} changed from {} to {}", kind.about, show(before), show(after)),
+    }
+}
+
+/// A token has other decimals than the configuration gives it.
+fn decimals(
+    token: Address,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    watch: &WatchInfo,
+    roster: &Roster,
+) -> String {
+    let name = roster.names.show(watch.chain.id, token);
+    let number = |value: Option<&Value>| value.and_then(Value::as_uint).unwrap_or_default();
+    if B256::from(number(after)) == NO_CODE {
+        return format!(
+            "no code stands at the token {name}; rules of {} that measure in it vouch for nothing",
+            watch.label
+        );
+    }
+    format!(
+        "the token {name} has {} decimals, and the configuration says {}; rules of {} that measure in it vouch for nothing",
+        number(after),
+        number(before),
+        watch.label
+    )
+}
+
+/// What stands at the address of a watch is not of its kind.
+fn misfit(after: Option<&Value>, watch: &WatchInfo) -> String {
+    let (label, kind, address) = (&watch.label, watch.kind.as_str(), watch.address);
+    match B256::from(after.and_then(Value::as_uint).unwrap_or_default()) {
+        BARE => format!("{label} is watched as kind {kind}, and no code stands at {address}"),
+        CODE_AT_KEY => format!("{label} is watched as an account with a key, and a contract stands at {address}"),
+        UNLIKE => {
+            format!("{label} is watched as kind {kind}, and the contract at {address} lacks what each of that kind has")
+        }
+        _ => format!("{label} is of the kind {kind} again"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One thing that touched a subject, decoded and not yet judged.
 
+use super::holding::Holding;
 use super::queue::Progress;
 use super::state::Item;
 use super::value::Arg;
@@ -283,6 +284,12 @@ impl Activity {
         self.notes.iter().find_map(|note| if let Note::Queued(progress) = note { Some(*progress) } else { None })
     }
 
+    /// What the token says of the subject's holding, where a token logged it.
+    #[must_use]
+    pub fn holding(&self) -> Option<&Holding> {
+        self.notes.iter().find_map(|note| if let Note::Holding(holding) = note { Some(holding) } else { None })
+    }
+
     /// The code that the subject ran for it, and what the watchlist calls the ABI of that code, where its registry lists what it may run.
     #[must_use]
     pub fn runs(&self) -> Option<(Address, Option<&Arc<str>>)> {
@@ -343,6 +350,8 @@ pub enum Note {
     Destroyed,
     /// The subject's own log names a Safe transaction hash that its fields do not give.
     HashMismatch,
+    /// What the token says of the subject's holding, and whether the subject uses the token.
+    Holding(Holding),
     /// The value is not what the registry says.
     Drift,
     /// The value is weak as it stands, and the registry does not say that it is meant.

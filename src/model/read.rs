@@ -15,6 +15,15 @@ pub enum Read {
         /// Calldata.
         data: Bytes,
     },
+    /// `eth_call` at the block before, which the question names: how things stood before the block.
+    Before {
+        /// Hash of the block's parent.
+        parent: B256,
+        /// Contract asked.
+        to: Address,
+        /// Calldata.
+        data: Bytes,
+    },
     /// `eth_getStorageAt`: 32 bytes.
     Storage {
         /// Whose.
@@ -34,6 +43,14 @@ pub enum Read {
         by: Address,
         /// The first block that is searched.
         since: u64,
+    },
+    /// Whether an account ever sent, approved or obtained a token in a transaction that it sent or that was sent to it, up to the block
+    /// (`eth_getLogs`, `eth_getTransactionByHash`): 32 bytes, 1 or 0.
+    Uses {
+        /// The token.
+        token: Address,
+        /// The account.
+        by: Address,
     },
     /// What ran inside each transaction of the block.
     Traces,
@@ -84,6 +101,10 @@ pub const READS_MAX: usize = 256;
 /// Most reads of watched state asked for one block, beside those: sixteen watches of thirty questions each. What does not fit is read
 /// after the next block, so that nobody's block waits long for somebody else's state.
 pub const STATE_READS_MAX: usize = 512;
+
+/// Most reads asked for one block of what tokens say that subjects hold, beside those: 64 tokens before and after, and half as many
+/// more for those that count by id. Tokens beyond it are told as unread.
+pub const HOLDING_READS_MAX: usize = 192;
 
 impl Answer {
     /// The first 32 bytes of what was returned.

@@ -27,6 +27,25 @@ pub const RELEASED_EARLY: &str = "released-early";
 /// The item of which there is one for each question that a module asked of an oracle: only kept, and never told as a change.
 pub const QUESTION: &str = "question";
 
+/// The item of which there is one for each token that the subject sent, approved or obtained by an act of its own: only kept, and
+/// never told as a change.
+pub const TOKEN: &str = "token";
+
+/// The item of which there is one for each token whose unit a rule uses: its decimals as the token says them, or [`NO_CODE`].
+pub const DECIMALS: &str = "decimals";
+/// The item that says whether a watch's kind fits what stands at its address: [`FITS`], [`BARE`], [`UNLIKE`] or [`CODE_AT_KEY`].
+pub const KIND: &str = "kind";
+/// In place of a token's decimals: no code stands at its address.
+pub const NO_CODE: B256 = B256::repeat_byte(0xff);
+/// What stands there is of the kind, as far as its state shows.
+pub const FITS: B256 = B256::with_last_byte(1);
+/// No code stands at the address of a contract.
+pub const BARE: B256 = B256::ZERO;
+/// Code stands there, and it lacks what every contract of the kind has.
+pub const UNLIKE: B256 = B256::with_last_byte(2);
+/// Code other than a delegation stands at the address of an account with a key.
+pub const CODE_AT_KEY: B256 = B256::with_last_byte(3);
+
 /// How a value reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -102,6 +121,9 @@ pub const ITEMS: &[ItemKind] = &[
     item(NAME_EXPIRY, Shape::Number, "until when the name is registered"),
     item(RELEASED_EARLY, Shape::Number, "what was released beyond the schedule"),
     item(QUESTION, Shape::Member, "a question that an oracle answers for it"),
+    item(TOKEN, Shape::Member, "a token that it uses"),
+    item(DECIMALS, Shape::Number, "the decimals of a token"),
+    item(KIND, Shape::Number, "the kind"),
     item("owners", Shape::Number, "the number of owners"),
     item("balance", Shape::Sum, "the balance"),
     item("supply", Shape::Sum, "the supply"),
@@ -165,6 +187,12 @@ impl Item {
     #[must_use]
     pub const fn about(self, of: Address) -> Self {
         Self { of: Some(of), ..self }
+    }
+
+    /// The decimals of this token.
+    #[must_use]
+    pub const fn decimals_of(token: Address) -> Self {
+        Self::of_table(DECIMALS).about(token)
     }
 
     /// Whether this address holds this role.
@@ -379,6 +407,13 @@ impl Known {
         })
     }
 
+    /// How many items of this name are known of `watch`, whatever their values.
+    #[must_use]
+    pub fn about(&self, watch: Address, name: &str) -> usize {
+        let facts = self.watches.get(&watch).into_iter().flatten();
+        facts.filter(|(fact, _)| matches!(fact, Fact::Value(item) if item.name() == name)).count()
+    }
+
     /// Who holds which role of `watch`, as far as is known.
     pub fn holders(&self, watch: Address) -> impl Iterator<Item = (B256, Address)> + '_ {
         let facts = self.watches.get(&watch).into_iter().flatten();
@@ -406,6 +441,28 @@ impl Known {
     /// Watches for which there was no room in an earlier block.
     pub fn due(&self) -> impl Iterator<Item = Address> + '_ {
         self.due.iter().copied()
+    }
+
+    /// Has `watch` read again with the next block, as if there had been no room for it.
+    pub fn look_again(&mut self, watch: Address) {
+        if self.reading(watch).is_some() {
+            self.due.insert(watch);
+        }
+    }
+
+    /// Whether `watch` is read with the next block, whatever that block holds.
+    #[must_use]
+    pub fn is_due(&self, watch: Address) -> bool {
+        self.due.contains(&watch)
+    }
+
+    /// Items of `watch` about which something is told, each with the digest of the value that was told.
+    pub fn told(&self, watch: Address) -> impl Iterator<Item = (Item, B256)> + '_ {
+        let facts = self.watches.get(&watch).into_iter().flatten();
+        facts.filter_map(|(fact, entries)| match (fact, entries.last()) {
+            (Fact::Told(item), Some(entry)) if !entry.value.is_zero() => Some((*item, entry.value)),
+            _ => None,
+        })
     }
 
     /// Of how many watches anything is known.

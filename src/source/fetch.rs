@@ -129,6 +129,7 @@ impl Node {
             },
             Read::Trace(tx) => self.call_trace(*tx).await.map(|trace| Answer::Traces(vec![trace].into())),
             Read::Grants { by, since } => self.grants(*by, *since..=at.number).await.map(Answer::Data),
+            Read::Uses { token, by } => self.uses(*token, *by, at.number).await.map(Answer::Data),
             _ => self.state(at, read).await.map(Answer::Data),
         };
         match told {
@@ -141,13 +142,14 @@ impl Node {
 
     /// By hash, so that a reorg in between gives an error, never the state of another block (EIP-1898).
     pub(super) async fn state(&self, at: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
-        let pinned = json!({ "blockHash": at.hash, "requireCanonical": false });
+        let hash = if let Read::Before { parent, .. } = read { *parent } else { at.hash };
+        let pinned = json!({ "blockHash": hash, "requireCanonical": false });
         let after = self.deadlines().call;
         let quantity = |answer: Box<RawValue>| -> Result<Bytes, NodeError> {
             Ok(parse::quantity(answer.get())?.to_be_bytes_vec().into())
         };
         match read {
-            Read::Call { to, data } => {
+            Read::Call { to, data } | Read::Before { to, data, .. } => {
                 let call = json!({ "to": to, "data": data });
                 Ok(parse::return_data(self.ask("eth_call", (&call, &pinned), after).await?.get())?)
             }
@@ -161,7 +163,7 @@ impl Node {
             Read::Code(of) => Ok(parse::return_data(self.ask("eth_getCode", (of, &pinned), after).await?.get())?),
             Read::Nonce(of) => quantity(self.ask("eth_getTransactionCount", (of, &pinned), after).await?),
             Read::Balance(of) => quantity(self.ask("eth_getBalance", (of, &pinned), after).await?),
-            Read::Grants { .. } | Read::Traces | Read::Trace(_) => Err(NodeError::Another),
+            Read::Grants { .. } | Read::Uses { .. } | Read::Traces | Read::Trace(_) => Err(NodeError::Another),
         }
     }
 

@@ -21,7 +21,7 @@ const QUERIES_MAX: u64 = 512;
 const SEARCH_MAX: Duration = Duration::from_secs(20);
 
 /// How nodes say that less should be asked for, each with a code of its own; the first three never mean anything else.
-const TOO_MUCH: [&str; 9] =
+pub(super) const TOO_MUCH: [&str; 9] =
     ["results", "range", "response size", "limit", "too many", "too large", "exceed", "maximum", "more than"];
 
 /// Who holds which role.
@@ -91,7 +91,7 @@ impl Node {
     }
 }
 
-fn is_said(words: &[&str], message: &str) -> bool {
+pub(super) fn is_said(words: &[&str], message: &str) -> bool {
     let message = message.to_ascii_lowercase();
     words.iter().any(|words| message.contains(words))
 }

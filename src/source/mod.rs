@@ -33,6 +33,7 @@ pub mod tape;
 pub mod trace;
 mod transport;
 mod troubles;
+mod uses;
 pub mod verify;
 mod watch;
 

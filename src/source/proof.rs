@@ -44,7 +44,8 @@ impl Roots {
 pub(super) fn account_of(read: &Read) -> Option<Address> {
     match read {
         Read::Storage { of, .. } | Read::Code(of) | Read::Nonce(of) | Read::Balance(of) => Some(*of),
-        Read::Call { .. } | Read::Grants { .. } | Read::Traces | Read::Trace(_) => None,
+        Read::Call { .. } | Read::Before { .. } => None,
+        Read::Grants { .. } | Read::Uses { .. } | Read::Traces | Read::Trace(_) => None,
     }
 }
 
@@ -124,7 +125,8 @@ fn answers(reads: &[Read], proof: &AccountProof, code: Option<&Bytes>) -> Vec<An
         Read::Nonce(_) => word(U256::from(proof.nonce)),
         Read::Balance(_) => word(proof.balance),
         Read::Code(_) => code.map_or(Answer::Unavailable, |code| Answer::Data(code.clone())),
-        Read::Call { .. } | Read::Grants { .. } | Read::Traces | Read::Trace(_) => Answer::Unavailable,
+        Read::Call { .. } | Read::Before { .. } => Answer::Unavailable,
+        Read::Grants { .. } | Read::Uses { .. } | Read::Traces | Read::Trace(_) => Answer::Unavailable,
     };
     reads.iter().map(answer).collect()
 }

@@ -96,6 +96,18 @@ where
     Ok(plan)
 }
 
+/// As [`change`], with the findings of `chain` by `rule` whose incidents are closed.
+pub(super) fn reopen<F>(db: &mut Connection, chain: ChainId, rule: &str, now_ms: u64, engine: F) -> Result<Plan>
+where
+    F: FnOnce(&[(Finding, Incident)]) -> Plan,
+{
+    let tx = begin(db)?;
+    let plan = engine(&incidents::closed_by_rule(&tx, chain, rule)?);
+    write(&tx, &plan, now_ms)?;
+    tx.commit()?;
+    Ok(plan)
+}
+
 pub(super) fn answer<F, E>(db: &mut Connection, id: &IncidentId, now_ms: u64, engine: F) -> Result<Result<Plan, E>>
 where
     F: FnOnce(&Incident) -> Result<Plan, E>,

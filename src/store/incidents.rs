@@ -91,6 +91,19 @@ pub(super) fn findings_of(db: &Connection, incident: &IncidentId) -> Result<Vec<
     findings(db, "f.incident = ?1", [incident.as_str()])
 }
 
+/// Findings by this rule whose incidents are closed, each with its incident, oldest first: at most [`CLOSED_MAX`], the newest.
+pub(super) fn closed_by_rule(db: &Connection, chain: ChainId, rule: &str) -> Result<Vec<(Finding, Incident)>> {
+    let place = "f.chain = ?1 AND f.rule = ?2 AND f.orphaned = 0 \
+                 AND f.incident IN (SELECT id FROM incidents WHERE live = 0)";
+    let found = findings(db, place, params![int(chain.0), rule])?;
+    let newest = found.len().saturating_sub(CLOSED_MAX);
+    let with = |finding: Finding| Ok(by_id(db, &finding.incident)?.map(|incident| (finding, incident)));
+    found.into_iter().skip(newest).map(with).filter_map(Result::transpose).collect()
+}
+
+/// Closed findings of one rule that are looked through: more than any configuration differs in at once.
+const CLOSED_MAX: usize = 4_096;
+
 /// Findings that stand in a block.
 pub(super) fn findings_in(db: &Connection, chain: ChainId, block: BlockRef) -> Result<Vec<Finding>> {
     let place = "f.chain = ?1 AND f.number = ?2 AND f.block_hash = ?3 AND f.orphaned = 0";

@@ -371,6 +371,17 @@ impl Store {
         self.actor.write(move |db| commit::sight(db, chain, now_ms, engine)).await
     }
 
+    /// Reads the findings of `chain` by `rule` whose incidents are closed, and writes what `engine` makes of them, in one transaction.
+    ///
+    /// # Errors
+    /// As [`Store::commit_step`].
+    pub async fn reopen<F>(&self, chain: ChainId, rule: &'static str, now_ms: u64, engine: F) -> Result<Plan>
+    where
+        F: FnOnce(&[(Finding, Incident)]) -> Plan + Send + 'static,
+    {
+        self.actor.write(move |db| commit::reopen(db, chain, rule, now_ms, engine)).await
+    }
+
     /// Reads one incident and writes what `engine` makes of it, in one transaction. `Ok(Err(_))` when the engine refused.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ fn a_token_that_nobody_knows_is_noise_until_the_subject_has_used_it() {
     let approve = crate::support::abi::IToken::approveCall { spender: NEW, amount: U256::from(9) }.abi_encode();
     let told = payer.stands(&[Tx::call(PAYER.address, OTHER_TOKEN, approve)]);
     assert_eq!(told, ["Payer act approve: normal by approvals"]);
-    assert_eq!(payer.told(&[stray()]), ["Payer move transfer: warning builtin/poisoning"]);
+    assert_eq!(payer.told(&[stray()]), ["Payer move transfer: high builtin/outflow"]);
     payer.falls();
     assert_eq!(payer.told(&[stray()]), ["Payer move transfer: info builtin/poisoning"]);
 }

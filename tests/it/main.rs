@@ -16,6 +16,7 @@ mod decode;
 mod deliver;
 mod demo;
 mod deny;
+mod drift;
 mod exits;
 mod false_tapes;
 mod faults;

@@ -66,7 +66,8 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
                 &*deed.name == "transfer" && activity.to == Some(rules.address) && activity.from != rules.address;
             // An allowance that somebody else gives the subject moves nothing of its own.
             let allowed = &*deed.name == "approval" && activity.from != rules.address;
-            ((received || allowed) && !rules.judge_inbound).then_some(INBOUND)
+            let honest = !value::is_denied_arrival(activity) || rules.builtins_off.contains(POISONING);
+            ((received || allowed) && honest && !rules.judge_inbound).then_some(INBOUND)
         }
         ActivityKind::Act => {
             let empty = deed.decoding == Decoding::Ether && activity.value.is_zero();
@@ -148,9 +149,20 @@ pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
         ActivityKind::Act => act(activity, rules),
         ActivityKind::Call => call(activity, rules),
         ActivityKind::Event => event(activity, rules),
-        ActivityKind::Move => value::movement(activity, rules),
+        ActivityKind::Move => value::movement(activity, rules, false),
         ActivityKind::State => vec![state::cost(activity)],
     };
+    loudest(recognized, activity, rules)
+}
+
+/// What a movement of a token costs that the subject is remembered to use.
+#[must_use]
+pub(crate) fn cost_of_used_token(activity: &Activity, rules: &WatchRules) -> Cost {
+    loudest(value::movement(activity, rules, true), activity, rules)
+}
+
+/// What the first of `recognized` says that is not switched off, after what could not be read.
+fn loudest(recognized: Vec<Cost>, activity: &Activity, rules: &WatchRules) -> Cost {
     let on = |cost: &Cost| !rules.builtins_off.contains(cost.name);
     let severity = match (activity.kind, rules.kind, &*activity.deed.name) {
         (ActivityKind::Call, Kind::Safe, "approveHash") => Severity::Warning,

@@ -1,5 +1,6 @@
 //! Every built-in judgment by its name.
 
+pub(crate) use crate::model::difference::DRIFT;
 pub(crate) use crate::model::verdict::POISONING;
 
 /// A built-in judgment, as `check` lists it.
@@ -104,7 +105,6 @@ pub(crate) const APPROVAL: &str = "builtin/approval";
 pub(crate) const OUTFLOW: &str = "builtin/outflow";
 pub(crate) const FOREIGN: &str = "builtin/foreign-implementation";
 pub(crate) const STATE: &str = "builtin/state";
-pub(crate) const DRIFT: &str = "builtin/drift";
 pub(crate) const POSTURE: &str = "builtin/posture";
 pub(crate) const LOOK_ALIKE: &str = "builtin/look-alike";
 pub(crate) const TEST_THEN_DRAIN: &str = "builtin/test-then-drain";

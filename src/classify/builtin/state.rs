@@ -4,14 +4,14 @@ use super::names::{DRIFT, OUTFLOW, POSTURE, STATE};
 use super::{Cost, because};
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
-use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY};
+use crate::model::state::{DECIMALS, KIND, NAME_EXPIRY, RELEASED_EARLY};
 use crate::model::value::Value;
 use crate::model::{Activity, Severity};
 use alloy_primitives::U256;
 
 /// Items whose change is less than somebody taking over.
 const HIGH: &[&str] =
-    &["nonce", "transfers-enabled", "pending-ownership", "pending-admin", "owner-delegate", "open-executor"];
+    &["kind", "nonce", "transfers-enabled", "pending-ownership", "pending-admin", "owner-delegate", "open-executor"];
 
 /// Whether it is a balance that is larger than what was seen to move.
 pub(super) fn is_surplus(activity: &Activity) -> bool {
@@ -23,7 +23,8 @@ pub(super) fn is_surplus(activity: &Activity) -> bool {
 pub(super) fn cost(activity: &Activity) -> Cost {
     let name = &*activity.deed.name;
     if activity.notes.contains(&Note::Drift) {
-        return because(DRIFT, severity(activity), "the registry says otherwise".to_owned());
+        let who = if matches!(name, DECIMALS | KIND) { "the configuration" } else { "the registry" };
+        return because(DRIFT, severity(activity), format!("{who} says otherwise"));
     }
     if activity.notes.contains(&Note::Posture) && name == RELEASED_EARLY {
         let why = "more was released than its own schedule says is vested";

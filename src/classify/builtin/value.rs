@@ -4,40 +4,150 @@ use super::names::{APPROVAL, OUTFLOW, POISONING};
 use super::{Cost, because};
 use crate::classify::rule::WatchRules;
 use crate::model::activity::Note;
-use crate::model::{Activity, Kind, Severity};
+use crate::model::holding::{Holding, Said, Tie};
+use crate::model::{Activity, ActivityKind, Kind, Severity};
 use alloy_primitives::{Address, U256};
 
-/// What a move costs that no judged act explains.
-pub(super) fn movement(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
+/// What a move costs that no judged act explains. `used` says that the subject is remembered to use the token.
+///
+/// A token that neither the configuration knows nor the subject uses can say whatever it likes: it is never louder than a warning.
+pub(super) fn movement(activity: &Activity, rules: &WatchRules, used: bool) -> Vec<Cost> {
     let amount = amount_of(activity);
     let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
     let known = rules.known_tokens.contains(&token);
+    let close = known || used || activity.holding().is_some_and(|holding| holding.tie != Tie::Stranger);
     let cost = if &*activity.deed.name == "approval" {
         if amount.is_zero() || activity.to == Some(Address::ZERO) {
             let why = "an allowance is set to nothing and no judged act explains it";
             because(POISONING, Severity::Info, why.to_owned())
-        } else if !known {
-            let why = format!("an allowance of {token}, a token unknown here, names the subject");
-            because(POISONING, Severity::Warning, why)
-        } else if is_unlimited(amount) {
-            let why = "an allowance without limit, and no judged act explains it";
-            because(APPROVAL, Severity::Critical, why.to_owned())
+        } else if close {
+            allowance(activity, amount, known)
         } else {
-            because(OUTFLOW, Severity::High, "an allowance, and no judged act explains it".to_owned())
+            stranger_allowance(activity, token)
         }
     } else if activity.from != rules.address {
-        return vec![];
+        return arrival(activity, token, close).into_iter().collect();
     } else if amount.is_zero() {
         let why = "nothing moves: anyone can log a transfer of zero from anybody";
         because(POISONING, Severity::Info, why.to_owned())
-    } else if !known {
-        let why = format!("{token}, a token unknown here, says that it left, and no judged act explains it");
-        because(POISONING, Severity::Warning, why)
+    } else if close {
+        outflow(activity, rules, known)
     } else {
-        let severity = if rules.kind == Kind::Safe { Severity::Critical } else { Severity::High };
-        because(OUTFLOW, severity, "it left, and no judged act explains it".to_owned())
+        stranger_outflow(activity, token)
     };
     vec![cost]
+}
+
+/// An allowance of a token that the configuration knows or the subject uses.
+fn allowance(activity: &Activity, amount: U256, known: bool) -> Cost {
+    if let Some(Said::Allowance(U256::ZERO)) = activity.holding().map(|holding| &holding.said)
+        && !known
+    {
+        let why = "an allowance is logged, and the token says that there is none after the block";
+        return because(POISONING, Severity::Warning, why.to_owned());
+    }
+    if is_unlimited(amount) {
+        let why = "an allowance without limit, and no judged act explains it";
+        return because(APPROVAL, Severity::Critical, why.to_owned());
+    }
+    because(OUTFLOW, Severity::High, "an allowance, and no judged act explains it".to_owned())
+}
+
+/// An allowance of a token that the subject never used.
+fn stranger_allowance(activity: &Activity, token: Address) -> Cost {
+    let holding = activity.holding();
+    let (severity, what) = match holding.map(|holding| &holding.said) {
+        Some(Said::Allowance(U256::ZERO)) => (Severity::Info, "says that there is none after the block".to_owned()),
+        Some(Said::Allowance(_)) => (Severity::Warning, "says that it stands".to_owned()),
+        said => unseen(said),
+    };
+    let severity = if holding.is_some_and(|holding| !holding.first) { Severity::Info } else { severity };
+    let why = format!(
+        "an allowance of {token}, which is not listed and which the subject {}; the token {what}",
+        past(holding)
+    );
+    because(POISONING, severity, why)
+}
+
+/// A token that the configuration knows or the subject uses leaves.
+fn outflow(activity: &Activity, rules: &WatchRules, known: bool) -> Cost {
+    let holding = activity.holding();
+    if holding.is_some_and(Holding::is_denied) && !known {
+        let why = "the token logs that it left, and the balance did not change";
+        return because(POISONING, Severity::Warning, why.to_owned());
+    }
+    let mostly = holding.is_some_and(Holding::is_mostly_gone);
+    let severity = if mostly || known && rules.kind == Kind::Safe { Severity::Critical } else { Severity::High };
+    let told = match holding.map(|holding| &holding.said) {
+        Some(Said::Balance { before, after, .. }) if after < before => {
+            format!("; {} of the holding left in this block", share(*before, *after))
+        }
+        Some(Said::Balance { before, after, .. }) if before == after => "; the balance did not change".to_owned(),
+        Some(Said::Unread) => "; the balance could not be read".to_owned(),
+        Some(Said::BeyondBound(_)) => {
+            "; the balance was not read, since too many tokens moved in this block".to_owned()
+        }
+        _ => String::new(),
+    };
+    because(OUTFLOW, severity, format!("it left, and no judged act explains it{told}"))
+}
+
+/// A token that the subject never used says that it left.
+fn stranger_outflow(activity: &Activity, token: Address) -> Cost {
+    let holding = activity.holding();
+    let (severity, what) = match holding.map(|holding| &holding.said) {
+        Some(Said::Balance { before, after, .. }) if after < before => {
+            (Severity::Warning, format!("says that the balance fell by {}", share(*before, *after)))
+        }
+        Some(Said::Balance { .. }) => (Severity::Info, "says that the balance did not fall".to_owned()),
+        said => unseen(said),
+    };
+    let severity = if holding.is_some_and(|holding| !holding.first) { Severity::Info } else { severity };
+    let past = past(holding);
+    let why = format!("{token}, which is not listed and which the subject {past}, logs that it left; the token {what}");
+    because(POISONING, severity, why)
+}
+
+/// What is known of the subject's past with a token.
+fn past(holding: Option<&Holding>) -> &'static str {
+    if holding.is_some_and(|holding| holding.searched) { "never used" } else { "was not seen to use" }
+}
+
+/// A token logs that it arrived, and the balance stands still. Nothing else that arrives costs anything.
+fn arrival(activity: &Activity, token: Address, close: bool) -> Option<Cost> {
+    let denied = is_denied_arrival(activity);
+    let severity = if close { Severity::Warning } else { Severity::Info };
+    denied.then(|| {
+        let why = format!("{token} logs that it arrived, and the balance did not change");
+        because(POISONING, severity, why)
+    })
+}
+
+/// Whether a token logs that it arrived and denies it when it is asked.
+pub(super) fn is_denied_arrival(activity: &Activity) -> bool {
+    let transfer = activity.kind == ActivityKind::Move && &*activity.deed.name == "transfer";
+    transfer && activity.holding().is_some_and(Holding::is_denied)
+}
+
+/// How loud it is that a stranger's token was not asked, or could not be, and what to say of that.
+fn unseen(said: Option<&Said>) -> (Severity, String) {
+    match said {
+        Some(Said::Unread) => (Severity::Warning, "could not be asked about the holding".to_owned()),
+        Some(Said::BeyondBound(n)) => {
+            let others =
+                format!("was not asked: it is one of {n} tokens beyond those that are asked about in one block");
+            (Severity::Warning, others)
+        }
+        _ => (Severity::Info, "was not asked about the holding".to_owned()),
+    }
+}
+
+/// Which part of a holding left, in whole percent, never less than 1.
+fn share(before: U256, after: U256) -> String {
+    let (gone, hundred) = (before.saturating_sub(after), U256::from(100));
+    // Of a number that large a hundredth is exact enough.
+    let percent = gone.checked_mul(hundred).map_or_else(|| gone / (before / hundred), |gone| gone / before);
+    format!("{} %", percent.max(U256::ONE))
 }
 
 fn amount_of(activity: &Activity) -> U256 {

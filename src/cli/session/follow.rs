@@ -139,6 +139,10 @@ impl Session {
         lookout.woke().await?;
         let (mut gate, mut progress, mut roll) = (Gate::new(), Progress::default(), Roll::default());
         let (mut look_at, mut waiting_since) = (instant() + LOOK, instant());
+        let (used, asked) = (watcher.used_tokens(), source.pool().clone());
+        let of = |watch| used.get(&watch).cloned().unwrap_or_default();
+        let mut exposing = pin!(self.expose(&chain, of, &asked));
+        let mut exposed = false;
         loop {
             let event = tokio::select! {
                 biased;
@@ -147,6 +151,10 @@ impl Session {
                     return Ok(());
                 }
                 event = source.next() => event.context("follow the chain")?,
+                () = &mut exposing, if !exposed => {
+                    exposed = true;
+                    continue;
+                }
                 // After the source: all that it has to say has been heard when this comes first.
                 () = tokio::time::sleep_until(look_at) => {
                     look_at = instant() + LOOK;

@@ -1,5 +1,6 @@
 //! What all commands that judge and commit share: the store, the worker, the lookout for blindness, and the count of what was seen.
 
+mod exposure;
 mod finality;
 mod follow;
 mod keeper;
@@ -15,6 +16,7 @@ mod signs;
 mod steps;
 mod tally;
 
+pub(crate) use exposure::exposures;
 pub(crate) use follow::{checks_of, pool_of, stored};
 pub(crate) use record::Recording;
 pub(crate) use signs::Signs;
@@ -274,6 +276,7 @@ impl Session {
     pub(crate) fn tell(&self, committed: &Committed) {
         self.tally.blocks(committed.blocks.len());
         self.told(&committed.plan);
+        self.told(&committed.reopened);
     }
 
     /// Prints what the passing of time or a blindness brought about.

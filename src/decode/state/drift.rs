@@ -1,9 +1,11 @@
 //! What the registry of a watch says of its state, held against what is there: once for each value that differs.
 
 use super::reading::{IMPLEMENTATIONS, Took};
-use super::{Change, Look, Place, causes};
+use super::{Change, Look, Place, causes, plain_args, state_activity};
+use crate::decode::Subjects;
 use crate::model::activity::Note;
-use crate::model::{Activity, Delta, Fact, Item, Role};
+use crate::model::state::{DECIMALS, FITS, KIND};
+use crate::model::{Activity, BlockRef, Delta, Difference, Fact, Item, Known, Role, WatchId};
 use alloy_primitives::{Address, B256, keccak256};
 use std::collections::BTreeSet;
 
@@ -23,6 +25,10 @@ pub struct Expected {
     pub roles: Option<BTreeSet<(B256, Address)>>,
     /// Number of the block from which on the logs tell of roles; zero for the first.
     pub roles_since: u64,
+    /// Tokens whose units the rules use, and the decimals that the configuration gives them.
+    pub decimals: Vec<(Address, u8)>,
+    /// Whether what stands at the address is held against the kind.
+    pub kind: bool,
     /// What may be weak as it stands: somebody spoke of it, whatever he said.
     pub accepted: BTreeSet<Item>,
 }
@@ -68,6 +74,10 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
             wanted.push((*item, *is, *should));
         }
     }
+    for (item, is) in &took.values {
+        let should = fixed(expected, *item);
+        wanted.extend(should.map(|should| (*item, *is, should)));
+    }
     for (item, should) in &expected.assumed {
         let first = look.known.value(look.address, *item).is_none();
         if let Some((_, is)) = took.values.iter().find(|(known, _)| known == item)
@@ -107,6 +117,64 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
         wanted.extend(missing.map(|item| (item, word(false), word(true))));
     }
     wanted
+}
+
+/// What the configuration says of an item that is no registry's: a token's decimals, the kind.
+fn fixed(expected: &Expected, item: Item) -> Option<B256> {
+    match (item.name(), item.of) {
+        (DECIMALS, Some(token)) => {
+            let known = expected.decimals.iter().find(|(known, _)| *known == token);
+            known.map(|(_, decimals)| B256::with_last_byte(*decimals))
+        }
+        (KIND, None) => expected.kind.then_some(FITS),
+        _ => None,
+    }
+}
+
+/// What differs of the subject at `address`, by what is known of its state: only what was told as different and is so still.
+#[must_use]
+pub fn differences(subjects: &Subjects, known: &Known, address: Address) -> Vec<Difference> {
+    let Some(expected) = subjects.expected_of(&address) else { return vec![] };
+    let differing = known.told(address).filter_map(|(item, told)| {
+        let is = known.value(address, item).unwrap_or_default();
+        // A weakness is told by another digest.
+        let should = said(expected, item).filter(|should| told == keccak256(is) && *should != is)?;
+        let values = plain_args(item, should, is).iter().map(|arg| arg.value.to_string()).collect();
+        Some(Difference { watch: address, item, should, is, values })
+    });
+    let mut differing: Vec<Difference> = differing.collect();
+    differing.sort_by_key(|difference| difference.item);
+    differing
+}
+
+/// A difference as the activity that tells of it, at `at`.
+#[must_use]
+pub fn activity_of(difference: &Difference, watch: WatchId, at: BlockRef) -> Activity {
+    let Difference { watch: own, item, should, is, .. } = difference;
+    let place = Place { tx: at.hash, index: 0, origin: Address::ZERO };
+    let args = plain_args(*item, *should, *is);
+    Activity { notes: vec![Note::Drift], ..state_activity(watch, *own, &place, *item, args) }
+}
+
+/// What the configuration says of an item.
+fn said(expected: &Expected, item: Item) -> Option<B256> {
+    let single = || {
+        let mut values = expected.values.iter().chain(&expected.assumed);
+        values.find(|(known, _)| *known == item).map(|(_, should)| *should)
+    };
+    let code = || {
+        let listed = expected.code.as_ref().filter(|_| IMPLEMENTATIONS.contains(&item.name()))?;
+        Some(listed.first().map(|code| code.into_word()).unwrap_or_default())
+    };
+    let member = || {
+        let (_, members) = expected.sets.iter().find(|(set, _)| *set == item.whole())?;
+        item.of.map(|who| word(members.contains(&who)))
+    };
+    let holder = || {
+        let listed = expected.roles.as_ref()?;
+        item.role.zip(item.of).map(|holder| word(listed.contains(&holder)))
+    };
+    fixed(expected, item).or_else(single).or_else(code).or_else(member).or_else(holder)
 }
 
 fn word(truth: bool) -> B256 {

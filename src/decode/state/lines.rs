@@ -4,7 +4,7 @@
 //! [`super::causes`].
 
 use crate::model::Kind;
-use crate::model::state::{NAME_EXPIRY, OWNER_DELEGATE, RELEASED_EARLY};
+use crate::model::state::{DECIMALS, KIND, NAME_EXPIRY, OWNER_DELEGATE, RELEASED_EARLY};
 use alloy_primitives::{B256, b256};
 
 /// How a value is read.
@@ -44,6 +44,10 @@ pub(super) enum How {
     Schedule,
     /// The code that each member of a set runs by EIP-7702, but for those that are watched themselves.
     Delegates { of: &'static str },
+    /// Of each token whose unit a rule uses, what it says of its decimals.
+    Decimals,
+    /// Whether what stands there is of the watch's kind, by what was read before.
+    Fits,
 }
 
 /// One line.
@@ -230,12 +234,14 @@ pub(super) const LINES: &[Line] = &[
     line(ACCOUNT, "nonce", How::Nonce),
     line(ALL, "balance", How::Ether),
     line(ALL, "balance", How::Tokens),
+    slow(ALL, DECIMALS, How::Decimals),
     slow(PROXIES, "beacon-implementation", How::Behind { item: "beacon", view: GET_IMPLEMENTATION }),
     slow(PROXIES, "admin-owner", How::Behind { item: "admin", view: OWNER }),
     slow(CONTRACTS, "code", How::Code),
     slow(PROXIES, "implementation-code", How::CodeBehind),
     slow(SAFE, "implementation-code", How::CodeBehind),
     slow(OWNERS, OWNER_DELEGATE, How::Delegates { of: "owner" }),
+    slow(ALL, KIND, How::Fits),
 ];
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod posture;
 mod reading;
 mod sums;
 
-pub use drift::Expected;
+pub use drift::{Expected, activity_of, differences};
 pub use lines::HAS_ROLE;
 pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
 pub use posture::WEAKNESSES;
@@ -196,7 +196,7 @@ impl Look<'_> {
         }
         drift::compare(self, took, &changes, &place, found, deltas);
         posture::compare(self, took, &changes, &place, found, deltas);
-        if self.known.reading(self.address) != Some(took.went) {
+        if self.known.reading(self.address) != Some(took.went) || self.known.is_due(self.address) {
             deltas.push(Fact::Reading.delta(self.address, took.went.word()));
         }
     }
@@ -239,25 +239,7 @@ impl Look<'_> {
     }
 
     fn activity(&self, place: &Place, item: Item, args: Vec<Arg>, role: Role, notes: Vec<Note>) -> Activity {
-        Activity {
-            watch: self.subject.watch,
-            kind: ActivityKind::State,
-            stage: Stage::Included,
-            fate: Fate::Executed,
-            tx: place.tx,
-            tx_index: place.index,
-            position: Position::State(item),
-            from: self.address,
-            origin: place.origin,
-            to: None,
-            value: U256::ZERO,
-            deed: Deed::told(item.name(), item.to_string(), args),
-            operation: Operation::Call,
-            signers: None,
-            via: vec![],
-            role,
-            notes,
-        }
+        Activity { role, notes, ..state_activity(self.subject.watch, self.address, place, item, args) }
     }
 
     /// What a change says: before and after, and of a member or a sum what else belongs to it.
@@ -281,14 +263,41 @@ impl Look<'_> {
                     arg("surplus", "uint256", Value::Uint(surplus)),
                 ]
             }
-            (shape, who) => {
-                let ty = type_of(shape);
-                let role = item.role.map(|role| arg("role", "bytes32", Value::FixedBytes(role, 32)));
-                let about = role.into_iter().chain(who.map(|who| arg("who", "address", Value::Address(who))));
-                about.chain([arg("before", ty, value(before)), arg("after", ty, value(after))]).collect()
-            }
+            _ => plain_args(item, before, after),
         }
     }
+}
+
+/// An activity about an item of the state of `own`.
+fn state_activity(watch: WatchId, own: Address, place: &Place, item: Item, args: Vec<Arg>) -> Activity {
+    Activity {
+        watch,
+        kind: ActivityKind::State,
+        stage: Stage::Included,
+        fate: Fate::Executed,
+        tx: place.tx,
+        tx_index: place.index,
+        position: Position::State(item),
+        from: own,
+        origin: place.origin,
+        to: None,
+        value: U256::ZERO,
+        deed: Deed::told(item.name(), item.to_string(), args),
+        operation: Operation::Call,
+        signers: None,
+        via: vec![],
+        role: Role::Leaf,
+        notes: vec![],
+    }
+}
+
+/// The same of what does not add up.
+fn plain_args(item: Item, before: B256, after: B256) -> Vec<Arg> {
+    let (shape, who) = (item.kind().shape, item.of);
+    let ty = type_of(shape);
+    let role = item.role.map(|role| arg("role", "bytes32", Value::FixedBytes(role, 32)));
+    let about = role.into_iter().chain(who.map(|who| arg("who", "address", Value::Address(who))));
+    about.chain([arg("before", ty, read_as(shape, before)), arg("after", ty, read_as(shape, after))]).collect()
 }
 
 /// Where a change belongs.

@@ -1,5 +1,6 @@
 //! One subject's state as the node tells it after the block.
 
+mod fit;
 mod members;
 mod terms;
 
@@ -8,7 +9,7 @@ use super::{Look, sums};
 use crate::decode::Questions;
 use crate::model::Item;
 use crate::model::read::{Answer, Read};
-use crate::model::state::{NAME_EXPIRY, RELEASED_EARLY, Reading};
+use crate::model::state::{DECIMALS, KIND, NAME_EXPIRY, RELEASED_EARLY, Reading};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 
 /// Beginning of the code of an account that is delegated. Source: EIP-7702.
@@ -44,7 +45,7 @@ enum Told {
 /// Whether a change of the item is only kept, such as the number of members of a set.
 pub(super) fn is_silent(item: Item) -> bool {
     // Until when a name is registered, and what was released too early, is weighed by what it is, not by how it came.
-    matches!(item.name(), NAME_EXPIRY | RELEASED_EARLY)
+    matches!(item.name(), NAME_EXPIRY | RELEASED_EARLY | DECIMALS | KIND)
         || matches!(item.name(), "owner" | "module" | "role") && item.of.is_none()
 }
 
@@ -119,6 +120,8 @@ impl Reader<'_, '_, '_> {
                 let anybody = [&HAS_ROLE, role.as_slice(), B256::ZERO.as_slice()].concat();
                 self.put(item, call(own, &anybody));
             }
+            How::Decimals => self.decimals(),
+            How::Fits => self.fits(item),
             How::Expiry => self.expiry(item),
             How::Schedule => self.schedule(item),
             How::Delegates { of } => {

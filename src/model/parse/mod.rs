@@ -165,6 +165,30 @@ pub fn logs(answer: &str) -> Result<Vec<FoundLog>, ParseError> {
     json("logs", answer)
 }
 
+/// Hashes of the transactions that wrote the logs which `eth_getLogs` tells, in their order, each once in a row.
+pub fn log_transactions(answer: &str) -> Result<Vec<B256>, ParseError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Written {
+        #[serde(deserialize_with = "hex::hash")]
+        transaction_hash: B256,
+    }
+    let mut hashes: Vec<B256> =
+        json::<Vec<Written>>("logs", answer)?.into_iter().map(|log| log.transaction_hash).collect();
+    hashes.dedup();
+    Ok(hashes)
+}
+
+/// Who sent a transaction and to whom, as `eth_getTransactionByHash` tells it; `None` where the node does not have it.
+pub fn parties(tx: &str) -> Result<Option<(alloy_primitives::Address, Option<alloy_primitives::Address>)>, ParseError> {
+    #[derive(Deserialize)]
+    struct Parties {
+        from: alloy_primitives::Address,
+        to: Option<alloy_primitives::Address>,
+    }
+    json::<Option<Parties>>("transaction", tx).map(|parties| parties.map(|Parties { from, to }| (from, to)))
+}
+
 /// A quantity such as `"0x1f"`, below 2^64.
 pub fn number(text: &str) -> Result<u64, ParseError> {
     #[derive(Deserialize)]

@@ -5,7 +5,7 @@
 
 use super::{Asked, Member, Pool, Work};
 use crate::model::BlockRef;
-use crate::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
+use crate::model::read::{Answer, HOLDING_READS_MAX, READS_MAX, Read, STATE_READS_MAX};
 use crate::runtime::instant;
 use crate::source::council::Voice;
 use crate::source::grants;
@@ -30,15 +30,15 @@ const OUTAGE_MAX: Duration = Duration::from_secs(45);
 const FAILURES_MAX: usize = 64;
 
 impl Pool {
-    /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else. Those beyond [`READS_MAX`] and
-    /// [`STATE_READS_MAX`] together are not asked.
+    /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else. Those beyond [`READS_MAX`],
+    /// [`STATE_READS_MAX`] and [`HOLDING_READS_MAX`] together are not asked. [`Read::Before`] is asked at the block that it names.
     ///
     /// What is asked of one account is asked together, with a proof: where any endpoint gives one, that is the answer. Only where
     /// none does are they taken at their word.
     pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
         let mut accounts: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
         let mut asked: Vec<BoxFuture<'_, Vec<(usize, Answer)>>> = Vec::new();
-        for (n, read) in reads.iter().enumerate().take(READS_MAX + STATE_READS_MAX) {
+        for (n, read) in reads.iter().enumerate().take(READS_MAX + STATE_READS_MAX + HOLDING_READS_MAX) {
             match (read, proof::account_of(read)) {
                 (_, Some(of)) => accounts.entry(of).or_default().push(n),
                 (Read::Grants { .. }, None) => {
@@ -62,6 +62,24 @@ impl Pool {
             }
         }
         answers
+    }
+
+    /// Whom `owner` ever allowed to take any of `tokens`, by the logs up to block `until`, as one endpoint has them.
+    ///
+    /// # Errors
+    /// When no endpoint searches all of them.
+    pub async fn spenders(
+        &self,
+        owner: Address,
+        tokens: &[Address],
+        until: u64,
+    ) -> Result<Vec<(Address, Address)>, NodeError> {
+        let tokens: Arc<[Address]> = tokens.into();
+        let ask = |node: Node| -> BoxFuture<'static, _> {
+            let tokens = tokens.clone();
+            Box::pin(async move { node.spenders(owner, &tokens, until).await })
+        };
+        self.first_of(Work::Call, 2.0, None, ask).await.answer.map(|(_, given)| given)
     }
 
     /// Whether block `at` still is of the chain: as long as any endpoint says so, or none answers.

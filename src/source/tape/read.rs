@@ -87,6 +87,8 @@ struct RawLine<'a> {
 struct ReadLine {
     to: Option<Address>,
     data: Option<Bytes>,
+    /// The parent, where the question is how things stood before the block.
+    before: Option<B256>,
     storage: Option<Address>,
     slot: Option<B256>,
     code: Option<Address>,
@@ -94,6 +96,8 @@ struct ReadLine {
     balance: Option<Address>,
     grants: Option<Address>,
     since: Option<u64>,
+    uses: Option<Address>,
+    by: Option<Address>,
     answer: Option<Bytes>,
     #[serde(default)]
     reverted: bool,
@@ -290,12 +294,16 @@ impl<'a> Reader<'a> {
             _ => return Err(self.wrong("a read has either an answer or `\"reverted\": true`".to_owned())),
         };
         let reads = [
-            line.to.zip(line.data).map(|(to, data)| ReadCall::Call { to, data }),
+            line.to.zip(line.data).map(|(to, data)| match line.before {
+                Some(parent) => ReadCall::Before { parent, to, data },
+                None => ReadCall::Call { to, data },
+            }),
             line.storage.zip(line.slot).map(|(of, slot)| ReadCall::Storage { of, slot }),
             line.code.map(ReadCall::Code),
             line.nonce.map(ReadCall::Nonce),
             line.balance.map(ReadCall::Balance),
             line.grants.zip(line.since).map(|(by, since)| ReadCall::Grants { by, since }),
+            line.uses.zip(line.by).map(|(token, by)| ReadCall::Uses { token, by }),
         ];
         let mut reads = reads.into_iter().flatten();
         match (reads.next(), reads.next()) {

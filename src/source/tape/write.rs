@@ -154,11 +154,13 @@ impl<W: Write> Writer<W> {
 fn told((read, answer): &(Read, Answer)) -> Option<Value> {
     let mut line = match read {
         Read::Call { to, data } => json!({ "to": to, "data": data }),
+        Read::Before { parent, to, data } => json!({ "to": to, "data": data, "before": parent }),
         Read::Storage { of, slot } => json!({ "storage": of, "slot": slot }),
         Read::Code(of) => json!({ "code": of }),
         Read::Nonce(of) => json!({ "nonce": of }),
         Read::Balance(of) => json!({ "balance": of }),
         Read::Grants { by, since } => json!({ "grants": by, "since": since }),
+        Read::Uses { token, by } => json!({ "uses": token, "by": by }),
         // These are kept as the node wrote them.
         Read::Traces | Read::Trace(_) => return None,
     };

@@ -6,7 +6,7 @@ use crate::abi::{Abi, Event, Function, Kind as Type, Param};
 use crate::classify::rule::DeedMatch;
 use crate::model::ActivityKind;
 use crate::model::arg_path::{ArgPath, Step};
-use crate::model::state::{ITEMS, ItemKind, OWNER_DELEGATE, QUESTION, RELEASED_EARLY, Shape};
+use crate::model::state::{DECIMALS, ITEMS, ItemKind, KIND, OWNER_DELEGATE, QUESTION, RELEASED_EARLY, Shape, TOKEN};
 use crate::settings::{At, Problem, Problems, nearest};
 use crate::watchlist::file::DeedText;
 use alloy_primitives::{B256, hex};
@@ -55,7 +55,7 @@ fn moved(other_side: &str) -> Arc<[Param]> {
 
 /// Items whose change is told; what an oracle is asked is only remembered.
 fn told_items() -> impl Iterator<Item = &'static ItemKind> + Clone {
-    ITEMS.iter().filter(|item| item.name != QUESTION)
+    ITEMS.iter().filter(|item| ![DECIMALS, KIND, QUESTION, TOKEN].contains(&item.name))
 }
 
 /// Arguments of a change of state, in the order the decoder gives them.

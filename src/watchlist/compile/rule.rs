@@ -71,6 +71,7 @@ pub(super) fn compile(
         limits: Vec::new(),
         severity: text.severity,
         observe: text.observe,
+        units: Vec::new(),
         replaces: text.replaces.as_ref().is_some_and(|at| at.value),
     };
     refuse_idle(text, &deed, problems);

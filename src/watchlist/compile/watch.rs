@@ -11,14 +11,14 @@ use crate::abi::Abi;
 use crate::classify;
 use crate::classify::builtin::{BUILTINS, DRIFT, POSTURE};
 use crate::classify::familiar::Familiar;
-use crate::classify::rule::{AddressSet, Rule, Rules, WatchRules};
+use crate::classify::rule::{AddressSet, Rule, Rules, TokenUnit, WatchRules};
 use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects, WEAKNESSES, may_be_a_proxy};
 use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, Item, Kind, WatchId, WatchInfo};
 use crate::settings::{At, Problems};
 use crate::watchlist::book::{Registry, WatchTest};
-use crate::watchlist::file::{RegistryText, WatchText};
+use crate::watchlist::file::{RegistryText, TokenKind, WatchText};
 use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeSet, HashMap};
@@ -211,6 +211,7 @@ pub(super) fn compile(
         queued: Vec::new(),
     };
     let known_tokens = known_tokens(heads, directory);
+    let mut expectations: Vec<(ChainId, Address, Expected)> = Vec::with_capacity(heads.heads.len());
     for head in &heads.heads {
         let registry = head.registry.clone();
         let scope =
@@ -241,6 +242,7 @@ pub(super) fn compile(
         let mut rules = Vec::with_capacity(compiled.len());
         rules.extend(compiled.into_iter().map(|compiled| compiled.rule));
         let chain = head.info.chain.id;
+        let measured = measured(&mut rules, directory, chain);
         let subjects = all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain));
         let code = versions::compile(head.info.kind, &registry, &head.spoken, &own);
         subjects.watch(head.info.address, subject);
@@ -280,15 +282,13 @@ pub(super) fn compile(
         if off(DRIFT) {
             expected = Expected { accepted: expected.accepted, ..Expected::default() };
         }
+        // A rule that cannot be measured vouches for nothing, whatever is switched off.
+        expected.decimals = measured;
         // The same goes for what is weak without the registry saying anything of it.
         if off(POSTURE) {
             expected.accepted.extend(WEAKNESSES.iter().filter_map(|name| Item::named(name)));
         }
-        if expected != Expected::default()
-            && let Some(subjects) = all.subjects.get_mut(&chain)
-        {
-            subjects.expect(head.info.address, expected);
-        }
+        expectations.push((chain, head.info.address, expected));
         if head.info.kind == Kind::Safe && head.text.queue.as_ref().is_none_or(|at| at.value) {
             all.queued.push(head.info.id);
         }
@@ -297,6 +297,18 @@ pub(super) fn compile(
         }
         all.registries.push(registry);
         all.infos.push(head.info.clone());
+    }
+    // A token in whose unit no rule measures is looked at with the first watch of its chain: its amounts are on pages.
+    for (_, token) in directory.tokens().filter(|(_, token)| token.kind != TokenKind::Collectible) {
+        let mut here = expectations.iter_mut().filter(|(chain, ..)| *chain == token.chain.id).map(|(.., of)| of);
+        if !here.by_ref().any(|of| of.decimals.iter().any(|(known, _)| *known == token.address))
+            && let Some((.., first)) = expectations.iter_mut().find(|(chain, ..)| *chain == token.chain.id)
+        {
+            first.decimals.push((token.address, token.unit.decimals));
+        }
+    }
+    for (chain, address, expected) in expectations.into_iter().filter(|(.., of)| *of != Expected::default()) {
+        all.subjects.entry(chain).or_insert_with(|| Subjects::new(chain)).expect(address, expected);
     }
     for (_, token) in directory.tokens() {
         let subjects = all.subjects.entry(token.chain.id).or_insert_with(|| Subjects::new(token.chain.id));
@@ -314,10 +326,30 @@ pub(super) fn compile(
     all
 }
 
+/// Tells the rules in which tokens' units they measure, and returns these tokens with their decimals.
+fn measured(rules: &mut [Rule], directory: &Directory<'_>, chain: ChainId) -> Vec<(Address, u8)> {
+    let mut all: Vec<(Address, u8)> = Vec::new();
+    for rule in rules {
+        let named = rule.measures_in().into_iter().filter_map(|unit| {
+            let token = directory.token(&unit.symbol)?;
+            (token.chain.id == chain && token.unit == *unit && token.kind != TokenKind::Collectible)
+                .then(|| TokenUnit { token: token.address, unit: unit.clone() })
+        });
+        rule.units = named.collect();
+        for unit in &rule.units {
+            let known = (unit.token, unit.unit.decimals);
+            if !all.contains(&known) {
+                all.push(known);
+            }
+        }
+    }
+    all
+}
+
 /// What the registry says of the watch's state.
 fn looks(kind: Kind, registry: &Registry) -> Expected {
     let item = |name| Item::named(name);
-    let mut expected = Expected::default();
+    let mut expected = Expected { kind: true, ..Expected::default() };
     let mut value = |name, word: B256| expected.values.extend(item(name).map(|item| (item, word)));
     let threshold = if matches!(kind, Kind::Multisig | Kind::ParityMultisig) { "required" } else { "threshold" };
     if let Some(number) = registry.threshold {

@@ -178,8 +178,18 @@ struct Told<'a>(&'a Answers);
 
 impl Reader for Told<'_> {
     fn read<'a>(&'a self, _: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>> {
-        let answers = reads.iter().map(|read| self.0.get(read).cloned().unwrap_or(Answer::Unavailable)).collect();
+        let answers = reads.iter().map(|read| self.0.get(read).cloned().unwrap_or_else(|| unknown(read))).collect();
         Box::pin(std::future::ready(answers))
+    }
+}
+
+/// No contract here keeps balances or allowances; everything else the node cannot say.
+fn unknown(read: &Read) -> Answer {
+    let of_token = ["balanceOf(address)", "balanceOf(address,uint256)", "allowance(address,address)"];
+    let asks = |data: &[u8]| of_token.iter().any(|view| data.starts_with(&keccak256(view)[..4]));
+    match read {
+        Read::Call { data, .. } | Read::Before { data, .. } if asks(data) => Answer::Reverted,
+        _ => Answer::Unavailable,
     }
 }
 

@@ -8,11 +8,13 @@ mod authority;
 mod behavior;
 mod control;
 mod ether;
+mod fits;
 mod governor;
 mod keys;
 mod multisig;
 mod names;
 mod old;
+mod outflows;
 mod pending;
 mod posture;
 mod queue;
@@ -25,7 +27,7 @@ mod timelock;
 mod tokens;
 mod upgrades;
 
-pub(crate) use stage::{Seen, Stage, calldata, pays, vouch, watch};
+pub(crate) use stage::{Seen, Stage, book, calldata, pays, vouch, watch};
 
 use watchfire::model::Severity;
 

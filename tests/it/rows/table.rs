@@ -1,8 +1,8 @@
 //! docs/detections.md, written from the rows.
 
 use super::{
-    Row, authority, behavior, control, ether, governor, keys, multisig, names, old, pending, posture, queue, roles,
-    safe, state, timelock, tokens, upgrades,
+    Row, authority, behavior, control, ether, fits, governor, keys, multisig, names, old, outflows, pending, posture,
+    queue, roles, safe, state, timelock, tokens, upgrades,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -102,6 +102,12 @@ const FAMILIES: &[Family] = &[
     Family { heading: "Legacy multisig", rows: multisig::ROWS, file: "multisig", source: include_str!("multisig.rs") },
     Family { heading: "State", rows: state::ROWS, file: "state", source: include_str!("state.rs") },
     Family { heading: "Tokens and MiniMe", rows: tokens::ROWS, file: "tokens", source: include_str!("tokens.rs") },
+    Family {
+        heading: "Tokens that leave, and tokens that say so",
+        rows: outflows::ROWS,
+        file: "outflows",
+        source: include_str!("outflows.rs"),
+    },
     Family { heading: "Timelocks", rows: timelock::ROWS, file: "timelock", source: include_str!("timelock.rs") },
     Family { heading: "Governors", rows: governor::ROWS, file: "governor", source: include_str!("governor.rs") },
     Family {
@@ -138,6 +144,7 @@ const FAMILIES: &[Family] = &[
         source: include_str!("pending.rs"),
     },
     Family { heading: "Ether", rows: ether::ROWS, file: "ether", source: include_str!("ether.rs") },
+    Family { heading: "Configuration and chain", rows: fits::ROWS, file: "fits", source: include_str!("fits.rs") },
     Family { heading: "Names", rows: names::ROWS, file: "names", source: include_str!("names.rs") },
 ];
 

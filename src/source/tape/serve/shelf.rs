@@ -214,8 +214,16 @@ impl Shelf {
             data: Bytes,
         }
         let Call { to, data } = parsed(call)?;
-        let block = self.find(view, at)?.ok_or((-32000, "header not found".to_owned()))?;
-        match block.reads.get(&Read::Call { to, data }) {
+        let block = self.find(view, at)?;
+        let after = block.and_then(|block| block.reads.get(&Read::Call { to, data: data.clone() }));
+        // How things stand after a block, or stood before the next one, whose parent may be older than the tape.
+        let named = || at.get("blockHash").and_then(Value::as_str).and_then(|hash| hash.parse().ok());
+        let before = || {
+            let read = Read::Before { parent: block.map(|block| block.hash).or_else(named)?, to, data };
+            self.blocks.iter().find_map(|next| next.reads.get(&read))
+        };
+        match after.or_else(before) {
+            None if block.is_none() => Err((-32000, "header not found".to_owned())),
             Some(Answer::Data(data)) => Ok(raw(data)),
             Some(Answer::Reverted) => Err((3, "execution reverted".to_owned())),
             _ => Err(unread()),

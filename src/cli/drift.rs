@@ -1,0 +1,129 @@
+//! `watchfire drift`: how the chain differs from the configuration now, and what of closed and live incidents about it still stands.
+
+use super::explain::chosen;
+use super::session::{exposures, pool_of};
+use super::{Global, Outcome, Printer, book};
+use crate::decode;
+use crate::escalate;
+use crate::model::incident::Incident;
+use crate::model::{Difference, difference};
+use crate::pipeline::{Survey, remembered, survey};
+use crate::settings::Secrets;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use crate::watchlist::{Book, ChainBook};
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+
+/// Show where the chain differs from the configuration: registries, decimals of tokens, kinds of watches.
+#[derive(Debug, Args)]
+pub(crate) struct Drift {
+    /// Of this chain alone.
+    #[arg(long, value_name = "NAME")]
+    chain: Option<String>,
+}
+
+pub(crate) async fn drift(args: &Drift, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
+    let book = match book(global, Secrets::Resolve, printer) {
+        Ok(book) => book,
+        Err(outcome) => return Ok(outcome),
+    };
+    let chains: Vec<&ChainBook> = match &args.chain {
+        Some(name) => vec![chosen(&book, Some(name))?],
+        None => book.chains.iter().collect(),
+    };
+    let (mut differs, mut unknown) = (false, false);
+    for chain in chains {
+        let surveyed = now(&book, chain).await?;
+        differs |= !surveyed.told.is_empty();
+        unknown |= !surveyed.unread.is_empty();
+        tell(chain, &surveyed, printer);
+        allowances(&book, chain, printer).await?;
+    }
+    Ok(match (unknown, differs) {
+        (true, _) => Outcome::Unknown,
+        (false, true) => Outcome::Findings,
+        (false, false) => Outcome::Calm,
+    })
+}
+
+/// Lists standing allowances of tokens that the configuration knows. They are no difference.
+async fn allowances(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow::Result<()> {
+    let pool = pool_of(chain, &Metrics::default())?;
+    let (found, unlisted) = exposures(book, chain, |_| vec![], &pool).await;
+    for exposure in &found {
+        if printer.is_json() {
+            printer.json(&exposure.record(book));
+        } else {
+            printer.text(&format!("allowance  {}", exposure.sentence(book)));
+        }
+    }
+    for (watch, why) in &unlisted {
+        printer.progress(&format!("failed to list standing allowances of {}: {why}", watch.label));
+    }
+    Ok(())
+}
+
+/// What a chain's newest block shows.
+pub(super) async fn now<'b>(book: &'b Book, chain: &ChainBook) -> anyhow::Result<Survey<'b>> {
+    let pool = pool_of(chain, &Metrics::default())?;
+    let name = &chain.info.name;
+    let head = pool.newest().await.with_context(|| format!("ask where {name} stands"))?;
+    let head = head.with_context(|| format!("{name} has no block yet"))?;
+    Ok(survey(book, chain, head, &pool).await)
+}
+
+pub(super) fn tell(chain: &ChainBook, surveyed: &Survey<'_>, printer: &Printer) {
+    let Survey { at, told, unread } = surveyed;
+    for one in told {
+        if printer.is_json() {
+            let (item, is, should) = one.difference.as_ref().map_or((None, None, None), |difference| {
+                (Some(difference.item.to_string()), Some(difference.is), Some(difference.should))
+            });
+            printer.json(&json!({
+                "type": "difference", "chain": &*chain.info.name, "block": at.number, "watch": &*one.watch.label,
+                "address": one.watch.address.to_checksum(None), "severity": one.severity.as_str(), "item": item,
+                "chain_says": is, "configuration_says": should, "headline": one.headline,
+            }));
+        } else {
+            let loud = super::printer::loud(one.severity.as_str());
+            let severity = printer.paint(loud, &format!("{:<9}", one.severity));
+            printer.text(&format!("{severity} {}", one.headline));
+        }
+    }
+    for watch in unread {
+        if printer.is_json() {
+            printer.json(&json!({ "type": "unread", "chain": &*chain.info.name, "watch": &*watch.label }));
+        } else {
+            printer.text(&format!("?         no endpoint tells all of the state of {}", watch.label));
+        }
+    }
+    if !printer.is_json() && told.is_empty() && unread.is_empty() {
+        printer.text(&format!("{} is as the configuration says at block {}", chain.info.name, at.number));
+    }
+}
+
+/// What differs of the watch of an incident, as it was read last; nothing where the incident is about something else.
+pub(super) async fn standing(
+    store: &Store,
+    book: &Book,
+    incident: &Incident,
+) -> anyhow::Result<Option<Vec<(Difference, String)>>> {
+    let chain = book.chains.iter().find(|chain| chain.info.id == incident.chain);
+    let watch = book.watches.iter().find(|watch| watch.address == incident.watch && watch.chain.id == incident.chain);
+    let is_about = incident.rules.iter().any(|rule| rule == difference::DRIFT);
+    let (Some(chain), Some(watch), true) = (chain, watch, is_about) else { return Ok(None) };
+    let history = remembered(store, chain).await?;
+    let at = crate::model::BlockRef { number: 0, hash: alloy_primitives::B256::ZERO };
+    let differences = decode::differences(&chain.subjects, history.known(), watch.address).into_iter();
+    Ok(Some(
+        differences
+            .map(|difference| {
+                let activity = decode::activity_of(&difference, watch.id, at);
+                let headline = escalate::headline(&activity, watch, &book.roster);
+                (difference, headline)
+            })
+            .collect(),
+    ))
+}

@@ -1,0 +1,147 @@
+//! Standing allowances at the start: who may take which token from a watch, and how much. An allowance that was given long ago is no
+//! finding, and the way by which a token leaves without a signature.
+
+use super::Session;
+use crate::decode::Subjects;
+use crate::escalate::Names;
+use crate::model::amount::Unit;
+use crate::model::read::{Answer, Read};
+use crate::model::{Kind, WatchInfo};
+use crate::source::Pool;
+use crate::watchlist::{Book, ChainBook, ChainClock};
+use alloy_primitives::{Address, Bytes, U256};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+/// `allowance(address,address)` and `isApprovedForAll(address,address)`. Source: EIP-20; EIP-721, EIP-1155.
+const ALLOWANCE: [u8; 4] = [0xdd, 0x62, 0xed, 0x3e];
+const IS_APPROVED_FOR_ALL: [u8; 4] = [0xe9, 0x85, 0xe9, 0xc5];
+/// Allowances of one watch that are read: the newest ones. More than any treasury gave.
+const ALLOWANCES_MAX: usize = 64;
+
+/// One allowance that stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Exposure<'b> {
+    pub(crate) watch: &'b WatchInfo,
+    pub(crate) token: Address,
+    pub(crate) spender: Address,
+    /// In the smallest unit; the largest number for an operator of everything.
+    pub(crate) amount: U256,
+}
+
+/// Standing allowances of the watches of a chain, and the watches of which they could not be listed, with the reason. `used` are tokens that
+/// a watch was seen to use, beside those that the configuration lists.
+pub(crate) async fn exposures<'b>(
+    book: &'b Book,
+    chain: &ChainBook,
+    used: impl Fn(Address) -> Vec<Address>,
+    pool: &Pool,
+) -> (Vec<Exposure<'b>>, Vec<(&'b WatchInfo, String)>) {
+    let (mut found, mut unlisted) = (Vec::new(), Vec::new());
+    let watches = book.watches.iter().filter(|watch| watch.chain.id == chain.info.id && watch.kind != Kind::EnsName);
+    for watch in watches {
+        let mut tokens = listed(&chain.subjects);
+        tokens.extend(used(watch.address));
+        tokens.sort_unstable();
+        tokens.dedup();
+        match of(watch, &tokens, pool).await {
+            Ok(standing) => found.extend(standing),
+            Err(why) => unlisted.push((watch, why)),
+        }
+    }
+    (found, unlisted)
+}
+
+fn listed(subjects: &Subjects) -> Vec<Address> {
+    subjects.counted().iter().map(|counted| counted.token).collect()
+}
+
+async fn of<'b>(watch: &'b WatchInfo, tokens: &[Address], pool: &Pool) -> Result<Vec<Exposure<'b>>, String> {
+    if tokens.is_empty() {
+        return Ok(vec![]);
+    }
+    let head = pool.newest().await.map_err(|error| error.to_string())?;
+    let Some(head) = head else { return Ok(vec![]) };
+    let given = pool.spenders(watch.address, tokens, head.at.number).await.map_err(|error| error.to_string())?;
+    let mut pairs: Vec<(Address, Address)> = Vec::new();
+    for pair in given.into_iter().rev() {
+        if !pairs.contains(&pair) && pairs.len() < ALLOWANCES_MAX {
+            pairs.push(pair);
+        }
+    }
+    let view = |selector: [u8; 4], (token, spender): &(Address, Address)| {
+        let words = [watch.address.into_word(), spender.into_word()];
+        let data: Vec<u8> = selector.into_iter().chain(words.iter().flat_map(|word| word.0)).collect();
+        Read::Call { to: *token, data: Bytes::from(data) }
+    };
+    let reads: Vec<Read> =
+        pairs.iter().flat_map(|pair| [view(ALLOWANCE, pair), view(IS_APPROVED_FOR_ALL, pair)]).collect();
+    let answers = pool.read(head.at, &reads).await;
+    let mut standing = Vec::new();
+    for ((token, spender), answers) in pairs.into_iter().zip(answers.chunks_exact(2)) {
+        let number = |answer: &Answer| answer.number().unwrap_or_default();
+        if answers.iter().all(|answer| matches!(answer, Answer::Unavailable)) {
+            return Err(format!("no endpoint says what {spender} may take of {token}"));
+        }
+        let amount = if number(&answers[1]).is_zero() { number(&answers[0]) } else { U256::MAX };
+        if !amount.is_zero() {
+            standing.push(Exposure { watch, token, spender, amount });
+        }
+    }
+    Ok(standing)
+}
+
+impl Exposure<'_> {
+    /// For people: `Treasury lets Exchange take 1,000 USDC`.
+    pub(crate) fn sentence(&self, book: &Book) -> String {
+        let names: &Names = &book.roster.names;
+        let (chain, label) = (self.watch.chain.id, &self.watch.label);
+        format!("{label} lets {} take {}", names.show(chain, self.spender), self.worth(book))
+    }
+
+    fn worth(&self, book: &Book) -> String {
+        let chain = self.watch.chain.id;
+        let unit = book.roster.tokens.get(&(chain, self.token));
+        let name = book.roster.names.show(chain, self.token);
+        match unit {
+            _ if self.amount >= U256::ONE << 128 => format!("any amount of {name}"),
+            Some(unit) => unit.show(self.amount),
+            None => format!("{} units of {name}", Unit::none().show(self.amount)),
+        }
+    }
+
+    /// For programs.
+    pub(crate) fn record(&self, book: &Book) -> Value {
+        json!({
+            "type": "exposure", "chain": &*self.watch.chain.name, "watch": &*self.watch.label,
+            "address": self.watch.address.to_checksum(None), "token": self.token.to_checksum(None),
+            "spender": self.spender.to_checksum(None), "amount": self.amount.to_string(),
+            "amount_human": self.worth(book),
+        })
+    }
+}
+
+impl Session {
+    /// Tells which allowances of a chain's watches stand.
+    pub(super) async fn expose(&self, chain: &ChainBook, used: impl Fn(Address) -> Vec<Address>, pool: &Pool) {
+        let (found, unlisted) = exposures(&self.book, chain, used, pool).await;
+        for exposure in &found {
+            if self.printer.is_json() {
+                self.printer.json(&exposure.record(&self.book));
+            } else {
+                self.printer.progress(&format!("exposure: {}", exposure.sentence(&self.book)));
+            }
+        }
+        let Some((first, why)) = unlisted.first() else { return };
+        let more = match unlisted.len() {
+            1 => String::new(),
+            n => format!(" and {} more", n - 1),
+        };
+        let what = format!("failed to list standing allowances of {}{more}: {why}", first.label);
+        // A tape has no logs of the past.
+        match chain.clock {
+            ChainClock::Wall => warn!("{what}"),
+            ChainClock::Chain => info!("{what}"),
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! What tokens say of a subject's holding, beside the logs in which they claim that something moved or was allowed.
+//!
+//! In: a block's activities, the tokens that each subject is known to use, and the node's answers. Out: a [`Note::Holding`] on each
+//! movement of a token, and the tokens that a subject uses from now on. Balances are read at the parent and at the block, allowances at
+//! the block. How many holdings are read of one block is bounded by [`HOLDINGS_MAX`]: tokens that the configuration lists or the
+//! subject uses come first, then what leaves, then what arrives. What is left out is noted as such.
+//!
+//! Source of the views: EIP-20 `balanceOf`, `allowance`; EIP-721 `getApproved`, `isApprovedForAll`; EIP-1155 `balanceOf(address,uint256)`;
+//! AllowanceTransfer.sol of Permit2 `allowance(address,address,address)`.
+
+use super::logs::{Movement, PERMIT2, Piece, counts_by_id, is_for_all};
+use super::{Questions, Subjects};
+use crate::model::activity::Note;
+use crate::model::holding::{Holding, Said, Tie};
+use crate::model::read::{Answer, Read};
+use crate::model::state::TOKEN;
+use crate::model::{
+    Activity, ActivityKind, Block, Delta, Fact, Fate, Item, Known, Log, Position, Role, Stage, WatchId,
+};
+use alloy_primitives::map::HashSet;
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Holdings that are read of one block. More tokens than that move from one block's watches only where somebody makes them up.
+pub(crate) const HOLDINGS_MAX: usize = 64;
+/// Tokens that one subject is remembered to use. Where there is no room, every token counts as used: whoever fills it makes us louder.
+const TOKENS_MAX: usize = 1_024;
+/// Tokens for which older transactions are searched after one block: each search may take some requests.
+const SEARCHES_MAX: usize = 4;
+/// Ids of one log whose balances are read: whoever moves more of a collection at once is judged by the first ones.
+const IDS_MAX: usize = 4;
+
+/// `balanceOf(address)`, `balanceOf(address,uint256)`, `allowance(address,address)`, `getApproved(uint256)`,
+/// `isApprovedForAll(address,address)`, and `allowance(address,address,address)` of Permit2.
+const BALANCE_OF: [u8; 4] = [0x70, 0xa0, 0x82, 0x31];
+const BALANCE_OF_ID: [u8; 4] = [0x00, 0xfd, 0xd5, 0x8e];
+const ALLOWANCE: [u8; 4] = [0xdd, 0x62, 0xed, 0x3e];
+const GET_APPROVED: [u8; 4] = [0x08, 0x18, 0x12, 0xfc];
+const IS_APPROVED_FOR_ALL: [u8; 4] = [0xe9, 0x85, 0xe9, 0xc5];
+const PERMIT2_ALLOWANCE: [u8; 4] = [0x92, 0x7d, 0xa1, 0x05];
+
+/// Functions by which a subject uses a token, whatever the token does with them.
+const USES: &[&str] = &[
+    "transfer",
+    "transferFrom",
+    "safeTransferFrom",
+    "safeBatchTransferFrom",
+    "approve",
+    "approveAndCall",
+    "increaseAllowance",
+    "increaseApproval",
+    "decreaseAllowance",
+    "setApprovalForAll",
+    "permit",
+    "burn",
+    "deposit",
+    "withdraw",
+];
+
+/// Whose holding of what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    own: Address,
+    token: Address,
+    /// Of ERC-1155.
+    id: Option<U256>,
+}
+
+/// One log that is asked about.
+struct Claim {
+    /// Index of its activity.
+    at: usize,
+    movement: Movement,
+    own: Address,
+    tie: Tie,
+    shape: Shape,
+    rank: u8,
+}
+
+/// How the token is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// It has one balance for each holder, and one allowance for each spender.
+    Plain,
+    /// It has a balance for each id.
+    ById,
+    /// The log is about an operator for everything.
+    Operator,
+    /// The log is of Permit2, which keeps allowances of every token.
+    Permit2,
+}
+
+/// Notes on movements of tokens what the tokens say of them. Returns which tokens are used from now on.
+pub(crate) fn weigh(
+    block: &Block,
+    subjects: &Subjects,
+    known: &Known,
+    activities: &mut [Activity],
+    questions: &mut Questions<'_>,
+) -> Vec<Delta> {
+    let acted = acted(subjects, activities);
+    let used = used(subjects, activities, &acted);
+    let mut claims = claims(block, subjects, known, activities, &acted, &used);
+    let flows = flows(block, subjects, activities);
+    // Within a rank in an order that nobody can choose, so that no flood surely pushes out what comes behind it; the same in each round
+    // of questions.
+    claims.sort_by_cached_key(|claim| {
+        (claim.rank, keccak256([block.at.hash.as_slice(), claim.movement.token.as_slice()].concat()))
+    });
+    let mut asked: BTreeSet<(Address, Address)> = BTreeSet::new();
+    let mut notes: Vec<(usize, Holding)> = Vec::with_capacity(claims.len());
+    let mut seen: HashSet<(Address, Option<(Address, bool)>)> = HashSet::default();
+    let (mut n_searched, mut found) = (0, BTreeMap::new());
+    let n_places = claims.iter().map(|claim| (claim.own, claim.movement.token)).collect::<BTreeSet<_>>().len();
+    for claim in &claims {
+        let place = (claim.own, claim.movement.token);
+        let said = if !asked.contains(&place) && asked.len() >= HOLDINGS_MAX {
+            Said::BeyondBound(n_places - HOLDINGS_MAX)
+        } else {
+            asked.insert(place);
+            claim.ask(block, &flows, questions)
+        };
+        let fell = matches!(said, Said::Balance { before, after, .. } if after < before);
+        let (mut tie, mut searched) = (claim.tie, known.value(place.0, item(place.1)) == Some(B256::ZERO));
+        if tie == Tie::Stranger && fell && !searched && (n_searched < SEARCHES_MAX || found.contains_key(&place)) {
+            n_searched += usize::from(!found.contains_key(&place));
+            let read = Read::Uses { token: place.1, by: place.0 };
+            let used = questions.ask_holding(read).and_then(Answer::word).map(|word| !word.is_zero());
+            found.insert(place, used);
+            searched = used.is_some();
+            tie = if used == Some(true) { Tie::Used } else { tie };
+        }
+        // What nobody was asked about, or the node cannot say, is told once for all tokens of the block.
+        let is_dark = matches!(said, Said::BeyondBound(_) | Said::Unread);
+        let first = seen.insert((claim.own, (!is_dark).then_some((claim.movement.token, claim.movement.approval))));
+        notes.push((claim.at, Holding { tie, searched, said, first }));
+    }
+    for (at, holding) in notes {
+        activities[at].notes.push(Note::Holding(holding));
+    }
+    note_explained(activities, &acted, &used);
+    let by_search = found.into_iter().filter_map(|(place, used)| Some((place, used?)));
+    let learned = used.iter().map(|place| (*place, true)).chain(by_search.filter(|(place, _)| !used.contains(place)));
+    remembered(learned, known)
+}
+
+/// Which tokens are used, and which were searched for in vain, as far as there is room to remember either.
+fn remembered(learned: impl Iterator<Item = ((Address, Address), bool)>, known: &Known) -> Vec<Delta> {
+    let mut deltas = Vec::new();
+    for ((own, token), is_used) in learned {
+        let before = known.value(own, item(token));
+        let has_room = if is_used { !is_full(own, known) } else { known.about(own, TOKEN) < TOKENS_MAX };
+        if before != Some(word(is_used)) && (before.is_none() || is_used) && has_room && deltas.len() < TOKENS_MAX {
+            deltas.push(Fact::Value(item(token)).delta(own, word(is_used)));
+        }
+    }
+    deltas
+}
+
+fn word(truth: bool) -> B256 {
+    B256::with_last_byte(u8::from(truth))
+}
+
+/// Whether a subject is known to use a token.
+fn uses(own: Address, token: Address, known: &Known) -> bool {
+    known.value(own, item(token)).is_some_and(|word| !word.is_zero()) || is_full(own, known)
+}
+
+fn is_full(own: Address, known: &Known) -> bool {
+    known.members(own, TOKEN).take(TOKENS_MAX).count() >= TOKENS_MAX
+}
+
+fn item(token: Address) -> Item {
+    Item::of_table(TOKEN).about(token)
+}
+
+/// Subjects that act, each with the transaction in which it does.
+fn acted(subjects: &Subjects, activities: &[Activity]) -> HashSet<(WatchId, u32)> {
+    let acts = activities.iter().filter(|activity| {
+        let ran = activity.fate == Fate::Executed && activity.stage == Stage::Included;
+        activity.kind == ActivityKind::Act && ran && !matches!(activity.position, Position::Authorization(_))
+    });
+    let sent = activities.iter().filter(|activity| {
+        activity.stage == Stage::Included
+            && subjects.get(&activity.origin).is_some_and(|own| own.watch == activity.watch)
+    });
+    acts.chain(sent).map(|activity| (activity.watch, activity.tx_index)).collect()
+}
+
+/// Subjects and the tokens that they use in this block: they call them for that, or move or obtain them while they act.
+fn used(subjects: &Subjects, activities: &[Activity], acted: &HashSet<(WatchId, u32)>) -> BTreeSet<(Address, Address)> {
+    let of = |activity: &Activity| -> Option<(Address, Address)> {
+        let here = activity.fate == Fate::Executed && activity.stage == Stage::Included;
+        match activity.kind {
+            ActivityKind::Act if here && activity.deed.selector.is_some() && USES.contains(&&*activity.deed.name) => {
+                Some((activity.from, activity.to?))
+            }
+            ActivityKind::Move if acted.contains(&(activity.watch, activity.tx_index)) => {
+                Some((subjects.address_of(activity)?, token_of(activity)?))
+            }
+            _ => None,
+        }
+    };
+    activities.iter().filter_map(of).filter(|(own, _)| subjects.get(own).is_some()).collect()
+}
+
+fn token_of(activity: &Activity) -> Option<Address> {
+    activity.deed.args.first()?.value.as_address()
+}
+
+/// Logs that no act explains, with what is known of the token.
+fn claims(
+    block: &Block,
+    subjects: &Subjects,
+    known: &Known,
+    activities: &[Activity],
+    acted: &HashSet<(WatchId, u32)>,
+    used: &BTreeSet<(Address, Address)>,
+) -> Vec<Claim> {
+    let mut claims = Vec::new();
+    let mut ties: BTreeMap<(Address, Address), bool> = BTreeMap::new();
+    for (at, activity) in activities.iter().enumerate() {
+        if activity.kind != ActivityKind::Move || activity.role != Role::Leaf {
+            continue;
+        }
+        let (Some(log), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
+        let Some(movement) = Movement::of(log).filter(|movement| !movement.amount.is_zero()) else { continue };
+        let outgoing = movement.from == own;
+        if movement.approval && (!outgoing || movement.to.is_zero()) || movement.from == movement.to {
+            continue;
+        }
+        let place = (own, movement.token);
+        let is_used = *ties.entry(place).or_insert_with(|| used.contains(&place) || uses(own, movement.token, known));
+        let tie = match (acted.contains(&(activity.watch, activity.tx_index)), is_used) {
+            (true, _) => Tie::Acts,
+            (false, true) => Tie::Used,
+            (false, false) => Tie::Stranger,
+        };
+        let listed = subjects.lists_token(&movement.token);
+        let close = listed || tie != Tie::Stranger;
+        let rank = match (close, outgoing, movement.approval) {
+            (true, true, _) => 0,
+            (false, true, false) => 1,
+            (false, true, true) => 2,
+            (true, false, _) => 3,
+            (false, false, _) => 4,
+        };
+        let shape = Shape::of(log, &movement);
+        claims.push(Claim { at, movement, own, tie, shape, rank });
+    }
+    claims
+}
+
+/// Notes on what the subject's own acts move that it does so: where nobody vouches for the act, nobody vouches for the movement.
+fn note_explained(activities: &mut [Activity], acted: &HashSet<(WatchId, u32)>, used: &BTreeSet<(Address, Address)>) {
+    for activity in activities.iter_mut() {
+        let explained = activity.kind == ActivityKind::Move && matches!(activity.role, Role::Effect { .. });
+        let acts = explained && acted.contains(&(activity.watch, activity.tx_index));
+        if acts && token_of(activity).is_some_and(|token| used.contains(&(activity.from, token))) {
+            activity.notes.push(Note::Holding(Holding {
+                tie: Tie::Acts,
+                searched: false,
+                said: Said::Unasked,
+                first: true,
+            }));
+        }
+    }
+}
+
+/// The log that an activity was made of.
+fn log_of<'a>(block: &'a Block, activity: &Activity) -> Option<&'a Log> {
+    let Position::Log(ordinal) = activity.position else { return None };
+    let tx = block.txs.get(activity.tx_index as usize).filter(|tx| tx.hash == activity.tx)?;
+    tx.logs.get(ordinal as usize).filter(|log| log.ordinal == ordinal)
+}
+
+/// What came into each holding in the block and what went out of it, as logs have it.
+fn flows(block: &Block, subjects: &Subjects, activities: &[Activity]) -> BTreeMap<Place, (U256, U256)> {
+    let mut flows: BTreeMap<Place, (U256, U256)> = BTreeMap::new();
+    for activity in activities.iter().filter(|activity| activity.kind == ActivityKind::Move) {
+        let (Some(log), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
+        let Some(movement) = Movement::of(log).filter(|movement| !movement.approval) else { continue };
+        for (place, amount) in places(own, &movement, Shape::of(log, &movement)) {
+            let (came, went) = flows.entry(place).or_default();
+            if movement.from == own {
+                *went = went.saturating_add(amount);
+            }
+            if movement.to == own {
+                *came = came.saturating_add(amount);
+            }
+        }
+    }
+    flows
+}
+
+/// Holdings that a log is about, and by how much each changes.
+fn places(own: Address, movement: &Movement, shape: Shape) -> Vec<(Place, U256)> {
+    let place = Place { own, token: movement.token, id: None };
+    if shape != Shape::ById {
+        return vec![(place, movement.amount)];
+    }
+    let pieces = movement.pieces.iter().take(IDS_MAX);
+    pieces.map(|Piece { id, amount }| (Place { id: Some(*id), ..place }, *amount)).collect()
+}
+
+impl Shape {
+    fn of(log: &Log, movement: &Movement) -> Self {
+        if movement.token != log.address {
+            Self::Permit2
+        } else if counts_by_id(log) {
+            Self::ById
+        } else if is_for_all(log) {
+            Self::Operator
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+impl Place {
+    /// The view that gives the balance.
+    fn balance(&self) -> Bytes {
+        match self.id {
+            None => calldata(BALANCE_OF, &[self.own.into_word()]),
+            Some(id) => calldata(BALANCE_OF_ID, &[self.own.into_word(), id.into()]),
+        }
+    }
+}
+
+fn calldata(selector: [u8; 4], words: &[B256]) -> Bytes {
+    selector.into_iter().chain(words.iter().flat_map(|word| word.0)).collect::<Vec<u8>>().into()
+}
+
+impl Claim {
+    fn ask(&self, block: &Block, flows: &BTreeMap<Place, (U256, U256)>, questions: &mut Questions<'_>) -> Said {
+        if self.movement.approval {
+            return self.ask_allowance(questions);
+        }
+        let (mut before, mut after, mut agrees, mut open, mut dark) = (U256::ZERO, U256::ZERO, true, false, false);
+        let places = places(self.own, &self.movement, self.shape);
+        for (place, _) in &places {
+            let data = place.balance();
+            let then = Read::Before { parent: block.parent, to: place.token, data: data.clone() };
+            let now = Read::Call { to: place.token, data };
+            let mut number = |read: Read| match questions.ask_holding(read) {
+                None => {
+                    open = true;
+                    U256::ZERO
+                }
+                Some(answer) => answer.number().unwrap_or_else(|| {
+                    dark |= self.is_dark(answer);
+                    U256::ZERO
+                }),
+            };
+            let (was, is) = (number(then), number(now));
+            let (came, went) = flows.get(place).copied().unwrap_or_default();
+            agrees &= was.saturating_add(came) == is.saturating_add(went);
+            before = before.saturating_add(was);
+            after = after.saturating_add(is);
+        }
+        match (open, dark || places.is_empty()) {
+            (true, _) => Said::Unasked,
+            (false, true) => Said::Unread,
+            (false, false) => Said::Balance { before, after, agrees },
+        }
+    }
+
+    /// Whether an answer without a number leaves unknown what is held. A contract that the subject never used and that has no such
+    /// view keeps nothing for it.
+    fn is_dark(&self, answer: &Answer) -> bool {
+        self.tie != Tie::Stranger || !matches!(answer, Answer::Reverted | Answer::Data(_))
+    }
+
+    /// What the spender may take after the block.
+    fn ask_allowance(&self, questions: &mut Questions<'_>) -> Said {
+        let movement = &self.movement;
+        let (owner, spender) = (movement.from.into_word(), movement.to.into_word());
+        let one = movement.pieces.first().map(|piece| B256::from(piece.id));
+        let (to, data) = match (self.shape, one) {
+            (Shape::Permit2, _) => {
+                (PERMIT2, calldata(PERMIT2_ALLOWANCE, &[owner, movement.token.into_word(), spender]))
+            }
+            (_, Some(id)) => (movement.token, calldata(GET_APPROVED, &[id])),
+            (Shape::Operator, None) => (movement.token, calldata(IS_APPROVED_FOR_ALL, &[owner, spender])),
+            (Shape::Plain | Shape::ById, None) => (movement.token, calldata(ALLOWANCE, &[owner, spender])),
+        };
+        let Some(answer) = questions.ask_holding(Read::Call { to, data }) else { return Said::Unasked };
+        if answer.word().is_none() && self.is_dark(answer) {
+            return Said::Unread;
+        }
+        let word = answer.word().unwrap_or_default();
+        Said::Allowance(match (self.shape, one) {
+            (Shape::Plain | Shape::ById, Some(_)) => U256::from(u8::from(word == spender)),
+            (Shape::Operator, _) if !word.is_zero() => U256::MAX,
+            _ => U256::from_be_bytes(word.0),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::keccak256;
+
+    #[test]
+    fn views_are_those_of_their_names() {
+        for (signature, selector) in [
+            ("balanceOf(address)", BALANCE_OF),
+            ("balanceOf(address,uint256)", BALANCE_OF_ID),
+            ("allowance(address,address)", ALLOWANCE),
+            ("getApproved(uint256)", GET_APPROVED),
+            ("isApprovedForAll(address,address)", IS_APPROVED_FOR_ALL),
+            ("allowance(address,address,address)", PERMIT2_ALLOWANCE),
+        ] {
+            assert_eq!(keccak256(signature)[..4], selector, "{signature}");
+        }
+    }
+}

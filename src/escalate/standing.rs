@@ -1,0 +1,42 @@
+//! Differences between chain and configuration that somebody closed and that still stand.
+
+use super::answers::changed;
+use super::life::{self, start, tell};
+use crate::model::incident::{DeliveryKind, Finding, Incident, Plan};
+use crate::model::{ChainId, Difference};
+
+/// Opens incidents again whose differences still stand, and pages as for new ones.
+///
+/// `closed` are findings of [`DRIFT`](crate::model::difference::DRIFT) with the closed incidents they belong to; `standing` is what
+/// differs now. An incident that somebody closed says that it was dealt with; as long as the chain says otherwise, it was not.
+#[must_use]
+pub fn reopen_standing(chain: ChainId, standing: &[Difference], closed: &[(Finding, Incident)], now_ms: u64) -> Plan {
+    let mut plan = Plan::default();
+    let stands = |finding: &Finding| {
+        !finding.orphaned && !finding.observe && standing.iter().any(|one| one.was_told_by(chain, finding))
+    };
+    let mut done: Vec<&str> = Vec::new();
+    for (finding, incident) in closed.iter().filter(|(finding, _)| stands(finding)) {
+        if incident.state.is_live() || done.contains(&incident.id.as_str()) {
+            continue;
+        }
+        done.push(incident.id.as_str());
+        let others = closed.iter().filter(|(other, of)| of.id == incident.id && stands(other));
+        let loudest = others.map(|(other, _)| other).max_by_key(|other| other.severity).unwrap_or(finding);
+        let mut incident = incident.clone();
+        let evidence = std::mem::take(&mut incident.page.evidence);
+        life::reopen(&mut incident);
+        incident.page.evidence = evidence;
+        incident.severity = loudest.severity;
+        incident.heard = Some(loudest.severity);
+        let what = Some(format!("It was closed, and still stands: {}", loudest.headline));
+        if loudest.severity >= incident.path.page_at && !incident.path.steps.is_empty() {
+            start(&mut incident, now_ms, what, &mut plan.deliveries);
+        } else {
+            let notify = incident.path.notify.clone();
+            tell(&mut incident, DeliveryKind::Trigger, &notify, what, &mut plan.deliveries);
+        }
+        changed(incident, &mut plan);
+    }
+    plan
+}

@@ -1,0 +1,126 @@
+//! Past transactions in which an account used a token, as the token's logs and the transactions have them.
+//!
+//! Anybody's token can log transfers and allowances of anybody. A log counts here only where its transaction was sent by the account, or
+//! to it: no stranger can send the first, and a contract that is called directly decides itself which tokens it calls. In: an account
+//! and a token. Out: whether there is such a transaction. One node is taken at its word; what it leaves out makes a finding quieter,
+//! never silent.
+
+use super::grants::{TOO_MUCH, is_said};
+use super::node::Node;
+use super::rpc::NodeError;
+use crate::model::parse;
+use alloy_primitives::{Address, B256, Bytes, U256, b256};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+/// `Transfer(address,address,uint256)`, `Approval(address,address,uint256)` and `ApprovalForAll(address,address,bool)`.
+const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
+const APPROVAL: B256 = b256!("8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925");
+const APPROVAL_FOR_ALL: B256 = b256!("17307eab39ab6107e8899845ad3d59bd9653f200f220920489ca2b5937696c31");
+
+/// Ranges that are tried, newest blocks first, each as many blocks: all, then what hosted nodes search at once.
+const SPANS: [u64; 5] = [u64::MAX, 1_000_000, 100_000, 10_000, 1_000];
+/// Transactions that are looked at from either end of what was found: a block waits for the answer.
+const TXS_MAX: usize = 4;
+
+impl Node {
+    /// Whether `by` used `token` in any block up to `until`, as [`Read::Uses`](crate::model::read::Read::Uses) is answered.
+    ///
+    /// # Errors
+    /// When the node does not answer, or searches only some of the blocks and none of those has such a transaction.
+    pub(super) async fn uses(&self, token: Address, by: Address, until: u64) -> Result<Bytes, NodeError> {
+        let own = by.into_word();
+        let given = json!([[TRANSFER, APPROVAL, APPROVAL_FOR_ALL], [own]]);
+        let obtained = json!([[TRANSFER], null, [own]]);
+        let mut whole = true;
+        for topics in [given, obtained] {
+            let (hashes, all) = self.transactions_of(token, &topics, until).await?;
+            whole &= all;
+            let ends = hashes
+                .iter()
+                .rev()
+                .take(TXS_MAX)
+                .chain(hashes.iter().take(hashes.len().saturating_sub(TXS_MAX).min(TXS_MAX)));
+            for hash in ends {
+                let answer = self.ask("eth_getTransactionByHash", [hash], self.deadlines().call).await?;
+                let parties = parse::parties(answer.get())?;
+                if parties.is_some_and(|(from, to)| from == by || to == Some(by)) {
+                    return Ok(word(true));
+                }
+            }
+        }
+        if whole { Ok(word(false)) } else { Err(NodeError::Missing("logs of older blocks".to_owned())) }
+    }
+
+    /// Whom `owner` ever allowed to take any of `tokens`, each with the token, in the order of the chain up to block `until`.
+    ///
+    /// # Errors
+    /// When the node does not answer, or does not search all blocks.
+    pub(super) async fn spenders(
+        &self,
+        owner: Address,
+        tokens: &[Address],
+        until: u64,
+    ) -> Result<Vec<(Address, Address)>, NodeError> {
+        let topics = json!([[APPROVAL, APPROVAL_FOR_ALL], [owner.into_word()]]);
+        let (answer, whole) = self.logs_of(&json!(tokens), &topics, until).await?;
+        if !whole {
+            return Err(NodeError::Missing("logs of older blocks".to_owned()));
+        }
+        let logs = parse::logs(answer.get())?.into_iter();
+        let given = logs.filter(|log| tokens.contains(&log.address) && log.topics.get(1) == Some(&owner.into_word()));
+        Ok(given.filter_map(|log| Some((log.address, Address::from_word(*log.topics.get(2)?)))).collect())
+    }
+
+    /// Transactions that wrote logs of `token` with these topics, and whether all blocks were searched.
+    async fn transactions_of(
+        &self,
+        token: Address,
+        topics: &Value,
+        until: u64,
+    ) -> Result<(Vec<B256>, bool), NodeError> {
+        let (answer, whole) = self.logs_of(&json!(token), topics, until).await?;
+        Ok((parse::log_transactions(answer.get())?, whole))
+    }
+
+    /// Logs of one token or several with these topics in as many of the newest blocks as the node searches, and whether those are all.
+    async fn logs_of(&self, of: &Value, topics: &Value, until: u64) -> Result<(Box<RawValue>, bool), NodeError> {
+        let mut refused = None;
+        for span in SPANS {
+            let from = until.saturating_sub(span.saturating_sub(1));
+            let filter = json!([{
+                "address": of, "topics": topics,
+                "fromBlock": format!("{from:#x}"), "toBlock": format!("{until:#x}"),
+            }]);
+            match self.ask("eth_getLogs", filter, self.deadlines().block).await {
+                Ok(answer) => return Ok((answer, from == 0)),
+                Err(NodeError::Refused { code, message, data }) if code != -32601 && is_said(&TOO_MUCH, &message) => {
+                    refused = Some(NodeError::Refused { code, message, data });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(refused.unwrap_or(NodeError::Another))
+    }
+}
+
+fn word(truth: bool) -> Bytes {
+    B256::from(U256::from(u8::from(truth))).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy_primitives::keccak256;
+
+    #[test]
+    fn topics_are_those_of_their_names() {
+        for (signature, topic) in [
+            ("Transfer(address,address,uint256)", TRANSFER),
+            ("Approval(address,address,uint256)", APPROVAL),
+            ("ApprovalForAll(address,address,bool)", APPROVAL_FOR_ALL),
+        ] {
+            assert_eq!(keccak256(signature), topic, "{signature}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The configuration held against the chain: decimals and code of tokens, and what stands at the address of a watch.
+
+use super::{Row, Stage, vouch, watch};
+use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, PAYER};
+use crate::support::contracts::deploy;
+use crate::support::kit::Version;
+use crate::support::tokens::{Token, transfer};
+use alloy_primitives::{Address, U256, address};
+use watchfire::model::Severity::{Critical, High};
+
+pub(super) const ROWS: &[&Row] = &[&F1, &F1_BARE, &F2_BARE, &F2_UNLIKE, &F2_KEY];
+
+/// Where nothing stands.
+const NOWHERE: Address = address!("00000000000000000000000000000000000b0b0b");
+
+fn token(address: Address, decimals: u8) -> String {
+    format!("[token.COIN]\nchain = \"demo\"\naddress = \"{address}\"\ndecimals = {decimals}\n")
+}
+
+fn pays(amount: &str) -> String {
+    let rule = format!(
+        "[[watch.normal]]\nname = \"pay\"\nact = \"transfer(address to, uint256 amount)\"\nto = \"@COIN\"\n{amount}\n"
+    );
+    watch("eoa", PAYER.address, &rule)
+}
+
+const F1: Row = Row {
+    id: "F1",
+    finds: "a token says other decimals than the configuration, so that a rule would let millions of times more go",
+    by: "builtin/drift",
+    severity: Critical,
+    incidents: 1,
+    beside: "the decimals that the token says, with a payment within the rule",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_says_other_decimals() {
+    let mut stage = Stage::new().await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
+    coin.mint(&stage.anvil, DEPLOYER.address, PAYER.address, coin.units(20_000_000)).await;
+    stage.begin().await;
+    stage.send(PAYER.address, coin.address, transfer(GRANTEE.address, coin.units(10_000_000))).await;
+    for amount in [
+        "args = { amount = { max = \"50_000 COIN\" } }",
+        "limit = { sum = \"amount\", max = \"50_000 COIN\", per = \"1d\" }",
+    ] {
+        // The very first block that is seen holds the payment.
+        let seen = stage.finds(&F1, &(token(coin.address, 18) + &pays(amount))).await;
+        assert!(
+            seen.findings.iter().any(|line| line.ends_with("transfer: high builtin/unvouched")),
+            "{:#?}",
+            seen.lines
+        );
+        assert!(seen.headlines.iter().any(|line| line.contains("has 6 decimals, and the configuration says 18")));
+        let whole = stage.seen(&(token(coin.address, 6) + &pays(amount))).await;
+        assert_eq!(whole.incidents, [High], "ten millions are above fifty thousand: {:#?}", whole.lines);
+    }
+    // A rule that raises what is large does so whatever the amount is.
+    let raises = "[[watch.abnormal]]\nname = \"large\"\nact = \"transfer(address to, uint256 amount)\"\nto = \"@COIN\"\n\
+        args = { amount = { min = \"1_000_000 COIN\" } }\nseverity = \"critical\"\n";
+    let rules = pays("args = { to = { not_in = \"@COIN\" } }") + raises;
+    let seen = stage.seen(&(token(coin.address, 18) + &rules)).await;
+    assert!(seen.findings.iter().any(|line| line.ends_with("transfer: critical large")), "{:#?}", seen.lines);
+    stage.begin().await;
+    stage.send(PAYER.address, coin.address, transfer(GRANTEE.address, coin.units(10))).await;
+    stage.is_quiet(&F1, &(token(coin.address, 6) + &pays("args = { amount = { max = \"50_000 COIN\" } }"))).await;
+}
+
+const F1_BARE: Row = Row {
+    id: "F1-bare",
+    finds: "no code stands at the address of a token",
+    by: "builtin/drift",
+    severity: Critical,
+    incidents: 1,
+    beside: "the token itself, in whose unit no rule measures",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_code_stands_at_a_token() {
+    let mut stage = Stage::new().await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
+    coin.mint(&stage.anvil, DEPLOYER.address, PAYER.address, coin.units(20)).await;
+    stage.begin().await;
+    stage.send(PAYER.address, coin.address, transfer(GRANTEE.address, U256::ONE)).await;
+    let payer = watch("eoa", PAYER.address, &vouch("act", "transfer(address to, uint256 amount)", &[]));
+    stage.finds(&F1_BARE, &(token(NOWHERE, 6) + &payer)).await;
+    stage.is_quiet(&F1_BARE, &(token(coin.address, 6) + &payer)).await;
+}
+
+const F2_BARE: Row = Row {
+    id: "F2-bare",
+    finds: "a contract is watched at an address without code",
+    by: "builtin/drift",
+    severity: High,
+    incidents: 1,
+    beside: "an account with a key there",
+};
+
+const F2_UNLIKE: Row = Row {
+    id: "F2-unlike",
+    finds: "a Safe is watched at the address of a contract that is none",
+    by: "builtin/drift",
+    severity: High,
+    incidents: 1,
+    beside: "the same contract, watched as one of no certain kind",
+};
+
+const F2_KEY: Row = Row {
+    id: "F2-key",
+    finds: "an account with a key is watched at the address of a contract",
+    by: "builtin/drift",
+    severity: High,
+    incidents: 1,
+    beside: "the Safe that it is",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_there_is_of_another_kind() {
+    let (mut stage, safe) = Stage::with_safe(Version::V1_4_1, &[OWNER_A.address], 1).await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
+    let box_ =
+        deploy(&stage.anvil, DEPLOYER.address, "Box", alloy_sol_types::SolValue::abi_encode(&KEEPER.address)).await;
+    stage.begin().await;
+    for to in [NOWHERE, safe.address] {
+        stage.anvil.succeed(&crate::support::anvil::Tx::pay(KEEPER.address, to, U256::ONE)).await;
+    }
+    stage.anvil.mine(2).await;
+    for kind in ["safe", "erc20", "timelock", "contract", "multisig", "minime", "ownable"] {
+        stage.finds(&F2_BARE, &watch(kind, NOWHERE, "")).await;
+    }
+    stage.is_quiet(&F2_BARE, &watch("eoa", NOWHERE, "")).await;
+    for kind in ["safe", "erc20", "timelock", "multisig", "minime"] {
+        let seen = stage.finds(&F2_UNLIKE, &(watch(kind, box_, "") + &watch("eoa", NOWHERE, ""))).await;
+        assert!(seen.headlines[0].contains(&format!("watched as kind {kind}")), "{:?}", seen.headlines);
+    }
+    stage.is_quiet(&F2_UNLIKE, &(watch("contract", box_, "") + &watch("eoa", NOWHERE, ""))).await;
+    stage.is_quiet(&F2_UNLIKE, &(watch("erc20", coin.address, "") + &watch("eoa", NOWHERE, ""))).await;
+    let safe_rules = "registry = { threshold = 1 }\n";
+    stage.finds(&F2_KEY, &watch("eoa", safe.address, "")).await;
+    stage.is_quiet(&F2_KEY, &watch("safe", safe.address, safe_rules)).await;
+}
