@@ -13,7 +13,9 @@ pub use health::Checks;
 pub use metrics::Metrics;
 pub use outlet::Outlet;
 
+use crate::model::text::is_treacherous;
 use anyhow::Context as _;
+use std::io;
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, FilterFn, Targets};
 use tracing_subscriber::fmt::MakeWriter;
@@ -41,7 +43,7 @@ pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<Outlet> {
     if let Err(error) = filter.parse::<Targets>() {
         anyhow::bail!("read the log levels `{filter}`: {error}");
     }
-    let outlet = Outlet::new(std::io::stderr()).context("start to log")?;
+    let outlet = Outlet::new(io::stderr()).context("start to log")?;
     let writer = outlet.clone();
     subscriber(move || writer.clone(), filter, form, color).try_init()?;
     Ok(outlet)
@@ -52,13 +54,60 @@ pub fn subscriber<W>(writer: W, filter: &str, form: Form, color: bool) -> impl S
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = fmt::layer().with_writer(writer).with_ansi(color).with_target(true);
+    let lines = fmt::layer().with_writer(Careful { inner: writer, form, color }).with_ansi(color).with_target(true);
     let lines = match form {
         Form::Text => lines.boxed(),
         Form::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry()
         .with(lines.with_filter(FilterFn::new(is_ours)).with_filter(EnvFilter::builder().parse_lossy(filter)))
+}
+
+/// A writer of log lines in which nothing acts: names and answers in them were written by strangers.
+struct Careful<W> {
+    inner: W,
+    form: Form,
+    color: bool,
+}
+
+impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for Careful<W> {
+    type Writer = Careful<W::Writer>;
+
+    fn make_writer(&'w self) -> Self::Writer {
+        Careful { inner: self.inner.make_writer(), form: self.form, color: self.color }
+    }
+}
+
+impl<W: io::Write> io::Write for Careful<W> {
+    /// Takes whole lines, as the formatter hands them over.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let mut out = String::with_capacity(text.len());
+        for (at, c) in text.char_indices() {
+            let ours = c == '\n' || (c == '\u{1b}' && self.color && is_color(&text[at + 1..]));
+            match self.form {
+                _ if ours || !is_treacherous(c) => out.push(c),
+                Form::Text => out.extend(c.escape_unicode()),
+                Form::Json => {
+                    let units =
+                        c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+                    out.push_str(&units);
+                }
+            }
+        }
+        self.inner.write_all(out.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Whether `rest` goes on as a color of the formatter's does.
+fn is_color(rest: &str) -> bool {
+    let digits = rest.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+    digits.is_some_and(|rest| rest.starts_with('m'))
 }
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {
@@ -69,7 +118,6 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io;
     use std::sync::{Arc, Mutex};
 
     #[derive(Clone, Default)]

@@ -3,7 +3,7 @@
 //! Every destination lays out the same [`Brief`], so that all of them tell the same facts in the same order: how bad,
 //! what, why, who, where, what the address is for, what to do, what comes next. Its strings are single harmless lines.
 
-use super::escape::line;
+use super::escape::{is_plain_address, line, without_links};
 use crate::model::Finality;
 use crate::model::incident::{DeliveryKind, State};
 use crate::model::page::{Evidence, Page, Party};
@@ -55,7 +55,7 @@ impl Brief {
             mark: page.marked.as_deref().map(|mark| line(mark, NAME_CHARS_MAX)),
             banner: banner(kind, page),
             label: line(&page.label, NAME_CHARS_MAX),
-            headline: line(&page.headline, SENTENCE_CHARS_MAX),
+            headline: without_links(&line(&page.headline, SENTENCE_CHARS_MAX)),
             sections: Vec::new(),
             links: links(page),
         };
@@ -80,7 +80,10 @@ impl Brief {
     }
 
     fn section(&mut self, name: &'static str, lines: Vec<String>) {
-        let lines: Vec<String> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+        // What the configuration says may lead somewhere, what the chain says may not.
+        let ours = ["PURPOSE", "RUNBOOK"].contains(&name);
+        let shown = |line: String| if ours { line } else { without_links(&line) };
+        let lines: Vec<String> = lines.into_iter().filter(|line| !line.is_empty()).map(shown).collect();
         if !lines.is_empty() {
             self.sections.push(Section { name, lines });
         }
@@ -220,10 +223,7 @@ fn links(page: &Page) -> Vec<(String, String)> {
     runbook
         .into_iter()
         .chain(listed)
-        .filter(|(_, href)| {
-            href.len() <= 1_000 && url::Url::parse(href).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
-        })
-        .filter(|(_, href)| href.chars().all(|c| c.is_ascii_graphic() && !"<>|\"'`\\".contains(c)))
+        .filter(|(_, href)| is_plain_address(href))
         .map(|(text, href)| (line(&text, NAME_CHARS_MAX), href))
         .take(LINKS_MAX)
         .collect()

@@ -5,6 +5,7 @@
 //! so that nothing calls people up or poses as our own markup.
 
 use crate::model::text::printable;
+use serde_json::Value as Json;
 
 /// Words that call up a whole room in one chat or another.
 const CALLS: [&str; 5] = ["@channel", "@here", "@everyone", "@group", "@room"];
@@ -38,6 +39,63 @@ pub(super) fn without_calls(text: &str) -> String {
     out
 }
 
+/// For messages that another program may pass on to people, such as a bridge from a webhook to a chat. Nothing in it moves a cursor or
+/// hides, mentions anybody, opens a tag, or is a link, in whichever of the usual markups it ends.
+pub(super) fn inert(text: &str) -> String {
+    let text = printable(text, usize::MAX);
+    if !text.contains(['@', '<', ':', '(']) {
+        return text;
+    }
+    let text = without_calls(&text);
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        let next = text[at + c.len_utf8()..].chars().next().unwrap_or(' ');
+        match c {
+            // A tag of HTML, a mention or a link of Slack or Discord. What compares numbers stays.
+            '<' if !next.is_whitespace() && !next.is_ascii_digit() && next != '=' => out.push('‹'),
+            '@' if !before.is_alphanumeric() && (next.is_alphanumeric() || next == '_') => out.push_str("@ "),
+            '(' if before == ']' => out.push_str(" ("),
+            c => out.push(c),
+        }
+        before = c;
+    }
+    without_links(&out)
+}
+
+/// Writes the `://` of web addresses as `[:]//`, as incident responders do: no reader makes a link of it.
+pub(super) fn without_links(text: &str) -> String {
+    text.replace("://", "[:]//")
+}
+
+/// Makes every string of a document [`inert`], names of fields included. Addresses that the configuration names, under `href` and
+/// `runbook`, stay as they are where they are plain.
+pub(super) fn inert_all(json: &mut Json) {
+    walk(json, false);
+}
+
+fn walk(json: &mut Json, is_address: bool) {
+    match json {
+        Json::String(text) if is_address && is_plain_address(text) => {}
+        Json::String(text) => *text = inert(text),
+        Json::Array(items) => items.iter_mut().for_each(|item| walk(item, is_address)),
+        Json::Object(fields) => {
+            for (name, mut value) in std::mem::take(fields) {
+                walk(&mut value, ["href", "runbook"].contains(&name.as_str()));
+                fields.insert(inert(&name), value);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether `href` is plainly a web address, and nothing else in any markup.
+pub(super) fn is_plain_address(href: &str) -> bool {
+    href.len() <= 1_000
+        && url::Url::parse(href).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))
+        && href.chars().all(|c| c.is_ascii_graphic() && !"<>|\"'`\\".contains(c))
+}
+
 /// Cuts after `chars_max` characters and marks the cut.
 pub(super) fn cut(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {
@@ -56,6 +114,34 @@ mod tests {
         assert_eq!(slack("<https://evil.example|etherscan.io>"), "&lt;https://evil.example|etherscan.io&gt;");
         assert_eq!(slack("@Channel, @HERE and @grantees"), "@ Channel, @ HERE and @grantees");
         assert_eq!(slack("é@everyone"), "é@ everyone");
+    }
+
+    #[test]
+    fn nothing_inert_mentions_links_or_opens_a_tag() {
+        for (hostile, shown) in [
+            ("<!channel> <@U024BE7LH> <#C1>", "‹!channel> ‹@U024BE7LH> ‹#C1>"),
+            ("@everyone, @Here and @team_1", "@ everyone, @ Here and @ team_1"),
+            ("[etherscan.io](https://evil.example)", "[etherscan.io] (https[:]//evil.example)"),
+            ("<https://evil.example|etherscan>", "‹https[:]//evil.example|etherscan>"),
+            ("</pre><script>", "‹/pre>‹script>"),
+            ("a\u{202e}b\u{1b}[2J", r"a\u{202e}b\u{1b}[2J"),
+            ("1 < 2, x <= 3, ops@vault", "1 < 2, x <= 3, ops@vault"),
+        ] {
+            assert_eq!(inert(hostile), shown);
+            assert_eq!(inert(shown), shown, "once is enough");
+        }
+    }
+
+    #[test]
+    fn a_document_is_inert_but_for_the_addresses_of_the_configuration() {
+        let mut document = serde_json::json!({
+            "@here": "<!here>", "href": "https://etherscan.io/tx/0x00", "runbook": ["https://a.example/|<!channel>"], "n": 1,
+        });
+        inert_all(&mut document);
+        let expected = serde_json::json!({
+            "@ here": "‹!here>", "href": "https://etherscan.io/tx/0x00", "runbook": ["https[:]//a.example/|‹!channel>"], "n": 1,
+        });
+        assert_eq!(document, expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Source: <https://github.com/cloudevents/spec> 1.0.2.
 
 use super::brief::rfc3339;
-use super::escape::cut;
+use super::escape::{cut, inert_all, is_plain_address};
 use super::{Outgoing, SendError};
 use crate::model::incident::Body;
 use crate::model::page::Page;
@@ -42,6 +42,7 @@ fn page_event(message: &Outgoing, page: &Page) -> Result<Vec<u8>, SendError> {
         event
     };
     let mut page = page.clone();
+    page.links.retain(|link| is_plain_address(&link.href));
     // Whatever is longer than this was written by an attacker; no text is carried twice through the loop below.
     let mut chars_max = TEXT_CHARS_MAX;
     let mut shortened = cut_texts(&mut page, chars_max);
@@ -70,6 +71,7 @@ fn page_data(page: &Page, shortened: bool) -> Json {
         told["time"] = json!(rfc3339(evidence.time));
     }
     drop_absent(&mut data);
+    inert_all(&mut data);
     if shortened {
         data["shortened"] = json!("evidence was cut to keep the message below 20 KB; the incident has all of it");
     }
@@ -146,12 +148,15 @@ fn line_event(message: &Outgoing, line: &Line) -> Result<Vec<u8>, SendError> {
         }
         event
     };
-    let bytes = encode(&envelope(json!(line)))?;
+    let mut data = json!(line);
+    inert_all(&mut data);
+    let bytes = encode(&envelope(data))?;
     let Line::Verdict(verdict) = line else { return Ok(bytes) };
     if bytes.len() <= LINE_BYTES_MAX {
         return Ok(bytes);
     }
     let mut data = json!(Line::Verdict(Box::new(without_args(verdict))));
+    inert_all(&mut data);
     data["shortened"] = json!("args, reasons and via were cut to keep the message below 64 KB");
     encode(&envelope(data))
 }

@@ -5,7 +5,7 @@
 //! Source: <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>.
 
 use super::brief::{Brief, rfc3339};
-use super::escape::{cut, line};
+use super::escape::{cut, inert, inert_all, line};
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
 use crate::model::Severity;
 use crate::model::incident::{Body, DeliveryKind};
@@ -152,7 +152,7 @@ fn trigger(kind: DeliveryKind, page: &Page) -> Json {
     }
     details.insert("incident".to_owned(), json!(page.incident));
     let mut payload = json!({
-        "summary": cut(&brief.title(), SUMMARY_CHARS_MAX),
+        "summary": cut(&inert(&brief.title()), SUMMARY_CHARS_MAX),
         "source": origin(page),
         "severity": severity(page.severity),
         "component": brief.label,
@@ -164,6 +164,9 @@ fn trigger(kind: DeliveryKind, page: &Page) -> Json {
         payload["timestamp"] = json!(time);
     }
     let links: Vec<Json> = brief.links.iter().map(|(text, href)| json!({ "href": href, "text": text })).collect();
+    let mut links = json!(links);
+    // PagerDuty hands both on to chats and mail.
+    [&mut payload, &mut links].into_iter().for_each(inert_all);
     json!({
         "event_action": "trigger",
         "dedup_key": dedup_key(page, page.cycle),

@@ -16,6 +16,7 @@ use watchfire::model::record::Line;
 use watchfire::model::value::Value;
 use watchfire::model::{BlockRef, DeliveryKey, JudgedBlock, Severity, Sight};
 use watchfire::settings::{Document, Problems, Secrets, SourceFile};
+use watchfire::telemetry::Form;
 
 /// Calls to everybody, markup, links that run, commands to terminals, text that reads backwards, what no eye sees.
 const WORDS: &[&str] = &[
@@ -160,8 +161,12 @@ async fn no_destination_is_handed_anything_that_acts() {
                 assert!(plain || !text.contains("evil.example"), "{text:?}");
                 assert!(!["@everyone", "@channel", "@here"].iter().any(|call| text.contains(call)), "{text:?}");
             }
-            if request.path != "/hook" {
-                harmless(&text, true);
+            harmless(&text, true);
+            if request.path != "/room" {
+                // Whoever passes it on to a chat rings nobody and shows no link but ours.
+                let rings = ["<!", "<@", "<#", "@everyone", "@channel", "@here", "](", "</", "<https"];
+                assert!(!rings.iter().any(|word| text.contains(word)), "{}: {text:?}", request.path);
+                assert!(!text.contains("://") || text.starts_with("https://"), "{}: {text:?}", request.path);
             }
             assert!(!text.to_lowercase().starts_with("javascript:"), "{text:?}");
         }
@@ -178,6 +183,40 @@ fn a_name_of_64_kilobytes_is_told_in_a_line() {
     for body in bodies {
         if let Body::Page(page) = body {
             assert!(render_page(&page, false).lines().all(|line| line.chars().count() < 400));
+        }
+    }
+}
+
+#[test]
+fn nothing_that_an_attacker_wrote_acts_in_a_log() {
+    #[derive(Clone, Default)]
+    struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    for form in [Form::Text, Form::Json] {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = watchfire::telemetry::subscriber(move || writer.clone(), "trace", form, false);
+        tracing::subscriber::with_default(subscriber, || {
+            for words in WORDS {
+                tracing::warn!(target: "watchfire::test", said = %words, "failed to deliver: {words}");
+            }
+        });
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(text.lines().count() == WORDS.len() && text.contains("202e"), "{text}");
+        harmless(&text, true);
+        if form == Form::Json {
+            for line in text.lines() {
+                let said: Json = serde_json::from_str(line).unwrap();
+                assert!(WORDS.iter().any(|words| said["said"] == **words), "{line}: a log for programs stays exact");
+            }
         }
     }
 }
