@@ -13,6 +13,7 @@ pub use queue::{Answered, Concluded, Prepared, Queues};
 
 use crate::classify::{self, History, Moment};
 use crate::decode::{self, Decoded, StateSight};
+use crate::deliver::SENT_KEPT_MS;
 use crate::escalate;
 use crate::model::difference::DRIFT;
 use crate::model::incident::Plan;
@@ -41,8 +42,6 @@ const READ_ROUNDS_MAX: usize = 5;
 const TIDY_EVERY: u64 = 1_024;
 /// Entries of rolling windows are kept this much longer than any rule looks back, in seconds: a day, for rules that are widened.
 const WINDOW_MARGIN: u64 = 86_400;
-/// How long messages that were sent are kept: thirty days, in milliseconds.
-const SENT_KEPT_MS: u64 = 30 * 86_400_000;
 
 /// Where answers about a block's state come from: the source, a tape, or nobody.
 pub trait Reader: Sync {

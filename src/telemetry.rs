@@ -84,7 +84,9 @@ impl<W: io::Write> io::Write for Careful<W> {
         let text = String::from_utf8_lossy(bytes);
         let mut out = String::with_capacity(text.len());
         for (at, c) in text.char_indices() {
-            let ours = c == '\n' || (c == '\u{1b}' && self.color && is_color(&text[at + 1..]));
+            // A line end within would begin a line that an attacker wrote.
+            let ours =
+                (c == '\n' && at + 1 == text.len()) || (c == '\u{1b}' && self.color && is_color(&text[at + 1..]));
             match self.form {
                 _ if ours || !is_treacherous(c) => out.push(c),
                 Form::Text => out.extend(c.escape_unicode()),

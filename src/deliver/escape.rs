@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn nothing_inert_mentions_links_or_opens_a_tag() {
         for (hostile, shown) in [
-            ("<!channel> <@U024BE7LH> <#C1>", "‹!channel> ‹@U024BE7LH> ‹#C1>"),
+            ("<!channel> <@U024BE7LH> <#C1>", "‹!channel> ‹@ U024BE7LH> ‹#C1>"),
             ("@everyone, @Here and @team_1", "@ everyone, @ Here and @ team_1"),
             ("[etherscan.io](https://evil.example)", "[etherscan.io] (https[:]//evil.example)"),
             ("<https://evil.example|etherscan>", "‹https[:]//evil.example|etherscan>"),

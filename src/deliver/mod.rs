@@ -27,7 +27,7 @@ pub use crate::post::{Receipt, SendError, Success};
 pub use direct::send_directly;
 pub use health::{Condition, Health};
 pub use terminal::{Terminal, render_page};
-pub use worker::{Listener, Worker};
+pub use worker::{Listener, SENT_KEPT_MS, Worker};
 
 use crate::model::incident::{Body, DeliveryKind};
 use crate::model::path::Feed;

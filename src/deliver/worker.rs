@@ -33,6 +33,8 @@ const BEAT: Duration = Duration::from_secs(1);
 const STORE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
 /// How often it looks for messages to destinations that are no longer configured, and for lines of the feed that were left out.
 const TIDY_EVERY_MS: u64 = 10_000;
+/// How long messages that were sent are kept: thirty days, in milliseconds.
+pub const SENT_KEPT_MS: u64 = 30 * 86_400_000;
 /// Messages to a destination that is gone which are given up between two looks at the others: a second's work.
 const STRAYS_MAX: usize = 1_000;
 /// The longest pause that [`Worker::drain`] sits out.
@@ -409,6 +411,8 @@ impl Worker {
         }
         self.tidied_ms = Some(now_ms);
         self.bury_strays(now_ms).await?;
+        let before_ms = now_ms.saturating_sub(SENT_KEPT_MS);
+        self.store.forget_sent(before_ms).await.context("forget messages that were sent long ago")?;
         for gap in self.store.gaps().await.context("look for lines of the feed that were left out")? {
             self.tell_gap(gap, now_ms).await?;
         }

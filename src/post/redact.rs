@@ -55,6 +55,16 @@ fn needles(secret: &str) -> Vec<Vec<u8>> {
         return Vec::new();
     }
     let mut needles = vec![bytes.to_vec()];
+    // A secret may hold what looks like an escape, which is unwrapped with the others.
+    let mut units: Vec<Unit> = bytes.iter().map(|byte| Unit { byte: *byte, at: 0..0 }).collect();
+    for _ in 0..LAYERS_MAX {
+        let inner = unwrap(&units);
+        if inner.len() == units.len() {
+            break;
+        }
+        needles.push(inner.iter().map(|unit| unit.byte).collect());
+        units = inner;
+    }
     if bytes.len() >= 2 {
         needles.push(const_hex::encode(bytes).into_bytes());
     }

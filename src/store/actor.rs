@@ -86,7 +86,7 @@ impl Actor {
     /// How many jobs wait to be let in or done, of how many that may.
     pub(super) fn waiting(&self) -> (usize, usize) {
         let waiting = |jobs: &mpsc::Sender<Job>| jobs.max_capacity() - jobs.capacity();
-        (waiting(&self.jobs) + waiting(&self.later), self.jobs.max_capacity() + self.later.max_capacity())
+        (waiting(&self.jobs).max(waiting(&self.later)), JOBS_MAX)
     }
 
     /// Does `job` on the writer's thread.

@@ -130,10 +130,7 @@ pub(super) fn prune(db: &mut Connection, chain: ChainId, deltas_before_s: u64, s
          WHERE chain = ?1 AND time < ?2 AND substr(rule, 1, length(?3)) = ?3) WHERE age > 1)",
         params![int(chain.0), int(deltas_before_s), STATES],
     )?;
-    let messages = tx.execute(
-        "DELETE FROM outbox WHERE state IN ('sent', 'superseded') AND done_at_ms < ?1",
-        [int(sent_before_ms)],
-    )?;
+    let messages = super::outbox::forget(&tx, sent_before_ms)?;
     tx.commit()?;
     Ok(Pruned { deltas: deltas + superseded, messages })
 }

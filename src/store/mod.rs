@@ -138,7 +138,7 @@ impl Store {
         self
     }
 
-    /// How many jobs wait for the writer, of how many that may.
+    /// How many jobs wait in the longer of the writer's two queues, of how many that may.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
         self.actor.waiting()
@@ -613,6 +613,14 @@ impl Store {
     /// [`StoreError::Sqlite`].
     pub async fn release(&self, keys: Vec<DeliveryKey>, now_ms: u64) -> Result<()> {
         self.actor.later(move |db| outbox::release(db, &keys, now_ms)).await
+    }
+
+    /// Deletes messages that were sent or dropped before `before_ms`, a bounded number of them, and says how many.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn forget_sent(&self, before_ms: u64) -> Result<usize> {
+        self.actor.later(move |db| outbox::forget(db, before_ms)).await
     }
 
     /// Stretches of the feed that were left out, since too many lines waited, and that were not told of in full.

@@ -147,6 +147,17 @@ pub(super) fn release(db: &mut Connection, keys: &[DeliveryKey], now_ms: u64) ->
     Ok(())
 }
 
+/// Messages that are forgotten at once: a tenth of a second's work, so that a commit does not wait longer.
+pub(super) const FORGOTTEN_MAX: usize = 2_000;
+
+/// Deletes messages that were sent or dropped before `before_ms`, the oldest first and at most [`FORGOTTEN_MAX`].
+pub(super) fn forget(db: &Connection, before_ms: u64) -> Result<usize> {
+    let sql = "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE state IN ('sent', 'superseded') \
+               AND done_at_ms < ?1 ORDER BY done_at_ms LIMIT ?2)";
+    let most = i64::try_from(FORGOTTEN_MAX).unwrap_or(i64::MAX);
+    Ok(db.prepare_cached(sql)?.execute(params![int(before_ms), most])?)
+}
+
 /// Gives a message up, and writes the incident that `engine` makes of it in the same transaction.
 pub(super) fn dead<F>(db: &mut Connection, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<Plan>
 where
