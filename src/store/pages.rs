@@ -27,6 +27,8 @@ pub(super) fn of(db: &Connection, incident: &IncidentId) -> Result<Pages> {
 
 /// Lets no message of the store be sent.
 pub(super) fn silence(db: &mut Connection) -> Result<()> {
-    db.execute("UPDATE outbox SET state = 'superseded', lease_until_ms = NULL WHERE state IN ('due', 'leased')", [])?;
+    let sql = "UPDATE outbox SET state = 'superseded', place = 0, lease_until_ms = NULL, done_at_ms = created_at_ms \
+               WHERE state IN ('due', 'leased')";
+    db.execute(sql, [])?;
     Ok(())
 }
