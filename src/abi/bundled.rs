@@ -32,6 +32,8 @@ bundle! {
     safe = "safe.json";
     /// MultiSend and MultiSendCallOnly; their packed list is read by [`super::multisend`].
     multisend = "multisend.json";
+    /// Libraries that a Safe runs by delegatecall: migrations, messages, creations, simulations.
+    safe_libraries = "safe-libraries.json";
     /// The ConsenSys and Gnosis MultiSigWallet of solc 0.4, with its variant of a daily limit.
     multisig_wallet = "multisig-wallet.json";
     /// ERC-20, EIP-2612 `permit`, EIP-3009 authorizations and the helpers for allowances.

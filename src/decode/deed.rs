@@ -124,6 +124,11 @@ pub(crate) fn delegation(to: Address) -> Deed {
     Deed { args: vec![arg("delegate", "address", Value::Address(to))], ..plain(name, Decoding::Clean) }
 }
 
+/// A contract that destroys itself, and leaves what it holds to `heir`.
+pub(crate) fn destruction(heir: Address) -> Deed {
+    Deed { args: vec![arg("heir", "address", Value::Address(heir))], ..plain("self-destruct", Decoding::Clean) }
+}
+
 /// A movement of a token: what the log says, under names that do not depend on the token's own ABI. Tokens that have ids are listed
 /// behind how many they are.
 pub(crate) fn movement(token: Address, movement: &Movement) -> Deed {

@@ -84,7 +84,7 @@ impl Library {
 }
 
 /// Deployments that are at the same address on every chain. Source: safe-deployments, canonical and eip155 variants.
-pub const KNOWN_LIBRARIES: [(Address, Library); 13] = [
+pub const KNOWN_LIBRARIES: [(Address, Library); 16] = [
     (address!("8D29bE29923b68abfDD21e541b9374737B49cdAD"), Library::MultiSend), // 1.1.1
     (address!("A238CBeb142c10Ef7Ad8442C6D1f9E89e07e7761"), Library::MultiSend), // 1.3.0
     (address!("998739BFdAAdde7C933B942a68053933098f9EDa"), Library::MultiSend), // 1.3.0 eip155
@@ -97,7 +97,10 @@ pub const KNOWN_LIBRARIES: [(Address, Library); 13] = [
     (address!("526643F69b81B008F46d95CD5ced5eC0edFFDaC6"), Library::Migration), // 1.4.1
     (address!("6439e7ABD8Bb915A5263094784C5CF561c4172AC"), Library::Migration), // 1.5.0
     (address!("fF83F6335d8930cBad1c0D439A841f01888D9f69"), Library::Migration), // SafeToL2Migration
+    (address!("A65387F16B013cf2Af4605Ad8aA5ec25a2cbA3a2"), Library::SignMessage), // 1.3.0
+    (address!("98FFBBF51bb33A056B08ddf711f289936AafF717"), Library::SignMessage), // 1.3.0 eip155
     (address!("d53cd0aB83D845Ac265BE939c57F53AD838012c9"), Library::SignMessage), // 1.4.1
+    (address!("4FfeF8222648872B3dE295Ba1e49110E61f5b5aa"), Library::SignMessage), // 1.5.0
 ];
 
 /// Deployments of MultiSend and MultiSendCallOnly for which the zero address is an address like any other.
@@ -217,11 +220,16 @@ impl Subjects {
 
     /// Whose turn it is to be looked at after block `number`: everybody's once in a beat, few at a time.
     pub fn beat(&self, number: u64) -> impl Iterator<Item = Address> + '_ {
-        let n = self.addresses.len() as u64;
-        let period = self.beat.map_or(1, |beat| beat.get().max(n.div_ceil(TURNS_MAX)));
+        let period = self.period();
         let first = usize::try_from(number % period).unwrap_or(usize::MAX);
         let step = usize::try_from(period).unwrap_or(usize::MAX);
         self.addresses.iter().skip(first).step_by(step).copied()
+    }
+
+    /// Blocks in which everybody is looked at once.
+    pub(crate) fn period(&self) -> u64 {
+        let n = self.addresses.len() as u64;
+        self.beat.map_or(1, |beat| beat.get().max(n.div_ceil(TURNS_MAX)))
     }
 
     /// Whose activity it is.

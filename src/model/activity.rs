@@ -328,6 +328,8 @@ pub enum Note {
     Unlogged,
     /// The caller controls the token, and needs no allowance to move anybody's.
     Controller,
+    /// The token that is called is watched itself, or names the subject as its owner.
+    Issuer,
     /// It pays far more for being included than the others of its block.
     Tip {
         /// Wei in all.
@@ -346,6 +348,10 @@ pub enum Note {
     },
     /// The vote of somebody who had at most half as many a day before the proposal's snapshot.
     FreshVotes,
+    /// A log that its contract must have written inside of a call to it, though nothing but that speaks for it.
+    Logged,
+    /// An account pays the EntryPoint for an operation of its own, as much as that asked it for when it had the operation validated.
+    Prefund,
     /// The subject destroys itself; what it held goes to somebody.
     Destroyed,
     /// The subject's own log names a Safe transaction hash that its fields do not give.
@@ -354,6 +360,8 @@ pub enum Note {
     Holding(Holding),
     /// The value is not what the registry says.
     Drift,
+    /// It happened in one of so many blocks, this one the last: state is looked at now and then.
+    Within(u64),
     /// The value is weak as it stands, and the registry does not say that it is meant.
     Posture,
     /// What stands at a counterparty's address after the block: hash of its code, that of nothing where there is none. Only where
