@@ -219,6 +219,7 @@ fn finding(expected: &Expected, rules: &WatchRules, missed: &Missed) -> Judged {
             near: reasons.len(),
             reasons,
             observe: rules.observe || rule.observe,
+            hushed: false,
             repeats: None,
         }),
     }

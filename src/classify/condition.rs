@@ -2,11 +2,11 @@
 
 use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Elements, Hours, Party, Scalar, Span};
 use super::trial::Refusals;
-use crate::model::Activity;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
 use crate::model::value::Value;
+use crate::model::{Activity, Stage};
 use alloy_primitives::{Address, B256, U256};
 use jiff::Timestamp;
 use jiff::civil::Weekday;
@@ -32,6 +32,11 @@ pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activit
             | Condition::Code { .. }
             | Condition::Tip { .. } => {}
         }
+    }
+    // Until it is in a block, who signed it may not be known: that is tried then, and no guess is held against it now.
+    let unsigned = activity.stage == Stage::Pending && activity.signers.is_none();
+    if unsigned && matches!(condition, Condition::Signers { .. }) {
+        return;
     }
     match condition {
         Condition::From(test) => party("from", Some(activity.from), test, refusals),

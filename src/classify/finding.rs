@@ -14,6 +14,7 @@ pub(crate) fn unjudged() -> Verdict {
         reasons: vec!["nothing judged it".to_owned()],
         near: 1,
         observe: false,
+        hushed: false,
         repeats: None,
     })
 }
@@ -60,6 +61,7 @@ pub(crate) fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules
         reasons,
         near,
         observe: rules.observe || of_the_rule && nearest.is_some() && about.iter().all(|(rule, _)| rule.observe),
+        hushed: false,
         repeats: None,
     })
 }

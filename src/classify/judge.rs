@@ -1,10 +1,11 @@
 //! Verdicts for the activities of one block.
 
+mod attempt;
 mod code;
 mod operation;
 mod wallet;
 
-use super::builtin::{self, Cost};
+use super::builtin;
 use super::finding::{finding, repeat, unjudged};
 use super::history::History;
 use super::rule::{Habit, Polarity, Rule, Rules, WatchRules};
@@ -13,6 +14,7 @@ use super::{absence, habit, memory, noise};
 use crate::model::activity::Note;
 use crate::model::{Abnormal, Activity, Delta, Fact, Fate, Judged, Role, Severity, Stage, Verdict, Voucher};
 use alloy_primitives::{Address, B256, U256};
+pub(crate) use attempt::PAGES_WINDOW;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,11 +24,6 @@ pub struct Moment {
     /// Header timestamp, Unix seconds.
     pub time: u64,
 }
-
-/// Failed attempts in [`ATTEMPTS_WINDOW`] from which on they are high.
-const ATTEMPTS_HIGH: u64 = 4;
-/// Ten minutes.
-pub(crate) const ATTEMPTS_WINDOW: u64 = 600;
 
 /// Judges `activities`, which are one block's, by `rules` and the windows before that block.
 ///
@@ -248,6 +245,7 @@ impl<'a> Court<'a> {
             reasons: vec![format!("{}: this is what the rule raises", rule.name)],
             near: 1,
             observe: rules.observe || rule.observe,
+            hushed: false,
             repeats: None,
         }))
     }
@@ -276,51 +274,6 @@ impl<'a> Court<'a> {
     fn add(&mut self, rules: &WatchRules, rule: Arc<str>, amount: U256) {
         self.windows.add(rules.address, &rule, amount);
         self.deltas.push(Delta { watch: rules.address, rule, amount });
-    }
-
-    /// An attempt that a rule vouches for is normal, until they pile up: something is broken, or somebody is trying.
-    fn one_too_many(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
-        if activity.fate != Fate::Reverted || rules.builtins_off.contains(builtin::ATTEMPT) {
-            return None;
-        }
-        let key = (activity.watch.0, activity.tx);
-        if self.attempts.contains_key(&key) {
-            return None;
-        }
-        self.attempts.insert(key, index);
-        let cost = self.count_attempt(rules);
-        (cost.severity >= Severity::High).then(|| finding(&cost, &[], rules))
-    }
-
-    /// One more attempt, and what it costs by their number.
-    fn count_attempt(&mut self, rules: &WatchRules) -> Cost {
-        let window: Arc<str> = Arc::from(builtin::ATTEMPT);
-        self.add(rules, window.clone(), U256::ONE);
-        let count = self.windows.sum(rules.address, &window, ATTEMPTS_WINDOW);
-        let (severity, why) = if count >= U256::from(ATTEMPTS_HIGH) {
-            (Severity::High, format!("the transaction reverted, as {count} did within ten minutes"))
-        } else {
-            (Severity::Info, "the transaction reverted: an attempt".to_owned())
-        };
-        Cost { name: builtin::ATTEMPT, severity, reason: Some(why) }
-    }
-
-    /// A reverted or merely claimed call: one finding for each transaction and watch, quiet until they pile up.
-    fn attempt(&mut self, index: usize, activity: &Activity, rules: &WatchRules, trials: &[(&Rule, Trial)]) -> Verdict {
-        let key = (activity.watch.0, activity.tx);
-        if let Some(first) = self.attempts.get(&key).copied()
-            && let Some(Some(verdict @ Verdict::Abnormal(_))) = self.verdicts.get(first)
-        {
-            return repeat(verdict, first);
-        }
-        self.attempts.insert(key, index);
-        if activity.fate == Fate::Unconfirmed {
-            let why = "a wrapper claims it, and no log of the subject confirms that it ran".to_owned();
-            let cost = Cost { name: builtin::UNCONFIRMED, severity: Severity::Info, reason: Some(why) };
-            return finding(&cost, trials, rules);
-        }
-        let cost = self.count_attempt(rules);
-        finding(&cost, trials, rules)
     }
 
     /// An envelope is normal when its own conditions hold and all it carries is normal.
@@ -356,6 +309,10 @@ impl<'a> Court<'a> {
                 Some(verdict) => repeat(verdict, at),
                 None => unjudged(),
             },
+            // Nothing confirms anything before it is in a block, and all that it carries is vouched for.
+            None if activity.stage == Stage::Pending && !rules.builtins_off.contains(builtin::ENVELOPE) => {
+                Verdict::Normal { by: Voucher::Envelope }
+            }
             None if activity.fate == Fate::Unconfirmed && builtin::is_attempt(activity, rules) => {
                 self.attempt(index, activity, rules, &[])
             }
@@ -382,7 +339,8 @@ impl<'a> Court<'a> {
             let unread = event.kind != crate::model::ActivityKind::Act && builtin::trouble(event, rules).is_some();
             let foreign = code::foreign_code(event, rules, &self.windows).is_some();
             let abnormal = matches!(self.verdicts.get(of), Some(Some(Verdict::Abnormal(_))));
-            if unread || foreign && !abnormal || builtin::is_change_without_asking(event, act, rules) {
+            let alone = !abnormal && self.is_only_logged(event, of, rules);
+            if unread || foreign && !abnormal || alone || builtin::is_change_without_asking(event, act, rules) {
                 return self.leaf(index, event);
             }
         }
@@ -393,5 +351,13 @@ impl<'a> Court<'a> {
             Some(Some(Verdict::Normal { .. })) => Verdict::Normal { by: Voucher::EffectOf(act.position.clone()) },
             Some(None) | None => unjudged(),
         }
+    }
+
+    /// Whether nothing but its place speaks for a log: whoever vouches for the call by a rule vouches for that, as long as no rule is about
+    /// the log itself, and it tells of no change of control.
+    fn is_only_logged(&self, event: &Activity, of: usize, rules: &WatchRules) -> bool {
+        let by_rule = matches!(self.verdicts.get(of), Some(Some(Verdict::Normal { by: Voucher::Rule(_) })));
+        let mut about = rules.rules.iter().filter(|rule| trial::is_about(rule, event, rules.address));
+        event.notes.contains(&Note::Logged) && (!by_rule || about.next().is_some() || builtin::is_change(event, rules))
     }
 }

@@ -192,6 +192,7 @@ fn verdict(matter: &Matter, rules: &WatchRules) -> Verdict {
         reasons: vec![matter.why.clone()],
         near: 1,
         observe: rules.observe,
+        hushed: false,
         repeats: None,
     })
 }

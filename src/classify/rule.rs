@@ -32,7 +32,7 @@ impl Rules {
         let limits = rules().flat_map(|rule| &rule.limits).map(|limit| limit.per);
         let habits = rules().flat_map(|rule| &rule.habits).map(Habit::looks_back);
         let expected = self.watches.iter().flat_map(|watch| &watch.expected).map(Expected::looks_back);
-        let builtins = [super::judge::ATTEMPTS_WINDOW, super::memory::TEST_WINDOW];
+        let builtins = [super::judge::PAGES_WINDOW, super::memory::TEST_WINDOW];
         limits.chain(habits).chain(expected).chain(builtins).max().unwrap_or(0)
     }
 }

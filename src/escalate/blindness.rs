@@ -313,7 +313,7 @@ fn stand(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
 /// Tells people, if they have not heard as loud a word of it yet.
 fn announce(incident: &mut Incident, severity: Severity, now_ms: u64, plan: &mut Plan) {
     if incident.heard.is_none_or(|heard| severity > heard) {
-        let fresh = Fresh { severity, headline: incident.page.headline.clone(), new_rule: false };
+        let fresh = Fresh { severity, headline: incident.page.headline.clone(), new_rule: false, hushed: false };
         let change = Change { fresh: vec![fresh], ..Change::default() };
         hear(incident, &change, &change.fresh[0], now_ms, &mut plan.deliveries);
     }

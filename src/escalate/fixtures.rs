@@ -150,8 +150,15 @@ pub(crate) fn normal(activity: Activity) -> Judged {
 
 pub(crate) fn raise(activity: Activity, rule: &str, severity: Severity) -> Judged {
     let reasons = vec!["friday-grants: amount 60,000 SNT is above 50,000".to_owned()];
-    let abnormal =
-        Abnormal { rule: rule.into(), severity, near: reasons.len(), reasons, observe: false, repeats: None };
+    let abnormal = Abnormal {
+        rule: rule.into(),
+        severity,
+        near: reasons.len(),
+        reasons,
+        observe: false,
+        hushed: false,
+        repeats: None,
+    };
     Judged { activity, verdict: Verdict::Abnormal(abnormal) }
 }
 

@@ -84,7 +84,7 @@ fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Stri
 fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, &'static str, String) {
     let to = match activity.to {
         Some(to) => roster.names.show(chain, to),
-        None => "a new contract".to_owned(),
+        None => "an unknown contract".to_owned(),
     };
     let worth = if activity.value.is_zero() {
         String::new()
@@ -99,8 +99,14 @@ fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, 
             format!("foreign code as itself: {} of {to}, by delegatecall", listed(activity, chain, roster)),
         );
     }
-    if activity.operation == Operation::Create || activity.to.is_none() {
+    if activity.operation == Operation::Create {
         return ("created", "create", format!("a contract{worth}"));
+    }
+    if activity.to.is_none() {
+        return ("made", "make", format!("a call that could not be read{worth}"));
+    }
+    if activity.notes.contains(&Note::Destroyed) {
+        return ("destroyed", "destroy", format!("itself: what it held goes to {to}{worth}"));
     }
     match &activity.deed.decoding {
         Decoding::Ether if activity.value.is_zero() => ("called", "call", format!("{to} without data")),

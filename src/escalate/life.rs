@@ -77,6 +77,8 @@ pub(super) struct Fresh {
     pub(super) headline: String,
     /// Whether nothing of this rule was in the incident before.
     pub(super) new_rule: bool,
+    /// Whether it pages nobody by itself.
+    pub(super) hushed: bool,
 }
 
 impl Change {
@@ -188,7 +190,8 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, loudest: &Fresh, no
     let before = incident.heard;
     let mentioned = std::mem::take(&mut incident.mentioned);
     incident.heard = before.max(Some(loudest.severity));
-    let pages = loudest.severity >= incident.path.page_at && !incident.path.steps.is_empty();
+    let may_page = change.fresh.iter().any(|fresh| !fresh.hushed && fresh.severity >= incident.path.page_at);
+    let pages = may_page && !incident.path.steps.is_empty();
     let louder = before.is_none_or(|before| loudest.severity > before);
     let wider = change.fresh.iter().any(|fresh| fresh.new_rule && fresh.severity >= incident.path.page_at);
     let what = match change.fresh.len() {

@@ -369,7 +369,8 @@ impl<'a> Engine<'a> {
         } else if !raised.observe && is_quiet(raised) {
             change.ahead.push((finding.headline, louder));
         } else if !raised.observe {
-            change.fresh.push(Fresh { severity: finding.severity, headline: finding.headline, new_rule });
+            let (severity, headline, hushed) = (finding.severity, finding.headline, raised.abnormal.hushed);
+            change.fresh.push(Fresh { severity, headline, new_rule, hushed });
         }
     }
 

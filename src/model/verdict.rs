@@ -59,6 +59,8 @@ pub struct Abnormal {
     pub near: usize,
     /// Judged and recorded; nobody is paged.
     pub observe: bool,
+    /// Tells those who hear of the incident, and pages nobody by itself: the same may have paged a short time ago.
+    pub hushed: bool,
     /// This verdict only repeats that of another activity of the same block (an effect, or the envelope around an abnormal leaf):
     /// index of the one it repeats. Only verdicts without it become findings.
     pub repeats: Option<usize>,

@@ -787,6 +787,89 @@ fn events_and_moves_that_nothing_explains_cost_what_the_table_says() {
     }
 }
 
+/// Functions by which a wallet changes itself, with one address for every address they take, and the events of its that tell of a change.
+const CHANGES: [(&str, Address, &[&str], &[&str]); 2] = [
+    (
+        "safe",
+        SAFE,
+        &[
+            "addOwnerWithThreshold(address,uint256)",
+            "removeOwner(address,address,uint256)",
+            "swapOwner(address,address,address)",
+            "enableModule(address)",
+            "disableModule(address,address)",
+            "setGuard(address)",
+            "setModuleGuard(address)",
+            "setFallbackHandler(address)",
+            "changeMasterCopy(address)",
+        ],
+        &[
+            "AddedOwner",
+            "RemovedOwner",
+            "EnabledModule",
+            "DisabledModule",
+            "ChangedGuard",
+            "ChangedModuleGuard",
+            "ChangedFallbackHandler",
+            "ChangedMasterCopy",
+        ],
+    ),
+    (
+        "multisig",
+        MULTISIG,
+        &["addOwner(address)", "removeOwner(address)", "replaceOwner(address,address)"],
+        &["OwnerAddition", "OwnerRemoval"],
+    ),
+];
+
+#[test]
+fn the_log_of_one_change_never_passes_for_that_of_another() {
+    let mut pairs: Vec<(String, &str)> = Vec::new();
+    for (kind, address, functions, events) in CHANGES {
+        for function in functions {
+            let parsed = watchfire::abi::Function::parse(function).unwrap();
+            // The wallet calls itself by a batch; the log names the same address as the call.
+            let words = [word(EVIL), word(EVIL), word(EVIL)].map(|word| word.to_vec()).concat();
+            let input = [&parsed.selector[..], &words[..32 * parsed.inputs.len()]].concat();
+            let rule = format!("[[watch.normal]]\nname = \"planned\"\ncall = \"{function}\"\n");
+            for event in events {
+                let tx = Tx::call(KEEPER.address, address, input.clone());
+                // The oldest Safes index nothing, and no Safe indexes this.
+                let signature = format!("{event}(address)");
+                let log = match *event {
+                    "ChangedMasterCopy" => raw(address, &signature, &[], word(EVIL)),
+                    _ => raw(address, &signature, &[word(EVIL)], []),
+                };
+                let told = court(&watch("It", address, kind, &rule)).told(&[tx.log(log)]);
+                assert_eq!(told[0], format!("It call {}: normal by planned", parsed.name), "{function}");
+                if told[1].contains(": normal by effect") {
+                    pairs.push((parsed.name.to_string(), event));
+                } else {
+                    assert_eq!(told[1], format!("It event {event}: critical builtin/control"), "{function}");
+                }
+            }
+        }
+    }
+    let pairs: Vec<String> = pairs.iter().map(|(function, event)| format!("{function} {event}")).collect();
+    let own = [
+        "addOwnerWithThreshold AddedOwner",
+        "removeOwner RemovedOwner",
+        "swapOwner AddedOwner",
+        "swapOwner RemovedOwner",
+        "enableModule EnabledModule",
+        "disableModule DisabledModule",
+        "setGuard ChangedGuard",
+        "setModuleGuard ChangedModuleGuard",
+        "setFallbackHandler ChangedFallbackHandler",
+        "changeMasterCopy ChangedMasterCopy",
+        "addOwner OwnerAddition",
+        "removeOwner OwnerRemoval",
+        "replaceOwner OwnerAddition",
+        "replaceOwner OwnerRemoval",
+    ];
+    assert_eq!(pairs, own);
+}
+
 #[test]
 fn a_failed_delegation_or_creation_is_judged_with_the_account() {
     let eoa = court(&watch("It", PAYER.address, "eoa", ""));

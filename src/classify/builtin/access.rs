@@ -31,6 +31,7 @@ pub(crate) static TABLE: Table = Table {
         critical("ChangePermissionManager", "who gives a permission changed"),
     ],
     public: &[],
+    gates: &[],
     weigh: names_say_all,
 };
 

@@ -5,11 +5,44 @@
 use super::access;
 use super::table::{Found, Row, critical, high};
 use crate::classify::rule::WatchRules;
-use crate::model::Activity;
+use crate::model::activity::Note;
+use crate::model::{Activity, ActivityKind};
 
 /// What depends on the arguments: which role.
 pub(crate) fn weigh(activity: &Activity, _: &WatchRules) -> Option<Found> {
     access::weigh(activity)
+}
+
+/// Names that change who rules with these arguments alone: with others they are what everybody does on some contract.
+///
+/// Source: TetherToken.sol, MiniMeToken.sol; beside them CErc20.sol of Compound and EIP-4626, whose holders redeem.
+const ONLY_AS: &[(&str, &str)] = &[
+    ("redeem", "redeem(uint256)"),
+    ("issue", "issue(uint256)"),
+    ("setParams", "setParams(uint256,uint256)"),
+    ("deprecate", "deprecate(address)"),
+    ("claimTokens", "claimTokens(address)"),
+    ("Redeem", "Redeem(uint256)"),
+    ("Issue", "Issue(uint256)"),
+    ("Deprecate", "Deprecate(address)"),
+];
+
+/// Functions that the issuer of a token has to himself, and every depositor of a lending pool or a vault has as well.
+/// Source: TetherToken.sol; CErc20.sol.
+const OF_ISSUERS: &[&str] = &["redeem(uint256)", "issue(uint256)", "mint(uint256)"];
+
+/// What `mint` is on a vault: to deposit so much that it gives so many shares. Source: EIP-4626.
+const SHARES: &str = "mint(uint256,address)";
+
+/// Whether a function or event of one of the names below means what they mean: by its arguments, and by who calls whom.
+pub(crate) fn is_meant(activity: &Activity, rules: &WatchRules) -> bool {
+    let (name, signature) = (&*activity.deed.name, &*activity.deed.signature);
+    if ONLY_AS.iter().any(|(known, only)| *known == name && *only != signature) || signature == SHARES {
+        return false;
+    }
+    let elsewhere = activity.kind == ActivityKind::Act && activity.to != Some(rules.address);
+    let for_everybody = OF_ISSUERS.contains(&signature) || name == "mint" && signature != "mint(address,uint256)";
+    !(elsewhere && for_everybody) || activity.notes.contains(&Note::Issuer)
 }
 
 pub(crate) const FUNCTIONS: &[Row] = &[

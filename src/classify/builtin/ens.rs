@@ -39,5 +39,6 @@ pub(crate) static TABLE: Table = Table {
         warning("TextChanged", "a record of the name changed"),
     ],
     public: &["renew", "NameRenewed", "ExpiryExtended", "NewTTL", "setTTL"],
+    gates: &[],
     weigh: names_say_all,
 };

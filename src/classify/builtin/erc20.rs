@@ -7,8 +7,15 @@ use crate::classify::rule::WatchRules;
 use crate::model::{Activity, ActivityKind, Kind, Severity};
 use alloy_primitives::Address;
 
-pub(crate) static TABLE: Table =
-    Table { kind: Kind::Erc20, unreadable: Severity::High, functions: &[], events: &[], public: &[], weigh };
+pub(crate) static TABLE: Table = Table {
+    kind: Kind::Erc20,
+    unreadable: Severity::High,
+    functions: &[],
+    events: &[],
+    public: &[],
+    gates: &[],
+    weigh,
+};
 
 /// Tokens that come from nobody or go to nobody.
 pub(crate) fn weigh(activity: &Activity, _: &WatchRules) -> Option<Found> {

@@ -64,6 +64,7 @@ pub(crate) static TABLE: Table = Table {
         warning("ProposalCanceled", "a proposal was cancelled"),
     ],
     public: PUBLIC,
+    gates: &[],
     weigh: names_say_all,
 };
 

@@ -22,5 +22,6 @@ pub(crate) static TABLE: Table = Table {
         high("ClaimedTokens", "the controller took what lay in the token contract"),
     ],
     public: &[],
+    gates: &[],
     weigh: erc20::weigh,
 };

@@ -33,6 +33,9 @@ use super::rule::WatchRules;
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind, Operation, Severity};
 
+/// Beginning of the names of the functions by which a module has a Safe act. Source: ModuleManager.sol, Safe 1.1.1 to 1.5.0.
+const FROM_MODULE: &str = "execTransactionFromModule";
+
 /// What an unvouched activity costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
@@ -181,12 +184,40 @@ pub(crate) fn is_attempt(activity: &Activity, rules: &WatchRules) -> bool {
     }
 }
 
+/// Why an attempt is one to take control, if it is: it is of a function that changes who or what rules, or of one that the subject keeps for
+/// those in charge, by somebody the configuration does not name.
+pub(crate) fn control_attempt(activity: &Activity, rules: &WatchRules) -> Option<String> {
+    if activity.fate != Fate::Reverted {
+        return None;
+    }
+    if let Some((severity, what)) = table::function(activity, rules)
+        && severity >= Severity::High
+    {
+        return Some(format!("the transaction reverted, and was an attempt at this: {what}"));
+    }
+    let gates = table::of(rules.kind).map_or(&[] as &[&str], |table| table.gates);
+    let gated = activity.kind == ActivityKind::Call && gates.contains(&&*activity.deed.name);
+    // Without a registry every owner of a multisig is a stranger.
+    let unknown = rules.kind != Kind::Multisig || rules.owners.is_some();
+    (gated && unknown && !rules.familiar.knows(&activity.from)).then(|| {
+        format!(
+            "the transaction reverted: {}, whom nothing here names, tried what is for those in charge",
+            activity.from
+        )
+    })
+}
+
 /// Whether `event` tells of a change of control that `act`, though its words agree, does not ask for.
 pub(crate) fn is_change_without_asking(event: &Activity, act: &Activity, rules: &WatchRules) -> bool {
     event.kind == ActivityKind::Event
         && table::change(event, rules).is_some()
         && table::function(act, rules).is_none()
         && stem(&event.deed.name) != stem(&act.deed.name)
+}
+
+/// Whether an event tells of a change of who or what rules.
+pub(crate) fn is_change(event: &Activity, rules: &WatchRules) -> bool {
+    event.kind == ActivityKind::Event && table::change(event, rules).is_some()
 }
 
 /// `pause`, `Paused` and `Pause` have one stem.
@@ -231,8 +262,12 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     }
     costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
     costs.extend(value::unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
+    // A call that no envelope carries has no signature either, and no module behind it.
+    let by_module =
+        || activity.via.iter().any(|around| around.at == rules.address && around.function.starts_with(FROM_MODULE));
     // What waits in a queue may have no signature yet.
-    if rules.kind == Kind::Safe && activity.signers.as_deref() == Some(&[]) && activity.progress().is_none() {
+    let unsigned = activity.signers.as_deref() == Some(&[]) && activity.progress().is_none();
+    if rules.kind == Kind::Safe && unsigned && by_module() {
         let why = "a module has it done, without any signature, and no rule vouches for it".to_owned();
         costs.push(because(MODULE, Severity::Critical, why));
     }

@@ -23,8 +23,12 @@ pub(crate) static TABLE: Table = Table {
         critical("DailyLimitChange", "the daily limit changed"),
     ],
     public: &[],
+    gates: GATES,
     weigh,
 };
+
+/// Owners alone get past these. Source: MultiSigWallet.sol, `ownerExists`.
+const GATES: &[&str] = &["submitTransaction", "confirmTransaction", "executeTransaction", "revokeConfirmation"];
 
 /// Whatever the wallet does to itself changes itself.
 fn weigh(activity: &Activity, rules: &WatchRules) -> Option<Found> {

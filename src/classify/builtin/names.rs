@@ -34,7 +34,10 @@ pub const BUILTINS: &[Builtin] = &[
     ),
     raising(BUDGET, "more nested calls or values than are followed in one transaction"),
     raising(UNREAD, "what it does had to be read from the node and could not be"),
-    raising(ATTEMPT, "a transaction that reverted; from the fourth in ten minutes on it is high"),
+    raising(
+        ATTEMPT,
+        "a transaction that reverted; high at a control function, and from the fourth in ten minutes on; one page an hour",
+    ),
     raising(
         UNCONFIRMED,
         "a wrapper claims it, and no log of the subject confirms it; critical where the subject surely was called",

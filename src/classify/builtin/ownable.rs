@@ -35,5 +35,6 @@ pub(crate) static TABLE: Table = Table {
         critical("AuthorityUpdated", "the authority changed"),
     ],
     public: &[],
+    gates: &[],
     weigh: names_say_all,
 };

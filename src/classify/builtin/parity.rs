@@ -30,5 +30,6 @@ pub(crate) static TABLE: Table = Table {
         warning("Revoke", "a confirmation was taken back"),
     ],
     public: &[],
+    gates: &[],
     weigh: names_say_all,
 };

@@ -27,5 +27,6 @@ pub(crate) static TABLE: Table = Table {
         critical("Initialized", "a live contract was initialized again"),
     ],
     public: &[],
+    gates: &[],
     weigh: names_say_all,
 };

@@ -25,6 +25,7 @@ pub(crate) static TABLE: Table = Table {
     ],
     events: EVENTS,
     public: &[],
+    gates: &[],
     weigh,
 };
 

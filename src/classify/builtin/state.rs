@@ -34,7 +34,8 @@ pub(super) fn cost(activity: &Activity) -> Cost {
         return because(POSTURE, Severity::Warning, weakness(name).to_owned());
     }
     if name == "balance" && !is_surplus(activity) {
-        let why = "there is less than what was seen to move leaves, and no judged act explains it";
+        let why =
+            format!("there is less than what was seen to move leaves, and no judged act explains it{}", when(activity));
         let fee = activity.notes.iter().find_map(|note| match note {
             Note::FeeBound { lacks, allowed } => Some(format!(
                 "; the receipt does not say {lacks}, and {} were allowed for it",
@@ -44,7 +45,17 @@ pub(super) fn cost(activity: &Activity) -> Cost {
         });
         return because(OUTFLOW, Severity::Critical, format!("{why}{}", fee.unwrap_or_default()));
     }
-    because(STATE, severity(activity), "it changed, and no judged act explains it".to_owned())
+    because(STATE, severity(activity), format!("it changed, and no judged act explains it{}", when(activity)))
+}
+
+/// In which blocks it may have happened, where that is not the one it was seen in for certain.
+fn when(activity: &Activity) -> String {
+    let within =
+        activity.notes.iter().find_map(|note| if let Note::Within(blocks) = note { Some(*blocks) } else { None });
+    match within.filter(|blocks| *blocks > 1) {
+        Some(blocks) => format!("; it happened in this block, or in one of the {} before it", blocks - 1),
+        None => String::new(),
+    }
 }
 
 /// Why it is weak, and what says that it is meant.

@@ -34,6 +34,9 @@ pub(crate) struct Table {
     pub(crate) events: &'static [Row],
     /// Functions that anybody may call and events that follow, which are the ordinary life of such a contract.
     pub(crate) public: &'static [&'static str],
+    /// Functions that have the subject carry out or write down what others decided, which it lets nobody call but those in charge: to
+    /// try one in vain is an attempt to take control.
+    pub(crate) gates: &'static [&'static str],
     /// What depends on the arguments and not on the name alone; asked first.
     pub(crate) weigh: fn(&Activity, &WatchRules) -> Option<Found>,
 }
@@ -82,7 +85,8 @@ pub(crate) fn function(activity: &Activity, rules: &WatchRules) -> Option<Found>
     }
     activity.deed.selector?;
     let named_here = own.and_then(|table| named(table.functions, &activity.deed.name));
-    named_here.or_else(|| any::weigh(activity, rules)).or_else(|| named(any::FUNCTIONS, &activity.deed.name))
+    let named = || named(any::FUNCTIONS, &activity.deed.name).filter(|_| any::is_meant(activity, rules));
+    named_here.or_else(|| any::weigh(activity, rules)).or_else(named)
 }
 
 /// Whether an event tells of such a change, or of tokens made or destroyed.
@@ -94,7 +98,8 @@ pub(crate) fn event(activity: &Activity, rules: &WatchRules) -> Option<Found> {
 pub(crate) fn change(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     let name = &*activity.deed.name;
     let named_here = of(rules.kind).and_then(|table| named(table.events, name));
-    named_here.or_else(|| any::weigh(activity, rules)).or_else(|| named(any::EVENTS, name))
+    let named = || named(any::EVENTS, name).filter(|_| any::is_meant(activity, rules));
+    named_here.or_else(|| any::weigh(activity, rules)).or_else(named)
 }
 
 fn named(rows: &[Row], name: &str) -> Option<Found> {

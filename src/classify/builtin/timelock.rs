@@ -27,8 +27,21 @@ pub(crate) static TABLE: Table = Table {
         warning("CancelTransaction", "a queued transaction was cancelled"),
     ],
     public: &[],
+    gates: GATES,
     weigh,
 };
+
+/// Roles and administrators guard these. Source: TimelockController.sol 5.x; Timelock.sol of Compound.
+const GATES: &[&str] = &[
+    "schedule",
+    "scheduleBatch",
+    "execute",
+    "executeBatch",
+    "cancel",
+    "queueTransaction",
+    "executeTransaction",
+    "cancelTransaction",
+];
 
 /// A role by what it allows is weighed elsewhere; anything else that a timelock does to itself is at least as loud.
 fn weigh(activity: &Activity, rules: &WatchRules) -> Option<Found> {

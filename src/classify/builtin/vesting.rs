@@ -28,5 +28,6 @@ pub(crate) static TABLE: Table = Table {
         critical("OwnershipTransferred", "the owner changed, who is paid"),
     ],
     public: &["release", "ERC20Released", "EtherReleased", "TokensReleased", "Released"],
+    gates: &[],
     weigh: names_say_all,
 };

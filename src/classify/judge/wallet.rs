@@ -8,7 +8,7 @@ use crate::classify::history::SUBMISSIONS;
 use crate::classify::rule::{Rule, WatchRules};
 use crate::classify::trial;
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Fate, Severity, Verdict};
+use crate::model::{Activity, ActivityKind, Fate, Severity, Stage, Verdict};
 use alloy_primitives::U256;
 use std::sync::Arc;
 
@@ -64,9 +64,11 @@ impl Court<'_> {
                 _ => {}
             }
         }
-        // Who carries what waits in a queue is not known before it is carried.
+        // A module brings no signatures: `registry.modules` says which may act. Who carries what waits in a queue is not known yet.
+        let by_module = activity.notes.iter().any(|note| matches!(note, Note::Module(_)));
         if let Some(executors) = &rules.executors
             && activity.progress().is_none()
+            && !by_module
             && !executors.members.contains(&from)
         {
             let why = format!("{from} carries it and is not in {}", executors.name);
@@ -111,7 +113,9 @@ impl Court<'_> {
     /// expected to, such as a bot; for what they confirm it says nothing.
     pub(super) fn haste(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
         // The submission is a confirmation itself, in the name of whoever wrote it down.
-        if &*activity.deed.name != "confirmTransaction" || rules.builtins_off.contains(builtin::HASTY) {
+        let off = rules.builtins_off.contains(builtin::HASTY);
+        // How old a submission is when it is confirmed shows in the block that holds the confirmation.
+        if &*activity.deed.name != "confirmTransaction" || off || activity.stage == Stage::Pending {
             return None;
         }
         let id = submission(activity)?;

@@ -148,6 +148,7 @@ mod tests {
             reasons: reasons.iter().map(ToString::to_string).collect(),
             near: reasons.len(),
             observe: false,
+            hushed: false,
             repeats: None,
         })
     }

@@ -179,7 +179,7 @@ const V2: Row = Row {
     id: "vesting-2",
     finds: "somebody tries a function of a token lock that this wallet does not have",
     by: "builtin/attempt",
-    severity: watchfire::model::Severity::Info,
+    severity: High,
     incidents: 1,
     beside: "a release",
 };

@@ -1,0 +1,100 @@
+//! Attempts: what was undone, or is merely claimed. Most are mistakes, so that they are quiet until they pile up; an attempt at a function
+//! that changes who rules, or that the subject keeps for those in charge, is loud from the first on.
+
+use super::Court;
+use crate::classify::builtin::{self, Cost};
+use crate::classify::finding::{finding, repeat};
+use crate::classify::rule::{Rule, WatchRules};
+use crate::classify::trial::Trial;
+use crate::model::{Activity, Fate, Severity, Verdict};
+use alloy_primitives::U256;
+use std::sync::{Arc, LazyLock};
+
+/// Failed attempts in [`ATTEMPTS_WINDOW`] from which on they are high.
+const ATTEMPTS_HIGH: u64 = 4;
+/// Ten minutes.
+const ATTEMPTS_WINDOW: u64 = 600;
+/// How long after an attempt that pages the next one of the same watch pages: an hour. Anybody can make as many as he pays for, and what
+/// comes between joins the same incident.
+pub(crate) const PAGES_WINDOW: u64 = 3_600;
+
+/// Attempts that may have paged.
+static PAGED: LazyLock<Arc<str>> = LazyLock::new(|| format!("{}#paged", builtin::ATTEMPT).into());
+
+impl Court<'_> {
+    /// An attempt that a rule vouches for is normal, until they pile up: something is broken, or somebody is trying.
+    pub(super) fn one_too_many(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
+        if activity.fate != Fate::Reverted || rules.builtins_off.contains(builtin::ATTEMPT) {
+            return None;
+        }
+        let key = (activity.watch.0, activity.tx);
+        if self.attempts.contains_key(&key) {
+            return None;
+        }
+        self.attempts.insert(key, index);
+        let cost = self.count_attempt(rules);
+        (cost.severity >= Severity::High).then(|| self.hushed(finding(&cost, &[], rules), rules))
+    }
+
+    /// A reverted or merely claimed call: one finding for each transaction and watch, but for a part that is louder than the first.
+    pub(super) fn attempt(
+        &mut self,
+        index: usize,
+        activity: &Activity,
+        rules: &WatchRules,
+        trials: &[(&Rule, Trial)],
+    ) -> Verdict {
+        let control = builtin::control_attempt(activity, rules).map(|why| Cost {
+            name: builtin::ATTEMPT,
+            severity: Severity::High,
+            reason: Some(why),
+        });
+        let key = (activity.watch.0, activity.tx);
+        let known = self.attempts.get(&key).copied();
+        if let Some(first) = known
+            && let Some(Some(verdict @ Verdict::Abnormal(abnormal))) = self.verdicts.get(first)
+            && (control.is_none() || abnormal.severity >= Severity::High)
+        {
+            return repeat(verdict, first);
+        }
+        self.attempts.insert(key, index);
+        if activity.fate == Fate::Unconfirmed {
+            let why = "a wrapper claims it, and no log of the subject confirms that it ran".to_owned();
+            let cost = Cost { name: builtin::UNCONFIRMED, severity: Severity::Info, reason: Some(why) };
+            return finding(&cost, trials, rules);
+        }
+        let cost = match (known, control) {
+            (Some(_), Some(control)) => control,
+            (_, control) => {
+                let counted = self.count_attempt(rules);
+                control.unwrap_or(counted)
+            }
+        };
+        self.hushed(finding(&cost, trials, rules), rules)
+    }
+
+    /// One more attempt, and what it costs by their number.
+    fn count_attempt(&mut self, rules: &WatchRules) -> Cost {
+        let window: Arc<str> = Arc::from(builtin::ATTEMPT);
+        self.add(rules, window.clone(), U256::ONE);
+        let count = self.windows.sum(rules.address, &window, ATTEMPTS_WINDOW);
+        let (severity, why) = if count >= U256::from(ATTEMPTS_HIGH) {
+            (Severity::High, format!("the transaction reverted, as {count} did within ten minutes"))
+        } else {
+            (Severity::Info, "the transaction reverted: an attempt".to_owned())
+        };
+        Cost { name: builtin::ATTEMPT, severity, reason: Some(why) }
+    }
+
+    /// The same finding, which pages nobody where another attempt at the same watch may have within the hour.
+    fn hushed(&mut self, verdict: Verdict, rules: &WatchRules) -> Verdict {
+        let Verdict::Abnormal(mut abnormal) = verdict else { return verdict };
+        if abnormal.severity >= Severity::High {
+            abnormal.hushed = !self.windows.sum(rules.address, &PAGED, PAGES_WINDOW).is_zero();
+            if !abnormal.hushed {
+                self.add(rules, Arc::clone(&PAGED), U256::ONE);
+            }
+        }
+        Verdict::Abnormal(abnormal)
+    }
+}
