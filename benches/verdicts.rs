@@ -265,6 +265,7 @@ fn payday(signatures: Vec<u8>) -> Block {
         logs,
         fee: None,
         tip: None,
+        bid: None,
     };
     let at = BlockRef { number: 1, hash: B256::repeat_byte(2) };
     Block { at, parent: B256::ZERO, time: 1_795_168_800, txs: vec![tx], withdrawals: vec![] }

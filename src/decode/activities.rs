@@ -1,12 +1,10 @@
 //! Frames become activities: for each watched address, what it did and what was done to it.
 
 use super::frames::{Frame, Shape};
-use super::{Subject, Subjects, deed, safe};
+use super::{Subject, Subjects, deed, ops, safe};
 use crate::model::activity::Note;
-use crate::model::{
-    Activity, ActivityKind, Authorization, Deed, Fate, Kind, Operation, Position, Role, Stage, Tx, WatchId,
-};
-use alloy_primitives::{Address, B256, Signature, U256, keccak256};
+use crate::model::{Activity, ActivityKind, Fate, Kind, Operation, Position, Role, Tx, WatchId};
+use alloy_primitives::{Address, U256};
 
 /// Appends the activities that `frames` mean to whoever is watched, outer before inner.
 pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
@@ -19,26 +17,33 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
         let frame = &frames[index];
         let act = subjects.get(&frame.caller).filter(|subject| acts(subject, frame)).map(|subject| {
             let signers = approvals(frames, index, tx);
-            activity(subject.watch, ActivityKind::Act, frame, tx, signers)
+            let act = activity(subject.watch, ActivityKind::Act, frame, tx, signers);
+            let paid = ops::prefunded(frames, index).map(|_| Note::Prefund);
+            let act = Activity { notes: act.notes.into_iter().chain(paid).collect(), ..act };
+            // For the heir it is ether that arrives; for the contract itself it is no payment, whatever a rule says of those.
+            let ends = frame.notes.contains(&Note::Destroyed);
+            if ends { Activity { deed: deed::destruction(frame.target.unwrap_or_default()), ..act } } else { act }
         });
         let call = frame
             .target
             // What a wallet does to itself is its act, once.
             .filter(|target| frame.operation == Operation::Call && *target != frame.caller)
             // Who makes it instead of the governor is not known here, and would be told of as somebody else's call.
-            .filter(|_| !is_by_others(frames, frame))
+            .filter(|_| !is_by_others(frames, frame) && !frame.hidden)
             .and_then(|target| subjects.get(&target))
             .map(|subject| activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx)));
         let wallet = subjects.get(&frame.caller).is_some_and(|subject| subject.kind.is_wallet());
         let cause = act.is_some().then(|| inner_cause(frames, index, wallet, tx, out)).flatten();
         let act = act.map(|act| Activity { role: cause.map_or(Role::Leaf, |of| Role::Effect { of }), ..act });
+        // To validate an operation belongs to it.
+        let operation = ops::validated(frames, index).and_then(|at| called(&frames[at], out));
+        let call = call.map(|call| Activity { role: operation.map_or(Role::Leaf, |of| Role::Effect { of }), ..call });
         for activity in [act, call].into_iter().flatten() {
             frames[index].acts.push(out.len());
             out.push(activity);
         }
     }
     wrap(frames, subjects, out);
-    out.extend(delegations(tx, subjects));
 }
 
 /// The judged call that accounts for what the subject does inside of it, where nothing but a trace shows that.
@@ -50,6 +55,9 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
     if !frame.inner {
         return None;
     }
+    if let Some(operation) = ops::prefunded(frames, index) {
+        return called(&frames[operation], out);
+    }
     let mut around = frame.parent;
     while let Some(at) = around.filter(|at| frames[*at].target != Some(frame.caller)) {
         around = frames[at].parent;
@@ -58,10 +66,15 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
     let accounted = if wallet {
         safe::asks_its_guard(frame) || safe::pays_refund(outer, frame, tx)
     } else {
-        frame.value.is_zero() && frame.operation != Operation::Create
+        frame.value.is_zero() && frame.operation != Operation::Create && !frame.notes.contains(&Note::Destroyed)
     };
-    let call = |at: &&usize| out[**at].kind == ActivityKind::Call && Some(out[**at].to) == Some(Some(frame.caller));
-    outer.acts.iter().find(call).copied().filter(|_| accounted)
+    called(outer, out).filter(|_| accounted)
+}
+
+/// The activity that a frame is to whom it calls.
+pub(crate) fn called(frame: &Frame, out: &[Activity]) -> Option<usize> {
+    let call = |at: &&usize| out[**at].kind == ActivityKind::Call && out[**at].to == frame.target;
+    frame.acts.iter().find(call).copied()
 }
 
 /// Whether the frame is a call that somebody makes in the name of the wallet that tells of it.
@@ -100,7 +113,8 @@ fn activity(watch: WatchId, kind: ActivityKind, frame: &Frame, tx: &Tx, signers:
     }
 }
 
-/// Whose approval the frame carries: that of the nearest wallet's envelope around it or of its own, else the sender's.
+/// Accounts that approved the frame: those of the nearest wallet's envelope around it or of its own, else the sender of the transaction
+/// where the frame is a call of the sender's own. A call that a contract makes by itself is signed by nobody.
 fn approvals(frames: &[Frame], index: usize, tx: &Tx) -> Option<Vec<Address>> {
     let mut at = Some(index);
     while let Some(frame) = at.map(|at| &frames[at]) {
@@ -109,7 +123,7 @@ fn approvals(frames: &[Frame], index: usize, tx: &Tx) -> Option<Vec<Address>> {
         }
         at = frame.parent;
     }
-    Some(vec![tx.from])
+    Some(if frames[index].caller == tx.from { vec![tx.from] } else { Vec::new() })
 }
 
 /// Gives envelopes their role: what a wallet's envelope carries is judged, and the envelope with it.
@@ -228,76 +242,3 @@ pub(crate) fn unopened(frames: &[Frame], tx: &Tx, subjects: &Subjects, first: us
 
 /// Subjects told of in one transaction that was not opened to its end: the loudest way to say the same thing is said once each.
 const UNOPENED_MAX: usize = 256;
-
-/// EIP-7702 authorizations of watched accounts. They take effect even when the transaction reverts.
-///
-/// Source: EIP-7702: authority = ecrecover(keccak(0x05 || rlp([chain_id, address, nonce])), y_parity, r, s).
-fn delegations(tx: &Tx, subjects: &Subjects) -> Vec<Activity> {
-    let chain = U256::from(subjects.chain.0);
-    let mut found = Vec::new();
-    for (index, authorization) in tx.authorizations.iter().enumerate().take(AUTHORIZATIONS_MAX) {
-        if !authorization.chain_id.is_zero() && authorization.chain_id != chain {
-            continue;
-        }
-        let Some(authority) = authority(authorization) else { continue };
-        let Some(subject) = subjects.get(&authority) else { continue };
-        found.push(Activity {
-            watch: subject.watch,
-            kind: ActivityKind::Act,
-            stage: Stage::Included,
-            fate: Fate::Executed,
-            tx: tx.hash,
-            tx_index: tx.index,
-            position: Position::Authorization(u16::try_from(index).unwrap_or(u16::MAX)),
-            from: authority,
-            origin: tx.from,
-            to: Some(authorization.address),
-            value: U256::ZERO,
-            deed: delegation_deed(authorization),
-            operation: Operation::Call,
-            signers: Some(vec![authority]),
-            via: vec![],
-            role: Role::Leaf,
-            notes: vec![Note::Delegation],
-        });
-    }
-    found
-}
-
-/// Authorizations recovered in one transaction. Each costs 25,000 gas beforehand (EIP-7702), so that no block has room for more;
-/// recovery costs 175 µs.
-const AUTHORIZATIONS_MAX: usize = 4096;
-
-fn delegation_deed(authorization: &Authorization) -> Deed {
-    deed::delegation(authorization.address)
-}
-
-fn authority(authorization: &Authorization) -> Option<Address> {
-    let mut list = Vec::with_capacity(64);
-    rlp_uint(&mut list, authorization.chain_id);
-    list.push(0x80 + 20);
-    list.extend_from_slice(authorization.address.as_slice());
-    rlp_uint(&mut list, U256::from(authorization.nonce));
-    // At most 33 + 21 + 9 bytes, so the list is short or has a one-byte length.
-    let mut message = vec![0x05];
-    match u8::try_from(list.len()).ok()? {
-        len @ 0..=55 => message.push(0xc0 + len),
-        len => message.extend_from_slice(&[0xf8, len]),
-    }
-    message.extend_from_slice(&list);
-    let hash: B256 = keccak256(message);
-    Signature::new(authorization.r, authorization.s, authorization.y_parity).recover_address_from_prehash(&hash).ok()
-}
-
-fn rlp_uint(out: &mut Vec<u8>, number: U256) {
-    let bytes = number.to_be_bytes_trimmed_vec();
-    match bytes.as_slice() {
-        [byte @ 0..=0x7f] if *byte != 0 => out.push(*byte),
-        [] | [0] => out.push(0x80),
-        bytes => {
-            // At most 32 bytes.
-            out.push(0x80 + u8::try_from(bytes.len()).unwrap_or(32));
-            out.extend_from_slice(bytes);
-        }
-    }
-}

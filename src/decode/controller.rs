@@ -1,6 +1,8 @@
-//! Who controls a MiniMe token: its controller moves anybody's tokens by `transferFrom`, without an allowance.
+//! Rulers of tokens: the controller of a MiniMe token, who moves anybody's tokens by `transferFrom` without an allowance, and the issuer of a
+//! token whose functions have the names of what everybody does on a lending pool.
 //!
-//! Source: MiniMeToken.sol `transferFrom`, whose check of the allowance is left out where the caller is the controller.
+//! Source: MiniMeToken.sol `transferFrom`, whose check of the allowance is left out where the caller is the controller; TetherToken.sol,
+//! whose `issue` and `redeem` are its owner's.
 
 use super::{Questions, Subjects};
 use crate::model::activity::Note;
@@ -8,6 +10,10 @@ use crate::model::read::{Answer, Read};
 use crate::model::{Activity, ActivityKind, Fate, Kind, Stage};
 use alloy_primitives::{Address, B256, Bytes};
 
+/// `owner()`
+const OWNER: [u8; 4] = [0x8d, 0xa5, 0xcb, 0x5b];
+/// What an issuer may mean by it.
+const ISSUES: &[&str] = &["redeem(uint256)", "issue(uint256)", "mint(uint256)"];
 /// `controller()`
 const CONTROLLER: [u8; 4] = [0xf7, 0x7c, 0x47, 0x91];
 
@@ -26,6 +32,22 @@ pub(crate) fn recognize(activities: &mut [Activity], subjects: &Subjects, questi
             && word.first_chunk::<32>().map(|word| Address::from_word(B256::from(word))) == Some(activity.from)
         {
             activity.notes.push(Note::Controller);
+        }
+    }
+}
+
+/// Notes the acts that are an issuer's on a token which is watched itself, or whose owner is the subject as the node says. Where the
+/// node cannot say, they are judged as anybody's.
+pub(crate) fn recognize_issuer(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
+    for activity in activities {
+        let issues = activity.kind == ActivityKind::Act && ISSUES.contains(&&*activity.deed.signature);
+        let Some(token) = activity.to.filter(|to| issues && *to != activity.from) else { continue };
+        let mut owned = || {
+            let asked = questions.ask(Read::Call { to: token, data: Bytes::from_static(&OWNER) });
+            asked.and_then(Answer::word) == Some(activity.from.into_word())
+        };
+        if subjects.get(&token).is_some() || owned() {
+            activity.notes.push(Note::Issuer);
         }
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Frame {
     pub(crate) inner: bool,
     /// Whose code the target handed its calldata to, where a trace shows that and it matters.
     pub(crate) code: Option<Address>,
+    /// Whether nobody can know yet what it carries out, so that it is not told of before it ran.
+    pub(crate) hidden: bool,
     /// Indexes of the activities made of it; filled by [`super::activities`].
     pub(crate) acts: Vec<usize>,
 }
@@ -111,6 +113,26 @@ pub(crate) fn open(
     subjects: &Subjects,
     questions: &mut Questions<'_>,
 ) -> Vec<Frame> {
+    let mut opener = begin(tx, subjects, questions);
+    told::open(&mut opener, tx, time, false);
+    if let Some(trace) = trace {
+        inside::join(&mut opener, trace);
+    }
+    told::open(&mut opener, tx, time, true);
+    told::join(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
+    opener.frames
+}
+
+/// The same of what ran nowhere yet: wallets will tell of what their calldata asks them to.
+pub(crate) fn open_ahead(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
+    let mut opener = begin(tx, subjects, questions);
+    told::expect(&mut opener);
+    told::join(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
+    opener.frames
+}
+
+/// The transaction's own call, and what its bytes wrap.
+fn begin<'a, 'q, 'b>(tx: &Tx, subjects: &'a Subjects, questions: &'q mut Questions<'b>) -> Opener<'a, 'q, 'b> {
     let mut opener =
         Opener { subjects, questions, budget: Budget::default(), frames: Vec::new(), reverted: !tx.status.holds() };
     let operation = if tx.to.is_some() { Operation::Call } else { Operation::Create };
@@ -125,13 +147,7 @@ pub(crate) fn open(
         via: vec![],
         stage: if tx.status.holds() { Stage::Included } else { Stage::Reverted },
     });
-    told::open(&mut opener, tx, time, false);
-    if let Some(trace) = trace {
-        inside::join(&mut opener, trace);
-    }
-    told::open(&mut opener, tx, time, true);
-    told::join(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
-    opener.frames
+    opener
 }
 
 /// One call to be opened.
@@ -208,6 +224,7 @@ impl Opener<'_, '_, '_> {
             seen: None,
             inner: false,
             code: None,
+            hidden: false,
             acts: vec![],
         });
         self.open_inside(index);

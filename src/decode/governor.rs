@@ -47,6 +47,11 @@ pub(super) fn executed(
     }
 }
 
+/// The calls of proposal or vote `id`, which a call of `deed` asks the governor to carry out.
+pub(super) fn asked(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, id: U256) -> Payload {
+    if &*deed.name == "executeVote" { vote(opener, at, id) } else { proposal(opener, at, id) }
+}
+
 fn proposal(opener: &mut Opener<'_, '_, '_>, at: Address, id: U256) -> Payload {
     let is_execution = |deed: &Deed| {
         &*deed.signature == "execute(address[],uint256[],bytes[],bytes32)" && deed.decoding == Decoding::Clean

@@ -4,7 +4,7 @@
 //! is judged by the logs as before.
 
 use super::frames::{Claim, FRAMES_MAX, Frame, Opener, Shape, wrapped};
-use super::{Questions, Subjects, versions};
+use super::{Questions, Subjects, ops, versions};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
 use crate::model::{
@@ -103,7 +103,13 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
             continue;
         }
         let ran = !undone[at];
-        let known = if at == 0 { Some(0) } else { claims.of(call, &opener.frames) };
+        // A self-destruct with the same ether to the same heir is no payment that calldata claims.
+        let ends = call.how == CallHow::SelfDestruct;
+        let known = match at {
+            0 => Some(0),
+            _ if ends => None,
+            _ => claims.of(call, &opener.frames),
+        };
         if let Some(index) = known {
             let frame = &mut opener.frames[index];
             frame.seen = Some(ran);
@@ -121,7 +127,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
             opener.frames[around.unwrap_or(0)].notes.push(Note::BudgetReached(why));
             break;
         }
-        if let Some(index) = unread(call, around, &opener.frames) {
+        if let Some(index) = unread(call, around, &opener.frames).filter(|_| !ends) {
             fill(opener, index, call, ran);
             opener.frames[index].code = shown.get(&at).copied();
             walk.frame[at] = Some(index);
@@ -134,7 +140,10 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
         frame.certain = true;
         frame.inner = true;
         frame.code = shown.get(&at).copied();
-        if call.how == CallHow::SelfDestruct {
+        if let Some(deed) = ops::validation(call) {
+            frame.deed = deed;
+        }
+        if ends {
             frame.notes.push(Note::Destroyed);
         }
         walk.frame[at] = Some(index);
@@ -240,8 +249,9 @@ impl Walk {
         let parent = call.parent.map(|parent| parent as usize).filter(|parent| *parent < at);
         let within = parent.is_some_and(|parent| self.still[parent]);
         let precompile = call.to.is_some_and(|to| U256::from_be_slice(to.as_slice()) < U256::from(PRECOMPILES_END));
-        // Ether can be sent there, and is gone.
-        self.still[at] = within || call.how == CallHow::Staticcall || precompile && call.value.is_zero();
+        // Ether can be sent there, and is gone. A contract that destroys itself may name any heir, and need leave nothing.
+        let nothing = precompile && call.value.is_zero() && call.how != CallHow::SelfDestruct;
+        self.still[at] = within || call.how == CallHow::Staticcall || nothing;
         let around = parent.and_then(|parent| self.frame[parent]);
         self.frame[at] = around;
         if let Some(parent) = parent.filter(|_| !self.still[at]) {
@@ -348,6 +358,7 @@ mod tests {
             logs: vec![],
             fee: None,
             tip: None,
+            bid: None,
         }
     }
 

@@ -2,10 +2,11 @@
 
 use super::frames::{Frame, Shape};
 use super::versions::Codes;
-use super::{Subjects, activities, deed, effects, told};
+use super::{Subject, Subjects, activities, deed, effects, told};
 use crate::abi::Budget;
 use crate::abi::budget::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
-use crate::model::{Activity, ActivityKind, Deed, Fate, Log, Operation, Position, Role, Stage, Tx, WatchId};
+use crate::model::activity::Note;
+use crate::model::{Activity, ActivityKind, Deed, Fate, Kind, Log, Operation, Position, Role, Stage, Tx, WatchId};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, U256, address, b256};
 
@@ -74,6 +75,9 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
                 spoken.push((said, out.len()));
             } else if let Some(of) = beside(&spoken, frames, &event) {
                 event.role = Role::Effect { of };
+            } else if let Some(of) = within(subject, log, frames, out) {
+                event.role = Role::Effect { of };
+                event.notes.push(Note::Logged);
             }
             out.push(event);
         }
@@ -102,6 +106,23 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
             out.push(moved);
         }
     }
+}
+
+/// The call to a contract in which it must have written its log: the transaction's own, or, where a trace shows every call there was, the
+/// first of them.
+///
+/// Of a wallet, of a token, and of what governs others every log has to be explained by its words.
+fn within(subject: &Subject, log: &Log, frames: &[Frame], out: &[Activity]) -> Option<usize> {
+    if !matches!(subject.kind, Kind::Contract | Kind::Proxy | Kind::Ownable | Kind::AccessControl) {
+        return None;
+    }
+    let called = |frame: &&Frame| {
+        let own = frame.target == Some(log.address) && frame.caller != log.address;
+        own && frame.operation == Operation::Call && frame.fate == Fate::Executed
+    };
+    let is_traced = frames.first().is_some_and(|frame| frame.seen.is_some());
+    let mut seen = frames.iter().take(if is_traced { frames.len() } else { 1 });
+    activities::called(seen.find(called)?, out)
 }
 
 /// The log of the same operation that this one goes with.

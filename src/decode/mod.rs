@@ -13,6 +13,7 @@ mod activities;
 mod code;
 mod controller;
 mod deed;
+mod delegations;
 mod effects;
 mod fate;
 mod frames;
@@ -82,6 +83,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
     let mut false_traces = Vec::new();
     let mut traced = BTreeSet::new();
     let mut codes = versions::Codes::new(&block.txs, subjects, known);
+    let delegations = delegations::recovered(&block.txs, subjects);
     for (at, tx) in block.txs.iter().enumerate() {
         let mut trace = traces.and_then(|traces| traces.get(at)).or_else(|| questions.trace_of(tx));
         if let Some(why) = trace.and_then(|trace| inside::contradiction(trace, tx)) {
@@ -100,11 +102,13 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         safe::sign(&mut frames, block, tx, subjects, &mut questions);
         let first = activities.len();
         activities::from_frames(&mut frames, tx, subjects, &mut activities);
+        delegations::append(&delegations, tx, subjects, &mut activities);
         activities::unopened(&frames, tx, subjects, first, &mut activities);
         logs::read(&frames, tx, subjects, &codes, &mut activities);
         codes.note(&frames, tx, first, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
+        controller::recognize_issuer(&mut activities[first..], subjects, &mut questions);
         votes::weigh(&mut activities[first..], subjects, &mut questions);
         oracle::hear(tx, subjects, known, &mut questions, &mut activities);
         code::look_up(&mut activities[first..], subjects, &mut questions);
@@ -116,7 +120,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
     let used = holdings::weigh(block, subjects, known, &mut activities, &mut questions);
     let asked = oracle::remember(&activities, subjects, known);
     let state::Observed { mut deltas, sights } =
-        state::observe(block, subjects, known, &traced, &mut activities, &mut questions);
+        state::observe(block, subjects, known, (&traced, &delegations), &mut activities, &mut questions);
     deltas.extend(asked);
     deltas.extend(used);
     if subjects.looks_inside() {

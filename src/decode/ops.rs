@@ -2,10 +2,11 @@
 //!
 //! Source: ERC-4337, EntryPoint.sol 0.6 to 0.8; SimpleAccount.sol and EIP-7702 accounts with its functions.
 
-use super::deed::{address_at, bytes_at, uint_at};
+use super::deed::{self, address_at, bytes_at, uint_at};
 use super::frames::{Frame, Shape};
 use super::{Subjects, told};
-use crate::model::{Deed, Kind, Tx};
+use crate::abi::{Budget, bundled};
+use crate::model::{CallHow, Deed, Kind, Operation, TracedCall, Tx};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, Bytes, U256, address, b256};
 
@@ -19,6 +20,9 @@ pub(super) const ENTRY_POINTS: [Address; 3] = [
 const HANDLE_OPS: [[u8; 4]; 2] = [[0x1f, 0xad, 0x94, 0x8c], [0x76, 0x5e, 0x82, 0x7f]];
 /// `UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)`: hash, sender and paymaster are indexed.
 const USER_OPERATION: B256 = b256!("49628fd1471006c1482da88028e9ce4dbb080b815c9b0344d39e5a8e6ec1419f");
+
+/// `validateUserOp` of an account, with the operation of 0.6, and packed as from 0.7 on. Source: IAccount.sol.
+const VALIDATE: [[u8; 4]; 2] = [[0x3a, 0x87, 0x1c, 0xdd], [0x19, 0x82, 0x2f, 0x7c]];
 
 /// Whether an EntryPoint is brought operations.
 pub(super) fn handles(target: Address, selector: [u8; 4]) -> bool {
@@ -96,4 +100,49 @@ impl Outcomes {
 /// Whether the frame is an operation that a bundle asks for.
 pub(super) fn is_operation(frames: &[Frame], index: usize) -> bool {
     frames[index].parent.is_some_and(|parent| matches!(frames[parent].shape, Shape::Operations))
+}
+
+/// The deed of a call by which an EntryPoint has an account validate an operation, whatever ABI its watch brings.
+pub(super) fn validation(call: &TracedCall) -> Option<Deed> {
+    let selector = call.input.first_chunk::<4>()?;
+    let validates = ENTRY_POINTS.contains(&call.from) && VALIDATE.contains(selector) && call.how == CallHow::Call;
+    validates.then(|| deed::of_call_by(bundled::smart_account(), &call.input, &mut Budget::default()))
+}
+
+/// The frame of the operation that the account validates in this one, where an EntryPoint that was brought it asks.
+pub(super) fn validated(frames: &[Frame], index: usize) -> Option<usize> {
+    let frame = &frames[index];
+    let account = frame.target.filter(|_| is_validation(frame))?;
+    let is_bundle =
+        |at: &usize| matches!(frames[*at].shape, Shape::Operations) && frames[*at].target == Some(frame.caller);
+    let mut around = frame.parent;
+    while let Some(at) = around.filter(|at| !is_bundle(at)) {
+        around = frames[at].parent;
+    }
+    let bundle = around?;
+    // An EntryPoint validates all operations before it carries any out, each in its turn.
+    let before = frames[..index].iter().filter(|other| other.target == Some(account) && is_validation(other)).count();
+    let own = |at: &usize| {
+        let other = &frames[*at];
+        other.parent == Some(bundle) && other.target == Some(account) && !other.inner
+    };
+    (bundle + 1..frames.len()).filter(own).nth(before)
+}
+
+/// The operation for which the account pays in this frame, as much as the EntryPoint asked it for.
+pub(super) fn prefunded(frames: &[Frame], index: usize) -> Option<usize> {
+    let frame = &frames[index];
+    let around = frame.parent.filter(|_| frame.inner)?;
+    let validation = &frames[around];
+    let pays = frame.input.is_empty()
+        && frame.operation == Operation::Call
+        && frame.target == Some(validation.caller)
+        && Some(frame.caller) == validation.target
+        && uint_at(&validation.deed, 2) == Some(frame.value);
+    validated(frames, around).filter(|_| pays)
+}
+
+fn is_validation(frame: &Frame) -> bool {
+    let selector = frame.input.first_chunk::<4>();
+    frame.inner && ENTRY_POINTS.contains(&frame.caller) && selector.is_some_and(|selector| VALIDATE.contains(selector))
 }

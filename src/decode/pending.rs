@@ -6,7 +6,9 @@
 
 use super::frames::{Frame, Shape};
 use super::versions::Codes;
-use super::{Decoded, Questions, Subjects, activities, code, controller, frames, multisig, safe, supply, touches};
+use super::{
+    Decoded, Questions, Subjects, activities, code, controller, delegations, frames, multisig, safe, supply, touches,
+};
 use crate::model::read::Answers;
 use crate::model::{Block, Fate, Known, Position, Stage, Tx};
 
@@ -25,7 +27,7 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
         return Decoded::default();
     }
     let mut questions = Questions::new(answers);
-    let mut frames = frames::open(tx, tip.time, None, subjects, &mut questions);
+    let mut frames = frames::open_ahead(tx, subjects, &mut questions);
     // What it runs when its block comes is not known; what it would run now is.
     let known = Known::default();
     let mut codes = Codes::new(&[], subjects, &known);
@@ -38,6 +40,8 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
     frames.iter_mut().for_each(confirm);
     let mut found = Vec::new();
     activities::from_frames(&mut frames, tx, subjects, &mut found);
+    let delegations = delegations::recovered(std::slice::from_ref(tx), subjects);
+    delegations::append(&delegations, tx, subjects, &mut found);
     activities::unopened(&frames, tx, subjects, 0, &mut found);
     codes.note(&frames, tx, 0, &mut found);
     for activity in found.iter_mut().filter(|activity| matches!(activity.position, Position::Authorization(_))) {
@@ -45,6 +49,7 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
     }
     supply::weigh(&mut found, &mut questions);
     controller::recognize(&mut found, subjects, &mut questions);
+    controller::recognize_issuer(&mut found, subjects, &mut questions);
     code::look_up(&mut found, subjects, &mut questions);
     Decoded { activities: found, wanted: questions.wanted, ..Decoded::default() }
 }
@@ -105,6 +110,7 @@ mod tests {
             logs: vec![],
             fee: None,
             tip: None,
+            bid: None,
         }
     }
 

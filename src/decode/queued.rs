@@ -63,7 +63,7 @@ pub fn check(queued: &Queued, state: &SafeState, answers: &Answers) -> Checked {
 }
 
 /// What the queued transaction would do, so far as it got: the activities of its execution at stage `proposed`, of the cause that
-/// its hash names, with the signatures that were found to be its owners'. `time` is when it was first seen, Unix seconds.
+/// its hash names, with the signatures that were found to be its owners'.
 ///
 /// As [`super::decode`], it is called again with the answers to what it wants.
 #[must_use]
@@ -71,13 +71,12 @@ pub fn decode(
     queued: &Queued,
     checked: &Checked,
     progress: Progress,
-    time: u64,
     subjects: &Subjects,
     answers: &Answers,
 ) -> Decoded {
     let mut questions = Questions::new(answers);
     let tx = as_tx(queued, checked.hash);
-    let mut frames = frames::open(&tx, time, None, subjects, &mut questions);
+    let mut frames = frames::open_ahead(&tx, subjects, &mut questions);
     // What a proxy will run by then is not known; what it would run now is.
     let known = Known::default();
     let mut codes = Codes::new(&[], subjects, &known);
@@ -95,6 +94,7 @@ pub fn decode(
     codes.note(&frames, &tx, 0, &mut found);
     supply::weigh(&mut found, &mut questions);
     controller::recognize(&mut found, subjects, &mut questions);
+    controller::recognize_issuer(&mut found, subjects, &mut questions);
     code::look_up(&mut found, subjects, &mut questions);
     // Nobody carries it yet. Who put it there stands for whoever will, and is nobody's caller: a watched owner sends nothing by it.
     let proposer = queued.proposer.unwrap_or_default();
@@ -124,6 +124,7 @@ fn as_tx(queued: &Queued, hash: B256) -> Tx {
         logs: vec![],
         fee: None,
         tip: None,
+        bid: None,
     }
 }
 
@@ -370,7 +371,7 @@ mod tests {
         let state = state(&[]);
         let checked = check(queued, &state, &Answers::new());
         let progress = Progress { nonce: queued.nonce, confirmed: 0, threshold: 2, next: true };
-        decode(queued, &checked, progress, 1_000, &subjects, &Answers::new()).activities
+        decode(queued, &checked, progress, &subjects, &Answers::new()).activities
     }
 
     #[test]

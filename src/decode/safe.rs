@@ -5,9 +5,11 @@
 use super::frames::{Frame, Shape};
 use super::multisig::Verb;
 use super::{Questions, Subjects, deed};
+use crate::abi::{Budget, bundled};
 use crate::model::activity::Note;
 use crate::model::queue::Queued;
 use crate::model::read::{Answer, Read};
+use crate::model::value::Value;
 use crate::model::{Block, Deed, Fate, Kind, Operation, Stage, Tx};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, b256, keccak256};
 
@@ -43,6 +45,8 @@ const DOMAIN_TYPEHASH_OLD: B256 = b256!("035aff83d86937d35b32e04f0ddc6ff469290ee
 pub(super) const NONCE: [u8; 4] = [0xaf, 0xfe, 0xd0, 0xe0];
 /// `getThreshold()`
 pub(super) const GET_THRESHOLD: [u8; 4] = [0xe7, 0x52, 0x35, 0xb8];
+/// `getOwners()`
+const GET_OWNERS: [u8; 4] = [0xa0, 0xe6, 0x7e, 0x2b];
 /// `domainSeparator()`
 pub(super) const DOMAIN_SEPARATOR: [u8; 4] = [0xf6, 0x98, 0xda, 0x25];
 
@@ -319,12 +323,43 @@ fn signed(
                 Some(Answer::Data(word)) => {
                     let domain = word.first_chunk::<32>().map(B256::from);
                     let at = domains(subjects.chain.0, safe).iter().position(|known| Some(*known) == domain);
-                    (at.and_then(|at| signers(ours[at])), vec![])
+                    let told = match at {
+                        Some(at) if frame.stage == Stage::Pending => {
+                            let owners = owners(safe, questions);
+                            // Others may wait before it. Under any nonce but its own, signatures are of nobody who owns the Safe.
+                            let ahead = (0..=AHEAD_MAX).filter_map(|ahead| before?.checked_add(U256::from(ahead)));
+                            let all = ahead.filter_map(|nonce| signers(hashes(nonce)[at]));
+                            let mut own = all.filter(|all| is_enough(all, threshold, owners.as_deref()));
+                            own.next()
+                        }
+                        Some(at) => signers(ours[at]),
+                        None => None,
+                    };
+                    (told, vec![])
                 }
                 _ => (None, vec![]),
             }
         }
         (None, _) => (None, vec![]),
+    }
+}
+
+/// Whether `signers` are owners, and as many as the Safe asks for: then the hash that they were recovered from is the one they signed.
+fn is_enough(signers: &[Address], threshold: Option<usize>, owners: Option<&[Address]>) -> bool {
+    threshold.is_some_and(|threshold| signers.len() >= threshold)
+        && owners.is_some_and(|owners| signers.iter().all(|signer| owners.contains(signer)))
+}
+
+/// Owners of the Safe, as it tells at the block's end.
+fn owners(safe: Address, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
+    match questions.ask(Read::Call { to: safe, data: Bytes::from_static(&GET_OWNERS) })? {
+        Answer::Data(returned) => {
+            let function = bundled::safe().function(GET_OWNERS)?;
+            let decoded = function.decode_output(returned, &mut Budget::default()).ok()?;
+            let owners = decoded.args.first()?.value.as_array()?;
+            Some(owners.iter().filter_map(Value::as_address).collect())
+        }
+        Answer::Reverted | Answer::Unavailable | Answer::Traces(_) => None,
     }
 }
 

@@ -65,6 +65,7 @@ mod tests {
             created: None,
             logs: vec![],
             fee: None,
+            bid: None,
             tip: Some(Tip { per_gas, paid: U256::from(per_gas) * U256::from(21_000) }),
         }
     }

@@ -88,12 +88,68 @@ pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, last: bo
         }
         let deed = deed::of_log(opener.subjects, log, &mut budget);
         if let Some(saying) = of_log(kind, log, &deed, time) {
-            append(opener, log, &deed, saying, None);
+            append(opener, log.address, &deed, saying, None);
         } else if let Some((saying, unread)) = governor::executed(opener, kind, log, &deed)
             && (last || unread.is_none())
         {
-            append(opener, log, &deed, saying, unread);
+            append(opener, log.address, &deed, saying, unread);
         }
+    }
+}
+
+/// Opens what calls of watched wallets will make them tell of, where nothing ran yet: a schedule, a proposal, an execution.
+///
+/// The calls stand where the logs would have them if the wallet were the only one to write any. What is carried out and stands in no
+/// bytes, nor can be asked, is left to the block that holds it.
+pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
+    let (mut index, mut ordinal) = (0, 0);
+    while index < opener.frames.len() && opener.frames.len() < FRAMES_MAX {
+        let frame = &opener.frames[index];
+        index += 1;
+        let Some(target) = frame.target.filter(|to| frame.operation == Operation::Call && *to != frame.caller) else {
+            continue;
+        };
+        let Some(kind) = opener.subjects.get(&target).map(|subject| subject.kind) else { continue };
+        let deed = frame.deed.clone();
+        let Some(ask) = Ask::of(kind, &deed) else { continue };
+        let verb = ask.verb.unwrap_or(Verb::CarriesOut);
+        let payload = match (ask.calls, ask.id) {
+            (Some(calls), _) => Payload::Is(calls),
+            (None, Some(id)) if kind == Kind::Governor => governor::asked(opener, target, &deed, id.into()),
+            (None, _) => {
+                opener.frames[index - 1].hidden = true;
+                continue;
+            }
+        };
+        let (calls, unread) = match payload {
+            Payload::Is(calls) => (calls, None),
+            Payload::Asked => continue,
+            Payload::Unread(why) => (vec![], Some(why)),
+        };
+        // A timelock writes a log for each call, the others one for all.
+        let parts: Vec<Vec<Told>> = match kind {
+            Kind::Timelock => calls.into_iter().map(|call| vec![call]).collect(),
+            _ => vec![calls],
+        };
+        let by_others = kind == Kind::Governor && verb == Verb::CarriesOut;
+        let event = Deed::told(event_of(kind, verb), event_of(kind, verb), vec![]);
+        for calls in parts {
+            let saying = Saying { ordinal, verb, id: ask.id, delay: None, calls, by_others };
+            append(opener, target, &event, saying, unread.clone());
+            ordinal += 1;
+        }
+    }
+}
+
+/// The event by which a wallet of this kind tells of it.
+fn event_of(kind: Kind, verb: Verb) -> &'static str {
+    match (kind, verb) {
+        (Kind::Timelock, Verb::Proposes) => "CallScheduled",
+        (Kind::Timelock, Verb::CarriesOut) => "CallExecuted",
+        (Kind::Governor, Verb::Proposes) => "ProposalCreated",
+        (Kind::Governor, Verb::CarriesOut) => "ProposalExecuted",
+        (_, Verb::Proposes) => "ConfirmationNeeded",
+        (_, Verb::CarriesOut) => "SingleTransact",
     }
 }
 
@@ -193,9 +249,9 @@ pub(super) fn listed(
 }
 
 /// A frame for the log, and behind it one for each call that it tells of.
-fn append(opener: &mut Opener<'_, '_, '_>, log: &Log, deed: &Deed, saying: Saying, unread: Option<String>) {
+fn append(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, saying: Saying, unread: Option<String>) {
     let index = opener.frames.len();
-    let (ordinal, at) = (log.ordinal, log.address);
+    let ordinal = saying.ordinal;
     let (stage, _) = saying.calls_are();
     let note = saying.id.map(|id| Note::Operation { id, delay: saying.delay });
     let calls = saying.calls.clone();
@@ -219,6 +275,7 @@ fn append(opener: &mut Opener<'_, '_, '_>, log: &Log, deed: &Deed, saying: Sayin
         seen: None,
         inner: false,
         code: None,
+        hidden: false,
         acts: vec![],
     });
     let via = vec![Wrapper { at, function: deed.name.clone() }];

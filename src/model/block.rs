@@ -131,6 +131,9 @@ pub struct Tx {
     pub fee: Option<Fee>,
     /// What of that was offered to whoever makes the block; absent where the block or the receipt does not say.
     pub tip: Option<Tip>,
+    /// The most that its sender pays for a unit of gas, in wei: who takes another's nonce in a pool has to offer more. Absent where the
+    /// transaction does not say.
+    pub bid: Option<u128>,
 }
 
 /// What is paid for being included, beside what is burned.

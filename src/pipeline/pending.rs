@@ -23,6 +23,7 @@ use anyhow::Context as _;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
+use tracing::debug;
 
 /// Transactions that wait to be included, each with a finding of its own: should more be announced, those that wait longest end.
 pub const WAITING_MAX: usize = 1_024;
@@ -35,6 +36,10 @@ const VOUCHED_MAX: usize = 1_024;
 /// not use up a quota. What is not asked stays in the dark, and is told so.
 const READS_BETWEEN_MAX: usize = 4 * READS_MAX;
 
+/// Bytes of calldata up to which an act that a rule vouched for is kept whole, 4 KiB: of longer ones it is not told that they displace
+/// something that is heard behind them.
+const KEPT_INPUT_MAX: usize = 4_096;
+
 /// An announced act of a watched account that a rule vouched for.
 struct Vouched {
     hash: B256,
@@ -42,6 +47,16 @@ struct Vouched {
     does: B256,
     /// When it was first heard, wall-clock milliseconds.
     seen_at: u64,
+    /// What it offers for a unit of gas.
+    bid: Option<u128>,
+    /// The act with its verdict, where there is room to keep it.
+    judged: Option<Box<Judged>>,
+}
+
+/// Whether a pool would take the first of two for one nonce in the place of the second; so it is where either does not say what it
+/// offers.
+fn outbids(first: Option<u128>, second: Option<u128>) -> bool {
+    first.zip(second).is_none_or(|(first, second)| first > second)
 }
 
 /// The pending transactions of a chain.
@@ -52,6 +67,8 @@ pub struct Pendings {
     clock: Arc<dyn Clock>,
     nudge: Arc<Notify>,
     waiting: BTreeMap<B256, Pending>,
+    /// What those offer for a unit of gas that were heard since the start.
+    bids: HashMap<B256, u128>,
     /// Senders and nonces of those that wait: whoever else has one of them replaces it.
     nonces: Arc<Mutex<HashSet<(Address, u64)>>>,
     /// What a rule vouched for, by sender and nonce, and in the order it was heard.
@@ -87,6 +104,7 @@ impl Pendings {
             clock,
             nudge,
             waiting,
+            bids: HashMap::new(),
             nonces,
             history,
             looked,
@@ -130,11 +148,21 @@ impl Pendings {
                 continue;
             }
             let rivals = self.rivals(tx);
+            // Of one that was displaced before it was heard, what displaced it was told already.
+            if rivals.iter().any(|rival| !outbids(tx.bid, self.bids.get(&rival.hash).copied())) {
+                continue;
+            }
             let mut judged = self.judged(tx, tip, &rivals, reader).await?;
-            self.displaces(tx, tip, &mut judged, now_ms);
+            debug!(tx = %tx.hash, "judged the pending transaction {}", tx.hash);
+            if let Some((late, bid, found)) = self.displaces(tx, tip, &mut judged, now_ms) {
+                self.bids.extend(bid.map(|bid| (late.hash, bid)));
+                heard.changed.push(late);
+                blocks.push(self.block(tip, vec![found]));
+            }
             rivals.iter().for_each(|rival| heard.ends(rival, Ending::Replaced, Some(tx.hash)));
             if judged.iter().any(|judged| matches!(judged.verdict, Verdict::Abnormal(_))) {
-                let Tx { hash, from, nonce, .. } = *tx;
+                let Tx { hash, from, nonce, bid, .. } = *tx;
+                self.bids.extend(bid.map(|bid| (hash, bid)));
                 heard.changed.push(Pending { hash, from, nonce, first: tip.at.number, seen_at: now_ms, ended: None });
                 blocks.push(self.block(tip, judged));
             }
@@ -240,25 +268,53 @@ impl Pendings {
 
     /// Tells where a watched account's transaction displaces one that does something else and that a rule vouched for, and remembers it
     /// in its turn. Who bids more for the same displaces nothing.
-    fn displaces(&mut self, tx: &Tx, tip: Link, judged: &mut [Judged], now_ms: u64) {
-        let Some((_, history)) = &self.history else { return };
+    ///
+    /// Which displaces which is said by what they offer: several nodes announce them in several orders. One that was displaced before
+    /// it was heard makes a finding of the other, which is returned.
+    fn displaces(
+        &mut self,
+        tx: &Tx,
+        tip: Link,
+        judged: &mut [Judged],
+        now_ms: u64,
+    ) -> Option<(Pending, Option<u128>, Judged)> {
+        let (_, history) = self.history.as_ref()?;
         let account = |activity: &Activity| {
             let watch = self.book.watches.get(activity.watch.index());
             activity.kind == ActivityKind::Act
                 && watch.is_some_and(|watch| watch.kind == Kind::Eoa && watch.address == tx.from)
         };
         let whole = |position: &Position| matches!(position, Position::Call(path) if path.is_empty());
-        let own = judged.iter_mut().find(|one| whole(&one.activity.position) && account(&one.activity));
-        let Some(own) = own else { return };
+        let own = judged.iter_mut().find(|one| whole(&one.activity.position) && account(&one.activity))?;
         let key = (tx.from, tx.nonce);
         let to = tx.to.map_or_else(Vec::new, |to| to.to_vec());
         let does = keccak256([&to, &tx.value.to_be_bytes::<32>()[..], &tx.input].concat());
-        let first = self.vouched.get(&key).filter(|first| now_ms.saturating_sub(first.seen_at) < EXPIRES_MS);
-        if let Some(first) = first.filter(|first| first.hash != tx.hash && first.does != does) {
-            classify::displaced(own, first.hash, tx.nonce, &self.book.rules, history, tip.time);
+        let known = self.vouched.get(&key).filter(|known| now_ms.saturating_sub(known.seen_at) < EXPIRES_MS);
+        let rival = known.filter(|known| known.hash != tx.hash && known.does != does);
+        let (rules, time) = (&self.book.rules, tip.time);
+        let is_late = known.is_some_and(|known| !outbids(tx.bid, known.bid));
+        if is_late {
+            let rival = rival?;
+            let mut found = rival.judged.as_deref()?.clone();
+            let vouched = matches!(own.verdict, Verdict::Normal { .. });
+            classify::displaced(&mut found, tx.hash, tx.nonce, rules, history, time);
+            let is_found = vouched && matches!(found.verdict, Verdict::Abnormal(_));
+            let late = Pending {
+                hash: rival.hash,
+                from: tx.from,
+                nonce: tx.nonce,
+                first: tip.at.number,
+                seen_at: now_ms,
+                ended: None,
+            };
+            return is_found.then_some((late, rival.bid, found));
+        }
+        if let Some(rival) = rival {
+            classify::displaced(own, rival.hash, tx.nonce, rules, history, time);
         }
         if matches!(own.verdict, Verdict::Normal { .. }) {
-            let one = Vouched { hash: tx.hash, does, seen_at: now_ms };
+            let kept = (tx.input.len() <= KEPT_INPUT_MAX).then(|| Box::new(own.clone()));
+            let one = Vouched { hash: tx.hash, does, seen_at: now_ms, bid: tx.bid, judged: kept };
             if self.vouched.insert(key, one).is_none() {
                 self.order.push_back(key);
             }
@@ -268,6 +324,7 @@ impl Pendings {
                 self.vouched.remove(&oldest);
             }
         }
+        None
     }
 
     /// Stands for the moment at which something was first heard, in no block of the chain.
@@ -305,7 +362,10 @@ impl Pendings {
         for one in changed {
             match one.ended {
                 None => self.waiting.insert(one.hash, one),
-                Some(_) => self.waiting.remove(&one.hash),
+                Some(_) => {
+                    self.bids.remove(&one.hash);
+                    self.waiting.remove(&one.hash)
+                }
             };
         }
         self.note_nonces();

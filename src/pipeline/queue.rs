@@ -327,7 +327,7 @@ impl Queues {
 
     fn decode(&self, one: &Seen<'_>, answers: &Answers) -> decode::Decoded {
         let (subjects, progress) = (&self.chain.subjects, one.weighed.progress);
-        decode::queued::decode(one.queued, one.checked, progress, one.row.time, subjects, answers)
+        decode::queued::decode(one.queued, one.checked, progress, subjects, answers)
     }
 
     fn block(&self, at: BlockRef, time: u64, judged: Vec<Judged>) -> JudgedBlock {

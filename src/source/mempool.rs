@@ -15,6 +15,7 @@ use super::verify;
 use crate::model::{Tx, parse};
 use crate::runtime::Stop;
 use alloy_primitives::B256;
+use futures::StreamExt as _;
 use serde_json::value::RawValue;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -34,7 +35,7 @@ const KNOWN_MAX: usize = 65_536;
 /// Transactions that wait for whoever judges them; when they are as many, announcements wait in the backlog.
 const FOUND_MAX: usize = 64;
 /// Announcements looked at together, for nodes that announce hashes.
-const WORKERS: usize = 4;
+const LOOKS_AT_ONCE: usize = 4;
 /// How often a filter is asked for what is new.
 const POLL: Duration = Duration::from_secs(1);
 /// How long a node that announces nothing is left alone: an upgrade or another plan takes effect without a word.
@@ -86,10 +87,7 @@ impl Mempool {
         for (voice, node) in pool.nodes().cloned().enumerate() {
             tokio::spawn(listen(voice, node, backlog.clone(), stop.clone()));
         }
-        for _ in 0..WORKERS {
-            let (pool, backlog, tell) = (pool.clone(), backlog.clone(), tell.clone());
-            tokio::spawn(look_through(pool, backlog, interest.clone(), tell, stop.clone()));
-        }
+        tokio::spawn(look_through(pool.clone(), backlog.clone(), interest.clone(), tell, stop.clone()));
         Self { found, backlog, _stop: stop.drop_guard() }
     }
 
@@ -271,26 +269,37 @@ async fn polled(voice: Voice, node: &Node, backlog: &Backlog, heard: &mut bool) 
     }
 }
 
-/// Looks at one announcement after another, and passes on what matters.
+/// Looks at announcements several at a time, and passes on what matters in the order in which it was announced: which of two for one
+/// nonce came first says which displaces the other.
 async fn look_through(pool: Pool, backlog: Arc<Backlog>, interest: Interest, tell: mpsc::Sender<Tx>, stop: Stop) {
-    let look = async {
-        loop {
-            let announced = backlog.next().await;
+    let announced = futures::stream::unfold(backlog, |backlog| async {
+        let next = backlog.next().await;
+        Some((next, backlog))
+    });
+    let look = |announced: Announced| {
+        let (pool, interest) = (&pool, &interest);
+        async move {
             let hash = announced.hash;
-            match looked_at(&pool, announced, &interest).await {
+            looked_at(pool, announced, interest).await.map_err(|why| (hash, why))
+        }
+    };
+    let mut looked = std::pin::pin!(announced.map(look).buffered(LOOKS_AT_ONCE));
+    let pass_on = async {
+        while let Some(looked) = looked.next().await {
+            match looked {
                 Ok(Some(tx)) => {
                     if tell.send(tx).await.is_err() {
                         return;
                     }
                 }
                 Ok(None) => {}
-                Err(why) => debug!("the pending transaction {hash} is not believed: {why}"),
+                Err((hash, why)) => debug!("the pending transaction {hash} is not believed: {why}"),
             }
         }
     };
     tokio::select! {
         () = stop.cancelled() => {}
-        () = look => {}
+        () = pass_on => {}
     }
 }
 

@@ -334,3 +334,61 @@ async fn a_transaction_that_no_block_takes_ends_after_half_an_hour() {
     let again = pendings.hear(&heard, &pool).await.expect("it is committed");
     assert!(again.lines.is_empty() && pendings.waiting() == 0);
 }
+
+/// Announced by one account for one nonce, each offering more than the one before: a payment, the same once more, and something else.
+async fn bids(
+    stage: &Stage,
+    pool: &Pool,
+    interest: &watchfire::source::mempool::Interest,
+) -> Vec<watchfire::model::Tx> {
+    let mut mempool = Mempool::listen(pool, interest, &Stop::new());
+    // Whatever is sent before it listens is not heard of.
+    let mut nonce = 0;
+    loop {
+        stage.pays(GRANTEE.address, nonce, 10).await;
+        nonce += 1;
+        if tokio::time::timeout(Duration::from_secs(1), mempool.next(1)).await.is_ok() {
+            break;
+        }
+    }
+    let mut heard = Vec::new();
+    for (to, gwei) in [(GRANTEE.address, 10), (GRANTEE.address, 20), (PAYER.address, 40)] {
+        stage.pays(to, nonce, gwei).await;
+        heard.extend(mempool.next(1).await);
+    }
+    assert_eq!(heard.iter().map(|tx| tx.nonce).collect::<Vec<_>>(), [nonce; 3]);
+    heard
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_whatever_order_bids_are_heard_the_highest_displaces_the_others() {
+    let back = format!("[[watch.normal]]\nname = \"back\"\nact = \"ether\"\nto = [\"{}\"]\n", PAYER.address);
+    for (rule, expected) in [(format!("{back}replaces = true\n"), 0), (back, 1)] {
+        let stage = Stage::new(&rule).await;
+        let ran = tokio::task::block_in_place(|| stage.watch.run(&["run", "--from-block", "1", "--until-block", "1"]));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let book = watchfire::watchlist::load(&stage.watch.path("watchfire.toml"), Secrets::NamesOnly);
+        let book = Arc::new(book.expect("it compiles"));
+        let chain = Arc::new(book.chains[0].clone());
+        let endpoint = Endpoint { name: "local".into(), url: stage.anvil.ws_url().into() };
+        let pool: Pool = Node::new(&endpoint, ChainId(31_337), Deadlines::default()).expect("an address").into();
+        let interest: watchfire::source::mempool::Interest = Arc::new(|_| true);
+        let bids = bids(&stage, &pool, &interest).await;
+        for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+            let store = stage.watch.path(&format!("{order:?}.db"));
+            std::fs::copy(&book.store, &store).expect("the program left it");
+            let store = Store::open(&store).await.expect("a store");
+            let clock = Arc::new(ManualClock::new(Timestamp::UNIX_EPOCH));
+            let opened = Pendings::open(book.clone(), chain.clone(), store, clock, Arc::default()).await;
+            let mut pendings = opened.expect("it opens");
+            let mut found = BTreeSet::new();
+            for at in order {
+                let plan = pendings.hear(&bids[at..=at], &pool).await.expect("it is committed");
+                found.extend(plan.findings.iter().map(|finding| (finding.tx, finding.severity.to_string())));
+            }
+            let highest = (bids[2].hash, "high".to_owned());
+            let wanted: BTreeSet<_> = std::iter::repeat_n(highest, expected).collect();
+            assert_eq!(found, wanted, "heard as {order:?}");
+        }
+    }
+}

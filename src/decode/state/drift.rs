@@ -38,7 +38,6 @@ pub(super) fn compare(
     look: &Look<'_>,
     took: &Took,
     changes: &[Change],
-    place: &Place,
     found: &mut Vec<Activity>,
     deltas: &mut Vec<Delta>,
 ) {
@@ -60,8 +59,14 @@ pub(super) fn compare(
         if change.is_some_and(|change| change.cause.is_none()) {
             continue;
         }
-        let role = change.and_then(|change| change.cause).map_or(Role::Leaf, |of| Role::Effect { of });
-        found.push(look.activity(place, item, look.args(item, should, is), role, vec![Note::Drift]));
+        let cause = change.and_then(|change| change.cause);
+        let role = cause.map_or(Role::Leaf, |of| Role::Effect { of });
+        // What the registry denies from the first may have been so for years.
+        let place = match change {
+            Some(_) => look.place(item, cause),
+            None => Place { since: None, ..look.no_place() },
+        };
+        found.push(look.activity(&place, item, look.args(item, should, is), role, vec![Note::Drift]));
     }
 }
 
@@ -151,7 +156,7 @@ pub fn differences(subjects: &Subjects, known: &Known, address: Address) -> Vec<
 #[must_use]
 pub fn activity_of(difference: &Difference, watch: WatchId, at: BlockRef) -> Activity {
     let Difference { watch: own, item, should, is, .. } = difference;
-    let place = Place { tx: at.hash, index: 0, origin: Address::ZERO };
+    let place = Place { tx: at.hash, index: 0, origin: Address::ZERO, since: None };
     let args = plain_args(*item, *should, *is);
     Activity { notes: vec![Note::Drift], ..state_activity(watch, *own, &place, *item, args) }
 }

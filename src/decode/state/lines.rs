@@ -244,6 +244,12 @@ pub(super) const LINES: &[Line] = &[
     slow(ALL, KIND, How::Fits),
 ];
 
+/// Whether an item of this kind of subject is read on the slow beat alone.
+pub(super) fn is_slow(kind: Kind, item: &str) -> bool {
+    let mut read = LINES.iter().filter(|line| line.item == item && line.kinds.contains(&kind));
+    read.all(|line| line.slow)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

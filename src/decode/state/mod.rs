@@ -22,13 +22,14 @@ pub use posture::WEAKNESSES;
 pub(super) use reading::IMPLEMENTATIONS;
 pub use sums::Tolerance;
 
+use super::delegations::Delegation;
 use super::{Questions, Subject, Subjects};
 use crate::model::activity::Note;
-use crate::model::state::{RELEASED_EARLY, Reading, Shape};
+use crate::model::state::{OWNER_DELEGATE, RELEASED_EARLY, Reading, Shape};
 use crate::model::value::{Arg, Value};
 use crate::model::{
-    Activity, ActivityKind, Block, Deed, Delta, Fact, Fate, Item, Kind, Known, Operation, Position, Role, Stage,
-    WatchId,
+    Activity, ActivityKind, Block, Decoding, Deed, Delta, Fact, Fate, Item, Kind, Known, Operation, Position, Role,
+    Stage, Tx, WatchId,
 };
 use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, B256, U256};
@@ -74,6 +75,8 @@ pub(super) struct Look<'a> {
     pub(super) activities: &'a [Activity],
     /// Transactions whose traces were looked at: ether that moves inside of them is among the activities.
     pub(super) traced: &'a BTreeSet<u32>,
+    /// Accounts that signed a delegation of their code in the block.
+    pub(super) delegations: &'a [Delegation],
     pub(super) subject: &'a Subject,
     pub(super) address: Address,
     /// Whether everything is read, or only what a block that touches the subject may change.
@@ -85,7 +88,7 @@ pub(crate) fn observe(
     block: &Block,
     subjects: &Subjects,
     known: &Known,
-    traced: &BTreeSet<u32>,
+    (traced, delegations): (&BTreeSet<u32>, &[Delegation]),
     activities: &mut Vec<Activity>,
     questions: &mut Questions<'_>,
 ) -> Observed {
@@ -94,9 +97,9 @@ pub(crate) fn observe(
         return observed;
     }
     let mut found = Vec::new();
-    for (address, whole) in turns(block, subjects, known, activities) {
+    for (address, whole) in turns(block, subjects, known, activities, delegations) {
         let Some(subject) = subjects.get(&address) else { continue };
-        let look = Look { block, subjects, known, activities, traced, subject, address, whole };
+        let look = Look { block, subjects, known, activities, traced, delegations, subject, address, whole };
         let took = reading::take(&look, questions);
         look.tell(&took, &mut found, &mut observed.deltas);
         match took.went {
@@ -114,7 +117,13 @@ pub(crate) fn observe(
 ///
 /// Those that had to wait come first, from a place that nobody can choose, so that whoever fills blocks with touches of many watches
 /// puts off none for ever. Then what the block touches, what is new, and whose beat it is.
-fn turns(block: &Block, subjects: &Subjects, known: &Known, activities: &[Activity]) -> Vec<(Address, bool)> {
+fn turns(
+    block: &Block,
+    subjects: &Subjects,
+    known: &Known,
+    activities: &[Activity],
+    delegations: &[Delegation],
+) -> Vec<(Address, bool)> {
     let mut seen = AddressHashSet::default();
     let mut turns = Vec::new();
     let mut add = |address: Address, whole: bool| {
@@ -135,7 +144,14 @@ fn turns(block: &Block, subjects: &Subjects, known: &Known, activities: &[Activi
         let behind = |address: &Address| beacon(address).is_some_and(|beacon| beacons.contains(&beacon));
         subjects.addresses().filter(behind).for_each(|address| add(address, true));
     }
-    for address in touched.chain(paid) {
+    // An owner's delegation touches none of the wallets that it owns, and is told of all of them in its own block.
+    let owned: Vec<Address> = if delegations.is_empty() {
+        vec![]
+    } else {
+        let signed = |owner: Address| delegations.iter().any(|delegation| delegation.authority == owner);
+        subjects.addresses().filter(|address| known.members(*address, "owner").any(signed)).collect()
+    };
+    for address in touched.chain(paid).chain(owned) {
         let whole = beat.contains(&address) || known.reading(address) != Some(Reading::Whole);
         add(address, whole);
     }
@@ -159,7 +175,6 @@ struct Change {
 impl Look<'_> {
     /// Appends what is to be told and what is to be remembered.
     fn tell(&self, took: &Took, found: &mut Vec<Activity>, deltas: &mut Vec<Delta>) {
-        let place = self.place();
         let mut changes: Vec<Change> = Vec::new();
         for (item, after) in &took.values {
             let before = self.before(*item);
@@ -190,12 +205,13 @@ impl Look<'_> {
         for change in &changes {
             let role = change.cause.map_or(Role::Leaf, |of| Role::Effect { of });
             let args = self.args(change.item, change.before, change.after);
+            let place = self.place(change.item, change.cause);
             let fee = sums::allowed(self, change.item);
             let notes = fee.map(|(lacks, allowed)| Note::FeeBound { lacks, allowed }).into_iter().collect();
             found.push(self.activity(&place, change.item, args, role, notes));
         }
-        drift::compare(self, took, &changes, &place, found, deltas);
-        posture::compare(self, took, &changes, &place, found, deltas);
+        drift::compare(self, took, &changes, found, deltas);
+        posture::compare(self, took, &changes, found, deltas);
         if self.known.reading(self.address) != Some(took.went) || self.known.is_due(self.address) {
             deltas.push(Fact::Reading.delta(self.address, took.went.word()));
         }
@@ -224,21 +240,48 @@ impl Look<'_> {
         })
     }
 
-    /// To which transaction a change belongs: the one that touches the subject, where exactly one does.
-    fn place(&self) -> Place {
-        let own = self.activities.iter().filter(|activity| activity.watch == self.subject.watch);
-        let mut txs: Vec<(B256, u32, Address)> = own.map(|own| (own.tx, own.tx_index, own.origin)).collect();
-        txs.dedup();
-        match txs.as_slice() {
-            [(tx, index, origin)] => Place { tx: *tx, index: *index, origin: *origin },
-            _ => {
-                let index = u32::try_from(self.block.txs.len()).unwrap_or(u32::MAX);
-                Place { tx: self.block.at.hash, index, origin: Address::ZERO }
+    /// The transaction that an activity belongs to.
+    fn place_of(&self, activity: &Activity) -> Place {
+        Place { tx: activity.tx, index: activity.tx_index, origin: activity.origin, since: None }
+    }
+
+    /// Nobody's transaction: it is so after this block, and may have been so for some blocks.
+    fn no_place(&self) -> Place {
+        let index = u32::try_from(self.block.txs.len()).unwrap_or(u32::MAX);
+        // Whoever could not be read for a while may have changed at any time since.
+        let since = (self.known.reading(self.address) == Some(Reading::Whole)).then(|| self.subjects.period());
+        Place { tx: self.block.at.hash, index, origin: Address::ZERO, since }
+    }
+
+    /// To which transaction a change belongs: that of the act which explains it, of the owner's own word where it is a delegation, else
+    /// the one transaction that made the subject run anything, where nothing but that can change the item. What only names the subject
+    /// changed nothing of it, and on the slow beat a change may be older than the block.
+    fn place(&self, item: Item, cause: Option<usize>) -> Place {
+        if let Some(cause) = cause.and_then(|at| self.activities.get(at)) {
+            return self.place_of(cause);
+        }
+        if item.name() == OWNER_DELEGATE {
+            let signed = self.delegations.iter().rfind(|delegation| Some(delegation.authority) == item.of);
+            let tx = signed.and_then(|signed| self.block.txs.iter().find(|tx| tx.index == signed.tx));
+            let by = |tx: &Tx| Place { tx: tx.hash, index: tx.index, origin: tx.from, since: None };
+            return tx.map_or_else(|| self.no_place(), by);
+        }
+        // A balance changes by whatever names the subject, too, but for ether that arrives at an account.
+        let adds_up = item.kind().shape == Shape::Sum;
+        let takes = |own: &Activity| adds_up && (own.kind != ActivityKind::Call || self.subject.kind != Kind::Eoa);
+        let may = |own: &&Activity| own.watch == self.subject.watch && (takes(own) || made_it_run(own));
+        let mut ran: Vec<&Activity> = self.activities.iter().filter(may).collect();
+        ran.dedup_by_key(|own| own.tx);
+        match ran.as_slice() {
+            [one] if !lines::is_slow(self.subject.kind, item.name()) => {
+                Place { since: self.no_place().since, ..self.place_of(one) }
             }
+            _ => self.no_place(),
         }
     }
 
     fn activity(&self, place: &Place, item: Item, args: Vec<Arg>, role: Role, notes: Vec<Note>) -> Activity {
+        let notes = notes.into_iter().chain(place.since.map(Note::Within)).collect();
         Activity { role, notes, ..state_activity(self.subject.watch, self.address, place, item, args) }
     }
 
@@ -300,11 +343,23 @@ fn plain_args(item: Item, before: B256, after: B256) -> Vec<Arg> {
     about.chain([arg("before", ty, read_as(shape, before)), arg("after", ty, read_as(shape, after))]).collect()
 }
 
+/// Whether code of the subject, or code in its name, ran for it.
+fn made_it_run(activity: &Activity) -> bool {
+    let ran = match activity.kind {
+        ActivityKind::Act | ActivityKind::Event => true,
+        ActivityKind::Call => activity.deed.decoding != Decoding::Ether,
+        ActivityKind::Move | ActivityKind::State => false,
+    };
+    ran && activity.fate != Fate::Waiting
+}
+
 /// Where a change belongs.
 struct Place {
     tx: B256,
     index: u32,
     origin: Address,
+    /// In how many blocks up to this one it may have happened, where that is not known better.
+    since: Option<u64>,
 }
 
 fn arg(name: &str, ty: &str, value: Value) -> Arg {

@@ -21,7 +21,6 @@ pub(super) fn compare(
     look: &Look<'_>,
     took: &Took,
     changes: &[Change],
-    place: &Place,
     found: &mut Vec<Activity>,
     deltas: &mut Vec<Delta>,
 ) {
@@ -40,7 +39,8 @@ pub(super) fn compare(
         if now.is_zero() || changed || causes::find(look, *item, B256::ZERO, *is).is_some() {
             continue;
         }
-        found.push(look.activity(place, *item, look.args(*item, *is, *is), Role::Leaf, vec![Note::Posture]));
+        let place = Place { since: None, ..look.no_place() };
+        found.push(look.activity(&place, *item, look.args(*item, *is, *is), Role::Leaf, vec![Note::Posture]));
     }
 }
 

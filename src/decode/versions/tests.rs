@@ -52,6 +52,7 @@ fn run(index: u32, upgrades: &[Address]) -> Tx {
         logs: upgrades.iter().enumerate().map(log).collect(),
         fee: None,
         tip: None,
+        bid: None,
     }
 }
 

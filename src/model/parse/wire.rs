@@ -499,6 +499,7 @@ impl TxWire {
             logs: Vec::new(),
             fee: None,
             tip: None,
+            bid: self.max_fee_per_gas.or(self.gas_price),
         })
     }
 

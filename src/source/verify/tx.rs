@@ -219,6 +219,7 @@ mod tests {
             logs: vec![],
             fee: None,
             tip: None,
+            bid: None,
         };
         let seal = TxSeal {
             gas: Some(21_000),

@@ -33,11 +33,15 @@ async fn a_pending_payment_is_displaced() {
     let own = PAYER.address;
     let more = format!("[[watch.normal]]\nname = \"back\"\nact = \"ether\"\nto = [\"{own}\"]");
     for (rule, silent) in [(more.clone(), false), (format!("{more}\nreplaces = true"), true)] {
-        let stage = Stage::new(&rule).await;
+        let mut stage = Stage::new(&rule).await;
+        stage.watch.set("WATCHFIRE_LOG", "info,watchfire::pipeline=debug");
         let process = stage.start().await;
-        stage.pays(GRANTEE.address, 0, 10).await;
-        stage.pays(GRANTEE.address, 0, 20).await;
-        stage.pays(own, 0, 40).await;
+        // A node tells of what it holds: what is displaced before it was asked for is not known to anybody.
+        for (to, gwei) in [(GRANTEE.address, 10), (GRANTEE.address, 20), (own, 40)] {
+            let hash = stage.pays(to, 0, gwei).await;
+            let judged = format!("judged the pending transaction {hash}");
+            stage.until("it is judged", || stage.watch.log().contains(&judged)).await;
+        }
         // What is found behind it says that all of these were heard.
         if silent {
             let beacon = stage.pays(crate::support::accounts::STRANGER.address, 1, 10).await;

@@ -1,0 +1,99 @@
+//! Authorizations of EIP-7702: accounts that let a contract's code act as their own. They take effect even where the transaction reverts.
+//!
+//! Source: EIP-7702: authority = ecrecover(keccak(0x05 || rlp([chain_id, address, nonce])), y_parity, r, s).
+
+use super::{Subjects, deed};
+use crate::model::activity::Note;
+use crate::model::{Activity, ActivityKind, Authorization, Fate, Operation, Position, Role, Stage, Tx};
+use alloy_primitives::{Address, B256, Signature, U256, keccak256};
+
+/// Authorizations recovered in one transaction. Each costs 25,000 gas beforehand (EIP-7702), so that no block has room for more;
+/// recovery costs 175 µs.
+const AUTHORIZATIONS_MAX: usize = 4096;
+
+/// An account that signed an authorization for this chain. Whether its nonce was the account's, so that it holds, no block says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delegation {
+    /// Index of the transaction that brings it.
+    pub(crate) tx: u32,
+    /// Place in that transaction's list.
+    place: u16,
+    /// Who signed.
+    pub(crate) authority: Address,
+    /// Whose code is to run; zero for nobody's any more.
+    code: Address,
+}
+
+/// Every account that signed an authorization which `txs` bring, in their order.
+pub(crate) fn recovered(txs: &[Tx], subjects: &Subjects) -> Vec<Delegation> {
+    if subjects.is_empty() {
+        return Vec::new();
+    }
+    let chain = U256::from(subjects.chain.0);
+    let listed = |tx: &Tx| {
+        let index = tx.index;
+        let signed = (0..).zip(&tx.authorizations).take(AUTHORIZATIONS_MAX);
+        let here = signed.filter(|(_, one)| one.chain_id.is_zero() || one.chain_id == chain);
+        let known = here.filter_map(|(place, one)| {
+            Some(Delegation { tx: index, place, authority: authority(one)?, code: one.address })
+        });
+        known.collect::<Vec<_>>()
+    };
+    txs.iter().flat_map(listed).collect()
+}
+
+/// Appends what watched accounts signed in `tx`.
+pub(crate) fn append(delegations: &[Delegation], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
+    for delegation in delegations.iter().filter(|delegation| delegation.tx == tx.index) {
+        let Some(subject) = subjects.get(&delegation.authority) else { continue };
+        out.push(Activity {
+            watch: subject.watch,
+            kind: ActivityKind::Act,
+            stage: Stage::Included,
+            fate: Fate::Executed,
+            tx: tx.hash,
+            tx_index: tx.index,
+            position: Position::Authorization(delegation.place),
+            from: delegation.authority,
+            origin: tx.from,
+            to: Some(delegation.code),
+            value: U256::ZERO,
+            deed: deed::delegation(delegation.code),
+            operation: Operation::Call,
+            signers: Some(vec![delegation.authority]),
+            via: vec![],
+            role: Role::Leaf,
+            notes: vec![Note::Delegation],
+        });
+    }
+}
+
+fn authority(authorization: &Authorization) -> Option<Address> {
+    let mut list = Vec::with_capacity(64);
+    rlp_uint(&mut list, authorization.chain_id);
+    list.push(0x80 + 20);
+    list.extend_from_slice(authorization.address.as_slice());
+    rlp_uint(&mut list, U256::from(authorization.nonce));
+    // At most 33 + 21 + 9 bytes, so the list is short or has a one-byte length.
+    let mut message = vec![0x05];
+    match u8::try_from(list.len()).ok()? {
+        len @ 0..=55 => message.push(0xc0 + len),
+        len => message.extend_from_slice(&[0xf8, len]),
+    }
+    message.extend_from_slice(&list);
+    let hash: B256 = keccak256(message);
+    Signature::new(authorization.r, authorization.s, authorization.y_parity).recover_address_from_prehash(&hash).ok()
+}
+
+fn rlp_uint(out: &mut Vec<u8>, number: U256) {
+    let bytes = number.to_be_bytes_trimmed_vec();
+    match bytes.as_slice() {
+        [byte @ 0..=0x7f] if *byte != 0 => out.push(*byte),
+        [] | [0] => out.push(0x80),
+        bytes => {
+            // At most 32 bytes.
+            out.push(0x80 + u8::try_from(bytes.len()).unwrap_or(32));
+            out.extend_from_slice(bytes);
+        }
+    }
+}
