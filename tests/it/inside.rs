@@ -116,6 +116,7 @@ async fn ether_that_leaves_two_calls_deep_is_found_however_normal_the_call_is() 
     assert_eq!(seen.findings(), ["Purse high builtin/unvouched ether"], "{:#?}", seen.lines);
     let found = seen.of("verdict").find(|line| line["finding_id"].is_string()).expect("a finding");
     assert_eq!((&found["value"], &found["position"]), (&"7".into(), &"trace.0.0.0".into()));
+    assert_eq!(found["signers"], serde_json::json!([]), "whoever called the purse signed nothing of what it pays");
     // Without traces nothing shows but the balance: how much left, and not to whom.
     let blind = Stage { watch: rewritten(&stage, "traces = false"), ..stage };
     blind.watch.write("purse.json", abi);
@@ -255,4 +256,35 @@ async fn where_blocks_are_not_traced_the_one_transaction_that_nothing_explains_i
     assert_eq!(seen.findings(), ["Safe critical builtin/module ether"], "{:#?}", seen.lines);
     let paid = seen.of("verdict").find(|line| line["activity"] == "act").expect("the payment itself");
     assert_eq!((&paid["to"], &paid["value"]), (&STRANGER.address.to_string().into(), &"5".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_self_destruct_is_critical_in_either_format_of_traces_and_whatever_it_leaves() {
+    let end = |heir: Address| call("end(address)", heir.abi_encode());
+    let rules = "[[watch.normal]]\nname = \"ends\"\ncall = \"end(address heir)\"\n\
+                 [[watch.normal]]\nname = \"pays\"\nact = \"ether\"\n";
+    for refused in ["trace_block", "debug_traceBlockByHash"] {
+        let anvil = Anvil::start().await;
+        let glass = Twisted::start(&anvil).await;
+        let contracts =
+            [deploy(&anvil, KEEPER.address, "Mortal", []).await, deploy(&anvil, KEEPER.address, "Mortal", []).await];
+        anvil.succeed(&Tx::pay(KEEPER.address, contracts[1], U256::from(1_000))).await;
+        let watches = [("Poor", contracts[0]), ("Rich", contracts[1])];
+        let watches = watches.map(|(label, address)| watch(label, address, "contract", rules)).concat();
+        let stage = Stage::new(anvil, "", &watches).await;
+        let main = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
+        stage.watch.write("watchfire.toml", &main.replace(&stage.anvil.ws_url(), &glass.url()));
+        glass.twist(move |method, _, response| {
+            if method == refused {
+                let error = serde_json::json!({ "code": -32601, "message": "the method does not exist" });
+                *response = serde_json::json!({ "jsonrpc": "2.0", "id": response["id"], "error": error });
+            }
+        });
+        for contract in contracts {
+            stage.anvil.succeed(&Tx::call(STRANGER.address, contract, end(STRANGER.address))).await;
+        }
+        let seen = stage.judged().await;
+        let all = ["Poor", "Rich"].map(|label| format!("{label} critical builtin/control self-destruct"));
+        assert_eq!(seen.findings(), all, "without {refused}: {:#?}\n{}", seen.lines, seen.stderr);
+    }
 }

@@ -45,6 +45,10 @@ function shipped() {
     ["SignMessageLib-1.3.0", "safe-1.3.0/build/artifacts/contracts/examples/libraries/SignMessage.sol/SignMessageLib.json"],
     ["WETH9", "canonical-weth/build/contracts/WETH9.json"],
   ];
+  for (const version of ["0.6", "0.7", "0.8"]) {
+    const at = (name) => `account-abstraction-${version}/artifacts/${name}.json`;
+    list.push([`EntryPoint-${version}`, at("EntryPoint")], [`SimpleAccount-${version}`, at("SimpleAccount")]);
+  }
   for (const version of ["1.3.0", "1.4.1", "1.5.0"]) {
     const safe = version === "1.3.0" ? "GnosisSafe" : "Safe";
     const at = (file, name) => `safe-${version}/build/artifacts/contracts/${file}.sol/${name}.json`;

@@ -9,8 +9,9 @@ use alloy_primitives::{Address, U256};
 use alloy_sol_types::SolValue;
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High, Info};
+use watchfire::model::Verdict;
 
-pub(super) const ROWS: &[&Row] = &[&E1, &E1B, &E9, &E10, &I1, &I1B, &I3, &I3B];
+pub(super) const ROWS: &[&Row] = &[&E1, &E1B, &E9, &E10, &I1, &I1B, &I1C, &I3, &I3B];
 
 /// Blocks after which a lone watch was looked at once, whatever happened.
 const BEAT: u64 = 50;
@@ -113,8 +114,17 @@ async fn an_account_has_less_than_it_should() {
     stage.anvil.mine(BEAT).await;
     stage.is_quiet(&E10, &rules).await;
     stage.anvil.set_balance(PAYER.address, held).await;
+    // Whoever pays the account then took nothing from it.
+    let paid = stage.anvil.succeed(&Tx::pay(DEPLOYER.address, PAYER.address, ether(1))).await.transaction_hash;
     stage.anvil.mine(BEAT).await;
-    stage.finds(&E10, &rules).await;
+    let seen = stage.finds(&E10, &rules).await;
+    let found = seen.judged.iter().find_map(|one| match &one.verdict {
+        Verdict::Abnormal(abnormal) => Some((one.activity.tx, abnormal.reasons.join("; "))),
+        Verdict::Normal { .. } => None,
+    });
+    let (tx, why) = found.expect("it was found");
+    assert_ne!(tx, paid, "{why}");
+    assert!(why.contains("it happened in this block, or in one of the 49 before it"), "{why}");
 }
 
 const I1: Row = Row {
@@ -160,6 +170,38 @@ async fn a_contract_ends_itself() {
     let end = |heir: Address| calldata("end(address)", heir.abi_encode());
     stage.when(STRANGER.address, other, end(mortal)).await.is_quiet(&I1B, &rules).await;
     stage.when(STRANGER.address, mortal, end(STRANGER.address)).await.finds(&I1B, &rules).await;
+}
+
+const I1C: Row = Row {
+    id: "I1-end-bare",
+    finds: "a contract that holds nothing ends itself, by a call that a rule vouches for, beside a rule that lets ether go to anybody",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "another contract that ends itself for the same heir",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_that_holds_nothing_ends_itself() {
+    let mut stage = Stage::new().await;
+    let mortal = deploy(&stage.anvil, DEPLOYER.address, "Mortal", []).await;
+    let other = deploy(&stage.anvil, DEPLOYER.address, "Mortal", []).await;
+    let anything = "[[watch.normal]]\nname = \"pays\"\nact = \"ether\"\n";
+    let rules = watch("contract", mortal, &format!("{}{anything}", vouch("call", "end(address heir)", &[])));
+    for heir in [STRANGER.address, Address::ZERO, mortal, Address::with_last_byte(1)] {
+        // What was destroyed is gone, and comes back for the next heir.
+        let before = stage.anvil.snapshot().await;
+        let end = calldata("end(address)", heir.abi_encode());
+        stage.when(STRANGER.address, mortal, end).await;
+        println!("the heir is {heir}");
+        let seen = stage.finds(&I1C, &rules).await;
+        assert!(seen.headlines.iter().any(|said| said.contains(" destroyed itself: ")), "{:#?}", seen.headlines);
+        stage.anvil.restore(before).await;
+    }
+    stage.begin().await;
+    pay(&stage, STRANGER.address, mortal, U256::ONE).await;
+    stage.send(STRANGER.address, other, calldata("end(address)", mortal.abi_encode())).await;
+    stage.is_quiet(&I1C, &rules).await;
 }
 
 /// A bridge that holds wrapped ether, and a watch of it by which it pays the grantee.

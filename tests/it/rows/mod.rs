@@ -4,6 +4,7 @@
 //! Each family is a file with its rows and a test for each, which holds what was found against its own row. docs/detections.md is
 //! written from the same rows.
 
+mod attempts;
 mod authority;
 mod behavior;
 mod control;
@@ -14,6 +15,7 @@ mod keys;
 mod multisig;
 mod names;
 mod old;
+mod operations;
 mod outflows;
 mod pending;
 mod posture;

@@ -12,9 +12,10 @@ use crate::support::treasury::{SIGNERS, ether};
 use alloy_primitives::{Address, U256, address, keccak256};
 use alloy_sol_types::SolValue;
 use watchfire::model::Severity::{Critical, High, Warning};
+use watchfire::model::Verdict;
 
 pub(super) const ROWS: &[&Row] =
-    &[&S1S, &S2N, &S4L, &S4S, &S4N, &S5N, &S6M, &S8L, &S9T, &S17M, &S17G, &S17T, &S17U, &S17D];
+    &[&S1S, &S2N, &S4L, &S4S, &S4N, &S5N, &S6M, &S8L, &S9T, &S17M, &S17G, &S17T, &S17U, &S17D, &S17S];
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 
@@ -361,6 +362,40 @@ async fn an_owner_runs_foreign_code() {
     let seen = stage.finds(&S17D, &watch("safe", safe.address, "")).await;
     assert!(seen.headlines[0].contains("runs the code of"), "{:?}", seen.headlines);
     stage.is_quiet(&S17D, &watch("safe", safe.address, &announced)).await;
+}
+
+const S17S: Row = Row {
+    id: "S17-signed",
+    finds: "an owner of two Safes, who is not watched, delegates his code to a stranger's contract (EIP-7702): found in that very block",
+    by: "builtin/state",
+    severity: High,
+    incidents: 1,
+    beside: "the same by rules of both Safes that name the code; and the beat on which all owners are looked at",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_of_two_safes_delegates_his_code() {
+    let mut stage = Stage::new().await;
+    let from = DEPLOYER.address;
+    let kit = Kit::deploy(&stage.anvil, from, Version::V1_4_1).await;
+    let owners = [OWNER_A.address, OWNER_B.address];
+    let safes = [
+        Safe::create(&stage.anvil, from, kit, &owners, 2, 1).await,
+        Safe::create(&stage.anvil, from, kit, &owners, 2, 2).await,
+    ];
+    let code = deploy(&stage.anvil, from, "Drain", []).await;
+    let list = |rules: &str| safes.iter().map(|safe| watch("safe", safe.address, rules)).collect::<String>();
+    stage.begin().await;
+    stage.anvil.mine(2).await;
+    assert!(sponsored(&stage, RELAYER, STRANGER.address, vec![], code, 0).await);
+    let signed = stage.anvil.whole_block(stage.anvil.block_number().await).await["transactions"][0]["hash"].clone();
+    stage.anvil.mine(60).await;
+    let seen = stage.finds(&S17S, &list("")).await;
+    let told = seen.judged.iter().filter(|one| matches!(one.verdict, Verdict::Abnormal(_)));
+    let told: Vec<String> = told.map(|one| one.activity.tx.to_string()).collect();
+    assert_eq!(told, [signed.as_str().expect("a hash"); 2], "{:#?}", seen.lines);
+    let announced = vouch("state", "owner-delegate", &[("who", &OWNER_A.address), ("after", &code)]);
+    stage.is_quiet(&S17S, &list(&announced)).await;
 }
 
 /// Begins, and lets ether arrive, so that there is something to look at.

@@ -333,7 +333,7 @@ const S13: Row = Row {
     by: "builtin/executor",
     severity: Warning,
     incidents: 1,
-    beside: "the relayer that `executors` lists",
+    beside: "the relayer that `executors` lists, and a module that the registry lists, which needs nobody's signature",
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -349,6 +349,11 @@ async fn carried_by_somebody_unknown() {
     stage.begin().await;
     safe.exec(&stage.anvil, RELAYER, &pay, &SIGNERS).await;
     stage.is_quiet(&S13, &watchlist).await;
+    let module = deploy(&stage.anvil, DEPLOYER.address, "PayModule", KEEPER.address.abi_encode()).await;
+    safe.enable_module(&stage.anvil, module, &[OWNER_A, OWNER_B]).await;
+    let listed = format!("path = \"duty\"\nregistry = {{ modules = [\"{module}\"] }}\n");
+    stage.when(KEEPER.address, module, paid_by(&safe)).await;
+    stage.is_quiet(&S13, &watchlist.replace("path = \"duty\"\n", &listed)).await;
 }
 
 const S14: Row = Row {

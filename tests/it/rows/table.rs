@@ -1,8 +1,8 @@
 //! docs/detections.md, written from the rows.
 
 use super::{
-    Row, authority, behavior, control, ether, fits, governor, keys, multisig, names, old, outflows, pending, posture,
-    queue, roles, safe, state, timelock, tokens, upgrades,
+    Row, attempts, authority, behavior, control, ether, fits, governor, keys, multisig, names, old, operations, outflows,
+    pending, posture, queue, roles, safe, state, timelock, tokens, upgrades,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -136,7 +136,14 @@ const FAMILIES: &[Family] = &[
         file: "behavior",
         source: include_str!("behavior.rs"),
     },
+    Family { heading: "Attempts", rows: attempts::ROWS, file: "attempts", source: include_str!("attempts.rs") },
     Family { heading: "Accounts and signatures", rows: keys::ROWS, file: "keys", source: include_str!("keys.rs") },
+    Family {
+        heading: "User operations",
+        rows: operations::ROWS,
+        file: "operations",
+        source: include_str!("operations.rs"),
+    },
     Family {
         heading: "Pending transactions",
         rows: pending::ROWS,

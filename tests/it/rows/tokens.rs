@@ -3,12 +3,14 @@
 use super::{Row, Stage, calldata, vouch, watch};
 use crate::support::abi::{IMiniMe, IToken};
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, STRANGER};
+use crate::support::contracts::deploy;
 use crate::support::tokens::{Token, approve};
 use alloy_primitives::{Address, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&T1, &T1_BURN, &T6, &T6_BLOCKED, &T6_ISSUE, &N1, &N2, &N2_BURN, &N5, &N5_CLAIM];
+pub(super) const ROWS: &[&Row] =
+    &[&T1, &T1_BURN, &T6, &T6_BLOCKED, &T6_ISSUE, &T6_REDEEM, &N1, &N2, &N2_BURN, &N5, &N5_CLAIM];
 
 /// Exactly this function with exactly this first argument.
 fn planned(kind: &str, token: &Token, function: &str, value: Address) -> String {
@@ -117,6 +119,37 @@ async fn tokens_are_issued() {
     let rules = watch("erc20", coin, &vouch("call", "issue", &[("#0", &1_000)]));
     let both = [9_999_u64, 1_000].map(|amount| calldata("issue(uint256)", U256::from(amount).abi_encode()));
     stage.tells_apart(&T6_ISSUE, &rules, [DEPLOYER.address, coin], both).await;
+}
+
+const T6_REDEEM: Row = Row {
+    id: "T6-redeem",
+    finds: "an issuer takes tokens out of the supply of a token that is not watched, and names the issuer as its owner",
+    by: "builtin/control",
+    severity: Critical,
+    incidents: 1,
+    beside: "the announced amount, by a rule that names it; a withdrawal from a lending pool by a function of that name is no such thing",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_taken_out_of_supply() {
+    let mut stage = Stage::new().await;
+    let issuer = KEEPER.address;
+    let coin = deploy(&stage.anvil, DEPLOYER.address, "RedeemedCoin", issuer.abi_encode()).await;
+    stage.send(issuer, coin, calldata("issue(uint256)", U256::from(10_000).abi_encode())).await;
+    let redeem = |amount: u64| calldata("redeem(uint256)", U256::from(amount).abi_encode());
+    let rules = watch("eoa", issuer, &vouch("act", "redeem(uint256 amount)", &[("amount", &1_000)]));
+    stage.tells_apart(&T6_REDEEM, &rules, [issuer, coin], [redeem(2_000), redeem(1_000)]).await;
+    // Everybody's withdrawal from a lending pool: a finding, since no rule is about it, and nobody's issue.
+    let pool = deploy(&stage.anvil, DEPLOYER.address, "LendingPool", []).await;
+    let lend = crate::support::anvil::Tx::call(issuer, pool, calldata("mint()", [])).with_value(U256::from(50));
+    stage.anvil.succeed(&lend).await;
+    let seen = stage.when(issuer, pool, redeem(7)).await.seen(&rules).await;
+    assert!(seen.findings.len() == 1 && seen.findings[0].ends_with("high builtin/unvouched"), "{:#?}", seen.lines);
+    // Of a token that is watched it is its supply, whoever does it, and so it is of the watched pool's own.
+    for (kind, contract, more) in [("erc20", coin, ""), ("contract", pool, "abi = \"erc20-control\"\n")] {
+        let seen = stage.when(issuer, contract, redeem(7)).await.seen(&watch(kind, contract, more)).await;
+        assert!(seen.findings.iter().any(|line| line.ends_with("critical builtin/control")), "{:#?}", seen.lines);
+    }
 }
 
 const N1: Row = Row {

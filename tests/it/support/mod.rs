@@ -12,6 +12,7 @@ pub(crate) mod desk;
 pub(crate) mod inbox;
 pub(crate) mod kit;
 pub(crate) mod multisig;
+pub(crate) mod operations;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod safe;

@@ -45,3 +45,38 @@ contract PermitDesk {
         }
     }
 }
+
+struct PackedUserOperation {
+    address sender;
+    uint256 nonce;
+    bytes initCode;
+    bytes callData;
+    bytes32 accountGasLimits;
+    uint256 preVerificationGas;
+    bytes32 gasFees;
+    bytes paymasterAndData;
+    bytes signature;
+}
+
+/// An account that takes any operation for a good one, and pays somebody while it validates.
+contract Turncoat {
+    address payable private immutable thief;
+
+    constructor(address payable thief_) {
+        thief = thief_;
+    }
+
+    function validateUserOp(PackedUserOperation calldata, bytes32, uint256 missingAccountFunds) external returns (uint256) {
+        (bool ok, ) = thief.call{value: 1 ether}("");
+        require(ok);
+        (ok, ) = payable(msg.sender).call{value: missingAccountFunds}("");
+        return 0;
+    }
+
+    function execute(address dest, uint256 value, bytes calldata func) external {
+        (bool ok, ) = dest.call{value: value}(func);
+        require(ok);
+    }
+
+    receive() external payable {}
+}
