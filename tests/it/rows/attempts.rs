@@ -1,7 +1,7 @@
 //! Attempts that the contract refused: somebody tries what only those in charge may do.
 
 use super::{Row, Stage, calldata, vouch, watch};
-use crate::support::abi::{IAccess, ISafe, ITimelock, IToken, IUpgrades};
+use crate::support::abi::{IAccess, ISafe, ITimelock, IToken};
 use crate::support::accounts::{DEPLOYER, DEPUTY, GRANTEE, KEEPER, OWNER_A, OWNER_B, RELAYER, STRANGER};
 use crate::support::anvil::{Anvil, Tx};
 use crate::support::contracts::deploy;
@@ -101,9 +101,6 @@ async fn guarded(anvil: &Anvil) -> Vec<(&'static str, Address, Vec<u8>)> {
     let coin = Token::deploy_coin(anvil, from, "COIN", 18, KEEPER.address).await;
     let minime = Token::deploy_minime(anvil, from, "NET").await;
     let wallet = Multisig::deploy(anvil, from, &[OWNER_A.address, OWNER_B.address], 2).await;
-    let engine = deploy(anvil, from, "Engine", []).await;
-    let initialize = Bytes::from(IUpgrades::initializeCall {}.abi_encode());
-    let proxy = deploy(anvil, from, "ERC1967Proxy", (engine, initialize).abi_encode_params()).await;
     let office = deploy(anvil, from, "Office", KEEPER.address.abi_encode()).await;
     let roles = deploy(anvil, from, "Offices", KEEPER.address.abi_encode()).await;
     let vesting = deploy(anvil, from, "VestingWallet", (GRANTEE.address, 1_u64, 1_u64).abi_encode_params()).await;
@@ -111,13 +108,11 @@ async fn guarded(anvil: &Anvil) -> Vec<(&'static str, Address, Vec<u8>)> {
     let own = IAccess::transferOwnershipCall { newOwner: me }.abi_encode();
     let mint = IToken::mintCall { to: me, amount: U256::ONE }.abi_encode();
     let grant = IAccess::grantRoleCall { role: keccak256("KEEPER_ROLE"), account: me }.abi_encode();
-    let upgrade = IUpgrades::upgradeToAndCallCall { newImplementation: engine, data: Bytes::new() }.abi_encode();
     vec![
         ("timelock", timelock(anvil).await, ITimelock::updateDelayCall { newDelay: U256::ONE }.abi_encode()),
         ("erc20", coin.address, mint),
         ("minime", minime.address, calldata("changeController(address)", me.abi_encode())),
         ("multisig", wallet.address, calldata("addOwner(address)", me.abi_encode())),
-        ("proxy", proxy, upgrade),
         ("ownable", office, own.clone()),
         ("access-control", roles, grant),
         ("vesting", vesting, own),
