@@ -1,8 +1,8 @@
 //! docs/detections.md, written from the rows.
 
 use super::{
-    Row, attempts, authority, behavior, control, ether, fits, governor, keys, multisig, names, old, operations, outflows,
-    pending, posture, queue, roles, safe, state, timelock, tokens, upgrades,
+    Row, attempts, authority, behavior, control, ether, fits, governor, keys, multisig, names, old, operations,
+    outflows, pending, posture, queue, roles, safe, state, timelock, tokens, upgrades,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
