@@ -3,10 +3,12 @@
 //! Comes in: a block and its receipts as a node wrote them, and the [`Checks`] that its chain asks for. Goes out: a block that holds
 //! against its own hash, with the gaps in its proof, or [`NodeError::Lie`].
 
+use super::intake::Text;
 use super::node::Node;
 use super::rpc::NodeError;
 use super::verify::{self, Flaw, Gap, Raw, Wanted};
 use super::{Fetched, RawPair};
+use crate::model::parse::{BlockWire, ReceiptsWire};
 use crate::model::seal::Header;
 use crate::model::{Block, ChainId, Evidence, Link, Proof, Sealed, Sight, parse};
 use alloy_primitives::{B256, Bytes};
@@ -18,6 +20,8 @@ use tracing::warn;
 
 /// Raw transactions asked for at once.
 const RAW_AT_ONCE: usize = 16;
+/// As much of a large answer as is kept for evidence, in bytes.
+const BEGINNING_BYTES: usize = 64 << 10;
 /// Senders recovered in passing; more of them, at about 175 µs each, would keep others waiting and go to a thread of their own.
 const SENDERS_IN_PASSING: usize = 8;
 
@@ -74,13 +78,59 @@ impl fmt::Debug for Senders {
     }
 }
 
+/// A block, or its receipts, as they came.
+pub(super) struct Half<T> {
+    pub(super) wire: T,
+    pub(super) text: Kept,
+    /// Whether the text is wanted for more than evidence.
+    pub(super) is_recorded: bool,
+}
+
+/// What is kept of an answer once it was read.
+pub(super) enum Kept {
+    /// All of it.
+    Whole(Box<RawValue>),
+    /// The beginning of what is too large to be kept.
+    Beginning(String),
+}
+
+impl Kept {
+    /// All of it where it is ordinary or is recorded.
+    pub(super) fn of(text: Text, keep_raw: bool) -> Self {
+        if keep_raw || !text.is_large() {
+            return Self::Whole(text.into_raw());
+        }
+        let end = (0..=BEGINNING_BYTES).rev().find(|end| text.get().is_char_boundary(*end)).unwrap_or(0);
+        Self::Beginning(text.get()[..end].to_owned())
+    }
+
+    fn get(&self) -> &str {
+        match self {
+            Self::Whole(raw) => raw.get(),
+            Self::Beginning(text) => text,
+        }
+    }
+}
+
 impl Node {
-    /// The block with this hash, if `raw` is that block and nothing in it contradicts the hash.
-    pub(super) async fn let_through(&self, hash: B256, raw: RawPair, keep_raw: bool) -> Result<Fetched, NodeError> {
+    /// The block with this hash, if these are that block and its receipts and nothing in them contradicts the hash.
+    pub(super) async fn let_through(
+        &self,
+        hash: B256,
+        body: Half<BlockWire>,
+        receipts: Half<ReceiptsWire>,
+    ) -> Result<Fetched, NodeError> {
+        let raw = match (&body.text, &receipts.text) {
+            (Kept::Whole(block), Kept::Whole(receipts)) => {
+                Some(RawPair { block: block.clone(), receipts: receipts.clone() })
+            }
+            _ => None,
+        };
+        let raw = raw.filter(|_| body.is_recorded);
         let (block, proof, gaps) = if self.checks().verify {
-            self.held_against_its_hash(hash, &raw).await?
+            self.held_against_its_hash(hash, body, receipts).await?
         } else {
-            let block = parse::block(raw.block.get(), raw.receipts.get())?;
+            let block = parse::join(body.wire, receipts.wire)?;
             expect(hash, block.at.hash)?;
             (block, Proof::NotAsked, Vec::new())
         };
@@ -93,14 +143,33 @@ impl Node {
                 "receipts of {name} do not say {part}: fees are bounded by what was signed, and ether within the bounds is not missed"
             );
         }
-        Ok(Fetched { block, sight: Sight { proof, ..Sight::default() }, gaps, raw: keep_raw.then_some(raw) })
+        Ok(Fetched { block, sight: Sight { proof, ..Sight::default() }, gaps, raw })
     }
 
-    async fn held_against_its_hash(&self, hash: B256, raw: &RawPair) -> Result<(Block, Proof, Vec<Gap>), NodeError> {
-        let mut sealed = parse::sealed(raw.block.get(), raw.receipts.get())?;
+    /// A block as it came, read at once so that nothing large is kept; a large one is held against its hash before anything else is
+    /// waited for.
+    pub(super) fn body(&self, text: Text, keep_raw: bool) -> Result<Half<BlockWire>, NodeError> {
+        let (wire, is_large) = (parse::read_block(text.get())?, text.is_large());
+        let body = Half { wire, text: Kept::of(text, keep_raw), is_recorded: keep_raw };
+        if is_large && self.checks().verify {
+            let sealed = parse::seal_alone(&body.wire)?;
+            let answers = [("eth_getBlockByHash", body.text.get())];
+            let lie = |flaw| lie(format!("block {}", sealed.block.at.hash), flaw, &answers);
+            verify::prove_body(&sealed).map_err(lie)?;
+        }
+        Ok(body)
+    }
+
+    async fn held_against_its_hash(
+        &self,
+        hash: B256,
+        body: Half<BlockWire>,
+        receipts: Half<ReceiptsWire>,
+    ) -> Result<(Block, Proof, Vec<Gap>), NodeError> {
+        let mut sealed = parse::seal(body.wire, receipts.wire)?;
         expect(hash, sealed.block.at.hash)?;
         let missing = verify::fill_in(&mut sealed, self.chain().0);
-        let answers = [("eth_getBlockByHash", raw.block.get()), ("eth_getBlockReceipts", raw.receipts.get())];
+        let answers = [("eth_getBlockByHash", body.text.get()), ("eth_getBlockReceipts", receipts.text.get())];
         let lie = |flaw| {
             // What was filled in was perhaps not what the node left out.
             let flaw = match (flaw, missing) {
@@ -111,7 +180,7 @@ impl Node {
         };
         let mut gaps = verify::prove(&sealed, &Raw::default()).map_err(lie)?;
         if let Some(wanted) = verify::wants_raw(&sealed, &gaps) {
-            gaps = verify::prove(&sealed, &self.raw(hash, wanted).await).map_err(lie)?;
+            gaps = verify::prove(&sealed, &self.raw(hash, wanted, sealed.block.txs.len()).await).map_err(lie)?;
         }
         // What the node left out is settled by a proof of all the rest, and by nothing less.
         if let Some(lapse) = sealed.lapse.take().filter(|_| !gaps.is_empty()) {
@@ -148,18 +217,18 @@ impl Node {
     /// Remembers the state root of a header, where the header is the one of its hash.
     fn root_of(&self, link: Link, header: &Header, gaps: &[Gap]) {
         if let Some(root) = header.state_root.filter(|_| !gaps.iter().any(|gap| matches!(gap, Gap::Header(_)))) {
-            self.roots().remember(link.at.hash, root);
+            self.roots().remember(link.at.hash, root, header);
         }
     }
 
     /// The node's own bytes of what is wanted. What it does not give stays a gap, so no failure is worth an error.
-    async fn raw(&self, hash: B256, wanted: Wanted) -> Raw {
+    async fn raw(&self, hash: B256, wanted: Wanted, n_txs: usize) -> Raw {
         let receipts = async {
             if !wanted.receipts {
                 return None;
             }
             let answer = self.ask("debug_getRawReceipts", [hash], self.deadlines().block).await.ok()?;
-            serde_json::from_str::<Vec<Bytes>>(answer.get()).ok()
+            parse::byte_strings(answer.get(), n_txs).ok()
         };
         // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
         let asked: Vec<_> = wanted.txs.iter().map(|(index, tx)| self.raw_tx(*index, *tx)).collect();
@@ -172,7 +241,7 @@ impl Node {
         // Some nodes have one, some the other.
         for method in ["eth_getRawTransactionByHash", "debug_getRawTransaction"] {
             if let Ok(answer) = self.ask(method, [tx], self.deadlines().block).await
-                && let Ok(bytes) = serde_json::from_str(answer.get())
+                && let Ok(bytes) = parse::return_data(answer.get())
             {
                 return Some((index, bytes));
             }

@@ -541,6 +541,10 @@ impl Driver {
                 if let NodeError::Lie { evidence, .. } = error {
                     self.pool.quarantine(*voice);
                     self.refused(*voice, error, Some(evidence.clone()));
+                } else if matches!(error, NodeError::TooLarge { .. }) {
+                    // No honest answer is so long, and each costs as much as it is let through.
+                    self.pool.quarantine(*voice);
+                    self.refused(*voice, error, None);
                 } else if self.pool.slipped(*voice) {
                     self.refused(*voice, error, None);
                 }

@@ -1,9 +1,12 @@
 //! What is asked of a node: heads, headers, whole blocks and read calls, all by hash where there is one.
 
+use super::Fetched;
+use super::check::{Half, Kept};
+use super::intake::{ANSWER_BYTES_MAX, Text, block_bytes, header_bytes};
 use super::lapses::Bulk;
 use super::node::Node;
-use super::rpc::NodeError;
-use super::{Fetched, RawPair};
+use super::rpc::{Asking, NodeError};
+use crate::model::parse::{BlockWire, ReceiptsWire};
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link, parse};
 use alloy_primitives::{B256, Bytes};
@@ -24,13 +27,17 @@ impl Node {
 
     /// The block that a tag such as `finalized` names; `None` while there is none.
     pub async fn tag(&self, tag: &'static str) -> Result<Option<Link>, NodeError> {
-        let answer = self.ask("eth_getBlockByNumber", (tag, false), self.deadlines().head).await?;
+        let limit = header_bytes(self.roots().gas_limit());
+        let asking = Asking { method: "eth_getBlockByNumber", params: (tag, false), limit };
+        let answer = self.ask_for(asking, self.deadlines().head).await?;
         if is_null(&answer) { Ok(None) } else { self.head_let_through(&answer).map(Some) }
     }
 
     /// The header with this hash, held against it.
     pub async fn header(&self, hash: B256) -> Result<Link, NodeError> {
-        let answer = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().head).await?;
+        let limit = header_bytes(self.roots().gas_limit());
+        let asking = Asking { method: "eth_getBlockByHash", params: (hash, false), limit };
+        let answer = self.ask_for(asking, self.deadlines().head).await?;
         self.header_let_through(hash, &present(answer, || format!("block {hash}"))?)
     }
 
@@ -40,62 +47,64 @@ impl Node {
     /// [`Checks`]: super::Checks
     pub async fn block(&self, hash: B256, keep_raw: bool) -> Result<Fetched, NodeError> {
         let one_by_one = self.lacks_block_receipts() || self.lapses().has(Bulk::Receipts, hash);
-        let (block, receipts) = if one_by_one {
-            (self.whole_block(hash).await?, None)
+        let (body, receipts) = if one_by_one {
+            (self.whole_block(hash, keep_raw).await?, None)
         } else {
-            let (block, receipts) = futures::join!(self.whole_block(hash), self.receipts(hash));
-            (block?, Some(receipts))
+            let (body, receipts) = futures::join!(self.whole_block(hash, keep_raw), self.receipts(hash, keep_raw));
+            (body?, Some(receipts))
         };
-        self.joined(hash, block, receipts, keep_raw).await
+        self.joined(hash, body, receipts).await
     }
 
     /// The block the node has at this height, and its receipts, asked for by its hash; checked like any other.
     pub async fn block_numbered(&self, number: u64, keep_raw: bool) -> Result<Fetched, NodeError> {
         let height = format!("{number:#x}");
-        let block = match self.ask("eth_getBlockByNumber", (&height, true), self.deadlines().block).await {
+        let (what, limit) = (|| format!("block {number}"), block_bytes(None));
+        let asking = Asking { method: "eth_getBlockByNumber", params: (&height, true), limit };
+        let text = match self.ask_for(asking, self.deadlines().block).await {
             Err(error) if error.is_of_this_question() => {
                 let header = self.ask("eth_getBlockByNumber", (&height, false), self.deadlines().block).await?;
-                self.with_txs_one_by_one(&present(header, || format!("block {number}"))?).await?
+                self.with_txs_one_by_one(&present(header, what)?).await?.into()
             }
-            block => present(block?, || format!("block {number}"))?,
+            text => present(text?, what)?,
         };
-        let at = parse::header(block.get())?.at;
-        if at.number != number {
+        let body = self.body(text, keep_raw)?;
+        if body.wire.number() != number {
             return Err(NodeError::Another);
         }
-        let one_by_one = self.lacks_block_receipts() || self.lapses().has(Bulk::Receipts, at.hash);
-        let receipts = if one_by_one { None } else { Some(self.receipts(at.hash).await) };
-        self.joined(at.hash, block, receipts, keep_raw).await
+        let hash = body.wire.hash();
+        let one_by_one = self.lacks_block_receipts() || self.lapses().has(Bulk::Receipts, hash);
+        let receipts = if one_by_one { None } else { Some(self.receipts(hash, keep_raw).await) };
+        self.joined(hash, body, receipts).await
     }
 
     /// A block and its receipts, which are asked for one by one where they did not come together.
     async fn joined(
         &self,
         hash: B256,
-        block: Box<RawValue>,
-        receipts: Option<Result<Box<RawValue>, NodeError>>,
-        keep_raw: bool,
+        body: Half<BlockWire>,
+        receipts: Option<Result<Half<ReceiptsWire>, NodeError>>,
     ) -> Result<Fetched, NodeError> {
         let (receipts, in_bulk) = match receipts {
             Some(Ok(receipts)) => (receipts, true),
-            None => (self.receipts_one_by_one(&block).await?, false),
+            None => (self.receipts_one_by_one(&body).await?, false),
             Some(Err(error)) if error.lacks_the_method() => {
                 self.note_lack_of_block_receipts();
-                (self.receipts_one_by_one(&block).await?, false)
+                (self.receipts_one_by_one(&body).await?, false)
             }
             Some(Err(error)) if error.is_of_this_question() => {
                 self.lapses().note(Bulk::Receipts, hash);
                 debug!(endpoint = self.name(), "asking for the receipts of block {hash} one by one: {error}");
-                (self.receipts_one_by_one(&block).await?, false)
+                (self.receipts_one_by_one(&body).await?, false)
             }
             Some(Err(error)) => {
-                if matches!(error, NodeError::TimedOut { .. }) {
+                if matches!(error, NodeError::TimedOut { .. } | NodeError::Bad(_)) {
                     self.lapses().note(Bulk::Receipts, hash);
                 }
                 return Err(error);
             }
         };
-        let fetched = self.let_through(hash, RawPair { block, receipts }, keep_raw).await;
+        let fetched = self.let_through(hash, body, receipts).await;
         if in_bulk && fetched.as_ref().is_err_and(NodeError::is_wrong) {
             // Wrong as they came together, which is held against it; one by one they may be right.
             self.lapses().note(Bulk::Receipts, hash);
@@ -145,9 +154,8 @@ impl Node {
         let hash = if let Read::Before { parent, .. } = read { *parent } else { at.hash };
         let pinned = json!({ "blockHash": hash, "requireCanonical": false });
         let after = self.deadlines().call;
-        let quantity = |answer: Box<RawValue>| -> Result<Bytes, NodeError> {
-            Ok(parse::quantity(answer.get())?.to_be_bytes_vec().into())
-        };
+        let quantity =
+            |answer: Text| -> Result<Bytes, NodeError> { Ok(parse::quantity(answer.get())?.to_be_bytes_vec().into()) };
         match read {
             Read::Call { to, data } | Read::Before { to, data, .. } => {
                 let call = json!({ "to": to, "data": data });
@@ -167,29 +175,52 @@ impl Node {
         }
     }
 
-    async fn whole_block(&self, hash: B256) -> Result<Box<RawValue>, NodeError> {
+    async fn whole_block(&self, hash: B256, keep_raw: bool) -> Result<Half<BlockWire>, NodeError> {
+        let what = || format!("block {hash}");
         if !self.lapses().has(Bulk::Txs, hash) {
-            match self.ask("eth_getBlockByHash", (hash, true), self.deadlines().block).await {
+            let limit = block_bytes(self.roots().gas_used(hash));
+            let asking = Asking { method: "eth_getBlockByHash", params: (hash, true), limit };
+            match self.ask_for(asking, self.deadlines().block).await {
                 Err(error) if error.is_of_this_question() => {
                     self.lapses().note(Bulk::Txs, hash);
                     debug!(endpoint = self.name(), "asking for the transactions of block {hash} one by one: {error}");
                 }
-                block => return present(block?, || format!("block {hash}")),
+                text => return self.body(present(text?, what)?, keep_raw),
             }
         }
         let header = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().block).await?;
-        self.with_txs_one_by_one(&present(header, || format!("block {hash}"))?).await
+        let block = self.with_txs_one_by_one(&present(header, what)?).await?;
+        self.body(block.into(), keep_raw)
     }
 
-    async fn receipts(&self, hash: B256) -> Result<Box<RawValue>, NodeError> {
-        let receipts = self.ask("eth_getBlockReceipts", [hash], self.deadlines().block).await?;
-        present(receipts, || format!("receipts of block {hash}"))
+    async fn receipts(&self, hash: B256, keep_raw: bool) -> Result<Half<ReceiptsWire>, NodeError> {
+        let limit = block_bytes(self.roots().gas_used(hash));
+        let asking = Asking { method: "eth_getBlockReceipts", params: [hash], limit };
+        let text = self.ask_for(asking, self.deadlines().block).await?;
+        let text = present(text, || format!("receipts of block {hash}"))?;
+        let wire = parse::read_receipts(text.get())?;
+        Ok(Half { wire, text: Kept::of(text, keep_raw), is_recorded: keep_raw })
     }
 
-    /// A list of receipts as `eth_getBlockReceipts` would have given it.
-    async fn receipts_one_by_one(&self, block: &RawValue) -> Result<Box<RawValue>, NodeError> {
-        let receipts = self.each_of("eth_getTransactionReceipt", parse::tx_hashes(block.get())?).await?;
-        serde_json::value::to_raw_value(&receipts).map_err(|error| NodeError::Unreachable(error.to_string()))
+    /// Receipts as `eth_getBlockReceipts` would have given them, each read as it comes.
+    async fn receipts_one_by_one(&self, body: &Half<BlockWire>) -> Result<Half<ReceiptsWire>, NodeError> {
+        let keep_raw = body.is_recorded;
+        let asked = body.wire.tx_hashes().map(|tx| async move {
+            let text = self.ask("eth_getTransactionReceipt", [tx], self.deadlines().block).await?;
+            let text = present(text, || format!("receipt of {tx}"))?;
+            Ok::<_, NodeError>((parse::read_receipt(text.get())?, keep_raw.then(|| text.into_raw())))
+        });
+        // Collected first: a lazy map's closure would tie the future to one lifetime, and it could not be boxed.
+        let asked: Vec<_> = asked.collect();
+        let all: Vec<_> = futures::stream::iter(asked).buffered(ONE_BY_ONE_AT_ONCE).try_collect().await?;
+        let (mut wire, mut texts) = (ReceiptsWire::default(), Vec::new());
+        for (receipt, text) in all {
+            wire.append(receipt);
+            texts.extend(text);
+        }
+        let text =
+            serde_json::value::to_raw_value(&texts).map_err(|error| NodeError::Unreachable(error.to_string()))?;
+        Ok(Half { wire, text: Kept::Whole(text), is_recorded: keep_raw })
     }
 
     /// A block as it would have been with whole transactions, from one with their hashes.
@@ -204,14 +235,24 @@ impl Node {
     /// What the node answers for each of these transactions, in their order.
     async fn each_of(&self, method: &'static str, txs: Vec<B256>) -> Result<Vec<Box<RawValue>>, NodeError> {
         let asked = txs.into_iter().map(|tx| async move {
-            present(self.ask(method, [tx], self.deadlines().block).await?, || format!("transaction {tx}"))
+            let text = self.ask(method, [tx], self.deadlines().block).await?;
+            present(text, || format!("transaction {tx}")).map(Text::into_raw)
         });
-        futures::stream::iter(asked).buffered(ONE_BY_ONE_AT_ONCE).try_collect().await
+        let mut answers = futures::stream::iter(asked).buffered(ONE_BY_ONE_AT_ONCE);
+        let (mut all, mut n_bytes) = (Vec::new(), 0);
+        while let Some(answer) = answers.try_next().await? {
+            n_bytes += answer.get().len();
+            if n_bytes > ANSWER_BYTES_MAX {
+                return Err(NodeError::TooLarge { method, limit: ANSWER_BYTES_MAX });
+            }
+            all.push(answer);
+        }
+        Ok(all)
     }
 }
 
 /// The answer, unless it is that the node has nothing.
-fn present(answer: Box<RawValue>, what: impl FnOnce() -> String) -> Result<Box<RawValue>, NodeError> {
+fn present(answer: Text, what: impl FnOnce() -> String) -> Result<Text, NodeError> {
     if is_null(&answer) { Err(NodeError::Missing(what())) } else { Ok(answer) }
 }
 

@@ -80,6 +80,9 @@ impl Node {
                 Err(NodeError::Refused { message, code, .. }) if code != -32601 && is_said(&TOO_MUCH, &message) => {
                     span = narrower(from, to, end, n_asked, &message)?;
                 }
+                Err(error @ NodeError::TooLarge { .. }) => {
+                    span = narrower(from, to, end, n_asked, &error.to_string())?;
+                }
                 // Some say it with the code by which others say that they are asked too often.
                 Err(NodeError::Limited { why, .. }) if is_said(&TOO_MUCH[..3], &why) => {
                     span = narrower(from, to, end, n_asked, &why)?;

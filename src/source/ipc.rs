@@ -3,14 +3,13 @@
 //! Nodes differ in what stands between two documents (geth and reth write a line break, others nothing), so a document ends
 //! where its outermost bracket closes. Each byte is looked at once, however the socket cuts them, and a document that grows
 //! beyond the largest answer, or that is none, ends the connection: what follows it could not be told apart any more.
-//! alloy's transport does most of this, but reads without a bound, and does not read while it writes.
 
-use alloy_json_rpc::PubSubItem;
-use alloy_pubsub::{ConnectionHandle, ConnectionInterface, PubSubConnect};
-use alloy_transport::{TransportErrorKind, TransportResult};
-use std::path::PathBuf;
+use super::gauge::{Allowance, Gauge};
+use super::socket::Link;
+use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
 use url::Url;
 
@@ -21,12 +20,15 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 /// How long a node may take no byte of a request. It would answer no sooner.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(10);
 
-/// Opens a node's socket.
-#[derive(Clone, Debug)]
-pub(super) struct IpcConnect {
-    path: PathBuf,
-    /// Largest document taken, in bytes.
-    bytes_max: usize,
+/// See the module's head. Reading goes on while a request is written, since a node may take nothing more before it could say what it
+/// has to say.
+pub(super) struct LocalLink {
+    from: ReadHalf<Gauge<UnixStream>>,
+    to: WriteHalf<Gauge<UnixStream>>,
+    documents: Documents,
+    /// What is being written, and how much of it has left.
+    request: Vec<u8>,
+    written: usize,
 }
 
 /// Documents out of a stream of bytes.
@@ -46,70 +48,47 @@ struct Documents {
 #[derive(Debug, PartialEq, Eq)]
 struct Garbled;
 
-impl IpcConnect {
-    /// The socket that an `ipc:` address names.
-    pub(super) fn new(url: &Url, bytes_max: usize) -> TransportResult<Self> {
-        let path = url.to_file_path().map_err(|()| TransportErrorKind::non_retryable_str("no path of this machine"))?;
-        Ok(Self { path, bytes_max })
+impl LocalLink {
+    /// Opens the socket that an `ipc:` address names.
+    pub(super) async fn open(url: &Url, allowance: Allowance) -> io::Result<Self> {
+        let path = url.to_file_path().map_err(|()| io::Error::other("no path of this machine"))?;
+        let stream = UnixStream::connect(path).await?;
+        let (from, to) = tokio::io::split(Gauge::new(stream, allowance));
+        Ok(Self { from, to, documents: Documents::default(), request: Vec::new(), written: 0 })
     }
 }
 
-impl PubSubConnect for IpcConnect {
-    fn is_local(&self) -> bool {
-        true
-    }
-
-    async fn connect(&self) -> TransportResult<ConnectionHandle> {
-        let stream = UnixStream::connect(&self.path).await.map_err(TransportErrorKind::custom)?;
-        let (handle, interface) = ConnectionHandle::new();
-        tokio::spawn(carry(stream, interface, self.bytes_max));
-        Ok(handle)
-    }
-}
-
-/// Carries requests out and documents in until either side has enough. Reading goes on while a request is written, since a
-/// node may take nothing more before it could say what it has to say.
-async fn carry(stream: UnixStream, mut interface: ConnectionInterface, bytes_max: usize) {
-    let (mut from, mut to) = stream.into_split();
-    let mut documents = Documents::default();
-    let (mut request, mut written) = (Vec::new(), 0);
-    loop {
-        documents.bytes.reserve(READ_BYTES);
-        tokio::select! {
-            next = interface.recv_from_frontend(), if request.is_empty() => match next {
-                Some(next) => {
-                    request.extend_from_slice(next.get().as_bytes());
-                    request.push(b'\n');
-                }
-                // Nobody is left to answer to.
-                None => return,
-            },
-            wrote = tokio::time::timeout(WRITE_STALL_MAX, to.write(&request[written..])), if !request.is_empty() => match wrote {
-                Ok(Ok(n)) if n > 0 => {
-                    written += n;
-                    if written == request.len() {
-                        (request, written) = (Vec::new(), 0);
+impl Link for LocalLink {
+    async fn step(&mut self, out: &mut VecDeque<String>) -> Result<Option<Vec<u8>>, ()> {
+        loop {
+            if let Some(document) = self.documents.next().map_err(|Garbled| ())? {
+                return Ok(Some(document.to_vec()));
+            }
+            if self.request.is_empty()
+                && let Some(text) = out.pop_front()
+            {
+                (self.request, self.written) = (text.into_bytes(), 0);
+                self.request.push(b'\n');
+            }
+            self.documents.bytes.reserve(READ_BYTES);
+            let write = tokio::time::timeout(WRITE_STALL_MAX, self.to.write(&self.request[self.written..]));
+            tokio::select! {
+                wrote = write, if !self.request.is_empty() => match wrote {
+                    Ok(Ok(n)) if n > 0 => {
+                        self.written += n;
+                        if self.written == self.request.len() {
+                            (self.request, self.written) = (Vec::new(), 0);
+                        }
                     }
-                }
-                _ => return interface.close_with_error(),
-            },
-            read = from.read_buf(&mut documents.bytes) => {
-                let more = matches!(read, Ok(n) if n > 0);
-                if !more || hand_over(&mut documents, &interface, bytes_max).is_err() {
-                    return interface.close_with_error();
-                }
+                    _ => return Err(()),
+                },
+                read = self.from.read_buf(&mut self.documents.bytes) => match read {
+                    Ok(n) if n > 0 => {}
+                    _ => return Err(()),
+                },
             }
         }
     }
-}
-
-/// Passes on every document that is complete.
-fn hand_over(documents: &mut Documents, interface: &ConnectionInterface, bytes_max: usize) -> Result<(), Garbled> {
-    while let Some(document) = documents.next()? {
-        let item: PubSubItem = serde_json::from_slice(document).map_err(|_| Garbled)?;
-        interface.send_to_frontend(item).map_err(|_| Garbled)?;
-    }
-    if documents.bytes.len() > bytes_max { Err(Garbled) } else { Ok(()) }
 }
 
 impl Documents {
@@ -151,8 +130,8 @@ impl Documents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloy_json_rpc::Request;
-    use alloy_pubsub::PubSubFrontend;
+    use crate::source::intake::Intake;
+    use crate::source::socket::Socket;
     use std::path::Path;
     use tokio::net::UnixListener;
 
@@ -198,7 +177,7 @@ mod tests {
     const BYTES_MAX: usize = 5 << 20;
 
     /// A node that reads one request and then does as told, and a client of it.
-    async fn node<F>(answer: impl FnOnce(UnixStream) -> F + Send + 'static) -> (tempfile::TempDir, PubSubFrontend)
+    async fn node<F>(answer: impl FnOnce(UnixStream) -> F + Send + 'static) -> (tempfile::TempDir, Socket)
     where
         F: Future<Output = ()> + Send,
     {
@@ -211,18 +190,19 @@ mod tests {
             let _ = stream.read(&mut request).await;
             answer(stream).await;
         });
-        (dir, connect(&path, BYTES_MAX).await)
+        (dir, connect(&path).await)
     }
 
-    async fn connect(path: &Path, bytes_max: usize) -> PubSubFrontend {
-        let connect = IpcConnect { path: path.to_owned(), bytes_max };
-        crate::source::rpc::Once(connect).into_service().await.expect("it listens")
+    async fn connect(path: &Path) -> Socket {
+        let url = Url::parse(&format!("ipc://{}", path.display())).expect("a URL");
+        let allowance = Allowance::new(&Intake::default(), BYTES_MAX);
+        let link = LocalLink::open(&url, allowance.clone()).await.expect("it listens");
+        Socket::over(link, allowance, None)
     }
 
-    async fn ask(client: &PubSubFrontend) -> Option<String> {
-        let request = Request::new("eth_chainId", 7u64.into(), [(); 0]).serialize().expect("it can be written");
-        let response = client.send(request).await.ok()?;
-        response.payload.as_success().map(|answer| answer.get().to_owned())
+    async fn ask(client: &Socket) -> Option<String> {
+        let text = r#"{"jsonrpc":"2.0","id":7,"method":"eth_chainId","params":[]}"#;
+        client.ask(7, text.to_owned(), BYTES_MAX).await.ok().map(|answer| answer.get().to_owned())
     }
 
     #[tokio::test]
@@ -241,8 +221,9 @@ mod tests {
     async fn whatever_is_no_answer_ends_the_connection_at_once() {
         let endless = format!("{{\"result\":\"{}", "0".repeat(2 * BYTES_MAX));
         let deep = format!("{}{}", "[".repeat(400), "]".repeat(400));
-        let without_id = "{\"error\":{\"code\":1,\"message\":\"no id\"}}";
-        for text in ["nullnull", "{\"id\":7,\"result\":nullnull}", without_id, "[]", &deep, &endless].map(str::to_owned)
+        let without_all = "{\"jsonrpc\":\"2.0\"}";
+        for text in
+            ["nullnull", "{\"id\":7,\"result\":nullnull}", without_all, "[]", &deep, &endless].map(str::to_owned)
         {
             let (_dir, client) = node(move |mut stream| async move {
                 let _ = stream.write_all(text.as_bytes()).await;
@@ -268,9 +249,8 @@ mod tests {
             std::future::pending::<()>().await;
         })
         .await;
-        let request =
-            Request::new("eth_call", 7u64.into(), ["1".repeat(4 << 20)]).serialize().expect("it can be written");
-        let response = client.send(request).await.expect("an answer");
-        assert_eq!(response.payload.as_success().map(|answer| answer.get().len()), Some((4 << 20) + 2));
+        let request = format!(r#"{{"id":7,"method":"eth_call","params":["{}"]}}"#, "1".repeat(4 << 20));
+        let answer = client.ask(7, request, BYTES_MAX).await.expect("an answer");
+        assert_eq!(answer.get().len(), (4 << 20) + 2);
     }
 }

@@ -262,7 +262,7 @@ async fn polled(voice: Voice, node: &Node, backlog: &Backlog, heard: &mut bool) 
     *heard = true;
     info!(endpoint = node.name(), "asks {} every {POLL:?} for what is pending", node.name());
     loop {
-        let answer = node.ask("eth_getFilterChanges", [&filter], after).await?;
+        let answer = node.ask("eth_getFilterChanges", [&*filter], after).await?;
         let announced: Vec<&RawValue> = serde_json::from_str(answer.get()).map_err(|_| NodeError::Another)?;
         announced.into_iter().try_for_each(|announcement| backlog.hear(voice, announcement))?;
         tokio::time::sleep(POLL).await;

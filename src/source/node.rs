@@ -4,18 +4,17 @@
 //! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
 
 use super::check::Checks;
+use super::intake::{Intake, Text, method_bytes};
 use super::lapses::Lapses;
 use super::meter::Meter;
 use super::proof::Roots;
-use super::rpc::{Heads, NodeError, Route, Wire};
+use super::rpc::{Asking, Heads, NodeError, Params, Route, Wire};
 use super::trace::TraceMethod;
 use super::transport::Transport;
 use crate::model::{ChainId, parse};
 use crate::runtime::{Backoff, install_tls, instant};
-use alloy_json_rpc::RpcSend;
 use alloy_primitives::B256;
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError};
@@ -118,6 +117,7 @@ struct Inner {
     route: Route,
     identity: Identity,
     deadlines: Deadlines,
+    intake: Intake,
     // A tokio lock, held while connecting: whoever comes meanwhile wants that same connection, not a second one.
     wire: Mutex<Option<(u64, Wire)>>,
     next_id: AtomicU64,
@@ -194,6 +194,7 @@ impl Node {
             route,
             identity,
             deadlines,
+            intake: Intake::default(),
             wire: Mutex::new(None),
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
@@ -234,8 +235,9 @@ impl Node {
     pub async fn discover(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, NodeError> {
         install_tls();
         let url = address(endpoint.url.expose_secret()).map_err(|bad| NodeError::Unreachable(bad.to_string()))?;
-        let wire = Box::pin(Wire::open(&Route::Url(url), &deadlines)).await?;
-        let asked = wire.ask(1, "eth_chainId", [(); 0]);
+        let wire = Box::pin(Wire::open(&Route::Url(url), &deadlines, &Intake::default())).await?;
+        let asking = Asking { method: "eth_chainId", params: [(); 0], limit: method_bytes("eth_chainId") };
+        let asked = wire.ask(1, asking);
         let answer = tokio::time::timeout(deadlines.head, asked).await;
         let answer = answer.map_err(|_| NodeError::TimedOut { method: "eth_chainId", after: deadlines.head })??;
         let chain = ChainId(parse::number(answer.get())?);
@@ -270,18 +272,23 @@ impl Node {
     }
 
     /// Asks within `deadline`. A connection that let a deadline pass is dropped, since whatever is stuck in it stays stuck.
-    pub(super) async fn ask<P: RpcSend>(
+    pub(super) async fn ask<P: Params>(
         &self,
         method: &'static str,
         params: P,
         deadline: Duration,
-    ) -> Result<Box<RawValue>, NodeError> {
-        let began = instant();
+    ) -> Result<Text, NodeError> {
+        self.ask_for(Asking { method, params, limit: method_bytes(method) }, deadline).await
+    }
+
+    /// As [`Node::ask`], where more is known of the answer than the method.
+    pub(super) async fn ask_for<P: Params>(&self, asking: Asking<P>, deadline: Duration) -> Result<Text, NodeError> {
+        let (began, method) = (instant(), asking.method);
         let (generation, wire) = match self.wire().await {
             Ok(wire) => wire,
             Err(error) => return self.measure(method, began, Err(error)),
         };
-        let answer = self.measure(method, began, self.within(deadline, &wire, method, params).await);
+        let answer = self.measure(method, began, self.asked_within(deadline, &wire, asking).await);
         if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
             let mut current = self.0.wire.lock().await;
             if current.as_ref().is_some_and(|(newest, _)| *newest == generation) {
@@ -301,7 +308,6 @@ impl Node {
     /// A subscription to new heads, on a connection of its own.
     pub(super) async fn subscribe(&self) -> Result<Heads, NodeError> {
         let wire = Box::pin(self.open()).await?;
-        wire.widen();
         let after = self.0.deadlines.subscribe;
         match tokio::time::timeout(after, wire.subscribe(self.next_id())).await {
             Ok(heads) => heads,
@@ -312,7 +318,6 @@ impl Node {
     /// A subscription to pending transactions, on a connection of its own: `whole`, or their hashes alone.
     pub(super) async fn subscribe_to_pending(&self, whole: bool) -> Result<Heads, NodeError> {
         let wire = Box::pin(self.open()).await?;
-        wire.widen();
         let after = self.0.deadlines.subscribe;
         let id = self.next_id();
         let subscribed = async {
@@ -401,7 +406,7 @@ impl Node {
 
     /// A connection to a node that serves the right chain, of which nobody else knows.
     pub(super) async fn open(&self) -> Result<Wire, NodeError> {
-        let wire = Wire::open(&self.0.route, &self.0.deadlines).await?;
+        let wire = Wire::open(&self.0.route, &self.0.deadlines, &self.0.intake).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
         let (found, expected) = (parse::number(answer.get())?, self.0.identity.chain.0);
         if found != expected {
@@ -427,14 +432,24 @@ impl Node {
         }
     }
 
-    pub(super) async fn within<P: RpcSend>(
+    pub(super) async fn within<P: Params>(
         &self,
         after: Duration,
         wire: &Wire,
         method: &'static str,
         params: P,
-    ) -> Result<Box<RawValue>, NodeError> {
-        match tokio::time::timeout(after, wire.ask(self.next_id(), method, params)).await {
+    ) -> Result<Text, NodeError> {
+        self.asked_within(after, wire, Asking { method, params, limit: method_bytes(method) }).await
+    }
+
+    async fn asked_within<P: Params>(
+        &self,
+        after: Duration,
+        wire: &Wire,
+        asking: Asking<P>,
+    ) -> Result<Text, NodeError> {
+        let method = asking.method;
+        match tokio::time::timeout(after, wire.ask(self.next_id(), asking)).await {
             Ok(answer) => answer,
             Err(_) => Err(NodeError::TimedOut { method, after }),
         }

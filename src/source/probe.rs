@@ -6,6 +6,7 @@
 //! transaction of it, three batches of nothing much. A hosted node counts them.
 
 use super::abilities::{Abilities, Ability, Can};
+use super::intake::Text;
 use super::node::Node;
 use super::rpc::{NodeError, Wire};
 use crate::model::parse::{self, WHY_MAX};
@@ -326,7 +327,7 @@ impl Probe<'_> {
         if answer.as_ref().is_err_and(NodeError::breaks_the_wire) {
             self.wire = None;
         }
-        answer
+        answer.map(Text::into_raw)
     }
 
     async fn wire(&mut self) -> Result<Wire, NodeError> {

@@ -10,33 +10,57 @@ use super::{check, verify};
 use crate::model::BlockRef;
 use crate::model::parse::{self, AccountProof};
 use crate::model::read::{Answer, Read};
+use crate::model::seal::Header;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use serde_json::json;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// State roots remembered: those of the blocks whose state is asked for lately.
 const ROOTS_MAX: usize = 128;
 
-/// State roots of blocks, from headers that hash to the block's hash.
+/// What is known of blocks from headers that hash to the block's hash: the state root, and the gas that was used.
 #[derive(Default)]
-pub(super) struct Roots(Mutex<VecDeque<(B256, B256)>>);
+pub(super) struct Roots {
+    blocks: Mutex<VecDeque<Known>>,
+    /// Most gas of the newest of them; zero before the first.
+    gas_limit: AtomicU64,
+}
+
+struct Known {
+    block: B256,
+    root: B256,
+    gas_used: Option<u64>,
+}
 
 impl Roots {
-    pub(super) fn remember(&self, block: B256, root: B256) {
-        let mut roots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if roots.iter().any(|(known, _)| *known == block) {
+    pub(super) fn remember(&self, block: B256, root: B256, header: &Header) {
+        self.gas_limit.store(header.gas_limit.unwrap_or_default(), Ordering::Relaxed);
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        if blocks.iter().any(|known| known.block == block) {
             return;
         }
-        if roots.len() == ROOTS_MAX {
-            roots.pop_front();
+        if blocks.len() == ROOTS_MAX {
+            blocks.pop_front();
         }
-        roots.push_back((block, root));
+        blocks.push_back(Known { block, root, gas_used: header.gas_used });
     }
 
     fn of(&self, block: B256) -> Option<B256> {
-        let roots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        roots.iter().rev().find(|(known, _)| *known == block).map(|(_, root)| *root)
+        let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.iter().rev().find(|known| known.block == block).map(|known| known.root)
+    }
+
+    /// Gas that a block used, where its header was seen.
+    pub(super) fn gas_used(&self, block: B256) -> Option<u64> {
+        let blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.iter().rev().find(|known| known.block == block)?.gas_used
+    }
+
+    /// Most gas of a block hereabouts: twice that of the newest that was seen, since limits move.
+    pub(super) fn gas_limit(&self) -> Option<u64> {
+        Some(self.gas_limit.load(Ordering::Relaxed)).filter(|gas| *gas > 0).map(|gas| gas.saturating_mul(2))
     }
 }
 

@@ -3,32 +3,47 @@
 //! A socket is served by alloy's frontend, but never reopened by it: its own reconnection loses notifications and repeats
 //! requests without saying so, so here a socket that breaks is dead, and whoever used it hears that at once.
 
-use super::ipc::IpcConnect;
+use super::envelope::{Message, Refusal, question, read_messages, take_result};
+use super::gauge::Allowance;
+use super::intake::{ANNOUNCED_BYTES_MAX, Excess, Intake, Room, Text, method_bytes};
+use super::ipc::LocalLink;
 use super::node::Deadlines;
+use super::socket::{Announced, Failure, Socket};
 use super::transport::{RawHeads, Transport};
 use super::verify::Flaw;
+use super::web::{WebLink, credentials};
 use crate::model::parse::{ParseError, WHY_MAX};
 use crate::model::{BlindnessKind, Evidence};
-use alloy_json_rpc::{ErrorPayload, Request, Response, ResponsePayload, RpcError, RpcSend};
-use alloy_primitives::{B256, U256};
-use alloy_pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
-use alloy_transport::{TransportError, TransportErrorKind, TransportResult};
-use alloy_transport_ws::{WebSocketConfig, WsBackend, WsConnect};
+use alloy_primitives::B256;
 use futures::StreamExt;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::broadcast;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use url::Url;
 
-/// Largest answer taken, in bytes. The transport's own limit of 16 MiB a frame is below what full nodes send.
-pub const ANSWER_BYTES_MAX: usize = 512 << 20;
-/// Notifications a subscription may be behind before the oldest are dropped, which is a reason to poll, not a loss.
-const NOTIFICATIONS_MAX: usize = 1_024;
+/// Bytes of the largest batch that is tried, whose answers are a few dozen bytes each.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes that an envelope adds to a result, with whatever a vendor has to say beside.
+const ENVELOPE_BYTES_MAX: usize = 4 << 10;
+
+/// Parameters of a question.
+pub(super) trait Params: Serialize + Send + Sync {}
+
+impl<T: Serialize + Send + Sync> Params for T {}
+
+/// One question, and the most that its answer may be.
+pub(super) struct Asking<P> {
+    pub(super) method: &'static str,
+    pub(super) params: P,
+    /// In bytes.
+    pub(super) limit: usize,
+}
 
 /// Why a node did not give what it was asked for. None of them carries an address or a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -117,57 +132,27 @@ pub(super) enum Route {
 /// An open connection, with the address that its errors must not repeat.
 #[derive(Clone)]
 pub(super) enum Wire {
-    Socket(PubSubFrontend, Url),
-    Http(reqwest::Client, Url),
-    Own(Arc<dyn Transport>),
+    Socket(Socket, Url),
+    Http(HttpWire),
+    Own(Arc<dyn Transport>, Intake),
+}
+
+/// How questions go over HTTP.
+#[derive(Clone)]
+pub(super) struct HttpWire {
+    client: reqwest::Client,
+    /// As it was given, for errors to leave out.
+    url: Url,
+    /// Without credentials.
+    bare: Url,
+    credentials: Option<HeaderValue>,
+    intake: Intake,
 }
 
 /// A live subscription, to new heads for the most part. Dropping it closes its socket.
 pub(super) enum Heads {
-    Socket { subscription: RawSubscription, _socket: PubSubFrontend },
+    Socket { announced: Arc<Announced>, _socket: Socket },
     Own(RawHeads),
-}
-
-/// A WebSocket on which each question to a remote node leaves at once. The library's own way lets one wait until the node has heard of
-/// the one before it (Nagle), which for a block and its receipts, asked for together, is a way there and back. On this machine that
-/// way is short, and the other way round it is longer: anvil holds its answers back likewise, and questions that come together are
-/// answered together.
-struct PromptSocket {
-    how: WsConnect,
-    keepalive: Duration,
-}
-
-impl PubSubConnect for PromptSocket {
-    fn is_local(&self) -> bool {
-        self.how.is_local()
-    }
-
-    async fn connect(&self) -> TransportResult<ConnectionHandle> {
-        let request = self.how.clone().into_client_request().map_err(TransportErrorKind::custom)?;
-        let (config, at_once) = (self.how.config().copied(), !self.is_local());
-        let opened = tokio_tungstenite::connect_async_with_config(request, config, at_once).await;
-        let (socket, _) = opened.map_err(TransportErrorKind::custom)?;
-        let (handle, interface) = ConnectionHandle::new();
-        WsBackend::from_socket(socket, interface, self.keepalive).spawn();
-        Ok(handle.with_max_retries(0))
-    }
-}
-
-/// Opens one socket and never another.
-pub(super) struct Once<C>(pub(super) C);
-
-impl<C: PubSubConnect> PubSubConnect for Once<C> {
-    fn is_local(&self) -> bool {
-        self.0.is_local()
-    }
-
-    async fn connect(&self) -> TransportResult<ConnectionHandle> {
-        self.0.connect().await
-    }
-
-    async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
-        Err(TransportErrorKind::non_retryable_str("the socket broke"))
-    }
 }
 
 impl Route {
@@ -182,33 +167,41 @@ impl Route {
 
 impl Wire {
     /// Opens a connection within the deadline for connecting. For HTTP nothing is opened until something is asked.
-    pub(super) async fn open(route: &Route, deadlines: &Deadlines) -> Result<Self, NodeError> {
+    pub(super) async fn open(route: &Route, deadlines: &Deadlines, intake: &Intake) -> Result<Self, NodeError> {
         let url = match route {
             Route::Url(url) => url,
-            Route::Own(transport) => return Ok(Self::Own(transport.clone())),
+            Route::Own(transport) => return Ok(Self::Own(transport.clone(), intake.clone())),
         };
+        let allowance = Allowance::new(intake, ANNOUNCED_BYTES_MAX);
         let opened = match url.scheme() {
             "ws" | "wss" => {
-                let connect = Once(web_socket(url, deadlines)).into_service();
-                tokio::time::timeout(deadlines.connect, connect).await
+                let opening = WebLink::open(url, allowance.clone());
+                let opened = tokio::time::timeout(deadlines.connect, opening).await;
+                opened.map(|link| match link {
+                    Ok(link) => Ok(Socket::over(link, allowance, Some(deadlines.keepalive))),
+                    Err(error) => Err(NodeError::Unreachable(scrubbed(url, &error.to_string()))),
+                })
             }
             "ipc" => {
-                let connect = IpcConnect::new(url, ANSWER_BYTES_MAX).map_err(|error| failed(url, error))?;
-                tokio::time::timeout(deadlines.connect, Once(connect).into_service()).await
+                let opening = LocalLink::open(url, allowance.clone());
+                let opened = tokio::time::timeout(deadlines.connect, opening).await;
+                opened.map(|link| match link {
+                    Ok(link) => Ok(Socket::over(link, allowance, None)),
+                    Err(error) => Err(NodeError::Unreachable(scrubbed(url, &error.to_string()))),
+                })
             }
             _ => {
                 // A redirect would tell the next server where we came from, key and all.
                 let redirects = reqwest::redirect::Policy::none();
                 let client = reqwest::Client::builder().connect_timeout(deadlines.connect).redirect(redirects).build();
-                return client
-                    .map(|client| Self::Http(client, url.clone()))
-                    .map_err(|error| unreachable_by(url, &error));
+                let client = client.map_err(|error| unreachable_by(url, &error))?;
+                let (bare, credentials) = credentials(url);
+                let (url, intake) = (url.clone(), intake.clone());
+                return Ok(Self::Http(HttpWire { client, url, bare, credentials, intake }));
             }
         };
         match opened {
-            Ok(socket) => {
-                socket.map(|socket| Self::Socket(socket, url.clone())).map_err(|error| located(url, failed(url, error)))
-            }
+            Ok(socket) => socket.map(|socket| Self::Socket(socket, url.clone())).map_err(|error| located(url, error)),
             Err(_) => {
                 Err(located(url, NodeError::Unreachable(format!("no connection within {:?}", deadlines.connect))))
             }
@@ -216,51 +209,56 @@ impl Wire {
     }
 
     /// Asks, without a deadline of its own.
-    pub(super) async fn ask<P: RpcSend>(
-        &self,
-        id: u64,
-        method: &'static str,
-        params: P,
-    ) -> Result<Box<RawValue>, NodeError> {
+    pub(super) async fn ask<P: Params>(&self, id: u64, asking: Asking<P>) -> Result<Text, NodeError> {
+        let Asking { method, params, limit } = asking;
         let unwritable = |_| NodeError::Unreachable(format!("the parameters of {method} cannot be written"));
-        let (url, response) = match self {
+        let params = to_raw_value(&params).map_err(unwritable)?;
+        let too_large = || NodeError::TooLarge { method, limit };
+        match self {
             Self::Socket(socket, url) => {
-                let request = Request::new(method, id.into(), params).serialize().map_err(unwritable)?;
-                (url, socket.send(request).await.map_err(|error| failed(url, error))?)
+                let answer = socket.ask(id, question(id, method, &params), limit).await;
+                answer.map_err(|failure| match failure {
+                    Failure::Refused(refusal) => refused(url, &refusal),
+                    Failure::TooLarge => too_large(),
+                    Failure::Broken(why) => NodeError::Unreachable(why.to_owned()),
+                })
             }
-            Self::Http(client, url) => {
-                let request = Request::new(method, id.into(), params).serialize().map_err(unwritable)?;
-                (url, post(client, url, request.serialized().get()).await?)
+            Self::Http(http) => http.ask(id, &question(id, method, &params), limit).await?.ok_or_else(too_large),
+            Self::Own(transport, intake) => {
+                let answer = transport.ask(method, &params).await?;
+                let mut room = intake.room();
+                let grown = room.grow(answer.get().len(), limit).await;
+                grown.map(|()| Text::new(answer, room)).map_err(|Excess| too_large())
             }
-            Self::Own(transport) => {
-                let params = to_raw_value(&params).map_err(unwritable)?;
-                return transport.ask(method, &params).await;
-            }
-        };
-        match response.payload {
-            ResponsePayload::Success(answer) => Ok(answer),
-            ResponsePayload::Failure(error) => Err(refused(url, &error)),
         }
     }
 
     /// How many of `n` questions for the chain's id are answered that go out in one request. `None` over a socket, where each question
     /// goes alone.
     pub(super) async fn batch(&self, n: usize) -> Option<Result<usize, NodeError>> {
-        let Self::Http(client, url) = self else { return None };
+        let Self::Http(http) = self else { return None };
         let questions: Vec<_> = (0..n)
             .map(|id| serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": "eth_chainId", "params": [] }))
             .collect();
         let answered = async {
-            let (status, answer) = send(client, url, &serde_json::Value::from(questions).to_string()).await?;
-            if let Ok(answers) = serde_json::from_slice::<Vec<Response>>(&answer) {
-                let ids: HashSet<_> =
-                    answers.iter().filter(|answer| answer.is_success()).map(|answer| &answer.id).collect();
-                return Ok(ids.len());
+            let sent = http.send(&serde_json::Value::from(questions).to_string(), BATCH_BYTES_MAX).await?;
+            let Some((status, answer, _)) = sent else {
+                return Err(NodeError::TooLarge { method: "batch", limit: BATCH_BYTES_MAX });
+            };
+            let messages = read_messages(&answer).map_err(|_| unreadable(status))?;
+            let mut ids = HashSet::new();
+            let mut failed = None;
+            for message in messages {
+                match message {
+                    Message::Answer(Some(id), Ok(_)) => drop(ids.insert(id)),
+                    Message::Answer(_, Err(refusal)) => failed = Some(refusal),
+                    _ => {}
+                }
             }
-            // One error for all of them, or something else altogether.
-            match serde_json::from_slice::<Response>(&answer).map(|response| response.payload) {
-                Ok(ResponsePayload::Failure(error)) => Err(refused(url, &error)),
-                _ => Err(unreadable(status)),
+            match failed {
+                // One error for all of them.
+                Some(refusal) if ids.is_empty() => Err(refused(&http.url, &refusal)),
+                _ => Ok(ids.len()),
             }
         };
         Some(answered.await)
@@ -269,33 +267,22 @@ impl Wire {
     /// Subscribes to new heads on this connection, which from then on serves nothing else.
     pub(super) async fn subscribe(self, id: u64) -> Result<Heads, NodeError> {
         match &self {
-            Self::Own(transport) => transport.subscribe().await.map(Heads::Own),
+            Self::Own(transport, _) => transport.subscribe().await.map(Heads::Own),
             _ => self.subscribe_to(id, ["newHeads"]).await,
         }
     }
 
     /// Subscribes to whatever `params` name, as [`Wire::subscribe`]; only a socket of ours can do that.
-    pub(super) async fn subscribe_to<P: RpcSend>(self, id: u64, params: P) -> Result<Heads, NodeError> {
-        if !matches!(self, Self::Socket(..)) {
+    pub(super) async fn subscribe_to<P: Params>(self, id: u64, params: P) -> Result<Heads, NodeError> {
+        let Self::Socket(socket, _) = &self else {
             let message = "subscriptions need a socket".to_owned();
             return Err(NodeError::Refused { code: -32_601, message, data: false });
-        }
-        let answer = self.ask(id, "eth_subscribe", params).await?;
-        let Self::Socket(socket, url) = self else {
-            return Err(NodeError::Unreachable("subscriptions need a socket".to_owned()));
         };
-        // The transport answers with a name of its own for the subscription, a 256-bit number.
-        let local: U256 = serde_json::from_str(answer.get())
-            .map_err(|_| NodeError::Unreachable("the subscription has no id".to_owned()))?;
-        let subscription = socket.get_subscription(B256::from(local)).await.map_err(|error| failed(&url, error))?;
-        Ok(Heads::Socket { subscription, _socket: socket })
-    }
-
-    /// Makes room for bursts of notifications. Has to precede [`Wire::subscribe`].
-    pub(super) fn widen(&self) {
-        if let Self::Socket(socket, _) = self {
-            socket.set_channel_size(NOTIFICATIONS_MAX);
-        }
+        // Nobody else uses this socket, so that whatever is announced on it is of this subscription, early or not.
+        let (announced, socket) = (socket.announced(), socket.clone());
+        let limit = method_bytes("eth_subscribe");
+        self.ask(id, Asking { method: "eth_subscribe", params, limit }).await?;
+        Ok(Heads::Socket { announced, _socket: socket })
     }
 }
 
@@ -303,7 +290,7 @@ impl Heads {
     /// The next notification as it stands; an error of the channel says that some were dropped or that the socket is gone.
     pub(super) async fn next(&mut self) -> Result<Box<RawValue>, broadcast::error::RecvError> {
         match self {
-            Self::Socket { subscription, .. } => subscription.recv().await,
+            Self::Socket { announced, .. } => announced.next().await,
             Self::Own(heads) => heads.next().await.ok_or(broadcast::error::RecvError::Closed),
         }
     }
@@ -314,13 +301,17 @@ impl NodeError {
     pub(super) fn breaks_the_wire(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable(_) | Self::TimedOut { .. } | Self::WrongChain { .. } | Self::WrongGenesis { .. }
+            Self::Unreachable(_)
+                | Self::TimedOut { .. }
+                | Self::TooLarge { .. }
+                | Self::WrongChain { .. }
+                | Self::WrongGenesis { .. }
         )
     }
 
-    /// Whether the node answered, and the answer cannot be right.
+    /// Whether the node answered, and the answer cannot be right, or is more than anybody takes.
     pub(super) fn is_wrong(&self) -> bool {
-        matches!(self, Self::Bad(_) | Self::Another | Self::Lie { .. })
+        matches!(self, Self::Bad(_) | Self::Another | Self::Lie { .. } | Self::TooLarge { .. })
     }
 
     /// What kind of other chain the node serves, if it does.
@@ -355,36 +346,57 @@ impl NodeError {
     }
 }
 
-fn web_socket(url: &Url, deadlines: &Deadlines) -> PromptSocket {
-    let limit = Some(ANSWER_BYTES_MAX);
-    let config = WebSocketConfig::default().max_message_size(limit).max_frame_size(limit);
-    PromptSocket { how: WsConnect::new(url.as_str()).with_config(config), keepalive: deadlines.keepalive }
-}
-
-/// One question in one request.
-async fn post(client: &reqwest::Client, url: &Url, body: &str) -> Result<Response, NodeError> {
-    let (status, answer) = send(client, url, body).await?;
-    serde_json::from_slice(&answer).map_err(|_| unreadable(status))
-}
-
-/// One POST. The client library's errors and spans carry the whole address, so neither leaves this function.
-async fn send(client: &reqwest::Client, url: &Url, body: &str) -> Result<(StatusCode, Vec<u8>), NodeError> {
-    let sent = client.post(url.clone()).header(CONTENT_TYPE, "application/json").body(body.to_owned()).send().await;
-    let mut response = sent.map_err(|error| unreachable_by(url, &error))?;
-    let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable_by(url, &error))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(NodeError::Unreachable(format!("the answer is larger than {ANSWER_BYTES_MAX} bytes")));
+impl HttpWire {
+    /// One question in one request; `None` where its answer is longer than it may be.
+    async fn ask(&self, id: u64, body: &str, limit: usize) -> Result<Option<Text>, NodeError> {
+        let Some((status, answer, room)) = self.send(body, limit).await? else { return Ok(None) };
+        let begins = answer.iter().find(|byte| !byte.is_ascii_whitespace());
+        let message = match begins {
+            Some(b'{') => take_result(answer),
+            _ => read_messages(&answer).map(|mut messages| messages.swap_remove(0)),
+        };
+        match message {
+            // Whoever leaves the number out answers the only question there is.
+            Ok(Message::Answer(of, answer)) if of.is_none_or(|of| of == id) => match answer {
+                Ok(result) => Ok(Some(Text::new(result, room))),
+                Err(refusal) => Err(refused(&self.url, &refusal)),
+            },
+            Ok(Message::Answer(..)) => Err(NodeError::Unreachable("the answer is to another question".to_owned())),
+            _ => Err(unreadable(status)),
         }
-        body.extend_from_slice(&chunk);
     }
-    if matches!(status.as_u16(), 429 | 503) {
-        let after = retry_after.map(Duration::from_secs);
-        return Err(NodeError::Limited { why: format!("HTTP {}", status.as_u16()), after });
+
+    /// One POST, whose answer is read as it comes; `None` where it is longer than it may be. The client library's errors and spans carry the
+    /// whole address, so neither leaves this function.
+    async fn send(&self, body: &str, limit: usize) -> Result<Option<(StatusCode, Vec<u8>, Room)>, NodeError> {
+        // What stands around the result.
+        let limit = limit.saturating_add(ENVELOPE_BYTES_MAX);
+        let request = self.client.post(self.bare.clone()).header(CONTENT_TYPE, "application/json");
+        let request = match &self.credentials {
+            Some(header) => request.header(AUTHORIZATION, header),
+            None => request,
+        };
+        let failed = |error: reqwest::Error| unreachable_by(&self.url, &error);
+        let mut response = request.body(body.to_owned()).send().await.map_err(failed)?;
+        let status = response.status();
+        let retry_after =
+            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        if matches!(status.as_u16(), 429 | 503) {
+            let after = retry_after.map(Duration::from_secs);
+            return Err(NodeError::Limited { why: format!("HTTP {}", status.as_u16()), after });
+        }
+        if response.content_length().is_some_and(|n| n > limit as u64) {
+            return Ok(None);
+        }
+        let (mut body, mut room) = (Vec::new(), self.intake.room());
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if room.grow(chunk.len(), limit).await == Err(Excess) {
+                return Ok(None);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Some((status, body, room)))
     }
-    Ok((status, body))
 }
 
 /// What an answer says that is no JSON-RPC. Many nodes put a JSON-RPC error under a status of 400 or 500, and that says more than
@@ -396,17 +408,7 @@ fn unreadable(status: StatusCode) -> NodeError {
     })
 }
 
-fn failed(url: &Url, error: TransportError) -> NodeError {
-    match error {
-        RpcError::ErrorResp(error) => refused(url, &error),
-        RpcError::Transport(TransportErrorKind::BackendGone) => NodeError::Unreachable("the socket broke".to_owned()),
-        RpcError::Transport(kind) => NodeError::Unreachable(scrubbed(url, &kind.to_string())),
-        RpcError::DeserError { .. } => NodeError::Unreachable("the answer is not JSON-RPC".to_owned()),
-        other => NodeError::Unreachable(scrubbed(url, &other.to_string())),
-    }
-}
-
-fn refused(url: &Url, error: &ErrorPayload) -> NodeError {
+fn refused(url: &Url, error: &Refusal) -> NodeError {
     let message = scrubbed(url, &error.message);
     let lower = message.to_ascii_lowercase();
     let limited = ["rate limit", "too many requests", "request limit", "capacity exceeded", "compute units"];
@@ -414,7 +416,7 @@ fn refused(url: &Url, error: &ErrorPayload) -> NodeError {
     if matches!(error.code, 429 | -32005) || limited.iter().any(|words| lower.contains(words)) {
         return NodeError::Limited { why: message, after: None };
     }
-    NodeError::Refused { code: error.code, message, data: error.data.is_some() }
+    NodeError::Refused { code: error.code, message, data: error.data }
 }
 
 fn unreachable_by(url: &Url, error: &reqwest::Error) -> NodeError {

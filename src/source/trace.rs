@@ -4,6 +4,7 @@
 //! block, and something in it: some nodes answer `{}` with success to a tracer they do not know. Whether the traces are true is
 //! not looked at here.
 
+use super::intake::Text;
 use super::lapses::Bulk;
 use super::node::Node;
 use super::rpc::NodeError;
@@ -83,7 +84,7 @@ impl Node {
         if answer.get() == "null" {
             return Err(NodeError::Missing(format!("traces of block {}", of.at.hash)));
         }
-        let traces = RawTraces { method, answer };
+        let traces = RawTraces { method, answer: answer.into_raw() };
         traces.check(of).map_err(|why| ParseError::Json { what: "traces", why: why.to_owned() })?;
         Ok(Some(traces))
     }
@@ -161,7 +162,7 @@ impl Node {
         Ok(parse::call_tree(tx, answer.get())?)
     }
 
-    async fn ask_for_traces(&self, at: BlockRef, method: TraceMethod) -> Result<Box<RawValue>, NodeError> {
+    async fn ask_for_traces(&self, at: BlockRef, method: TraceMethod) -> Result<Text, NodeError> {
         match method {
             TraceMethod::CallTracer => {
                 let tracer = json!({ "tracer": "callTracer", "tracerConfig": { "withLog": true } });

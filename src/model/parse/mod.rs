@@ -15,8 +15,9 @@ use super::block::{Block, BlockRef, Link, Tx};
 use super::seal::{Header, Sealed, TxSeal};
 use alloy_primitives::{B256, Bytes, U256};
 pub use proof::{AccountProof, SlotProof, TrieNode, account_proof};
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use std::fmt;
 pub use traces::{CALLS_MAX, call_tree, call_trees, flat_traces};
 pub use wire::{BlockWire, ReceiptsWire};
 use wire::{Lapses, Noted};
@@ -96,6 +97,27 @@ pub fn seal(block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, Pars
     let block = block.with(receipts, &mut lapses)?;
     let lapse = if let Lapses::Settled(first) = lapses { first } else { None };
     Ok(Sealed { block, header, txs, receipts: receipts_seal, withdrawals, lapse })
+}
+
+/// A block's own text, to be joined with its receipts later.
+pub fn read_block(text: &str) -> Result<BlockWire, ParseError> {
+    json("block", text)
+}
+
+/// All receipts of a block, to be joined with it later.
+pub fn read_receipts(text: &str) -> Result<ReceiptsWire, ParseError> {
+    json("receipts", text)
+}
+
+/// One receipt of a block, as a list of one.
+pub fn read_receipt(text: &str) -> Result<ReceiptsWire, ParseError> {
+    json("receipt", text).map(ReceiptsWire::of_one)
+}
+
+/// A block without its receipts, with all that its hash covers: what is in it can be held against it before they are there.
+pub fn seal_alone(block: &BlockWire) -> Result<Sealed, ParseError> {
+    let (txs, withdrawals, header) = (block.tx_seals(), block.withdrawals(), block.header());
+    Ok(Sealed { block: block.without_receipts()?, header, txs, receipts: Vec::new(), withdrawals, lapse: None })
 }
 
 /// Where a block stands, read from a block or a header (`newHeads`, `eth_getBlockBy*`), whose transactions are passed over.
@@ -210,6 +232,31 @@ pub fn return_data(text: &str) -> Result<Bytes, ParseError> {
     json("call answer", text).map(|Data(data)| data)
 }
 
+/// A list of at most `n` byte strings.
+pub fn byte_strings(text: &str, n: usize) -> Result<Vec<Bytes>, ParseError> {
+    struct Few(usize);
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<Bytes>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of at most {} byte strings", self.0)
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Bytes>, A::Error> {
+            #[derive(Deserialize)]
+            struct One(#[serde(deserialize_with = "hex::bytes")] Bytes);
+            let mut all = Vec::new();
+            while let Some(One(bytes)) = seq.next_element()? {
+                if all.len() == self.0 {
+                    return Err(A::Error::invalid_length(self.0 + 1, &self));
+                }
+                all.push(bytes);
+            }
+            Ok(all)
+        }
+    }
+    let unreadable = |error: serde_json::Error| ParseError::Json { what: "bytes", why: shortened(error.to_string()) };
+    serde_json::Deserializer::from_str(text).deserialize_seq(Few(n)).map_err(unreadable)
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct HeaderWire {
@@ -244,12 +291,13 @@ impl<'de> Deserialize<'de> for TxHash {
 }
 
 fn json<'a, T: Deserialize<'a>>(what: &'static str, text: &'a str) -> Result<T, ParseError> {
-    serde_json::from_str(text).map_err(|error| {
-        let mut why = error.to_string();
-        let end = (0..=WHY_MAX.min(why.len())).rev().find(|end| why.is_char_boundary(*end)).unwrap_or(0);
-        why.truncate(end);
-        ParseError::Json { what, why }
-    })
+    serde_json::from_str(text).map_err(|error| ParseError::Json { what, why: shortened(error.to_string()) })
+}
+
+fn shortened(mut why: String) -> String {
+    let end = (0..=WHY_MAX.min(why.len())).rev().find(|end| why.is_char_boundary(*end)).unwrap_or(0);
+    why.truncate(end);
+    why
 }
 
 #[cfg(test)]

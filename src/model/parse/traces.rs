@@ -24,7 +24,7 @@ const BYTES_MAX: usize = 1 << 30;
 pub fn call_trees(text: &str) -> Result<Vec<TxTrace>, ParseError> {
     #[derive(Deserialize)]
     struct Traced<'a> {
-        #[serde(rename = "txHash")]
+        #[serde(default, rename = "txHash", deserialize_with = "hex::lenient")]
         tx: Option<B256>,
         #[serde(borrow)]
         result: Option<&'a RawValue>,

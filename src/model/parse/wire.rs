@@ -29,6 +29,13 @@ pub(super) struct Noted<T> {
 #[serde(transparent)]
 pub struct ReceiptsWire(Vec<ReceiptWire>);
 
+impl Default for ReceiptsWire {
+    /// Of a block without transactions.
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", bound = "T: Deserialize<'de>")]
 pub(super) struct BlockFields<T> {
@@ -81,7 +88,7 @@ pub(super) struct BlockFields<T> {
     withdrawals: Option<Box<RawValue>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TxWire {
     #[serde(deserialize_with = "hex::hash")]
@@ -133,7 +140,7 @@ pub(super) struct TxWire {
     s: Option<U256>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AuthorizationWire {
     #[serde(deserialize_with = "hex::quantity")]
@@ -177,7 +184,7 @@ struct WithdrawalWire {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ReceiptWire {
+pub(super) struct ReceiptWire {
     #[serde(deserialize_with = "hex::hash")]
     transaction_hash: B256,
     #[serde(default, deserialize_with = "hex::maybe_number")]
@@ -255,13 +262,37 @@ impl BlockWire {
         Ok(Block { at, parent: block.parent_hash, time: block.timestamp, txs, withdrawals })
     }
 
+    /// The block as it is known before its receipts are.
+    pub(super) fn without_receipts(&self) -> Result<Block, ParseError> {
+        let (fields, mut lapses) = (&self.0.fields, Lapses::Settled(None));
+        let alone = |(index, tx): (usize, &TxWire)| {
+            let tx = tx.clone().alone(index, &mut lapses)?;
+            Ok(Tx { index: u32::try_from(index).unwrap_or(u32::MAX), ..tx })
+        };
+        let txs = fields.transactions.iter().enumerate().map(alone).collect::<Result<_, _>>()?;
+        let Link { at, parent, time } = self.0.link();
+        Ok(Block { at, parent, time, txs, withdrawals: Vec::new() })
+    }
+
+    /// Hash that the node gives for it.
+    #[must_use]
+    pub fn hash(&self) -> B256 {
+        self.0.fields.hash
+    }
+
+    /// Its height.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.0.fields.number
+    }
+
     /// A copy, since how a fee is computed depends on it.
     pub(super) fn header(&self) -> Header {
         self.0.header()
     }
 
     /// Hashes of its transactions, in order.
-    pub(super) fn tx_hashes(&self) -> impl Iterator<Item = B256> {
+    pub fn tx_hashes(&self) -> impl Iterator<Item = B256> {
         self.0.fields.transactions.iter().map(|tx| tx.hash)
     }
 
@@ -318,6 +349,15 @@ impl ReceiptWire {
 }
 
 impl ReceiptsWire {
+    pub(super) fn of_one(receipt: ReceiptWire) -> Self {
+        Self(vec![receipt])
+    }
+
+    /// These behind those.
+    pub fn append(&mut self, mut more: Self) {
+        self.0.append(&mut more.0);
+    }
+
     /// Puts them in the order of these transactions, where they are theirs: some nodes give them in another.
     pub(super) fn reorder(&mut self, txs: impl Iterator<Item = B256>) {
         let places: HashMap<B256, usize> = txs.zip(0..).collect();

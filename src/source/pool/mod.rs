@@ -146,7 +146,10 @@ impl Pool {
     /// The text of a transaction as one endpoint has it, pending or not; `null` where it does not.
     pub(super) async fn tx(&self, voice: Voice, hash: B256) -> Result<Box<RawValue>, NodeError> {
         let ask = |node: Node| -> BoxFuture<'static, _> {
-            Box::pin(async move { node.ask("eth_getTransactionByHash", [hash], node.deadlines().call).await })
+            Box::pin(async move {
+                let text = node.ask("eth_getTransactionByHash", [hash], node.deadlines().call).await?;
+                Ok(text.into_raw())
+            })
         };
         self.0[voice].ask(Work::Call, 1.0, ask).await
     }

@@ -115,7 +115,8 @@ impl Pool {
             Ok(answers) => answers,
             Err(failures) => {
                 // Whoever proves what is false is not believed without a proof either.
-                let wrong = failures.iter().filter(|(_, error)| error.is_wrong());
+                let is_large = |error: &NodeError| matches!(error, NodeError::TooLarge { .. });
+                let wrong = failures.iter().filter(|(_, error)| error.is_wrong() && !is_large(error));
                 let without: Vec<Voice> = wrong.map(|(voice, _)| *voice).collect();
                 join_all(reads.iter().map(|read| self.read_one(at, read, &without))).await
             }
@@ -182,7 +183,9 @@ impl Pool {
                 NodeError::Limited { after, .. } => Some(after.unwrap_or(pause)),
                 _ => None,
             });
-            let broken = failures.iter().any(|(_, error)| error.breaks_the_wire());
+            // What is too large is so again.
+            let is_large = |error: &NodeError| matches!(error, NodeError::TooLarge { .. });
+            let broken = failures.iter().any(|(_, error)| error.breaks_the_wire() && !is_large(error));
             let mut down = failures.iter().filter(|(voice, error)| {
                 let lately = || self.0[*voice].health().went_down_within(OUTAGE_MAX, instant());
                 matches!(error, NodeError::Unreachable(_)) && lately()

@@ -6,9 +6,11 @@
 mod abilities;
 mod chain;
 mod data;
+mod envelopes;
 mod faulty;
 mod forks;
 mod grants;
+mod greedy;
 mod ipc;
 mod line;
 mod lived;

@@ -45,6 +45,9 @@ pub(crate) struct World {
 /// Changes the answer to a method and its parameters, or refuses it with a code and a message.
 pub(crate) type Bend = Box<dyn Fn(&str, &Value, &mut Value) -> Result<(), (i64, String)> + Send>;
 
+/// Writes an answer as some server does.
+pub(crate) type Dress = fn(Value) -> String;
+
 /// What a node takes for the canonical chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum View {
@@ -68,6 +71,9 @@ struct State {
     view: View,
     script: Script,
     bend: Option<Bend>,
+    dress: Option<Dress>,
+    /// Whether WebSocket frames are binary ones.
+    binary: bool,
     /// Its canonical chain, genesis first.
     path: Vec<B256>,
     /// Every block that it can be asked for by hash.
@@ -102,6 +108,8 @@ impl Tree {
             view: View::Canonical,
             script: Script::default(),
             bend: None,
+            dress: None,
+            binary: false,
             path: Vec::new(),
             known: HashSet::new(),
             prunes: false,
@@ -155,6 +163,21 @@ impl FakeNode {
     /// From now on `bend` changes every answer.
     pub(crate) fn bend(&self, bend: impl Fn(&str, &Value, &mut Value) -> Result<(), (i64, String)> + Send + 'static) {
         self.state(|state, _| state.bend = Some(Box::new(bend)));
+    }
+
+    /// From now on its answers are written so, and in binary frames where `binary`.
+    pub(crate) fn dress(&self, dress: Dress, binary: bool) {
+        self.state(|state, _| (state.dress, state.binary) = (Some(dress), binary));
+    }
+
+    /// A message as it goes out.
+    fn dressed(&self, text: String) -> (String, bool) {
+        let (dress, binary) = self.state(|state, _| (state.dress, state.binary));
+        let text = match (dress, serde_json::from_str::<Value>(&text)) {
+            (Some(dress), Ok(message)) if message["method"].is_null() => dress(message),
+            _ => text,
+        };
+        (text, binary)
     }
 
     /// This goes wrong no more.

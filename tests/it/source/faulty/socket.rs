@@ -5,7 +5,7 @@ use super::{FakeNode, Fault};
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_tungstenite::tungstenite::Message;
 
 /// Where a node is served.
@@ -35,6 +35,47 @@ impl FakeNode {
             }
         });
         Served { port }
+    }
+
+    /// Serves this node on a socket of this machine, in a directory that is to be kept, until the runtime ends.
+    pub(crate) fn serve_on_this_machine(&self) -> (tempfile::TempDir, String) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("node.ipc");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let node = self.clone();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let node = node.clone();
+                tokio::spawn(async move { node.serve_local(socket).await });
+            }
+        });
+        (dir, format!("ipc://{}", path.display()))
+    }
+
+    async fn serve_local(&self, socket: UnixStream) {
+        let (from, mut to) = socket.into_split();
+        let (mut lines, mut heads) = (BufReader::new(from).lines(), self.state(|state, _| state.heads.subscribe()));
+        let mut subscribed = false;
+        loop {
+            let text = tokio::select! {
+                line = lines.next_line() => {
+                    let Ok(Some(line)) = line else { return };
+                    let question: Value = serde_json::from_str(&line).expect("the client writes JSON");
+                    let Some(frame) = self.frame(&question).await else { continue };
+                    subscribed |= question["method"] == "eth_subscribe";
+                    self.dressed(frame).0
+                }
+                head = heads.recv() => match head {
+                    Ok(head) if subscribed => format!(
+                        r#"{{"jsonrpc":"2.0","method":"eth_subscription","params":{{"subscription":"0x1","result":{head}}}}}"#
+                    ),
+                    _ => continue,
+                }
+            };
+            if to.write_all(text.as_bytes()).await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn converse(&self, socket: TcpStream) {
@@ -84,7 +125,11 @@ impl FakeNode {
                 // Half open: we stop reading as well, so that pings go unanswered.
                 std::future::pending::<()>().await;
             }
-            if socket.send(Message::text(text)).await.is_err() {
+            let message = match self.dressed(text) {
+                (text, true) => Message::binary(text.into_bytes()),
+                (text, false) => Message::text(text),
+            };
+            if socket.send(message).await.is_err() {
                 return;
             }
         }
@@ -141,6 +186,7 @@ impl FakeNode {
             };
             self.until_thawed().await;
             let Some(body) = body else { return std::future::pending().await };
+            let (body, _) = self.dressed(body);
             if respond(&mut socket, status, &body).await.is_err() {
                 return;
             }

@@ -1,0 +1,255 @@
+//! How much of what nodes send is taken, and how much of it is held at once.
+//!
+//! A node may be asked for kilobytes and send gigabytes. Each question has a limit from what is known of its answer, and an answer is
+//! read as it comes, never further than that. Beyond that the process has a bound: what is larger than an ordinary answer needs room,
+//! of which there is so much and no more. Room is taken in two steps, each once and in the same order by all; whoever has the second
+//! waits for nothing any more, so that somebody always goes on.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::value::RawValue;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Largest answer taken, in bytes: twice the receipts of a block of Ethereum that does nothing but log.
+pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Answers up to here need no room: there are as many of them as there are questions open, and nearly all are far smaller.
+const ORDINARY_BYTES: usize = 1 << 20;
+/// Answers up to here are held several at a time: the fullest blocks of busy chains.
+const LARGE_BYTES: usize = 8 << 20;
+/// How many of those: 48 MB in all.
+const LARGE_AT_ONCE: usize = 6;
+/// How many of the largest: 56 MB more. With what is made of an answer, and the program itself, the process stays below 256 MB.
+const HUGE_AT_ONCE: usize = 1;
+/// Bytes of a header that every header has, the longest blooms and extra data included, in JSON.
+const HEADER_BYTES: u64 = 64 << 10;
+/// A transaction's hash in quotes, and the least gas of a transaction.
+const HASH_BYTES: u64 = 72;
+const GAS_PER_TX: u64 = 21_000;
+/// Bytes of JSON that one unit of gas can bring into a block or its receipts, at most: a log without data costs 375 gas and is written in
+/// some 600 bytes, calldata costs at least 4 gas a byte; a fifth of the gas may have been refunded, and other chains price otherwise.
+const BYTES_PER_GAS: u64 = 4;
+/// Whatever the gas says, since other chains count it otherwise.
+const BLOCK_BYTES_MIN: u64 = 20 << 20;
+/// A header where nothing is known of the chain's gas, or where it is beyond reason: as many hashes as any chain puts in a block.
+const HEADER_BYTES_MAX: usize = 4 << 20;
+/// An announcement: a header, or a transaction with calldata of 128 KB, the most that nodes pass on.
+pub(super) const ANNOUNCED_BYTES_MAX: usize = 1 << 20;
+/// A number, a word, a name, a refusal with the data of a revert.
+const WORD_BYTES_MAX: usize = 256 << 10;
+/// The code of a contract, what a call returns, a transaction, a receipt's worth of proofs.
+const DATA_BYTES_MAX: usize = 4 << 20;
+/// What a search of logs returns, and what runs inside of one transaction or block. More is asked for in parts.
+const LOGS_BYTES_MAX: usize = 16 << 20;
+
+/// Room of the whole process.
+static LARGE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LARGE_AT_ONCE)));
+static HUGE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(HUGE_AT_ONCE)));
+
+/// What one endpoint sends: one large answer at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Intake(Arc<Semaphore>);
+
+/// Room for one answer, as large as it has grown so far. Dropped, it is free again.
+pub(super) struct Room {
+    intake: Intake,
+    n_bytes: usize,
+    /// Steps that were taken, of two.
+    steps: usize,
+    held: Vec<OwnedSemaphorePermit>,
+    waiting: Option<BoxFuture<'static, Vec<OwnedSemaphorePermit>>>,
+}
+
+/// The answer is larger than its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Excess;
+
+/// An answer, and the room it takes while anybody holds it.
+#[derive(Debug)]
+pub(super) struct Text {
+    raw: Box<RawValue>,
+    _room: Option<Room>,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Intake {
+    pub(super) fn room(&self) -> Room {
+        Room { intake: self.clone(), n_bytes: 0, steps: 0, held: Vec::new(), waiting: None }
+    }
+}
+
+impl Room {
+    /// Makes room for `n` more bytes, waiting for it where the answer becomes a large one.
+    pub(super) async fn grow(&mut self, n: usize, limit: usize) -> Result<(), Excess> {
+        self.count(n);
+        if self.n_bytes > limit {
+            return Err(Excess);
+        }
+        std::future::poll_fn(|cx| self.poll_ready(cx)).await;
+        Ok(())
+    }
+
+    /// Counts `n` more bytes, for which there has to be room before more are read.
+    pub(super) fn count(&mut self, n: usize) {
+        self.n_bytes = self.n_bytes.saturating_add(n);
+    }
+
+    pub(super) fn n_bytes(&self) -> usize {
+        self.n_bytes
+    }
+
+    /// Whether there is room for what was counted.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                self.held.append(&mut std::task::ready!(waiting.poll_unpin(cx)));
+                self.waiting = None;
+                self.steps += 1;
+            }
+            let step: BoxFuture<'static, _> = match self.steps {
+                0 if self.n_bytes > ORDINARY_BYTES => {
+                    let intake = self.intake.0.clone();
+                    Box::pin(async move { taken([intake, LARGE.clone()]).await })
+                }
+                1 if self.n_bytes > LARGE_BYTES => Box::pin(async { taken([HUGE.clone()]).await }),
+                _ => return Poll::Ready(()),
+            };
+            self.waiting = Some(step);
+        }
+    }
+}
+
+/// One permit of each, in this order. None of them is ever closed.
+async fn taken(of: impl IntoIterator<Item = Arc<Semaphore>>) -> Vec<OwnedSemaphorePermit> {
+    let mut permits = Vec::new();
+    for semaphore in of {
+        permits.extend(semaphore.acquire_owned().await.ok());
+    }
+    permits
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Room").field("n_bytes", &self.n_bytes).field("steps", &self.steps).finish_non_exhaustive()
+    }
+}
+
+impl Text {
+    pub(super) fn new(raw: Box<RawValue>, room: Room) -> Self {
+        Self { raw, _room: Some(room) }
+    }
+
+    /// Whether it takes room that others may wait for, so that it should be read at once and not be kept.
+    pub(super) fn is_large(&self) -> bool {
+        self.raw.get().len() > ORDINARY_BYTES
+    }
+
+    /// The answer alone, whose room is free from now on.
+    pub(super) fn into_raw(self) -> Box<RawValue> {
+        self.raw
+    }
+}
+
+impl From<Box<RawValue>> for Text {
+    fn from(raw: Box<RawValue>) -> Self {
+        Self { raw, _room: None }
+    }
+}
+
+impl Deref for Text {
+    type Target = RawValue;
+
+    fn deref(&self) -> &RawValue {
+        &self.raw
+    }
+}
+
+/// Bytes of a header with the hashes of its transactions, by the gas of its block where that is known.
+pub(super) fn header_bytes(gas: Option<u64>) -> usize {
+    let hashes = |gas: u64| HEADER_BYTES.saturating_add((gas / GAS_PER_TX).saturating_mul(HASH_BYTES));
+    gas.and_then(|gas| usize::try_from(hashes(gas)).ok()).map_or(HEADER_BYTES_MAX, |bytes| bytes.min(HEADER_BYTES_MAX))
+}
+
+/// Bytes of a block with whole transactions, or of all its receipts, by its gas where that is known.
+pub(super) fn block_bytes(gas: Option<u64>) -> usize {
+    let all = gas.map(|gas| gas.saturating_mul(BYTES_PER_GAS).saturating_add(BLOCK_BYTES_MIN));
+    all.and_then(|bytes| usize::try_from(bytes).ok()).map_or(ANSWER_BYTES_MAX, |bytes| bytes.min(ANSWER_BYTES_MAX))
+}
+
+/// Bytes of the answer to a method, where nothing more is known than which it is.
+pub(super) fn method_bytes(method: &str) -> usize {
+    match method {
+        "eth_getBlockByHash" | "eth_getBlockByNumber" => HEADER_BYTES_MAX,
+        "eth_getBlockReceipts" | "eth_getTransactionReceipt" | "debug_getRawReceipts" => ANSWER_BYTES_MAX,
+        "debug_traceBlockByHash" | "trace_block" | "debug_traceTransaction" => ANSWER_BYTES_MAX,
+        "eth_getLogs" => LOGS_BYTES_MAX,
+        "eth_call"
+        | "eth_getCode"
+        | "eth_getProof"
+        | "eth_getTransactionByHash"
+        | "eth_getRawTransactionByHash"
+        | "debug_getRawTransaction"
+        | "eth_getFilterChanges" => DATA_BYTES_MAX,
+        _ => WORD_BYTES_MAX,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_follow_the_gas_between_a_floor_and_a_ceiling() {
+        assert_eq!(header_bytes(Some(0)), 64 << 10);
+        assert!(header_bytes(Some(30_000_000)) < 200 << 10, "a header is kilobytes");
+        assert_eq!((header_bytes(None), header_bytes(Some(u64::MAX))), (4 << 20, 4 << 20));
+        assert_eq!(block_bytes(Some(0)), 20 << 20);
+        assert_eq!(block_bytes(Some(5_000_000)), (20 << 20) + 20_000_000);
+        assert_eq!((block_bytes(None), block_bytes(Some(u64::MAX))), (64 << 20, 64 << 20));
+        for method in ["eth_chainId", "eth_getBalance", "web3_clientVersion", "eth_subscribe", "eth_getStorageAt"] {
+            assert_eq!(method_bytes(method), WORD_BYTES_MAX, "{method}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_has_one_large_answer_at_a_time_and_small_ones_pass_by_it() {
+        let intake = Intake::default();
+        let (mut first, mut second, mut small) = (intake.room(), intake.room(), intake.room());
+        first.grow(2 << 20, ANSWER_BYTES_MAX).await.expect("within its limit");
+        small.grow(1 << 20, ANSWER_BYTES_MAX).await.expect("within its limit");
+        let mut waits = Box::pin(second.grow(2 << 20, ANSWER_BYTES_MAX));
+        assert!(futures::poll!(&mut waits).is_pending(), "one at a time");
+        drop(first);
+        assert!(futures::poll!(&mut waits).is_ready(), "the room is free again");
+        drop(waits);
+        assert_eq!(small.grow(1, 1 << 20).await, Err(Excess));
+    }
+
+    #[tokio::test]
+    async fn the_process_has_room_for_so_many_large_answers_and_no_more() {
+        let grown = async |n: usize| {
+            let mut room = Intake::default().room();
+            room.grow(n, ANSWER_BYTES_MAX).await.map(|()| room)
+        };
+        let mut held = Vec::new();
+        for _ in 0..HUGE_AT_ONCE {
+            held.push(grown(ANSWER_BYTES_MAX).await.expect("within its limit"));
+        }
+        for _ in HUGE_AT_ONCE..LARGE_AT_ONCE {
+            held.push(grown(LARGE_BYTES).await.expect("within its limit"));
+        }
+        let mut waits = Box::pin(grown(ORDINARY_BYTES + 1));
+        assert!(futures::poll!(&mut waits).is_pending());
+        assert!(grown(ORDINARY_BYTES).await.is_ok(), "what is ordinary never waits");
+        held.pop();
+        assert!(matches!(futures::poll!(&mut waits), Poll::Ready(Ok(_))));
+    }
+}
