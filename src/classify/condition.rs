@@ -30,7 +30,8 @@ pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activit
             | Condition::To(_)
             | Condition::Arg { .. }
             | Condition::Code { .. }
-            | Condition::Tip { .. } => {}
+            | Condition::Tip { .. }
+            | Condition::Via(_) => {}
         }
     }
     // Until it is in a block, who signed it may not be known: that is tried then, and no guess is held against it now.
@@ -50,6 +51,7 @@ pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activit
             signers(activity.signers.as_deref(), *at_least, within.as_ref(), include.as_ref(), refusals);
         }
         Condition::Tip { max } => tip(*max, activity, refusals),
+        Condition::Via(via) => super::via::test(via, activity, refusals),
         Condition::Code { of, hashes, .. } if elements == Elements::Any && is_listed(of, hashes, activity) => {}
         Condition::Code { of, label, hashes } => code(of, label, hashes, activity, refusals),
         Condition::Hours(hours) => {

@@ -2,7 +2,9 @@
 
 mod attempt;
 mod code;
+mod effects;
 mod operation;
+mod views;
 mod wallet;
 
 use super::builtin;
@@ -12,11 +14,14 @@ use super::rule::{Habit, Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, Trial, Windows};
 use super::{absence, habit, memory, noise};
 use crate::model::activity::Note;
-use crate::model::{Abnormal, Activity, Delta, Fact, Fate, Judged, Role, Severity, Stage, Verdict, Voucher};
+use crate::model::{
+    Abnormal, Activity, ActivityKind, Delta, Fact, Fate, Judged, Role, Severity, Stage, Verdict, Voucher,
+};
 use alloy_primitives::{Address, B256, U256};
 pub(crate) use attempt::PAGES_WINDOW;
 use std::collections::HashMap;
 use std::sync::Arc;
+use views::Changes;
 
 /// When a block is judged: its own time, since rules see no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub fn judge_after(
         }
     }
     let mut court = Court {
+        all: &activities,
+        changes: Changes::of(&activities, rules),
         rules,
         windows,
         deltas: Vec::new(),
@@ -65,7 +72,7 @@ pub fn judge_after(
         *court.upgrades.entry((activity.watch.0, activity.tx)).or_default() += 1;
     }
     for (index, activity) in activities.iter().enumerate() {
-        if is_leaf(activity) {
+        if is_leaf(activity) && !left_by_itself(activity) {
             let verdict = court.leaf(index, activity);
             court.learn(activity, &verdict);
             court.verdicts[index] = Some(verdict);
@@ -83,10 +90,17 @@ pub fn judge_after(
     }
     for (index, activity) in activities.iter().enumerate() {
         if let Role::Effect { of } = activity.role {
-            let verdict = court.effect(index, of, &activities);
+            let verdict = court.effect(index, of);
             court.learn(activity, &verdict);
             court.verdicts[index] = Some(verdict);
         }
+    }
+    // Value that left and that nothing explains: by now it is known who vouched for what it happened in.
+    for (index, activity) in activities.iter().enumerate().filter(|(_, activity)| left_by_itself(activity)) {
+        let verdict = court.leaf(index, activity);
+        let verdict = court.named_cause(activity, verdict);
+        court.learn(activity, &verdict);
+        court.verdicts[index] = Some(verdict);
     }
     let Court { verdicts, deltas, .. } = court;
     let judged = activities
@@ -106,7 +120,16 @@ fn is_leaf(activity: &Activity) -> bool {
     }
 }
 
+/// A movement that nothing explains.
+fn left_by_itself(activity: &Activity) -> bool {
+    activity.kind == ActivityKind::Move && activity.role == Role::Leaf && activity.inside().is_some()
+}
+
 struct Court<'a> {
+    /// The block's activities.
+    all: &'a [Activity],
+    /// What calls may have changed.
+    changes: Changes,
     rules: &'a Rules,
     windows: Windows<'a>,
     deltas: Vec<Delta>,
@@ -189,7 +212,12 @@ impl<'a> Court<'a> {
                 return finding(&cost, &[], rules);
             }
             if let Some(name) = builtin::vouches(activity, rules) {
-                return Verdict::Normal { by: Voucher::Builtin(name) };
+                let Some(why) = self.changed_by(index, activity).filter(|_| name == builtin::VIEW) else {
+                    return Verdict::Normal { by: Voucher::Builtin(name) };
+                };
+                let mut cost = builtin::cost(activity, rules);
+                cost.reason.get_or_insert_with(|| format!("its ABI says that it changes nothing, and {why}"));
+                return finding(&cost, &try_all(&self.windows), rules);
             }
         }
         let cost = noise::weighed(builtin::cost(activity, rules), activity, rules, &self.windows);
@@ -320,36 +348,6 @@ impl<'a> Court<'a> {
                 finding(&builtin::cost(activity, rules), &[], rules)
             }
             None => Verdict::Normal { by: Voucher::Envelope },
-        }
-    }
-
-    fn effect(&mut self, index: usize, of: usize, all: &[Activity]) -> Verdict {
-        // A log that could not be read is a finding like any other, and so is one that an abnormal rule is about.
-        // A log that control changes is believed to be the effect of nothing but a call that asks for it, however well its words
-        // agree with another: who may move tokens is not who may hand over the contract.
-        let (Some(event), Some(act)) = (all.get(index), all.get(of)) else { return unjudged() };
-        if let Some(rules) = self.of(event) {
-            if let Some(raised) = self.raised(event, rules) {
-                return raised;
-            }
-            if let Some(cost) = self.replaced_twice(event, rules) {
-                return finding(&cost, &[], rules);
-            }
-            // What a contract calls while it is called is its code's doing, and need not be readable.
-            let unread = event.kind != crate::model::ActivityKind::Act && builtin::trouble(event, rules).is_some();
-            let foreign = code::foreign_code(event, rules, &self.windows).is_some();
-            let abnormal = matches!(self.verdicts.get(of), Some(Some(Verdict::Abnormal(_))));
-            let alone = !abnormal && self.is_only_logged(event, of, rules);
-            if unread || foreign && !abnormal || alone || builtin::is_change_without_asking(event, act, rules) {
-                return self.leaf(index, event);
-            }
-        }
-        match self.verdicts.get(of) {
-            Some(Some(verdict @ Verdict::Abnormal(_))) => repeat(verdict, of),
-            // That the registry has to follow is told even of a change that somebody vouched for.
-            Some(Some(Verdict::Normal { .. })) if event.notes.contains(&Note::Drift) => self.leaf(index, event),
-            Some(Some(Verdict::Normal { .. })) => Verdict::Normal { by: Voucher::EffectOf(act.position.clone()) },
-            Some(None) | None => unjudged(),
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! An abnormal rule that holds raises; else the first normal rule that holds in full vouches; else a [`builtin`]; else it is a
 //! finding, with every rule's refusal, nearest first. Leaves are judged first, then the envelopes that carry them, then the effects
-//! that they explain.
+//! that they explain: those take the verdict of their cause, but for what moves value or rights out of the subject.
 
 mod absence;
 pub mod builtin;
@@ -18,9 +18,11 @@ pub mod history;
 mod judge;
 mod memory;
 mod noise;
+mod outward;
 pub mod queue;
 pub mod rule;
 mod trial;
+mod via;
 
 pub use absence::{absences, absences_of, arrival, keeps_time};
 pub use displaced::displaced;

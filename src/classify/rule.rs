@@ -128,6 +128,8 @@ pub struct Rule {
     pub observe: bool,
     /// Tokens in whose units it measures, and the decimals that the configuration gives them.
     pub units: Vec<TokenUnit>,
+    /// `effects = "any"` on a rule for a call: it vouches for what goes out inside of the call as well.
+    pub effects: bool,
     /// Whether what it vouches for may take the place of something else that is pending.
     pub replaces: bool,
 }
@@ -298,6 +300,8 @@ pub enum Condition {
         /// Keccak-256; that of nothing stands for an account without code.
         hashes: Vec<B256>,
     },
+    /// `via`: through whom it came, or inside of which call it happened.
+    Via(Via),
     /// `hours`: block time falls into one of these spans.
     Hours(Hours),
 }
@@ -311,6 +315,36 @@ impl Condition {
             _ => None,
         })
     }
+}
+
+/// Through whom something came, or inside of which call it happened. What nothing shows refuses.
+#[derive(Clone, Debug)]
+pub enum Via {
+    /// One of these made one of the calls around it, or got one.
+    Party(AddressSet),
+    /// It happened inside of such a call.
+    Call {
+        /// Which function.
+        deed: DeedMatch,
+        /// Whose.
+        of: AddressSet,
+    },
+    /// One of these modules made the call to the subject.
+    Module {
+        /// Modules.
+        module: AddressSet,
+        /// What the call that asked the module names.
+        role: Option<RoleKey>,
+    },
+}
+
+/// A role of a Zodiac Roles modifier.
+#[derive(Clone, Debug)]
+pub struct RoleKey {
+    /// As the watchlist writes it.
+    pub text: Arc<str>,
+    /// What a call may carry for it: the name as 32 bytes, its keccak-256, or a number.
+    pub keys: Vec<B256>,
 }
 
 /// `in` or `not_in` on an address.

@@ -6,7 +6,7 @@ use super::{Global, Outcome, Printer, book};
 use crate::classify::{self, History};
 use crate::escalate::{self, StepJudged};
 use crate::model::record::Line;
-use crate::model::{Activity, Judged, JudgedBlock, Role, Verdict};
+use crate::model::{Activity, Judged, JudgedBlock, Role, Verdict, Voucher};
 use crate::pipeline;
 use crate::settings::Secrets;
 use crate::source::tape::{Pace, TapeServer};
@@ -207,13 +207,23 @@ fn show(block: &JudgedBlock, at: usize, book: &Book, history: &History, printer:
             printer.text(&format!("{:12}{indent}why: {reason}", ""));
         }
     }
-    if activity.role == Role::Leaf
+    if is_judged_by_rules(activity, verdict)
         && let Some(rules) = book.rules.watches.get(activity.watch.index())
     {
         for trial in classify::trials(activity, rules, history, block.time) {
             let held = if trial.holds() { "holds".to_owned() } else { refusals(&trial) };
             printer.text(&format!("{:12}{indent}rule `{}` {held}", "", trial.rule));
         }
+    }
+}
+
+/// Whether rules were asked about it: of what only repeats or follows from another verdict they were not.
+fn is_judged_by_rules(activity: &Activity, verdict: &Verdict) -> bool {
+    match (&activity.role, verdict) {
+        (Role::Leaf, _) => true,
+        (Role::Effect { .. }, Verdict::Normal { by }) => matches!(by, Voucher::Rule(_)),
+        (Role::Effect { .. }, Verdict::Abnormal(abnormal)) => abnormal.repeats.is_none(),
+        (Role::Envelope { .. }, _) => false,
     }
 }
 

@@ -46,10 +46,10 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
     wrap(frames, subjects, out);
 }
 
-/// The judged call that accounts for what the subject does inside of it, where nothing but a trace shows that.
+/// The judged call that the subject does this inside of, where nothing but a trace shows that.
 ///
-/// A contract's own code decides what it does when it is called, so that whoever vouches for the call vouches for that, as long as no
-/// ether leaves. A wallet does nothing by itself but ask its guard and pay for its execution.
+/// A contract's own code decides what it does when it is called. Whether whoever vouches for the call vouches for that as well is for the
+/// judge to say. A wallet does nothing by itself but ask its guard and pay for its execution.
 fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Activity]) -> Option<usize> {
     let frame = &frames[index];
     if !frame.inner {
@@ -58,16 +58,17 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
     if let Some(operation) = ops::prefunded(frames, index) {
         return called(&frames[operation], out);
     }
+    // What a contract calls of itself is part of what it was called for.
+    let asked = |outer: &Frame| {
+        let calls = outer.operation == Operation::Call && outer.caller != frame.caller;
+        outer.target == Some(frame.caller) && (wallet || calls)
+    };
     let mut around = frame.parent;
-    while let Some(at) = around.filter(|at| frames[*at].target != Some(frame.caller)) {
+    while let Some(at) = around.filter(|at| !asked(&frames[*at])) {
         around = frames[at].parent;
     }
     let outer = &frames[around?];
-    let accounted = if wallet {
-        safe::asks_its_guard(frame) || safe::pays_refund(outer, frame, tx)
-    } else {
-        frame.value.is_zero() && frame.operation != Operation::Create && !frame.notes.contains(&Note::Destroyed)
-    };
+    let accounted = !wallet || safe::asks_its_guard(frame) || safe::pays_refund(outer, frame, tx);
     called(outer, out).filter(|_| accounted)
 }
 

@@ -10,7 +10,9 @@ use super::told::{self, Saying};
 use super::{Questions, Subject, inside, ops};
 use crate::abi::{Budget, bundled, multisend};
 use crate::model::read::{Answer, Read};
-use crate::model::{Decoding, Deed, Fate, Kind, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note};
+use crate::model::{
+    Decoding, Deed, Fate, Kind, Known, Operation, Position, Stage, Tx, TxTrace, Wrapper, activity::Note,
+};
 use alloy_primitives::{Address, Bytes, U256};
 use std::sync::Arc;
 
@@ -49,12 +51,21 @@ pub(crate) struct Frame {
     pub(crate) seen: Option<bool>,
     /// Whether nothing but a trace tells of it.
     pub(crate) inner: bool,
+    /// Place of the call in the trace, where one shows it.
+    pub(crate) traced: Option<usize>,
     /// Whose code the target handed its calldata to, where a trace shows that and it matters.
     pub(crate) code: Option<Address>,
     /// Whether nobody can know yet what it carries out, so that it is not told of before it ran.
     pub(crate) hidden: bool,
     /// Indexes of the activities made of it; filled by [`super::activities`].
     pub(crate) acts: Vec<usize>,
+}
+
+impl Frame {
+    /// Whether it is no call but a wallet's own log.
+    pub(crate) fn is_told(&self) -> bool {
+        matches!(self.shape, Shape::Told(_))
+    }
 }
 
 /// What a frame is, besides a call.
@@ -102,23 +113,28 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
     }
 }
 
-/// The tree of calls that `tx` claims, the transaction's own call first; behind them those that nothing but `trace` shows.
+/// What is known of a transaction beside its own bytes.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    /// Time of the block, Unix seconds.
+    pub(crate) time: u64,
+    /// What a node says ran inside, held against the transaction.
+    pub(crate) trace: Option<&'a TxTrace>,
+    /// State before the block; none where no state is looked at.
+    pub(crate) known: Option<&'a Known>,
+}
+
+/// The tree of calls that `tx` claims, the transaction's own call first; behind them those that nothing but a trace shows.
 ///
-/// `time` is the block's, in Unix seconds. What watched wallets tell of in their logs stands there too, before the trace is joined: a
+/// What watched wallets tell of in their logs stands there too, before the trace is joined: a
 /// trace shows what was carried out, and then it is known twice and judged once.
-pub(crate) fn open(
-    tx: &Tx,
-    time: u64,
-    trace: Option<&TxTrace>,
-    subjects: &Subjects,
-    questions: &mut Questions<'_>,
-) -> Vec<Frame> {
+pub(crate) fn open(tx: &Tx, sight: Sight<'_>, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
     let mut opener = begin(tx, subjects, questions);
-    told::open(&mut opener, tx, time, false);
-    if let Some(trace) = trace {
-        inside::join(&mut opener, trace);
+    told::open(&mut opener, tx, sight.time, false);
+    if let Some(trace) = sight.trace {
+        inside::join(&mut opener, trace, tx, sight.known);
     }
-    told::open(&mut opener, tx, time, true);
+    told::open(&mut opener, tx, sight.time, true);
     told::join(&mut opener.frames, |address| subjects.get(address).map(|subject| subject.kind));
     opener.frames
 }
@@ -165,7 +181,7 @@ pub(super) struct Claim {
 
 pub(super) struct Opener<'a, 'q, 'b> {
     pub(super) subjects: &'a Subjects,
-    questions: &'q mut Questions<'b>,
+    pub(super) questions: &'q mut Questions<'b>,
     budget: Budget,
     pub(super) frames: Vec<Frame>,
     reverted: bool,
@@ -223,6 +239,7 @@ impl Opener<'_, '_, '_> {
             input,
             seen: None,
             inner: false,
+            traced: None,
             code: None,
             hidden: false,
             acts: vec![],

@@ -4,12 +4,13 @@
 //! is judged by the logs as before.
 
 use super::frames::{Claim, FRAMES_MAX, Frame, Opener, Shape, wrapped};
-use super::{Questions, Subjects, ops, versions};
+use super::own::Own;
+use super::{Questions, Subjects, ops, stillness, versions};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
 use crate::model::{
-    Activity, ActivityKind, Block, CallHow, Fate, Log, Operation, Position, Role, Stage, Status, TracedCall, Tx,
-    TxTrace,
+    Activity, ActivityKind, Block, CallHow, Fate, Kind, Known, Log, Operation, Position, Role, Stage, Status,
+    TracedCall, Tx, TxTrace,
 };
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, Bytes, U256};
@@ -81,7 +82,7 @@ fn same_logs(trace: &TxTrace, tx: &Tx) -> bool {
 }
 
 /// For each call, whether it or one around it failed.
-fn undone(trace: &TxTrace) -> Vec<bool> {
+pub(super) fn undone(trace: &TxTrace) -> Vec<bool> {
     let mut undone: Vec<bool> = Vec::with_capacity(trace.calls.len());
     for call in &trace.calls {
         let around = call.parent.and_then(|parent| undone.get(parent as usize)).copied();
@@ -90,11 +91,23 @@ fn undone(trace: &TxTrace) -> Vec<bool> {
     undone
 }
 
+/// For each call, whether it can change nothing: a static call and whatever it makes, a contract of the protocol.
+pub(super) fn still(trace: &TxTrace) -> Vec<bool> {
+    let mut walk = Walk::new(trace);
+    trace.calls.iter().enumerate().for_each(|(at, call)| {
+        walk.enter(at, call);
+    });
+    walk.still
+}
+
 /// Marks the claims that the trace shows to have run, and appends the calls of and to subjects that no claim is about.
-pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
+///
+/// `known` is the state before the block, by which a proxy's own code is told from other code.
+pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, known: Option<&Known>) {
     let undone = undone(trace);
     let mut walk = Walk::new(trace);
     let mut claims = Claims::default();
+    let mut own = Own::new(tx, known);
     let shown = versions::shown(trace, opener.subjects);
     for (at, call) in trace.calls.iter().enumerate() {
         claims.take_up(&opener.frames);
@@ -115,39 +128,92 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace) {
             frame.seen = Some(ran);
             frame.certain = true;
             frame.code = shown.get(&at).copied();
+            frame.traced = Some(at);
             walk.frame[at] = Some(index);
             continue;
         }
-        let caller = call.parent.and_then(|parent| trace.calls.get(parent as usize));
-        if caller.is_some_and(|caller| passes_on(call, caller)) || !concerns_one(call, opener.subjects) {
+        if !concerns_one(call, opener.subjects) {
+            continue;
+        }
+        let passed = passed_on(call, trace, opener.subjects);
+        if passed == Some(Passed::AsWallet) {
+            continue;
+        }
+        let foreign = call.how == CallHow::Delegatecall && opener.subjects.get(&call.from).is_some();
+        let is_own = foreign && call.to.is_some_and(|code| own.is(call.from, code, opener));
+        if passed == Some(Passed::AsProxy) && (!foreign || is_own || versioned(call, opener.subjects)) {
             continue;
         }
         if opener.frames.len() >= FRAMES_MAX {
-            let why = format!("More calls of and to the subject than are followed in one transaction ({FRAMES_MAX}).");
-            opener.frames[around.unwrap_or(0)].notes.push(Note::BudgetReached(why));
+            unfollowed(opener, trace, at, &mut walk);
             break;
         }
         if let Some(index) = unread(call, around, &opener.frames).filter(|_| !ends) {
             fill(opener, index, call, ran);
             opener.frames[index].code = shown.get(&at).copied();
+            opener.frames[index].traced = Some(at);
             walk.frame[at] = Some(index);
             continue;
         }
-        let index = opener.frames.len();
-        opener.call(claim(call, around, walk.position(at), &opener.frames));
+        let index = append(opener, claim(call, around, walk.position(at), &opener.frames), at);
         let frame = &mut opener.frames[index];
         frame.seen = Some(ran);
-        frame.certain = true;
-        frame.inner = true;
         frame.code = shown.get(&at).copied();
         if let Some(deed) = ops::validation(call) {
             frame.deed = deed;
         }
-        if ends {
-            frame.notes.push(Note::Destroyed);
+        match passed {
+            _ if ends => frame.notes.push(Note::Destroyed),
+            _ if is_own => frame.notes.push(Note::OwnCode),
+            Some(Passed::AsProxy) => frame.notes.push(Note::HandsOn),
+            _ => {}
         }
         walk.frame[at] = Some(index);
     }
+    stillness::note(&mut opener.frames, trace);
+}
+
+/// Says of every subject that has to do with the calls from this one on that they are not followed: whoever fills a transaction with
+/// calls does not hide what comes behind them.
+fn unfollowed(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, from: usize, walk: &mut Walk) {
+    let why = format!("More calls of and to the subject than are followed in one transaction ({FRAMES_MAX}).");
+    let mut told: Vec<Address> = Vec::new();
+    let undone = undone(trace);
+    for (at, call) in trace.calls.iter().enumerate().skip(from) {
+        let around = if at == from { walk.frame[at] } else { walk.enter(at, call) };
+        if walk.still[at] || undone[at] {
+            continue;
+        }
+        let parties = [Some(call.from), call.to].into_iter().flatten();
+        let new: Vec<Address> =
+            parties.filter(|who| opener.subjects.get(who).is_some() && !told.contains(who)).collect();
+        if new.is_empty() || told.len() >= UNFOLLOWED_MAX {
+            continue;
+        }
+        told.extend(new);
+        let index = append(opener, claim(call, around, walk.position(at), &opener.frames), at);
+        opener.frames[index].notes.push(Note::BudgetReached(why.clone()));
+    }
+}
+
+/// A frame for a call that nothing but the trace tells of, and behind it those it wraps.
+fn append(opener: &mut Opener<'_, '_, '_>, claim: Claim, at: usize) -> usize {
+    let index = opener.frames.len();
+    opener.call(claim);
+    let frame = &mut opener.frames[index];
+    frame.seen = Some(true);
+    frame.certain = true;
+    frame.inner = true;
+    frame.traced = Some(at);
+    index
+}
+
+/// Subjects of one transaction that are told of calls which are not followed.
+const UNFOLLOWED_MAX: usize = 256;
+
+/// Whether the code that a proxy runs is looked after anyway.
+fn versioned(call: &TracedCall, subjects: &Subjects) -> bool {
+    subjects.versions_of(&call.from).is_some()
 }
 
 fn concerns_one(call: &TracedCall, subjects: &Subjects) -> bool {
@@ -177,20 +243,45 @@ fn operation(how: CallHow) -> Operation {
     }
 }
 
-/// Whether a contract only hands on what it was asked: a proxy to its code, a Safe to its fallback handler.
+/// How a contract hands on what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Passed {
+    /// By delegatecall, with the calldata as it is. Whether the code is the contract's own is another matter.
+    AsProxy,
+    /// A wallet to its own code, or a Safe to its fallback handler.
+    AsWallet,
+}
+
+/// Whether the call only hands on what its caller was asked, and how.
 ///
-/// Source: EIP-1167, EIP-1967 and SafeProxy.sol forward their calldata as it is; FallbackManager.sol appends the caller's address.
-fn passes_on(call: &TracedCall, caller: &TracedCall) -> bool {
-    if caller.to != Some(call.from) && caller.how != CallHow::Delegatecall {
-        return false;
+/// Source: EIP-1167, EIP-1967 and SafeProxy.sol forward their calldata as it is; FallbackManager.sol calls the handler with the calldata
+/// and the address of whoever called the Safe behind it. Anybody else who forwards calldata by a call makes a call like any other.
+fn passed_on(call: &TracedCall, trace: &TxTrace, subjects: &Subjects) -> Option<Passed> {
+    let caller = trace.calls.get(call.parent? as usize)?;
+    let inside = if caller.how == CallHow::Delegatecall { caller.from } else { caller.to? };
+    if inside != call.from {
+        return None;
     }
+    let kind = subjects.get(&call.from).map(|subject| subject.kind);
     match call.how {
-        CallHow::Delegatecall => call.input == caller.input,
-        CallHow::Call => {
-            call.value.is_zero() && call.input.len() == caller.input.len() + 20 && call.input.starts_with(&caller.input)
+        CallHow::Delegatecall if call.input == caller.input => {
+            Some(if kind.is_some_and(Kind::is_wallet) { Passed::AsWallet } else { Passed::AsProxy })
         }
-        _ => false,
+        CallHow::Call if kind == Some(Kind::Safe) && call.value.is_zero() && !caller.input.is_empty() => {
+            let rest = call.input.strip_prefix(&caller.input[..])?;
+            (*rest == sender(caller, trace)?[..]).then_some(Passed::AsWallet)
+        }
+        _ => None,
     }
+}
+
+/// `msg.sender` of the code that runs in this call.
+fn sender(call: &TracedCall, trace: &TxTrace) -> Option<Address> {
+    let mut call = call;
+    while call.how == CallHow::Delegatecall {
+        call = trace.calls.get(call.parent? as usize)?;
+    }
+    Some(call.from)
 }
 
 /// The payload of a multisig's submission that could not be read from the node, which this call then is.

@@ -5,11 +5,13 @@
 //!
 //! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree, and `inside` joins to it what
 //! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own, and `versions` reads what
-//! went to proxies by the ABI of the code that ran; `fate` reads from the logs which of those claims came true; `activities` says whom
+//! went to proxies by the ABI of the code that ran; `own` says which code a subject consists of; `stillness` which calls changed nothing;
+//! `fate` reads from the logs which of those claims came true; `activities` says whom
 //! each frame touches; `logs` adds what the logs say and `effects` decides which act explains it. When all transactions are through,
 //! `state` adds what changed without them.
 
 mod activities;
+mod around;
 mod code;
 mod controller;
 mod deed;
@@ -25,10 +27,12 @@ mod multisig;
 mod names;
 mod ops;
 mod oracle;
+mod own;
 pub mod pending;
 pub mod queued;
 mod safe;
 mod state;
+mod stillness;
 mod subjects;
 mod supply;
 mod tips;
@@ -96,7 +100,8 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         if !touches(tx, subjects) && !trace.is_some_and(|trace| inside::concerns(trace, subjects)) {
             continue;
         }
-        let mut frames = frames::open(tx, block.time, trace, subjects, &mut questions);
+        let sight = frames::Sight { time: block.time, trace, known: Some(known).filter(|_| subjects.looks_at_state()) };
+        let mut frames = frames::open(tx, sight, subjects, &mut questions);
         codes.read_calls(&mut frames, tx, &mut questions);
         fate::settle(&mut frames, tx);
         safe::sign(&mut frames, block, tx, subjects, &mut questions);
@@ -106,6 +111,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         activities::unopened(&frames, tx, subjects, first, &mut activities);
         logs::read(&frames, tx, subjects, &codes, &mut activities);
         codes.note(&frames, tx, first, &mut activities);
+        around::note(&frames, tx, trace, subjects, &mut activities);
         supply::weigh(&mut activities[first..], &mut questions);
         controller::recognize(&mut activities[first..], subjects, &mut questions);
         controller::recognize_issuer(&mut activities[first..], subjects, &mut questions);

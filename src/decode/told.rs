@@ -274,6 +274,7 @@ fn append(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, saying: Say
         input: Bytes::new(),
         seen: None,
         inner: false,
+        traced: None,
         code: None,
         hidden: false,
         acts: vec![],

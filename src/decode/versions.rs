@@ -22,8 +22,11 @@ use std::sync::Arc;
 const UPGRADED: B256 = b256!("bc7cd75a20ee27fd9adebab32041f755214dbc6bffa90cc0225b39da2e5c2d3b");
 /// `BeaconUpgraded(address)` of a proxy. Source: EIP-1967.
 const BEACON_UPGRADED: B256 = b256!("1cf3b03a6cf19fa2baba4df148e9dcabedea7f8a5c07840e207e5c089be95d3e");
-/// What stands before and behind the address in a minimal proxy's code. Source: EIP-1167.
-const MINIMAL: (&[u8], &[u8]) = (&hex!("363d3d373d3d3d363d73"), &hex!("5af43d82803e903d91602b57fd5bf3"));
+/// What stands before and behind the address in a minimal proxy's code. Source: EIP-1167, EIP-7511.
+const MINIMAL: [(&[u8], &[u8]); 2] = [
+    (&hex!("363d3d373d3d3d363d73"), &hex!("5af43d82803e903d91602b57fd5bf3")),
+    (&hex!("365f5f375f5f365f73"), &hex!("5af43d5f5f3e5f3d91602a57fd5bf3")),
+];
 
 /// New beacons of one proxy that are asked in one block: foreign code may log as many as it likes.
 const BEACONS_MAX: usize = 4;
@@ -48,6 +51,12 @@ impl Versions {
     #[must_use]
     pub fn new(listed: impl IntoIterator<Item = (Address, Version)>) -> Self {
         Self { listed: listed.into_iter().collect() }
+    }
+
+    /// Whether `code` is one of them.
+    #[must_use]
+    pub fn lists(&self, code: &Address) -> bool {
+        self.listed.contains_key(code)
     }
 
     /// Each implementation, in the order of their addresses.
@@ -336,19 +345,19 @@ fn after(proxy: Address, beacon: Option<Address>, questions: &mut Questions<'_>)
 }
 
 /// What a beacon names after the block.
-fn behind(beacon: Address, questions: &mut Questions<'_>) -> Option<Address> {
+pub(super) fn behind(beacon: Address, questions: &mut Questions<'_>) -> Option<Address> {
     let call = Read::Call { to: beacon, data: Bytes::copy_from_slice(&GET_IMPLEMENTATION) };
     questions.ask(call).and_then(Answer::word).map(Address::from_word).filter(|code| !code.is_zero())
 }
 
 /// The code behind a minimal proxy.
-fn minimal(code: &[u8]) -> Option<Address> {
-    let rest = code.strip_prefix(MINIMAL.0)?.strip_suffix(MINIMAL.1)?;
+pub(super) fn minimal(code: &[u8]) -> Option<Address> {
+    let rest = MINIMAL.iter().find_map(|(before, behind)| code.strip_prefix(*before)?.strip_suffix(*behind))?;
     (rest.len() == 20).then(|| Address::from_slice(rest))
 }
 
 /// The code or the beacon that a log says is in use from now on.
-fn named(log: &Log) -> Option<Address> {
+pub(super) fn named(log: &Log) -> Option<Address> {
     let topic = log.topics.first()?;
     matches!(*topic, UPGRADED | BEACON_UPGRADED).then(|| Address::from_word(argument(log, 0)))
 }

@@ -237,6 +237,21 @@ pub struct Wrapper {
     pub function: Arc<str>,
 }
 
+/// One call that an activity happened inside of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// Caller.
+    pub from: Address,
+    /// Target; absent for a creation.
+    pub to: Option<Address>,
+    /// First four bytes of the calldata; absent for plain ether and for a creation.
+    pub selector: Option<[u8; 4]>,
+    /// Canonical signature where it is known, else the selector in hex, `ether` or `creation`.
+    pub function: Arc<str>,
+    /// Role that the call names, where it is one to a Zodiac Roles modifier; a number is padded on the left.
+    pub role: Option<B256>,
+}
+
 /// One thing that touched one subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
@@ -288,6 +303,12 @@ impl Activity {
     #[must_use]
     pub fn holding(&self) -> Option<&Holding> {
         self.notes.iter().find_map(|note| if let Note::Holding(holding) = note { Some(holding) } else { None })
+    }
+
+    /// The calls that it surely happened inside of, innermost first; none where nothing shows that.
+    #[must_use]
+    pub fn inside(&self) -> Option<&Arc<[Around]>> {
+        self.notes.iter().find_map(|note| if let Note::Inside(calls) = note { Some(calls) } else { None })
     }
 
     /// The code that the subject ran for it, and what the watchlist calls the ABI of that code, where its registry lists what it may run.
@@ -358,6 +379,16 @@ pub enum Note {
     HashMismatch,
     /// What the token says of the subject's holding, and whether the subject uses the token.
     Holding(Holding),
+    /// The call is shown in full, with everything inside of it, and changed nothing.
+    Still,
+    /// A function that should change nothing did; the first change that a trace shows, as the end of a sentence.
+    Changes(String),
+    /// A delegatecall to the code that the subject consists of: its own address, what its slots name, or what its registry lists.
+    OwnCode,
+    /// A delegatecall that hands on the calldata as it came, as a proxy does, to code that nothing names as the subject's.
+    HandsOn,
+    /// The calls that it surely happened inside of, innermost first, from the subject outwards until the subject itself called out.
+    Inside(Arc<[Around]>),
     /// The value is not what the registry says.
     Drift,
     /// It happened in one of so many blocks, this one the last: state is looked at now and then.

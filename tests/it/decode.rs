@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use watchfire::abi::{Abi, bundled};
 use watchfire::decode::{Library, Subject, Subjects, decode};
+use watchfire::model::activity::Note;
 use watchfire::model::read::{Answer, Answers, Read};
 use watchfire::model::{Activity, Block, ChainId, Kind, Role, WatchId, parse};
 
@@ -136,7 +137,9 @@ impl World {
         if !matches!(a.deed.decoding, watchfire::model::Decoding::Clean | watchfire::model::Decoding::Ether) {
             write!(line, " {:?}", a.deed.decoding).expect("a string takes it");
         }
-        for note in &a.notes {
+        // What is around it stands in the lines before it.
+        let own = |note: &&Note| !matches!(note, Note::Inside(_));
+        for note in a.notes.iter().filter(own) {
             write!(line, " {}", self.named(&format!("{note:?}"))).expect("a string takes it");
         }
         line

@@ -7,5 +7,6 @@ mod bytes;
 mod lists;
 pub(crate) mod made;
 mod mutations;
+mod outward;
 mod sayings;
 mod told;

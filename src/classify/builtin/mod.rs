@@ -207,6 +207,11 @@ pub(crate) fn control_attempt(activity: &Activity, rules: &WatchRules) -> Option
     })
 }
 
+/// Whether `activity` asks for a change of who or what rules, on whichever contract.
+pub(crate) fn changes_control(activity: &Activity, rules: &WatchRules) -> bool {
+    table::function(activity, rules).is_some()
+}
+
 /// Whether `event` tells of a change of control that `act`, though its words agree, does not ask for.
 pub(crate) fn is_change_without_asking(event: &Activity, act: &Activity, rules: &WatchRules) -> bool {
     event.kind == ActivityKind::Event

@@ -120,7 +120,7 @@ fn topics_are_those_of_their_events() {
 #[test]
 fn a_minimal_proxy_says_in_its_code_what_it_runs() {
     let behind = Address::repeat_byte(0xbe);
-    let code = [MINIMAL.0, behind.as_slice(), MINIMAL.1].concat();
+    let code = [MINIMAL[0].0, behind.as_slice(), MINIMAL[0].1].concat();
     assert_eq!(minimal(&code), Some(behind));
-    assert_eq!((minimal(&code[1..]), minimal(&[]), minimal(MINIMAL.0)), (None, None, None));
+    assert_eq!((minimal(&code[1..]), minimal(&[]), minimal(MINIMAL[0].0)), (None, None, None));
 }

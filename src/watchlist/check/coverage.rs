@@ -229,7 +229,12 @@ impl Case {
             let about = rules.filter(|rule| rule.deed == self.matches || rule.deed == DeedMatch::Any);
             about.map(|rule| Arc::clone(&rule.name)).collect::<Vec<_>>()
         };
-        let (vouched_by, raised_by) = (about(Polarity::Normal), about(Polarity::Abnormal));
+        let (mut vouched_by, raised_by) = (about(Polarity::Normal), about(Polarity::Abnormal));
+        // What goes out inside of a call is vouched for by a rule for the call as well, if it says so.
+        if matches!(self.kind, ActivityKind::Act | ActivityKind::Move) && !rules.kind.is_wallet() {
+            let inside = rules.rules.iter().filter(|rule| rule.effects);
+            vouched_by.extend(inside.map(|rule| Arc::from(format!("{} (inside of the call)", rule.name))));
+        }
         let name = self.function.as_ref().map_or("", |function| &*function.name);
         let otherwise = match verdict {
             _ if self.kind == ActivityKind::Call && is_envelope(watch.kind, name) => Otherwise::Envelope,

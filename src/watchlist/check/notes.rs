@@ -1,5 +1,7 @@
 //! What an operator should know of a configuration that has no mistake.
 
+use crate::classify::rule::Polarity;
+use crate::model::{ActivityKind, Kind};
 use crate::queue::{sustains, takes};
 use crate::settings::show_duration;
 use crate::source::FinalityRule;
@@ -22,7 +24,36 @@ pub fn notes(book: &Book) -> Vec<Note> {
     let chains = book.chains.iter().filter(|chain| chain.clock == ChainClock::Wall);
     let of_chains = chains.flat_map(|chain| of(chain).map(|text| Note { chain: chain.info.name.clone(), text }));
     let of_queues = book.queues.iter().filter_map(of_queue);
-    of_chains.chain(of_queues).collect()
+    of_chains.chain(of_queues).chain(idle_rules(book)).collect()
+}
+
+/// Rules that hold nothing back, or only seem to.
+fn idle_rules(book: &Book) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for (watch, rules) in book.watches.iter().zip(&book.rules.watches) {
+        let chain = book.chains.iter().find(|chain| chain.info.id == watch.chain.id);
+        let blind = chain.is_some_and(|chain| !chain.subjects.looks_inside());
+        let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
+        let open: Vec<&str> = normal().filter(|rule| rule.effects).map(|rule| &*rule.name).collect();
+        let only_inside = !watch.kind.carries_out() && watch.kind != Kind::Eoa;
+        let mut note = |text: String| notes.push(Note { chain: watch.chain.name.clone(), text });
+        for rule in normal().filter(|rule| matches!(rule.kind, ActivityKind::Act | ActivityKind::Move)) {
+            if rule.kind == ActivityKind::Act && blind && only_inside {
+                note(format!(
+                    "`{}`: rule `{}` is never asked, since only traces show what a contract does and `traces = false`; write it about `move`, `event` or `state`",
+                    watch.label, rule.name
+                ));
+            } else if !open.is_empty() && only_inside && !(rule.conditions.is_empty() && rule.limits.is_empty()) {
+                note(format!(
+                    "`{}`: rule `{}` holds nothing back inside of what `{}` vouches for, which says `effects = \"any\"`; remove that, or the rule",
+                    watch.label,
+                    rule.name,
+                    open.join("`, `")
+                ));
+            }
+        }
+    }
+    notes
 }
 
 /// A quota that does not let queues be looked at as often as they are to be.

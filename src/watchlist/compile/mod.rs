@@ -24,6 +24,7 @@ mod signs;
 mod tests_of_watches;
 mod units;
 mod versions;
+mod via;
 mod watch;
 
 pub(super) use self::tests_of_watches::{STRANGER, blank};

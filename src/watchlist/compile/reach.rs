@@ -1,7 +1,7 @@
 //! Rules that nobody can reach: what they say was said before.
 
 use super::rule::Compiled;
-use crate::classify::rule::{AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Polarity, Rule, ValueRule};
+use crate::classify::rule::{AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Polarity, Rule, ValueRule, Via};
 use crate::settings::Problems;
 use std::collections::BTreeSet;
 
@@ -94,6 +94,11 @@ fn key(condition: &Condition) -> String {
         }
         Condition::Code { label, hashes, .. } => format!("code of {label} in {hashes:?}"),
         Condition::Tip { max } => format!("tip {max}"),
+        Condition::Via(Via::Party(set)) => format!("via {}", members(set)),
+        Condition::Via(Via::Call { deed, of }) => format!("via {deed:?} of {}", members(of)),
+        Condition::Via(Via::Module { module, role }) => {
+            format!("via module {} as {:?}", members(module), role.as_ref().map(|role| &role.keys))
+        }
         Condition::Hours(hours) => format!("hours {:?} {:?}", hours.zone.iana_name(), hours.spans),
     }
 }

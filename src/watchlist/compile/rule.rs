@@ -6,7 +6,7 @@ use super::deed::{Argument, Deed, Targets};
 use super::directory::Scope;
 use super::units::{self, Counts};
 use super::watch::{Head, Heads};
-use super::{habits, limits};
+use super::{habits, limits, via};
 use crate::abi::bundled;
 use crate::classify::rule::{
     AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Elements, Hours, Polarity, Rule, Scalar, ValueRule,
@@ -72,6 +72,7 @@ pub(super) fn compile(
         severity: text.severity,
         observe: text.observe,
         units: Vec::new(),
+        effects: via::effects(text, deed.kind, head.info.kind, problems),
         replaces: text.replaces.as_ref().is_some_and(|at| at.value),
     };
     refuse_idle(text, &deed, problems);
@@ -93,6 +94,7 @@ pub(super) fn compile(
         rule.conditions.extend(most.map(|most| Condition::Tip { max: most.value }));
     }
     rule.conditions.extend(habits::code(text, &deed, problems));
+    rule.conditions.extend(via::condition(text, deed.kind, head, heads, scope, problems));
     rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
     let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
     rule.limits = limits.collect();

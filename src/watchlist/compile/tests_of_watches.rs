@@ -4,6 +4,7 @@ use super::deed::Deed;
 use super::directory::Scope;
 use super::rule::Compiled;
 use super::units::{self, Counts};
+use super::via;
 use super::watch::{Head, Heads};
 use crate::abi::{Kind as Type, Param};
 use crate::classify::rule::{AddressSet, DeedMatch, Expected};
@@ -199,7 +200,11 @@ impl Builder<'_> {
         };
         let parties =
             [Some(from), to].into_iter().flatten().chain(args.iter().filter_map(|arg| arg.value.as_address()));
-        let notes = hash.map_or_else(Vec::new, |hash| parties.map(|of| Note::Code { of, hash }).collect());
+        let mut notes: Vec<Note> =
+            hash.map_or_else(Vec::new, |hash| parties.map(|of| Note::Code { of, hash }).collect());
+        if let Some(via) = &text.via {
+            notes.extend(via::noted(via, self.head, self.heads, self.scope, problems));
+        }
         let is_log = matches!(kind, ActivityKind::Event | ActivityKind::Move);
         Some(Activity {
             watch: self.head.info.id,

@@ -10,6 +10,7 @@ mod rule;
 mod setup;
 mod signs;
 mod test;
+mod via;
 mod watch;
 
 pub(super) use absent::AbsentText;
@@ -20,6 +21,7 @@ pub(super) use rule::{
 pub(super) use setup::{DestinationText, PathText, ServiceText, SetupText};
 pub(super) use signs::{ConsoleText, HeartbeatText};
 pub(super) use test::{BeforeText, SignersGiven, TestText};
+pub(super) use via::{ViaSays, ViaText};
 pub(super) use watch::{RegistryText, WatchText};
 
 use crate::decode::Tolerance;

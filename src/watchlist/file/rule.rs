@@ -1,6 +1,7 @@
 //! `[[watch.normal]]` and `[[watch.abnormal]]`.
 
 use super::observe;
+use super::via::ViaText;
 use super::watch::name;
 use crate::classify::rule::Polarity;
 use crate::model::{ActivityKind, Operation, Severity};
@@ -31,6 +32,9 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub observe: bool,
     /// Whether it may take the place of something else that is pending.
     pub replaces: Option<At<bool>>,
+    pub via: Option<ViaText<'a>>,
+    /// `effects = "any"`.
+    pub effects: Option<At<bool>>,
 }
 
 /// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`.
@@ -142,6 +146,8 @@ impl<'a> RuleText<'a> {
         let severity = table.severity("severity", problems).map(|at| at.value);
         let observe = observe(&mut table, problems);
         let replaces = table.bool("replaces", problems);
+        let via = table.value("via").and_then(|value| ViaText::read(&value, problems));
+        let effects = table.choice("effects", &[("any", true)], problems);
         table.finish(problems);
         let sound = problems.len() == told;
         Self {
@@ -164,6 +170,8 @@ impl<'a> RuleText<'a> {
             severity,
             observe,
             replaces,
+            via,
+            effects,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `[[watch.test]]`.
 
 use super::rule::{DeedText, LengthText, ListText, operations};
+use super::via::ViaText;
 use super::watch::name;
 use crate::model::{Fate, Operation, Severity, Stage};
 use crate::settings::{At, Problems, Spot, Table, Value};
@@ -19,6 +20,8 @@ pub(in crate::watchlist) struct TestText<'a> {
     pub before: Vec<BeforeText<'a>>,
     /// Hash of what stands at every other address of it.
     pub code: Option<At<&'a str>>,
+    /// Through whom it comes, or inside of which call it happens.
+    pub via: Option<ViaText<'a>>,
     pub from: Option<At<&'a str>>,
     pub origin: Option<At<&'a str>>,
     pub to: Option<At<&'a str>>,
@@ -67,6 +70,7 @@ impl<'a> TestText<'a> {
         let before = table.value("before").map(|value| BeforeText::read_all(&value, problems)).unwrap_or_default();
         let at = table.value("at").and_then(|value| time(&value, problems));
         let code = table.string("code", problems);
+        let via = table.value("via").and_then(|value| ViaText::read(&value, problems));
         let from = table.string("from", problems);
         let origin = table.string("origin", problems);
         let to = table.string("to", problems);
@@ -111,6 +115,7 @@ impl<'a> TestText<'a> {
             absent,
             before,
             code,
+            via,
             from,
             origin,
             to,

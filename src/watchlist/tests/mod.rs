@@ -6,6 +6,7 @@ mod elements;
 mod habits;
 mod mutated;
 mod queues;
+mod reaches;
 mod roles;
 mod signs;
 mod told;

@@ -14,7 +14,7 @@ use watchfire::classify::History;
 use watchfire::escalate::{StepJudged, plan};
 use watchfire::model::incident::{Plan, Standing};
 use watchfire::model::read::{Answer, Answers, Read};
-use watchfire::model::{Block, BlockRef, Judged, JudgedBlock, Verdict, parse};
+use watchfire::model::{Block, BlockRef, Judged, JudgedBlock, TxTrace, Verdict, parse};
 use watchfire::pipeline::{Reader, examine};
 use watchfire::settings::Secrets;
 use watchfire::watchlist::{Book, Memory, compile};
@@ -242,6 +242,15 @@ impl Court {
         let chain = &self.book.chains[0];
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(examine(block, chain, &self.book, &self.history, &Told(&self.answers))).judged
+    }
+
+    /// The same where the node says what ran inside of the block's transactions, in their order.
+    pub(crate) fn examine_traced(&self, block: &Block, traces: Vec<TxTrace>) -> JudgedBlock {
+        let chain = &self.book.chains[0];
+        let mut answers = self.answers.clone();
+        answers.insert(Read::Traces, Answer::Traces(traces.into()));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(examine(block, chain, &self.book, &self.history, &Told(&answers))).judged
     }
 
     pub(crate) fn judge(&self, txs: &[Tx]) -> Vec<Judged> {

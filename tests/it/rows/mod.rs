@@ -28,6 +28,7 @@ mod table;
 mod timelock;
 mod tokens;
 mod upgrades;
+mod within;
 
 pub(crate) use stage::{Seen, Stage, book, calldata, pays, vouch, watch};
 

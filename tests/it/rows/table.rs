@@ -2,7 +2,7 @@
 
 use super::{
     Row, attempts, authority, behavior, control, ether, fits, governor, keys, multisig, names, old, operations,
-    outflows, pending, posture, queue, roles, safe, state, timelock, tokens, upgrades,
+    outflows, pending, posture, queue, roles, safe, state, timelock, tokens, upgrades, within,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -152,6 +152,12 @@ const FAMILIES: &[Family] = &[
     },
     Family { heading: "Ether", rows: ether::ROWS, file: "ether", source: include_str!("ether.rs") },
     Family { heading: "Configuration and chain", rows: fits::ROWS, file: "fits", source: include_str!("fits.rs") },
+    Family {
+        heading: "What leaves inside of a call",
+        rows: within::ROWS,
+        file: "within",
+        source: include_str!("within.rs"),
+    },
     Family { heading: "Names", rows: names::ROWS, file: "names", source: include_str!("names.rs") },
 ];
 

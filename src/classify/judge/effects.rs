@@ -1,0 +1,213 @@
+//! What happens inside of a judged call, and what a judged act explains: how far the word of whoever vouches for the one reaches to the other.
+//!
+//! An act that a rule vouches for answers for its own logs. A rule for a call answers for the call and for what moves nothing out of the
+//! subject; for what goes out only where it says `effects = "any"`. A built-in answers for what arrives, and for nothing that leaves.
+
+use super::{Court, code};
+use crate::classify::builtin;
+use crate::classify::finding::{finding, repeat, unjudged};
+use crate::classify::outward::{ends, goes_out, is_token_act, pays, reaches_out};
+use crate::classify::rule::{Polarity, WatchRules};
+use crate::classify::trial;
+use crate::model::activity::Note;
+use crate::model::{Abnormal, Activity, ActivityKind, Fate, Operation, Role, Severity, Verdict, Voucher};
+use std::sync::Arc;
+
+/// How far a verdict reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// To everything that happens inside.
+    Everything,
+    /// To what the act itself explains: its own logs.
+    Explained,
+    /// To what moves nothing out.
+    Kept,
+    /// To what can change nothing elsewhere.
+    Nothing,
+}
+
+impl Court<'_> {
+    /// The verdict of something that `of` explains, or that happened inside of it.
+    pub(super) fn effect(&mut self, index: usize, of: usize) -> Verdict {
+        // A log that could not be read is a finding like any other, and so is one that an abnormal rule is about.
+        // A log that control changes is believed to be the effect of nothing but a call that asks for it, however well its words
+        // agree with another: who may move tokens is not who may hand over the contract.
+        let (Some(event), Some(cause)) = (self.all.get(index), self.all.get(of)) else { return unjudged() };
+        let rules = self.of(event);
+        if let Some(rules) = rules {
+            if let Some(raised) = self.raised(event, rules) {
+                return raised;
+            }
+            if let Some(cost) = self.replaced_twice(event, rules) {
+                return finding(&cost, &[], rules);
+            }
+            // What a contract calls while it is called is its code's doing, and need not be readable.
+            let unread = event.kind != ActivityKind::Act && builtin::trouble(event, rules).is_some();
+            let foreign = code::foreign_code(event, rules, &self.windows).is_some();
+            let abnormal = matches!(self.verdicts.get(of), Some(Some(Verdict::Abnormal(_))));
+            let alone = !abnormal && self.is_only_logged(event, of, rules);
+            if unread || foreign && !abnormal || alone || builtin::is_change_without_asking(event, cause, rules) {
+                return self.leaf(index, event);
+            }
+        }
+        match (self.verdicts.get(of), rules) {
+            (Some(Some(verdict @ Verdict::Abnormal(abnormal))), Some(rules)) => {
+                let told = repeat(verdict, of);
+                if self.stands_alone(event, cause, abnormal, rules) { self.leaf(index, event) } else { told }
+            }
+            // That the registry has to follow is told even of a change that somebody vouched for.
+            (Some(Some(Verdict::Normal { .. })), _) if event.notes.contains(&Note::Drift) => self.leaf(index, event),
+            (Some(Some(Verdict::Normal { .. })), Some(rules)) => {
+                if self.covers(of, event, rules) {
+                    return Verdict::Normal { by: Voucher::EffectOf(cause.position.clone()) };
+                }
+                self.outgoing(index, of, event, rules)
+            }
+            _ => unjudged(),
+        }
+    }
+
+    /// Whether the verdict of `of`, which is normal, reaches to `event`.
+    fn covers(&self, of: usize, event: &Activity, rules: &WatchRules) -> bool {
+        // What was undone moved nothing, and what an operation costs belongs to it.
+        let prefund = event.notes.contains(&Note::Prefund);
+        if prefund || !matches!(event.fate, Fate::Executed | Fate::Waiting) {
+            return true;
+        }
+        let reach = self.reach(of, event, rules);
+        match event.kind {
+            ActivityKind::Act => match reach {
+                Reach::Everything => !ends(event),
+                Reach::Explained | Reach::Kept => !goes_out(event, rules),
+                Reach::Nothing => !reaches_out(event, rules),
+            },
+            ActivityKind::Move => match reach {
+                Reach::Everything | Reach::Explained => true,
+                Reach::Kept | Reach::Nothing => !goes_out(event, rules),
+            },
+            ActivityKind::Call | ActivityKind::Event | ActivityKind::State => true,
+        }
+    }
+
+    fn reach(&self, of: usize, event: &Activity, rules: &WatchRules) -> Reach {
+        let (Some(cause), Some(Some(Verdict::Normal { by }))) = (self.all.get(of), self.verdicts.get(of)) else {
+            return Reach::Nothing;
+        };
+        match by {
+            Voucher::Rule(name) => {
+                let rule = rules.rules.iter().find(|rule| rule.name == *name);
+                match (cause.kind, rule) {
+                    (ActivityKind::Call, Some(rule)) if rule.effects => Reach::Everything,
+                    (ActivityKind::Call, _) => Reach::Kept,
+                    // A rule for what moved vouched for the act because of it: each movement still answers to that rule.
+                    (ActivityKind::Act, Some(rule)) if rule.kind == ActivityKind::Move => Reach::Kept,
+                    _ => Reach::Explained,
+                }
+            }
+            // A wallet's own guard and refund belong to its envelope; whatever else code does inside of one does not.
+            Voucher::Envelope if event.kind == ActivityKind::Act && rules.kind.is_wallet() => Reach::Everything,
+            Voucher::Envelope => Reach::Explained,
+            Voucher::Builtin(_) => Reach::Nothing,
+            Voucher::EffectOf(_) => match cause.role {
+                Role::Effect { of } if self.reach(of, event, rules) == Reach::Everything => Reach::Everything,
+                _ => Reach::Kept,
+            },
+        }
+    }
+
+    /// Something that leaves inside of a normal call, judged by rules of its own.
+    fn outgoing(&mut self, index: usize, of: usize, event: &Activity, rules: &WatchRules) -> Verdict {
+        if let Some(by) = self.vouched_as_moved(index, event, rules) {
+            return Verdict::Normal { by: Voucher::Rule(by) };
+        }
+        let verdict = self.leaf(index, event);
+        let Some(cause) = self.all.get(of) else { return verdict };
+        let vouched = match self.verdicts.get(of) {
+            Some(Some(Verdict::Normal { by: Voucher::Rule(name) })) if cause.kind == ActivityKind::Call => format!(
+                "which `{name}` vouches for: a rule for a call answers for what moves nothing out, unless it says `effects = \"any\"`"
+            ),
+            Some(Some(Verdict::Normal { by: Voucher::Builtin(name) })) => {
+                format!("which {name} vouches for, and for nothing that goes out")
+            }
+            _ => "and nothing vouches for it there".to_owned(),
+        };
+        because(verdict, || format!("it happened inside {} of the subject, {vouched}", cause.deed.signature))
+    }
+
+    /// The rule for what moved that vouches for an act on a token, where the token's logs say all that the act did: who cannot trace
+    /// writes rules for movements, and traces take nothing from them.
+    fn vouched_as_moved(&self, index: usize, act: &Activity, rules: &WatchRules) -> Option<Arc<str>> {
+        if act.kind != ActivityKind::Act || !is_token_act(act) || builtin::trouble(act, rules).is_some() {
+            return None;
+        }
+        let own = |moved: &&Activity| {
+            moved.kind == ActivityKind::Move && moved.role == (Role::Effect { of: index }) && goes_out(moved, rules)
+        };
+        let here = self.all.iter().skip(index).take_while(|other| other.tx == act.tx);
+        let mut by = None;
+        for moved in here.filter(own) {
+            let mut normal =
+                rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.kind == ActivityKind::Move);
+            by = Some(normal.find(|rule| trial::holds(rule, moved, rules, &self.windows))?.name.clone());
+        }
+        by
+    }
+
+    /// Whether something inside of an abnormal call is a finding of its own: ether that leaves or a contract that is made, whatever is louder
+    /// than the call, and whatever would be silent because the call is only observed. What a rule vouches for is part of the call.
+    fn stands_alone(&self, event: &Activity, cause: &Activity, call: &Abnormal, rules: &WatchRules) -> bool {
+        if event.kind != ActivityKind::Act || cause.kind != ActivityKind::Call || !goes_out(event, rules) {
+            return false;
+        }
+        if pays(event) && !event.notes.contains(&Note::Prefund) || event.operation == Operation::Create {
+            return true;
+        }
+        let loud = builtin::cost(event, rules).severity.max(Severity::High);
+        let mut normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
+        (loud > call.severity || call.observe && !rules.observe)
+            && !normal.any(|rule| trial::holds(rule, event, rules, &self.windows))
+    }
+
+    /// Says of a movement that nothing explains inside of which act of the subject it happened, and who vouched for that.
+    pub(super) fn named_cause(&self, moved: &Activity, verdict: Verdict) -> Verdict {
+        if moved.kind != ActivityKind::Move {
+            return verdict;
+        }
+        let Some(calls) = moved.inside() else { return verdict };
+        // The innermost call that the subject made, or else that was made to it.
+        let own = calls
+            .iter()
+            .find(|call| call.from == moved.from)
+            .or_else(|| calls.iter().find(|call| call.to == Some(moved.from)));
+        let Some(call) = own else { return verdict };
+        let act = self.all.iter().position(|other| {
+            let is = (other.from, other.to, other.deed.selector) == (call.from, call.to, call.selector);
+            other.tx == moved.tx && other.watch == moved.watch && is && other.kind != ActivityKind::Move
+        });
+        let vouched = match act.and_then(|at| self.verdicts.get(at)?.as_ref()) {
+            Some(Verdict::Normal { by: Voucher::Rule(name) }) => format!(", which `{name}` vouches for"),
+            Some(Verdict::Normal { by }) => format!(", which is normal by {by}"),
+            _ => String::new(),
+        };
+        let whose = call.to.map_or_else(String::new, |to| format!(" of {to}"));
+        because(verdict, || {
+            format!(
+                "it happened inside {}{whose}{vouched}: a rule for `move` may say so with `via = {{ call = … }}`",
+                call.function
+            )
+        })
+    }
+}
+
+/// One more reason of a finding that is not told elsewhere, before those of rules.
+fn because(verdict: Verdict, why: impl FnOnce() -> String) -> Verdict {
+    match verdict {
+        Verdict::Abnormal(mut abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
+            let near = abnormal.near.min(abnormal.reasons.len());
+            abnormal.reasons.insert(near, why());
+            abnormal.near = near + 1;
+            Verdict::Abnormal(abnormal)
+        }
+        verdict => verdict,
+    }
+}

@@ -1,0 +1,168 @@
+//! What moves value or rights out of a subject: the acts and movements that whoever vouches for a call has not vouched for by that.
+//!
+//! In: an activity that happened inside of a judged call. Out: whether anything leaves by it. Never here: a verdict.
+
+use super::builtin;
+use super::rule::WatchRules;
+use crate::model::activity::Note;
+use crate::model::{Activity, ActivityKind, Deed, Operation};
+use alloy_primitives::{Address, U256, keccak256};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// Whose value or rights a call of a token gives away.
+#[derive(Clone, Copy, Debug)]
+enum Gives {
+    /// The caller's.
+    Own,
+    /// Those of the address that is the first argument.
+    First,
+    /// The caller's, unless the number at this place is zero.
+    Amount(usize),
+    /// Those of the first argument, unless the number at this place is zero.
+    FirstAmount(usize),
+    /// The caller's, where the second argument is true.
+    IfSecond,
+}
+
+/// Functions by which tokens, allowances, operators and votes leave whoever calls them.
+///
+/// Source: EIP-20, 223, 677, 721, 777, 1155, 1363, 2612, 3009, 6909; OpenZeppelin ERC20, ERC20Burnable, ERC1155Burnable and Votes; DS-Token
+/// and Vat of Maker; AllowanceTransfer.sol of Permit2; credit delegation of Aave 3 and `allow` of Compound 3.
+const GIVING: &[(&str, Gives)] = &[
+    ("transfer(address,uint256)", Gives::Amount(1)),
+    ("transfer(address,uint256,bytes)", Gives::Amount(1)),
+    ("transfer(address,uint256,uint256)", Gives::Own),
+    ("transferAndCall(address,uint256)", Gives::Amount(1)),
+    ("transferAndCall(address,uint256,bytes)", Gives::Amount(1)),
+    ("send(address,uint256,bytes)", Gives::Amount(1)),
+    ("push(address,uint256)", Gives::Amount(1)),
+    ("burn(uint256)", Gives::Amount(0)),
+    ("burn(uint256,bytes)", Gives::Amount(0)),
+    ("burn(address,uint256)", Gives::FirstAmount(1)),
+    ("burn(address,uint256,uint256)", Gives::First),
+    ("burnBatch(address,uint256[],uint256[])", Gives::First),
+    ("transferFrom(address,address,uint256)", Gives::First),
+    ("transferFrom(address,address,uint256,uint256)", Gives::First),
+    ("transferFromAndCall(address,address,uint256)", Gives::First),
+    ("transferFromAndCall(address,address,uint256,bytes)", Gives::First),
+    ("safeTransferFrom(address,address,uint256)", Gives::First),
+    ("safeTransferFrom(address,address,uint256,bytes)", Gives::First),
+    ("safeTransferFrom(address,address,uint256,uint256,bytes)", Gives::First),
+    ("safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)", Gives::First),
+    ("transferFrom(address,address,uint160,address)", Gives::First),
+    ("operatorSend(address,address,uint256,bytes,bytes)", Gives::First),
+    ("operatorBurn(address,uint256,bytes,bytes)", Gives::First),
+    ("move(address,address,uint256)", Gives::First),
+    ("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)", Gives::First),
+    ("transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)", Gives::First),
+    ("approve(address,uint256)", Gives::Amount(1)),
+    ("approve(address,uint256,uint256)", Gives::Own),
+    ("approve(address,address,uint160,uint48)", Gives::Amount(2)),
+    ("approveAndCall(address,uint256)", Gives::Amount(1)),
+    ("approveAndCall(address,uint256,bytes)", Gives::Amount(1)),
+    ("increaseAllowance(address,uint256)", Gives::Amount(1)),
+    ("increaseApproval(address,uint256)", Gives::Amount(1)),
+    ("permit(address,address,uint256,uint256,uint8,bytes32,bytes32)", Gives::First),
+    ("permit(address,address,uint256,uint256,bool,uint8,bytes32,bytes32)", Gives::First),
+    ("permit(address,((address,uint160,uint48,uint48),address,uint256),bytes)", Gives::First),
+    ("setApprovalForAll(address,bool)", Gives::IfSecond),
+    ("setOperator(address,bool)", Gives::IfSecond),
+    ("authorizeOperator(address)", Gives::Own),
+    ("allow(address,bool)", Gives::IfSecond),
+    ("hope(address)", Gives::Own),
+    ("approveDelegation(address,uint256)", Gives::Amount(1)),
+    ("delegate(address)", Gives::Own),
+];
+
+/// The same by selector.
+static BY_SELECTOR: LazyLock<HashMap<[u8; 4], Gives>> = LazyLock::new(|| {
+    let selector = |signature: &str| {
+        let hash = keccak256(signature);
+        [hash[0], hash[1], hash[2], hash[3]]
+    };
+    GIVING.iter().map(|(signature, gives)| (selector(signature), *gives)).collect()
+});
+
+/// Whether value or rights leave the subject by this act or movement: ether, tokens, allowances, code that is somebody else's, contracts
+/// that it makes, and whatever changes who or what rules, on whichever contract.
+pub(crate) fn goes_out(activity: &Activity, rules: &WatchRules) -> bool {
+    match activity.kind {
+        ActivityKind::Act => {
+            ends(activity)
+                || activity.notes.contains(&Note::Delegation)
+                || pays(activity)
+                || activity.operation == Operation::Create
+                || runs_foreign_code(activity)
+                || builtin::changes_control(activity, rules)
+                || gives(&activity.deed, rules.address)
+        }
+        ActivityKind::Move => {
+            activity.from == rules.address && activity.to != Some(rules.address) && moves(&activity.deed)
+        }
+        ActivityKind::Call | ActivityKind::Event | ActivityKind::State => false,
+    }
+}
+
+/// Whether the subject ends itself by it: no rule for a call vouches for that, whatever it says of effects.
+pub(crate) fn ends(activity: &Activity) -> bool {
+    activity.notes.contains(&Note::Destroyed)
+}
+
+/// Whether ether leaves.
+pub(crate) fn pays(activity: &Activity) -> bool {
+    let itself = activity.to == Some(activity.from);
+    !activity.value.is_zero() && activity.operation != Operation::Delegatecall && !itself
+}
+
+/// Whether it runs code that is not the subject's. Of what a proxy hands on the rule for the call was written.
+fn runs_foreign_code(activity: &Activity) -> bool {
+    let known = activity.notes.iter().any(|note| matches!(note, Note::OwnCode | Note::HandsOn));
+    activity.operation == Operation::Delegatecall && activity.to != Some(activity.from) && !known
+}
+
+/// Whether the act can change anything outside of the subject. A built-in that vouches for a call vouches for nothing of that.
+pub(crate) fn reaches_out(activity: &Activity, rules: &WatchRules) -> bool {
+    let itself = activity.to == Some(activity.from) || activity.notes.contains(&Note::OwnCode);
+    goes_out(activity, rules) || !itself && !activity.notes.contains(&Note::Still)
+}
+
+/// Whether the act is nothing but a movement or an allowance of a token, so that the token's own log says all of it.
+pub(crate) fn is_token_act(activity: &Activity) -> bool {
+    let known = activity.deed.selector.is_some_and(|selector| BY_SELECTOR.contains_key(&selector));
+    known && activity.value.is_zero() && activity.operation == Operation::Call
+}
+
+/// Whether a movement moves anything, or allows it.
+fn moves(deed: &Deed) -> bool {
+    deed.args.get(3).and_then(|arg| arg.value.as_uint()).is_none_or(|amount| amount > U256::ZERO)
+}
+
+/// Whether a call gives away what is `own`. What cannot be read does.
+fn gives(deed: &Deed, own: Address) -> bool {
+    let Some(gives) = deed.selector.and_then(|selector| BY_SELECTOR.get(&selector)) else { return false };
+    let number = |at: usize| deed.args.get(at).and_then(|arg| arg.value.as_uint());
+    let is_some_amount = |at: usize| number(at).is_none_or(|amount| amount > U256::ZERO);
+    let is_own = || deed.args.first().and_then(|arg| arg.value.as_address()).is_none_or(|whose| whose == own);
+    match gives {
+        Gives::Own => true,
+        Gives::First => is_own(),
+        Gives::Amount(at) => is_some_amount(*at),
+        Gives::FirstAmount(at) => is_own() && is_some_amount(*at),
+        Gives::IfSecond => deed.args.get(1).and_then(|arg| arg.value.as_bool()).unwrap_or(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_giving_function_is_spelled_canonically_and_once() {
+        assert_eq!(BY_SELECTOR.len(), GIVING.len());
+        for (signature, _) in GIVING {
+            let parsed = crate::abi::Function::parse(signature).unwrap_or_else(|why| panic!("{signature}: {why}"));
+            assert_eq!(&*parsed.signature, *signature);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `via`: through whom something came, and inside of which call it happened.
+//!
+//! In: the calls that the decoder saw around an activity ([`Activity::inside`]). What nothing shows is no reason to vouch.
+
+use super::rule::{AddressSet, DeedMatch, RoleKey, Via};
+use super::trial::Refusals;
+use crate::model::Activity;
+use crate::model::activity::Around;
+use alloy_primitives::Address;
+
+/// Calls named in one refusal.
+const NAMED_MAX: usize = 4;
+
+/// Tests one `via`; what does not hold is pushed.
+pub(super) fn test(via: &Via, activity: &Activity, refusals: &mut Refusals) {
+    let calls = activity.inside().map_or(&[][..], |calls| calls);
+    // A call to the subject is between whoever made it and what the subject does then.
+    let entry = calls.iter().find(|call| call.to == Some(activity.from) && call.from != activity.from);
+    let is_in = |set: &AddressSet, who: Option<Address>| who.is_some_and(|who| set.members.contains(&who));
+    match via {
+        Via::Party(set) => {
+            let through = |call: &Around| is_in(set, Some(call.from)) || is_in(set, call.to);
+            if !calls.iter().any(through) {
+                refusals.add("via", || format!("{}, and not through {}", shown(calls), set.name));
+            }
+        }
+        Via::Call { deed, of } => {
+            let holds = |call: &Around| is_in(of, call.to) && is_call(deed, call);
+            if !calls.iter().any(holds) {
+                refusals.add("via", || format!("{}, and not inside {} of {}", shown(calls), deed.text(), of.name));
+            }
+        }
+        Via::Module { module, role } => {
+            if !entry.is_some_and(|call| is_in(module, Some(call.from))) {
+                refusals.add("via", || format!("{}, and not by the module {}", shown(calls), module.name));
+            } else if let Some(role) = role
+                && !asked_as(calls, module, role)
+            {
+                let asked = calls.iter().find(|call| is_in(module, call.to)).and_then(|call| call.role);
+                refusals.add("via", || match asked {
+                    Some(other) => format!("is under the role {other}, and not {}", role.text),
+                    None => format!("names no role, and the rule asks for {}", role.text),
+                });
+            }
+        }
+    }
+}
+
+/// Whether the call that asked the module names the role.
+fn asked_as(calls: &[Around], module: &AddressSet, role: &RoleKey) -> bool {
+    let asked = calls.iter().find(|call| call.to.is_some_and(|to| module.members.contains(&to)));
+    asked.and_then(|call| call.role).is_some_and(|key| role.keys.contains(&key))
+}
+
+fn is_call(deed: &DeedMatch, call: &Around) -> bool {
+    match deed {
+        DeedMatch::Any => true,
+        DeedMatch::Ether => call.selector.is_none() && call.to.is_some(),
+        DeedMatch::Function { selector, .. } => call.selector == Some(*selector),
+        _ => false,
+    }
+}
+
+/// The calls around it, as far as a sentence bears.
+fn shown(calls: &[Around]) -> String {
+    if calls.is_empty() {
+        return "is not known: nothing shows a call that it happened inside of".to_owned();
+    }
+    let one = |call: &Around| match call.to {
+        Some(to) => format!("{} of {to}", call.function),
+        None => call.function.to_string(),
+    };
+    let named: Vec<String> = calls.iter().take(NAMED_MAX).map(one).collect();
+    format!("is {}", named.join(" inside "))
+}

@@ -1,0 +1,276 @@
+//! Inside of which calls something happened: what a rule with `via` asks for, and what a finding names.
+//!
+//! Only what is certain is said. Where a trace says which call wrote a log, that is exact; else it is what all calls that may have written
+//! it have in common; without a trace it is the transaction's own call, and the one act of the subject that the log can belong to.
+
+use super::frames::Frame;
+use super::inside;
+use super::{Subject, Subjects};
+use crate::model::activity::{Around, Note};
+use crate::model::{Activity, ActivityKind, CallHow, Fate, Log, Operation, Position, TracedCall, Tx, TxTrace};
+use alloy_primitives::map::HashMap;
+use alloy_primitives::{Address, B256, Bytes, hex, keccak256};
+use std::sync::{Arc, LazyLock};
+
+/// Calls named around one activity. Honest ones are nested in fewer; what lies further out is not named.
+const AROUND_MAX: usize = 16;
+/// Calls to one token that are compared where a trace does not say which of them wrote a log.
+const WRITERS_MAX: usize = 64;
+
+/// Functions of a Zodiac Roles modifier whose fifth argument is the role. Source: Roles.sol of zodiac-modifier-roles 1 and 2.
+static WITH_ROLE: LazyLock<[[u8; 4]; 4]> = LazyLock::new(|| {
+    let name = |role: &str, function: &str| {
+        let hash = keccak256(format!("{function}(address,uint256,bytes,uint8,{role},bool)"));
+        [hash[0], hash[1], hash[2], hash[3]]
+    };
+    [
+        name("bytes32", "execTransactionWithRole"),
+        name("bytes32", "execTransactionWithRoleReturnData"),
+        name("uint16", "execTransactionWithRole"),
+        name("uint16", "execTransactionWithRoleReturnData"),
+    ]
+});
+
+/// Notes on what a subject does inside of calls, and on value that left it, which calls are around it.
+///
+/// `out` holds all activities so far, under the indexes that the frames know; those of `tx` stand at its end.
+pub(super) fn note(frames: &[Frame], tx: &Tx, trace: Option<&TxTrace>, subjects: &Subjects, out: &mut [Activity]) {
+    let scene = Scene { frames, trace: trace.map(Shown::of), of_call: by_call(frames) };
+    let of_act: HashMap<usize, usize> =
+        frames.iter().enumerate().flat_map(|(index, frame)| frame.acts.iter().map(move |at| (*at, index))).collect();
+    let first = out.iter().rposition(|other| other.tx != tx.hash).map_or(0, |last| last + 1);
+    let mut met: HashMap<(Address, Place), Arc<[Around]>> = HashMap::default();
+    for at in first..out.len() {
+        let activity = &out[at];
+        let own = |address: &Address| subjects.get(address).map(|subject: &Subject| subject.watch);
+        if own(&activity.from) != Some(activity.watch) || activity.fate != Fate::Executed {
+            continue;
+        }
+        let calls = match (activity.kind, &activity.position) {
+            (ActivityKind::Act, _) => of_act.get(&at).map(|index| scene.around_act(*index).into()),
+            (ActivityKind::Move, Position::Log(ordinal)) => tx.logs.get(*ordinal as usize).map(|log| {
+                // A thousand logs that one call wrote share what is around them.
+                let place = (activity.from, scene.place(log));
+                let around = || scene.around_log(log, activity.from, out, &of_act).into();
+                Arc::clone(met.entry(place).or_insert_with(around))
+            }),
+            _ => None,
+        };
+        if let Some(calls) = calls.filter(|calls: &Arc<[Around]>| !calls.is_empty()) {
+            out[at].notes.reserve_exact(1);
+            out[at].notes.push(Note::Inside(calls));
+        }
+    }
+}
+
+/// Frames by their place in the trace.
+fn by_call(frames: &[Frame]) -> HashMap<usize, usize> {
+    frames.iter().enumerate().filter_map(|(index, frame)| Some((frame.traced?, index))).collect()
+}
+
+/// Where a log was written, so far as that is known.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Place {
+    /// By one of these calls of the trace.
+    Calls(Vec<usize>),
+    /// By this contract, in whichever call.
+    Contract(Address),
+}
+
+struct Scene<'a> {
+    frames: &'a [Frame],
+    trace: Option<Shown<'a>>,
+    of_call: HashMap<usize, usize>,
+}
+
+/// What a log says, by which it is found again in a trace.
+type Face<'a> = (Address, &'a [B256], &'a [u8]);
+
+/// A trace, and which of its calls may have written what.
+struct Shown<'a> {
+    trace: &'a TxTrace,
+    /// By log, where the trace says which call wrote it.
+    by_log: HashMap<Face<'a>, Vec<usize>>,
+    /// Calls by their target, where it does not.
+    by_target: HashMap<Address, Vec<usize>>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(trace: &'a TxTrace) -> Self {
+        let (still, undone) = (inside::still(trace), inside::undone(trace));
+        let mut shown = Self { trace, by_log: HashMap::default(), by_target: HashMap::default() };
+        for (at, call) in trace.calls.iter().enumerate().filter(|(at, _)| !still[*at] && !undone[*at]) {
+            for log in &call.logs {
+                shown.by_log.entry((log.address, &log.topics[..], &log.data[..])).or_default().push(at);
+            }
+            if let (false, CallHow::Call, Some(to)) = (trace.has_logs, call.how, call.to) {
+                shown.by_target.entry(to).or_default().push(at);
+            }
+        }
+        shown
+    }
+
+    /// The calls that may have written a log, one more than are compared at most.
+    fn writers(&self, log: &Log) -> Vec<usize> {
+        let found = if self.trace.has_logs {
+            self.by_log.get(&(log.address, &log.topics[..], &log.data[..]))
+        } else {
+            self.by_target.get(&log.address)
+        };
+        found.into_iter().flatten().copied().take(WRITERS_MAX + 1).collect()
+    }
+}
+
+/// How far the way from an activity outwards has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stretch {
+    /// Before anything of the subject: a log that somebody else's contract wrote.
+    Elsewhere,
+    /// Inside of a call to the subject.
+    Within,
+    /// Around the call to the subject: whoever made it. A call that the subject made further out is another matter.
+    Callers,
+}
+
+impl Scene<'_> {
+    /// Around what the subject itself does.
+    fn around_act(&self, index: usize) -> Vec<Around> {
+        let frame = &self.frames[index];
+        match (&self.trace, frame.traced) {
+            (Some(Shown { trace, .. }), Some(at)) => {
+                let from = trace.calls[at].parent.map(|parent| parent as usize);
+                self.walk_trace(trace, from, frame.caller, Stretch::Within)
+            }
+            _ => self.walk_frames(frame.parent, frame.caller, Stretch::Within),
+        }
+    }
+
+    fn place(&self, log: &Log) -> Place {
+        self.trace.as_ref().map_or(Place::Contract(log.address), |shown| Place::Calls(shown.writers(log)))
+    }
+
+    /// Around a log of a token that names the subject as the one who gives.
+    fn around_log(&self, log: &Log, subject: Address, all: &[Activity], of_act: &HashMap<usize, usize>) -> Vec<Around> {
+        let Some(shown) = &self.trace else { return self.around_untraced(log, subject, all, of_act) };
+        let (trace, writers) = (shown.trace, shown.writers(log));
+        if writers.is_empty() || writers.len() > WRITERS_MAX {
+            return self.walk_trace(trace, Some(0), subject, Stretch::Elsewhere);
+        }
+        let mut ways = writers.iter().map(|at| self.walk_trace(trace, Some(*at), subject, Stretch::Elsewhere));
+        let first = ways.next().unwrap_or_default();
+        ways.fold(first, |common, way| {
+            let same = common.iter().rev().zip(way.iter().rev()).take_while(|(one, other)| one == other).count();
+            common[common.len() - same..].to_vec()
+        })
+    }
+
+    /// The same where nothing but calldata and logs is known: inside of the one act that may have written it, where there is only one and
+    /// the transaction was sent by the subject or to it; else inside of the transaction's own call.
+    fn around_untraced(
+        &self,
+        log: &Log,
+        subject: Address,
+        all: &[Activity],
+        of_act: &HashMap<usize, usize>,
+    ) -> Vec<Around> {
+        let root = &self.frames[0];
+        let own = root.caller == subject || root.target == Some(subject);
+        let ran = |activity: &Activity| {
+            activity.kind == ActivityKind::Act && activity.from == subject && activity.fate == Fate::Executed
+        };
+        let acts = || of_act.iter().filter_map(|(at, index)| Some((all.get(*at)?, *index))).filter(|(act, _)| ran(act));
+        let foreign = acts().any(|(act, _)| act.operation != Operation::Call);
+        let mut holders = acts().filter(|(act, _)| act.to != Some(log.address));
+        if let (true, false, Some((_, index)), None) = (own, foreign, holders.next(), holders.next()) {
+            return self.walk_frames(Some(index), subject, Stretch::Elsewhere);
+        }
+        self.walk_frames(Some(0), subject, Stretch::Elsewhere)
+    }
+
+    fn walk_trace(&self, trace: &TxTrace, from: Option<usize>, subject: Address, begin: Stretch) -> Vec<Around> {
+        let mut walk = Walk::new(subject, begin);
+        let mut next = from;
+        while let Some(at) = next {
+            let call = &trace.calls[at];
+            let plain = call.how == CallHow::Call || call.how == CallHow::Create;
+            if plain && !walk.pass(call.from, call.to, || self.shown(at, call)) {
+                break;
+            }
+            next = call.parent.map(|parent| parent as usize).filter(|parent| *parent < at);
+        }
+        walk.calls
+    }
+
+    fn walk_frames(&self, from: Option<usize>, subject: Address, begin: Stretch) -> Vec<Around> {
+        let mut walk = Walk::new(subject, begin);
+        let mut next = from;
+        while let Some(at) = next {
+            let frame = &self.frames[at];
+            let plain = frame.operation != Operation::Delegatecall && !frame.is_told();
+            if plain && !walk.pass(frame.caller, frame.target, || of_frame(frame)) {
+                break;
+            }
+            next = frame.parent;
+        }
+        walk.calls
+    }
+
+    fn shown(&self, at: usize, call: &TracedCall) -> Around {
+        if let Some(index) = self.of_call.get(&at) {
+            return of_frame(&self.frames[*index]);
+        }
+        let creates = call.how == CallHow::Create;
+        let selector = call.input.first_chunk::<4>().copied().filter(|_| !creates);
+        let function = match selector {
+            _ if creates => Arc::from("creation"),
+            None => Arc::from("ether"),
+            Some(selector) => Arc::from(format!("0x{}", hex::encode(selector))),
+        };
+        let to = call.to.filter(|_| !creates);
+        Around { from: call.from, to, selector, function, role: role(&call.input) }
+    }
+}
+
+/// The way outwards from an activity of one subject.
+struct Walk {
+    subject: Address,
+    stretch: Stretch,
+    calls: Vec<Around>,
+}
+
+impl Walk {
+    fn new(subject: Address, stretch: Stretch) -> Self {
+        Self { subject, stretch, calls: Vec::new() }
+    }
+
+    /// Passes one call; false where the way ends before it.
+    fn pass(&mut self, from: Address, to: Option<Address>, shown: impl FnOnce() -> Around) -> bool {
+        let (by_subject, of_subject) = (from == self.subject, to == Some(self.subject));
+        if self.stretch == Stretch::Callers && by_subject || self.calls.len() >= AROUND_MAX {
+            return false;
+        }
+        self.calls.push(shown());
+        self.stretch = match self.stretch {
+            _ if of_subject && !by_subject => Stretch::Callers,
+            Stretch::Elsewhere if by_subject => Stretch::Within,
+            stretch => stretch,
+        };
+        true
+    }
+}
+
+fn of_frame(frame: &Frame) -> Around {
+    Around {
+        from: frame.caller,
+        to: frame.target,
+        selector: frame.input.first_chunk::<4>().copied().filter(|_| frame.operation != Operation::Create),
+        function: frame.deed.signature.clone(),
+        role: role(&frame.input),
+    }
+}
+
+/// The role that a call to a Roles modifier names.
+fn role(input: &Bytes) -> Option<B256> {
+    let selector = input.first_chunk::<4>()?;
+    WITH_ROLE.contains(selector).then(|| input.get(4 + 4 * 32..4 + 5 * 32).map(B256::from_slice)).flatten()
+}

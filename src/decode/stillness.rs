@@ -1,0 +1,61 @@
+//! Which calls changed nothing, whatever an ABI says of them: a function that calls itself a view may move tokens.
+
+use super::frames::Frame;
+use super::inside;
+use crate::model::activity::Note;
+use crate::model::{CallHow, TracedCall, TxTrace};
+
+/// Notes on every frame whose function should change nothing, by its ABI, whether the trace shows a change.
+///
+/// A trace shows logs, ether, creations and calls; a write to storage it does not show. That is looked for in the state.
+pub(super) fn note(frames: &mut [Frame], trace: &TxTrace) {
+    let quiet = |frame: &Frame| frame.deed.selector.is_some() && !frame.deed.mutates;
+    if !frames.iter().any(|frame| quiet(frame) && frame.traced.is_some()) {
+        return;
+    }
+    let within = changes_within(trace);
+    for frame in frames.iter_mut().filter(|frame| quiet(frame)) {
+        let Some(at) = frame.traced else { continue };
+        let own = trace.calls.get(at).and_then(own_change);
+        match own.or(within.get(at).copied().flatten()) {
+            Some(what) => frame.notes.push(Note::Changes(what.to_owned())),
+            // Without logs the trace does not show everything.
+            None if trace.has_logs => frame.notes.push(Note::Still),
+            None => {}
+        }
+    }
+}
+
+/// For each call the first kind of change that the calls inside of it make; none where they make none that holds.
+fn changes_within(trace: &TxTrace) -> Vec<Option<&'static str>> {
+    let n = trace.calls.len();
+    let (still, undone) = (inside::still(trace), inside::undone(trace));
+    let mut within: Vec<Option<&'static str>> = vec![None; n];
+    for at in (0..n).rev() {
+        let call = &trace.calls[at];
+        let Some(parent) = call.parent.map(|parent| parent as usize).filter(|parent| *parent < at) else { continue };
+        if still[at] || undone[at] {
+            continue;
+        }
+        let hands_on = call.how == CallHow::Delegatecall && call.input == trace.calls[parent].input;
+        let made = match call.how {
+            CallHow::Delegatecall if hands_on => None,
+            CallHow::Delegatecall => Some("it runs other code by delegatecall"),
+            _ => Some("it calls somebody who can change something"),
+        };
+        let change = own_change(call).or(within[at]).or(made);
+        within[parent] = change.or(within[parent]);
+    }
+    within
+}
+
+/// What the call changes by itself.
+fn own_change(call: &TracedCall) -> Option<&'static str> {
+    match call.how {
+        CallHow::Create => Some("it creates a contract"),
+        CallHow::SelfDestruct => Some("it ends a contract"),
+        _ if !call.value.is_zero() => Some("ether moves"),
+        _ if !call.logs.is_empty() => Some("it writes a log"),
+        _ => None,
+    }
+}

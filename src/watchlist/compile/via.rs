@@ -1,0 +1,138 @@
+//! `via`: through whom something came, and inside of which call it happened; and `effects`, how far a rule for a call reaches.
+
+use super::deed::{Deed, Targets};
+use super::directory::Scope;
+use super::watch::{Head, Heads};
+use crate::classify::rule::{AddressSet, Condition, DeedMatch, Polarity, RoleKey, Via};
+use crate::model::activity::{Around, Note};
+use crate::model::{ActivityKind, Kind};
+use crate::settings::{At, Problems};
+use crate::watchlist::file::{RuleText, ViaSays, ViaText};
+use alloy_primitives::{Address, B256, U256, keccak256};
+use std::sync::Arc;
+
+/// Bytes of a name that a role's key holds. Source: Zodiac Roles modifier 2, whose keys are `bytes32` strings.
+const ROLE_NAME_MAX: usize = 31;
+
+/// The condition that a rule's `via` is.
+pub(super) fn condition(
+    text: &RuleText<'_>,
+    kind: ActivityKind,
+    head: &Head<'_>,
+    heads: &Heads<'_>,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Option<Condition> {
+    let written = text.via.as_ref()?;
+    if !matches!(kind, ActivityKind::Act | ActivityKind::Move) {
+        let problem =
+            written.spot.problem("`via` says nothing here: it is about what the watch does, and about what moves");
+        problems.push(problem.hint("who calls is `from`; make it a rule about `act` or `move`"));
+        return None;
+    }
+    compile(written, head, heads, scope, problems).map(Condition::Via)
+}
+
+/// Whether a rule for a call answers for what goes out inside of it.
+pub(super) fn effects(text: &RuleText<'_>, kind: ActivityKind, of: Kind, problems: &mut Problems) -> bool {
+    let Some(written) = &text.effects else { return false };
+    let (why, hint) = match (kind, text.polarity) {
+        (_, Polarity::Abnormal) => ("an abnormal rule vouches for nothing", "remove it"),
+        (ActivityKind::Call, _) if of.is_wallet() => {
+            ("what a wallet does is judged one by one, whoever calls it", "write a rule about `act` for it")
+        }
+        (ActivityKind::Call, _) => return written.value,
+        _ => ("it is about what happens inside of a call", "put it on the rule for the `call`"),
+    };
+    problems.push(written.problem(format!("`effects` says nothing here: {why}")).hint(hint));
+    false
+}
+
+fn compile(
+    text: &ViaText<'_>,
+    head: &Head<'_>,
+    heads: &Heads<'_>,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Option<Via> {
+    Some(match &text.says {
+        ViaSays::Party(list) => Via::Party(scope.set(list, problems)?),
+        ViaSays::Call { deed, of } => {
+            let itself =
+                || AddressSet { name: "@self".into(), members: Arc::new([head.info.address].into_iter().collect()) };
+            let of = match of {
+                Some(of) => Some(scope.set(of, problems)?),
+                None => None,
+            };
+            let targets = of.as_ref().map_or_else(Targets::default, |of| heads.targets(Some(of), scope));
+            let deed = Deed::resolve(deed, &head.abi, &targets, problems)?;
+            if deed.matches == DeedMatch::Creation {
+                problems.push(text.spot.problem("nothing happens inside of a creation that a rule could name"));
+                return None;
+            }
+            Via::Call { deed: deed.matches, of: of.unwrap_or_else(itself) }
+        }
+        ViaSays::Module { module, role } => {
+            let role = match role {
+                Some(role) => Some(role_key(role, problems)?),
+                None => None,
+            };
+            Via::Module { module: scope.set(module, problems)?, role }
+        }
+    })
+}
+
+/// A role by its name, its hash or its number.
+fn role_key(role: &At<&str>, problems: &mut Problems) -> Option<RoleKey> {
+    let word = role.strip_prefix("0x").map(|_| role.parse::<B256>());
+    let keys = match word {
+        Some(Ok(word)) => vec![word],
+        None if !role.is_empty() && role.len() <= ROLE_NAME_MAX => {
+            let number = role.parse::<u16>().ok().map(|number| B256::from(U256::from(number)));
+            let name = [B256::right_padding_from(role.as_bytes()), keccak256(role.as_bytes())];
+            name.into_iter().chain(number).collect()
+        }
+        _ => {
+            let problem = role.problem(format!("`{}` is no role", **role));
+            problems.push(problem.hint(format!(
+                "write its name of at most {ROLE_NAME_MAX} bytes, its number, or its key as `0x` and 64 hexadecimal digits"
+            )));
+            return None;
+        }
+    };
+    Some(RoleKey { text: role.value.into(), keys })
+}
+
+/// What the decoder would note of an activity that a test describes: the calls around it that its `via` names.
+pub(super) fn noted(
+    text: &ViaText<'_>,
+    head: &Head<'_>,
+    heads: &Heads<'_>,
+    scope: &Scope<'_>,
+    problems: &mut Problems,
+) -> Option<Note> {
+    let own = head.info.address;
+    let one = |set: &AddressSet| set.members.iter().min().copied().unwrap_or(Address::ZERO);
+    let call = |from, to, deed: Option<&DeedMatch>| Around {
+        from,
+        to: Some(to),
+        selector: match deed {
+            Some(DeedMatch::Function { selector, .. }) => Some(*selector),
+            _ => None,
+        },
+        function: deed.map_or_else(|| "a call".into(), DeedMatch::text),
+        role: None,
+    };
+    let stranger = super::STRANGER;
+    let calls = match compile(text, head, heads, scope, problems)? {
+        Via::Party(set) => vec![call(one(&set), own, None)],
+        Via::Call { deed, of } if one(&of) == own => vec![call(stranger, own, Some(&deed))],
+        Via::Call { deed, of } => vec![call(own, one(&of), Some(&deed))],
+        Via::Module { module, role } => {
+            let asked =
+                Around { role: role.and_then(|role| role.keys.first().copied()), ..call(stranger, one(&module), None) };
+            vec![call(one(&module), own, None), asked]
+        }
+    };
+    Some(Note::Inside(calls.into()))
+}

@@ -1,0 +1,56 @@
+//! `via` of a rule and of a test.
+
+use super::rule::{DeedText, ListText};
+use crate::model::ActivityKind;
+use crate::settings::{At, Problems, Spot, Value};
+
+/// `via = "…"`, a list, `{ call = "deposit", of = "Vault" }` or `{ module = "…", role = "…" }`.
+pub(in crate::watchlist) struct ViaText<'a> {
+    pub spot: Spot,
+    pub says: ViaSays<'a>,
+}
+
+/// Which of the three.
+pub(in crate::watchlist) enum ViaSays<'a> {
+    Party(ListText<'a>),
+    /// Of the watch itself where it does not say of whom.
+    Call {
+        deed: DeedText<'a>,
+        of: Option<ListText<'a>>,
+    },
+    Module {
+        module: ListText<'a>,
+        role: Option<At<&'a str>>,
+    },
+}
+
+impl<'a> ViaText<'a> {
+    pub(super) fn read(value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let spot = value.spot();
+        let Some(mut table) = value.as_table() else {
+            return Some(Self { spot, says: ViaSays::Party(ListText::read(value, problems)?) });
+        };
+        let usage = "write `\"Roles modifier\"`, `{ call = \"deposit\", of = \"Vault\" }` or `{ module = \"…\", role = \"…\" }`";
+        let says = match (table.value("call"), table.value("module")) {
+            (Some(call), None) => {
+                let text = call.string(problems);
+                let of = table.value("of");
+                // Of whom decides whose functions the name may be.
+                let kind = if of.is_some() { ActivityKind::Act } else { ActivityKind::Call };
+                let of = of.map(|of| ListText::read(&of, problems));
+                text.filter(|_| of.as_ref().is_none_or(Option::is_some))
+                    .map(|text| ViaSays::Call { deed: DeedText { kind, text }, of: of.flatten() })
+            }
+            (None, Some(module)) => {
+                let role = table.string("role", problems);
+                ListText::read(&module, problems).map(|module| ViaSays::Module { module, role })
+            }
+            _ => {
+                problems.push(spot.problem("`via` says either `call` or `module`").hint(usage));
+                None
+            }
+        };
+        table.finish(problems);
+        Some(Self { spot, says: says? })
+    }
+}
