@@ -151,7 +151,7 @@ fn noted(note: &Note, printer: &Printer) {
     printer.text(&format!("{}  {}: {}", printer.paint(AnsiColor::Yellow.on_default(), "note"), note.chain, note.text));
 }
 
-/// What was read only in part.
+/// Prints a remark of the compiler.
 fn remarked(remark: &str, printer: &Printer) {
     if printer.is_json() {
         return printer.json(&json!({ "type": "note", "note": remark }));

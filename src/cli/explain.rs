@@ -65,7 +65,7 @@ fn parse_tx(text: &str) -> Result<Tx, String> {
     })
 }
 
-/// Where a transaction is looked for: the chain, who answers for it, and a played tape to be kept meanwhile.
+/// Place in which a transaction is looked for: the chain, its endpoints, and a played tape to be kept meanwhile.
 struct Found<'a> {
     chain: &'a ChainBook,
     pool: Pool,

@@ -120,7 +120,7 @@ async fn list(book: &Book, store: &Store, args: &List, printer: &Printer) -> any
     dead_letters(store, printer).await
 }
 
-/// That nobody was paged for an incident, and why, where that is so.
+/// Returns a remark where nobody was paged for an incident.
 async fn unpaged(store: &Store, incident: &Incident) -> anyhow::Result<&'static str> {
     if !incident.paging {
         return Ok(", paged nobody");

@@ -72,7 +72,7 @@ struct Global {
 }
 
 impl Global {
-    /// What a command that is shown needs behind it, so that it works on the same configuration and store.
+    /// Returns the arguments with which a command that is shown works on the same configuration and store.
     fn as_arguments(&self) -> String {
         let named = |name: &str, path: &Path| {
             let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());

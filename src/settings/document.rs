@@ -42,7 +42,7 @@ impl<'a> Document<'a> {
         Self { file, secrets, root, read: ReadKeys::new(file.text.len()), foreign: false }
     }
 
-    /// Whether it is written in another language, which was reported; nothing can be read from it.
+    /// Returns whether the file is in another language, which was reported; nothing can be read from it.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.foreign

@@ -30,7 +30,7 @@ pub struct Secret {
     value: Arc<OnceLock<Result<SecretString, String>>>,
 }
 
-/// Where a secret is fetched from when it is used for the first time.
+/// Place from which a secret is fetched when it is first used.
 #[derive(Clone)]
 enum Place {
     Variable(String),
@@ -126,7 +126,7 @@ impl Secret {
         self.fetched()?.as_ref().ok().map(ExposeSecret::expose_secret)
     }
 
-    /// Why it is absent, for a person.
+    /// Returns why it is absent, for a person.
     #[must_use]
     pub fn why_absent(&self) -> String {
         match self.fetched() {

@@ -12,7 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often a copy is tried while another process writes; each of its transactions takes milliseconds.
+/// Tries of a copy while another process writes; each of its transactions takes milliseconds.
 const TRIES_MAX: u32 = 100;
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -179,7 +179,7 @@ impl Store {
 }
 
 impl StoreFile {
-    /// That another file, or none, is where this one was opened.
+    /// Returns a refusal where another file, or none, lies at the path of this one.
     fn missing(&self) -> Option<Refusal> {
         let opened = self.identity?;
         let found = place::identity(&self.path);
@@ -702,7 +702,7 @@ impl Store {
         self.actor.later(outbox::unfinished).await
     }
 
-    /// What became of the pages of an incident.
+    /// Counts the pages of an incident by their outcome.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].

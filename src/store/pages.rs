@@ -1,4 +1,4 @@
-//! What became of an incident's pages, and how a store that nobody sends from keeps none.
+//! Outcomes of an incident's pages, and a store from which nothing is sent.
 
 use super::Result;
 use super::chain::uint;

@@ -114,7 +114,7 @@ impl EndpointUrl {
         }
     }
 
-    /// Why it is absent, for a person.
+    /// Returns why it is absent, for a person.
     #[must_use]
     pub fn why_absent(&self) -> String {
         match self {

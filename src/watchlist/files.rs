@@ -17,7 +17,7 @@ pub trait Files {
     /// Names of the files in a directory; empty when there is no such directory.
     fn names(&self, directory: &Path) -> Vec<String>;
 
-    /// Whether a directory lies at `path`.
+    /// Returns whether a directory lies at `path`.
     fn is_directory(&self, path: &Path) -> bool;
 }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// Time for which a chain may lie behind its newest head and still count as seen: a block takes so long to be fetched and judged.
 const BEHIND_MAX: Duration = Duration::from_secs(5);
 
-/// How far one chain came.
+/// Progress of one chain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
     /// The block that was asked for; absent for a run without an end.

@@ -135,7 +135,7 @@ pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> any
     Ok(session.end())
 }
 
-/// What of a tape is served: one stretch of it, or all behind one another.
+/// Selects the stretch that is served, or joins all of them.
 fn served(tape: Tape, wanted: Option<usize>, printer: &Printer) -> anyhow::Result<Stretch> {
     let n = tape.stretches.len();
     if let Some(wanted) = wanted {

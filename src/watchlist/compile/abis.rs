@@ -150,7 +150,7 @@ impl<'f> Abis<'f> {
         Arc::clone(self.both.entry(key).or_insert_with(|| Arc::new((**first).clone().merge(second))))
     }
 
-    /// What could be read only in part, with the place that names it; each is told once.
+    /// Takes the entries that could not be read, each with the place that names its file.
     pub(super) fn take_remarks(&mut self) -> Vec<String> {
         std::mem::take(&mut self.remarks)
     }
