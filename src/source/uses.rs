@@ -6,11 +6,11 @@
 //! never silent.
 
 use super::grants::{TOO_MUCH, is_said};
+use super::intake::Text;
 use super::node::Node;
 use super::rpc::NodeError;
 use crate::model::parse;
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 /// `Transfer(address,address,uint256)`, `Approval(address,address,uint256)` and `ApprovalForAll(address,address,bool)`.
@@ -84,7 +84,7 @@ impl Node {
     }
 
     /// Logs of one token or several with these topics in as many of the newest blocks as the node searches, and whether those are all.
-    async fn logs_of(&self, of: &Value, topics: &Value, until: u64) -> Result<(Box<RawValue>, bool), NodeError> {
+    async fn logs_of(&self, of: &Value, topics: &Value, until: u64) -> Result<(Text, bool), NodeError> {
         let mut refused = None;
         for span in SPANS {
             let from = until.saturating_sub(span.saturating_sub(1));
