@@ -5,8 +5,8 @@
 //! of a built-in, or of a rule for a call that does not say so; and no function is a view by its name.
 
 use super::made::*;
-use crate::support::accounts::{KEEPER, PAYER, STRANGER};
-use alloy_primitives::{Address, B256, Bytes, U256, address, keccak256};
+use crate::support::accounts::{KEEPER, PAYER};
+use alloy_primitives::{Address, Bytes, U256, address, keccak256};
 use alloy_sol_types::SolValue;
 use proptest::prelude::*;
 use std::sync::LazyLock;
@@ -339,5 +339,4 @@ fn what_stands_behind_a_thousand_calls_is_told_of() {
         .map(|one| COURTS[0].line(one))
         .collect();
     assert_eq!(found, ["Desk call ether: high builtin/budget"]);
-    let _ = (B256::ZERO, STRANGER);
 }
