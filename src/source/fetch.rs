@@ -105,9 +105,13 @@ impl Node {
             }
         };
         let fetched = self.let_through(hash, body, receipts).await;
-        if in_bulk && fetched.as_ref().is_err_and(NodeError::is_wrong) {
-            // Wrong as they came together, which is held against it; one by one they may be right.
-            self.lapses().note(Bulk::Receipts, hash);
+        if fetched.as_ref().is_err_and(NodeError::is_wrong) {
+            // Wrong as they came, which is held against it; in the other way they may be right.
+            if in_bulk {
+                self.lapses().note(Bulk::Receipts, hash);
+            } else {
+                self.lapses().forget(Bulk::Receipts, hash);
+            }
         }
         fetched
     }
@@ -188,9 +192,12 @@ impl Node {
                 text => return self.body(present(text?, what)?, keep_raw),
             }
         }
-        let header = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().block).await?;
-        let block = self.with_txs_one_by_one(&present(header, what)?).await?;
-        self.body(block.into(), keep_raw)
+        let parts = async {
+            let header = self.ask("eth_getBlockByHash", (hash, false), self.deadlines().block).await?;
+            let block = self.with_txs_one_by_one(&present(header, what)?).await?;
+            self.body(block.into(), keep_raw)
+        };
+        parts.await.inspect_err(|_| self.lapses().forget(Bulk::Txs, hash))
     }
 
     async fn receipts(&self, hash: B256, keep_raw: bool) -> Result<Half<ReceiptsWire>, NodeError> {
@@ -204,6 +211,12 @@ impl Node {
 
     /// Receipts as `eth_getBlockReceipts` would have given them, each read as it comes.
     async fn receipts_one_by_one(&self, body: &Half<BlockWire>) -> Result<Half<ReceiptsWire>, NodeError> {
+        let receipts = self.each_receipt(body).await;
+        // A node may lack the parts, and what failed together may have been a matter of the moment.
+        receipts.inspect_err(|_| self.lapses().forget(Bulk::Receipts, body.wire.hash()))
+    }
+
+    async fn each_receipt(&self, body: &Half<BlockWire>) -> Result<Half<ReceiptsWire>, NodeError> {
         let keep_raw = body.is_recorded;
         let asked = body.wire.tx_hashes().map(|tx| async move {
             let text = self.ask("eth_getTransactionReceipt", [tx], self.deadlines().block).await?;

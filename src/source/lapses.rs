@@ -41,6 +41,11 @@ impl Lapses {
         blocks.push_back((bulk, block));
     }
 
+    /// Its parts cannot be had either: next time the question is asked as a whole again.
+    pub(super) fn forget(&self, bulk: Bulk, block: B256) {
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).retain(|lapse| *lapse != (bulk, block));
+    }
+
     /// Whether this question about this block failed before.
     pub(super) fn has(&self, bulk: Bulk, block: B256) -> bool {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).contains(&(bulk, block))

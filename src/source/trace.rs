@@ -126,6 +126,7 @@ impl Node {
         }
         // One transaction that no tracer gets through should not hide what the others did.
         let traces = self.traces_one_by_one(at).await;
+        let traces = traces.inspect_err(|_| self.lapses().forget(Bulk::Traces, at.hash));
         traces.map(Some).map_err(|error| failed.unwrap_or(error))
     }
 

@@ -4,6 +4,7 @@ use super::chain::{Chain, Odd};
 use super::faulty::{FakeNode, Fault, deadlines};
 use super::watcher::{Follow, at};
 use serde_json::{Map, Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use watchfire::model::{BlindnessKind, BlockRef, ChainId, Proof};
 use watchfire::source::{Checks, Event, Senders};
 
@@ -253,6 +254,29 @@ async fn a_block_that_breaks_one_method_for_good_is_had_in_another_way() {
             let all = tokio::time::timeout(super::watcher::PATIENCE, follow.expect_all_of(&node.tree)).await;
             assert!(all.is_ok(), "{expected}: {:?}", follow.told);
         }
+    }
+}
+
+/// A failure of the moment, at a node that has no other way: the first way is tried again.
+#[tokio::test]
+async fn a_node_that_has_no_parts_is_asked_for_the_whole_again() {
+    for method in ["eth_getBlockReceipts", "eth_getBlockByHash"] {
+        let node = FakeNode::of(Chain::new(3));
+        node.grow(|chain| chain.extend(6));
+        let broken = node.tree.with(|chain| chain.blocks[&chain.canonical[5]].link.at);
+        let left = AtomicUsize::new(3);
+        node.bend(move |asked, params, _| {
+            let fails = || left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok();
+            match asked {
+                "eth_getTransactionReceipt" | "eth_getTransactionByHash" => {
+                    Err((-32601, "the method does not exist".to_owned()))
+                }
+                _ if asked == method && is_of(params, broken) && fails() => Err((-32603, "internal error".to_owned())),
+                _ => Ok(()),
+            }
+        });
+        let mut follow = Follow::at(&node.serve().await.url("http"), 1);
+        follow.expect_all_of(&node.tree).await;
     }
 }
 
