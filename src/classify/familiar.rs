@@ -4,6 +4,7 @@
 //! next payer copies from. Seven hex digits in the right places take 268 million tries, seconds on one machine; that two honest
 //! addresses of a configuration of thousands agree in them by chance happens once in many of them.
 
+pub use crate::model::likeness::ends;
 use alloy_primitives::Address;
 use alloy_primitives::map::{AddressHashMap, HashMap};
 use std::sync::Arc;
@@ -40,13 +41,6 @@ impl Familiar {
         let twin = self.by_ends.get(&ends(address))?.first()?;
         Some((*twin, self.names.get(twin)?))
     }
-}
-
-/// The first three and the last four hex digits, whatever their case: what a person compares.
-#[must_use]
-pub fn ends(address: &Address) -> u32 {
-    let byte = |at: usize| u32::from(address[at]);
-    byte(0) << 20 | (byte(1) >> 4) << 16 | byte(18) << 8 | byte(19)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 use super::escape::{is_plain_address, line, without_links};
 use crate::model::Finality;
 use crate::model::incident::{DeliveryKind, State};
-use crate::model::page::{Evidence, Page, Party};
+use crate::model::likeness::marked;
+use crate::model::page::{Evidence, Gist, Page, Party};
 use crate::model::span::lasting;
 use jiff::Timestamp;
 
@@ -18,6 +19,8 @@ const SENTENCE_CHARS_MAX: usize = 400;
 const REASONS_MAX: usize = 6;
 /// Most names in a list of people.
 const PARTIES_MAX: usize = 12;
+/// Most acts that can still be stopped that a page begins with.
+const STOPPABLE_MAX: usize = 3;
 /// Most links of a page.
 const LINKS_MAX: usize = 8;
 
@@ -50,7 +53,7 @@ pub(super) struct Section {
 impl Brief {
     /// What `page` says. Without `kind` it is shown on request and not sent.
     pub(super) fn new(kind: Option<DeliveryKind>, page: &Page) -> Self {
-        let loudest = page.evidence.first();
+        let first = page.evidence.first();
         let mut brief = Self {
             mark: page.marked.as_deref().map(|mark| line(mark, NAME_CHARS_MAX)),
             banner: banner(kind, page),
@@ -59,13 +62,18 @@ impl Brief {
             sections: Vec::new(),
             links: links(page),
         };
+        // Whoever may still stop something reads that before anything else.
+        brief.section("STOPPABLE", stoppable(page));
         // An update that only repeats the headline has nothing of its own to say.
         let change = page.change.iter().filter(|change| **change != page.headline);
         brief.section("CHANGE", change.map(|change| line(change, SENTENCE_CHARS_MAX)).collect());
+        let loudest = |gist: &Gist| format!("{}: {}", gist.severity, line(&gist.headline, SENTENCE_CHARS_MAX));
+        brief.section("INCIDENT", page.loudest.iter().map(loudest).collect());
         brief.section("REPORT", page.report.iter().map(|said| line(said, SENTENCE_CHARS_MAX)).collect());
-        brief.section("WHY", loudest.map(why).unwrap_or_default());
-        brief.section("WHO", loudest.map(who).unwrap_or_default());
-        brief.section("WHERE", place(page, loudest));
+        brief.section("WHY", first.map(why).unwrap_or_default());
+        brief.section("WHO", first.map(who).unwrap_or_default());
+        brief.section("WITH", first.map(with).unwrap_or_default());
+        brief.section("WHERE", place(page, first));
         brief.section("ALSO", also(page));
         brief.section("PURPOSE", vec![line(&page.purpose, SENTENCE_CHARS_MAX)]);
         brief.section("RUNBOOK", page.runbook.iter().map(|runbook| line(runbook, SENTENCE_CHARS_MAX)).collect());
@@ -102,6 +110,26 @@ fn banner(kind: Option<DeliveryKind>, page: &Page) -> String {
     }
 }
 
+/// What is proposed or pending, and can be stopped as far as was seen: the headline itself, or what else there is.
+fn stoppable(page: &Page) -> Vec<String> {
+    let waits = |evidence: &&Evidence| evidence.stoppable && !evidence.orphaned && page.state.is_live();
+    let said = |evidence: &Evidence| {
+        let stage = line(&evidence.stage, NAME_CHARS_MAX);
+        if evidence.headline == page.headline {
+            format!("{stage}, not executed: it can still be stopped")
+        } else {
+            format!("{stage}, not executed: {}", line(&evidence.headline, SENTENCE_CHARS_MAX))
+        }
+    };
+    let mut lines: Vec<String> = page.evidence.iter().filter(waits).map(said).collect();
+    let more = lines.len().saturating_sub(STOPPABLE_MAX);
+    lines.truncate(STOPPABLE_MAX);
+    if more > 0 {
+        lines.push(format!("and {more} more that can still be stopped"));
+    }
+    lines
+}
+
 fn why(evidence: &Evidence) -> Vec<String> {
     let mut lines: Vec<String> =
         evidence.reasons.iter().take(REASONS_MAX).map(|reason| line(reason, SENTENCE_CHARS_MAX)).collect();
@@ -121,7 +149,12 @@ fn why(evidence: &Evidence) -> Vec<String> {
 }
 
 fn who(evidence: &Evidence) -> Vec<String> {
-    let mut lines: Vec<String> = evidence.sender.iter().map(|sender| format!("sent by {}", party(sender))).collect();
+    let mut lines: Vec<String> = Vec::new();
+    if let Some(sender) = &evidence.sender {
+        let mut said = counterparty(sender);
+        said[0] = format!("sent by {}", said[0]);
+        lines.append(&mut said);
+    }
     match &evidence.signers {
         None => lines.push("signers could not be told".to_owned()),
         Some(signers) if signers.is_empty() => {}
@@ -133,6 +166,25 @@ fn who(evidence: &Evidence) -> Vec<String> {
                 lines.push(format!("signed by {more} more"));
             }
         }
+    }
+    lines
+}
+
+/// Whom it is with, in full: an address that is shortened can be any of thousands that look the same.
+fn with(evidence: &Evidence) -> Vec<String> {
+    let mut lines: Vec<String> = evidence.parties.iter().flat_map(counterparty).collect();
+    if evidence.more_parties > 0 {
+        lines.push(format!("and {} more addresses", evidence.more_parties));
+    }
+    lines
+}
+
+/// An address, and in how far it only looks like one that has a name.
+fn counterparty(other: &Party) -> Vec<String> {
+    let mut lines = vec![party(other)];
+    if let Some(known) = &other.looks_like {
+        let same = marked(&other.address, &known.address);
+        lines.push(format!("NOT {}: only what is in brackets is the same, {same}", party(known)));
     }
     lines
 }
@@ -229,7 +281,7 @@ fn links(page: &Page) -> Vec<(String, String)> {
         .collect()
 }
 
-/// `Grantee: docs (0x7099…79C8 in full)`.
+/// `Grantee: docs (0x70997970C51812dc3A010C7d01b50e0d17dc79C8)`.
 fn party(party: &Party) -> String {
     match &party.name {
         Some(name) => format!("{} ({})", line(name, NAME_CHARS_MAX), party.address),
@@ -297,5 +349,31 @@ mod tests {
         assert_eq!(doubts(1, 2, Proof::Unproven).len(), 2);
         let settled = place_of("included", footing(Finality::Safe, 1, 3, Proof::Proven));
         assert_eq!(settled.len(), 1, "the chain itself has answered: {settled:?}");
+    }
+
+    #[test]
+    fn what_can_still_be_stopped_is_never_further_down_than_the_second_line() {
+        use crate::model::page::Gist;
+        let mut page = page();
+        let mut waits = page.evidence[0].clone();
+        (waits.stoppable, waits.stage) = (true, "proposed".to_owned());
+        waits.headline = "Treasury Safe is to add an owner (proposed)".to_owned();
+        page.evidence.extend([page.evidence[0].clone(), waits.clone(), Evidence { orphaned: true, ..waits.clone() }]);
+        page.change = Some("2 more findings".to_owned());
+        page.loudest = Some(Gist { severity: crate::model::Severity::High, headline: "something before".to_owned() });
+        let brief = Brief::new(Some(DeliveryKind::Update), &page);
+        let first = &brief.sections[0];
+        assert_eq!(first.name, "STOPPABLE");
+        assert_eq!(first.lines, ["proposed, not executed: Treasury Safe is to add an owner (proposed)"]);
+        let names: Vec<&str> = brief.sections.iter().map(|section| section.name).take(4).collect();
+        assert_eq!(names, ["STOPPABLE", "CHANGE", "INCIDENT", "WHY"]);
+        assert_eq!(brief.sections[2].lines, ["high: something before"]);
+        page.headline.clone_from(&waits.headline);
+        let brief = Brief::new(None, &page);
+        assert_eq!(brief.sections[0].lines, ["proposed, not executed: it can still be stopped"]);
+        page.state = State::Resolved;
+        assert!(Brief::new(None, &page).sections.iter().all(|section| section.name != "STOPPABLE"));
+        (page.state, page.evidence) = (State::Open, vec![waits; 9]);
+        assert_eq!(Brief::new(None, &page).sections[0].lines.len(), 4, "some, and how many more");
     }
 }

@@ -89,8 +89,14 @@ fn cut_texts(page: &mut Page, chars_max: usize) -> bool {
         evidence.via.truncate(items_max);
         evidence.via.iter_mut().for_each(shorten);
         evidence.signers.iter_mut().for_each(|signers| signers.truncate(items_max));
+        let dropped = evidence.parties.len().saturating_sub(items_max);
+        evidence.parties.truncate(items_max);
+        evidence.more_parties += dropped as u64;
         let named = evidence.signers.iter_mut().flatten().chain(&mut evidence.sender).chain([&mut evidence.watch]);
-        named.filter_map(|party| party.name.as_mut()).for_each(shorten);
+        for party in named.chain(&mut evidence.parties) {
+            let known = party.looks_like.as_mut().and_then(|known| known.name.as_mut());
+            party.name.iter_mut().chain(known).for_each(shorten);
+        }
         shorten(&mut evidence.headline);
         shorten(&mut evidence.rule);
     }
@@ -105,6 +111,7 @@ fn cut_texts(page: &mut Page, chars_max: usize) -> bool {
         .into_iter()
         .chain(&mut page.runbook)
         .chain(&mut page.change)
+        .chain(page.loudest.iter_mut().map(|gist| &mut gist.headline))
         .chain(&mut page.touches)
         .chain(&mut page.report)
         .for_each(shorten);

@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256};
 pub(super) const HOSTILE: &str = "<!channel> <@U024BE7LH> @everyone *bold* `code` <https://evil.example|etherscan> \u{1b}[2J\u{202e}gnp\u{200b} & \u{7}\n# all is well";
 
 fn party(byte: u8, name: Option<&str>) -> Party {
-    Party { address: Address::repeat_byte(byte), name: name.map(str::to_owned) }
+    Party { address: Address::repeat_byte(byte), name: name.map(str::to_owned), looks_like: None }
 }
 
 /// A treasury that pays too much at once.
@@ -26,6 +26,7 @@ pub(super) fn page() -> Page {
         chain: "mainnet".to_owned(),
         chain_id: ChainId(1),
         headline: "Treasury Safe sends 60,000 SNT to Grantee: docs".to_owned(),
+        loudest: None,
         evidence: vec![Evidence {
             finding: FindingId("fnd_00112233445566778899aabbccddeeff".to_owned()),
             revision: 1,
@@ -39,10 +40,14 @@ pub(super) fn page() -> Page {
                     .to_owned(),
             ],
             orphaned: false,
+            own: true,
+            stoppable: false,
             late: None,
             watch: party(0x5a, Some("Treasury Safe")),
             sender: Some(party(0x22, Some("Executor bot"))),
             signers: Some(vec![party(0x31, Some("Owner 1")), party(0x32, None)]),
+            parties: Vec::new(),
+            more_parties: 0,
             via: vec!["execTransaction at Treasury Safe".to_owned(), "multiSend at MultiSendCallOnly".to_owned()],
             stage: "included".to_owned(),
             block: 21_234_567,

@@ -389,7 +389,7 @@ impl Worker {
         let (key, name) = (&leased.delivery.key, &leased.delivery.destination);
         error!(delivery.key = %key, destination = %name, "gave up delivering {key} to {name}: {why}");
         let (roster, reason) = (Arc::clone(&self.roster), why.to_owned());
-        let engine = move |letter: &_, live: &[_]| escalate::dead_letter(letter, &reason, live, &roster, now_ms);
+        let engine = move |letter: &_, standing: &_| escalate::dead_letter(letter, &reason, standing, &roster, now_ms);
         let plan = self.store.dead(key, now_ms, why, engine).await.context("record a dead letter")?;
         if self.targets.contains_key(name) {
             self.metrics.delivered(name, "dead");
@@ -463,7 +463,8 @@ impl Worker {
         if !gap.told {
             error!(delivery.key = %key, destination = %name, "left out lines of the feed: {why}");
             let (roster, reason) = (Arc::clone(&self.roster), why.clone());
-            let engine = move |letter: &_, live: &[_]| escalate::dead_letter(letter, &reason, live, &roster, now_ms);
+            let engine =
+                move |letter: &_, standing: &_| escalate::dead_letter(letter, &reason, standing, &roster, now_ms);
             let plan = self.store.dead(key, now_ms, &why, engine).await.context("record a dead letter")?;
             plan.lines.iter().for_each(|line| (self.listener)(line));
         }

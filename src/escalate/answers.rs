@@ -2,10 +2,14 @@
 
 use super::blindness::rests;
 use super::headline::clean;
-use super::life::{close, due, forget_ack, start, stepped, tell};
+use super::life::{close, due, end_contest, forget_ack, start, stepped, tell};
 use super::lines::incident_line;
-use super::page;
-use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, State};
+use super::news::{News, Pager};
+use super::occasion::is_occasion;
+use super::storm::WINDOW_MS;
+use super::{page, storm};
+use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, Standing, State};
+use std::cmp::Reverse;
 
 /// Why somebody's answer changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,29 +24,63 @@ pub enum Refusal {
 
 /// What falls due by the passing of time: next steps of paths, and acknowledgements that no longer hold.
 ///
-/// A blindness that came and went closes once it has stayed away for [`RETURNS_WITHIN_MS`](super::RETURNS_WITHIN_MS).
+/// A blindness that came and went closes once it has stayed away for [`RETURNS_WITHIN_MS`](super::RETURNS_WITHIN_MS). What a path has
+/// no room to page for within its minute waits for the next one, listed in its storm.
 ///
 /// After a pause, as when the program was down, each incident advances by one step, not by all it missed: the people of that
 /// step get their time. `now_ms` is wall-clock milliseconds since the Unix epoch.
 #[must_use]
-pub fn tick(incidents: &[Incident], now_ms: u64) -> Plan {
+pub fn tick(standing: &Standing, now_ms: u64) -> Plan {
     let mut plan = Plan::default();
+    let mut pager = Pager::new(&standing.paged, now_ms);
+    let mut incidents: Vec<&Incident> = standing.incidents.iter().collect();
+    // The loudest first, where there is no room for all.
+    incidents.sort_by_key(|incident| Reverse(incident.severity));
     for incident in incidents {
-        if rests(incident, now_ms, &mut plan) {
+        if rests(incident, now_ms, &mut plan)
+            || storm::pass(incident, now_ms, &mut plan)
+            || end_contest(incident, &standing.contested, now_ms, &mut plan)
+        {
             continue;
         }
         let past = |at: Option<u64>| at.is_some_and(|at| at <= now_ms);
+        let escalates = incident.state == State::Open && incident.paging && past(incident.next_escalation);
+        let expires = incident.state == State::Acknowledged && past(incident.ack_expires);
+        if !escalates && !expires {
+            continue;
+        }
         let mut next = incident.clone();
-        match incident.state {
-            State::Open if incident.paging && past(incident.next_escalation) => {
-                advance(&mut next, now_ms, &mut plan.deliveries);
+        if (escalates || incident.paging) && !has_room(incident, &mut pager) {
+            let at = Some(now_ms.saturating_add(WINDOW_MS));
+            if escalates {
+                next.next_escalation = at;
+            } else {
+                next.ack_expires = at;
             }
-            State::Acknowledged if past(incident.ack_expires) => expire(&mut next, now_ms, &mut plan.deliveries),
-            _ => continue,
+        } else if escalates {
+            advance(&mut next, now_ms, &mut plan.deliveries);
+        } else {
+            expire(&mut next, now_ms, &mut plan.deliveries);
         }
         changed(next, &mut plan);
     }
+    storm::gather(pager, &standing.incidents, &mut plan);
     plan
+}
+
+/// Whether the incident's path may page once more; where it may not, the storm takes that into account.
+fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
+    // A storm escalates whatever else there is, and what is about the program itself is not caused from outside.
+    if incident.storm.is_some() {
+        return true;
+    }
+    let severity = incident.heard.unwrap_or(incident.severity);
+    let room = pager.limit.admit(&incident.path.name, severity, is_occasion(incident));
+    if !room {
+        let news = News { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
+        pager.hold(incident, &news, 0);
+    }
+    room
 }
 
 /// Somebody takes the incident: escalation rests until the acknowledgement expires, and whoever was told hears of it.

@@ -7,8 +7,9 @@
 use super::answers::changed;
 use super::bridge;
 use super::headline::clean;
-use super::life::{self, Change, Fresh, close, due, hear, start, tell};
+use super::life::{self, close, due, hear, start, tell};
 use super::lines::utc;
+use super::news::{Change, Fresh, News, Pager};
 use super::occasion::occasion;
 use super::roster::Roster;
 use crate::model::incident::{DeliveryKind, Incident, Plan, State};
@@ -313,9 +314,12 @@ fn stand(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
 /// Tells people, if they have not heard as loud a word of it yet.
 fn announce(incident: &mut Incident, severity: Severity, now_ms: u64, plan: &mut Plan) {
     if incident.heard.is_none_or(|heard| severity > heard) {
-        let fresh = Fresh { severity, headline: incident.page.headline.clone(), new_rule: false, hushed: false };
-        let change = Change { fresh: vec![fresh], ..Change::default() };
-        hear(incident, &change, &change.fresh[0], now_ms, &mut plan.deliveries);
+        let news = News { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
+        let change = Change { fresh: vec![Fresh { news, act: None, hushed: false }], ..Change::default() };
+        // Nobody outside decides how often we are blind, so that no page of it is held back.
+        let mut pager = Pager::new(&[], now_ms);
+        hear(incident, &change, &change.fresh[0], &mut pager);
+        plan.deliveries.append(&mut pager.out);
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::{Refusal, Roster, StepJudged, pending, plan, tick};
 use crate::model::amount::Unit;
-use crate::model::incident::{Delivery, DeliveryKind, Finding, Incident, Plan, Standing};
+use crate::model::coverage::Paged;
+use crate::model::incident::{Contested, Delivery, DeliveryKind, Finding, Incident, Plan, Standing};
 use crate::model::path::{Feed, Path, PathStep};
 use crate::model::pending::{Ended, PendingVoice};
 use crate::model::value::{Arg, Value};
@@ -188,6 +189,8 @@ pub(crate) struct Kept {
     pub(crate) incidents: BTreeMap<IncidentId, Incident>,
     pub(crate) findings: BTreeMap<FindingId, Finding>,
     pub(crate) outbox: Vec<Delivery>,
+    pub(crate) paged: Vec<Paged>,
+    pub(crate) contested: Vec<Contested>,
 }
 
 impl Kept {
@@ -209,11 +212,12 @@ impl Kept {
             .cloned()
             .collect();
         let wanted = |i: &&Incident| i.state.is_live() || findings.iter().any(|finding| finding.incident == i.id);
-        let standing = Standing { incidents: self.incidents.values().filter(wanted).cloned().collect(), findings };
+        let incidents = self.incidents.values().filter(wanted).cloned().collect();
+        let standing = Standing { incidents, findings, paged: self.paged.clone(), contested: self.contested.clone() };
         let chain = chain();
         let step = StepJudged { chain: &chain, retract, blocks };
         let plan = plan(&step, &standing, &self.roster, now_ms);
-        self.keep(&plan);
+        self.keep_at(&plan, now_ms);
         plan
     }
 
@@ -229,18 +233,19 @@ impl Kept {
         let standing = Standing {
             incidents: self.incidents.values().cloned().collect(),
             findings: self.findings.values().cloned().collect(),
+            paged: self.paged.clone(),
+            contested: self.contested.clone(),
         };
         let chain = chain();
         let step = StepJudged { chain: &chain, retract: &[], blocks: &blocks };
         let plan = pending(&step, &standing, &self.roster, now_ms, ended);
-        self.keep(&plan);
+        self.keep_at(&plan, now_ms);
         plan
     }
 
     pub(crate) fn tick(&mut self, now_ms: u64) -> Plan {
-        let live: Vec<Incident> = self.incidents.values().filter(|i| i.state.is_live()).cloned().collect();
-        let plan = tick(&live, now_ms);
-        self.keep(&plan);
+        let plan = tick(&self.live(), now_ms);
+        self.keep_at(&plan, now_ms);
         plan
     }
 
@@ -253,6 +258,25 @@ impl Kept {
     pub(crate) fn only(&self) -> &Incident {
         assert_eq!(self.incidents.len(), 1, "one incident");
         self.incidents.values().next().unwrap()
+    }
+
+    /// All that is live, as the store gives it to whoever asks without a step of the chain.
+    pub(crate) fn live(&self) -> Standing {
+        let incidents = self.incidents.values().filter(|incident| incident.state.is_live()).cloned().collect();
+        Standing { incidents, paged: self.paged.clone(), findings: Vec::new(), contested: self.contested.clone() }
+    }
+
+    /// Keeps a plan, and counts its pages as the store does.
+    pub(crate) fn keep_at(&mut self, plan: &Plan, now_ms: u64) {
+        let wakes = |incident: &&Incident| {
+            let triggers = |d: &Delivery| d.kind == DeliveryKind::Trigger && d.incident.as_ref() == Some(&incident.id);
+            incident.paging && incident.storm.is_none() && plan.deliveries.iter().any(triggers)
+        };
+        for incident in plan.incidents.iter().filter(wakes) {
+            let severity = incident.heard.unwrap_or(incident.severity);
+            self.paged.push(Paged { path: incident.path.name.clone(), severity, at_ms: now_ms });
+        }
+        self.keep(plan);
     }
 
     pub(crate) fn keep(&mut self, plan: &Plan) {

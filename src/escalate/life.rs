@@ -1,11 +1,16 @@
 //! One incident's life: opening, paging, going quiet, closing, and who is told of each.
 
+use super::answers::changed;
 use super::group::Raised;
+use super::headline::clean;
+use super::news::{Change, Fresh, News, Pager};
 use super::page;
 use super::roster::Roster;
-use crate::model::incident::{Body, Delivery, DeliveryKind, Incident, State};
+use crate::model::coverage::{Coverage, Shown};
+use crate::model::incident::{Body, Contested, Delivery, DeliveryKind, Incident, Plan, State};
 use crate::model::page::{Evidence, Page};
-use crate::model::{DeliveryKey, IncidentId, Severity};
+use crate::model::{BlockRef, DeliveryKey, IncidentId, Severity};
+use std::collections::BTreeSet;
 
 /// Labels of touched watches, and rules, that an incident lists.
 const LISTED_MAX: usize = 64;
@@ -48,43 +53,10 @@ pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms:
         marked: None,
         blindness: None,
         noise: None,
-    }
-}
-
-/// What a step of the chain brought to one incident, to be told in one breath.
-#[derive(Debug, Default)]
-pub(super) struct Change {
-    /// Findings that are new, have become louder, or came back.
-    pub(super) fresh: Vec<Fresh>,
-    /// Headlines of findings in what is only pending, which wake nobody, and whether each is louder than all that was found before.
-    pub(super) ahead: Vec<(String, bool)>,
-    /// Headlines of findings the step took from one block and brought in another.
-    pub(super) moved: Vec<String>,
-    /// Headlines of findings a reorg took away.
-    pub(super) gone: Vec<String>,
-    /// What became of evidence that stands: a queued transaction is closer to its execution, or past it.
-    pub(super) went: Vec<String>,
-    /// How pending transactions ended that people were told of, and what was found in them.
-    pub(super) ended: Vec<String>,
-    /// Why anything was taken away, observed findings too.
-    pub(super) shrunk: Option<&'static str>,
-}
-
-/// One finding people are to hear of.
-#[derive(Debug)]
-pub(super) struct Fresh {
-    pub(super) severity: Severity,
-    pub(super) headline: String,
-    /// Whether nothing of this rule was in the incident before.
-    pub(super) new_rule: bool,
-    /// Whether it pages nobody by itself.
-    pub(super) hushed: bool,
-}
-
-impl Change {
-    /// Whether what people will hear of is on the page already.
-    pub(super) fn counts(&self) -> bool {
-        !self.fresh.is_empty() || !self.ahead.is_empty()
+        coverage: Coverage::default(),
+        storm: None,
+        undelivered: None,
+        contested: Vec::new(),
     }
 }
 
@@ -101,15 +73,12 @@ pub(super) fn reopen(incident: &mut Incident) {
     incident.closed_at = None;
     forget_ack(incident);
     incident.page.evidence.clear();
+    incident.coverage = Coverage::default();
+    incident.contested.clear();
 }
 
-/// Writes down which watches and rules an incident involves, and says whether the rule is new to it. A rule that nobody is woken for
-/// yet is none.
-pub(super) fn involve<'a>(
-    incident: &mut Incident,
-    touches: impl Iterator<Item = &'a String>,
-    rule: Option<&str>,
-) -> bool {
+/// Writes down which watches and rules an incident involves. A rule that nobody is woken for yet is none.
+pub(super) fn involve<'a>(incident: &mut Incident, touches: impl Iterator<Item = &'a String>, rule: Option<&str>) {
     for label in touches {
         if incident.touches.len() < LISTED_MAX && *label != incident.label && !incident.touches.contains(label) {
             incident.touches.push(label.clone());
@@ -118,7 +87,6 @@ pub(super) fn involve<'a>(
     let new = rule.filter(|_| incident.rules.len() < LISTED_MAX);
     let new = new.filter(|rule| !incident.rules.iter().any(|known| known == rule));
     incident.rules.extend(new.map(str::to_owned));
-    new.is_some()
 }
 
 /// Puts evidence on the page. Observed findings are listed only while there is nothing else.
@@ -134,117 +102,216 @@ pub(super) fn show(incident: &mut Incident, change: &Change, observe: bool, evid
 }
 
 /// Tells what a step brought: first what is gone, then what is new or has moved.
-pub(super) fn settle(incident: &mut Incident, change: &Change, now_ms: u64, out: &mut Vec<Delivery>) {
+pub(super) fn settle(incident: &mut Incident, change: &Change, pager: &mut Pager) {
     if !change.gone.is_empty() {
         let what = match change.gone.as_slice() {
             [one] => format!("A reorg took back: {one}"),
             several => format!("A reorg took back {} findings, among them: {}", several.len(), several[0]),
         };
-        let told = incident.told.clone();
-        tell(incident, DeliveryKind::Retract, &told, Some(what), out);
+        let what = if change.contested_by.is_empty() { what } else { doubted(&what, &change.contested_by) };
+        tell_told(incident, DeliveryKind::Retract, what, &mut pager.out);
     }
     if !change.ended.is_empty() {
         let what = match change.ended.as_slice() {
             [one] => one.clone(),
             several => format!("{} of what was pending ended, among them: {}", several.len(), several[0]),
         };
-        let told = incident.told.clone();
-        tell(incident, DeliveryKind::Retract, &told, Some(what), out);
+        tell_told(incident, DeliveryKind::Retract, what, &mut pager.out);
     }
-    if let Some(why) = change.shrunk.filter(|_| incident.standing == 0 && incident.state.is_live()) {
+    let over = incident.standing == 0 && incident.state.is_live() && incident.contested.is_empty();
+    if let Some(why) = change.shrunk.filter(|_| over) {
         incident.close_reason = Some(why.to_owned());
         let (state, what) = if why == REORG {
             (State::FalseAlarm, "Closed: a reorg took back all of its evidence".to_owned())
         } else {
             (State::Resolved, format!("Closed: all of its evidence was pending, and ended ({why})"))
         };
-        close(incident, state, what, now_ms, out);
-    } else if let Some(loudest) = change.fresh.iter().max_by_key(|fresh| fresh.severity) {
-        hear(incident, change, loudest, now_ms, out);
+        close(incident, state, what, pager.now_ms, &mut pager.out);
+    } else if let Some(leading) = change.leading(&incident.coverage) {
+        hear(incident, change, leading, pager);
     } else if !change.ahead.is_empty() {
-        mention(incident, &change.ahead, out);
+        mention(incident, &change.ahead, &mut pager.out);
     } else if let Some(first) = change.moved.first() {
-        let told = incident.told.clone();
-        tell(incident, DeliveryKind::Update, &told, Some(format!("A reorg moved it to another block: {first}")), out);
+        tell_told(
+            incident,
+            DeliveryKind::Update,
+            format!("A reorg moved it to another block: {first}"),
+            &mut pager.out,
+        );
     } else if let Some(last) = change.went.last().filter(|_| incident.state.is_live()) {
         let told = incident.told.clone();
-        tell(incident, DeliveryKind::Update, &told, Some(last.clone()), out);
+        tell_news(incident, DeliveryKind::Update, &told, last, &mut pager.out);
     }
+}
+
+/// A retraction that not every endpoint agrees with.
+fn doubted(what: &str, by: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = by.iter().map(String::as_str).collect();
+    let holds = if names.len() == 1 { "holds" } else { "hold" };
+    clean(&format!("{} still {holds} the block, so that this stays open. {what}", names.join(", ")))
+}
+
+/// Closes an incident whose evidence a reorg took back, once no endpoint holds the block any more or the other branch is final; says
+/// whether it did.
+pub(super) fn end_contest(incident: &Incident, standing: &[Contested], now_ms: u64, plan: &mut Plan) -> bool {
+    let held = |block: &BlockRef| {
+        standing.iter().any(|contested| contested.chain == incident.chain && contested.block == *block)
+    };
+    if !incident.state.is_live() || incident.contested.is_empty() || incident.contested.iter().any(held) {
+        return false;
+    }
+    let mut incident = incident.clone();
+    incident.contested.clear();
+    if incident.standing == 0 {
+        incident.close_reason = Some(REORG.to_owned());
+        let what =
+            "Closed: a reorg took back all of its evidence, and no endpoint holds it against a final branch".to_owned();
+        close(&mut incident, State::FalseAlarm, what, now_ms, &mut plan.deliveries);
+    }
+    changed(incident, plan);
+    true
+}
+
+fn tell_told(incident: &mut Incident, kind: DeliveryKind, what: String, out: &mut Vec<Delivery>) {
+    let told = incident.told.clone();
+    tell(incident, kind, &told, Some(what), out);
 }
 
 /// What is only pending: whoever is told hears of it, and nobody is woken. It costs next to nothing to announce more of the same, so
 /// that after the first only what is louder is worth a message; the rest is on the page, and in the feed.
-fn mention(incident: &mut Incident, ahead: &[(String, bool)], out: &mut Vec<Delivery>) {
+fn mention(incident: &mut Incident, ahead: &[(News, bool)], out: &mut Vec<Delivery>) {
     if incident.heard.is_none() && !incident.mentioned {
         incident.mentioned = true;
         let notify = incident.path.notify.clone();
         tell(incident, DeliveryKind::Trigger, &notify, None, out);
-    } else if let Some((headline, _)) = ahead.iter().rfind(|(_, louder)| *louder) {
+    } else if let Some((news, _)) = ahead.iter().rfind(|(_, louder)| *louder) {
         let told = incident.told.clone();
-        tell(incident, DeliveryKind::Update, &told, Some(headline.clone()), out);
+        tell_news(incident, DeliveryKind::Update, &told, news, out);
+    }
+}
+
+/// What new findings ask for.
+struct Wish {
+    /// Somebody is to be woken.
+    page: bool,
+    /// No page of this incident was as loud.
+    louder: bool,
+    /// Whether the storm limit has no say in it.
+    exempt: bool,
+    /// How many of the findings no page showed.
+    unseen: u64,
+}
+
+fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) -> Wish {
+    let coverage = &incident.coverage;
+    let louder = incident.heard.is_none_or(|heard| loudest > heard);
+    let paging = change.fresh.iter().filter(|fresh| !fresh.hushed && fresh.news.severity >= incident.path.page_at);
+    let can_page = paging.clone().next().is_some() && !incident.path.steps.is_empty();
+    let acts = paging.filter_map(|fresh| fresh.act.as_ref());
+    let unseen = acts.clone().filter(|act| !coverage.covers(act) && !coverage.covers_attempt(act, now_ms)).count();
+    let page = match incident.state {
+        // Whoever acknowledged took what was on a page, not this; whoever has not done so yet is to see it on one too.
+        State::Open | State::Acknowledged => louder || unseen > 0 || !incident.paging,
+        State::Resolved | State::FalseAlarm => incident.heard.is_none(),
+    };
+    let first_of_own = acts.clone().any(|act| coverage.is_first_of_own(act));
+    Wish {
+        page: can_page && page,
+        louder,
+        exempt: first_of_own || (louder && incident.heard.is_some()),
+        unseen: unseen as u64,
     }
 }
 
 /// New findings: who is told, and whether it wakes somebody.
-pub(super) fn hear(incident: &mut Incident, change: &Change, loudest: &Fresh, now_ms: u64, out: &mut Vec<Delivery>) {
+pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pager: &mut Pager) {
     let before = incident.heard;
-    let mentioned = std::mem::take(&mut incident.mentioned);
-    incident.heard = before.max(Some(loudest.severity));
-    let may_page = change.fresh.iter().any(|fresh| !fresh.hushed && fresh.severity >= incident.path.page_at);
-    let pages = may_page && !incident.path.steps.is_empty();
-    let louder = before.is_none_or(|before| loudest.severity > before);
-    let wider = change.fresh.iter().any(|fresh| fresh.new_rule && fresh.severity >= incident.path.page_at);
-    let what = match change.fresh.len() {
-        1 => loudest.headline.clone(),
-        n => format!("{n} findings, the loudest: {}", loudest.headline),
-    };
     let earlier = incident.told.clone();
-    let triggered = match (before, incident.state) {
+    let loudest = leading.news.severity;
+    let wish = wish(incident, change, loudest, pager.now_ms);
+    let more = change.fresh.len().saturating_sub(1);
+    let news = News { more: (more > 0).then(|| counted(more, "more finding")), ..leading.news.clone() };
+    let admitted = wish.page && pager.limit.admit(&incident.path.name, loudest, wish.exempt);
+    if wish.page && !admitted {
+        pager.hold(incident, &news, wish.unseen.max(1));
+        // Nobody hears of an incident that was held back from its first page but by the storm's.
+        if before.is_none() {
+            return tell_news(incident, DeliveryKind::Update, &earlier, &news, &mut pager.out);
+        }
+    }
+    let mentioned = std::mem::take(&mut incident.mentioned);
+    incident.heard = before.max(Some(loudest));
+    let triggered = if admitted {
+        page_for(incident, &wish, (before, mentioned), &news, pager)
+    } else if before.is_none() && !mentioned {
+        let notify = incident.path.notify.clone();
+        tell(incident, DeliveryKind::Trigger, &notify, None, &mut pager.out);
+        notify
+    } else {
+        Vec::new()
+    };
+    if admitted {
+        cover(incident, change, pager.now_ms);
+    }
+    if before.is_some() || mentioned {
+        let rest: Vec<String> = earlier.into_iter().filter(|to| !triggered.contains(to)).collect();
+        tell_news(incident, DeliveryKind::Update, &rest, &news, &mut pager.out);
+    }
+}
+
+/// Wakes whoever is to be woken for what is new, and returns whom. `told` says how loud a word people had of the incident before, and
+/// whether they were told of it while it was only pending.
+fn page_for(
+    incident: &mut Incident,
+    wish: &Wish,
+    told: (Option<Severity>, bool),
+    news: &News,
+    pager: &mut Pager,
+) -> Vec<String> {
+    let (before, mentioned) = told;
+    let first = incident.path.steps.first().map(|step| step.to.clone()).unwrap_or_default();
+    // A destination that was only notified must hear this as a page of its own.
+    let was_notified = first.iter().any(|to| incident.told.contains(to));
+    match (before, incident.state) {
         (None, _) => {
             incident.state = State::Open;
             forget_ack(incident);
-            if pages {
-                // Whoever was told that it is pending must hear this as a page of its own.
-                let first = incident.path.steps.first().map(|step| step.to.as_slice()).unwrap_or_default();
-                incident.cycle += u32::from(mentioned && first.iter().any(|to| earlier.contains(to)));
-                start(incident, now_ms, None, out)
-            } else if mentioned {
-                Vec::new()
-            } else {
-                let notify = incident.path.notify.clone();
-                tell(incident, DeliveryKind::Trigger, &notify, None, out);
-                notify
-            }
+            incident.cycle += u32::from(mentioned && was_notified);
+            start(incident, pager.now_ms, None, &mut pager.out)
         }
-        // Whoever acknowledged took what there was then, not this.
-        (Some(_), State::Acknowledged) if pages && (louder || wider || !incident.paging) => {
-            incident.state = State::Open;
-            incident.cycle += 1;
-            forget_ack(incident);
-            start(incident, now_ms, Some(what.clone()), out)
-        }
-        (Some(_), State::Open) if pages && !incident.paging => {
-            // A destination that was only notified must hear this as a page of its own.
-            let first = incident.path.steps.first().map(|step| step.to.as_slice()).unwrap_or_default();
-            incident.cycle += u32::from(first.iter().any(|to| earlier.contains(to)));
-            start(incident, now_ms, Some(what.clone()), out)
-        }
-        // The escalation goes on where it is, and when it was to: restarting would give whoever causes it more time.
-        (Some(_), State::Open) if pages && louder => {
+        (Some(_), State::Open) if incident.paging => {
+            // The escalation goes on where it is, and when it was to: restarting would give whoever causes it more time.
+            debug_assert!(wish.louder || wish.unseen > 0);
             incident.cycle += 1;
             let steps = stepped(incident);
-            tell(incident, DeliveryKind::Trigger, &steps, Some(what.clone()), out);
+            tell_news(incident, DeliveryKind::Trigger, &steps, news, &mut pager.out);
             steps
         }
-        _ => Vec::new(),
-    };
-    if before.is_some() || mentioned {
-        let rest: Vec<String> = earlier.into_iter().filter(|to| !triggered.contains(to)).collect();
-        let first = out.len();
-        tell(incident, DeliveryKind::Update, &rest, Some(what), out);
-        // As urgent as its news, however loud the incident is already.
-        out[first..].iter_mut().for_each(|update| update.severity = loudest.severity);
+        (Some(_), state) => {
+            incident.cycle += u32::from(state != State::Open || was_notified);
+            incident.state = State::Open;
+            forget_ack(incident);
+            let to = begin(incident, pager.now_ms);
+            tell_news(incident, DeliveryKind::Trigger, &to, news, &mut pager.out);
+            to
+        }
     }
+}
+
+/// Writes down what the page that was just sent shows of a step's findings.
+fn cover(incident: &mut Incident, change: &Change, now_ms: u64) {
+    let listed = |fresh: &Fresh| {
+        let id = fresh.news.evidence.as_ref().map(|news| &news.0.finding);
+        incident.page.evidence.iter().any(|evidence| Some(&evidence.finding) == id)
+    };
+    let acts: Vec<Shown> =
+        change.fresh.iter().filter(|fresh| listed(fresh)).filter_map(|fresh| fresh.act.clone()).collect();
+    acts.into_iter().for_each(|act| incident.coverage.add(act, now_ms));
+}
+
+/// `1 more finding`, `2 more findings`.
+pub(super) fn counted(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Begins to page at the first step of the path, and returns whom it tells.
@@ -254,12 +321,17 @@ pub(super) fn start(
     change: Option<String>,
     out: &mut Vec<Delivery>,
 ) -> Vec<String> {
+    let to = begin(incident, now_ms);
+    tell(incident, DeliveryKind::Trigger, &to, change, out);
+    to
+}
+
+/// Begins a round at the first step of the path, and returns whom it is to tell.
+fn begin(incident: &mut Incident, now_ms: u64) -> Vec<String> {
     incident.paging = true;
     incident.step = 0;
     incident.next_escalation = due(incident, now_ms);
-    let to = incident.path.steps.first().map(|step| step.to.clone()).unwrap_or_default();
-    tell(incident, DeliveryKind::Trigger, &to, change, out);
-    to
+    incident.path.steps.first().map(|step| step.to.clone()).unwrap_or_default()
 }
 
 /// When the step after the present one is due.
@@ -305,11 +377,28 @@ pub(super) fn tell(
     out: &mut Vec<Delivery>,
 ) {
     page::refresh(incident);
+    let page = Page { change, ..incident.page.clone() };
+    send(incident, kind, to, &page, out);
+}
+
+/// The same, of a message that begins with what is new.
+pub(super) fn tell_news(
+    incident: &mut Incident,
+    kind: DeliveryKind,
+    to: &[String],
+    news: &News,
+    out: &mut Vec<Delivery>,
+) {
+    page::refresh(incident);
+    let page = page::leading_with(&incident.page, news);
+    send(incident, kind, to, &page, out);
+}
+
+fn send(incident: &mut Incident, kind: DeliveryKind, to: &[String], page: &Page, out: &mut Vec<Delivery>) {
     if to.is_empty() {
         return;
     }
     incident.revision += 1;
-    let page = Page { change, ..incident.page.clone() };
     for destination in to {
         out.push(Delivery {
             key: DeliveryKey::new(

@@ -15,14 +15,17 @@ mod group;
 mod headline;
 mod life;
 mod lines;
+mod news;
 mod noise;
 mod occasion;
 mod page;
 mod phrases;
 mod roster;
+mod shown;
 mod standing;
 mod state;
 mod step;
+mod storm;
 
 pub use answers::{Refusal, acknowledge, false_alarm, resolve, tick};
 pub use blindness::{BLINDNESS, RETURNS_WITHIN_MS, blind, is_blindness, is_dark, lifted, record, remind, sighted};
@@ -32,6 +35,7 @@ pub use occasion::{UNDELIVERABLE, dead_letter, test_page};
 pub use roster::{Names, Roster, StepJudged, short};
 pub use standing::reopen_standing;
 pub use step::{pending, plan, queued};
+pub use storm::{PAGES_MAX, STORM, WINDOW_MS};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -2,10 +2,14 @@
 
 use super::answers::changed;
 use super::blindness::BLINDNESS;
-use super::life::{start, tell};
-use super::page;
+use super::headline::clean;
+use super::life::{counted, start, tell};
+use super::news::Pager;
 use super::roster::Roster;
-use crate::model::incident::{Body, Delivery, DeliveryKind, Incident, Plan, State};
+use super::storm::STORM;
+use super::{page, storm};
+use crate::model::coverage::Coverage;
+use crate::model::incident::{Body, Delivery, DeliveryKind, Incident, Plan, Standing, State, Undelivered};
 use crate::model::page::Page;
 use crate::model::path::Path;
 use crate::model::record::Line;
@@ -36,11 +40,12 @@ pub fn test_page(path: &Path, roster: &Roster, now_ms: u64) -> Plan {
 /// A message that cannot be delivered is an incident by another road: the path it was on, without the destination that is
 /// dead. Where nothing is left of the path, every other destination of the configuration is told at once.
 ///
-/// Further dead letters of the same destination and path join the first without a word: one broken webhook is one incident.
-/// A dead letter about a dead letter loses one more destination and asks nobody outside its path, so that it comes to an end.
-/// `live` are the live incidents.
+/// There is one incident for each cause, whatever the path: further destinations that fail alike join it, each of them once, and
+/// whoever of their paths has not heard of it is paged. A dead letter about a dead letter so comes to an end with the last destination.
+/// `standing` holds the live incidents of all chains.
 #[must_use]
-pub fn dead_letter(letter: &Delivery, error: &str, live: &[Incident], roster: &Roster, now_ms: u64) -> Plan {
+pub fn dead_letter(letter: &Delivery, error: &str, standing: &Standing, roster: &Roster, now_ms: u64) -> Plan {
+    let live = &standing.incidents;
     let about = live.iter().find(|incident| Some(&incident.id) == letter.incident.as_ref());
     let watch = subject(letter, roster);
     let path = match (about, &letter.body, watch) {
@@ -49,55 +54,140 @@ pub fn dead_letter(letter: &Delivery, error: &str, live: &[Incident], roster: &R
         (None, Body::Line(_), Some(watch)) => roster.path(&watch.path),
         (None, Body::Line(_), None) => roster.everybody("everybody"),
     };
-    let label = format!("Delivery to {}", letter.destination);
-    let mut plan = Plan::default();
-    let same = |incident: &&Incident| {
-        incident.rules.iter().any(|rule| rule == UNDELIVERABLE)
-            && incident.label == label
-            && incident.path.name == path.name
+    let cause = cause(error, &letter.destination);
+    let lists = |incident: &&Incident| {
+        let failed = incident.undelivered.as_ref();
+        failed.is_some_and(|failed| failed.cause == cause || failed.destinations.contains(&letter.destination))
     };
-    if let Some(known) = live.iter().find(same) {
-        let more = known.findings + 1;
-        changed(Incident { findings: more, standing: known.standing + 1, ..known.clone() }, &mut plan);
-        return plan;
+    let mut plan = Plan::default();
+    let mut pager = Pager::new(&standing.paged, now_ms);
+    if let Some(known) = live.iter().filter(|incident| incident.state.is_live()).find(lists) {
+        let mut known = known.clone();
+        join(&mut known, letter, (error, &path), roster, &mut pager);
+        changed(known, &mut plan);
+    } else {
+        let letter = Letter { letter, error, cause, about, watch };
+        begin_undelivered(&letter, path, roster, &mut pager, &mut plan);
     }
-    let again = about.is_some_and(|incident| incident.rules.iter().any(|rule| rule == UNDELIVERABLE));
-    let path = detour(path, &letter.destination, again, roster);
+    plan.deliveries.append(&mut pager.out);
+    storm::gather(pager, live, &mut plan);
+    plan
+}
+
+/// A message that was given up, and what is known of it.
+struct Letter<'a> {
+    letter: &'a Delivery,
+    error: &'a str,
+    cause: String,
+    about: Option<&'a Incident>,
+    watch: Option<&'a WatchInfo>,
+}
+
+/// Opens the incident of a cause.
+fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Roster, pager: &mut Pager, plan: &mut Plan) {
+    let Letter { letter, error, cause, about, watch } = letter;
+    let path = detour(path, std::slice::from_ref(&letter.destination), roster);
     let first = FindingId::of_occasion("dead-letter", &letter.destination, letter.key.as_str());
     let is_page = matches!(letter.body, Body::Page(_));
     let severity = if is_page { letter.severity.max(Severity::High) } else { Severity::Warning };
-    let mut incident = occasion(&first, &path, watch, UNDELIVERABLE, severity, now_ms);
+    let mut incident = occasion(&first, &path, *watch, UNDELIVERABLE, severity, pager.now_ms);
     let what = if is_page { letter.kind.as_str() } else { "line of the feed" };
     let whose = about.map_or_else(String::new, |incident| format!(" about {}", incident.label));
     incident.page.headline =
-        super::headline::clean(&format!("A {what}{whose} could not be delivered to {}: {error}", letter.destination));
-    incident.label.clone_from(&label);
-    incident.page.label = label;
+        clean(&format!("A {what}{whose} could not be delivered to {}: {error}", letter.destination));
+    incident.undelivered = Some(Undelivered { cause: cause.clone(), destinations: vec![letter.destination.clone()] });
+    name_undelivered(&mut incident);
     if let Body::Page(page) = &letter.body {
         incident.marked.clone_from(&page.marked);
     }
     let notify = path.notify.clone();
     if severity >= path.page_at || notify.is_empty() {
-        start(&mut incident, now_ms, None, &mut plan.deliveries);
+        // Whether anybody can be told at all is not the storm limit's business.
+        pager.limit.admit(&path.name, severity, true);
+        start(&mut incident, pager.now_ms, None, &mut pager.out);
     } else {
-        tell(&mut incident, DeliveryKind::Trigger, &notify, None, &mut plan.deliveries);
+        tell(&mut incident, DeliveryKind::Trigger, &notify, None, &mut pager.out);
     }
-    changed(incident, &mut plan);
-    plan
+    changed(incident, plan);
 }
 
-/// The path without a destination; where no step is left of it, everybody else, unless nobody else is to be asked.
-fn detour(path: Path, dead: &str, to_the_end: bool, roster: &Roster) -> Path {
+/// One more message that failed for the same cause, with its error and the path that it was on.
+fn join(incident: &mut Incident, letter: &Delivery, on: (&str, &Path), roster: &Roster, pager: &mut Pager) {
+    let (error, path) = on;
+    incident.findings += 1;
+    incident.standing += 1;
+    let Some(failed) = &mut incident.undelivered else { return };
+    if failed.destinations.contains(&letter.destination) || failed.destinations.len() >= DESTINATIONS_MAX {
+        return;
+    }
+    failed.destinations.push(letter.destination.clone());
+    let failed = failed.destinations.clone();
+    name_undelivered(incident);
+    let said = clean(&format!("{} cannot be told either: {error}", letter.destination));
+    incident.path = detour(incident.path.clone(), &failed, roster);
+    let alive: Vec<String> = incident.told.iter().filter(|to| !failed.contains(to)).cloned().collect();
+    tell(incident, DeliveryKind::Update, &alive, Some(said.clone()), &mut pager.out);
+    // Whoever else should have had the message, or is next where nobody alive has heard of it.
+    let own = detour(path.clone(), &failed, roster);
+    let steps = own.steps.iter().chain(incident.path.steps.iter().filter(|_| alive.is_empty()));
+    let unheard = |to: &&String| !incident.told.contains(to);
+    let next = steps.map(|step| step.to.iter().filter(unheard).cloned().collect::<Vec<_>>()).find(|to| !to.is_empty());
+    let first = own.steps.first().is_none_or(|step| step.to.iter().all(|to| incident.told.contains(to)));
+    let is_page = matches!(letter.body, Body::Page(_));
+    let Some(to) = next.filter(|_| is_page && (!first || alive.is_empty())) else { return };
+    pager.limit.admit(&incident.path.name, incident.severity, true);
+    if !incident.paging {
+        start(incident, pager.now_ms, Some(said.clone()), &mut pager.out);
+    }
+    let to: Vec<String> = to.into_iter().filter(|to| !incident.told.contains(to)).collect();
+    tell(incident, DeliveryKind::Trigger, &to, Some(said), &mut pager.out);
+}
+
+/// Destinations that one incident lists as failing; a configuration with more is beyond what one person configures.
+const DESTINATIONS_MAX: usize = 256;
+
+/// What failures have in common: the error without the destination's name, how often it was tried, and what the other side said.
+fn cause(error: &str, destination: &str) -> String {
+    let named = |word: &&str| word.trim_matches(['`', ':', ',']) == destination;
+    let other = |word: &str| if named(&word) { word.replace(destination, "it") } else { word.to_owned() };
+    let error: Vec<String> = error.split(' ').map(other).collect();
+    let error = error.join(" ");
+    let last = error.split_once("the last of which ").map_or(&*error, |(_, last)| last);
+    clean(last.split(": ").next().unwrap_or_default())
+}
+
+/// Calls the incident by the destinations that fail.
+fn name_undelivered(incident: &mut Incident) {
+    let Some(failed) = &incident.undelivered else { return };
+    incident.label = match failed.destinations.as_slice() {
+        [] => "Delivery".to_owned(),
+        [one] => format!("Delivery to {one}"),
+        [first, rest @ ..] => format!("Delivery to {first} and {}", counted(rest.len(), "other")),
+    };
+    incident.page.label.clone_from(&incident.label);
+    incident.page.report = match failed.destinations.as_slice() {
+        [] | [_] => Vec::new(),
+        several => vec![clean(&format!(
+            "{} destinations cannot be told ({}): {}",
+            several.len(),
+            failed.cause,
+            several.join(", ")
+        ))],
+    };
+}
+
+/// The path without what is dead; where no step is left of it, everybody else.
+fn detour(path: Path, dead: &[String], roster: &Roster) -> Path {
     let without = |path: Path| {
         let mut path = path;
-        path.notify.retain(|to| to != dead);
-        path.steps.iter_mut().for_each(|step| step.to.retain(|to| to != dead));
+        path.notify.retain(|to| !dead.contains(to));
+        path.steps.iter_mut().for_each(|step| step.to.retain(|to| !dead.contains(to)));
         path.steps.retain(|step| !step.to.is_empty());
         path
     };
     let name = path.name.clone();
     let rest = without(path);
-    if rest.steps.is_empty() && !to_the_end { without(roster.everybody(&name)) } else { rest }
+    if rest.steps.is_empty() { without(roster.everybody(&name)) } else { rest }
 }
 
 /// The watch a message is about, if the configuration still has it.
@@ -122,7 +212,7 @@ fn subject<'a>(letter: &Delivery, roster: &'a Roster) -> Option<&'a WatchInfo> {
 
 /// Whether no transaction caused it.
 pub(super) fn is_occasion(incident: &Incident) -> bool {
-    let built_in = |rule: &String| [TEST, UNDELIVERABLE, BLINDNESS].contains(&rule.as_str());
+    let built_in = |rule: &String| [TEST, UNDELIVERABLE, BLINDNESS, STORM].contains(&rule.as_str());
     incident.marked.is_some() || incident.rules.iter().any(built_in)
 }
 
@@ -168,6 +258,10 @@ pub(super) fn occasion(
         marked: None,
         blindness: None,
         noise: None,
+        coverage: Coverage::default(),
+        storm: None,
+        undelivered: None,
+        contested: Vec::new(),
     };
     if let Some(watch) = watch {
         page::link(&mut incident.page, &watch.chain);
@@ -188,6 +282,7 @@ fn blank(id: &IncidentId, path: &Path) -> Page {
         chain: String::new(),
         chain_id: ChainId(0),
         headline: String::new(),
+        loudest: None,
         evidence: Vec::new(),
         more: 0,
         finality: None,

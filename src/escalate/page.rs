@@ -2,15 +2,21 @@
 
 use super::group::Raised;
 use super::headline::{clean, headline, via};
+use super::news::News;
 use super::roster::Roster;
+use super::shown::{doer, reach};
 use crate::model::activity::Stage;
+use crate::model::coverage::Doer;
 use crate::model::incident::State;
 use crate::model::incident::{Finding, Incident};
-use crate::model::page::{EVIDENCE_MAX, Evidence, Link, NextStep, Page, Party};
+use crate::model::page::{EVIDENCE_MAX, Evidence, Gist, Link, NextStep, PARTIES_MAX, Page, Party};
 use crate::model::path::Path;
+use crate::model::value::Value;
 use crate::model::watch::ChainInfo;
-use crate::model::{Footing, IncidentId, JudgedBlock, Severity, WatchInfo};
+use crate::model::{Activity, Footing, IncidentId, JudgedBlock, Severity, WatchInfo};
+use alloy_primitives::Address;
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 /// An empty page about a watch.
 pub(super) fn of_watch(incident: &IncidentId, watch: &WatchInfo, path: &Path) -> Page {
@@ -25,6 +31,7 @@ pub(super) fn of_watch(incident: &IncidentId, watch: &WatchInfo, path: &Path) ->
         chain: watch.chain.name.to_string(),
         chain_id: watch.chain.id,
         headline: String::new(),
+        loudest: None,
         evidence: Vec::new(),
         more: 0,
         finality: None,
@@ -45,6 +52,7 @@ pub(super) fn of_watch(incident: &IncidentId, watch: &WatchInfo, path: &Path) ->
 pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlock, roster: &Roster) -> Evidence {
     let activity = &raised.judged.activity;
     let party = |address| roster.names.party(block.chain, address);
+    let others = others(activity, raised.watch.address);
     Evidence {
         finding: finding.id.clone(),
         revision: finding.revision,
@@ -54,10 +62,14 @@ pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlo
         reasons: finding.reasons.iter().take(raised.abnormal.near).cloned().collect(),
         other_rules: finding.reasons.len().saturating_sub(raised.abnormal.near) as u64,
         orphaned: false,
+        own: doer(activity, raised.watch.address) >= Doer::Outflow,
+        stoppable: reach(activity).is_stoppable(),
         late: None,
-        watch: Party { address: raised.watch.address, name: Some(raised.watch.label.to_string()) },
+        watch: Party { address: raised.watch.address, name: Some(raised.watch.label.to_string()), looks_like: None },
         sender: (!block.transaction_of(activity).is_zero()).then(|| party(activity.origin)),
         signers: activity.signers.as_ref().map(|signers| signers.iter().copied().map(party).collect()),
+        more_parties: others.len().saturating_sub(PARTIES_MAX) as u64,
+        parties: others.into_iter().take(PARTIES_MAX).map(party).collect(),
         via: via(activity, block.chain, &roster.names),
         stage: stage(activity.stage).to_owned(),
         block: block.at.number,
@@ -66,6 +78,24 @@ pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlo
         tx: block.transaction_of(activity),
         footing: finding.footing,
     }
+}
+
+/// The other sides of an activity: who acts where that is not the sender, the target, and every address among the arguments.
+fn others(activity: &Activity, watch: Address) -> Vec<Address> {
+    let mut others = vec![activity.from];
+    others.extend(activity.to);
+    let mut open: Vec<&Value> = activity.deed.args.iter().rev().map(|arg| &arg.value).collect();
+    while let Some(value) = open.pop() {
+        match value {
+            Value::Address(address) => others.push(*address),
+            Value::Array(items) => open.extend(items.iter().rev()),
+            Value::Tuple(fields) => open.extend(fields.iter().rev().map(|field| &field.value)),
+            _ => {}
+        }
+    }
+    let mut seen = HashSet::from([watch, activity.origin, Address::ZERO]);
+    others.retain(|address| seen.insert(*address));
+    others
 }
 
 /// The finding a raised verdict becomes, at its first revision.
@@ -103,14 +133,16 @@ pub(super) fn put(page: &mut Page, evidence: Evidence) {
 pub(super) fn strike(page: &mut Page, finding: &Finding) {
     for known in page.evidence.iter_mut().filter(|known| known.finding == finding.id) {
         known.orphaned = true;
+        known.stoppable = false;
         known.revision = finding.revision;
     }
     arrange(page);
 }
 
-/// What stands before what was taken back, then the loudest, then the newest.
+/// What stands before what was taken back, then the loudest, then the subject's own doing, then the newest: whoever floods a page
+/// from outside does not push off it what leaves from inside.
 fn arrange(page: &mut Page) {
-    page.evidence.sort_by_key(|e| (e.orphaned, Reverse(e.severity), Reverse(e.block)));
+    page.evidence.sort_by_key(|e| (e.orphaned, Reverse(e.severity), !e.own, Reverse(e.block)));
 }
 
 /// Says how surely the incident stands: exactly while its page lists all that stands, else never better than before.
@@ -150,12 +182,38 @@ pub(super) fn refresh(incident: &mut Incident) {
     }
 }
 
+/// The page as a message tells it that begins with something newer than what the incident is about.
+pub(super) fn leading_with(page: &Page, news: &News) -> Page {
+    let mut led = page.clone();
+    let other = page.headline != news.headline || page.severity != news.severity;
+    led.loudest = other.then(|| Gist { severity: page.severity, headline: page.headline.clone() });
+    led.headline.clone_from(&news.headline);
+    led.severity = news.severity;
+    led.change.clone_from(&news.more);
+    if let Some((evidence, links)) = news.evidence.as_deref() {
+        let before = led.evidence.len();
+        led.evidence.retain(|known| known.finding != evidence.finding);
+        let listed = led.evidence.len() < before;
+        led.evidence.insert(0, evidence.clone());
+        led.evidence.truncate(EVIDENCE_MAX);
+        led.links.clone_from(links);
+        // The last of a full page gives way to one that was counted among the rest.
+        if !listed && before < EVIDENCE_MAX {
+            led.more = led.more.saturating_sub(1);
+        }
+    }
+    led
+}
+
 /// Explorer links for the page's first evidence and its watch.
 pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
-    let Some(explorer) = &chain.explorer else { return };
-    page.links = page
-        .evidence
-        .first()
+    page.links = links_of(page, page.evidence.first(), chain);
+}
+
+/// Explorer links for this evidence and the page's watch; none without an explorer.
+pub(super) fn links_of(page: &Page, evidence: Option<&Evidence>, chain: &ChainInfo) -> Vec<Link> {
+    let Some(explorer) = &chain.explorer else { return Vec::new() };
+    evidence
         // What is queued, or did not come, is in no block, and no explorer knows its hash.
         .filter(|first| !first.tx.is_zero() && !first.block_hash.is_zero())
         .map(|first| Link { text: "Transaction".to_owned(), href: format!("{explorer}/tx/{:#x}", first.tx) })
@@ -164,7 +222,7 @@ pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
             text: page.label.clone(),
             href: format!("{explorer}/address/{}", page.watch.to_checksum(None)),
         }])
-        .collect();
+        .collect()
 }
 
 /// The word for a stage.

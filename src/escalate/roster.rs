@@ -1,6 +1,7 @@
 //! Who is told of what, and how things are called.
 
 use crate::model::amount::Unit;
+use crate::model::likeness::ends;
 use crate::model::page::Party;
 use crate::model::path::{Feed, Path, PathStep};
 use crate::model::watch::ChainInfo;
@@ -64,32 +65,86 @@ impl Roster {
     }
 }
 
-/// The address book: what people call an address on a chain.
+/// The address book: what people call an address on a chain, and whose owner it is by a registry.
 #[derive(Clone, Debug, Default)]
-pub struct Names(HashMap<(ChainId, Address), Arc<str>>);
+pub struct Names {
+    by_address: HashMap<(ChainId, Address), Arc<str>>,
+    /// Labels of the watches whose registries list an address as owner.
+    owners: HashMap<(ChainId, Address), Vec<Arc<str>>>,
+    /// Everybody above, by the digits that a person compares.
+    alike: HashMap<(ChainId, u32), Vec<Address>>,
+}
+
+/// Watches that an owner is called by; further ones are counted.
+const OWNED_SAID_MAX: usize = 2;
 
 impl Names {
     /// Writes a name down; a later one wins.
     pub fn insert(&mut self, chain: ChainId, address: Address, name: impl Into<Arc<str>>) {
-        self.0.insert((chain, address), name.into());
+        self.by_address.insert((chain, address), name.into());
+        self.remember(chain, address);
+    }
+
+    /// Writes down that the registry of the watch with this label lists an address as owner.
+    pub fn insert_owner(&mut self, chain: ChainId, address: Address, label: &Arc<str>) {
+        let owned = self.owners.entry((chain, address)).or_default();
+        if !owned.contains(label) {
+            owned.push(Arc::clone(label));
+        }
+        self.remember(chain, address);
+    }
+
+    fn remember(&mut self, chain: ChainId, address: Address) {
+        let alike = self.alike.entry((chain, ends(&address))).or_default();
+        if !address.is_zero() && !alike.contains(&address) {
+            alike.push(address);
+        }
     }
 
     /// The name of an address, if it has one.
     #[must_use]
     pub fn get(&self, chain: ChainId, address: Address) -> Option<&Arc<str>> {
-        self.0.get(&(chain, address))
+        self.by_address.get(&(chain, address))
     }
 
-    /// The address with its name.
+    /// `Treasury Safe`, `Treasury Safe and Council Safe`: whose owner an address is by a registry.
+    fn owned(&self, chain: ChainId, address: Address) -> Option<String> {
+        let owned = self.owners.get(&(chain, address))?;
+        let said: Vec<&str> = owned.iter().take(OWNED_SAID_MAX).map(|label| &**label).collect();
+        Some(match owned.len().saturating_sub(OWNED_SAID_MAX) {
+            0 => said.join(" and "),
+            more => format!("{} and {more} more", said.join(", ")),
+        })
+    }
+
+    /// The address with its name, and with what it looks like where it has none.
     #[must_use]
     pub fn party(&self, chain: ChainId, address: Address) -> Party {
-        Party { address, name: self.get(chain, address).map(ToString::to_string) }
+        let owner = self.owned(chain, address).map(|owned| format!("owner of {owned}"));
+        let name = match (self.get(chain, address), owner) {
+            (Some(name), Some(owner)) => Some(format!("{name}, {owner}")),
+            (Some(name), None) => Some(name.to_string()),
+            (None, owner) => owner,
+        };
+        let looks_like = if name.is_none() { self.twin(chain, address) } else { None };
+        let known = looks_like.map(|twin| Box::new(Party { looks_like: None, ..self.party(chain, twin) }));
+        Party { address, name, looks_like: known }
     }
 
-    /// The name, else the address as `0x7099…79C8`.
+    /// Somebody known whom `address`, who is not, looks like.
+    fn twin(&self, chain: ChainId, address: Address) -> Option<Address> {
+        let alike = self.alike.get(&(chain, ends(&address)))?;
+        if alike.contains(&address) { None } else { alike.first().copied() }
+    }
+
+    /// The name, else `owner 0x7099…79C8 of Treasury Safe` of whoever a registry lists, else the address as `0x7099…79C8`.
     #[must_use]
     pub fn show(&self, chain: ChainId, address: Address) -> String {
-        self.get(chain, address).map_or_else(|| short(address), ToString::to_string)
+        match (self.get(chain, address), self.owned(chain, address)) {
+            (Some(name), _) => name.to_string(),
+            (None, Some(owned)) => format!("owner {} of {owned}", short(address)),
+            (None, None) => short(address),
+        }
     }
 }
 

@@ -2,12 +2,14 @@
 
 use super::group::{Cause, Raised, causes};
 use super::headline::headline;
-use super::life::{self, Change, Fresh};
+use super::life;
 use super::lines::{incident_line, verdict_line};
+use super::news::{Change, Fresh, News, Pager};
 use super::occasion::is_occasion;
 use super::roster::{Roster, StepJudged};
-use super::{bridge, feed, noise, page};
-use crate::model::incident::{Finding, Incident, Plan, Standing, State};
+use super::shown::shown;
+use super::{bridge, feed, noise, page, storm};
+use crate::model::incident::{Contested, Finding, Incident, Plan, Standing, State};
 use crate::model::page::Evidence;
 use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::{Line, RetractionLine, VerdictLine};
@@ -81,6 +83,8 @@ struct Engine<'a> {
     step: &'a StepJudged<'a>,
     roster: &'a Roster,
     now_ms: u64,
+    pager: Pager,
+    contested: Vec<Contested>,
     /// It is no step of the chain: see [`queued`].
     aside: bool,
     incidents: Vec<Incident>,
@@ -104,6 +108,8 @@ impl<'a> Engine<'a> {
             step,
             roster,
             now_ms,
+            pager: Pager::new(&standing.paged, now_ms),
+            contested: standing.contested.clone(),
             aside: false,
             by_id: standing.incidents.iter().enumerate().map(|(at, incident)| (incident.id.clone(), at)).collect(),
             incidents: standing.incidents.clone(),
@@ -133,7 +139,18 @@ impl<'a> Engine<'a> {
             if !finding.observe {
                 change.gone.push(finding.headline);
             }
+            self.contest(&finding.incident, finding.at);
         }
+    }
+
+    /// Remembers that endpoints still hold a block that was taken back with evidence in it.
+    fn contest(&mut self, incident: &IncidentId, at: BlockRef) {
+        let held = self.contested.iter().find(|held| held.chain == self.step.chain.id && held.block == at);
+        let Some((held, place)) = held.zip(self.by_id.get(incident).copied()) else { return };
+        if !self.incidents[place].contested.contains(&at) {
+            self.incidents[place].contested.push(at);
+        }
+        self.changes.entry(place).or_default().contested_by.extend(held.by.iter().cloned());
     }
 
     /// Takes one finding back, and gives what changes of its incident by that; nothing where that is not known.
@@ -254,15 +271,19 @@ impl<'a> Engine<'a> {
         let was_pending = known.pending.is_some();
         let Some(place) = self.by_id.get(&known.incident).copied() else { return };
         let finding = self.write(block, raised, place);
-        if !raised.observe {
-            let change = self.changes.entry(place).or_default();
-            if was_pending {
-                change.went.push(format!("It was included: {}", finding.headline));
-            } else {
-                change.moved.push(finding.headline.clone());
-            }
+        let evidence = self.show(block, raised, &finding, place);
+        if raised.observe {
+            return;
         }
-        self.show(block, raised, &finding, place);
+        let news = News::of(&self.incidents[place], &evidence, self.step.chain);
+        let change = self.changes.entry(place).or_default();
+        if was_pending {
+            // What could still be stopped has happened.
+            let news = News { headline: format!("It was included: {}", finding.headline), ..news };
+            change.fresh.push(Fresh { news, act: Some(shown(raised)), hushed: false });
+        } else {
+            change.moved.push(finding.headline);
+        }
     }
 
     /// What is queued has gone on, if its sentence says so.
@@ -273,19 +294,30 @@ impl<'a> Engine<'a> {
             return;
         };
         let finding = self.write(block, raised, place);
+        let evidence = self.show(block, raised, &finding, place);
         if !raised.observe {
-            self.changes.entry(place).or_default().went.push(finding.headline.clone());
+            let news = News::of(&self.incidents[place], &evidence, self.step.chain);
+            self.changes.entry(place).or_default().went.push(news);
         }
-        self.show(block, raised, &finding, place);
     }
 
     /// Something became of the transaction with this hash.
     fn pass_on(&mut self, hash: B256, what: &str) {
         let found =
             self.findings.values().filter(|finding| finding.tx == hash && !finding.orphaned && !finding.observe);
-        let places: BTreeSet<usize> = found.filter_map(|finding| self.by_id.get(&finding.incident)).copied().collect();
-        for place in places {
-            self.changes.entry(place).or_default().went.push(what.to_owned());
+        let places = found.filter_map(|finding| Some((self.by_id.get(&finding.incident)?, finding)));
+        let places: BTreeMap<usize, (FindingId, Severity)> =
+            places.map(|(place, finding)| (*place, (finding.id.clone(), finding.severity))).collect();
+        for (place, (id, severity)) in places {
+            let incident = &mut self.incidents[place];
+            let known = incident.page.evidence.iter_mut().find(|evidence| evidence.finding == id);
+            let evidence = known.map(|evidence| {
+                evidence.stoppable = false;
+                evidence.clone()
+            });
+            let news = evidence.map(|evidence| News::of(incident, &evidence, self.step.chain));
+            let news = news.unwrap_or_else(|| News { severity, headline: String::new(), evidence: None, more: None });
+            self.changes.entry(place).or_default().went.push(News { headline: what.to_owned(), ..news });
         }
     }
 
@@ -357,20 +389,22 @@ impl<'a> Engine<'a> {
             }
         }
         let incident = &mut self.incidents[place];
+        // What came back stands, whoever holds what.
+        incident.contested.clear();
         let louder = raised.abnormal.severity > incident.severity;
         incident.severity = incident.severity.max(raised.abnormal.severity);
         let rule = (!is_quiet(raised)).then_some(&*raised.abnormal.rule);
-        let new_rule = life::involve(incident, cause.touches.iter(), rule);
+        life::involve(incident, cause.touches.iter(), rule);
         let finding = self.write(block, raised, place);
-        self.show(block, raised, &finding, place);
+        let evidence = self.show(block, raised, &finding, place);
+        let news = News::of(&self.incidents[place], &evidence, self.step.chain);
         let change = self.changes.entry(place).or_default();
         if cause.noise {
             noise::count(&mut self.incidents[place], &raised.judged.activity, raised.watch);
         } else if !raised.observe && is_quiet(raised) {
-            change.ahead.push((finding.headline, louder));
+            change.ahead.push((news, louder));
         } else if !raised.observe {
-            let (severity, headline, hushed) = (finding.severity, finding.headline, raised.abnormal.hushed);
-            change.fresh.push(Fresh { severity, headline, new_rule, hushed });
+            change.fresh.push(Fresh { news, act: Some(shown(raised)), hushed: raised.abnormal.hushed });
         }
     }
 
@@ -386,15 +420,16 @@ impl<'a> Engine<'a> {
         finding
     }
 
-    /// Puts it on the incident's page.
-    fn show(&mut self, block: &JudgedBlock, raised: &Raised<'_>, finding: &Finding, place: usize) {
+    /// Puts it on the incident's page, and returns how it stands there.
+    fn show(&mut self, block: &JudgedBlock, raised: &Raised<'_>, finding: &Finding, place: usize) -> Evidence {
         self.named.entry(place).or_default().insert(finding.id.clone());
         let evidence = page::evidence(finding, raised, block, self.roster);
         let evidence = Evidence { late: self.late(block), ..evidence };
         let change = self.changes.entry(place).or_default();
         // Nobody has heard of noise, so that all of it may be a sample.
         let quiet = raised.observe || self.incidents[place].noise.is_some();
-        life::show(&mut self.incidents[place], change, quiet, evidence);
+        life::show(&mut self.incidents[place], change, quiet, evidence.clone());
+        evidence
     }
 
     fn late(&self, block: &JudgedBlock) -> Option<u64> {
@@ -435,14 +470,14 @@ impl<'a> Engine<'a> {
             let incident = &mut self.incidents[*place];
             page::foot(incident);
             page::link(&mut incident.page, self.step.chain);
-            life::settle(incident, change, self.now_ms, &mut plan.deliveries);
+            life::settle(incident, change, &mut self.pager);
             page::refresh(incident);
             if self.concluded.contains(place) && incident.state.is_live() {
-                noise::conclude(incident, self.roster, self.now_ms, &mut plan.deliveries);
+                noise::conclude(incident, self.roster, self.now_ms, &mut self.pager.out);
             }
             if let Some(said) = self.made_up.remove(place).filter(|_| incident.state.is_live()) {
                 incident.close_reason = Some("it came".to_owned());
-                life::close(incident, State::Resolved, said, self.now_ms, &mut plan.deliveries);
+                life::close(incident, State::Resolved, said, self.now_ms, &mut self.pager.out);
                 page::refresh(incident);
             }
             let named: Vec<FindingId> = self.named.remove(place).unwrap_or_default().into_iter().collect();
@@ -456,9 +491,11 @@ impl<'a> Engine<'a> {
         let found: Vec<Finding> = plan.findings.iter().filter(new).cloned().collect();
         let late = if self.aside { Vec::new() } else { bridge::account(&mut self.incidents, self.step, &found) };
         plan.incidents.extend(late.into_iter().map(|place| self.incidents[place].clone()));
-        plan.deliveries.append(&mut self.feed.deliveries);
+        plan.deliveries.append(&mut self.pager.out);
         plan.lines = self.feed.lines;
         plan.lines.append(&mut lines);
+        storm::gather(self.pager, &self.incidents, &mut plan);
+        plan.deliveries.append(&mut self.feed.deliveries);
         plan
     }
 }

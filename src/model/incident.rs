@@ -2,6 +2,7 @@
 
 use super::blindness::Blindness;
 use super::block::BlockRef;
+use super::coverage::{Coverage, Paged, Storm};
 use super::footing::Footing;
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 use super::page::Page;
@@ -157,8 +158,40 @@ pub struct Incident {
     /// A day's noise, when it is about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// What its pages showed so far: an acknowledgement covers that and nothing else.
+    #[serde(default)]
+    pub coverage: Coverage,
+    /// What a path held back, when it is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<Storm>,
+    /// Which destinations cannot be told, when it is about that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undelivered: Option<Undelivered>,
+    /// Blocks that a reorg took back with evidence in them, while endpoints still hold them: it stays open for as long as any does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contested: Vec<BlockRef>,
     /// What is told of it: the page as it stands.
     pub page: Page,
+}
+
+/// A block that was taken back although not every endpoint has let go of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contested {
+    /// Its chain.
+    pub chain: ChainId,
+    /// Which block.
+    pub block: BlockRef,
+    /// Names of the endpoints that hold it.
+    pub by: Vec<String>,
+}
+
+/// Destinations that messages cannot be delivered to, for one cause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undelivered {
+    /// What all of them have in common, such as `answered 410, gone for good`.
+    pub cause: String,
+    /// Their names, in the order in which they failed.
+    pub destinations: Vec<String>,
 }
 
 /// What a message is for.
@@ -299,4 +332,8 @@ pub struct Standing {
     pub incidents: Vec<Incident>,
     /// Findings standing in retracted blocks, and those whose ids the new blocks repeat.
     pub findings: Vec<Finding>,
+    /// Pages that paths of any chain sent lately.
+    pub paged: Vec<Paged>,
+    /// Blocks of all chains that were taken back, and that endpoints still hold.
+    pub contested: Vec<Contested>,
 }

@@ -15,9 +15,12 @@ use serde::{Deserialize, Serialize};
 pub struct Party {
     /// The address.
     pub address: Address,
-    /// A watch's label or a `[name]`.
+    /// A watch's label, a `[name]`, or of whom the registry says that it is an owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The address with a name that it only looks like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks_like: Option<Box<Party>>,
 }
 
 /// A link a responder can follow.
@@ -58,6 +61,12 @@ pub struct Evidence {
     pub other_rules: u64,
     /// Taken back by a reorg.
     pub orphaned: bool,
+    /// The subject's own act, or value that leaves it; anything else is a stranger's doing, or nobody's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own: bool,
+    /// It is proposed or pending, and nothing was seen so far that ended it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stoppable: bool,
     /// Seconds between its block and our judging it, when that is longer than it should be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<u64>,
@@ -68,6 +77,12 @@ pub struct Evidence {
     pub sender: Option<Party>,
     /// Who approved it, where known.
     pub signers: Option<Vec<Party>>,
+    /// The other sides: the target and every address among the arguments, each once, at most [`PARTIES_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parties: Vec<Party>,
+    /// How many more of them there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub more_parties: u64,
     /// Wrappers it came through, outermost first, such as `execTransaction at Treasury Safe`.
     pub via: Vec<String>,
     /// `included`, `proposed`, `reverted`.
@@ -86,6 +101,15 @@ pub struct Evidence {
     pub footing: Footing,
 }
 
+/// The loudest evidence of an incident, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gist {
+    /// How loud.
+    pub severity: Severity,
+    /// What happened, in one sentence with units.
+    pub headline: String,
+}
+
 /// A page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
@@ -98,7 +122,7 @@ pub struct Page {
     pub marked: Option<String>,
     /// Where the incident stands.
     pub state: State,
-    /// Loudest finding.
+    /// Loudest finding; of an update, the loudest of what is new.
     pub severity: Severity,
     /// Label of the owning watch.
     pub label: String,
@@ -108,9 +132,12 @@ pub struct Page {
     pub chain: String,
     /// Chain id.
     pub chain_id: ChainId,
-    /// One sentence: the loudest evidence's headline.
+    /// One sentence: the loudest evidence's headline; of an update, that of what is new.
     pub headline: String,
-    /// Evidence, loudest and newest first; at most [`EVIDENCE_MAX`], the rest counted in `more`.
+    /// What the incident's loudest evidence is, where `headline` speaks of something newer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loudest: Option<Gist>,
+    /// Evidence, what is new first, then loudest and newest first; at most [`EVIDENCE_MAX`], the rest counted in `more`.
     pub evidence: Vec<Evidence>,
     /// How many findings are not listed.
     pub more: u64,
@@ -142,6 +169,13 @@ pub struct Page {
     /// What changed since the last message, for updates and retractions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
+}
+
+/// Most counterparties that one piece of evidence lists.
+pub const PARTIES_MAX: usize = 12;
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Most pieces of evidence one page lists.

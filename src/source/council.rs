@@ -8,6 +8,7 @@
 use super::follow::{Follower, Linked, Relation};
 use crate::model::{BlockRef, Link};
 use alloy_primitives::B256;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a voice that dissented is not followed ahead of the others, once it agrees again.
@@ -25,7 +26,14 @@ pub(super) struct Council {
     fresh: Duration,
     /// For each number of sources from two on: the newest block that so many call theirs.
     told: Vec<Option<BlockRef>>,
+    /// Blocks that were taken back, with the voices that may still stand by them.
+    contested: Vec<(BlockRef, BTreeSet<Voice>)>,
+    /// What was told last of the contested blocks.
+    contested_told: Vec<(BlockRef, BTreeSet<Voice>)>,
 }
+
+/// Contested blocks that are remembered, the newest ones: twice what an epoch of Ethereum holds, after which a branch is final.
+const CONTESTED_MAX: usize = 64;
 
 /// What is known of one voice.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +63,61 @@ impl Council {
     /// So many voices, of which the first leads. A head is worth hearing for `fresh`.
     pub(super) fn new(n_voices: usize, fresh: Duration) -> Self {
         let voices = vec![Speaker::default(); n_voices];
-        Self { told: vec![None; n_voices.saturating_sub(1)], voices, lead: 0, fresh }
+        let told = vec![None; n_voices.saturating_sub(1)];
+        Self { told, voices, lead: 0, fresh, contested: Vec::new(), contested_told: Vec::new() }
+    }
+
+    /// Blocks that were contested when an earlier process ended: any voice may stand by them until it says otherwise.
+    pub(super) fn remember_contested(&mut self, blocks: &[BlockRef]) {
+        if self.voices.len() > 1 {
+            let everybody: BTreeSet<Voice> = (0..self.voices.len()).collect();
+            self.contested = blocks.iter().map(|block| (*block, everybody.clone())).collect();
+            self.contested_told.clone_from(&self.contested);
+        }
+    }
+
+    /// Blocks of ours were taken back: whoever called them its own stands by them until it names another branch.
+    pub(super) fn take_back(&mut self, blocks: &[BlockRef]) {
+        if self.voices.len() == 1 {
+            return;
+        }
+        for block in blocks {
+            let vouches = |speaker: &Speaker| speaker.vouched.is_some_and(|vouched| vouched.number >= block.number);
+            let by = self.voices.iter().enumerate().filter(|(_, speaker)| vouches(speaker)).map(|(voice, _)| voice);
+            let by = by.collect();
+            self.contested.retain(|(known, _)| known != block);
+            self.contested.push((*block, by));
+        }
+        let over = self.contested.len().saturating_sub(CONTESTED_MAX);
+        self.contested.drain(..over);
+    }
+
+    /// Blocks up to this number are final on our branch, and nobody's word changes that.
+    pub(super) fn finalize(&mut self, number: u64) {
+        self.contested.retain(|(block, _)| block.number > number);
+    }
+
+    /// Blocks that were taken back, each with the voices that still stand by it; nothing where that is as it was told.
+    pub(super) fn contested<B: Linked>(&mut self, follower: &Follower<B>) -> Option<Vec<(BlockRef, BTreeSet<Voice>)>> {
+        for (block, by) in &mut self.contested {
+            for (voice, speaker) in self.voices.iter().enumerate() {
+                // Whoever is not heard, or names what cannot be placed, stands where it stood.
+                let Some((head, _)) = speaker.said else { continue };
+                match follower.relation(head) {
+                    Relation::Ours | Relation::Extends => _ = by.remove(&voice),
+                    Relation::Forks(ours) if ours.number <= block.number => _ = by.insert(voice),
+                    Relation::Forks(_) => _ = by.remove(&voice),
+                    Relation::Unknown(_) | Relation::Far | Relation::Nowhere => {}
+                }
+            }
+        }
+        let stands = |block: &BlockRef| follower.numbered_ours(block.number) == Some(*block);
+        self.contested.retain(|(block, by)| !by.is_empty() && !stands(block));
+        if self.contested == self.contested_told {
+            return None;
+        }
+        self.contested_told.clone_from(&self.contested);
+        Some(self.contested.clone())
     }
 
     pub(super) fn lead(&self) -> Voice {

@@ -19,12 +19,12 @@ use super::rpc::NodeError;
 use super::troubles::{News, Symptom, Troubles};
 use super::watch::{HINTS_MAX, Hint};
 use super::{Event, Fetched, Options, Phase, SourceError, Step};
-use crate::model::{BlindnessKind, Finality, Link, Proof, Trouble};
+use crate::model::{BlindnessKind, BlockRef, Finality, Link, Proof, Trouble};
 use crate::runtime::{Clock, Stop, instant};
 use alloy_primitives::B256;
 use assess::LAG_BLOCKS;
 use jiff::Timestamp;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -117,8 +117,10 @@ impl Driver {
         if let Some(finalized) = options.finalized {
             follower.finalize(finalized);
         }
+        let mut council = Council::new(pool.len(), (slot * 3).max(Duration::from_secs(10)));
+        council.remember_contested(&options.contested);
         Self {
-            council: Council::new(pool.len(), (slot * 3).max(Duration::from_secs(10))),
+            council,
             ears: Ears::new(pool.len(), started, now),
             marks: Marks::new(options.finality, options.finalized),
             keep_raw: options.keep_raw,
@@ -201,6 +203,11 @@ impl Driver {
             self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
             let Some(step) = self.follower.step() else { break };
             self.learn_pace(before, &step);
+            if !step.retract.is_empty() {
+                self.council.take_back(&step.retract);
+                // Before the step, so that whoever commits it knows.
+                self.tell_contested().await?;
+            }
             if let Some(ahead) = &self.ahead {
                 step.append.iter().for_each(|fetched| ahead.ask(&fetched.block));
             }
@@ -223,10 +230,20 @@ impl Driver {
         while let Some((level, at)) = self.marks.promotion(&self.follower) {
             if level == Finality::Finalized {
                 self.follower.finalize(at);
+                self.council.finalize(at.number);
             }
             self.tell(Ok(Event::Promoted { level, at })).await?;
         }
-        Ok(())
+        self.tell_contested().await
+    }
+
+    /// Passes on which blocks that were taken back endpoints still hold, where that has changed.
+    async fn tell_contested(&mut self) -> Result<(), Ended> {
+        let Some(contested) = self.council.contested(&self.follower) else { return Ok(()) };
+        let named = |(block, by): (BlockRef, BTreeSet<Voice>)| {
+            (block, by.into_iter().map(|voice| self.pool.name(voice)).collect())
+        };
+        self.tell(Ok(Event::Contested(contested.into_iter().map(named).collect()))).await
     }
 
     async fn tell(&self, what: Result<Event, SourceError>) -> Result<(), Ended> {

@@ -125,6 +125,8 @@ pub struct Options {
     pub finality: FinalityRule,
     /// The newest block that was final when an earlier process ended: it is not undone by itself.
     pub finalized: Option<BlockRef>,
+    /// Blocks that were taken back and contested when an earlier process ended.
+    pub contested: Vec<BlockRef>,
     /// How often it is tried out what the endpoints can do, for the first time at once; never, if it is absent.
     pub probe_every: Option<Duration>,
     /// Whether it matters that endpoints announce transactions before a block holds them; see [`Mempool`].
@@ -154,6 +156,9 @@ pub enum Event {
         /// Endpoints, the one it came from included.
         sources: u32,
     },
+    /// All blocks that were taken back and that endpoints still hold, each with their names; comes before the step that takes a block
+    /// back, and whenever that has changed.
+    Contested(Vec<(BlockRef, Vec<Arc<str>>)>),
     /// Where the source stands has changed.
     Phase(Phase),
     /// What an endpoint can do was tried out.
@@ -258,6 +263,7 @@ impl Options {
             rng: fastrand::Rng::new(),
             finality: if development { FinalityRule::Never } else { FinalityRule::Tags },
             finalized: None,
+            contested: Vec::new(),
             probe_every: None,
             pending: false,
             traces: false,

@@ -29,6 +29,7 @@ pub(super) fn rebase(db: &mut Connection, now: &Moment) -> Result<Option<i64>> {
         let sql = "UPDATE outbox SET next_at_ms = next_at_ms + ?1, created_at_ms = created_at_ms + ?1, \
                    lease_until_ms = lease_until_ms + ?1 WHERE state IN ('due', 'leased')";
         tx.execute(sql, [moved])?;
+        tx.execute("UPDATE pages SET at_ms = at_ms + ?1", [moved])?;
     }
     let sql = "INSERT INTO clock (one, boot, since_boot_ms, utc_ms) VALUES (1, ?1, ?2, ?3) \
                ON CONFLICT (one) DO UPDATE SET boot = excluded.boot, since_boot_ms = excluded.since_boot_ms, utc_ms = excluded.utc_ms";
@@ -68,6 +69,11 @@ fn shifted(mut incident: Incident, by_ms: i64) -> Incident {
     if let Some(blindness) = &mut incident.blindness {
         shift(&mut blindness.over);
         shift(&mut blindness.resumes);
+    }
+    shift(&mut incident.coverage.tried_ms);
+    if let Some(storm) = &mut incident.storm {
+        storm.last_ms = storm.last_ms.saturating_add_signed(by_ms);
+        storm.told_ms = storm.told_ms.saturating_add_signed(by_ms);
     }
     incident
 }

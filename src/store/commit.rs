@@ -41,7 +41,7 @@ where
     F: FnOnce(&StepJudged<'_>, &Standing) -> Plan,
 {
     let tx = begin(db)?;
-    let standing = standing(&tx, step)?;
+    let standing = standing(&tx, step, now_ms)?;
     move_chain(&tx, step, now_ms)?;
     let plan = engine(&step.view(), &standing);
     write(&tx, &plan, now_ms)?;
@@ -73,13 +73,19 @@ pub(super) fn write_lines(db: &Connection, chain: ChainId, plan: &Plan) -> Resul
 
 pub(super) fn change<F>(db: &mut Connection, now_ms: u64, engine: F) -> Result<Plan>
 where
-    F: FnOnce(&[Incident]) -> Plan,
+    F: FnOnce(&Standing) -> Plan,
 {
     let tx = begin(db)?;
-    let plan = engine(&incidents::live(&tx, None)?);
+    let plan = engine(&everything(&tx, now_ms)?);
     write(&tx, &plan, now_ms)?;
     tx.commit()?;
     Ok(plan)
+}
+
+/// The live incidents of all chains, and what was paged lately.
+pub(super) fn everything(db: &Connection, now_ms: u64) -> Result<Standing> {
+    let (incidents, paged) = (incidents::live(db, None)?, incidents::paged_lately(db, now_ms)?);
+    Ok(Standing { incidents, paged, findings: Vec::new(), contested: finality::contested(db)? })
 }
 
 /// As [`change`], with incidents of `chain` that closed lately beside the live ones.
@@ -135,13 +141,20 @@ pub(super) fn write(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
         outbox::supersede(db, incident, now_ms)?;
     }
     plan.findings.iter().try_for_each(|finding| incidents::write_finding(db, finding))?;
+    incidents::write_pages(db, plan, now_ms)?;
     plan.deliveries.iter().try_for_each(|delivery| lanes::enter(db, delivery, now_ms))
 }
 
 /// What the engine must know: live incidents, findings in blocks that go, findings that come again, and their incidents.
-pub(super) fn standing(db: &Connection, step: &OwnedStepJudged) -> Result<Standing> {
-    let mut standing = Standing { incidents: incidents::live(db, Some(step.chain.id))?, findings: Vec::new() };
-    // What hides every chain, such as a store that refuses, belongs to none.
+pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<Standing> {
+    let paged = incidents::paged_lately(db, now_ms)?;
+    let mut standing = Standing {
+        incidents: incidents::live(db, Some(step.chain.id))?,
+        findings: Vec::new(),
+        contested: finality::contested(db)?,
+        paged,
+    };
+    // What hides every chain, such as a store that refuses, belongs to none; nor does the storm of a path.
     standing.incidents.extend(incidents::live(db, Some(ChainId(0)))?);
     let mut seen: HashSet<FindingId> = HashSet::new();
     let mut keep = |finding: Finding, standing: &mut Standing| {

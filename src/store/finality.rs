@@ -6,6 +6,7 @@
 
 use super::chain::{NOWHERE, int, text, uint};
 use super::{Result, commit, incidents};
+use crate::model::incident::Contested;
 use crate::model::{BlockRef, ChainId, Finality, FindingId, IncidentId, Link};
 use alloy_primitives::B256;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -50,6 +51,34 @@ pub(super) fn settled(db: &Connection, chain: ChainId) -> Result<Settled> {
     let read = |row: &Row<'_>| Ok(Settled { safe: place(row, 0)?, finalized: place(row, 2)? });
     let settled = db.prepare_cached(sql)?.query_row([int(chain.0)], |row| Ok(read(row))).optional()?;
     settled.unwrap_or_else(|| Ok(Settled::default()))
+}
+
+/// Blocks that were taken back and that endpoints still hold, of all chains.
+pub(super) fn contested(db: &Connection) -> Result<Vec<Contested>> {
+    let sql = "SELECT chain, number, hash, held_by FROM contested ORDER BY chain, number, hash";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([], |row| {
+        let chain = ChainId(uint(row.get(0)?));
+        Ok((chain, uint(row.get(1)?), text("contested", row, 2), row.get::<_, String>(3)?))
+    })?;
+    rows.map(|row| {
+        let (chain, number, hash, by) = row?;
+        Ok(Contested { chain, block: BlockRef { number, hash: hash? }, by: incidents::read("contested", &by)? })
+    })
+    .collect()
+}
+
+/// Writes down which blocks of a chain are contested, in place of what was known.
+pub(super) fn contest(db: &mut Connection, chain: ChainId, contested: &[Contested]) -> Result<()> {
+    let tx = commit::begin(db)?;
+    tx.prepare_cached("DELETE FROM contested WHERE chain = ?1")?.execute([int(chain.0)])?;
+    for Contested { block, by, .. } in contested {
+        let sql = "INSERT OR REPLACE INTO contested (chain, number, hash, held_by) VALUES (?1, ?2, ?3, ?4)";
+        let row = params![int(chain.0), int(block.number), block.hash.to_string(), incidents::write("contested", by)?];
+        tx.prepare_cached(sql)?.execute(row)?;
+    }
+    tx.commit()?;
+    Ok(())
 }
 
 pub(super) fn promote(db: &mut Connection, chain: ChainId, level: Finality, at: BlockRef) -> Result<Option<Gained>> {

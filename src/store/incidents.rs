@@ -2,8 +2,10 @@
 
 use super::chain::{NOWHERE, int, uint};
 use super::{Result, StoreError, finality};
-use crate::model::incident::{Finding, Incident};
-use crate::model::{BlockRef, ChainId, Finality, FindingId, Footing, IncidentId};
+use crate::escalate::WINDOW_MS;
+use crate::model::coverage::Paged;
+use crate::model::incident::{Delivery, DeliveryKind, Finding, Incident, Plan};
+use crate::model::{BlockRef, ChainId, Finality, FindingId, Footing, IncidentId, Severity};
 use alloy_primitives::B256;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::Serialize;
@@ -164,6 +166,45 @@ pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
         finding.footing.endpoints,
         finding.footing.verified
     ])?;
+    Ok(())
+}
+
+/// Pages that paths sent within the window of the storm limit, of all chains.
+pub(super) fn paged_lately(db: &Connection, now_ms: u64) -> Result<Vec<Paged>> {
+    let sql = "SELECT path, severity, at_ms FROM pages WHERE at_ms > ?1 AND at_ms <= ?2";
+    let since = int(now_ms.saturating_sub(WINDOW_MS));
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params![since, int(now_ms)], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, u8>(1)?, uint(row.get(2)?)))
+    })?;
+    let paged = |(path, severity, at_ms): (String, u8, u64)| {
+        let damaged = || StoreError::Damaged { table: "pages", why: "no such severity".to_owned() };
+        let severity = *Severity::ALL.get(usize::from(severity)).ok_or_else(damaged)?;
+        Ok(Paged { path, severity, at_ms })
+    };
+    rows.map(|row| paged(row?)).collect()
+}
+
+/// Counts the pages of a plan for the storm limit: one for each incident that wakes people along its path. What the limit no longer
+/// looks at is forgotten.
+pub(super) fn write_pages(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
+    let wakes = |incident: &&Incident| {
+        let triggers = |delivery: &&Delivery| {
+            delivery.kind == DeliveryKind::Trigger && delivery.incident.as_ref() == Some(&incident.id)
+        };
+        incident.paging && incident.storm.is_none() && plan.deliveries.iter().any(|delivery| triggers(&delivery))
+    };
+    let mut any = false;
+    for incident in plan.incidents.iter().filter(wakes) {
+        any = true;
+        let severity = incident.heard.unwrap_or(incident.severity) as u8;
+        let sql = "INSERT INTO pages (path, incident, severity, at_ms) VALUES (?1, ?2, ?3, ?4)";
+        db.prepare_cached(sql)?.execute(params![incident.path.name, incident.id.as_str(), severity, int(now_ms)])?;
+    }
+    if any {
+        let sql = "DELETE FROM pages WHERE at_ms <= ?1 OR at_ms > ?2";
+        db.prepare_cached(sql)?.execute(params![int(now_ms.saturating_sub(WINDOW_MS)), int(now_ms)])?;
+    }
     Ok(())
 }
 

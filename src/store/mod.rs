@@ -50,7 +50,7 @@ pub use refusal::Refusal;
 pub use space::Space;
 
 use crate::escalate::StepJudged;
-use crate::model::incident::{Delivery, Finding, Incident, Plan, Standing};
+use crate::model::incident::{Contested, Delivery, Finding, Incident, Plan, Standing};
 use crate::model::pending::Pending;
 use crate::model::record::VerdictLine;
 use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
@@ -298,6 +298,23 @@ impl Store {
         self.actor.write(move |db| finality::confirm(db, chain, at, sources)).await
     }
 
+    /// Blocks that were taken back and that endpoints still hold, of all chains, as was last written down.
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
+    pub async fn contested(&self) -> Result<Vec<Contested>> {
+        self.actor.call(|db| finality::contested(db)).await
+    }
+
+    /// Writes down which blocks of `chain` that were taken back endpoints still hold, in place of what was known. An incident whose
+    /// evidence stood in one of them stays open meanwhile; see [`crate::escalate::tick`].
+    ///
+    /// # Errors
+    /// [`StoreError::Sqlite`].
+    pub async fn contest(&self, chain: ChainId, contested: Vec<Contested>) -> Result<()> {
+        self.actor.write(move |db| finality::contest(db, chain, &contested)).await
+    }
+
     /// Allows, in the name of `by`, that what is final is undone in favor of the branch that contains `block`. It is good for one
     /// step, see [`OwnedStepJudged::undo`], and takes the place of one that was not used yet.
     ///
@@ -349,13 +366,13 @@ impl Store {
         self.actor.write(move |db| commit::step(db, &step, now_ms, engine)).await
     }
 
-    /// Reads the live incidents of all chains and writes what `engine` makes of them, in one transaction.
+    /// Reads the live incidents of all chains, and what was paged lately, and writes what `engine` makes of them, in one transaction.
     ///
     /// # Errors
     /// As [`Store::commit_step`].
     pub async fn change<F>(&self, now_ms: u64, engine: F) -> Result<Plan>
     where
-        F: FnOnce(&[Incident]) -> Plan + Send + 'static,
+        F: FnOnce(&Standing) -> Plan + Send + 'static,
     {
         self.actor.write(move |db| commit::change(db, now_ms, engine)).await
     }
@@ -655,7 +672,7 @@ impl Store {
     /// As [`Store::commit_step`].
     pub async fn dead<F>(&self, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<Plan>
     where
-        F: FnOnce(&Delivery, &[Incident]) -> Plan + Send + 'static,
+        F: FnOnce(&Delivery, &Standing) -> Plan + Send + 'static,
     {
         let (key, error) = (key.clone(), error.to_owned());
         self.actor.later(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await

@@ -3,8 +3,8 @@
 use super::chain::{int, uint};
 use super::incidents::{read, write};
 use super::lanes::{self, Lanes};
-use super::{Result, StoreError, commit, incidents};
-use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, State};
+use super::{Result, StoreError, commit};
+use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, Standing, State};
 use crate::model::{DeliveryKey, IncidentId, Severity};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
@@ -161,7 +161,7 @@ pub(super) fn forget(db: &Connection, before_ms: u64) -> Result<usize> {
 /// Gives a message up, and writes the incident that `engine` makes of it in the same transaction.
 pub(super) fn dead<F>(db: &mut Connection, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<Plan>
 where
-    F: FnOnce(&Delivery, &[Incident]) -> Plan,
+    F: FnOnce(&Delivery, &Standing) -> Plan,
 {
     let tx = commit::begin(db)?;
     let error = cut(error);
@@ -172,7 +172,7 @@ where
     let sql = "UPDATE outbox SET state = 'dead', place = 0, done_at_ms = ?2, lease_until_ms = NULL, last_error = ?3 WHERE key = ?1";
     tx.prepare_cached(sql)?.execute(params![key.as_str(), int(now_ms), error])?;
     lanes::move_up(&tx, &letter.delivery.destination, &letter.delivery.lane, now_ms)?;
-    let plan = engine(&letter.delivery, &incidents::live(&tx, None)?);
+    let plan = engine(&letter.delivery, &commit::everything(&tx, now_ms)?);
     commit::write(&tx, &plan, now_ms)?;
     tx.commit()?;
     Ok(plan)

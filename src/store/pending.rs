@@ -66,7 +66,7 @@ where
         return Err(StoreError::Unknown("what is pending cannot retract a block".to_owned()));
     }
     let tx = commit::begin(db)?;
-    let mut standing = commit::standing(&tx, &seen.step)?;
+    let mut standing = commit::standing(&tx, &seen.step, now_ms)?;
     for ended in &seen.ended {
         commit::keep(&tx, incidents::findings_of_tx(&tx, chain, ended.tx)?, &mut standing)?;
     }

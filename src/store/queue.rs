@@ -151,7 +151,7 @@ where
         return Err(StoreError::Unknown("a look at a queue cannot retract a block".to_owned()));
     }
     let tx = commit::begin(db)?;
-    let mut standing = commit::standing(&tx, &seen.step)?;
+    let mut standing = commit::standing(&tx, &seen.step, now_ms)?;
     for (hash, _) in &seen.news {
         commit::keep(&tx, incidents::findings_of_tx(&tx, chain, *hash)?, &mut standing)?;
     }

@@ -14,6 +14,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_quota.sql"),
     include_str!("migrations/0006_lanes.sql"),
     include_str!("migrations/0007_clock.sql"),
+    include_str!("migrations/0008_pages.sql"),
+    include_str!("migrations/0009_contested.sql"),
 ];
 
 /// `WFIR`: tells our files from those of other programs.

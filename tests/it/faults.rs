@@ -16,6 +16,7 @@ mod receivers;
 mod schedule;
 mod secrets;
 mod stage;
+mod storm;
 mod vanished;
 
 /// Where a test's random choices come from: `WATCHFIRE_SEED` replays the seed that an earlier run printed.

@@ -221,6 +221,7 @@ fn page(watch: u64, revision: u64, kind: DeliveryKind, severity: Severity, path:
         chain: "mainnet".to_owned(),
         chain_id: ChainId(1),
         headline: format!("Something happened for the {revision}th time"),
+        loudest: None,
         evidence: Vec::new(),
         more: 0,
         finality: None,

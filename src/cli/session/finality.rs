@@ -2,6 +2,8 @@
 //! that it goes on to stand.
 
 use super::Session;
+use super::keeper::Patience;
+use crate::model::incident::Contested;
 use crate::model::record::{FootingLine, Line};
 use crate::model::{BlockRef, Finality};
 use crate::pipeline::Watcher;
@@ -9,6 +11,7 @@ use crate::source::{Phase, Source};
 use crate::store::{Gained, Settled};
 use crate::watchlist::ChainBook;
 use alloy_primitives::B256;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::warn;
@@ -83,6 +86,30 @@ impl Session {
             }
             Ok(_) => {}
             Err(error) => warn!("cannot write down who confirms block {at} of {}: {error}", chain.info.name),
+        }
+    }
+
+    /// Endpoints still hold these blocks, which were taken back. It is written down before the step that takes them back, however long
+    /// the store refuses; false when told to stop first.
+    pub(super) async fn contested(
+        &self,
+        chain: &ChainBook,
+        blocks: Vec<(BlockRef, Vec<Arc<str>>)>,
+        patience: &mut Patience<'_>,
+    ) -> anyhow::Result<bool> {
+        let id = chain.info.id;
+        let named = |by: Vec<Arc<str>>| by.iter().map(ToString::to_string).collect();
+        let blocks: Vec<Contested> =
+            blocks.into_iter().map(|(block, by)| Contested { chain: id, block, by: named(by) }).collect();
+        loop {
+            match self.store.contest(id, blocks.clone()).await {
+                Ok(()) => return Ok(true),
+                Err(error) => {
+                    if !patience.wait(error.into()).await? {
+                        return Ok(false);
+                    }
+                }
+            }
         }
     }
 

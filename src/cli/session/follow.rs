@@ -57,10 +57,12 @@ impl Session {
         let settled = self.store.finality(chain.info.id).await.context("read what is final")?;
         self.settled(&chain, settled);
         let finalized = settled.finalized;
+        let contested = self.store.contested().await.context("read which blocks are contested")?;
         let recorder = self.recorder(&chain)?;
         let options = Options {
             finality: chain.finality,
             finalized,
+            contested: contested.into_iter().filter(|one| one.chain == chain_id).map(|one| one.block).collect(),
             probe_every: Some(PROBE_EVERY),
             pending: chain.pending,
             traces: chain.subjects.looks_inside() && !chain.subjects.is_empty(),
@@ -220,6 +222,12 @@ impl Session {
                 Event::Cleared { kind, endpoint, until, .. } => lookout.cleared(kind, endpoint, until).await?,
                 Event::Promoted { level, at } => self.promoted(&chain, level, at).await,
                 Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
+                Event::Contested(blocks) => {
+                    let mut patience = self.patience(chain.info.id, &nudge, stop);
+                    if !self.contested(&chain, blocks, &mut patience).await? {
+                        return Ok(());
+                    }
+                }
                 Event::Phase(phase) => {
                     gate.phase(phase);
                     reach.phase(phase);

@@ -23,7 +23,7 @@ pub(crate) use signs::Signs;
 
 use super::{Outcome, Printer};
 use crate::escalate;
-use crate::model::incident::{Incident, Plan};
+use crate::model::incident::{Incident, Plan, Standing};
 use crate::model::span::lasting;
 use crate::model::{ChainId, Evidence, Trouble};
 use crate::pipeline::Committed;
@@ -317,9 +317,9 @@ impl Session {
             tokio::time::sleep(TICK).await;
             let now = runtime::millis(&*self.clock);
             let metrics = self.signs.metrics.clone();
-            let engine = move |incidents: &[_]| {
-                signs::count(&metrics, incidents);
-                escalate::tick(incidents, now)
+            let engine = move |standing: &Standing| {
+                signs::count(&metrics, &standing.incidents);
+                escalate::tick(standing, now)
             };
             let written = self.store.change(now, engine).await;
             // Time that passes without a change writes nothing, and goes well on a full disk.

@@ -2,7 +2,7 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{acknowledge, resolve};
-use crate::model::incident::{Body, DeliveryKind, Plan, State};
+use crate::model::incident::{Body, Contested, DeliveryKind, Plan, State};
 use crate::model::record::Line;
 use crate::model::{ActivityKind, Finality, Footing, JudgedBlock, Position, Proof, Severity, Sight, Verdict};
 
@@ -146,7 +146,8 @@ fn a_block_of_many_findings_is_one_page_and_the_next_block_one_update() {
     let page = &kept.only().page;
     assert_eq!((page.evidence.len(), page.more, kept.findings.len()), (10, 80, 90));
     let Body::Page(update) = &plan.deliveries[0].body else { panic!("a page") };
-    assert!(update.change.as_ref().unwrap().starts_with("40 findings, the loudest: Treasury Safe sent"));
+    assert_eq!(update.change.as_deref(), Some("39 more findings"));
+    assert!(update.headline.starts_with("Treasury Safe sent"), "{}", update.headline);
 }
 
 #[test]
@@ -325,4 +326,43 @@ fn an_incident_stands_as_surely_as_the_weakest_of_its_findings() {
     assert_eq!(kept.only().footing, Some(Footing { sources: 2, verified: None, ..known }));
     kept.step(&[at(3, 0), at(2, 1), at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
     assert_eq!(kept.only().footing, None, "nothing stands");
+}
+
+#[test]
+fn an_incident_stays_open_while_an_endpoint_holds_the_block_that_a_reorg_took_back() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    let held = Contested { chain: crate::model::ChainId(1), block: at(1, 0), by: vec!["backup".to_owned()] };
+    let elsewhere = Contested { chain: crate::model::ChainId(10), ..held.clone() };
+    kept.contested = vec![held, elsewhere.clone()];
+    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
+    assert_eq!(told(&plan), "retract pager");
+    let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
+    let said = page.change.as_deref().unwrap();
+    assert!(said.starts_with("backup still holds the block, so that this stays open. A reorg took back: "), "{said}");
+    assert_eq!((kept.only().state, kept.only().standing), (State::Open, 0));
+    // It escalates meanwhile, as what it is.
+    assert_eq!(told(&kept.tick(T + 300_000)), "trigger phone");
+    kept.answer(|incident| acknowledge(incident, "on-call", T + 300_000));
+    assert_eq!(told(&kept.tick(T + 301_000)), "");
+    kept.contested = vec![elsewhere];
+    assert_eq!(told(&kept.tick(T + 302_000)), "resolve pager, resolve phone");
+    assert_eq!((kept.only().state, kept.only().close_reason.as_deref()), (State::FalseAlarm, Some("reorg")));
+    assert_eq!(told(&kept.tick(T + 303_000)), "");
+}
+
+#[test]
+fn evidence_that_comes_back_ends_the_doubt_about_its_block() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    kept.contested =
+        vec![Contested { chain: crate::model::ChainId(1), block: at(1, 0), by: vec!["a".to_owned(), "b".to_owned()] }];
+    let plan = kept.step(&[at(1, 0)], &[block(at(1, 1), at(0, 0), vec![])], T);
+    let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
+    assert!(page.change.as_deref().unwrap().starts_with("a, b still hold the block"));
+    let back = block(at(1, 0), at(0, 0), vec![stray(1, Severity::High)]);
+    assert_eq!(told(&kept.step(&[at(1, 1)], &[back], T + 1000)), "update pager");
+    kept.contested.clear();
+    assert_eq!(told(&kept.tick(T + 2000)), "");
+    assert_eq!((kept.only().state, kept.only().standing), (State::Open, 1));
 }

@@ -2,10 +2,12 @@
 
 mod blind;
 mod chain;
+mod coverage;
 mod noise;
 mod occasions;
 mod order;
 mod pending;
 mod people;
 mod queued;
+mod storms;
 mod words;

@@ -2,7 +2,7 @@
 
 use super::super::fixtures::*;
 use crate::escalate::acknowledge;
-use crate::model::incident::{Incident, Plan, State};
+use crate::model::incident::{Body, Incident, Plan, State};
 use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::Line;
 use crate::model::{Severity, WatchInfo};
@@ -55,11 +55,21 @@ fn what_is_announced_after_its_block_changes_nothing() {
 }
 
 #[test]
-fn a_watch_may_page_for_what_is_pending_and_its_inclusion_is_an_update() {
-    let mut kept = loud();
-    let found = stray(1, Severity::Critical);
-    assert_eq!(told(&kept.pending(vec![announced(found.clone())], &[], T)), "trigger pager");
-    assert_eq!(told(&kept.block(8, vec![found], T + 12_000)), "update pager");
+fn a_watch_may_page_for_what_is_pending_and_its_inclusion_pages_again_since_nothing_stops_it_now() {
+    for acknowledged in [false, true] {
+        let mut kept = loud();
+        let found = stray(1, Severity::Critical);
+        assert_eq!(told(&kept.pending(vec![announced(found.clone())], &[], T)), "trigger pager");
+        assert!(kept.only().page.evidence[0].stoppable);
+        if acknowledged {
+            kept.answer(|incident| acknowledge(incident, "on-call", T));
+        }
+        let plan = kept.block(8, vec![found], T + 12_000);
+        assert_eq!(told(&plan), "trigger pager");
+        let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
+        assert!(page.headline.starts_with("It was included: Treasury Safe sent"), "{}", page.headline);
+        assert!(!page.evidence[0].stoppable);
+    }
 }
 
 #[test]

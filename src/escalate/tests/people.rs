@@ -2,8 +2,9 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{Refusal, acknowledge, false_alarm, resolve};
-use crate::model::Severity;
-use crate::model::incident::State;
+use crate::model::incident::{Body, State};
+use crate::model::page::Page;
+use crate::model::{Judged, Severity};
 
 fn paged() -> Kept {
     let mut kept = Kept::new();
@@ -90,4 +91,77 @@ fn what_comes_after_a_resolved_incident_opens_a_new_one() {
     assert_eq!(kept.only().state, State::FalseAlarm);
     let plan = kept.block(2, vec![stray(2, Severity::High)], T);
     assert_eq!((told(&plan).as_str(), kept.incidents.len()), ("trigger pager", 2));
+}
+
+/// The page that a plan sends to `destination`.
+fn sent<'a>(plan: &'a crate::model::incident::Plan, destination: &str) -> &'a Page {
+    let found = plan.deliveries.iter().find(|delivery| delivery.destination == destination);
+    match found.map(|delivery| &delivery.body) {
+        Some(Body::Page(page)) => page,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A payment of so many SNT in transaction `n`.
+fn pays(n: u32, amount: u64, severity: Severity) -> Judged {
+    let mut payment = transfer(TREASURY, n, &[0], amount);
+    payment.origin = address(500 + n);
+    raise(payment, "builtin/unvouched", severity)
+}
+
+#[test]
+fn every_update_begins_with_what_is_new_and_says_what_the_incident_is_about_behind_it() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![pays(1, 60_000, Severity::Critical)], T);
+    let cases = [
+        (pays(2, 7, Severity::Warning), "update pager", "sent 7 SNT", true),
+        (pays(3, 8, Severity::High), "trigger pager", "sent 8 SNT", true),
+        // Of two that are as loud the incident is about the newer.
+        (pays(4, 9, Severity::Critical), "trigger pager", "sent 9 SNT", false),
+    ];
+    for (n, (judged, expected, headline, of_another)) in (2..).zip(cases) {
+        let transaction = judged.activity.tx;
+        let severity = match &judged.verdict {
+            crate::model::Verdict::Abnormal(abnormal) => abnormal.severity,
+            crate::model::Verdict::Normal { .. } => unreachable!(),
+        };
+        let plan = kept.block(n, vec![judged], T + n * 1000);
+        assert_eq!(told(&plan), expected);
+        let page = sent(&plan, "pager");
+        assert!(page.headline.contains(headline), "{}", page.headline);
+        assert_eq!(
+            (page.severity, page.evidence[0].tx, plan.deliveries[0].severity),
+            (severity, transaction, severity)
+        );
+        assert!(page.links[0].href.ends_with(&format!("/tx/{transaction:#x}")), "{:?}", page.links);
+        let loudest = page.loudest.as_ref().map(|gist| (gist.severity, gist.headline.contains("sent 60,000 SNT")));
+        assert_eq!(loudest, of_another.then_some((Severity::Critical, true)));
+        assert_eq!(page.change, None, "nothing else is new");
+    }
+    // The incident itself goes on to be about the loudest, for whoever is told of it next.
+    let plan = kept.tick(T + 305_000);
+    assert_eq!(told(&plan), "trigger phone");
+    assert!(sent(&plan, "phone").headline.contains("sent 9 SNT"), "the loudest and newest");
+    assert_eq!(sent(&plan, "phone").loudest, None);
+}
+
+#[test]
+fn what_is_new_leads_even_where_the_page_is_full_of_what_is_louder() {
+    let mut kept = Kept::new();
+    kept.block(1, (1..30).map(|n| pays(n, 60_000, Severity::Critical)).collect(), T);
+    let plan = kept.block(2, vec![pays(40, 7, Severity::Warning)], T + 1000);
+    let page = sent(&plan, "pager");
+    assert!(page.headline.contains("sent 7 SNT"), "{}", page.headline);
+    assert_eq!((page.evidence[0].tx, page.evidence.len(), page.more), (tx(40), 10, 20));
+}
+
+#[test]
+fn of_several_that_are_new_the_one_that_no_page_showed_leads() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    let plan = kept.block(2, vec![stray(2, Severity::High), pays(3, 5, Severity::High), stray(4, Severity::High)], T);
+    assert_eq!(told(&plan), "trigger pager");
+    let page = sent(&plan, "pager");
+    assert!(page.headline.contains("sent 5 SNT"), "{}", page.headline);
+    assert_eq!(page.change.as_deref(), Some("2 more findings"));
 }

@@ -21,6 +21,8 @@ fn look(kept: &mut Kept, blocks: &[JudgedBlock], news: &[(B256, String)]) -> Pla
     let standing = Standing {
         incidents: kept.incidents.values().cloned().collect(),
         findings: kept.findings.values().cloned().collect(),
+        paged: kept.paged.clone(),
+        contested: Vec::new(),
     };
     let info = chain();
     let step = StepJudged { chain: &info, retract: &[], blocks };

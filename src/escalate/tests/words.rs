@@ -177,3 +177,48 @@ fn a_verdict_line_holds_what_was_judged() {
         assert_eq!(&json[key], value, "{key}");
     }
 }
+
+#[test]
+fn owners_of_a_registry_are_named_as_such_wherever_an_address_is_shown() {
+    let mut roster = roster();
+    let (chain, owner) = (crate::model::ChainId(1), address(51));
+    for label in ["Treasury Safe", "Treasury Safe", "Child Safe"] {
+        roster.names.insert_owner(chain, owner, &label.into());
+    }
+    roster.names.insert_owner(chain, address(99), &"Treasury Safe".into());
+    assert_eq!(roster.names.show(chain, owner), "owner 0x0000…a033 of Treasury Safe and Child Safe");
+    assert_eq!(roster.names.party(chain, owner).name.as_deref(), Some("owner of Treasury Safe and Child Safe"));
+    assert_eq!(roster.names.show(chain, address(99)), "Grantee: docs", "a name says who it is");
+    assert_eq!(roster.names.party(chain, address(99)).name.as_deref(), Some("Grantee: docs, owner of Treasury Safe"));
+    for label in ["A", "B"] {
+        roster.names.insert_owner(chain, owner, &label.into());
+    }
+    assert_eq!(roster.names.show(chain, owner), "owner 0x0000…a033 of Treasury Safe, Child Safe and 2 more");
+    assert_eq!(roster.names.show(crate::model::ChainId(10), owner), "0x0000…a033", "on another chain it is nobody's");
+}
+
+#[test]
+fn evidence_lists_every_counterparty_in_full_and_says_whom_it_only_looks_like() {
+    use alloy_primitives::address as literal;
+    let mut kept = Kept::new();
+    let (payee, twin) =
+        (literal!("7099797051812dC3A010C7D01b50e0d17dC779c8"), literal!("709fffffffffffffffffffffffffffffffff79c8"));
+    kept.roster.names.insert(crate::model::ChainId(1), payee, "Payee");
+    let mut act = transfer(TREASURY, 1, &[0], 5);
+    let several = Value::Array(vec![Value::Address(twin), Value::Address(address(50)), someone(99), someone(99)]);
+    act.deed.args = vec![arg("to", several), arg("from", Value::Address(address(TREASURY)))];
+    kept.block(1, vec![raise(act, "builtin/unvouched", Severity::High)], T);
+    let evidence = &kept.only().page.evidence[0];
+    let parties: Vec<(Address, Option<&str>)> =
+        evidence.parties.iter().map(|party| (party.address, party.name.as_deref())).collect();
+    // Neither the watch itself nor the sender, who has a line of its own.
+    assert_eq!(parties, [(address(TOKEN), Some("SNT")), (twin, None), (address(99), Some("Grantee: docs"))]);
+    let like = evidence.parties[1].looks_like.as_ref().expect("it looks like the payee");
+    assert_eq!((like.address, like.name.as_deref()), (payee, Some("Payee")));
+    assert!(evidence.parties[0].looks_like.is_none() && evidence.more_parties == 0 && evidence.own);
+    let mut many = transfer(TREASURY, 2, &[0], 5);
+    many.deed.args = (0..40).map(|n| arg("", someone(400 + n))).collect();
+    kept.block(2, vec![raise(many, "builtin/unvouched", Severity::High)], T);
+    let evidence = &kept.only().page.evidence[0];
+    assert_eq!((evidence.parties.len(), evidence.more_parties), (12, 29));
+}

@@ -52,7 +52,9 @@ impl Hall {
         self.now += Duration::from_secs(1);
         self.council.said(voice, head, &mut self.follower, self.now);
         loop {
-            while self.follower.step().is_some() {}
+            while let Some(step) = self.follower.step() {
+                self.council.take_back(&step.retract);
+            }
             let walks = self.council.wants(&self.follower).into_iter().map(|(_, hash)| Want::Header(hash));
             let wants: Vec<Want> =
                 self.follower.wants().into_iter().chain(walks).filter(|w| *w != Want::Latest).collect();
@@ -236,4 +238,83 @@ fn a_voice_whose_heads_nobody_can_place_is_on_record_since_the_first_of_them() {
     assert_eq!((dissent.voice, dissent.since, dissent.ours, dissent.theirs.hash), (1, began, None, theirs));
     hall.say(1, ours);
     assert!(hall.dissenters().is_empty());
+}
+
+impl Hall {
+    /// Who stands by each block that was taken back, as far as that is news.
+    fn contested(&mut self) -> Option<Vec<(u64, Vec<Voice>)>> {
+        let contested = self.council.contested(&self.follower)?;
+        Some(contested.into_iter().map(|(block, by)| (block.number, by.into_iter().collect())).collect())
+    }
+}
+
+#[test]
+fn a_block_that_was_taken_back_is_contested_until_no_voice_stands_by_it() {
+    let mut hall = Hall::new(3, 5);
+    let (fork, old) = (hall.made[4], hall.tip());
+    hall.say(1, old);
+    hall.say(2, old);
+    assert_eq!(hall.contested(), None, "nothing was taken back");
+    // Two of three turn to another branch.
+    let new = hall.branch(fork, 2);
+    hall.say(0, new);
+    hall.say(1, new);
+    hall.say(0, new);
+    assert_eq!(hall.tip(), new);
+    assert_eq!(hall.contested(), Some(vec![(5, vec![2])]));
+    assert_eq!(hall.contested(), None, "told once");
+    // It cannot be heard, which says nothing of what it holds, and goes on upon its own branch.
+    hall.council.mute(2);
+    assert_eq!(hall.contested(), None);
+    let own = hall.branch(old, 3);
+    hall.say(2, own);
+    assert_eq!(hall.contested(), None);
+    hall.say(2, new);
+    assert_eq!(hall.contested(), Some(vec![]));
+}
+
+#[test]
+fn what_is_final_or_comes_back_is_contested_no_longer() {
+    let turned = || {
+        let mut hall = Hall::new(3, 5);
+        let (fork, old) = (hall.made[4], hall.tip());
+        hall.say(1, old);
+        hall.say(2, old);
+        let new = hall.branch(fork, 2);
+        for voice in [0, 1, 0] {
+            hall.say(voice, new);
+        }
+        assert_eq!(hall.contested(), Some(vec![(5, vec![2])]));
+        (hall, old)
+    };
+    let (mut hall, _) = turned();
+    hall.council.finalize(4);
+    assert_eq!(hall.contested(), None, "the fork itself is final, and neither branch");
+    hall.council.finalize(5);
+    assert_eq!(hall.contested(), Some(vec![]));
+    let (mut hall, old) = turned();
+    let longer = hall.branch(old, 4);
+    for voice in [0, 1, 0] {
+        hall.say(voice, longer);
+    }
+    assert_eq!(hall.tip(), longer);
+    let contested = hall.contested().expect("news");
+    assert!(contested.iter().all(|(number, by)| *number >= 5 && !by.contains(&0)), "{contested:?}");
+    assert!(!contested.contains(&(5, vec![2])), "block 5 of the old branch is ours again: {contested:?}");
+}
+
+#[test]
+fn what_was_contested_before_a_restart_is_until_every_voice_has_spoken() {
+    let mut hall = Hall::new(3, 5);
+    let gone = BlockRef { number: 4, hash: B256::repeat_byte(9) };
+    hall.council.remember_contested(&[gone]);
+    assert_eq!(hall.contested(), Some(vec![(4, vec![1, 2])]), "the one that leads has spoken");
+    let tip = hall.tip();
+    hall.say(1, tip);
+    assert_eq!(hall.contested(), Some(vec![(4, vec![2])]));
+    hall.say(2, tip);
+    assert_eq!(hall.contested(), Some(vec![]));
+    let mut alone = Hall::new(1, 5);
+    alone.council.remember_contested(&[gone]);
+    assert_eq!(alone.contested(), None);
 }

@@ -163,7 +163,9 @@ impl Recorder {
             Event::Promoted { level, at } => Happening::Promote(*level, *at),
             Event::Troubled(told) => trouble(&told.kind, &told.endpoint, Some(&told.why), false),
             Event::Cleared { kind, endpoint, .. } => trouble(kind, endpoint, None, true),
-            Event::Step(_) | Event::Confirmed { .. } | Event::Phase(_) | Event::Probed { .. } => return,
+            Event::Step(_) | Event::Confirmed { .. } | Event::Contested(_) | Event::Phase(_) | Event::Probed { .. } => {
+                return;
+            }
         };
         // A mark that finds no room is missed less than a block: what it says is in the store.
         self.send(Job::Mark { seen: instant(), what }).await;

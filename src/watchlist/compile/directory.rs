@@ -4,6 +4,7 @@ use super::address::{checked, parse_address};
 use super::chains::Chains;
 use crate::classify::familiar::Familiar;
 use crate::classify::rule::AddressSet;
+use crate::classify::rule::Rules;
 use crate::decode::{KNOWN_LIBRARIES, Tolerance};
 use crate::escalate::Names;
 use crate::model::amount::Unit;
@@ -116,7 +117,7 @@ impl<'a> Directory<'a> {
     }
 
     /// The address book. A watch's label goes before a `[name]`, that before a token's name, and that before a library's.
-    pub(super) fn names(&self, chains: &Chains, watches: &[WatchInfo]) -> Names {
+    pub(super) fn names(&self, chains: &Chains, watches: &[WatchInfo], rules: &Rules) -> Names {
         let mut names = Names::default();
         for info in chains.infos() {
             KNOWN_LIBRARIES.iter().for_each(|(address, library)| names.insert(info.id, *address, library.name()));
@@ -130,6 +131,11 @@ impl<'a> Directory<'a> {
         }
         for watch in watches {
             names.insert(watch.chain.id, watch.address, Arc::clone(&watch.label));
+        }
+        for watch in &rules.watches {
+            let label = &watches[watch.watch.index()].label;
+            let owners = watch.owners.iter().flat_map(|owners| owners.members.iter());
+            owners.for_each(|owner| names.insert_owner(watch.chain, *owner, label));
         }
         names
     }

@@ -136,7 +136,7 @@ fn assemble(
     let roster = Roster {
         feeds: paths::feeds(&destinations),
         paths: paths.compiled,
-        names: directory.names(&chains, &watches),
+        names: directory.names(&chains, &watches, &compiled.rules),
         tokens: directory.units(),
         lateness: chains.lateness(),
         watches: Arc::clone(&watches),

@@ -143,3 +143,50 @@ async fn what_was_final_is_undone_by_a_person_s_word_alone() {
     process.end().await;
     stage.check(&std::collections::BTreeSet::new()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_stays_open_while_one_of_three_endpoints_holds_the_block_that_the_others_undo() {
+    let stage = Stage::new().await;
+    let file = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
+    let (slow, ws, http) = (stage.proxy.url("/"), stage.anvil.ws_url(), stage.anvil.http_url());
+    let three = file.replace(
+        &format!("endpoint = \"{slow}\""),
+        &format!(
+            "endpoint = [{{ name = \"one\", url = \"{ws}\" }}, {{ name = \"two\", url = \"{http}\" }}, \
+             {{ name = \"three\", url = \"{slow}\" }}]"
+        ),
+    );
+    assert_ne!(file, three);
+    stage.watch.write("watchfire.toml", &three);
+    let process = stage.start();
+    stage.theft(0).await;
+    stage.settle().await;
+    let id = shown(&stage).1[0]["finding_id"].as_str().expect("an id").to_owned();
+    let confirmed = |line: &Value| line["type"] == "footing" && line["sources"] == 3;
+    stage.until("all three hold it", || stage.watch.answers().iter().any(confirmed)).await;
+
+    // The third falls silent, and the other two turn to a branch without the theft.
+    stage.proxy.refuse(true);
+    stage.proxy.cut();
+    stage.anvil.reorg(1, &[]).await;
+    stage.anvil.mine(2).await;
+    let retracted = |line: &Value| line["type"] == "retraction" && line["finding_id"] == id.as_str();
+    stage.until("the finding is taken back", || stage.watch.answers().iter().any(retracted)).await;
+    stage.settle().await;
+    let (incident, findings) = shown(&stage);
+    assert_eq!((&incident["state"], &findings[0]["orphaned"]), (&"open".into(), &true.into()));
+    let received = stage.pager.received();
+    let said = received.iter().map(|one| one.json()).find(|event| event["type"] == "watchfire.incident.retract.v1");
+    let said = said.expect("a retraction")["data"]["change"].as_str().unwrap_or_default().to_owned();
+    assert!(said.starts_with("three still holds the block, so that this stays open. A reorg took back: "), "{said}");
+
+    // It says that it has turned to the other branch too.
+    stage.proxy.refuse(false);
+    stage
+        .until("the incident closes", || {
+            stored::number(&stage.store(), "SELECT count(*) FROM incidents WHERE state = 'false-alarm'") == 1
+        })
+        .await;
+    assert_eq!(stored::number(&stage.store(), "SELECT count(*) FROM contested"), 0);
+    process.end().await;
+}

@@ -113,6 +113,7 @@ pub(crate) fn page() -> Page {
         chain: "mainnet".to_owned(),
         chain_id: ChainId(1),
         headline: "Treasury Safe sends 60,000 SNT".to_owned(),
+        loudest: None,
         evidence: Vec::new(),
         more: 0,
         finality: None,

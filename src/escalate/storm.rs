@@ -1,0 +1,233 @@
+//! The storm limit: how often a path pages in a minute, and the one incident that stands for what is held back.
+//!
+//! Whoever can cause findings can cause pages. Past [`PAGES_MAX`] within [`WINDOW_MS`] a path sends no further one, but for what is
+//! louder than everything it paged for meanwhile, or than its incident was before, and for the first act of a subject's own on its
+//! incident. What is held back is written down as ever, joins the storm's incident on the same path, and that one escalates until
+//! somebody acknowledges it.
+
+use super::answers::changed;
+use super::headline::clean;
+use super::life::{self, close, counted, start, stepped, tell};
+use super::news::Pager;
+use super::occasion::occasion;
+use crate::model::coverage::{HELD_MAX, Held, Paged, Storm};
+use crate::model::incident::{DeliveryKind, Incident, Plan, State};
+use crate::model::path::Path;
+use crate::model::{FindingId, Severity};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// The built-in that raises what a path held back.
+pub const STORM: &str = "builtin/storm";
+/// Pages that a path sends in [`WINDOW_MS`]: as many as a person may read in that time, one every five seconds.
+pub const PAGES_MAX: usize = 12;
+/// The window of the limit, a minute in milliseconds. People are told as often at most of what joins a storm.
+pub const WINDOW_MS: u64 = 60_000;
+/// A storm that somebody took is over when nothing was held back for ten minutes.
+const CALM_MS: u64 = 600_000;
+
+/// How many pages each path sent lately.
+pub(super) struct Limit {
+    paged: Vec<Paged>,
+    now_ms: u64,
+}
+
+impl Limit {
+    /// `paged` may hold older pages too; those of a time to come, which a clock that was set back leaves behind, count for nothing.
+    pub(super) fn new(paged: &[Paged], now_ms: u64) -> Self {
+        let lately = |paged: &&Paged| paged.at_ms <= now_ms && now_ms - paged.at_ms < WINDOW_MS;
+        Self { paged: paged.iter().filter(lately).cloned().collect(), now_ms }
+    }
+
+    /// Whether the path may page once more, which counts then.
+    pub(super) fn admit(&mut self, path: &str, severity: Severity, exempt: bool) -> bool {
+        let own = || self.paged.iter().filter(|paged| paged.path == path);
+        let louder = own().map(|paged| paged.severity).max().is_none_or(|loudest| severity > loudest);
+        let admitted = exempt || louder || own().count() < PAGES_MAX;
+        if admitted {
+            self.paged.push(Paged { path: path.to_owned(), severity, at_ms: self.now_ms });
+        }
+        admitted
+    }
+}
+
+/// Puts what the limit held back into the storm of its path, and tells people of that. `known` are incidents that stand; what the plan
+/// says of them counts.
+pub(super) fn gather(pager: Pager, known: &[Incident], plan: &mut Plan) {
+    let now_ms = pager.now_ms;
+    let mut by_path: BTreeMap<String, (Path, Vec<Held>)> = BTreeMap::new();
+    for (path, held) in pager.held {
+        by_path.entry(path.name.clone()).or_insert_with(|| (path, Vec::new())).1.push(held);
+    }
+    for (path, held) in by_path.into_values() {
+        let of_path = |incident: &&Incident| {
+            incident.storm.is_some() && incident.state.is_live() && incident.path.name == path.name
+        };
+        let planned = plan.incidents.iter().position(|incident| of_path(&incident));
+        let planned = planned.map(|place| plan.incidents.remove(place));
+        let storm = planned.or_else(|| known.iter().find(of_path).cloned());
+        let mut storm = storm.unwrap_or_else(|| fresh(&path, &held, now_ms));
+        let new: u64 = held.into_iter().map(|held| take(&mut storm, held, now_ms)).sum();
+        if new > 0 || storm.heard.is_none() {
+            announce(&mut storm, now_ms, plan);
+        }
+        changed(storm, plan);
+    }
+}
+
+/// A storm that nobody was told of yet.
+fn fresh(path: &Path, held: &[Held], now_ms: u64) -> Incident {
+    let first = held.first().map_or("", |held| held.incident.as_str());
+    let first = FindingId::of_occasion("storm", &format!("{}/{first}", path.name), &now_ms.to_string());
+    let mut incident = occasion(&first, path, None, STORM, Severity::Info, now_ms);
+    incident.heard = None;
+    incident.label = format!("Storm on path {}", path.name);
+    incident.page.label.clone_from(&incident.label);
+    incident.page.purpose = format!(
+        "Path {} pages at most {PAGES_MAX} times a minute. Each incident listed here is kept and can be shown: watchfire incidents show <id>",
+        path.name
+    );
+    incident.storm = Some(Storm::default());
+    incident
+}
+
+/// Enters what was held back, and returns how many findings of it the storm did not know.
+fn take(incident: &mut Incident, held: Held, now_ms: u64) -> u64 {
+    let Some(storm) = &mut incident.storm else { return 0 };
+    let findings = held.findings;
+    storm.last_ms = now_ms;
+    storm.findings += findings;
+    storm.untold += findings;
+    incident.findings += findings;
+    incident.standing += findings;
+    incident.severity = incident.severity.max(held.severity);
+    match storm.held.iter_mut().find(|known| known.incident == held.incident) {
+        Some(known) => {
+            known.findings += findings;
+            if held.severity >= known.severity {
+                (known.severity, known.headline) = (held.severity, held.headline);
+            }
+        }
+        None => storm.held.push(held),
+    }
+    storm.held.sort_by_key(|held| Reverse(held.severity));
+    storm.more += storm.held.len().saturating_sub(HELD_MAX) as u64;
+    storm.held.truncate(HELD_MAX);
+    describe(incident);
+    findings
+}
+
+/// Writes the storm's page.
+fn describe(incident: &mut Incident) {
+    let Some(storm) = &incident.storm else { return };
+    let incidents = storm.held.len() + usize::try_from(storm.more).unwrap_or(usize::MAX);
+    let findings = usize::try_from(storm.findings).unwrap_or(usize::MAX);
+    let loudest = storm.held.first().map_or("", |held| held.headline.as_str());
+    let incidents = counted(incidents, "incident");
+    let what = match findings {
+        0 => format!("the next step of {incidents} is late"),
+        n => format!("{} of {incidents} paged nobody", counted(n, "finding")),
+    };
+    incident.page.headline = clean(&format!(
+        "Path {} reached {PAGES_MAX} pages in a minute: {what}; the loudest: {loudest}",
+        incident.path.name
+    ));
+    let line = |held: &Held| {
+        let findings = counted(usize::try_from(held.findings).unwrap_or(usize::MAX), "finding");
+        clean(&format!(
+            "{}: {}, {findings}, the last: {} ({})",
+            held.severity, held.label, held.headline, held.incident
+        ))
+    };
+    incident.page.report = storm.held.iter().map(line).collect();
+    if storm.more > 0 {
+        incident.page.report.push(format!("and {} more incidents: watchfire incidents list", storm.more));
+    }
+}
+
+/// Tells people of what joined a storm: at once where it is new or louder, else once in [`WINDOW_MS`].
+fn announce(incident: &mut Incident, now_ms: u64, plan: &mut Plan) {
+    let out = &mut plan.deliveries;
+    let louder = incident.heard.is_none_or(|heard| incident.severity > heard);
+    let Some(storm) = &incident.storm else { return };
+    let again = now_ms >= storm.told_ms.saturating_add(WINDOW_MS);
+    let said = Some(format!(
+        "{} more were held back",
+        counted(usize::try_from(storm.untold).unwrap_or(usize::MAX), "finding")
+    ));
+    match incident.state {
+        _ if incident.heard.is_none() => {
+            incident.heard = Some(incident.severity);
+            start(incident, now_ms, None, out);
+        }
+        // Whoever acknowledged took what the storm listed then, not this.
+        State::Acknowledged if louder || again => {
+            incident.heard = Some(incident.severity);
+            incident.state = State::Open;
+            incident.cycle += 1;
+            life::forget_ack(incident);
+            start(incident, now_ms, said, out);
+        }
+        State::Open if louder => {
+            incident.heard = Some(incident.severity);
+            incident.cycle += 1;
+            let steps = stepped(incident);
+            tell(incident, DeliveryKind::Trigger, &steps, said, out);
+        }
+        State::Open if again => {
+            let told = incident.told.clone();
+            tell(incident, DeliveryKind::Update, &told, said, out);
+        }
+        _ => return,
+    }
+    if let Some(storm) = &mut incident.storm {
+        (storm.told_ms, storm.untold) = (now_ms, 0);
+    }
+}
+
+/// What time does to a storm beside its escalation; says whether anything.
+pub(super) fn pass(incident: &Incident, now_ms: u64, plan: &mut Plan) -> bool {
+    let Some(storm) = incident.storm.as_ref().filter(|_| incident.state.is_live()) else { return false };
+    let mut next = incident.clone();
+    if storm.untold > 0 && now_ms >= storm.told_ms.saturating_add(WINDOW_MS) {
+        announce(&mut next, now_ms, plan);
+    } else if incident.state == State::Acknowledged && now_ms >= storm.last_ms.saturating_add(CALM_MS) {
+        next.close_reason = Some("it is over".to_owned());
+        let said = "The storm is over: nothing was held back for ten minutes".to_owned();
+        close(&mut next, State::Resolved, said, now_ms, &mut plan.deliveries);
+    } else {
+        return false;
+    }
+    changed(next, plan);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paged(n: usize, at_ms: u64) -> Vec<Paged> {
+        vec![Paged { path: "treasury".into(), severity: Severity::High, at_ms }; n]
+    }
+
+    #[test]
+    fn a_path_pages_twelve_times_a_minute_and_each_path_for_itself() {
+        let now = 1_000_000;
+        let mut limit = Limit::new(&paged(11, now - WINDOW_MS + 1), now);
+        assert!(limit.admit("treasury", Severity::High, false));
+        assert!(!limit.admit("treasury", Severity::High, false));
+        assert!(!limit.admit("treasury", Severity::Warning, false));
+        assert!(limit.admit("token", Severity::High, false), "another path");
+        assert!(limit.admit("treasury", Severity::High, true), "what is exempt");
+        assert!(limit.admit("treasury", Severity::Critical, false), "what is louder than all of them");
+        assert!(!limit.admit("treasury", Severity::Critical, false), "once");
+    }
+
+    #[test]
+    fn pages_of_long_ago_and_of_a_clock_that_was_set_back_count_for_nothing() {
+        let now = 1_000_000;
+        assert!(Limit::new(&paged(12, now - WINDOW_MS), now).admit("treasury", Severity::High, false));
+        assert!(Limit::new(&paged(12, now + 1), now).admit("treasury", Severity::High, false));
+        assert!(!Limit::new(&paged(12, now), now).admit("treasury", Severity::High, false));
+    }
+}

@@ -1,0 +1,338 @@
+//! An acknowledgement covers what was on the page, and nothing else.
+
+use crate::escalate::fixtures::*;
+use crate::escalate::{PAGES_MAX, STORM, WINDOW_MS, acknowledge};
+use crate::model::activity::Note;
+use crate::model::coverage::SHOWN_MAX;
+use crate::model::incident::{DeliveryKind, Incident, Plan, State};
+use crate::model::value::Value;
+use crate::model::{Activity, ActivityKind, Decoding, Fate, Judged, Operation, Severity, Stage};
+use alloy_primitives::U256;
+use proptest::prelude::*;
+
+/// An act of the treasury that somebody acknowledged.
+fn acknowledged(first: Judged) -> Kept {
+    let mut kept = Kept::new();
+    assert!(told(&kept.block(1, vec![first], T)).starts_with("trigger pager"));
+    kept.answer(|incident| acknowledge(incident, "on-call", T));
+    kept
+}
+
+fn high(activity: Activity) -> Judged {
+    raise(activity, "builtin/unvouched", Severity::High)
+}
+
+/// A payment by the treasury, in transaction `n`.
+fn payment(n: u32) -> Activity {
+    let mut payment = transfer(TREASURY, n, &[0], 60_000);
+    payment.signers = Some(vec![address(51), address(52)]);
+    payment
+}
+
+/// Somebody calls the treasury with bytes that no ABI explains.
+fn prank(n: u32, from: u32) -> Activity {
+    let mut prank = transfer(TREASURY, n, &[], 0);
+    (prank.kind, prank.from, prank.origin) = (ActivityKind::Call, address(from), address(from));
+    (prank.to, prank.deed.args) = (Some(address(TREASURY)), vec![]);
+    (prank.deed.name, prank.deed.signature) = ("0xdeadbeef".into(), "0xdeadbeef".into());
+    prank.deed.decoding = Decoding::Opaque("no function has this selector".into());
+    prank
+}
+
+fn whole(amount: u64) -> Value {
+    Value::Uint(U256::from(amount) * U256::from(10).pow(U256::from(18)))
+}
+
+#[test]
+fn whatever_differs_from_what_a_page_showed_pages_anew_although_somebody_acknowledged() {
+    type Edit = fn(&mut Activity);
+    let cases: &[(&str, Edit)] = &[
+        ("another sender", |a| a.origin = address(77)),
+        ("other signers", |a| a.signers = Some(vec![address(51), address(53)])),
+        ("signers that are unknown", |a| a.signers = None),
+        ("through a module", |a| a.notes.push(Note::Module(address(60)))),
+        ("another function", |a| a.deed.signature = "approve(address,uint256)".into()),
+        ("another contract", |a| a.to = Some(address(88))),
+        ("by delegatecall", |a| a.operation = Operation::Delegatecall),
+        ("another counterparty", |a| a.deed.args[0] = arg("to", Value::Address(address(98)))),
+        ("a larger sum", |a| a.deed.args[1] = arg("amount", whole(60_001))),
+        ("ether along with it", |a| a.value = U256::from(1)),
+        ("a call that nobody can read", |a| a.deed.decoding = Decoding::Opaque("no such selector".into())),
+        ("another way to touch it", |a| a.kind = ActivityKind::Call),
+    ];
+    for (name, edit) in cases {
+        let mut kept = acknowledged(high(payment(1)));
+        let mut other = payment(2);
+        edit(&mut other);
+        assert_eq!(told(&kept.block(2, vec![high(other)], T + 60_000)), "trigger pager", "{name}");
+        assert_eq!((kept.only().state, kept.only().cycle), (State::Open, 1), "{name}");
+    }
+}
+
+#[test]
+fn more_of_the_same_is_an_update_to_whoever_acknowledged() {
+    type Edit = fn(&mut Activity);
+    let cases: &[(&str, Edit)] = &[
+        ("the same again", |_| {}),
+        ("a smaller sum", |a| a.deed.args[1] = arg("amount", whole(59_999))),
+        ("that failed this time", |a| a.fate = Fate::Reverted),
+        ("signers in another order", |a| a.signers = Some(vec![address(52), address(51)])),
+    ];
+    for (name, edit) in cases {
+        let mut kept = acknowledged(high(payment(1)));
+        let mut other = payment(2);
+        edit(&mut other);
+        assert_eq!(told(&kept.block(2, vec![high(other)], T + 60_000)), "update pager", "{name}");
+        assert_eq!(kept.only().state, State::Acknowledged, "{name}");
+    }
+    // A later deadline is no larger sum, and a list is as large as all of it.
+    let with = |deadline: u64, amounts: &[u64]| {
+        let mut swap = payment(u32::try_from(deadline).unwrap());
+        swap.deed.args.push(arg("deadline", Value::Uint(U256::from(deadline))));
+        swap.deed.args.push(arg("amounts", Value::Array(amounts.iter().map(|amount| whole(*amount)).collect())));
+        high(swap)
+    };
+    let mut kept = acknowledged(with(1, &[5, 5]));
+    assert_eq!(told(&kept.block(2, vec![with(9, &[8, 2])], T + 60_000)), "update pager");
+    assert_eq!(told(&kept.block(3, vec![with(10, &[8, 3])], T + 60_000)), "trigger pager");
+}
+
+#[test]
+fn each_later_stage_of_an_act_pages_anew() {
+    let mut kept = Kept::new();
+    let stages = [
+        (Stage::Reverted, Fate::Reverted),
+        (Stage::Proposed, Fate::Waiting),
+        (Stage::Included, Fate::Unconfirmed),
+        (Stage::Included, Fate::Executed),
+    ];
+    for (n, (stage, fate)) in (1..).zip(stages) {
+        let act = Activity { stage, fate, ..payment(n) };
+        assert_eq!(told(&kept.block(n.into(), vec![high(act)], T)), "trigger pager", "{stage:?} {fate:?}");
+        kept.answer(|incident| acknowledge(incident, "on-call", T));
+    }
+}
+
+#[test]
+fn a_stranger_s_bytes_do_not_cover_the_same_bytes_of_the_owners() {
+    let mut kept = acknowledged(high(prank(1, 66)));
+    assert_eq!(told(&kept.block(2, vec![high(prank(2, 66))], T)), "update pager", "he does it again");
+    let mut theirs = prank(3, 66);
+    (theirs.kind, theirs.from, theirs.to) = (ActivityKind::Act, address(TREASURY), Some(address(90)));
+    theirs.value = U256::from(60);
+    assert_eq!(told(&kept.block(3, vec![high(theirs.clone())], T)), "trigger pager");
+    // What nobody can read is never the same twice.
+    kept.answer(|incident| acknowledge(incident, "on-call", T));
+    theirs.tx = tx(4);
+    assert_eq!(told(&kept.block(4, vec![high(theirs)], T)), "trigger pager");
+}
+
+#[test]
+fn what_a_page_had_no_room_for_is_covered_by_nobody_s_word() {
+    let mut kept = Kept::new();
+    let payees = |range: std::ops::Range<u32>| -> Vec<Judged> {
+        let payee = |n: u32| {
+            let mut payment = payment(n);
+            payment.deed.args[0] = arg("to", Value::Address(address(1000 + n % 40)));
+            high(payment)
+        };
+        range.map(payee).collect()
+    };
+    assert_eq!(told(&kept.block(1, payees(0..40), T)), "trigger pager");
+    kept.answer(|incident| acknowledge(incident, "on-call", T));
+    assert_eq!(kept.only().coverage.shown.len(), 10, "as many as the page lists");
+    let shown: Vec<u32> =
+        (0..40).filter(|n| !told(&kept_again(&kept, payees(40 + n..41 + n))).starts_with("trigger")).collect();
+    assert_eq!(shown.len(), 10, "{shown:?}");
+}
+
+/// What a block would tell, without keeping it.
+fn kept_again(kept: &Kept, judged: Vec<Judged>) -> Plan {
+    let mut copy = Kept { roster: kept.roster.clone(), ..Kept::default() };
+    copy.incidents.clone_from(&kept.incidents);
+    copy.findings.clone_from(&kept.findings);
+    copy.block(9, judged, T + 120_000)
+}
+
+#[test]
+fn what_an_incident_remembers_is_bounded_and_what_it_forgot_pages_anew() {
+    let mut kept = Kept::new();
+    let mut now = T;
+    for n in 1..=u32::try_from(SHOWN_MAX).unwrap() + 1 {
+        now += WINDOW_MS;
+        assert!(told(&kept.block(n.into(), vec![high(prank(n, 1000 + n))], now)).contains("trigger pager"), "{n}");
+    }
+    assert_eq!(kept.only().coverage.shown.len(), SHOWN_MAX);
+    kept.answer(|incident| acknowledge(incident, "on-call", now));
+    assert_eq!(told(&kept_again(&kept, vec![high(prank(500, 1002))])), "update pager", "remembered");
+    assert_eq!(told(&kept_again(&kept, vec![high(prank(500, 1001))])), "trigger pager", "forgotten");
+}
+
+#[test]
+fn failed_attempts_of_strangers_page_once_an_hour_whoever_makes_them() {
+    let mut kept = Kept::new();
+    let attempt = |n: u32| high(Activity { stage: Stage::Reverted, fate: Fate::Reverted, ..prank(n, 1000 + n) });
+    assert_eq!(told(&kept.block(1, vec![attempt(1)], T)), "trigger pager");
+    kept.answer(|incident| acknowledge(incident, "on-call", T));
+    assert_eq!(told(&kept.block(2, vec![attempt(2)], T + 3_599_000)), "update pager");
+    assert_eq!(
+        told(&kept.block(3, vec![high(prank(3, 1003))], T + 3_599_000)),
+        "trigger pager",
+        "one that came through"
+    );
+    kept.answer(|incident| acknowledge(incident, "on-call", T));
+    assert_eq!(told(&kept.block(4, vec![attempt(4)], T + 3_600_000)), "trigger pager");
+}
+
+#[test]
+fn an_incident_of_before_there_was_coverage_is_read_and_covers_nothing() {
+    let kept = acknowledged(high(payment(1)));
+    let mut written = serde_json::to_value(kept.only()).unwrap();
+    assert!(written.as_object_mut().unwrap().remove("coverage").is_some());
+    let old: Incident = serde_json::from_value(written).unwrap();
+    assert!(old.coverage.shown.is_empty());
+}
+
+// === Any order of findings, answers and time ===
+
+#[derive(Clone, Debug, PartialEq)]
+struct Act {
+    own: bool,
+    actor: u32,
+    function: u32,
+    payee: u32,
+    sum: u64,
+    stage: usize,
+    critical: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Block(Vec<Act>),
+    Acknowledge,
+    Pass(u64),
+}
+
+const STAGES: [(Stage, Fate); 3] =
+    [(Stage::Proposed, Fate::Waiting), (Stage::Included, Fate::Unconfirmed), (Stage::Included, Fate::Executed)];
+
+fn acts() -> impl Strategy<Value = Act> {
+    (any::<bool>(), 0..4u32, 0..3u32, 0..3u32, 1..4u64, 0..STAGES.len(), 0..20u32).prop_map(
+        |(own, actor, function, payee, sum, stage, critical)| Act {
+            own,
+            actor,
+            function,
+            payee,
+            sum,
+            stage,
+            critical: critical == 0,
+        },
+    )
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = prop_oneof![
+        6 => proptest::collection::vec(acts(), 1..4).prop_map(Event::Block),
+        2 => Just(Event::Acknowledge),
+        2 => (1..40_000u64).prop_map(Event::Pass),
+    ];
+    proptest::collection::vec(event, 1..60)
+}
+
+impl Act {
+    fn judged(&self, n: u32) -> Judged {
+        let mut act = transfer(TREASURY, n, &[0], self.sum);
+        (act.stage, act.fate) = STAGES[self.stage];
+        (act.origin, act.deed.args[0]) =
+            (address(200 + self.actor), arg("to", Value::Address(address(300 + self.payee))));
+        act.deed.signature = format!("f{}(address,uint256)", self.function).into();
+        if !self.own {
+            (act.kind, act.from, act.to) = (ActivityKind::Call, act.origin, Some(address(TREASURY)));
+        }
+        raise(act, "builtin/unvouched", if self.critical { Severity::Critical } else { Severity::High })
+    }
+
+    /// Whether whoever saw `self` on a page saw this there.
+    fn shows(&self, other: &Self) -> bool {
+        let who_what_where = |act: &Self| (act.own, act.actor, act.function, act.payee);
+        who_what_where(self) == who_what_where(other) && other.sum <= self.sum && other.stage <= self.stage
+    }
+}
+
+fn check(events: Vec<Event>) {
+    let mut kept = Kept::new();
+    let (mut now, mut number, mut n) = (T, 0, 0);
+    let mut on_pages: Vec<Act> = Vec::new();
+    // When pages went out that no exception allows.
+    let mut ordinary: Vec<u64> = Vec::new();
+    for event in events {
+        now += 500;
+        match event {
+            Event::Pass(ms) => {
+                now += ms;
+                let plan = kept.tick(now);
+                ordinary.extend(pages(&plan, &kept).map(|_| now));
+            }
+            Event::Acknowledge => {
+                let open: Vec<Incident> =
+                    kept.live().incidents.into_iter().filter(|i| i.state == State::Open).collect();
+                for incident in open {
+                    let plan = acknowledge(&incident, "on-call", now).unwrap();
+                    kept.keep(&plan);
+                }
+            }
+            Event::Block(acts) => {
+                number += 1;
+                let before = kept.incidents.values().find(|incident| incident.storm.is_none()).cloned();
+                let judged = acts.iter().map(|act| {
+                    n += 1;
+                    act.judged(n)
+                });
+                let judged = judged.collect();
+                let plan = kept.block(number, judged, now);
+                let paged = pages(&plan, &kept).count() > 0;
+                let new = acts.iter().any(|act| !on_pages.iter().any(|seen| seen.shows(act)));
+                let listed = plan.incidents.iter().any(|incident| {
+                    let of =
+                        |id: &_| incident.storm.iter().flat_map(|storm| &storm.held).any(|held| held.incident == *id);
+                    kept.incidents.values().any(|other| other.storm.is_none() && of(&other.id))
+                });
+                assert!(!new || paged || listed, "neither on a page nor in the storm: {acts:?}, seen {on_pages:?}");
+                let louder = acts.iter().any(|act| act.critical)
+                    && before.as_ref().and_then(|before| before.heard).is_none_or(|heard| heard < Severity::Critical);
+                let first_own = acts.iter().any(|act| act.own) && !on_pages.iter().any(|seen| seen.own);
+                assert!(!(louder || (new && first_own)) || paged, "an exception was held back: {acts:?}");
+                if paged {
+                    if !louder && !first_own {
+                        ordinary.push(now);
+                    }
+                    on_pages.extend(acts);
+                }
+            }
+        }
+        let lately = ordinary.iter().filter(|at| now - **at < WINDOW_MS).count();
+        assert!(lately <= PAGES_MAX, "{lately} pages within a minute");
+        for storm in kept.incidents.values().filter(|incident| incident.storm.is_some()) {
+            assert!(!storm.told.is_empty(), "nobody was told of the storm");
+            let waits = storm.state == State::Open;
+            assert_eq!(storm.next_escalation.is_some(), waits, "a storm escalates until somebody acknowledges it");
+        }
+    }
+}
+
+/// Incidents that wake people by a plan, but for storms.
+fn pages<'a>(plan: &'a Plan, kept: &'a Kept) -> impl Iterator<Item = &'a Incident> {
+    let paging = |incident: &&Incident| incident.paging && !incident.rules.iter().any(|rule| rule == STORM);
+    kept.incidents.values().filter(paging).filter(|incident| {
+        plan.deliveries.iter().any(|d| d.kind == DeliveryKind::Trigger && d.incident.as_ref() == Some(&incident.id))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_was_on_no_page_leads_to_one_or_stands_in_the_storm(events in events()) {
+        check(events);
+    }
+}

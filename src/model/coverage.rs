@@ -1,0 +1,216 @@
+//! What people were shown on pages: the set that decides whether a finding is more of the same or has to page anew.
+
+use super::activity::{ActivityKind, Operation};
+use super::ids::IncidentId;
+use super::severity::Severity;
+use alloy_primitives::{Address, B256, U256};
+use serde::{Deserialize, Serialize};
+
+/// Acts that one incident remembers as shown. The oldest is forgotten first, and whatever is forgotten pages anew: a stranger who
+/// rotates his addresses costs a page, and never gains silence.
+pub const SHOWN_MAX: usize = 64;
+/// Addresses, signers and sums of one act that are compared; an act with more of them is covered by nothing.
+pub const PARTS_MAX: usize = 32;
+/// Failed attempts of strangers at one watch page once in this time: an hour.
+pub const TRIED_EVERY_MS: u64 = 3_600_000;
+
+/// On whose behalf something happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Doer {
+    /// Anybody: a call to the subject, a log, an inbound move.
+    Stranger,
+    /// Nobody the block names: the subject's state changed, or something expected did not come.
+    Nobody,
+    /// Value left the subject, or somebody may take it.
+    Outflow,
+    /// The subject itself.
+    Subject,
+}
+
+/// How far an act came. A later one is news to whoever saw an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// It was tried and undone.
+    Tried,
+    /// It is written down and can still be stopped.
+    Proposed,
+    /// It is announced and in no block yet.
+    Pending,
+    /// A wrapper claims it.
+    Claimed,
+    /// It happened.
+    Executed,
+}
+
+impl Reach {
+    /// Whether people may still stop it.
+    #[must_use]
+    pub const fn is_stoppable(self) -> bool {
+        matches!(self, Self::Proposed | Self::Pending)
+    }
+}
+
+/// One act as a page shows it: who, what, where to, how much, at which stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The watched address.
+    pub watch: Address,
+    /// Rule or built-in.
+    pub rule: String,
+    /// On whose behalf.
+    pub doer: Doer,
+    /// Who acts, who sent the transaction, and the module it went through: each once, sorted.
+    pub actors: Vec<Address>,
+    /// Who approved it, sorted; absent where that is not known.
+    pub signers: Option<Vec<Address>>,
+    /// What sort of touch.
+    pub kind: ActivityKind,
+    /// How it is executed.
+    pub operation: Operation,
+    /// Canonical signature, or the selector or topic in hex where there is none; of a state change its item.
+    pub function: String,
+    /// The token whose function, event or movement it is, or the called contract.
+    pub target: Option<Address>,
+    /// Every address among the arguments, in their order.
+    pub parties: Vec<Address>,
+    /// Digest of the arguments that are neither addresses nor sums; absent where there are none.
+    pub exact: Option<B256>,
+    /// Ether sent along, then every sum among the arguments, in their order.
+    pub sums: Vec<U256>,
+    /// How far it came.
+    pub reach: Reach,
+    /// Whether the fields above say all there is. Calldata that nobody can read, or more of anything than [`PARTS_MAX`], is
+    /// covered by nothing.
+    pub whole: bool,
+}
+
+impl Shown {
+    /// Whether it is a stranger's act that came to nothing.
+    #[must_use]
+    pub fn is_attempt(&self) -> bool {
+        self.doer == Doer::Stranger && self.reach == Reach::Tried
+    }
+
+    /// Whether people who were shown this were shown `other`: the same act, at no later stage and of no larger sum.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        let same = self.watch == other.watch
+            && self.rule == other.rule
+            && self.doer == other.doer
+            && self.actors == other.actors
+            && self.signers == other.signers
+            && self.kind == other.kind
+            && self.operation == other.operation
+            && self.function == other.function
+            && self.target == other.target
+            && self.parties == other.parties
+            && self.exact == other.exact
+            && self.sums.len() == other.sums.len();
+        let no_more = self.sums.iter().zip(&other.sums).all(|(seen, new)| new <= seen);
+        self.whole && other.whole && same && no_more && other.reach <= self.reach
+    }
+}
+
+/// What the pages of one incident showed since it was opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Coverage {
+    /// Oldest first, at most [`SHOWN_MAX`].
+    pub shown: Vec<Shown>,
+    /// Whether an act of the subject's own was ever among them, forgotten ones too.
+    pub own: bool,
+    /// Whether an outflow was.
+    pub outflow: bool,
+    /// When a page last showed a stranger's failed attempt, wall-clock milliseconds.
+    pub tried_ms: Option<u64>,
+}
+
+impl Coverage {
+    /// Whether a page showed this, or more of the same.
+    #[must_use]
+    pub fn covers(&self, act: &Shown) -> bool {
+        self.shown.iter().any(|shown| shown.contains(act))
+    }
+
+    /// Whether a page within the last [`TRIED_EVERY_MS`] showed a failed attempt of a stranger, as this is one: they cost next to
+    /// nothing, and whoever makes them is easily another each time.
+    #[must_use]
+    pub fn covers_attempt(&self, act: &Shown, now_ms: u64) -> bool {
+        let lately = self.tried_ms.is_some_and(|at| at <= now_ms && now_ms - at < TRIED_EVERY_MS);
+        act.is_attempt() && lately
+    }
+
+    /// Whether it would be the first act of the subject's own, or the first outflow, that a page shows.
+    #[must_use]
+    pub fn is_first_of_own(&self, act: &Shown) -> bool {
+        match act.doer {
+            Doer::Subject => !self.own,
+            Doer::Outflow => !self.outflow,
+            Doer::Stranger | Doer::Nobody => false,
+        }
+    }
+
+    /// A page shows this.
+    pub fn add(&mut self, act: Shown, now_ms: u64) {
+        if act.is_attempt() {
+            self.tried_ms = Some(now_ms);
+        }
+        self.own |= act.doer == Doer::Subject;
+        self.outflow |= act.doer == Doer::Outflow;
+        if self.covers(&act) {
+            return;
+        }
+        self.shown.retain(|shown| !act.contains(shown));
+        self.shown.push(act);
+        let over = self.shown.len().saturating_sub(SHOWN_MAX);
+        self.shown.drain(..over);
+    }
+}
+
+/// A page that a path sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paged {
+    /// The path.
+    pub path: String,
+    /// How loud it was.
+    pub severity: Severity,
+    /// When, wall-clock milliseconds.
+    pub at_ms: u64,
+}
+
+/// Findings that a path would have paged for and did not, since it had paged so often: the storm, listed in one incident.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Storm {
+    /// Incidents that were held back, loudest first, at most [`HELD_MAX`].
+    pub held: Vec<Held>,
+    /// How many more incidents there are.
+    pub more: u64,
+    /// How many findings were held back in all.
+    pub findings: u64,
+    /// When something was held back last, wall-clock milliseconds.
+    pub last_ms: u64,
+    /// When people were told of the storm last, wall-clock milliseconds.
+    pub told_ms: u64,
+    /// How many findings were held back since then.
+    pub untold: u64,
+}
+
+/// Incidents that a storm lists; the rest is counted, and the store has all of them.
+pub const HELD_MAX: usize = 48;
+
+/// One incident that a storm held back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The incident.
+    pub incident: IncidentId,
+    /// What it is about.
+    pub label: String,
+    /// The loudest of what was held back.
+    pub severity: Severity,
+    /// What was held back last, in one sentence.
+    pub headline: String,
+    /// How many findings of it were held back.
+    pub findings: u64,
+}

@@ -1,0 +1,102 @@
+//! More findings than anybody can be paged for, and acknowledgements that cover what a page showed and nothing else.
+
+use super::stage::Stage;
+use crate::support::accounts::{DEPUTY, STRANGER};
+use crate::support::anvil::Tx;
+use crate::support::inbox::Received;
+use crate::support::stored;
+use alloy_primitives::Address;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// Calls of functions that the watched box does not have.
+const CALLS: u32 = 60;
+/// Of them in each block.
+const IN_A_BLOCK: u32 = 6;
+
+/// A call of a function that no ABI knows, another for each `n`; the box's fallback takes it.
+fn prank(from: Address, to: Address, n: u32) -> Tx {
+    Tx::call(from, to, [0xdead_0000_u32 + n, 0, 0, 0, 0, 0, 0, 0, 1].map(u32::to_be_bytes).concat())
+}
+
+/// Events of this kind that a receiver got, each once.
+fn events(received: &[Received], kind: &str) -> Vec<Value> {
+    let mut seen = BTreeSet::new();
+    let of_kind = |event: &Value| event["type"] == format!("watchfire.incident.{kind}.v1");
+    let events = received.iter().filter(|one| seen.insert(one.id().to_owned())).map(Received::json);
+    events.filter(of_kind).collect()
+}
+
+fn ask(stage: &Stage, args: &[&str]) {
+    let answers = tokio::task::block_in_place(|| stage.watch.run(args));
+    assert_eq!(answers.code, 0, "{}", answers.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_of_findings_is_twelve_pages_a_minute_and_one_incident_that_lists_the_rest() {
+    let stage = Stage::with_treasury().await;
+    let treasury = stage.treasury.as_ref().expect("deployed");
+    for block in 0..CALLS / IN_A_BLOCK {
+        let calls =
+            (block * IN_A_BLOCK..(block + 1) * IN_A_BLOCK).map(|n| prank(STRANGER.address, treasury.watched_box, n));
+        stage.mine(&calls.collect::<Vec<_>>()).await;
+    }
+    let began = Instant::now();
+    let process = stage.start();
+    stage.settle().await;
+    // The owners' keys act in the middle of it.
+    stage.anvil.set_automine(true).await;
+    treasury.transfer_above_limit(&stage.anvil).await;
+    stage.settle().await;
+    let received = stage.pager.received();
+    let triggers = events(&received, "trigger");
+    let minutes = began.elapsed().as_secs() / 60 + 1;
+    let labels = |label: &str| triggers.iter().filter(|event| event["data"]["label"] == label).count() as u64;
+    let (strange, own) = (labels("Box"), labels("Grants Safe"));
+    println!("{CALLS} findings: {strange} pages, {own} of the owners, in {minutes} begun minutes");
+    assert!(strange <= 12 * minutes, "{strange} pages");
+    assert_eq!(own, 1, "the first act of the owners is held back by nothing");
+    if strange < u64::from(CALLS / IN_A_BLOCK) {
+        let storm = triggers
+            .iter()
+            .find(|event| event["data"]["label"].as_str().is_some_and(|l| l.starts_with("Storm on path")));
+        let report = storm.expect("the rest is told of")["data"]["report"].to_string();
+        assert!(report.contains("Box"), "{report}");
+    }
+    let findings = "SELECT count(*) FROM findings WHERE rule = 'builtin/undecodable' AND orphaned = 0";
+    assert_eq!(stored::number(&stage.store(), findings), i64::from(CALLS), "nothing is lost");
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acknowledgement_covers_what_was_on_the_page() {
+    let stage = Stage::with_treasury().await;
+    let target = stage.treasury.as_ref().expect("deployed").watched_box;
+    let process = stage.start();
+    stage.mine(&[prank(STRANGER.address, target, 1)]).await;
+    stage.settle().await;
+    let triggers = || events(&stage.pager.received(), "trigger");
+    let first = triggers();
+    let [page] = &first[..] else { panic!("one page: {first:#?}") };
+    let id = page["subject"].as_str().expect("an id").to_owned();
+    ask(&stage, &["incidents", "ack", &id, "--by", "on-call"]);
+    stage.mine(&[prank(STRANGER.address, target, 1)]).await;
+    stage.settle().await;
+    assert_eq!(triggers().len(), 1, "he does the same again, which is an update");
+    assert_eq!(events(&stage.pager.received(), "update").len(), 1);
+    // The same bytes by somebody else, then another function.
+    for (n, tx) in [(2, prank(DEPUTY.address, target, 1)), (3, prank(STRANGER.address, target, 2))] {
+        stage.mine(&[tx]).await;
+        stage.settle().await;
+        let pages = triggers();
+        assert_eq!(pages.len(), n, "{pages:#?}");
+        let page = &pages.last().expect("a page")["data"];
+        assert_eq!(
+            (&page["incident"], &page["state"], &page["cycle"]),
+            (&id.as_str().into(), &"open".into(), &(n - 1).into())
+        );
+        ask(&stage, &["incidents", "ack", &id, "--by", "on-call"]);
+    }
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
