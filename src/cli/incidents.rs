@@ -3,7 +3,7 @@
 
 use super::printer::count;
 use super::{Global, Outcome, Printer, drift, opened};
-use crate::deliver::render_page;
+use crate::deliver::{render_page_in, screen_columns};
 use crate::escalate;
 use crate::model::incident::{Finding, Incident};
 use crate::model::record::{DeliveryLine, Line};
@@ -176,7 +176,7 @@ async fn show(book: &Book, store: &Store, id: &str, printer: &Printer) -> anyhow
         findings.iter().for_each(|finding| printer.json(&escalate::finding_line(finding, &book.roster)));
         return Ok(());
     }
-    printer.text(&render_page(&incident.page, printer.colors()));
+    printer.text(&render_page_in(&incident.page, printer.colors(), screen_columns(std::io::stdout())));
     for finding in &findings {
         let stands = match (finding.orphaned, finding.pending) {
             (true, None) => "taken back by a reorg".to_owned(),

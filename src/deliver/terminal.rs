@@ -11,9 +11,12 @@ use anstyle::{AnsiColor, Style};
 use futures::future::BoxFuture;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Columns of a page. Long hashes and links run over it rather than being broken, so that they can be copied.
+/// Columns of a page where nobody says how wide the screen is, as in a pipe; a wider screen is not filled.
 const COLUMNS: usize = 100;
+/// Columns of the narrowest screen that is laid out for; a narrower one breaks lines by itself.
+const COLUMNS_MIN: usize = 40;
 /// Columns of the words in front: the longest is `NEXT STEP`.
 const NAME_COLUMNS: usize = 11;
 
@@ -21,16 +24,23 @@ const NAME_COLUMNS: usize = 11;
 pub struct Terminal {
     writer: Arc<Mutex<dyn Write + Send>>,
     color: bool,
+    columns: fn() -> usize,
 }
 
 /// `kind = "terminal"`: standard error, so that standard output holds nothing but answers.
 pub(super) struct TerminalKind;
 
 impl Terminal {
-    /// Prints to `writer`, with colors if `color`.
+    /// Prints to `writer`, 100 columns wide, with colors if `color`.
     #[must_use]
     pub fn new(writer: Arc<Mutex<dyn Write + Send>>, color: bool) -> Self {
-        Self { writer, color }
+        Self { writer, color, columns: || COLUMNS }
+    }
+
+    /// Asks before each page how many columns there are.
+    #[must_use]
+    pub fn as_wide_as(self, columns: fn() -> usize) -> Self {
+        Self { columns, ..self }
     }
 }
 
@@ -40,7 +50,7 @@ impl Destination for Terminal {
             let Body::Page(page) = &message.body else {
                 return Err(SendError::Refused("a terminal takes pages and no feed".to_owned()));
             };
-            let text = render(Some(message.kind), page, self.color);
+            let text = render(Some(message.kind), page, self.color, (self.columns)());
             let writer = Arc::clone(&self.writer);
             // Whoever reads the other end of a pipe may have stopped reading.
             let write = tokio::task::spawn_blocking(move || {
@@ -71,17 +81,32 @@ impl DestinationKind for TerminalKind {
 
     fn parse(&self, _: &mut Table<'_>, _: &Common, _: &mut Problems) -> Option<Box<dyn Destination>> {
         let color = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-        Some(Box::new(Terminal::new(Arc::new(Mutex::new(std::io::stderr())), color)))
+        let screen = Terminal::new(Arc::new(Mutex::new(std::io::stderr())), color);
+        Some(Box::new(screen.as_wide_as(|| screen_columns(std::io::stderr()))))
     }
 }
 
-/// A page as a person reads it, as wide as 100 columns, ending in an empty line.
+/// A page as a person reads it, 100 columns wide, ending in an empty line.
 #[must_use]
 pub fn render_page(page: &Page, color: bool) -> String {
-    render(None, page, color)
+    render(None, page, color, COLUMNS)
 }
 
-fn render(kind: Option<DeliveryKind>, page: &Page, color: bool) -> String {
+/// The same, as wide as `columns`, at least 40 and at most 100.
+#[must_use]
+pub fn render_page_in(page: &Page, color: bool, columns: usize) -> String {
+    render(None, page, color, columns)
+}
+
+/// Columns of the screen that `stream` is, or 100 where it is none: a pipe, a file, a service manager's log.
+#[must_use]
+pub fn screen_columns(stream: impl std::os::fd::AsFd) -> usize {
+    let size = rustix::termios::tcgetwinsize(stream).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(COLUMNS)
+}
+
+fn render(kind: Option<DeliveryKind>, page: &Page, color: bool, columns: usize) -> String {
+    let columns = columns.clamp(COLUMNS_MIN, COLUMNS);
     let brief = Brief::new(kind, page);
     let paint = Paint { color, severity: page.severity, live: page.state.is_live() };
     let bar = paint.edge("┃");
@@ -89,44 +114,50 @@ fn render(kind: Option<DeliveryKind>, page: &Page, color: bool) -> String {
 
     let mark = brief.mark.as_ref().map(|mark| format!(" {mark} ")).unwrap_or_default();
     let banner = format!(" {} ", brief.banner);
-    let label = format!(" {} ", brief.label);
-    let used = 2 + mark.chars().count() + banner.chars().count() + label.chars().count();
-    let rule = "━".repeat(COLUMNS.saturating_sub(used).max(3));
+    let room = columns.saturating_sub(4 + mark.width() + banner.width());
+    let mut labels = wrap(&brief.label, room.max(1)).into_iter();
+    let label = format!(" {} ", labels.next().unwrap_or_default());
+    let used = 2 + mark.width() + banner.width() + label.width();
+    let rule = "━".repeat(columns.saturating_sub(used));
     let marked = if mark.is_empty() { mark } else { paint.mark(&mark) };
     let top = format!("{}{marked}{}{}", paint.edge("┏━"), paint.banner(&banner), paint.bold(&label));
     out.push_str(&format!("{top}{}\n", paint.edge(&rule)));
-    for text in wrap(&brief.headline, COLUMNS - 2) {
+    for text in labels.chain(wrap(&brief.headline, columns - 2)) {
         out.push_str(&format!("{bar} {}\n", paint.bold(&text)));
     }
     for section in &brief.sections {
         out.push_str(&format!("{bar}\n"));
-        push_section(&mut out, &paint, section.name, &section.lines);
+        push_section(&mut out, &paint, section.name, &section.lines, columns);
     }
     // The runbook's address stands under its own word already.
     let links = brief.links.iter().filter(|(_, href)| page.runbook.as_ref() != Some(href));
     let links: Vec<String> = links.map(|(_, href)| href.clone()).collect();
     if !links.is_empty() {
         out.push_str(&format!("{bar}\n"));
-        push_section(&mut out, &paint, "LINKS", &links);
+        push_section(&mut out, &paint, "LINKS", &links, columns);
     }
     let foot = format!(
-        " {} · {} · path {}, step {} ",
+        "{} · {} · path {}, step {}",
         super::escape::line(page.incident.as_str(), 80),
         page.state.as_str(),
         super::escape::line(&page.path, 80),
         page.step,
     );
-    let rule = "━".repeat(COLUMNS.saturating_sub(2 + foot.chars().count()).max(3));
-    out.push_str(&format!("{}{}{}\n\n", paint.edge("┗━"), paint.dim(&foot), paint.edge(&rule)));
+    let mut feet = wrap(&foot, columns - 4);
+    let last = feet.pop().unwrap_or_default();
+    feet.iter().for_each(|text| out.push_str(&format!("{bar} {}\n", paint.dim(text))));
+    let last = format!(" {last} ");
+    let rule = "━".repeat(columns.saturating_sub(2 + last.width()));
+    out.push_str(&format!("{}{}{}\n\n", paint.edge("┗━"), paint.dim(&last), paint.edge(&rule)));
     out
 }
 
-fn push_section(out: &mut String, paint: &Paint, name: &str, lines: &[String]) {
+fn push_section(out: &mut String, paint: &Paint, name: &str, lines: &[String], columns: usize) {
     let bar = paint.edge("┃");
     let mut name = format!("{name:<NAME_COLUMNS$}");
     for line in lines {
         // Lines after the first of a long sentence are set in, so that the next sentence stands out.
-        for (i, text) in wrap(line, COLUMNS - 4 - NAME_COLUMNS).into_iter().enumerate() {
+        for (i, text) in wrap(line, columns - 4 - NAME_COLUMNS).into_iter().enumerate() {
             let indent = if i > 0 { "  " } else { "" };
             out.push_str(&format!("{bar} {}{indent}{text}\n", paint.bold(&name)));
             name = " ".repeat(NAME_COLUMNS);
@@ -134,23 +165,36 @@ fn push_section(out: &mut String, paint: &Paint, name: &str, lines: &[String]) {
     }
 }
 
-/// Breaks between words. A word longer than a line stays whole.
+/// Breaks between words, by the columns that a terminal gives each letter. A word longer than a line is broken as well.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
     for word in text.split(' ') {
-        let length = word.chars().count();
-        if used > 0 && used + 1 + length > columns {
+        let width = word.width();
+        if used > 0 && used + 1 + width > columns {
             lines.push(String::new());
             used = 0;
         }
-        if let Some(line) = lines.last_mut() {
-            if used > 0 {
-                line.push(' ');
-                used += 1;
-            }
+        let Some(line) = lines.last_mut() else { continue };
+        if used > 0 {
+            line.push(' ');
+            used += 1;
+        }
+        if width <= columns {
             line.push_str(word);
-            used += length;
+            used += width;
+            continue;
+        }
+        for letter in word.chars() {
+            let width = letter.width().unwrap_or(0);
+            if used + width > columns {
+                lines.push(String::new());
+                used = 0;
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(letter);
+            }
+            used += width;
         }
     }
     lines
@@ -207,6 +251,8 @@ impl Paint {
 mod tests {
     use super::super::samples::{hostile, huge, message, page};
     use super::*;
+    use crate::model::page::Party;
+    use alloy_primitives::Address;
 
     const PAGE: &str = "
 ┏━ CRITICAL  Treasury Safe ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
@@ -234,7 +280,8 @@ mod tests {
 ┃ NEXT STEP  take it: watchfire incidents ack inc_00112233445566778899aabbccddeeff
 ┃            if nobody does: security-lead, at 2026-11-20 10:05:00 UTC
 ┃
-┃ LINKS      https://etherscan.io/tx/0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e
+┃ LINKS      https://etherscan.io/tx/0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7
+┃              e7e7e
 ┗━ inc_00112233445566778899aabbccddeeff · open · path treasury, step 1 ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
 
 ";
@@ -258,6 +305,43 @@ mod tests {
     }
 
     #[test]
+    fn no_line_of_a_page_is_wider_than_the_screen() {
+        let mut wide = page();
+        wide.label = "金庫の安全な財布".repeat(12);
+        wide.headline = "金庫から資金が出ていきました ".repeat(9);
+        wide.path = "夜".repeat(60);
+        let mut looks = page();
+        let known = Party { address: Address::repeat_byte(0x70), name: Some("Grantee".into()), looks_like: None };
+        let mut twin = Address::repeat_byte(0x70);
+        twin[9] = 0;
+        looks.evidence[0].parties = vec![Party { address: twin, name: None, looks_like: Some(Box::new(known)) }];
+        for columns in [0, 40, 57, 80, 100, 500] {
+            let most = columns.clamp(COLUMNS_MIN, COLUMNS);
+            for page in [page(), hostile(), huge(), wide.clone(), looks.clone()] {
+                let shown = render_page_in(&page, false, columns);
+                for line in shown.lines() {
+                    assert!(line.width() <= most, "{} of {most} columns: {line}", line.width());
+                }
+                let whole: String = shown.chars().filter(|c| !c.is_whitespace() && !"┃┏┗━".contains(*c)).collect();
+                let headline: String = Brief::new(None, &page).headline.split_whitespace().collect();
+                assert!(whole.contains(&headline), "nothing is cut at {columns}");
+            }
+        }
+        let shown = render_page(&looks, false);
+        let full = twin.to_checksum(None);
+        assert!(shown.contains(&format!("WITH       {full}")), "{shown}");
+        let words: String = shown.split_whitespace().filter(|word| *word != "┃").collect::<Vec<_>>().join(" ");
+        assert!(
+            words.contains(
+                "NOT Grantee (0x7070707070707070707070707070707070707070): only what is in brackets is the same"
+            ),
+            "{words}"
+        );
+        let marked = words.split("same, ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        assert_eq!(marked.to_lowercase(), "0x[707070707070707070]0[070707070707070707070]");
+    }
+
+    #[test]
     fn colors_are_only_added_and_never_carry_meaning_alone() {
         let colored = render_page(&page(), true);
         assert!(colored.contains("\u{1b}["));
@@ -269,7 +353,7 @@ mod tests {
     fn what_became_of_an_incident_stands_in_its_banner() {
         let banner = |kind, state, mark: Option<&str>| {
             let page = Page { state, marked: mark.map(str::to_owned), ..page() };
-            let shown = render(kind, &page, false);
+            let shown = render(kind, &page, false, COLUMNS);
             shown.lines().next().unwrap_or_default().trim_end_matches('━').trim_end().to_owned()
         };
         use crate::model::incident::State::{Acknowledged, FalseAlarm, Open, Resolved};
@@ -287,6 +371,6 @@ mod tests {
         let terminal = Terminal::new(written.clone(), false);
         terminal.send(&message(DeliveryKind::Trigger, page())).await.expect("printed");
         let written = String::from_utf8(written.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        assert_eq!(written.expect("text"), render(Some(DeliveryKind::Trigger), &page(), false));
+        assert_eq!(written.expect("text"), render(Some(DeliveryKind::Trigger), &page(), false, COLUMNS));
     }
 }
