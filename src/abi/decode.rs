@@ -28,6 +28,8 @@ pub struct Decoded {
     pub args: Vec<Arg>,
     /// In what the encoding differs from the canonical one.
     pub flaws: Flaws,
+    /// Where the canonical encoding of the arguments ends, in bytes of the input.
+    pub end: usize,
 }
 
 impl Function {
@@ -80,7 +82,7 @@ impl Event {
                 args.insert(place, arg(input, value, Some(span)));
             }
         })?;
-        Ok(Decoded { args, flaws: reader.finish(end) })
+        Ok(Decoded { args, flaws: reader.finish(end), end })
     }
 }
 
@@ -90,7 +92,7 @@ fn decode_all(params: &[Param], data: &Bytes, budget: &mut Budget) -> Result<Dec
     let mut args = Vec::with_capacity(params.len());
     let kinds = params.iter().map(|param| &param.kind);
     let end = reader.sequence(0, kinds, |i, value, span| args.push(arg(&params[i], value, Some(span))))?;
-    Ok(Decoded { args, flaws: reader.finish(end) })
+    Ok(Decoded { args, flaws: reader.finish(end), end })
 }
 
 fn arg(param: &Param, value: Value, span: Option<Span>) -> Arg {

@@ -20,6 +20,7 @@
 //! assert!(decoded.flaws.is_empty());
 //! assert_eq!(transfer.selector, Function::parse("transfer(address,uint256)").expect("parses").selector);
 //! ```
+pub mod attribution;
 pub mod budget;
 pub mod bundled;
 pub mod decode;
@@ -34,6 +35,7 @@ mod structs;
 mod syntax;
 
 pub use self::{
+    attribution::attributed_codes,
     budget::{Budget, Opaque},
     decode::Decoded,
     encode::encode,
