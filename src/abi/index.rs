@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{B256, map::HashMap};
 
-use super::item::{Event, Function};
+use super::item::{Event, Function, Param};
 
 /// The functions and events of one or several ABI files. Immutable once built.
 ///
@@ -20,6 +20,7 @@ pub struct Abi {
     pub(super) has_fallback: bool,
     pub(super) has_receive: bool,
     pub(super) takes_ether: bool,
+    renamed: Vec<Arc<str>>,
 }
 
 impl Abi {
@@ -106,6 +107,24 @@ impl Abi {
     /// Whether ether without calldata is accepted, by `receive` or by a payable fallback.
     pub fn takes_ether(&self) -> bool {
         self.takes_ether
+    }
+
+    /// Signatures that its file lists twice with other names of the arguments; the first names count.
+    pub fn renamed(&self) -> &[Arc<str>] {
+        &self.renamed
+    }
+
+    /// Remembers that `signature` is listed again with other names, if it is.
+    pub(super) fn note_renamed(&mut self, signature: &Arc<str>, inputs: &[Param]) {
+        let functions = self.functions.iter().map(|known| (&known.signature, &known.inputs));
+        let mut known = functions.chain(self.events.iter().map(|known| (&known.signature, &known.inputs)));
+        let differs = |known: &[Param]| {
+            let same_layout = known.iter().zip(inputs).all(|(a, b)| a.indexed == b.indexed);
+            same_layout && known != inputs
+        };
+        if known.any(|(known, names)| known == signature && differs(names)) && !self.renamed.contains(signature) {
+            self.renamed.push(Arc::clone(signature));
+        }
     }
 
     /// Both indexes in one. Where the two say the same thing, the parameter names of `self` stay.

@@ -108,11 +108,15 @@ fn add_line(abi: &mut Abi, line: &str, structs: &Structs, at: &str) -> Result<()
         }
         "event" => {
             let line = structs.spelled(line).map_err(|why| AbiError::new(at, why))?;
-            abi.add_event(Event::parse(&line).map_err(within)?.into());
+            let event = Event::parse(&line).map_err(within)?;
+            abi.note_renamed(&event.signature, &event.inputs);
+            abi.add_event(event.into());
         }
         _ => {
             let line = structs.spelled(line).map_err(|why| AbiError::new(at, why))?;
-            abi.add_function(Function::parse(&line).map_err(within)?.into());
+            let function = Function::parse(&line).map_err(within)?;
+            abi.note_renamed(&function.signature, &function.inputs);
+            abi.add_function(function.into());
         }
     }
     Ok(())
@@ -126,12 +130,16 @@ fn add(abi: &mut Abi, entry: &Entry, at: &str) -> Result<(), AbiError> {
                 matches!(entry.state_mutability.as_deref(), Some("view" | "pure")) || entry.constant == Some(true);
             let inputs = params(entry.inputs.as_deref(), &format!("{at}, input"))?;
             let outputs = params(entry.outputs.as_deref(), &format!("{at}, output"))?;
-            abi.add_function(Function::new(named(entry, at)?, inputs, outputs, !constant, payable).into());
+            let function = Function::new(named(entry, at)?, inputs, outputs, !constant, payable);
+            abi.note_renamed(&function.signature, &function.inputs);
+            abi.add_function(function.into());
         }
         "event" => {
             let inputs = params(entry.inputs.as_deref(), &format!("{at}, input"))?;
             let event = Event::new(named(entry, at)?, inputs, entry.anonymous == Some(true));
-            abi.add_event(event.map_err(|e| AbiError::new(at, e.why))?.into());
+            let event = event.map_err(|e| AbiError::new(at, e.why))?;
+            abi.note_renamed(&event.signature, &event.inputs);
+            abi.add_event(event.into());
         }
         "fallback" => {
             abi.has_fallback = true;

@@ -6,8 +6,8 @@ use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
 use crate::model::value::Value;
-use crate::model::{Activity, Stage};
-use alloy_primitives::{Address, B256, U256};
+use crate::model::{Activity, ActivityKind, Fate, Stage};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 
@@ -30,6 +30,8 @@ pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activit
             | Condition::To(_)
             | Condition::Arg { .. }
             | Condition::Code { .. }
+            | Condition::Outcome(_)
+            | Condition::Stage(_)
             | Condition::Tip { .. }
             | Condition::Via(_) => {}
         }
@@ -57,6 +59,25 @@ pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activit
         Condition::Hours(hours) => {
             outside(hours, now, refusals);
         }
+        Condition::Outcome(outcomes) => outcome(outcomes, elements, activity.fate, refusals),
+        Condition::Stage(stages) => stage(stages, activity.stage, refusals),
+    }
+}
+
+fn outcome(outcomes: &[Fate], elements: Elements, fate: Fate, refusals: &mut Refusals) {
+    // What vouches for the execution vouches for what is to be executed. What raises the execution waits for it.
+    let may_come = fate == Fate::Waiting && elements == Elements::Every && outcomes.contains(&Fate::Executed);
+    if !may_come && !outcomes.contains(&fate) {
+        let words = || outcomes.iter().map(|fate| fate.as_str()).collect::<Vec<_>>().join(" or ");
+        refusals.add("outcome", || format!("is {}, and the rule is about what is {}", fate.as_str(), words()));
+    }
+}
+
+fn stage(stages: &[Stage], stage: Stage, refusals: &mut Refusals) {
+    let stage = if stage == Stage::Reverted { Stage::Included } else { stage };
+    if !stages.contains(&stage) {
+        let words = || stages.iter().map(|stage| stage.as_str()).collect::<Vec<_>>().join(" or ");
+        refusals.add("stage", || format!("is {}, and the rule is about what is {}", stage.as_str(), words()));
     }
 }
 
@@ -66,7 +87,7 @@ fn every(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, re
     path.visit(&activity.deed.args, &mut |value| {
         missing = false;
         for test in tests {
-            argument(label, value, test, refusals);
+            argument(label, value, test, activity, refusals);
         }
     });
     if missing {
@@ -85,7 +106,7 @@ fn any(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refu
     match first {
         None => refusals.add(label, || "is not among the arguments".to_owned()),
         Some(_) if found => {}
-        Some(only) if count == 1 => tests.iter().for_each(|test| argument(label, only, test, refusals)),
+        Some(only) if count == 1 => tests.iter().for_each(|test| argument(label, only, test, activity, refusals)),
         Some(_) => refusals.add(label, || format!("holds of none of the {count} elements")),
     }
 }
@@ -172,20 +193,21 @@ fn passes(value: &Value, test: &ArgTest) -> bool {
     }
 }
 
-fn argument(label: &str, value: &Value, test: &ArgTest, refusals: &mut Refusals) {
+fn argument(label: &str, value: &Value, test: &ArgTest, activity: &Activity, refusals: &mut Refusals) {
     if passes(value, test) {
         return;
     }
     refusals.add(label, || match test {
-        ArgTest::Eq(scalar) => format!("{value} is not {}", shown(scalar)),
+        ArgTest::Eq(scalar) => format!("{value} is not {}", told(value, scalar)),
         ArgTest::InAddresses(set) => format!("{value} is not in {}", set.name),
         ArgTest::NotInAddresses(set) => format!("{value} is in {}", set.name),
         ArgTest::InScalars(list) => {
-            format!("{value} is not one of {}", list.iter().map(shown).collect::<Vec<_>>().join(", "))
+            let several: Vec<String> = list.iter().map(|scalar| told(value, scalar)).collect();
+            format!("{value} is not one of {}", several.join(", "))
         }
         ArgTest::NotInScalars(_) => format!("{value} is not allowed"),
-        ArgTest::Min(bound) => format!("{} is below {}", number(value, bound), limit(bound)),
-        ArgTest::Max(bound) => format!("{} is above {}", number(value, bound), limit(bound)),
+        ArgTest::Min(bound) => format!("{} is below {}", number(value, bound, activity), limit(bound)),
+        ArgTest::Max(bound) => format!("{} is above {}", number(value, bound, activity), limit(bound)),
     });
 }
 
@@ -203,6 +225,11 @@ fn same(value: &Value, scalar: &Scalar) -> bool {
         (Value::Bytes(a), Scalar::Bytes(b)) => a == b,
         (Value::FixedBytes(a, len), Scalar::Bytes(b)) => a[..usize::from(*len).min(32)] == b[..],
         (Value::String(a), Scalar::Text(b)) => a[..] == *b.as_bytes(),
+        // Of what is indexed the log holds only the hash, and so it is with what it is compared with.
+        (Value::Hash(a), Scalar::Text(b)) => *a == keccak256(b.as_bytes()),
+        (Value::Hash(a), Scalar::Bytes(b)) => *a == keccak256(b),
+        (Value::Hash(a), Scalar::Hash(b)) => a == b,
+        (Value::String(a) | Value::Bytes(a), Scalar::Hash(b)) => keccak256(a) == *b,
         _ => false,
     }
 }
@@ -215,6 +242,15 @@ fn shown(scalar: &Scalar) -> String {
         Scalar::Bool(truth) => truth.to_string(),
         Scalar::Bytes(bytes) => bytes.to_string(),
         Scalar::Text(text) => format!("{text:?}"),
+        Scalar::Hash(hash) => format!("{hash:#x}"),
+    }
+}
+
+/// What `value` is compared with, and by what where that is not the value itself.
+fn told(value: &Value, scalar: &Scalar) -> String {
+    match (value, scalar) {
+        (Value::Hash(_), Scalar::Text(_) | Scalar::Bytes(_)) => format!("that of {}", shown(scalar)),
+        _ => shown(scalar),
     }
 }
 
@@ -245,11 +281,31 @@ fn magnitude(value: &Value) -> Option<(bool, U256)> {
     }
 }
 
-fn number(value: &Value, bound: &Bound) -> String {
+fn number(value: &Value, bound: &Bound, activity: &Activity) -> String {
     magnitude(value).map_or_else(
         || value.to_string(),
-        |(negative, size)| format!("{}{}", if negative { "-" } else { "" }, bound.unit.show(size)),
+        |(negative, size)| {
+            let sign = if negative { "-" } else { "" };
+            format!("{sign}{}", show_amount(size, &bound.unit, bound.token, activity))
+        },
     )
+}
+
+/// An amount of what `activity` counts, in `unit` unless that is the unit of another `token`: then in base units of whatever it is.
+pub(crate) fn show_amount(amount: U256, unit: &Unit, token: Option<Address>, activity: &Activity) -> String {
+    if token.is_some_and(|token| counted_token(activity) != Some(token)) {
+        return format!("{} base units of another token", Unit::none().show(amount));
+    }
+    unit.show(amount)
+}
+
+/// The contract whose units the amounts among the arguments count, if they count a token's.
+fn counted_token(activity: &Activity) -> Option<Address> {
+    match activity.kind {
+        ActivityKind::Call | ActivityKind::Act => activity.to,
+        ActivityKind::Event => Some(activity.from),
+        ActivityKind::Move | ActivityKind::State => activity.deed.args.first().and_then(|arg| arg.value.as_address()),
+    }
 }
 
 fn limit(bound: &Bound) -> String {

@@ -189,7 +189,7 @@ impl<'a> Court<'a> {
         }
         let risk = memory::risk(activity, rules, &self.windows);
         // Whatever could not be read to its end is never vouched for.
-        if builtin::trouble(activity, rules).is_none() {
+        if builtin::unreadable(activity, rules).is_none() {
             if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
                     return verdict;
@@ -311,7 +311,13 @@ impl<'a> Court<'a> {
         if let Some(raised) = self.raised(activity, rules) {
             return raised;
         }
-        if builtin::trouble(activity, rules).is_some() {
+        // Whoever carries it to the chain may write something behind it, where a rule about the envelope lets that be.
+        let lets_be = || {
+            let normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.suffix.is_some());
+            let mut holding = normal.filter(|rule| trial::holds(rule, activity, rules, &self.windows));
+            builtin::unreadable(activity, rules).is_none() && holding.next().is_some()
+        };
+        if builtin::trouble(activity, rules).is_some() && !lets_be() {
             return finding(&builtin::cost(activity, rules), &[], rules);
         }
         if let Some(verdict) = self.foreign(index, activity, rules) {

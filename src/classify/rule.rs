@@ -6,9 +6,10 @@
 pub use super::absence::{Due, Expected, Weekly};
 use super::familiar::Familiar;
 pub use super::habit::{Habit, Party};
+use crate::abi::attributed_codes;
 use crate::model::amount::Unit;
 use crate::model::arg_path::ArgPath;
-use crate::model::{ActivityKind, ChainId, Operation, Severity, WatchId};
+use crate::model::{ActivityKind, ChainId, Fate, Operation, Severity, Stage, WatchId};
 use alloy_primitives::map::AddressHashSet;
 use alloy_primitives::{Address, B256, U256};
 use jiff::tz::TimeZone;
@@ -118,6 +119,8 @@ pub struct Rule {
     pub value: ValueRule,
     /// How it may be executed; `[Call]` where the rule does not say.
     pub operations: Vec<Operation>,
+    /// Bytes that may stand behind the arguments; none where a normal rule does not say.
+    pub suffix: Option<Suffix>,
     /// What is compared with what happened before.
     pub habits: Vec<Habit>,
     /// Count or sum over a rolling window.
@@ -193,6 +196,32 @@ pub struct TokenUnit {
     pub token: Address,
     /// Its name and decimals, as the configuration has them.
     pub unit: Unit,
+}
+
+/// Bytes behind the arguments of a call. A normal rule that names one lets it be; an abnormal one raises where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Suffix {
+    /// `erc8021`: an attribution and nothing else (see [`crate::abi::attribution`]).
+    Erc8021,
+    /// `any`: whatever stands there.
+    Any,
+}
+
+impl Suffix {
+    /// The word a watchlist uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Erc8021 => "erc8021",
+            Self::Any => "any",
+        }
+    }
+
+    /// Whether these bytes are such a suffix.
+    #[must_use]
+    pub fn admits(self, bytes: &[u8]) -> bool {
+        self == Self::Any || attributed_codes(bytes).is_some()
+    }
 }
 
 /// What ether a rule lets go along.
@@ -304,6 +333,10 @@ pub enum Condition {
     Via(Via),
     /// `hours`: block time falls into one of these spans.
     Hours(Hours),
+    /// `outcome`: one of these. What waits may still be executed, so a normal rule about what is executed holds of it.
+    Outcome(Vec<Fate>),
+    /// `stage`: one of these; what is in a block is `included`, whatever came of it.
+    Stage(Vec<Stage>),
 }
 
 impl Condition {
@@ -393,6 +426,8 @@ pub struct Bound {
     pub negative: bool,
     /// What it counts.
     pub unit: Unit,
+    /// The token whose unit that is, where the rule is about this token and no other.
+    pub token: Option<Address>,
 }
 
 /// A value that an argument is compared with.
@@ -410,6 +445,8 @@ pub enum Scalar {
     Bytes(alloy_primitives::Bytes),
     /// `string`
     Text(Arc<str>),
+    /// Keccak-256 of a value that a log holds only by its hash.
+    Hash(B256),
 }
 
 /// Weekly spans in a time zone.
@@ -443,6 +480,8 @@ pub struct Limit {
     pub max: U256,
     /// Unit of `max`.
     pub unit: Unit,
+    /// The token whose unit that is, where the rule is about this token and no other.
+    pub token: Option<Address>,
     /// Length of the window in seconds.
     pub per: u64,
     /// As the watchlist writes the window: `7d`.

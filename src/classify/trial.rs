@@ -2,10 +2,10 @@
 
 use super::history::History;
 use super::rule::{Bound, DeedMatch, Limit, Measure, Polarity, Rule, TokenUnit, ValueRule, WatchRules};
-use super::{condition, habit};
+use super::{builtin, condition, habit};
 use crate::model::amount::Unit;
 use crate::model::state::NO_CODE;
-use crate::model::{Activity, Item, Operation};
+use crate::model::{Activity, Decoding, Item, Operation};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -203,6 +203,7 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
     if !rule.operations.contains(&activity.operation) {
         refusals.add("operation", || format!("is {}, {}", activity.operation.as_str(), allowed(&rule.operations)));
     }
+    suffix(rule, activity, refusals);
     value(rule, activity, refusals);
     for condition in &rule.conditions {
         if refusals.is_settled() {
@@ -295,6 +296,29 @@ fn other_deed(rule: &Rule, activity: &Activity) -> String {
     }
 }
 
+/// Bytes behind the arguments: a normal rule has to let them be, an abnormal one may ask for them.
+fn suffix(rule: &Rule, activity: &Activity, refusals: &mut Refusals) {
+    let bytes = match &activity.deed.decoding {
+        Decoding::Suffixed(bytes) => Some(bytes),
+        _ => None,
+    };
+    match (rule.polarity, rule.suffix, bytes) {
+        (Polarity::Normal, None, Some(bytes)) => {
+            refusals.add("suffix", || format!("is {}, and the rule lets none be", builtin::suffix_words(bytes)));
+        }
+        (_, Some(suffix), Some(bytes)) if !suffix.admits(bytes) => refusals.add("suffix", || {
+            format!(
+                "is {}, and no attribution by ERC-8021 from its first byte to its last",
+                builtin::suffix_words(bytes)
+            )
+        }),
+        (Polarity::Abnormal, Some(suffix), None) => {
+            refusals.add("suffix", || format!("is none, and the rule is about `{}`", suffix.as_str()));
+        }
+        _ => {}
+    }
+}
+
 fn value(rule: &Rule, activity: &Activity, refusals: &mut Refusals) {
     let ether = Unit::ether();
     let sent = activity.value;
@@ -331,7 +355,8 @@ fn within(
     let sum = windows.sum(watch, &window_key(&rule.name, &limit.measure), limit.per).saturating_add(more);
     if sum > limit.max {
         refusals.add("limit", || {
-            format!("{} in {} is above {}", limit.unit.show(sum), limit.per_text, limit.unit.show(limit.max))
+            let sum = condition::show_amount(sum, &limit.unit, limit.token, activity);
+            format!("{sum} in {} is above {}", limit.per_text, limit.unit.show(limit.max))
         });
     }
 }

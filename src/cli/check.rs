@@ -146,9 +146,12 @@ fn spoken(book: &Book, printer: &Printer) {
 /// What could be better, and is no mistake.
 fn noted(note: &Note, printer: &Printer) {
     if printer.is_json() {
-        return printer.json(&json!({ "type": "note", "chain": &*note.chain, "note": note.text }));
+        return printer.json(&json!({
+            "type": "note", "chain": note.chain.as_deref(), "place": note.place.as_deref(), "note": note.text,
+        }));
     }
-    printer.text(&format!("{}  {}: {}", printer.paint(AnsiColor::Yellow.on_default(), "note"), note.chain, note.text));
+    let about = note.chain.as_deref().or(note.place.as_deref()).unwrap_or_default();
+    printer.text(&format!("{}  {about}: {}", printer.paint(AnsiColor::Yellow.on_default(), "note"), note.text));
 }
 
 /// Prints a remark of the compiler.

@@ -2,7 +2,7 @@
 
 use super::logs::{Movement, Piece};
 use super::subjects::{Subject, Subjects};
-use crate::abi::{Abi, Budget, Decoded, Event, Function, Opaque, bundled};
+use crate::abi::{Abi, Budget, Decoded, Event, Flaws, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};
 use crate::model::{Decoding, Deed, Log};
 use alloy_primitives::{Address, Bytes, U256, hex};
@@ -199,8 +199,18 @@ fn read_how(decoded: Result<Decoded, Opaque>) -> (Vec<Arg>, Decoding) {
     }
 }
 
+/// As [`read_how`] of a call's arguments, where bytes behind them may have a meaning of their own.
+pub(super) fn read_call(function: &Function, rest: &Bytes, budget: &mut Budget) -> (Vec<Arg>, Decoding) {
+    match function.decode(rest, budget) {
+        Ok(decoded) if decoded.flaws == Flaws::TRAILING && decoded.end <= rest.len() => {
+            (decoded.args, Decoding::Suffixed(rest.slice(decoded.end..)))
+        }
+        decoded => read_how(decoded),
+    }
+}
+
 fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Deed {
-    let (args, decoding) = read_how(function.decode(rest, budget));
+    let (args, decoding) = read_call(function, rest, budget);
     Deed {
         name: function.name.clone(),
         signature: function.signature.clone(),

@@ -373,7 +373,7 @@ impl Opener<'_, '_, '_> {
                 return;
             }
         };
-        if !flaws.is_empty() && self.frames[index].deed.decoding == Decoding::Clean {
+        if !flaws.is_empty() && matches!(self.frames[index].deed.decoding, Decoding::Clean | Decoding::Suffixed(_)) {
             self.frames[index].deed.decoding = Decoding::Flawed(flaws.texts().map(str::to_owned).collect());
         }
         for (i, item) in items.into_iter().enumerate() {
@@ -490,11 +490,7 @@ fn batch_deed(input: &Bytes, budget: &mut Budget) -> Deed {
     let Some(function) = bundled::multisend().function(MULTI_SEND) else {
         return deed::unknown("multiSend is not bundled");
     };
-    let (args, decoding) = match function.decode(&rest, budget) {
-        Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
-        Ok(decoded) => (decoded.args, Decoding::Flawed(decoded.flaws.texts().map(str::to_owned).collect())),
-        Err(why) => (vec![], Decoding::Opaque(why.to_string())),
-    };
+    let (args, decoding) = deed::read_call(function, &rest, budget);
     Deed {
         name: function.name.clone(),
         signature: function.signature.clone(),

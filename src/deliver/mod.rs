@@ -26,7 +26,7 @@ mod worker;
 pub use crate::post::{Receipt, SendError, Success};
 pub use direct::send_directly;
 pub use health::{Condition, Health};
-pub use terminal::{Terminal, render_page, render_page_in, screen_columns};
+pub use terminal::{TERMINAL, Terminal, render_page, render_page_in, screen_columns};
 pub use worker::{Listener, SENT_KEPT_MS, Worker};
 
 use crate::model::incident::{Body, DeliveryKind};

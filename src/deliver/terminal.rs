@@ -27,6 +27,9 @@ pub struct Terminal {
     columns: fn() -> usize,
 }
 
+/// What a configuration calls it.
+pub const TERMINAL: &str = "terminal";
+
 /// `kind = "terminal"`: standard error, so that standard output holds nothing but answers.
 pub(super) struct TerminalKind;
 
@@ -68,7 +71,7 @@ impl Destination for Terminal {
 
 impl DestinationKind for TerminalKind {
     fn name(&self) -> &'static str {
-        "terminal"
+        TERMINAL
     }
 
     fn example(&self) -> &'static str {

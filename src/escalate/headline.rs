@@ -120,7 +120,7 @@ fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, 
         Decoding::Ambiguous(fits) => {
             ("called", "call", format!("{} or another function of {to}{worth}", fits.join(" or ")))
         }
-        Decoding::Clean | Decoding::Flawed(_) => {
+        Decoding::Clean | Decoding::Suffixed(_) | Decoding::Flawed(_) => {
             if let Some(said) = say(activity, chain, roster) {
                 return said;
             }

@@ -5,7 +5,7 @@ use super::queue::Progress;
 use super::state::Item;
 use super::value::Arg;
 use super::watch::WatchId;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +54,19 @@ pub enum Stage {
     Reverted,
 }
 
+impl Stage {
+    /// The word a watchlist uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Pending => "pending",
+            Self::Included => "included",
+            Self::Reverted => "reverted",
+        }
+    }
+}
+
 /// What became of it, for a call inside a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,6 +81,20 @@ pub enum Fate {
     Waiting,
     /// A wrapper claims it, and the subject's own log does not confirm it.
     Unconfirmed,
+}
+
+impl Fate {
+    /// The word a watchlist uses.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Executed => "executed",
+            Self::Reverted => "reverted",
+            Self::Failed => "failed",
+            Self::Waiting => "waiting",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
 }
 
 /// How the subject executes a leaf.
@@ -185,6 +212,9 @@ pub enum Decoding {
     Ether,
     /// Decoded, and encodes back to the same bytes.
     Clean,
+    /// Calldata that encodes back to the same bytes but for what stands behind it: these bytes. Contracts that follow their ABI never
+    /// look there; attribution (ERC-8021) is written there.
+    Suffixed(Bytes),
     /// Decoded as a contract would, but no honest encoder writes it so; each string is one flaw.
     Flawed(Vec<String>),
     /// Not decodable, and why.

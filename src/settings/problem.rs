@@ -51,9 +51,12 @@ pub struct Problem {
     pub concealed: bool,
 }
 
-/// All mistakes found so far.
+/// All mistakes found so far, and what is worth knowing though it is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    mistakes: Vec<Problem>,
+    notes: Vec<Problem>,
+}
 
 impl SourceFile {
     /// A file whose text is at hand.
@@ -232,9 +235,22 @@ impl Problems {
 
     /// Adds one. The same mistake at the same place is kept once.
     pub fn push(&mut self, problem: Problem) {
-        if self.0.last() != Some(&problem) {
-            self.0.push(problem);
+        if self.mistakes.last() != Some(&problem) {
+            self.mistakes.push(problem);
         }
+    }
+
+    /// Adds what is worth knowing and no mistake: nothing is refused because of it.
+    pub fn note(&mut self, note: Problem) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// What was noted, in the order in which it was.
+    #[must_use]
+    pub fn take_notes(&mut self) -> Vec<Problem> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Adds all of `others`.
@@ -245,19 +261,19 @@ impl Problems {
     /// Whether everything is well.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.mistakes.is_empty()
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.mistakes.len()
     }
 
     /// In order of file and place.
     #[must_use]
     pub fn sorted(&self) -> Vec<&Problem> {
-        let mut sorted: Vec<&Problem> = self.0.iter().collect();
+        let mut sorted: Vec<&Problem> = self.mistakes.iter().collect();
         sorted.sort_by_key(|p| (&p.spot.file.path, p.spot.span.start, p.spot.span.end));
         sorted.dedup();
         sorted
@@ -291,7 +307,7 @@ impl IntoIterator for Problems {
     type IntoIter = std::vec::IntoIter<Problem>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.mistakes.into_iter()
     }
 }
 

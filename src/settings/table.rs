@@ -105,6 +105,12 @@ impl<'a> Table<'a> {
         get(self, key, problems)
     }
 
+    /// Values of the keys that no getter has asked for so far.
+    pub fn unclaimed(&self) -> impl Iterator<Item = Value<'a>> + '_ {
+        let unclaimed = self.entries.iter().filter(|(key, _)| !self.known.contains(key.get_ref().as_ref()));
+        unclaimed.map(|(key, raw)| Value::new(self.reading, key, raw))
+    }
+
     /// The problem that `key` is absent, for callers with more to say about it.
     #[must_use]
     pub fn missing(&self, key: &str) -> Problem {

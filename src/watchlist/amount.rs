@@ -20,6 +20,8 @@ pub(super) struct Number<'a> {
     pub unit: &'a str,
 }
 
+/// The unit of a number that counts the smallest units of whatever token it is compared with, as a contract does.
+pub(super) const BASE_UNITS: &str = "base units";
 /// Powers of ten that an exponent may name: 10^77 is the last below 2^256.
 const EXPONENT_MAX: i32 = 77;
 
@@ -59,6 +61,9 @@ impl<'a> Number<'a> {
             rest = &after[end..];
         }
         let unit = rest.trim_start();
+        if unit.split_whitespace().eq(BASE_UNITS.split(' ')) {
+            return Ok(Self { negative, mantissa, exponent, unit: BASE_UNITS });
+        }
         if unit.chars().any(char::is_whitespace) || unit.starts_with(|c: char| !c.is_alphabetic()) && !unit.is_empty() {
             return fail(&format!("`{unit}` is no unit"), usage);
         }
@@ -147,6 +152,10 @@ mod tests {
         assert_eq!(scaled("30gwei", 9).unwrap(), "30000000000");
         assert_eq!(scaled("0.00", 0).unwrap(), "0");
         assert_eq!(scaled(&U256::MAX.to_string(), 0).unwrap(), U256::MAX.to_string());
+        assert_eq!(
+            Number::parse("1_000 base  units").map(|n| (n.mantissa, n.unit)),
+            Ok((U256::from(1_000), BASE_UNITS))
+        );
         assert_eq!(Number::parse("-5 X").map(|n| (n.negative, n.unit)), Ok((true, "X")));
     }
 

@@ -8,7 +8,7 @@ use crate::model::watch::ChainInfo;
 use crate::model::{Activity, Item, Severity, WatchId, WatchInfo};
 use crate::pulse::Heart;
 use crate::queue::Service;
-use crate::settings::{Secret, Spot};
+use crate::settings::{Problem, Secret, Spot};
 use crate::source::FinalityRule;
 use alloy_primitives::{Address, B256};
 use std::collections::HashMap;
@@ -44,6 +44,8 @@ pub struct Book {
     pub tests: Vec<WatchTest>,
     /// What could be read only in part, each with its file and line: entries of ABI files that are passed over.
     pub remarks: Vec<String>,
+    /// What is worth knowing of the files and no mistake, each at its place.
+    pub notes: Vec<Problem>,
     /// SHA-256 of the text of all files, in hex: the same text has the same hash on every machine.
     pub hash: String,
 }

@@ -10,6 +10,7 @@ mod answers;
 mod architecture;
 mod calm_week;
 mod clock;
+mod conditions;
 mod conduct;
 mod counting;
 mod decode;

@@ -28,6 +28,7 @@ mod vesting;
 pub(crate) use names::*;
 pub use names::{BUILTINS, Builtin};
 pub use trouble::trouble;
+pub(crate) use trouble::{suffix_words, unreadable};
 
 use super::rule::WatchRules;
 use crate::model::activity::Note;

@@ -2,13 +2,42 @@
 
 use super::names::{BUDGET, HASH, UNCONFIRMED, UNDECODABLE, UNREAD};
 use super::{Cost, because, table};
+use crate::abi::attributed_codes;
 use crate::classify::rule::WatchRules;
 use crate::model::activity::Note;
+use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Operation, Severity};
+use alloy_primitives::Bytes;
 
-/// Bytes that could not be read, or were not read to their end. No rule vouches for those.
+/// Bytes that could not be read, or were not read to their end. No rule vouches for those, but for what stands behind the arguments
+/// of a call, where it names that (see [`unreadable`]).
 #[must_use]
 pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+    let suffixed = || match &activity.deed.decoding {
+        Decoding::Suffixed(bytes) => {
+            let loud = table::of(rules.kind).map_or(Severity::High, |table| table.unreadable);
+            let word = if attributed_codes(bytes).is_some() { "erc8021" } else { "any" };
+            let why =
+                format!("the calldata ends in {}; `suffix = \"{word}\"` in a rule lets it be", suffix_words(bytes));
+            Some(because(UNDECODABLE, loud, why))
+        }
+        _ => None,
+    };
+    unreadable(activity, rules).or_else(suffixed)
+}
+
+/// What stands behind the arguments of a call, in words.
+pub(crate) fn suffix_words(bytes: &Bytes) -> String {
+    match attributed_codes(bytes) {
+        Some(codes) => format!("an attribution by ERC-8021 ({})", codes.join(", ")),
+        None if bytes.len() == 1 => format!("a byte ({bytes}) behind the arguments"),
+        None => format!("{} bytes ({}) behind the arguments", bytes.len(), Value::Bytes(bytes.clone())),
+    }
+}
+
+/// Whatever of [`trouble`] no rule can ever vouch for.
+#[must_use]
+pub(crate) fn unreadable(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     let loud = table::of(rules.kind).map_or(Severity::High, |table| table.unreadable);
     for note in &activity.notes {
         match note {
@@ -29,7 +58,7 @@ pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     // Foreign code is what counts of a delegatecall, whatever its calldata is.
     let delegated = activity.operation == Operation::Delegatecall;
     match &activity.deed.decoding {
-        Decoding::Clean | Decoding::Ether => None,
+        Decoding::Clean | Decoding::Ether | Decoding::Suffixed(_) => None,
         Decoding::Opaque(_) if delegated => None,
         Decoding::Opaque(why) => Some(because(UNDECODABLE, loud, why.clone())),
         Decoding::Flawed(flaws) => {

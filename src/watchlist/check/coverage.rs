@@ -2,7 +2,7 @@
 
 use crate::abi::{Abi, Function};
 use crate::classify::builtin::BUILTINS;
-use crate::classify::rule::{DeedMatch, Polarity, Rules, WatchRules};
+use crate::classify::rule::{AddressTest, Condition, DeedMatch, Polarity, Rule, Rules, ValueRule, WatchRules};
 use crate::classify::{self, History, Moment};
 use crate::model::value::Arg;
 use crate::model::{
@@ -223,11 +223,37 @@ impl Case {
         }
     }
 
+    /// Whether what the rule says of its target, of ether, and of how and when it is executed can hold here. Its other conditions are open.
+    fn can_match(&self, rule: &Rule, own: Address) -> bool {
+        let acts = self.kind == ActivityKind::Act;
+        let target = |test: &AddressTest| match (test, self.to_itself) {
+            (AddressTest::In(set), true) => set.members.contains(&own),
+            (AddressTest::NotIn(set), true) => !set.members.contains(&own),
+            (AddressTest::In(set), false) => set.members.iter().any(|to| *to != own),
+            (AddressTest::NotIn(_), false) => true,
+        };
+        let conditions = rule.conditions.iter().all(|condition| match condition {
+            Condition::To(test) if acts && self.matches != DeedMatch::Creation => target(test),
+            Condition::Outcome(outcomes) => outcomes.contains(&Fate::Executed),
+            Condition::Stage(stages) => stages.contains(&Stage::Included),
+            _ => true,
+        });
+        let vouches = rule.polarity == Polarity::Normal;
+        // A rule that says nothing of ether lets none go along, and nothing vouches for what cannot be read.
+        let pays = self.matches == DeedMatch::Ether && rule.deed == DeedMatch::Any && rule.value == ValueRule::Unsaid;
+        let unread = self.matches == DeedMatch::Any && self.kind == ActivityKind::Call;
+        let executed = self.matches != DeedMatch::Creation || rule.operations.contains(&Operation::Create);
+        conditions && executed && !(vouches && (pays || unread))
+    }
+
     fn row(self, watch: &WatchInfo, rules: &WatchRules, verdict: &Verdict) -> CoverageRow {
         let about = |polarity: Polarity| {
             let rules = rules.rules.iter().filter(|rule| rule.polarity == polarity && rule.kind == self.kind);
             let about = rules.filter(|rule| rule.deed == self.matches || rule.deed == DeedMatch::Any);
-            about.map(|rule| Arc::clone(&rule.name)).collect::<Vec<_>>()
+            about
+                .filter(|rule| self.can_match(rule, watch.address))
+                .map(|rule| Arc::clone(&rule.name))
+                .collect::<Vec<_>>()
         };
         let (mut vouched_by, raised_by) = (about(Polarity::Normal), about(Polarity::Abnormal));
         // What goes out inside of a call is vouched for by a rule for the call as well, if it says so.

@@ -3,7 +3,7 @@
 use crate::classify::rule::Polarity;
 use crate::model::{ActivityKind, Kind};
 use crate::queue::{sustains, takes};
-use crate::settings::show_duration;
+use crate::settings::{Problem, show_duration};
 use crate::source::FinalityRule;
 use crate::watchlist::book::{Book, ChainBook, ChainClock, QueueBook};
 use std::sync::Arc;
@@ -11,20 +11,22 @@ use std::sync::Arc;
 /// A weakness that was chosen, or not thought of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The chain it is about.
-    pub chain: Arc<str>,
+    /// The chain it is about, where it is about one.
+    pub chain: Option<Arc<str>>,
+    /// `file:line:column`, where it is about something that is written.
+    pub place: Option<Arc<str>>,
     /// What does not hold because of it, and what to write instead; one sentence without a period.
     pub text: String,
 }
 
-/// What each chain's own settings leave unseen or unconfirmed. Chains of a developer's machine, which keep no clock, are what they
+/// What each chain's own settings leave unseen or unconfirmed, and what is noted of what is written. Chains of a developer's machine, which keep no clock, are what they
 /// are.
 #[must_use]
 pub fn notes(book: &Book) -> Vec<Note> {
     let chains = book.chains.iter().filter(|chain| chain.clock == ChainClock::Wall);
-    let of_chains = chains.flat_map(|chain| of(chain).map(|text| Note { chain: chain.info.name.clone(), text }));
+    let of_chains = chains.flat_map(|chain| of(chain).map(|text| of_chain(&chain.info.name, text)));
     let of_queues = book.queues.iter().filter_map(of_queue);
-    of_chains.chain(of_queues).chain(idle_rules(book)).collect()
+    of_chains.chain(of_queues).chain(idle_rules(book)).chain(book.notes.iter().map(of_place)).collect()
 }
 
 /// Rules that hold nothing back, or only seem to.
@@ -36,7 +38,7 @@ fn idle_rules(book: &Book) -> Vec<Note> {
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
         let open: Vec<&str> = normal().filter(|rule| rule.effects).map(|rule| &*rule.name).collect();
         let only_inside = !watch.kind.carries_out() && watch.kind != Kind::Eoa;
-        let mut note = |text: String| notes.push(Note { chain: watch.chain.name.clone(), text });
+        let mut note = |text: String| notes.push(of_chain(&watch.chain.name, text));
         for rule in normal().filter(|rule| matches!(rule.kind, ActivityKind::Act | ActivityKind::Move)) {
             if rule.kind == ActivityKind::Act && blind && only_inside {
                 note(format!(
@@ -56,6 +58,15 @@ fn idle_rules(book: &Book) -> Vec<Note> {
     notes
 }
 
+fn of_chain(chain: &Arc<str>, text: String) -> Note {
+    Note { chain: Some(Arc::clone(chain)), place: None, text }
+}
+
+fn of_place(note: &Problem) -> Note {
+    let hint = note.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
+    Note { chain: None, place: Some(note.spot.to_string().into()), text: format!("{}{hint}", note.message) }
+}
+
 /// A quota that does not let queues be looked at as often as they are to be.
 fn of_queue(queue: &QueueBook) -> Option<Note> {
     let service = &queue.service;
@@ -68,7 +79,7 @@ fn of_queue(queue: &QueueBook) -> Option<Note> {
         queue.safes.len(),
         takes(queue.safes.len(), service.cold)
     );
-    (sustained > service.cold).then(|| Note { chain: queue.chain.name.clone(), text })
+    (sustained > service.cold).then(|| of_chain(&queue.chain.name, text))
 }
 
 fn of(chain: &ChainBook) -> impl Iterator<Item = String> {

@@ -179,6 +179,12 @@ impl<'f> Abis<'f> {
                     format!("{at}: {error}; this entry is passed over, and what it is about counts as undecodable")
                 });
                 self.remarks.extend(told);
+                for signature in abi.renamed() {
+                    let note = format!(
+                        "`{path}` has `{signature}` twice with other names of its arguments: the first are taken"
+                    );
+                    problems.note(written.problem(note).hint("name arguments by their position, such as `\"#0\"`"));
+                }
                 Some(abi)
             }
             Err(error) => {

@@ -1,5 +1,6 @@
 //! `args`: what must hold of an argument.
 
+use super::amounts;
 use super::deed::Deed;
 use super::directory::Scope;
 use super::units::{self, Counts};
@@ -7,10 +8,10 @@ use crate::abi::Kind as Type;
 use crate::classify::rule::{ArgTest, Bound, Condition, Scalar};
 use crate::settings::{At, Problems, Spot, Value};
 use crate::watchlist::file::ListText;
-use alloy_primitives::{Bytes, I256, Sign, U256, hex};
+use alloy_primitives::{B256, Bytes, I256, Sign, U256, hex};
 
 /// Words of a test.
-const WORDS: [&str; 5] = ["eq", "in", "not_in", "min", "max"];
+const WORDS: [&str; 6] = ["eq", "in", "not_in", "min", "max", "hash"];
 
 /// Compiles one argument's tests. `counts` is what an amount in it counts.
 pub(super) fn condition(
@@ -21,9 +22,15 @@ pub(super) fn condition(
     scope: &Scope<'_>,
     problems: &mut Problems,
 ) -> Option<Condition> {
-    let argument = deed.argument(label, problems)?;
-    let reader = Reader { label: label.value, ty: &argument.ty, counts, scope };
-    if matches!(argument.ty, Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_)) {
+    let argument = deed.argument_or_hash(label, problems)?;
+    let is_amount = amounts::is_amount(deed, &argument.path);
+    let reader = Reader { label: label.value, ty: &argument.ty, hashed: argument.hashed, is_amount, counts, scope };
+    if argument.hashed && argument.path.steps().len() > 1 {
+        let message = format!("`{}` is indexed, so the log holds only the hash of all of it", **label);
+        problems.push(label.problem(message).hint("compare the hash of the whole: `{ hash = \"0x…\" }`"));
+        return None;
+    }
+    if matches!(argument.ty, Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_)) && !argument.hashed {
         let (what, hint) = match argument.ty {
             Type::Tuple(_) => ("a tuple", format!("say which field of it: `\"{}.#0\"`", **label)),
             _ => (
@@ -42,6 +49,10 @@ pub(super) fn condition(
 struct Reader<'r> {
     label: &'r str,
     ty: &'r Type,
+    /// Whether the log holds only its hash.
+    hashed: bool,
+    /// Whether it is an amount of the token that the rule is about.
+    is_amount: bool,
     counts: &'r Counts<'r>,
     scope: &'r Scope<'r>,
 }
@@ -65,6 +76,7 @@ impl Reader<'_> {
                 "eq" => self.eq(&value, problems),
                 "in" => self.within(&value, true, problems),
                 "not_in" => self.within(&value, false, problems),
+                "hash" => self.hash(&value, problems),
                 bound => self.bound(&value, problems).map(|found| {
                     let is_max = bound == "max";
                     bounds[usize::from(is_max)] = Some(found.clone());
@@ -80,7 +92,7 @@ impl Reader<'_> {
             problems.push(min.problem(message).also(max.spot.clone(), "the most"));
         }
         if table.is_empty() {
-            let hint = "write one of `eq`, `in`, `not_in`, `min` and `max`";
+            let hint = "write one of `eq`, `in`, `not_in`, `min`, `max` and `hash`";
             problems.push(value.spot().problem(format!("`{}` says nothing", self.label)).hint(hint));
         }
         table.finish(problems);
@@ -118,6 +130,31 @@ impl Reader<'_> {
         Some(if inside { ArgTest::InScalars(scalars) } else { ArgTest::NotInScalars(scalars) })
     }
 
+    /// One hash or several, of a value that is known by its hash alone.
+    fn hash(&self, value: &Value<'_>, problems: &mut Problems) -> Option<ArgTest> {
+        if !self.hashed {
+            let problem =
+                value.spot().problem(format!("`{}` is not indexed, so the value itself is there", self.label));
+            problems.push(problem.hint("write `eq` or `in` with the value"));
+            return None;
+        }
+        let written = value.one_or_more(problems)?;
+        let hashes = written.iter().map(|text| {
+            let hash = text.parse::<B256>().ok().filter(|_| text.starts_with("0x"));
+            if hash.is_none() {
+                let problem = text.problem(format!("`{}` is no hash", **text));
+                problems.push(problem.hint("write a keccak-256 as `0x` and 64 hexadecimal digits"));
+            }
+            hash.map(Scalar::Hash)
+        });
+        let hashes = hashes.collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()?;
+        if hashes.is_empty() {
+            problems.push(value.spot().problem("no hash is listed, so this could never hold"));
+            return None;
+        }
+        Some(ArgTest::InScalars(hashes))
+    }
+
     fn bound(&self, value: &Value<'_>, problems: &mut Problems) -> Option<At<Bound>> {
         if !matches!(self.ty, Type::Uint(_) | Type::Int(_)) {
             let message = format!("`{}` is `{}`, which has neither a least nor a most", self.label, self.ty);
@@ -129,6 +166,9 @@ impl Reader<'_> {
 
     fn number(&self, value: &Value<'_>, problems: &mut Problems) -> Option<At<units::Measured>> {
         let measured = units::read(value, self.label, self.counts, self.scope, problems)?;
+        if self.is_amount {
+            units::refuse_bare(&measured, self.label, self.counts, problems);
+        }
         let bound = &measured.bound;
         let fits = match self.ty {
             Type::Uint(bits) => !bound.negative && bound.value <= U256::MAX >> (256 - usize::from(*bits)),
@@ -162,9 +202,26 @@ impl Reader<'_> {
             }
             Type::FixedBytes(len) => self.bytes(value, Some(usize::from(*len)), problems).map(Scalar::Bytes),
             Type::Function => self.bytes(value, Some(24), problems).map(Scalar::Bytes),
-            Type::Bytes => self.bytes(value, None, problems).map(Scalar::Bytes),
-            Type::String => value.string(problems).map(|at| Scalar::Text(at.value.into())),
-            Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_) => None,
+            Type::Bytes => {
+                let bytes = self.bytes(value, None, problems)?;
+                if self.hashed && bytes.len() == B256::len_bytes() {
+                    let message = format!("`{}` is indexed, and this could be its bytes or their hash", self.label);
+                    problems.push(value.spot().problem(message).hint("write the hash: `{ hash = \"0x…\" }`"));
+                    return None;
+                }
+                Some(Scalar::Bytes(bytes))
+            }
+            Type::String => {
+                let text = value.string(problems)?;
+                // A hash is no text that anybody would index: whoever writes one means it.
+                let hash = text.parse::<B256>().ok().filter(|_| self.hashed && text.starts_with("0x"));
+                Some(hash.map_or_else(|| Scalar::Text(text.value.into()), Scalar::Hash))
+            }
+            Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_) => {
+                let problem = value.spot().problem(format!("of `{}` the log holds only the hash", self.label));
+                problems.push(problem.hint("write `{ hash = \"0x…\" }`"));
+                None
+            }
         }
     }
 

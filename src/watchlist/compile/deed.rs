@@ -40,6 +40,8 @@ pub(super) struct Argument {
     /// By position.
     pub(super) path: ArgPath,
     pub(super) ty: Type,
+    /// Whether the log holds only its hash, since it is indexed and longer than a topic.
+    pub(super) hashed: bool,
 }
 
 /// Arguments of a move, in the order the decoder gives them.
@@ -151,7 +153,8 @@ impl Deed {
             true => match Function::parse(written) {
                 Ok(function) => Some(function),
                 Err(error) => {
-                    problems.push(written.problem(format!("this is not a signature: {error}")));
+                    let problem = written.problem(format!("this is not a signature: {error}"));
+                    problems.push(problem.hint(typed(written, abis)));
                     return None;
                 }
             },
@@ -272,8 +275,19 @@ impl Deed {
         self.shapes.first()
     }
 
-    /// Finds an argument by any of its names; that there is none is a problem.
+    /// Finds an argument by any of its names; that there is none, or that only its hash is known, is a problem.
     pub(super) fn argument(&self, label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
+        let found = self.argument_or_hash(label, problems)?;
+        if found.hashed {
+            let message = format!("`{}` is indexed, so the log holds only its hash", **label);
+            problems.push(label.problem(message));
+            return None;
+        }
+        Some(found)
+    }
+
+    /// Finds an argument by any of its names. That there is none is a problem, and so is a name that means several.
+    pub(super) fn argument_or_hash(&self, label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
         let path: ArgPath = match label.parse() {
             Ok(path) => path,
             Err(error) => {
@@ -282,13 +296,22 @@ impl Deed {
             }
         };
         let own = !self.spelled.functions.is_empty() || !self.spelled.events.is_empty();
-        let found = self.shapes.iter().find_map(|shape| positional(shape, &path));
+        let places: Vec<Place> = self.shapes.iter().map(|shape| positional(shape, &path)).collect();
         // What the rule spells out itself counts; of versions that call another argument so, none can be meant.
-        if !self.shapes.first().is_some_and(|shape| own && positional(shape, &path).is_some()) {
-            let places: BTreeSet<String> =
-                self.shapes.iter().filter_map(|shape| Some(positional(shape, &path)?.0)).collect();
+        let counts = if own && places.first().is_some_and(Place::is_any) { &places[..1] } else { &places[..] };
+        if let Some(several) = counts.iter().find_map(Place::several) {
+            let message =
+                format!("`{}` is the name of {} arguments: {}", **label, several.len(), several.join(" and "));
+            let hint = several.iter().map(|place| format!("`\"{place}\"`")).collect::<Vec<_>>().join(" or ");
+            problems.push(label.problem(message).hint(format!("say which is meant by its position: {hint}")));
+            return None;
+        }
+        let mut found = counts.iter().filter_map(Place::one);
+        let first = found.next();
+        if let Some((first, ..)) = first {
+            let places: BTreeSet<&str> = found.map(|(place, ..)| &**place).chain([&**first]).collect();
             if places.len() > 1 {
-                let places: Vec<String> = places.into_iter().collect();
+                let places: Vec<&str> = places.into_iter().collect();
                 let message = format!("`{}` is one argument here and another there: {}", **label, places.join(" and "));
                 problems.push(
                     label.problem(message).hint("write the signature with the names that are meant, or the position"),
@@ -296,14 +319,9 @@ impl Deed {
                 return None;
             }
         }
-        if let Some((path, ty, hashed)) = found {
-            if hashed {
-                let message = format!("`{}` is indexed, so the log holds only its hash", **label);
-                problems.push(label.problem(message));
-                return None;
-            }
+        if let Some((path, ty, hashed)) = first {
             // A path made of positions is always a path.
-            return Some(Argument { path: path.parse().ok()?, ty });
+            return Some(Argument { path: path.parse().ok()?, ty: ty.clone(), hashed: *hashed });
         }
         problems.push(self.unknown_argument(label));
         None
@@ -340,36 +358,75 @@ impl Deed {
     }
 }
 
-/// The same path by positions, the type it leads to, and whether only its hash is there.
-fn positional(shape: &[Param], path: &ArgPath) -> Option<(String, Type, bool)> {
+/// Where a path leads to among the parameters of one shape.
+enum Place {
+    Nowhere,
+    /// The same path by positions, the type it leads to, and whether only its hash is there.
+    One(String, Type, bool),
+    /// A name on the way that several have: the paths by positions up to each of them.
+    Several(Vec<String>),
+}
+
+impl Place {
+    fn is_any(&self) -> bool {
+        !matches!(self, Self::Nowhere)
+    }
+
+    fn one(&self) -> Option<(&String, &Type, &bool)> {
+        if let Self::One(path, ty, hashed) = self { Some((path, ty, hashed)) } else { None }
+    }
+
+    fn several(&self) -> Option<&Vec<String>> {
+        if let Self::Several(places) = self { Some(places) } else { None }
+    }
+}
+
+fn positional(shape: &[Param], path: &ArgPath) -> Place {
+    match walk(shape, path) {
+        Ok(Some((path, ty, hashed))) => Place::One(path, ty, hashed),
+        Ok(None) => Place::Nowhere,
+        Err(several) => Place::Several(several),
+    }
+}
+
+/// The error is a name that several have, as in [`Place::Several`].
+fn walk(shape: &[Param], path: &ArgPath) -> Result<Option<(String, Type, bool)>, Vec<String>> {
     let mut fields = shape;
     let mut ty: Option<&Type> = None;
     let mut out = String::new();
     let mut hashed = false;
     for step in path.steps() {
         let place = match step {
-            Step::Name(name) => Some(fields.iter().position(|field| field.name == *name)?),
+            Step::Name(name) => {
+                let mut named = (0..fields.len()).filter(|place| fields[*place].name == *name);
+                let Some(place) = named.next() else { return Ok(None) };
+                if named.clone().next().is_some() {
+                    let before = if out.is_empty() { String::new() } else { format!("{out}.") };
+                    return Err([place].into_iter().chain(named).map(|place| format!("{before}#{place}")).collect());
+                }
+                Some(place)
+            }
             Step::Position(place) => Some(*place),
             Step::Index(_) | Step::Every => None,
         };
         ty = Some(match place {
             Some(place) => {
-                let field = fields.get(place)?;
+                let Some(field) = fields.get(place) else { return Ok(None) };
                 hashed |= field.indexed && is_composite(&field.kind);
                 out.push_str(if out.is_empty() { "#" } else { ".#" });
                 out.push_str(&place.to_string());
                 &field.kind
             }
-            None => match (ty?, step) {
-                (Type::Array(element), Step::Index(index)) => index_step(&mut out, *index, element),
-                (Type::FixedArray(element, len), Step::Index(index)) if *index < *len as usize => {
+            None => match (ty, step) {
+                (Some(Type::Array(element)), Step::Index(index)) => index_step(&mut out, *index, element),
+                (Some(Type::FixedArray(element, len)), Step::Index(index)) if *index < *len as usize => {
                     index_step(&mut out, *index, element)
                 }
-                (Type::Array(element) | Type::FixedArray(element, _), Step::Every) => {
+                (Some(Type::Array(element) | Type::FixedArray(element, _)), Step::Every) => {
                     out.push_str("[*]");
                     element
                 }
-                _ => return None,
+                _ => return Ok(None),
             },
         });
         fields = match ty {
@@ -377,7 +434,7 @@ fn positional(shape: &[Param], path: &ArgPath) -> Option<(String, Type, bool)> {
             _ => &[],
         };
     }
-    Some((out, ty?.clone(), hashed))
+    Ok(ty.map(|ty| (out, ty.clone(), hashed)))
 }
 
 fn index_step<'t>(out: &mut String, index: usize, element: &'t Type) -> &'t Type {
@@ -398,6 +455,23 @@ fn distinct(shapes: impl Iterator<Item = Arc<[Param]>>) -> Vec<Arc<[Param]>> {
         }
     }
     distinct
+}
+
+/// The signature that is most likely meant by one that cannot be read: that of a known function of this name with as many parameters,
+/// under the names that are written.
+fn typed(written: &str, abis: &[Arc<Abi>]) -> String {
+    let (name, rest) = written.split_once('(').unwrap_or((written, ""));
+    let parts: Vec<&str> = rest.trim_end().trim_end_matches(')').split(',').map(str::trim).collect();
+    let all = abis.iter().map(|abi| &**abi).chain(bundled_names().map(|(_, abi)| abi));
+    let mut known = all.flat_map(|abi| abi.functions_named(name.trim()));
+    let Some(function) = known.find(|function| function.inputs.len() == parts.len()) else {
+        return "every parameter has a type: `transfer(address to, uint256 amount)`".to_owned();
+    };
+    let params = function.inputs.iter().zip(parts).map(|(input, part)| {
+        let is_name = !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        format!("{} {}", input.ty, if is_name { part } else { &input.name }).trim_end().to_owned()
+    });
+    format!("write the types too: `{}({})`", name.trim(), params.collect::<Vec<_>>().join(", "))
 }
 
 fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<Abi>], open: bool) -> Problem {

@@ -10,11 +10,12 @@ use crate::escalate::Names;
 use crate::model::amount::Unit;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, WatchInfo};
-use crate::settings::{At, Problems, nearest};
+use crate::settings::{At, Problem, Problems, nearest};
 use crate::watchlist::file::{ListText, NameText, SetText, Texts, TokenKind, TokenText};
 use alloy_primitives::Address;
 use alloy_primitives::map::AddressHashSet;
-use std::collections::{BTreeMap, HashMap};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Sets within one another; deeper nesting would let a file decide our stack.
@@ -33,6 +34,10 @@ pub(super) struct Directory<'a> {
     named: HashMap<&'a str, Vec<Place>>,
     names: Vec<(Place, Arc<str>)>,
     chains: HashMap<ChainId, Arc<str>>,
+    /// Names that stand in a section which was not understood.
+    lost: BTreeSet<&'a str>,
+    /// Unknown names that were told of once and are no slip of the keyboard.
+    told: RefCell<BTreeSet<String>>,
 }
 
 /// A `[token.X]`.
@@ -81,6 +86,8 @@ impl<'a> Directory<'a> {
             named: HashMap::new(),
             names: Vec::new(),
             chains: chains.infos().map(|info| (info.id, Arc::clone(&info.name))).collect(),
+            lost: texts.lost.clone(),
+            told: RefCell::default(),
         };
         directory.read_names(&texts.names, chains, problems);
         directory.read_tokens(&texts.tokens, chains, problems);
@@ -101,6 +108,15 @@ impl<'a> Directory<'a> {
     pub(super) fn token_at(&self, chain: ChainId, address: Address) -> Option<(&'a str, &Token)> {
         let name = self.token_at.get(&(chain, address))?;
         Some((name, self.tokens.get(name)?))
+    }
+
+    /// Tells of a name that nothing here has. One whose section was not understood has been told of with that; one that is like no other is
+    /// told of where it stands first, since its definition is what is missing.
+    pub(super) fn report_unknown(&self, name: &str, problem: Problem, problems: &mut Problems) {
+        let is_slip = problem.hint.as_ref().is_some_and(|hint| hint.starts_with("did you mean"));
+        if !self.lost.contains(name) && (is_slip || self.told.borrow_mut().insert(name.to_owned())) {
+            problems.push(problem);
+        }
     }
 
     pub(super) fn token(&self, name: &str) -> Option<&Token> {
@@ -202,6 +218,7 @@ impl<'a> Directory<'a> {
                 Unit { symbol: text.name.value.into(), decimals: text.decimals.as_ref().map_or(18, |at| at.value) };
             let (Some(chain), Some(address)) = (chain, address) else {
                 self.tokens.remove(text.name.value);
+                self.lost.insert(text.name.value);
                 continue;
             };
             if let Some(other) = self.token_at.insert((chain.id, address), text.name.value) {
@@ -326,7 +343,8 @@ impl<'a> Directory<'a> {
                             || "define it as `[set]` or `[token.X]`, in any of the files".to_owned(),
                             |near| format!("did you mean `@{near}`?"),
                         );
-                        problems.push(item.problem(format!("unknown set or token `{}`", **item)).hint(hint));
+                        let problem = item.problem(format!("unknown set or token `{}`", **item)).hint(hint);
+                        self.report_unknown(name, problem, problems);
                         return None;
                     }
                 },
@@ -371,7 +389,8 @@ impl<'a> Directory<'a> {
                     }
                     None => "write an address, `@set`, `@token`, or a name from `[name]`".to_owned(),
                 };
-                problems.push(item.problem(format!("nobody is called `{}`", **item)).hint(hint));
+                let problem = item.problem(format!("nobody is called `{}`", **item)).hint(hint);
+                self.report_unknown(item.value, problem, problems);
                 None
             }
         }

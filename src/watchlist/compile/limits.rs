@@ -1,5 +1,6 @@
 //! `limit`: how often, or how much, within a rolling window.
 
+use super::amounts;
 use super::deed::Deed;
 use super::directory::Scope;
 use super::units::{self, Counts};
@@ -26,35 +27,42 @@ pub(super) fn compile(
         problems.push(text.per.problem("a window is from a second to a year long"));
         return None;
     }
-    let (measure, max, unit) = match &text.measure {
+    let (measure, max, unit, token) = match &text.measure {
         MeasureText::Count(count) => {
             let Some(max) = u64::try_from(count.value).ok().filter(|max| *max > 0) else {
                 problems.push(count.problem("a limit of zero vouches for nothing").hint("remove the rule instead"));
                 return None;
             };
-            (Measure::Count, U256::from(max), Unit::none())
+            (Measure::Count, U256::from(max), Unit::none(), None)
         }
         MeasureText::Sum { of, max } => {
             let measure = measure(of, deed, problems)?;
             let read = match measure {
-                Measure::Value => units::read_ether(max, of, scope, problems)?.map(|wei| (wei, Unit::ether())),
-                _ => {
+                Measure::Value => units::read_ether(max, of, scope, problems)?.map(|wei| (wei, Unit::ether(), None)),
+                Measure::Arg { .. } | Measure::Count => {
+                    let is_amount = matches!(&measure, Measure::Arg { path, .. } if amounts::is_amount(deed, path));
+                    if is_amount && units::refuse_sum(&max.spot(), of, counts, problems) {
+                        return None;
+                    }
                     let measured = units::read(max, of, counts, scope, problems)?;
+                    if is_amount {
+                        units::refuse_bare(&measured, of, counts, problems);
+                    }
                     if measured.bound.negative {
                         problems.push(measured.problem("a limit is never below zero"));
                         return None;
                     }
-                    measured.map(|measured| (measured.bound.value, measured.bound.unit))
+                    measured.map(|measured| (measured.bound.value, measured.bound.unit, measured.bound.token))
                 }
             };
             if read.0.is_zero() {
                 problems.push(read.problem("a limit of zero vouches for nothing").hint("remove the rule instead"));
                 return None;
             }
-            (measure, read.value.0, read.value.1)
+            (measure, read.value.0, read.value.1, read.value.2)
         }
     };
-    Some(Limit { measure, max, unit, per, per_text: text.per_text.trim().into() })
+    Some(Limit { measure, max, unit, token, per, per_text: text.per_text.trim().into() })
 }
 
 /// `ether` and `value` are ether sent along, unless an argument is called so; everything else is an argument.

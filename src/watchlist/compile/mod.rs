@@ -7,6 +7,7 @@
 mod abis;
 mod absent;
 mod address;
+mod amounts;
 mod args;
 mod chains;
 mod deed;
@@ -71,6 +72,9 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
     let texts = aside(|| {
         for document in &documents {
             let mut table = document.table();
+            if table.is_empty() {
+                problems.note(table.spot().problem("this file is empty: nothing of it is watched"));
+            }
             refuse_setup(&mut table, path, &mut problems);
             texts.read(&mut table, &mut problems);
             table.finish(&mut problems);
@@ -90,6 +94,11 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
             folder.display()
         ));
     }
+    if texts.watches.is_empty() {
+        let note = main.spot(0..0).problem("no address is watched");
+        problems.note(note.hint("write a `[[watch]]`, in this file or in one that `watchlists` names"));
+    }
+    book.notes = problems.take_notes();
     aside(|| drop(texts));
     aside(|| drop(documents));
     if problems.is_empty() { Ok(book) } else { Err(problems) }
@@ -154,6 +163,7 @@ fn assemble(
         store,
         tests: compiled.tests,
         remarks: abis.take_remarks(),
+        notes: Vec::new(),
         hash: String::new(),
     }
 }

@@ -49,6 +49,17 @@ pub(super) fn paths(
     problems: &mut Problems,
 ) -> Paths {
     check_self(main, setup, destinations, problems);
+    for text in &setup.paths {
+        let mut names = text.steps.iter().flat_map(|step| &step.to).peekable();
+        let is_terminal = |name: &At<&str>| {
+            destinations.compiled.get(name.value).is_some_and(|target| target.kind == deliver::TERMINAL)
+        };
+        if names.peek().is_some() && names.all(is_terminal) {
+            let note =
+                format!("path `{}` pages a terminal alone: whoever does not look at it is not woken", *text.name);
+            problems.note(text.name.problem(note).hint("add a destination that calls somebody up"));
+        }
+    }
     let compiled = setup.paths.iter().map(|text| (text.name.value.to_owned(), path(text, destinations, problems)));
     let names = setup.paths.iter().map(|text| (text.name.value.to_owned(), text.name.value.into()));
     Paths { compiled: compiled.collect(), names: names.collect() }

@@ -1,7 +1,9 @@
 //! Rules that nobody can reach: what they say was said before.
 
 use super::rule::Compiled;
-use crate::classify::rule::{AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Polarity, Rule, ValueRule, Via};
+use crate::classify::rule::{
+    AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Polarity, Rule, Suffix, ValueRule, Via,
+};
 use crate::settings::Problems;
 use std::collections::BTreeSet;
 
@@ -62,7 +64,20 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
         }
     };
     let operations = later.operations.iter().all(|operation| earlier.operations.contains(operation));
-    earlier.kind == later.kind && deed && value && operations && earlier.limits.is_empty() && earlier.habits.is_empty()
+    let suffix = match (earlier.polarity, earlier.suffix, later.suffix) {
+        (Polarity::Normal, None, Some(_)) | (Polarity::Abnormal, Some(_), None) => false,
+        (Polarity::Normal, None, None) | (Polarity::Abnormal, None, _) => true,
+        (_, Some(earlier), later) => earlier == Suffix::Any || later != Some(Suffix::Any),
+    };
+    // An abnormal rule that asks for bytes behind the arguments takes only part of what a normal rule takes that lets them be.
+    let suffix = suffix && (earlier.polarity == later.polarity || earlier.suffix.is_none());
+    earlier.kind == later.kind
+        && deed
+        && value
+        && operations
+        && suffix
+        && earlier.limits.is_empty()
+        && earlier.habits.is_empty()
 }
 
 /// Deeds that `*` takes without a doubt.
@@ -100,6 +115,8 @@ fn key(condition: &Condition) -> String {
             format!("via module {} as {:?}", members(module), role.as_ref().map(|role| &role.keys))
         }
         Condition::Hours(hours) => format!("hours {:?} {:?}", hours.zone.iana_name(), hours.spans),
+        Condition::Outcome(outcomes) => format!("outcome {outcomes:?}"),
+        Condition::Stage(stages) => format!("stage {stages:?}"),
     }
 }
 

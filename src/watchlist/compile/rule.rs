@@ -11,7 +11,7 @@ use crate::abi::bundled;
 use crate::classify::rule::{
     AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Elements, Hours, Polarity, Rule, Scalar, ValueRule,
 };
-use crate::model::{ActivityKind, Operation};
+use crate::model::{ActivityKind, Fate, Operation, Stage};
 use crate::settings::{At, Problems, Spot, Value};
 use crate::watchlist::file::{AddressesText, ListText, RuleText, SignersText};
 use crate::watchlist::hours;
@@ -67,6 +67,7 @@ pub(super) fn compile(
         },
         value: value(text, &deed, scope, problems),
         operations: operations(text, &deed, problems),
+        suffix: text.suffix.as_ref().map(|at| at.value),
         habits: habits::compile(text, &deed, problems),
         limits: Vec::new(),
         severity: text.severity,
@@ -95,6 +96,8 @@ pub(super) fn compile(
     }
     rule.conditions.extend(habits::code(text, &deed, problems));
     rule.conditions.extend(via::condition(text, deed.kind, head, heads, scope, problems));
+    rule.conditions.extend(outcome(text));
+    rule.conditions.extend(stage(text));
     rule.conditions.extend(hours(&text.hours, problems).map(Condition::Hours));
     let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
     rule.limits = limits.collect();
@@ -113,7 +116,12 @@ impl<'d> Counts<'d> {
         let tokens = |set: &AddressSet| {
             let mut tokens: Vec<_> = set.members.iter().filter_map(|address| scope.token_at(*address)).collect();
             tokens.sort_by_key(|(name, _)| *name);
-            if tokens.is_empty() { Counts::Anything } else { Counts::Tokens(tokens) }
+            let unknown = set.members.iter().filter(|address| scope.token_at(**address).is_none()).min();
+            match unknown {
+                _ if tokens.is_empty() => Counts::Anything,
+                Some(other) => Counts::Mixed(tokens, *other),
+                None => Counts::Tokens(tokens),
+            }
         };
         match (deed.kind, to) {
             (ActivityKind::Call | ActivityKind::Event, _) => match scope.token_at(scope.own) {
@@ -204,6 +212,27 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
             text.operations.as_ref().and_then(|o| Some(&o.first()?.spot)),
             "operation",
             "it is about acts",
+            "remove it",
+        ),
+        (
+            silent,
+            text.outcomes.as_ref().and_then(|o| Some(&o.first()?.spot)),
+            "outcome",
+            "what is logged or found has happened",
+            "remove it",
+        ),
+        (
+            silent,
+            text.stages.as_ref().and_then(|s| Some(&s.first()?.spot)),
+            "stage",
+            "what is logged or found is in a block",
+            "remove it",
+        ),
+        (
+            silent || deed.matches == DeedMatch::Ether || deed.matches == DeedMatch::Creation,
+            text.suffix.as_ref().map(|suffix| &suffix.spot),
+            "suffix",
+            "it is about what stands behind the arguments of a function",
             "remove it",
         ),
     ];
@@ -302,6 +331,17 @@ fn signers(text: &SignersText<'_>, scope: &Scope<'_>, problems: &mut Problems) -
             .push(list.spot.problem(format!("not all of these are in `{}`, so this could never hold", within.name)));
     }
     Condition::Signers { at_least, within, include }
+}
+
+/// `any` asks for nothing.
+fn outcome(text: &RuleText<'_>) -> Option<Condition> {
+    let outcomes: Option<Vec<Fate>> = text.outcomes.as_ref()?.iter().map(|at| at.value).collect();
+    outcomes.filter(|outcomes| !outcomes.is_empty()).map(Condition::Outcome)
+}
+
+fn stage(text: &RuleText<'_>) -> Option<Condition> {
+    let stages: Vec<Stage> = text.stages.as_ref()?.iter().map(|at| at.value).collect();
+    (!stages.is_empty()).then_some(Condition::Stage(stages))
 }
 
 /// Several texts are joined, if they are in one zone.

@@ -1,5 +1,6 @@
 //! `[[watch.test]]`: from a few words to a whole activity.
 
+use super::amounts;
 use super::deed::Deed;
 use super::directory::Scope;
 use super::rule::Compiled;
@@ -226,13 +227,27 @@ impl Builder<'_> {
             origin: origin.unwrap_or(if kind == ActivityKind::Call { from } else { STRANGER }),
             to,
             value,
-            deed: done(&deed, args),
+            deed: self.with_suffix(done(&deed, args), text.suffix.as_ref(), problems),
             operation,
             signers: text.signers.as_ref().and_then(|signers| self.signers(signers, problems)),
             via: Vec::new(),
             role: Role::Leaf,
             notes,
         })
+    }
+
+    /// The deed with bytes behind its arguments.
+    fn with_suffix(&self, deed: Done, written: Option<&At<&str>>, problems: &mut Problems) -> Done {
+        let Some(written) = written else { return deed };
+        let bytes = written.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok());
+        match bytes.filter(|bytes| !bytes.is_empty()) {
+            None => problems.push(written.problem("`suffix` is written as `0x…`, a byte at least")),
+            Some(_) if deed.selector.is_none() => {
+                problems.push(written.problem("only a call of a function has arguments that something stands behind"));
+            }
+            Some(bytes) => return Done { decoding: Decoding::Suffixed(bytes.into()), ..deed },
+        }
+        deed
     }
 
     /// Arguments in order; those a test does not give are zero and empty.
@@ -263,7 +278,7 @@ impl Builder<'_> {
         let mut token = to.or(Some(self.head.info.address)).and_then(|address| self.scope.token_at(address));
         let found: Vec<_> = written
             .iter()
-            .filter_map(|(label, value)| Some((label, value, named.argument(label, problems)?)))
+            .filter_map(|(label, value)| Some((label, value, named.argument_or_hash(label, problems)?)))
             .collect();
         // The token of a move says what its amount counts, wherever it stands.
         for first in [true, false] {
@@ -273,7 +288,17 @@ impl Builder<'_> {
                     continue;
                 }
                 let counts = token.map_or(Counts::Anything, |token| Counts::Tokens(vec![token]));
-                let Some(decoded) = self.value(label, value, &argument.ty, &counts, problems) else { continue };
+                if amounts::is_amount(&named, &argument.path)
+                    && let Some(measured) = units::read(value, label, &counts, self.scope, &mut Problems::new())
+                {
+                    units::refuse_bare(&measured, label, &counts, problems);
+                }
+                let decoded = if argument.hashed {
+                    hashed(label, value, &argument.ty, problems)
+                } else {
+                    self.value(label, value, &argument.ty, &counts, problems)
+                };
+                let Some(decoded) = decoded else { continue };
                 if let (true, Decoded::Address(address)) = (is_token, &decoded) {
                     token = self.scope.token_at(*address);
                 }
@@ -378,6 +403,23 @@ impl Builder<'_> {
             }
         }
     }
+}
+
+/// What a log holds of an indexed text, of bytes or of a list: its hash, written as one or as the text or the bytes themselves.
+fn hashed(label: &At<&str>, value: &Value<'_>, ty: &Type, problems: &mut Problems) -> Option<Decoded> {
+    let written = value.string(problems)?;
+    if let Some(hash) = written.parse::<B256>().ok().filter(|_| written.starts_with("0x")) {
+        return Some(Decoded::Hash(hash));
+    }
+    let bytes = match ty {
+        Type::String => Some(written.as_bytes().to_vec()),
+        Type::Bytes => written.strip_prefix("0x").and_then(|digits| hex::decode(digits).ok()),
+        _ => None,
+    };
+    if bytes.is_none() {
+        problems.push(written.problem(format!("`{}` is indexed: write its hash as `0x…`", **label)));
+    }
+    Some(Decoded::Hash(keccak256(bytes?)))
 }
 
 /// The deed as the decoder would tell it.

@@ -4,9 +4,9 @@ use super::chains::unknown;
 use super::directory::{Scope, Token};
 use crate::classify::rule::Bound;
 use crate::model::amount::Unit;
-use crate::settings::{At, Problems, Value};
-use crate::watchlist::amount::Number;
-use alloy_primitives::U256;
+use crate::settings::{At, Problems, Spot, Value};
+use crate::watchlist::amount::{BASE_UNITS, Number};
+use alloy_primitives::{Address, U256};
 
 /// What the compared value counts.
 #[derive(Clone, Debug)]
@@ -15,10 +15,24 @@ pub(super) enum Counts<'d> {
     Ether,
     /// Units of these tokens, since the rule's targets are these tokens and nothing else.
     Tokens(Vec<(&'d str, &'d Token)>),
+    /// Units of these tokens, or of something at this address, of which nothing is known.
+    Mixed(Vec<(&'d str, &'d Token)>, Address),
     /// Units of whichever token moves: the rule does not say which.
     AnyToken,
     /// Nobody knows.
     Anything,
+}
+
+impl Counts<'_> {
+    /// Several units, whichever moves, in words.
+    fn several(&self) -> Option<String> {
+        let names = |tokens: &[(&str, &Token)]| tokens.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" or ");
+        match self {
+            Self::Tokens(tokens) if tokens.len() > 1 => Some(names(tokens)),
+            Self::Mixed(tokens, other) => Some(format!("{} or units of {other}", names(tokens))),
+            _ => None,
+        }
+    }
 }
 
 /// An amount in its smallest unit.
@@ -37,16 +51,21 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> Option<At<Measured>> {
     let number = Number::read(value, problems)?;
+    let mut of = None;
     let (unit, decimals) = match number.unit {
         "" => (Unit::none(), 0),
         "ether" => (Unit::ether(), 18),
         "gwei" => (Unit::ether(), 9),
         "wei" => (Unit::ether(), 0),
+        BASE_UNITS => (Unit::none(), 0),
         name => {
             let Some(token) = scope.directory.token(name) else {
-                problems.push(unknown_unit(&number, name, scope));
+                scope.directory.report_unknown(name, unknown_unit(&number, name, scope), problems);
                 return None;
             };
+            if matches!(counts, Counts::Tokens(_)) {
+                of = Some(token.address);
+            }
             (token.unit.clone(), token.unit.decimals)
         }
     };
@@ -58,13 +77,51 @@ pub(super) fn read(
         Ok(value) => {
             let bare = number.unit.is_empty();
             let negative = number.negative && !value.is_zero();
-            Some(At { value: Measured { bound: Bound { value, negative, unit }, bare }, spot: number.spot })
+            Some(At { value: Measured { bound: Bound { value, negative, unit, token: of }, bare }, spot: number.spot })
         }
         Err(why) => {
             problems.push(number.problem(format!("this amount cannot be counted: {why}")));
             None
         }
     }
+}
+
+/// Refuses a bare number where it is an amount of a known token: it could be whole ones or base units, and of several tokens it could be
+/// anything. Where nobody says which token it is, that is noted.
+pub(super) fn refuse_bare(measured: &At<Measured>, label: &str, counts: &Counts<'_>, problems: &mut Problems) {
+    let Measured { bound, bare } = &measured.value;
+    if !*bare || bound.value.is_zero() {
+        return;
+    }
+    let number = &bound.value;
+    if let Some(several) = counts.several() {
+        let problem =
+            measured.problem(format!("`{label}` counts {several}, whichever moves, and `{number}` has no unit"));
+        problems.push(problem.hint(format!("write one rule for each token, or \"{number} base units\"")));
+        return;
+    }
+    match counts {
+        Counts::Tokens(tokens) if tokens.iter().all(|(_, token)| token.unit.decimals > 0) => {
+            let name = tokens.first().map_or("", |(name, _)| *name);
+            let problem = measured.problem(format!("`{number}` could be {name} or its base units"));
+            problems.push(problem.hint(format!("write \"{number} {name}\" or \"{number} base units\"")));
+        }
+        Counts::AnyToken => {
+            let note = format!("`{number}` counts base units of whichever token moves: it is another amount of each");
+            problems.note(measured.problem(note).hint("say which token the rule is about, and write the amount in it"));
+        }
+        _ => {}
+    }
+}
+
+/// Refuses to add up what several tokens count.
+pub(super) fn refuse_sum(spot: &Spot, label: &str, counts: &Counts<'_>, problems: &mut Problems) -> bool {
+    let several = counts.several();
+    if let Some(several) = &several {
+        let problem = spot.problem(format!("`{label}` counts {several}, and these do not add up"));
+        problems.push(problem.hint("write one rule for each token"));
+    }
+    several.is_some()
 }
 
 /// Reads an amount of ether for `value`: a bare number other than zero could be ether or wei, and is refused.
@@ -98,6 +155,10 @@ fn mismatch(number: &Number<'_>, label: &str, counts: &Counts<'_>, scope: &Scope
     }
     match counts {
         Counts::Ether if ether => None,
+        Counts::Ether if unit == BASE_UNITS => {
+            Some((format!("`{label}` counts ether"), "write \"wei\" for its base units".to_owned()))
+        }
+        _ if unit == BASE_UNITS => None,
         Counts::Ether => {
             Some((format!("`{label}` counts ether, and this is in {unit}"), "write such as \"5 ether\"".to_owned()))
         }
@@ -107,13 +168,17 @@ fn mismatch(number: &Number<'_>, label: &str, counts: &Counts<'_>, scope: &Scope
                 format!("`{label}` counts {name}, and this is in {unit}"),
                 format!("write the amount in {name}, such as \"5_000 {name}\""),
             )),
-            several => {
-                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
-                let message =
-                    format!("`{label}` counts {}, whichever moves, and this is in {unit}", names.join(" or "));
+            _ => {
+                let several = counts.several().unwrap_or_default();
+                let message = format!("`{label}` counts {several}, whichever moves, and this is in {unit}");
                 Some((message, "write one rule for each token".to_owned()))
             }
         },
+        Counts::Mixed(..) => {
+            let several = counts.several().unwrap_or_default();
+            let message = format!("`{label}` counts {several}, whichever moves, and this is in {unit}");
+            Some((message, "write one rule for each of them".to_owned()))
+        }
         Counts::AnyToken if ether => Some((
             format!("`{label}` counts a token, and this is in {unit}"),
             "write the amount in the token".to_owned(),

@@ -11,7 +11,7 @@ use crate::abi::Abi;
 use crate::classify;
 use crate::classify::builtin::{BUILTINS, DRIFT, POSTURE};
 use crate::classify::familiar::Familiar;
-use crate::classify::rule::{AddressSet, Rule, Rules, TokenUnit, WatchRules};
+use crate::classify::rule::{AddressSet, Polarity, Rule, Rules, TokenUnit, WatchRules};
 use crate::decode::{Counted, Expected, KNOWN_LIBRARIES, Name, Subject, Subjects, WEAKNESSES, may_be_a_proxy};
 use crate::model::pending::PendingVoice;
 use crate::model::watch::ChainInfo;
@@ -220,6 +220,7 @@ pub(super) fn compile(
         let mut compiled: Vec<Compiled> =
             texts.filter_map(|text| rule::compile(text, head, heads, &scope, problems)).collect();
         reach::check(&compiled, problems);
+        note_rules(head.text, problems);
         let absent = absent::compile(&head.text.absent, &compiled, head, heads, &scope, problems);
         all.tests.extend(tests_of_watches::compile(
             head,
@@ -430,6 +431,27 @@ fn known_tokens(heads: &Heads<'_>, directory: &Directory<'_>) -> HashMap<ChainId
         sets.entry(head.info.chain.id).or_default().insert(head.info.address);
     }
     sets.into_iter().map(|(chain, set)| (chain, Arc::new(set))).collect()
+}
+
+/// Notes what of a watch's rules lets everything through, or tells nobody.
+fn note_rules(text: &WatchText<'_>, problems: &mut Problems) {
+    let label = || text.label.as_ref().map_or(&text.spot, |label| &label.spot);
+    if text.rules.is_empty() && text.absent.is_empty() {
+        let note = label().problem("this watch has no rules: whatever no built-in vouches for is a finding");
+        problems.note(note.hint("write what is normal for it as `[[watch.normal]]`"));
+    }
+    let observed = !text.rules.is_empty() && text.rules.iter().all(|rule| rule.observe);
+    if text.observe || observed {
+        let what = if text.observe { "this watch is" } else { "every rule of this watch is" };
+        let note = label().problem(format!("{what} in `observe`: nothing that is found wakes anybody"));
+        problems.note(note.hint("remove `mode = \"observe\"` once the findings are what they should be"));
+    }
+    for rule in text.rules.iter().filter(|rule| rule.polarity == Polarity::Normal) {
+        let Some(deed) = rule.deed.as_ref().filter(|deed| deed.text.trim() == "*") else { continue };
+        let note =
+            format!("`{} = \"*\"` vouches for whatever it is, functions that are added later too", deed.kind.as_str());
+        problems.note(deed.text.problem(note).hint("write one rule for each function"));
+    }
 }
 
 fn spelled(compiled: &mut [Compiled]) -> Spelled {

@@ -26,6 +26,7 @@ pub(super) use watch::{RegistryText, WatchText};
 
 use crate::decode::Tolerance;
 use crate::settings::{At, Problems, Spot, Table, Value};
+use std::collections::BTreeSet;
 
 /// What any file of a configuration may hold, gathered over all of them.
 #[derive(Default)]
@@ -34,6 +35,8 @@ pub(super) struct Texts<'a> {
     pub sets: Vec<SetText<'a>>,
     pub tokens: Vec<TokenText<'a>>,
     pub watches: Vec<WatchText<'a>>,
+    /// Names that stand in a section which was not understood: whoever refers to them has made no mistake of his own.
+    pub lost: BTreeSet<&'a str>,
 }
 
 /// A line of `[name]`.
@@ -80,14 +83,29 @@ impl<'a> Texts<'a> {
                 .extend(names.entries().into_iter().filter_map(|(key, value)| NameText::read(key, &value, problems)));
         }
         if let Some(sets) = table.table("set", problems) {
-            self.sets
-                .extend(sets.entries().into_iter().filter_map(|(key, value)| SetText::read(key, &value, problems)));
+            for (key, value) in sets.entries() {
+                let name = key.value;
+                match SetText::read(key, &value, problems) {
+                    Some(set) => self.sets.push(set),
+                    None => drop(self.lost.insert(name)),
+                }
+            }
         }
         if let Some(tokens) = table.table("token", problems) {
-            self.tokens
-                .extend(tokens.entries().into_iter().filter_map(|(key, value)| TokenText::read(key, &value, problems)));
+            for (key, value) in tokens.entries() {
+                let name = key.value;
+                match TokenText::read(key, &value, problems) {
+                    Some(token) => self.tokens.push(token),
+                    None => drop(self.lost.insert(name)),
+                }
+            }
         }
         self.watches.extend(table.tables("watch", problems).into_iter().map(|watch| WatchText::read(watch, problems)));
+        // `[tokens.USDC]` is one mistake, and each amount of USDC is none.
+        for (key, value) in table.unclaimed().filter_map(|value| value.as_table()).flat_map(Table::entries) {
+            self.lost.insert(key.value);
+            self.lost.extend(value.as_str());
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use super::observe;
 use super::via::ViaText;
 use super::watch::name;
-use crate::classify::rule::Polarity;
-use crate::model::{ActivityKind, Operation, Severity};
+use crate::classify::rule::{Polarity, Suffix};
+use crate::model::{ActivityKind, Fate, Operation, Severity, Stage};
 use crate::settings::{At, Problems, Spot, Table, Value};
 use std::time::Duration;
 
@@ -24,6 +24,11 @@ pub(in crate::watchlist) struct RuleText<'a> {
     /// What may be paid for being included.
     pub tip: Option<Value<'a>>,
     pub operations: Option<Vec<At<Operation>>>,
+    /// Bytes that may stand behind the arguments.
+    pub suffix: Option<At<Suffix>>,
+    /// `None` among them stands for `any`.
+    pub outcomes: Option<Vec<At<Option<Fate>>>>,
+    pub stages: Option<Vec<At<Stage>>>,
     pub signers: Option<SignersText<'a>>,
     pub hours: Vec<At<&'a str>>,
     pub limits: Vec<LimitText<'a>>,
@@ -120,6 +125,17 @@ pub(in crate::watchlist) enum MeasureText<'a> {
     Sum { of: At<&'a str>, max: Value<'a> },
 }
 
+/// What may have come of it.
+const OUTCOMES: [(&str, Option<Fate>); 4] = [
+    ("executed", Some(Fate::Executed)),
+    ("failed", Some(Fate::Failed)),
+    ("reverted", Some(Fate::Reverted)),
+    ("any", None),
+];
+/// How far along it may be.
+const STAGES: [(&str, Stage); 3] =
+    [("proposed", Stage::Proposed), ("pending", Stage::Pending), ("included", Stage::Included)];
+
 const KINDS: [ActivityKind; 5] =
     [ActivityKind::Call, ActivityKind::Act, ActivityKind::Event, ActivityKind::Move, ActivityKind::State];
 
@@ -139,6 +155,10 @@ impl<'a> RuleText<'a> {
         let value = table.value("value").filter(|value| !value.is_broken());
         let tip = table.value("tip").filter(|value| !value.is_broken());
         let operations = operations(&mut table, problems);
+        let suffixes = [Suffix::Erc8021, Suffix::Any].map(|suffix| (suffix.as_str(), suffix));
+        let suffix = table.choice("suffix", &suffixes, problems);
+        let outcomes = several(&mut table, "outcome", &OUTCOMES, problems);
+        let stages = several(&mut table, "stage", &STAGES, problems);
         let signers = table.table("signers", problems).map(|table| SignersText::read(table, problems));
         let hours = table.one_or_more("hours", problems).unwrap_or_default();
         let limits = table.value("limit").map(|value| LimitText::read_all(&value, problems)).unwrap_or_default();
@@ -163,6 +183,9 @@ impl<'a> RuleText<'a> {
             value,
             tip,
             operations,
+            suffix,
+            outcomes,
+            stages,
             signers,
             hours,
             limits,
@@ -341,14 +364,24 @@ impl<'a> MeasureText<'a> {
     }
 }
 
-/// One word or several.
+/// How it is executed.
 pub(super) fn operations(table: &mut Table<'_>, problems: &mut Problems) -> Option<Vec<At<Operation>>> {
     let words = [Operation::Call, Operation::Delegatecall, Operation::Create].map(|o| (o.as_str(), o));
-    let value = table.value("operation")?;
+    several(table, "operation", &words, problems)
+}
+
+/// One word or several.
+fn several<T: Clone>(
+    table: &mut Table<'_>,
+    key: &str,
+    words: &[(&str, T)],
+    problems: &mut Problems,
+) -> Option<Vec<At<T>>> {
+    let value = table.value(key)?;
     let items = if value.as_str().is_some() { vec![value] } else { value.as_items().unwrap_or_else(|| vec![value]) };
     if items.is_empty() {
-        problems.push(value.spot().problem("no operation is listed, so the rule could never hold"));
+        problems.push(value.spot().problem(format!("no {key} is listed, so the rule could never hold")));
         return None;
     }
-    Some(items.iter().filter_map(|item| item.choice(&words, problems)).collect())
+    Some(items.iter().filter_map(|item| item.choice(words, problems)).collect())
 }

@@ -28,6 +28,8 @@ pub(in crate::watchlist) struct TestText<'a> {
     pub args: Vec<(At<&'a str>, Value<'a>)>,
     pub value: Option<Value<'a>>,
     pub operation: Option<Operation>,
+    /// Bytes behind the arguments, in hexadecimal.
+    pub suffix: Option<At<&'a str>>,
     pub signers: Option<SignersGiven<'a>>,
     pub stage: Stage,
     pub fate: Option<Fate>,
@@ -82,6 +84,7 @@ impl<'a> TestText<'a> {
             }
             Some(operations.first()?.value)
         });
+        let suffix = table.string("suffix", problems);
         let signers = table.value("signers").and_then(|value| SignersGiven::read(&value, problems));
         let stages = [
             ("proposed", Stage::Proposed),
@@ -122,6 +125,7 @@ impl<'a> TestText<'a> {
             args,
             value,
             operation,
+            suffix,
             signers,
             stage,
             fate,
@@ -134,8 +138,8 @@ impl<'a> TestText<'a> {
 }
 
 /// Keys of what happens, in a test about what does not.
-const HAPPENING: [&str; 10] =
-    ["code", "from", "origin", "to", "args", "value", "operation", "signers", "stage", "fate"];
+const HAPPENING: [&str; 11] =
+    ["code", "from", "origin", "to", "args", "value", "operation", "suffix", "signers", "stage", "fate"];
 
 fn refuse_happening(table: &Table<'_>, problems: &mut Problems) {
     for key in HAPPENING {

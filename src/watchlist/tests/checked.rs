@@ -147,7 +147,8 @@ fn what_a_chain_leaves_unconfirmed_is_noted_and_is_no_mistake() {
         let book =
             build(&format!("[chain.{body}\n"), "").unwrap_or_else(|problems| panic!("{}", problems.render(false)));
         let first_words = |text: &str| text.split([':', ';']).next().unwrap_or_default().to_owned();
-        notes(&book).iter().map(|note| format!("{}: {}", note.chain, first_words(&note.text))).collect::<Vec<_>>()
+        let of_chains = notes(&book).into_iter().filter_map(|note| Some((note.chain?, note.text)));
+        of_chains.map(|(chain, text)| format!("{chain}: {}", first_words(&text))).collect::<Vec<_>>()
     };
     let two = "endpoint = [{ name = \"a\", url = \"ws://a.example\" }, { name = \"b\", url = \"ws://b.example\" }]";
     assert!(noted(&format!("mainnet]\n{two}")).is_empty());

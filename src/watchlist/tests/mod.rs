@@ -1,10 +1,13 @@
 //! Small configurations: what each compiles to, or what is told of it.
 
+mod ambiguous;
+mod amounts;
 mod checked;
 mod compiled;
 mod elements;
 mod habits;
 mod mutated;
+mod noted;
 mod queues;
 mod reaches;
 mod roles;
