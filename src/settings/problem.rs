@@ -55,6 +55,8 @@ pub struct Problem {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     mistakes: Vec<Problem>,
+    /// How many were left out, since they follow from others.
+    held_back: usize,
     notes: Vec<Problem>,
 }
 
@@ -238,6 +240,17 @@ impl Problems {
         if self.mistakes.last() != Some(&problem) {
             self.mistakes.push(problem);
         }
+    }
+
+    /// Counts a mistake that follows from another one, which is told: [`Problems::seen`] knows of it, and nobody reads of it.
+    pub fn hold_back(&mut self) {
+        self.held_back += 1;
+    }
+
+    /// How many mistakes were seen so far, those among them that follow from others.
+    #[must_use]
+    pub fn seen(&self) -> usize {
+        self.mistakes.len() + self.held_back
     }
 
     /// Adds what is worth knowing and no mistake: nothing is refused because of it.

@@ -67,7 +67,7 @@ impl Reader<'_> {
                 if value.as_items().is_some() { self.within(value, true, problems) } else { self.eq(value, problems) };
             return Some(vec![one?]);
         };
-        let told = problems.len();
+        let told = problems.seen();
         let mut tests = Vec::new();
         let mut bounds: [Option<At<Bound>>; 2] = [None, None];
         for word in WORDS {
@@ -97,7 +97,7 @@ impl Reader<'_> {
         }
         table.finish(problems);
         tests.shrink_to_fit();
-        (problems.len() == told).then_some(tests)
+        (problems.seen() == told).then_some(tests)
     }
 
     fn eq(&self, value: &Value<'_>, problems: &mut Problems) -> Option<ArgTest> {

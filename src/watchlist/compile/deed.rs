@@ -154,7 +154,10 @@ impl Deed {
                 Ok(function) => Some(function),
                 Err(error) => {
                     let problem = written.problem(format!("this is not a signature: {error}"));
-                    problems.push(problem.hint(typed(written, abis)));
+                    problems.push(match typed(written, abis) {
+                        Some(hint) => problem.hint(hint),
+                        None => problem,
+                    });
                     return None;
                 }
             },
@@ -458,20 +461,24 @@ fn distinct(shapes: impl Iterator<Item = Arc<[Param]>>) -> Vec<Arc<[Param]>> {
 }
 
 /// The signature that is most likely meant by one that cannot be read: that of a known function of this name with as many parameters,
-/// under the names that are written.
-fn typed(written: &str, abis: &[Arc<Abi>]) -> String {
+/// under the names that are written. None where types are written, and something else is wrong.
+fn typed(written: &str, abis: &[Arc<Abi>]) -> Option<String> {
     let (name, rest) = written.split_once('(').unwrap_or((written, ""));
     let parts: Vec<&str> = rest.trim_end().trim_end_matches(')').split(',').map(str::trim).collect();
+    if parts.iter().any(|part| part.contains(char::is_whitespace)) {
+        return None;
+    }
     let all = abis.iter().map(|abi| &**abi).chain(bundled_names().map(|(_, abi)| abi));
     let mut known = all.flat_map(|abi| abi.functions_named(name.trim()));
     let Some(function) = known.find(|function| function.inputs.len() == parts.len()) else {
-        return "every parameter has a type: `transfer(address to, uint256 amount)`".to_owned();
+        return Some("every parameter has a type: `transfer(address to, uint256 amount)`".to_owned());
     };
     let params = function.inputs.iter().zip(parts).map(|(input, part)| {
-        let is_name = !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        let is_name =
+            !part.is_empty() && part != &*input.ty && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         format!("{} {}", input.ty, if is_name { part } else { &input.name }).trim_end().to_owned()
     });
-    format!("write the types too: `{}({})`", name.trim(), params.collect::<Vec<_>>().join(", "))
+    Some(format!("write the types too: `{}({})`", name.trim(), params.collect::<Vec<_>>().join(", ")))
 }
 
 fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<Abi>], open: bool) -> Problem {

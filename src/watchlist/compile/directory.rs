@@ -116,6 +116,8 @@ impl<'a> Directory<'a> {
         let is_slip = problem.hint.as_ref().is_some_and(|hint| hint.starts_with("did you mean"));
         if !self.lost.contains(name) && (is_slip || self.told.borrow_mut().insert(name.to_owned())) {
             problems.push(problem);
+        } else {
+            problems.hold_back();
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) fn compile(
     scope: &Scope<'_>,
     problems: &mut Problems,
 ) -> Option<Compiled> {
-    let told = problems.len();
+    let told = problems.seen();
     let written = text.deed.as_ref()?;
     let to = text.to.as_ref().map(|to| tests(to, scope, problems)).unwrap_or_default();
     let targets = heads.targets(inside(&to), scope);
@@ -102,7 +102,7 @@ pub(super) fn compile(
     let limits = text.limits.iter().filter_map(|limit| limits::compile(limit, &deed, &own, scope, problems));
     rule.limits = limits.collect();
     rule.conditions.shrink_to_fit();
-    let sound = text.sound && problems.len() == told;
+    let sound = text.sound && problems.seen() == told;
     let spelled = deed.spelled.clone();
     let name_spot = text.name.as_ref().map_or(&text.spot, |name| &name.spot).clone();
     Some(Compiled { rule, spot: text.spot.clone(), name_spot, sound, spelled, deed })

@@ -302,7 +302,7 @@ fn a_misspelt_condition_within_an_argument_is_an_error() {
     }
     refused(
         "act = \"transfer\"\nto = \"@USDC\"\nargs = { amount = {} }",
-        "`amount` says nothing | write one of `eq`, `in`, `not_in`, `min` and `max`",
+        "`amount` says nothing | write one of `eq`, `in`, `not_in`, `min`, `max` and `hash`",
     );
 }
 
