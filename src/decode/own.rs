@@ -30,7 +30,7 @@ impl<'a> Own<'a> {
         }
         let known = |known: &&Known| {
             let value = |name: &&str| known.value(subject, Item::of_table(name));
-            IMPLEMENTATIONS.iter().filter_map(|name| value(name)).any(|word| Address::from_word(word) == code)
+            IMPLEMENTATIONS.iter().filter_map(value).any(|word| Address::from_word(word) == code)
         };
         // An upgrade that says so is judged for itself.
         let said = || self.tx.logs.iter().any(|log| log.address == subject && versions::named(log) == Some(code));

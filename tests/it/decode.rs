@@ -137,8 +137,8 @@ impl World {
         if !matches!(a.deed.decoding, watchfire::model::Decoding::Clean | watchfire::model::Decoding::Ether) {
             write!(line, " {:?}", a.deed.decoding).expect("a string takes it");
         }
-        // What is around it stands in the lines before it.
-        let own = |note: &&Note| !matches!(note, Note::Inside(_));
+        // What is around it stands in the lines before it; what is held of the token is asked later.
+        let own = |note: &&Note| !matches!(note, Note::Inside(_) | Note::Holding(_));
         for note in a.notes.iter().filter(own) {
             write!(line, " {}", self.named(&format!("{note:?}"))).expect("a string takes it");
         }

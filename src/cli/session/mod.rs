@@ -174,7 +174,9 @@ impl Session {
             let (session, chain, nudge, stop) = (session.clone(), Arc::new(chain.clone()), nudge.clone(), stop.clone());
             chains.spawn(async move {
                 let name = chain.info.name.clone();
-                session.follow(chain, nudge, &stop, from, until).await.with_context(|| format!("watch {name}"))
+                Box::pin(session.follow(chain, nudge, &stop, from, until))
+                    .await
+                    .with_context(|| format!("watch {name}"))
             });
         }
         // What is seen beside the chains ends with them.

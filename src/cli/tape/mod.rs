@@ -24,7 +24,7 @@ pub(crate) enum TapeCommand {
 
 pub(crate) async fn tape(command: &TapeCommand, global: &Global, printer: &Printer) -> anyhow::Result<Outcome> {
     match command {
-        TapeCommand::Record(args) => record::record(args, global, printer).await,
+        TapeCommand::Record(args) => Box::pin(record::record(args, global, printer)).await,
         TapeCommand::Import(args) => import::import(args, printer),
         TapeCommand::Info(args) => info::info(args, printer),
         TapeCommand::Play(args) if args.serve => play::serve(args, printer).await,

@@ -47,6 +47,9 @@ impl<'a> ViaText<'a> {
             }
             _ => {
                 problems.push(spot.problem("`via` says either `call` or `module`").hint(usage));
+                // Known beside the one that is missing.
+                table.value("of");
+                table.value("role");
                 None
             }
         };

@@ -28,7 +28,7 @@ const WILD: usize = 10;
 /// How long a kill waits for the phase it is aimed at before it takes whatever it finds.
 const AIM: Duration = Duration::from_secs(6);
 /// Most messages that a worker has on their way to one destination.
-const FLIGHTS_TO_ONE: usize = 4;
+const FLIGHTS_TO_ONE: usize = 16;
 
 /// What the program was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -159,7 +159,8 @@ impl Crasher<'_> {
             seen.insert(Phase::Fetching);
         }
         let Some(glance) = stored::glance(&self.stage.store()) else { return seen };
-        let mut on_the_wire: BTreeMap<&str, usize> = BTreeMap::new();
+        // Of a lane several messages leave in a row, and what became of them is written down after the last one.
+        let mut lanes: BTreeMap<(&str, &str), Vec<Phase>> = BTreeMap::new();
         for lease in glance.leases.iter().filter(|lease| !self.known.contains(lease)) {
             let (inbox, from) = match lease.destination.as_str() {
                 "pager" => (&self.stage.pager, before[0]),
@@ -170,14 +171,23 @@ impl Crasher<'_> {
                 let place = (from..received.len()).rfind(|place| received[*place].id() == lease.key)?;
                 Some(!held.contains(&place))
             });
-            seen.insert(match answered {
+            let phase = match answered {
                 None => Phase::Leasing,
                 Some(true) => Phase::Recording,
-                Some(false) => {
-                    *on_the_wire.entry(&lease.destination).or_default() += 1;
-                    Phase::Sending
-                }
-            });
+                Some(false) => Phase::Sending,
+            };
+            lanes.entry((&lease.destination, &lease.lane)).or_default().push(phase);
+        }
+        let mut on_the_wire: BTreeMap<&str, usize> = BTreeMap::new();
+        for ((destination, _), phases) in &lanes {
+            // All alike: not on the wire yet, or all answered. Else the row is on its way.
+            let all = |phase| phases.iter().all(|seen| *seen == phase);
+            if let Some(phase) = [Phase::Leasing, Phase::Recording].into_iter().find(|phase| all(*phase)) {
+                seen.insert(phase);
+            } else {
+                seen.insert(Phase::Sending);
+                *on_the_wire.entry(destination).or_default() += 1;
+            }
         }
         // Whoever writes now is the chain, if nobody has an answer to record and nobody has a hand free to lease. What is
         // left is the look at the clock once a second, which takes a millisecond.

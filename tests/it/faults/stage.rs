@@ -458,7 +458,8 @@ fn id(line: &Value) -> &str {
 
 /// A verdict without what depends on the way it was come by: how often it was told, and which incident it joined.
 pub(super) fn plain(line: &Value) -> Value {
-    let mut line = line.clone();
+    // A webhook sets a space behind the `@` of a set, so that no chat behind it takes the name for a mention.
+    let mut line: Value = serde_json::from_str(&line.to_string().replace("@ ", "@")).expect("JSON");
     if let Some(fields) = line.as_object_mut() {
         fields.remove("revision");
         fields.remove("incident_id");

@@ -177,7 +177,7 @@ fn made(plans: &[Plan], with_logs: bool) -> (Tx, TxTrace) {
     // The judge holds the logs of a trace against those of the receipt.
     if with_logs {
         for (call, written) in calls.iter_mut().zip(&written) {
-            call.logs = written.iter().map(|log| in_trace(log)).collect();
+            call.logs = written.iter().map(in_trace).collect();
         }
     }
     (tx, TxTrace { tx: None, calls, has_logs: with_logs })

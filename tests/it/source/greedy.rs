@@ -174,7 +174,7 @@ async fn flood(socket: &mut impl Stream, way: Way, id: &str, sent: &AtomicUsize)
         match way {
             Way::Chunked => socket.write_all(format!("{:x}\r\n", piece.len()).as_bytes()).await?,
             Way::Fragments => {
-                socket.write_all(&[&[0x00, 127][..], &(piece.len() as u64).to_be_bytes()].concat()).await?
+                socket.write_all(&[&[0x00, 127][..], &(piece.len() as u64).to_be_bytes()].concat()).await?;
             }
             _ => {}
         }

@@ -52,6 +52,8 @@ pub(crate) struct Glance {
 pub(crate) struct Lease {
     pub(crate) key: String,
     pub(crate) destination: String,
+    /// Messages of one lane leave one after the other.
+    pub(crate) lane: String,
     pub(crate) until_ms: i64,
 }
 
@@ -139,12 +141,13 @@ pub(crate) fn glance(path: &Path) -> Option<Glance> {
     );
     glance.leasable = rows(&db, &leasable, |row| (row.get(0).unwrap(), unsigned(row, 1))).into_iter().collect();
     let leases = format!(
-        "SELECT key, destination, lease_until_ms FROM outbox WHERE state = 'leased' AND lease_until_ms > {now}"
+        "SELECT key, destination, lane, lease_until_ms FROM outbox WHERE state = 'leased' AND lease_until_ms > {now}"
     );
     glance.leases = rows(&db, &leases, |row| Lease {
         key: row.get(0).unwrap(),
         destination: row.get(1).unwrap(),
-        until_ms: row.get(2).unwrap(),
+        lane: row.get(2).unwrap(),
+        until_ms: row.get(3).unwrap(),
     });
     glance.writing = match db.execute_batch("BEGIN IMMEDIATE; ROLLBACK") {
         Ok(()) => false,
