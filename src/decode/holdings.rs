@@ -73,6 +73,8 @@ struct Claim {
     movement: Movement,
     own: Address,
     tie: Tie,
+    /// Whether the configuration lists the token.
+    listed: bool,
     shape: Shape,
     rank: u8,
 }
@@ -136,7 +138,7 @@ pub(crate) fn weigh(
         notes.push((claim.at, Holding { tie, searched, said, first }));
     }
     for (at, holding) in notes {
-        activities[at].notes.push(Note::Holding(holding));
+        activities[at].notes.push(Note::Holding(Box::new(holding)));
     }
     note_explained(activities, &acted, &used);
     let by_search = found.into_iter().filter_map(|(place, used)| Some((place, used?)));
@@ -246,7 +248,7 @@ fn claims(
             (false, false, _) => 4,
         };
         let shape = Shape::of(log, &movement);
-        claims.push(Claim { at, movement, own, tie, shape, rank });
+        claims.push(Claim { at, movement, own, tie, listed, shape, rank });
     }
     claims
 }
@@ -257,12 +259,8 @@ fn note_explained(activities: &mut [Activity], acted: &HashSet<(WatchId, u32)>, 
         let explained = activity.kind == ActivityKind::Move && matches!(activity.role, Role::Effect { .. });
         let acts = explained && acted.contains(&(activity.watch, activity.tx_index));
         if acts && token_of(activity).is_some_and(|token| used.contains(&(activity.from, token))) {
-            activity.notes.push(Note::Holding(Holding {
-                tie: Tie::Acts,
-                searched: false,
-                said: Said::Unasked,
-                first: true,
-            }));
+            let holding = Holding { tie: Tie::Acts, searched: false, said: Said::Unasked, first: true };
+            activity.notes.push(Note::Holding(Box::new(holding)));
         }
     }
 }
@@ -365,10 +363,10 @@ impl Claim {
         }
     }
 
-    /// Whether an answer without a number leaves unknown what is held. A contract that the subject never used and that has no such
-    /// view keeps nothing for it.
+    /// Whether an answer without a number leaves unknown what is held. A contract that nobody lists, that the subject never used and
+    /// that has no such view keeps nothing for it.
     fn is_dark(&self, answer: &Answer) -> bool {
-        self.tie != Tie::Stranger || !matches!(answer, Answer::Reverted | Answer::Data(_))
+        self.listed || self.tie != Tie::Stranger || !matches!(answer, Answer::Reverted | Answer::Data(_))
     }
 
     /// What the spender may take after the block.

@@ -12,7 +12,7 @@ use crate::model::{
     Activity, ActivityKind, Block, CallHow, Fate, Kind, Known, Log, Operation, Position, Role, Stage, Status,
     TracedCall, Tx, TxTrace,
 };
-use alloy_primitives::map::HashMap;
+use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{Address, Bytes, U256};
 use std::collections::VecDeque;
 
@@ -109,6 +109,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
     let mut claims = Claims::default();
     let mut own = Own::new(tx, known);
     let shown = versions::shown(trace, opener.subjects);
+    let mut born: HashSet<Address> = HashSet::default();
     for (at, call) in trace.calls.iter().enumerate() {
         claims.take_up(&opener.frames);
         let around = walk.enter(at, call);
@@ -116,6 +117,9 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
             continue;
         }
         let ran = !undone[at];
+        if ran && call.how == CallHow::Create {
+            born.extend(call.to);
+        }
         // A self-destruct with the same ether to the same heir is no payment that calldata claims.
         let ends = call.how == CallHow::SelfDestruct;
         let known = match at {
@@ -166,11 +170,14 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
             _ if ends => frame.notes.push(Note::Destroyed),
             _ if is_own => frame.notes.push(Note::OwnCode),
             Some(Passed::AsProxy) => frame.notes.push(Note::HandsOn),
+            _ if call.how == CallHow::Call && call.to.is_some_and(|to| born.contains(&to)) => {
+                frame.notes.push(Note::Newborn);
+            }
             _ => {}
         }
         walk.frame[at] = Some(index);
     }
-    stillness::note(&mut opener.frames, trace);
+    stillness::note(&mut opener.frames, trace, opener.subjects);
 }
 
 /// Says of every subject that has to do with the calls from this one on that they are not followed: whoever fills a transaction with
@@ -245,7 +252,7 @@ fn operation(how: CallHow) -> Operation {
 
 /// How a contract hands on what it was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Passed {
+pub(super) enum Passed {
     /// By delegatecall, with the calldata as it is. Whether the code is the contract's own is another matter.
     AsProxy,
     /// A wallet to its own code, or a Safe to its fallback handler.
@@ -256,7 +263,7 @@ enum Passed {
 ///
 /// Source: EIP-1167, EIP-1967 and SafeProxy.sol forward their calldata as it is; FallbackManager.sol calls the handler with the calldata
 /// and the address of whoever called the Safe behind it. Anybody else who forwards calldata by a call makes a call like any other.
-fn passed_on(call: &TracedCall, trace: &TxTrace, subjects: &Subjects) -> Option<Passed> {
+pub(super) fn passed_on(call: &TracedCall, trace: &TxTrace, subjects: &Subjects) -> Option<Passed> {
     let caller = trace.calls.get(call.parent? as usize)?;
     let inside = if caller.how == CallHow::Delegatecall { caller.from } else { caller.to? };
     if inside != call.from {

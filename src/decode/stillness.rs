@@ -1,19 +1,20 @@
 //! Which calls changed nothing, whatever an ABI says of them: a function that calls itself a view may move tokens.
 
 use super::frames::Frame;
-use super::inside;
+use super::inside::{self, Passed, passed_on};
+use super::subjects::Subjects;
 use crate::model::activity::Note;
 use crate::model::{CallHow, TracedCall, TxTrace};
 
 /// Notes on every frame whose function should change nothing, by its ABI, whether the trace shows a change.
 ///
 /// A trace shows logs, ether, creations and calls; a write to storage it does not show. That is looked for in the state.
-pub(super) fn note(frames: &mut [Frame], trace: &TxTrace) {
+pub(super) fn note(frames: &mut [Frame], trace: &TxTrace, subjects: &Subjects) {
     let quiet = |frame: &Frame| frame.deed.selector.is_some() && !frame.deed.mutates;
     if !frames.iter().any(|frame| quiet(frame) && frame.traced.is_some()) {
         return;
     }
-    let within = changes_within(trace);
+    let within = changes_within(trace, subjects);
     for frame in frames.iter_mut().filter(|frame| quiet(frame)) {
         let Some(at) = frame.traced else { continue };
         let own = trace.calls.get(at).and_then(own_change);
@@ -27,7 +28,9 @@ pub(super) fn note(frames: &mut [Frame], trace: &TxTrace) {
 }
 
 /// For each call the first kind of change that the calls inside of it make; none where they make none that holds.
-fn changes_within(trace: &TxTrace) -> Vec<Option<&'static str>> {
+///
+/// A Safe asks its fallback handler by a plain call: that alone is no change, and what the handler does is looked at like all else.
+fn changes_within(trace: &TxTrace, subjects: &Subjects) -> Vec<Option<&'static str>> {
     let n = trace.calls.len();
     let (still, undone) = (inside::still(trace), inside::undone(trace));
     let mut within: Vec<Option<&'static str>> = vec![None; n];
@@ -40,6 +43,7 @@ fn changes_within(trace: &TxTrace) -> Vec<Option<&'static str>> {
         let hands_on = call.how == CallHow::Delegatecall && call.input == trace.calls[parent].input;
         let made = match call.how {
             CallHow::Delegatecall if hands_on => None,
+            _ if passed_on(call, trace, subjects) == Some(Passed::AsWallet) => None,
             CallHow::Delegatecall => Some("it runs other code by delegatecall"),
             _ => Some("it calls somebody who can change something"),
         };

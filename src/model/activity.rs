@@ -332,7 +332,7 @@ impl Activity {
     /// What the token says of the subject's holding, where a token logged it.
     #[must_use]
     pub fn holding(&self) -> Option<&Holding> {
-        self.notes.iter().find_map(|note| if let Note::Holding(holding) = note { Some(holding) } else { None })
+        self.notes.iter().find_map(|note| if let Note::Holding(holding) = note { Some(&**holding) } else { None })
     }
 
     /// The calls that it surely happened inside of, innermost first; none where nothing shows that.
@@ -403,12 +403,14 @@ pub enum Note {
     Logged,
     /// An account pays the EntryPoint for an operation of its own, as much as that asked it for when it had the operation validated.
     Prefund,
+    /// The contract that is called was created earlier in the same transaction: nothing depended on it before.
+    Newborn,
     /// The subject destroys itself; what it held goes to somebody.
     Destroyed,
     /// The subject's own log names a Safe transaction hash that its fields do not give.
     HashMismatch,
     /// What the token says of the subject's holding, and whether the subject uses the token.
-    Holding(Holding),
+    Holding(Box<Holding>),
     /// The call is shown in full, with everything inside of it, and changed nothing.
     Still,
     /// A function that should change nothing did; the first change that a trace shows, as the end of a sentence.

@@ -209,8 +209,10 @@ pub(crate) fn control_attempt(activity: &Activity, rules: &WatchRules) -> Option
 }
 
 /// Whether `activity` asks for a change of who or what rules, on whichever contract.
+///
+/// Who sets up a contract that was created in the same transaction takes nothing from anybody.
 pub(crate) fn changes_control(activity: &Activity, rules: &WatchRules) -> bool {
-    table::function(activity, rules).is_some()
+    !activity.notes.contains(&Note::Newborn) && table::function(activity, rules).is_some()
 }
 
 /// Whether `event` tells of a change of control that `act`, though its words agree, does not ask for.
@@ -266,7 +268,9 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     if activity.operation == Operation::Create {
         costs.push(because(CREATION, Severity::High, "the account creates a contract".to_owned()));
     }
-    costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
+    if !activity.notes.contains(&Note::Newborn) {
+        costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
+    }
     costs.extend(value::unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
     // A call that no envelope carries has no signature either, and no module behind it.
     let by_module =

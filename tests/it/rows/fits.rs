@@ -136,6 +136,8 @@ async fn what_stands_there_is_of_another_kind() {
     stage.is_quiet(&F2_UNLIKE, &(watch("contract", box_, "") + &watch("eoa", NOWHERE, ""))).await;
     stage.is_quiet(&F2_UNLIKE, &(watch("erc20", coin.address, "") + &watch("eoa", NOWHERE, ""))).await;
     let safe_rules = "registry = { threshold = 1 }\n";
-    stage.finds(&F2_KEY, &watch("eoa", safe.address, "")).await;
     stage.is_quiet(&F2_KEY, &watch("safe", safe.address, safe_rules)).await;
+    // A trace shows more: the Safe runs the code of its singleton, which an account with a key never does.
+    stage.without_traces();
+    stage.finds(&F2_KEY, &watch("eoa", safe.address, "")).await;
 }

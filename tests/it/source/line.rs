@@ -6,7 +6,7 @@ use super::watcher::{Follow, PATIENCE, SimClock, pool};
 use alloy_primitives::{Address, Bytes};
 use std::time::Duration;
 use watchfire::model::BlindnessKind;
-use watchfire::model::read::{Answer, READS_MAX, Read, STATE_READS_MAX};
+use watchfire::model::read::{Answer, HOLDING_READS_MAX, READS_MAX, Read, STATE_READS_MAX};
 use watchfire::runtime::instant;
 use watchfire::source::{Deadlines, FinalityRule, SourceError};
 
@@ -335,7 +335,7 @@ async fn reads_are_pinned_to_the_block_and_answered_in_order() {
     let answers = follow.source.read(at, &[read(0), read(1), read(2), read(3)]).await;
     let data = Answer::Data(Bytes::copy_from_slice(at.hash.as_slice()));
     assert_eq!(answers, [data.clone(), Answer::Reverted, Answer::Unavailable, data.clone()]);
-    let most = READS_MAX + STATE_READS_MAX;
+    let most = READS_MAX + STATE_READS_MAX + HOLDING_READS_MAX;
     let many = follow.source.read(at, &vec![read(0); most + 2]).await;
     assert_eq!(many[most - 1], data);
     assert_eq!(many[most..], [Answer::Unavailable, Answer::Unavailable]);
