@@ -21,7 +21,7 @@ pub(crate) struct Explainer<'a> {
     /// By watch: the frames that ran, in order, each with the activity it is to that watch.
     ran: HashMap<WatchId, Vec<(usize, usize)>>,
     /// What each frame's call gave, gathered when first asked for: a batch of thousands is asked thousands of times.
-    given: Vec<OnceCell<HashSet<Value>>>,
+    given: Vec<OnceCell<Given>>,
     /// Effects already used up, by frame and by the watch that was told of them.
     spent: HashSet<(usize, WatchId, B256, u32)>,
 }
@@ -266,15 +266,20 @@ fn uints_at(deed: &Deed, place: usize) -> Vec<U256> {
     numbers.unwrap_or_default()
 }
 
-/// What a call gave the contract to tell of: its arguments, the caller, the sender, the contract itself, nobody, and the ether sent
-/// along.
-fn given(frame: &Frame, target: Address, origin: Address) -> HashSet<Value> {
+/// Values that a call gave the contract to tell of, sorted: a block may have thousands of these lists, and a set takes twice the room.
+type Given = Box<[Value]>;
+
+/// Returns what a call gave the contract to tell of: its arguments, the caller, the sender, the contract itself, nobody, and the ether
+/// sent along.
+fn given(frame: &Frame, target: Address, origin: Address) -> Given {
     let mut given = HashSet::default();
     for arg in &frame.deed.args {
         flatten(&arg.value, &mut given);
     }
     given.extend([frame.caller, origin, target, Address::ZERO].map(Value::Address));
     given.insert(Value::Uint(frame.value));
+    let mut given: Given = given.into_iter().collect();
+    given.sort_unstable();
     given
 }
 
@@ -293,9 +298,10 @@ fn heard(told: &Activity) -> Option<HashSet<Value>> {
 
 /// Any other event of the contract that was called: every value it tells must be one that the call gave. An event that tells
 /// something else came from elsewhere.
-fn agrees(frame: &Frame, told: &Activity, heard: &HashSet<Value>, given: &HashSet<Value>) -> bool {
+fn agrees(frame: &Frame, told: &Activity, heard: &HashSet<Value>, given: &[Value]) -> bool {
     // An event that bears another name than the function, and says nothing, is explained by nothing.
-    (!heard.is_empty() || akin(&frame.deed.name, &told.deed.name)) && heard.is_subset(given)
+    (!heard.is_empty() || akin(&frame.deed.name, &told.deed.name))
+        && heard.iter().all(|value| given.binary_search(value).is_ok())
 }
 
 /// A change that tells of what was before as well, which no call gives: what the call gave must be in it, or who made it where it gave

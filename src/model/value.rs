@@ -25,7 +25,7 @@ const DISPLAY_TEXT_MAX: usize = 80;
 const DISPLAY_ELEMENTS_MAX: usize = 8;
 
 /// One decoded value. Its type stands beside it, in [`Arg::ty`].
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     /// `address`.
     Address(Address),
@@ -51,7 +51,7 @@ pub enum Value {
 }
 
 /// A named, typed value: an argument of a call or an event, or a field of a tuple.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arg {
     /// The name the ABI gives it; empty when it has none.
     pub name: Arc<str>,
@@ -68,7 +68,7 @@ pub struct Arg {
 /// A static value's span is its words. That of `bytes` and `string` is the payload alone, without length and padding. That
 /// of another dynamic value reaches from its length word, or from its head, to its furthest byte. A span of short calldata
 /// may reach beyond its end, where the EVM reads zeros.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// First byte.
     pub start: u32,

@@ -11,7 +11,7 @@ use crate::support::accounts::{DEPUTY, KEEPER, STRANGER};
 use crate::support::anvil::Tx;
 use crate::support::clerks::{SHOPS, bill, theft};
 use crate::support::inbox::{Answer, Inbox};
-use crate::support::stored::{self, Lease, Message};
+use crate::support::stored::{self, Lease, Message, Stored};
 use alloy_primitives::{U256, hex};
 use alloy_sol_types::SolCall;
 use serde_json::Value;
@@ -96,10 +96,17 @@ async fn sixty_crashes_lose_nothing_and_tell_nothing_anew() {
     let lines = |all: &[(bool, Value)]| -> Vec<Value> { all.iter().map(|(_, line)| line.clone()).collect() };
     assert_eq!(lines(&ours.activities), lines(&calm.activities));
     assert_eq!(ours.findings, calm.findings);
-    assert_eq!(ours.incidents.keys().collect::<Vec<_>>(), calm.incidents.keys().collect::<Vec<_>>());
-    let messages = |outbox: &BTreeMap<String, Message>| -> Vec<[String; 3]> {
-        outbox.iter().map(|(key, m)| [key.clone(), m.destination.clone(), m.kind.clone()]).collect()
+    // Which pages of a path are too many in a minute hangs on the clock, and so does what stands in the incident of its storm instead.
+    let own = |stored: &Stored| -> Vec<String> {
+        let all = stored.incidents.iter().filter(|(_, incident)| incident["storm"].is_null());
+        all.map(|(id, _)| id.clone()).collect()
     };
+    assert_eq!(own(&ours), own(&calm));
+    let messages = |outbox: &BTreeMap<String, Message>| -> Vec<[String; 3]> {
+        let feeds = outbox.iter().filter(|(_, message)| message.kind == "feed");
+        feeds.map(|(key, m)| [key.clone(), m.destination.clone(), m.kind.clone()]).collect()
+    };
+    assert!(!messages(&ours.outbox).is_empty());
     assert_eq!(messages(&ours.outbox), messages(&calm.outbox));
     assert!(ours.outbox.values().all(|message| message.state == "sent"));
     let requests: usize = [&stage.pager, &stage.feed, &stage.ledger].map(Inbox::count).iter().sum();
