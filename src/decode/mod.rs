@@ -138,6 +138,8 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
             questions.ask(Read::Trace(tx));
         }
     }
+    // They grow by doubling, and live as long as the block is judged.
+    activities.shrink_to_fit();
     Decoded { activities, wanted: questions.wanted, facts: deltas, sights, false_traces }
 }
 

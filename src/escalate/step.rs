@@ -440,6 +440,7 @@ impl<'a> Engine<'a> {
     fn write_verdicts(&mut self, block: &JudgedBlock, causes: &[Cause<'_>]) {
         let own: HashMap<usize, &FindingId> =
             causes.iter().flat_map(|cause| &cause.raised).map(|raised| (raised.index, &raised.id)).collect();
+        self.feed.lines.reserve(block.judged.len());
         for (index, judged) in block.judged.iter().enumerate() {
             let Some(watch) = self.roster.watch(judged.activity.watch) else { continue };
             // An activity that shares its finding with a louder one is told without being a finding of its own.
