@@ -158,13 +158,12 @@ impl Printer {
         aside(&format!("{tag}error{tag:#}: {error:#}"));
     }
 
-    /// Every problem of a configuration, on stderr; as JSON on stdout.
+    /// Prints every problem of a configuration on stderr, where the log of a service is kept; for programs on stdout as well, as JSON.
     pub(crate) fn problems(&self, problems: &Problems) {
         if self.is_json() {
             for problem in problems.sorted() {
                 self.json(&problem_line(problem));
             }
-            return;
         }
         aside(&format!(
             "{}{}; nothing is started on a configuration with problems",

@@ -4,7 +4,7 @@ use super::reading::{IMPLEMENTATIONS, Took};
 use super::{Change, Look, Place, causes, plain_args, state_activity};
 use crate::decode::Subjects;
 use crate::model::activity::Note;
-use crate::model::state::{DECIMALS, FITS, KIND};
+use crate::model::state::{BARE, DECIMALS, FITS, KIND};
 use crate::model::{Activity, BlockRef, Delta, Difference, Fact, Item, Known, Role, WatchId};
 use alloy_primitives::{Address, B256, keccak256};
 use std::collections::BTreeSet;
@@ -42,6 +42,11 @@ pub(super) fn compare(
     deltas: &mut Vec<Delta>,
 ) {
     for (item, is, should) in wanted(look, took) {
+        // A contract that is about to be made has no code yet: it is missing once it is still missing at the next look.
+        let is_first = look.known.value(look.address, item).is_none();
+        if is_first && item.name() == KIND && is == BARE {
+            continue;
+        }
         let told = look.known.get(look.address, Fact::Told(item)).unwrap_or_default();
         if is == should {
             if !told.is_zero() {

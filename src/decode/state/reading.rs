@@ -9,7 +9,7 @@ use super::{Look, sums};
 use crate::decode::Questions;
 use crate::model::Item;
 use crate::model::read::{Answer, Read};
-use crate::model::state::{DECIMALS, KIND, NAME_EXPIRY, RELEASED_EARLY, Reading};
+use crate::model::state::{BARE, DECIMALS, KIND, NAME_EXPIRY, RELEASED_EARLY, Reading};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 
 /// Beginning of the code of an account that is delegated. Source: EIP-7702.
@@ -56,8 +56,11 @@ pub(super) fn take(look: &Look<'_>, questions: &mut Questions<'_>) -> Took {
         questions,
         took: Took { values: vec![], dark: vec![], went: Reading::Whole, is_endless: false },
     };
+    // What was missing when it was first looked for is looked for again whenever the watch is.
+    let missing = look.known.value(look.address, Item::of_table(KIND)) == Some(BARE);
     for line in LINES.iter().filter(|line| line.kinds.contains(&look.subject.kind)) {
-        let turn = look.whole || !line.slow || reader.has_new_base(line);
+        let again = missing && matches!(line.item, "code" | KIND);
+        let turn = look.whole || !line.slow || again || reader.has_new_base(line);
         if turn {
             reader.read(line);
         }
