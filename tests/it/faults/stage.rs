@@ -323,7 +323,7 @@ impl Stage {
         (ours, calm)
     }
 
-    fn check_store(&self, ours: &Stored, calm: &Stored, abnormal: &BTreeSet<String>) {
+    pub(super) fn check_store(&self, ours: &Stored, calm: &Stored, abnormal: &BTreeSet<String>) {
         assert_eq!(ours.blocks, calm.blocks, "the committed chain is the node's, without a gap");
         assert_eq!(ours.blocks.first().map(|block| block.0), Some(self.first));
         assert!(ours.blocks.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].2 == pair[0].1));
