@@ -10,7 +10,7 @@ use crate::model::{Activity, ActivityKind, Decoding, Operation, Severity};
 use alloy_primitives::Bytes;
 
 /// Bytes that could not be read, or were not read to their end. No rule vouches for those, but for what stands behind the arguments
-/// of a call, where it names that (see [`unreadable`]).
+/// of a call, where it names that (see `unreadable`).
 #[must_use]
 pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     let suffixed = || match &activity.deed.decoding {
