@@ -53,7 +53,7 @@ impl Office {
 
 fn configured(endpoint: &str) -> Watch {
     let watch = Watch::empty();
-    watch.write("clerks.toml", &clerks::watchlist(CLERKS));
+    watch.write("clerks.toml", &clerks::watchlist(CLERKS, &["treasury".to_owned()]));
     watch.write(
         "watchfire.toml",
         &format!(

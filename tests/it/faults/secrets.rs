@@ -19,7 +19,7 @@ async fn no_secret_reaches_an_answer_a_log_or_the_store() {
     let stage = Stage::new().await;
     let mut hook = Inbox::start().await;
     let mut watch = Watch::empty();
-    watch.write("clerks.toml", &crate::support::clerks::watchlist(super::stage::CLERKS));
+    watch.write("clerks.toml", &crate::support::clerks::watchlist(super::stage::CLERKS, &["treasury".to_owned()]));
     watch.write(
         "watchfire.toml",
         r#"

@@ -5,7 +5,7 @@ use crate::support::clerks;
 use crate::support::inbox::{Inbox, Received};
 use crate::support::process::Process;
 use crate::support::proxy::Proxy;
-use crate::support::stored::{self, Stored};
+use crate::support::stored::{self, Message, Stored};
 use crate::support::treasury::Treasury;
 use crate::support::watch::Watch;
 use base64::Engine;
@@ -51,7 +51,8 @@ pub(super) struct Stage {
     /// The first block that is watched.
     pub(super) first: u64,
     pub(super) treasury: Option<Treasury>,
-    /// How the path reads, and destinations beside the three.
+    /// The paths that the clerks share, how each reads, and destinations beside the three.
+    paths: Vec<String>,
     path: String,
     more: String,
     /// How the chain goes.
@@ -98,6 +99,7 @@ impl Stage {
             anvil,
             proxy,
             treasury,
+            paths: vec!["treasury".to_owned()],
             path: path.to_owned(),
             more: more.to_owned(),
             pace: TOLD.to_owned(),
@@ -111,6 +113,13 @@ impl Stage {
     pub(super) fn polled(self) -> Self {
         let watch = self.told_by(&self.anvil.http_url());
         Self { watch, ..self }
+    }
+
+    /// The same with `n` more paths, which the clerks share. A clerk alone has less new to show than a path pages in a minute.
+    pub(super) fn spread(self, n: usize) -> Self {
+        let stage = Self { paths: (0..n).map(|n| format!("desk-{n}")).collect(), ..self };
+        stage.configure();
+        stage
     }
 
     /// The same with a chain that goes otherwise.
@@ -129,6 +138,7 @@ impl Stage {
 
     /// Writes the configuration anew.
     fn configure(&self) {
+        self.watch.write("clerks.toml", &clerks::watchlist(CLERKS, &self.paths));
         self.write_main(&self.watch, &self.proxy.url("/"), &self.urls());
     }
 
@@ -152,7 +162,7 @@ impl Stage {
     fn configured(&self, endpoint: &str, urls: &[String; 5]) -> Watch {
         let mut watch = Watch::empty();
         watch.set(SECRET_ENV, SECRET);
-        watch.write("clerks.toml", &clerks::watchlist(CLERKS));
+        watch.write("clerks.toml", &clerks::watchlist(CLERKS, &self.paths));
         if self.treasury.is_some() {
             watch.add_treasury();
         }
@@ -176,6 +186,8 @@ impl Stage {
             hook("keeper", keeper, ""),
             hook("chat", chat, ""),
         ];
+        let shared = self.paths.iter().filter(|path| *path != "treasury");
+        let shared: String = shared.map(|path| format!("[path.{path}]\n{}\n", self.path)).collect();
         let store = watch.path(self.store);
         std::fs::create_dir_all(store.parent().expect("a directory")).expect("there is room for a directory");
         watch.write(
@@ -183,7 +195,7 @@ impl Stage {
             &format!(
                 "store = \"{}\"\nwatchlists = [{lists}]\n\n\
                  [chain.demo]\nid = 31337\nendpoint = \"{endpoint}\"\n{}\n\n\
-                 {}{}\n[path.treasury]\n{}\n[path.self]\n{SELF}",
+                 {}{}\n[path.treasury]\n{}\n{shared}[path.self]\n{SELF}",
                 self.store,
                 self.pace,
                 destinations.concat(),
@@ -422,8 +434,10 @@ pub(super) fn told_events(inbox: &Inbox, ours: &Stored, destination: &str) -> Ve
     for (key, message) in ours.messages(destination) {
         match message.state.as_str() {
             "sent" => assert!(bodies.contains_key(key), "{key} is said to be sent to {destination}: {message:?}"),
-            // A page or an update that waits is given up for something newer about the same incident.
-            "superseded" => assert!(["trigger", "update"].contains(&message.kind.as_str()), "{key}: {message:?}"),
+            "superseded" => {
+                let news = newer_word(ours, message);
+                assert!(news.is_some(), "{key} was given up for nothing newer: {message:?}");
+            }
             state => panic!("{key} to {destination} is {state}"),
         }
     }
@@ -431,6 +445,21 @@ pub(super) fn told_events(inbox: &Inbox, ours: &Stored, destination: &str) -> Ve
         assert!(ours.outbox.contains_key(id), "{destination} heard {id}, which was never committed");
     }
     events
+}
+
+/// The message for which `given_up` was not sent. An update that waits makes room for the next update or page of its incident; a page
+/// that waits, for the end of its incident. Whatever is given up, the newest word about an incident is sent.
+fn newer_word<'a>(ours: &'a Stored, given_up: &Message) -> Option<&'a Message> {
+    let successors: &[&str] = match given_up.kind.as_str() {
+        "update" => &["update", "trigger"],
+        "trigger" => &["retract", "resolve"],
+        _ => return None,
+    };
+    let same = |other: &&Message| other.incident == given_up.incident && other.destination == given_up.destination;
+    let about: Vec<&Message> = ours.outbox.values().filter(same).collect();
+    let newest = about.iter().max_by_key(|message| message.seq)?;
+    let fits = |other: &&Message| other.seq > given_up.seq && successors.contains(&other.kind.as_str());
+    (newest.state == "sent").then(|| about.iter().copied().find(fits)).flatten()
 }
 
 /// The lines one listener of the feed heard.

@@ -55,8 +55,8 @@ pub(crate) fn clerk(n: usize) -> Address {
     CLERKS[n]
 }
 
-/// The watchlist of `n` clerks, all on the path `treasury` of the chain `demo`.
-pub(crate) fn watchlist(n: usize) -> String {
+/// The watchlist of `n` clerks of the chain `demo`, who share `paths` in turn.
+pub(crate) fn watchlist(n: usize, paths: &[String]) -> String {
     let shops = SHOPS.map(|shop| format!("{:?}", shop.to_string())).join(", ");
     let mut text = format!("[set]\nshops = [{shops}]\n");
     for n in 0..n {
@@ -68,7 +68,7 @@ chain = "demo"
 address = "{}"
 kind = "eoa"
 purpose = "Pays small bills"
-path = "treasury"
+path = "{}"
 
 [[watch.normal]]
 name = "bills"
@@ -77,7 +77,8 @@ to = ["@shops"]
 value = {{ max = "{BILL_MAX} ether" }}
 limit = {{ sum = "value", max = "{PURSE_MAX} ether", per = "30d" }}
 "#,
-            clerk(n)
+            clerk(n),
+            paths[n % paths.len()]
         ));
     }
     text

@@ -27,6 +27,8 @@ pub(crate) struct Stored {
 /// One message of the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Message {
+    /// Place in the order in which messages were written.
+    pub(crate) seq: u64,
     pub(crate) destination: String,
     pub(crate) kind: String,
     pub(crate) incident: Option<String>,
@@ -72,7 +74,7 @@ impl Stored {
             (unsigned(row, 0), row.get(1).unwrap(), row.get(2).unwrap(), row.get(3).unwrap(), row.get(4).unwrap())
         });
         let bodies = |sql: &str| rows(&db, sql, |row| (row.get(0).unwrap(), json(&row.get::<_, String>(1).unwrap())));
-        let sql = "SELECT key, destination, kind, incident, state, attempts FROM outbox";
+        let sql = "SELECT key, destination, kind, incident, state, attempts, seq FROM outbox";
         let outbox = rows(&db, sql, |row| {
             let message = Message {
                 destination: row.get(1).unwrap(),
@@ -80,6 +82,7 @@ impl Stored {
                 incident: row.get(3).unwrap(),
                 state: row.get(4).unwrap(),
                 attempts: unsigned(row, 5),
+                seq: unsigned(row, 6),
             };
             (row.get::<_, String>(0).unwrap(), message)
         });
