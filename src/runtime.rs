@@ -1,10 +1,12 @@
-//! What the pure rooms never touch: time, the wish to stop, patience, and the cipher suite of TLS.
+//! What the pure rooms never touch: time, the wish to stop, patience, the cipher suite of TLS, and how this process was started.
 //!
 //! Comes in: nothing. Goes out: a [`Clock`] to hand around, a [`Stop`] that everyone watches, waits between retries.
 //! What never happens here: a clock, a random number or a signal that a caller did not ask for.
 
+mod invocation;
 mod steady;
 
+pub use invocation::{command, name_places, quoted, quoted_path};
 pub use steady::{Moment, carry_on};
 
 use jiff::{SignedDuration, Timestamp};

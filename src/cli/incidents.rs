@@ -9,7 +9,7 @@ use crate::model::incident::{Finding, Incident};
 use crate::model::record::{DeliveryLine, Line};
 use crate::model::text::printable;
 use crate::model::{DeliveryKey, FindingId, Footing};
-use crate::runtime::{self, SystemClock};
+use crate::runtime::{self, SystemClock, command, quoted};
 use crate::store::{Filter, Pages, Store};
 use crate::watchlist::Book;
 use anstyle::AnsiColor;
@@ -152,9 +152,10 @@ async fn dead_letters(store: &Store, printer: &Printer) -> anyhow::Result<()> {
             printer.text(&format!("undelivered {}  {} to {}: {error}", line.key, line.kind, line.destination));
         }
     }
-    if !dead.is_empty() {
+    if let Some(first) = dead.first() {
         let messages = count(dead.len(), "message", "messages");
-        printer.progress(&format!("{messages} could not be delivered; `incidents resend KEY` tries one again"));
+        let resend = command(&format!("incidents resend {}", quoted(first.delivery.key.as_str())));
+        printer.progress(&format!("{messages} could not be delivered; `{resend}` tries the first again"));
     }
     Ok(())
 }
@@ -162,9 +163,10 @@ async fn dead_letters(store: &Store, printer: &Printer) -> anyhow::Result<()> {
 async fn resend(store: &Store, key: &str, printer: &Printer) -> anyhow::Result<()> {
     let key = DeliveryKey(key.to_owned());
     if !store.revive(&key, runtime::millis(&SystemClock)).await.context("write it down")? {
-        anyhow::bail!("there is no undelivered message {key}: `incidents list` shows those there are");
+        let list = command("incidents list");
+        anyhow::bail!("there is no undelivered message {key}: `{list}` shows those there are");
     }
-    printer.progress(&format!("{key} is due again: `watchfire run` sends it"));
+    printer.progress(&format!("{key} is due again: `{}` sends it", command("run")));
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod store;
 mod tape;
 mod test_page;
 
+use crate::runtime::command;
 use crate::settings::{Problems, Secrets};
 use crate::store::Store;
 use crate::telemetry::{Form, Outlet};
@@ -69,21 +70,6 @@ struct Global {
     /// How the log is written; as the answers are, unless said.
     #[arg(long, global = true, value_enum, env = "WATCHFIRE_LOG_FORMAT")]
     log_format: Option<Format>,
-}
-
-impl Global {
-    /// Returns the arguments with which a command that is shown works on the same configuration and store.
-    fn as_arguments(&self) -> String {
-        let named = |name: &str, path: &Path| {
-            let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-            let text = path.display().to_string();
-            let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
-            if plain { format!(" --{name} {text}") } else { format!(" --{name} '{}'", text.replace('\'', "'\\''")) }
-        };
-        let config = (self.config != Path::new(CONFIG)).then(|| named("config", &self.config));
-        let store = self.store.as_deref().map(|store| named("store", store));
-        [config, store].into_iter().flatten().collect()
-    }
 }
 
 /// How answers are written.
@@ -172,6 +158,8 @@ pub fn main() -> ExitCode {
         }
     };
     let printer = Printer::new(cli.global.format, cli.global.color);
+    let config = Some(&*cli.global.config).filter(|config| *config != Path::new(CONFIG));
+    crate::runtime::name_places(config, cli.global.store.as_deref());
     let form = match cli.global.log_format.unwrap_or(cli.global.format) {
         Format::Text => Form::Text,
         Format::Json => Form::Json,
@@ -246,7 +234,8 @@ async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Bo
         Err(outcome) => return Ok(Err(outcome)),
     };
     if Store::is_first_start(&book.store) {
-        anyhow::bail!("there is no store at {} yet: `watchfire run` makes it", book.store.display());
+        let run = command("run");
+        anyhow::bail!("there is no store at {} yet: `{run}` makes it", book.store.display());
     }
     let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
     // Deadlines that are written here are read by the process that sends.

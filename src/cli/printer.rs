@@ -2,7 +2,9 @@
 
 use super::{Color, Format};
 use crate::model::record::{Line, SummaryLine, VerdictLine};
+use crate::runtime::command;
 use crate::settings::{Problem, Problems};
+use crate::store::StoreError;
 use crate::telemetry::Outlet;
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
@@ -112,6 +114,9 @@ impl Printer {
                     )
                 });
                 self.text(&format!("{tag}  {}{chain}{through} since {}{until}{late}", line.kind, line.since));
+                line.ways
+                    .iter()
+                    .for_each(|way| self.text(&format!("           {}: {}", way.to, command(&way.command))));
             }
             // Of what stands no person has to hear that it goes on to stand; programs want to know how surely.
             Line::Footing(_) | Line::Finding(_) | Line::Chain(_) => {}
@@ -156,6 +161,10 @@ impl Printer {
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let tag = if self.color_stderr { AnsiColor::Red.on_default().bold() } else { Style::new() };
         aside(&format!("{tag}error{tag:#}: {error:#}"));
+        let of_store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
+        for way in of_store.map(StoreError::ways).unwrap_or_default() {
+            aside(&format!("{}: {}", way.to, command(&way.command)));
+        }
     }
 
     /// Prints every problem of a configuration on stderr, where the log of a service is kept; for programs on stdout as well, as JSON.

@@ -2,7 +2,7 @@
 
 use super::{Global, Outcome, Printer, book};
 use crate::model::ChainId;
-use crate::runtime::{Clock, SystemClock};
+use crate::runtime::{self, Clock, SystemClock, quoted_path};
 use crate::settings::Secrets;
 use crate::store::{self, Store};
 use anyhow::Context as _;
@@ -39,7 +39,8 @@ pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Pri
             let copied = tokio::task::spawn_blocking(move || store::backup(&from, &to, replace)).await?;
             copied
                 .with_context(|| format!("failed to back up {} to {}{}", path.display(), file.display(), hint(file)))?;
-            printer.progress(&format!("wrote {}; `watchfire store restore` brings it back", file.display()));
+            let restore = runtime::command(&format!("store restore {}", quoted_path(file)));
+            printer.progress(&format!("wrote {}; `{restore}` brings it back", file.display()));
         }
         StoreCommand::Restore { file } => {
             let (from, to) = (file.clone(), path.clone());
@@ -49,7 +50,11 @@ pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Pri
             if let Some(before) = restored.before {
                 printer.progress(&format!("the earlier store was moved to {}", before.display()));
             }
-            printer.progress(&format!("restored {}: `watchfire run` goes on from where it stood", path.display()));
+            printer.progress(&format!(
+                "restored {}: `{}` goes on from where it stood",
+                path.display(),
+                runtime::command("run")
+            ));
             let store = Store::open(&path).await.context("open the store")?;
             let chains: Vec<(String, ChainId)> =
                 book.chains.iter().map(|chain| (chain.info.name.to_string(), chain.info.id)).collect();

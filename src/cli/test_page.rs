@@ -48,10 +48,9 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
         .context("write the test page down")?;
     for incident in &plan.incidents {
         printer.progress(&format!(
-            "{} opened: acknowledge it with `watchfire incidents ack {}{}`",
+            "{} opened: acknowledge it with `{}`",
             incident.id,
-            incident.id,
-            global.as_arguments()
+            runtime::command(&format!("incidents ack {}", incident.id))
         ));
     }
     let ours: Vec<_> = plan.deliveries.iter().map(|delivery| delivery.key.clone()).collect();

@@ -7,8 +7,9 @@ use super::escape::{is_plain_address, line, without_links};
 use crate::model::Finality;
 use crate::model::incident::{DeliveryKind, State};
 use crate::model::likeness::marked;
-use crate::model::page::{Evidence, Gist, Page, Party};
+use crate::model::page::{Evidence, Gist, Page, Party, Way};
 use crate::model::span::lasting;
+use crate::runtime::command;
 use jiff::Timestamp;
 
 /// Most characters of a label or a name.
@@ -21,6 +22,10 @@ const REASONS_MAX: usize = 6;
 const PARTIES_MAX: usize = 12;
 /// Most acts that can still be stopped that a page begins with.
 const STOPPABLE_MAX: usize = 3;
+/// Most characters of a command and its use: the longest paths of a configuration and a store, each quoted.
+const COMMAND_CHARS_MAX: usize = 16_384;
+/// Most commands beside the acknowledgement.
+const WAYS_MAX: usize = 4;
 /// Most links of a page.
 const LINKS_MAX: usize = 8;
 
@@ -256,16 +261,19 @@ fn next(page: &Page) -> Vec<String> {
         return vec!["nothing: it is closed".to_owned()];
     }
     let acknowledged = page.acked_by.as_ref().map(|who| format!("taken by {}", line(who, NAME_CHARS_MAX)));
-    let take = format!("take it: watchfire incidents ack {}", line(page.incident.as_str(), NAME_CHARS_MAX));
+    let take = Way::new("take it", format!("incidents ack {}", page.incident));
+    let led = |way: &Way| line(&format!("{}: {}", way.to, command(&way.command)), COMMAND_CHARS_MAX);
     let escalates = page.next.as_ref().map(|next| {
         let at = show_time(i64::try_from(next.at / 1_000).ok());
         let to = list(&next.to, ", ");
         format!("if nobody does: {to}, at {at}")
     });
-    match acknowledged {
+    let mut lines: Vec<String> = match acknowledged {
         Some(who) => vec![who],
-        None => [Some(take), escalates].into_iter().flatten().collect(),
-    }
+        None => [Some(led(&take)), escalates].into_iter().flatten().collect(),
+    };
+    lines.extend(page.ways.iter().take(WAYS_MAX).map(led));
+    lines
 }
 
 /// Explorer links, and the runbook if it has an address. Whatever is not plainly a web address is no link.

@@ -62,6 +62,7 @@ pub(super) fn page() -> Page {
         purpose: "Pays grants on Fridays".to_owned(),
         runbook: Some("https://runbooks.example/stolen-funds".to_owned()),
         report: Vec::new(),
+        ways: Vec::new(),
         links: vec![Link {
             text: "Transaction".to_owned(),
             href: "https://etherscan.io/tx/0x7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e7e".to_owned(),

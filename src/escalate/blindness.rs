@@ -65,6 +65,7 @@ pub fn blind(
         blindness.evidence.push(clean(file));
     }
     incident.page.report = bridge::report(&incident);
+    incident.page.ways.clone_from(&trouble.ways);
     if !covered {
         if returned && live.is_none() {
             // Pagers would open a new alert for it: whoever is only notified hears at once, the others if it lasts.

@@ -146,6 +146,7 @@ pub(super) fn began(incident: &Incident, trouble: &Trouble, chain: Option<&str>,
         blocks: None,
         late: Vec::new(),
         evidence,
+        ways: trouble.ways.clone(),
         blinds,
     })
 }
@@ -168,6 +169,7 @@ pub(super) fn ended(incident: &Incident, chain: Option<&str>) -> Option<Line> {
         blocks: blindness.kind.is_total().then_some(late),
         late: blindness.late.clone(),
         evidence: blindness.evidence.clone(),
+        ways: Vec::new(),
         blinds: Vec::new(),
     }))
 }

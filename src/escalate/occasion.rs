@@ -290,6 +290,7 @@ fn blank(id: &IncidentId, path: &Path) -> Page {
         purpose: String::new(),
         runbook: None,
         report: Vec::new(),
+        ways: Vec::new(),
         links: Vec::new(),
         path: path.name.clone(),
         step: 1,

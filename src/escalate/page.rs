@@ -39,6 +39,7 @@ pub(super) fn of_watch(incident: &IncidentId, watch: &WatchInfo, path: &Path) ->
         purpose: watch.purpose.to_string(),
         runbook: watch.runbook.as_ref().map(ToString::to_string),
         report: Vec::new(),
+        ways: Vec::new(),
         links: Vec::new(),
         path: path.name.clone(),
         step: 1,

@@ -12,6 +12,7 @@ use super::news::Pager;
 use super::occasion::occasion;
 use crate::model::coverage::{HELD_MAX, Held, Paged, Storm};
 use crate::model::incident::{DeliveryKind, Incident, Plan, State};
+use crate::model::page::Way;
 use crate::model::path::Path;
 use crate::model::{FindingId, Severity};
 use std::cmp::Reverse;
@@ -83,10 +84,8 @@ fn fresh(path: &Path, held: &[Held], now_ms: u64) -> Incident {
     incident.heard = None;
     incident.label = format!("Storm on path {}", path.name);
     incident.page.label.clone_from(&incident.label);
-    incident.page.purpose = format!(
-        "Path {} pages at most {PAGES_MAX} times a minute. Each incident listed here is kept and can be shown: watchfire incidents show <id>",
-        path.name
-    );
+    incident.page.purpose =
+        format!("Path {} pages at most {PAGES_MAX} times a minute. Each incident listed here is kept", path.name);
     incident.storm = Some(Storm::default());
     incident
 }
@@ -141,8 +140,11 @@ fn describe(incident: &mut Incident) {
     };
     incident.page.report = storm.held.iter().map(line).collect();
     if storm.more > 0 {
-        incident.page.report.push(format!("and {} more incidents: watchfire incidents list", storm.more));
+        incident.page.report.push(format!("and {} more incidents", storm.more));
     }
+    let first =
+        storm.held.first().map(|held| Way::new("show the first of them", format!("incidents show {}", held.incident)));
+    incident.page.ways = first.into_iter().chain([Way::new("list all", "incidents list")]).collect();
 }
 
 /// Tells people of what joined a storm: at once where it is new or louder, else once in [`WINDOW_MS`].

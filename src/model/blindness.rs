@@ -3,6 +3,7 @@
 //! A blindness is told to people, so each way has a name that stays ([`BlindnessKind::name`]) and a severity that says whether
 //! somebody is woken by it. [`Trouble`] is what a source or a lookout reports; [`Blindness`] is what an incident remembers of it.
 
+use super::page::Way;
 use super::{FindingId, Severity};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,8 @@ pub struct Trouble {
     pub why: String,
     /// What the endpoint gave, when that is what is wrong.
     pub evidence: Option<Arc<Evidence>>,
+    /// Commands by which a person ends it, where there are any.
+    pub ways: Vec<Way>,
 }
 
 /// An answer that contradicts itself, kept for whoever has to talk to the endpoint's owner.

@@ -32,6 +32,23 @@ pub struct Link {
     pub href: String,
 }
 
+/// A command that leads out of what a page tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// What it is for: `restore a backup`.
+    pub to: String,
+    /// The subcommand with its own arguments, quoted for a shell: `store restore FILE`. Shown, it names the configuration too.
+    pub command: String,
+}
+
+impl Way {
+    /// Returns the way that `command` is, `to` do something.
+    #[must_use]
+    pub fn new(to: impl Into<String>, command: impl Into<String>) -> Self {
+        Self { to: to.into(), command: command.into() }
+    }
+}
+
 /// What happens if nobody acknowledges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextStep {
@@ -154,6 +171,9 @@ pub struct Page {
     /// Of a blindness: how long it lasted, which blocks came late, what was in them, where evidence is kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub report: Vec<String>,
+    /// Commands beside the acknowledgement that lead on, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
     /// Explorer links.
     pub links: Vec<Link>,
     /// Path name.

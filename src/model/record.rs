@@ -4,6 +4,7 @@
 //! UTC, block numbers as numbers, absent as missing.
 
 use super::LateBlocks;
+use super::page::Way;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -326,6 +327,9 @@ pub struct BlindnessLine {
     /// Files that hold what an endpoint gave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
+    /// Commands by which a person ends it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way>,
     /// Labels of the watches that cannot be seen because of it; many are counted.
     pub blinds: Vec<String>,
 }

@@ -257,8 +257,8 @@ impl Driver {
     fn event(&self, news: News) -> Event {
         let name = |voice: Option<Voice>| voice.map(|voice| self.pool.name(voice));
         match news {
-            News::Troubled(Symptom { kind, voice, severity, since, why, evidence, .. }) => {
-                Event::Troubled(Trouble { kind, endpoint: name(voice), severity, since, why, evidence })
+            News::Troubled(Symptom { kind, voice, severity, since, why, evidence, ways, .. }) => {
+                Event::Troubled(Trouble { kind, endpoint: name(voice), severity, since, why, evidence, ways })
             }
             News::Cleared { kind, voice, since } => {
                 Event::Cleared { kind, endpoint: name(voice), since, until: self.clock.now() }

@@ -2,6 +2,7 @@
 //! is over.
 
 use super::council::Voice;
+use crate::model::page::Way;
 use crate::model::{BlindnessKind, Evidence, Severity};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub(super) struct Symptom {
     pub(super) patience: Duration,
     pub(super) why: String,
     pub(super) evidence: Option<Arc<Evidence>>,
+    pub(super) ways: Vec<Way>,
 }
 
 #[derive(Debug)]
@@ -128,6 +130,7 @@ mod tests {
             patience: PATIENCE,
             why: "connection refused".to_owned(),
             evidence: None,
+            ways: Vec::new(),
         }
     }
 

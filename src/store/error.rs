@@ -64,8 +64,7 @@ pub enum StoreError {
     Engine(String),
     /// Put the file back, restore a backup, or say that watching begins anew; nothing was made in its place.
     #[error(
-        "the store {path} is gone, and {} of an earlier run {} still there: put it back, or a backup with `watchfire store \
-         restore FILE`; `watchfire run --new-store` begins anew, without what was judged and told before",
+        "the store {path} is gone, and {} of an earlier run {} still there: put it back, restore a backup, or begin anew",
         .left.join(", "), if .left.len() == 1 { "is" } else { "are" }
     )]
     Vanished {

@@ -51,10 +51,11 @@ pub use space::Space;
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Contested, Delivery, Finding, Incident, Plan, Standing};
+use crate::model::page::Way;
 use crate::model::pending::Pending;
 use crate::model::record::VerdictLine;
 use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
-use crate::runtime::{Moment, instant};
+use crate::runtime::{Moment, instant, quoted_path};
 use crate::telemetry::Metrics;
 use actor::Actor;
 use alloy_primitives::{Address, B256};
@@ -192,10 +193,12 @@ impl StoreFile {
         let what = if found.is_some() { "another file lies in its place" } else { "it was moved or deleted" };
         let why = format!(
             "the store {path} is gone while this program runs on it: {what}. What is committed from now on is lost with this process: \
-             put the file back, or stop the program and restore {path}.rescued with `watchfire store restore`",
+             put the file back, or stop the program and restore {path}.rescued",
             path = self.path.display()
         );
-        Some(Refusal { since, why })
+        let rescued = quoted_path(&place::beside(&self.path, ".rescued"));
+        let ways = vec![Way::new("once it is stopped", format!("store restore {rescued}"))];
+        Some(Refusal { since, why, ways })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether the store takes what it is given: seen from what becomes of every job, whoever gave it.
 
 use super::StoreError;
+use crate::model::page::Way;
 use crate::runtime::instant;
 use rusqlite::ErrorCode;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,8 @@ pub struct Refusal {
     pub since: Instant,
     /// What it said last.
     pub why: String,
+    /// Commands by which a person mends it, where there are any.
+    pub ways: Vec<Way>,
 }
 
 impl Refusals {
@@ -31,7 +34,7 @@ impl Refusals {
         match failure.filter(|error| error.is_refusal()) {
             Some(error) => {
                 let since = refusal.as_ref().map_or_else(instant, |refusal| refusal.since);
-                *refusal = Some(Refusal { since, why: error.to_string() });
+                *refusal = Some(Refusal { since, why: error.to_string(), ways: error.ways() });
             }
             None if wrote && failure.is_none() => *refusal = None,
             None => {}
@@ -40,6 +43,18 @@ impl Refusals {
 }
 
 impl StoreError {
+    /// Returns the commands that lead on, for a person to choose from.
+    #[must_use]
+    pub fn ways(&self) -> Vec<Way> {
+        match self {
+            Self::Vanished { .. } => vec![
+                Way::new("restore a backup", "store restore FILE"),
+                Way::new("begin anew, without what was judged and told before", "run --new-store"),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the same job may be done later, once the disk or another process allows it: nothing is wrong with the job.
     #[must_use]
     pub fn is_refusal(&self) -> bool {

@@ -31,6 +31,7 @@ mod mistakes;
 mod outbox;
 mod paging;
 mod pending;
+mod printed;
 mod probe;
 mod queued;
 mod queues;

@@ -229,6 +229,7 @@ fn page(watch: u64, revision: u64, kind: DeliveryKind, severity: Severity, path:
         purpose: "Pays grants".to_owned(),
         runbook: None,
         report: Vec::new(),
+        ways: Vec::new(),
         links: Vec::new(),
         path: path.to_owned(),
         step: 1,

@@ -71,7 +71,7 @@ impl Session {
             ..Options::for_chain(chain.info.id)
         };
         let source = Source::follow(pool, window, options, SystemClock, stop);
-        let ended = self.pump(source, chain, nudge, stop, until, recorder.as_ref()).await;
+        let ended = Box::pin(self.pump(source, chain, nudge, stop, until, recorder.as_ref())).await;
         record::finish(recorder).await;
         self.keeper.release(chain_id);
         ended
@@ -255,7 +255,15 @@ impl Session {
 
 /// Nobody says where the chain stands, so there is no source yet that could tell.
 fn unreachable(why: String, since: Timestamp) -> Trouble {
-    Trouble { kind: BlindnessKind::Unreachable, endpoint: None, severity: Severity::High, since, why, evidence: None }
+    Trouble {
+        kind: BlindnessKind::Unreachable,
+        endpoint: None,
+        severity: Severity::High,
+        since,
+        why,
+        evidence: None,
+        ways: Vec::new(),
+    }
 }
 
 /// The window the store keeps of a chain; absent before the first start.

@@ -108,7 +108,7 @@ impl Keeper {
 
     /// Tells, while there is not even a store, that it cannot be opened.
     pub(crate) async fn cannot_open(&self, since: Instant, why: &StoreError) {
-        let refusal = Refusal { since, why: why.to_string() };
+        let refusal = Refusal { since, why: why.to_string(), ways: why.ways() };
         self.refused(None, &refusal, &Notify::new()).await;
     }
 
@@ -145,7 +145,8 @@ impl Keeper {
                 self.rescue(store).await;
             }
             self.tally.blind(ChainId(0), true);
-            let trouble = trouble(Severity::High, since, refusal.why.clone());
+            let ways = refusal.ways.clone();
+            let trouble = Trouble { ways, ..trouble(Severity::High, since, refusal.why.clone()) };
             let known = match store {
                 Some(store) => self.known(store).await,
                 None => Vec::new(),
@@ -361,7 +362,15 @@ impl<'a> Patience<'a> {
 }
 
 fn trouble(severity: Severity, since: Timestamp, why: String) -> Trouble {
-    Trouble { kind: BlindnessKind::StoreRefuses, endpoint: None, severity, since, why, evidence: None }
+    Trouble {
+        kind: BlindnessKind::StoreRefuses,
+        endpoint: None,
+        severity,
+        since,
+        why,
+        evidence: None,
+        ways: Vec::new(),
+    }
 }
 
 fn is_of_store(incident: &Incident) -> bool {

@@ -412,7 +412,7 @@ impl<'a> Lookout<'a> {
     }
 
     fn of_chain(&self, kind: BlindnessKind, severity: Severity, since: Timestamp, why: String) -> Trouble {
-        Trouble { kind, endpoint: None, severity, since, why, evidence: None }
+        Trouble { kind, endpoint: None, severity, since, why, evidence: None, ways: Vec::new() }
     }
 }
 

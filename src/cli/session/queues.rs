@@ -414,6 +414,7 @@ impl Sight {
             since: oldest.since,
             why: oldest.why.clone(),
             evidence: None,
+            ways: Vec::new(),
         }))
     }
 }

@@ -41,7 +41,7 @@ impl Session {
             );
             warn!("clock stepped: {why}");
             let (kind, severity) = (BlindnessKind::ClockStepped, Severity::Warning);
-            let trouble = Trouble { kind, endpoint: None, severity, since: now, why, evidence: None };
+            let trouble = Trouble { kind, endpoint: None, severity, since: now, why, evidence: None, ways: Vec::new() };
             let roster = self.book.roster.clone();
             let engine = move |known: &[_]| escalate::blind(&trouble, None, None, known, &roster, now_ms);
             self.store.sight(ChainId(0), now_ms, engine).await?

@@ -7,7 +7,7 @@ use crate::cli::{Global, Outcome, Printer, book};
 use crate::deliver::Worker;
 use crate::model::BlockRef;
 use crate::pipeline::Watcher;
-use crate::runtime::{Stop, SystemClock};
+use crate::runtime::{Stop, SystemClock, command};
 use crate::settings::{Secrets, parse_duration};
 use crate::source::tape::{Fault, Pace, Playing, Scene, Script, Stretch, Tape, TapeServer, is_provable};
 use crate::source::{Deadlines, Endpoint, Event, FinalityRule, Node, Options, Source, Window};
@@ -127,10 +127,8 @@ pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> any
     // Nobody is told of a tape, neither now nor by a run on the store that is kept.
     session.store.silence().await.context("leave nothing to be sent")?;
     if let Some(file) = &global.store {
-        let file = file.display();
-        printer.progress(&format!(
-            "what was found is in {file}: look at it with `watchfire incidents list --store {file}`"
-        ));
+        let list = command("incidents list");
+        printer.progress(&format!("what was found is in {}: look at it with `{list}`", file.display()));
     }
     Ok(session.end())
 }

@@ -73,7 +73,8 @@ pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) ->
     let session = Session::new(book.clone(), store, printer.clone());
     let options = Options { keep_raw: true, finality: chain.finality, ..Options::for_chain(chain.info.id) };
     let source = Source::follow(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
-    let pumped = session.pump(source, chain, Arc::new(Notify::new()), &stop, args.until_block, Some(&recorder)).await;
+    let nudge = Arc::new(Notify::new());
+    let pumped = Box::pin(session.pump(source, chain, nudge, &stop, args.until_block, Some(&recorder))).await;
     // Whatever ended it, what was seen is on the tape.
     recorder.finish().await.with_context(|| format!("write {}", args.file.display()))?;
     pumped?;

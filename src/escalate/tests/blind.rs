@@ -14,7 +14,15 @@ fn at(ms: u64) -> Timestamp {
 }
 
 fn trouble(kind: Kind, severity: Severity, since: u64) -> Trouble {
-    Trouble { kind, endpoint: None, severity, since: at(since), why: "connection refused".to_owned(), evidence: None }
+    Trouble {
+        kind,
+        endpoint: None,
+        severity,
+        since: at(since),
+        why: "connection refused".to_owned(),
+        evidence: None,
+        ways: Vec::new(),
+    }
 }
 
 fn of_backup(kind: Kind, severity: Severity, since: u64) -> Trouble {

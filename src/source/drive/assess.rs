@@ -1,8 +1,9 @@
 //! How things stand: what is seen of endpoints and blocks, held against what should be.
 
 use super::Driver;
+use crate::model::page::Way;
 use crate::model::{BlindnessKind, BlockRef, Evidence, Severity};
-use crate::runtime::instant;
+use crate::runtime::{instant, quoted};
 use crate::source::Fetched;
 use crate::source::council::Voice;
 use crate::source::follow::Conflict;
@@ -47,6 +48,7 @@ impl Driver {
                     patience: Duration::ZERO,
                     why: failing.error.to_string(),
                     evidence: None,
+                    ways: Vec::new(),
                 });
                 self.troubles.set(kind, Some(voice), symptom);
             }
@@ -65,6 +67,7 @@ impl Driver {
                 patience: patience.max(self.slot * ENDPOINT_SLOTS),
                 why: failing.error.to_string(),
                 evidence: None,
+                ways: Vec::new(),
             });
             self.troubles.set(BlindnessKind::EndpointDown, Some(voice), symptom);
             let quarantined = self.pool.has(voice, |health| health.quarantined(now).is_some());
@@ -84,6 +87,7 @@ impl Driver {
             patience,
             why,
             evidence: None,
+            ways: Vec::new(),
         };
         let unreachable = last.filter(|_| all_fail);
         let symptom = unreachable.map(|last| chain(BlindnessKind::Unreachable, Severity::High, last, patience));
@@ -94,14 +98,15 @@ impl Driver {
         self.troubles.set(BlindnessKind::NoBlock, None, no_block);
         let conflict = self.follower.conflict().map(|conflict: Conflict| {
             // Whoever is woken has to know the way out.
-            let way = match conflict {
+            let ways = match conflict {
                 Conflict::Finalized { head, .. } => {
-                    format!("; if that chain is right: watchfire chain allow-reorg {} {}", self.meter.chain, head.hash)
+                    let name = quoted(&self.meter.chain);
+                    vec![Way::new("if that chain is right", format!("chain allow-reorg {name} {}", head.hash))]
                 }
-                Conflict::Forgotten { .. } => String::new(),
+                Conflict::Forgotten { .. } => Vec::new(),
             };
-            let told = (now, self.blocks_seen, format!("{conflict}{way}"));
-            chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO)
+            let told = (now, self.blocks_seen, conflict.to_string());
+            Symptom { ways, ..chain(BlindnessKind::FinalizedReorg, Severity::Critical, told, Duration::ZERO) }
         });
         self.troubles.set(BlindnessKind::FinalizedReorg, None, conflict);
         for voice in 0..self.pool.len() {
@@ -115,6 +120,7 @@ impl Driver {
                 patience: Duration::ZERO,
                 why: lost.why,
                 evidence: None,
+                ways: Vec::new(),
             });
             self.troubles.set(BlindnessKind::AbilityLost, Some(voice), lost);
         }
@@ -142,6 +148,7 @@ impl Driver {
                 patience: self.slot * slots,
                 why,
                 evidence: None,
+                ways: Vec::new(),
             };
             let dissent = dissents.iter().find(|dissent| dissent.voice == voice).map(|dissent| {
                 let why = match dissent.ours {
@@ -180,6 +187,7 @@ impl Driver {
             patience: Duration::ZERO,
             why: format!("{name} and {other_name} give block {at} differently, and its header cannot vouch for either"),
             evidence: None,
+            ways: Vec::new(),
         });
     }
 
@@ -195,6 +203,7 @@ impl Driver {
             patience: Duration::ZERO,
             why: format!("block {}: {}", body.block.at.number, why.join("; ")),
             evidence: None,
+            ways: Vec::new(),
         });
         if symptom.is_none() {
             self.troubles.release(BlindnessKind::Disagreement, None);
@@ -218,6 +227,7 @@ impl Driver {
             patience: Duration::ZERO,
             why: self.told_of(error),
             evidence,
+            ways: Vec::new(),
         });
     }
 

@@ -9,7 +9,7 @@ use crate::model::watch::ChainInfo;
 use crate::settings::{At, Problem, Problems, SourceFile, nearest};
 use crate::source::FinalityRule;
 use crate::watchlist::book::{ChainBook, ChainClock, EndpointSettings};
-use crate::watchlist::file::{ChainText, FinalityText, StateText};
+use crate::watchlist::file::{ChainText, FinalityText, Lost, StateText};
 use alloy_primitives::{Address, B256};
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -27,10 +27,16 @@ const LATE_MIN: Duration = Duration::from_secs(60);
 /// Blocks between two looks at a state that nothing touches, where the file does not say: ten minutes of Ethereum.
 const STATE_EVERY: NonZeroU64 = NonZeroU64::MIN.saturating_add(49);
 
+/// Stands for the id of a chain that says none; those of further ones count down from here.
+const UNKNOWN_ID: u64 = u64::MAX;
+/// More chains than any file has.
+const UNKNOWN_MAX: u64 = 1 << 20;
+
 /// All configured chains.
-pub(super) struct Chains {
+pub(super) struct Chains<'a> {
     compiled: Vec<Chain>,
     by_name: HashMap<String, usize>,
+    lost: &'a Lost<'a>,
 }
 
 /// One chain before its subjects are known.
@@ -50,16 +56,23 @@ pub(super) struct Chain {
     libraries: Vec<(Address, Library)>,
 }
 
-impl Chains {
-    pub(super) fn compile(main: &Arc<SourceFile>, texts: &[ChainText<'_>], problems: &mut Problems) -> Self {
-        let mut chains = Self { compiled: Vec::new(), by_name: HashMap::new() };
+impl<'a> Chains<'a> {
+    pub(super) fn compile(
+        main: &Arc<SourceFile>,
+        texts: &[ChainText<'_>],
+        lost: &'a Lost<'a>,
+        problems: &mut Problems,
+    ) -> Self {
+        let mut chains = Self { compiled: Vec::new(), by_name: HashMap::new(), lost };
         let mut by_id: HashMap<ChainId, At<&str>> = HashMap::new();
-        if texts.is_empty() {
+        if texts.is_empty() && !lost.has("chain", "") {
             let hint = "write `[chain.mainnet]` with an `endpoint`";
             problems.push(main.spot(0..0).problem("no chain is configured").hint(hint));
         }
-        for text in texts {
-            let chain = Chain::compile(text, problems);
+        for (at, text) in texts.iter().enumerate() {
+            // Chains whose id is not known are not the same one.
+            let unknown = UNKNOWN_ID.saturating_sub(at as u64);
+            let chain = Chain::compile(text, unknown, problems);
             if let Some(first) = by_id.insert(chain.info.id, text.name.clone()) {
                 let problem = text.name.problem(format!("chain id {} is configured twice", chain.info.id));
                 problems.push(problem.also(first.spot, "first here"));
@@ -74,9 +87,15 @@ impl Chains {
     pub(super) fn find(&self, name: &At<&str>, problems: &mut Problems) -> Option<&Arc<ChainInfo>> {
         match self.by_name.get(name.value) {
             Some(index) => Some(&self.compiled[*index].info),
+            // One that has no id, which was told, may be the one that is meant.
+            None if self.compiled.iter().any(|chain| chain.info.id.0 > UNKNOWN_ID - UNKNOWN_MAX) => {
+                problems.hold_back();
+                None
+            }
             None => {
                 let names = self.by_name.keys().map(String::as_str);
-                problems.push(unknown("chain", name, names, "chains stand in the main file as `[chain.X]`"));
+                let problem = unknown("chain", name, names, "chains stand in the main file as `[chain.X]`");
+                self.lost.report("chain", name.value, problem, problems);
                 None
             }
         }
@@ -127,9 +146,9 @@ impl Chains {
 }
 
 impl Chain {
-    fn compile(text: &ChainText<'_>, problems: &mut Problems) -> Self {
+    fn compile(text: &ChainText<'_>, unknown: u64, problems: &mut Problems) -> Self {
         let known = KNOWN_CHAINS.iter().find(|known| known.name == text.name.value);
-        let id = id(text, known, problems);
+        let id = id(text, known, problems).unwrap_or(unknown);
         let explorer = text.explorer.as_ref().and_then(|at| explorer(at, problems));
         let explorer = explorer.or_else(|| Some(known.filter(|known| known.id == id)?.explorer.into()));
         let info = ChainInfo { name: text.name.value.into(), id: ChainId(id), explorer };
@@ -168,17 +187,18 @@ impl Chain {
     }
 }
 
-fn id(text: &ChainText<'_>, known: Option<&KnownChain>, problems: &mut Problems) -> u64 {
+/// The chain's id, where it is known.
+fn id(text: &ChainText<'_>, known: Option<&KnownChain>, problems: &mut Problems) -> Option<u64> {
     let written = text.id.as_ref().and_then(|id| u64::try_from(id.value).ok());
     match (written, known) {
         (Some(id), Some(known)) if id != known.id => {
             let spot = text.id.as_ref().map_or(&text.name.spot, |id| &id.spot);
             let message = format!("`{}` has chain id {}, not {id}", known.name, known.id);
             problems.push(spot.problem(message).hint("give a chain of your own another name"));
-            known.id
+            Some(known.id)
         }
-        (Some(id), _) => id,
-        (None, Some(known)) => known.id,
+        (Some(id), _) => Some(id),
+        (None, Some(known)) => Some(known.id),
         (None, None) => {
             let names = KNOWN_CHAINS.iter().map(|known| known.name);
             let hint = nearest(&text.name, names.clone()).map_or_else(
@@ -189,7 +209,7 @@ fn id(text: &ChainText<'_>, known: Option<&KnownChain>, problems: &mut Problems)
             if text.id.is_none() {
                 problems.push(text.name.problem(format!("`id` of chain `{}` is missing", *text.name)).hint(hint));
             }
-            0
+            None
         }
     }
 }

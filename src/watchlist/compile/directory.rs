@@ -11,7 +11,7 @@ use crate::model::amount::Unit;
 use crate::model::watch::ChainInfo;
 use crate::model::{ChainId, WatchInfo};
 use crate::settings::{At, Problem, Problems, nearest};
-use crate::watchlist::file::{ListText, NameText, SetText, Texts, TokenKind, TokenText};
+use crate::watchlist::file::{ListText, Lost, NameText, SetText, Texts, TokenKind, TokenText};
 use alloy_primitives::Address;
 use alloy_primitives::map::AddressHashSet;
 use std::cell::RefCell;
@@ -35,7 +35,7 @@ pub(super) struct Directory<'a> {
     names: Vec<(Place, Arc<str>)>,
     chains: HashMap<ChainId, Arc<str>>,
     /// Names that stand in a section which was not understood.
-    lost: BTreeSet<&'a str>,
+    lost: Lost<'a>,
     /// Unknown names that were told of once and are no slip of the keyboard.
     told: RefCell<BTreeSet<String>>,
 }
@@ -78,7 +78,7 @@ pub(super) struct Scope<'d> {
 // === impl Directory ===
 
 impl<'a> Directory<'a> {
-    pub(super) fn compile(texts: &Texts<'a>, chains: &Chains, problems: &mut Problems) -> Self {
+    pub(super) fn compile(texts: &Texts<'a>, chains: &Chains<'_>, problems: &mut Problems) -> Self {
         let mut directory = Self {
             tokens: BTreeMap::new(),
             token_at: HashMap::new(),
@@ -114,7 +114,7 @@ impl<'a> Directory<'a> {
     /// told of where it stands first, since its definition is what is missing.
     pub(super) fn report_unknown(&self, name: &str, problem: Problem, problems: &mut Problems) {
         let is_slip = problem.hint.as_ref().is_some_and(|hint| hint.starts_with("did you mean"));
-        if !self.lost.contains(name) && (is_slip || self.told.borrow_mut().insert(name.to_owned())) {
+        if !self.lost.has_named(name) && (is_slip || self.told.borrow_mut().insert(name.to_owned())) {
             problems.push(problem);
         } else {
             problems.hold_back();
@@ -135,7 +135,7 @@ impl<'a> Directory<'a> {
     }
 
     /// The address book. A watch's label goes before a `[name]`, that before a token's name, and that before a library's.
-    pub(super) fn names(&self, chains: &Chains, watches: &[WatchInfo], rules: &Rules) -> Names {
+    pub(super) fn names(&self, chains: &Chains<'_>, watches: &[WatchInfo], rules: &Rules) -> Names {
         let mut names = Names::default();
         for info in chains.infos() {
             KNOWN_LIBRARIES.iter().for_each(|(address, library)| names.insert(info.id, *address, library.name()));
@@ -182,11 +182,12 @@ impl<'a> Directory<'a> {
         }
     }
 
-    fn read_names(&mut self, texts: &[NameText<'a>], chains: &Chains, problems: &mut Problems) {
+    fn read_names(&mut self, texts: &[NameText<'a>], chains: &Chains<'_>, problems: &mut Problems) {
         let mut first: HashMap<(Address, Option<ChainId>), &At<&str>> = HashMap::new();
         for text in texts {
             let chain = text.chain.as_ref().map(|chain| chains.find(chain, problems));
             let (Some(address), false) = (parse_address(&text.address, problems), matches!(chain, Some(None))) else {
+                self.lost.name(text.name.value);
                 continue;
             };
             let chain = chain.flatten().map(|info| info.id);
@@ -204,7 +205,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    fn read_tokens(&mut self, texts: &[TokenText<'a>], chains: &Chains, problems: &mut Problems) {
+    fn read_tokens(&mut self, texts: &[TokenText<'a>], chains: &Chains<'_>, problems: &mut Problems) {
         let mut first: HashMap<&str, &At<&str>> = HashMap::new();
         for text in texts {
             if let Some(earlier) = first.insert(text.name.value, &text.name) {
@@ -220,7 +221,7 @@ impl<'a> Directory<'a> {
                 Unit { symbol: text.name.value.into(), decimals: text.decimals.as_ref().map_or(18, |at| at.value) };
             let (Some(chain), Some(address)) = (chain, address) else {
                 self.tokens.remove(text.name.value);
-                self.lost.insert(text.name.value);
+                self.lost.name(text.name.value);
                 continue;
             };
             if let Some(other) = self.token_at.insert((chain.id, address), text.name.value) {
@@ -236,7 +237,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    fn read_sets(&mut self, texts: &[SetText<'a>], chains: &Chains, problems: &mut Problems) {
+    fn read_sets(&mut self, texts: &[SetText<'a>], chains: &Chains<'_>, problems: &mut Problems) {
         let mut by_name: HashMap<&str, &SetText<'a>> = HashMap::new();
         for text in texts {
             if let Some(earlier) = by_name.insert(text.name.value, text) {
@@ -260,7 +261,7 @@ impl<'a> Directory<'a> {
         &mut self,
         text: &SetText<'a>,
         by_name: &HashMap<&str, &SetText<'a>>,
-        chains: &Chains,
+        chains: &Chains<'_>,
         open: &mut Vec<&'a str>,
         problems: &mut Problems,
     ) {
@@ -287,7 +288,7 @@ impl<'a> Directory<'a> {
         self.sets.insert(text.name.value, set);
     }
 
-    fn set_of(&self, text: &SetText<'a>, chains: &Chains, problems: &mut Problems) -> Option<Set> {
+    fn set_of(&self, text: &SetText<'a>, chains: &Chains<'_>, problems: &mut Problems) -> Option<Set> {
         if text.members.items.is_empty() {
             // A list whose items are all of a wrong type has been told already.
             let message = format!("set `{}` is empty, so a rule that asks for it could never hold", *text.name);

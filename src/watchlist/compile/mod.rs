@@ -35,7 +35,7 @@ use self::chains::Chains;
 use self::directory::Directory;
 use self::watch::Heads;
 use super::book::Book;
-use super::file::{SetupText, Texts};
+use super::file::{Lost, SECTIONS, SetupText, Texts};
 use super::files::{Files, glob};
 use crate::escalate::Roster;
 use crate::settings::{At, Document, Problems, Secrets, SourceFile};
@@ -62,20 +62,27 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
     }
     let mut table = document.table();
     let mut texts = Texts::default();
-    let setup = SetupText::read(&mut table, &mut problems);
+    let mut setup = SetupText::read(&mut table, &mut problems);
+    texts.lost.extend(std::mem::take(&mut setup.lost));
     texts.read(&mut table, &mut problems);
     table.finish(&mut problems);
 
     let base = path.parent().unwrap_or(Path::new(""));
+    let sound = problems.len();
     let lists = read_lists(&setup, base, path, files, &mut problems);
+    if problems.len() > sound {
+        texts.lost.file();
+    }
     let documents: Vec<_> = aside(|| lists.iter().map(|file| Document::parse(file, secrets, &mut problems)).collect());
     let texts = aside(|| {
         for document in &documents {
             let mut table = document.table();
-            if table.is_empty() {
+            if document.is_foreign() {
+                texts.lost.file();
+            } else if table.is_empty() {
                 problems.note(table.spot().problem("this file is empty: nothing of it is watched"));
             }
-            refuse_setup(&mut table, path, &mut problems);
+            refuse_setup(&mut table, path, &mut texts.lost, &mut problems);
             texts.read(&mut table, &mut problems);
             table.finish(&mut problems);
         }
@@ -132,8 +139,8 @@ fn assemble(
     abis: &mut Abis<'_>,
     problems: &mut Problems,
 ) -> Book {
-    let chains = Chains::compile(main, &setup.chains, problems);
-    let destinations = paths::destinations(std::mem::take(&mut setup.destinations), problems);
+    let chains = Chains::compile(main, &setup.chains, &texts.lost, problems);
+    let destinations = paths::destinations(std::mem::take(&mut setup.destinations), &texts.lost, problems);
     let paths = paths::paths(main, &setup, &destinations, problems);
     let console = signs::console(setup.console.as_ref(), problems);
     let heartbeats = signs::heartbeats(std::mem::take(&mut setup.heartbeats), problems);
@@ -216,10 +223,12 @@ fn read_lists(
 }
 
 /// Tables of the main file in a watchlist: told apart from a slip of the keyboard.
-fn refuse_setup(table: &mut crate::settings::Table<'_>, main: &Path, problems: &mut Problems) {
-    for key in ["store", "watchlists", "chain", "destination", "path", "console", "heartbeat", "safe-service"] {
+fn refuse_setup<'a>(table: &mut crate::settings::Table<'a>, main: &Path, lost: &mut Lost<'a>, problems: &mut Problems) {
+    for key in ["store", "watchlists"].into_iter().chain(SECTIONS) {
         let Some(spot) = table.key_spot(key) else { continue };
-        table.value(key);
+        if let Some(value) = table.value(key) {
+            lost.misplaced(value.name(), &value);
+        }
         let hint = format!("move it to `{}`", main.display());
         problems.push(spot.problem(format!("`{key}` stands in the main file, not in a watchlist")).hint(hint));
     }

@@ -5,7 +5,7 @@ use crate::deliver::{self, Targets};
 use crate::model::Severity;
 use crate::model::path::{Feed, Path, PathStep, SELF_PATH};
 use crate::settings::{At, Problems, SourceFile};
-use crate::watchlist::file::{DestinationText, PathText, SetupText};
+use crate::watchlist::file::{DestinationText, Lost, PathText, SetupText};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -15,19 +15,25 @@ const ACK_EXPIRES: u64 = 30 * 60;
 const ACK_WITHIN: u64 = 5 * 60;
 
 /// Destinations, and the names of those that could not be read, so that nobody is told twice of one mistake.
-pub(super) struct Destinations {
+pub(super) struct Destinations<'a> {
     pub(super) compiled: Targets,
     written: BTreeSet<String>,
+    lost: &'a Lost<'a>,
 }
 
 /// Paths, and their names as watches hold them.
-pub(super) struct Paths {
+pub(super) struct Paths<'a> {
     pub(super) compiled: HashMap<String, Path>,
     names: HashMap<String, Arc<str>>,
+    lost: &'a Lost<'a>,
 }
 
-pub(super) fn destinations(texts: Vec<DestinationText<'_>>, problems: &mut Problems) -> Destinations {
-    let mut destinations = Destinations { compiled: Targets::new(), written: BTreeSet::new() };
+pub(super) fn destinations<'a>(
+    texts: Vec<DestinationText<'_>>,
+    lost: &'a Lost<'a>,
+    problems: &mut Problems,
+) -> Destinations<'a> {
+    let mut destinations = Destinations { compiled: Targets::new(), written: BTreeSet::new(), lost };
     for text in texts {
         destinations.written.insert(text.name.value.to_owned());
         if let Some(target) = deliver::parse(text.name.value, text.table, problems) {
@@ -38,16 +44,16 @@ pub(super) fn destinations(texts: Vec<DestinationText<'_>>, problems: &mut Probl
 }
 
 /// Destinations that listen to the feed, in order of their names.
-pub(super) fn feeds(destinations: &Destinations) -> Vec<(String, Feed)> {
+pub(super) fn feeds(destinations: &Destinations<'_>) -> Vec<(String, Feed)> {
     destinations.compiled.iter().filter_map(|(name, target)| Some((name.clone(), target.feed?))).collect()
 }
 
-pub(super) fn paths(
+pub(super) fn paths<'a>(
     main: &Arc<SourceFile>,
     setup: &SetupText<'_>,
-    destinations: &Destinations,
+    destinations: &Destinations<'a>,
     problems: &mut Problems,
-) -> Paths {
+) -> Paths<'a> {
     check_self(main, setup, destinations, problems);
     for text in &setup.paths {
         let mut names = text.steps.iter().flat_map(|step| &step.to).peekable();
@@ -62,10 +68,10 @@ pub(super) fn paths(
     }
     let compiled = setup.paths.iter().map(|text| (text.name.value.to_owned(), path(text, destinations, problems)));
     let names = setup.paths.iter().map(|text| (text.name.value.to_owned(), text.name.value.into()));
-    Paths { compiled: compiled.collect(), names: names.collect() }
+    Paths { compiled: compiled.collect(), names: names.collect(), lost: destinations.lost }
 }
 
-impl Paths {
+impl Paths<'_> {
     /// The name of a path, shared by all watches on it.
     pub(super) fn shared(&self, name: &str) -> Option<Arc<str>> {
         self.names.get(name).cloned()
@@ -75,21 +81,23 @@ impl Paths {
     pub(super) fn check(&self, name: &At<&str>, problems: &mut Problems) {
         if !self.compiled.contains_key(name.value) {
             let names = self.compiled.keys().map(String::as_str);
-            problems.push(unknown("path", name, names, "paths stand in the main file as `[path.X]`"));
+            let problem = unknown("path", name, names, "paths stand in the main file as `[path.X]`");
+            self.lost.report("path", name.value, problem, problems);
         }
     }
 }
 
 /// Insists on a path for what the program has to say of itself. A watcher that is blind and has nobody to tell is what this
 /// program must never be, so there is no default.
-fn check_self(main: &Arc<SourceFile>, setup: &SetupText<'_>, destinations: &Destinations, problems: &mut Problems) {
+fn check_self(main: &Arc<SourceFile>, setup: &SetupText<'_>, destinations: &Destinations<'_>, problems: &mut Problems) {
     let Some(text) = setup.paths.iter().find(|text| text.name.value == SELF_PATH) else {
         let to = destinations.written.first().map_or("pager", String::as_str);
         let hint = format!(
             "write `[path.self]` with `steps = [{{ to = [\"{to}\"], ack_within = \"5m\" }}]`: those who keep Watchfire \
              running, told when a chain cannot be seen or the disk is full"
         );
-        return problems.push(main.spot(0..0).problem("there is no path `self`").hint(hint));
+        let problem = main.spot(0..0).problem("there is no path `self`").hint(hint);
+        return destinations.lost.report("path", SELF_PATH, problem, problems);
     };
     if text.page_at == Some(Severity::Critical) {
         let problem = text.name.problem("`page_at` of path `self` is above `high`, so no blindness would wake anybody");
@@ -97,16 +105,13 @@ fn check_self(main: &Arc<SourceFile>, setup: &SetupText<'_>, destinations: &Dest
     }
 }
 
-fn path(text: &PathText<'_>, destinations: &Destinations, problems: &mut Problems) -> Path {
+fn path(text: &PathText<'_>, destinations: &Destinations<'_>, problems: &mut Problems) -> Path {
     let mut known = |names: &[At<&str>]| {
         for name in names.iter().filter(|name| !destinations.written.contains(name.value)) {
             let names = destinations.written.iter().map(String::as_str);
-            problems.push(unknown(
-                "destination",
-                name,
-                names,
-                "destinations stand in the main file as `[destination.X]`",
-            ));
+            let otherwise = "destinations stand in the main file as `[destination.X]`";
+            let problem = unknown("destination", name, names, otherwise);
+            destinations.lost.report("destination", name.value, problem, problems);
         }
         names.iter().map(|name| name.value.to_owned()).collect::<Vec<_>>()
     };

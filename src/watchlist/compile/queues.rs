@@ -10,7 +10,7 @@ use crate::watchlist::file::ServiceText;
 /// The services, each with the Safes of its chain among `queued`.
 pub(super) fn queues(
     texts: Vec<ServiceText<'_>>,
-    chains: &Chains,
+    chains: &Chains<'_>,
     watches: &[WatchInfo],
     queued: &[WatchId],
     problems: &mut Problems,

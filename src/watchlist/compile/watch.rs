@@ -67,9 +67,9 @@ pub(super) struct CompiledWatches {
 impl<'t> Heads<'t> {
     pub(super) fn compile(
         texts: &'t [WatchText<'t>],
-        chains: &Chains,
+        chains: &Chains<'_>,
         directory: &Directory<'_>,
-        paths: &Paths,
+        paths: &Paths<'_>,
         abis: &mut Abis<'_>,
         problems: &mut Problems,
     ) -> Self {
@@ -113,9 +113,9 @@ impl<'t> Head<'t> {
     fn compile(
         id: WatchId,
         text: &'t WatchText<'t>,
-        chains: &Chains,
+        chains: &Chains<'_>,
         directory: &Directory<'_>,
-        paths: &Paths,
+        paths: &Paths<'_>,
         abis: &mut Abis<'_>,
         problems: &mut Problems,
     ) -> Self {

@@ -6,6 +6,7 @@
 
 mod absent;
 mod chain;
+mod lost;
 mod rule;
 mod setup;
 mod signs;
@@ -15,10 +16,11 @@ mod watch;
 
 pub(super) use absent::AbsentText;
 pub(super) use chain::{ChainText, EndpointText, FinalityText, StateText};
+pub(super) use lost::Lost;
 pub(super) use rule::{
     AddressesText, AgeText, DeedText, LengthText, LimitText, ListText, MeasureText, RuleText, SignersText,
 };
-pub(super) use setup::{DestinationText, PathText, ServiceText, SetupText};
+pub(super) use setup::{DestinationText, PathText, SECTIONS, ServiceText, SetupText};
 pub(super) use signs::{ConsoleText, HeartbeatText};
 pub(super) use test::{BeforeText, SignersGiven, TestText};
 pub(super) use via::{ViaSays, ViaText};
@@ -26,7 +28,6 @@ pub(super) use watch::{RegistryText, WatchText};
 
 use crate::decode::Tolerance;
 use crate::settings::{At, Problems, Spot, Table, Value};
-use std::collections::BTreeSet;
 
 /// What any file of a configuration may hold, gathered over all of them.
 #[derive(Default)]
@@ -35,8 +36,8 @@ pub(super) struct Texts<'a> {
     pub sets: Vec<SetText<'a>>,
     pub tokens: Vec<TokenText<'a>>,
     pub watches: Vec<WatchText<'a>>,
-    /// Names that stand in a section which was not understood: whoever refers to them has made no mistake of his own.
-    pub lost: BTreeSet<&'a str>,
+    /// Names that stand in a section which was not understood.
+    pub lost: Lost<'a>,
 }
 
 /// A line of `[name]`.
@@ -78,6 +79,11 @@ pub(super) struct TokenText<'a> {
 impl<'a> Texts<'a> {
     /// Reads names, sets, tokens and watches out of a file's top level.
     pub(super) fn read(&mut self, table: &mut Table<'a>, problems: &mut Problems) {
+        for section in ["name", "set", "token"] {
+            if table.value(section).is_some_and(|value| value.as_table().is_none()) {
+                self.lost.section(section);
+            }
+        }
         if let Some(names) = table.table("name", problems) {
             self.names
                 .extend(names.entries().into_iter().filter_map(|(key, value)| NameText::read(key, &value, problems)));
@@ -87,7 +93,7 @@ impl<'a> Texts<'a> {
                 let name = key.value;
                 match SetText::read(key, &value, problems) {
                     Some(set) => self.sets.push(set),
-                    None => drop(self.lost.insert(name)),
+                    None => self.lost.name(name),
                 }
             }
         }
@@ -96,16 +102,13 @@ impl<'a> Texts<'a> {
                 let name = key.value;
                 match TokenText::read(key, &value, problems) {
                     Some(token) => self.tokens.push(token),
-                    None => drop(self.lost.insert(name)),
+                    None => self.lost.name(name),
                 }
             }
         }
         self.watches.extend(table.tables("watch", problems).into_iter().map(|watch| WatchText::read(watch, problems)));
         // `[tokens.USDC]` is one mistake, and each amount of USDC is none.
-        for (key, value) in table.unclaimed().filter_map(|value| value.as_table()).flat_map(Table::entries) {
-            self.lost.insert(key.value);
-            self.lost.extend(value.as_str());
-        }
+        table.unclaimed().for_each(|value| self.lost.misplaced(value.name(), &value));
     }
 }
 

@@ -1,9 +1,13 @@
 //! The main file: chains, destinations, paths, and where the rest stands.
 
-use super::{ChainText, ConsoleText, HeartbeatText, missing};
+use super::{ChainText, ConsoleText, HeartbeatText, Lost, missing};
 use crate::model::Severity;
 use crate::settings::{At, Problems, Spot, Table};
 use std::time::Duration;
+
+/// Sections that only the main file holds.
+pub(in crate::watchlist) const SECTIONS: [&str; 6] =
+    ["chain", "destination", "path", "console", "heartbeat", "safe-service"];
 
 /// What only the main file holds.
 pub(in crate::watchlist) struct SetupText<'a> {
@@ -15,6 +19,8 @@ pub(in crate::watchlist) struct SetupText<'a> {
     pub console: Option<ConsoleText<'a>>,
     pub heartbeats: Vec<HeartbeatText<'a>>,
     pub services: Vec<ServiceText<'a>>,
+    /// Names that stand in a section which was not understood.
+    pub lost: Lost<'a>,
 }
 
 /// `[safe-service.X]`, still to be read by the room that asks it.
@@ -48,10 +54,22 @@ impl<'a> SetupText<'a> {
     pub(in crate::watchlist) fn read(table: &mut Table<'a>, problems: &mut Problems) -> Self {
         let store = table.string("store", problems);
         let watchlists = table.one_or_more("watchlists", problems).unwrap_or_default();
-        let mut named = |key: &str, problems: &mut Problems| {
-            let entries = table.table(key, problems).map(Table::entries).unwrap_or_default();
-            let tables = entries.into_iter().filter_map(|(name, value)| Some((name, value.table(problems)?)));
-            tables.collect::<Vec<_>>()
+        let mut lost = Lost::default();
+        let mut named = |key: &'static str, problems: &mut Problems| {
+            let mut tables = Vec::new();
+            let Some(section) = table.value(key) else { return tables };
+            let Some(entries) = section.table(problems).map(Table::entries) else {
+                lost.section(key);
+                return tables;
+            };
+            for (name, value) in entries {
+                let text = name.value;
+                match value.table(problems) {
+                    Some(table) => tables.push((name, table)),
+                    None => lost.name(text),
+                }
+            }
+            tables
         };
         let chains = named("chain", problems);
         let destinations = named("destination", problems);
@@ -68,6 +86,7 @@ impl<'a> SetupText<'a> {
             console,
             heartbeats: heartbeats.into_iter().map(|(name, table)| HeartbeatText { name, table }).collect(),
             services: services.into_iter().map(|(name, table)| ServiceText { name, table }).collect(),
+            lost,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod ambiguous;
 mod amounts;
+mod cascades;
 mod checked;
 mod compiled;
 mod elements;

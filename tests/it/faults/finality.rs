@@ -2,6 +2,7 @@
 
 use super::stage::{PATH, Stage};
 use crate::support::anvil::Options;
+use crate::support::inbox::Received;
 use crate::support::stored::{self, Stored};
 use serde_json::Value;
 
@@ -122,7 +123,11 @@ async fn what_was_final_is_undone_by_a_person_s_word_alone() {
 
     // The way out is the one that people are told.
     let told = stage.watch.answers().into_iter().find(blind).expect("just seen");
-    let (_, way) = told["why"].as_str().expect("a reason").split_once(": watchfire ").expect("a way out");
+    let way = told["ways"][0]["command"].as_str().expect("a way out");
+    let page =
+        stage.keeper.wait_until("the page", |all| all.iter().any(|one| one.json()["data"]["ways"].is_array())).await;
+    let paged = |one: &Received| one.json()["data"]["ways"][0]["command"] == way;
+    assert!(page.iter().any(paged), "the page names it too");
     let way: Vec<&str> = way.split_whitespace().chain(["--by", "treasury-lead"]).collect();
     let [chain] = &ask(&stage, &way)[..] else { panic!("one chain") };
     assert_eq!((&chain["allowed"], &chain["allowed_by"]), (&way[3].into(), &"treasury-lead".into()));

@@ -61,7 +61,11 @@ async fn a_storm_of_findings_is_twelve_pages_a_minute_and_one_incident_that_list
         let storm = triggers
             .iter()
             .find(|event| event["data"]["label"].as_str().is_some_and(|l| l.starts_with("Storm on path")));
-        let report = storm.expect("the rest is told of")["data"]["report"].to_string();
+        let storm = &storm.expect("the rest is told of")["data"];
+        for way in storm["ways"].as_array().expect("ways on") {
+            ask(&stage, &way["command"].as_str().expect("a command").split(' ').collect::<Vec<_>>());
+        }
+        let report = storm["report"].to_string();
         assert!(report.contains("Box"), "{report}");
     }
     let findings = "SELECT count(*) FROM findings WHERE rule = 'builtin/undecodable' AND orphaned = 0";

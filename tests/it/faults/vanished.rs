@@ -87,7 +87,10 @@ async fn a_store_taken_from_a_running_program_is_told_and_kept() {
     stage.pager.wait_until("a page all the same", |all| all.len() > n_pages).await;
     assert_eq!(process.end().await, 2, "{}", stage.watch.log());
     assert!(!store.exists());
-    let restored = stage.watch.run(&["store", "restore", "watchfire.db.rescued"]);
+    let pages = stage.keeper.received();
+    let way = pages.iter().rev().find_map(|page| page.json()["data"]["ways"][0]["command"].as_str().map(str::to_owned));
+    let way = way.expect("the page names a way out");
+    let restored = stage.watch.run(&way.split(' ').collect::<Vec<_>>());
     assert_eq!(restored.code, 0, "{}", restored.stderr);
     let head = stage.head().await;
     assert!(stored::progress(&store).is_some_and(|(tip, _)| tip == head), "what was committed is there");

@@ -121,6 +121,7 @@ pub(crate) fn page() -> Page {
         purpose: "Pays grants".to_owned(),
         runbook: None,
         report: Vec::new(),
+        ways: Vec::new(),
         links: Vec::new(),
         path: "treasury".to_owned(),
         step: 1,

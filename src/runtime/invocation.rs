@@ -1,0 +1,62 @@
+//! Command lines for a person to run, which reach the configuration and the store of this process.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Arguments behind every command that is shown, each with a space in front; set once, at the start.
+static ARGUMENTS: OnceLock<String> = OnceLock::new();
+
+/// Names the configuration and the store that commands shown from now on work on: those that are not at their default place.
+///
+/// The first call of a process counts.
+pub fn name_places(config: Option<&Path>, store: Option<&Path>) {
+    let _ = ARGUMENTS.set(arguments(config, store));
+}
+
+/// Returns the command line by which a person runs `subcommand` of this program on the same configuration and store.
+#[must_use]
+pub fn command(subcommand: &str) -> String {
+    let arguments = ARGUMENTS.get().map_or("", String::as_str);
+    format!("watchfire {subcommand}{arguments}")
+}
+
+/// Returns a word as a shell reads it back.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-:".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Returns a path as a shell reads it back, absolute: whoever runs a command may stand in another directory.
+#[must_use]
+pub fn quoted_path(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    quoted(&path.display().to_string())
+}
+
+fn arguments(config: Option<&Path>, store: Option<&Path>) -> String {
+    let named = |(name, path): (&str, Option<&Path>)| Some(format!(" --{name} {}", quoted_path(path?)));
+    [("config", config), ("store", store)].into_iter().filter_map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_absolute_quoted_and_left_out_where_it_is_the_default() {
+        let at = |config: &str, store: Option<&str>| arguments(Some(Path::new(config)), store.map(Path::new));
+        assert_eq!(arguments(None, None), "");
+        assert_eq!(at("/etc/watchfire/main.toml", None), " --config /etc/watchfire/main.toml");
+        assert_eq!(at("/srv/o'er here/a.toml", Some("/b.db")), " --config '/srv/o'\\''er here/a.toml' --store /b.db");
+        let here = std::env::current_dir().expect("a directory");
+        assert_eq!(at("my.toml", None), format!(" --config {}", quoted(&here.join("my.toml").display().to_string())));
+        for (word, expected) in [("mainnet", "mainnet"), ("", "''"), ("$HOME", "'$HOME'"), ("a b", "'a b'")] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+}
