@@ -269,9 +269,23 @@ pub enum DeedMatch {
     Approval,
     /// `state = "threshold"`: an item of the subject's state.
     Item(&'static str),
+    /// `call = ["deposit", "withdraw"]`: one of several functions, or of several events.
+    OneOf(Arc<[DeedMatch]>),
 }
 
 impl DeedMatch {
+    /// Those that it consists of: of a list its elements, else itself.
+    #[must_use]
+    pub fn each(&self) -> &[Self] {
+        if let Self::OneOf(several) = self { several } else { std::slice::from_ref(self) }
+    }
+
+    /// Whether it takes everything that `other` takes, `*` aside.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        other.each().iter().all(|one| self.each().contains(one))
+    }
+
     /// What it is, as a watchlist writes it.
     #[must_use]
     pub fn text(&self) -> Arc<str> {
@@ -284,6 +298,7 @@ impl DeedMatch {
             Self::MoveOut => "out".into(),
             Self::Approval => "approval".into(),
             Self::Item(name) => (*name).into(),
+            Self::OneOf(several) => several.iter().map(Self::text).collect::<Vec<_>>().join(" or ").into(),
         }
     }
 }

@@ -256,11 +256,12 @@ fn look_back(rule: &Rule, activity: &Activity, watch: Address, windows: &Windows
 
 /// Whether the rule is about this function, event or movement.
 pub(crate) fn is_about(rule: &Rule, activity: &Activity, watch: Address) -> bool {
-    if rule.kind != activity.kind {
-        return false;
-    }
+    rule.kind == activity.kind && rule.deed.each().iter().any(|one| is_deed(one, activity, watch))
+}
+
+fn is_deed(wanted: &DeedMatch, activity: &Activity, watch: Address) -> bool {
     let deed = &activity.deed;
-    match &rule.deed {
+    match wanted {
         DeedMatch::Any => true,
         DeedMatch::Ether => deed.selector.is_none() && &*deed.name == "ether",
         DeedMatch::Creation => activity.operation == Operation::Create,
@@ -270,6 +271,8 @@ pub(crate) fn is_about(rule: &Rule, activity: &Activity, watch: Address) -> bool
         DeedMatch::MoveOut => &*deed.name == "transfer" && activity.from == watch,
         DeedMatch::Approval => &*deed.name == "approval" && activity.from == watch,
         DeedMatch::Item(name) => &*deed.name == *name,
+        // A list holds no lists.
+        DeedMatch::OneOf(_) => false,
     }
 }
 
@@ -278,7 +281,7 @@ fn other_deed(rule: &Rule, activity: &Activity) -> String {
         DeedMatch::Any => "anything".to_owned(),
         DeedMatch::Ether => "plain ether".to_owned(),
         DeedMatch::Creation => "contract creations".to_owned(),
-        DeedMatch::Function { signature, .. } | DeedMatch::Event { signature, .. } => signature.to_string(),
+        DeedMatch::Function { .. } | DeedMatch::Event { .. } | DeedMatch::OneOf(_) => rule.deed.text().to_string(),
         DeedMatch::MoveIn => "value received".to_owned(),
         DeedMatch::MoveOut => "value that left".to_owned(),
         DeedMatch::Approval => "allowances given".to_owned(),

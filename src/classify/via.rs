@@ -53,12 +53,12 @@ fn asked_as(calls: &[Around], module: &AddressSet, role: &RoleKey) -> bool {
 }
 
 fn is_call(deed: &DeedMatch, call: &Around) -> bool {
-    match deed {
+    deed.each().iter().any(|one| match one {
         DeedMatch::Any => true,
         DeedMatch::Ether => call.selector.is_none() && call.to.is_some(),
         DeedMatch::Function { selector, .. } => call.selector == Some(*selector),
         _ => false,
-    }
+    })
 }
 
 /// The calls around it, as far as a sentence bears.

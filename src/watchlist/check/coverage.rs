@@ -114,24 +114,24 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
         }
     }
     // What rules speak of beyond the watch's own ABI.
-    for rule in &rules.rules {
-        let known = |case: &Case| case.kind == rule.kind && case.matches == rule.deed;
-        if cases.iter().any(known) || rule.deed == DeedMatch::Any {
+    for (rule, deed) in rules.rules.iter().flat_map(|rule| rule.deed.each().iter().map(move |deed| (rule, deed))) {
+        let known = |case: &Case| case.kind == rule.kind && case.matches == *deed;
+        if cases.iter().any(known) || *deed == DeedMatch::Any {
             continue;
         }
-        let (name, known): (Arc<str>, _) = match &rule.deed {
+        let (name, known): (Arc<str>, _) = match deed {
             DeedMatch::Function { selector, signature } => {
                 (Arc::clone(signature), rule_abi.function(*selector).cloned())
             }
             DeedMatch::Event { signature, .. } => (Arc::clone(signature), None),
-            DeedMatch::Any | DeedMatch::Ether => ("ether".into(), None),
+            DeedMatch::Any | DeedMatch::Ether | DeedMatch::OneOf(_) => ("ether".into(), None),
             DeedMatch::Creation => ("creation".into(), None),
             DeedMatch::MoveIn => ("in".into(), None),
             DeedMatch::MoveOut => ("out".into(), None),
             DeedMatch::Approval => ("approval".into(), None),
             DeedMatch::Item(name) => ((*name).into(), None),
         };
-        cases.push(Case { kind: rule.kind, name, matches: rule.deed.clone(), function: known, to_itself: false });
+        cases.push(Case { kind: rule.kind, name, matches: deed.clone(), function: known, to_itself: false });
     }
     if acts {
         cases.push(plain(ActivityKind::Act, "anything else", DeedMatch::Any));
@@ -213,6 +213,8 @@ impl Case {
                 clean(if self.matches == DeedMatch::Approval { "approval" } else { "transfer" }, args)
             }
             (DeedMatch::Item(name), _) => clean(name, Vec::new()),
+            // A case is of one thing.
+            (DeedMatch::OneOf(_), _) => clean(&self.name, Vec::new()),
             (DeedMatch::Any, _) if self.kind == ActivityKind::Act => {
                 Deed { selector: Some([0; 4]), ..clean("anything else", Vec::new()) }
             }
@@ -249,7 +251,7 @@ impl Case {
     fn row(self, watch: &WatchInfo, rules: &WatchRules, verdict: &Verdict) -> CoverageRow {
         let about = |polarity: Polarity| {
             let rules = rules.rules.iter().filter(|rule| rule.polarity == polarity && rule.kind == self.kind);
-            let about = rules.filter(|rule| rule.deed == self.matches || rule.deed == DeedMatch::Any);
+            let about = rules.filter(|rule| rule.deed.includes(&self.matches) || rule.deed == DeedMatch::Any);
             about
                 .filter(|rule| self.can_match(rule, watch.address))
                 .map(|rule| Arc::clone(&rule.name))

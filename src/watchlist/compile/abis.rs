@@ -48,6 +48,15 @@ pub(super) struct Spelled {
     pub(super) events: Vec<Event>,
 }
 
+impl Spelled {
+    /// Both together.
+    pub(super) fn joined(mut self, other: Self) -> Self {
+        self.functions.extend(other.functions);
+        self.events.extend(other.events);
+        self
+    }
+}
+
 impl<'f> Abis<'f> {
     pub(super) fn new(files: &'f dyn Files) -> Self {
         let (read, kinds, spelled, both, remarks) = Default::default();

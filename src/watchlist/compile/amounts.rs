@@ -2,6 +2,7 @@
 
 use super::deed::Deed;
 use crate::classify::rule::DeedMatch;
+use crate::model::ActivityKind;
 use crate::model::arg_path::{ArgPath, Step};
 
 /// Functions and events of tokens by their canonical signatures, each with the position of its amount. Sources: ERC-20, ERC-2612, ERC-677,
@@ -43,12 +44,16 @@ const MOVED: usize = 3;
 /// Whether the argument at `path` is such an amount.
 pub(super) fn is_amount(deed: &Deed, path: &ArgPath) -> bool {
     let [Step::Position(position)] = path.steps() else { return false };
-    match &deed.matches {
+    deed.matches.each().iter().any(|one| is_amount_of(one, deed.kind, *position))
+}
+
+fn is_amount_of(matches: &DeedMatch, kind: ActivityKind, position: usize) -> bool {
+    match matches {
         DeedMatch::Function { signature, .. } | DeedMatch::Event { signature, .. } => {
-            AMOUNTS.iter().any(|(known, at)| *known == &**signature && at == position)
+            AMOUNTS.iter().any(|(known, at)| *known == &**signature && *at == position)
         }
-        DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval => *position == MOVED,
-        DeedMatch::Any => deed.kind == crate::model::ActivityKind::Move && *position == MOVED,
-        DeedMatch::Ether | DeedMatch::Creation | DeedMatch::Item(_) => false,
+        DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval => position == MOVED,
+        DeedMatch::Any => kind == ActivityKind::Move && position == MOVED,
+        DeedMatch::Ether | DeedMatch::Creation | DeedMatch::Item(_) | DeedMatch::OneOf(_) => false,
     }
 }

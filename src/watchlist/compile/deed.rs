@@ -2,6 +2,7 @@
 
 use super::abis::{Spelled, WatchAbi, bundled_names};
 use super::chains::unknown;
+use super::several;
 use crate::abi::{Abi, Event, Function, Kind as Type, Param};
 use crate::classify::rule::DeedMatch;
 use crate::model::ActivityKind;
@@ -24,6 +25,8 @@ pub(super) struct Deed {
     pub(super) function: Option<Function>,
     /// What the text spells out in full.
     pub(super) spelled: Spelled,
+    /// Those of a list, each resolved by itself; empty where there is one.
+    pub(super) parts: Vec<Deed>,
 }
 
 /// Whose functions an act may name.
@@ -95,12 +98,25 @@ impl Deed {
         targets: &Targets,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let written = At { value: text.text.trim(), spot: text.text.spot.clone() };
+        match &text.more[..] {
+            [] => Self::resolve_one(text.kind, &text.text, own, targets, problems),
+            _ => several::resolve(text, own, targets, problems),
+        }
+    }
+
+    pub(super) fn resolve_one(
+        kind: ActivityKind,
+        text: &At<&str>,
+        own: &WatchAbi,
+        targets: &Targets,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        let written = At { value: text.trim(), spot: text.spot.clone() };
         let plain = |matches, shapes| {
             let (function, spelled) = (None, Spelled::default());
-            Some(Self { kind: text.kind, matches, shapes, function, spelled })
+            Some(Self { kind, matches, shapes, function, spelled, parts: Vec::new() })
         };
-        match (text.kind, written.value) {
+        match (kind, written.value) {
             (ActivityKind::Move, "in") => plain(DeedMatch::MoveIn, vec![MOVE.clone()]),
             (ActivityKind::Move, "out") => plain(DeedMatch::MoveOut, vec![MOVE.clone()]),
             (ActivityKind::Move, "approval") => plain(DeedMatch::Approval, vec![APPROVAL.clone(), MOVE.clone()]),
@@ -132,8 +148,8 @@ impl Deed {
                 problems.push(written.problem("a creation is an act: nobody can call what is not there yet"));
                 None
             }
-            (ActivityKind::Act, _) => Self::function(text.kind, &written, &targets.abis, targets.others, problems),
-            (ActivityKind::Call, _) => Self::function(text.kind, &written, &own.all(), own.open, problems),
+            (ActivityKind::Act, _) => Self::function(kind, &written, &targets.abis, targets.others, problems),
+            (ActivityKind::Call, _) => Self::function(kind, &written, &own.all(), own.open, problems),
         }
     }
 
@@ -194,6 +210,7 @@ impl Deed {
             shapes,
             function: Some(function),
             spelled: Spelled { functions: spelled.into_iter().collect(), events: Vec::new() },
+            parts: Vec::new(),
         })
     }
 
@@ -223,14 +240,15 @@ impl Deed {
             function.as_ref().map_or_else(|| written.value.to_ascii_lowercase().into(), |f| Arc::clone(&f.signature));
         let shapes = if one { distinct(found.iter().map(|f| Arc::clone(&f.inputs))) } else { Vec::new() };
         let matches = DeedMatch::Function { selector, signature };
-        Some(Self { kind, matches, shapes, function, spelled: Spelled::default() })
+        Some(Self { kind, matches, shapes, function, spelled: Spelled::default(), parts: Vec::new() })
     }
 
     fn event(written: &At<&str>, own: &WatchAbi, problems: &mut Problems) -> Option<Self> {
         let event = |topic0, signature, shapes, spelled: Option<Event>| {
             let spelled = Spelled { functions: Vec::new(), events: spelled.into_iter().collect() };
             let matches = DeedMatch::Event { topic0, signature };
-            Some(Self { kind: ActivityKind::Event, matches, shapes, function: None, spelled })
+            let (function, parts) = (None, Vec::new());
+            Some(Self { kind: ActivityKind::Event, matches, shapes, function, spelled, parts })
         };
         if let Some(digits) = written.strip_prefix("0x") {
             let Ok(topic0) = digits.parse::<B256>() else {
@@ -273,6 +291,11 @@ impl Deed {
         event(topic0, known.signature, shapes, spelled)
     }
 
+    /// What it consists of: the deeds of a list, else itself.
+    pub(super) fn each(&self) -> &[Self] {
+        if self.parts.is_empty() { std::slice::from_ref(self) } else { &self.parts }
+    }
+
     /// The parameters under their first names.
     pub(super) fn params(&self) -> Option<&Arc<[Param]>> {
         self.shapes.first()
@@ -291,6 +314,9 @@ impl Deed {
 
     /// Finds an argument by any of its names. That there is none is a problem, and so is a name that means several.
     pub(super) fn argument_or_hash(&self, label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
+        if !self.parts.is_empty() {
+            return several::argument(&self.parts, label, problems);
+        }
         let path: ArgPath = match label.parse() {
             Ok(path) => path,
             Err(error) => {
@@ -335,7 +361,9 @@ impl Deed {
             DeedMatch::Any => "`*`".to_owned(),
             DeedMatch::Ether => "plain ether".to_owned(),
             DeedMatch::Creation => "a creation".to_owned(),
-            DeedMatch::Function { signature, .. } | DeedMatch::Event { signature, .. } => format!("`{signature}`"),
+            DeedMatch::Function { .. } | DeedMatch::Event { .. } | DeedMatch::OneOf(_) => {
+                format!("`{}`", self.matches.text())
+            }
             DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval => "a move".to_owned(),
             DeedMatch::Item(name) => format!("a change of `{name}`"),
         };

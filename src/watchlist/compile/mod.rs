@@ -21,6 +21,7 @@ mod queues;
 mod reach;
 mod roles;
 mod rule;
+mod several;
 mod signs;
 mod tests_of_watches;
 mod units;

@@ -50,10 +50,10 @@ fn is_asked_before((earlier, i): (&Rule, usize), (later, j): (&Rule, usize)) -> 
 
 /// Whether `earlier` takes everything that `later` could take, their conditions aside.
 fn covers(earlier: &Rule, later: &Rule) -> bool {
-    let deed = earlier.deed == later.deed || earlier.deed == DeedMatch::Any && is_plain(&later.deed);
+    let deed = earlier.deed.includes(&later.deed) || earlier.deed == DeedMatch::Any && is_plain(&later.deed);
     let value = match (&earlier.value, &later.value) {
         (ValueRule::Within { min: None, max: None }, _) => true,
-        (ValueRule::Unsaid, ValueRule::Unsaid) => earlier.deed == later.deed || later.deed != DeedMatch::Ether,
+        (ValueRule::Unsaid, ValueRule::Unsaid) => earlier.deed.includes(&later.deed) || later.deed != DeedMatch::Ether,
         (ValueRule::Unsaid, ValueRule::Within { max, .. }) => {
             later.deed == DeedMatch::Ether && earlier.deed == DeedMatch::Ether || max.is_some_and(|max| max.is_zero())
         }

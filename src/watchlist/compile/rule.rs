@@ -47,9 +47,9 @@ pub(super) fn compile(
     let to = text.to.as_ref().map(|to| tests(to, scope, problems)).unwrap_or_default();
     let targets = heads.targets(inside(&to), scope);
     let deed = Deed::resolve(written, &head.abi, &targets, problems)?;
-    if let (Polarity::Normal, DeedMatch::Function { signature, .. }, None) =
-        (text.polarity, &deed.matches, &deed.function)
-    {
+    let unknown = deed.each().iter().filter(|part| part.function.is_none());
+    for part in unknown.filter(|_| text.polarity == Polarity::Normal) {
+        let DeedMatch::Function { signature, .. } = &part.matches else { continue };
         let problem = written
             .text
             .problem(format!("no one function `{signature}` is known, and what cannot be decoded is never normal"));
@@ -130,12 +130,10 @@ impl<'d> Counts<'d> {
             },
             (ActivityKind::State, _) => Counts::Anything,
             (ActivityKind::Act, Some(to)) => tokens(to),
-            (ActivityKind::Act, None) => match &deed.matches {
-                DeedMatch::Function { selector, .. } if bundled::erc20().function(*selector).is_some() => {
-                    Counts::AnyToken
-                }
-                _ => Counts::Anything,
-            },
+            (ActivityKind::Act, None) => {
+                let is_of_tokens = |one: &DeedMatch| matches!(one, DeedMatch::Function { selector, .. } if bundled::erc20().function(*selector).is_some());
+                if deed.matches.each().iter().any(is_of_tokens) { Counts::AnyToken } else { Counts::Anything }
+            }
             (ActivityKind::Move, _) => {
                 // `token` is an argument like any other, and here it says what `amount` counts.
                 let token = text.args.iter().find(|(label, _)| {
@@ -269,8 +267,9 @@ fn value(text: &RuleText<'_>, deed: &Deed, scope: &Scope<'_>, problems: &mut Pro
         };
     };
     let (min, max) = bounds(written, scope, problems);
-    let refuses_ether =
-        deed.function.as_ref().is_some_and(|function| !function.payable) && deed.spelled.functions.is_empty();
+    let refuses_ether = deed.each().iter().any(|part| {
+        part.function.as_ref().is_some_and(|function| !function.payable) && part.spelled.functions.is_empty()
+    });
     if let Some(min) = min.as_ref().filter(|min| refuses_ether && !min.value.is_zero()) {
         problems.push(min.problem("the function is not payable, so ether never goes along with it"));
     }

@@ -151,7 +151,7 @@ impl Builder<'_> {
             to.flatten().map(|to| AddressSet { name: "".into(), members: Arc::new([to].into_iter().collect()) });
         let targets = self.heads.targets(targets.as_ref(), self.scope);
         let deed = Deed::resolve(written, &self.head.abi, &targets, problems)?;
-        if deed.matches == DeedMatch::Any {
+        if matches!(deed.matches, DeedMatch::Any | DeedMatch::OneOf(_)) {
             problems.push(written.text.problem("a test names one thing that happens"));
             return None;
         }
@@ -259,14 +259,16 @@ impl Builder<'_> {
         problems: &mut Problems,
     ) -> Vec<Arg> {
         // A test may use the names that the watch's rules give the same function.
-        let same = self.rules.iter().filter(|rule| rule.deed.kind == deed.kind && rule.deed.matches == deed.matches);
-        let shapes = deed.shapes.iter().chain(same.flat_map(|rule| &rule.deed.shapes)).cloned().collect();
+        let parts = self.rules.iter().flat_map(|rule| rule.deed.each());
+        let same = parts.filter(|part| part.kind == deed.kind && part.matches == deed.matches);
+        let shapes = deed.shapes.iter().chain(same.flat_map(|part| &part.shapes)).cloned().collect();
         let named = Deed {
             shapes,
             matches: deed.matches.clone(),
             function: None,
             spelled: Default::default(),
             kind: deed.kind,
+            parts: Vec::new(),
         };
         let Some(params) = deed.params().or_else(|| named.params()) else {
             if let Some((label, _)) = written.first() {
@@ -446,6 +448,8 @@ fn done(deed: &Deed, args: Vec<Arg>) -> Done {
         DeedMatch::MoveIn | DeedMatch::MoveOut => word("transfer"),
         DeedMatch::Approval => word("approval"),
         DeedMatch::Item(name) => word(name),
+        // A test is about one thing.
+        DeedMatch::OneOf(_) => word("*"),
     };
     Done { args, ..done }
 }

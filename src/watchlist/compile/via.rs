@@ -124,6 +124,12 @@ pub(super) fn noted(
         role: None,
     };
     let stranger = super::STRANGER;
+    if let ViaSays::Call { deed, .. } = &text.says
+        && let Some(second) = deed.more.first()
+    {
+        problems.push(second.problem("a test describes one call that something happens inside of"));
+        return None;
+    }
     let calls = match compile(text, head, heads, scope, problems)? {
         Via::Party(set) => vec![call(one(&set), own, None)],
         Via::Call { deed, of } if one(&of) == own => vec![call(stranger, own, Some(&deed))],

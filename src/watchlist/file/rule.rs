@@ -42,10 +42,13 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub effects: Option<At<bool>>,
 }
 
-/// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`.
+/// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`; of the first three also a list.
 pub(in crate::watchlist) struct DeedText<'a> {
     pub kind: ActivityKind,
+    /// The one, or the first of a list.
     pub text: At<&'a str>,
+    /// Those behind the first.
+    pub more: Vec<At<&'a str>>,
 }
 
 /// Addresses and `@names`.
@@ -220,7 +223,18 @@ impl<'a> DeedText<'a> {
             problems.push(problem.hint("such as `act = \"transfer(address to, uint256 amount)\"`"));
             return None;
         };
-        Some(Self { kind, text: value.string(problems)? })
+        Self::listed(kind, &value, problems)
+    }
+
+    /// One text or a list of them.
+    pub(super) fn listed(kind: ActivityKind, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
+        let mut texts = value.one_or_more(problems)?.into_iter();
+        let Some(text) = texts.next() else {
+            let problem = value.spot().problem(format!("no {} is listed, so this could never hold", kind.as_str()));
+            problems.push(problem.hint("name at least one"));
+            return None;
+        };
+        Some(Self { kind, text, more: texts.collect() })
     }
 }
 

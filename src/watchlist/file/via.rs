@@ -33,13 +33,13 @@ impl<'a> ViaText<'a> {
         let usage = "write `\"Roles modifier\"`, `{ call = \"deposit\", of = \"Vault\" }` or `{ module = \"…\", role = \"…\" }`";
         let says = match (table.value("call"), table.value("module")) {
             (Some(call), None) => {
-                let text = call.string(problems);
                 let of = table.value("of");
                 // Of whom decides whose functions the name may be.
                 let kind = if of.is_some() { ActivityKind::Act } else { ActivityKind::Call };
+                let deed = DeedText::listed(kind, &call, problems);
                 let of = of.map(|of| ListText::read(&of, problems));
-                text.filter(|_| of.as_ref().is_none_or(Option::is_some))
-                    .map(|text| ViaSays::Call { deed: DeedText { kind, text }, of: of.flatten() })
+                deed.filter(|_| of.as_ref().is_none_or(Option::is_some))
+                    .map(|deed| ViaSays::Call { deed, of: of.flatten() })
             }
             (None, Some(module)) => {
                 let role = table.string("role", problems);

@@ -7,6 +7,7 @@ mod checked;
 mod compiled;
 mod elements;
 mod habits;
+mod lists;
 mod mutated;
 mod noted;
 mod queues;

@@ -1,0 +1,69 @@
+//! A rule about several functions or events: each is resolved by itself, and what the rule says of arguments has to mean the same of all.
+
+use super::abis::{Spelled, WatchAbi};
+use super::deed::{Argument, Deed, Targets};
+use crate::classify::rule::DeedMatch;
+use crate::model::ActivityKind;
+use crate::settings::{At, Problems};
+use crate::watchlist::file::DeedText;
+
+/// Resolves a list of functions or events.
+pub(super) fn resolve(text: &DeedText<'_>, own: &WatchAbi, targets: &Targets, problems: &mut Problems) -> Option<Deed> {
+    let word = text.kind.as_str();
+    if matches!(text.kind, ActivityKind::Move | ActivityKind::State) {
+        let problem = text.text.problem(format!("`{word}` is one word, and no list"));
+        problems.push(problem.hint("write one rule for each"));
+        return None;
+    }
+    let mut parts: Vec<(Deed, &At<&str>)> = Vec::with_capacity(1 + text.more.len());
+    let mut sound = true;
+    for written in std::iter::once(&text.text).chain(&text.more) {
+        let Some(part) = Deed::resolve_one(text.kind, written, own, targets, problems) else {
+            sound = false;
+            continue;
+        };
+        let twin = parts.iter().find(|(other, _)| other.matches == part.matches);
+        if !matches!(part.matches, DeedMatch::Function { .. } | DeedMatch::Event { .. }) {
+            let problem = written.problem(format!("`{}` stands alone, and in no list", written.trim()));
+            problems.push(problem.hint("a list holds functions or events; write a rule of its own for anything else"));
+            sound = false;
+        } else if let Some((_, first)) = twin {
+            let problem = written.problem(format!("`{}` stands twice in this list", part.matches.text()));
+            problems.push(problem.also(first.spot.clone(), "first here").hint("remove one of them"));
+            sound = false;
+        } else {
+            parts.push((part, written));
+        }
+    }
+    let parts: Vec<Deed> = parts.into_iter().filter(|_| sound).map(|(part, _)| part).collect();
+    parts.first()?;
+    let spelled = |part: &Deed| part.spelled.clone();
+    Some(Deed {
+        kind: text.kind,
+        matches: DeedMatch::OneOf(parts.iter().map(|part| part.matches.clone()).collect()),
+        shapes: parts.iter().flat_map(|part| part.shapes.clone()).collect(),
+        function: None,
+        spelled: parts.iter().map(spelled).fold(Spelled::default(), Spelled::joined),
+        parts,
+    })
+}
+
+/// Finds an argument that is the same of every part: at one place, and of one type.
+pub(super) fn argument(parts: &[Deed], label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
+    let (first, rest) = parts.split_first()?;
+    let found = first.argument_or_hash(label, problems)?;
+    for other in rest {
+        let same = other.argument_or_hash(label, problems)?;
+        if (&same.path, &same.ty, same.hashed) != (&found.path, &found.ty, found.hashed) {
+            let message = format!(
+                "`{}` is one argument of `{}` and another of `{}`",
+                **label,
+                first.matches.text(),
+                other.matches.text()
+            );
+            problems.push(label.problem(message).hint("write one rule for each"));
+            return None;
+        }
+    }
+    Some(found)
+}
