@@ -8,6 +8,7 @@ mod abi_case;
 mod abi_properties;
 mod answers;
 mod architecture;
+mod calm_contracts;
 mod calm_week;
 mod clock;
 mod conditions;
