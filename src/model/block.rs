@@ -79,6 +79,18 @@ impl Block {
     pub fn link(&self) -> Link {
         Link { at: self.at, parent: self.parent, time: self.time }
     }
+
+    /// Returns about how many bytes of memory it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let log = |log: &Log| size_of::<Log>() + log.topics.len() * size_of::<B256>() + log.data.len();
+        let tx = |tx: &Tx| {
+            let authorizations = tx.authorizations.len() * size_of::<Authorization>();
+            size_of::<Tx>() + tx.input.len() + authorizations + tx.logs.iter().map(log).sum::<usize>()
+        };
+        let withdrawals = self.withdrawals.len() * size_of::<(Address, U256)>();
+        size_of::<Self>() + withdrawals + self.txs.iter().map(tx).sum::<usize>()
+    }
 }
 
 /// How a transaction ended.

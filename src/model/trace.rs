@@ -14,6 +14,17 @@ pub struct TxTrace {
     pub has_logs: bool,
 }
 
+impl TxTrace {
+    /// Returns about how many bytes of memory it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let log = |log: &Log| size_of::<Log>() + log.topics.len() * size_of::<B256>() + log.data.len();
+        let call =
+            |call: &TracedCall| size_of::<TracedCall>() + call.input.len() + call.logs.iter().map(log).sum::<usize>();
+        size_of::<Self>() + self.calls.iter().map(call).sum::<usize>()
+    }
+}
+
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TracedCall {

@@ -1,9 +1,11 @@
 //! Traces of blocks that wait to be judged, asked for while those before them are: a trace takes a node longer than anything else, and
 //! a backlog would go at the pace of one after the other.
 
+use super::intake::{Held, has_room_ahead, hold_ahead};
 use super::pool::Pool;
 use crate::model::Block;
 use crate::model::read::{Answer, Read};
+use crate::model::trace::TxTrace;
 use alloy_primitives::B256;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +22,11 @@ const BLOCKS_MAX: usize = 2 * super::ADVANCES_MAX;
 pub(super) struct Ahead {
     pool: Pool,
     room: Arc<Semaphore>,
-    asked: Mutex<VecDeque<(B256, AbortOnDropHandle<Answer>)>>,
+    asked: Mutex<VecDeque<(B256, Early)>>,
 }
+
+/// What was had of a block in advance, with the room it takes; nothing where there was none.
+type Early = AbortOnDropHandle<Option<(Answer, Option<Held>)>>;
 
 impl Ahead {
     pub(super) fn new(pool: Pool) -> Self {
@@ -37,7 +42,17 @@ impl Ahead {
         let asked = tokio::spawn(async move {
             // It is never closed.
             let _permit = room.acquire_owned().await;
-            pool.read(at, &[Read::Traces]).await.pop().unwrap_or(Answer::Unavailable)
+            if !has_room_ahead() {
+                return None;
+            }
+            let answer = pool.read(at, &[Read::Traces]).await.pop().unwrap_or(Answer::Unavailable);
+            // Without room it is asked for again by whoever judges the block, once those before it are judged.
+            match &answer {
+                Answer::Traces(traces) => {
+                    hold_ahead(traces.iter().map(TxTrace::size).sum()).map(|held| (answer, Some(held)))
+                }
+                _ => Some((answer, None)),
+            }
         });
         let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() == BLOCKS_MAX {
@@ -46,10 +61,10 @@ impl Ahead {
         all.push_back((at.hash, AbortOnDropHandle::new(asked)));
     }
 
-    /// What was asked for of this block, once.
-    pub(super) fn take(&self, block: B256) -> Option<AbortOnDropHandle<Answer>> {
+    /// What was asked for of this block, once. Blocks are judged in order, so that nobody asks for those before it any more.
+    pub(super) fn take(&self, block: B256) -> Option<Early> {
         let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let n = all.iter().position(|(hash, _)| *hash == block)?;
-        all.remove(n).map(|(_, asked)| asked)
+        all.drain(..=n).next_back().map(|(_, asked)| asked)
     }
 }

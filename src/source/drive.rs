@@ -4,6 +4,7 @@
 //! ever: nothing is given up and nothing is skipped.
 
 mod assess;
+mod emit;
 
 use super::abilities::{Abilities, Ability};
 use super::ahead::Ahead;
@@ -16,25 +17,27 @@ use super::pool::{Asked, Pool};
 use super::probe::probe;
 use super::probes::Probes;
 use super::rpc::NodeError;
-use super::troubles::{News, Symptom, Troubles};
-use super::watch::{HINTS_MAX, Hint};
-use super::{Event, Fetched, Options, Phase, SourceError, Step};
-use crate::model::{BlindnessKind, BlockRef, Finality, Link, Proof, Trouble};
+use super::troubles::{News, Troubles};
+use super::watch::Hint;
+use super::{Fetched, Options, Phase, Step, Told};
+use crate::model::{BlindnessKind, Finality, Link, Proof};
 use crate::runtime::{Clock, Stop, instant};
 use alloy_primitives::B256;
 use assess::LAG_BLOCKS;
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 /// Fetches under way at once: those wanted, and as many that nobody wants any more.
 const FETCHES_MAX: usize = 2 * PREFETCH_MAX;
+/// Bytes of blocks that were fetched ahead of the one that is next. What comes beyond that is dropped and asked for again.
+const BODIES_BYTES_MAX: usize = 16 << 20;
 /// Longest that a node may ask to be left alone, whatever it says.
 pub(super) const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
 
@@ -80,7 +83,7 @@ pub(super) struct Driver {
 pub(super) struct Wires {
     pub(super) hints: mpsc::Receiver<(Voice, Hint)>,
     pub(super) orders: mpsc::Receiver<Order>,
-    pub(super) events: mpsc::Sender<Result<Event, SourceError>>,
+    pub(super) events: mpsc::Sender<Told>,
     /// Blocks between what was passed on and the newest head.
     pub(super) behind: Arc<AtomicU64>,
 }
@@ -171,12 +174,7 @@ impl Driver {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return Err(Ended),
-            Some(done) = self.work.join_next() => match done {
-                Ok(done) => self.done(done),
-                // A bug in a fetch must not look like a quiet chain.
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-                Err(_) => return Err(Ended),
-            },
+            Some(done) = self.work.join_next() => self.landed(done)?,
             Some(order) = self.wires.orders.recv() => match order {
                 Order::Allow(branch) => self.follower.allow(branch),
             },
@@ -188,114 +186,6 @@ impl Driver {
             () = tokio::time::sleep_until(wake) => {}
         }
         Ok(())
-    }
-
-    // === What goes out ===
-
-    /// Passes on all steps that are complete, waiting where the pipeline is slower.
-    async fn emit(&mut self) -> Result<(), Ended> {
-        let (metrics, chain, events) = (&self.meter.metrics, &self.meter.chain, &self.wires.events);
-        metrics.queue(chain, "hints", self.wires.hints.len(), HINTS_MAX);
-        metrics.queue(chain, "advances", events.max_capacity() - events.capacity(), events.max_capacity());
-        let mut moved = false;
-        loop {
-            let before = self.follower.tip();
-            self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
-            let Some(step) = self.follower.step() else { break };
-            self.learn_pace(before, &step);
-            if !step.retract.is_empty() {
-                self.council.take_back(&step.retract);
-                // Before the step, so that whoever commits it knows.
-                self.tell_contested().await?;
-            }
-            if let Some(ahead) = &self.ahead {
-                step.append.iter().for_each(|fetched| ahead.ask(&fetched.block));
-            }
-            self.tell(Ok(Event::Step(Box::new(step)))).await?;
-            moved = true;
-        }
-        if moved {
-            self.council.review(&self.follower, self.started.elapsed());
-        }
-        for (at, sources) in self.council.confirmed(&self.follower) {
-            self.tell(Ok(Event::Confirmed { at, sources })).await?;
-        }
-        while let Some((voice, abilities)) = self.probes.news() {
-            let (metrics, chain) = (&self.meter.metrics, &self.meter.chain);
-            for (ability, can) in abilities.iter() {
-                metrics.endpoint_ability(chain, &self.pool.name(voice), ability.name(), can.is_yes());
-            }
-            self.tell(Ok(Event::Probed { endpoint: self.pool.name(voice), abilities })).await?;
-        }
-        while let Some((level, at)) = self.marks.promotion(&self.follower) {
-            if level == Finality::Finalized {
-                self.follower.finalize(at);
-                self.council.finalize(at.number);
-            }
-            self.tell(Ok(Event::Promoted { level, at })).await?;
-        }
-        self.tell_contested().await
-    }
-
-    /// Passes on which blocks that were taken back endpoints still hold, where that has changed.
-    async fn tell_contested(&mut self) -> Result<(), Ended> {
-        let Some(contested) = self.council.contested(&self.follower) else { return Ok(()) };
-        let named = |(block, by): (BlockRef, BTreeSet<Voice>)| {
-            (block, by.into_iter().map(|voice| self.pool.name(voice)).collect())
-        };
-        self.tell(Ok(Event::Contested(contested.into_iter().map(named).collect()))).await
-    }
-
-    async fn tell(&self, what: Result<Event, SourceError>) -> Result<(), Ended> {
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(Ended),
-            sent = self.wires.events.send(what) => sent.map_err(|_| Ended),
-        }
-    }
-
-    fn event(&self, news: News) -> Event {
-        let name = |voice: Option<Voice>| voice.map(|voice| self.pool.name(voice));
-        match news {
-            News::Troubled(Symptom { kind, voice, severity, since, why, evidence, ways, .. }) => {
-                Event::Troubled(Trouble { kind, endpoint: name(voice), severity, since, why, evidence, ways })
-            }
-            News::Cleared { kind, voice, since } => {
-                Event::Cleared { kind, endpoint: name(voice), since, until: self.clock.now() }
-            }
-        }
-    }
-
-    async fn enter(&mut self, phase: Phase) -> Result<(), Ended> {
-        if self.phase == phase {
-            return Ok(());
-        }
-        debug!("from {} to {}", self.phase.name(), phase.name());
-        self.phase = phase;
-        self.meter.metrics.phase(&self.meter.chain, phase.name());
-        self.tell(Ok(Event::Phase(phase))).await
-    }
-
-    fn phase(&self) -> Phase {
-        let told = |kinds: &[BlindnessKind]| kinds.iter().any(|kind| self.troubles.is_told(*kind));
-        let strangers = [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis];
-        if self.follower.conflict().is_some() {
-            Phase::Quarantine
-        } else if told(&[BlindnessKind::Unreachable, BlindnessKind::NoBlock])
-            || (told(&strangers) && (0..self.pool.len()).all(|voice| self.ears.fails(voice)))
-        {
-            Phase::Degraded
-        } else if self.follower.at_a_fork() {
-            Phase::Reconcile
-        } else if self.follower.fills() {
-            Phase::Backfill
-        } else if self.follower.behind() > 1 || (!self.follower.at_head() && self.phase != Phase::Live) {
-            Phase::CatchUp
-        } else if self.ears.any_heard() {
-            Phase::Live
-        } else {
-            self.phase
-        }
     }
 
     // === What is asked ===
@@ -320,7 +210,11 @@ impl Driver {
                 self.work.spawn(async move { Done::Walk(voice, hash, pool.header(hash, Some(voice)).await) });
             }
         }
+        let is_full = self.follower.size() > BODIES_BYTES_MAX / 2;
         for want in wants {
+            if is_full && matches!(want, Want::Block(_) | Want::Numbered(_)) && !self.is_next(want) {
+                continue;
+            }
             if want == Want::Latest || self.fetching.len() >= FETCHES_MAX || !self.fetching.insert(want) {
                 continue;
             }
@@ -391,6 +285,17 @@ impl Driver {
             self.meter.metrics.block_named(head.at.hash, instant());
         }
         self.council.said(voice, head, &mut self.follower, self.started.elapsed());
+    }
+
+    /// Takes in what a task brought.
+    fn landed(&mut self, done: Result<Done, JoinError>) -> Result<(), Ended> {
+        match done {
+            Ok(done) => self.done(done),
+            // A bug in a fetch must not look like a quiet chain.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => return Err(Ended),
+        }
+        Ok(())
     }
 
     fn done(&mut self, done: Done) {
@@ -503,6 +408,10 @@ impl Driver {
     fn had(&mut self, want: Want, mut body: Fetched) {
         self.fetching.remove(&want);
         self.blocks_work();
+        if self.follower.size().saturating_add(body.size()) > BODIES_BYTES_MAX && !self.is_next(want) {
+            debug!("block {} is asked for again later: those before it fill the room", body.block.at);
+            return;
+        }
         self.vouched(&body);
         self.meter.metrics.block_had(body.block.at.hash, instant());
         body.sight.endpoints = u32::try_from(self.pool.len()).unwrap_or(u32::MAX);
@@ -510,6 +419,12 @@ impl Driver {
             Want::Numbered(_) => self.follower.numbered(body),
             _ => self.follower.block(body),
         }
+    }
+
+    /// Whether this is the block without which nothing goes on.
+    fn is_next(&self, want: Want) -> bool {
+        let blocks = |want: &Want| matches!(want, Want::Block(_) | Want::Numbered(_));
+        self.follower.wants().into_iter().find(blocks).is_none_or(|next| next == want)
     }
 
     fn blocks_work(&mut self) {

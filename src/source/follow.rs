@@ -23,6 +23,8 @@ pub const GAP_WALK_MAX: u64 = 64;
 pub const REORG_APPEND_MAX: usize = 64;
 /// Blocks wanted ahead of the one that is next.
 pub const PREFETCH_MAX: usize = 8;
+/// Bytes of blocks from which a step on another branch is passed on though more of that branch is known.
+pub const STEP_BYTES_MAX: usize = 8 << 20;
 /// Headers remembered from hints and walks: twice the longest walk there is.
 const KNOWN_MAX: usize = 2 * (WINDOW_MAX + GAP_WALK_MAX as usize);
 /// Fetched blocks that may wait for their turn.
@@ -105,6 +107,11 @@ pub enum Relation {
 pub trait Linked {
     /// That place.
     fn link(&self) -> Link;
+
+    /// About how many bytes of memory it takes; nothing that matters, unless it says.
+    fn size(&self) -> usize {
+        0
+    }
 }
 
 /// See the module's head. `B` is what a fetched block is.
@@ -317,6 +324,11 @@ impl<B: Linked> Follower<B> {
         }
     }
 
+    /// About how many bytes the blocks take that wait for others to be complete.
+    pub fn size(&self) -> usize {
+        self.bodies.values().chain(self.numbered.values()).map(Linked::size).sum()
+    }
+
     /// A header that was wanted.
     pub fn header(&mut self, header: Link) {
         self.known.insert(header);
@@ -396,10 +408,13 @@ impl<B: Linked> Follower<B> {
                     return None;
                 }
                 let next = &branch[..branch.len().min(REORG_APPEND_MAX)];
-                if !next.iter().all(|link| self.bodies.contains_key(&link.at.hash)) {
+                let there: Vec<&B> = next.iter().map_while(|link| self.bodies.get(&link.at.hash)).collect();
+                let is_full = !there.is_empty() && there.iter().map(|body| body.size()).sum::<usize>() > STEP_BYTES_MAX;
+                let n = there.len();
+                if n < next.len() && !is_full {
                     return None;
                 }
-                let append = next.iter().filter_map(|link| self.bodies.remove(&link.at.hash)).collect();
+                let append = next[..n].iter().filter_map(|link| self.bodies.remove(&link.at.hash)).collect();
                 Some(self.advance(keep, append))
             }
             Plan::Barred(conflict) if self.believed() => {

@@ -45,9 +45,44 @@ const DATA_BYTES_MAX: usize = 4 << 20;
 /// What a search of logs returns, and what runs inside of one transaction or block. More is asked for in parts.
 const LOGS_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of parsed blocks that wait for the pipelines of all chains.
+const WAITING_BYTES_MAX: usize = 48 << 20;
+/// Bytes of traces that wait for their block to be judged.
+const AHEAD_BYTES_MAX: usize = 24 << 20;
+/// Bytes that one permit of these stands for.
+const UNIT_BYTES: usize = 1 << 10;
+
 /// Room of the whole process.
 static LARGE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LARGE_AT_ONCE)));
 static HUGE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(HUGE_AT_ONCE)));
+
+static WAITING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(WAITING_BYTES_MAX / UNIT_BYTES)));
+static AHEAD: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AHEAD_BYTES_MAX / UNIT_BYTES)));
+
+/// Room for something parsed that waits. Dropped, it is free again.
+#[derive(Debug)]
+pub(super) struct Held(#[expect(dead_code, reason = "it counts while it lives")] Option<OwnedSemaphorePermit>);
+
+/// Waits for room for a step's blocks. A step that is larger than all there is waits until it is alone.
+pub(super) async fn hold(n_bytes: usize) -> Held {
+    // It is never closed.
+    Held(WAITING.clone().acquire_many_owned(units(n_bytes, WAITING_BYTES_MAX)).await.ok())
+}
+
+/// Takes room for traces that came before anybody asked, where there is some.
+pub(super) fn hold_ahead(n_bytes: usize) -> Option<Held> {
+    let units = u32::try_from(n_bytes.div_ceil(UNIT_BYTES)).ok()?;
+    AHEAD.clone().try_acquire_many_owned(units).ok().map(|permit| Held(Some(permit)))
+}
+
+/// Whether there is room for traces that nobody has asked for yet.
+pub(super) fn has_room_ahead() -> bool {
+    AHEAD.available_permits() > AHEAD_BYTES_MAX / UNIT_BYTES / 8
+}
+
+fn units(n_bytes: usize, max: usize) -> u32 {
+    u32::try_from(n_bytes.min(max).div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
+}
 
 /// What one endpoint sends: one large answer at a time.
 #[derive(Clone, Debug)]
@@ -205,6 +240,24 @@ pub(super) fn method_bytes(method: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn parsed_blocks_of_all_chains_wait_in_one_room() {
+        let half = hold(WAITING_BYTES_MAX / 2).await;
+        let mut huge = Box::pin(hold(10 * WAITING_BYTES_MAX));
+        assert!(futures::poll!(&mut huge).is_pending(), "it is alone or not at all");
+        drop(half);
+        let Poll::Ready(huge) = futures::poll!(&mut huge) else { panic!("it is alone now") };
+        let mut small = Box::pin(hold(1));
+        assert!(futures::poll!(&mut small).is_pending());
+        drop(huge);
+        assert!(futures::poll!(&mut small).is_ready());
+        assert!(hold_ahead(AHEAD_BYTES_MAX + 1).is_none(), "traces never wait for room");
+        let all = hold_ahead(AHEAD_BYTES_MAX).expect("there is room");
+        assert!(!has_room_ahead() && hold_ahead(1).is_none());
+        drop(all);
+        assert!(has_room_ahead());
+    }
 
     #[test]
     fn limits_follow_the_gas_between_a_floor_and_a_ceiling() {

@@ -53,6 +53,7 @@ use drive::{Driver, Order, Wires};
 pub use finality::FinalityRule;
 use follow::Follower;
 pub use follow::{Conflict, Linked, Window};
+use intake::Held;
 use jiff::Timestamp;
 pub use mempool::Mempool;
 pub use meter::Meter;
@@ -106,7 +107,9 @@ pub struct Source {
     ahead: Arc<Ahead>,
     behind: Arc<AtomicU64>,
     orders: mpsc::Sender<Order>,
-    events: mpsc::Receiver<Result<Event, SourceError>>,
+    events: mpsc::Receiver<Told>,
+    /// Room for the blocks of the step that was passed on last: whoever asks for the next event is done with it.
+    held: Option<Held>,
     ended: Option<SourceError>,
     _stop: DropGuard,
 }
@@ -135,6 +138,12 @@ pub struct Options {
     pub traces: bool,
     /// Where it is recorded how the source does.
     pub meter: Meter,
+}
+
+/// An event on its way, with the room that it takes.
+struct Told {
+    what: Result<Event, SourceError>,
+    held: Option<Held>,
 }
 
 /// What a source has to say.
@@ -289,7 +298,7 @@ impl Source {
         let ahead = Arc::new(Ahead::new(pool.clone()));
         let driver = Driver::new(pool.clone(), ahead.clone(), follower, options, Arc::new(clock), wires, stop.clone());
         tokio::spawn(driver.run());
-        Self { pool, ahead, behind, orders, events, ended: None, _stop: stop.drop_guard() }
+        Self { pool, ahead, behind, orders, events, held: None, ended: None, _stop: stop.drop_guard() }
     }
 
     /// The next event. Dropping the future loses nothing. After an error there is no other answer than that error.
@@ -297,8 +306,10 @@ impl Source {
         if let Some(ended) = &self.ended {
             return Err(ended.clone());
         }
-        let event = self.events.recv().await.unwrap_or(Err(SourceError::Stopped));
-        event.inspect_err(|error| self.ended = Some(error.clone()))
+        self.held = None;
+        let told = self.events.recv().await.unwrap_or(Told { what: Err(SourceError::Stopped), held: None });
+        self.held = told.held;
+        told.what.inspect_err(|error| self.ended = Some(error.clone()))
     }
 
     /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else.
@@ -308,8 +319,12 @@ impl Source {
             return self.pool.read(at, reads).await;
         };
         let rest: Vec<Read> = reads.iter().filter(|read| **read != Read::Traces).cloned().collect();
-        let (traces, mut answers) = futures::join!(asked, self.pool.read(at, &rest));
-        answers.insert(n, traces.unwrap_or(Answer::Unavailable));
+        let (early, mut answers) = futures::join!(asked, self.pool.read(at, &rest));
+        let traces = match early.ok().flatten() {
+            Some((traces, _held)) => traces,
+            None => self.pool.read(at, &[Read::Traces]).await.pop().unwrap_or(Answer::Unavailable),
+        };
+        answers.insert(n, traces);
         answers
     }
 
@@ -332,9 +347,21 @@ impl Source {
     }
 }
 
+impl Fetched {
+    /// Returns about how many bytes of memory it takes.
+    fn size(&self) -> usize {
+        let raw = self.raw.as_ref().map_or(0, |raw| raw.block.get().len() + raw.receipts.get().len());
+        self.block.size().saturating_add(raw)
+    }
+}
+
 impl Linked for Fetched {
     fn link(&self) -> Link {
         self.block.link()
+    }
+
+    fn size(&self) -> usize {
+        Self::size(self)
     }
 }
 

@@ -260,7 +260,7 @@ fn every_command_that_is_shown_is_made_in_one_place() {
         literals.visit_file(&file);
         for text in literals.0 {
             let names = |command: &&str| text.contains(&format!("watchfire {command}")) || text.contains("`incidents ");
-            if SUBCOMMANDS.iter().any(|command| names(command)) && !of_processes.iter().any(|of| text.contains(of)) {
+            if SUBCOMMANDS.iter().any(names) && !of_processes.iter().any(|of| text.contains(of)) {
                 shown.push(format!("{}: {text}", place.display()));
             }
         }

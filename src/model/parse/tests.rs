@@ -318,3 +318,27 @@ fn transaction_hashes_are_read_from_either_shape() {
     assert_eq!(tx_hashes(&it.block.to_string()), Ok(whole));
     assert!(block(&it.block.to_string(), &it.receipts.to_string()).is_err(), "hashes alone are no block");
 }
+
+#[test]
+fn a_list_of_calls_that_grows_when_it_is_parsed_is_not_read_to_its_end() {
+    // Two bytes each, of which a reader would make sixteen and more.
+    let many = "0,".repeat(CALLS_MAX + 1);
+    let many = many.trim_end_matches(',');
+    let address = alloy_primitives::Address::ZERO;
+    for text in [
+        format!("[{many}]"),
+        format!(
+            "[{{\"result\":{{\"type\":\"CALL\",\"from\":\"{address}\",\"to\":\"{address}\",\"calls\":[{many}]}}}}]"
+        ),
+    ] {
+        let trees = call_trees(&text).expect_err("too many").to_string();
+        assert!(!trees.contains("more calls") || text.starts_with("[{"), "{trees}");
+        assert!(flat_traces(&text, B256::ZERO).is_err());
+    }
+    let inner = format!(
+        "[{{\"result\":{{\"type\":\"CALL\",\"from\":\"{address}\",\"to\":\"{address}\",\"calls\":[{many}]}}}}]"
+    );
+    assert!(call_trees(&inner).expect_err("too many").to_string().contains("more calls than are followed"));
+    let flat = format!("[{many}]");
+    assert!(flat_traces(&flat, B256::ZERO).expect_err("too many").to_string().contains("more calls than are followed"));
+}

@@ -6,10 +6,12 @@ use super::{ParseError, hex, json};
 use crate::model::block::Log;
 use crate::model::trace::{CallHow, TracedCall, TxTrace};
 use alloy_primitives::{Address, B256, Bytes, U256};
-use serde::de::Error as _;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 /// Calls in one block. Each costs 100 gas at least and most cost thousands, so that an honest block has room for far fewer.
 pub const CALLS_MAX: usize = 1 << 18;
@@ -29,7 +31,7 @@ pub fn call_trees(text: &str) -> Result<Vec<TxTrace>, ParseError> {
         #[serde(borrow)]
         result: Option<&'a RawValue>,
     }
-    let results: Vec<Traced<'_>> = json("traces", text)?;
+    let AtMost::<_, CALLS_MAX>(results) = json::<AtMost<Traced<'_>, CALLS_MAX>>("traces", text)?;
     let mut budget = Budget { calls: CALLS_MAX, bytes: BYTES_MAX };
     results
         .into_iter()
@@ -55,14 +57,13 @@ pub fn call_tree(tx: B256, text: &str) -> Result<TxTrace, ParseError> {
 /// # Errors
 /// When it is anything else, is of another block, or a call stands before the one that made it.
 pub fn flat_traces(text: &str, block: B256) -> Result<Vec<TxTrace>, ParseError> {
-    let list: Vec<Flat<'_>> = json("traces", text)?;
-    if list.len() > CALLS_MAX {
-        return Err(wrong("more calls than are followed in one block"));
-    }
+    let AtMost::<_, CALLS_MAX>(list) = json::<AtMost<&RawValue, CALLS_MAX>>("traces", text)?;
     let mut txs: Vec<TxTrace> = Vec::new();
     // Index of the call at each level of the way that was walked last.
     let mut way: Vec<u32> = Vec::new();
-    for flat in list {
+    for raw in list {
+        // One at a time: parsed, a call takes several times the room of its text.
+        let flat: Flat<'_> = json("trace", raw.get())?;
         if flat.block_hash != block {
             return Err(wrong("the traces are of another block"));
         }
@@ -101,7 +102,7 @@ fn tree(root: &RawValue, budget: &mut Budget) -> Result<Vec<TracedCall>, ParseEr
         budget.bytes = left.ok_or_else(|| wrong("calls too deep for what they carry"))?;
         let node: Node<'_> = json("trace", raw.get())?;
         let me = index(calls.len());
-        open.extend(node.calls.iter().flatten().rev().map(|inner| (Some(me), *inner)));
+        open.extend(node.calls.iter().flat_map(|calls| &calls.0).rev().map(|inner| (Some(me), *inner)));
         calls.push(node.call(parent)?);
     }
     Ok(calls)
@@ -113,6 +114,36 @@ fn index(n: usize) -> u32 {
 
 fn wrong(why: &str) -> ParseError {
     ParseError::Json { what: "traces", why: why.to_owned() }
+}
+
+/// A list that is not read beyond `MAX` items: what a node writes in two bytes may take sixteen or more when it is read.
+struct AtMost<T, const MAX: usize>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for AtMost<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Items<T, const MAX: usize>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> {
+            type Value = Vec<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    if items.len() == MAX {
+                        return Err(A::Error::custom("more calls than are followed in one block"));
+                    }
+                    items.push(item);
+                }
+                Ok(items)
+            }
+        }
+
+        from.deserialize_seq(Items::<T, MAX>(PhantomData)).map(Self)
+    }
 }
 
 /// A call as geth writes it.
@@ -132,8 +163,8 @@ struct Node<'a> {
     error: Option<&'a RawValue>,
     // Some nodes write null for none.
     #[serde(borrow)]
-    calls: Option<Vec<&'a RawValue>>,
-    logs: Option<Vec<NodeLog>>,
+    calls: Option<AtMost<&'a RawValue, CALLS_MAX>>,
+    logs: Option<AtMost<NodeLog, CALLS_MAX>>,
 }
 
 #[derive(Deserialize)]
@@ -189,7 +220,7 @@ impl Node<'_> {
             return Err(wrong("a call has no target"));
         }
         let carries = matches!(how, CallHow::Call | CallHow::Create | CallHow::SelfDestruct);
-        let logs = self.logs.into_iter().flatten().zip(0..);
+        let logs = self.logs.into_iter().flat_map(|logs| logs.0).zip(0..);
         Ok(TracedCall {
             parent,
             how,

@@ -4,13 +4,15 @@ use super::chain::Chain;
 use super::faulty::{FakeNode, deadlines};
 use super::watcher::{Follow, at};
 use alloy_primitives::B256;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use watchfire::model::{BlindnessKind, ChainId};
-use watchfire::source::{Deadlines, Endpoint, Node, NodeError, Pool};
+use watchfire::runtime::{Stop, SystemClock};
+use watchfire::source::{Deadlines, Endpoint, Event, Node, NodeError, Options, Pool, Source, Window};
 
 /// What the liar sends for one question, if it is let.
 const ENDLESS: usize = 500 << 20;
@@ -212,6 +214,45 @@ async fn no_more_is_taken_than_an_answer_can_be_over_any_transport() {
     }
 }
 
+/// What a node adds to each block here, in a field that nobody knows: a recorder keeps it.
+const PADDING: usize = 2 << 20;
+/// Blocks of this size that may be asked for and wait: 48 MB on their way to the pipeline, 16 MB ahead of what is next, the fetches under
+/// way, and what is handed over.
+const PADDED_MAX: usize = (48 + 16) / 2 + 16 + 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_parsed_and_waits_is_bounded_by_its_bytes_and_none_of_it_is_lost() {
+    let node = FakeNode::of(Chain::new(120));
+    let asked: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let seen = asked.clone();
+    node.bend(move |method, params, result| {
+        if method.starts_with("eth_getBlockBy") && params[1] == true && result.is_object() {
+            seen.lock().expect("nobody panics").insert(params[0].to_string());
+            result["padding"] = "x".repeat(PADDING).into();
+        }
+        Ok(())
+    });
+    let pool = at(&node.serve().await.url("http"), patient()).into();
+    let options = Options { keep_raw: true, ..Options::for_chain(ChainId(1)) };
+    let mut source = Source::follow(pool, Window { first: 0, links: vec![] }, options, SystemClock, &Stop::new());
+    // Nobody takes anything. On a slow machine fewer are asked for meanwhile, never more.
+    let mut most = 0;
+    for _ in 0..300 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        most = asked.lock().expect("nobody panics").len();
+        assert!(most <= PADDED_MAX, "{most} blocks of {PADDING} bytes");
+    }
+    println!("{most} blocks of {PADDING} bytes were asked for while nobody took any");
+    let mut numbers = Vec::new();
+    while numbers.len() < node.tree.with(|chain| chain.canonical.len()) {
+        if let Event::Step(step) = source.next().await.expect("it goes on") {
+            assert!(step.retract.is_empty());
+            numbers.extend(step.append.iter().map(|fetched| fetched.block.at.number));
+        }
+    }
+    assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "{numbers:?}");
+}
+
 /// Most that this process ever held, in bytes.
 fn peak() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").expect("a status");
@@ -236,9 +277,7 @@ async fn a_liar_of_endless_answers_beside_an_honest_endpoint_costs_no_block_and_
         }
         if !follow.told.iter().any(|told| told.endpoint.as_deref() == Some("liar")) {
             follow
-                .until_event(|event| {
-                    matches!(event, watchfire::source::Event::Troubled(told) if told.endpoint.as_deref() == Some("liar"))
-                })
+                .until_event(|event| matches!(event, Event::Troubled(told) if told.endpoint.as_deref() == Some("liar")))
                 .await;
         }
         let told = follow.told.iter().find(|told| told.endpoint.as_deref() == Some("liar")).expect("it was told");

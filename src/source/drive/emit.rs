@@ -1,0 +1,140 @@
+//! What the driver passes on: steps, confirmations, promotions, troubles, and where it stands.
+
+use super::{Driver, Ended};
+use crate::model::{BlindnessKind, BlockRef, Finality, Trouble};
+use crate::source::council::Voice;
+use crate::source::intake::{Held, hold};
+use crate::source::troubles::{News, Symptom};
+use crate::source::watch::HINTS_MAX;
+use crate::source::{Event, Fetched, Phase, SourceError, Step, Told};
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use tracing::debug;
+
+impl Driver {
+    /// Passes on all steps that are complete, waiting where the pipeline is slower.
+    pub(super) async fn emit(&mut self) -> Result<(), Ended> {
+        let (metrics, chain, events) = (&self.meter.metrics, &self.meter.chain, &self.wires.events);
+        metrics.queue(chain, "hints", self.wires.hints.len(), HINTS_MAX);
+        metrics.queue(chain, "advances", events.max_capacity() - events.capacity(), events.max_capacity());
+        let mut moved = false;
+        loop {
+            let before = self.follower.tip();
+            self.wires.behind.store(self.follower.behind(), Ordering::Relaxed);
+            let Some(step) = self.follower.step() else { break };
+            self.learn_pace(before, &step);
+            if !step.retract.is_empty() {
+                self.council.take_back(&step.retract);
+                // Before the step, so that whoever commits it knows.
+                self.tell_contested().await?;
+            }
+            if let Some(ahead) = &self.ahead {
+                step.append.iter().for_each(|fetched| ahead.ask(&fetched.block));
+            }
+            self.hand_over(step).await?;
+            moved = true;
+        }
+        if moved {
+            self.council.review(&self.follower, self.started.elapsed());
+        }
+        for (at, sources) in self.council.confirmed(&self.follower) {
+            self.tell(Ok(Event::Confirmed { at, sources })).await?;
+        }
+        while let Some((voice, abilities)) = self.probes.news() {
+            let (metrics, chain) = (&self.meter.metrics, &self.meter.chain);
+            for (ability, can) in abilities.iter() {
+                metrics.endpoint_ability(chain, &self.pool.name(voice), ability.name(), can.is_yes());
+            }
+            self.tell(Ok(Event::Probed { endpoint: self.pool.name(voice), abilities })).await?;
+        }
+        while let Some((level, at)) = self.marks.promotion(&self.follower) {
+            if level == Finality::Finalized {
+                self.follower.finalize(at);
+                self.council.finalize(at.number);
+            }
+            self.tell(Ok(Event::Promoted { level, at })).await?;
+        }
+        self.tell_contested().await
+    }
+
+    /// Passes on a step once there is room for its blocks among those that wait for the pipelines of all chains. Meanwhile what was asked
+    /// for comes in, so that nothing parsed waits beside that room.
+    async fn hand_over(&mut self, step: Step) -> Result<(), Ended> {
+        let room = hold(step.append.iter().map(Fetched::size).sum());
+        tokio::pin!(room);
+        let held = loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(Ended),
+                held = &mut room => break held,
+                Some(done) = self.work.join_next() => self.landed(done)?,
+            }
+        };
+        self.send(Ok(Event::Step(Box::new(step))), Some(held)).await
+    }
+
+    /// Passes on which blocks that were taken back endpoints still hold, where that has changed.
+    async fn tell_contested(&mut self) -> Result<(), Ended> {
+        let Some(contested) = self.council.contested(&self.follower) else { return Ok(()) };
+        let named = |(block, by): (BlockRef, BTreeSet<Voice>)| {
+            (block, by.into_iter().map(|voice| self.pool.name(voice)).collect())
+        };
+        self.tell(Ok(Event::Contested(contested.into_iter().map(named).collect()))).await
+    }
+
+    pub(super) async fn tell(&self, what: Result<Event, SourceError>) -> Result<(), Ended> {
+        self.send(what, None).await
+    }
+
+    async fn send(&self, what: Result<Event, SourceError>, held: Option<Held>) -> Result<(), Ended> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Ended),
+            sent = self.wires.events.send(Told { what, held }) => sent.map_err(|_| Ended),
+        }
+    }
+
+    pub(super) fn event(&self, news: News) -> Event {
+        let name = |voice: Option<Voice>| voice.map(|voice| self.pool.name(voice));
+        match news {
+            News::Troubled(Symptom { kind, voice, severity, since, why, evidence, ways, .. }) => {
+                Event::Troubled(Trouble { kind, endpoint: name(voice), severity, since, why, evidence, ways })
+            }
+            News::Cleared { kind, voice, since } => {
+                Event::Cleared { kind, endpoint: name(voice), since, until: self.clock.now() }
+            }
+        }
+    }
+
+    pub(super) async fn enter(&mut self, phase: Phase) -> Result<(), Ended> {
+        if self.phase == phase {
+            return Ok(());
+        }
+        debug!("from {} to {}", self.phase.name(), phase.name());
+        self.phase = phase;
+        self.meter.metrics.phase(&self.meter.chain, phase.name());
+        self.tell(Ok(Event::Phase(phase))).await
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        let told = |kinds: &[BlindnessKind]| kinds.iter().any(|kind| self.troubles.is_told(*kind));
+        let strangers = [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis];
+        if self.follower.conflict().is_some() {
+            Phase::Quarantine
+        } else if told(&[BlindnessKind::Unreachable, BlindnessKind::NoBlock])
+            || (told(&strangers) && (0..self.pool.len()).all(|voice| self.ears.fails(voice)))
+        {
+            Phase::Degraded
+        } else if self.follower.at_a_fork() {
+            Phase::Reconcile
+        } else if self.follower.fills() {
+            Phase::Backfill
+        } else if self.follower.behind() > 1 || (!self.follower.at_head() && self.phase != Phase::Live) {
+            Phase::CatchUp
+        } else if self.ears.any_heard() {
+            Phase::Live
+        } else {
+            self.phase
+        }
+    }
+}
