@@ -11,7 +11,7 @@ use super::{multisig, safe};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Deed, Fate, Log, Operation, Tx, WatchId};
 use alloy_primitives::map::{HashMap, HashSet};
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use std::cell::OnceCell;
 
 /// Joins logs to the frames that explain them.
@@ -278,9 +278,19 @@ fn given(frame: &Frame, target: Address, origin: Address) -> Given {
     }
     given.extend([frame.caller, origin, target, Address::ZERO].map(Value::Address));
     given.insert(Value::Uint(frame.value));
+    given.extend(proposal_id(frame).map(Value::Uint));
     let mut given: Given = given.into_iter().collect();
     given.sort_unstable();
     given
+}
+
+/// Returns the number of the proposal that a governor is asked to cancel: the hash of what it would do, which the log tells alone.
+///
+/// Source: Governor.sol of OpenZeppelin 4 and 5, `hashProposal` and `cancel`.
+fn proposal_id(frame: &Frame) -> Option<U256> {
+    let arguments = frame.input.get(4..)?;
+    let cancels = &*frame.deed.signature == "cancel(address[],uint256[],bytes[],bytes32)";
+    cancels.then(|| U256::from_be_bytes(keccak256(arguments).0))
 }
 
 /// Every value that an event tells, if it is an event and could be read.

@@ -140,8 +140,11 @@ impl Court<'_> {
         if act.kind != ActivityKind::Act || !is_token_act(act) || builtin::trouble(act, rules).is_some() {
             return None;
         }
+        // A transfer of nothing is one as well: who allows a payee any amount up to a bound allows that.
         let own = |moved: &&Activity| {
-            moved.kind == ActivityKind::Move && moved.role == (Role::Effect { of: index }) && goes_out(moved, rules)
+            moved.kind == ActivityKind::Move
+                && moved.role == (Role::Effect { of: index })
+                && moved.from == rules.address
         };
         let here = self.all.iter().skip(index).take_while(|other| other.tx == act.tx);
         let mut by = None;
