@@ -269,7 +269,7 @@ pub enum DeedMatch {
     Approval,
     /// `state = "threshold"`: an item of the subject's state.
     Item(&'static str),
-    /// `call = ["deposit", "withdraw"]`: one of several functions, or of several events.
+    /// `call = ["deposit", "withdraw"]`: one of several functions, events or movements.
     OneOf(Arc<[DeedMatch]>),
 }
 

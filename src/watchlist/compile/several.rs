@@ -1,4 +1,4 @@
-//! A rule about several functions or events: each is resolved by itself, and what the rule says of arguments has to mean the same of all.
+//! A rule about several functions, events or movements: each is resolved by itself, and what the rule says of arguments has to mean the same of all.
 
 use super::abis::{Spelled, WatchAbi};
 use super::deed::{Argument, Deed, Targets};
@@ -7,12 +7,10 @@ use crate::model::ActivityKind;
 use crate::settings::{At, Problems};
 use crate::watchlist::file::DeedText;
 
-/// Resolves a list of functions or events.
+/// Resolves a list of functions, events or movements.
 pub(super) fn resolve(text: &DeedText<'_>, own: &WatchAbi, targets: &Targets, problems: &mut Problems) -> Option<Deed> {
-    let word = text.kind.as_str();
-    if matches!(text.kind, ActivityKind::Move | ActivityKind::State) {
-        let problem = text.text.problem(format!("`{word}` is one word, and no list"));
-        problems.push(problem.hint("write one rule for each"));
+    if text.kind == ActivityKind::State {
+        problems.push(text.text.problem("`state` is one item, and no list").hint("write one rule for each"));
         return None;
     }
     let mut parts: Vec<(Deed, &At<&str>)> = Vec::with_capacity(1 + text.more.len());
@@ -23,9 +21,9 @@ pub(super) fn resolve(text: &DeedText<'_>, own: &WatchAbi, targets: &Targets, pr
             continue;
         };
         let twin = parts.iter().find(|(other, _)| other.matches == part.matches);
-        if !matches!(part.matches, DeedMatch::Function { .. } | DeedMatch::Event { .. }) {
+        if matches!(part.matches, DeedMatch::Any | DeedMatch::Ether | DeedMatch::Creation) {
             let problem = written.problem(format!("`{}` stands alone, and in no list", written.trim()));
-            problems.push(problem.hint("a list holds functions or events; write a rule of its own for anything else"));
+            problems.push(problem.hint("a list holds functions, events or movements; write a rule of its own for it"));
             sound = false;
         } else if let Some((_, first)) = twin {
             let problem = written.problem(format!("`{}` stands twice in this list", part.matches.text()));

@@ -42,7 +42,7 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub effects: Option<At<bool>>,
 }
 
-/// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`; of the first three also a list.
+/// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`; of all but the last also a list.
 pub(in crate::watchlist) struct DeedText<'a> {
     pub kind: ActivityKind,
     /// The one, or the first of a list.

@@ -40,6 +40,11 @@ fn a_list_takes_each_of_its_functions_and_its_conditions_fit_all() {
     assert_eq!(paths, ["#0", "#1"]);
     assert_eq!(both.limits.len(), 1);
     assert_eq!(rule("call = [\"approveHash\"]").deed, rule("call = \"approveHash\"").deed, "one is no list");
+    let moved = rule(
+        "move = [\"out\", \"approval\"]\nargs = { token = \"@USDC\", to = \"@grantees\", amount = { max = \"5 USDC\" } }\n\
+         limit = { sum = \"amount\", max = \"9 USDC\", per = \"1d\" }",
+    );
+    assert_eq!(names(&moved.deed), ["out", "approval"]);
     let within = rule("act = \"transfer\"\nto = \"@USDC\"\nvia = { call = [\"approveHash\", \"changeThreshold\"] }");
     let via = within.conditions.iter().find_map(|condition| match condition {
         Condition::Via(Via::Call { deed, .. }) => Some(names(deed)),
@@ -51,13 +56,12 @@ fn a_list_takes_each_of_its_functions_and_its_conditions_fit_all() {
 #[test]
 fn every_mistake_in_a_list_is_told() {
     refused("call = []", "no call is listed, so this could never hold | name at least one");
-    refused("move = [\"out\", \"approval\"]", "`move` is one word, and no list | write one rule for each");
-    refused("state = [\"owner\", \"module\"]", "`state` is one word, and no list | write one rule for each");
+    refused("state = [\"owner\", \"module\"]", "`state` is one item, and no list | write one rule for each");
     for alone in ["ether", "*", "creation"] {
         refused(
             &format!("act = [\"approveHash(bytes32 hash)\", \"{alone}\"]"),
             &format!(
-                "`{alone}` stands alone, and in no list | a list holds functions or events; write a rule of its own for anything else"
+                "`{alone}` stands alone, and in no list | a list holds functions, events or movements; write a rule of its own for it"
             ),
         );
     }
