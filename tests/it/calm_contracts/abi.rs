@@ -42,6 +42,7 @@ sol! {
         function totalSupply();
     }
     interface IPool {
+        function open(address owner, address distributor);
         function stake(uint256 amount);
         function withdraw(uint256 amount);
         function getReward();

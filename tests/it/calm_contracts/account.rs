@@ -7,7 +7,7 @@ use crate::support::accounts::{DEPLOYER, GRANTEE, OWNER_A, RELAYER, STRANGER, SU
 use crate::support::operations::{ENTRY_POINTS, IEntryPoint07, packed};
 use crate::support::tokens::Token;
 use crate::support::treasury::ether;
-use crate::support::tx::{Receipt, Tx};
+use crate::support::tx::Tx;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use serde_json::json;
@@ -66,7 +66,7 @@ impl Account {
     }
 
     /// An operation that the owner signed.
-    async fn operates(&mut self, life: &mut Life, call: impl SolCall) -> Receipt {
+    async fn operates(&mut self, life: &mut Life, call: impl SolCall) -> B256 {
         let mut op = packed(self.address, self.nonce, call.abi_encode());
         self.nonce += 1;
         let ask = IEntryPoint07::getUserOpHashCall { op: op.clone() }.abi_encode();
@@ -83,6 +83,6 @@ impl Account {
         let send = IModular::executeFromModuleCall { dest: STRANGER.address, value: ether(3), func: Bytes::new() };
         let pass = IRelay::passCall { to: self.address, value: U256::ZERO, data: bytes(&send) };
         let sent = life.does(STRANGER, town.relay, pass).await;
-        vec![installed.transaction_hash, sent.transaction_hash]
+        vec![installed, sent]
     }
 }

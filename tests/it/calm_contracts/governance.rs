@@ -8,7 +8,7 @@ use crate::support::tokens::Token;
 use crate::support::treasury::ether;
 use crate::support::tx::Tx;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_sol_types::{SolCall, SolValue};
+use alloy_sol_types::{SolCall, SolValue, sol};
 
 const HOUR: u64 = 3_600;
 /// How long the timelock makes everybody wait, in seconds.
@@ -20,6 +20,13 @@ pub(super) struct Governance {
     dollar: Token,
     /// What was queued and waits.
     queued: Vec<Proposal>,
+}
+
+sol! {
+    interface ICouncil {
+        function castVoteWithReason(uint256 proposalId, uint8 support, string reason);
+        function cancel(address[] targets, uint256[] values, bytes[] calldatas, bytes32 descriptionHash);
+    }
 }
 
 struct Proposal {
@@ -46,7 +53,12 @@ impl Governance {
 
     pub(super) async fn day(&mut self, life: &mut Life, day: u64) {
         for proposal in std::mem::take(&mut self.queued) {
-            life.does(STRANGER, self.governor, proposal.execute()).await;
+            // Anybody may carry it out, at the governor or at the timelock itself.
+            if day.is_multiple_of(2) {
+                life.does(STRANGER, self.governor, proposal.execute()).await;
+            } else {
+                life.does(STRANGER, self.timelock, proposal.execute_at_timelock(self.governor)).await;
+            }
         }
         let send = bytes(&IToken::transferCall { to: GRANTEE.address, amount: self.dollar.units(500) });
         let ether_grant = (GRANTEE.address, ether(1), Bytes::new());
@@ -57,22 +69,37 @@ impl Governance {
             _ => vec![ether_grant, dollar_grant],
         };
         self.decides(life, Proposal { calls, text: format!("grants of day {day}") }).await;
+        self.takes_back(
+            life,
+            Proposal { calls: vec![(GRANTEE.address, ether(1), Bytes::new())], text: format!("a slip of day {day}") },
+        )
+        .await;
         life.sends(&Tx::pay(DEPLOYER.address, self.timelock, ether(1))).await;
         let id = Proposal { calls: vec![], text: "unknown".to_owned() }.id();
         let vote = IGovernor::castVoteCall { proposalId: id, support: 1 };
         life.fails(&Tx::call(HOLDER.address, self.governor, vote.abi_encode())).await;
     }
 
+    /// Whoever proposed it thinks better of it before the vote begins.
+    async fn takes_back(&self, life: &mut Life, proposal: Proposal) {
+        life.gather().await;
+        life.does(OWNER_A, self.governor, proposal.propose()).await;
+        life.does(OWNER_A, self.governor, proposal.cancel()).await;
+        life.disperse().await;
+    }
+
     /// From the proposal until it waits in the timelock.
     async fn decides(&mut self, life: &mut Life, proposal: Proposal) -> Vec<B256> {
         let proposed = life.does(OWNER_A, self.governor, proposal.propose()).await;
         let vote = IGovernor::castVoteCall { proposalId: proposal.id(), support: 1 };
-        life.does(DEPLOYER, self.governor, vote.clone()).await;
-        life.does(OWNER_A, self.governor, vote).await;
+        life.does(DEPLOYER, self.governor, vote).await;
+        let reason = "as agreed".to_owned();
+        let with_reason = ICouncil::castVoteWithReasonCall { proposalId: proposal.id(), support: 1, reason };
+        life.does(OWNER_A, self.governor, with_reason).await;
         life.passes_time(HOUR).await;
         let queued = life.does(STRANGER, self.governor, proposal.queue()).await;
         self.queued.push(proposal);
-        vec![proposed.transaction_hash, queued.transaction_hash]
+        vec![proposed, queued]
     }
 
     /// It is decided that nobody has time to look any more.
@@ -82,7 +109,7 @@ impl Governance {
         let mut txs = self.decides(life, Proposal { calls, text: "housekeeping".to_owned() }).await;
         life.passes_time(DELAY).await;
         let proposal = self.queued.pop().expect("it was queued last");
-        txs.push(life.does(STRANGER, self.governor, proposal.execute()).await.transaction_hash);
+        txs.push(life.does(STRANGER, self.governor, proposal.execute()).await);
         txs
     }
 }
@@ -105,6 +132,18 @@ impl Proposal {
     fn queue(&self) -> IGovernor::queueCall {
         let (targets, values, calldatas) = self.parts();
         IGovernor::queueCall { targets, values, calldatas, descriptionHash: keccak256(&self.text) }
+    }
+
+    fn cancel(&self) -> ICouncil::cancelCall {
+        let (targets, values, calldatas) = self.parts();
+        ICouncil::cancelCall { targets, values, calldatas, descriptionHash: keccak256(&self.text) }
+    }
+
+    /// The timelock knows it by the governor's address in front of its text's hash. Source: GovernorTimelockControl.sol, `_timelockSalt`.
+    fn execute_at_timelock(&self, governor: Address) -> ITimelock::executeBatchCall {
+        let (targets, values, payloads) = self.parts();
+        let salt = B256::right_padding_from(governor.as_slice()) ^ keccak256(&self.text);
+        ITimelock::executeBatchCall { targets, values, payloads, predecessor: B256::ZERO, salt }
     }
 
     fn execute(&self) -> IGovernor::executeCall {

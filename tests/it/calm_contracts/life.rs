@@ -6,7 +6,7 @@ use crate::support::accounts::{Account, STRANGER};
 use crate::support::anvil::Anvil;
 use crate::support::contracts::deploy;
 use crate::support::tokens::Token;
-use crate::support::tx::{Receipt, Tx};
+use crate::support::tx::Tx;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
 
@@ -20,37 +20,67 @@ pub(super) struct Life {
     pub(super) n_txs: usize,
     /// Those among them that anybody can make a chain hold: transfers of nothing, tokens that lie.
     pub(super) noise: Vec<B256>,
+    /// What is sent and not mined yet, and whether it is to go through; `None` where every transaction has a block of its own.
+    crowd: Option<Vec<(Tx, B256, bool)>>,
 }
 
 impl Life {
     pub(super) fn new(anvil: Anvil) -> Self {
-        Self { anvil, n_txs: 0, noise: Vec::new() }
+        Self { anvil, n_txs: 0, noise: Vec::new(), crowd: None }
     }
 
     pub(super) async fn makes(&self, name: &str, arguments: impl AsRef<[u8]>) -> Address {
         deploy(&self.anvil, crate::support::accounts::DEPLOYER.address, name, arguments).await
     }
 
-    /// A call that goes through.
-    pub(super) async fn does(&mut self, who: Account, to: Address, call: impl SolCall) -> Receipt {
+    /// From here on nothing is mined, until [`Life::disperse`] puts all of it into one block.
+    pub(super) async fn gather(&mut self) {
+        self.anvil.set_automine(false).await;
+        self.crowd = Some(Vec::new());
+    }
+
+    /// Mines what was sent since, in the order in which it was sent.
+    pub(super) async fn disperse(&mut self) {
+        self.anvil.mine(1).await;
+        self.anvil.set_automine(true).await;
+        let crowd = self.crowd.take().unwrap_or_default();
+        let block = self.anvil.whole_block(self.anvil.block_number().await).await;
+        assert_eq!(block["transactions"].as_array().map(Vec::len), Some(crowd.len()), "all of it in one block");
+        for (tx, hash, succeeds) in crowd {
+            assert_eq!(self.anvil.receipt(hash).await.succeeded(), succeeds, "{tx:?}");
+        }
+    }
+
+    /// A call that goes through. Returns the hash of its transaction.
+    pub(super) async fn does(&mut self, who: Account, to: Address, call: impl SolCall) -> B256 {
         self.sends(&Tx::call(who.address, to, call.abi_encode())).await
     }
 
-    pub(super) async fn sends(&mut self, tx: &Tx) -> Receipt {
+    pub(super) async fn sends(&mut self, tx: &Tx) -> B256 {
         self.n_txs += 1;
-        self.anvil.succeed(tx).await
+        match &mut self.crowd {
+            None => self.anvil.succeed(tx).await.transaction_hash,
+            Some(crowd) => {
+                let hash = self.anvil.send(tx).await;
+                crowd.push((tx.clone(), hash, true));
+                hash
+            }
+        }
     }
 
     /// A call that reverts.
     pub(super) async fn fails(&mut self, tx: &Tx) {
         self.n_txs += 1;
-        assert!(!self.anvil.transact(tx).await.succeeded(), "{tx:?} went through");
+        match &mut self.crowd {
+            None => assert!(!self.anvil.transact(tx).await.succeeded(), "{tx:?} went through"),
+            Some(crowd) => crowd.push((tx.clone(), self.anvil.send(tx).await, false)),
+        }
     }
 
     /// Something that anybody can make a chain hold.
     pub(super) async fn hears(&mut self, to: Address, call: impl SolCall) {
-        let receipt = self.does(STRANGER, to, call).await;
-        self.noise.push(receipt.transaction_hash);
+        let hash = self.does(STRANGER, to, call).await;
+        self.noise.push(hash);
     }
 
     /// The next block comes so many seconds later than the last, and a minute.
@@ -60,7 +90,7 @@ impl Life {
     }
 
     /// A call that a contract passes on, and that no calldata shows to whoever does not know that contract.
-    pub(super) async fn passes(&mut self, who: Account, relay: Address, to: Address, call: impl SolCall) -> Receipt {
+    pub(super) async fn passes(&mut self, who: Account, relay: Address, to: Address, call: impl SolCall) -> B256 {
         let data = call.abi_encode().into();
         self.does(who, relay, IRelay::passCall { to, value: U256::ZERO, data }).await
     }

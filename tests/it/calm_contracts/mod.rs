@@ -39,7 +39,7 @@ const RULES_MAX: usize = 3;
 const ABIS: [(&str, &str); 4] = [
     ("abi/vault.json", "YieldVault"),
     ("abi/voice.json", "Voice"),
-    ("abi/pool.json", "StakingPool"),
+    ("abi/pool.json", "ProxiedPool"),
     ("abi/account.json", "ModularAccount"),
 ];
 const LABELS: [&str; 7] = ["Yield vault", "Voice", "Staking pool", "Vesting", "Smart account", "Governor", "Timelock"];
@@ -114,12 +114,21 @@ impl Week {
         let subjects = self.subjects();
         let Self { life, town, vault, voice, pool, vesting, account, governance, .. } = self;
         if day <= FRIDAY {
+            governance.day(life, day).await;
+        }
+        // On every second day it is so busy that one block holds all of it.
+        if !day.is_multiple_of(2) {
+            life.gather().await;
+        }
+        if day <= FRIDAY {
             vault.day(life, town).await;
             voice.day(life, town, day).await;
-            governance.day(life, day).await;
         }
         pool.day(life, town, day).await;
         vesting.day(life, town).await;
+        if !day.is_multiple_of(2) {
+            life.disperse().await;
+        }
         account.day(life).await;
         let subject = subjects[day as usize % subjects.len()];
         town.noise_about(life, subject).await;

@@ -21,8 +21,9 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) async fn open(life: &mut Life, town: &Town) -> Self {
         let (share, reward, owner) = (town.share, town.reward, DEPLOYER.address);
-        let arguments = (owner, KEEPER.address, share.address, reward.address).abi_encode_params();
-        let address = life.makes("StakingPool", arguments).await;
+        let code = life.makes("ProxiedPool", (share.address, reward.address).abi_encode_params()).await;
+        let open = bytes(&IPool::openCall { owner, distributor: KEEPER.address });
+        let address = life.makes("ERC1967Proxy", (code, open).abi_encode_params()).await;
         for member in [OWNER_A, OWNER_B, OWNER_C] {
             share.mint(&life.anvil, owner, member.address, share.units(100_000)).await;
             life.does(member, share.address, IToken::approveCall { spender: address, amount: U256::MAX }).await;
@@ -63,6 +64,6 @@ impl Pool {
     pub(super) async fn theft(&self, life: &mut Life) -> Vec<B256> {
         let amount = self.reward.balance(&life.anvil, self.address).await;
         let taken = life.does(DEPLOYER, self.address, IPool::recoverERC20Call { token: self.reward.address, amount });
-        vec![taken.await.transaction_hash]
+        vec![taken.await]
     }
 }

@@ -72,6 +72,6 @@ impl Voice {
     /// Somebody has the minter's key.
     pub(super) async fn theft(&self, life: &mut Life) -> Vec<B256> {
         let mint = IToken::mintCall { to: STRANGER.address, amount: ether(600) };
-        vec![life.does(KEEPER, self.address, mint).await.transaction_hash]
+        vec![life.does(KEEPER, self.address, mint).await]
     }
 }

@@ -93,7 +93,7 @@ impl Vault {
         life.does(DEPLOYER, self.strategy, IStrategy::turnCall {}).await;
         let harvest = life.does(KEEPER, self.address, IVault::harvestCall {}).await;
         life.does(DEPLOYER, self.strategy, IStrategy::leaveCall { to: STRANGER.address }).await;
-        vec![harvest.transaction_hash]
+        vec![harvest]
     }
 }
 

@@ -56,6 +56,6 @@ impl Vesting {
         let hand_over = IAccess::transferOwnershipCall { newOwner: STRANGER.address };
         let handed = life.does(GRANTEE, self.address, hand_over).await;
         let released = life.does(STRANGER, self.address, IVesting::releaseCall {}).await;
-        vec![handed.transaction_hash, released.transaction_hash]
+        vec![handed, released]
     }
 }

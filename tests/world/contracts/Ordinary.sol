@@ -72,6 +72,7 @@ interface IStrategy {
     function wants(uint256 idle) external view returns (uint256);
     function report() external returns (uint256);
     function free(uint256 amount) external;
+    function take(uint256 amount) external;
 }
 
 /// A vault (ERC-4626) whose keeper invests through one strategy what lies idle, and takes in what that earned.
@@ -102,7 +103,10 @@ contract YieldVault is ERC4626, ERC20Permit, Ownable {
         require(msg.sender == keeper, "only the keeper");
         uint256 earned = strategy.report();
         uint256 invested = strategy.wants(idle());
-        if (invested > 0) IERC20(asset()).safeTransfer(address(strategy), invested);
+        if (invested > 0) {
+            IERC20(asset()).forceApprove(address(strategy), invested);
+            strategy.take(invested);
+        }
         emit Harvested(earned, invested);
     }
 
@@ -155,6 +159,11 @@ contract Strategy is Ownable {
     function free(uint256 amount) external {
         require(msg.sender == vault, "only the vault");
         asset.transfer(vault, amount);
+    }
+
+    function take(uint256 amount) external {
+        require(msg.sender == vault, "only the vault");
+        asset.transferFrom(vault, address(this), amount);
     }
 
     function turn() external onlyOwner {
