@@ -7,7 +7,7 @@ mod operation;
 mod views;
 mod wallet;
 
-use super::builtin;
+use super::builtin::{self, Cost};
 use super::finding::{finding, repeat, unjudged};
 use super::history::History;
 use super::rule::{Habit, Polarity, Rule, Rules, WatchRules};
@@ -194,13 +194,9 @@ impl<'a> Court<'a> {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
                     return verdict;
                 }
-                if let Some(cost) = operation::tip(activity, rules) {
-                    let meant = |rule: &&Rule| rule.minds_tips() && trial::holds(rule, activity, rules, &self.windows);
-                    if !normal().any(|rule| meant(&rule))
-                        && risk.as_ref().is_none_or(|risk| risk.severity < cost.severity)
-                    {
-                        return finding(&cost, &[], rules);
-                    }
+                let tip = self.unmeant_tip(activity, rules);
+                if let Some(cost) = tip.filter(|tip| risk.as_ref().is_none_or(|risk| risk.severity < tip.severity)) {
+                    return finding(&cost, &[], rules);
                 }
                 if let Some(cost) = risk {
                     return finding(&cost, &[], rules);
@@ -213,6 +209,9 @@ impl<'a> Court<'a> {
             }
             if let Some(name) = builtin::vouches(activity, rules) {
                 let Some(why) = self.changed_by(index, activity).filter(|_| name == builtin::VIEW) else {
+                    if let Some(cost) = self.unmeant_tip(activity, rules) {
+                        return finding(&cost, &[], rules);
+                    }
                     return Verdict::Normal { by: Voucher::Builtin(name) };
                 };
                 let mut cost = builtin::cost(activity, rules);
@@ -233,6 +232,14 @@ impl<'a> Court<'a> {
             Some(risk) => finding(&risk, &trials, rules),
             None => finding(&cost, &trials, rules),
         }
+    }
+
+    /// What is paid for being included, where that is unusual and no rule that vouches for the activity lets so much be paid.
+    fn unmeant_tip(&self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+        let cost = operation::tip(activity, rules)?;
+        let mut minding = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.minds_tips());
+        let meant = minding.any(|rule| trial::holds(rule, activity, rules, &self.windows));
+        (!meant).then_some(cost)
     }
 
     /// Remembers what the activity teaches, after it was judged.

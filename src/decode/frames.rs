@@ -404,10 +404,9 @@ impl Opener<'_, '_, '_> {
         let frame = &self.frames[index];
         let Some(entry) = frame.target else { return };
         let calls = ops::operations(&frame.deed);
-        let watched = |account: &Address| self.subjects.get(account).is_some();
-        let calls: Vec<_> = calls.into_iter().enumerate().filter(|(_, (account, _))| watched(account)).collect();
-        let calls = calls.into_iter().map(|(place, (account, data))| (place, account, U256::ZERO, data));
-        self.open_calls(index, entry, calls.collect());
+        let watched = calls.into_iter().enumerate().filter(|(_, asked)| self.subjects.get(&asked.account).is_some());
+        let calls: Vec<_> = watched.map(|(place, asked)| (place, asked.account, U256::ZERO, asked.call)).collect();
+        self.open_calls(index, entry, calls);
     }
 
     fn open_account(&mut self, index: usize) {

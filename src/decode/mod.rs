@@ -29,6 +29,7 @@ mod ops;
 mod oracle;
 mod own;
 pub mod pending;
+mod prefund;
 pub mod queued;
 mod safe;
 mod state;
@@ -88,6 +89,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
     let mut traced = BTreeSet::new();
     let mut codes = versions::Codes::new(&block.txs, subjects, known);
     let delegations = delegations::recovered(&block.txs, subjects);
+    let mut claims = Vec::new();
     for (at, tx) in block.txs.iter().enumerate() {
         let mut trace = traces.and_then(|traces| traces.get(at)).or_else(|| questions.trace_of(tx));
         if let Some(why) = trace.and_then(|trace| inside::contradiction(trace, tx)) {
@@ -119,14 +121,20 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
         oracle::hear(tx, subjects, known, &mut questions, &mut activities);
         code::look_up(&mut activities[first..], subjects, &mut questions);
         tips::weigh(tx, &block.txs, subjects, &mut activities[first..]);
+        tips::weigh_operations(tx, &block.txs, first, &mut activities);
+        if trace.is_none() && subjects.looks_at_state() {
+            claims.extend(prefund::claimed(&frames, tx, subjects));
+        }
         if trace.is_none() && subjects.looks_inside() && inside::begs_for_a_trace(&activities[first..], subjects) {
             questions.ask(Read::Trace(tx.hash));
         }
     }
     let used = holdings::weigh(block, subjects, known, &mut activities, &mut questions);
     let asked = oracle::remember(&activities, subjects, known);
+    let advances = prefund::bound(block, &claims, &activities, &mut questions);
+    let around = (&traced, &*delegations, &*advances);
     let state::Observed { mut deltas, sights } =
-        state::observe(block, subjects, known, (&traced, &delegations), &mut activities, &mut questions);
+        state::observe(block, subjects, known, around, &mut activities, &mut questions);
     deltas.extend(asked);
     deltas.extend(used);
     if subjects.looks_inside() {

@@ -6,6 +6,7 @@ use super::deed::{self, address_at, bytes_at, uint_at};
 use super::frames::{Frame, Shape};
 use super::{Subjects, told};
 use crate::abi::{Budget, bundled};
+use crate::model::value::{Arg, Value};
 use crate::model::{CallHow, Deed, Kind, Operation, TracedCall, Tx};
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, Bytes, U256, address, b256};
@@ -19,7 +20,7 @@ pub(super) const ENTRY_POINTS: [Address; 3] = [
 /// `handleOps`, with the operations of 0.6, and packed as from 0.7 on.
 const HANDLE_OPS: [[u8; 4]; 2] = [[0x1f, 0xad, 0x94, 0x8c], [0x76, 0x5e, 0x82, 0x7f]];
 /// `UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)`: hash, sender and paymaster are indexed.
-const USER_OPERATION: B256 = b256!("49628fd1471006c1482da88028e9ce4dbb080b815c9b0344d39e5a8e6ec1419f");
+pub(super) const USER_OPERATION: B256 = b256!("49628fd1471006c1482da88028e9ce4dbb080b815c9b0344d39e5a8e6ec1419f");
 
 /// `validateUserOp` of an account, with the operation of 0.6, and packed as from 0.7 on. Source: IAccount.sol.
 const VALIDATE: [[u8; 4]; 2] = [[0x3a, 0x87, 0x1c, 0xdd], [0x19, 0x82, 0x2f, 0x7c]];
@@ -36,13 +37,48 @@ pub(super) fn may_concern(input: &Bytes, subjects: &Subjects) -> bool {
     addresses.any(|address| subjects.get(&address).is_some())
 }
 
-/// Operations in a bundle: whose, and the call it asks for.
-pub(super) fn operations(deed: &Deed) -> Vec<(Address, Bytes)> {
+/// One operation of a bundle.
+pub(super) struct UserOperation {
+    /// Account that carries it out.
+    pub(super) account: Address,
+    /// Calldata of the call that the EntryPoint makes to the account.
+    pub(super) call: Bytes,
+    /// The most ether that its account pays the EntryPoint for it beforehand, in wei, as the account signed: zero where a paymaster pays.
+    pub(super) prefund: U256,
+}
+
+/// Returns the operations in a bundle, in their order.
+pub(super) fn operations(deed: &Deed) -> Vec<UserOperation> {
     let list = deed.args.first().and_then(|arg| arg.value.as_array()).unwrap_or_default();
-    let one = |fields: &[crate::model::value::Arg]| {
-        Some((fields.first()?.value.as_address()?, fields.get(3)?.value.as_bytes()?.clone()))
+    let one = |fields: &[Arg]| {
+        let (account, call) = (fields.first()?.value.as_address()?, fields.get(3)?.value.as_bytes()?.clone());
+        Some(UserOperation { account, call, prefund: prefund(fields).unwrap_or_default() })
     };
     list.iter().filter_map(|operation| one(operation.as_tuple()?)).collect()
+}
+
+/// Returns what an EntryPoint asks to have in advance for an operation: all the gas that it may use, at the highest price that it offers.
+///
+/// Source: EntryPoint.sol 0.6 to 0.8, `_getRequiredPrefund`; UserOperationLib.sol 0.7 for how numbers share a word.
+fn prefund(fields: &[Arg]) -> Option<U256> {
+    let uint = |at: usize| fields.get(at)?.value.as_uint();
+    let halves = |at: usize| match fields.get(at)?.value {
+        Value::FixedBytes(word, 32) => Some((U256::from_be_slice(&word[..16]), U256::from_be_slice(&word[16..]))),
+        _ => None,
+    };
+    let (gas, price, sponsor) = match fields.len() {
+        11 => ([uint(4)?, uint(5)?, uint(6)?], uint(7)?, 9),
+        9 => {
+            let ((verification, call), (_, price)) = (halves(4)?, halves(6)?);
+            ([verification, call, uint(5)?], price, 7)
+        }
+        _ => return None,
+    };
+    if !fields.get(sponsor)?.value.as_bytes()?.is_empty() {
+        return Some(U256::ZERO);
+    }
+    let gas = gas.iter().fold(U256::ZERO, |sum, part| sum.saturating_add(*part));
+    Some(gas.saturating_mul(price))
 }
 
 /// The calls that an account is asked to make: target, value, calldata.
@@ -64,7 +100,7 @@ pub(super) fn asked(kind: Kind, deed: &Deed) -> Option<Vec<(Address, U256, Bytes
             pairs.map(|(to, data)| Some((to.as_address()?, U256::ZERO, data.as_bytes()?.clone()))).collect()
         }
         "executeBatch((address,uint256,bytes)[])" => {
-            let one = |call: &[crate::model::value::Arg]| {
+            let one = |call: &[Arg]| {
                 let (to, value) = (call.first()?.value.as_address()?, call.get(1)?.value.as_uint()?);
                 Some((to, value, call.get(2)?.value.as_bytes()?.clone()))
             };

@@ -5,11 +5,15 @@
 //! for a unit of gas. That alone would be noise where others offer next to nothing, so that it has to come to a fiftieth of an ether in all,
 //! which is a hundred times what a transfer costs in a busy hour. What goes to the block's maker by a payment of its own is no tip: it shows as
 //! that payment.
+//!
+//! An account with code pays whoever brings its operations to an EntryPoint (ERC-4337), at a price that it signed. The same measure holds
+//! for that: what an operation paid beyond what its gas burned, by the EntryPoint's own word. An operation also signs how much gas is counted
+//! beside what it used, so that no more gas is believed than its transaction used.
 
-use super::Subjects;
+use super::{Subjects, ops};
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Kind, Position, Tx};
-use alloy_primitives::U256;
+use crate::model::{Activity, ActivityKind, Kind, Log, Position, Role, Tx};
+use alloy_primitives::{Address, B256, U256};
 
 /// How many times the median.
 const TIMES: u128 = 10;
@@ -20,23 +24,74 @@ const OTHERS_MIN: usize = 8;
 
 /// Notes the tip of a watched account's transaction where it is unusual.
 pub(super) fn weigh(tx: &Tx, txs: &[Tx], subjects: &Subjects, activities: &mut [Activity]) {
-    let Some(tip) = tx.tip.filter(|tip| tip.paid >= U256::from(PAID_MIN)) else { return };
+    let Some(tip) = tx.tip else { return };
     let Some(subject) = subjects.get(&tx.from).filter(|subject| subject.kind == Kind::Eoa) else { return };
     let own = |activity: &&mut Activity| {
         let whole = matches!(&activity.position, Position::Call(path) if path.is_empty());
         activity.watch == subject.watch && activity.kind == ActivityKind::Act && whole
     };
     let Some(activity) = activities.iter_mut().find(own) else { return };
+    activity.notes.extend(unusual(tip.paid, tip.per_gas, tx, txs));
+}
+
+/// Notes what the operations in `tx` pay to whoever brings them, where it is unusual: on what an operation does, else on the call of the
+/// EntryPoint to its account. The activities of `tx` begin at `first`.
+pub(super) fn weigh_operations(tx: &Tx, txs: &[Tx], first: usize, activities: &mut [Activity]) {
+    let mut calls = Vec::new();
+    for log in tx.logs.iter().filter(|log| ops::ENTRY_POINTS.contains(&log.address)) {
+        let Some(account) = operated(log) else { continue };
+        let asks = |at: &usize| {
+            let call = &activities[*at];
+            let is_asked = call.kind == ActivityKind::Call && !matches!(call.role, Role::Effect { .. });
+            is_asked && (call.from, call.to) == (log.address, Some(account)) && !calls.contains(at)
+        };
+        let Some(call) = (first..activities.len()).find(asks) else { continue };
+        calls.push(call);
+        let Some((paid, per_gas)) = paid_beyond(log, tx) else { continue };
+        let on = match &activities[call].role {
+            Role::Envelope { carries } => carries.first().copied().unwrap_or(call),
+            _ => call,
+        };
+        let note = unusual(paid, per_gas, tx, txs);
+        if let Some(activity) = activities.get_mut(on) {
+            activity.notes.extend(note);
+        }
+    }
+}
+
+/// The account whose operation an EntryPoint tells of. Source: IEntryPoint.sol 0.6 to 0.8, `UserOperationEvent`.
+fn operated(log: &Log) -> Option<Address> {
+    match log.topics.as_slice() {
+        [ops::USER_OPERATION, _, account, _] => Some(Address::from_word(*account)),
+        _ => None,
+    }
+}
+
+/// What an operation that no paymaster pays for costs its account beyond the gas that its transaction burned: in all, and for each unit of
+/// that gas.
+fn paid_beyond(log: &Log, tx: &Tx) -> Option<(U256, u128)> {
+    let around = tx.tip.filter(|tip| tip.gas_used > 0)?;
+    let word = |nth: usize| Some(U256::from_be_bytes(*log.data.get(nth * 32..)?.first_chunk::<32>()?));
+    let (cost, counted) = (word(2)?, word(3)?);
+    let gas = counted.clamp(U256::ONE, U256::from(around.gas_used));
+    let paid = cost.saturating_sub(gas.saturating_mul(U256::from(around.base_fee)));
+    let by_itself = log.topics.get(3) == Some(&B256::ZERO);
+    by_itself.then(|| (paid, u128::try_from(paid / gas).unwrap_or(u128::MAX)))
+}
+
+/// The note on so much that is paid for being included, where that is unusual in the block.
+fn unusual(paid: U256, per_gas: u128, tx: &Tx, txs: &[Tx]) -> Option<Note> {
+    if paid < U256::from(PAID_MIN) {
+        return None;
+    }
     let others = txs.iter().filter(|other| other.from != tx.from);
     let mut others: Vec<u128> = others.filter_map(|other| Some(other.tip?.per_gas)).collect();
     if others.len() < OTHERS_MIN {
-        return;
+        return None;
     }
     let middle = others.len() / 2;
     let (_, median, _) = others.select_nth_unstable(middle);
-    if tip.per_gas >= median.saturating_mul(TIMES) {
-        activity.notes.push(Note::Tip { paid: tip.paid, per_gas: tip.per_gas, usual: *median });
-    }
+    (per_gas >= median.saturating_mul(TIMES)).then_some(Note::Tip { paid, per_gas, usual: *median })
 }
 
 #[cfg(test)]
@@ -66,7 +121,12 @@ mod tests {
             logs: vec![],
             fee: None,
             bid: None,
-            tip: Some(Tip { per_gas, paid: U256::from(per_gas) * U256::from(21_000) }),
+            tip: Some(Tip {
+                per_gas,
+                paid: U256::from(per_gas) * U256::from(21_000),
+                gas_used: 21_000,
+                base_fee: GWEI,
+            }),
         }
     }
 

@@ -155,6 +155,10 @@ pub struct Tip {
     pub per_gas: u128,
     /// Wei in all.
     pub paid: U256,
+    /// Gas that the transaction used.
+    pub gas_used: u64,
+    /// Wei that its block burns for each unit of gas (EIP-1559).
+    pub base_fee: u128,
 }
 
 /// One EIP-7702 authorization tuple. Its authority is recovered from the signature, not carried.

@@ -38,7 +38,7 @@ pub(super) fn cost(activity: &Activity) -> Cost {
             format!("there is less than what was seen to move leaves, and no judged act explains it{}", when(activity));
         let fee = activity.notes.iter().find_map(|note| match note {
             Note::FeeBound { lacks, allowed } => Some(format!(
-                "; the receipt does not say {lacks}, and {} were allowed for it",
+                "; the node does not say {lacks}, and {} were allowed for it",
                 Unit::ether().show(*allowed)
             )),
             _ => None,

@@ -162,7 +162,11 @@ impl Court<'_> {
         if event.kind != ActivityKind::Act || cause.kind != ActivityKind::Call || !goes_out(event, rules) {
             return false;
         }
-        if pays(event) && !event.notes.contains(&Note::Prefund) || event.operation == Operation::Create {
+        // What an operation costs belongs to it, whatever is said of it.
+        if event.notes.contains(&Note::Prefund) {
+            return false;
+        }
+        if pays(event) || event.operation == Operation::Create {
             return true;
         }
         let loud = builtin::cost(event, rules).severity.max(Severity::High);

@@ -23,6 +23,7 @@ pub(super) use reading::IMPLEMENTATIONS;
 pub use sums::Tolerance;
 
 use super::delegations::Delegation;
+use super::prefund::Advance;
 use super::{Questions, Subject, Subjects};
 use crate::model::activity::Note;
 use crate::model::state::{OWNER_DELEGATE, RELEASED_EARLY, Reading, Shape};
@@ -77,6 +78,8 @@ pub(super) struct Look<'a> {
     pub(super) traced: &'a BTreeSet<u32>,
     /// Accounts that signed a delegation of their code in the block.
     pub(super) delegations: &'a [Delegation],
+    /// Ether that accounts paid in advance for operations where no trace shows it.
+    pub(super) advances: &'a [Advance],
     pub(super) subject: &'a Subject,
     pub(super) address: Address,
     /// Whether everything is read, or only what a block that touches the subject may change.
@@ -88,7 +91,7 @@ pub(crate) fn observe(
     block: &Block,
     subjects: &Subjects,
     known: &Known,
-    (traced, delegations): (&BTreeSet<u32>, &[Delegation]),
+    (traced, delegations, advances): (&BTreeSet<u32>, &[Delegation], &[Advance]),
     activities: &mut Vec<Activity>,
     questions: &mut Questions<'_>,
 ) -> Observed {
@@ -99,7 +102,7 @@ pub(crate) fn observe(
     let mut found = Vec::new();
     for (address, whole) in turns(block, subjects, known, activities, delegations) {
         let Some(subject) = subjects.get(&address) else { continue };
-        let look = Look { block, subjects, known, activities, traced, delegations, subject, address, whole };
+        let look = Look { block, subjects, known, activities, traced, delegations, advances, subject, address, whole };
         let took = reading::take(&look, questions);
         look.tell(&took, &mut found, &mut observed.deltas);
         match took.went {

@@ -32,9 +32,10 @@ struct Flow {
     into: U256,
     /// The least that went out.
     out: U256,
-    /// What may have gone out beside: fees whose parts the node does not say, up to what the sender signed.
+    /// What may have gone out beside: fees whose parts the node does not say, up to what the sender signed, and what an account paid
+    /// in advance for its operations.
     perhaps: U256,
-    /// Part of a fee that the node does not say.
+    /// The part that the node does not say.
     lacks: Option<&'static str>,
 }
 
@@ -153,6 +154,10 @@ fn ether(look: &Look<'_>) -> Flow {
         flow.went(fee.least);
         flow.perhaps = flow.perhaps.saturating_add(fee.most.saturating_sub(fee.least));
         flow.lacks = flow.lacks.or(fee.lacks);
+    }
+    for advance in look.advances.iter().filter(|advance| advance.account == own) {
+        flow.perhaps = flow.perhaps.saturating_add(advance.most);
+        flow.lacks = flow.lacks.or(advance.lacks);
     }
     for (_, amount) in look.block.withdrawals.iter().filter(|(to, _)| *to == own) {
         flow.came(*amount);

@@ -504,12 +504,13 @@ impl TxWire {
 
     /// By what its sender signed and not by what the receipt says of the price, which no hash covers. Source: EIP-1559.
     fn tip(&self, base_fee: Option<u128>, gas_used: Option<u64>) -> Option<Tip> {
-        let base_fee = base_fee?;
+        let (base_fee, gas_used) = (base_fee?, gas_used?);
         let per_gas = match (self.max_fee_per_gas, self.max_priority_fee_per_gas) {
             (Some(most), Some(tip)) => tip.min(most.saturating_sub(base_fee)),
             _ => self.gas_price?.saturating_sub(base_fee),
         };
-        Some(Tip { per_gas, paid: U256::from(per_gas).saturating_mul(U256::from(gas_used?)) })
+        let paid = U256::from(per_gas).saturating_mul(U256::from(gas_used));
+        Some(Tip { per_gas, paid, gas_used, base_fee })
     }
 
     /// What it says by itself, without a receipt.

@@ -52,7 +52,12 @@ impl Stage {
 
     /// From now on nothing is known but what calldata and logs tell, as from a node that does not trace.
     pub(crate) fn without_traces(&mut self) {
-        self.traces = false;
+        self.trace(false);
+    }
+
+    /// Sets whether the node is asked what ran inside of transactions.
+    pub(crate) fn trace(&mut self, traces: bool) {
+        self.traces = traces;
     }
 
     /// With a Safe of this version and threshold, owned by `owners`, its library contracts where they stand on mainnet.

@@ -29,6 +29,7 @@ sol! {
     interface IEntryPoint07 {
         function handleOps(PackedUserOperation[] ops, address beneficiary);
         function getUserOpHash(PackedUserOperation op) returns (bytes32);
+        function depositTo(address account) payable;
     }
     interface IAccount {
         function initialize(address owner);
@@ -44,8 +45,12 @@ pub(crate) const ENTRY_POINTS: [(&str, Address); 3] = [
 ];
 
 const GAS: u64 = 300_000;
-/// Wei for a unit of gas that operations offer.
-const FEE: u64 = 3_000_000_000;
+/// In wei.
+pub(crate) const GWEI: u64 = 1_000_000_000;
+/// Wei that operations offer for a unit of gas, unless they say otherwise.
+const FEE: u64 = 3 * GWEI;
+/// Gas that an operation has counted beside what it uses.
+const COUNTED: u64 = 50_000;
 
 /// An EntryPoint where it stands on every chain, and an account behind a proxy that the owner signs for.
 pub(crate) struct Desk {
@@ -53,6 +58,10 @@ pub(crate) struct Desk {
     pub(crate) entry: Address,
     pub(crate) account: Address,
     nonce: u64,
+    /// Wei that operations offer for a unit of gas.
+    pub(crate) fee: u64,
+    /// Gas that operations have counted beside what they use.
+    pub(crate) counted: u64,
 }
 
 impl Desk {
@@ -65,7 +74,7 @@ impl Desk {
         let initialize = Bytes::from(IAccount::initializeCall { owner: OWNER_A.address }.abi_encode());
         let account = deploy(anvil, from, "ERC1967Proxy", (simple, initialize).abi_encode_params()).await;
         anvil.succeed(&Tx::pay(from, account, ether(9))).await;
-        Self { version, entry, account, nonce: 0 }
+        Self { version, entry, account, nonce: 0, fee: FEE, counted: COUNTED }
     }
 
     /// A bundle of one operation that asks the account to pay.
@@ -81,9 +90,9 @@ impl Desk {
                     callData: call.into(),
                     callGasLimit: U256::from(GAS),
                     verificationGasLimit: U256::from(GAS),
-                    preVerificationGas: U256::from(50_000),
-                    maxFeePerGas: U256::from(FEE),
-                    maxPriorityFeePerGas: U256::from(1),
+                    preVerificationGas: U256::from(self.counted),
+                    maxFeePerGas: U256::from(self.fee),
+                    maxPriorityFeePerGas: U256::from(self.fee),
                     ..UserOperation::default()
                 };
                 let hash = IEntryPoint06::getUserOpHashCall { op: op.clone() }.abi_encode();
@@ -91,7 +100,8 @@ impl Desk {
                 IEntryPoint06::handleOpsCall { ops: vec![op], beneficiary: RELAYER.address }.abi_encode()
             }
             _ => {
-                let mut op = packed(self.account, nonce, call);
+                let mut op = priced(packed(self.account, nonce, call), self.fee);
+                op.preVerificationGas = U256::from(self.counted);
                 let hash = IEntryPoint07::getUserOpHashCall { op: op.clone() }.abi_encode();
                 op.signature = self.signed(anvil, hash).await;
                 IEntryPoint07::handleOpsCall { ops: vec![op], beneficiary: RELAYER.address }.abi_encode()
@@ -109,16 +119,24 @@ impl Desk {
     }
 }
 
-/// An operation as EntryPoints take it from 0.7 on, not signed yet.
+/// An operation as EntryPoints take it from 0.7 on, not signed yet, at three gwei for a unit of gas.
 pub(crate) fn packed(sender: Address, nonce: u64, call: Vec<u8>) -> PackedUserOperation {
-    let pair = |high: u64, low: u64| B256::from(U256::from(high) << 128 | U256::from(low));
-    PackedUserOperation {
+    let op = PackedUserOperation {
         sender,
         nonce: U256::from(nonce),
         callData: call.into(),
         accountGasLimits: pair(GAS, GAS),
-        preVerificationGas: U256::from(50_000),
-        gasFees: pair(1, FEE),
+        preVerificationGas: U256::from(COUNTED),
         ..PackedUserOperation::default()
-    }
+    };
+    priced(op, FEE)
+}
+
+/// The same for so many wei for a unit of gas, all of it for whoever brings the operation.
+pub(crate) fn priced(op: PackedUserOperation, fee: u64) -> PackedUserOperation {
+    PackedUserOperation { gasFees: pair(fee, fee), ..op }
+}
+
+fn pair(high: u64, low: u64) -> B256 {
+    B256::from(U256::from(high) << 128 | U256::from(low))
 }
