@@ -89,7 +89,9 @@ pub fn judge_after(
         }
     }
     for (index, activity) in activities.iter().enumerate() {
-        if let Role::Effect { of } = activity.role {
+        if let Role::Effect { of } = activity.role
+            && !is_remainder(activity)
+        {
             let verdict = court.effect(index, of);
             court.learn(activity, &verdict);
             court.verdicts[index] = Some(verdict);
@@ -101,6 +103,14 @@ pub fn judge_after(
         let verdict = court.named_cause(activity, verdict);
         court.learn(activity, &verdict);
         court.verdicts[index] = Some(verdict);
+    }
+    // What is left of an allowance goes with the transfer that used it, which may stand behind it.
+    for (index, activity) in activities.iter().enumerate().filter(|(_, activity)| is_remainder(activity)) {
+        if let Role::Effect { of } = activity.role {
+            let verdict = court.effect(index, of);
+            court.learn(activity, &verdict);
+            court.verdicts[index] = Some(verdict);
+        }
     }
     let Court { verdicts, deltas, .. } = court;
     let judged = activities
@@ -118,6 +128,11 @@ fn is_leaf(activity: &Activity) -> bool {
         Role::Envelope { carries } => carries.is_empty(),
         Role::Effect { .. } => false,
     }
+}
+
+/// What is left of an allowance that was used.
+fn is_remainder(activity: &Activity) -> bool {
+    activity.notes.contains(&Note::Remainder)
 }
 
 /// A movement that nothing explains.

@@ -15,7 +15,7 @@ use crate::model::holding::{Holding, Said, Tie};
 use crate::model::read::{Answer, Read};
 use crate::model::state::TOKEN;
 use crate::model::{
-    Activity, ActivityKind, Block, Delta, Fact, Fate, Item, Known, Log, Position, Role, Stage, WatchId,
+    Activity, ActivityKind, Block, Delta, Fact, Fate, Item, Known, Log, Position, Role, Stage, Tx, WatchId,
 };
 use alloy_primitives::map::HashSet;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -225,7 +225,7 @@ fn claims(
         if activity.kind != ActivityKind::Move || activity.role != Role::Leaf {
             continue;
         }
-        let (Some(log), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
+        let (Some((_, log)), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
         let Some(movement) = Movement::of(log).filter(|movement| !movement.amount.is_zero()) else { continue };
         let outgoing = movement.from == own;
         if movement.approval && (!outgoing || movement.to.is_zero()) || movement.from == movement.to {
@@ -265,18 +265,24 @@ fn note_explained(activities: &mut [Activity], acted: &HashSet<(WatchId, u32)>, 
     }
 }
 
-/// The log that an activity was made of.
-fn log_of<'a>(block: &'a Block, activity: &Activity) -> Option<&'a Log> {
+/// The log that an activity was made of, with its transaction.
+pub(super) fn log_of<'a>(block: &'a Block, activity: &Activity) -> Option<(&'a Tx, &'a Log)> {
     let Position::Log(ordinal) = activity.position else { return None };
     let tx = block.txs.get(activity.tx_index as usize).filter(|tx| tx.hash == activity.tx)?;
-    tx.logs.get(ordinal as usize).filter(|log| log.ordinal == ordinal)
+    let log = tx.logs.get(ordinal as usize).filter(|log| log.ordinal == ordinal)?;
+    Some((tx, log))
+}
+
+/// The view that tells what `spender` may take of the holding of `owner`.
+pub(super) fn allowance_of(owner: Address, spender: Address) -> Bytes {
+    calldata(ALLOWANCE, &[owner.into_word(), spender.into_word()])
 }
 
 /// What came into each holding in the block and what went out of it, as logs have it.
 fn flows(block: &Block, subjects: &Subjects, activities: &[Activity]) -> BTreeMap<Place, (U256, U256)> {
     let mut flows: BTreeMap<Place, (U256, U256)> = BTreeMap::new();
     for activity in activities.iter().filter(|activity| activity.kind == ActivityKind::Move) {
-        let (Some(log), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
+        let (Some((_, log)), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
         let Some(movement) = Movement::of(log).filter(|movement| !movement.approval) else { continue };
         for (place, amount) in places(own, &movement, Shape::of(log, &movement)) {
             let (came, went) = flows.entry(place).or_default();

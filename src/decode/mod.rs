@@ -8,9 +8,10 @@
 //! went to proxies by the ABI of the code that ran; `own` says which code a subject consists of; `stillness` which calls changed nothing;
 //! `fate` reads from the logs which of those claims came true; `activities` says whom
 //! each frame touches; `logs` adds what the logs say and `effects` decides which act explains it. When all transactions are through,
-//! `state` adds what changed without them.
+//! `allowances` joins what is left of an allowance to the transfer that used it, and `state` adds what changed without any of them.
 
 mod activities;
+mod allowances;
 mod around;
 mod code;
 mod controller;
@@ -129,6 +130,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
             questions.ask(Read::Trace(tx.hash));
         }
     }
+    allowances::explain(block, subjects, &mut activities, &mut questions);
     let used = holdings::weigh(block, subjects, known, &mut activities, &mut questions);
     let asked = oracle::remember(&activities, subjects, known);
     let advances = prefund::bound(block, &claims, &activities, &mut questions);

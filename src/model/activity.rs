@@ -403,6 +403,8 @@ pub enum Note {
     Logged,
     /// An account pays the EntryPoint for an operation of its own, as much as that asked it for when it had the operation validated.
     Prefund,
+    /// What is left of an allowance, logged again beside the transfer that used it.
+    Remainder,
     /// The contract that is called was created earlier in the same transaction: nothing depended on it before.
     Newborn,
     /// The subject destroys itself; what it held goes to somebody.

@@ -102,9 +102,9 @@ pub const READS_MAX: usize = 256;
 /// after the next block, so that nobody's block waits long for somebody else's state.
 pub const STATE_READS_MAX: usize = 512;
 
-/// Most reads asked for one block of what tokens say that subjects hold, beside those: 64 tokens before and after, and half as many
-/// more for those that count by id. Tokens beyond it are told as unread.
-pub const HOLDING_READS_MAX: usize = 192;
+/// Most reads asked for one block of what tokens say that subjects hold, beside those: 64 tokens before and after, half as many
+/// more for those that count by id, and 32 allowances that were used. Tokens beyond it are told as unread.
+pub const HOLDING_READS_MAX: usize = 224;
 
 impl Answer {
     /// The first 32 bytes of what was returned.

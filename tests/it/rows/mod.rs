@@ -4,6 +4,7 @@
 //! Each family is a file with its rows and a test for each, which holds what was found against its own row. docs/detections.md is
 //! written from the same rows.
 
+mod allowances;
 mod attempts;
 mod authority;
 mod behavior;

@@ -1,8 +1,8 @@
 //! docs/detections.md, written from the rows.
 
 use super::{
-    Row, attempts, authority, behavior, control, ether, fits, governor, keys, multisig, names, old, operations,
-    outflows, pending, posture, queue, roles, safe, state, timelock, tokens, upgrades, within,
+    Row, allowances, attempts, authority, behavior, control, ether, fits, governor, keys, multisig, names, old,
+    operations, outflows, pending, posture, queue, roles, safe, state, timelock, tokens, upgrades, within,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -107,6 +107,12 @@ const FAMILIES: &[Family] = &[
         rows: outflows::ROWS,
         file: "outflows",
         source: include_str!("outflows.rs"),
+    },
+    Family {
+        heading: "Allowances that are used",
+        rows: allowances::ROWS,
+        file: "allowances",
+        source: include_str!("allowances.rs"),
     },
     Family { heading: "Timelocks", rows: timelock::ROWS, file: "timelock", source: include_str!("timelock.rs") },
     Family { heading: "Governors", rows: governor::ROWS, file: "governor", source: include_str!("governor.rs") },

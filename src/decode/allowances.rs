@@ -1,0 +1,140 @@
+//! What is left of an allowance, which some tokens log again whenever it is used.
+//!
+//! In: a block's activities, and what the spender was allowed before the block. Out: the log of what is left becomes an effect of the
+//! transfer that used the allowance. Only what adds up is explained: the same token, the same owner, the same transaction, a transfer from that
+//! owner in the logs just before or just behind, each for one such log; and what is left is what stood before, less what that transfer took. An
+//! allowance that is read as another, that grows, or that could not be read stands on its own.
+//!
+//! Source: ERC20.sol of OpenZeppelin, `transferFrom`: 2.0 to 3.4 log what is left behind the transfer, 4.0 to 4.9 before it, and from 4.5 on an
+//! allowance of 2^256-1 is neither used up nor logged. WETH9 and the like log nothing.
+
+use super::holdings::{allowance_of, log_of};
+use super::logs::{Movement, is_for_all};
+use super::{Questions, Subjects};
+use crate::model::activity::Note;
+use crate::model::read::{Answer, Read};
+use crate::model::{Activity, ActivityKind, Block, Log, Position, Role, Tx};
+use alloy_primitives::{Address, U256, keccak256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Allowances that are read of one block, those of listed tokens first: whoever makes up more is left with findings.
+const ALLOWANCES_MAX: usize = 32;
+
+/// Whose allowance, of which token, for whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Allowance {
+    token: Address,
+    owner: Address,
+    spender: Address,
+}
+
+/// Joins each log of what is left of an allowance to the transfer that used it.
+pub(super) fn explain(block: &Block, subjects: &Subjects, activities: &mut [Activity], questions: &mut Questions<'_>) {
+    let mut logged: BTreeMap<Allowance, Vec<(usize, U256)>> = BTreeMap::new();
+    for (at, activity) in activities.iter().enumerate() {
+        if let Some((allowance, left)) = allowed(block, subjects, activity) {
+            logged.entry(allowance).or_default().push((at, left));
+        }
+    }
+    logged
+        .retain(|allowance, logs| logs.iter().any(|(at, _)| is_beside_a_transfer(block, &activities[*at], allowance)));
+    let mut asked: Vec<_> = logged.into_iter().collect();
+    // Behind those that are listed in an order that nobody can choose.
+    asked.sort_by_cached_key(|(allowance, _)| {
+        let place = keccak256([block.at.hash.as_slice(), allowance.token.as_slice()].concat());
+        (!subjects.lists_token(&allowance.token), place)
+    });
+    let mut spent: BTreeSet<(u32, u32)> = BTreeSet::new();
+    for (allowance, logs) in asked.into_iter().take(ALLOWANCES_MAX) {
+        let data = allowance_of(allowance.owner, allowance.spender);
+        let before = Read::Before { parent: block.parent, to: allowance.token, data };
+        let mut stood = questions.ask_holding(before).and_then(Answer::number);
+        for (at, left) in logs {
+            if let Some(of) = stood.and_then(|stood| used(block, activities, at, (stood, left), &mut spent)) {
+                activities[at].role = Role::Effect { of };
+                activities[at].notes.push(Note::Remainder);
+            }
+            stood = Some(left);
+        }
+    }
+}
+
+/// The allowance that a log of a token sets for a subject's own holding, and how much it is from then on.
+fn allowed(block: &Block, subjects: &Subjects, activity: &Activity) -> Option<(Allowance, U256)> {
+    if activity.kind != ActivityKind::Move {
+        return None;
+    }
+    let (_, log) = log_of(block, activity)?;
+    let movement = Movement::of(log).filter(|movement| movement.approval && movement.pieces.is_empty())?;
+    let is_own = subjects.address_of(activity) == Some(movement.from);
+    let is_plain = movement.token == log.address && !is_for_all(log);
+    let allowance = Allowance { token: movement.token, owner: movement.from, spender: movement.to };
+    (is_own && is_plain).then_some((allowance, movement.amount))
+}
+
+/// Whether a log of an allowance that nothing explains stands beside a transfer by the same token from the same owner.
+fn is_beside_a_transfer(block: &Block, activity: &Activity, of: &Allowance) -> bool {
+    let Some((tx, log)) = log_of(block, activity).filter(|_| activity.role == Role::Leaf) else { return false };
+    let beside = [log.ordinal.checked_sub(1), log.ordinal.checked_add(1)];
+    beside.into_iter().flatten().any(|ordinal| taken(tx, ordinal, of.token, of.owner).is_some())
+}
+
+/// How much the log at this place says that left the owner.
+fn taken(tx: &Tx, ordinal: u32, token: Address, owner: Address) -> Option<U256> {
+    let log: &Log = tx.logs.get(ordinal as usize).filter(|log| log.address == token)?;
+    let movement = Movement::of(log).filter(|movement| !movement.approval && movement.pieces.is_empty())?;
+    (movement.from == owner).then_some(movement.amount)
+}
+
+/// The activity that accounts for an allowance which `stood` before and of which so much is `left`; the transfers are used up by that.
+fn used(
+    block: &Block,
+    activities: &[Activity],
+    at: usize,
+    (stood, left): (U256, U256),
+    spent: &mut BTreeSet<(u32, u32)>,
+) -> Option<usize> {
+    let own = &activities[at];
+    let (tx, log) = log_of(block, own).filter(|_| own.role == Role::Leaf)?;
+    // Without end it may be logged again as it is.
+    let endless = stood == U256::MAX && left == U256::MAX;
+    let gone = stood.checked_sub(left).filter(|gone| endless || !gone.is_zero())?;
+    let before = (0..log.ordinal).rev();
+    let behind = log.ordinal.saturating_add(1)..u32::try_from(tx.logs.len()).unwrap_or(u32::MAX);
+    let found = run(tx, before, own, log.address, (gone, endless), spent)
+        .or_else(|| run(tx, behind, own, log.address, (gone, endless), spent))?;
+    let nearest = *found.first()?;
+    let transfer = activities.iter().position(|other| {
+        let here = (other.kind, other.watch, other.tx_index) == (ActivityKind::Move, own.watch, own.tx_index);
+        here && other.position == Position::Log(nearest)
+    })?;
+    spent.extend(found.into_iter().map(|ordinal| (tx.index, ordinal)));
+    Some(match activities[transfer].role {
+        Role::Effect { of } => of,
+        _ => transfer,
+    })
+}
+
+/// Transfers from the owner in a row, from the nearest on, that come to what is gone: one, or several where a token takes a fee.
+fn run(
+    tx: &Tx,
+    ordinals: impl Iterator<Item = u32>,
+    own: &Activity,
+    token: Address,
+    (gone, endless): (U256, bool),
+    spent: &BTreeSet<(u32, u32)>,
+) -> Option<Vec<u32>> {
+    let (mut found, mut sum) = (Vec::new(), U256::ZERO);
+    for ordinal in ordinals {
+        let amount = taken(tx, ordinal, token, own.from).filter(|_| !spent.contains(&(tx.index, ordinal)))?;
+        sum = sum.saturating_add(amount);
+        found.push(ordinal);
+        if endless || sum == gone {
+            return Some(found).filter(|_| !sum.is_zero());
+        }
+        if sum > gone {
+            return None;
+        }
+    }
+    None
+}
