@@ -52,6 +52,20 @@ pub(super) fn asked(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, i
     if &*deed.name == "executeVote" { vote(opener, at, id) } else { proposal(opener, at, id) }
 }
 
+/// `timelock()`. Source: GovernorTimelockControl.sol and GovernorTimelockCompound.sol of OpenZeppelin; GovernorBravoDelegateStorageV1.
+const TIMELOCK: [u8; 4] = [0xd3, 0x32, 0x19, 0xb4];
+
+/// The watched timelock that a governor has its proposals carried out by.
+pub(super) fn timelock(opener: &mut Opener<'_, '_, '_>, governor: Address) -> Option<Address> {
+    let watched = |at: &Address| opener.subjects.get(at).is_some_and(|subject| subject.kind == Kind::Timelock);
+    if !opener.subjects.addresses().any(|at| watched(&at)) {
+        return None;
+    }
+    let answer = opener.ask(Read::Call { to: governor, data: Bytes::from_static(&TIMELOCK) })?;
+    let at = answer.word().map(Address::from_word)?;
+    opener.subjects.get(&at).filter(|subject| subject.kind == Kind::Timelock).map(|_| at)
+}
+
 fn proposal(opener: &mut Opener<'_, '_, '_>, at: Address, id: U256) -> Payload {
     let is_execution = |deed: &Deed| {
         &*deed.signature == "execute(address[],uint256[],bytes[],bytes32)" && deed.decoding == Decoding::Clean
@@ -135,6 +149,11 @@ pub(super) fn script(text: &Bytes) -> Option<Vec<Told>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_view_is_that_of_its_name() {
+        assert_eq!(keccak256("timelock()")[..4], TIMELOCK);
+    }
 
     #[test]
     fn a_script_is_read_to_its_end_or_not_at_all() {

@@ -111,6 +111,9 @@ pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
         };
         let Some(kind) = opener.subjects.get(&target).map(|subject| subject.kind) else { continue };
         let deed = frame.deed.clone();
+        if kind == Kind::Governor {
+            ordinal = expect_of_timelock(opener, target, &deed, ordinal);
+        }
         let Some(ask) = Ask::of(kind, &deed) else { continue };
         let verb = ask.verb.unwrap_or(Verb::CarriesOut);
         let payload = match (ask.calls, ask.id) {
@@ -139,6 +142,36 @@ pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
             ordinal += 1;
         }
     }
+}
+
+/// Opens what a governor's call will make its timelock tell of, where that is watched: it schedules what is queued, and carries out what is
+/// executed. Returns the place of the next log.
+fn expect_of_timelock(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, mut ordinal: u32) -> u32 {
+    let verb = match &*deed.name {
+        "queue" => Verb::Proposes,
+        "execute" => Verb::CarriesOut,
+        _ => return ordinal,
+    };
+    let Some(timelock) = governor::timelock(opener, at) else { return ordinal };
+    let payload = match &*deed.signature {
+        "queue(address[],uint256[],bytes[],bytes32)" | "execute(address[],uint256[],bytes[],bytes32)" => {
+            listed(deed, 0, 1, None, 2).map(Payload::Is)
+        }
+        "queue(uint256)" | "execute(uint256)" => uint_at(deed, 0).map(|id| governor::asked(opener, at, deed, id)),
+        _ => None,
+    };
+    let (calls, unread) = match payload {
+        Some(Payload::Is(calls)) => (calls.into_iter().map(|call| vec![call]).collect(), None),
+        Some(Payload::Unread(why)) => (vec![vec![]], Some(why)),
+        Some(Payload::Asked) | None => return ordinal,
+    };
+    let event = Deed::told(event_of(Kind::Timelock, verb), event_of(Kind::Timelock, verb), vec![]);
+    for calls in calls {
+        let saying = Saying { ordinal, verb, id: None, delay: None, calls, by_others: false };
+        append(opener, timelock, &event, saying, unread.clone());
+        ordinal += 1;
+    }
+    ordinal
 }
 
 /// The event by which a wallet of this kind tells of it.

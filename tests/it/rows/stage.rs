@@ -8,11 +8,13 @@ use crate::support::safe::Safe;
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use std::fmt::Display;
 use std::path::Path;
-use watchfire::classify::History;
+use watchfire::classify::{History, Moment, judge};
+use watchfire::decode::pending;
 use watchfire::escalate::{StepJudged, plan};
 use watchfire::model::incident::{Plan, Standing};
-use watchfire::model::{ChainId, Judged, JudgedBlock, Severity, Verdict};
-use watchfire::pipeline::examine;
+use watchfire::model::read::Answers;
+use watchfire::model::{Block, ChainId, Judged, JudgedBlock, Severity, Status, Verdict};
+use watchfire::pipeline::{Reader, examine};
 use watchfire::settings::Secrets;
 use watchfire::source::{Deadlines, Endpoint, Fetched, Node, Pool};
 use watchfire::watchlist::{Book, Memory, compile};
@@ -39,6 +41,8 @@ pub(crate) struct Seen {
     pub(crate) lines: Vec<String>,
     /// The same, whole.
     pub(crate) judged: Vec<Judged>,
+    /// What would have been found in the same transactions when they were announced, one block before they were included: as `findings`.
+    pub(crate) announced: Vec<String>,
 }
 
 impl Stage {
@@ -126,11 +130,12 @@ impl Stage {
     pub(crate) async fn seen(&self, watchlist: &str) -> Seen {
         let book = book(watchlist, self.traces);
         let (chain, mut history) = (&book.chains[0], History::default());
-        let mut blocks = Vec::new();
+        let (mut blocks, mut announced) = (Vec::new(), Vec::new());
         for number in self.since + 1..=self.anvil.block_number().await {
             let hash = self.anvil.block(&format!("{number:#x}")).await["hash"].clone();
             let hash: B256 = serde_json::from_value(hash).expect("a block has a hash");
             let fetched = self.pool.get(hash).await.expect("the block is there");
+            announced.extend(self.announced(&fetched.block, &book, &history).await);
             let judged = examine(&fetched.block, chain, &book, &history, &self.pool).await.judged;
             for delta in &judged.deltas {
                 history.add(judged.at.hash, judged.time, delta);
@@ -139,7 +144,49 @@ impl Stage {
         }
         let step = StepJudged { chain: &chain.info, retract: &[], blocks: &blocks };
         let plan = plan(&step, &Standing::default(), &book.roster, 0);
-        Seen::of(&book, &blocks, &plan)
+        Seen { announced, ..Seen::of(&book, &blocks, &plan) }
+    }
+
+    /// What is found in the transactions of a block when they are announced: judged by their own bytes, by what the node says of the block
+    /// before, and at the block's time. What fails was announced as something that may go well, and what stands behind another of the same
+    /// sender does what that makes of it: of these the announcement says something else.
+    async fn announced(&self, block: &Block, book: &Book, history: &History) -> Vec<String> {
+        let before = self.pool.get(block.parent).await.expect("the block before is there").block;
+        let tip = Block { txs: vec![], withdrawals: vec![], ..before };
+        let mut found = Vec::new();
+        let is_first =
+            |tx: &&watchfire::model::Tx| block.txs.iter().all(|other| other.index >= tx.index || other.from != tx.from);
+        for tx in block.txs.iter().filter(is_first).filter(|tx| tx.status.holds()) {
+            let announced = watchfire::model::Tx {
+                index: 0,
+                status: Status::Unknown,
+                created: None,
+                logs: vec![],
+                fee: None,
+                tip: None,
+                ..tx.clone()
+            };
+            let mut answers = Answers::new();
+            let activities = loop {
+                let decoded = pending::decode(&announced, &tip, &book.chains[0].subjects, &answers);
+                if decoded.wanted.is_empty() {
+                    break decoded.activities;
+                }
+                let told = Reader::read(&self.pool, tip.at, &decoded.wanted).await;
+                answers.extend(decoded.wanted.into_iter().zip(told));
+            };
+            let (judged, _) = judge(activities, &book.rules, history, Moment { time: block.time });
+            found.extend(judged.iter().filter(|judged| is_found(judged)).map(|judged| line(book, judged)));
+        }
+        found
+    }
+
+    /// What `row` says is found when it is announced, before any block holds it.
+    pub(crate) async fn announces(&self, row: &Row, watchlist: &str) {
+        let seen = self.seen(watchlist).await;
+        let wanted = format!("{} {}", row.severity, row.by);
+        let told = || format!("{}: announced {:#?}\nof {:#?}", row.id, seen.announced, seen.lines);
+        assert!(seen.announced.iter().any(|line| line.ends_with(&wanted)), "no `{wanted}` for {}", told());
     }
 
     /// The attack of `row` is found as the row says.
@@ -154,6 +201,15 @@ impl Stage {
         seen
     }
 
+    /// Silent from its announcement on, or found when it is announced, as the row says.
+    pub(crate) async fn is_announced(&self, row: &Row, watchlist: &str, silent: bool) {
+        if silent {
+            self.is_quiet(row, watchlist).await;
+        } else {
+            self.announces(row, watchlist).await;
+        }
+    }
+
     /// Silent, or found as the row says.
     pub(crate) async fn judged(&self, row: &Row, watchlist: &str, silent: bool) {
         if silent {
@@ -163,26 +219,33 @@ impl Stage {
         }
     }
 
-    /// What looks like it is silent.
+    /// What looks like it is silent, and was so when it was announced.
     pub(crate) async fn is_quiet(&self, row: &Row, watchlist: &str) {
         let seen = self.seen(watchlist).await;
         assert!(!seen.lines.is_empty(), "beside {}: nothing was seen at all", row.id);
         assert!(seen.findings.is_empty(), "beside {}: {:#?}\nof {:#?}", row.id, seen.findings, seen.lines);
+        assert!(seen.announced.is_empty(), "announced beside {}: {:#?}\nof {:#?}", row.id, seen.announced, seen.lines);
     }
 }
 
 impl Seen {
     fn of(book: &Book, blocks: &[JudgedBlock], plan: &Plan) -> Self {
         let judged = || blocks.iter().flat_map(|block| &block.judged);
-        let own = |judged: &&Judged| matches!(&judged.verdict, Verdict::Abnormal(a) if a.repeats.is_none());
+        let own = |judged: &&Judged| is_found(judged);
         Self {
             findings: judged().filter(own).map(|judged| line(book, judged)).collect(),
             headlines: judged().filter(own).map(|judged| headline(book, judged)).collect(),
             incidents: plan.incidents.iter().map(|incident| incident.severity).collect(),
             lines: judged().map(|judged| line(book, judged)).collect(),
             judged: judged().cloned().collect(),
+            announced: Vec::new(),
         }
     }
+}
+
+/// Whether it is a finding of its own.
+fn is_found(judged: &Judged) -> bool {
+    matches!(&judged.verdict, Verdict::Abnormal(abnormal) if abnormal.repeats.is_none())
 }
 
 fn headline(book: &Book, judged: &Judged) -> String {
