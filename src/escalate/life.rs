@@ -6,10 +6,10 @@ use super::headline::clean;
 use super::news::{Change, Fresh, News, Pager};
 use super::page;
 use super::roster::Roster;
-use crate::model::coverage::{Coverage, Shown};
+use crate::model::coverage::Coverage;
 use crate::model::incident::{Body, Contested, Delivery, DeliveryKind, Incident, Plan, State};
 use crate::model::page::{Evidence, Page};
-use crate::model::{BlockRef, DeliveryKey, IncidentId, Severity};
+use crate::model::{BlockRef, DeliveryKey, FindingId, IncidentId, Severity};
 use std::collections::BTreeSet;
 
 /// Labels of touched watches, and rules, that an incident lists.
@@ -208,19 +208,25 @@ fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) ->
     let paging = change.fresh.iter().filter(|fresh| !fresh.hushed && fresh.news.severity >= incident.path.page_at);
     let can_page = paging.clone().next().is_some() && !incident.path.steps.is_empty();
     let acts = paging.filter_map(|fresh| fresh.act.as_ref());
-    let unseen = acts.clone().filter(|act| !coverage.covers(act) && !coverage.covers_attempt(act, now_ms)).count();
+    // Acts of one step add up as well, once somebody acknowledged.
+    let acknowledged = incident.state == State::Acknowledged;
+    let (mut so_far, mut unseen) = (coverage.clone(), 0_u64);
+    for act in acts.clone() {
+        if so_far.covers(act) {
+            if acknowledged {
+                so_far.count(act);
+            }
+        } else if !coverage.covers_attempt(act, now_ms) {
+            unseen += 1;
+        }
+    }
     let page = match incident.state {
         // Whoever acknowledged took what was on a page, not this; whoever has not done so yet is to see it on one too.
         State::Open | State::Acknowledged => louder || unseen > 0 || !incident.paging,
         State::Resolved | State::FalseAlarm => incident.heard.is_none(),
     };
     let first_of_own = acts.clone().any(|act| coverage.is_first_of_own(act));
-    Wish {
-        page: can_page && page,
-        louder,
-        exempt: first_of_own || (louder && incident.heard.is_some()),
-        unseen: unseen as u64,
-    }
+    Wish { page: can_page && page, louder, exempt: first_of_own || (louder && incident.heard.is_some()), unseen }
 }
 
 /// New findings: who is told, and whether it wakes somebody.
@@ -240,6 +246,7 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pa
         }
     }
     let mentioned = std::mem::take(&mut incident.mentioned);
+    let acknowledged = incident.state == State::Acknowledged;
     incident.heard = before.max(Some(loudest));
     let triggered = if admitted {
         page_for(incident, &wish, (before, mentioned), &news, pager)
@@ -250,6 +257,10 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pa
     } else {
         Vec::new()
     };
+    if acknowledged {
+        let on_page = if admitted { listed(incident, change) } else { BTreeSet::new() };
+        count_beside(incident, change, &on_page);
+    }
     if admitted {
         cover(incident, change, pager.now_ms);
     }
@@ -300,13 +311,23 @@ fn page_for(
 
 /// Writes down what the page that was just sent shows of a step's findings.
 fn cover(incident: &mut Incident, change: &Change, now_ms: u64) {
-    let listed = |fresh: &Fresh| {
-        let id = fresh.news.evidence.as_ref().map(|news| &news.0.finding);
-        incident.page.evidence.iter().any(|evidence| Some(&evidence.finding) == id)
-    };
-    let acts: Vec<Shown> =
-        change.fresh.iter().filter(|fresh| listed(fresh)).filter_map(|fresh| fresh.act.clone()).collect();
-    acts.into_iter().for_each(|act| incident.coverage.add(act, now_ms));
+    let listed = listed(incident, change);
+    let acts = change.fresh.iter().filter(|fresh| fresh.id().is_some_and(|id| listed.contains(id)));
+    acts.filter_map(|fresh| fresh.act.clone()).for_each(|act| incident.coverage.add(act, now_ms));
+}
+
+/// Adds up what people are not shown of a step's findings, since somebody acknowledged as much.
+fn count_beside(incident: &mut Incident, change: &Change, on_page: &BTreeSet<FindingId>) {
+    let page_at = incident.path.page_at;
+    let paging = change.fresh.iter().filter(|fresh| !fresh.hushed && fresh.news.severity >= page_at);
+    let beside = paging.filter(|fresh| fresh.id().is_none_or(|id| !on_page.contains(id)));
+    beside.filter_map(|fresh| fresh.act.as_ref()).for_each(|act| incident.coverage.count(act));
+}
+
+/// Findings of a step that the page lists.
+fn listed(incident: &Incident, change: &Change) -> BTreeSet<FindingId> {
+    let shown = |id: &&FindingId| incident.page.evidence.iter().any(|evidence| evidence.finding == **id);
+    change.fresh.iter().filter_map(Fresh::id).filter(shown).cloned().collect()
 }
 
 /// `1 more finding`, `2 more findings`.

@@ -4,6 +4,7 @@ use super::page;
 use super::storm::Limit;
 use crate::model::Severity;
 use crate::model::coverage::{Coverage, Held, Paged, Shown};
+use crate::model::ids::FindingId;
 use crate::model::incident::{Delivery, Incident};
 use crate::model::page::{Evidence, Link};
 use crate::model::path::Path;
@@ -39,6 +40,13 @@ pub(super) struct Fresh {
     pub(super) act: Option<Shown>,
     /// Whether it pages nobody by itself.
     pub(super) hushed: bool,
+}
+
+impl Fresh {
+    /// The finding, where the page has evidence of it.
+    pub(super) fn id(&self) -> Option<&FindingId> {
+        self.news.evidence.as_ref().map(|news| &news.0.finding)
+    }
 }
 
 /// The part of a message that is new: it comes before what the incident began with.

@@ -47,6 +47,7 @@ pub(super) fn shown(raised: &Raised<'_>) -> Shown {
         }),
         parties: parts.parties.into_iter().take(PARTS_MAX).collect(),
         sums: parts.sums.into_iter().take(PARTS_MAX).collect(),
+        since: Vec::new(),
     }
 }
 

@@ -79,6 +79,10 @@ pub struct Shown {
     pub exact: Option<B256>,
     /// Ether sent along, then every sum among the arguments, in their order.
     pub sums: Vec<U256>,
+    /// What acts that this one contains came to since a page showed it, in the order of `sums`: acts of the subject's own and outflows,
+    /// since somebody acknowledged. Empty for nothing.
+    #[serde(default)]
+    pub since: Vec<U256>,
     /// How far it came.
     pub reach: Reach,
     /// Whether the fields above say all there is. Calldata that nobody can read, or more of anything than [`PARTS_MAX`], is
@@ -111,6 +115,20 @@ impl Shown {
         let no_more = self.sums.iter().zip(&other.sums).all(|(seen, new)| new <= seen);
         self.whole && other.whole && same && no_more && other.reach <= self.reach
     }
+
+    /// Whether `other`, together with what came since, is no more than what people were shown.
+    #[must_use]
+    pub fn has_room(&self, other: &Self) -> bool {
+        let came = self.since.iter().copied().chain(std::iter::repeat(U256::ZERO));
+        let mut sums = self.sums.iter().zip(&other.sums).zip(came);
+        !other.adds_up() || sums.all(|((seen, new), came)| came.saturating_add(*new) <= *seen)
+    }
+
+    /// Whether the sums of several such acts add up: value that the subject gives, or that leaves it. What strangers call costs the
+    /// subject nothing.
+    fn adds_up(&self) -> bool {
+        matches!(self.doer, Doer::Subject | Doer::Outflow)
+    }
 }
 
 /// What the pages of one incident showed since it was opened.
@@ -128,10 +146,23 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Whether a page showed this, or more of the same.
+    /// Whether a page showed this, or more of the same than came since in all.
     #[must_use]
     pub fn covers(&self, act: &Shown) -> bool {
-        self.shown.iter().any(|shown| shown.contains(act))
+        self.shown.iter().any(|shown| shown.contains(act) && shown.has_room(act))
+    }
+
+    /// Counts an act that is covered, and that no page shows.
+    pub fn count(&mut self, act: &Shown) {
+        let Some(shown) = self.shown.iter_mut().find(|shown| shown.contains(act) && shown.has_room(act)) else {
+            return;
+        };
+        if act.adds_up() {
+            shown.since.resize(shown.sums.len(), U256::ZERO);
+            for (came, new) in shown.since.iter_mut().zip(&act.sums) {
+                *came = came.saturating_add(*new);
+            }
+        }
     }
 
     /// Whether a page within the last [`TRIED_EVERY_MS`] showed a failed attempt of a stranger, as this is one: they cost next to
@@ -159,7 +190,9 @@ impl Coverage {
         }
         self.own |= act.doer == Doer::Subject;
         self.outflow |= act.doer == Doer::Outflow;
-        if self.covers(&act) {
+        let mut known = self.shown.iter_mut().filter(|shown| shown.contains(&act)).peekable();
+        if known.peek().is_some() {
+            known.for_each(|shown| shown.since.clear());
             return;
         }
         self.shown.retain(|shown| !act.contains(shown));

@@ -97,6 +97,39 @@ fn more_of_the_same_is_an_update_to_whoever_acknowledged() {
     assert_eq!(told(&kept.block(3, vec![with(10, &[8, 3])], T + 60_000)), "trigger pager");
 }
 
+/// A payment of so much.
+fn pays(n: u32, amount: u64) -> Judged {
+    let mut payment = payment(n);
+    payment.deed.args[1] = arg("amount", whole(amount));
+    high(payment)
+}
+
+#[test]
+fn payments_after_an_acknowledgement_add_up() {
+    let mut kept = acknowledged(pays(1, 10));
+    let pay = |kept: &mut Kept, n: u32, amounts: &[u64]| {
+        let judged = (n..).zip(amounts).map(|(n, amount)| pays(n, *amount)).collect();
+        told(&kept.block(n.into(), judged, T + u64::from(n) * WINDOW_MS))
+    };
+    assert_eq!(pay(&mut kept, 10, &[4]), "update pager");
+    assert_eq!(pay(&mut kept, 20, &[6]), "update pager", "as much as the page showed");
+    assert_eq!(pay(&mut kept, 30, &[1]), "trigger pager", "and one more");
+    // As long as nobody acknowledged, what comes is on the page that he will see.
+    assert_eq!(pay(&mut kept, 40, &[10]), "update pager");
+    kept.answer(|incident| acknowledge(incident, "on-call", T + 45 * WINDOW_MS));
+    assert_eq!(pay(&mut kept, 50, &[5, 5]), "update pager");
+    assert_eq!(pay(&mut kept, 60, &[1, 1]), "trigger pager");
+    // Of one step too.
+    kept.answer(|incident| acknowledge(incident, "on-call", T + 65 * WINDOW_MS));
+    assert_eq!(pay(&mut kept, 70, &[5, 6]), "trigger pager");
+    // What strangers call costs the subject nothing, however often they do.
+    let mut kept = acknowledged(high(Activity { kind: ActivityKind::Call, ..payment(1) }));
+    for n in 2..6 {
+        let call = high(Activity { kind: ActivityKind::Call, ..payment(n) });
+        assert_eq!(told(&kept.block(n.into(), vec![call], T + u64::from(n) * WINDOW_MS)), "update pager");
+    }
+}
+
 #[test]
 fn each_later_stage_of_an_act_pages_anew() {
     let mut kept = Kept::new();
@@ -326,6 +359,68 @@ fn pages<'a>(plan: &'a Plan, kept: &'a Kept) -> impl Iterator<Item = &'a Inciden
     kept.incidents.values().filter(paging).filter(|incident| {
         plan.deliveries.iter().any(|d| d.kind == DeliveryKind::Trigger && d.incident.as_ref() == Some(&incident.id))
     })
+}
+
+/// What somebody is told of payments to one party, and when he acknowledges.
+#[derive(Clone, Debug)]
+enum Turn {
+    Pays(Vec<u64>),
+    Acknowledges,
+}
+
+fn turns() -> impl Strategy<Value = Vec<Turn>> {
+    let turn = prop_oneof![
+        3 => proptest::collection::vec(1..6u64, 1..4).prop_map(Turn::Pays),
+        1 => Just(Turn::Acknowledges),
+    ];
+    proptest::collection::vec(turn, 1..80)
+}
+
+/// Never did more leave since an acknowledgement, and stood on no page, than the pages showed; and nobody is paged for less.
+fn adds_up(turns: Vec<Turn>) {
+    let mut kept = Kept::new();
+    let (mut now, mut n, mut most, mut since, mut acked) = (T, 0, 0, 0, false);
+    for turn in turns {
+        now += WINDOW_MS;
+        match turn {
+            Turn::Acknowledges => {
+                let open = kept.incidents.values().find(|incident| incident.state == State::Open).cloned();
+                if let Some(incident) = open {
+                    let plan = acknowledge(&incident, "on-call", now).unwrap();
+                    kept.keep(&plan);
+                    acked = true;
+                }
+            }
+            Turn::Pays(amounts) => {
+                let largest = amounts.iter().copied().max().unwrap_or_default();
+                let judged: Vec<Judged> = amounts
+                    .iter()
+                    .map(|amount| {
+                        n += 1;
+                        pays(n, *amount)
+                    })
+                    .collect();
+                let plan = kept.block(n.into(), judged, now);
+                let sum: u64 = amounts.iter().sum();
+                if pages(&plan, &kept).count() > 0 {
+                    assert!(most == 0 || since + sum > most, "paged for {amounts:?}, and {since} of {most} before");
+                    (most, since, acked) = (most.max(largest), 0, false);
+                } else {
+                    since += if acked { sum } else { 0 };
+                    assert!(largest <= most && since <= most, "{since} left unseen, and {most} on a page");
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_leaves_after_an_acknowledgement_never_sums_up_to_more_than_a_page_showed(turns in turns()) {
+        adds_up(turns);
+    }
 }
 
 proptest! {
