@@ -45,7 +45,7 @@ pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activit
         Condition::From(test) => party("from", Some(activity.from), test, refusals),
         Condition::Origin(test) => party("origin", Some(activity.origin), test, refusals),
         Condition::To(test) => party("to", activity.to, test, refusals),
-        Condition::Arg { path, label, tests } => match elements {
+        Condition::Arg { path, label, tests, .. } => match elements {
             Elements::Every => every(path, label, tests, activity, refusals),
             Elements::Any => any(path, label, tests, activity, refusals),
         },

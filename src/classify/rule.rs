@@ -170,9 +170,8 @@ impl Rule {
 
     /// Units in which the rule measures anything, each once.
     pub fn measures_in(&self) -> Vec<&Unit> {
-        let tests = self.conditions.iter().flat_map(Condition::bounds);
-        let mut units: Vec<&Unit> =
-            tests.map(|bound| &bound.unit).chain(self.limits.iter().map(|limit| &limit.unit)).collect();
+        let compared = self.conditions.iter().flat_map(Condition::units);
+        let mut units: Vec<&Unit> = compared.chain(self.limits.iter().map(|limit| &limit.unit)).collect();
         units.dedup();
         units
     }
@@ -320,6 +319,8 @@ pub enum Condition {
         label: Arc<str>,
         /// What must hold of each value.
         tests: Vec<ArgTest>,
+        /// Units of the amounts that the values are compared with.
+        units: Vec<Unit>,
     },
     /// `signers`: all parts must hold; unknown signers refuse.
     Signers {
@@ -355,13 +356,9 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Bounds on an argument.
-    pub fn bounds(&self) -> impl Iterator<Item = &Bound> {
-        let tests: &[ArgTest] = if let Self::Arg { tests, .. } = self { tests } else { &[] };
-        tests.iter().filter_map(|test| match test {
-            ArgTest::Min(bound) | ArgTest::Max(bound) => Some(bound),
-            _ => None,
-        })
+    /// Units of the amounts that an argument is compared with.
+    pub fn units(&self) -> &[Unit] {
+        if let Self::Arg { units, .. } = self { units } else { &[] }
     }
 }
 

@@ -1,10 +1,10 @@
 //! One rule tried on one activity: it holds in full, or it says of every condition why not.
 
 use super::history::History;
-use super::rule::{Bound, DeedMatch, Limit, Measure, Polarity, Rule, TokenUnit, ValueRule, WatchRules};
+use super::rule::{DeedMatch, Limit, Measure, Polarity, Rule, TokenUnit, ValueRule, WatchRules};
 use super::{builtin, condition, habit};
 use crate::model::amount::Unit;
-use crate::model::state::NO_CODE;
+use crate::model::state::{NO_CODE, UNSAID};
 use crate::model::{Activity, Decoding, Item, Operation};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{HashMap, HashSet};
@@ -209,8 +209,8 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
         if refusals.is_settled() {
             return;
         }
-        let unknown = |bound: &Bound| wrong.iter().any(|(unit, _)| unit.unit == bound.unit);
-        if !condition.bounds().any(unknown) {
+        let unknown = |measure: &Unit| wrong.iter().any(|(unit, _)| unit.unit == *measure);
+        if !condition.units().iter().any(unknown) {
             condition::test(condition, rule.elements, activity, windows.now, refusals);
         }
     }
@@ -220,7 +220,8 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
 fn wrong_units<'r>(rule: &'r Rule, watch: Address, windows: &Windows<'_>) -> Vec<(&'r TokenUnit, B256)> {
     let denied = rule.units.iter().filter_map(|unit| {
         let is = windows.known(watch, Item::decimals_of(unit.token))?;
-        (is != B256::with_last_byte(unit.unit.decimals)).then_some((unit, is))
+        // A token that does not say how many it has denies nothing.
+        (![B256::with_last_byte(unit.unit.decimals), UNSAID].contains(&is)).then_some((unit, is))
     });
     denied.collect()
 }

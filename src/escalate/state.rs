@@ -5,7 +5,9 @@ use super::roster::Roster;
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
 use crate::model::roles;
-use crate::model::state::{BARE, CODE_AT_KEY, DECIMALS, KIND, NAME_EXPIRY, NO_CODE, RELEASED_EARLY, Shape, UNLIKE};
+use crate::model::state::{
+    BARE, CODE_AT_KEY, DECIMALS, KIND, NAME_EXPIRY, NO_CODE, RELEASED_EARLY, Shape, UNLIKE, UNSAID,
+};
 use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Item, Position, WatchInfo};
 use alloy_primitives::{Address, B256, U256};
@@ -112,6 +114,13 @@ fn decimals(
         return format!(
             "no code stands at the token {name}; rules of {} that measure in it vouch for nothing",
             watch.label
+        );
+    }
+    if B256::from(number(after)) == UNSAID {
+        return format!(
+            "the token {name} does not say how many decimals it has; rules of {} measure in it by the {} that the configuration says",
+            watch.label,
+            number(before)
         );
     }
     format!(

@@ -31,12 +31,15 @@ pub const QUESTION: &str = "question";
 /// never told as a change.
 pub const TOKEN: &str = "token";
 
-/// The item of which there is one for each token whose unit a rule uses: its decimals as the token says them, or [`NO_CODE`].
+/// The item of which there is one for each token whose unit a rule uses: its decimals as the token says them, [`NO_CODE`] or
+/// [`UNSAID`].
 pub const DECIMALS: &str = "decimals";
 /// The item that says whether a watch's kind fits what stands at its address: [`FITS`], [`BARE`], [`UNLIKE`] or [`CODE_AT_KEY`].
 pub const KIND: &str = "kind";
 /// In place of a token's decimals: no code stands at its address.
 pub const NO_CODE: B256 = B256::repeat_byte(0xff);
+/// In place of a token's decimals: code stands at its address, and does not say how many it has. EIP-20 leaves that open.
+pub const UNSAID: B256 = B256::repeat_byte(0xfe);
 /// What stands there is of the kind, as far as its state shows.
 pub const FITS: B256 = B256::with_last_byte(1);
 /// No code stands at the address of a contract.

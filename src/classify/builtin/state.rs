@@ -4,7 +4,7 @@ use super::names::{DRIFT, OUTFLOW, POSTURE, STATE};
 use super::{Cost, because};
 use crate::model::activity::Note;
 use crate::model::amount::Unit;
-use crate::model::state::{DECIMALS, KIND, NAME_EXPIRY, RELEASED_EARLY};
+use crate::model::state::{DECIMALS, KIND, NAME_EXPIRY, RELEASED_EARLY, UNSAID};
 use crate::model::value::Value;
 use crate::model::{Activity, Severity};
 use alloy_primitives::U256;
@@ -83,6 +83,8 @@ fn severity(activity: &Activity) -> Severity {
         "threshold" | "required" if !lower() => Severity::High,
         "module" if after.and_then(Value::as_bool) == Some(false) => Severity::High,
         "balance" if is_surplus(activity) => Severity::Info,
+        // Whoever wrote the configuration may well know better than the token says.
+        DECIMALS if after.and_then(Value::as_uint) == Some(UNSAID.into()) => Severity::Warning,
         _ if HIGH.contains(&name) => Severity::High,
         _ => Severity::Critical,
     }

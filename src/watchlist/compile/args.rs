@@ -6,6 +6,7 @@ use super::directory::Scope;
 use super::units::{self, Counts};
 use crate::abi::Kind as Type;
 use crate::classify::rule::{ArgTest, Bound, Condition, Scalar};
+use crate::model::amount::Unit;
 use crate::settings::{At, Problems, Spot, Value};
 use crate::watchlist::file::ListText;
 use alloy_primitives::{B256, Bytes, I256, Sign, U256, hex};
@@ -24,7 +25,8 @@ pub(super) fn condition(
 ) -> Option<Condition> {
     let argument = deed.argument_or_hash(label, problems)?;
     let is_amount = amounts::is_amount(deed, &argument.path);
-    let reader = Reader { label: label.value, ty: &argument.ty, hashed: argument.hashed, is_amount, counts, scope };
+    let (ty, hashed) = (&argument.ty, argument.hashed);
+    let mut reader = Reader { label: label.value, ty, hashed, is_amount, counts, scope, units: Vec::new() };
     if argument.hashed && argument.path.steps().len() > 1 {
         let message = format!("`{}` is indexed, so the log holds only the hash of all of it", **label);
         problems.push(label.problem(message).hint("compare the hash of the whole: `{ hash = \"0x…\" }`"));
@@ -42,7 +44,8 @@ pub(super) fn condition(
         return None;
     }
     let tests = reader.tests(value, problems)?;
-    Some(Condition::Arg { path: argument.path, label: label.value.into(), tests })
+    let units = reader.units;
+    Some(Condition::Arg { path: argument.path, label: label.value.into(), tests, units })
 }
 
 /// Reads the values that one argument is compared with.
@@ -55,10 +58,12 @@ struct Reader<'r> {
     is_amount: bool,
     counts: &'r Counts<'r>,
     scope: &'r Scope<'r>,
+    /// Units of the amounts that were read, each once.
+    units: Vec<Unit>,
 }
 
 impl Reader<'_> {
-    fn tests(&self, value: &Value<'_>, problems: &mut Problems) -> Option<Vec<ArgTest>> {
+    fn tests(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<Vec<ArgTest>> {
         if value.is_broken() {
             return None;
         }
@@ -100,7 +105,7 @@ impl Reader<'_> {
         (problems.seen() == told).then_some(tests)
     }
 
-    fn eq(&self, value: &Value<'_>, problems: &mut Problems) -> Option<ArgTest> {
+    fn eq(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<ArgTest> {
         if *self.ty == Type::Address {
             let text = value.string(problems)?;
             if text.starts_with('@') {
@@ -114,7 +119,7 @@ impl Reader<'_> {
     }
 
     /// `in`, and `not_in` where `inside` is false.
-    fn within(&self, value: &Value<'_>, inside: bool, problems: &mut Problems) -> Option<ArgTest> {
+    fn within(&mut self, value: &Value<'_>, inside: bool, problems: &mut Problems) -> Option<ArgTest> {
         if *self.ty == Type::Address {
             let list = ListText::read(value, problems)?;
             let set = self.scope.set(&list, problems)?;
@@ -155,7 +160,7 @@ impl Reader<'_> {
         Some(ArgTest::InScalars(hashes))
     }
 
-    fn bound(&self, value: &Value<'_>, problems: &mut Problems) -> Option<At<Bound>> {
+    fn bound(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<At<Bound>> {
         if !matches!(self.ty, Type::Uint(_) | Type::Int(_)) {
             let message = format!("`{}` is `{}`, which has neither a least nor a most", self.label, self.ty);
             problems.push(value.spot().problem(message).hint("write `eq`, `in` or `not_in`"));
@@ -164,12 +169,15 @@ impl Reader<'_> {
         Some(self.number(value, problems)?.map(|measured| measured.bound))
     }
 
-    fn number(&self, value: &Value<'_>, problems: &mut Problems) -> Option<At<units::Measured>> {
+    fn number(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<At<units::Measured>> {
         let measured = units::read(value, self.label, self.counts, self.scope, problems)?;
         if self.is_amount {
             units::refuse_bare(&measured, self.label, self.counts, problems);
         }
         let bound = &measured.bound;
+        if !self.units.contains(&bound.unit) {
+            self.units.push(bound.unit.clone());
+        }
         let fits = match self.ty {
             Type::Uint(bits) => !bound.negative && bound.value <= U256::MAX >> (256 - usize::from(*bits)),
             // The least of intN has one more magnitude than the most.
@@ -186,7 +194,7 @@ impl Reader<'_> {
         Some(measured)
     }
 
-    fn scalar(&self, value: &Value<'_>, problems: &mut Problems) -> Option<Scalar> {
+    fn scalar(&mut self, value: &Value<'_>, problems: &mut Problems) -> Option<Scalar> {
         match self.ty {
             Type::Address => {
                 let text = value.string(problems)?;

@@ -29,7 +29,7 @@ severity = "critical""#,
     let [
         Condition::To(_),
         Condition::Arg { path: to, .. },
-        Condition::Arg { path: sum, label, tests },
+        Condition::Arg { path: sum, label, tests, .. },
         Condition::Signers { .. },
         Condition::Hours(_),
     ] = &rule.conditions[..]

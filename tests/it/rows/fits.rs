@@ -6,9 +6,9 @@ use crate::support::contracts::deploy;
 use crate::support::kit::Version;
 use crate::support::tokens::{Token, transfer};
 use alloy_primitives::{Address, U256, address};
-use watchfire::model::Severity::{Critical, High};
+use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&F1, &F1_BARE, &F2_BARE, &F2_UNLIKE, &F2_KEY];
+pub(super) const ROWS: &[&Row] = &[&F1, &F1_BARE, &F1_UNSAID, &F2_BARE, &F2_UNLIKE, &F2_KEY];
 
 /// Where nothing stands.
 const NOWHERE: Address = address!("00000000000000000000000000000000000b0b0b");
@@ -43,6 +43,10 @@ async fn a_token_says_other_decimals() {
     for amount in [
         "args = { amount = { max = \"50_000 COIN\" } }",
         "limit = { sum = \"amount\", max = \"50_000 COIN\", per = \"1d\" }",
+        // By the token's own count these are exactly what is paid, and by the configuration's a millionth of a millionth.
+        "args = { amount = \"0.00001 COIN\" }",
+        "args = { amount = { in = [\"1 COIN\", \"0.00001 COIN\"] } }",
+        "args = { amount = { not_in = [\"10_000_000 COIN\"] } }",
     ] {
         // The very first block that is seen holds the payment.
         let seen = stage.finds(&F1, &(token(coin.address, 18) + &pays(amount))).await;
@@ -52,6 +56,9 @@ async fn a_token_says_other_decimals() {
             seen.lines
         );
         assert!(seen.headlines.iter().any(|line| line.contains("has 6 decimals, and the configuration says 18")));
+        if amount.contains("0.00001") {
+            continue;
+        }
         let whole = stage.seen(&(token(coin.address, 6) + &pays(amount))).await;
         assert_eq!(whole.incidents, [High], "ten millions are above fifty thousand: {:#?}", whole.lines);
     }
@@ -85,6 +92,31 @@ async fn no_code_stands_at_a_token() {
     let payer = watch("eoa", PAYER.address, &vouch("act", "transfer(address to, uint256 amount)", &[]));
     stage.finds(&F1_BARE, &(token(NOWHERE, 6) + &payer)).await;
     stage.is_quiet(&F1_BARE, &(token(coin.address, 6) + &payer)).await;
+}
+
+const F1_UNSAID: Row = Row {
+    id: "F1-unsaid",
+    finds: "a listed token does not say how many decimals it has",
+    by: "builtin/drift",
+    severity: Warning,
+    incidents: 1,
+    beside: "what rules vouch for meanwhile, by the decimals of the configuration; and a token that says them",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_does_not_say_its_decimals() {
+    let mut stage = Stage::new().await;
+    // It keeps balances, and says nothing of decimals.
+    let pool = deploy(&stage.anvil, DEPLOYER.address, "LendingPool", []).await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 6, DEPLOYER.address).await;
+    stage.begin().await;
+    stage.anvil.succeed(&crate::support::anvil::Tx::pay(PAYER.address, GRANTEE.address, U256::ONE)).await;
+    let ether = format!("[[watch.normal]]\nname = \"ether\"\nact = \"ether\"\nto = [\"{}\"]\n", GRANTEE.address);
+    let measured = pays("args = { amount = { max = \"50_000 COIN\" } }") + &ether;
+    let seen = stage.finds(&F1_UNSAID, &(token(pool, 6) + &measured)).await;
+    assert_eq!(seen.findings.len(), 1, "{:#?}", seen.findings);
+    assert!(seen.headlines[0].contains("does not say how many decimals it has"), "{:?}", seen.headlines);
+    stage.is_quiet(&F1_UNSAID, &(token(coin.address, 6) + &measured)).await;
 }
 
 const F2_BARE: Row = Row {

@@ -6,6 +6,8 @@ contract Liar {
     event Transfer(address indexed from, address indexed to, uint256 value);
     event Approval(address indexed owner, address indexed spender, uint256 value);
 
+    uint8 public constant decimals = 18;
+
     /// What everybody holds, if one believes it.
     uint256 public said;
     /// What every spender may take, if one believes it.

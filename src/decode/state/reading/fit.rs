@@ -1,7 +1,7 @@
 //! Whether the configuration fits the chain: the decimals of tokens whose units rules use, and what stands at a watch's address.
 
 use super::{Reader, Told, call};
-use crate::model::state::{BARE, CODE_AT_KEY, FITS, NO_CODE, UNLIKE};
+use crate::model::state::{BARE, CODE_AT_KEY, FITS, NO_CODE, UNLIKE, UNSAID};
 use crate::model::{Item, Kind};
 use alloy_primitives::B256;
 
@@ -29,7 +29,8 @@ const fn essentials(kind: Kind) -> &'static [(&'static str, bool)] {
 }
 
 impl Reader<'_, '_, '_> {
-    /// What tokens say of their decimals. A node that cannot say leaves what is known, and is asked again on the next beat.
+    /// Reads what tokens say of their decimals. What a node cannot say leaves what is known, is told as state that could not be read, and
+    /// is asked again.
     pub(super) fn decimals(&mut self) {
         let expected = self.look.subjects.expected_of(&self.look.address);
         let tokens: Vec<_> =
@@ -39,15 +40,14 @@ impl Reader<'_, '_, '_> {
             let told = match self.word(call(token, &GET_DECIMALS)) {
                 Told::Nothing => match self.code(token) {
                     Ok(code) if code.is_empty() => Told::Is(NO_CODE),
-                    Ok(_) => Told::Nothing,
+                    Ok(_) => Told::Is(UNSAID),
                     Err(told) => told,
                 },
                 told => told,
             };
             match told {
                 Told::Is(word) => self.took.values.push((item, word)),
-                Told::Waits => self.fail(item, told),
-                Told::Nothing | Told::Dark => {}
+                told => self.fail(item, told),
             }
         }
     }
