@@ -27,6 +27,9 @@ pub(crate) const HOLDINGS_MAX: usize = 64;
 const TOKENS_MAX: usize = 1_024;
 /// Tokens for which older transactions are searched after one block: each search may take some requests.
 const SEARCHES_MAX: usize = 4;
+/// Strangers' tokens of one subject that are sought together after one block: more have no room in a block of Ethereum, where each takes
+/// some ten thousand gas to log something.
+const SOUGHT_MAX: usize = 4_096;
 /// Ids of one log whose balances are read: whoever moves more of a collection at once is judged by the first ones.
 const IDS_MAX: usize = 4;
 
@@ -103,6 +106,7 @@ pub(crate) fn weigh(
     let acted = acted(subjects, activities);
     let used = used(subjects, activities, &acted);
     let mut claims = claims(block, subjects, known, activities, &acted, &used);
+    let sought = seek_many(&mut claims, known, block, questions);
     let flows = flows(block, subjects, activities);
     // Within a rank in an order that nobody can choose, so that no flood surely pushes out what comes behind it; the same in each round
     // of questions.
@@ -124,6 +128,10 @@ pub(crate) fn weigh(
         };
         let fell = matches!(said, Said::Balance { before, after, .. } if after < before);
         let (mut tie, mut searched) = (claim.tie, known.value(place.0, item(place.1)) == Some(B256::ZERO));
+        searched |= sought.contains(&place);
+        if sought.contains(&place) && tie == Tie::Used {
+            found.insert(place, Some(true));
+        }
         if tie == Tie::Stranger && fell && !searched && (n_searched < SEARCHES_MAX || found.contains_key(&place)) {
             n_searched += usize::from(!found.contains_key(&place));
             let read = Read::Uses { token: place.1, by: place.0 };
@@ -144,6 +152,35 @@ pub(crate) fn weigh(
     let by_search = found.into_iter().filter_map(|(place, used)| Some((place, used?)));
     let learned = used.iter().map(|place| (*place, true)).chain(by_search.filter(|(place, _)| !used.contains(place)));
     remembered(learned, known)
+}
+
+/// Where more strangers' tokens say that something left a subject than are searched for one by one, asks in one question which of them it ever
+/// used, so that no swarm of them hides the one that it did. Those that it used come first from then on; returns those that were sought.
+fn seek_many(
+    claims: &mut [Claim],
+    known: &Known,
+    block: &Block,
+    questions: &mut Questions<'_>,
+) -> HashSet<(Address, Address)> {
+    let mut of_own: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
+    for claim in claims.iter().filter(|claim| claim.tie == Tie::Stranger && claim.movement.from == claim.own) {
+        if known.value(claim.own, item(claim.movement.token)) != Some(B256::ZERO) {
+            of_own.entry(claim.own).or_default().insert(claim.movement.token);
+        }
+    }
+    let mut sought: HashSet<(Address, Address)> = HashSet::default();
+    for (own, tokens) in of_own.into_iter().filter(|(_, tokens)| tokens.len() > SEARCHES_MAX).take(SEARCHES_MAX) {
+        let mut tokens: Vec<Address> = tokens.into_iter().collect();
+        tokens.sort_by_cached_key(|token| keccak256([block.at.hash.as_slice(), token.as_slice()].concat()));
+        tokens.truncate(SOUGHT_MAX);
+        let read = Read::UsedOf { tokens: tokens.clone().into(), by: own };
+        let Some(used) = questions.ask_holding(read).and_then(Answer::addresses) else { continue };
+        sought.extend(tokens.into_iter().map(|token| (own, token)));
+        for claim in claims.iter_mut().filter(|claim| claim.own == own && used.contains(&claim.movement.token)) {
+            (claim.tie, claim.rank) = (Tie::Used, 0);
+        }
+    }
+    sought
 }
 
 /// Which tokens are used, and which were searched for in vain, as far as there is room to remember either.

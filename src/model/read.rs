@@ -52,6 +52,14 @@ pub enum Read {
         /// The account.
         by: Address,
     },
+    /// Which of several tokens an account used so, in one question (`eth_getLogs`, `eth_getTransactionByHash`): addresses of 20 bytes each,
+    /// in any order.
+    UsedOf {
+        /// The tokens.
+        tokens: Box<[Address]>,
+        /// The account.
+        by: Address,
+    },
     /// What ran inside each transaction of the block.
     Traces,
     /// What ran inside this one.
@@ -116,7 +124,16 @@ impl Answer {
         }
     }
 
-    /// The same as a number.
+    /// The addresses of 20 bytes each that the answer to [`Read::UsedOf`] consists of.
+    #[must_use]
+    pub fn addresses(&self) -> Option<Vec<Address>> {
+        match self {
+            Self::Data(data) => Some(data.chunks_exact(20).map(Address::from_slice).collect()),
+            _ => None,
+        }
+    }
+
+    /// The first 32 bytes as a number.
     #[must_use]
     pub fn number(&self) -> Option<U256> {
         self.word().map(|word| U256::from_be_bytes(word.0))

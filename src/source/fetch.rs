@@ -143,6 +143,7 @@ impl Node {
             Read::Trace(tx) => self.call_trace(*tx).await.map(|trace| Answer::Traces(vec![trace].into())),
             Read::Grants { by, since } => self.grants(*by, *since..=at.number).await.map(Answer::Data),
             Read::Uses { token, by } => self.uses(*token, *by, at.number).await.map(Answer::Data),
+            Read::UsedOf { tokens, by } => self.used_of(tokens, *by, at.number).await.map(Answer::Data),
             _ => self.state(at, read).await.map(Answer::Data),
         };
         match told {
@@ -175,7 +176,9 @@ impl Node {
             Read::Code(of) => Ok(parse::return_data(self.ask("eth_getCode", (of, &pinned), after).await?.get())?),
             Read::Nonce(of) => quantity(self.ask("eth_getTransactionCount", (of, &pinned), after).await?),
             Read::Balance(of) => quantity(self.ask("eth_getBalance", (of, &pinned), after).await?),
-            Read::Grants { .. } | Read::Uses { .. } | Read::Traces | Read::Trace(_) => Err(NodeError::Another),
+            Read::Grants { .. } | Read::Uses { .. } | Read::UsedOf { .. } | Read::Traces | Read::Trace(_) => {
+                Err(NodeError::Another)
+            }
         }
     }
 

@@ -69,7 +69,7 @@ pub(super) fn account_of(read: &Read) -> Option<Address> {
     match read {
         Read::Storage { of, .. } | Read::Code(of) | Read::Nonce(of) | Read::Balance(of) => Some(*of),
         Read::Call { .. } | Read::Before { .. } => None,
-        Read::Grants { .. } | Read::Uses { .. } | Read::Traces | Read::Trace(_) => None,
+        Read::Grants { .. } | Read::Uses { .. } | Read::UsedOf { .. } | Read::Traces | Read::Trace(_) => None,
     }
 }
 
@@ -150,7 +150,9 @@ fn answers(reads: &[Read], proof: &AccountProof, code: Option<&Bytes>) -> Vec<An
         Read::Balance(_) => word(proof.balance),
         Read::Code(_) => code.map_or(Answer::Unavailable, |code| Answer::Data(code.clone())),
         Read::Call { .. } | Read::Before { .. } => Answer::Unavailable,
-        Read::Grants { .. } | Read::Uses { .. } | Read::Traces | Read::Trace(_) => Answer::Unavailable,
+        Read::Grants { .. } | Read::Uses { .. } | Read::UsedOf { .. } | Read::Traces | Read::Trace(_) => {
+            Answer::Unavailable
+        }
     };
     reads.iter().map(answer).collect()
 }

@@ -12,6 +12,7 @@ use super::rpc::NodeError;
 use crate::model::parse;
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// `Transfer(address,address,uint256)`, `Approval(address,address,uint256)` and `ApprovalForAll(address,address,bool)`.
 const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
@@ -22,6 +23,8 @@ const APPROVAL_FOR_ALL: B256 = b256!("17307eab39ab6107e8899845ad3d59bd9653f200f2
 const SPANS: [u64; 5] = [u64::MAX, 1_000_000, 100_000, 10_000, 1_000];
 /// Transactions that are looked at from either end of what was found: a block waits for the answer.
 const TXS_MAX: usize = 4;
+/// Transactions that are looked at for several tokens together: one call of a stranger writes logs of many.
+const LOOKED_AT_MAX: usize = 64;
 
 impl Node {
     /// Whether `by` used `token` in any block up to `until`, as [`Read::Uses`](crate::model::read::Read::Uses) is answered.
@@ -50,6 +53,45 @@ impl Node {
             }
         }
         if whole { Ok(word(false)) } else { Err(NodeError::Missing("logs of older blocks".to_owned())) }
+    }
+
+    /// Which of `tokens` were used so by `by` in any block up to `until`, as [`Read::UsedOf`](crate::model::read::Read::UsedOf) is answered. Of
+    /// each token the first and the last transaction are looked at.
+    ///
+    /// # Errors
+    /// When the node does not answer.
+    pub(super) async fn used_of(&self, tokens: &[Address], by: Address, until: u64) -> Result<Bytes, NodeError> {
+        let own = by.into_word();
+        let mut ends: BTreeMap<Address, [B256; 2]> = BTreeMap::new();
+        for topics in [json!([[TRANSFER, APPROVAL, APPROVAL_FOR_ALL], [own]]), json!([[TRANSFER], null, [own]])] {
+            let (answer, _) = self.logs_of(&json!(tokens), &topics, until).await?;
+            for (token, hash) in parse::log_writers(answer.get())? {
+                ends.entry(token).or_insert([hash; 2])[1] = hash;
+            }
+        }
+        ends.retain(|token, _| tokens.contains(token));
+        let firsts = ends.iter().map(|(token, [first, _])| (*token, *first));
+        let lasts = ends.iter().map(|(token, [_, last])| (*token, *last));
+        let (mut known, mut used) = (HashMap::new(), BTreeSet::new());
+        for (token, hash) in firsts.chain(lasts) {
+            if known.len() >= LOOKED_AT_MAX && !known.contains_key(&hash) {
+                continue;
+            }
+            let is_own = match known.get(&hash) {
+                Some(is_own) => *is_own,
+                None => {
+                    let answer = self.ask("eth_getTransactionByHash", [hash], self.deadlines().call).await?;
+                    let parties = parse::parties(answer.get())?;
+                    let is_own = parties.is_some_and(|(from, to)| from == by || to == Some(by));
+                    known.insert(hash, is_own);
+                    is_own
+                }
+            };
+            if is_own {
+                used.insert(token);
+            }
+        }
+        Ok(used.iter().flat_map(|token: &Address| token.0.0).collect::<Vec<u8>>().into())
     }
 
     /// Whom `owner` ever allowed to take any of `tokens`, each with the token, in the order of the chain up to block `until`.

@@ -201,6 +201,18 @@ pub fn log_transactions(answer: &str) -> Result<Vec<B256>, ParseError> {
     Ok(hashes)
 }
 
+/// Contracts that wrote the logs which `eth_getLogs` tells, each with the hash of the transaction, in their order.
+pub fn log_writers(answer: &str) -> Result<Vec<(alloy_primitives::Address, B256)>, ParseError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Written {
+        address: alloy_primitives::Address,
+        #[serde(deserialize_with = "hex::hash")]
+        transaction_hash: B256,
+    }
+    Ok(json::<Vec<Written>>("logs", answer)?.into_iter().map(|log| (log.address, log.transaction_hash)).collect())
+}
+
 /// Who sent a transaction and to whom, as `eth_getTransactionByHash` tells it; `None` where the node does not have it.
 pub fn parties(tx: &str) -> Result<Option<(alloy_primitives::Address, Option<alloy_primitives::Address>)>, ParseError> {
     #[derive(Deserialize)]

@@ -97,6 +97,7 @@ struct ReadLine {
     grants: Option<Address>,
     since: Option<u64>,
     uses: Option<Address>,
+    used_of: Option<Vec<Address>>,
     by: Option<Address>,
     answer: Option<Bytes>,
     #[serde(default)]
@@ -304,6 +305,7 @@ impl<'a> Reader<'a> {
             line.balance.map(ReadCall::Balance),
             line.grants.zip(line.since).map(|(by, since)| ReadCall::Grants { by, since }),
             line.uses.zip(line.by).map(|(token, by)| ReadCall::Uses { token, by }),
+            line.used_of.zip(line.by).map(|(tokens, by)| ReadCall::UsedOf { tokens: tokens.into(), by }),
         ];
         let mut reads = reads.into_iter().flatten();
         match (reads.next(), reads.next()) {

@@ -161,6 +161,7 @@ fn told((read, answer): &(Read, Answer)) -> Option<Value> {
         Read::Balance(of) => json!({ "balance": of }),
         Read::Grants { by, since } => json!({ "grants": by, "since": since }),
         Read::Uses { token, by } => json!({ "uses": token, "by": by }),
+        Read::UsedOf { tokens, by } => json!({ "used_of": tokens, "by": by }),
         // These are kept as the node wrote them.
         Read::Traces | Read::Trace(_) => return None,
     };

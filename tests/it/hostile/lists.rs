@@ -60,7 +60,7 @@ impl Liar {
     fn answer(&self, read: &Read) -> Answer {
         let word = |word: B256| Answer::Data(word.into());
         match read {
-            Read::Before { .. } | Read::Uses { .. } => Answer::Unavailable,
+            Read::Before { .. } | Read::Uses { .. } | Read::UsedOf { .. } => Answer::Unavailable,
             Read::Grants { .. } | Read::Traces | Read::Trace(_) => Answer::Unavailable,
             Read::Storage { of: SAFE, slot } if *slot == place(SENTINEL, 1) => word(SENTINEL.into_word()),
             Read::Storage { of: SAFE, slot } => word(self.slots.get(slot).copied().unwrap_or_default()),

@@ -20,7 +20,7 @@ use watchfire::model::read::{Answer, HOLDING_READS_MAX, Read};
 use watchfire::pipeline::{Reader, examine};
 use watchfire::source::Pool;
 
-pub(super) const ROWS: &[&Row] = &[&T9, &T9_PART, &T9_PAST, &T9_LIAR, &T9_FORGED, &T9_OWN, &T9_DENIED];
+pub(super) const ROWS: &[&Row] = &[&T9, &T9_PART, &T9_PAST, &T9_SWARM, &T9_LIAR, &T9_FORGED, &T9_OWN, &T9_DENIED];
 
 sol! {
     interface ILiar {
@@ -309,6 +309,48 @@ impl Reader for Counting<'_> {
         self.asked.lock().expect("nobody panicked").extend(reads.iter().cloned());
         self.pool.read(at, reads).boxed()
     }
+}
+
+const T9_SWARM: Row = Row {
+    id: "T9-swarm",
+    finds: "a token that nobody lists leaves by an allowance of long ago, beside a hundred made-up tokens that say that they left",
+    by: "builtin/outflow",
+    severity: Critical,
+    incidents: 2,
+    beside: "a transfer of nothing out of the same token",
+};
+
+/// A hundred made-up tokens say in one block that they left the payer, and `taken` of the coin does.
+async fn swarm(stage: &mut Stage, coin: &Token, taken: U256) {
+    let swarm = deploy(&stage.anvil, STRANGER.address, "Swarm", []).await;
+    stage.begin().await;
+    let spawn = ILiar::spawnCall { n: U256::from(100), from: PAYER.address, to: STRANGER.address }.abi_encode();
+    let drain = transfer_from(PAYER.address, STRANGER.address, taken).to_vec();
+    stage.anvil.set_automine(false).await;
+    // So many creations take more gas than a call is given otherwise.
+    stage.anvil.send(&Tx { gas: 15_000_000, ..Tx::call(STRANGER.address, swarm, spawn) }).await;
+    stage.anvil.send(&Tx::call(STRANGER.address, coin.address, drain)).await;
+    stage.anvil.mine(1).await;
+    stage.anvil.set_automine(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swarm_of_tokens_hides_none_that_the_subject_used_long_ago() {
+    let (mut stage, coin) = purse().await;
+    allow(&stage, &coin).await;
+    stage.without_traces();
+    stage.begin().await;
+    drain(&stage, &coin, 0).await;
+    assert_eq!(stage.seen(&payer("")).await.incidents, [Info]);
+    // Where the token stands among the others is not for anybody to choose, and differs from block to block.
+    for _ in 0..3 {
+        swarm(&mut stage, &coin, coin.units(30)).await;
+        let seen = stage.seen(&payer("")).await;
+        let by = |line: &&String| line.ends_with("builtin/outflow");
+        assert_eq!(seen.findings.iter().filter(by).count(), 1, "{:#?}", &seen.findings[..5]);
+    }
+    swarm(&mut stage, &coin, coin.units(9)).await;
+    stage.finds(&T9_SWARM, &payer("")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
