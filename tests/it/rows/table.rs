@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// Our own sight: what is told of it, and the test that holds it, which runs the follower against nodes that fail.
+/// A case of another file: what is told, what stands beside it, and the test that holds it.
 struct Sight {
     id: &'static str,
     finds: &'static str,
@@ -79,6 +79,106 @@ const OUR_SIGHT: &str = "
 No finding, but an incident on the path `self`; README.md says how loud each is. These cases stand with those of the follower.
 
 | row | what is told | beside it | case |
+|---|---|---|---|
+";
+
+const CONDITIONS: &str = include_str!("../conditions.rs");
+const WITHIN: &str = include_str!("within.rs");
+const FITS: &str = include_str!("fits.rs");
+const UNREAD: &str = include_str!("../../../src/watchlist/tests/unread.rs");
+const AMBIGUOUS: &str = include_str!("../../../src/watchlist/tests/ambiguous.rs");
+
+/// Cases of the keys of rules.
+const RULES: &[Sight] = &[
+    Sight {
+        id: "C-key",
+        finds: "a misspelt key at any place of a file, inside of `args` too",
+        beside: "the same file without it; tables that are keyed by names of the operator's own",
+        file: "watchlist::tests::unread",
+        source: UNREAD,
+        case: "one_more_key_at_any_place_of_any_valid_file_is_an_error",
+    },
+    Sight {
+        id: "C-name",
+        finds: "a stranger in the first of two arguments of one name",
+        beside: "members of the staff in both, by the positions `#0` and `#1`",
+        file: "conditions",
+        source: CONDITIONS,
+        case: "each_of_two_arguments_of_one_name_is_looked_at_by_its_position",
+    },
+    Sight {
+        id: "C-name-twice",
+        finds: "a rule that uses a name which two arguments have, in whatever ABI or struct",
+        beside: "the same by positions, which `check` offers",
+        file: "watchlist::tests::ambiguous",
+        source: AMBIGUOUS,
+        case: "a_name_that_several_arguments_have_is_refused_with_their_positions",
+    },
+    Sight {
+        id: "C-list",
+        finds: "a stranger beside good payees in a list, by a rule that raises where any element is one",
+        beside: "good payees alone; a rule that vouches asks it of every element",
+        file: "conditions",
+        source: CONDITIONS,
+        case: "a_stranger_among_good_payees_is_raised_from_real_calldata",
+    },
+    Sight {
+        id: "C-via",
+        finds: "more leaves by an allowance than the rule with `via` lets go, or outside of the act that it names",
+        beside: "as much as it lets go, inside of that act, with traces and without",
+        file: "rows::within",
+        source: WITHIN,
+        case: "a_deposit_takes_more_by_its_allowance",
+    },
+    Sight {
+        id: "C-effects",
+        finds: "value that leaves inside of a call that a rule vouches for",
+        beside: "the same by `effects = \"any\"`, or by rules of its own",
+        file: "rows::within",
+        source: WITHIN,
+        case: "more_leaves_inside_of_a_vouched_call",
+    },
+    Sight {
+        id: "C-outcome",
+        finds: "an attempt by a rule about what is executed, and an execution by a rule about attempts",
+        beside: "each by the rule about it; and what waits, by the rule about what is executed",
+        file: "conditions",
+        source: CONDITIONS,
+        case: "a_rule_about_what_is_executed_vouches_for_no_attempt_and_one_about_attempts_for_nothing_else",
+    },
+    Sight {
+        id: "C-suffix",
+        finds: "bytes behind the arguments of a call that its rule does not name",
+        beside: "an attribution by `suffix = \"erc8021\"`, to its last byte",
+        file: "conditions",
+        source: CONDITIONS,
+        case: "a_rule_lets_exactly_those_bytes_be_that_it_names",
+    },
+    Sight {
+        id: "C-indexed",
+        finds: "another text than the rule's, where a log holds only its hash",
+        beside: "the text itself, compared by its hash",
+        file: "conditions",
+        source: CONDITIONS,
+        case: "an_indexed_text_is_compared_by_its_hash",
+    },
+    Sight {
+        id: "C-unit",
+        finds: "an amount in the unit of a token that says other decimals, by `max`, `limit`, `eq`, `in` or `not_in`",
+        beside: "the same with the decimals that the token says",
+        file: "rows::fits",
+        source: FITS,
+        case: "a_token_says_other_decimals",
+    },
+];
+
+const OUR_RULES: &str = "
+## Conditions of rules
+
+What a rule does not say it does not vouch for, and what cannot be meant is refused by `check`. These cases stand with those of the
+watchlist and of the conditions; docs/conditions.md and docs/behavior.md explain each.
+
+| row | what is found or refused | beside it, vouched for | case |
 |---|---|---|---|
 ";
 
@@ -206,11 +306,13 @@ fn the_page_of_detections_says_what_the_cases_hold() {
                 .expect("a string takes it");
         }
     }
-    page.push_str(OUR_SIGHT);
-    for Sight { id, finds, beside, file, source, case } in SIGHTS {
-        assert!(ids.insert(id), "{id} stands twice");
-        assert!(source.contains(&format!("async fn {case}(")), "{id}: there is no {case} in {file}");
-        writeln!(page, "| {id} | {finds} | {beside} | `{file}::{case}` |").expect("a string takes it");
+    for (heading, cases) in [(OUR_RULES, RULES), (OUR_SIGHT, SIGHTS)] {
+        page.push_str(heading);
+        for Sight { id, finds, beside, file, source, case } in cases {
+            assert!(ids.insert(id), "{id} stands twice");
+            assert!(source.contains(&format!("fn {case}(")), "{id}: there is no {case} in {file}");
+            writeln!(page, "| {id} | {finds} | {beside} | `{file}::{case}` |").expect("a string takes it");
+        }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/detections.md");
     if std::env::var_os("WATCHFIRE_BLESS").is_some() {
