@@ -3,6 +3,7 @@
 
 mod abi;
 mod account;
+mod beside;
 mod governance;
 mod life;
 mod staking;
