@@ -9,14 +9,8 @@ use crate::support::tokens::Token;
 use crate::support::treasury::ether;
 use crate::support::tx::Tx;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use alloy_sol_types::{SolCall, SolValue, sol};
+use alloy_sol_types::{SolCall, SolValue};
 use serde_json::json;
-
-sol! {
-    interface IDeposits {
-        function depositTo(address account);
-    }
-}
 
 pub(super) struct Account {
     pub(super) address: Address,
@@ -36,8 +30,6 @@ impl Account {
         let address = life.makes("ModularAccount", OWNER_A.address.abi_encode()).await;
         let dollar = town.dollar;
         life.sends(&Tx::pay(DEPLOYER.address, address, ether(50))).await;
-        let deposit = IDeposits::depositToCall { account: address };
-        life.sends(&Tx::call(DEPLOYER.address, ENTRY_POINT, deposit.abi_encode()).with_value(ether(10))).await;
         dollar.mint(&life.anvil, DEPLOYER.address, address, dollar.units(100_000)).await;
         let allow = bytes(&IToken::approveCall { spender: SUPPLIER.address, amount: dollar.units(1_000) });
         let allowed = IModular::executeCall { dest: dollar.address, value: U256::ZERO, func: allow };
