@@ -9,9 +9,8 @@ use super::rpc::{Asking, NodeError};
 use crate::model::parse::{BlockWire, ReceiptsWire};
 use crate::model::read::{Answer, Read};
 use crate::model::{BlockRef, Link, parse};
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::B256;
 use futures::{StreamExt, TryStreamExt};
-use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use tracing::debug;
@@ -154,34 +153,6 @@ impl Node {
         }
     }
 
-    /// By hash, so that a reorg in between gives an error, never the state of another block (EIP-1898).
-    pub(super) async fn state(&self, at: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
-        let hash = if let Read::Before { parent, .. } = read { *parent } else { at.hash };
-        let pinned = json!({ "blockHash": hash, "requireCanonical": false });
-        let after = self.deadlines().call;
-        let quantity =
-            |answer: Text| -> Result<Bytes, NodeError> { Ok(parse::quantity(answer.get())?.to_be_bytes_vec().into()) };
-        match read {
-            Read::Call { to, data } | Read::Before { to, data, .. } => {
-                let call = json!({ "to": to, "data": data });
-                Ok(parse::return_data(self.ask("eth_call", (&call, &pinned), after).await?.get())?)
-            }
-            Read::Storage { of, slot } => {
-                let answer = self.ask("eth_getStorageAt", (of, slot, &pinned), after).await?;
-                let word = parse::return_data(answer.get())?;
-                // Some nodes leave out leading zeros.
-                let word = word.get(..).filter(|word| word.len() <= 32).ok_or(NodeError::Another)?;
-                Ok(B256::left_padding_from(word).into())
-            }
-            Read::Code(of) => Ok(parse::return_data(self.ask("eth_getCode", (of, &pinned), after).await?.get())?),
-            Read::Nonce(of) => quantity(self.ask("eth_getTransactionCount", (of, &pinned), after).await?),
-            Read::Balance(of) => quantity(self.ask("eth_getBalance", (of, &pinned), after).await?),
-            Read::Grants { .. } | Read::Uses { .. } | Read::UsedOf { .. } | Read::Traces | Read::Trace(_) => {
-                Err(NodeError::Another)
-            }
-        }
-    }
-
     async fn whole_block(&self, hash: B256, keep_raw: bool) -> Result<Half<BlockWire>, NodeError> {
         let what = || format!("block {hash}");
         if !self.lapses().has(Bulk::Txs, hash) {
@@ -278,7 +249,7 @@ fn is_null(answer: &RawValue) -> bool {
 
 /// Whether the contract refused, rather than the node. Code 3 is geth's for a revert; others say it in words, and an invalid
 /// opcode or spent gas is the contract's doing as well.
-fn reverted(code: i64, message: &str, data: bool) -> bool {
+pub(super) fn reverted(code: i64, message: &str, data: bool) -> bool {
     let message = message.to_ascii_lowercase();
     code == 3
         || ["revert", "invalid opcode", "out of gas", "stack underflow", "invalid jump"]

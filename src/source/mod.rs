@@ -27,6 +27,7 @@ mod lapses;
 pub mod mempool;
 mod meter;
 pub mod node;
+mod pinned;
 pub mod pool;
 mod probe;
 mod probes;

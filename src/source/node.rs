@@ -123,6 +123,7 @@ struct Inner {
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
     lacks_proofs: AtomicBool,
+    lacks_pinning: AtomicBool,
     has_proven: AtomicBool,
     roots: Roots,
     /// Whether a block with transactions ever followed from its hash.
@@ -199,6 +200,7 @@ impl Node {
             next_id: AtomicU64::new(1),
             lacks_block_receipts: AtomicBool::new(false),
             lacks_proofs: AtomicBool::new(false),
+            lacks_pinning: AtomicBool::new(false),
             has_proven: AtomicBool::new(false),
             roots: Roots::default(),
             has_verified: AtomicBool::new(false),
@@ -339,6 +341,15 @@ impl Node {
         self.0.lacks_block_receipts.store(true, Ordering::Relaxed);
     }
 
+    /// Whether state can be asked for by number alone on the connection in use.
+    pub(super) fn lacks_pinning(&self) -> bool {
+        self.0.lacks_pinning.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_lack_of_pinning(&self) {
+        self.0.lacks_pinning.store(true, Ordering::Relaxed);
+    }
+
     /// Whether `eth_getProof` was refused on the connection in use.
     pub(super) fn lacks_proofs(&self) -> bool {
         self.0.lacks_proofs.load(Ordering::Relaxed)
@@ -388,6 +399,7 @@ impl Node {
     fn forget_what_it_lacks(&self) {
         self.0.lacks_block_receipts.store(false, Ordering::Relaxed);
         self.0.lacks_proofs.store(false, Ordering::Relaxed);
+        self.0.lacks_pinning.store(false, Ordering::Relaxed);
         *self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

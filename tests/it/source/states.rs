@@ -9,6 +9,7 @@ use crate::support::watch::Watch;
 use alloy_primitives::{Address, B256, Bytes, U256, b256, keccak256};
 use alloy_sol_types::SolValue;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use watchfire::model::read::{Answer, Read};
 use watchfire::model::{BlockRef, ChainId};
@@ -317,4 +318,63 @@ async fn an_endpoint_that_lies_about_state_is_told_with_what_it_said_and_hides_n
     assert_eq!(blind[0]["endpoint"], "glass");
     let why = blind[0]["why"].as_str().expect("it says why");
     assert!(why.starts_with("a false state of 0x") && why.contains("stateRoot"), "{why}");
+}
+
+/// What servers say that take a block's number and nothing else, each with its code.
+const NUMBERS_ONLY: [(i64, &str); 4] = [
+    (-32602, "invalid argument 1: json: cannot unmarshal object into Go value of type string"),
+    (-32602, "Invalid params"),
+    (-32000, "invalid type: map, expected a hex string"),
+    (-32601, "the method is not supported with these parameters"),
+];
+
+/// Lets the glass refuse every question about state at a hash, in these words.
+fn refuse_hashes(response: &mut Value, params: &Value, code: i64, message: &str) {
+    if params.as_array().and_then(|params| params.last()).is_some_and(|last| last["blockHash"].is_string()) {
+        *response = json!({ "jsonrpc": "2.0", "id": response["id"], "error": { "code": code, "message": message } });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn state_is_asked_by_number_of_whoever_takes_no_hash_and_only_while_the_block_is_there() {
+    let stage = Stage::new().await;
+    let owner = Read::Call { to: stage.owned, data: Bytes::from_static(&[0x8d, 0xa5, 0xcb, 0x5b]) };
+    let parent = stage.anvil.block(&format!("{:#x}", stage.at.number - 1)).await["hash"].clone();
+    let parent: B256 = serde_json::from_value(parent).expect("a hash");
+    let before = Read::Before { to: stage.owned, data: Bytes::from_static(&[0x8d, 0xa5, 0xcb, 0x5b]), parent };
+    let mut reads = stage.reads();
+    reads.extend([owner.clone(), before.clone()]);
+    let truth = stage.pool(false).read(stage.at, &reads).await;
+    assert!(truth.iter().all(|answer| matches!(answer, Answer::Data(_))), "{truth:?}");
+    for (code, message) in NUMBERS_ONLY {
+        stage.glass.twist(move |_, params, response| refuse_hashes(response, params, code, message));
+        let pool = stage.pool(false);
+        assert_eq!(pool.read(stage.at, &reads).await, truth, "{message}");
+        assert_eq!(pool.read(stage.at, &reads).await, truth, "{message}, once it is known");
+        // Another block has this number: what is there is no state of ours.
+        let other = BlockRef { hash: B256::repeat_byte(9), ..stage.at };
+        let answers = pool.read(other, &[owner.clone(), Read::Balance(neighbor(7))]).await;
+        assert_eq!(answers, [Answer::Unavailable, Answer::Unavailable], "{message}");
+    }
+    // It was there before the question and is gone after it.
+    let looks = AtomicUsize::new(0);
+    stage.glass.twist(move |method, params, response| {
+        refuse_hashes(response, params, -32602, "Invalid params");
+        if method == "eth_getBlockByNumber" && looks.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
+            response["result"]["hash"] = json!(B256::repeat_byte(9));
+        }
+    });
+    assert_eq!(stage.pool(false).read(stage.at, std::slice::from_ref(&owner)).await, [Answer::Unavailable]);
+    // A contract that refuses does so either way, and a node that knows no such state is not asked again.
+    let by_number: Arc<AtomicUsize> = Arc::default();
+    let counted = by_number.clone();
+    stage.glass.twist(move |method, params, response| {
+        if method == "eth_call" {
+            counted.fetch_add(usize::from(params[1].is_string()), Ordering::Relaxed);
+            let error = json!({ "code": 3, "message": "execution reverted" });
+            *response = json!({ "jsonrpc": "2.0", "id": response["id"], "error": error });
+        }
+    });
+    assert_eq!(stage.pool(false).read(stage.at, &[owner]).await, [Answer::Reverted]);
+    assert_eq!(by_number.load(Ordering::Relaxed), 0);
 }

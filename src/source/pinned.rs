@@ -1,0 +1,98 @@
+//! The state of contracts and accounts at one block: by its hash, else by its number while that names the same block.
+
+use super::fetch::reverted;
+use super::intake::Text;
+use super::node::Node;
+use super::rpc::NodeError;
+use crate::model::read::Read;
+use crate::model::{BlockRef, parse};
+use alloy_primitives::{B256, Bytes};
+use serde_json::{Value, json};
+use tracing::debug;
+
+impl Node {
+    /// The state after block `at`, or before it where the read says so: asked by hash (EIP-1898), so that a reorg in between gives an
+    /// error and never the state of another block. A node that takes no hash is asked by number.
+    ///
+    /// # Errors
+    /// When the node does not answer, refuses, or has another block at that number ([`NodeError::Missing`]).
+    pub(super) async fn state(&self, at: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
+        let of = match read {
+            Read::Before { parent, .. } => BlockRef { number: at.number.saturating_sub(1), hash: *parent },
+            _ => at,
+        };
+        if self.lacks_pinning() {
+            return self.state_by_number(of, read).await;
+        }
+        let told = self.state_at(&json!({ "blockHash": of.hash, "requireCanonical": false }), read).await;
+        match told {
+            Err(NodeError::Refused { code, message, data }) if refuses_hashes(code, &message, data) => {
+                debug!(endpoint = self.name(), "asking for state by number: {message}");
+                let told = self.state_by_number(of, read).await;
+                // What is refused this way too was no matter of how it was asked.
+                if told.is_ok() {
+                    self.note_lack_of_pinning();
+                }
+                told
+            }
+            told => told,
+        }
+    }
+
+    /// Asks by number, with the block's hash held before and after: an answer counts only while the node has this block there.
+    async fn state_by_number(&self, of: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
+        let gone = || NodeError::Missing(format!("block {} at its number", of.hash));
+        if !self.stands(of).await? {
+            return Err(gone());
+        }
+        let told = self.state_at(&format!("{:#x}", of.number).into(), read).await;
+        if self.stands(of).await? { told } else { Err(gone()) }
+    }
+
+    async fn state_at(&self, pinned: &Value, read: &Read) -> Result<Bytes, NodeError> {
+        let after = self.deadlines().call;
+        let quantity =
+            |answer: Text| -> Result<Bytes, NodeError> { Ok(parse::quantity(answer.get())?.to_be_bytes_vec().into()) };
+        match read {
+            Read::Call { to, data } | Read::Before { to, data, .. } => {
+                let call = json!({ "to": to, "data": data });
+                Ok(parse::return_data(self.ask("eth_call", (&call, pinned), after).await?.get())?)
+            }
+            Read::Storage { of, slot } => {
+                let answer = self.ask("eth_getStorageAt", (of, slot, pinned), after).await?;
+                let word = parse::return_data(answer.get())?;
+                // Some nodes leave out leading zeros.
+                let word = word.get(..).filter(|word| word.len() <= 32).ok_or(NodeError::Another)?;
+                Ok(B256::left_padding_from(word).into())
+            }
+            Read::Code(of) => Ok(parse::return_data(self.ask("eth_getCode", (of, pinned), after).await?.get())?),
+            Read::Nonce(of) => quantity(self.ask("eth_getTransactionCount", (of, pinned), after).await?),
+            Read::Balance(of) => quantity(self.ask("eth_getBalance", (of, pinned), after).await?),
+            Read::Grants { .. } | Read::Uses { .. } | Read::UsedOf { .. } | Read::Traces | Read::Trace(_) => {
+                Err(NodeError::Another)
+            }
+        }
+    }
+}
+
+/// Whether the node refuses to be asked by hash: an object where it wants a number, in the words of several servers.
+fn refuses_hashes(code: i64, message: &str, data: bool) -> bool {
+    let message = message.to_ascii_lowercase();
+    let words = [
+        "unmarshal",
+        "invalid argument",
+        "invalid param",
+        "invalid type",
+        "hex string",
+        "blockhash",
+        "block number",
+        "not supported",
+        "expected",
+        "parse",
+        "eip-1898",
+        "invalid input",
+        "invalid request",
+    ];
+    !reverted(code, &message, data)
+        && (matches!(code, -32602 | -32600) || words.iter().any(|words| message.contains(words)))
+}
