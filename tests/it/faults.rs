@@ -7,6 +7,7 @@
 
 mod blind;
 mod disk;
+mod filled;
 mod finality;
 mod kill;
 mod missed;

@@ -1,6 +1,7 @@
 //! The legacy multisig: everything is found at submission, and one incident follows it to its execution.
 
 use super::{Row, Stage, calldata, pays, vouch, watch};
+use crate::source::twisted::Twisted;
 use crate::support::abi::IMultiSigWallet;
 use crate::support::accounts::{DEPLOYER, GRANTEE, KEEPER, OWNER_A, OWNER_B, OWNER_C, STRANGER};
 use crate::support::anvil::Tx;
@@ -229,4 +230,32 @@ async fn an_execution_fails() {
     let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
     wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
     stage.is_quiet(&L5, &rules(&wallet, "")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_that_cannot_be_read_is_told_as_that_and_as_nothing_else() {
+    let mut stage = Stage::new().await;
+    stage.without_traces();
+    let owners = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
+    let wallet = Multisig::deploy(&stage.anvil, DEPLOYER.address, &owners, 3).await;
+    stage.anvil.succeed(&Tx::pay(DEPLOYER.address, wallet.address, ether(100))).await;
+    let id = pay(&stage, &wallet, GRANTEE.address, ether(1)).await;
+    stage.begin().await;
+    wallet.confirm_later(&stage.anvil, OWNER_B, id).await;
+    stage.is_quiet(&L1, &rules(&wallet, "")).await;
+    // The same, and the node does not say what was submitted.
+    let glass = Twisted::start(&stage.anvil).await;
+    glass.twist(|method, _, response| {
+        if method == "eth_call" {
+            let error = serde_json::json!({ "code": -32000, "message": "missing trie node" });
+            *response = serde_json::json!({ "jsonrpc": "2.0", "id": response["id"], "error": error });
+        }
+    });
+    stage.ask_through(glass.url());
+    let seen = stage.seen(&rules(&wallet, "")).await;
+    let told = seen.headlines.join("\n");
+    assert!(!seen.findings.is_empty(), "{:#?}", seen.lines);
+    assert!(told.contains("a call that could not be read") && !told.contains("created"), "{told}");
+    let notes = format!("{:?}", seen.judged);
+    assert!(notes.contains(&format!("What submission {id} does could not be read from the node.")), "{notes}");
 }

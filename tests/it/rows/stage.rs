@@ -64,6 +64,13 @@ impl Stage {
         self.traces = traces;
     }
 
+    /// From now on the node behind this URL is asked, about blocks and state alike.
+    pub(crate) fn ask_through(&mut self, url: String) {
+        let endpoint = Endpoint { name: "glass".into(), url: url.into() };
+        let node = Node::new(&endpoint, ChainId(self.anvil.chain_id()), Deadlines::default()).expect("a URL");
+        self.pool = Pool::new(vec![(node, None)]).expect("one node is a pool");
+    }
+
     /// With a Safe of this version and threshold, owned by `owners`, its library contracts where they stand on mainnet.
     pub(crate) async fn with_safe(version: Version, owners: &[Address], threshold: u64) -> (Self, Safe) {
         let stage = Self::new().await;
