@@ -35,7 +35,7 @@ pub use occasion::{UNDELIVERABLE, dead_letter, test_page};
 pub use roster::{Names, Roster, StepJudged, short};
 pub use standing::reopen_standing;
 pub use step::{pending, plan, queued};
-pub use storm::{PAGES_MAX, STORM, WINDOW_MS};
+pub use storm::{AHEAD_MS, PAGES_MAX, STORM, WINDOW_MS};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -24,6 +24,9 @@ pub const STORM: &str = "builtin/storm";
 pub const PAGES_MAX: usize = 12;
 /// The window of the limit, a minute in milliseconds. People are told as often at most of what joins a storm.
 pub const WINDOW_MS: u64 = 60_000;
+/// How much later than now a page may have been sent and counts: whoever writes took the time before it was its turn, so that another may
+/// have written with a later one meanwhile. What is later still was left behind by a clock that was set back.
+pub const AHEAD_MS: u64 = 10_000;
 /// A storm that somebody took is over when nothing was held back for ten minutes.
 const CALM_MS: u64 = 600_000;
 
@@ -34,9 +37,10 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// `paged` may hold older pages too; those of a time to come, which a clock that was set back leaves behind, count for nothing.
+    /// `paged` may hold older pages too; those of a time to come count up to [`AHEAD_MS`].
     pub(super) fn new(paged: &[Paged], now_ms: u64) -> Self {
-        let lately = |paged: &&Paged| paged.at_ms <= now_ms && now_ms - paged.at_ms < WINDOW_MS;
+        let ahead = now_ms.saturating_add(AHEAD_MS);
+        let lately = |paged: &&Paged| paged.at_ms <= ahead && now_ms.saturating_sub(paged.at_ms) < WINDOW_MS;
         Self { paged: paged.iter().filter(lately).cloned().collect(), now_ms }
     }
 
@@ -229,7 +233,12 @@ mod tests {
     fn pages_of_long_ago_and_of_a_clock_that_was_set_back_count_for_nothing() {
         let now = 1_000_000;
         assert!(Limit::new(&paged(12, now - WINDOW_MS), now).admit("treasury", Severity::High, false));
-        assert!(Limit::new(&paged(12, now + 1), now).admit("treasury", Severity::High, false));
+        assert!(Limit::new(&paged(12, now + AHEAD_MS + 1), now).admit("treasury", Severity::High, false));
+        let by_another = paged(12, now + 1);
+        assert!(
+            !Limit::new(&by_another, now).admit("treasury", Severity::High, false),
+            "written while this one waited"
+        );
         assert!(!Limit::new(&paged(12, now), now).admit("treasury", Severity::High, false));
     }
 }

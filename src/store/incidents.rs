@@ -2,7 +2,7 @@
 
 use super::chain::{NOWHERE, int, uint};
 use super::{Result, StoreError, finality};
-use crate::escalate::WINDOW_MS;
+use crate::escalate::{AHEAD_MS, WINDOW_MS};
 use crate::model::coverage::Paged;
 use crate::model::incident::{Delivery, DeliveryKind, Finding, Incident, Plan};
 use crate::model::{BlockRef, ChainId, Finality, FindingId, Footing, IncidentId, Severity};
@@ -174,7 +174,7 @@ pub(super) fn paged_lately(db: &Connection, now_ms: u64) -> Result<Vec<Paged>> {
     let sql = "SELECT path, severity, at_ms FROM pages WHERE at_ms > ?1 AND at_ms <= ?2";
     let since = int(now_ms.saturating_sub(WINDOW_MS));
     let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map(params![since, int(now_ms)], |row| {
+    let rows = statement.query_map(params![since, int(now_ms.saturating_add(AHEAD_MS))], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, u8>(1)?, uint(row.get(2)?)))
     })?;
     let paged = |(path, severity, at_ms): (String, u8, u64)| {
@@ -203,7 +203,8 @@ pub(super) fn write_pages(db: &Connection, plan: &Plan, now_ms: u64) -> Result<(
     }
     if any {
         let sql = "DELETE FROM pages WHERE at_ms <= ?1 OR at_ms > ?2";
-        db.prepare_cached(sql)?.execute(params![int(now_ms.saturating_sub(WINDOW_MS)), int(now_ms)])?;
+        db.prepare_cached(sql)?
+            .execute(params![int(now_ms.saturating_sub(WINDOW_MS)), int(now_ms.saturating_add(AHEAD_MS))])?;
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use super::stage::Stage;
 use crate::support::accounts::{DEPUTY, STRANGER};
 use crate::support::anvil::Tx;
-use crate::support::inbox::Received;
-use crate::support::stored;
+use crate::support::inbox::{Answer, Inbox, Received};
+use crate::support::stored::{self, Stored};
 use alloy_primitives::Address;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -70,6 +70,85 @@ async fn a_storm_of_findings_is_twelve_pages_a_minute_and_one_incident_that_list
     }
     let findings = "SELECT count(*) FROM findings WHERE rule = 'builtin/undecodable' AND orphaned = 0";
     assert_eq!(stored::number(&stage.store(), findings), i64::from(CALLS), "nothing is lost");
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+/// Destinations of one path: those that work, and those that refuse in one way and in another.
+const WORKING: usize = 12;
+const GONE: usize = 8;
+const MISPLACED: usize = 7;
+/// Findings of the storm, unless `WATCHFIRE_STORM_FINDINGS` names another number.
+const FINDINGS: u32 = 400;
+/// Of them in each block.
+const OF_A_BLOCK: u32 = 20;
+
+/// Lets the path of the treasury tell all of these destinations at once.
+async fn many_destinations(stage: &Stage) -> (Inbox, Inbox) {
+    let (gone, misplaced) = (Inbox::start().await, Inbox::start().await);
+    gone.otherwise(Answer::Status(410));
+    misplaced.otherwise(Answer::Status(404));
+    let receivers = std::iter::repeat_n(&stage.pager, WORKING)
+        .chain(std::iter::repeat_n(&gone, GONE))
+        .chain(std::iter::repeat_n(&misplaced, MISPLACED));
+    let (mut tables, mut names) = (String::new(), Vec::new());
+    for (n, receiver) in receivers.enumerate() {
+        let url = receiver.url(&format!("/d{n}"));
+        tables += &format!(
+            "[destination.d{n}]\nkind = \"webhook\"\nurl = \"{url}\"\nsecret = {{ env = \"WATCHFIRE_TEST_SECRET\" }}\n\
+             timeout = \"5s\"\n"
+        );
+        names.push(format!("\"d{n}\""));
+    }
+    let file = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
+    let all = file.replace("steps = [{ to = [\"pager\"]", &format!("steps = [{{ to = [{}]", names.join(", ")));
+    assert_ne!(file, all);
+    let all = all.replace("notify = [\"pager\"]", &format!("notify = [{}]", names.join(", ")));
+    stage.watch.write("watchfire.toml", &format!("{all}{tables}"));
+    (gone, misplaced)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storm_on_a_path_of_which_most_destinations_are_dead_is_one_storm_and_one_incident_for_each_cause() {
+    let findings = std::env::var("WATCHFIRE_STORM_FINDINGS").ok().and_then(|n| n.parse().ok()).unwrap_or(FINDINGS);
+    let stage = Stage::with_treasury().await;
+    let treasury = stage.treasury.as_ref().expect("deployed");
+    let (gone, misplaced) = many_destinations(&stage).await;
+    for block in 0..findings / OF_A_BLOCK {
+        let calls = block * OF_A_BLOCK..(block + 1) * OF_A_BLOCK;
+        let calls = calls.map(|n| prank(STRANGER.address, treasury.watched_box, n));
+        stage.mine(&calls.collect::<Vec<_>>()).await;
+    }
+    let began = Instant::now();
+    let process = stage.start();
+    stage.settle().await;
+    let minutes = began.elapsed().as_secs() / 60 + 1;
+    let received = stage.pager.received();
+    let mut most = 0;
+    for n in 0..WORKING {
+        let path = format!("/d{n}");
+        let own: Vec<Received> = received.iter().filter(|one| one.path == path).cloned().collect();
+        let pages = events(&own, "trigger").iter().filter(|event| event["data"]["label"] == "Box").count() as u64;
+        let each = events(&own, "trigger");
+        let cycle = |event: &Value| (event["data"]["label"].to_string(), event["data"]["cycle"].to_string());
+        let each: Vec<_> = each.iter().map(cycle).collect();
+        assert!((1..=12 * minutes).contains(&pages), "{pages} pages to d{n} in {minutes} begun minutes: {each:#?}");
+        most = most.max(pages);
+    }
+    println!("{findings} findings: at most {most} pages a destination in {minutes} begun minutes");
+    assert!(gone.count() > 0 && misplaced.count() > 0);
+
+    let (ours, store) = (Stored::read(&stage.store()), stage.store());
+    let count = "SELECT count(*) FROM findings WHERE rule = 'builtin/undecodable' AND orphaned = 0";
+    assert_eq!(stored::number(&store, count), i64::from(findings), "nothing is lost");
+    let label = |incident: &Value| incident["label"].as_str().unwrap_or_default().to_owned();
+    let storms: Vec<&Value> = ours.incidents.values().filter(|one| label(one) == "Storm on path treasury").collect();
+    assert!(storms.len() <= 1, "{storms:#?}");
+    let undelivered: Vec<&Value> = ours.incidents.values().filter(|one| one["undelivered"].is_object()).collect();
+    assert_eq!(undelivered.len(), 2, "one for each cause: {undelivered:#?}");
+    let mut counts: Vec<usize> =
+        undelivered.iter().map(|one| one["undelivered"]["destinations"].as_array().map_or(0, Vec::len)).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [MISPLACED, GONE], "each of them is listed once");
     assert_eq!(process.end().await, 1, "{}", stage.watch.log());
 }
 
