@@ -47,9 +47,6 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
     for note in notes(&book) {
         noted(&note, printer);
     }
-    for remark in &book.remarks {
-        remarked(remark, printer);
-    }
     if !printer.is_json() {
         printer.text(&format!(
             "{} on {}, {}{}, {}, {}; {} of {} tests pass",
@@ -152,14 +149,6 @@ fn noted(note: &Note, printer: &Printer) {
     }
     let about = note.chain.as_deref().or(note.place.as_deref()).unwrap_or_default();
     printer.text(&format!("{}  {about}: {}", printer.paint(AnsiColor::Yellow.on_default(), "note"), note.text));
-}
-
-/// Prints a remark of the compiler.
-fn remarked(remark: &str, printer: &Printer) {
-    if printer.is_json() {
-        return printer.json(&json!({ "type": "note", "note": remark }));
-    }
-    printer.text(&format!("{}  {remark}", printer.paint(AnsiColor::Yellow.on_default(), "note")));
 }
 
 /// What would happen, function by function, and which built-ins there are.

@@ -9,6 +9,7 @@ use crate::runtime::Stop;
 use crate::settings::Secrets;
 use crate::store::Store;
 use crate::telemetry::Outlet;
+use crate::watchlist::check;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use std::path::PathBuf;
@@ -86,8 +87,8 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
         printer.progress(&format!("metrics and readiness at http://{}", console.address()));
         tokio::spawn(console.run(stop.clone()));
     }
-    for remark in &book.remarks {
-        printer.progress(&format!("note: {remark}"));
+    for note in &book.notes {
+        printer.progress(&format!("note: {}", check::told(note)));
     }
     for chain in &book.chains {
         printer.progress(&format!(

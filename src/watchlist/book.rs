@@ -42,9 +42,7 @@ pub struct Book {
     pub store: PathBuf,
     /// The watchlists' own tests, in the order of the files.
     pub tests: Vec<WatchTest>,
-    /// What could be read only in part, each with its file and line: entries of ABI files that are passed over.
-    pub remarks: Vec<String>,
-    /// What is worth knowing of the files and no mistake, each at its place.
+    /// What is worth knowing of the files and no mistake, each at its place; entries of ABI files that are passed over among it.
     pub notes: Vec<Problem>,
     /// SHA-256 of the text of all files, in hex: the same text has the same hash on every machine.
     pub hash: String,

@@ -8,7 +8,7 @@ mod notes;
 mod outcomes;
 
 pub use coverage::{CoverageRow, Otherwise, coverage};
-pub use notes::{Note, notes};
+pub use notes::{Note, notes, told};
 pub use outcomes::{TestOutcome, run_tests};
 
 #[cfg(doc)]

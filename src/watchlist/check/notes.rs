@@ -62,6 +62,13 @@ fn of_chain(chain: &Arc<str>, text: String) -> Note {
     Note { chain: Some(Arc::clone(chain)), place: None, text }
 }
 
+/// Returns a note of the compiler with its place, for people.
+#[must_use]
+pub fn told(note: &Problem) -> String {
+    let Note { place, text, .. } = of_place(note);
+    format!("{}: {text}", place.as_deref().unwrap_or_default())
+}
+
 fn of_place(note: &Problem) -> Note {
     let hint = note.hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}"));
     Note { chain: None, place: Some(note.spot.to_string().into()), text: format!("{}{hint}", note.message) }

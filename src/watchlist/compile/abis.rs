@@ -20,8 +20,6 @@ pub(super) struct Abis<'f> {
     spelled: HashMap<String, Arc<Abi>>,
     /// What open kinds and rules say together, by the two shared indexes: one for all watches that have the same.
     both: HashMap<(*const Abi, *const Abi), Arc<Abi>>,
-    /// Entries of files that could not be read.
-    remarks: Vec<String>,
 }
 
 /// The ABI of a watch.
@@ -59,8 +57,8 @@ impl Spelled {
 
 impl<'f> Abis<'f> {
     pub(super) fn new(files: &'f dyn Files) -> Self {
-        let (read, kinds, spelled, both, remarks) = Default::default();
-        Self { files, read, kinds, spelled, both, remarks }
+        let (read, kinds, spelled, both) = Default::default();
+        Self { files, read, kinds, spelled, both }
     }
 
     /// What a kind of contract has, whoever wrote it.
@@ -159,11 +157,6 @@ impl<'f> Abis<'f> {
         Arc::clone(self.both.entry(key).or_insert_with(|| Arc::new((**first).clone().merge(second))))
     }
 
-    /// Takes the entries that could not be read, each with the place that names its file.
-    pub(super) fn take_remarks(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.remarks)
-    }
-
     fn read_file(
         &mut self,
         path: &str,
@@ -182,12 +175,10 @@ impl<'f> Abis<'f> {
         };
         match Abi::read_file(&file.text, contract) {
             Ok(AbiFile { abi, unread }) => {
-                let (line, _) = written.spot.line_column();
-                let at = format!("{}:{line}: `{path}`", written.spot.file.path);
-                let told = unread.iter().map(|error| {
-                    format!("{at}: {error}; this entry is passed over, and what it is about counts as undecodable")
-                });
-                self.remarks.extend(told);
+                for error in &unread {
+                    let passed = "this entry is passed over, and what it is about counts as undecodable";
+                    problems.note(written.problem(format!("`{path}`: {error}; {passed}")));
+                }
                 for signature in abi.renamed() {
                     let note = format!(
                         "`{path}` has `{signature}` twice with other names of its arguments: the first are taken"

@@ -90,17 +90,16 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
         texts
     });
     let store = place_of_store(setup.store.as_ref(), base, files, &mut problems);
+    let written_store = setup.store.as_ref().map(|written| written.spot.clone());
     let mut book = assemble(&main, setup, &texts, store, &mut Abis::new(files), &mut problems);
     book.hash = hash([&main].into_iter().chain(&lists));
     if problems.is_empty() {
         [&document].into_iter().chain(&documents).for_each(|document| document.finish(&mut problems));
     }
     if let Some(folder) = book.store.parent().filter(|folder| !files.is_directory(folder)) {
-        book.remarks.push(format!(
-            "{}: the store's directory {} is not there; `run` waits for it",
-            main.path,
-            folder.display()
-        ));
+        let spot = written_store.unwrap_or_else(|| main.spot(0..0));
+        let note = format!("the store's directory {} is not there; `run` waits for it", folder.display());
+        problems.note(spot.problem(note));
     }
     if texts.watches.is_empty() {
         let note = main.spot(0..0).problem("no address is watched");
@@ -170,7 +169,6 @@ fn assemble(
         heartbeats,
         store,
         tests: compiled.tests,
-        remarks: abis.take_remarks(),
         notes: Vec::new(),
         hash: String::new(),
     }
