@@ -20,10 +20,12 @@ mod finality;
 mod gaps;
 mod incidents;
 mod lanes;
+mod messages;
 mod outbox;
 mod pages;
 mod pending;
 mod place;
+mod progress;
 mod queue;
 mod quota;
 mod refusal;
@@ -50,12 +52,12 @@ pub use refusal::Refusal;
 pub use space::Space;
 
 use crate::escalate::StepJudged;
-use crate::model::incident::{Contested, Delivery, Finding, Incident, Plan, Standing};
+use crate::model::incident::{Finding, Incident, Plan, Standing};
 use crate::model::page::Way;
 use crate::model::pending::Pending;
 use crate::model::record::VerdictLine;
-use crate::model::{BlockRef, ChainId, DeliveryKey, Finality, IncidentId, Link};
-use crate::runtime::{Moment, instant, quoted_path};
+use crate::model::{ChainId, IncidentId};
+use crate::runtime::{instant, quoted_path};
 use crate::telemetry::Metrics;
 use actor::Actor;
 use alloy_primitives::{Address, B256};
@@ -199,158 +201,6 @@ impl StoreFile {
         let rescued = quoted_path(&place::beside(&self.path, ".rescued"));
         let ways = vec![Way::new("once it is stopped", format!("store restore {rescued}"))];
         Some(Refusal { since, why, ways })
-    }
-}
-
-/// Where a chain stands.
-impl Store {
-    /// Writes down that watching `chain` begins with block `first`, before anything is fetched.
-    ///
-    /// The first step must append that block. A chain that began earlier keeps its place.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn begin_chain(&self, chain: ChainId, first: u64) -> Result<()> {
-        self.actor.write(move |db| chain::begin(db, chain, first)).await
-    }
-
-    /// Lets `chain` go on with block `first`, whatever stood before: for tapes whose stretches do not join. What was judged
-    /// and told stays, rolling windows too.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn begin_stretch(&self, chain: ChainId, first: u64) -> Result<()> {
-        self.actor.write(move |db| chain::begin_stretch(db, chain, first)).await
-    }
-
-    /// Number of the first block that is judged; absent before [`Store::begin_chain`].
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn first(&self, chain: ChainId) -> Result<Option<u64>> {
-        self.actor.call(move |db| chain::first(db, chain)).await
-    }
-
-    /// The last committed block; absent before the first.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn cursor(&self, chain: ChainId) -> Result<Option<BlockRef>> {
-        self.actor.call(move |db| Ok(chain::tip(db, chain)?.map(|tip| tip.at))).await
-    }
-
-    /// The last committed block with its parent and time; absent before the first.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn tip(&self, chain: ChainId) -> Result<Option<Link>> {
-        self.actor.call(move |db| chain::tip(db, chain)).await
-    }
-
-    /// Committed blocks with their parents and times, oldest first: at most [`WINDOW_BLOCKS_MAX`].
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn window(&self, chain: ChainId) -> Result<Vec<Link>> {
-        self.actor.call(move |db| chain::window(db, chain)).await
-    }
-
-    /// What the chain's blocks added to rolling windows since `since_s` (block time, Unix seconds), in order of blocks.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn deltas(&self, chain: ChainId, since_s: u64) -> Result<Vec<PastDelta>> {
-        self.actor.call(move |db| chain::deltas(db, chain, since_s)).await
-    }
-
-    /// Forgets window entries of blocks before `deltas_before_s` (block time, Unix seconds) and messages that were sent,
-    /// or superseded, before `sent_before_ms` (wall clock). When a submission was written down, and who was met, is remembered for good. Dead letters, findings, incidents and activities stay.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn prune(&self, chain: ChainId, deltas_before_s: u64, sent_before_ms: u64) -> Result<Pruned> {
-        self.actor.write(move |db| chain::prune(db, chain, deltas_before_s, sent_before_ms)).await
-    }
-}
-
-/// How final a chain is.
-impl Store {
-    /// How far `chain` is from being undone, as was last written down.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn finality(&self, chain: ChainId) -> Result<Settled> {
-        self.actor.call(move |db| finality::settled(db, chain)).await
-    }
-
-    /// Writes down that every committed block up to `at` has become so final, and gives back the findings that did so by it.
-    /// `None` when nothing is new: when it is known, when more is known, or when `at` is not a remembered block of ours.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn promote(&self, chain: ChainId, level: Finality, at: BlockRef) -> Result<Option<Gained>> {
-        self.actor.write(move |db| finality::promote(db, chain, level, at)).await
-    }
-
-    /// Writes down that `sources` endpoints hold `at`, and every block before it with it, and gives back the findings that
-    /// gained by it. `None` when nothing is new: so many were known to hold it, or it is not a remembered block of ours.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn confirm(&self, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<Gained>> {
-        self.actor.write(move |db| finality::confirm(db, chain, at, sources)).await
-    }
-
-    /// Blocks that were taken back and that endpoints still hold, of all chains, as was last written down.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn contested(&self) -> Result<Vec<Contested>> {
-        self.actor.call(|db| finality::contested(db)).await
-    }
-
-    /// Writes down which blocks of `chain` that were taken back endpoints still hold, in place of what was known. An incident whose
-    /// evidence stood in one of them stays open meanwhile; see [`crate::escalate::tick`].
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn contest(&self, chain: ChainId, contested: Vec<Contested>) -> Result<()> {
-        self.actor.write(move |db| finality::contest(db, chain, &contested)).await
-    }
-
-    /// Allows, in the name of `by`, that what is final is undone in favor of the branch that contains `block`. It is good for one
-    /// step, see [`OwnedStepJudged::undo`], and takes the place of one that was not used yet.
-    ///
-    /// # Errors
-    /// [`StoreError::Unknown`] when the chain was not begun or the block is on the committed chain, [`StoreError::Sqlite`].
-    pub async fn allow(&self, chain: ChainId, block: B256, by: &str, now_ms: u64) -> Result<Allowance> {
-        let by = by.to_owned();
-        self.actor.write(move |db| allowance::allow(db, chain, block, &by, now_ms)).await
-    }
-
-    /// Takes back what was allowed and not used yet, and says what that was.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn withdraw(&self, chain: ChainId, by: &str, now_ms: u64) -> Result<Option<Allowance>> {
-        let by = by.to_owned();
-        self.actor.write(move |db| allowance::withdraw(db, chain, &by, now_ms)).await
-    }
-
-    /// What is allowed and not used yet.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn allowance(&self, chain: ChainId) -> Result<Option<Allowance>> {
-        self.actor.call(move |db| allowance::open(db, chain)).await
-    }
-
-    /// What was ever allowed, newest first, at most `limit`.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn allowances(&self, chain: ChainId, limit: u32) -> Result<Vec<Allowance>> {
-        self.actor.call(move |db| allowance::all(db, chain, limit)).await
     }
 }
 
@@ -549,203 +399,6 @@ impl Store {
     pub async fn findings_of(&self, incident: &IncidentId) -> Result<Vec<Finding>> {
         let id = incident.clone();
         self.actor.call(move |db| incidents::findings_of(db, &id)).await
-    }
-}
-
-/// The outbox.
-impl Store {
-    /// Leases what is due, for each of `asks` at most as many lanes as it has room for, with the lease that stands beside it, in
-    /// milliseconds from `now_ms`.
-    ///
-    /// Of each lane the first message is leased and, up to [`Ask::in_a_row`], those behind it: what has the same destination and lane
-    /// goes out in the order in which it was written, and nothing is leased while an earlier one is neither sent nor given up.
-    /// Among lanes the most urgent goes first, see [`Delivery::urgency`], then the loudest, then the oldest. A lease that ran out is
-    /// leased again, so a crash repeats a message under the same key rather than losing it. It takes the same time however many
-    /// messages wait.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn dispatch(&self, now_ms: u64, asks: Vec<(Ask, u64)>) -> Result<Dispatch> {
-        let (asks, leases): (Vec<Ask>, Vec<u64>) = asks.into_iter().unzip();
-        self.actor.later(move |db| lanes::dispatch(db, now_ms, &leases, &asks)).await
-    }
-
-    /// Leases at most `n` due messages to `destinations` of any sort, one of each lane, in the order of [`Store::dispatch`].
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn lease(
-        &self,
-        now_ms: u64,
-        n: usize,
-        lease_for_ms: u64,
-        destinations: Vec<String>,
-    ) -> Result<Vec<Leased>> {
-        self.actor.later(move |db| lanes::lease(db, now_ms, n, lease_for_ms, &destinations)).await
-    }
-
-    /// Moves all deadlines by as much as the wall clock was moved since an earlier process wrote them, so that each has as much time
-    /// left as before, and notes `now` as the moment from which on this process counts. For the one process that sends. Gives back by
-    /// how many milliseconds the clock was moved, if it was.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn rebase(&self, now: Moment) -> Result<Option<i64>> {
-        self.actor.write(move |db| clock::rebase(db, &now)).await
-    }
-
-    /// The moment from which on the process counts that sends from this store; absent before its first start.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn noted(&self) -> Result<Option<Moment>> {
-        self.actor.call(|db| clock::last(db)).await
-    }
-
-    /// Ends every lease, for a process that just became the only one to send: what its predecessor had on the wire when it
-    /// died goes out again at once, under the same key, instead of waiting for its lease to run out.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn end_leases(&self, now_ms: u64) -> Result<usize> {
-        self.actor.write(move |db| outbox::end_leases(db, now_ms)).await
-    }
-
-    /// It was accepted.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn sent(&self, key: &DeliveryKey, now_ms: u64) -> Result<()> {
-        self.all_sent(vec![key.clone()], now_ms).await
-    }
-
-    /// All of them were accepted.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn all_sent(&self, keys: Vec<DeliveryKey>, now_ms: u64) -> Result<()> {
-        self.actor.later(move |db| outbox::sent(db, &keys, now_ms)).await
-    }
-
-    /// They were leased and not tried, since one before them in their lane was not taken: they wait behind it.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn release(&self, keys: Vec<DeliveryKey>, now_ms: u64) -> Result<()> {
-        self.actor.later(move |db| outbox::release(db, &keys, now_ms)).await
-    }
-
-    /// Deletes messages that were sent or dropped before `before_ms`, a bounded number of them, and says how many.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn forget_sent(&self, before_ms: u64) -> Result<usize> {
-        self.actor.later(move |db| outbox::forget(db, before_ms)).await
-    }
-
-    /// Stretches of the feed that were left out, since too many lines waited, and that were not told of in full.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn gaps(&self) -> Result<Vec<Gap>> {
-        self.actor.later(|db| gaps::all(db)).await
-    }
-
-    /// Writes down that a stretch was told of, with what its dead letter says.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn gap_told(&self, gap: Gap, words: String) -> Result<()> {
-        self.actor.later(move |db| gaps::told(db, &gap, &words)).await
-    }
-
-    /// It was not; try again at `next_at_ms`.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn retry(&self, key: &DeliveryKey, now_ms: u64, next_at_ms: u64, error: &str) -> Result<()> {
-        let (key, error) = (key.clone(), error.to_owned());
-        self.actor.later(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
-    }
-
-    /// It never will be: it stays as a dead letter until [`Store::revive`], and the incident that `engine` makes of it, given
-    /// the message and the live incidents, is written in the same transaction.
-    ///
-    /// # Errors
-    /// As [`Store::commit_step`].
-    pub async fn dead<F>(&self, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<Plan>
-    where
-        F: FnOnce(&Delivery, &Standing) -> Plan + Send + 'static,
-    {
-        let (key, error) = (key.clone(), error.to_owned());
-        self.actor.later(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
-    }
-
-    /// Makes a dead letter due again, and says whether there was one.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn revive(&self, key: &DeliveryKey, now_ms: u64) -> Result<bool> {
-        let key = key.clone();
-        self.actor.write(move |db| outbox::revive(db, &key, now_ms)).await
-    }
-
-    /// Messages given up, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
-    pub async fn dead_letters(&self) -> Result<Vec<DeadLetter>> {
-        self.actor.call(outbox::dead_letters).await
-    }
-
-    /// Those of the messages under `keys` that did not arrive so far, oldest first.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn unsent(&self, keys: Vec<DeliveryKey>) -> Result<Vec<Unsent>> {
-        self.actor.call(move |db| outbox::unsent(db, &keys)).await
-    }
-
-    /// How much of everything there is.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn counts(&self) -> Result<Counts> {
-        self.actor.later(outbox::counts).await
-    }
-
-    /// Messages that wait, and messages that were given up: [`Store::counts`] without what takes time in a long history.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn unfinished(&self) -> Result<Unfinished> {
-        self.actor.later(outbox::unfinished).await
-    }
-
-    /// Counts the pages of an incident by their outcome.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn pages_of(&self, incident: &IncidentId) -> Result<Pages> {
-        let id = incident.clone();
-        self.actor.call(move |db| pages::of(db, &id)).await
-    }
-
-    /// Lets nothing that waits be sent, now or later: for a store that only shows what a tape holds.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn silence(&self) -> Result<()> {
-        self.actor.write(pages::silence).await
-    }
-
-    /// When the next message to one of `destinations` falls due, or its lease runs out: wall-clock milliseconds, possibly
-    /// past. Absent when nothing waits.
-    ///
-    /// # Errors
-    /// [`StoreError::Sqlite`].
-    pub async fn next_due(&self, destinations: Vec<String>) -> Result<Option<u64>> {
-        self.actor.later(move |db| lanes::next_due(db, &destinations)).await
     }
 }
 
