@@ -2,14 +2,11 @@
 
 use crate::hostile::made::*;
 use crate::support::accounts::{GRANTEE, KEEPER, OWNER_A, STRANGER};
+use crate::support::examples::check_examples;
 use alloy_primitives::{Address, B256, Bytes, U256, address, hex, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use proptest::prelude::*;
-use std::path::Path;
 use watchfire::model::{Judged, Verdict};
-use watchfire::settings::Secrets;
-use watchfire::watchlist::check::run_tests;
-use watchfire::watchlist::{Memory, compile};
 
 sol! {
     struct Payee { address to; uint256 amount; }
@@ -47,20 +44,7 @@ fn reasons(court: &Court, tx: Tx) -> (String, Vec<String>) {
 
 #[test]
 fn the_examples_of_the_documentation_compile_and_pass_their_own_tests() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/conditions.md")).unwrap();
-    let examples = text.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap());
-    let main = "watchlists = [\"list.toml\"]\n[chain.mainnet]\nendpoint = \"ws://127.0.0.1:8546\"\n\
-        [destination.screen]\nkind = \"terminal\"\n[path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
-        [path.treasury]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
-    let list = examples.collect::<Vec<_>>().join("\n");
-    let files = Memory::new([("main.toml", main), ("list.toml", list.as_str())]);
-    let book = compile(Path::new("main.toml"), &files, Secrets::NamesOnly);
-    let book = book.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    let outcomes = run_tests(&book);
-    assert!(outcomes.len() >= 11);
-    for outcome in outcomes {
-        assert!(outcome.passed(), "{}: {:?} {:?}", outcome.name, outcome.failures, outcome.verdict);
-    }
+    check_examples("conditions.md", 11);
 }
 
 #[test]

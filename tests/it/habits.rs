@@ -2,15 +2,12 @@
 
 use crate::hostile::made::*;
 use crate::support::accounts::{GRANTEE, KEEPER, PAYER, STRANGER};
+use crate::support::examples::check_examples;
 use alloy_primitives::{Address, Bytes, U256, address};
 use alloy_sol_types::SolCall;
 use proptest::prelude::*;
-use std::path::Path;
 use watchfire::model::Verdict;
 use watchfire::model::incident::Body;
-use watchfire::settings::Secrets;
-use watchfire::watchlist::check::run_tests;
-use watchfire::watchlist::{Memory, compile};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 86_400;
@@ -62,20 +59,7 @@ fn last(court: &mut Court, apart: u64, blocks: &[Tx]) -> String {
 
 #[test]
 fn the_examples_of_the_documentation_compile_and_pass_their_own_tests() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/behavior.md")).unwrap();
-    let examples = text.split("```toml\n").skip(1).map(|block| block.split("```").next().unwrap());
-    let main = "watchlists = [\"list.toml\"]\n[chain.mainnet]\nendpoint = \"ws://127.0.0.1:8546\"\n\
-        [destination.screen]\nkind = \"terminal\"\n[path.self]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n\
-        [path.treasury]\nsteps = [{ to = [\"screen\"], ack_within = \"5m\" }]\n";
-    let list = examples.collect::<Vec<_>>().join("\n");
-    let files = Memory::new([("main.toml", main), ("list.toml", list.as_str())]);
-    let book = compile(Path::new("main.toml"), &files, Secrets::NamesOnly);
-    let book = book.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    let outcomes = run_tests(&book);
-    assert!(outcomes.len() >= 7);
-    for outcome in outcomes {
-        assert!(outcome.passed(), "{}: {:?}", outcome.name, outcome.failures);
-    }
+    check_examples("behavior.md", 7);
 }
 
 // === Noise ===

@@ -20,6 +20,7 @@ mod demo;
 mod deny;
 mod drift;
 mod exits;
+mod exposure;
 mod false_tapes;
 mod faults;
 mod fees;

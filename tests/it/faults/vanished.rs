@@ -2,11 +2,15 @@
 
 use super::stage::Stage;
 use crate::support::inbox::Received;
+use crate::support::process::Process;
 use crate::support::stored::{self, Stored};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 fn kind(event: &Value) -> &str {
     event["type"].as_str().and_then(|kind| kind.split('.').nth(2)).unwrap_or("?")
@@ -107,6 +111,67 @@ async fn a_place_that_takes_no_store_is_told_and_waited_for() {
     std::fs::create_dir(stage.watch.path("mounted")).unwrap();
     resolved(&stage).await;
     stage.theft(1).await;
+    stage.settle().await;
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+/// The user and group `nobody` of every Linux: root may write everywhere, so that a program of root's meets no place that it must not
+/// write to.
+const NOBODY: u32 = 65_534;
+
+/// Starts the program as somebody who may write only where everybody may.
+fn start_unprivileged(stage: &Stage) -> Process {
+    let given = stage.watch.command(&["run", "--from-block", &stage.first.to_string()]);
+    let (home, program) = (stage.watch.path(""), stage.watch.path("watchfire"));
+    std::fs::copy(given.get_program(), &program).expect("there is room for the program");
+    for place in [&home, &program] {
+        std::fs::set_permissions(place, Permissions::from_mode(0o755)).expect("it is ours");
+    }
+    let mut command = Command::new(&program);
+    command.args(given.get_args()).current_dir(&home).stdin(Stdio::null());
+    for (name, value) in given.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let file = |name| File::options().create(true).append(true).open(stage.watch.path(name)).expect("a file");
+    command.stdout(file("answers.jsonl")).stderr(file("log.txt"));
+    if std::fs::metadata(&program).expect("it is there").uid() == 0 {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    Process::new(command.spawn().expect("the program starts"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_cannot_be_written_is_told_and_waited_for() {
+    let stage = Stage::new().await.stored_at("kept/watchfire.db");
+    let place = stage.watch.path("kept");
+    std::fs::set_permissions(&place, Permissions::from_mode(0o555)).unwrap();
+    let mut process = start_unprivileged(&stage);
+    let said = paged(&stage).await;
+    assert!(said.contains("kept/watchfire.db") && said.to_lowercase().contains("permission denied"), "{said}");
+    assert!(process.lives() && !stage.store().exists(), "{}", stage.watch.log());
+    std::fs::set_permissions(&place, Permissions::from_mode(0o777)).unwrap();
+    resolved(&stage).await;
+    stage.theft(1).await;
+    stage.settle().await;
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+
+    // The same with a store in it that may be read and no more.
+    for entry in std::fs::read_dir(&place).unwrap() {
+        std::fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o444)).unwrap();
+    }
+    std::fs::set_permissions(&place, Permissions::from_mode(0o555)).unwrap();
+    let before = stage.keeper.received().iter().filter_map(headline).count();
+    let mut process = start_unprivileged(&stage);
+    stage.keeper.wait_until("another page", |all| all.iter().filter_map(headline).count() > before).await;
+    assert!(process.lives(), "{}", stage.watch.log());
+    std::fs::set_permissions(&place, Permissions::from_mode(0o777)).unwrap();
+    for entry in std::fs::read_dir(&place).unwrap() {
+        std::fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o666)).unwrap();
+    }
+    stage.theft(2).await;
     stage.settle().await;
     assert_eq!(process.end().await, 1, "{}", stage.watch.log());
 }

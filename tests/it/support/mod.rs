@@ -9,6 +9,7 @@ pub(crate) mod anvil;
 pub(crate) mod clerks;
 pub(crate) mod contracts;
 pub(crate) mod desk;
+pub(crate) mod examples;
 pub(crate) mod inbox;
 pub(crate) mod kit;
 pub(crate) mod multisig;
