@@ -1,4 +1,4 @@
-//! Grouping by cause: everything one transaction makes abnormal belongs together, and one watch owns it.
+//! Grouping by cause: everything one transaction makes abnormal for the people of one path belongs together, and one watch owns it.
 
 use super::roster::Roster;
 use crate::model::{
@@ -21,7 +21,7 @@ pub(super) struct Raised<'a> {
     pub(super) observe: bool,
 }
 
-/// What one transaction makes abnormal.
+/// What one transaction makes abnormal for one path.
 #[derive(Clone, Debug)]
 pub(super) struct Cause<'a> {
     /// Never empty, each id once, in the order of the block.
@@ -40,47 +40,50 @@ impl<'a> Cause<'a> {
     }
 }
 
-/// The causes of a block, in transaction order. The noise of a transaction is a cause of its own for each watch it names, and so is
-/// what no transaction caused.
+/// The causes of a block, in transaction order: one for each path whose watches a transaction is abnormal for, so that whoever sends it
+/// does not choose by what else it touches who is told. Noise of a transaction is a cause of its own for each watch it names, and so
+/// is what no transaction caused.
 pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Cause<'a>> {
-    type Key = (B256, Option<WatchId>, bool);
-    let mut order: Vec<Key> = Vec::new();
-    let mut by_tx: HashMap<Key, Gathered<'a>> = HashMap::new();
+    type Whole = (B256, Option<WatchId>, bool);
+    type Key<'a> = (Whole, &'a str);
+    let mut order: Vec<Key<'a>> = Vec::new();
+    let mut by_path: HashMap<Key<'a>, Gathered<'a>> = HashMap::new();
+    // Watches with anything abnormal, verdicts that only repeat another's and those of other paths too.
+    let mut passed: HashMap<Whole, BTreeSet<WatchId>> = HashMap::new();
     for (index, judged) in block.judged.iter().enumerate() {
         let Verdict::Abnormal(abnormal) = &judged.verdict else { continue };
         let Some(watch) = roster.watch(judged.activity.watch) else { continue };
         // What no transaction caused has nothing in common but the block.
         let (tx, noise) = (judged.activity.tx, abnormal.is_noise());
-        let key = (tx, (noise || block.transaction_of(&judged.activity).is_zero()).then_some(watch.id), noise);
-        let gathered = by_tx.entry(key).or_insert_with(|| {
+        let whole = (tx, (noise || block.transaction_of(&judged.activity).is_zero()).then_some(watch.id), noise);
+        passed.entry(whole).or_default().insert(watch.id);
+        let key = (whole, &*watch.path);
+        let gathered = by_path.entry(key).or_insert_with(|| {
             order.push(key);
             Gathered::default()
         });
-        gathered.passed.insert(watch.id);
         if let Some(id) = judged.finding_id(block.chain, watch.address) {
             let observe = abnormal.observe || watch.observe;
             gathered.join(Raised { id, index, judged, abnormal, watch, observe });
         }
     }
-    let cause = |key: Key| {
-        let Gathered { raised, passed, .. } = by_tx.remove(&key)?;
+    let cause = |key: Key<'a>| {
+        let Gathered { raised, .. } = by_path.remove(&key)?;
         let innermost = (0..raised.len()).max_by_key(|at| depth(&raised[*at], *at))?;
         let owner = raised[innermost].watch.id;
-        let others = passed.into_iter().filter(|id| *id != owner).filter_map(|id| roster.watch(id));
-        let touches = others.map(|watch| watch.label.to_string()).collect();
-        Some(Cause { raised, innermost, touches, noise: key.2 })
+        let others = passed.get(&key.0).into_iter().flatten().filter(|id| **id != owner);
+        let touches = others.filter_map(|id| roster.watch(*id)).map(|watch| watch.label.to_string()).collect();
+        Some(Cause { raised, innermost, touches, noise: key.0.2 })
     };
     order.into_iter().filter_map(cause).collect()
 }
 
-/// What is known of one transaction so far.
+/// What is known so far of one transaction and one path.
 #[derive(Default)]
 struct Gathered<'a> {
     raised: Vec<Raised<'a>>,
     /// Where each finding stands among them. A hostile transaction may hold thousands.
     places: HashMap<FindingId, usize>,
-    /// Watches with anything abnormal, verdicts that only repeat another's too.
-    passed: BTreeSet<WatchId>,
 }
 
 impl<'a> Gathered<'a> {

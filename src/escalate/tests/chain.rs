@@ -4,13 +4,13 @@ use crate::escalate::fixtures::*;
 use crate::escalate::{acknowledge, resolve};
 use crate::model::incident::{Body, Contested, DeliveryKind, Plan, State};
 use crate::model::record::Line;
-use crate::model::{ActivityKind, Finality, Footing, JudgedBlock, Position, Proof, Severity, Sight, Verdict};
+use crate::model::{ActivityKind, Finality, Footing, Judged, JudgedBlock, Position, Proof, Severity, Sight, Verdict};
 
 fn feed(plan: &Plan, destination: &str) -> usize {
     plan.deliveries.iter().filter(|d| d.kind == DeliveryKind::Feed && d.destination == destination).count()
 }
 
-fn observed(mut judged: crate::model::Judged) -> crate::model::Judged {
+fn observed(mut judged: Judged) -> Judged {
     if let Verdict::Abnormal(abnormal) = &mut judged.verdict {
         abnormal.observe = true;
     }
@@ -111,21 +111,60 @@ fn everything_one_transaction_makes_abnormal_is_one_incident_of_the_innermost_wa
 #[test]
 fn the_wallet_that_acts_owns_the_incident_and_not_the_token_it_calls() {
     let mut kept = Kept::new();
-    let mut call = transfer(TOKEN, 1, &[0], 1);
-    call.kind = ActivityKind::Call;
-    let mut log = transfer(TOKEN, 1, &[], 1);
-    (log.kind, log.position) = (ActivityKind::Event, Position::Log(7));
-    let judged = vec![
-        raise(call, "builtin/unvouched", Severity::Critical),
-        raise(transfer(TREASURY, 1, &[0], 1), "builtin/unvouched", Severity::High),
-        raise(log, "builtin/unexplained", Severity::Critical),
-    ];
-    let plan = kept.block(1, judged, T);
+    let watches = kept.roster.watches.iter();
+    kept.roster.watches = watches.map(|w| crate::model::WatchInfo { path: "treasury".into(), ..w.clone() }).collect();
+    let plan = kept.block(1, payment_with_its_token(Severity::High, Severity::Critical), T);
     assert_eq!((told(&plan).as_str(), kept.only().label.as_str()), ("trigger pager", "Treasury Safe"));
     assert_eq!(
         (kept.only().touches.as_slice(), kept.only().severity),
         (["SNT".to_owned()].as_slice(), Severity::Critical)
     );
+}
+
+/// A payment by the treasury, the call of the token that it is, and a log of that token which nothing explains.
+fn payment_with_its_token(treasury: Severity, token: Severity) -> Vec<Judged> {
+    let mut call = transfer(TOKEN, 1, &[0], 1);
+    call.kind = ActivityKind::Call;
+    let mut log = transfer(TOKEN, 1, &[], 1);
+    (log.kind, log.position) = (ActivityKind::Event, Position::Log(7));
+    vec![
+        raise(call, "builtin/unvouched", token),
+        raise(transfer(TREASURY, 1, &[0], 1), "builtin/unvouched", treasury),
+        raise(log, "builtin/unexplained", token),
+    ]
+}
+
+#[test]
+fn whatever_a_transaction_touches_besides_each_path_hears_of_its_own_watch() {
+    let quiet = |kept: &mut Kept, path: &str| {
+        let path = kept.roster.paths.get_mut(path).unwrap();
+        (path.page_at, path.notify) = (Severity::Critical, vec![]);
+    };
+    let cases: &[(&str, &[&str], Severity, Severity, &str)] = &[
+        ("both page", &[], Severity::High, Severity::High, "trigger token-pager, trigger pager"),
+        ("the wallet's path is quiet", &["treasury"], Severity::High, Severity::High, "trigger token-pager"),
+        ("the token's path is quiet", &["token"], Severity::High, Severity::High, "trigger pager"),
+        ("one of them is only noted", &["treasury"], Severity::Warning, Severity::High, "trigger token-pager"),
+        ("both are quiet", &["token", "treasury"], Severity::High, Severity::High, ""),
+        (
+            "both are loud",
+            &["token", "treasury"],
+            Severity::Critical,
+            Severity::Critical,
+            "trigger token-pager, trigger pager",
+        ),
+    ];
+    for (name, paths, treasury, token, expected) in cases {
+        let mut kept = Kept::new();
+        paths.iter().for_each(|path| quiet(&mut kept, path));
+        assert_eq!(told(&kept.block(1, payment_with_its_token(*treasury, *token), T)), *expected, "{name}");
+        let incidents: Vec<(&str, &[String], u64)> =
+            kept.incidents.values().map(|i| (i.path.name.as_str(), i.touches.as_slice(), i.findings)).collect();
+        let (snt, safe) = (["SNT".to_owned()], ["Treasury Safe".to_owned()]);
+        assert_eq!(incidents.len(), 2, "{name}: {incidents:?}");
+        assert!(incidents.contains(&("treasury", &snt, 1)), "{name}: {incidents:?}");
+        assert!(incidents.contains(&("token", &safe, 2)), "{name}: {incidents:?}");
+    }
 }
 
 #[test]
