@@ -210,7 +210,7 @@ fn listed(activity: &Activity, chain: ChainId, roster: &Roster) -> String {
 /// The amount of a token's own event or function, or of a move of it, in the token's unit; `None` for every other argument, and
 /// where the token's decimals are not known.
 pub(super) fn worth(arg: &Arg, activity: &Activity, chain: ChainId, roster: &Roster) -> Option<String> {
-    let token = spoken_of(activity)?;
+    let token = token_of(activity)?;
     let number = arg.value.as_uint().filter(|_| is_amount(&arg.name) && roster.tokens.contains_key(&(chain, token)))?;
     Some(amount(number, Some(token), chain, roster))
 }
@@ -219,8 +219,8 @@ fn is_amount(name: &str) -> bool {
     matches!(name.trim_matches('_'), "amount" | "value" | "wad")
 }
 
-/// Whose function or event it is, or which token moves.
-fn spoken_of(activity: &Activity) -> Option<Address> {
+/// Returns the contract whose function or event it is, or the token that moves.
+pub(super) fn token_of(activity: &Activity) -> Option<Address> {
     match activity.kind {
         ActivityKind::Event | ActivityKind::State => Some(activity.from),
         ActivityKind::Move => activity.deed.args.first()?.value.as_address(),

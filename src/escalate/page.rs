@@ -4,7 +4,7 @@ use super::group::Raised;
 use super::headline::{clean, headline, via};
 use super::news::News;
 use super::roster::Roster;
-use super::shown::{doer, reach};
+use super::shown::{doer, reach, shown};
 use crate::model::activity::Stage;
 use crate::model::coverage::Doer;
 use crate::model::incident::State;
@@ -118,6 +118,7 @@ pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &Judged
         reasons: raised.abnormal.reasons.iter().map(|reason| clean(reason)).collect(),
         footing: Footing::new(block.sight),
         pending: (activity.stage == Stage::Pending).then_some(raised.watch.pending),
+        act: Some(Box::new(shown(raised, roster))),
     }
 }
 

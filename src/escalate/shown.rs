@@ -1,30 +1,57 @@
 //! An act as a page shows it, in a form that two acts can be compared by: who, what, where to, how much, how far.
 
 use super::group::Raised;
-use crate::model::activity::Note;
+use super::headline::token_of;
+use super::roster::Roster;
+use crate::model::activity::{Note, Role};
 use crate::model::coverage::{Doer, PARTS_MAX, Reach, Shown};
 use crate::model::value::{Arg, Value};
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Operation, Position, Stage};
 use alloy_primitives::{Address, B256, Keccak256, U256};
 
-/// Names of numbers that say when or how often and not how much; a later deadline is no larger sum.
-const NO_SUMS: &[&str] = &["deadline", "nonce", "expiry", "expiration", "timestamp", "validafter", "validuntil"];
+/// Functions and events of fungible tokens whose argument at this place is an amount, so that less of it is no worse. Of every other
+/// function a number may be a delay, a threshold or a least price, of which less is worse.
+///
+/// Source: ERC-20, ERC-677 and ERC-1363; MiniMeToken.sol; OpenZeppelin ERC20Burnable.
+const AMOUNTS: &[(&str, usize)] = &[
+    ("transfer(address,uint256)", 1),
+    ("transferFrom(address,address,uint256)", 2),
+    ("transferAndCall(address,uint256,bytes)", 1),
+    ("approve(address,uint256)", 1),
+    ("approveAndCall(address,uint256,bytes)", 1),
+    ("increaseAllowance(address,uint256)", 1),
+    ("increaseApproval(address,uint256)", 1),
+    ("mint(address,uint256)", 1),
+    ("generateTokens(address,uint256)", 1),
+    ("burn(uint256)", 0),
+    ("burnFrom(address,uint256)", 1),
+    ("destroyTokens(address,uint256)", 1),
+    ("Transfer(address,address,uint256)", 2),
+    ("Approval(address,address,uint256)", 2),
+];
 
-/// What a page shows of a raised verdict.
-pub(super) fn shown(raised: &Raised<'_>) -> Shown {
+/// Rule of what changes who rules, or by which numbers: each of those counts as it is.
+const CONTROL: &str = "builtin/control";
+
+/// Names of arguments that differ each time and decide nothing.
+const SIGNATURES: &[&str] = &["signature", "signatures", "sig", "sigs"];
+
+/// Returns what a page shows of a raised verdict.
+pub(super) fn shown(raised: &Raised<'_>, roster: &Roster) -> Shown {
     let activity = &raised.judged.activity;
-    let mut parts = Parts::default();
     let doer = doer(activity, raised.watch.address);
+    let mut parts = Parts { with_bytes: has_exact_bytes(activity, doer), ..Parts::default() };
+    parts.sums.push(activity.value);
     let function = match &activity.position {
         // Whatever a state is now is told by its item and its values together.
         Position::State(item) => format!("{item}"),
         Position::Due(due) => format!("due {due}"),
         _ => activity.deed.signature.to_string(),
     };
-    for arg in &activity.deed.args {
-        parts.take(arg, activity.kind == ActivityKind::State);
+    let amounts = amounts(raised, roster);
+    for (place, arg) in activity.deed.args.iter().enumerate() {
+        parts.take(arg, amounts.contains(&place));
     }
-    parts.sums.insert(0, activity.value);
     let actors = [Some(activity.from), Some(activity.origin), module(activity)];
     let actors = sorted(actors.into_iter().flatten().filter(|address| !address.is_zero()).collect());
     let signers = activity.signers.clone().map(sorted);
@@ -94,45 +121,82 @@ fn sorted(mut addresses: Vec<Address>) -> Vec<Address> {
     addresses
 }
 
+/// Returns the places of the arguments that are amounts of a token with a known unit, or of whatever a token logged that moved.
+fn amounts(raised: &Raised<'_>, roster: &Roster) -> Vec<usize> {
+    let activity = &raised.judged.activity;
+    match activity.kind {
+        // The amount, and how many of each id where the tokens have ids.
+        ActivityKind::Move => vec![3, 5],
+        ActivityKind::State => vec![],
+        _ if *raised.abnormal.rule == *CONTROL => vec![],
+        ActivityKind::Act | ActivityKind::Call | ActivityKind::Event => {
+            // Of a token that is not listed nobody knows that its numbers are amounts: those of a collection are ids.
+            let chain = raised.watch.chain.id;
+            let listed = token_of(activity).is_some_and(|token| roster.tokens.contains_key(&(chain, token)));
+            let known = AMOUNTS.iter().filter(|(signature, _)| listed && *activity.deed.signature == **signature);
+            known.map(|(_, place)| *place).collect()
+        }
+    }
+}
+
+/// Whether `bytes` and `string` arguments count as they are: those of the subject's own acts, unless the calls that stand in them are
+/// judged by themselves. What strangers write to a subject shows in what it does.
+fn has_exact_bytes(activity: &Activity, doer: Doer) -> bool {
+    let opened = matches!(&activity.role, Role::Envelope { carries } if !carries.is_empty());
+    activity.kind == ActivityKind::State || (doer == Doer::Subject && !opened)
+}
+
 /// The arguments, sorted by how two of them compare.
 #[derive(Default)]
 struct Parts {
     parties: Vec<Address>,
     sums: Vec<U256>,
     exact: Option<Keccak256>,
+    with_bytes: bool,
 }
 
 impl Parts {
-    /// Each argument is one sum at most: that of all its numbers.
-    fn take(&mut self, arg: &Arg, as_it_is: bool) {
-        let mut sum = None;
-        self.walk(&arg.name, &arg.value, as_it_is, &mut sum);
-        self.sums.extend(sum);
+    fn take(&mut self, arg: &Arg, is_amount: bool) {
+        match (&arg.value, is_amount) {
+            (Value::Uint(amount), true) => self.sums.push(*amount),
+            (Value::Array(items), true) if items.iter().all(|item| item.as_uint().is_some()) => {
+                self.sums.extend(items.iter().filter_map(Value::as_uint));
+            }
+            _ => self.walk(&arg.name, &arg.value),
+        }
     }
 
-    fn walk(&mut self, name: &str, value: &Value, as_it_is: bool, sum: &mut Option<U256>) {
+    /// Takes a value that has to be the same, in its place.
+    fn walk(&mut self, name: &str, value: &Value) {
         match value {
-            Value::Address(address) => self.parties.push(*address),
-            Value::Uint(number) if !as_it_is && is_sum(name) => {
-                *sum = Some(sum.unwrap_or_default().saturating_add(*number));
+            Value::Address(address) => {
+                self.parties.push(*address);
+                self.is_exactly(b'a', address.as_slice());
             }
-            Value::Uint(number) if as_it_is || !is_time(name) => self.is_exactly(&number.to_be_bytes::<32>()),
-            Value::Uint(_) => {}
-            Value::Int(number) => self.is_exactly(&number.to_be_bytes::<32>()),
-            Value::Bool(is) => self.is_exactly(&[u8::from(*is)]),
-            Value::FixedBytes(bytes, _) | Value::Hash(bytes) => self.is_exactly(bytes.as_slice()),
-            Value::Bytes(bytes) | Value::String(bytes) if as_it_is => self.is_exactly(bytes),
-            // Signatures and messages differ each time; what calldata in them does is judged by itself.
-            Value::Bytes(_) | Value::String(_) => {}
-            Value::Array(items) => items.iter().for_each(|item| self.walk(name, item, as_it_is, sum)),
+            Value::Uint(number) => self.is_exactly(b'u', &number.to_be_bytes::<32>()),
+            Value::Int(number) => self.is_exactly(b'i', &number.to_be_bytes::<32>()),
+            Value::Bool(is) => self.is_exactly(b'b', &[u8::from(*is)]),
+            Value::FixedBytes(bytes, _) | Value::Hash(bytes) => self.is_exactly(b'w', bytes.as_slice()),
+            Value::Bytes(bytes) | Value::String(bytes) => {
+                if self.with_bytes && !is_signature(name) {
+                    self.is_exactly(b'd', bytes);
+                }
+            }
+            Value::Array(items) => {
+                self.is_exactly(b'[', &(items.len() as u64).to_be_bytes());
+                items.iter().for_each(|item| self.walk(name, item));
+            }
             Value::Tuple(fields) => {
-                fields.iter().for_each(|field| self.walk(&field.name, &field.value, as_it_is, sum));
+                self.is_exactly(b'(', &(fields.len() as u64).to_be_bytes());
+                fields.iter().for_each(|field| self.walk(&field.name, &field.value));
             }
         }
     }
 
-    fn is_exactly(&mut self, bytes: &[u8]) {
+    /// Takes bytes that have to be the same. Tag and length keep neighbours apart.
+    fn is_exactly(&mut self, tag: u8, bytes: &[u8]) {
         let digest = self.exact.get_or_insert_with(Keccak256::new);
+        digest.update([tag]);
         digest.update((bytes.len() as u64).to_be_bytes());
         digest.update(bytes);
     }
@@ -142,17 +206,6 @@ impl Parts {
     }
 }
 
-/// Whether a number of this name says how much. One without a name may be anything, and one that names a thing is not that thing
-/// when it differs.
-fn is_sum(name: &str) -> bool {
-    let name = plain(name);
-    !name.is_empty() && !name.ends_with("id") && !name.ends_with("ids") && !is_time(&name)
-}
-
-fn is_time(name: &str) -> bool {
-    NO_SUMS.contains(&&*plain(name))
-}
-
-fn plain(name: &str) -> String {
-    name.trim_matches('_').to_lowercase()
+fn is_signature(name: &str) -> bool {
+    SIGNATURES.contains(&&*name.trim_matches('_').to_lowercase())
 }

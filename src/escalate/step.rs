@@ -9,6 +9,7 @@ use super::occasion::is_occasion;
 use super::roster::{Roster, StepJudged};
 use super::shown::shown;
 use super::{bridge, feed, noise, page, storm};
+use crate::model::coverage::Shown;
 use crate::model::incident::{Contested, Finding, Incident, Plan, Standing, State};
 use crate::model::page::Evidence;
 use crate::model::pending::{Ended, Ending, PendingVoice};
@@ -21,8 +22,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a step of the chain changes: new findings, incidents opened, joined or closed, messages and feed lines.
 ///
-/// Everything one transaction makes abnormal joins one incident, that of the innermost watch; an incident is of one watch and
-/// path, and takes what comes as long as it is live. What a reorg takes away is retracted; a finding that one block of the
+/// Everything one transaction makes abnormal for one path joins one incident, that of the innermost watch on that path; an incident is
+/// of one watch and path, and takes what comes as long as it is live. What a reorg takes away is retracted; a finding that one block of the
 /// step loses and another brings back only moves, and wakes nobody. `now_ms` is wall-clock milliseconds since the Unix epoch.
 #[must_use]
 pub fn plan(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms: u64) -> Plan {
@@ -227,7 +228,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Everything one transaction makes abnormal.
+    /// Everything one transaction makes abnormal for one path.
     fn take(&mut self, block: &JudgedBlock, cause: &Cause<'_>) {
         let (stands, rest): (Vec<_>, Vec<_>) =
             cause.raised.iter().filter(|raised| !self.came_true(raised)).partition(|raised| self.stands(raised));
@@ -247,8 +248,8 @@ impl<'a> Engine<'a> {
         known && raised.judged.activity.stage == Stage::Pending
     }
 
-    /// It stood before the step and stands after it, no louder: whoever was told of it, or closed it, need not hear of it as
-    /// of something new.
+    /// It stood before the step and stands after it, no louder and as the same act: whoever was told of it, or closed it, need not
+    /// hear of it as of something new.
     fn stands(&self, raised: &Raised<'_>) -> bool {
         self.findings.get(&raised.id).is_some_and(|known| {
             let incident = self.by_id.get(&known.incident).map(|place| &self.incidents[*place]);
@@ -258,8 +259,18 @@ impl<'a> Engine<'a> {
                 Some(PendingVoice::Page) => incident.is_some_and(|incident| incident.state.is_live()),
                 Some(PendingVoice::Quiet) => false,
             };
-            told && !known.orphaned && raised.abnormal.severity <= known.severity
+            told && !known.orphaned && raised.abnormal.severity <= known.severity && self.is_the_same_act(known, raised)
         })
+    }
+
+    /// Whether a block holds what people were told of under this identity, or less: the same transaction may move another sum in the
+    /// block that replaces its own. What is queued or pending is told anew as it goes on.
+    fn is_the_same_act(&self, known: &Finding, raised: &Raised<'_>) -> bool {
+        let same = |told: &Shown| {
+            let now = shown(raised, self.roster);
+            *told == now || told.contains(&now)
+        };
+        self.aside || known.pending.is_some() || known.act.as_deref().is_none_or(same)
     }
 
     /// A reorg moved it to another block. A stretch that is played again has it where it was: then nothing is told.
@@ -280,7 +291,7 @@ impl<'a> Engine<'a> {
         if was_pending {
             // What could still be stopped has happened.
             let news = News { headline: format!("It was included: {}", finding.headline), ..news };
-            change.fresh.push(Fresh { news, act: Some(shown(raised)), hushed: false });
+            change.fresh.push(Fresh { news, act: Some(shown(raised, self.roster)), hushed: false });
         } else {
             change.moved.push(finding.headline);
         }
@@ -404,7 +415,7 @@ impl<'a> Engine<'a> {
         } else if !raised.observe && is_quiet(raised) {
             change.ahead.push((news, louder));
         } else if !raised.observe {
-            change.fresh.push(Fresh { news, act: Some(shown(raised)), hushed: raised.abnormal.hushed });
+            change.fresh.push(Fresh { news, act: Some(shown(raised, self.roster)), hushed: raised.abnormal.hushed });
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Acts that one incident remembers as shown. The oldest is forgotten first, and whatever is forgotten pages anew: a stranger who
 /// rotates his addresses costs a page, and never gains silence.
 pub const SHOWN_MAX: usize = 64;
-/// Addresses, signers and sums of one act that are compared; an act with more of them is covered by nothing.
+/// Addresses, signers and amounts of one act that are compared; an act with more of them is covered by nothing.
 pub const PARTS_MAX: usize = 32;
 /// Failed attempts of strangers at one watch page once in this time: an hour.
 pub const TRIED_EVERY_MS: u64 = 3_600_000;
@@ -75,9 +75,10 @@ pub struct Shown {
     pub target: Option<Address>,
     /// Every address among the arguments, in their order.
     pub parties: Vec<Address>,
-    /// Digest of the arguments that are neither addresses nor sums; absent where there are none.
+    /// Digest of the arguments that have to be the same, each in its place: all but amounts of tokens. Bytes and strings only of the
+    /// subject's own acts. Absent where there are none.
     pub exact: Option<B256>,
-    /// Ether sent along, then every sum among the arguments, in their order.
+    /// Ether sent along, then the amounts of tokens among the arguments, in their order.
     pub sums: Vec<U256>,
     /// What acts that this one contains came to since a page showed it, in the order of `sums`: acts of the subject's own and outflows,
     /// since somebody acknowledged. Empty for nothing.
@@ -97,7 +98,7 @@ impl Shown {
         self.doer == Doer::Stranger && self.reach == Reach::Tried
     }
 
-    /// Whether people who were shown this were shown `other`: the same act, at no later stage and of no larger sum.
+    /// Whether people who were shown this were shown `other`: the same act, at no later stage, and each amount no larger.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         let same = self.watch == other.watch

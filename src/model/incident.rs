@@ -2,7 +2,7 @@
 
 use super::blindness::Blindness;
 use super::block::BlockRef;
-use super::coverage::{Coverage, Paged, Storm};
+use super::coverage::{Coverage, Paged, Shown, Storm};
 use super::footing::Footing;
 use super::ids::{ChainId, DeliveryKey, FindingId, IncidentId};
 use super::page::Page;
@@ -82,6 +82,9 @@ pub struct Finding {
     /// Whether people were paged, while its transaction is pending; absent once a block holds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<PendingVoice>,
+    /// The act, to see after a reorg whether the same transaction still does the same; absent where no transaction caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Shown>>,
 }
 
 /// Noise of one day and one watch, which is told of once, when the day is over.

@@ -1,5 +1,6 @@
 //! What a responder sees, case by case; any order of things in `order`; how it is said in `words`.
 
+mod amounts;
 mod blind;
 mod chain;
 mod coverage;
