@@ -57,6 +57,9 @@ pub(crate) struct Answer {
     /// Who answers.
     #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
     by: String,
+    /// Answer for what no page delivered as well: the number that an earlier answer shows beside its list.
+    #[arg(long, value_name = "NUMBER")]
+    seen: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -77,10 +80,10 @@ pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Pr
         Incidents::List(args) => list(&book, &store, args, printer).await?,
         Incidents::Show(args) => show(&book, &store, &args.id, printer).await?,
         Incidents::Resend(args) => resend(&store, &args.key, printer).await?,
-        Incidents::Ack(args) => answer(&store, args, Verb::Acknowledge, printer).await?,
+        Incidents::Ack(args) => return answer(&store, args, Verb::Acknowledge, printer).await,
         Incidents::Resolve(args) => {
             let verb = if args.false_alarm { Verb::FalseAlarm } else { Verb::Resolve };
-            answer(&store, &args.answer, verb, printer).await?;
+            return answer(&store, &args.answer, verb, printer).await;
         }
     }
     Ok(Outcome::Calm)
@@ -211,24 +214,37 @@ fn ids(findings: &[Finding]) -> Vec<FindingId> {
     findings.iter().map(|finding| finding.id.clone()).collect()
 }
 
+#[derive(Clone, Copy)]
 enum Verb {
     Acknowledge,
     Resolve,
     FalseAlarm,
 }
 
-async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> anyhow::Result<()> {
+impl Verb {
+    /// Returns the subcommand, with its options, that says it.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "ack",
+            Self::Resolve => "resolve",
+            Self::FalseAlarm => "resolve --false-alarm",
+        }
+    }
+}
+
+async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> anyhow::Result<Outcome> {
     let incident = store.incident(&args.id).await?;
     let now = runtime::millis(&SystemClock);
     let by = args.by.clone();
-    let plan = store
-        .answer(incident.id.clone(), now, move |incident| match verb {
+    let word = verb.as_str();
+    let answered = store
+        .answer(incident.id.clone(), now, args.seen, move |incident| match verb {
             Verb::Acknowledge => escalate::acknowledge(incident, &by, now),
             Verb::Resolve => escalate::resolve(incident, &by, now),
             Verb::FalseAlarm => escalate::false_alarm(incident, &by, now),
         })
         .await??;
-    for incident in &plan.incidents {
+    for incident in &answered.plan.incidents {
         if printer.is_json() {
             let findings = store.findings_of(&incident.id).await?;
             printer.json(&escalate::incident_line(incident, &ids(&findings)));
@@ -236,5 +252,17 @@ async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> 
             printer.text(&format!("{}  {}  {}", incident.id, incident.state.as_str(), incident.label));
         }
     }
-    Ok(())
+    let Some(incident) = answered.plan.incidents.first().filter(|_| !answered.unseen.is_empty()) else {
+        return Ok(Outcome::Calm);
+    };
+    printer.progress("it stays open: no page was delivered that says");
+    for unseen in &answered.unseen {
+        let to: Vec<&str> = unseen.destinations.iter().map(String::as_str).collect();
+        let why = unseen.error.as_ref().map_or(String::new(), |error| format!(": {}", printable(error, 160)));
+        printer.progress(&format!("  {}: {} (to {}{why})", unseen.severity, unseen.headline, to.join(", ")));
+    }
+    let all =
+        command(&format!("incidents {word} {} --by {} --seen {}", incident.id, quoted(&args.by), incident.revision));
+    printer.progress(&format!("`{all}` answers for that too"));
+    Ok(Outcome::Findings)
 }

@@ -2,7 +2,7 @@
 
 use super::blindness::rests;
 use super::headline::clean;
-use super::life::{close, due, end_contest, forget_ack, start, stepped, tell};
+use super::life::{close, counted, due, end_contest, forget_ack, start, stepped, tell};
 use super::lines::incident_line;
 use super::news::{News, Pager};
 use super::occasion::is_occasion;
@@ -135,6 +135,47 @@ fn end(incident: &Incident, state: State, who: &str, how: &str, now_ms: u64) -> 
     close(&mut next, state, change, now_ms, &mut plan.deliveries);
     changed(next, &mut plan);
     Ok(plan)
+}
+
+/// Somebody answered while pages wait that nobody was given: the incident stays open, and whoever was told hears who is there and what
+/// waits. `answer` is the incident as the answer would have made it; `headline` is the first of `n` things that nobody was given.
+#[must_use]
+pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usize, now_ms: u64) -> Plan {
+    let mut next = incident.clone();
+    let who = answer.closed_by.as_ref().or(answer.acked_by.as_ref()).map_or("somebody", String::as_str);
+    let rest = if n > 1 { format!(", and {}", counted(n - 1, "more finding")) } else { String::new() };
+    let said = format!("{who} answered, and it stays open: no page was delivered that says: {headline}{rest}");
+    if next.state != State::Open {
+        reopen_round(&mut next, now_ms);
+    }
+    let mut plan = Plan::default();
+    let told = next.told.clone();
+    tell(&mut next, DeliveryKind::Update, &told, Some(clean(&said)), &mut plan.deliveries);
+    changed(next, &mut plan);
+    plan
+}
+
+/// A page of an incident failed that says what nobody was given, and meanwhile somebody answered: paging begins anew.
+#[must_use]
+pub fn open_again(incident: &Incident, now_ms: u64) -> Plan {
+    let mut next = incident.clone();
+    reopen_round(&mut next, now_ms);
+    let mut plan = Plan::default();
+    let said = "Opened again: a page failed that says what no other page said".to_owned();
+    start(&mut next, now_ms, Some(said), &mut plan.deliveries);
+    changed(next, &mut plan);
+    plan
+}
+
+/// Takes an answer back.
+fn reopen_round(incident: &mut Incident, now_ms: u64) {
+    incident.state = State::Open;
+    forget_ack(incident);
+    (incident.closed_at, incident.closed_by, incident.close_reason) = (None, None, None);
+    incident.cycle += 1;
+    incident.step = 0;
+    incident.paging = true;
+    incident.next_escalation = due(incident, now_ms);
 }
 
 /// Tells the next step, or the last one again.

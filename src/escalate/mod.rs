@@ -27,7 +27,7 @@ mod state;
 mod step;
 mod storm;
 
-pub use answers::{Refusal, acknowledge, false_alarm, resolve, tick};
+pub use answers::{Refusal, acknowledge, false_alarm, open_again, resolve, stay_open, tick};
 pub use blindness::{BLINDNESS, RETURNS_WITHIN_MS, blind, is_blindness, is_dark, lifted, record, remind, sighted};
 pub use headline::headline;
 pub use lines::{finding_line, incident_line, utc, verdict_line};

@@ -1,9 +1,10 @@
 //! The transactions that change what stands: a step of the chain, the passing of time, an answer.
 
 use super::chain::{self, int};
+use super::unseen::{self, Unseen};
 use super::{Result, StoreError, allowance, finality, incidents, lanes, outbox};
-use crate::escalate::StepJudged;
-use crate::model::incident::{Finding, Incident, Plan, Standing};
+use crate::escalate::{self, StepJudged};
+use crate::model::incident::{Finding, Incident, Plan, Standing, State};
 use crate::model::record::Line;
 use crate::model::watch::ChainInfo;
 use crate::model::{BlockRef, ChainId, FindingId, IncidentId, JudgedBlock, Link, WatchInfo};
@@ -114,18 +115,43 @@ where
     Ok(plan)
 }
 
-pub(super) fn answer<F, E>(db: &mut Connection, id: &IncidentId, now_ms: u64, engine: F) -> Result<Result<Plan, E>>
+/// Writes what `engine` makes of one incident. Where it would no longer page, though pages wait whose evidence no destination accepted,
+/// the incident stays open and those pages stay due; unless whoever answers has `seen` them, by its revision that listed them.
+pub(super) fn answer<F, E>(
+    db: &mut Connection,
+    id: &IncidentId,
+    now_ms: u64,
+    seen: Option<u32>,
+    engine: F,
+) -> Result<Result<Answered, E>>
 where
     F: FnOnce(&Incident) -> Result<Plan, E>,
 {
     let tx = begin(db)?;
     let incident = incidents::by_id(&tx, id)?.ok_or_else(|| StoreError::NoIncident(id.to_string()))?;
-    let outcome = engine(&incident);
-    if let Ok(plan) = &outcome {
-        write(&tx, plan, now_ms)?;
-    }
+    let plan = match engine(&incident) {
+        Ok(plan) => plan,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    let rests = plan.incidents.iter().find(|next| next.id == *id && next.state != State::Open);
+    let asks = rests.filter(|_| seen.is_none_or(|seen| seen < incident.revision));
+    let unseen = if asks.is_some() { unseen::of(&tx, &incident)? } else { Vec::new() };
+    let plan = match asks.filter(|_| !unseen.is_empty()) {
+        Some(answer) => escalate::stay_open(&incident, answer, &unseen[0].headline, unseen.len(), now_ms),
+        None => plan,
+    };
+    write(&tx, &plan, now_ms)?;
     tx.commit()?;
-    Ok(outcome)
+    Ok(Ok(Answered { plan, unseen }))
+}
+
+/// What became of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What was written.
+    pub plan: Plan,
+    /// Evidence that no destination accepted a page about, for which the incident stays open; empty where the answer holds.
+    pub unseen: Vec<Unseen>,
 }
 
 /// Takes the write lock at once: a transaction that reads first and writes later would be refused when another process

@@ -6,7 +6,7 @@
 
 use super::chain::{int, uint};
 use super::outbox::{COLUMNS, Leased, leased};
-use super::{Result, commit, gaps};
+use super::{Result, commit, gaps, unseen};
 use crate::model::incident::{Budget, Delivery, DeliveryKind, Urgency};
 use crate::model::{IncidentId, Severity};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -248,16 +248,22 @@ fn take(db: &Connection, first: First, n: usize, until_ms: u64, now_ms: u64) -> 
 /// Lets stand ready what has fallen due, and puts back what a worker died with.
 fn wake(db: &Connection, destination: &str, now_ms: u64) -> Result<()> {
     // Meanwhile somebody may have taken the incident.
-    let sql = "UPDATE outbox SET place = 0, lease_until_ms = NULL, \
-               state = CASE WHEN kind = 'trigger' AND EXISTS \
-                   (SELECT 1 FROM incidents i WHERE i.id = outbox.incident AND i.state <> 'open') \
-                   THEN 'superseded' ELSE 'due' END, \
-               done_at_ms = ?2 WHERE place = 3 AND destination = ?1 AND lease_until_ms <= ?2 RETURNING destination, lane";
+    unseen::hold_lapsed(db, destination, now_ms)?;
+    let sql = "UPDATE outbox SET place = 0, lease_until_ms = NULL, state = 'due' \
+               WHERE place = 3 AND destination = ?1 AND lease_until_ms <= ?2 RETURNING destination, lane";
     let lanes = lanes_of(db, sql, params![destination, int(now_ms)])?;
     move_all_up(db, &lanes, now_ms)?;
     let sql = "UPDATE outbox SET place = 2 WHERE place = 1 AND destination = ?1 AND next_at_ms <= ?2";
     db.prepare_cached(sql)?.execute(params![destination, int(now_ms)])?;
     Ok(())
+}
+
+/// Drops a page that nobody needs any more.
+pub(super) fn drop_page(db: &Connection, seq: i64, now_ms: u64) -> Result<()> {
+    let sql = "UPDATE outbox SET state = 'superseded', place = 0, lease_until_ms = NULL, done_at_ms = ?2 WHERE seq = ?1 \
+               RETURNING destination, lane";
+    let lanes = lanes_of(db, sql, params![seq, int(now_ms)])?;
+    move_all_up(db, &lanes, now_ms)
 }
 
 /// Changes rows and collects their lanes; `sql` returns destination and lane.

@@ -31,11 +31,12 @@ mod quota;
 mod refusal;
 mod schema;
 mod space;
+mod unseen;
 
 pub use allowance::{Allowance, AllowanceEnd};
 pub use backup::{Restored, backup, restore};
 pub use chain::{PastDelta, Pruned, WINDOW_BLOCKS_MAX};
-pub use commit::OwnedStepJudged;
+pub use commit::{Answered, OwnedStepJudged};
 pub use error::StoreError;
 pub use evidence::Drawer;
 pub use finality::{GAINED_MAX, Gained, Settled};
@@ -50,6 +51,7 @@ pub use queue::{LINES_MAX, QueueKept, QueueSeen};
 pub use quota::Spent;
 pub use refusal::Refusal;
 pub use space::Space;
+pub use unseen::Unseen;
 
 use crate::escalate::StepJudged;
 use crate::model::incident::{Finding, Incident, Plan, Standing};
@@ -254,14 +256,24 @@ impl Store {
 
     /// Reads one incident and writes what `engine` makes of it, in one transaction. `Ok(Err(_))` when the engine refused.
     ///
+    /// An answer never drops a page about something that nobody was given. Where such pages wait, or were given up, the incident stays
+    /// open, and [`Answered::unseen`] lists them. `seen` is the revision of the incident at which somebody read that list: up to it
+    /// everything counts as seen.
+    ///
     /// # Errors
     /// [`StoreError::NoIncident`], and as [`Store::commit_step`].
-    pub async fn answer<F, E>(&self, id: IncidentId, now_ms: u64, engine: F) -> Result<Result<Plan, E>>
+    pub async fn answer<F, E>(
+        &self,
+        id: IncidentId,
+        now_ms: u64,
+        seen: Option<u32>,
+        engine: F,
+    ) -> Result<Result<Answered, E>>
     where
         F: FnOnce(&Incident) -> Result<Plan, E> + Send + 'static,
         E: Send + 'static,
     {
-        self.actor.write(move |db| commit::answer(db, &id, now_ms, engine)).await
+        self.actor.write(move |db| commit::answer(db, &id, now_ms, seen, engine)).await
     }
 }
 

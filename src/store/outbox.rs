@@ -3,7 +3,7 @@
 use super::chain::{int, uint};
 use super::incidents::{read, write};
 use super::lanes::{self, Lanes};
-use super::{Result, StoreError, commit};
+use super::{Result, StoreError, commit, unseen};
 use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, Standing, State};
 use crate::model::{DeliveryKey, IncidentId, Severity};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -87,7 +87,8 @@ pub struct Waiting {
 /// Columns of a message in the order they are read from a row.
 pub(super) const COLUMNS: &str = "seq, key, destination, kind, incident, severity, body, lane, attempts, created_at_ms";
 
-/// Drops pages of an incident that somebody has taken, or that is over. What is being sent at this moment goes out.
+/// Drops pages of an incident that somebody has taken, or that is over. What is being sent at this moment goes out. An answer that would
+/// drop what nobody was given does not come this far: see [`commit::answer`].
 pub(super) fn supersede(db: &Connection, incident: &Incident, now_ms: u64) -> Result<()> {
     if incident.state != State::Open {
         let sql = "UPDATE outbox SET state = 'superseded', place = 0, done_at_ms = ?2 \
@@ -122,13 +123,21 @@ pub(super) fn retry(db: &mut Connection, key: &DeliveryKey, now_ms: u64, next_at
     let tx = commit::begin(db)?;
     let error = cut(error);
     log(&tx, key, now_ms, "retry", Some(error))?;
-    let sql = "UPDATE outbox SET last_error = ?4, lease_until_ms = NULL, next_at_ms = ?3, place = 0, \
-               state = CASE WHEN kind = 'trigger' AND EXISTS \
-                   (SELECT 1 FROM incidents i WHERE i.id = outbox.incident AND i.state <> 'open') \
-                   THEN 'superseded' ELSE 'due' END, \
-               done_at_ms = ?2 WHERE key = ?1 AND state = 'leased' RETURNING destination, lane";
-    let left = lanes::lanes_of(&tx, sql, params![key.as_str(), int(now_ms), int(next_at_ms), error])?;
-    lanes::move_all_up(&tx, &left, now_ms)?;
+    let leased = "SELECT seq FROM outbox WHERE key = ?1 AND state = 'leased'";
+    let leased: Option<i64> = tx.prepare_cached(leased)?.query_row([key.as_str()], |row| row.get(0)).optional()?;
+    if let Some(seq) = leased {
+        let sql = "UPDATE outbox SET last_error = ?2 WHERE seq = ?1";
+        tx.prepare_cached(sql)?.execute(params![seq, error])?;
+        // Meanwhile somebody may have taken the incident.
+        if unseen::hold(&tx, seq, now_ms)? {
+            let sql = "UPDATE outbox SET lease_until_ms = NULL, next_at_ms = ?2, place = 0, state = 'due' \
+                       WHERE seq = ?1 RETURNING destination, lane";
+            let left = lanes::lanes_of(&tx, sql, params![seq, int(next_at_ms)])?;
+            lanes::move_all_up(&tx, &left, now_ms)?;
+        } else {
+            lanes::drop_page(&tx, seq, now_ms)?;
+        }
+    }
     tx.commit()?;
     Ok(())
 }
@@ -167,13 +176,18 @@ where
     let error = cut(error);
     let sql = format!("SELECT {COLUMNS} FROM outbox WHERE key = ?1 AND state IN ('due', 'leased')");
     let row = tx.prepare_cached(&sql)?.query_row([key.as_str()], |row| Ok(leased(row))).optional()?.transpose()?;
-    let Some((_, letter)) = row else { return Ok(Plan::default()) };
+    let Some((seq, letter)) = row else { return Ok(Plan::default()) };
     log(&tx, key, now_ms, "dead", Some(error))?;
     let sql = "UPDATE outbox SET state = 'dead', place = 0, done_at_ms = ?2, lease_until_ms = NULL, last_error = ?3 WHERE key = ?1";
     tx.prepare_cached(sql)?.execute(params![key.as_str(), int(now_ms), error])?;
     lanes::move_up(&tx, &letter.delivery.destination, &letter.delivery.lane, now_ms)?;
     let plan = engine(&letter.delivery, &commit::everything(&tx, now_ms)?);
     commit::write(&tx, &plan, now_ms)?;
+    if let Some(incident) = letter.delivery.incident.as_ref().filter(|_| letter.delivery.kind == DeliveryKind::Trigger)
+    {
+        unseen::hold(&tx, seq, now_ms)?;
+        unseen::uncover(&tx, incident, &letter.delivery.body)?;
+    }
     tx.commit()?;
     Ok(plan)
 }

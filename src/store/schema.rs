@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_clock.sql"),
     include_str!("migrations/0008_pages.sql"),
     include_str!("migrations/0009_contested.sql"),
+    include_str!("migrations/0010_triggers.sql"),
 ];
 
 /// `WFIR`: tells our files from those of other programs.

@@ -87,7 +87,11 @@ impl Case {
         let now = millis(&*self.clock);
         for incident in self.store.incidents(Filter::live()).await.expect("the store answers") {
             let close = move |incident: &_| escalate::resolve(incident, "somebody on duty", now);
-            self.store.answer(incident.id, now, close).await.expect("the store takes it").expect("it is live");
+            self.store
+                .answer(incident.id, now, Some(u32::MAX), close)
+                .await
+                .expect("the store takes it")
+                .expect("it is live");
         }
         assert_eq!(self.live().await, 0);
     }

@@ -38,7 +38,7 @@ impl Kit {
         (safe.map(|at| at.number), finalized.map(|at| at.number))
     }
 
-    async fn only(&self) -> crate::model::incident::Incident {
+    pub(super) async fn only(&self) -> crate::model::incident::Incident {
         let incidents = self.store.incidents(Filter::default()).await.unwrap();
         assert_eq!(incidents.len(), 1);
         incidents.into_iter().next().unwrap()
@@ -104,7 +104,8 @@ async fn an_incident_is_as_final_as_the_newest_of_its_standing_findings() {
     assert_eq!(told(&plan), "retract pager");
     assert_eq!(finality(&kit.only().await), (Finalized, Some(Finalized)));
     let id = kit.only().await.id;
-    kit.store.answer(id, T, |incident| crate::escalate::resolve(incident, "x", T)).await.unwrap().unwrap();
+    let how = |incident: &_| crate::escalate::resolve(incident, "x", T);
+    kit.store.answer(id, T, Some(u32::MAX), how).await.unwrap().unwrap();
     assert_eq!((kit.only().await.state, finality(&kit.only().await).0), (State::Resolved, Finalized));
 }
 

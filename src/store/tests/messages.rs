@@ -96,11 +96,15 @@ async fn messages_of_a_lane_go_out_in_order_and_wait_for_one_another() {
 async fn a_page_nobody_needs_any_more_is_dropped_and_a_feed_line_never_is() {
     let kit = Kit::new().await;
     let plan = kit.block(1, vec![stray(1, Severity::High)]).await;
+    let page = kit.store.lease(T, 1, 60_000, vec!["pager".into()]).await.unwrap();
+    kit.store.sent(&key(&page, 0), T).await.unwrap();
+    let late = T + 300_000;
+    kit.store.change(late, move |live| crate::escalate::tick(live, late)).await.unwrap();
     let ack = |incident: &_| acknowledge(incident, "on-call", T);
-    kit.store.answer(plan.incidents[0].id.clone(), T, ack).await.unwrap().unwrap();
-    let mut left: Vec<String> = names(&lease(&kit, T).await);
+    kit.store.answer(plan.incidents[0].id.clone(), T, None, ack).await.unwrap().unwrap();
+    let mut left: Vec<String> = names(&lease(&kit, late).await);
     left.sort();
-    assert_eq!(left, ["acknowledge pager 1", "feed findings 1", "feed verdicts 1"]);
+    assert_eq!(left, ["acknowledge pager 1", "acknowledge phone 1", "feed findings 1", "feed verdicts 1"]);
     assert_eq!(kit.store.counts().await.unwrap().superseded, 1);
 }
 
@@ -110,27 +114,11 @@ async fn an_update_that_waits_outlives_the_acknowledgement() {
     let mut leased = lease(&kit, T).await;
     kit.block(2, vec![stray(5, Severity::High)]).await;
     let id = leased[0].delivery.incident.clone().unwrap();
-    kit.store.answer(id, T, |incident| acknowledge(incident, "on-call", T)).await.unwrap().unwrap();
+    kit.store.answer(id, T, None, |incident| acknowledge(incident, "on-call", T)).await.unwrap().unwrap();
     for message in ["update pager 1", "acknowledge pager 1"] {
         kit.store.sent(&key(&leased, 0), T).await.unwrap();
         leased = lease(&kit, T).await;
         assert_eq!(names(&leased), [message]);
-    }
-}
-
-#[tokio::test]
-async fn a_page_on_its_way_when_somebody_acknowledges_is_not_tried_again() {
-    for retried in [true, false] {
-        let kit = two_incidents().await;
-        let leased = lease(&kit, T).await;
-        let id = leased[0].delivery.incident.clone().unwrap();
-        kit.store.answer(id, T, |incident| acknowledge(incident, "on-call", T)).await.unwrap().unwrap();
-        kit.store.sent(&key(&leased, 1), T).await.unwrap();
-        if retried {
-            kit.store.retry(&key(&leased, 0), T, T, "timeout").await.unwrap();
-        }
-        // Otherwise the worker died with it, and its lease ran out.
-        assert_eq!(names(&lease(&kit, T + 60_000).await), ["acknowledge pager 1"], "retried: {retried}");
     }
 }
 

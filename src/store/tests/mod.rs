@@ -1,6 +1,7 @@
 //! Over a real file: steps and answers in `steps`, messages in `messages`, their order in `lanes`, what is final in `finality`, what is queued in `queue`, what
 //! was asked of its service in `quota`.
 
+mod answers;
 mod finality;
 mod lanes;
 mod messages;

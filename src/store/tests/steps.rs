@@ -157,10 +157,12 @@ async fn everything_is_there_after_closing_and_opening_again() {
 async fn two_processes_that_acknowledge_at_once_see_each_other() {
     let kit = Kit::new().await;
     let id = kit.block(1, vec![stray(1, Severity::High)]).await.incidents[0].id.clone();
+    let page = kit.store.lease(T, 1, 1000, vec!["pager".into()]).await.unwrap().remove(0);
+    kit.store.sent(&page.delivery.key, T).await.unwrap();
     let other = kit.other().await;
     let ack = |store: Store, who: &'static str| {
         let id = id.clone();
-        async move { store.answer(id, T, move |incident| acknowledge(incident, who, T)).await.unwrap() }
+        async move { store.answer(id, T, None, move |incident| acknowledge(incident, who, T)).await.unwrap() }
     };
     for round in 0..20 {
         let (one, two) = tokio::join!(ack(kit.store.clone(), "one"), ack(other.clone(), "two"));
@@ -195,7 +197,7 @@ async fn incidents_are_listed_newest_first_through_a_filter() {
     let token = raise(transfer(TOKEN, 2, &[0], 1), "builtin/unvouched", Severity::High);
     let plan = kit.block(1, vec![stray(1, Severity::High), token]).await;
     let (treasury, token) = (plan.incidents[0].clone(), plan.incidents[1].clone());
-    kit.store.answer(treasury.id.clone(), T, |i| resolve(i, "x", T)).await.unwrap().unwrap();
+    kit.store.answer(treasury.id.clone(), T, Some(u32::MAX), |i| resolve(i, "x", T)).await.unwrap().unwrap();
     let labels = |filter| async {
         let found = kit.store.incidents(filter).await.unwrap();
         found.into_iter().map(|incident| incident.label).collect::<Vec<_>>()

@@ -1,7 +1,9 @@
 //! What the program does when it is told to: stop, end after a while, refuse, and listen to another process.
 
 use super::stage::{CLERKS, Stage};
+use crate::support::accounts::DEPUTY;
 use crate::support::anvil::Options;
+use crate::support::clerks;
 use crate::support::inbox::{Answer, Inbox, Received};
 use crate::support::process::Process;
 use crate::support::stored::{self, Stored};
@@ -208,5 +210,39 @@ async fn answers_and_logs_that_nobody_reads_hold_up_no_page() {
     let abnormal = stage.reckon().await;
     assert_eq!(abnormal.len(), 120);
     stage.check(&abnormal).await;
+    assert_eq!(process.end().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_drops_no_page_about_what_nobody_was_given() {
+    let stage = Stage::new().await;
+    let process = stage.start();
+    stage.theft(1).await;
+    stage.settle().await;
+    let id = stage.pager.received()[0].json()["subject"].as_str().expect("an incident").to_owned();
+    // The receiver is in trouble while the same clerk pays somebody else, and only the first page was read.
+    stage.pager.otherwise(Answer::Status(503));
+    let nonce = stage.nonce(1).await;
+    stage.mine(&[clerks::bill(1, DEPUTY.address, 400, nonce)]).await;
+    let failed = || stored::failed_attempts(&stage.store(), "pager") >= 1;
+    stage.until("an attempt at the second page failed", failed).await;
+    let ack = || tokio::task::block_in_place(|| stage.watch.run(&["incidents", "ack", &id, "--by", "responder"]));
+    // While an attempt is on its way the answer is taken, and undone when the attempt fails.
+    let answered = std::iter::repeat_with(ack).find(|answers| answers.code == 1).expect("it goes on for ever");
+    assert_eq!(answered.lines[0]["state"], "open", "{}", answered.stderr);
+    let list = "it stays open: no page was delivered that says";
+    assert!(answered.stderr.contains(list) && answered.stderr.contains("400 ETH"), "{}", answered.stderr);
+    assert!(answered.stderr.contains("--seen "), "{}", answered.stderr);
+    stage.pager.otherwise(Answer::Ok);
+    stage.settle().await;
+    let about = |event: &Received| {
+        let event = event.json();
+        event["type"] == "watchfire.incident.trigger.v1" && event["data"]["evidence"].to_string().contains("400 ETH")
+    };
+    assert!(stage.pager.received().iter().any(about), "the page about the larger sum arrives");
+    let live = tokio::task::block_in_place(|| stage.watch.run(&["incidents", "list"]));
+    assert!(live.lines.iter().any(|line| line["incident_id"] == id.as_str()), "{:?}", live.lines);
+    let taken = ack();
+    assert_eq!((taken.code, &taken.lines[0]["state"]), (0, &"acknowledged".into()), "{}", taken.stderr);
     assert_eq!(process.end().await, 1);
 }

@@ -1,0 +1,146 @@
+//! Evidence that stands only on pages which no destination accepted. Nobody's answer covers it.
+
+use super::incidents::{self, read};
+use super::{Result, commit, lanes};
+use crate::escalate;
+use crate::model::Severity;
+use crate::model::ids::{FindingId, IncidentId};
+use crate::model::incident::{Body, Incident, State};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Something that happened, on pages that wait or were given up and on none that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// How loud it is.
+    pub severity: Severity,
+    /// Sentence that the page says of it.
+    pub headline: String,
+    /// Destinations that its pages should go to.
+    pub destinations: BTreeSet<String>,
+    /// Last thing that went wrong with one of them; `None` where none was tried.
+    pub error: Option<String>,
+}
+
+/// Evidence as a page tells it: with another sum it is other evidence. A page without evidence counts by its incident alone.
+type Item = (Option<FindingId>, Severity, String);
+
+fn items(body: &Body) -> BTreeSet<Item> {
+    let Body::Page(page) = body else { return BTreeSet::new() };
+    let item = |e: &crate::model::page::Evidence| (Some(e.finding.clone()), e.severity, e.headline.clone());
+    let listed: BTreeSet<Item> = page.evidence.iter().filter(|e| !e.orphaned).map(item).collect();
+    if page.evidence.is_empty() { BTreeSet::from([(None, Severity::Critical, String::new())]) } else { listed }
+}
+
+/// What of an incident stands only on pages that wait or were given up. What is on its way at this moment counts as seen: should it
+/// fail, [`hold`] sees to it.
+pub(super) fn of(db: &Connection, incident: &Incident) -> Result<Vec<Unseen>> {
+    let sql = "SELECT body, destination, last_error FROM outbox WHERE incident = ?1 AND kind = 'trigger' \
+               AND state IN ('due', 'dead') ORDER BY seq";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map([incident.id.as_str()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?))
+    })?;
+    let mut waiting: BTreeMap<Item, Unseen> = BTreeMap::new();
+    for row in rows {
+        let (body, destination, error) = row?;
+        for item in items(&read("outbox", &body)?) {
+            let fresh = || Unseen {
+                severity: item.1,
+                headline: if item.2.is_empty() { incident.page.headline.clone() } else { item.2.clone() },
+                destinations: BTreeSet::new(),
+                error: None,
+            };
+            let unseen = waiting.entry(item.clone()).or_insert_with(fresh);
+            unseen.destinations.insert(destination.clone());
+            unseen.error = error.clone().or(unseen.error.take());
+        }
+    }
+    let left = left(db, incident, waiting.keys().cloned().collect(), "'sent', 'leased'", NONE)?;
+    Ok(waiting.into_iter().filter(|(item, _)| left.contains(item)).map(|(_, unseen)| unseen).collect())
+}
+
+/// Place of no message: they are numbered from 1.
+const NONE: i64 = 0;
+
+/// Those of `items` that stand, are loud enough to page, and are on no page in one of `states` but the one at `except`.
+fn left(
+    db: &Connection,
+    incident: &Incident,
+    mut items: BTreeSet<Item>,
+    states: &str,
+    except: i64,
+) -> Result<BTreeSet<Item>> {
+    let sql = format!(
+        "SELECT body FROM outbox WHERE incident = ?1 AND kind = 'trigger' AND state IN ({states}) AND seq <> ?2 ORDER BY seq DESC"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut seen = statement.query(params![incident.id.as_str(), except])?;
+    while let Some(row) = seen.next()?.filter(|_| !items.is_empty()) {
+        for item in self::items(&read("outbox", &row.get::<_, String>(0)?)?) {
+            items.remove(&item);
+        }
+    }
+    let mut standing = BTreeSet::new();
+    for item in items {
+        let stands = match &item.0 {
+            None => true,
+            Some(id) => {
+                item.1 >= incident.path.page_at
+                    && incidents::finding(db, id)?.is_some_and(|known| !known.orphaned && known.incident == incident.id)
+            }
+        };
+        if stands {
+            standing.insert(item);
+        }
+    }
+    Ok(standing)
+}
+
+/// A page could not be delivered, and somebody answered meanwhile. Returns whether it has to be tried again, since it is about
+/// something that nobody was given: then the incident is open again.
+pub(super) fn hold(db: &Connection, seq: i64, now_ms: u64) -> Result<bool> {
+    let sql = "SELECT incident, body FROM outbox WHERE seq = ?1 AND kind = 'trigger' AND incident IS NOT NULL";
+    let row = db.prepare_cached(sql)?.query_row([seq], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
+    let Some((id, body)) = row.optional()? else { return Ok(true) };
+    let Some(incident) = incidents::by_id(db, &IncidentId(id))? else { return Ok(true) };
+    if incident.state == State::Open {
+        return Ok(true);
+    }
+    // Should another one fail that is on its way as well, it is the one that stays.
+    let left = left(db, &incident, items(&read("outbox", &body)?), "'sent', 'leased'", seq)?;
+    // A person's answer alone is undone; what a reorg or the end of its cause closed stays closed.
+    let answered = incident.acked_by.is_some() || incident.closed_by.is_some();
+    if left.is_empty() || !answered {
+        return Ok(false);
+    }
+    commit::write(db, &escalate::open_again(&incident, now_ms), now_ms)?;
+    Ok(true)
+}
+
+/// Decides of all leases of one destination that ran out while somebody answered.
+pub(super) fn hold_lapsed(db: &Connection, destination: &str, now_ms: u64) -> Result<()> {
+    let sql = "SELECT seq FROM outbox WHERE place = 3 AND destination = ?1 AND lease_until_ms <= ?2 AND kind = 'trigger' \
+               AND EXISTS (SELECT 1 FROM incidents i WHERE i.id = outbox.incident AND i.state <> 'open')";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement.query_map(params![destination, super::chain::int(now_ms)], |row| row.get(0))?;
+    let lapsed: Vec<i64> = rows.collect::<rusqlite::Result<_>>()?;
+    for seq in lapsed {
+        if !hold(db, seq, now_ms)? {
+            lanes::drop_page(db, seq, now_ms)?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets what pages of an incident showed, once one of them was given up and no other brings what it showed: the same pages anew.
+pub(super) fn uncover(db: &Connection, id: &IncidentId, body: &Body) -> Result<()> {
+    let Some(mut incident) = incidents::by_id(db, id)? else { return Ok(()) };
+    if !left(db, &incident, items(body), "'sent', 'due', 'leased'", NONE)?.is_empty()
+        && !incident.coverage.shown.is_empty()
+    {
+        incident.coverage = crate::model::coverage::Coverage::default();
+        incidents::write_incident(db, &incident)?;
+    }
+    Ok(())
+}
