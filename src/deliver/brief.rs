@@ -251,7 +251,7 @@ fn also(page: &Page) -> Vec<String> {
         })
         .collect();
     if page.more > 0 {
-        lines.push(format!("and {} more findings", page.more));
+        lines.push(format!("not shown: {} more findings", page.more));
     }
     lines
 }

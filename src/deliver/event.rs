@@ -50,8 +50,8 @@ fn page_event(message: &Outgoing, page: &Page) -> Result<Vec<u8>, SendError> {
     // The loudest evidence comes first, so the quietest goes first.
     while bytes.len() > PAGE_BYTES_MAX && chars_max > 10 {
         if page.evidence.len() > 1 {
-            page.evidence.pop();
-            page.more += 1;
+            let gone = page.evidence.pop().map_or(0, |evidence| evidence.alike);
+            page.more += 1 + gone;
         } else {
             chars_max /= 2;
             cut_texts(&mut page, chars_max);

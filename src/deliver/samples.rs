@@ -28,6 +28,8 @@ pub(super) fn page() -> Page {
         headline: "Treasury Safe sends 60,000 SNT to Grantee: docs".to_owned(),
         loudest: None,
         evidence: vec![Evidence {
+            alike: 0,
+            weight: 0,
             finding: FindingId("fnd_00112233445566778899aabbccddeeff".to_owned()),
             revision: 1,
             severity: Severity::Critical,

@@ -6,7 +6,7 @@ use super::life::{close, counted, due, end_contest, forget_ack, start, stepped, 
 use super::lines::incident_line;
 use super::news::{News, Pager};
 use super::occasion::is_occasion;
-use super::storm::WINDOW_MS;
+use super::storm::{Claim, WINDOW_MS};
 use super::{page, storm};
 use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, Standing, State};
 use std::cmp::Reverse;
@@ -75,7 +75,10 @@ fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
         return true;
     }
     let severity = incident.heard.unwrap_or(incident.severity);
-    let room = pager.limit.admit(&incident.path.name, severity, is_occasion(incident));
+    let room = {
+        let claim = if is_occasion(incident) { Claim::Exempt } else { Claim::Ordinary };
+        pager.limit.admit(&incident.path.name, severity, claim)
+    };
     if !room {
         let news = News { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
         pager.hold(incident, &news, 0);

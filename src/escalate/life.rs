@@ -6,9 +6,10 @@ use super::headline::clean;
 use super::news::{Change, Fresh, News, Pager};
 use super::page;
 use super::roster::Roster;
-use crate::model::coverage::Coverage;
+use super::storm::Claim;
+use crate::model::coverage::{Coverage, Doer};
 use crate::model::incident::{Body, Contested, Delivery, DeliveryKind, Incident, Plan, State};
-use crate::model::page::{Evidence, Page};
+use crate::model::page::{EVIDENCE_MAX, Evidence, Page};
 use crate::model::{BlockRef, DeliveryKey, FindingId, IncidentId, Severity};
 use std::collections::BTreeSet;
 
@@ -196,8 +197,8 @@ struct Wish {
     page: bool,
     /// No page of this incident was as loud.
     louder: bool,
-    /// Whether the storm limit has no say in it.
-    exempt: bool,
+    /// What the storm limit has to say.
+    claim: Claim,
     /// How many of the findings no page showed.
     unseen: u64,
 }
@@ -210,7 +211,7 @@ fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) ->
     let acts = paging.filter_map(|fresh| fresh.act.as_ref());
     // Acts of one step add up as well, once somebody acknowledged.
     let acknowledged = incident.state == State::Acknowledged;
-    let (mut so_far, mut unseen) = (coverage.clone(), 0_u64);
+    let (mut so_far, mut unseen, mut own) = (coverage.clone(), 0_u64, false);
     for act in acts.clone() {
         if so_far.covers(act) {
             if acknowledged {
@@ -218,6 +219,7 @@ fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) ->
             }
         } else if !coverage.covers_attempt(act, now_ms) {
             unseen += 1;
+            own |= act.doer >= Doer::Outflow;
         }
     }
     let page = match incident.state {
@@ -226,7 +228,12 @@ fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) ->
         State::Resolved | State::FalseAlarm => incident.heard.is_none(),
     };
     let first_of_own = acts.clone().any(|act| coverage.is_first_of_own(act));
-    Wish { page: can_page && page, louder, exempt: first_of_own || (louder && incident.heard.is_some()), unseen }
+    let claim = match (first_of_own || (louder && incident.heard.is_some()), own) {
+        (true, _) => Claim::Exempt,
+        (false, true) => Claim::Own,
+        (false, false) => Claim::Ordinary,
+    };
+    Wish { page: can_page && page, louder, claim, unseen }
 }
 
 /// New findings: who is told, and whether it wakes somebody.
@@ -235,9 +242,8 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pa
     let earlier = incident.told.clone();
     let loudest = leading.news.severity;
     let wish = wish(incident, change, loudest, pager.now_ms);
-    let more = change.fresh.len().saturating_sub(1);
-    let news = News { more: (more > 0).then(|| counted(more, "more finding")), ..leading.news.clone() };
-    let admitted = wish.page && pager.limit.admit(&incident.path.name, loudest, wish.exempt);
+    let news = News { more: rest_of(incident, change, leading), ..leading.news.clone() };
+    let admitted = wish.page && pager.limit.admit(&incident.path.name, loudest, wish.claim);
     if wish.page && !admitted {
         pager.hold(incident, &news, wish.unseen.max(1));
         // Nobody hears of an incident that was held back from its first page but by the storm's.
@@ -246,6 +252,8 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pa
         }
     }
     let mentioned = std::mem::take(&mut incident.mentioned);
+    // The first page of an incident shows it as it stands; every other begins with what is new.
+    let led = before.and(leading.id());
     let acknowledged = incident.state == State::Acknowledged;
     incident.heard = before.max(Some(loudest));
     let triggered = if admitted {
@@ -258,11 +266,11 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pa
         Vec::new()
     };
     if acknowledged {
-        let on_page = if admitted { listed(incident, change) } else { BTreeSet::new() };
+        let on_page = if admitted { listed(incident, change, led) } else { BTreeSet::new() };
         count_beside(incident, change, &on_page);
     }
     if admitted {
-        cover(incident, change, pager.now_ms);
+        cover(incident, change, led, pager.now_ms);
     }
     if before.is_some() || mentioned {
         let rest: Vec<String> = earlier.into_iter().filter(|to| !triggered.contains(to)).collect();
@@ -310,8 +318,8 @@ fn page_for(
 }
 
 /// Writes down what the page that was just sent shows of a step's findings.
-fn cover(incident: &mut Incident, change: &Change, now_ms: u64) {
-    let listed = listed(incident, change);
+fn cover(incident: &mut Incident, change: &Change, led: Option<&FindingId>, now_ms: u64) {
+    let listed = listed(incident, change, led);
     let acts = change.fresh.iter().filter(|fresh| fresh.id().is_some_and(|id| listed.contains(id)));
     acts.filter_map(|fresh| fresh.act.clone()).for_each(|act| incident.coverage.add(act, now_ms));
 }
@@ -324,10 +332,25 @@ fn count_beside(incident: &mut Incident, change: &Change, on_page: &BTreeSet<Fin
     beside.filter_map(|fresh| fresh.act.as_ref()).for_each(|act| incident.coverage.count(act));
 }
 
-/// Findings of a step that the page lists.
-fn listed(incident: &Incident, change: &Change) -> BTreeSet<FindingId> {
-    let shown = |id: &&FindingId| incident.page.evidence.iter().any(|evidence| evidence.finding == **id);
-    change.fresh.iter().filter_map(Fresh::id).filter(shown).cloned().collect()
+/// Findings of a step that a page lists which begins with `led`; of several on one line the first.
+fn listed(incident: &Incident, change: &Change, led: Option<&FindingId>) -> BTreeSet<FindingId> {
+    let rest = incident.page.evidence.iter().map(|evidence| &evidence.finding).filter(|id| Some(*id) != led);
+    let lines: BTreeSet<&FindingId> = led.into_iter().chain(rest).take(EVIDENCE_MAX).collect();
+    change.fresh.iter().filter_map(Fresh::id).filter(|id| lines.contains(id)).cloned().collect()
+}
+
+/// What is new beside the line that a message begins with, and how much of it the message does not show.
+fn rest_of(incident: &Incident, change: &Change, leading: &Fresh) -> Option<String> {
+    let led = leading.id();
+    let more =
+        change.fresh.iter().filter(|fresh| !std::ptr::eq(*fresh, leading) && (led.is_none() || fresh.id() != led));
+    let listed = listed(incident, change, led);
+    let hidden = more.clone().filter(|fresh| fresh.id().is_some_and(|id| !listed.contains(id))).count();
+    match (more.count(), hidden) {
+        (0, _) => None,
+        (more, 0) => Some(counted(more, "more finding")),
+        (more, hidden) => Some(format!("{}, of which {hidden} are not shown", counted(more, "more finding"))),
+    }
 }
 
 /// `1 more finding`, `2 more findings`.

@@ -26,6 +26,7 @@ mod standing;
 mod state;
 mod step;
 mod storm;
+mod weight;
 
 pub use answers::{Refusal, acknowledge, false_alarm, open_again, resolve, stay_open, tick};
 pub use blindness::{BLINDNESS, RETURNS_WITHIN_MS, blind, is_blindness, is_dark, lifted, record, remind, sighted};
@@ -35,7 +36,7 @@ pub use occasion::{UNDELIVERABLE, dead_letter, test_page};
 pub use roster::{Names, Roster, StepJudged, short};
 pub use standing::reopen_standing;
 pub use step::{pending, plan, queued};
-pub use storm::{AHEAD_MS, PAGES_MAX, STORM, WINDOW_MS};
+pub use storm::{AHEAD_MS, OWN_PAGES_MAX, PAGES_MAX, STORM, WINDOW_MS};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -9,6 +9,7 @@ use crate::model::incident::{Delivery, Incident};
 use crate::model::page::{Evidence, Link};
 use crate::model::path::Path;
 use crate::model::watch::ChainInfo;
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// What a step of the chain brought to one incident, to be told in one breath.
@@ -43,9 +44,14 @@ pub(super) struct Fresh {
 }
 
 impl Fresh {
-    /// The finding, where the page has evidence of it.
+    /// The finding that its line begins with, where the page has evidence of it.
     pub(super) fn id(&self) -> Option<&FindingId> {
-        self.news.evidence.as_ref().map(|news| &news.0.finding)
+        self.evidence().map(|evidence| &evidence.finding)
+    }
+
+    /// Its line of the page, which it may share with others of its transaction.
+    pub(super) fn evidence(&self) -> Option<&Evidence> {
+        self.news.evidence.as_ref().map(|news| &news.0)
     }
 }
 
@@ -79,14 +85,17 @@ impl Change {
         !self.fresh.is_empty() || !self.ahead.is_empty()
     }
 
-    /// The finding to lead with: the loudest, then what no page showed, then the subject's own act, then what can still be stopped.
+    /// The finding to lead with: the loudest, then what no page showed, then the subject's own act, then what can still be stopped, then
+    /// what weighs most, then the first.
     pub(super) fn leading(&self, coverage: &Coverage) -> Option<&Fresh> {
-        self.fresh.iter().max_by_key(|fresh| {
+        let fresh = self.fresh.iter().enumerate().max_by_key(|(at, fresh)| {
             let act = fresh.act.as_ref();
             let unseen = act.is_some_and(|act| !coverage.covers(act));
             let (doer, stoppable) = (act.map(|act| act.doer), act.is_some_and(|act| act.reach.is_stoppable()));
-            (fresh.news.severity, unseen, doer, stoppable)
-        })
+            let weight = fresh.evidence().map(|evidence| (evidence.weight, evidence.alike));
+            (fresh.news.severity, unseen, doer, stoppable, weight, Reverse(*at))
+        });
+        fresh.map(|(_, fresh)| fresh)
     }
 }
 
@@ -106,11 +115,14 @@ impl Pager {
 
     /// Takes a page into account that is held back and stands in the storm's incident instead.
     pub(super) fn hold(&mut self, incident: &Incident, news: &News, findings: u64) {
+        let line = news.evidence.as_ref().map(|news| &news.0).or(incident.page.evidence.first());
         let held = Held {
             incident: incident.id.clone(),
             label: incident.label.clone(),
             severity: news.severity,
             headline: news.headline.clone(),
+            own: line.is_some_and(|line| line.own),
+            weight: line.map_or(0, |line| line.weight),
             findings,
         };
         self.held.push((incident.path.clone(), held));

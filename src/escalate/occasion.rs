@@ -6,7 +6,7 @@ use super::headline::clean;
 use super::life::{counted, start, tell};
 use super::news::Pager;
 use super::roster::Roster;
-use super::storm::STORM;
+use super::storm::{Claim, STORM};
 use super::{page, storm};
 use crate::model::coverage::Coverage;
 use crate::model::incident::{Body, Delivery, DeliveryKind, Incident, Plan, Standing, State, Undelivered};
@@ -103,7 +103,7 @@ fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Roster, pager: &m
     let notify = path.notify.clone();
     if severity >= path.page_at || notify.is_empty() {
         // Whether anybody can be told at all is not the storm limit's business.
-        pager.limit.admit(&path.name, severity, true);
+        pager.limit.admit(&path.name, severity, Claim::Exempt);
         start(&mut incident, pager.now_ms, None, &mut pager.out);
     } else {
         tell(&mut incident, DeliveryKind::Trigger, &notify, None, &mut pager.out);
@@ -135,7 +135,7 @@ fn join(incident: &mut Incident, letter: &Delivery, on: (&str, &Path), roster: &
     let first = own.steps.first().is_none_or(|step| step.to.iter().all(|to| incident.told.contains(to)));
     let is_page = matches!(letter.body, Body::Page(_));
     let Some(to) = next.filter(|_| is_page && (!first || alive.is_empty())) else { return };
-    pager.limit.admit(&incident.path.name, incident.severity, true);
+    pager.limit.admit(&incident.path.name, incident.severity, Claim::Exempt);
     if !incident.paging {
         start(incident, pager.now_ms, Some(said.clone()), &mut pager.out);
     }

@@ -64,6 +64,8 @@ pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlo
         other_rules: finding.reasons.len().saturating_sub(raised.abnormal.near) as u64,
         orphaned: false,
         own: doer(activity, raised.watch.address) >= Doer::Outflow,
+        alike: 0,
+        weight: 0,
         stoppable: reach(activity).is_stoppable(),
         late: None,
         watch: Party { address: raised.watch.address, name: Some(raised.watch.label.to_string()), looks_like: None },
@@ -125,8 +127,7 @@ pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &Judged
 /// Puts evidence on the page, in place of what it said of the same finding before.
 pub(super) fn put(page: &mut Page, evidence: Evidence) {
     page.evidence.retain(|known| known.finding != evidence.finding);
-    // Newest first among equals.
-    page.evidence.insert(0, evidence);
+    page.evidence.push(evidence);
     arrange(page);
     page.evidence.truncate(EVIDENCE_MAX);
 }
@@ -141,16 +142,16 @@ pub(super) fn strike(page: &mut Page, finding: &Finding) {
     arrange(page);
 }
 
-/// What stands before what was taken back, then the loudest, then the subject's own doing, then the newest: whoever floods a page
-/// from outside does not push off it what leaves from inside.
+/// What stands before what was taken back, then the loudest, then the subject's own doing, then what weighs most, then the newest, and
+/// of one block the first: whoever floods a page, from outside or with crumbs from inside, does not push off it what matters.
 fn arrange(page: &mut Page) {
-    page.evidence.sort_by_key(|e| (e.orphaned, Reverse(e.severity), !e.own, Reverse(e.block)));
+    page.evidence.sort_by_key(|e| (e.orphaned, Reverse(e.severity), !e.own, Reverse(e.weight), Reverse(e.block)));
 }
 
 /// Says how surely the incident stands: exactly while its page lists all that stands, else never better than before.
 pub(super) fn foot(incident: &mut Incident) {
     let listed = incident.page.evidence.iter().filter(|evidence| !evidence.orphaned);
-    let all = listed.clone().count() as u64 >= incident.standing;
+    let all = listed.clone().map(|evidence| 1 + evidence.alike).sum::<u64>() >= incident.standing;
     let least = listed.map(|evidence| evidence.footing).reduce(Footing::least);
     incident.footing = match (least, incident.footing) {
         _ if incident.standing == 0 => None,
@@ -173,7 +174,7 @@ pub(super) fn refresh(incident: &mut Incident) {
     page.state = incident.state;
     page.severity = incident.heard.unwrap_or(incident.severity);
     page.touches.clone_from(&incident.touches);
-    page.more = incident.findings.saturating_sub(page.evidence.len() as u64);
+    page.more = incident.findings.saturating_sub(page.n_listed());
     page.finality = incident.footing.map(|footing| footing.finality);
     page.step = incident.step + 1;
     page.next = next;
@@ -193,16 +194,13 @@ pub(super) fn leading_with(page: &Page, news: &News) -> Page {
     led.severity = news.severity;
     led.change.clone_from(&news.more);
     if let Some((evidence, links)) = news.evidence.as_deref() {
-        let before = led.evidence.len();
+        let all = led.more + led.n_listed();
         led.evidence.retain(|known| known.finding != evidence.finding);
-        let listed = led.evidence.len() < before;
         led.evidence.insert(0, evidence.clone());
+        // The last of a full page gives way.
         led.evidence.truncate(EVIDENCE_MAX);
         led.links.clone_from(links);
-        // The last of a full page gives way to one that was counted among the rest.
-        if !listed && before < EVIDENCE_MAX {
-            led.more = led.more.saturating_sub(1);
-        }
+        led.more = all.saturating_sub(led.n_listed());
     }
     led
 }

@@ -122,7 +122,7 @@ fn sorted(mut addresses: Vec<Address>) -> Vec<Address> {
 }
 
 /// Returns the places of the arguments that are amounts of a token with a known unit, or of whatever a token logged that moved.
-fn amounts(raised: &Raised<'_>, roster: &Roster) -> Vec<usize> {
+pub(super) fn amounts(raised: &Raised<'_>, roster: &Roster) -> Vec<usize> {
     let activity = &raised.judged.activity;
     match activity.kind {
         // The amount, and how many of each id where the tokens have ids.

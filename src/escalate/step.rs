@@ -8,6 +8,7 @@ use super::news::{Change, Fresh, News, Pager};
 use super::occasion::is_occasion;
 use super::roster::{Roster, StepJudged};
 use super::shown::shown;
+use super::weight::Lines;
 use super::{bridge, feed, noise, page, storm};
 use crate::model::coverage::Shown;
 use crate::model::incident::{Contested, Finding, Incident, Plan, Standing, State};
@@ -100,6 +101,7 @@ struct Engine<'a> {
     concluded: BTreeSet<usize>,
     /// Incidents that are over, since what was missing came, and what to say of it.
     made_up: BTreeMap<usize, String>,
+    lines: Lines,
     feed: Plan,
 }
 
@@ -120,6 +122,7 @@ impl<'a> Engine<'a> {
             written: Vec::new(),
             concluded: BTreeSet::new(),
             made_up: BTreeMap::new(),
+            lines: Lines::default(),
             feed: Plan::default(),
         }
     }
@@ -436,9 +439,15 @@ impl<'a> Engine<'a> {
         self.named.entry(place).or_default().insert(finding.id.clone());
         let evidence = page::evidence(finding, raised, block, self.roster);
         let evidence = Evidence { late: self.late(block), ..evidence };
-        let change = self.changes.entry(place).or_default();
         // Nobody has heard of noise, so that all of it may be a sample.
         let quiet = raised.observe || self.incidents[place].noise.is_some();
+        // What waits is looked at again and again, each part by itself.
+        let evidence =
+            if quiet || self.aside { evidence } else { self.lines.join(place, raised, evidence, self.roster) };
+        if evidence.finding != finding.id {
+            self.incidents[place].page.evidence.retain(|known| known.finding != finding.id);
+        }
+        let change = self.changes.entry(place).or_default();
         life::show(&mut self.incidents[place], change, quiet, evidence.clone());
         evidence
     }

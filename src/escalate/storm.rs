@@ -2,7 +2,8 @@
 //!
 //! Whoever can cause findings can cause pages. Past [`PAGES_MAX`] within [`WINDOW_MS`] a path sends no further one, but for what is
 //! louder than everything it paged for meanwhile, or than its incident was before, and for the first act of a subject's own on its
-//! incident. What is held back is written down as ever, joins the storm's incident on the same path, and that one escalates until
+//! incident. Any other act of a subject's own, and any outflow, that no page showed finds room for as many pages again, which strangers
+//! cannot take. What is held back is written down as ever, joins the storm's incident on the same path, and that one escalates until
 //! somebody acknowledges it.
 
 use super::answers::changed;
@@ -22,6 +23,8 @@ use std::collections::BTreeMap;
 pub const STORM: &str = "builtin/storm";
 /// Pages that a path sends in [`WINDOW_MS`]: as many as a person may read in that time, one every five seconds.
 pub const PAGES_MAX: usize = 12;
+/// Pages that a path sends in [`WINDOW_MS`] beyond [`PAGES_MAX`] for acts of subjects' own and for outflows that no page showed.
+pub const OWN_PAGES_MAX: usize = 12;
 /// The window of the limit, a minute in milliseconds. People are told as often at most of what joins a storm.
 pub const WINDOW_MS: u64 = 60_000;
 /// How much later than now a page may have been sent and counts: whoever writes took the time before it was its turn, so that another may
@@ -29,6 +32,17 @@ pub const WINDOW_MS: u64 = 60_000;
 pub const AHEAD_MS: u64 = 10_000;
 /// A storm that somebody took is over when nothing was held back for ten minutes.
 const CALM_MS: u64 = 600_000;
+
+/// What a page may take room by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Like anybody's.
+    Ordinary,
+    /// It shows an act of the subject's own, or an outflow, that no page showed.
+    Own,
+    /// The limit has no say in it.
+    Exempt,
+}
 
 /// How many pages each path sent lately.
 pub(super) struct Limit {
@@ -45,10 +59,15 @@ impl Limit {
     }
 
     /// Whether the path may page once more, which counts then.
-    pub(super) fn admit(&mut self, path: &str, severity: Severity, exempt: bool) -> bool {
+    pub(super) fn admit(&mut self, path: &str, severity: Severity, claim: Claim) -> bool {
         let own = || self.paged.iter().filter(|paged| paged.path == path);
         let louder = own().map(|paged| paged.severity).max().is_none_or(|loudest| severity > loudest);
-        let admitted = exempt || louder || own().count() < PAGES_MAX;
+        let room = match claim {
+            Claim::Ordinary => own().count() < PAGES_MAX,
+            Claim::Own => own().count() < PAGES_MAX + OWN_PAGES_MAX,
+            Claim::Exempt => true,
+        };
+        let admitted = room || louder;
         if admitted {
             self.paged.push(Paged { path: path.to_owned(), severity, at_ms: self.now_ms });
         }
@@ -107,13 +126,14 @@ fn take(incident: &mut Incident, held: Held, now_ms: u64) -> u64 {
     match storm.held.iter_mut().find(|known| known.incident == held.incident) {
         Some(known) => {
             known.findings += findings;
-            if held.severity >= known.severity {
+            if (held.severity, held.own, held.weight) >= (known.severity, known.own, known.weight) {
                 (known.severity, known.headline) = (held.severity, held.headline);
+                (known.own, known.weight) = (held.own, held.weight);
             }
         }
         None => storm.held.push(held),
     }
-    storm.held.sort_by_key(|held| Reverse(held.severity));
+    storm.held.sort_by_key(|held| Reverse((held.severity, held.own, held.weight)));
     storm.more += storm.held.len().saturating_sub(HELD_MAX) as u64;
     storm.held.truncate(HELD_MAX);
     describe(incident);
@@ -220,25 +240,27 @@ mod tests {
     fn a_path_pages_twelve_times_a_minute_and_each_path_for_itself() {
         let now = 1_000_000;
         let mut limit = Limit::new(&paged(11, now - WINDOW_MS + 1), now);
-        assert!(limit.admit("treasury", Severity::High, false));
-        assert!(!limit.admit("treasury", Severity::High, false));
-        assert!(!limit.admit("treasury", Severity::Warning, false));
-        assert!(limit.admit("token", Severity::High, false), "another path");
-        assert!(limit.admit("treasury", Severity::High, true), "what is exempt");
-        assert!(limit.admit("treasury", Severity::Critical, false), "what is louder than all of them");
-        assert!(!limit.admit("treasury", Severity::Critical, false), "once");
+        assert!(limit.admit("treasury", Severity::High, Claim::Ordinary));
+        assert!(!limit.admit("treasury", Severity::High, Claim::Ordinary));
+        assert!(!limit.admit("treasury", Severity::Warning, Claim::Ordinary));
+        assert!(limit.admit("token", Severity::High, Claim::Ordinary), "another path");
+        assert!(limit.admit("treasury", Severity::High, Claim::Exempt), "what is exempt");
+        assert!(limit.admit("treasury", Severity::Critical, Claim::Ordinary), "what is louder than all of them");
+        assert!(!limit.admit("treasury", Severity::Critical, Claim::Ordinary), "once");
+        let own = (0..20).filter(|_| limit.admit("treasury", Severity::High, Claim::Own)).count();
+        assert_eq!(own, OWN_PAGES_MAX - 2, "what strangers did not take; two more were exempt and louder");
     }
 
     #[test]
     fn pages_of_long_ago_and_of_a_clock_that_was_set_back_count_for_nothing() {
         let now = 1_000_000;
-        assert!(Limit::new(&paged(12, now - WINDOW_MS), now).admit("treasury", Severity::High, false));
-        assert!(Limit::new(&paged(12, now + AHEAD_MS + 1), now).admit("treasury", Severity::High, false));
+        assert!(Limit::new(&paged(12, now - WINDOW_MS), now).admit("treasury", Severity::High, Claim::Ordinary));
+        assert!(Limit::new(&paged(12, now + AHEAD_MS + 1), now).admit("treasury", Severity::High, Claim::Ordinary));
         let by_another = paged(12, now + 1);
         assert!(
-            !Limit::new(&by_another, now).admit("treasury", Severity::High, false),
+            !Limit::new(&by_another, now).admit("treasury", Severity::High, Claim::Ordinary),
             "written while this one waited"
         );
-        assert!(!Limit::new(&paged(12, now), now).admit("treasury", Severity::High, false));
+        assert!(!Limit::new(&paged(12, now), now).admit("treasury", Severity::High, Claim::Ordinary));
     }
 }

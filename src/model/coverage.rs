@@ -53,7 +53,7 @@ impl Reach {
 }
 
 /// One act as a page shows it: who, what, where to, how much, at which stage.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shown {
     /// The watched address.
     pub watch: Address,
@@ -217,7 +217,7 @@ pub struct Paged {
 /// Findings that a path would have paged for and did not, since it had paged so often: the storm, listed in one incident.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Storm {
-    /// Incidents that were held back, loudest first, at most [`HELD_MAX`].
+    /// Incidents that were held back, loudest first, then the subject's own acts and outflows, then what weighs most; at most [`HELD_MAX`].
     pub held: Vec<Held>,
     /// How many more incidents there are.
     pub more: u64,
@@ -243,8 +243,14 @@ pub struct Held {
     pub label: String,
     /// The loudest of what was held back.
     pub severity: Severity,
-    /// What was held back last, in one sentence.
+    /// What weighs most of that, in one sentence; the last of several that weigh the same.
     pub headline: String,
+    /// Whether it is the subject's own act, or value that leaves it.
+    #[serde(default)]
+    pub own: bool,
+    /// How much it weighs, as [`super::page::Evidence::weight`].
+    #[serde(default)]
+    pub weight: u64,
     /// How many findings of it were held back.
     pub findings: u64,
 }

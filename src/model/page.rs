@@ -81,6 +81,13 @@ pub struct Evidence {
     /// The subject's own act, or value that leaves it; anything else is a stranger's doing, or nobody's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own: bool,
+    /// How many more findings of its transaction the line stands for: they differ from it in nothing but the amount, and `headline` says
+    /// what all of them come to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub alike: u64,
+    /// Order among evidence of one severity: the larger, the more of a holding is at stake. It is comparable and means nothing else.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub weight: u64,
     /// It is proposed or pending, and nothing was seen so far that ended it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stoppable: bool,
@@ -154,7 +161,7 @@ pub struct Page {
     /// What the incident's loudest evidence is, where `headline` speaks of something newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudest: Option<Gist>,
-    /// Evidence, what is new first, then loudest and newest first; at most [`EVIDENCE_MAX`], the rest counted in `more`.
+    /// Evidence, what is new first, then the loudest, the subject's own, what weighs most and the newest first; at most [`EVIDENCE_MAX`], the rest counted in `more`.
     pub evidence: Vec<Evidence>,
     /// How many findings are not listed.
     pub more: u64,
@@ -189,6 +196,14 @@ pub struct Page {
     /// What changed since the last message, for updates and retractions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
+}
+
+impl Page {
+    /// Returns how many findings the lines of evidence stand for.
+    #[must_use]
+    pub fn n_listed(&self) -> u64 {
+        self.evidence.iter().map(|evidence| 1 + evidence.alike).sum()
+    }
 }
 
 /// Most counterparties that one piece of evidence lists.

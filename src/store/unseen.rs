@@ -110,7 +110,7 @@ pub(super) fn hold(db: &Connection, seq: i64, now_ms: u64) -> Result<bool> {
     // Should another one fail that is on its way as well, it is the one that stays.
     let left = left(db, &incident, items(&read("outbox", &body)?), "'sent', 'leased'", seq)?;
     // A person's answer alone is undone; what a reorg or the end of its cause closed stays closed.
-    let answered = incident.acked_by.is_some() || incident.closed_by.is_some();
+    let answered = incident.state == State::Acknowledged || incident.closed_by.is_some();
     if left.is_empty() || !answered {
         return Ok(false);
     }

@@ -185,7 +185,7 @@ fn a_block_of_many_findings_is_one_page_and_the_next_block_one_update() {
     let page = &kept.only().page;
     assert_eq!((page.evidence.len(), page.more, kept.findings.len()), (10, 80, 90));
     let Body::Page(update) = &plan.deliveries[0].body else { panic!("a page") };
-    assert_eq!(update.change.as_deref(), Some("39 more findings"));
+    assert_eq!(update.change.as_deref(), Some("39 more findings, of which 30 are not shown"));
     assert!(update.headline.starts_with("Treasury Safe sent"), "{}", update.headline);
 }
 

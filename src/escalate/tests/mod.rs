@@ -4,6 +4,7 @@ mod amounts;
 mod blind;
 mod chain;
 mod coverage;
+mod lines;
 mod noise;
 mod occasions;
 mod order;

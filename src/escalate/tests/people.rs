@@ -116,8 +116,9 @@ fn every_update_begins_with_what_is_new_and_says_what_the_incident_is_about_behi
     let cases = [
         (pays(2, 7, Severity::Warning), "update pager", "sent 7 SNT", true),
         (pays(3, 8, Severity::High), "trigger pager", "sent 8 SNT", true),
-        // Of two that are as loud the incident is about the newer.
-        (pays(4, 9, Severity::Critical), "trigger pager", "sent 9 SNT", false),
+        // Of two that are as loud the incident is about what weighs more, and of two that weigh the same about the newer.
+        (pays(4, 9, Severity::Critical), "trigger pager", "sent 9 SNT", true),
+        (pays(5, 60_000, Severity::Critical), "trigger pager", "sent 60,000 SNT", false),
     ];
     for (n, (judged, expected, headline, of_another)) in (2..).zip(cases) {
         let transaction = judged.activity.tx;
@@ -141,7 +142,7 @@ fn every_update_begins_with_what_is_new_and_says_what_the_incident_is_about_behi
     // The incident itself goes on to be about the loudest, for whoever is told of it next.
     let plan = kept.tick(T + 305_000);
     assert_eq!(told(&plan), "trigger phone");
-    assert!(sent(&plan, "phone").headline.contains("sent 9 SNT"), "the loudest and newest");
+    assert_eq!(sent(&plan, "phone").evidence[0].tx, tx(5), "the loudest and newest");
     assert_eq!(sent(&plan, "phone").loudest, None);
 }
 

@@ -115,7 +115,7 @@ fn a_storm_holds_back_neither_what_is_louder_nor_the_subject_s_own_first_act() {
     assert_eq!(told(&kept.block(30, vec![rotating(30)], T + 20_000)), "update pager", "held back");
     let plan = kept.block(31, vec![own(31, Severity::High)], T + 21_000);
     assert_eq!(told(&plan), "trigger pager", "the owners' keys");
-    assert_eq!(told(&kept.block(32, vec![own(32, Severity::High)], T + 22_000)), "update pager", "the first alone");
+    assert_eq!(told(&kept.block(32, vec![own(32, Severity::High)], T + 22_000)), "trigger pager", "and the next");
     assert_eq!(told(&kept.block(33, vec![own(33, Severity::Critical)], T + 23_000)), "trigger pager", "louder");
     // An act of another watch on the same path is the first of its own.
     let mut child = transfer(CHILD, 34, &[0], 5);

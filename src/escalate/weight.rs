@@ -1,0 +1,118 @@
+//! Lines of a page: how much each weighs, and what several findings of one transaction come to together.
+//!
+//! Whoever sends a transaction decides how many findings it makes. What leaves by it stands before the crumbs it is hidden among, and
+//! findings that differ in nothing but the amount are one line with their sum.
+
+use super::group::Raised;
+use super::headline::headline;
+use super::roster::Roster;
+use super::shown::{amounts, shown};
+use crate::model::coverage::Shown;
+use crate::model::holding::Said;
+use crate::model::page::Evidence;
+use crate::model::value::Value;
+use crate::model::{ActivityKind, Severity};
+use alloy_primitives::{Address, B256, U256};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// A whole holding, in the unit of shares: millionths.
+const WHOLE: u64 = 1_000_000;
+/// Shares below this are crumbs: a hundredth of the holding.
+const CRUMB: u64 = WHOLE / 100;
+/// Whole units of an amount that are told apart: with all before them they fit into 53 bits, which every reader of JSON has.
+const UNITS_MAX: u64 = (1 << 31) - 1;
+
+/// Returns how much a finding weighs among those of its severity, where `sums` are its amounts as in [`Shown::sums`].
+///
+/// First whether it is more than a crumb, then whether it is ether or a listed token, which nobody can make up, then the share of the
+/// holding, then whole units. A share that nobody knows counts as all of it, and so does what has no amount.
+pub(super) fn weight(raised: &Raised<'_>, sums: &[U256], roster: &Roster) -> u64 {
+    let activity = &raised.judged.activity;
+    let chain = raised.watch.chain.id;
+    let token = match activity.kind {
+        ActivityKind::Move => activity.deed.args.first().and_then(|arg| arg.value.as_address()),
+        _ => activity.to,
+    };
+    let unit = |token: Option<Address>| token.and_then(|token| roster.tokens.get(&(chain, token)));
+    let (ether, amount) = (sums.first().copied().unwrap_or_default(), sums.get(1).copied());
+    let (listed, amount, decimals) = match (amount, unit(token)) {
+        (Some(amount), Some(unit)) => (true, amount, unit.decimals),
+        (Some(amount), None) => (false, amount, 18),
+        (None, _) if !ether.is_zero() => (true, ether, 18),
+        (None, _) => return packed(true, WHOLE, UNITS_MAX),
+    };
+    let share = match activity.holding().map(|holding| &holding.said) {
+        Some(Said::Balance { before, .. }) if !before.is_zero() => {
+            small(amount.saturating_mul(U256::from(WHOLE)) / *before).min(WHOLE)
+        }
+        _ => WHOLE,
+    };
+    let whole = U256::from(10).checked_pow(U256::from(decimals)).unwrap_or(U256::MAX);
+    packed(listed, share, small(amount / whole))
+}
+
+fn packed(listed: bool, share: u64, units: u64) -> u64 {
+    (u64::from(share >= CRUMB) << 52) | (u64::from(listed) << 51) | (share.min(WHOLE) << 31) | units.min(UNITS_MAX)
+}
+
+fn small(number: U256) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// Lines of the incidents of one step that further findings of the same transaction may join.
+#[derive(Default)]
+pub(super) struct Lines(HashMap<Key, Line>);
+
+/// Place of the incident, transaction, severity, and the act without its amounts.
+type Key = (usize, B256, Severity, Shown);
+
+struct Line {
+    evidence: Evidence,
+    sums: Vec<U256>,
+}
+
+impl Lines {
+    /// Returns the line that a finding of the incident at `place` stands on: its own, or that of the first one which differs from it in
+    /// nothing but amounts, with the sum of all.
+    pub(super) fn join(&mut self, place: usize, raised: &Raised<'_>, evidence: Evidence, roster: &Roster) -> Evidence {
+        let act = shown(raised, roster);
+        let own = Evidence { weight: weight(raised, &act.sums, roster), ..evidence };
+        // Tokens with ids are named one by one, and what nobody can read is never the same twice.
+        let has_ids = raised.judged.activity.kind == ActivityKind::Move && act.sums.len() > 2;
+        if !act.whole || has_ids || own.tx.is_zero() {
+            return own;
+        }
+        let sums = act.sums.clone();
+        match self.0.entry((place, own.tx, own.severity, Shown { sums: Vec::new(), ..act })) {
+            Entry::Vacant(free) => free.insert(Line { evidence: own, sums }).evidence.clone(),
+            Entry::Occupied(taken) if taken.get().evidence.finding == own.finding => own,
+            Entry::Occupied(taken) => {
+                let line = taken.into_mut();
+                for (sum, more) in line.sums.iter_mut().zip(sums) {
+                    *sum = sum.saturating_add(more);
+                }
+                line.evidence.alike += 1;
+                line.evidence.headline = total(raised, &line.sums, line.evidence.alike + 1, roster);
+                line.evidence.weight = weight(raised, &line.sums, roster);
+                line.evidence.clone()
+            }
+        }
+    }
+}
+
+/// `200,000 USDC left Treasury for 0x…, in 41 parts`: the sentence of `n` findings with these sums.
+fn total(raised: &Raised<'_>, sums: &[U256], n: u64, roster: &Roster) -> String {
+    let mut activity = raised.judged.activity.clone();
+    let mut sums = sums.iter().copied();
+    activity.value = sums.next().unwrap_or_default();
+    let mut any = !activity.value.is_zero();
+    for (place, sum) in amounts(raised, roster).into_iter().zip(sums) {
+        if let Some(arg) = activity.deed.args.get_mut(place) {
+            arg.value = Value::Uint(sum);
+            any = true;
+        }
+    }
+    let said = headline(&activity, raised.watch, roster);
+    if any { format!("{said}, in {n} parts") } else { format!("{said}, {n} times") }
+}
