@@ -311,19 +311,20 @@ impl Stage {
     /// Everything that was committed and told, against the calm pass, and against what `abnormal` says of the chain: the
     /// hashes of its abnormal transactions. Returns what was committed, and the calm pass, for further comparison.
     pub(super) async fn check(&self, abnormal: &BTreeSet<String>) -> (Stored, Stored) {
-        let (ours, calm) = (Stored::read(&self.store()), self.rescan().await);
+        let (ours, [pager, feed, ledger]) = self.quiet_moment().await;
+        let calm = self.rescan().await;
         self.check_store(&ours, &calm, abnormal);
         let canonical: BTreeSet<&str> = calm.blocks.iter().map(|(_, hash, _)| hash.as_str()).collect();
         let expected: Vec<Value> = calm.activities.iter().map(|(_, line)| plain(line)).collect();
         let findings: Vec<&Value> = expected.iter().filter(|line| line["finding_id"].is_string()).collect();
 
-        let feed = fold(&told(&self.feed, &ours, "feed"));
+        let feed = fold(&told(feed, &ours, "feed"));
         let same: BTreeMap<&str, &Value> = findings.iter().map(|line| (id(line), *line)).collect();
         assert_eq!(feed.keys().map(String::as_str).collect::<Vec<_>>(), same.keys().copied().collect::<Vec<_>>());
         for (id, line) in &feed {
             assert_eq!(&plain(line), same[id.as_str()], "what the feed was told of {id} last");
         }
-        let ledger = told(&self.ledger, &ours, "ledger");
+        let ledger = told(ledger, &ours, "ledger");
         assert_eq!(fold(&ledger), feed, "both feeds say the same of findings");
         let rest = |line: &&Value| line["type"] == "verdict" && line["finding_id"].is_null();
         let stands = |line: &&Value| canonical.contains(line["block_hash"].as_str().unwrap_or_default());
@@ -331,8 +332,30 @@ impl Stage {
         let expected: BTreeSet<String> = expected.iter().filter(|line| rest(line)).map(Value::to_string).collect();
         assert_eq!(heard, expected, "verdicts without a finding, in blocks that stand");
 
-        self.check_pages(&ours);
+        check_pages(pager, &ours);
         (ours, calm)
+    }
+
+    /// The store, and what pager, feed and ledger heard until then: a moment in which nothing is on its way to them, since the program goes
+    /// on while it is looked at.
+    async fn quiet_moment(&self) -> (Stored, [Vec<Received>; 3]) {
+        let inboxes = [&self.pager, &self.feed, &self.ledger];
+        let wait = async {
+            loop {
+                let heard = inboxes.map(Inbox::received);
+                let ours = Stored::read(&self.store());
+                let waits = |message: &Message| {
+                    let is_ours = ["pager", "feed", "ledger"].contains(&message.destination.as_str());
+                    is_ours && ["due", "leased"].contains(&message.state.as_str())
+                };
+                let is_quiet = heard.each_ref().map(Vec::len) == inboxes.map(Inbox::count);
+                if is_quiet && !ours.outbox.values().any(waits) {
+                    return (ours, heard);
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.expect("a moment without a message on its way")
     }
 
     pub(super) fn check_store(&self, ours: &Stored, calm: &Stored, abnormal: &BTreeSet<String>) {
@@ -364,62 +387,61 @@ impl Stage {
         assert_eq!(&txs, abnormal, "findings and what the test knows to be abnormal");
     }
 
-    /// Every incident reached its path's pager, and every end of one did.
-    fn check_pages(&self, ours: &Stored) {
-        let pages = told_events(&self.pager, ours, "pager");
-        let kinds = |incident: &str| -> BTreeSet<&str> {
-            let about = pages.iter().filter(|event| event["subject"] == incident);
-            about.filter_map(|event| event["type"].as_str()?.split('.').nth(2)).collect()
-        };
-        let mut live: BTreeSet<&str> = BTreeSet::new();
-        // Not to see is an incident too. It comes and goes with the line, which is not what is compared here.
-        let dark =
-            |incident: &Value| incident["rules"].as_array().is_some_and(|r| r.contains(&"builtin/blindness".into()));
-        // What a path holds back stands in the incident of its storm.
-        let held: BTreeSet<&str> = ours
-            .incidents
-            .values()
-            .flat_map(|incident| incident["storm"]["held"].as_array().into_iter().flatten())
-            .filter_map(|held| held["incident"].as_str())
-            .collect();
-        let own = |incident: &Value| !dark(incident) && incident["storm"].is_null();
-        for (id, incident) in ours.incidents.iter().filter(|(_, incident)| own(incident)) {
-            let (state, kinds) = (incident["state"].as_str().unwrap_or("?"), kinds(id));
-            match state {
-                "open" => {
-                    let told = kinds.contains("trigger") || held.contains(id.as_str());
-                    assert!(told, "{id} was never told: {incident:#}");
-                    assert!(live.insert(incident["watch"].as_str().unwrap_or("?")), "one incident for each watch");
-                }
-                "false-alarm" => {
-                    assert_eq!((&incident["close_reason"], &incident["standing"]), (&"reorg".into(), &0.into()));
-                    // A page that was still waiting was not worth sending any more; then its end is told alone.
-                    assert!(kinds.contains("retract") && kinds.contains("resolve"), "{id} heard {kinds:?}");
-                }
-                other => panic!("{id} is {other}, and nobody answered"),
-            }
-        }
-        let standing: BTreeSet<&str> = ours.standing().filter_map(|(_, finding)| finding["watch"].as_str()).collect();
-        assert_eq!(live, standing, "watches with findings that stand, and watches with an open incident");
-        let mut rounds = BTreeSet::new();
-        for event in pages.iter().filter(|event| event["type"] == "watchfire.incident.trigger.v1") {
-            let round = ["incident", "cycle", "step"].map(|key| event["data"][key].to_string());
-            assert!(rounds.insert(round.clone()), "{round:?} was paged twice");
-        }
-    }
-
     /// Which transactions of the chain are abnormal, reckoned by hand.
     pub(super) async fn reckon(&self) -> BTreeSet<String> {
         clerks::reckon(&self.anvil, CLERKS, self.first).await
     }
 }
 
+/// Every incident reached its path's pager, and every end of one did.
+fn check_pages(pager: Vec<Received>, ours: &Stored) {
+    let pages = told_events(pager, ours, "pager");
+    let kinds = |incident: &str| -> BTreeSet<&str> {
+        let about = pages.iter().filter(|event| event["subject"] == incident);
+        about.filter_map(|event| event["type"].as_str()?.split('.').nth(2)).collect()
+    };
+    let mut live: BTreeSet<&str> = BTreeSet::new();
+    // Not to see is an incident too. It comes and goes with the line, which is not what is compared here.
+    let dark = |incident: &Value| incident["rules"].as_array().is_some_and(|r| r.contains(&"builtin/blindness".into()));
+    // What a path holds back stands in the incident of its storm.
+    let held: BTreeSet<&str> = ours
+        .incidents
+        .values()
+        .flat_map(|incident| incident["storm"]["held"].as_array().into_iter().flatten())
+        .filter_map(|held| held["incident"].as_str())
+        .collect();
+    let own = |incident: &Value| !dark(incident) && incident["storm"].is_null();
+    for (id, incident) in ours.incidents.iter().filter(|(_, incident)| own(incident)) {
+        let (state, kinds) = (incident["state"].as_str().unwrap_or("?"), kinds(id));
+        match state {
+            "open" => {
+                let told = kinds.contains("trigger") || held.contains(id.as_str());
+                assert!(told, "{id} was never told: {incident:#}");
+                assert!(live.insert(incident["watch"].as_str().unwrap_or("?")), "one incident for each watch");
+            }
+            "false-alarm" => {
+                assert_eq!((&incident["close_reason"], &incident["standing"]), (&"reorg".into(), &0.into()));
+                // A page that was still waiting was not worth sending any more; then its end is told alone.
+                assert!(kinds.contains("retract") && kinds.contains("resolve"), "{id} heard {kinds:?}");
+            }
+            other => panic!("{id} is {other}, and nobody answered"),
+        }
+    }
+    let standing: BTreeSet<&str> = ours.standing().filter_map(|(_, finding)| finding["watch"].as_str()).collect();
+    assert_eq!(live, standing, "watches with findings that stand, and watches with an open incident");
+    let mut rounds = BTreeSet::new();
+    for event in pages.iter().filter(|event| event["type"] == "watchfire.incident.trigger.v1") {
+        let round = ["incident", "cycle", "step"].map(|key| event["data"][key].to_string());
+        assert!(rounds.insert(round.clone()), "{round:?} was paged twice");
+    }
+}
+
 /// The events one receiver heard, repetitions dropped by their id, in order of first arrival. Checks the wire on the way: each
 /// request is signed, each id has one body, and what came is what the outbox says was sent.
-pub(super) fn told_events(inbox: &Inbox, ours: &Stored, destination: &str) -> Vec<Value> {
+pub(super) fn told_events(heard: Vec<Received>, ours: &Stored, destination: &str) -> Vec<Value> {
     let mut bodies: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut events = Vec::new();
-    for received in inbox.received() {
+    for received in heard {
         assert!(is_signed(&received), "a request with a wrong signature: {received:?}");
         let event = received.json();
         assert_eq!(event["id"], received.id());
@@ -441,8 +463,9 @@ pub(super) fn told_events(inbox: &Inbox, ours: &Stored, destination: &str) -> Ve
             state => panic!("{key} to {destination} is {state}"),
         }
     }
-    for id in bodies.keys() {
-        assert!(ours.outbox.contains_key(id), "{destination} heard {id}, which was never committed");
+    for event in &events {
+        let committed = event["id"].as_str().is_some_and(|id| ours.outbox.contains_key(id));
+        assert!(committed, "{destination} heard what was never committed: {event:#}");
     }
     events
 }
@@ -463,8 +486,8 @@ fn newer_word<'a>(ours: &'a Stored, given_up: &Message) -> Option<&'a Message> {
 }
 
 /// The lines one listener of the feed heard.
-pub(super) fn told(inbox: &Inbox, ours: &Stored, destination: &str) -> Vec<Value> {
-    told_events(inbox, ours, destination).into_iter().map(|mut event| event["data"].take()).collect()
+pub(super) fn told(heard: Vec<Received>, ours: &Stored, destination: &str) -> Vec<Value> {
+    told_events(heard, ours, destination).into_iter().map(|mut event| event["data"].take()).collect()
 }
 
 /// What a listener believes to stand: the last revision of each finding, without those that were taken back.
