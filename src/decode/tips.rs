@@ -3,7 +3,9 @@
 //!
 //! The measure is the block itself, since what is usual changes from hour to hour: ten times what half of its other senders offer at most
 //! for a unit of gas. That alone would be noise where others offer next to nothing, so that it has to come to a fiftieth of an ether in all,
-//! which is a hundred times what a transfer costs in a busy hour. What goes to the block's maker by a payment of its own is no tip: it shows as
+//! which is a hundred times what a transfer costs in a busy hour. Where the block holds too few others to say what is usual, ten times
+//! its base fee is the measure instead; and so it is for a tenth of an ether or more that exceeds the ether sent, whatever others offer,
+//! since whoever makes a block can fill it with offers to himself at no cost. What goes to the block's maker by a payment of its own is no tip: it shows as
 //! that payment.
 //!
 //! An account with code pays whoever brings its operations to an EntryPoint (ERC-4337), at a price that it signed. The same measure holds
@@ -11,7 +13,7 @@
 //! beside what it used, so that no more gas is believed than its transaction used.
 
 use super::{Subjects, ops};
-use crate::model::activity::Note;
+use crate::model::activity::{Note, Usual};
 use crate::model::{Activity, ActivityKind, Kind, Log, Position, Role, Tx};
 use alloy_primitives::{Address, B256, U256};
 
@@ -19,8 +21,10 @@ use alloy_primitives::{Address, B256, U256};
 const TIMES: u128 = 10;
 /// What it comes to at least, in wei.
 const PAID_MIN: u64 = 20_000_000_000_000_000;
-/// Transactions of others in the block, below which nothing is usual.
+/// Transactions of others in the block, below which its base fee is the measure.
 const OTHERS_MIN: usize = 8;
+/// From so much on, in wei, what others offer excuses nothing.
+const EXCUSED_MAX: u64 = 100_000_000_000_000_000;
 
 /// Notes the tip of a watched account's transaction where it is unusual.
 pub(super) fn weigh(tx: &Tx, txs: &[Tx], subjects: &Subjects, activities: &mut [Activity]) {
@@ -31,7 +35,8 @@ pub(super) fn weigh(tx: &Tx, txs: &[Tx], subjects: &Subjects, activities: &mut [
         activity.watch == subject.watch && activity.kind == ActivityKind::Act && whole
     };
     let Some(activity) = activities.iter_mut().find(own) else { return };
-    activity.notes.extend(unusual(tip.paid, tip.per_gas, tx, txs));
+    let offer = Offer { paid: tip.paid, per_gas: tip.per_gas, base_fee: tip.base_fee, sent: activity.value };
+    activity.notes.extend(offer.unusual(tx, txs));
 }
 
 /// Notes what the operations in `tx` pay to whoever brings them, where it is unusual: on what an operation does, else on the call of the
@@ -47,14 +52,13 @@ pub(super) fn weigh_operations(tx: &Tx, txs: &[Tx], first: usize, activities: &m
         };
         let Some(call) = (first..activities.len()).find(asks) else { continue };
         calls.push(call);
-        let Some((paid, per_gas)) = paid_beyond(log, tx) else { continue };
+        let Some(offer) = paid_beyond(log, tx) else { continue };
         let on = match &activities[call].role {
             Role::Envelope { carries } => carries.first().copied().unwrap_or(call),
             _ => call,
         };
-        let note = unusual(paid, per_gas, tx, txs);
         if let Some(activity) = activities.get_mut(on) {
-            activity.notes.extend(note);
+            activity.notes.extend(Offer { sent: activity.value, ..offer }.unusual(tx, txs));
         }
     }
 }
@@ -67,31 +71,52 @@ fn operated(log: &Log) -> Option<Address> {
     }
 }
 
-/// What an operation that no paymaster pays for costs its account beyond the gas that its transaction burned: in all, and for each unit of
-/// that gas.
-fn paid_beyond(log: &Log, tx: &Tx) -> Option<(U256, u128)> {
+/// What an operation that no paymaster pays for costs its account beyond the gas that its transaction burned.
+fn paid_beyond(log: &Log, tx: &Tx) -> Option<Offer> {
     let around = tx.tip.filter(|tip| tip.gas_used > 0)?;
     let word = |nth: usize| Some(U256::from_be_bytes(*log.data.get(nth * 32..)?.first_chunk::<32>()?));
     let (cost, counted) = (word(2)?, word(3)?);
     let gas = counted.clamp(U256::ONE, U256::from(around.gas_used));
     let paid = cost.saturating_sub(gas.saturating_mul(U256::from(around.base_fee)));
     let by_itself = log.topics.get(3) == Some(&B256::ZERO);
-    by_itself.then(|| (paid, u128::try_from(paid / gas).unwrap_or(u128::MAX)))
+    let per_gas = u128::try_from(paid / gas).unwrap_or(u128::MAX);
+    by_itself.then_some(Offer { paid, per_gas, base_fee: around.base_fee, sent: U256::ZERO })
 }
 
-/// The note on so much that is paid for being included, where that is unusual in the block.
-fn unusual(paid: U256, per_gas: u128, tx: &Tx, txs: &[Tx]) -> Option<Note> {
-    if paid < U256::from(PAID_MIN) {
-        return None;
+/// What is paid for being included, in wei.
+#[derive(Clone, Copy, Debug)]
+struct Offer {
+    /// In all.
+    paid: U256,
+    /// For each unit of gas.
+    per_gas: u128,
+    /// Burned for each unit of gas beside that.
+    base_fee: u128,
+    /// Ether that is sent along.
+    sent: U256,
+}
+
+impl Offer {
+    /// The note on the offer, where it is unusual in the block.
+    fn unusual(&self, tx: &Tx, txs: &[Tx]) -> Option<Note> {
+        if self.paid < U256::from(PAID_MIN) {
+            return None;
+        }
+        let others = txs.iter().filter(|other| other.from != tx.from);
+        let mut others: Vec<u128> = others.filter_map(|other| Some(other.tip?.per_gas)).collect();
+        let few = others.len() < OTHERS_MIN;
+        let beside_others = (!few).then(|| {
+            let middle = others.len() / 2;
+            Usual::Others(*others.select_nth_unstable(middle).1)
+        });
+        let excessive = self.paid >= U256::from(EXCUSED_MAX) && self.paid > self.sent;
+        let beside_fee = (few || excessive).then_some(Usual::BaseFee(self.base_fee));
+        let beside = beside_others.into_iter().chain(beside_fee).find(|usual| {
+            let (Usual::Others(per_gas) | Usual::BaseFee(per_gas)) = *usual;
+            self.per_gas >= per_gas.saturating_mul(TIMES)
+        })?;
+        Some(Note::Tip { paid: self.paid, per_gas: self.per_gas, beside })
     }
-    let others = txs.iter().filter(|other| other.from != tx.from);
-    let mut others: Vec<u128> = others.filter_map(|other| Some(other.tip?.per_gas)).collect();
-    if others.len() < OTHERS_MIN {
-        return None;
-    }
-    let middle = others.len() / 2;
-    let (_, median, _) = others.select_nth_unstable(middle);
-    (per_gas >= median.saturating_mul(TIMES)).then_some(Note::Tip { paid, per_gas, usual: *median })
 }
 
 #[cfg(test)]
@@ -130,30 +155,44 @@ mod tests {
         }
     }
 
-    /// Whether the tip of the first is unusual among the rest.
-    fn is_unusual(own: u128, others: &[u128]) -> bool {
+    /// The measure by which the tip of the first is unusual among the rest.
+    fn unusual(own: u128, others: &[u128], sent: u64) -> Option<Usual> {
         let mut subjects = Subjects::new(ChainId(1));
         let abi = Arc::new(Abi::default());
         let subject = Subject { watch: WatchId(0), kind: Kind::Eoa, rule_abi: Arc::clone(&abi), abi };
         subjects.watch(Address::ZERO, subject);
         let txs = (0..).zip([own].into_iter().chain(others.iter().copied())).map(|(n, per_gas)| tx(n, per_gas));
+        let mut txs: Vec<Tx> = txs.collect();
+        txs[0].value = U256::from(sent);
         let at = BlockRef { number: 1, hash: B256::ZERO };
-        let block = Block { at, parent: B256::ZERO, time: 0, txs: txs.collect(), withdrawals: vec![] };
+        let block = Block { at, parent: B256::ZERO, time: 0, txs, withdrawals: vec![] };
         let decoded = decode(&block, &subjects, &Known::default(), &Default::default());
-        let own = decoded.activities.iter().find(|activity| activity.kind == ActivityKind::Act);
-        own.is_some_and(|own| own.notes.iter().any(|note| matches!(note, Note::Tip { .. })))
+        let own = decoded.activities.iter().find(|activity| activity.kind == ActivityKind::Act)?;
+        own.notes.iter().find_map(|note| if let Note::Tip { beside, .. } = note { Some(*beside) } else { None })
     }
 
     #[test]
     fn a_tip_is_unusual_by_what_the_others_of_the_block_offer_and_by_what_it_comes_to() {
         let calm = [GWEI; 9];
-        assert!(is_unusual(1_000 * GWEI, &calm));
-        assert!(!is_unusual(900 * GWEI, &calm), "it comes to less than a fiftieth of an ether");
-        assert!(!is_unusual(1_000 * GWEI, &[101 * GWEI; 9]), "everybody is in a hurry");
-        assert!(!is_unusual(1_000 * GWEI, &calm[..7]), "too few to say what is usual");
-        assert!(is_unusual(
-            1_000 * GWEI,
-            &[GWEI, GWEI, GWEI, GWEI, GWEI, 5_000 * GWEI, 5_000 * GWEI, 5_000 * GWEI, GWEI]
-        ));
+        let by_others = Some(Usual::Others(GWEI));
+        assert_eq!(unusual(1_000 * GWEI, &calm, 1), by_others);
+        assert_eq!(unusual(900 * GWEI, &calm, 1), None, "it comes to less than a fiftieth of an ether");
+        assert_eq!(unusual(1_000 * GWEI, &[101 * GWEI; 9], 1), None, "everybody is in a hurry");
+        let two_prices = [1, 1, 1, 1, 1, 5_000, 5_000, 5_000, 1].map(|gwei| gwei * GWEI);
+        assert_eq!(unusual(1_000 * GWEI, &two_prices, 1), by_others);
+    }
+
+    #[test]
+    fn where_others_do_not_say_what_is_usual_the_base_fee_is_the_measure() {
+        let by_fee = Some(Usual::BaseFee(GWEI));
+        for n_others in 0..8 {
+            assert_eq!(unusual(1_000 * GWEI, &[1_000 * GWEI; 7][..n_others.min(7)], 1), by_fee, "{n_others} others");
+        }
+        assert_eq!(unusual(900 * GWEI, &[], 1), None, "it comes to less than a fiftieth of an ether");
+        // A block full of offers as high excuses no more than a tenth of an ether, unless more than the offer is sent.
+        let full = [5_000 * GWEI; 12];
+        assert_eq!(unusual(4_700 * GWEI, &full, 1), None);
+        assert_eq!(unusual(4_800 * GWEI, &full, 1), by_fee);
+        assert_eq!(unusual(4_800 * GWEI, &full, 1_000_000_000_000_000_000), None);
     }
 }

@@ -351,6 +351,15 @@ impl Activity {
     }
 }
 
+/// The measure by which a tip is unusual.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usual {
+    /// Half of the others in its block offered so much at most, in wei for each unit of gas.
+    Others(u128),
+    /// The base fee of its block, in wei for each unit of gas.
+    BaseFee(u128),
+}
+
 /// Something about an activity that its bytes alone do not say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -381,14 +390,14 @@ pub enum Note {
     Controller,
     /// The token that is called is watched itself, or names the subject as its owner.
     Issuer,
-    /// It pays far more for being included than the others of its block.
+    /// It pays far more for being included than is usual in its block.
     Tip {
         /// Wei in all.
         paid: U256,
         /// Wei for each unit of gas.
         per_gas: u128,
-        /// What half of the others offered at most, in wei for each unit of gas.
-        usual: u128,
+        /// The measure by which that is unusual.
+        beside: Usual,
     },
     /// A part of a fee that the node does not say, and how much was allowed for it up to what the sender signed.
     FeeBound {

@@ -7,7 +7,7 @@ use crate::classify::condition;
 use crate::classify::history::SUBMISSIONS;
 use crate::classify::rule::{Polarity, Rule, WatchRules};
 use crate::classify::trial;
-use crate::model::activity::Note;
+use crate::model::activity::{Note, Usual};
 use crate::model::amount::Unit;
 use crate::model::span::lasting;
 use crate::model::{Activity, ActivityKind, Kind, Severity, Stage};
@@ -32,12 +32,15 @@ pub(super) fn progress(activity: &Activity) -> Option<String> {
 /// What an account pays for being included, where that is unusual.
 pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     let why = activity.notes.iter().find_map(|note| match note {
-        Note::Tip { paid, per_gas, usual } => Some(format!(
-            "it pays {} for being included, {} for each unit of gas, and half of the others in its block offered {} at most",
-            Unit::ether().show(*paid),
-            Unit::ether().show(U256::from(*per_gas)),
-            Unit::ether().show(U256::from(*usual)),
-        )),
+        Note::Tip { paid, per_gas, beside } => {
+            let show = |wei: u128| Unit::ether().show(U256::from(wei));
+            let beside = match beside {
+                Usual::Others(most) => format!("half of the others in its block offered {} at most", show(*most)),
+                Usual::BaseFee(fee) => format!("the base fee of its block is {}", show(*fee)),
+            };
+            let paid = Unit::ether().show(*paid);
+            Some(format!("it pays {paid} for being included, {} for each unit of gas, and {beside}", show(*per_gas)))
+        }
         _ => None,
     })?;
     let on = !rules.builtins_off.contains(builtin::TIP);

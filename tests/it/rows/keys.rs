@@ -11,7 +11,7 @@ use alloy_sol_types::{SolCall, SolValue, sol};
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&T2B, &T3, &T4, &T4B, &T7, &N4, &E2, &E2B, &E2C, &E4, &E5, &E7, &E8, &E11];
+pub(super) const ROWS: &[&Row] = &[&T2B, &T3, &T4, &T4B, &T7, &N4, &E2, &E2B, &E2C, &E4, &E5, &E7, &E7_FEW, &E8, &E11];
 
 /// Where Permit2 stands on every chain.
 const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
@@ -362,8 +362,8 @@ const E7: Row = Row {
     beside: "the same by a rule that says how much may be paid for it; and where everybody pays as much",
 };
 
-/// A block in which the account pays the grantee, and nine of others, each with such a tip for a unit of gas.
-async fn in_a_block(stage: &Stage, own_gwei: u64, others_gwei: u64) {
+/// A block in which the account pays the grantee, and so many of others, each with such a tip for a unit of gas.
+async fn in_a_block(stage: &Stage, own_gwei: u64, (n_others, others_gwei): (usize, u64)) {
     let pay = |from: Address, gwei: u64| {
         let tip = U256::from(gwei) * U256::from(1_000_000_000_u64);
         let most = tip + ether(1) / U256::from(10_000_000_u64);
@@ -373,7 +373,7 @@ async fn in_a_block(stage: &Stage, own_gwei: u64, others_gwei: u64) {
         }])
     };
     stage.anvil.set_automine(false).await;
-    for _ in 0..9 {
+    for _ in 0..n_others {
         stage.anvil.rpc("eth_sendTransaction", pay(DEPLOYER.address, others_gwei)).await;
     }
     stage.anvil.rpc("eth_sendTransaction", pay(OWNER_A.address, own_gwei)).await;
@@ -387,12 +387,37 @@ async fn the_account_pays_for_being_fast() {
     let pays = pays(GRANTEE.address);
     let (plain, hurry) = (watch("eoa", OWNER_A.address, &pays), format!("{pays}tip = \"0.1 ether\"\n"));
     stage.begin().await;
-    in_a_block(&stage, 2_000, 1_000).await;
+    in_a_block(&stage, 2_000, (9, 1_000)).await;
     stage.is_quiet(&E7, &plain).await;
     stage.begin().await;
-    in_a_block(&stage, 2_000, 1).await;
+    in_a_block(&stage, 2_000, (9, 1)).await;
     stage.finds(&E7, &plain).await;
     stage.is_quiet(&E7, &watch("eoa", OWNER_A.address, &hurry)).await;
+}
+
+const E7_FEW: Row = Row {
+    id: "E7-few",
+    finds: "the account pays far more for being included than the base fee, in a block of few transactions; or 0.1 ether and more in whichever block",
+    by: "builtin/tip",
+    severity: Warning,
+    incidents: 1,
+    beside: "the same by a rule that says how much may be paid for it, and the price of a calm hour",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_pays_for_being_fast_where_others_do_not_say_what_is_usual() {
+    let mut stage = Stage::new().await;
+    let pays = pays(GRANTEE.address);
+    let (plain, hurry) = (watch("eoa", OWNER_A.address, &pays), format!("{pays}tip = \"0.2 ether\"\n"));
+    for (own_gwei, others) in [(2_000, (0, 0)), (2_000, (7, 1_000)), (5_000, (9, 5_000))] {
+        stage.begin().await;
+        in_a_block(&stage, own_gwei, others).await;
+        stage.finds(&E7_FEW, &plain).await;
+        stage.is_quiet(&E7_FEW, &watch("eoa", OWNER_A.address, &hurry)).await;
+    }
+    stage.begin().await;
+    in_a_block(&stage, 2, (0, 0)).await;
+    stage.is_quiet(&E7_FEW, &plain).await;
 }
 
 const E8: Row = Row {
