@@ -16,8 +16,12 @@ use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{Address, Bytes, U256};
 use std::collections::VecDeque;
 
-/// Addresses below this are contracts that the protocol itself provides. Source: EIP-7587, which sets them apart up to 0x1ff.
-const PRECOMPILES_END: u64 = 0x200;
+/// The last of the contracts of the protocol in a row from 0x01 on, which compute and keep nothing.
+///
+/// Source: the precompiles of Frontier to Prague: EIP-198, EIP-196, EIP-197, EIP-152, EIP-4844, EIP-2537 (up to 0x11).
+const PRECOMPILE_LAST: u64 = 0x11;
+/// `P256VERIFY`, which computes as well. Source: EIP-7951; RIP-7212.
+const P256_VERIFY: u64 = 0x100;
 
 /// The traces of the block's transactions, where they are looked at and the node has them; they are asked for once.
 pub(crate) fn traces<'a>(block: &Block, subjects: &Subjects, questions: &mut Questions<'a>) -> Option<&'a [TxTrace]> {
@@ -371,6 +375,13 @@ impl Walk {
     }
 }
 
+/// Whether a contract of the protocol stands there that can change nothing on any chain. Others among the lowest addresses can: those of
+/// Arbitrum send messages to another chain, that of Celo moves ether.
+fn computes(to: Address) -> bool {
+    let at = U256::from_be_slice(to.as_slice());
+    at == U256::from(P256_VERIFY) || !at.is_zero() && at <= U256::from(PRECOMPILE_LAST)
+}
+
 /// What tells one claim from another: who calls whom, how, and with how much.
 type Face = (Address, Option<Address>, Operation, U256);
 
@@ -493,6 +504,16 @@ mod tests {
             vec![call(None, SENDER, STRANGER, 0), asks, within, precompile, call(Some(0), STRANGER, WATCHED, 1)];
         let seen = decoded(calls).activities;
         assert_eq!(seen.iter().map(|a| a.position.to_string()).collect::<Vec<_>>(), ["trace.0"]);
+    }
+
+    #[test]
+    fn of_the_lowest_addresses_only_those_that_compute_change_nothing() {
+        let seen = |n: u64| {
+            let to = Address::from_word(U256::from(n).into());
+            decoded(vec![call(None, SENDER, STRANGER, 0), call(Some(0), WATCHED, to, 0)]).activities.len()
+        };
+        let still: Vec<u64> = (0..0x220).filter(|n| seen(*n) == 0).collect();
+        assert_eq!(still, (1..=0x11).chain([0x100]).collect::<Vec<u64>>());
     }
 
     #[test]

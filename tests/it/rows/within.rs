@@ -13,7 +13,7 @@ use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
 use watchfire::model::Verdict;
 
-pub(super) const ROWS: &[&Row] = &[&W1, &W2, &W3, &W4, &W5, &W6, &W7, &W8];
+pub(super) const ROWS: &[&Row] = &[&W1, &W2, &W3, &W4, &W5, &W6, &W7, &W8, &W_SYSTEM];
 
 /// What a Reactor is prepared to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,37 @@ async fn one_wei_vouches_for_nothing_that_leaves() {
     scene.drop_a_wei().await;
     let account = scene.watched_as("eoa", PAYER.address, "");
     scene.stage.finds(&W1, &account).await;
+}
+
+const W_SYSTEM: Row = Row {
+    id: "W-system",
+    finds: "one wei arrives, and from inside of it a contract of the chain at one of the lowest addresses is asked for something",
+    by: "builtin/undecodable",
+    severity: High,
+    incidents: 1,
+    beside: "a contract of the protocol that only computes, at any such address",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_wei_vouches_for_nothing_that_a_contract_of_the_chain_is_asked() {
+    let mut scene = Scene::new().await;
+    let rules = scene.watched("");
+    let at = |n: u64| Address::from_word(U256::from(n).into());
+    let foreign = deploy(&scene.stage.anvil, DEPLOYER.address, "Foreign", []).await;
+    let code = scene.stage.anvil.code(foreign).await;
+    let message = calldata("sendTxToL1(address,bytes)", (STRANGER.address, Bytes::new()).abi_encode_params());
+    // Where Arbitrum has its messages and its owners, and one that no chain is known to use.
+    for system in [0x64, 0x70, 0x1ff] {
+        scene.stage.anvil.rpc("anvil_setCode", json!([at(system), code])).await;
+        scene.prepare(Way::Calls, at(system), message.clone()).await;
+        scene.drop_a_wei().await;
+        scene.stage.finds(&W_SYSTEM, &rules).await;
+    }
+    for computing in [0x02, 0x04] {
+        scene.prepare(Way::Calls, at(computing), message.clone()).await;
+        scene.drop_a_wei().await;
+        scene.stage.is_quiet(&W_SYSTEM, &rules).await;
+    }
 }
 
 const W2: Row = Row {
