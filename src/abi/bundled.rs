@@ -36,7 +36,7 @@ bundle! {
     safe_libraries = "safe-libraries.json";
     /// The ConsenSys and Gnosis MultiSigWallet of solc 0.4, with its variant of a daily limit.
     multisig_wallet = "multisig-wallet.json";
-    /// ERC-20, EIP-2612 `permit`, EIP-3009 authorizations and the helpers for allowances.
+    /// ERC-20, EIP-2612 `permit`, EIP-3009 authorizations, the helpers for allowances, and what ERC-677 and ERC-1363 add.
     erc20 = "erc20.json";
     /// What rules over a token: minting, burning, pausing, lists, roles, ownership, upgrades.
     erc20_control = "erc20-control.json";
@@ -72,6 +72,10 @@ bundle! {
     smart_account = "smart-account.json";
     /// ERC-721 and ERC-1155: tokens that have ids.
     collectibles = "collectibles.json";
+    /// ERC-6909: tokens that have ids, with an allowance for each.
+    erc6909 = "erc6909.json";
+    /// ERC-777, ERC-223 and a form of ERC-1363: tokens that call whoever gets them.
+    erc777 = "erc777.json";
 }
 
 /// All of them in one index, for a contract of which nothing is known. What several files have is found once.

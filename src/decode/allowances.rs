@@ -9,7 +9,7 @@
 //! allowance of 2^256-1 is neither used up nor logged. WETH9 and the like log nothing.
 
 use super::holdings::{allowance_of, log_of};
-use super::logs::{Movement, is_for_all};
+use super::movement::{Movement, Views, is_echo};
 use super::{Questions, Subjects};
 use crate::model::activity::Note;
 use crate::model::read::{Answer, Read};
@@ -67,7 +67,7 @@ fn allowed(block: &Block, subjects: &Subjects, activity: &Activity) -> Option<(A
     let (_, log) = log_of(block, activity)?;
     let movement = Movement::of(log).filter(|movement| movement.approval && movement.pieces.is_empty())?;
     let is_own = subjects.address_of(activity) == Some(movement.from);
-    let is_plain = movement.token == log.address && !is_for_all(log);
+    let is_plain = movement.views == Views::Plain;
     let allowance = Allowance { token: movement.token, owner: movement.from, spender: movement.to };
     (is_own && is_plain).then_some((allowance, movement.amount))
 }
@@ -125,7 +125,8 @@ fn run(
     spent: &BTreeSet<(u32, u32)>,
 ) -> Option<Vec<u32>> {
     let (mut found, mut sum) = (Vec::new(), U256::ZERO);
-    for ordinal in ordinals {
+    let is_repeated = |ordinal: &u32| tx.logs.get(*ordinal as usize).is_some_and(|log| is_echo(tx, log));
+    for ordinal in ordinals.filter(|ordinal| !is_repeated(ordinal)) {
         let amount = taken(tx, ordinal, token, own.from).filter(|_| !spent.contains(&(tx.index, ordinal)))?;
         sum = sum.saturating_add(amount);
         found.push(ordinal);

@@ -1,6 +1,6 @@
 //! Calldata and logs become deeds: a name, arguments, and how well the bytes could be read.
 
-use super::logs::{Movement, Piece};
+use super::movement::{Movement, Piece};
 use super::subjects::{Subject, Subjects};
 use crate::abi::{Abi, Budget, Decoded, Event, Flaws, Function, Opaque, bundled};
 use crate::model::value::{Arg, Value};

@@ -5,7 +5,7 @@
 
 use super::deed::{address_at, uint_at};
 use super::frames::{Frame, Shape};
-use super::logs::{Movement, Piece};
+use super::movement::{Movement, Piece, Views};
 use super::told::goes_with;
 use super::{multisig, safe};
 use crate::model::value::Value;
@@ -172,9 +172,9 @@ fn repeats_call(frame: &Frame, log: &Log) -> bool {
     words.is_some_and(|words| words[..32] == to.into_word()[..] && words[32..] == value.to_be_bytes::<32>())
 }
 
-/// ERC-20, WETH9, MiniMe, ERC-721 and ERC-1155: which transfer or approval a call to the token makes.
+/// The transfer or approval that a call to a token makes, whichever standard the token follows.
 ///
-/// Source: EIP-20; EIP-721; EIP-1155; EIP-3009; AllowanceTransfer.sol of Permit2; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
+/// Source: EIP-20; EIP-721; EIP-1155; EIP-6909; EIP-777; EIP-223; ERC-677; EIP-1363; EIP-3009; AllowanceTransfer.sol of Permit2; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
 /// also logs the allowance that `transferFrom` leaves.
 fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
     let deed = &frame.deed;
@@ -184,7 +184,7 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
     let is = |from: Option<Address>, to: Option<Address>, number: Option<U256>| {
         let logged = match movement.pieces.as_slice() {
             [] => Some(movement.amount),
-            [Piece { id, amount }] if *amount == U256::ONE => Some(*id),
+            [Piece { id, .. }] if movement.views == Views::Plain => Some(*id),
             _ => None,
         };
         (parties(from, to) && number.is_some() && number == logged).then_some(0)
@@ -198,9 +198,19 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
     let (number, numbers) = (|at| uint_at(deed, at).into_iter().collect::<Vec<_>>(), |at| uints_at(deed, at));
     let zero = Some(Address::ZERO);
     match (&*deed.signature, movement.approval) {
-        ("transfer(address,uint256)", false) => is(Some(caller), address_at(deed, 0), uint_at(deed, 1)),
+        (
+            "transfer(address,uint256)"
+            | "transfer(address,uint256,bytes)"
+            | "transferAndCall(address,uint256)"
+            | "transferAndCall(address,uint256,bytes)"
+            | "send(address,uint256,bytes)",
+            false,
+        ) => is(Some(caller), address_at(deed, 0), uint_at(deed, 1)),
         (
             "transferFrom(address,address,uint256)"
+            | "transferFromAndCall(address,address,uint256)"
+            | "transferFromAndCall(address,address,uint256,bytes)"
+            | "operatorSend(address,address,uint256,bytes,bytes)"
             | "safeTransferFrom(address,address,uint256)"
             | "safeTransferFrom(address,address,uint256,bytes)"
             | "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)"
@@ -215,6 +225,15 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
         ("safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)", false) => {
             is_each(address_at(deed, 0), address_at(deed, 1), &numbers(2), &numbers(3))
         }
+        ("transfer(address,uint256,uint256)", false) => {
+            is_each(Some(caller), address_at(deed, 0), &number(1), &number(2))
+        }
+        ("transferFrom(address,address,uint256,uint256)", false) => {
+            is_each(address_at(deed, 0), address_at(deed, 1), &number(2), &number(3))
+        }
+        ("approve(address,uint256,uint256)", true) => {
+            is_each(Some(caller), address_at(deed, 0), &number(1), &number(2))
+        }
         ("burn(address,uint256,uint256)", false) => is_each(address_at(deed, 0), zero, &number(1), &number(2)),
         ("burnBatch(address,uint256[],uint256[])", false) => {
             is_each(address_at(deed, 0), zero, &numbers(1), &numbers(2))
@@ -227,16 +246,22 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
             true,
         ) if movement.to.is_zero() => is(address_at(deed, 0), zero, uint_at(deed, 2)).map(|_| 1),
         // What is left of the allowance; its amount is not in the call.
-        ("transferFrom(address,address,uint256)", true) => {
-            (address_at(deed, 0) == Some(movement.from) && movement.to == caller).then_some(1)
-        }
-        ("approve(address,uint256)" | "approveAndCall(address,uint256,bytes)", true) => {
-            is(Some(caller), address_at(deed, 0), uint_at(deed, 1))
-        }
+        (
+            "transferFrom(address,address,uint256)"
+            | "transferFromAndCall(address,address,uint256)"
+            | "transferFromAndCall(address,address,uint256,bytes)",
+            true,
+        ) => (address_at(deed, 0) == Some(movement.from) && movement.to == caller).then_some(1),
+        (
+            "approve(address,uint256)" | "approveAndCall(address,uint256)" | "approveAndCall(address,uint256,bytes)",
+            true,
+        ) => is(Some(caller), address_at(deed, 0), uint_at(deed, 1)),
         ("approve(address,address,uint160,uint48)", true) if address_at(deed, 0) == Some(movement.token) => {
             is(Some(caller), address_at(deed, 1), uint_at(deed, 2))
         }
-        ("setApprovalForAll(address,bool)", true) => {
+        ("authorizeOperator(address)", true) => is(Some(caller), address_at(deed, 0), Some(U256::MAX)),
+        ("revokeOperator(address)", true) => is(Some(caller), address_at(deed, 0), Some(U256::ZERO)),
+        ("setApprovalForAll(address,bool)" | "setOperator(address,bool)", true) => {
             let all = deed.args.get(1)?.value.as_bool()?;
             is(Some(caller), address_at(deed, 0), Some(if all { U256::MAX } else { U256::ZERO }))
         }
@@ -252,7 +277,8 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
         ("destroyTokens(address,uint256)" | "burnFrom(address,uint256)", false) => {
             is(address_at(deed, 0), zero, uint_at(deed, 1))
         }
-        ("burn(uint256)", false) => is(Some(caller), zero, uint_at(deed, 0)),
+        ("burn(uint256)" | "burn(uint256,bytes)", false) => is(Some(caller), zero, uint_at(deed, 0)),
+        ("operatorBurn(address,uint256,bytes,bytes)", false) => is(address_at(deed, 0), zero, uint_at(deed, 1)),
         _ => None,
     }
 }

@@ -6,9 +6,9 @@
 //! subject uses come first, then what leaves, then what arrives. What is left out is noted as such.
 //!
 //! Source of the views: EIP-20 `balanceOf`, `allowance`; EIP-721 `getApproved`, `isApprovedForAll`; EIP-1155 `balanceOf(address,uint256)`;
-//! AllowanceTransfer.sol of Permit2 `allowance(address,address,address)`.
+//! EIP-6909 `balanceOf(address,uint256)`, `allowance(address,address,uint256)`, `isOperator`; EIP-777 `isOperatorFor`; AllowanceTransfer.sol of Permit2 `allowance(address,address,address)`.
 
-use super::logs::{Movement, PERMIT2, Piece, counts_by_id, is_for_all};
+use super::movement::{Movement, PERMIT2, Piece, Views};
 use super::{Questions, Subjects};
 use crate::model::activity::Note;
 use crate::model::holding::{Holding, Said, Tie};
@@ -30,22 +30,30 @@ const SEARCHES_MAX: usize = 4;
 /// Strangers' tokens of one subject that are sought together after one block: more have no room in a block of Ethereum, where each takes
 /// some ten thousand gas to log something.
 const SOUGHT_MAX: usize = 4_096;
-/// Ids of one log whose balances are read: whoever moves more of a collection at once is judged by the first ones.
+/// Ids of one log whose balances are read: those of which most leaves in the block. Whoever moves more of a collection at once is judged by
+/// these, and what is left out denies nothing.
 const IDS_MAX: usize = 4;
 
 /// `balanceOf(address)`, `balanceOf(address,uint256)`, `allowance(address,address)`, `getApproved(uint256)`,
-/// `isApprovedForAll(address,address)`, and `allowance(address,address,address)` of Permit2.
+/// `isApprovedForAll(address,address)`, `allowance(address,address,uint256)` and `isOperator(address,address)` of ERC-6909,
+/// `isOperatorFor(address,address)` of ERC-777, and `allowance(address,address,address)` of Permit2.
 const BALANCE_OF: [u8; 4] = [0x70, 0xa0, 0x82, 0x31];
 const BALANCE_OF_ID: [u8; 4] = [0x00, 0xfd, 0xd5, 0x8e];
 const ALLOWANCE: [u8; 4] = [0xdd, 0x62, 0xed, 0x3e];
 const GET_APPROVED: [u8; 4] = [0x08, 0x18, 0x12, 0xfc];
 const IS_APPROVED_FOR_ALL: [u8; 4] = [0xe9, 0x85, 0xe9, 0xc5];
+const ALLOWANCE_OF_ID: [u8; 4] = [0x59, 0x8a, 0xf9, 0xe7];
+const IS_OPERATOR: [u8; 4] = [0xb6, 0x36, 0x3c, 0xf2];
+const IS_OPERATOR_FOR: [u8; 4] = [0xd9, 0x5b, 0x63, 0x71];
 const PERMIT2_ALLOWANCE: [u8; 4] = [0x92, 0x7d, 0xa1, 0x05];
 
 /// Functions by which a subject uses a token, whatever the token does with them.
 const USES: &[&str] = &[
     "transfer",
     "transferFrom",
+    "transferAndCall",
+    "transferFromAndCall",
+    "send",
     "safeTransferFrom",
     "safeBatchTransferFrom",
     "approve",
@@ -54,6 +62,8 @@ const USES: &[&str] = &[
     "increaseApproval",
     "decreaseAllowance",
     "setApprovalForAll",
+    "setOperator",
+    "authorizeOperator",
     "permit",
     "burn",
     "deposit",
@@ -65,7 +75,7 @@ const USES: &[&str] = &[
 struct Place {
     own: Address,
     token: Address,
-    /// Of ERC-1155.
+    /// Of ERC-1155 and ERC-6909.
     id: Option<U256>,
 }
 
@@ -78,21 +88,7 @@ struct Claim {
     tie: Tie,
     /// Whether the configuration lists the token.
     listed: bool,
-    shape: Shape,
     rank: u8,
-}
-
-/// How the token is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
-    /// It has one balance for each holder, and one allowance for each spender.
-    Plain,
-    /// It has a balance for each id.
-    ById,
-    /// The log is about an operator for everything.
-    Operator,
-    /// The log is of Permit2, which keeps allowances of every token.
-    Permit2,
 }
 
 /// Notes on movements of tokens what the tokens say of them. Returns which tokens are used from now on.
@@ -284,8 +280,7 @@ fn claims(
             (true, false, _) => 3,
             (false, false, _) => 4,
         };
-        let shape = Shape::of(log, &movement);
-        claims.push(Claim { at, movement, own, tie, listed, shape, rank });
+        claims.push(Claim { at, movement, own, tie, listed, rank });
     }
     claims
 }
@@ -321,7 +316,7 @@ fn flows(block: &Block, subjects: &Subjects, activities: &[Activity]) -> BTreeMa
     for activity in activities.iter().filter(|activity| activity.kind == ActivityKind::Move) {
         let (Some((_, log)), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
         let Some(movement) = Movement::of(log).filter(|movement| !movement.approval) else { continue };
-        for (place, amount) in places(own, &movement, Shape::of(log, &movement)) {
+        for (place, amount) in places(own, &movement) {
             let (came, went) = flows.entry(place).or_default();
             if movement.from == own {
                 *went = went.saturating_add(amount);
@@ -335,27 +330,12 @@ fn flows(block: &Block, subjects: &Subjects, activities: &[Activity]) -> BTreeMa
 }
 
 /// Holdings that a log is about, and by how much each changes.
-fn places(own: Address, movement: &Movement, shape: Shape) -> Vec<(Place, U256)> {
+fn places(own: Address, movement: &Movement) -> Vec<(Place, U256)> {
     let place = Place { own, token: movement.token, id: None };
-    if shape != Shape::ById {
+    if movement.views != Views::ById {
         return vec![(place, movement.amount)];
     }
-    let pieces = movement.pieces.iter().take(IDS_MAX);
-    pieces.map(|Piece { id, amount }| (Place { id: Some(*id), ..place }, *amount)).collect()
-}
-
-impl Shape {
-    fn of(log: &Log, movement: &Movement) -> Self {
-        if movement.token != log.address {
-            Self::Permit2
-        } else if counts_by_id(log) {
-            Self::ById
-        } else if is_for_all(log) {
-            Self::Operator
-        } else {
-            Self::Plain
-        }
-    }
+    movement.pieces.iter().map(|Piece { id, amount }| (Place { id: Some(*id), ..place }, *amount)).collect()
 }
 
 impl Place {
@@ -373,13 +353,15 @@ fn calldata(selector: [u8; 4], words: &[B256]) -> Bytes {
 }
 
 impl Claim {
+    /// What the token says of the holdings that the log is about, before the block and after it.
     fn ask(&self, block: &Block, flows: &BTreeMap<Place, (U256, U256)>, questions: &mut Questions<'_>) -> Said {
         if self.movement.approval {
             return self.ask_allowance(questions);
         }
-        let (mut before, mut after, mut agrees, mut open, mut dark) = (U256::ZERO, U256::ZERO, true, false, false);
-        let places = places(self.own, &self.movement, self.shape);
-        for (place, _) in &places {
+        let (places, whole) = self.asked_about(flows);
+        let (mut agrees, mut open, mut dark) = (true, false, false);
+        let mut held: Vec<(U256, U256)> = Vec::with_capacity(places.len());
+        for place in &places {
             let data = place.balance();
             let then = Read::Before { parent: block.parent, to: place.token, data: data.clone() };
             let now = Read::Call { to: place.token, data };
@@ -396,14 +378,29 @@ impl Claim {
             let (was, is) = (number(then), number(now));
             let (came, went) = flows.get(place).copied().unwrap_or_default();
             agrees &= was.saturating_add(came) == is.saturating_add(went);
-            before = before.saturating_add(was);
-            after = after.saturating_add(is);
+            held.push((was, is));
         }
-        match (open, dark || places.is_empty()) {
+        let Some((before, after)) = hardest_hit(&held) else { return Said::Unread };
+        match (open, dark) {
             (true, _) => Said::Unasked,
             (false, true) => Said::Unread,
-            (false, false) => Said::Balance { before, after, agrees },
+            (false, false) => Said::Balance { before, after, agrees, whole },
         }
+    }
+
+    /// The holdings that are read, those of which most leaves in the block first, and whether these are all that the log is about.
+    fn asked_about(&self, flows: &BTreeMap<Place, (U256, U256)>) -> (Vec<Place>, bool) {
+        let mut places: Vec<Place> = places(self.own, &self.movement).into_iter().map(|(place, _)| place).collect();
+        places.sort_unstable();
+        places.dedup();
+        let left = |place: &Place| {
+            let (came, went) = flows.get(place).copied().unwrap_or_default();
+            went.saturating_sub(came)
+        };
+        places.sort_by_key(|place| std::cmp::Reverse(left(place)));
+        let whole = places.len() <= IDS_MAX;
+        places.truncate(IDS_MAX);
+        (places, whole)
     }
 
     /// Whether an answer without a number leaves unknown what is held. A contract that nobody lists, that the subject never used and
@@ -416,26 +413,45 @@ impl Claim {
     fn ask_allowance(&self, questions: &mut Questions<'_>) -> Said {
         let movement = &self.movement;
         let (owner, spender) = (movement.from.into_word(), movement.to.into_word());
-        let one = movement.pieces.first().map(|piece| B256::from(piece.id));
-        let (to, data) = match (self.shape, one) {
-            (Shape::Permit2, _) => {
+        let id = movement.pieces.first().map(|piece| B256::from(piece.id));
+        let (to, data) = match (movement.views, id) {
+            (Views::Permit2, _) => {
                 (PERMIT2, calldata(PERMIT2_ALLOWANCE, &[owner, movement.token.into_word(), spender]))
             }
+            (Views::ById, Some(id)) => (movement.token, calldata(ALLOWANCE_OF_ID, &[owner, spender, id])),
             (_, Some(id)) => (movement.token, calldata(GET_APPROVED, &[id])),
-            (Shape::Operator, None) => (movement.token, calldata(IS_APPROVED_FOR_ALL, &[owner, spender])),
-            (Shape::Plain | Shape::ById, None) => (movement.token, calldata(ALLOWANCE, &[owner, spender])),
+            (Views::ForAll, None) => (movement.token, calldata(IS_APPROVED_FOR_ALL, &[owner, spender])),
+            (Views::Operator, None) => (movement.token, calldata(IS_OPERATOR, &[owner, spender])),
+            (Views::OperatorFor, None) => (movement.token, calldata(IS_OPERATOR_FOR, &[spender, owner])),
+            (Views::Plain | Views::ById, None) => (movement.token, calldata(ALLOWANCE, &[owner, spender])),
         };
         let Some(answer) = questions.ask_holding(Read::Call { to, data }) else { return Said::Unasked };
         if answer.word().is_none() && self.is_dark(answer) {
             return Said::Unread;
         }
         let word = answer.word().unwrap_or_default();
-        Said::Allowance(match (self.shape, one) {
-            (Shape::Plain | Shape::ById, Some(_)) => U256::from(u8::from(word == spender)),
-            (Shape::Operator, _) if !word.is_zero() => U256::MAX,
+        Said::Allowance(match (movement.views, id) {
+            (Views::Plain, Some(_)) => U256::from(u8::from(word == spender)),
+            (Views::ForAll | Views::Operator | Views::OperatorFor, _) if !word.is_zero() => U256::MAX,
             _ => U256::from_be_bytes(word.0),
         })
     }
+}
+
+/// Balances before and after: of the holding that lost the largest part, or of all together where none lost any.
+fn hardest_hit(held: &[(U256, U256)]) -> Option<(U256, U256)> {
+    let part = |(was, is): &(U256, U256)| {
+        let (gone, thousand) = (was.saturating_sub(*is), U256::from(1_000));
+        // Of a number that large a thousandth is exact enough.
+        gone.checked_mul(thousand).map_or_else(|| gone / (*was / thousand), |gone| gone / (*was).max(U256::ONE))
+    };
+    let lost = held.iter().filter(|(was, is)| is < was).max_by_key(|held| part(held));
+    let sum = || {
+        held.iter().fold((U256::ZERO, U256::ZERO), |(before, after), (was, is)| {
+            (before.saturating_add(*was), after.saturating_add(*is))
+        })
+    };
+    (!held.is_empty()).then(|| lost.copied().unwrap_or_else(sum))
 }
 
 #[cfg(test)]
@@ -451,6 +467,9 @@ mod tests {
             ("allowance(address,address)", ALLOWANCE),
             ("getApproved(uint256)", GET_APPROVED),
             ("isApprovedForAll(address,address)", IS_APPROVED_FOR_ALL),
+            ("allowance(address,address,uint256)", ALLOWANCE_OF_ID),
+            ("isOperator(address,address)", IS_OPERATOR),
+            ("isOperatorFor(address,address)", IS_OPERATOR_FOR),
             ("allowance(address,address,address)", PERMIT2_ALLOWANCE),
         ] {
             assert_eq!(keccak256(signature)[..4], selector, "{signature}");

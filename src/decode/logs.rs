@@ -1,6 +1,7 @@
 //! Logs become activities: what a subject says, and what tokens say of it.
 
 use super::frames::{Frame, Shape};
+use super::movement::{self, Movement};
 use super::versions::Codes;
 use super::{Subject, Subjects, activities, deed, effects, told};
 use crate::abi::Budget;
@@ -8,32 +9,13 @@ use crate::abi::budget::{BYTES_MAX, DEPTH_MAX, NODES_MAX};
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Deed, Fate, Kind, Log, Operation, Position, Role, Stage, Tx, WatchId};
 use alloy_primitives::map::HashMap;
-use alloy_primitives::{Address, B256, U256, address, b256};
-
-/// `Transfer(address,address,uint256)`: ERC-20 with three topics, ERC-721 with four.
-pub(crate) const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
-/// `Approval(address,address,uint256)`: likewise.
-pub(crate) const APPROVAL: B256 = b256!("8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925");
-
-/// `TransferSingle(address,address,address,uint256,uint256)` of ERC-1155: operator, giver, receiver, id, amount.
-const TRANSFER_SINGLE: B256 = b256!("c3d58168c5ae7397731d063d5bbf3d657854427343f4c083240f7aacaa2d0f62");
-/// `TransferBatch(address,address,address,uint256[],uint256[])` of ERC-1155.
-const TRANSFER_BATCH: B256 = b256!("4a39dc06d4c0dbc64b70af90fd698a233a518aa5d07e595d983b8c0526c8f7fb");
-/// `ApprovalForAll(address,address,bool)` of ERC-721 and ERC-1155: everything of a collection, to one operator.
-const APPROVAL_FOR_ALL: B256 = b256!("17307eab39ab6107e8899845ad3d59bd9653f200f220920489ca2b5937696c31");
-
-/// Permit2, which is at the same address on every chain. Source: its published deployments.
-pub(crate) const PERMIT2: Address = address!("000000000022D473030F116dDEE9F6B43aC78BA3");
-/// `Approval(address,address,address,uint160,uint48)` of Permit2: owner, token, spender; then the amount.
-const PERMIT2_APPROVAL: B256 = b256!("da9fa7c1b00402c17d0161b249b1ab8bbec047c5a52207b9c112deffd817036b");
-/// `Permit(address,address,address,uint160,uint48,uint48)` of Permit2: likewise.
-const PERMIT2_PERMIT: B256 = b256!("c6a377bfc4eb120024a8ac08eef205be16b817020812c73223e81d1bdb9708ec");
+use alloy_primitives::{B256, U256};
 
 /// Whether a log is by a subject, or a transfer or approval that names one.
 pub(crate) fn concerns(log: &Log, subjects: &Subjects) -> bool {
     subjects.get(&log.address).is_some()
         || !subjects.names_of(log).is_empty()
-        || parties(log).is_some_and(|(a, b)| subjects.get(&a).is_some() || subjects.get(&b).is_some())
+        || movement::parties(log).is_some_and(|(a, b)| subjects.get(&a).is_some() || subjects.get(&b).is_some())
 }
 
 /// Arguments that an ordinary event has at most.
@@ -86,7 +68,7 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
             let deed = deed::of_log(subjects, log, &mut budget);
             out.push(from_log(subject.watch, ActivityKind::Event, log, tx, deed));
         }
-        let Some(movement) = Movement::of(log) else { continue };
+        let Some(movement) = Movement::told(tx, log) else { continue };
         let mut told: Option<WatchId> = None;
         for party in [movement.from, movement.to] {
             let Some(subject) = subjects.get(&party).filter(|_| party != log.address) else { continue };
@@ -156,110 +138,13 @@ pub(crate) fn from_log(watch: WatchId, kind: ActivityKind, log: &Log, tx: &Tx, d
     }
 }
 
-/// Single tokens of one log that are told one by one. A list that is longer counts as one that cannot be read: as much as can be.
-const PIECES_MAX: usize = 256;
-
-/// What a log says of a token: who gives, who gets, and how much.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Movement {
-    /// The token: who logs it, but for Permit2, which holds allowances of every token.
-    pub(crate) token: Address,
-    /// Whether it is an allowance, which moves nothing yet.
-    pub(crate) approval: bool,
-    pub(crate) from: Address,
-    pub(crate) to: Address,
-    /// In the smallest unit; of tokens with ids how many in all. An allowance for everything is as large as can be, and so is what
-    /// cannot be read.
-    pub(crate) amount: U256,
-    /// Which tokens, where each has an id: ERC-721 and ERC-1155. Empty where they have none.
-    pub(crate) pieces: Vec<Piece>,
-}
-
-/// Tokens of one id. Of ERC-721 there is one of each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub(crate) id: U256,
-    pub(crate) amount: U256,
-}
-
-impl Movement {
-    /// Reads a transfer or an allowance of ERC-20, ERC-721 or ERC-1155.
-    ///
-    /// The oldest tokens index fewer parties than the standard says, so what is not in a topic is read from the data. Short data
-    /// reads as zeros behind it, as a contract would read it.
-    pub(crate) fn of(log: &Log) -> Option<Self> {
-        let (from, to) = parties(log)?;
-        let topic = log.topics.first()?;
-        let word = |word: B256| U256::from_be_bytes(word.0);
-        let (amount, pieces) = match *topic {
-            TRANSFER | APPROVAL if log.topics.len() == 4 => {
-                (U256::ONE, vec![Piece { id: word(log.topics[3]), amount: U256::ONE }])
-            }
-            TRANSFER_SINGLE => {
-                let piece = Piece { id: word(data_word(log, 0)), amount: word(data_word(log, 1)) };
-                (piece.amount, vec![piece])
-            }
-            TRANSFER_BATCH => match batch(log) {
-                Some(pieces) => (pieces.iter().fold(U256::ZERO, |sum, piece| sum.saturating_add(piece.amount)), pieces),
-                None => (U256::MAX, vec![]),
-            },
-            APPROVAL_FOR_ALL if data_word(log, 0).is_zero() => (U256::ZERO, vec![]),
-            APPROVAL_FOR_ALL => (U256::MAX, vec![]),
-            PERMIT2_APPROVAL | PERMIT2_PERMIT => (word(data_word(log, 0)), vec![]),
-            _ => (word(argument(log, 2)), vec![]),
-        };
-        let permit2 = matches!(*topic, PERMIT2_APPROVAL | PERMIT2_PERMIT);
-        let token = if permit2 { Address::from_word(argument(log, 1)) } else { log.address };
-        let approval = permit2 || matches!(*topic, APPROVAL | APPROVAL_FOR_ALL);
-        Some(Self { token, approval, from, to, amount, pieces })
-    }
-}
-
-/// Whether the token that logs this keeps a balance for each id: ERC-1155.
-pub(crate) fn counts_by_id(log: &Log) -> bool {
-    matches!(log.topics.first(), Some(&(TRANSFER_SINGLE | TRANSFER_BATCH)))
-}
-
-/// Whether a log is about an operator for everything of a collection.
-pub(crate) fn is_for_all(log: &Log) -> bool {
-    log.topics.first() == Some(&APPROVAL_FOR_ALL)
-}
-
-/// Who gives and who gets.
-fn parties(log: &Log) -> Option<(Address, Address)> {
-    let (from, to) = match log.topics.as_slice() {
-        [TRANSFER | APPROVAL, ..] => (argument(log, 0), argument(log, 1)),
-        [TRANSFER_SINGLE | TRANSFER_BATCH, _, from, to] => (*from, *to),
-        [APPROVAL_FOR_ALL, owner, operator] => (*owner, *operator),
-        [PERMIT2_APPROVAL | PERMIT2_PERMIT, owner, _, spender] if log.address == PERMIT2 => (*owner, *spender),
-        _ => return None,
-    };
-    Some((Address::from_word(from), Address::from_word(to)))
-}
-
 /// The `nth` argument of a log whose indexed arguments come first.
 pub(crate) fn argument(log: &Log, nth: usize) -> B256 {
     let indexed = log.topics.len().saturating_sub(1);
     log.topics.get(nth + 1).copied().unwrap_or_else(|| data_word(log, nth.saturating_sub(indexed)))
 }
 
-fn data_word(log: &Log, nth: usize) -> B256 {
+pub(crate) fn data_word(log: &Log, nth: usize) -> B256 {
     let rest = log.data.get(nth * 32..).unwrap_or_default();
     B256::right_padding_from(&rest[..rest.len().min(32)])
-}
-
-/// Which tokens a batch moves and how many of each, where its data is laid out as an encoder would and names as many amounts as ids.
-fn batch(log: &Log) -> Option<Vec<Piece>> {
-    let (ids, amounts) = (data_list(log, 0)?, data_list(log, 1)?);
-    let pieces = ids.iter().zip(&amounts).map(|(id, amount)| Piece { id: *id, amount: *amount });
-    (ids.len() == amounts.len()).then(|| pieces.collect())
-}
-
-/// The list of numbers that the `nth` argument in the data is, if it is no longer than what is told.
-fn data_list(log: &Log, nth: usize) -> Option<Vec<U256>> {
-    let place = |word: U256| usize::try_from(word).ok().filter(|at| *at <= log.data.len());
-    let list = log.data.get(place(U256::from_be_bytes(data_word(log, nth).0))?..)?;
-    let len = usize::try_from(U256::from_be_slice(list.get(..32)?)).ok().filter(|len| *len <= PIECES_MAX)?;
-    let words = list.get(32..32 + len * 32)?;
-    Some(words.chunks_exact(32).map(U256::from_be_slice).collect())
 }

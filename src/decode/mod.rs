@@ -24,6 +24,7 @@ mod governor;
 mod holdings;
 mod inside;
 mod logs;
+mod movement;
 mod multisig;
 mod names;
 mod ops;
@@ -43,7 +44,9 @@ mod versions;
 mod votes;
 
 pub use names::Name;
-pub use state::{Expected, HAS_ROLE, StateSight, Tolerance, WEAKNESSES, activity_of, differences, may_be_a_proxy};
+pub use state::{
+    Expected, HAS_ROLE, StateSight, TOKENS_AT_ONCE, Tolerance, WEAKNESSES, activity_of, differences, may_be_a_proxy,
+};
 pub use subjects::{Counted, KNOWN_LIBRARIES, Library, Subject, Subjects};
 pub use versions::{Version, Versions};
 

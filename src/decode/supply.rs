@@ -29,6 +29,8 @@ pub(crate) fn weigh(activities: &mut [Activity], questions: &mut Questions<'_>) 
 /// The amount of an allowance that is worth weighing: some, and not so much that no supply matters.
 fn allowance(activity: &Activity) -> Option<U256> {
     let gives = matches!(&*activity.deed.name, "approve" | "increaseAllowance" | "approveAndCall" | "increaseApproval");
+    // Of an allowance for one id (ERC-6909) the second argument is the id.
+    let gives = gives && &*activity.deed.signature != "approve(address,uint256,uint256)";
     if activity.kind != ActivityKind::Act || !gives || activity.deed.decoding != Decoding::Clean {
         return None;
     }

@@ -33,7 +33,7 @@ pub enum Tie {
 /// What a token says of a holding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// `balanceOf` before and after the block, in the smallest unit.
+    /// `balanceOf` before and after the block, in the smallest unit; of a batch the id that lost the largest part.
     Balance {
         /// At the parent block.
         before: U256,
@@ -41,6 +41,8 @@ pub enum Said {
         after: U256,
         /// Whether the two differ by what the logs of the block say, to the last unit.
         agrees: bool,
+        /// Whether all was asked that the log is about: of a batch some ids are.
+        whole: bool,
     },
     /// What the spender may take after the block, in the smallest unit; as much as can be for an operator.
     Allowance(U256),
@@ -65,9 +67,9 @@ impl Holding {
         matches!(self.said, Said::Balance { before, after, .. } if after < before && before - after > before / U256::from(2))
     }
 
-    /// Whether the balance stands still, though the logs say that it moved.
+    /// Whether the balance stands still, though the logs say that it moved. What was asked in part denies nothing.
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        matches!(self.said, Said::Balance { before, after, agrees: false } if before == after)
+        matches!(self.said, Said::Balance { before, after, agrees: false, whole: true } if before == after)
     }
 }

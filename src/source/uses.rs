@@ -14,10 +14,32 @@ use alloy_primitives::{Address, B256, Bytes, U256, b256};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// `Transfer(address,address,uint256)`, `Approval(address,address,uint256)` and `ApprovalForAll(address,address,bool)`.
+/// `Transfer(address,address,uint256)`, `Approval(address,address,uint256)` and `ApprovalForAll(address,address,bool)`: EIP-20, EIP-721.
 const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
 const APPROVAL: B256 = b256!("8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925");
 const APPROVAL_FOR_ALL: B256 = b256!("17307eab39ab6107e8899845ad3d59bd9653f200f220920489ca2b5937696c31");
+/// `Transfer(address,address,uint256,bytes)`: EIP-223, ERC-677.
+const TRANSFER_WITH_DATA: B256 = b256!("e19260aff97b920c7df27010903aeb9c8d2be5d310a2c67824cf3f15396e4c16");
+/// `TransferSingle` and `TransferBatch` of EIP-1155, whose first topic is the operator.
+const TRANSFER_SINGLE: B256 = b256!("c3d58168c5ae7397731d063d5bbf3d657854427343f4c083240f7aacaa2d0f62");
+const TRANSFER_BATCH: B256 = b256!("4a39dc06d4c0dbc64b70af90fd698a233a518aa5d07e595d983b8c0526c8f7fb");
+/// `Transfer`, `Approval` and `OperatorSet` of EIP-6909.
+const TRANSFER_OF_ID: B256 = b256!("1b3d7edb2e9c0b0e7c525b20aaaef0f5940d2ed71663c7d39266ecafac728859");
+const APPROVAL_OF_ID: B256 = b256!("b3fd5071835887567a0671151121894ddccc2842f1d10bedad13e0d17cace9a7");
+const OPERATOR_SET: B256 = b256!("ceb576d9f15e4e200fdb5096d64d5dfd667e16def20c1eefd14256d8e3faa267");
+/// `Sent` and `AuthorizedOperator` of EIP-777, whose first topic is the operator.
+const SENT: B256 = b256!("06b541ddaa720db2b10a4d0cdac39b8d360425fc073085fac19bc82614677987");
+const AUTHORIZED_OPERATOR: B256 = b256!("f4caeb2d6ca8932a215a353d0703c326ec2d81fc68170f320eb2ab49e9df61f9");
+
+/// Filters for the logs in which an account gives, allows or gets a token, by the topic at which each standard has the account.
+fn filters(own: B256) -> [Value; 3] {
+    let given =
+        [TRANSFER, APPROVAL, APPROVAL_FOR_ALL, TRANSFER_WITH_DATA, TRANSFER_OF_ID, APPROVAL_OF_ID, OPERATOR_SET];
+    let either =
+        [TRANSFER, TRANSFER_WITH_DATA, TRANSFER_OF_ID, TRANSFER_SINGLE, TRANSFER_BATCH, SENT, AUTHORIZED_OPERATOR];
+    let behind_an_operator = [TRANSFER_SINGLE, TRANSFER_BATCH, SENT];
+    [json!([given, [own]]), json!([either, null, [own]]), json!([behind_an_operator, null, null, [own]])]
+}
 
 /// Ranges that are tried, newest blocks first, each as many blocks: all, then what hosted nodes search at once.
 const SPANS: [u64; 5] = [u64::MAX, 1_000_000, 100_000, 10_000, 1_000];
@@ -32,11 +54,8 @@ impl Node {
     /// # Errors
     /// When the node does not answer, or searches only some of the blocks and none of those has such a transaction.
     pub(super) async fn uses(&self, token: Address, by: Address, until: u64) -> Result<Bytes, NodeError> {
-        let own = by.into_word();
-        let given = json!([[TRANSFER, APPROVAL, APPROVAL_FOR_ALL], [own]]);
-        let obtained = json!([[TRANSFER], null, [own]]);
         let mut whole = true;
-        for topics in [given, obtained] {
+        for topics in filters(by.into_word()) {
             let (hashes, all) = self.transactions_of(token, &topics, until).await?;
             whole &= all;
             let ends = hashes
@@ -61,9 +80,8 @@ impl Node {
     /// # Errors
     /// When the node does not answer.
     pub(super) async fn used_of(&self, tokens: &[Address], by: Address, until: u64) -> Result<Bytes, NodeError> {
-        let own = by.into_word();
         let mut ends: BTreeMap<Address, [B256; 2]> = BTreeMap::new();
-        for topics in [json!([[TRANSFER, APPROVAL, APPROVAL_FOR_ALL], [own]]), json!([[TRANSFER], null, [own]])] {
+        for topics in filters(by.into_word()) {
             let (answer, _) = self.logs_of(&json!(tokens), &topics, until).await?;
             for (token, hash) in parse::log_writers(answer.get())? {
                 ends.entry(token).or_insert([hash; 2])[1] = hash;
@@ -104,7 +122,7 @@ impl Node {
         tokens: &[Address],
         until: u64,
     ) -> Result<Vec<(Address, Address)>, NodeError> {
-        let topics = json!([[APPROVAL, APPROVAL_FOR_ALL], [owner.into_word()]]);
+        let topics = json!([[APPROVAL, APPROVAL_FOR_ALL, OPERATOR_SET], [owner.into_word()]]);
         let (answer, whole) = self.logs_of(&json!(tokens), &topics, until).await?;
         if !whole {
             return Err(NodeError::Missing("logs of older blocks".to_owned()));
@@ -161,6 +179,14 @@ mod tests {
             ("Transfer(address,address,uint256)", TRANSFER),
             ("Approval(address,address,uint256)", APPROVAL),
             ("ApprovalForAll(address,address,bool)", APPROVAL_FOR_ALL),
+            ("Transfer(address,address,uint256,bytes)", TRANSFER_WITH_DATA),
+            ("TransferSingle(address,address,address,uint256,uint256)", TRANSFER_SINGLE),
+            ("TransferBatch(address,address,address,uint256[],uint256[])", TRANSFER_BATCH),
+            ("Transfer(address,address,address,uint256,uint256)", TRANSFER_OF_ID),
+            ("Approval(address,address,uint256,uint256)", APPROVAL_OF_ID),
+            ("OperatorSet(address,address,bool)", OPERATOR_SET),
+            ("Sent(address,address,address,uint256,bytes,bytes)", SENT),
+            ("AuthorizedOperator(address,address)", AUTHORIZED_OPERATOR),
         ] {
             assert_eq!(keccak256(signature), topic, "{signature}");
         }

@@ -165,14 +165,20 @@ pub(super) fn unlimited(activity: &Activity) -> Option<String> {
     let allows =
         matches!(&*deed.name, "approve" | "increaseAllowance" | "approveAndCall" | "permit" | "increaseApproval");
     if !allows {
-        // ERC-721 and ERC-1155: everything of a collection, to one operator.
-        let all =
-            &*deed.name == "setApprovalForAll" && deed.args.get(1).and_then(|arg| arg.value.as_bool()) == Some(true);
-        return all.then(|| "the operator may take everything of this collection".to_owned());
+        // ERC-721, ERC-1155 and ERC-6909: everything of a collection, to one operator; ERC-777: every unit.
+        let is_set = || deed.args.get(1).and_then(|arg| arg.value.as_bool()) == Some(true);
+        return match &*deed.signature {
+            "setApprovalForAll(address,bool)" | "setOperator(address,bool)" if is_set() => {
+                Some("the operator may take everything of this collection".to_owned())
+            }
+            "authorizeOperator(address)" => Some("the operator may take all of this token".to_owned()),
+            _ => None,
+        };
     }
     // Which token of a collection says nothing of how much.
+    let of_id = usize::from(&*deed.signature == "approve(address,uint256,uint256)");
     let amounts = deed.args.iter().filter(|arg| &*arg.name != "tokenId");
-    let amount = amounts.filter_map(|arg| arg.value.as_uint()).next()?;
+    let amount = amounts.filter_map(|arg| arg.value.as_uint()).nth(of_id)?;
     if is_unlimited(amount) {
         return Some("the allowance is without limit".to_owned());
     }

@@ -13,9 +13,12 @@ use alloy_primitives::{Address, Bytes, U256};
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-/// `allowance(address,address)` and `isApprovedForAll(address,address)`. Source: EIP-20; EIP-721, EIP-1155.
+/// `allowance(address,address)`, `isApprovedForAll(address,address)` and `isOperator(address,address)`. Source: EIP-20; EIP-721, EIP-1155;
+/// EIP-6909.
 const ALLOWANCE: [u8; 4] = [0xdd, 0x62, 0xed, 0x3e];
 const IS_APPROVED_FOR_ALL: [u8; 4] = [0xe9, 0x85, 0xe9, 0xc5];
+const IS_OPERATOR: [u8; 4] = [0xb6, 0x36, 0x3c, 0xf2];
+const VIEWS: [[u8; 4]; 3] = [ALLOWANCE, IS_APPROVED_FOR_ALL, IS_OPERATOR];
 /// Allowances of one watch that are read: the newest ones. More than any treasury gave.
 const ALLOWANCES_MAX: usize = 64;
 
@@ -74,16 +77,16 @@ async fn of<'b>(watch: &'b WatchInfo, tokens: &[Address], pool: &Pool) -> Result
         let data: Vec<u8> = selector.into_iter().chain(words.iter().flat_map(|word| word.0)).collect();
         Read::Call { to: *token, data: Bytes::from(data) }
     };
-    let reads: Vec<Read> =
-        pairs.iter().flat_map(|pair| [view(ALLOWANCE, pair), view(IS_APPROVED_FOR_ALL, pair)]).collect();
+    let reads: Vec<Read> = pairs.iter().flat_map(|pair| VIEWS.map(|selector| view(selector, pair))).collect();
     let answers = pool.read(head.at, &reads).await;
     let mut standing = Vec::new();
-    for ((token, spender), answers) in pairs.into_iter().zip(answers.chunks_exact(2)) {
+    for ((token, spender), answers) in pairs.into_iter().zip(answers.chunks_exact(VIEWS.len())) {
         let number = |answer: &Answer| answer.number().unwrap_or_default();
         if answers.iter().all(|answer| matches!(answer, Answer::Unavailable)) {
             return Err(format!("no endpoint says what {spender} may take of {token}"));
         }
-        let amount = if number(&answers[1]).is_zero() { number(&answers[0]) } else { U256::MAX };
+        let is_operator = answers[1..].iter().any(|answer| !number(answer).is_zero());
+        let amount = if is_operator { U256::MAX } else { number(&answers[0]) };
         if !amount.is_zero() {
             standing.push(Exposure { watch, token, spender, amount });
         }

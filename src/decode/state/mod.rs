@@ -20,7 +20,7 @@ pub use lines::HAS_ROLE;
 pub(super) use lines::{BEACON, GET_IMPLEMENTATION, IMPLEMENTATION, PROXIABLE, ZOS_IMPLEMENTATION};
 pub use posture::WEAKNESSES;
 pub(super) use reading::IMPLEMENTATIONS;
-pub use sums::Tolerance;
+pub use sums::{TOKENS_AT_ONCE, Tolerance};
 
 use super::delegations::Delegation;
 use super::prefund::Advance;

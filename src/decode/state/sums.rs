@@ -1,14 +1,15 @@
 //! What adds up: ether, tokens, a supply, a nonce. What came in less what went out is what there is, to the last wei.
 
 use super::Look;
-use crate::decode::logs::Movement;
+use crate::decode::movement::Movement;
 use crate::decode::subjects::Counted;
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Fate, Item, Kind, Log, Operation, Position, Role, Stage};
+use crate::model::{Activity, ActivityKind, Fate, Item, Kind, Log, Operation, Position, Role, Stage, Tx};
 use alloy_primitives::{Address, B256, U256, b256};
 
-/// Tokens whose balance is read of one subject after one block.
-const TOKENS_MAX: usize = 32;
+/// Tokens whose balance is read of one subject on one beat, beside those that move in its block. Where more are listed they are read in
+/// turns.
+pub const TOKENS_AT_ONCE: usize = 32;
 
 /// `Deposit(address,uint256)` and `Withdrawal(address,uint256)` of WETH9, which wraps without a transfer.
 const WRAPPED: B256 = b256!("e1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c");
@@ -49,15 +50,24 @@ impl Flow {
     }
 }
 
-/// Tokens whose balance is read now: all that are counted on the beat, else those that a log of the block says moved.
+/// Tokens whose balance is read now: those that a log of the block says moved, and on the beat those whose turn it is.
 pub(super) fn tokens(look: &Look<'_>) -> Vec<Address> {
     let named = |token: &Address| {
         let logs = look.activities.iter().filter(|activity| activity.watch == look.subject.watch);
         let mut moved = logs.filter(|activity| activity.kind == ActivityKind::Move);
         moved.any(|activity| activity.deed.args.first().and_then(|arg| arg.value.as_address()) == Some(*token))
     };
-    let counted = look.subjects.counted().iter().map(|Counted { token, .. }| *token);
-    counted.filter(|token| look.whole || named(token)).take(TOKENS_MAX).collect()
+    let counted = || look.subjects.counted().iter().map(|Counted { token, .. }| *token);
+    let mut tokens: Vec<Address> = counted().filter(named).collect();
+    let n = look.subjects.counted().len();
+    if look.whole && n > 0 {
+        let beats = usize::try_from(look.block.at.number / look.subjects.period()).unwrap_or(usize::MAX);
+        let first = beats % n.div_ceil(TOKENS_AT_ONCE) * TOKENS_AT_ONCE;
+        let new = counted().skip(first).take(TOKENS_AT_ONCE).filter(|token| !tokens.contains(token));
+        let new: Vec<Address> = new.collect();
+        tokens.extend(new);
+    }
+    tokens
 }
 
 /// Whether what moved accounts for the change in full.
@@ -192,8 +202,8 @@ fn logged(look: &Look<'_>, event: &Activity, flow: &mut Flow) {
 fn tokens_moved(look: &Look<'_>, token: Address) -> Flow {
     let own = look.address;
     let mut flow = Flow::default();
-    for log in logs_of(look, token) {
-        if let Some(movement) = Movement::of(log).filter(|movement| !movement.approval) {
+    for (tx, log) in logs_of(look, token) {
+        if let Some(movement) = Movement::told(tx, log).filter(|movement| !movement.approval) {
             if movement.from == own {
                 flow.went(movement.amount);
             }
@@ -210,8 +220,8 @@ fn tokens_moved(look: &Look<'_>, token: Address) -> Flow {
 /// What was minted and burned; of WETH9, whose supply is the ether it holds, what was wrapped and unwrapped.
 fn minted(look: &Look<'_>) -> Flow {
     let mut flow = Flow::default();
-    for log in logs_of(look, look.address) {
-        if let Some(movement) = Movement::of(log).filter(|movement| !movement.approval) {
+    for (tx, log) in logs_of(look, look.address) {
+        if let Some(movement) = Movement::told(tx, log).filter(|movement| !movement.approval) {
             if movement.from.is_zero() {
                 flow.came(movement.amount);
             }
@@ -232,8 +242,9 @@ fn wrapped(log: &Log) -> Option<(Address, bool, U256)> {
     Some((Address::from_word(*who), *topic == WRAPPED, amount))
 }
 
-fn logs_of<'a>(look: &'a Look<'_>, token: Address) -> impl Iterator<Item = &'a Log> + 'a {
-    look.block.txs.iter().flat_map(|tx| &tx.logs).filter(move |log| log.address == token)
+fn logs_of<'a>(look: &'a Look<'_>, token: Address) -> impl Iterator<Item = (&'a Tx, &'a Log)> + 'a {
+    let all = look.block.txs.iter().flat_map(|tx| tx.logs.iter().map(move |log| (tx, log)));
+    all.filter(move |(_, log)| log.address == token)
 }
 
 /// How much a nonce grows by what was seen, at least and at most.

@@ -24,6 +24,7 @@ mod queue;
 mod roles;
 mod safe;
 mod stage;
+mod standards;
 mod state;
 mod table;
 mod timelock;

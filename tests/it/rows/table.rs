@@ -2,7 +2,7 @@
 
 use super::{
     Row, allowances, attempts, authority, behavior, control, ether, fits, governor, keys, multisig, names, old,
-    operations, outflows, pending, posture, queue, roles, safe, state, timelock, tokens, upgrades, within,
+    operations, outflows, pending, posture, queue, roles, safe, standards, state, timelock, tokens, upgrades, within,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -207,6 +207,12 @@ const FAMILIES: &[Family] = &[
         rows: outflows::ROWS,
         file: "outflows",
         source: include_str!("outflows.rs"),
+    },
+    Family {
+        heading: "Tokens of other standards",
+        rows: standards::ROWS,
+        file: "standards",
+        source: include_str!("standards.rs"),
     },
     Family {
         heading: "Allowances that are used",
