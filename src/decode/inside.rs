@@ -41,18 +41,24 @@ pub(crate) fn concerns(trace: &TxTrace, subjects: &Subjects) -> bool {
     trace.calls.iter().any(|call| call.how != CallHow::Staticcall && watched(call))
 }
 
-/// Whether something of a wallet, or something that left a subject, is explained by no call that was seen: where blocks are not traced,
-/// the one transaction may be.
+/// Whether something of a wallet, or something that left a subject, is explained by no call that was seen, or a contract was called, which
+/// does by its own code what nothing but a trace shows: where blocks are not traced, the one transaction may be.
 pub(crate) fn begs_for_a_trace(activities: &[Activity], subjects: &Subjects) -> bool {
     let left = |activity: &Activity| {
         let subject = subjects.get(&activity.from);
         match activity.kind {
             ActivityKind::Event => subject.is_some_and(|subject| subject.kind.is_wallet()),
             ActivityKind::Move => subject.is_some_and(|subject| subject.watch == activity.watch),
-            ActivityKind::Call | ActivityKind::Act | ActivityKind::State => false,
+            // Ether that leaves inside is in no log, and in no balance either where as much comes in by another call of the block.
+            ActivityKind::Call => {
+                let called = activity.to.and_then(|to| subjects.get(&to));
+                called.is_some_and(|own| !own.kind.is_wallet() && own.kind != Kind::Eoa)
+            }
+            ActivityKind::Act | ActivityKind::State => false,
         }
     };
-    activities.iter().any(|activity| activity.role == Role::Leaf && activity.fate == Fate::Executed && left(activity))
+    let alone = |activity: &Activity| activity.role == Role::Leaf || activity.kind == ActivityKind::Call;
+    activities.iter().any(|activity| alone(activity) && activity.fate == Fate::Executed && left(activity))
 }
 
 /// What of a trace cannot be, for this transaction with this receipt.
@@ -350,7 +356,7 @@ impl Walk {
     fn enter(&mut self, at: usize, call: &TracedCall) -> Option<usize> {
         let parent = call.parent.map(|parent| parent as usize).filter(|parent| *parent < at);
         let within = parent.is_some_and(|parent| self.still[parent]);
-        let precompile = call.to.is_some_and(|to| U256::from_be_slice(to.as_slice()) < U256::from(PRECOMPILES_END));
+        let precompile = call.to.is_some_and(computes);
         // Ether can be sent there, and is gone. A contract that destroys itself may name any heir, and need leave nothing.
         let nothing = precompile && call.value.is_zero() && call.how != CallHow::SelfDestruct;
         self.still[at] = within || call.how == CallHow::Staticcall || nothing;

@@ -258,6 +258,41 @@ async fn where_blocks_are_not_traced_the_one_transaction_that_nothing_explains_i
     assert_eq!((&paid["to"], &paid["value"]), (&STRANGER.address.to_string().into(), &"5".into()));
 }
 
+/// Ether leaves inside of a vouched call, and as much arrives in the same block by a call that nothing but a trace shows: the balance says
+/// nothing of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_blocks_are_not_traced_the_calls_of_a_contract_are() {
+    let anvil = Anvil::start().await;
+    let glass = Twisted::start(&anvil).await;
+    let reactor = deploy(&anvil, KEEPER.address, "Reactor", []).await;
+    let relay = deploy(&anvil, KEEPER.address, "Relay", []).await;
+    anvil.set_balance(reactor, U256::from(1_000)).await;
+    let five = U256::from(5);
+    let prepared = (U256::from(4), STRANGER.address, Bytes::new(), five).abi_encode_params();
+    anvil.succeed(&Tx::call(KEEPER.address, reactor, call("prepare(uint8,address,bytes,uint256)", prepared))).await;
+    let rules = "[[watch.normal]]\nname = \"harvest\"\ncall = \"harvest()\"\n";
+    let stage = Stage::new(anvil, "", &watch("Vault", reactor, "contract", rules)).await;
+    let main = std::fs::read_to_string(stage.watch.path("watchfire.toml")).expect("it was written");
+    stage.watch.write("watchfire.toml", &main.replace(&stage.anvil.ws_url(), &glass.url()));
+    glass.twist(|method, _, response| {
+        if method == "trace_block" || method == "debug_traceBlockByHash" {
+            let error = serde_json::json!({ "code": -32601, "message": "the method does not exist" });
+            *response = serde_json::json!({ "jsonrpc": "2.0", "id": response["id"], "error": error });
+        }
+    });
+    // Of ten that arrive five go on at once, and five are paid by the call.
+    let ten = U256::from(10);
+    let brings = pass(reactor, ten, &Bytes::new());
+    stage.anvil.set_automine(false).await;
+    stage.anvil.send(&Tx::call(OWNER_A.address, relay, brings).with_value(ten)).await;
+    stage.anvil.send(&Tx::call(KEEPER.address, reactor, call("harvest()", []))).await;
+    stage.anvil.mine(1).await;
+    stage.anvil.set_automine(true).await;
+    assert_eq!(stage.anvil.balance(reactor).await, U256::from(1_000), "the balance says nothing");
+    let seen = stage.judged().await;
+    assert_eq!(seen.findings(), ["Vault high builtin/unvouched ether"], "{:#?}\n{}", seen.lines, seen.stderr);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_self_destruct_is_critical_in_either_format_of_traces_and_whatever_it_leaves() {
     let end = |heir: Address| call("end(address)", heir.abi_encode());

@@ -1,6 +1,7 @@
 //! What an operator should know of a configuration that has no mistake.
 
 use crate::classify::rule::Polarity;
+use crate::decode::TOKENS_AT_ONCE;
 use crate::model::{ActivityKind, Kind};
 use crate::queue::{sustains, takes};
 use crate::settings::{Problem, show_duration};
@@ -26,7 +27,22 @@ pub fn notes(book: &Book) -> Vec<Note> {
     let chains = book.chains.iter().filter(|chain| chain.clock == ChainClock::Wall);
     let of_chains = chains.flat_map(|chain| of(chain).map(|text| of_chain(&chain.info.name, text)));
     let of_queues = book.queues.iter().filter_map(of_queue);
-    of_chains.chain(of_queues).chain(idle_rules(book)).chain(book.notes.iter().map(of_place)).collect()
+    let unseen = book.chains.iter().filter_map(|chain| untraced(chain, book));
+    of_chains.chain(unseen).chain(of_queues).chain(idle_rules(book)).chain(book.notes.iter().map(of_place)).collect()
+}
+
+/// Contracts of which the code's own calls are not seen.
+fn untraced(chain: &ChainBook, book: &Book) -> Option<Note> {
+    let here = book.watches.iter().filter(|watch| watch.chain.id == chain.info.id);
+    let contract = |kind: Kind| !kind.carries_out() && !matches!(kind, Kind::Eoa | Kind::EnsName);
+    let labels: Vec<String> =
+        here.filter(|watch| contract(watch.kind)).map(|watch| format!("`{}`", watch.label)).collect();
+    let (first, n_more) = (labels.first()?, labels.len() - 1);
+    let whose = if n_more == 0 { first.clone() } else { format!("{first} and {n_more} more") };
+    let text = format!(
+        "`traces = false`: ether that leaves {whose} inside of a call is seen by the balance after the block alone, and not at all where as much arrives by a call inside another contract in the same block; remove `traces = false` where an endpoint traces"
+    );
+    (!chain.subjects.looks_inside()).then(|| of_chain(&chain.info.name, text))
 }
 
 /// Rules that hold nothing back, or only seem to.
@@ -100,5 +116,12 @@ fn of(chain: &ChainBook) -> impl Iterator<Item = String> {
         "no block ever counts as final; say `finality = \"tags\"`, or `{ safe = …, finalized = … }` in blocks"
             .to_owned()
     });
-    [alone, believed, open].into_iter().flatten()
+    let n_tokens = chain.subjects.counted().len();
+    let in_turns = (n_tokens > TOKENS_AT_ONCE && chain.subjects.looks_at_state()).then(|| {
+        let n_beats = n_tokens.div_ceil(TOKENS_AT_ONCE);
+        format!(
+            "{n_tokens} tokens are listed, and {TOKENS_AT_ONCE} balances of a watch are read at once: each is read on one of {n_beats} beats, so that a balance that changes without a log of its token is found that much later"
+        )
+    });
+    [alone, believed, open, in_turns].into_iter().flatten()
 }

@@ -17,8 +17,10 @@ use alloy_sol_types::{SolCall, SolValue};
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
 
-pub(super) const ROWS: &[&Row] =
-    &[&S3, &S4_STATE, &S17, &L6_STATE, &L3_STATE, &N1_STATE, &N3, &T1_STATE, &P5, &P6, &P8_STATE, &E3, &E6, &I2, &I4];
+pub(super) const ROWS: &[&Row] = &[
+    &S3, &S4_STATE, &S17, &L6_STATE, &L3_STATE, &N1_STATE, &N3, &T1_STATE, &P5, &P6, &P8_STATE, &E3, &E6, &I2,
+    &I2_MANY, &I4,
+];
 
 const OWNERS: [Address; 3] = [OWNER_A.address, OWNER_B.address, OWNER_C.address];
 /// Blocks after which a lone watch was looked at once, whatever happened.
@@ -452,6 +454,51 @@ const I2: Row = Row {
     beside: "a payment of the same token by a rule about it",
 };
 
+/// All but one unit of what the Safe holds is gone, and no log says so.
+async fn leave_one_unit(stage: &Stage, coin: &Token, safe: &Safe) {
+    let held = B256::from(coin.balance(&stage.anvil, safe.address).await);
+    let mut slot = None;
+    for n in 0..8u8 {
+        let place = keccak256((safe.address, U256::from(n)).abi_encode());
+        if stage.anvil.storage(coin.address, place.into()).await == held {
+            slot = Some(place);
+        }
+    }
+    overwrite(&stage.anvil, coin.address, slot.expect("the balance is stored"), B256::with_last_byte(1)).await;
+}
+
+const I2_MANY: Row = Row {
+    id: "I2-many",
+    finds: "a listed token leaves without a log, where more tokens are listed than are read at once",
+    by: "builtin/outflow",
+    severity: Critical,
+    incidents: 1,
+    beside: "the same list while nothing leaves",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_many_leaves_without_a_log() {
+    let (mut stage, safe) = stage().await;
+    let coin = Token::deploy_coin(&stage.anvil, DEPLOYER.address, "COIN", 18, KEEPER.address).await;
+    coin.mint(&stage.anvil, KEEPER.address, safe.address, U256::from(1_000)).await;
+    let listed = |name: &str, address: Address| {
+        format!("[token.{name}]\nchain = \"demo\"\naddress = \"{address}\"\ndecimals = 18\n")
+    };
+    let (mut others, code) = (String::new(), stage.anvil.code(coin.address).await);
+    for n in 0x40..0x67 {
+        let other = Address::repeat_byte(n);
+        stage.anvil.rpc("anvil_setCode", json!([other, code])).await;
+        others += &listed(&format!("A{n}"), other);
+    }
+    let rules = format!("{others}{}{}", listed("COIN", coin.address), watch("safe", safe.address, ""));
+    settle(&mut stage).await;
+    stage.anvil.mine(2 * BEAT).await;
+    assert_eq!(stage.seen(&rules).await.findings, Vec::<String>::new());
+    leave_one_unit(&stage, &coin, &safe).await;
+    stage.anvil.mine(2 * BEAT).await;
+    stage.finds(&I2_MANY, &rules).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_leaves_without_a_log() {
     let (mut stage, safe) = stage().await;
@@ -464,15 +511,7 @@ async fn a_token_leaves_without_a_log() {
     stage.anvil.mine(BEAT).await;
     run(&stage, &safe, SafeTx::call(coin.address, transfer(GRANTEE.address, U256::from(10)))).await;
     stage.is_quiet(&I2, &rules).await;
-    let held = B256::from(coin.balance(&stage.anvil, safe.address).await);
-    let mut slot = None;
-    for n in 0..8u8 {
-        let place = keccak256((safe.address, U256::from(n)).abi_encode());
-        if stage.anvil.storage(coin.address, place.into()).await == held {
-            slot = Some(place);
-        }
-    }
-    overwrite(&stage.anvil, coin.address, slot.expect("the balance is stored"), B256::with_last_byte(1)).await;
+    leave_one_unit(&stage, &coin, &safe).await;
     stage.anvil.mine(BEAT).await;
     stage.finds(&I2, &rules).await;
 }
