@@ -11,7 +11,7 @@ use crate::model::coverage::Shown;
 use crate::model::holding::Said;
 use crate::model::page::Evidence;
 use crate::model::value::Value;
-use crate::model::{ActivityKind, Severity};
+use crate::model::{Activity, ActivityKind, Severity};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -26,7 +26,8 @@ const UNITS_MAX: u64 = (1 << 31) - 1;
 /// Returns how much a finding weighs among those of its severity, where `sums` are its amounts as in [`Shown::sums`].
 ///
 /// First whether it is more than a crumb, then whether it is ether or a listed token, which nobody can make up, then the share of the
-/// holding, then whole units. A share that nobody knows counts as all of it, and so does what has no amount.
+/// holding, then whole units. A share that nobody knows counts as all of it, and so does what has no amount. What may be taken is more
+/// than crumbs, and less than what is gone.
 pub(super) fn weight(raised: &Raised<'_>, sums: &[U256], roster: &Roster) -> u64 {
     let activity = &raised.judged.activity;
     let chain = raised.watch.chain.id;
@@ -46,10 +47,17 @@ pub(super) fn weight(raised: &Raised<'_>, sums: &[U256], roster: &Roster) -> u64
         Some(Said::Balance { before, .. }) if !before.is_zero() => {
             small(amount.saturating_mul(U256::from(WHOLE)) / *before).min(WHOLE)
         }
+        _ if is_allowance(activity) => CRUMB,
         _ => WHOLE,
     };
     let whole = U256::from(10).checked_pow(U256::from(decimals)).unwrap_or(U256::MAX);
     packed(listed, share, small(amount / whole))
+}
+
+fn is_allowance(activity: &Activity) -> bool {
+    let name = &*activity.deed.name;
+    (activity.kind == ActivityKind::Move && name == "approval")
+        || matches!(name, "approve" | "approveAndCall" | "increaseAllowance" | "increaseApproval")
 }
 
 fn packed(listed: bool, share: u64, units: u64) -> u64 {

@@ -89,6 +89,19 @@ fn all_of_a_token_nobody_listed_stands_before_crumbs_of_listed_ones() {
 }
 
 #[test]
+fn what_is_gone_stands_before_what_may_be_taken_and_that_before_crumbs() {
+    let mut kept = Kept::new();
+    let mut allowed = leaves(1, 0, TOKEN, 97, 500_000 * WHOLE, HELD);
+    allowed.activity.deed.name = "approval".into();
+    allowed.activity.notes.clear();
+    let crumb = leaves(1, 1, TOKEN, 96, 1, HELD);
+    kept.block(1, vec![allowed, crumb, theft(2)], T);
+    let first: Vec<&str> =
+        kept.only().page.evidence.iter().filter_map(|evidence| evidence.headline.split(" SNT").next()).collect();
+    assert_eq!(first, ["200,000", "Treasury Safe allowed 0x0000…A061 to spend 500,000", "0.000001"]);
+}
+
+#[test]
 fn the_same_call_again_in_one_transaction_is_one_line() {
     let mut kept = Kept::new();
     let call = |n: u16| {
