@@ -30,7 +30,7 @@ fn leaves(n: u32, log: u32, token: u32, to: u32, amount: u64, before: u64) -> Ju
         arg("to", Value::Address(address(to))),
         arg("amount", Value::Uint(micro(amount))),
     ];
-    let said = Said::Balance { before: micro(before), after: U256::ZERO, agrees: true };
+    let said = Said::Balance { before: micro(before), after: U256::ZERO, agrees: true, whole: true };
     log.notes = vec![Note::Holding(Box::new(Holding { tie: Tie::Used, searched: true, said, first: true }))];
     high(log)
 }
