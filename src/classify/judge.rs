@@ -4,6 +4,7 @@ mod attempt;
 mod code;
 mod effects;
 mod operation;
+mod raised;
 mod views;
 mod wallet;
 
@@ -14,9 +15,7 @@ use super::rule::{Habit, Polarity, Rule, Rules, WatchRules};
 use super::trial::{self, Trial, Windows};
 use super::{absence, habit, memory, noise};
 use crate::model::activity::Note;
-use crate::model::{
-    Abnormal, Activity, ActivityKind, Delta, Fact, Fate, Judged, Role, Severity, Stage, Verdict, Voucher,
-};
+use crate::model::{Activity, ActivityKind, Delta, Fact, Fate, Judged, Role, Stage, Verdict, Voucher};
 use alloy_primitives::{Address, B256, U256};
 pub(crate) use attempt::PAGES_WINDOW;
 use std::collections::HashMap;
@@ -66,6 +65,7 @@ pub fn judge_after(
         attempts: HashMap::new(),
         foreign: HashMap::new(),
         upgrades: HashMap::new(),
+        is_raised: false,
         verdicts: vec![None; activities.len()],
     };
     for activity in activities.iter().filter(|activity| builtin::is_upgrade(activity)) {
@@ -83,7 +83,7 @@ pub fn judge_after(
         if let Role::Envelope { carries } = &activity.role
             && !is_leaf(activity)
         {
-            let verdict = court.envelope(index, activity, carries, &activities);
+            let verdict = court.envelope(index, carries);
             court.learn(activity, &verdict);
             court.verdicts[index] = Some(verdict);
         }
@@ -154,6 +154,8 @@ struct Court<'a> {
     foreign: HashMap<(u32, Address), usize>,
     /// By watch and transaction: how often its code was replaced.
     upgrades: HashMap<(u32, B256), usize>,
+    /// Whether an abnormal rule raises what is being judged.
+    is_raised: bool,
     verdicts: Vec<Option<Verdict>>,
 }
 
@@ -164,11 +166,13 @@ impl<'a> Court<'a> {
 
     fn leaf(&mut self, index: usize, activity: &Activity) -> Verdict {
         let Some(rules) = self.of(activity) else { return unjudged() };
+        self.raised(activity, rules, |court| court.by_itself(index, activity, rules))
+    }
+
+    /// A leaf, whatever abnormal rules say of it.
+    fn by_itself(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
         self.remember_submission(activity, rules);
         let operation = self.operation(activity, rules);
-        if let Some(raised) = self.raised(activity, rules) {
-            return raised;
-        }
         if let Some(cost) = operation.or_else(|| self.replaced_twice(activity, rules)) {
             return finding(&cost, &[], rules);
         }
@@ -192,7 +196,7 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// A leaf that no abnormal rule is about.
+    /// A leaf by normal rules and built-ins.
     fn weigh(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
         let try_all = |windows: &Windows<'_>| -> Vec<(&Rule, Trial)> {
@@ -282,27 +286,9 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// An abnormal rule that holds raises, whatever normal rules say.
-    fn raised(&self, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
-        let rule = rules
-            .rules
-            .iter()
-            .filter(|rule| rule.polarity == Polarity::Abnormal)
-            .find(|rule| trial::holds(rule, activity, rules, &self.windows))?;
-        Some(Verdict::Abnormal(Abnormal {
-            rule: rule.name.clone(),
-            severity: rule.severity.unwrap_or(Severity::High),
-            reasons: vec![format!("{}: this is what the rule raises", rule.name)],
-            near: 1,
-            observe: rules.observe || rule.observe,
-            hushed: false,
-            repeats: None,
-        }))
-    }
-
     /// Adds what a rule vouched for to its windows, if it ran.
     fn count(&mut self, rule: &Rule, activity: &Activity, rules: &WatchRules) {
-        if activity.fate != Fate::Executed || activity.stage != Stage::Included {
+        if self.is_raised || activity.fate != Fate::Executed || activity.stage != Stage::Included {
             return;
         }
         if rule.habits.iter().any(|habit| matches!(habit, Habit::Pause { .. })) {
@@ -327,12 +313,18 @@ impl<'a> Court<'a> {
     }
 
     /// An envelope is normal when its own conditions hold and all it carries is normal.
-    fn envelope(&mut self, index: usize, activity: &Activity, carries: &[usize], all: &[Activity]) -> Verdict {
+    fn envelope(&mut self, index: usize, carries: &[usize]) -> Verdict {
+        let all = self.all;
+        let Some(activity) = all.get(index) else { return unjudged() };
         let Some(rules) = self.of(activity) else { return unjudged() };
+        self.raised(activity, rules, |court| court.wrapping(index, carries, rules))
+    }
+
+    /// An envelope, whatever abnormal rules say of it.
+    fn wrapping(&mut self, index: usize, carries: &[usize], rules: &WatchRules) -> Verdict {
+        let all = self.all;
+        let Some(activity) = all.get(index) else { return unjudged() };
         self.remember_submission(activity, rules);
-        if let Some(raised) = self.raised(activity, rules) {
-            return raised;
-        }
         // Whoever carries it to the chain may write something behind it, where a rule about the envelope lets that be.
         let lets_be = || {
             let normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.suffix.is_some());

@@ -38,6 +38,7 @@ mod probe;
 mod queued;
 mod queues;
 mod quota;
+mod raising;
 mod ranks;
 mod readme;
 mod rows;

@@ -32,32 +32,38 @@ impl Court<'_> {
         // A log that could not be read is a finding like any other, and so is one that an abnormal rule is about.
         // A log that control changes is believed to be the effect of nothing but a call that asks for it, however well its words
         // agree with another: who may move tokens is not who may hand over the contract.
+        let Some(event) = self.all.get(index) else { return unjudged() };
+        let Some(rules) = self.of(event) else { return unjudged() };
+        self.raised(event, rules, |court| court.explained(index, of, rules))
+    }
+
+    /// The same, whatever abnormal rules say of it.
+    fn explained(&mut self, index: usize, of: usize, rules: &WatchRules) -> Verdict {
         let (Some(event), Some(cause)) = (self.all.get(index), self.all.get(of)) else { return unjudged() };
-        let rules = self.of(event);
-        if let Some(rules) = rules {
-            if let Some(raised) = self.raised(event, rules) {
-                return raised;
-            }
-            if let Some(cost) = self.replaced_twice(event, rules) {
-                return finding(&cost, &[], rules);
-            }
-            // What a contract calls while it is called is its code's doing, and need not be readable.
-            let unread = event.kind != ActivityKind::Act && builtin::trouble(event, rules).is_some();
-            let foreign = code::foreign_code(event, rules, &self.windows).is_some();
-            let abnormal = matches!(self.verdicts.get(of), Some(Some(Verdict::Abnormal(_))));
-            let alone = !abnormal && self.is_only_logged(event, of, rules);
-            if unread || foreign && !abnormal || alone || builtin::is_change_without_asking(event, cause, rules) {
-                return self.leaf(index, event);
-            }
+        if let Some(cost) = self.replaced_twice(event, rules) {
+            return finding(&cost, &[], rules);
         }
-        match (self.verdicts.get(of), rules) {
-            (Some(Some(verdict @ Verdict::Abnormal(abnormal))), Some(rules)) => {
+        let foreign = code::foreign_code(event, rules, &self.windows).is_some();
+        let abnormal = matches!(self.verdicts.get(of), Some(Some(Verdict::Abnormal(_))));
+        let alone = !abnormal && self.is_only_logged(event, of, rules);
+        let asked = !builtin::is_change_without_asking(event, cause, rules);
+        if is_unread(event, rules) || foreign && !abnormal || alone || !asked {
+            return self.by_itself(index, event, rules);
+        }
+        match self.verdicts.get(of) {
+            Some(Some(verdict @ Verdict::Abnormal(abnormal))) => {
                 let told = repeat(verdict, of);
-                if self.stands_alone(event, cause, abnormal, rules) { self.leaf(index, event) } else { told }
+                if self.stands_alone(event, cause, abnormal, rules) {
+                    self.by_itself(index, event, rules)
+                } else {
+                    told
+                }
             }
             // That the registry has to follow is told even of a change that somebody vouched for.
-            (Some(Some(Verdict::Normal { .. })), _) if event.notes.contains(&Note::Drift) => self.leaf(index, event),
-            (Some(Some(Verdict::Normal { .. })), Some(rules)) => {
+            Some(Some(Verdict::Normal { .. })) if event.notes.contains(&Note::Drift) => {
+                self.by_itself(index, event, rules)
+            }
+            Some(Some(Verdict::Normal { .. })) => {
                 if self.covers(of, event, rules) {
                     return Verdict::Normal { by: Voucher::EffectOf(cause.position.clone()) };
                 }
@@ -120,7 +126,7 @@ impl Court<'_> {
         if let Some(by) = self.vouched_as_moved(index, event, rules) {
             return Verdict::Normal { by: Voucher::Rule(by) };
         }
-        let verdict = self.leaf(index, event);
+        let verdict = self.by_itself(index, event, rules);
         let Some(cause) = self.all.get(of) else { return verdict };
         let vouched = match self.verdicts.get(of) {
             Some(Some(Verdict::Normal { by: Voucher::Rule(name) })) if cause.kind == ActivityKind::Call => format!(
@@ -203,6 +209,16 @@ impl Court<'_> {
                 call.function
             )
         })
+    }
+}
+
+/// Whether something could not be read to its end, so that nobody's word for what it happened in reaches it.
+///
+/// What a contract calls while it is called is its code's doing, and need not be readable; what was not looked at at all is another matter.
+fn is_unread(event: &Activity, rules: &WatchRules) -> bool {
+    match event.kind {
+        ActivityKind::Act => event.notes.iter().any(|note| matches!(note, Note::BudgetReached(_))),
+        _ => builtin::trouble(event, rules).is_some(),
     }
 }
 

@@ -1,0 +1,85 @@
+//! Abnormal rules beside everything else that is said of an activity: a rule makes quieter what normal rules vouch for, and nothing else.
+//!
+//! An activity is judged as if no abnormal rule were there, and then by the loudest of those that hold. A rule on trial adds a reason to a
+//! finding and takes none away.
+
+use super::Court;
+use crate::classify::rule::{Polarity, Rule, WatchRules};
+use crate::classify::trial;
+use crate::model::{Abnormal, Activity, Severity, Verdict};
+
+impl Court<'_> {
+    /// The verdict that `judge` gives, or that of an abnormal rule which is at least as loud.
+    pub(super) fn raised(
+        &mut self,
+        activity: &Activity,
+        rules: &WatchRules,
+        judge: impl FnOnce(&mut Self) -> Verdict,
+    ) -> Verdict {
+        let abnormal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Abnormal);
+        let holding: Vec<&Rule> = abnormal.filter(|rule| trial::holds(rule, activity, rules, &self.windows)).collect();
+        let loudest = |observe: bool| {
+            let these = holding.iter().copied().filter(|rule| rule.observe == observe);
+            these.rev().max_by_key(|rule| loudness(rule))
+        };
+        let (raising, on_trial) = (loudest(false), loudest(true));
+        // What a rule raises fills no window of a rule that would have vouched for it.
+        self.is_raised = raising.is_some();
+        let verdict = judge(self);
+        self.is_raised = false;
+        match (raising, on_trial) {
+            (Some(rule), _) => louder(verdict, rule, rules),
+            (None, Some(rule)) => beside(verdict, rule, rules),
+            (None, None) => verdict,
+        }
+    }
+}
+
+fn loudness(rule: &Rule) -> Severity {
+    rule.severity.unwrap_or(Severity::High)
+}
+
+/// The rule's own finding, unless `verdict` is one already that is louder.
+fn louder(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
+    let why = raises(rule);
+    match verdict {
+        Verdict::Abnormal(own) if tells(&own, rules) && own.severity > loudness(rule) => with_reason(own, why),
+        _ => found(rule, why, rules),
+    }
+}
+
+/// A finding that is one already, with what the rule on trial says of it; else the rule's own, which is observed.
+fn beside(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
+    match verdict {
+        Verdict::Abnormal(own) => with_reason(own, format!("{}; the rule is on trial", raises(rule))),
+        Verdict::Normal { .. } => found(rule, raises(rule), rules),
+    }
+}
+
+fn raises(rule: &Rule) -> String {
+    format!("{}: this is what the rule raises", rule.name)
+}
+
+/// Whether a finding is one of its own that somebody is told of, as far as the watch lets anybody be told.
+fn tells(own: &Abnormal, rules: &WatchRules) -> bool {
+    own.repeats.is_none() && (!own.observe || rules.observe)
+}
+
+fn with_reason(mut own: Abnormal, why: String) -> Verdict {
+    own.near = own.near.min(own.reasons.len());
+    own.reasons.insert(own.near, why);
+    own.near += 1;
+    Verdict::Abnormal(own)
+}
+
+fn found(rule: &Rule, why: String, rules: &WatchRules) -> Verdict {
+    Verdict::Abnormal(Abnormal {
+        rule: rule.name.clone(),
+        severity: loudness(rule),
+        reasons: vec![why],
+        near: 1,
+        observe: rules.observe || rule.observe,
+        hushed: false,
+        repeats: None,
+    })
+}
