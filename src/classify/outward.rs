@@ -2,10 +2,10 @@
 //!
 //! In: an activity that happened inside of a judged call. Out: whether anything leaves by it. Never here: a verdict.
 
-use super::builtin;
 use super::rule::WatchRules;
+use super::{builtin, noise};
 use crate::model::activity::Note;
-use crate::model::{Activity, ActivityKind, Deed, Operation};
+use crate::model::{Activity, ActivityKind, Decoding, Deed, Operation};
 use alloy_primitives::{Address, U256, keccak256};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -23,12 +23,15 @@ enum Gives {
     FirstAmount(usize),
     /// The caller's, where the second argument is true.
     IfSecond,
+    /// Something to the address at this place, unless that is the caller.
+    To(usize),
 }
 
 /// Functions by which tokens, allowances, operators and votes leave whoever calls them.
 ///
 /// Source: EIP-20, 223, 677, 721, 777, 1155, 1363, 2612, 3009, 6909; OpenZeppelin ERC20, ERC20Burnable, ERC1155Burnable and Votes; DS-Token
-/// and Vat of Maker; AllowanceTransfer.sol of Permit2; credit delegation of Aave 3 and `allow` of Compound 3.
+/// and Vat of Maker; AllowanceTransfer.sol of Permit2; credit delegation of Aave 3 and `allow` of Compound 3; withdrawals of EntryPoint.sol 0.6 to
+/// 0.8, Comet.sol, Pool.sol of Aave 3 and EIP-4626; mints of OpenZeppelin's token presets.
 const GIVING: &[(&str, Gives)] = &[
     ("transfer(address,uint256)", Gives::Amount(1)),
     ("transfer(address,uint256,bytes)", Gives::Amount(1)),
@@ -73,6 +76,23 @@ const GIVING: &[(&str, Gives)] = &[
     ("hope(address)", Gives::Own),
     ("approveDelegation(address,uint256)", Gives::Amount(1)),
     ("delegate(address)", Gives::Own),
+    ("withdrawTo(address,uint256)", Gives::To(0)),
+    ("withdrawStake(address)", Gives::To(0)),
+    ("withdrawTo(address,address,uint256)", Gives::To(0)),
+    ("withdrawFrom(address,address,address,uint256)", Gives::To(1)),
+    ("transferAsset(address,address,uint256)", Gives::To(0)),
+    ("transferAssetFrom(address,address,address,uint256)", Gives::To(1)),
+    ("withdraw(address,uint256,address)", Gives::To(2)),
+    ("withdraw(uint256,address,address)", Gives::To(1)),
+    ("redeem(uint256,address,address)", Gives::To(1)),
+    ("mint(address,uint256)", Gives::To(0)),
+    ("mint(uint256,address)", Gives::To(1)),
+    ("mint(address,uint256,bytes)", Gives::To(0)),
+    ("mint(address,uint256,uint256,bytes)", Gives::To(0)),
+    ("mintBatch(address,uint256[],uint256[],bytes)", Gives::To(0)),
+    ("mintTo(address,uint256)", Gives::To(0)),
+    ("safeMint(address,uint256)", Gives::To(0)),
+    ("safeMint(address,uint256,bytes)", Gives::To(0)),
 ];
 
 /// The same by selector.
@@ -96,6 +116,7 @@ pub(crate) fn goes_out(activity: &Activity, rules: &WatchRules) -> bool {
                 || runs_foreign_code(activity)
                 || builtin::changes_control(activity, rules)
                 || gives(&activity.deed, rules.address)
+                || names_somebody(activity, rules)
         }
         ActivityKind::Move => {
             activity.from == rules.address && activity.to != Some(rules.address) && moves(&activity.deed)
@@ -110,7 +131,7 @@ pub(crate) fn ends(activity: &Activity) -> bool {
 }
 
 /// Whether ether leaves.
-pub(crate) fn pays(activity: &Activity) -> bool {
+fn pays(activity: &Activity) -> bool {
     let itself = activity.to == Some(activity.from);
     !activity.value.is_zero() && activity.operation != Operation::Delegatecall && !itself
 }
@@ -125,6 +146,47 @@ fn runs_foreign_code(activity: &Activity) -> bool {
 pub(crate) fn reaches_out(activity: &Activity, rules: &WatchRules) -> bool {
     let itself = activity.to == Some(activity.from) || activity.notes.contains(&Note::OwnCode);
     goes_out(activity, rules) || !itself && !activity.notes.contains(&Note::Still)
+}
+
+/// Whether a call that cannot be read may give something away: it goes to a listed token or to a watch, or it holds an address that the
+/// configuration does not name.
+fn names_somebody(activity: &Activity, rules: &WatchRules) -> bool {
+    let opaque = matches!(activity.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_));
+    let Some(to) = activity.to.filter(|to| opaque && *to != activity.from) else { return false };
+    if activity.operation != Operation::Call {
+        return false;
+    }
+    let is_known = |address: &Address| {
+        *address == to
+            || *address == activity.from
+            || rules.known_tokens.contains(address)
+            || rules.familiar.knows(address)
+    };
+    let words = activity.notes.iter().find_map(|note| if let Note::Names(words) = note { Some(words) } else { None });
+    let strange = words.is_some_and(|words| words.as_ref().is_none_or(|words| !words.iter().all(is_known)));
+    rules.known_tokens.contains(&to) || rules.watched.contains(&to) || strange
+}
+
+/// Whether a log of the subject says that tokens of its own were made, destroyed, sent or allowed, for somebody that the call does not name.
+///
+/// Whoever calls a vault to put something in or take it out gets shares for that or gives them back.
+pub(crate) fn issues(event: &Activity, call: &Activity, rules: &WatchRules) -> bool {
+    let address = |at: usize| event.deed.args.get(at).and_then(|arg| arg.value.as_address());
+    let (from, to, approval) = match &*event.deed.name {
+        "Transfer" => (address(0), address(1), false),
+        "TransferSingle" | "TransferBatch" => (address(1), address(2), false),
+        "Approval" => (address(0), address(1), true),
+        _ => return false,
+    };
+    let (Some(from), Some(to)) = (from, to) else { return false };
+    if from == rules.address {
+        let nothing = event.deed.args.get(2).and_then(|arg| arg.value.as_uint()) == Some(U256::ZERO);
+        return to != from && !nothing;
+    }
+    let named = |who: &Address| {
+        *who == rules.address || *who == call.from || rules.familiar.knows(who) || noise::named(call).contains(who)
+    };
+    !approval && (from.is_zero() && !named(&to) || to.is_zero() && !named(&from))
 }
 
 /// Whether the act is nothing but a movement or an allowance of a token, so that the token's own log says all of it.
@@ -149,6 +211,8 @@ fn gives(deed: &Deed, own: Address) -> bool {
         Gives::First => is_own(),
         Gives::Amount(at) => is_some_amount(*at),
         Gives::FirstAmount(at) => is_own() && is_some_amount(*at),
+        // Of what cannot be read the words decide.
+        Gives::To(at) => deed.args.get(*at).and_then(|arg| arg.value.as_address()).is_some_and(|to| to != own),
         Gives::IfSecond => deed.args.get(1).and_then(|arg| arg.value.as_bool()).unwrap_or(true),
     }
 }

@@ -359,6 +359,7 @@ mod tests {
             delegates: None,
             refund_receivers: None,
             known_tokens: Arc::default(),
+            watched: Arc::default(),
             familiar: Arc::default(),
             observe: false,
         }

@@ -78,6 +78,8 @@ pub struct WatchRules {
     pub known_tokens: Arc<AddressHashSet>,
     /// Addresses that the configuration names on this watch's chain: whoever only looks like one of them is nobody's friend.
     pub familiar: Arc<Familiar>,
+    /// Every watched address on this watch's chain.
+    pub watched: Arc<AddressHashSet>,
     /// `mode = "observe"` on the watch.
     pub observe: bool,
 }

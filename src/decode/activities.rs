@@ -1,7 +1,7 @@
 //! Frames become activities: for each watched address, what it did and what was done to it.
 
 use super::frames::{Frame, Shape};
-use super::{Subject, Subjects, deed, ops, safe};
+use super::{Subject, Subjects, deed, named, ops, safe};
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Fate, Kind, Operation, Position, Role, Tx, WatchId};
 use alloy_primitives::{Address, U256};
@@ -19,7 +19,7 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             let signers = approvals(frames, index, tx);
             let act = activity(subject.watch, ActivityKind::Act, frame, tx, signers);
             let paid = ops::prefunded(frames, index).map(|_| Note::Prefund);
-            let act = Activity { notes: act.notes.into_iter().chain(paid).collect(), ..act };
+            let act = Activity { notes: act.notes.into_iter().chain(paid).chain(named::of(frame)).collect(), ..act };
             // For the heir it is ether that arrives; for the contract itself it is no payment, whatever a rule says of those.
             let ends = frame.notes.contains(&Note::Destroyed);
             if ends { Activity { deed: deed::destruction(frame.target.unwrap_or_default()), ..act } } else { act }
@@ -37,7 +37,12 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
         let act = act.map(|act| Activity { role: cause.map_or(Role::Leaf, |of| Role::Effect { of }), ..act });
         // To validate an operation belongs to it.
         let operation = ops::validated(frames, index).and_then(|at| called(&frames[at], out));
-        let call = call.map(|call| Activity { role: operation.map_or(Role::Leaf, |of| Role::Effect { of }), ..call });
+        let charged = ops::is_charged(frames, index, tx).then_some(Note::Charged);
+        let call = call.map(|call| Activity {
+            role: operation.map_or(Role::Leaf, |of| Role::Effect { of }),
+            notes: call.notes.into_iter().chain(charged).collect(),
+            ..call
+        });
         for activity in [act, call].into_iter().flatten() {
             frames[index].acts.push(out.len());
             out.push(activity);

@@ -5,8 +5,8 @@
 //!
 //! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree, and `inside` joins to it what
 //! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own, and `versions` reads what
-//! went to proxies by the ABI of the code that ran; `own` says which code a subject consists of; `stillness` which calls changed nothing;
-//! `fate` reads from the logs which of those claims came true; `activities` says whom
+//! went to proxies by the ABI of the code that ran; `own` says which code a subject consists of; `stillness` which calls changed nothing,
+//! `named` whom calldata names that nobody can read; `fate` reads from the logs which of those claims came true; `activities` says whom
 //! each frame touches; `logs` adds what the logs say and `effects` decides which act explains it. When all transactions are through,
 //! `allowances` joins what is left of an allowance to the transfer that used it, and `state` adds what changed without any of them.
 
@@ -26,6 +26,7 @@ mod inside;
 mod logs;
 mod movement;
 mod multisig;
+mod named;
 mod names;
 mod ops;
 mod oracle;

@@ -133,6 +133,21 @@ impl Outcomes {
     }
 }
 
+/// Whether the frame is an operation that the account itself pays for: the EntryPoint says so, and names no paymaster.
+///
+/// Source: IEntryPoint.sol 0.6 to 0.8, `UserOperationEvent`.
+pub(super) fn is_charged(frames: &[Frame], index: usize, tx: &Tx) -> bool {
+    let frame = &frames[index];
+    let Some(account) = frame.target.filter(|_| is_operation(frames, index)) else { return false };
+    let pays = |log: &crate::model::Log| {
+        let cost = log.data.get(64..).and_then(|rest| rest.first_chunk::<32>());
+        log.address == frame.caller
+            && matches!(log.topics.as_slice(), [USER_OPERATION, _, whose, B256::ZERO] if *whose == account.into_word())
+            && cost.is_none_or(|cost| *cost != [0; 32])
+    };
+    tx.logs.iter().any(pays)
+}
+
 /// Whether the frame is an operation that a bundle asks for.
 pub(super) fn is_operation(frames: &[Frame], index: usize) -> bool {
     frames[index].parent.is_some_and(|parent| matches!(frames[parent].shape, Shape::Operations))

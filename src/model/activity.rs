@@ -412,6 +412,10 @@ pub enum Note {
     Logged,
     /// An account pays the EntryPoint for an operation of its own, as much as that asked it for when it had the operation validated.
     Prefund,
+    /// The account pays for this operation itself (ERC-4337), by the word of its EntryPoint.
+    Charged,
+    /// Addresses in the words of calldata that cannot be read, each once; absent where there are more than are looked at.
+    Names(Option<Box<[Address]>>),
     /// What is left of an allowance, logged again beside the transfer that used it.
     Remainder,
     /// The contract that is called was created earlier in the same transaction: nothing depended on it before.

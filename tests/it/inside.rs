@@ -101,6 +101,9 @@ async fn ether_that_leaves_two_calls_deep_is_found_however_normal_the_call_is() 
   name = "releases"
   call = "release(address to, uint256 amount)"
   [[watch.normal]]
+  name = "asks-its-hand"
+  act = "give(address purse, address to, uint256 amount)"
+  [[watch.normal]]
   name = "pays-keeper"
   act = "ether"
   to = ["KEEPER"]"#;
@@ -132,7 +135,8 @@ async fn ether_that_comes_in_the_same_block_does_not_hide_ether_that_leaves() {
     let abi = r#"[{"type":"function","name":"spend","inputs":[{"name":"to","type":"address"},{"name":"amount","type":"uint256"}],"outputs":[],"stateMutability":"nonpayable"},
         {"type":"function","name":"release","inputs":[{"name":"to","type":"address"},{"name":"amount","type":"uint256"}],"outputs":[],"stateMutability":"nonpayable"}]"#;
     let rules = "abi = \"purse.json\"\n[[watch.normal]]\nname = \"spends\"\ncall = \"spend(address to, uint256 amount)\"\n\
-                 [[watch.normal]]\nname = \"releases\"\ncall = \"release(address to, uint256 amount)\"\n";
+                 [[watch.normal]]\nname = \"releases\"\ncall = \"release(address to, uint256 amount)\"\n\
+                 [[watch.normal]]\nname = \"asks-its-hand\"\nact = \"give(address purse, address to, uint256 amount)\"\n";
     let stage = Stage::new(anvil, "", &watch("Purse", purse, "contract", rules)).await;
     stage.watch.write("purse.json", abi);
     // The balance is known before anything happens.

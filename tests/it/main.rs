@@ -40,6 +40,7 @@ mod queues;
 mod quota;
 mod raising;
 mod ranks;
+mod reach;
 mod readme;
 mod rows;
 mod signs;

@@ -98,6 +98,10 @@ pub(crate) const FUNCTIONS: &[Row] = &[
     critical("upgradeAndCall", "the contract's code is replaced"),
     critical("upgrade", "the contract's code is replaced"),
     critical("diamondCut", "the contract's code is replaced"),
+    critical("grantRoles", "roles are granted"),
+    high("revokeRoles", "roles are revoked"),
+    critical("setPeer", "whom a bridge believes changes"),
+    critical("setTrustedRemote", "whom a bridge believes changes"),
     critical("initialize", "a live contract is initialized again"),
     critical("updateDelay", "the delay changes"),
 ];

@@ -59,6 +59,8 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
     let deed = &activity.deed;
     let public = || table::of(rules.kind).filter(|table| table.public.contains(&&*deed.name)).map(|_| PUBLIC);
     match activity.kind {
+        // It costs the account, whatever it does, and somebody signed that.
+        ActivityKind::Call if activity.notes.contains(&Note::Charged) => None,
         ActivityKind::Call if deed.decoding == Decoding::Ether => (!rules.judge_inbound).then_some(INBOUND),
         ActivityKind::Call => {
             let bare = deed.decoding == Decoding::Clean && activity.value.is_zero();
@@ -291,6 +293,10 @@ fn call(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
         costs.push(because(CONTROL, Severity::Critical, why));
     }
     costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
+    if activity.notes.contains(&Note::Charged) && costs.is_empty() {
+        let why = "the account pays for an operation, and no rule vouches for what that does".to_owned();
+        costs.push(because(UNVOUCHED, Severity::High, why));
+    }
     costs
 }
 

@@ -4,7 +4,7 @@
 
 use super::{access, any, ens, erc20, governor, minime, multisig, ownable, parity, proxy, safe, timelock, vesting};
 use crate::classify::rule::WatchRules;
-use crate::model::{Activity, Kind, Severity};
+use crate::model::{Activity, ActivityKind, Kind, Severity};
 
 /// Every kind that has functions and events of its own. `contract` and `eoa` have none: nothing is known of them beforehand.
 pub(crate) static TABLES: &[&Table] = &[
@@ -79,15 +79,23 @@ pub(crate) fn of(kind: Kind) -> Option<&'static Table> {
 /// Whether a call or an act changes who or what rules, and how loud that is: by the subject's own table where it is about the
 /// subject, else by what the name means on whichever contract.
 pub(crate) fn function(activity: &Activity, rules: &WatchRules) -> Option<Found> {
-    let own = of(rules.kind).filter(|_| activity.to == Some(rules.address));
+    let here = activity.to == Some(rules.address);
+    let own = of(rules.kind).filter(|_| here);
     if let Some(found) = own.and_then(|table| (table.weigh)(activity, rules)) {
         return Some(found);
     }
     activity.deed.selector?;
-    let named_here = own.and_then(|table| named(table.functions, &activity.deed.name));
-    let named = || named(any::FUNCTIONS, &activity.deed.name).filter(|_| any::is_meant(activity, rules));
-    named_here.or_else(|| any::weigh(activity, rules)).or_else(named)
+    let named_here = own.and_then(|table| named_in(table.functions, &activity.deed.name));
+    let named = || named_in(any::FUNCTIONS, &activity.deed.name).filter(|_| any::is_meant(activity, rules));
+    let elsewhere = || {
+        let found = ELSEWHERE.iter().find_map(|table| named_in(table.functions, &activity.deed.name));
+        found.filter(|(severity, _)| !here && activity.kind == ActivityKind::Act && *severity >= Severity::High)
+    };
+    named_here.or_else(|| any::weigh(activity, rules)).or_else(named).or_else(elsewhere)
 }
+
+/// Kinds whose functions mean the same wherever the subject calls them, watched or not.
+static ELSEWHERE: &[&Table] = &[&ownable::TABLE, &access::TABLE, &proxy::TABLE, &timelock::TABLE, &governor::TABLE];
 
 /// Whether an event tells of such a change, or of tokens made or destroyed.
 pub(crate) fn event(activity: &Activity, rules: &WatchRules) -> Option<Found> {
@@ -97,12 +105,12 @@ pub(crate) fn event(activity: &Activity, rules: &WatchRules) -> Option<Found> {
 /// Whether an event tells of such a change.
 pub(crate) fn change(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     let name = &*activity.deed.name;
-    let named_here = of(rules.kind).and_then(|table| named(table.events, name));
-    let named = || named(any::EVENTS, name).filter(|_| any::is_meant(activity, rules));
+    let named_here = of(rules.kind).and_then(|table| named_in(table.events, name));
+    let named = || named_in(any::EVENTS, name).filter(|_| any::is_meant(activity, rules));
     named_here.or_else(|| any::weigh(activity, rules)).or_else(named)
 }
 
-fn named(rows: &[Row], name: &str) -> Option<Found> {
+fn named_in(rows: &[Row], name: &str) -> Option<Found> {
     rows.iter().find(|row| row.name == name).map(|row| (row.severity, row.what.to_owned()))
 }
 

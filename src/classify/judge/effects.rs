@@ -6,11 +6,11 @@
 use super::{Court, code};
 use crate::classify::builtin;
 use crate::classify::finding::{finding, repeat, unjudged};
-use crate::classify::outward::{ends, goes_out, is_token_act, pays, reaches_out};
+use crate::classify::outward::{ends, goes_out, is_token_act, issues, reaches_out};
 use crate::classify::rule::{Polarity, WatchRules};
 use crate::classify::trial;
 use crate::model::activity::Note;
-use crate::model::{Abnormal, Activity, ActivityKind, Fate, Operation, Role, Severity, Verdict, Voucher};
+use crate::model::{Abnormal, Activity, ActivityKind, Fate, Role, Verdict, Voucher};
 use std::sync::Arc;
 
 /// How far a verdict reaches.
@@ -53,11 +53,11 @@ impl Court<'_> {
         match self.verdicts.get(of) {
             Some(Some(verdict @ Verdict::Abnormal(abnormal))) => {
                 let told = repeat(verdict, of);
-                if self.stands_alone(event, cause, abnormal, rules) {
-                    self.by_itself(index, event, rules)
-                } else {
-                    told
+                if !self.stands_alone(event, cause, abnormal, rules) {
+                    return told;
                 }
+                let own = self.by_itself(index, event, rules);
+                because(own, || format!("it happened inside {}, which is a finding itself", cause.deed.signature))
             }
             // That the registry has to follow is told even of a change that somebody vouched for.
             Some(Some(Verdict::Normal { .. })) if event.notes.contains(&Note::Drift) => {
@@ -91,7 +91,11 @@ impl Court<'_> {
                 Reach::Everything | Reach::Explained => true,
                 Reach::Kept | Reach::Nothing => !goes_out(event, rules),
             },
-            ActivityKind::Call | ActivityKind::Event | ActivityKind::State => true,
+            ActivityKind::Event => match (reach, self.all.get(of)) {
+                (Reach::Kept | Reach::Nothing, Some(cause)) => !issues(event, cause, rules),
+                _ => true,
+            },
+            ActivityKind::Call | ActivityKind::State => true,
         }
     }
 
@@ -162,23 +166,22 @@ impl Court<'_> {
         by
     }
 
-    /// Whether something inside of an abnormal call is a finding of its own: ether that leaves or a contract that is made, whatever is louder
-    /// than the call, and whatever would be silent because the call is only observed. What a rule vouches for is part of the call.
-    fn stands_alone(&self, event: &Activity, cause: &Activity, call: &Abnormal, rules: &WatchRules) -> bool {
-        if event.kind != ActivityKind::Act || cause.kind != ActivityKind::Call || !goes_out(event, rules) {
+    /// Whether something that a finding explains is one of its own: whatever goes out of the subject inside of a call that nothing vouches
+    /// for, so that it is told with what it moves, and whatever changes something elsewhere where the call wakes nobody. What a rule
+    /// vouches for is part of the call.
+    fn stands_alone(&self, event: &Activity, cause: &Activity, found: &Abnormal, rules: &WatchRules) -> bool {
+        if !matches!(event.fate, Fate::Executed | Fate::Waiting) {
             return false;
         }
-        // What an operation costs belongs to it, whatever is said of it.
-        if event.notes.contains(&Note::Prefund) {
+        if event.kind != ActivityKind::Act || cause.kind != ActivityKind::Call {
             return false;
         }
-        if pays(event) || event.operation == Operation::Create {
-            return true;
-        }
-        let loud = builtin::cost(event, rules).severity.max(Severity::High);
+        let silent = found.is_noise() || found.observe && !rules.observe;
+        // What an operation costs belongs to it, as long as somebody hears of that.
+        let prefund = event.notes.contains(&Note::Prefund);
+        let alone = if silent { reaches_out(event, rules) } else { !prefund && goes_out(event, rules) };
         let mut normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
-        (loud > call.severity || call.observe && !rules.observe)
-            && !normal.any(|rule| trial::holds(rule, event, rules, &self.windows))
+        alone && !normal.any(|rule| trial::holds(rule, event, rules, &self.windows))
     }
 
     /// Says of a movement that nothing explains inside of which act of the subject it happened, and who vouched for that.

@@ -14,6 +14,9 @@ use crate::model::{Activity, ActivityKind, Kind, Severity, Stage};
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
 use std::sync::Arc;
 
+/// A tip of so many wei wakes somebody: one ether, which is a theft by way of the fee and no hurry.
+const TIP_HIGH: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
+
 /// Of what is only scheduled or proposed: under which number, and when it may be carried out, so that whoever reads it knows how long
 /// there is to stop it.
 pub(super) fn progress(activity: &Activity) -> Option<String> {
@@ -31,6 +34,7 @@ pub(super) fn progress(activity: &Activity) -> Option<String> {
 
 /// What an account pays for being included, where that is unusual.
 pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
+<<<<<<< HEAD
     let why = activity.notes.iter().find_map(|note| match note {
         Note::Tip { paid, per_gas, beside } => {
             let show = |wei: u128| Unit::ether().show(U256::from(wei));
@@ -41,10 +45,23 @@ pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
             let paid = Unit::ether().show(*paid);
             Some(format!("it pays {paid} for being included, {} for each unit of gas, and {beside}", show(*per_gas)))
         }
+=======
+    let (paid, why) = activity.notes.iter().find_map(|note| match note {
+        Note::Tip { paid, per_gas, usual } => Some((
+            *paid,
+            format!(
+                "it pays {} for being included, {} for each unit of gas, and half of the others in its block offered {} at most",
+                Unit::ether().show(*paid),
+                Unit::ether().show(U256::from(*per_gas)),
+                Unit::ether().show(U256::from(*usual)),
+            ),
+        )),
+>>>>>>> 8e7e5bd (Narrow what the word for a call reaches)
         _ => None,
     })?;
     let on = !rules.builtins_off.contains(builtin::TIP);
-    on.then_some(Cost { name: builtin::TIP, severity: Severity::Warning, reason: Some(why) })
+    let severity = if paid >= TIP_HIGH { Severity::High } else { Severity::Warning };
+    on.then_some(Cost { name: builtin::TIP, severity, reason: Some(why) })
 }
 
 impl Court<'_> {

@@ -4,6 +4,7 @@ use super::rule::Compiled;
 use crate::classify::rule::{
     AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Polarity, Rule, Suffix, ValueRule, Via,
 };
+use crate::model::Severity;
 use crate::settings::Problems;
 use std::collections::BTreeSet;
 
@@ -39,13 +40,22 @@ pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
     }
 }
 
-/// Abnormal rules come before all normal ones; otherwise the order of the file holds.
+/// Among normal rules the order of the file holds. Of abnormal ones the loudest in force counts, and it leaves nothing to a normal rule
+/// unless that makes it quieter than what nothing vouches for, which is high. A rule on trial takes nothing from any.
 fn is_asked_before((earlier, i): (&Rule, usize), (later, j): (&Rule, usize)) -> bool {
     match (earlier.polarity, later.polarity) {
-        (Polarity::Abnormal, Polarity::Normal) => true,
+        (Polarity::Abnormal, Polarity::Normal) => !earlier.observe && loudness(earlier) >= Severity::High,
         (Polarity::Normal, Polarity::Abnormal) => false,
-        _ => i < j,
+        (Polarity::Normal, Polarity::Normal) => i < j,
+        (Polarity::Abnormal, Polarity::Abnormal) if earlier.observe => later.observe && i < j,
+        (Polarity::Abnormal, Polarity::Abnormal) => {
+            later.observe || loudness(earlier) > loudness(later) || loudness(earlier) == loudness(later) && i < j
+        }
     }
+}
+
+fn loudness(rule: &Rule) -> Severity {
+    rule.severity.unwrap_or(Severity::High)
 }
 
 /// Whether `earlier` takes everything that `later` could take, their conditions aside.

@@ -210,7 +210,7 @@ pub(super) fn compile(
         tests: Vec::new(),
         queued: Vec::new(),
     };
-    let known_tokens = known_tokens(heads, directory);
+    let (known_tokens, watched) = (known_tokens(heads, directory), watched(heads));
     let mut expectations: Vec<(ChainId, Address, Expected)> = Vec::with_capacity(heads.heads.len());
     for head in &heads.heads {
         let registry = head.registry.clone();
@@ -275,6 +275,7 @@ pub(super) fn compile(
             refund_receivers: head.refund_receivers.clone(),
             known_tokens: known_tokens.get(&chain).cloned().unwrap_or_default(),
             familiar: Arc::default(),
+            watched: watched.get(&chain).cloned().unwrap_or_default(),
             observe: head.info.observe,
         });
         // Where drift is switched off, nothing is held against the registry: it would be another finding by another name.
@@ -428,6 +429,15 @@ fn known_tokens(heads: &Heads<'_>, directory: &Directory<'_>) -> HashMap<ChainId
         sets.entry(token.chain.id).or_default().insert(token.address);
     }
     for head in heads.heads.iter().filter(|head| matches!(head.info.kind, Kind::Erc20 | Kind::Minime)) {
+        sets.entry(head.info.chain.id).or_default().insert(head.info.address);
+    }
+    sets.into_iter().map(|(chain, set)| (chain, Arc::new(set))).collect()
+}
+
+/// Watched addresses by chain.
+fn watched(heads: &Heads<'_>) -> HashMap<ChainId, Arc<AddressHashSet>> {
+    let mut sets: HashMap<ChainId, AddressHashSet> = HashMap::new();
+    for head in &heads.heads {
         sets.entry(head.info.chain.id).or_default().insert(head.info.address);
     }
     sets.into_iter().map(|(chain, set)| (chain, Arc::new(set))).collect()

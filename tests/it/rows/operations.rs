@@ -11,7 +11,7 @@ use alloy_sol_types::{SolCall, SolValue};
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High, Warning};
 
-pub(super) const ROWS: &[&Row] = &[&O1, &O2, &O3, &O4];
+pub(super) const ROWS: &[&Row] = &[&O1, &O2, &O3, &O4, &O5, &O6];
 
 /// The account pays the grantee.
 fn rules(desk: &Desk) -> String {
@@ -159,4 +159,55 @@ async fn an_operation_pays_for_being_fast() {
         stage.finds(&O4, &plain).await;
         stage.is_quiet(&O4, &meant).await;
     }
+}
+
+const O5: Row = Row {
+    id: "E-4337-empty",
+    finds: "an operation does nothing, and its account pays for it",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "an operation that a rule vouches for, and one without calldata by a rule of its own",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_does_nothing_and_costs() {
+    for (entry, traces) in ENTRY_POINTS.into_iter().flat_map(|entry| [(entry, true), (entry, false)]) {
+        let mut stage = Stage::new().await;
+        stage.trace(traces);
+        let mut desk = Desk::open(&stage.anvil, entry).await;
+        let rules = rules(&desk);
+        let lets = format!("{rules}\n[[watch.normal]]\nname = \"idle\"\ncall = \"ether\"\n");
+        stage.begin().await;
+        let calm = desk.pays(&stage.anvil, GRANTEE.address).await;
+        stage.when(RELAYER.address, desk.entry, calm).await.is_quiet(&O5, &rules).await;
+        let empty = desk.does(&stage.anvil, Vec::new()).await;
+        stage.begin().await;
+        stage.send(RELAYER.address, desk.entry, empty).await;
+        stage.finds(&O5, &rules).await;
+        stage.is_quiet(&O5, &lets).await;
+    }
+}
+
+const O6: Row = Row {
+    id: "E-4337-price",
+    finds: "an operation that a rule vouches for pays whoever brings it an ether and more",
+    by: "builtin/tip",
+    severity: High,
+    incidents: 1,
+    beside: "the same by a rule that says how much may be paid for it",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operation_pays_a_fortune() {
+    let mut stage = Stage::new().await;
+    let mut desk = Desk::open(&stage.anvil, ENTRY_POINTS[1]).await;
+    let plain = rules(&desk);
+    let meant = format!("{plain}tip = \"5 ether\"\n");
+    stage.begin().await;
+    (desk.fee, desk.counted) = (3 * GWEI, 700_000_000);
+    let padded = desk.pays(&stage.anvil, GRANTEE.address).await;
+    in_a_block(&stage, &desk, padded).await;
+    stage.finds(&O6, &plain).await;
+    stage.is_quiet(&O6, &meant).await;
 }

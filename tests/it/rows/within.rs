@@ -11,9 +11,13 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::SolValue;
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
-use watchfire::model::Verdict;
+use watchfire::model::{ActivityKind, Verdict};
 
+<<<<<<< HEAD
 pub(super) const ROWS: &[&Row] = &[&W1, &W2, &W3, &W4, &W5, &W6, &W7, &W8, &W_SYSTEM];
+=======
+pub(super) const ROWS: &[&Row] = &[&W1, &W2, &W3, &W4, &W5, &W6, &W7, &W8, &W9];
+>>>>>>> 8e7e5bd (Narrow what the word for a call reaches)
 
 /// What a Reactor is prepared to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -389,4 +393,33 @@ async fn a_deposit_takes_more_by_its_allowance() {
     stage.begin().await;
     safe.exec(&stage.anvil, OWNER_A, &deposit(5), &[Signer::Key(OWNER_A)]).await;
     stage.is_quiet(&W8, &right).await;
+}
+
+const W9: Row = Row {
+    id: "W9",
+    finds: "a call that nothing vouches for sends tokens away: what it sends is a finding of its own, beside the call",
+    by: "builtin/unvouched",
+    severity: High,
+    incidents: 1,
+    beside: "the same by rules for the call and for what it sends",
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unvouched_call_sends_tokens_away() {
+    let mut scene = Scene::new().await;
+    let (coin, most) = (scene.coin.address, scene.gives(9_000));
+    scene.prepare(Way::Calls, coin, most).await;
+    scene.ask("harvest()").await;
+    let nothing = scene.watched("");
+    let seen = scene.stage.finds(&W9, &nothing).await;
+    let told = |kind: ActivityKind| {
+        seen.judged.iter().any(|one| {
+            let own = matches!(&one.verdict, Verdict::Abnormal(abnormal) if abnormal.repeats.is_none());
+            own && one.activity.kind == kind
+        })
+    };
+    assert!(told(ActivityKind::Call) && told(ActivityKind::Act), "{:#?}", seen.lines);
+    let pays = "[[watch.normal]]\nname = \"pays\"\nact = \"transfer(address to, uint256 amount)\"\nto = \"@COIN\"\n";
+    let vouched = scene.watched(&(vouch("call", "harvest()", &[]) + pays));
+    scene.stage.is_quiet(&W9, &vouched).await;
 }

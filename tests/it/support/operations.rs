@@ -80,6 +80,11 @@ impl Desk {
     /// A bundle of one operation that asks the account to pay.
     pub(crate) async fn pays(&mut self, anvil: &Anvil, to: Address) -> Vec<u8> {
         let call = IAccount::executeCall { dest: to, value: ether(1), func: Bytes::new() }.abi_encode();
+        self.does(anvil, call).await
+    }
+
+    /// A bundle of one operation with this calldata for the account.
+    pub(crate) async fn does(&mut self, anvil: &Anvil, call: Vec<u8>) -> Vec<u8> {
         let nonce = self.nonce;
         self.nonce += 1;
         match self.version {
