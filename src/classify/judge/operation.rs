@@ -34,29 +34,18 @@ pub(super) fn progress(activity: &Activity) -> Option<String> {
 
 /// What an account pays for being included, where that is unusual.
 pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
-<<<<<<< HEAD
-    let why = activity.notes.iter().find_map(|note| match note {
+    let (paid, why) = activity.notes.iter().find_map(|note| match note {
         Note::Tip { paid, per_gas, beside } => {
             let show = |wei: u128| Unit::ether().show(U256::from(wei));
             let beside = match beside {
                 Usual::Others(most) => format!("half of the others in its block offered {} at most", show(*most)),
                 Usual::BaseFee(fee) => format!("the base fee of its block is {}", show(*fee)),
             };
-            let paid = Unit::ether().show(*paid);
-            Some(format!("it pays {paid} for being included, {} for each unit of gas, and {beside}", show(*per_gas)))
+            let shown = Unit::ether().show(*paid);
+            let why =
+                format!("it pays {shown} for being included, {} for each unit of gas, and {beside}", show(*per_gas));
+            Some((*paid, why))
         }
-=======
-    let (paid, why) = activity.notes.iter().find_map(|note| match note {
-        Note::Tip { paid, per_gas, usual } => Some((
-            *paid,
-            format!(
-                "it pays {} for being included, {} for each unit of gas, and half of the others in its block offered {} at most",
-                Unit::ether().show(*paid),
-                Unit::ether().show(U256::from(*per_gas)),
-                Unit::ether().show(U256::from(*usual)),
-            ),
-        )),
->>>>>>> 8e7e5bd (Narrow what the word for a call reaches)
         _ => None,
     })?;
     let on = !rules.builtins_off.contains(builtin::TIP);

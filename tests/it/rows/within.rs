@@ -13,11 +13,7 @@ use serde_json::json;
 use watchfire::model::Severity::{Critical, High};
 use watchfire::model::{ActivityKind, Verdict};
 
-<<<<<<< HEAD
-pub(super) const ROWS: &[&Row] = &[&W1, &W2, &W3, &W4, &W5, &W6, &W7, &W8, &W_SYSTEM];
-=======
-pub(super) const ROWS: &[&Row] = &[&W1, &W2, &W3, &W4, &W5, &W6, &W7, &W8, &W9];
->>>>>>> 8e7e5bd (Narrow what the word for a call reaches)
+pub(super) const ROWS: &[&Row] = &[&W1, &W2, &W3, &W4, &W5, &W6, &W7, &W8, &W_SYSTEM, &W9];
 
 /// What a Reactor is prepared to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
