@@ -118,7 +118,7 @@ async fn a_page_on_its_way_when_somebody_answers_opens_the_incident_again_if_it_
             let kinds = (next[0].delivery.kind, next[0].attempt);
             match page {
                 OnItsWayAndFails | OnItsWayAndLapses => {
-                    assert_eq!(kinds, (DeliveryKind::Trigger, 2), "{name} {page:?}")
+                    assert_eq!(kinds, (DeliveryKind::Trigger, 2), "{name} {page:?}");
                 }
                 _ => assert_ne!(kinds.0, DeliveryKind::Trigger, "{name} {page:?}"),
             }
