@@ -121,7 +121,8 @@ fn a_list_vouches_for_its_own_and_for_nothing_else() {
          [[watch.test]]\nname = \"4\"\ncall = \"transferFrom\"\nverdict = \"abnormal\"\n\
          refused = \"holders: function is transferFrom(address,address,uint256), the rule is about transfer(address,uint256) or approve(address,uint256)\"\n\
          [[watch.test]]\nname = \"5\"\nevent = \"Approval\"\nargs = {{ \"#2\" = \"9 COIN\" }}\nverdict = \"abnormal\"\nby = \"large\"\n\
-         [[watch.test]]\nname = \"6\"\nevent = \"Transfer\"\nargs = {{ \"#2\" = \"10 COIN\" }}\nverdict = \"abnormal\"\nby = \"large\"\n"
+         [[watch.test]]\nname = \"6\"\nevent = \"Transfer\"\n\
+         args = {{ \"#0\" = \"0x00000000000000000000000000000000000000a1\", \"#1\" = \"0x00000000000000000000000000000000000000b2\", \"#2\" = \"10 COIN\" }}\nverdict = \"abnormal\"\nby = \"large\"\n"
     );
     let book = accepted(&list);
     let outcomes = run_tests(&book);
