@@ -122,7 +122,7 @@ fn a_list_vouches_for_its_own_and_for_nothing_else() {
          refused = \"holders: function is transferFrom(address,address,uint256), the rule is about transfer(address,uint256) or approve(address,uint256)\"\n\
          [[watch.test]]\nname = \"5\"\nevent = \"Approval\"\nargs = {{ \"#2\" = \"9 COIN\" }}\nverdict = \"abnormal\"\nby = \"large\"\n\
          [[watch.test]]\nname = \"6\"\nevent = \"Transfer\"\n\
-         args = {{ \"#0\" = \"0x00000000000000000000000000000000000000a1\", \"#1\" = \"0x00000000000000000000000000000000000000b2\", \"#2\" = \"10 COIN\" }}\nverdict = \"abnormal\"\nby = \"large\"\n"
+         args = {{ \"#0\" = \"0x0000000000000000000000000000000000000011\", \"#1\" = \"0x0000000000000000000000000000000000000022\", \"#2\" = \"10 COIN\" }}\nverdict = \"abnormal\"\nby = \"large\"\n"
     );
     let book = accepted(&list);
     let outcomes = run_tests(&book);
