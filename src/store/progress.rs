@@ -52,7 +52,7 @@ impl Store {
         self.actor.call(move |db| chain::tip(db, chain)).await
     }
 
-    /// Committed blocks with their parents and times, oldest first: at most [`WINDOW_BLOCKS_MAX`].
+    /// Committed blocks with their parents and times, oldest first: at most [`WINDOW_BLOCKS_MAX`](super::WINDOW_BLOCKS_MAX).
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -124,7 +124,7 @@ impl Store {
     }
 
     /// Allows, in the name of `by`, that what is final is undone in favor of the branch that contains `block`. It is good for one
-    /// step, see [`OwnedStepJudged::undo`], and takes the place of one that was not used yet.
+    /// step, see [`OwnedStepJudged::undo`](super::OwnedStepJudged::undo), and takes the place of one that was not used yet.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] when the chain was not begun or the block is on the committed chain, [`StoreError::Sqlite`].
