@@ -151,7 +151,7 @@ impl Anvil {
 
     /// Freezes the node (SIGSTOP): sockets stay open and nothing is answered.
     pub(crate) fn freeze(&self) {
-        self.signal("STOP");
+        super::process::stop(self.child.id());
     }
 
     /// Lets a frozen node go on (SIGCONT).

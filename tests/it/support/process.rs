@@ -21,15 +21,7 @@ impl Process {
 
     /// Stops every thread of it where it is (SIGSTOP), and returns once all of them stand still.
     pub(crate) fn freeze(&self) {
-        signal(self.child.id(), "STOP");
-        // A thread inside a write to the disk stops when that write is done.
-        for _ in 0..5_000 {
-            if self.stands_still() {
-                return;
-            }
-            std::thread::sleep(Duration::from_micros(200));
-        }
-        panic!("process {} does not stop", self.child.id());
+        stop(self.child.id());
     }
 
     /// Lets it go on (SIGCONT).
@@ -79,15 +71,6 @@ impl Process {
         self.child.try_wait().expect("a child can be waited for").is_none()
     }
 
-    fn stands_still(&self) -> bool {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        threads.into_iter().flatten().flatten().all(|thread| {
-            // The state is the first word behind the name, which stands in parentheses and may hold anything.
-            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-            stat.rsplit(") ").next().is_none_or(|rest| rest.starts_with(['T', 't', 'X', 'Z']))
-        })
-    }
-
     fn finish(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -104,4 +87,25 @@ impl Drop for Process {
 pub(crate) fn signal(id: u32, name: &str) {
     let sent = Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status();
     assert!(sent.expect("kill is everywhere").success(), "SIG{name} reaches process {id}");
+}
+
+/// Stops process `id` (SIGSTOP) and waits until each of its threads has stopped: one inside a write stops when that write is done.
+pub(crate) fn stop(id: u32) {
+    signal(id, "STOP");
+    for _ in 0..5_000 {
+        if stands_still(id) {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    panic!("process {id} does not stop");
+}
+
+fn stands_still(id: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task"));
+    threads.into_iter().flatten().flatten().all(|thread| {
+        // The state is the first word behind the name, which stands in parentheses and may hold anything.
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|rest| rest.starts_with(['T', 't', 'X', 'Z']))
+    })
 }
