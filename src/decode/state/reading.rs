@@ -65,6 +65,12 @@ pub(super) fn take(look: &Look<'_>, questions: &mut Questions<'_>) -> Took {
             reader.read(line);
         }
     }
+    // What was made meanwhile is told on the beat, with everything else that is read of it then.
+    let values = &mut reader.took.values;
+    let is_of_code = |item: &Item| matches!(item.name(), "code" | KIND) && item.of.is_none();
+    if missing && !look.whole && values.iter().any(|(item, word)| item.name() == "code" && !word.is_zero()) {
+        values.retain(|(item, _)| !is_of_code(item));
+    }
     reader.took
 }
 

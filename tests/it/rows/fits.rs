@@ -174,3 +174,23 @@ async fn what_stands_there_is_of_another_kind() {
     stage.without_traces();
     stage.finds(&F2_KEY, &watch("eoa", safe.address, "")).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_that_is_made_behind_the_first_look_is_told_on_the_beat_and_not_before() {
+    let mut stage = Stage::new().await;
+    stage.begin().await;
+    let nonce = stage.anvil.sent_by(DEPLOYER.address, stage.anvil.block_number().await).await;
+    let made = DEPLOYER.address.create(nonce);
+    stage.anvil.succeed(&crate::support::anvil::Tx::pay(KEEPER.address, made, U256::ONE)).await;
+    let args = alloy_sol_types::SolValue::abi_encode(&KEEPER.address);
+    assert_eq!(deploy(&stage.anvil, DEPLOYER.address, "Box", args).await, made);
+    let of_state = |seen: &super::stage::Seen| -> Vec<String> {
+        seen.findings.iter().filter(|line| line.contains(" state ")).cloned().collect()
+    };
+    let seen = stage.seen(&watch("contract", made, "")).await;
+    assert_eq!(of_state(&seen), [""; 0], "{:#?}", seen.lines);
+    stage.anvil.mine(50).await;
+    let seen = stage.seen(&watch("contract", made, "")).await;
+    let told = of_state(&seen);
+    assert!(told.len() == 1 && told[0].contains("code: critical"), "{:#?}", seen.lines);
+}
