@@ -74,8 +74,7 @@ pub fn judge_after(
     for (index, activity) in activities.iter().enumerate() {
         if is_leaf(activity) && !left_by_itself(activity) {
             let verdict = court.leaf(index, activity);
-            court.learn(activity, &verdict);
-            court.verdicts[index] = Some(verdict);
+            court.settle(index, verdict);
         }
     }
     // What an envelope carries stands behind it in the list, envelopes among it: the last is judged first.
@@ -84,8 +83,7 @@ pub fn judge_after(
             && !is_leaf(activity)
         {
             let verdict = court.envelope(index, carries);
-            court.learn(activity, &verdict);
-            court.verdicts[index] = Some(verdict);
+            court.settle(index, verdict);
         }
     }
     for (index, activity) in activities.iter().enumerate() {
@@ -93,23 +91,20 @@ pub fn judge_after(
             && !is_remainder(activity)
         {
             let verdict = court.effect(index, of);
-            court.learn(activity, &verdict);
-            court.verdicts[index] = Some(verdict);
+            court.settle(index, verdict);
         }
     }
     // Value that left and that nothing explains: by now it is known who vouched for what it happened in.
     for (index, activity) in activities.iter().enumerate().filter(|(_, activity)| left_by_itself(activity)) {
         let verdict = court.leaf(index, activity);
         let verdict = court.named_cause(activity, verdict);
-        court.learn(activity, &verdict);
-        court.verdicts[index] = Some(verdict);
+        court.settle(index, verdict);
     }
     // What is left of an allowance goes with the transfer that used it, which may stand behind it.
     for (index, activity) in activities.iter().enumerate().filter(|(_, activity)| is_remainder(activity)) {
         if let Role::Effect { of } = activity.role {
             let verdict = court.effect(index, of);
-            court.learn(activity, &verdict);
-            court.verdicts[index] = Some(verdict);
+            court.settle(index, verdict);
         }
     }
     let Court { verdicts, deltas, .. } = court;
@@ -247,9 +242,13 @@ impl<'a> Court<'a> {
         if builtin::is_attempt(activity, rules) {
             return self.attempt(index, activity, rules, &trials);
         }
-        match risk.filter(|risk| risk.severity > cost.severity) {
+        let found = match risk.filter(|risk| risk.severity > cost.severity) {
             Some(risk) => finding(&risk, &trials, rules),
             None => finding(&cost, &trials, rules),
+        };
+        match self.unmeant_tip(activity, rules) {
+            Some(tip) => operation::with_tip(found, tip),
+            None => found,
         }
     }
 
@@ -259,6 +258,15 @@ impl<'a> Court<'a> {
         let mut minding = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.minds_tips());
         let meant = minding.any(|rule| trial::holds(rule, activity, rules, &self.windows));
         (!meant).then_some(cost)
+    }
+
+    /// Gives an activity its verdict, and remembers what it teaches.
+    fn settle(&mut self, index: usize, verdict: Verdict) {
+        let all = self.all;
+        if let (Some(activity), true) = (all.get(index), index < self.verdicts.len()) {
+            self.learn(activity, &verdict);
+            self.verdicts[index] = Some(verdict);
+        }
     }
 
     /// Remembers what the activity teaches, after it was judged.

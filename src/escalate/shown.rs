@@ -52,6 +52,10 @@ pub(super) fn shown(raised: &Raised<'_>, roster: &Roster) -> Shown {
     for (place, arg) in activity.deed.args.iter().enumerate() {
         parts.take(arg, amounts.contains(&place));
     }
+    // What is paid for being included is value that goes as well.
+    parts.sums.extend(
+        activity.notes.iter().find_map(|note| if let Note::Tip { paid, .. } = note { Some(*paid) } else { None }),
+    );
     let actors = [Some(activity.from), Some(activity.origin), module(activity)];
     let actors = sorted(actors.into_iter().flatten().filter(|address| !address.is_zero()).collect());
     let signers = activity.signers.clone().map(sorted);

@@ -79,6 +79,15 @@ impl Abnormal {
     pub fn is_noise(&self) -> bool {
         *self.rule == *POISONING && self.severity == Severity::Info
     }
+
+    /// The same finding with one more reason, behind those about this function or event and before those of other rules.
+    #[must_use]
+    pub fn with_reason(mut self, why: String) -> Self {
+        self.near = self.near.min(self.reasons.len());
+        self.reasons.insert(self.near, why);
+        self.near += 1;
+        self
+    }
 }
 
 /// An activity with its verdict.

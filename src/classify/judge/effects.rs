@@ -228,11 +228,8 @@ fn is_unread(event: &Activity, rules: &WatchRules) -> bool {
 /// One more reason of a finding that is not told elsewhere, before those of rules.
 fn because(verdict: Verdict, why: impl FnOnce() -> String) -> Verdict {
     match verdict {
-        Verdict::Abnormal(mut abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
-            let near = abnormal.near.min(abnormal.reasons.len());
-            abnormal.reasons.insert(near, why());
-            abnormal.near = near + 1;
-            Verdict::Abnormal(abnormal)
+        Verdict::Abnormal(abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {
+            Verdict::Abnormal(abnormal.with_reason(why()))
         }
         verdict => verdict,
     }

@@ -10,7 +10,7 @@ use crate::classify::trial;
 use crate::model::activity::{Note, Usual};
 use crate::model::amount::Unit;
 use crate::model::span::lasting;
-use crate::model::{Activity, ActivityKind, Kind, Severity, Stage};
+use crate::model::{Abnormal, Activity, ActivityKind, Kind, Severity, Stage, Verdict};
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
 use std::sync::Arc;
 
@@ -51,6 +51,17 @@ pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     let on = !rules.builtins_off.contains(builtin::TIP);
     let severity = if paid >= TIP_HIGH { Severity::High } else { Severity::Warning };
     on.then_some(Cost { name: builtin::TIP, severity, reason: Some(why) })
+}
+
+/// Returns a finding that says what is paid for being included as well, and is at least as loud as that.
+pub(super) fn with_tip(found: Verdict, tip: Cost) -> Verdict {
+    match (found, tip.reason) {
+        (Verdict::Abnormal(own), Some(why)) => {
+            let severity = own.severity.max(tip.severity);
+            Verdict::Abnormal(Abnormal { severity, ..own.with_reason(why) })
+        }
+        (found, _) => found,
+    }
 }
 
 impl Court<'_> {

@@ -43,7 +43,9 @@ fn loudness(rule: &Rule) -> Severity {
 fn louder(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
     let why = raises(rule);
     match verdict {
-        Verdict::Abnormal(own) if tells(&own, rules) && own.severity > loudness(rule) => with_reason(own, why),
+        Verdict::Abnormal(own) if tells(&own, rules) && own.severity > loudness(rule) => {
+            Verdict::Abnormal(own.with_reason(why))
+        }
         _ => found(rule, why, rules),
     }
 }
@@ -51,7 +53,7 @@ fn louder(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
 /// A finding that is one already, with what the rule on trial says of it; else the rule's own, which is observed.
 fn beside(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
     match verdict {
-        Verdict::Abnormal(own) => with_reason(own, format!("{}; the rule is on trial", raises(rule))),
+        Verdict::Abnormal(own) => Verdict::Abnormal(own.with_reason(format!("{}; the rule is on trial", raises(rule)))),
         Verdict::Normal { .. } => found(rule, raises(rule), rules),
     }
 }
@@ -63,13 +65,6 @@ fn raises(rule: &Rule) -> String {
 /// Whether a finding is one of its own that somebody is told of, as far as the watch lets anybody be told.
 fn tells(own: &Abnormal, rules: &WatchRules) -> bool {
     own.repeats.is_none() && (!own.observe || rules.observe)
-}
-
-fn with_reason(mut own: Abnormal, why: String) -> Verdict {
-    own.near = own.near.min(own.reasons.len());
-    own.reasons.insert(own.near, why);
-    own.near += 1;
-    Verdict::Abnormal(own)
 }
 
 fn found(rule: &Rule, why: String, rules: &WatchRules) -> Verdict {

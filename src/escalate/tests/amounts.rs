@@ -3,7 +3,7 @@
 use super::coverage::{acknowledged, high, payment};
 use crate::escalate::fixtures::*;
 use crate::escalate::{acknowledge, resolve};
-use crate::model::activity::Role;
+use crate::model::activity::{Note, Role, Usual};
 use crate::model::value::{Arg, Value};
 use crate::model::{Activity, ActivityKind, Position, Severity};
 use alloy_primitives::U256;
@@ -59,6 +59,10 @@ fn only_less_of_a_token_or_of_ether_for_the_same_party_is_no_worse() {
         act.value = U256::from(wei);
         act
     };
+    let tipped = |mut act: Activity, wei: u64| {
+        act.notes.push(Note::Tip { paid: U256::from(wei), per_gas: 1, beside: Usual::BaseFee(1) });
+        act
+    };
     let to_token = |n, args| act(n, "transfer(address,uint256)", TOKEN, args);
     let from = "transferFrom(address,address,uint256)";
     let pair = |n, first: u64, second: u64| {
@@ -101,6 +105,9 @@ fn only_less_of_a_token_or_of_ether_for_the_same_party_is_no_worse() {
             false,
         ),
         ("less ether", ether(payment(1), 5), ether(payment(2), 4), true),
+        ("a fortune for being included", payment(1), tipped(payment(2), 5), false),
+        ("more for being included", tipped(payment(1), 5), tipped(payment(2), 6), false),
+        ("less for being included", tipped(payment(1), 5), tipped(payment(2), 4), true),
         (
             "another id of a collection",
             act(1, from, ELSEWHERE, vec![party("from", TREASURY), party("to", 5), uint("amount", 9)]),

@@ -10,6 +10,7 @@ use alloy_primitives::{Bytes, U256};
 use alloy_sol_types::{SolCall, SolValue};
 use serde_json::json;
 use watchfire::model::Severity::{Critical, High, Warning};
+use watchfire::model::{Abnormal, Judged, Verdict};
 
 pub(super) const ROWS: &[&Row] = &[&O1, &O2, &O3, &O4, &O5, &O6];
 
@@ -210,4 +211,12 @@ async fn an_operation_pays_a_fortune() {
     in_a_block(&stage, &desk, padded).await;
     stage.finds(&O6, &plain).await;
     stage.is_quiet(&O6, &meant).await;
+    // One that nothing vouches for says so too, whatever else is wrong with it.
+    let empty = desk.does(&stage.anvil, Vec::new()).await;
+    stage.begin().await;
+    in_a_block(&stage, &desk, empty).await;
+    let seen = stage.seen(&plain).await;
+    let says = |own: &Abnormal| own.reasons.iter().any(|why| why.contains("for being included"));
+    let loud = |one: &Judged| matches!(&one.verdict, Verdict::Abnormal(own) if own.severity == High && says(own));
+    assert!(seen.judged.iter().any(loud), "{:#?}", seen.judged);
 }
