@@ -12,10 +12,7 @@ const ABI: &str = r#"[{"type":"function","name":"harvest","inputs":[],"outputs":
 fn court(raises: &str) -> Court {
     let keys = [OWNER_A, OWNER_B, OWNER_C].map(|owner| owner.address.to_string());
     let watch = |label: &str, address: Address, kind: &str, rules: &str| {
-        format!(
-            "[[watch]]\nlabel = \"{label}\"\nchain = \"demo\"\naddress = \"{address}\"\nkind = \"{kind}\"\nabi = \"desk.json\"\n\
-             purpose = \"x\"\npath = \"duty\"\n{rules}\n"
-        )
+        watched(label, address, kind, &format!("abi = \"desk.json\"\n{rules}"))
     };
     let pays = format!(
         "[[watch.normal]]\nname = \"pays\"\nact = \"ether\"\nto = [\"{}\"]\nvalue = {{ max = \"5 wei\" }}\n",

@@ -18,17 +18,12 @@ const CALL: &str = "[[watch.normal]]\nname = \"harvests\"\ncall = \"harvest()\"\
 const ANY: &str = "[[watch.normal]]\nname = \"harvests\"\ncall = \"harvest()\"\neffects = \"any\"\n";
 
 fn court(rules: &str) -> Court {
-    let watch = |label: &str, address: Address, kind: &str, rules: &str| {
-        format!(
-            "[[watch]]\nlabel = \"{label}\"\nchain = \"demo\"\naddress = \"{address}\"\nkind = \"{kind}\"\nabi = \"desk.json\"\n\
-             purpose = \"x\"\npath = \"duty\"\n{rules}\n"
-        )
-    };
     let known = format!(
         "[set]\npayees = [\"{}\"]\n[token.COIN]\nchain = \"demo\"\naddress = \"{COIN}\"\ndecimals = 0\n",
         GRANTEE.address
     );
-    let list = [known, watch("Desk", DESK, "contract", rules), watch("Payer", PAYER.address, "eoa", "")];
+    let desk = watched("Desk", DESK, "contract", &format!("abi = \"desk.json\"\n{rules}"));
+    let list = [known, desk, watched("Payer", PAYER.address, "eoa", "")];
     Court::with(&list.concat(), &[("desk.json", ABI)])
 }
 

@@ -32,13 +32,10 @@ const BOX_ABI: &str = r#"[
 /// Everything is normal, if it can be read.
 pub(super) fn lenient() -> Court {
     let watch = |label: &str, address: Address, kind: &str, more: &str| {
-        format!(
-            "[[watch]]\nlabel = \"{label}\"\nchain = \"demo\"\naddress = \"{address}\"\nkind = \"{kind}\"\n\
-             purpose = \"A test\"\npath = \"duty\"\n{more}\n\
-             [[watch.normal]]\nname = \"calls\"\ncall = \"*\"\nvalue = {{ max = \"1000000 ether\" }}\n\
-             [[watch.normal]]\nname = \"acts\"\nact = \"*\"\noperation = [\"call\", \"delegatecall\"]\nvalue = {{ max = \"1000000 ether\" }}\n\
-             [[watch.normal]]\nname = \"events\"\nevent = \"*\"\n[[watch.normal]]\nname = \"moves\"\nmove = \"*\"\n"
-        )
+        let rules = "[[watch.normal]]\nname = \"calls\"\ncall = \"*\"\nvalue = { max = \"1000000 ether\" }\n\
+             [[watch.normal]]\nname = \"acts\"\nact = \"*\"\noperation = [\"call\", \"delegatecall\"]\nvalue = { max = \"1000000 ether\" }\n\
+             [[watch.normal]]\nname = \"events\"\nevent = \"*\"\n[[watch.normal]]\nname = \"moves\"\nmove = \"*\"\n";
+        watched(label, address, kind, &format!("{more}\n{rules}"))
     };
     let list = [
         watch("Safe", SAFE, "safe", ""),

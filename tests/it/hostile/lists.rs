@@ -24,13 +24,7 @@ const MEMBERS_MAX: usize = 128;
 const GET_OWNERS: [u8; 4] = [0xa0, 0xe6, 0x7e, 0x2b];
 
 static COURT: LazyLock<Court> = LazyLock::new(|| {
-    let watch = |label: &str, address: Address, kind: &str| {
-        format!(
-            "[[watch]]\nlabel = \"{label}\"\nchain = \"demo\"\naddress = \"{address}\"\nkind = \"{kind}\"\n\
-             purpose = \"x\"\npath = \"duty\"\n"
-        )
-    };
-    Court::new(&[watch("Safe", SAFE, "safe"), watch("Multisig", MULTISIG, "multisig")].concat())
+    Court::new(&[watched("Safe", SAFE, "safe", ""), watched("Multisig", MULTISIG, "multisig", "")].concat())
 });
 
 /// A node, or a contract, that tells what it likes of owners, and everything else as it always was.

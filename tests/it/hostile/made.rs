@@ -378,6 +378,14 @@ impl Order {
     }
 }
 
+/// One watch of a watchlist on the chain `demo` and the path `duty`, with its other keys and its rules.
+pub(crate) fn watched(label: &str, address: Address, kind: &str, rest: &str) -> String {
+    format!(
+        "[[watch]]\nlabel = \"{label}\"\nchain = \"demo\"\naddress = \"{address}\"\nkind = \"{kind}\"\n\
+         purpose = \"x\"\npath = \"duty\"\n{rest}\n"
+    )
+}
+
 pub(crate) fn multi_send(items: &[(u8, Address, u64, Bytes)]) -> Bytes {
     let items = items.iter().map(|(operation, to, value, data)| (*operation, *to, U256::from(*value), &data[..]));
     let transactions = watchfire::abi::multisend::pack(items).into();
