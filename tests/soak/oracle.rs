@@ -50,7 +50,8 @@ impl Difference {
 
 /// The whole comparison, printed; panics where anything differs.
 pub(crate) async fn compare(stage: &Stage, abnormal: &BTreeSet<String>) -> Stored {
-    let (ours, calm) = (Stored::read(&stage.store()), stage.rescan().await);
+    let (ours, [_, feed, _]) = stage.quiet_moment().await;
+    let calm = stage.rescan().await;
     println!("\n  {:<44} {:>6} {:>7} {:>8} {:>7}", "", "there", "missed", "phantom", "double");
     let mut all = Vec::new();
     let mut compared = |what: &str, expected: BTreeMap<String, usize>, seen: BTreeMap<String, usize>| {
@@ -82,7 +83,7 @@ pub(crate) async fn compare(stage: &Stage, abnormal: &BTreeSet<String>) -> Store
     compared("abnormal transactions, reckoned by hand", count(abnormal.iter().cloned()), count(txs.into_iter()));
 
     // What a receiver believes, having heard triggers and retractions over HTTP.
-    let heard = told(&stage.feed, &ours, "feed");
+    let heard = told(feed, &ours, "feed");
     let revisions = heard.iter().filter(|line| line["finding_id"].is_string());
     let twice = count(revisions.map(|line| format!("{} {}", text(line, "finding_id"), line["revision"])));
     let once: BTreeMap<String, usize> = twice.keys().map(|key| (key.clone(), 1)).collect();

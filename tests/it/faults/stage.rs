@@ -338,7 +338,7 @@ impl Stage {
 
     /// The store, and what pager, feed and ledger heard until then: a moment in which nothing is on its way to them, since the program goes
     /// on while it is looked at.
-    async fn quiet_moment(&self) -> (Stored, [Vec<Received>; 3]) {
+    pub(super) async fn quiet_moment(&self) -> (Stored, [Vec<Received>; 3]) {
         let inboxes = [&self.pager, &self.feed, &self.ledger];
         let wait = async {
             loop {
