@@ -7,8 +7,8 @@ use super::{Reader, examine};
 use crate::classify::History;
 use crate::decode::{self, Subjects};
 use crate::escalate;
-use crate::model::state::Reading;
-use crate::model::{Block, BlockRef, Difference, Link, Severity, Verdict, WatchInfo};
+use crate::model::state::{BARE, KIND, Reading};
+use crate::model::{Block, BlockRef, Difference, Item, Link, Severity, Verdict, WatchInfo};
 use crate::watchlist::{Book, ChainBook};
 use alloy_primitives::Address;
 use std::collections::BTreeSet;
@@ -96,20 +96,28 @@ pub async fn survey<'b>(book: &'b Book, chain: &ChainBook, head: Link, reader: &
     let addresses: Vec<Address> = subjects.addresses().collect();
     let chain = ChainBook { subjects: Arc::new(subjects), ..chain.clone() };
     let block = Block { at: head.at, parent: head.parent, time: head.time, txs: vec![], withdrawals: vec![] };
-    let (mut history, mut told) = (History::default(), Vec::new());
+    let (mut history, mut told, mut is_confirmed) = (History::default(), Vec::new(), false);
     let is_open = |history: &History| {
         let known = history.known();
         addresses.iter().any(|address| matches!(known.reading(*address), None | Some(Reading::Due)))
     };
+    let is_bare = |history: &History, address| history.known().value(address, Item::of_table(KIND)) == Some(BARE);
     for _ in 0..ROUNDS_MAX {
         let judged = examine(&block, &chain, book, &history, reader).await.judged;
         for delta in &judged.deltas {
             history.add(judged.at.hash, judged.time, delta);
         }
         told.extend(judged.judged);
-        if !is_open(&history) {
+        if is_open(&history) {
+            continue;
+        }
+        // A run reports missing code at its second reading, since a contract may be about to be made. A survey has no later reading.
+        let bare: Vec<Address> = addresses.iter().copied().filter(|address| is_bare(&history, *address)).collect();
+        if is_confirmed || bare.is_empty() {
             break;
         }
+        is_confirmed = true;
+        bare.into_iter().for_each(|address| history.look_again(address));
     }
     let known = history.known();
     let differences: Vec<Difference> =

@@ -160,6 +160,26 @@ fn watchfire_remove(before: Address, owner: Address) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn whoever_asks_is_told_at_once_that_no_code_stands_at_a_watch() {
+    let anvil = Anvil::start().await;
+    anvil.succeed(&Tx::pay(KEEPER.address, OWNER_B.address, U256::ONE)).await;
+    for kind in ["safe", "timelock", "contract", "erc20"] {
+        let watchlist = format!(
+            "[[watch]]\nlabel = \"Reserve\"\nchain = \"local\"\naddress = \"{}\"\nkind = \"{kind}\"\n\
+             purpose = \"Holds the reserve\"\npath = \"treasury\"\n",
+            OWNER_A.address
+        );
+        let config = Watch::local(&format!("\"{}\"", anvil.http_url()), "clock = \"chain\"", &watchlist);
+        let expected = format!("Reserve is watched as kind {kind}, and no code stands at {}", OWNER_A.address);
+        for command in ["drift", "probe"] {
+            let shown = config.shows(&[command]);
+            assert_eq!(shown.matches(&expected).count(), 1, "{command}: {shown}");
+            assert_eq!(config.run(&[command]).code, 1, "{command} of a {kind}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_asks_is_told_how_chain_and_registry_differ_now() {
     let anvil = Anvil::start().await;
     let kit = Kit::deploy(&anvil, DEPLOYER.address, Version::V1_4_1).await;

@@ -21,7 +21,7 @@ pub struct Builtin {
 /// All of them.
 pub const BUILTINS: &[Builtin] = &[
     vouching(INBOUND, "ether or tokens received, unless the watch says `inbound = \"judge\"`"),
-    vouching(VIEW, "a call of a function that the ABI says changes nothing"),
+    vouching(VIEW, "a call of a view whose trace, logs and watched state show no change"),
     vouching(REJECTION, "a Safe's empty call to itself, which only uses up a nonce"),
     vouching(ENVELOPE, "a wallet's envelope whose own conditions hold and whose leaves are all normal"),
     vouching(PUBLIC, "what anybody may do and nobody decides: a vote, a release, a renewal"),
@@ -48,7 +48,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(OUTFLOW, "value left and no judged act explains it"),
     raising(FOREIGN, "it runs code that `registry.implementations` does not list, and no rule vouched for"),
     raising(STATE, "watched state changed, and no judged act explains it"),
-    raising(DRIFT, "watched state is not what the registry says"),
+    raising(DRIFT, "watched state, a token's decimals or the kind of a watch is not what the configuration says"),
     raising(POSTURE, "what is weak as it stands, and the registry does not say that it is meant; told once"),
     raising(
         POISONING,
@@ -71,7 +71,7 @@ pub const BUILTINS: &[Builtin] = &[
     raising(FRESH_VOTES, "a vote by power that its voter did not have a day before; a quarter of the quorum or more"),
     raising(
         TIP,
-        "an account pays ten times what is usual in its block for being included, and a fiftieth of an ether at least",
+        "an account pays ten times what is usual for being included, and 0.02 ether at least; or 0.1 ether beyond what it sends",
     ),
     raising(
         REPLACED,

@@ -23,8 +23,12 @@ pub(super) fn is_surplus(activity: &Activity) -> bool {
 pub(super) fn cost(activity: &Activity) -> Cost {
     let name = &*activity.deed.name;
     if activity.notes.contains(&Note::Drift) {
-        let who = if matches!(name, DECIMALS | KIND) { "the configuration" } else { "the registry" };
-        return because(DRIFT, severity(activity), format!("{who} says otherwise"));
+        let why = match name {
+            KIND => "`kind`, `address` or `chain` of the watch is wrong: its rules may match nothing",
+            DECIMALS => "the configuration says otherwise",
+            _ => "the registry says otherwise",
+        };
+        return because(DRIFT, severity(activity), why.to_owned());
     }
     if activity.notes.contains(&Note::Posture) && name == RELEASED_EARLY {
         let why = "more was released than its own schedule says is vested";
