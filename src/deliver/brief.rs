@@ -10,7 +10,9 @@ use crate::model::likeness::marked;
 use crate::model::page::{Evidence, Gist, Page, Party, Way};
 use crate::model::span::lasting;
 use crate::runtime::command;
+use alloy_primitives::Address;
 use jiff::Timestamp;
+use std::collections::HashSet;
 
 /// Most characters of a label or a name.
 const NAME_CHARS_MAX: usize = 80;
@@ -20,6 +22,8 @@ const SENTENCE_CHARS_MAX: usize = 400;
 const REASONS_MAX: usize = 6;
 /// Most names in a list of people.
 const PARTIES_MAX: usize = 12;
+/// Most addresses without a name below one of the further findings.
+const ALSO_PARTIES_MAX: usize = 4;
 /// Most acts that can still be stopped that a page begins with.
 const STOPPABLE_MAX: usize = 3;
 /// Most characters of a command and its use: the longest paths of a configuration and a store, each quoted.
@@ -161,7 +165,9 @@ fn who(evidence: &Evidence) -> Vec<String> {
         lines.append(&mut said);
     }
     match &evidence.signers {
-        None => lines.push("signers could not be told".to_owned()),
+        // What nobody's transaction did, such as a state that differs, has no signers.
+        None if evidence.tx.is_zero() => {}
+        None => lines.push("signers unknown".to_owned()),
         Some(signers) if signers.is_empty() => {}
         Some(signers) => {
             let shown = signers.iter().take(PARTIES_MAX);
@@ -238,18 +244,24 @@ fn doubts(evidence: &Evidence) -> Vec<String> {
     doubts
 }
 
+/// What else there is. A headline shortens addresses without a name, so each of them stands below it in full, once on the page.
 fn also(page: &Page) -> Vec<String> {
+    let first = page.evidence.first().into_iter().flat_map(|evidence| &evidence.parties);
+    let mut shown: HashSet<Address> = first.map(|party| party.address).collect();
     let rest = page.evidence.iter().enumerate().filter(|(i, evidence)| *i > 0 || evidence.orphaned);
-    let mut lines: Vec<String> = rest
-        .map(|(_, evidence)| {
-            let gone = match evidence.orphaned {
-                true if evidence.stage == "pending" => "pending no longer: ",
-                true => "taken back by a reorg: ",
-                false => "",
-            };
-            format!("{gone}{}: {}", evidence.severity, line(&evidence.headline, SENTENCE_CHARS_MAX))
-        })
-        .collect();
+    let mut lines: Vec<String> = Vec::new();
+    for (_, evidence) in rest {
+        let gone = match evidence.orphaned {
+            true if evidence.stage == "pending" => "pending no longer: ",
+            true => "taken back by a reorg: ",
+            false => "",
+        };
+        lines.push(format!("{gone}{}: {}", evidence.severity, line(&evidence.headline, SENTENCE_CHARS_MAX)));
+        let unnamed = evidence.parties.iter().filter(|party| party.name.is_none());
+        for party in unnamed.filter(|party| shown.insert(party.address)).take(ALSO_PARTIES_MAX) {
+            lines.extend(counterparty(party).into_iter().map(|said| format!("  {said}")));
+        }
+    }
     if page.more > 0 {
         lines.push(format!("not shown: {} more findings", page.more));
     }
@@ -357,6 +369,37 @@ mod tests {
         assert_eq!(doubts(1, 2, Proof::Unproven).len(), 2);
         let settled = place_of("included", footing(Finality::Safe, 1, 3, Proof::Proven));
         assert_eq!(settled.len(), 1, "the chain itself has answered: {settled:?}");
+    }
+
+    #[test]
+    fn every_address_without_a_name_stands_on_the_page_in_full_once() {
+        let mut page = page();
+        let stranger = |byte| Party { address: Address::repeat_byte(byte), name: None, looks_like: None };
+        let known = Party { name: Some("Grantee".to_owned()), ..stranger(3) };
+        let (mut one, mut other) = (page.evidence[0].clone(), page.evidence[0].clone());
+        page.evidence[0].parties = vec![stranger(1)];
+        one.parties = vec![stranger(1), stranger(2), known];
+        other.parties = vec![stranger(2), Party { looks_like: Some(Box::new(stranger(5))), ..stranger(4) }];
+        page.evidence.truncate(1);
+        page.evidence.extend([one, other]);
+        let brief = Brief::new(None, &page);
+        let lines: Vec<&str> =
+            brief.sections.iter().flat_map(|section| &section.lines).map(|line| line.trim()).collect();
+        for byte in [1, 2, 4] {
+            let address = Address::repeat_byte(byte).to_string();
+            assert_eq!(lines.iter().filter(|line| **line == address).count(), 1, "{address} in {lines:#?}");
+        }
+        assert!(lines.iter().any(|line| line.starts_with("NOT ")), "a look-alike is marked: {lines:#?}");
+    }
+
+    #[test]
+    fn what_nobody_signed_has_no_signers() {
+        let mut page = page();
+        page.evidence[0].signers = None;
+        let who = |page: &Page| who(&page.evidence[0]);
+        assert!(who(&page).contains(&"signers unknown".to_owned()));
+        page.evidence[0].tx = alloy_primitives::B256::ZERO;
+        assert!(who(&page).iter().all(|line| !line.contains("signers")));
     }
 
     #[test]
