@@ -345,7 +345,7 @@ impl Watcher {
                 let took = Took { reading, judging, committing };
                 Ok(Committed { plan, blocks, answers, traced, sights, took, reopened })
             }
-            Err(error) => Err(error).context("commit block"),
+            Err(error) => Err(error).context("failed to commit block"),
         }
     }
 
@@ -431,7 +431,7 @@ impl Watcher {
 /// When the store cannot be read.
 pub async fn remembered(store: &Store, chain: &ChainBook) -> anyhow::Result<History> {
     let mut history = History::default();
-    for past in store.deltas(chain.info.id, 0).await.context("read rolling windows")? {
+    for past in store.deltas(chain.info.id, 0).await.context("failed to read rolling windows")? {
         history.add(past.at.hash, past.time, &past.delta);
     }
     Ok(history)

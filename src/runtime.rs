@@ -3,9 +3,11 @@
 //! Comes in: nothing. Goes out: a [`Clock`] to hand around, a [`Stop`] that everyone watches, waits between retries.
 //! What never happens here: a clock, a random number or a signal that a caller did not ask for.
 
+mod causes;
 mod invocation;
 mod steady;
 
+pub use causes::error_chain;
 pub use invocation::{command, name_places, quoted, quoted_path};
 pub use steady::{Moment, carry_on};
 

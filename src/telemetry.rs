@@ -43,7 +43,7 @@ pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<Outlet> {
     if let Err(error) = filter.parse::<Targets>() {
         anyhow::bail!("read the log levels `{filter}`: {error}");
     }
-    let outlet = Outlet::new(io::stderr()).context("start to log")?;
+    let outlet = Outlet::new(io::stderr()).context("failed to start to log")?;
     let writer = outlet.clone();
     subscriber(move || writer.clone(), filter, form, color).try_init()?;
     Ok(outlet)

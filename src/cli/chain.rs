@@ -37,11 +37,17 @@ pub(crate) struct Status {
 pub(crate) struct AllowReorg {
     /// On which chain.
     chain: String,
-    /// A block that is on the right branch and not on the one that was judged, such as the one the incident names.
+    /// Hash of a block that is on the right branch and not on the one that was judged, such as the one the incident names.
+    #[arg(value_parser = parse_block)]
     block: B256,
     /// Who allows it.
     #[arg(long, value_name = "NAME", env = "USER")]
     by: String,
+}
+
+fn parse_block(text: &str) -> Result<B256, String> {
+    let advice = "write the block's hash, `0x` and 64 hexadecimal digits, as the incident names it";
+    text.trim().parse().map_err(|_| advice.to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -68,14 +74,14 @@ pub(crate) async fn chain(command: &ChainCommand, global: &Global, printer: &Pri
         }
         ChainCommand::AllowReorg(args) => {
             let chain = chosen(&book, Some(&args.chain))?;
-            store.allow(chain.info.id, args.block, &args.by, now).await.context("allow it")?;
+            store.allow(chain.info.id, args.block, &args.by, now).await.context("failed to allow it")?;
             status(&store, chain, now, printer).await?;
             printer
                 .progress("a running `watchfire run` makes use of it within seconds, if that block is on the branch");
         }
         ChainCommand::ForbidReorg(args) => {
             let chain = chosen(&book, Some(&args.chain))?;
-            let withdrawn = store.withdraw(chain.info.id, &args.by, now).await.context("take it back")?;
+            let withdrawn = store.withdraw(chain.info.id, &args.by, now).await.context("failed to take it back")?;
             if withdrawn.is_none() {
                 anyhow::bail!("nothing is allowed on {}", chain.info.name);
             }
@@ -87,10 +93,10 @@ pub(crate) async fn chain(command: &ChainCommand, global: &Global, printer: &Pri
 
 async fn status(store: &Store, chain: &ChainBook, now_ms: u64, printer: &Printer) -> anyhow::Result<()> {
     let id = chain.info.id;
-    let tip = store.tip(id).await.context("read the newest block")?;
-    let settled = store.finality(id).await.context("read what is final")?;
-    let allowances = store.allowances(id, LISTED_MAX).await.context("read what was allowed")?;
-    let open = store.allowance(id).await.context("read what is allowed")?;
+    let tip = store.tip(id).await.context("failed to read the newest block")?;
+    let settled = store.finality(id).await.context("failed to read what is final")?;
+    let allowances = store.allowances(id, LISTED_MAX).await.context("failed to read what was allowed")?;
+    let open = store.allowance(id).await.context("failed to read what is allowed")?;
     let lag_seconds = tip.map(|tip| (now_ms / 1_000).saturating_sub(tip.time));
     if printer.is_json() {
         let hash = |at: Option<BlockRef>| at.map(|at| format!("{:#x}", at.hash));
@@ -99,7 +105,7 @@ async fn status(store: &Store, chain: &ChainBook, now_ms: u64, printer: &Printer
         printer.json(&Line::Chain(Box::new(ChainLine {
             chain: chain.info.name.to_string(),
             chain_id: id.0,
-            first: store.first(id).await.context("read where watching began")?,
+            first: store.first(id).await.context("failed to read where watching began")?,
             block: number(at),
             block_hash: hash(at),
             time: tip.map(|tip| utc(tip.time)),

@@ -42,9 +42,10 @@ pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outco
             return Ok(Outcome::Unknown);
         }
     };
-    let tape = Tape::collect(Reader::new(TAPE).context("open the bundled tape")?).context("read the bundled tape")?;
+    let tape = Tape::collect(Reader::new(TAPE).context("failed to open the bundled tape")?)
+        .context("failed to read the bundled tape")?;
     let chain = book.chains.first().cloned().map(Arc::new).context("the bundled configuration has no chain")?;
-    let store = Store::in_memory().await.context("make room for what is seen")?;
+    let store = Store::in_memory().await.context("failed to make room for what is seen")?;
     let session = Session::new(book, store, printer.clone());
     let worker = session.worker();
     let pace = if args.fast { Pace::AtOnce } else { Pace::Every(PACE) };
@@ -58,7 +59,7 @@ pub(crate) async fn demo(args: &Demo, printer: &Printer) -> anyhow::Result<Outco
     if !printer.is_json() {
         printer.text("");
     }
-    let told = session.store.counts().await.context("count what was told")?;
+    let told = session.store.counts().await.context("failed to count what was told")?;
     session.end();
     ensure!(session.found() > 0 && told.sent > 0, "the demo did not show what it should: no finding was paged");
     if !printer.is_json() {

@@ -89,9 +89,10 @@ async fn found<'a>(args: &Explain, book: &'a Book, printer: &Printer) -> anyhow:
     if checks_of(chain).verify {
         refuse_false(&tape, printer)?;
     }
-    let server = TapeServer::start(chain.info.id, tape.joined(), Pace::AtOnce).await.context("serve the tape")?;
+    let server =
+        TapeServer::start(chain.info.id, tape.joined(), Pace::AtOnce).await.context("failed to serve the tape")?;
     let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };
-    let node = Node::new(&endpoint, chain.info.id, Deadlines::default()).context("use the tape's server")?;
+    let node = Node::new(&endpoint, chain.info.id, Deadlines::default()).context("failed to use the tape's server")?;
     Ok(Found { chain, pool: node.checked(checks_of(chain)).into(), _server: Some(server) })
 }
 
@@ -113,10 +114,10 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
     let tx = args.tx.hash;
     let Found { chain, pool, _server } = found(args, &book, printer).await?;
     let hash =
-        pool.block_of(tx).await.context("ask for the transaction")?.with_context(|| {
+        pool.block_of(tx).await.context("failed to ask for the transaction")?.with_context(|| {
             format!("{} does not know the transaction {tx}, or it is not in a block yet", pool.names())
         })?;
-    let fetched = Box::pin(pool.get(hash)).await.context("fetch the transaction's block")?;
+    let fetched = Box::pin(pool.get(hash)).await.context("failed to fetch the transaction's block")?;
     // Windows as they stand now: what the same rule vouched for since then counts as well, and that is said.
     let history = if args.tape.is_some() { History::default() } else { windows(&book, chain).await? };
     // What is known of the state is of today, and says nothing of a block of the past.
@@ -154,7 +155,7 @@ async fn windows(book: &Book, chain: &ChainBook) -> anyhow::Result<History> {
     if Store::is_first_start(&book.store) {
         return Ok(History::default());
     }
-    let store = Store::open(&book.store).await.context("open the store")?;
+    let store = Store::open(&book.store).await.context("failed to open the store")?;
     if stored(&store, chain.info.id).await?.is_none() {
         return Ok(History::default());
     }

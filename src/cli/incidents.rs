@@ -10,7 +10,7 @@ use crate::model::record::{DeliveryLine, Line};
 use crate::model::text::printable;
 use crate::model::{DeliveryKey, FindingId, Footing};
 use crate::runtime::{self, SystemClock, command, quoted};
-use crate::store::{Filter, Pages, Store};
+use crate::store::{Filter, Pages, Store, StoreError};
 use crate::watchlist::Book;
 use anstyle::AnsiColor;
 use anyhow::Context as _;
@@ -91,7 +91,7 @@ pub(crate) async fn incidents(command: &Incidents, global: &Global, printer: &Pr
 
 async fn list(book: &Book, store: &Store, args: &List, printer: &Printer) -> anyhow::Result<()> {
     let filter = if args.all { Filter::default() } else { Filter::live() };
-    let incidents = store.incidents(filter).await.context("read incidents")?;
+    let incidents = store.incidents(filter).await.context("failed to read incidents")?;
     for incident in &incidents {
         if printer.is_json() {
             let findings = store.findings_of(&incident.id).await?;
@@ -118,7 +118,8 @@ async fn list(book: &Book, store: &Store, args: &List, printer: &Printer) -> any
         ));
     }
     if incidents.is_empty() && !printer.is_json() {
-        printer.text(&printer.paint(AnsiColor::Green.on_default(), "no live incidents"));
+        let none = if args.all { "no incidents" } else { "no live incidents" };
+        printer.text(&printer.paint(AnsiColor::Green.on_default(), none));
     }
     dead_letters(store, printer).await
 }
@@ -128,7 +129,7 @@ async fn unpaged(store: &Store, incident: &Incident) -> anyhow::Result<&'static 
     if !incident.paging {
         return Ok(", paged nobody");
     }
-    let pages = store.pages_of(&incident.id).await.context("read what became of pages")?;
+    let pages = store.pages_of(&incident.id).await.context("failed to read what became of pages")?;
     Ok(match pages {
         Pages { sent: 0, waiting: 0, failed: 1.. } => ", paged nobody: its pages were not delivered",
         Pages { sent: 0, waiting: 1.., .. } => ", paged nobody yet: its page waits",
@@ -138,7 +139,7 @@ async fn unpaged(store: &Store, incident: &Incident) -> anyhow::Result<&'static 
 
 /// Messages that were given up: each by its key, so that it can be sent again.
 async fn dead_letters(store: &Store, printer: &Printer) -> anyhow::Result<()> {
-    let dead = store.dead_letters().await.context("read dead letters")?;
+    let dead = store.dead_letters().await.context("failed to read dead letters")?;
     for letter in &dead {
         let line = DeliveryLine {
             key: letter.delivery.key.to_string(),
@@ -165,7 +166,7 @@ async fn dead_letters(store: &Store, printer: &Printer) -> anyhow::Result<()> {
 
 async fn resend(store: &Store, key: &str, printer: &Printer) -> anyhow::Result<()> {
     let key = DeliveryKey(key.to_owned());
-    if !store.revive(&key, runtime::millis(&SystemClock)).await.context("write it down")? {
+    if !store.revive(&key, runtime::millis(&SystemClock)).await.context("failed to write it down")? {
         let list = command("incidents list");
         anyhow::bail!("there is no undelivered message {key}: `{list}` shows those there are");
     }
@@ -173,8 +174,18 @@ async fn resend(store: &Store, key: &str, printer: &Printer) -> anyhow::Result<(
     Ok(())
 }
 
+/// The incident with this id, or beginning of one.
+async fn found(store: &Store, id: &str) -> anyhow::Result<Incident> {
+    match store.incident(id).await {
+        Err(StoreError::NoIncident(id)) => {
+            anyhow::bail!("there is no incident `{id}`: `{}` shows those there are", command("incidents list --all"))
+        }
+        found => Ok(found?),
+    }
+}
+
 async fn show(book: &Book, store: &Store, id: &str, printer: &Printer) -> anyhow::Result<()> {
-    let incident = store.incident(id).await?;
+    let incident = found(store, id).await?;
     let findings = store.findings_of(&incident.id).await?;
     if printer.is_json() {
         printer.json(&escalate::incident_line(&incident, &ids(&findings)));
@@ -222,6 +233,14 @@ enum Verb {
 }
 
 impl Verb {
+    /// Returns what it does to an incident.
+    const fn as_words(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "acknowledge",
+            Self::Resolve | Self::FalseAlarm => "resolve",
+        }
+    }
+
     /// Returns the subcommand, with its options, that says it.
     const fn as_str(self) -> &'static str {
         match self {
@@ -233,7 +252,7 @@ impl Verb {
 }
 
 async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> anyhow::Result<Outcome> {
-    let incident = store.incident(&args.id).await?;
+    let incident = found(store, &args.id).await?;
     let now = runtime::millis(&SystemClock);
     let by = args.by.clone();
     let word = verb.as_str();
@@ -243,7 +262,8 @@ async fn answer(store: &Store, args: &Answer, verb: Verb, printer: &Printer) -> 
             Verb::Resolve => escalate::resolve(incident, &by, now),
             Verb::FalseAlarm => escalate::false_alarm(incident, &by, now),
         })
-        .await??;
+        .await?
+        .with_context(|| format!("failed to {} {}", verb.as_words(), incident.id))?;
     for incident in &answered.plan.incidents {
         if printer.is_json() {
             let findings = store.findings_of(&incident.id).await?;

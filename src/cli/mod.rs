@@ -175,7 +175,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            printer.error(&anyhow::Error::new(error).context("start the runtime"));
+            printer.error(&anyhow::Error::new(error).context("failed to start the runtime"));
             return Outcome::Unknown.into();
         }
     };
@@ -233,16 +233,22 @@ async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Bo
         Ok(book) => book,
         Err(outcome) => return Ok(Err(outcome)),
     };
-    if Store::is_first_start(&book.store) {
-        let run = command("run");
-        anyhow::bail!("there is no store at {} yet: `{run}` makes it", book.store.display());
-    }
-    let store = Store::open(&book.store).await.with_context(|| format!("open the store {}", book.store.display()))?;
+    require_store(&book.store)?;
+    let store =
+        Store::open(&book.store).await.with_context(|| format!("failed to open the store {}", book.store.display()))?;
     // Deadlines that are written here are read by the process that sends.
-    if let Some(noted) = store.noted().await.context("read the clock of the store")? {
+    if let Some(noted) = store.noted().await.context("failed to read the clock of the store")? {
         crate::runtime::carry_on(&noted);
     }
     Ok(Ok((book, store)))
+}
+
+/// Refuses a store that no run has made yet.
+fn require_store(path: &Path) -> anyhow::Result<()> {
+    if Store::is_first_start(path) {
+        anyhow::bail!("there is no store at {} yet: `{}` makes it", path.display(), command("run"));
+    }
+    Ok(())
 }
 
 fn tell(problems: &Problems, printer: &Printer) {

@@ -70,10 +70,11 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
-    let (aside, answers) = printer.detached(logs).context("start to print")?;
+    let (aside, answers) = printer.detached(logs).context("failed to start to print")?;
     ignore_hangup(&aside)?;
     if args.new_store
-        && let Some(before) = Store::begin_anew(&book.store, &stamp()).await.context("begin with a new store")?
+        && let Some(before) =
+            Store::begin_anew(&book.store, &stamp()).await.context("failed to begin with a new store")?
     {
         printer.progress(&format!("the earlier store was moved to {}", before.display()));
     }
@@ -140,7 +141,7 @@ pub(crate) fn stop_on_signal(stop: Stop) {
 /// When the system refuses to tell of signals.
 pub(crate) fn ignore_hangup(printer: &Printer) -> anyhow::Result<()> {
     let kind = tokio::signal::unix::SignalKind::hangup();
-    let mut hangup = tokio::signal::unix::signal(kind).context("listen for SIGHUP")?;
+    let mut hangup = tokio::signal::unix::signal(kind).context("failed to listen for SIGHUP")?;
     let printer = printer.clone();
     tokio::spawn(async move {
         while hangup.recv().await.is_some() {

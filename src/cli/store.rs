@@ -1,6 +1,6 @@
 //! `watchfire store`: a backup of the store while a run goes on, and its way back.
 
-use super::{Global, Outcome, Printer, book};
+use super::{Global, Outcome, Printer, book, require_store};
 use crate::model::ChainId;
 use crate::runtime::{self, Clock, SystemClock, quoted_path};
 use crate::settings::Secrets;
@@ -35,6 +35,7 @@ pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Pri
     let path = book.store.clone();
     match command {
         StoreCommand::Backup { file, replace } => {
+            require_store(&path)?;
             let (from, to, replace) = (path.clone(), file.clone(), *replace);
             let copied = tokio::task::spawn_blocking(move || store::backup(&from, &to, replace)).await?;
             copied
@@ -55,11 +56,11 @@ pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Pri
                 path.display(),
                 runtime::command("run")
             ));
-            let store = Store::open(&path).await.context("open the store")?;
+            let store = Store::open(&path).await.context("failed to open the store")?;
             let chains: Vec<(String, ChainId)> =
                 book.chains.iter().map(|chain| (chain.info.name.to_string(), chain.info.id)).collect();
             for (name, id) in chains {
-                let stands = match store.cursor(id).await.context("read where the chain stands")? {
+                let stands = match store.cursor(id).await.context("failed to read where the chain stands")? {
                     Some(at) => format!("judged up to block {}", at.number),
                     None => "nothing judged yet".to_owned(),
                 };

@@ -34,8 +34,8 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
         let known: Vec<&str> = book.roster.paths.keys().map(String::as_str).collect();
         anyhow::bail!("there is no path `{}`; the configuration has {}", args.path, known.join(", "));
     }
-    let store = Store::open(&book.store).await.context("open the store")?;
-    if let Some(noted) = store.noted().await.context("read the clock of the store")? {
+    let store = Store::open(&book.store).await.context("failed to open the store")?;
+    if let Some(noted) = store.noted().await.context("failed to read the clock of the store")? {
         runtime::carry_on(&noted);
     }
     let session = Session::new(book, store, printer.clone());
@@ -45,7 +45,7 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
         .store
         .change(now, move |_| escalate::test_page(&roster.path(&path), &roster, now))
         .await
-        .context("write the test page down")?;
+        .context("failed to write the test page down")?;
     for incident in &plan.incidents {
         printer.progress(&format!(
             "{} opened: acknowledge it with `{}`",
@@ -70,12 +70,12 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
 async fn sent_once(session: &Session, ours: &[DeliveryKey]) -> anyhow::Result<Vec<Unsent>> {
     let mut worker = session.worker();
     for _ in 0..LOOKS_MAX {
-        worker.drain().await.context("deliver")?;
-        let unsent = session.store.unsent(ours.to_vec()).await.context("look for what was sent")?;
+        worker.drain().await.context("failed to deliver")?;
+        let unsent = session.store.unsent(ours.to_vec()).await.context("failed to look for what was sent")?;
         if unsent.iter().all(|letter| letter.error.is_some()) {
             return Ok(unsent);
         }
         tokio::time::sleep(LOOK).await;
     }
-    session.store.unsent(ours.to_vec()).await.context("look for what was sent")
+    session.store.unsent(ours.to_vec()).await.context("failed to look for what was sent")
 }

@@ -73,10 +73,10 @@ impl Console {
     /// # Errors
     /// When it cannot be listened on, such as another program's port.
     pub async fn bind(address: SocketAddr, metrics: Metrics, checks: Checks) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(address)
-            .await
-            .with_context(|| format!("listen on {address} as `[console]` says: choose another `listen`, or free it"))?;
-        let address = listener.local_addr().context("ask where we listen")?;
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("failed to listen on {address} as `[console]` says: choose another `listen`, or free it")
+        })?;
+        let address = listener.local_addr().context("failed to ask where we listen")?;
         let patience = Patience { head: HEAD_TIMEOUT, connection: CONNECTION_TIMEOUT };
         Ok(Self { listener, address, signs: Signs { metrics, checks }, patience })
     }

@@ -11,7 +11,7 @@ use crate::escalate::{self, Roster};
 use crate::model::DeliveryKey;
 use crate::model::incident::{Body, Budget, DeliveryKind};
 use crate::model::record::{DeliveryLine, Line};
-use crate::runtime::{self, Backoff, Clock, Stop};
+use crate::runtime::{self, Backoff, Clock, Stop, error_chain};
 use crate::store::{Gap, Leased, Store};
 use crate::telemetry::{Checks, Metrics};
 use anyhow::{Context, anyhow};
@@ -148,10 +148,10 @@ impl Worker {
                     self.checks.ok(WORKER);
                 }
                 Err(error) => {
-                    self.checks.fails(WORKER, &format!("messages are held up: {error:#}"));
+                    self.checks.fails(WORKER, &format!("messages are held up: {}", error_chain(&error)));
                     let pause = STORE_BACKOFF.wait(failures, &mut self.rng);
                     failures = failures.saturating_add(1);
-                    error!("messages are held up, next try in {pause:?}: {error:#}");
+                    error!("messages are held up, next try in {pause:?}: {}", error_chain(&error));
                     tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(pause) => {} }
                 }
             }
@@ -197,7 +197,8 @@ impl Worker {
             let soon_ms = now_ms.saturating_add(millis(DRAIN_PAUSE_MAX));
             let opens_ms = |name: &str| self.health.not_before_ms(name).max(self.rooms.opens_ms(name));
             let soon = self.targets.keys().filter(|name| opens_ms(name) <= soon_ms);
-            let due_ms = self.store.next_due(soon.cloned().collect()).await.context("look for due messages")?;
+            let due_ms =
+                self.store.next_due(soon.cloned().collect()).await.context("failed to look for due messages")?;
             if due_ms.is_none_or(|due_ms| due_ms > now_ms) {
                 return Ok(());
             }
@@ -221,7 +222,7 @@ impl Worker {
         let (asks, _) = self.rooms.asks(&self.targets, open, now_ms);
         if !asks.is_empty() {
             let asked: Vec<_> = asks.iter().map(|(ask, _)| (ask.destination.clone(), ask.budget)).collect();
-            let due = self.store.dispatch(now_ms, asks).await.context("lease due messages")?;
+            let due = self.store.dispatch(now_ms, asks).await.context("failed to lease due messages")?;
             for (at, row) in due.rows {
                 let Some((name, budget)) = asked.get(at) else { continue };
                 let Some(target) = self.targets.get(name).cloned() else { continue };
@@ -285,7 +286,7 @@ impl Worker {
         }
         if !taken.is_empty() {
             let keys = taken.iter().map(|(_, leased, _)| leased.delivery.key.clone()).collect();
-            self.store.all_sent(keys, now_ms).await.context("record sent messages")?;
+            self.store.all_sent(keys, now_ms).await.context("failed to record sent messages")?;
         }
         for (name, leased, receipt) in taken {
             self.sent(&name, &leased, &receipt.detail, now_ms);
@@ -323,7 +324,7 @@ impl Worker {
         }
         if !row.is_empty() {
             let keys: Vec<DeliveryKey> = row.into_iter().map(|leased| leased.delivery.key).collect();
-            self.store.release(keys, now_ms).await.context("give back messages that were not tried")?;
+            self.store.release(keys, now_ms).await.context("failed to give back messages that were not tried")?;
         }
         Ok(())
     }
@@ -375,7 +376,7 @@ impl Worker {
                 .await;
         }
         let next_ms = now_ms.saturating_add(millis(pause));
-        self.store.retry(key, now_ms, next_ms, why).await.context("record a failed attempt")?;
+        self.store.retry(key, now_ms, next_ms, why).await.context("failed to record a failed attempt")?;
         warn!(
             delivery.key = %key, destination = %name, attempt,
             "failed to deliver {key} to {name}, next try in {pause:?}: {why}"
@@ -390,7 +391,7 @@ impl Worker {
         error!(delivery.key = %key, destination = %name, "gave up delivering {key} to {name}: {why}");
         let (roster, reason) = (Arc::clone(&self.roster), why.to_owned());
         let engine = move |letter: &_, standing: &_| escalate::dead_letter(letter, &reason, standing, &roster, now_ms);
-        let plan = self.store.dead(key, now_ms, why, engine).await.context("record a dead letter")?;
+        let plan = self.store.dead(key, now_ms, why, engine).await.context("failed to record a dead letter")?;
         if self.targets.contains_key(name) {
             self.metrics.delivered(name, "dead");
         }
@@ -412,8 +413,8 @@ impl Worker {
         self.tidied_ms = Some(now_ms);
         self.bury_strays(now_ms).await?;
         let before_ms = now_ms.saturating_sub(SENT_KEPT_MS);
-        self.store.forget_sent(before_ms).await.context("forget messages that were sent long ago")?;
-        for gap in self.store.gaps().await.context("look for lines of the feed that were left out")? {
+        self.store.forget_sent(before_ms).await.context("failed to forget messages that were sent long ago")?;
+        for gap in self.store.gaps().await.context("failed to look for lines of the feed that were left out")? {
             self.tell_gap(gap, now_ms).await?;
         }
         Ok(())
@@ -422,15 +423,18 @@ impl Worker {
     /// Messages to destinations that the configuration no longer has: an incident keeps the path it began with, and a
     /// message that nobody takes would wait in silence for ever.
     async fn bury_strays(&mut self, now_ms: u64) -> anyhow::Result<()> {
-        let waiting = self.store.unfinished().await.context("count waiting messages")?.waiting;
+        let waiting = self.store.unfinished().await.context("failed to count waiting messages")?.waiting;
         let strays: Vec<String> = waiting.into_keys().filter(|name| !self.targets.contains_key(name)).collect();
         for name in strays {
             // Burying may write new messages, and there may be many: what is left has its turn the next time.
             let mut buried = 0;
             while buried < STRAYS_MAX {
                 let names = vec![name.clone()];
-                let batch =
-                    self.store.lease(now_ms, FLIGHTS_MAX, millis(TIMEOUT), names).await.context("lease strays")?;
+                let batch = self
+                    .store
+                    .lease(now_ms, FLIGHTS_MAX, millis(TIMEOUT), names)
+                    .await
+                    .context("failed to lease strays")?;
                 if batch.is_empty() {
                     break;
                 }
@@ -465,10 +469,10 @@ impl Worker {
             let (roster, reason) = (Arc::clone(&self.roster), why.clone());
             let engine =
                 move |letter: &_, standing: &_| escalate::dead_letter(letter, &reason, standing, &roster, now_ms);
-            let plan = self.store.dead(key, now_ms, &why, engine).await.context("record a dead letter")?;
+            let plan = self.store.dead(key, now_ms, &why, engine).await.context("failed to record a dead letter")?;
             plan.lines.iter().for_each(|line| (self.listener)(line));
         }
-        self.store.gap_told(gap, why).await.context("record lines of the feed that were left out")
+        self.store.gap_told(gap, why).await.context("failed to record lines of the feed that were left out")
     }
 
     /// Keeps in mind how a destination fares. What it refused will not get better by itself, so that fails its check at once.

@@ -94,7 +94,7 @@ impl Pendings {
         clock: Arc<dyn Clock>,
         nudge: Arc<Notify>,
     ) -> anyhow::Result<Self> {
-        let kept = store.pending(chain.info.id).await.context("read what is pending")?;
+        let kept = store.pending(chain.info.id).await.context("failed to read what is pending")?;
         let waiting: BTreeMap<B256, Pending> = kept.into_iter().map(|one| (one.hash, one)).collect();
         let (nonces, history, looked) = (Arc::default(), None, None);
         let pendings = Self {
@@ -138,9 +138,15 @@ impl Pendings {
     /// When the store refuses. The same can be heard again: what was committed is known by then.
     pub async fn hear(&mut self, txs: &[Tx], reader: &dyn Reader) -> anyhow::Result<Plan> {
         let id = self.chain.info.id;
-        let Some(tip) = self.store.tip(id).await.context("read the newest block")? else { return Ok(Plan::default()) };
+        let Some(tip) = self.store.tip(id).await.context("failed to read the newest block")? else {
+            return Ok(Plan::default());
+        };
         let hashes = txs.iter().map(|tx| tx.hash).collect();
-        let known = self.store.pending_known(id, hashes).await.context("read what is known of pending transactions")?;
+        let known = self
+            .store
+            .pending_known(id, hashes)
+            .await
+            .context("failed to read what is known of pending transactions")?;
         let mut known: HashSet<B256> = known.into_iter().collect();
         let (mut heard, mut blocks, now_ms) = (Heard::default(), Vec::new(), runtime::millis(&*self.clock));
         for tx in txs {
@@ -183,14 +189,16 @@ impl Pendings {
         if self.waiting.is_empty() {
             return Ok(Plan::default());
         }
-        let Some(tip) = self.store.tip(id).await.context("read the newest block")? else { return Ok(Plan::default()) };
+        let Some(tip) = self.store.tip(id).await.context("failed to read the newest block")? else {
+            return Ok(Plan::default());
+        };
         let now_ms = runtime::millis(&*self.clock);
         let mut heard = Heard::default();
         if self.looked != Some(tip.at) {
             // Read before what blocks hold, which may only be more by then: a nonce that is used up by none of them was used otherwise.
             let used = self.used(tip.at, reader).await;
             let hashes = self.waiting.keys().copied().collect();
-            let included = self.store.included(id, hashes).await.context("read what was included")?;
+            let included = self.store.included(id, hashes).await.context("failed to read what was included")?;
             let included: HashSet<B256> = included.into_iter().collect();
             for one in self.waiting.values() {
                 if included.contains(&one.hash) {
@@ -357,7 +365,7 @@ impl Pendings {
         let committed = self.store.commit_pending(seen, now_ms, move |step, standing| {
             escalate::pending(step, standing, &roster, now_ms, &told)
         });
-        let plan = committed.await.context("commit what is pending")?;
+        let plan = committed.await.context("failed to commit what is pending")?;
         self.nudge.notify_one();
         for one in changed {
             match one.ended {

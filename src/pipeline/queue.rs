@@ -131,7 +131,7 @@ impl Queues {
     /// When the store cannot be read.
     pub async fn prepare(&self, watch: &WatchInfo, reader: &dyn Reader) -> anyhow::Result<Option<Prepared>> {
         let id = self.chain.info.id;
-        let Some(tip) = self.store.tip(id).await.context("read the newest block")? else { return Ok(None) };
+        let Some(tip) = self.store.tip(id).await.context("failed to read the newest block")? else { return Ok(None) };
         let mut answers = Answers::new();
         let mut rounds = 0..STANDING_ROUNDS_MAX;
         let state = loop {
@@ -145,7 +145,7 @@ impl Queues {
             }
         };
         // Read after the tip: whatever the Safe logged up to there is among it.
-        let kept = self.store.queue(id, watch.address).await.context("read what is queued")?;
+        let kept = self.store.queue(id, watch.address).await.context("failed to read what is queued")?;
         Ok(Some(Prepared { tip, state, kept }))
     }
 
@@ -201,7 +201,7 @@ impl Queues {
         let committed = self.store.commit_queue(whole, now_ms, move |step, standing| {
             escalate::queued(step, standing, &roster, now_ms, &told)
         });
-        let plan = committed.await.context("commit what is queued")?;
+        let plan = committed.await.context("failed to commit what is queued")?;
         self.nudge.notify_one();
         let misnamed = seen.iter().filter(|one| one.queued.claimed != one.checked.hash).count();
         Ok(Concluded { plan, stirs, waiting, misnamed })

@@ -81,7 +81,7 @@ impl From<ChainId> for Identity {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadEndpoint {
     /// Not a URL.
-    #[error("the address is not a URL")]
+    #[error("the address is not a URL: write it with its scheme, as in ws://127.0.0.1:8546 or https://node.example")]
     NotAUrl,
     /// A URL of another kind.
     #[error("the address has to begin with ws://, wss://, http://, https:// or ipc://")]

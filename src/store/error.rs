@@ -44,7 +44,7 @@ pub enum StoreError {
     #[error("no incident `{0}`")]
     NoIncident(String),
     /// Say more of the id.
-    #[error("`{prefix}` fits {} incidents, the first of them {}", .candidates.len(), .candidates.first().map_or("", |id| id.as_str()))]
+    #[error("`{prefix}` fits {} incidents, the first of them {}: write more of the id", .candidates.len(), .candidates.first().map_or("", |id| id.as_str()))]
     Ambiguous {
         /// What was asked.
         prefix: String,

@@ -121,6 +121,39 @@ fn a_file_that_is_not_utf_8_is_named_behind_a_star_too() {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_named_once_with_the_next_move() {
+    let whole = watch(&main_file(), &list_file());
+    let nothing = Watch::empty();
+    let begin =
+        "name the main file with `--config FILE` or in WATCHFIRE_CONFIG; `examples/minimal` has one to begin with";
+    let no_store = "there is no store at watchfire.db yet: `watchfire run` makes it";
+    let cases: &[(&Watch, &[&str], &str)] = &[
+        (&nothing, &["check"], begin),
+        (&nothing, &["run"], begin),
+        (&nothing, &["incidents", "list"], begin),
+        (&nothing, &["--config", "my.toml", "check"], begin),
+        (&nothing, &["--config", ".", "check"], "name the main file in it, such as `./watchfire.toml`"),
+        (&whole, &["--config", "list.toml", "check"], "this is a watchlist"),
+        (&whole, &["incidents", "list"], no_store),
+        (&whole, &["queue"], no_store),
+        (&whole, &["chain", "status"], no_store),
+        (&whole, &["store", "backup", "copy.db"], no_store),
+        (&whole, &["store", "restore", "copy.db"], "failed to restore copy.db to watchfire.db: copy.db: No such file"),
+        (&whole, &["tape", "info", "copy.tape"], "failed to read copy.tape: No such file"),
+        (&whole, &["tape", "play", "copy.tape"], "failed to read copy.tape: No such file"),
+        (&whole, &["tape", "play", "copy.tape", "--serve"], "failed to read copy.tape: No such file"),
+        (&whole, &["tape", "info", "list.toml"], "failed to read list.toml: this is not a tape"),
+    ];
+    for (watch, args, expected) in cases {
+        let output = for_people(watch, args, &[]).output().expect("the program starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(said.contains(expected), "{args:?}: {said}");
+        assert!(said.matches("os error").count() <= 1 && !said.contains("line 0"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_store_s_directory_that_is_not_there_is_noted() {
     let (code, said) =
         checked(&watch(&main_file().replace("\"watchfire.db\"", "\"not/there/watchfire.db\""), &list_file()));

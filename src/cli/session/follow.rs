@@ -54,10 +54,10 @@ impl Session {
         };
         drop(lookout);
         let meter = Meter::new(self.signs.metrics.clone(), chain.info.name.clone());
-        let settled = self.store.finality(chain.info.id).await.context("read what is final")?;
+        let settled = self.store.finality(chain.info.id).await.context("failed to read what is final")?;
         self.settled(&chain, settled);
         let finalized = settled.finalized;
-        let contested = self.store.contested().await.context("read which blocks are contested")?;
+        let contested = self.store.contested().await.context("failed to read which blocks are contested")?;
         let recorder = self.recorder(&chain)?;
         let options = Options {
             finality: chain.finality,
@@ -114,7 +114,7 @@ impl Session {
         };
         self.tally.blind(id, false);
         lookout.cleared(BlindnessKind::Unreachable, None, self.clock.now()).await?;
-        self.store.begin_chain(id, first).await.context("write down where watching begins")?;
+        self.store.begin_chain(id, first).await.context("failed to write down where watching begins")?;
         info!("watching {} from block {first} on", chain.info.name);
         Ok(Some(Window { first, links: Vec::new() }))
     }
@@ -152,7 +152,7 @@ impl Session {
                     self.unseen(&chain, reach.missing(source.behind(), instant()));
                     return Ok(());
                 }
-                event = source.next() => event.context("follow the chain")?,
+                event = source.next() => event.context("failed to follow the chain")?,
                 () = &mut exposing, if !exposed => {
                     exposed = true;
                     continue;
@@ -268,8 +268,8 @@ fn unreachable(why: String, since: Timestamp) -> Trouble {
 
 /// The window the store keeps of a chain; absent before the first start.
 pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Option<Window>> {
-    let Some(first) = store.first(chain).await.context("read where watching began")? else { return Ok(None) };
-    let window = store.window(chain).await.context("read the last blocks")?;
+    let Some(first) = store.first(chain).await.context("failed to read where watching began")? else { return Ok(None) };
+    let window = store.window(chain).await.context("failed to read the last blocks")?;
     let links = window.into_iter().map(|block| Link { at: block.at, parent: block.parent, time: block.time }).collect();
     Ok(Some(Window { first, links }))
 }
@@ -286,12 +286,12 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
         let endpoint = Endpoint { name: name.clone(), url: url.to_owned().into() };
         let identity = Identity { chain: info.id, genesis: chain.genesis };
         let node = Node::new(&endpoint, identity, Deadlines::for_slot(chain.slot))
-            .with_context(|| format!("use the endpoint {name} of {}", info.name))?;
+            .with_context(|| format!("failed to use the endpoint {name} of {}", info.name))?;
         let rate = settings.requests_per_second.map(|rate| f64::from(rate.get()));
         anyhow::Ok((node.measured(meter.clone()).checked(checks.clone()), rate))
     };
     let nodes = chain.endpoints.iter().map(node).collect::<anyhow::Result<_>>()?;
-    Pool::new(nodes).with_context(|| format!("use the endpoints of {}", chain.info.name))
+    Pool::new(nodes).with_context(|| format!("failed to use the endpoints of {}", chain.info.name))
 }
 
 /// What the chain's blocks are held against: their own headers, unless the configuration says otherwise.

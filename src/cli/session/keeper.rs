@@ -13,7 +13,7 @@ use crate::escalate;
 use crate::model::incident::{Delivery, Incident, Plan};
 use crate::model::span::lasting;
 use crate::model::{BlindnessKind, ChainId, Severity, Trouble};
-use crate::runtime::{self, Backoff, Clock, Stop, SystemClock, instant};
+use crate::runtime::{self, Backoff, Clock, Stop, SystemClock, error_chain, instant};
 use crate::store::{Filter, Refusal, Store, StoreError};
 use crate::watchlist::Book;
 use jiff::Timestamp;
@@ -347,7 +347,7 @@ impl<'a> Patience<'a> {
             self.failures
         };
         let pause = BACKOFF.wait(attempt, &mut self.rng);
-        warn!("{error:#}; trying again in {pause:?}");
+        warn!("{}; trying again in {pause:?}", error_chain(&error));
         tokio::select! {
             biased;
             () = self.stop.cancelled() => return Ok(false),

@@ -121,7 +121,7 @@ impl<'a> Lookout<'a> {
         stop: &'a Stop,
     ) -> anyhow::Result<Self> {
         let now = session.clock.now();
-        let window = session.store.window(chain.info.id).await.context("read the last blocks")?;
+        let window = session.store.window(chain.info.id).await.context("failed to read the last blocks")?;
         let mut lookout = Self {
             session,
             chain,
@@ -142,7 +142,7 @@ impl<'a> Lookout<'a> {
             unread: BTreeMap::new(),
         };
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
-        let live = session.store.incidents(filter).await.context("read whether we were blind")?;
+        let live = session.store.incidents(filter).await.context("failed to read whether we were blind")?;
         for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
             match &incident.blindness {
                 // Whoever asks the service knows.
@@ -209,7 +209,7 @@ impl<'a> Lookout<'a> {
         if self.dark.take().is_some() {
             info!("sighted again on {}", self.chain.info.name);
             let info = self.chain.info.clone();
-            self.write("write down that we see again", move |known, now_ms| {
+            self.write("failed to write down that the chain is seen again", move |known, now_ms| {
                 escalate::sighted(Some(&info), now, known, now_ms)
             })
             .await?;
@@ -371,7 +371,7 @@ impl<'a> Lookout<'a> {
 
     async fn tell(&self, trouble: Trouble, evidence: Option<String>) -> anyhow::Result<()> {
         let (roster, info) = (self.session.book.roster.clone(), self.chain.info.clone());
-        self.write("write down that we are blind", move |known, now_ms| {
+        self.write("failed to write down that the chain is not seen", move |known, now_ms| {
             escalate::blind(&trouble, Some(&info), evidence.as_deref(), known, &roster, now_ms)
         })
         .await
@@ -379,7 +379,7 @@ impl<'a> Lookout<'a> {
 
     async fn lift(&self, kind: BlindnessKind, endpoint: Option<Arc<str>>, until: Timestamp) -> anyhow::Result<()> {
         let info = self.chain.info.clone();
-        self.write("write down what is over", move |known, now_ms| {
+        self.write("failed to write down what is over", move |known, now_ms| {
             escalate::lifted(kind, endpoint.as_deref(), Some(&info), until, known, now_ms)
         })
         .await

@@ -28,7 +28,7 @@ use crate::model::span::lasting;
 use crate::model::{ChainId, Evidence, Trouble};
 use crate::pipeline::Committed;
 use crate::pulse;
-use crate::runtime::{self, Clock, Moment, Stop, instant};
+use crate::runtime::{self, Clock, Moment, Stop, error_chain, instant};
 use crate::store::{Drawer, Store, StoreError, StoreLock};
 use crate::watchlist::Book;
 use anyhow::{Context as _, bail};
@@ -88,7 +88,7 @@ impl Session {
                 Err(error) => error,
             };
             if !error.is_refusal() {
-                return Err(error).with_context(|| format!("open the store {}", book.store.display()));
+                return Err(error).with_context(|| format!("failed to open the store {}", book.store.display()));
             }
             warn!("the store {} cannot be opened, next try in {OPEN_RETRY:?}: {error}", book.store.display());
             keeper.cannot_open(began, &error).await;
@@ -176,7 +176,7 @@ impl Session {
                 let name = chain.info.name.clone();
                 Box::pin(session.follow(chain, nudge, &stop, from, until))
                     .await
-                    .with_context(|| format!("watch {name}"))
+                    .with_context(|| format!("failed to watch {name}"))
             });
         }
         // What is seen beside the chains ends with them.
@@ -185,14 +185,18 @@ impl Session {
             let (chain, nudge, stop) = (Arc::new(chain.clone()), nudge.clone(), worker_stop.child_token());
             let name = chain.info.name.clone();
             let listening = session.clone().pending(chain, nudge, stop);
-            beside.spawn(async move { listening.await.with_context(|| format!("hear what is pending on {name}")) });
+            beside.spawn(async move {
+                listening.await.with_context(|| format!("failed to hear what is pending on {name}"))
+            });
         }
         for book in &session.book.queues {
             let Some(chain) = session.book.chain(&book.chain.name) else { continue };
             let (chain, nudge, stop) = (Arc::new(chain.clone()), nudge.clone(), worker_stop.child_token());
             let name = book.service.name.clone();
             let looked_after = session.clone().queues(book.clone(), chain, nudge, stop);
-            beside.spawn(async move { looked_after.await.with_context(|| format!("look after the queues of {name}")) });
+            beside.spawn(async move {
+                looked_after.await.with_context(|| format!("failed to look after the queues of {name}"))
+            });
         }
         let (mut failed, mut mute) = (None, false);
         loop {
@@ -207,11 +211,11 @@ impl Session {
                 ended = &mut delivering, if !mute => {
                     mute = true;
                     let ended = ended.context("the delivery worker ended by surprise").flatten();
-                    ended.context("deliver").and_then(|()| bail!("the delivery worker ended by itself"))
+                    ended.context("failed to deliver").and_then(|()| bail!("the delivery worker ended by itself"))
                 }
             };
             if let Err(error) = ended {
-                error!("{error:#}");
+                error!("{}", error_chain(&error));
                 failed.get_or_insert(error);
                 // Half a watch is worse than none that says so: a supervisor restarts the whole.
                 stop.cancel();
@@ -254,7 +258,7 @@ impl Session {
             done?;
         }
         worker_stop.cancel();
-        delivering.await.context("the delivery worker ended by surprise")?.context("deliver")
+        delivering.await.context("the delivery worker ended by surprise")?.context("failed to deliver")
     }
 
     pub(crate) fn worker(&self) -> crate::deliver::Worker {

@@ -32,7 +32,7 @@ impl Session {
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut pendings = Pendings::open(book, chain.clone(), store, clock, nudge.clone()).await?;
         // Rules are tried at the newest block: before there is one, nothing could be judged.
-        while self.store.tip(chain.info.id).await.context("read the newest block")?.is_none() {
+        while self.store.tip(chain.info.id).await.context("failed to read the newest block")?.is_none() {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),

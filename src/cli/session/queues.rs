@@ -13,7 +13,7 @@ use crate::model::span::lasting;
 use crate::model::{BlindnessKind, Severity, Trouble, WatchInfo};
 use crate::pipeline::{Answered, Concluded, Prepared, Queues};
 use crate::queue::{Client, Schedule, ServiceError};
-use crate::runtime::{self, Stop, instant};
+use crate::runtime::{self, Stop, error_chain, instant};
 use crate::source::Pool;
 use crate::store::Filter;
 use crate::watchlist::{ChainBook, QueueBook};
@@ -50,7 +50,7 @@ impl Session {
         let (clock, metrics) = (self.clock.clone(), self.signs.metrics.clone());
         let (name, store) = (chain.info.name.clone(), self.store.clone());
         let client = Client::open(service.clone(), name, clock.clone(), metrics.clone(), store).await;
-        let client = client.context("read how much of a service's quota is spent")?;
+        let client = client.context("failed to read how much of a service's quota is spent")?;
         let (whole, store, at) = (self.book.clone(), self.store.clone(), chain.clone());
         let queues = Queues::new(whole, at, store, clock, nudge.clone(), service.stale_after).measured(metrics);
         let safes: BTreeMap<Address, WatchInfo> = book
@@ -267,7 +267,7 @@ impl Rounds<'_> {
             ),
             Err(Failed::Store(error)) => {
                 // Its keeper tells of a store that refuses.
-                warn!("what is queued for {safe} could not be written down: {error:#}");
+                warn!("failed to write down what is queued for {safe}: {}", error_chain(&error));
                 return self.schedule.failed(safe, instant(), rng);
             }
         };
@@ -336,7 +336,7 @@ impl Rounds<'_> {
         F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
     {
         let by = (self.nudge, self.stop);
-        self.session.sight(self.chain.info.id, by, "write down whether queues are seen", engine).await
+        self.session.sight(self.chain.info.id, by, "failed to write down whether queues are seen", engine).await
     }
 }
 
@@ -366,7 +366,7 @@ impl Sight {
     /// As blind as the store says we were.
     async fn open(session: &Session, book: &QueueBook, chain: &ChainBook) -> anyhow::Result<Self> {
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
-        let live = session.store.incidents(filter).await.context("read whether queues were seen")?;
+        let live = session.store.incidents(filter).await.context("failed to read whether queues were seen")?;
         let mut told = BTreeMap::new();
         for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
             if let Some(blindness) = &incident.blindness

@@ -38,14 +38,14 @@ impl Session {
                 error!("{} cannot be written ({error}); watching goes on without it", file.display());
                 return Ok(None);
             }
-            Err(error) => return Err(error).with_context(|| format!("record to {}", file.display())),
+            Err(error) => return Err(error).with_context(|| format!("failed to record to {}", file.display())),
         };
         // Tracing takes long, and must not stand in the way of what is followed: it gets connections of its own.
         let tracing = match recording.traces {
             true => pool_of(chain, &self.signs.metrics)?.nodes().cloned().collect(),
             false => Vec::new(),
         };
-        Recorder::start(reel, tracing, Patience::LeavesOut).context("start to record").map(Some)
+        Recorder::start(reel, tracing, Patience::LeavesOut).context("failed to start to record").map(Some)
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) async fn finish(recorder: Option<Recorder>) {
 pub(super) async fn keep(recorder: &Recorder, taken: Taken, committed: &Committed) -> anyhow::Result<()> {
     let reads =
         committed.answers.iter().map(|told| told.iter().map(|(read, answer)| (read.clone(), answer.clone())).collect());
-    recorder.step(taken, reads.collect()).await.context("write to the tape")
+    recorder.step(taken, reads.collect()).await.context("failed to write to the tape")
 }
 
 /// One tape for each chain: where there are several, the chain's name goes before the first dot of the file's name.

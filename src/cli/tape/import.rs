@@ -49,7 +49,7 @@ pub(super) fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome
         }
         Err(Failure::Other(error)) => return Err(error),
     };
-    std::fs::rename(&part, &args.file).with_context(|| format!("create {}", args.file.display()))?;
+    std::fs::rename(&part, &args.file).with_context(|| format!("failed to create {}", args.file.display()))?;
     let traced = if imported.n_traced > 0 { format!(", {} with traces", imported.n_traced) } else { String::new() };
     printer.progress(&format!(
         "wrote {}: {} in {}{traced}",
@@ -67,9 +67,11 @@ enum Failure {
 }
 
 fn write(args: &Import, part: &Path) -> Result<tape::Imported, Failure> {
-    let file = File::create(part).with_context(|| format!("create {}", part.display())).map_err(Failure::Other)?;
+    let file =
+        File::create(part).with_context(|| format!("failed to create {}", part.display())).map_err(Failure::Other)?;
     let head = Head::new(ChainId(args.chain_id), args.note.clone());
-    let tape = |error: tape::TapeError| Failure::Other(anyhow::Error::new(error).context("write to the tape"));
+    let tape =
+        |error: tape::TapeError| Failure::Other(anyhow::Error::new(error).context("failed to write to the tape"));
     let mut writer = Writer::packed(BufWriter::new(file), &head, Packing::of(&args.file)).map_err(tape)?;
     let proven = !args.unverified && tape::is_provable(head.chain);
     let imported = tape::import(&args.from, &mut writer, proven).map_err(|error| match error {

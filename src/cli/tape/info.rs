@@ -22,8 +22,8 @@ pub(crate) struct Info {
 
 pub(super) fn info(args: &Info, printer: &Printer) -> anyhow::Result<Outcome> {
     let size = std::fs::metadata(&args.file).map(|file| file.len());
-    let size = size.with_context(|| format!("look at {}", args.file.display()))?;
-    let survey = Survey::of(tape::open(&args.file).context("read the tape")?);
+    let size = size.with_context(|| format!("failed to read {}", args.file.display()))?;
+    let survey = Survey::of(tape::open(&args.file).with_context(|| format!("failed to read {}", args.file.display()))?);
     if printer.is_json() {
         printer.json(&line(&survey, size));
     } else {

@@ -78,8 +78,9 @@ pub(super) async fn serve(args: &Play, printer: &Printer) -> anyhow::Result<Outc
         refuse_false(&tape, printer)?;
     }
     let playing = Playing { pace: args.pace.unwrap_or(Pace::AtOnce), port: args.port, faults };
-    let server =
-        TapeServer::start(chain, served(tape, args.stretch, printer)?, playing).await.context("serve the tape")?;
+    let server = TapeServer::start(chain, served(tape, args.stretch, printer)?, playing)
+        .await
+        .context("failed to serve the tape")?;
     printer.text(server.url());
     let stop = Stop::new();
     stop_on_signal(stop.clone());
@@ -90,8 +91,8 @@ pub(super) async fn serve(args: &Play, printer: &Printer) -> anyhow::Result<Outc
 
 /// The faults of a script; every mistake in it is told at once.
 fn scripted(file: &Path) -> anyhow::Result<Vec<Fault>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
-    let script: FaultFile = toml::from_str(&text).with_context(|| format!("read {}", file.display()))?;
+    let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+    let script: FaultFile = toml::from_str(&text).with_context(|| format!("failed to read {}", file.display()))?;
     let (mut faults, mut wrong) = (Vec::new(), Vec::new());
     for text in &script.faults {
         match text.parse() {
@@ -119,13 +120,15 @@ pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> any
         Some(file) if !Store::is_first_start(file) => {
             bail!("{} is there already: name a new file for what is found on the tape", file.display())
         }
-        Some(file) => Store::open(file).await.with_context(|| format!("create the store {}", file.display()))?,
-        None => Store::in_memory().await.context("make room for what is seen")?,
+        Some(file) => {
+            Store::open(file).await.with_context(|| format!("failed to create the store {}", file.display()))?
+        }
+        None => Store::in_memory().await.context("failed to make room for what is seen")?,
     };
     let session = Session::new(book, store, printer.clone());
     play_through(&session, &chain, tape, args.pace.unwrap_or(Pace::AtOnce), None, |_| ()).await?;
     // Nobody is told of a tape, neither now nor by a run on the store that is kept.
-    session.store.silence().await.context("leave nothing to be sent")?;
+    session.store.silence().await.context("failed to drop the messages of the tape")?;
     if let Some(file) = &global.store {
         let list = command("incidents list");
         printer.progress(&format!("what was found is in {}: look at it with `{list}`", file.display()));
@@ -167,7 +170,7 @@ pub(crate) fn refuse_false(tape: &Tape, printer: &Printer) -> anyhow::Result<()>
 }
 
 pub(crate) fn load(file: &Path, printer: &Printer) -> anyhow::Result<Tape> {
-    let tape = Tape::load(file).with_context(|| format!("read {}", file.display()))?;
+    let tape = Tape::load(file).with_context(|| format!("failed to read {}", file.display()))?;
     if let Some(line) = tape.cut {
         printer.progress(&format!("{} is cut short after line {line}; it is played up to there", file.display()));
     }
@@ -207,11 +210,11 @@ impl<S: Fn(&str)> Player<'_, S> {
         let Some(first) = stretch.first() else { return Ok(()) };
         let id = self.chain.info.id;
         let numbers: Vec<u64> = stretch.blocks.iter().map(|block| block.block.at.number).collect();
-        let server = TapeServer::start(id, stretch, Pace::ByHand).await.context("serve the tape")?;
+        let server = TapeServer::start(id, stretch, Pace::ByHand).await.context("failed to serve the tape")?;
         // A stretch that does not join the one before is a chain of its own to the follower.
-        self.session.store.begin_stretch(id, first).await.context("write down where the stretch begins")?;
+        self.session.store.begin_stretch(id, first).await.context("failed to write down where the stretch begins")?;
         let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };
-        let node = Node::new(&endpoint, id, Deadlines::default()).context("use the tape's server")?;
+        let node = Node::new(&endpoint, id, Deadlines::default()).context("failed to use the tape's server")?;
         let node = node.checked(checks_of(self.chain));
         let script = server.script();
         let told = script.scenes.iter().any(|scene| !scene.promote.is_empty());
@@ -250,7 +253,7 @@ impl<S: Fn(&str)> Player<'_, S> {
     ) -> anyhow::Result<()> {
         let mut captions = captions.into_iter().peekable();
         while head.is_some() && *tip != head {
-            let step = match source.next().await.context("follow the tape")? {
+            let step = match source.next().await.context("failed to follow the tape")? {
                 Event::Step(step) => step,
                 // Its one endpoint is refused: nothing more comes.
                 Event::Troubled(trouble) if trouble.kind.is_total() || trouble.evidence.is_some() => {
@@ -266,11 +269,11 @@ impl<S: Fn(&str)> Player<'_, S> {
             let committed = self.watcher.apply(*step, &*source).await?;
             self.session.tell(&committed);
             if let Some(worker) = &mut self.worker {
-                worker.drain().await.context("deliver")?;
+                worker.drain().await.context("failed to deliver")?;
             }
             *tip = match newest {
                 Some(newest) => Some(newest),
-                None => self.session.store.cursor(self.chain.info.id).await.context("read what stands")?,
+                None => self.session.store.cursor(self.chain.info.id).await.context("failed to read what stands")?,
             };
         }
         captions.for_each(|(_, caption)| (self.say)(caption));

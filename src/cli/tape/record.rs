@@ -54,29 +54,29 @@ pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) ->
     let first = match args.from_block {
         Some(first) => first,
         None => {
-            let newest = pool.newest().await.context("ask the node where the chain stands")?;
+            let newest = pool.newest().await.context("failed to ask the node for its newest block")?;
             newest.context("the chain has no block")?.at.number
         }
     };
     let head = Head { chain: chain.info.id, note: args.note.clone(), began: Some(SystemClock.now()) };
-    let reel = Reel::new(&args.file, head).with_context(|| format!("create {}", args.file.display()))?;
+    let reel = Reel::new(&args.file, head).with_context(|| format!("failed to create {}", args.file.display()))?;
     // Tracing takes long, and must not stand in the way of what is followed: it gets connections of its own.
     let tracing = if args.traces { pool_of(&chain, &metrics)?.nodes().cloned().collect() } else { Vec::new() };
-    let recorder = Recorder::start(reel, tracing, Patience::Waits).context("start to record")?;
+    let recorder = Recorder::start(reel, tracing, Patience::Waits).context("failed to start to record")?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
     ignore_hangup(printer)?;
     // Judged as `run` does, so that every question the decoder asks is on the tape with its answer.
-    let store = Store::in_memory().await.context("make room for what is seen")?;
-    store.begin_chain(chain.info.id, first).await.context("write down where recording begins")?;
+    let store = Store::in_memory().await.context("failed to make room for what is seen")?;
+    store.begin_chain(chain.info.id, first).await.context("failed to write down where recording begins")?;
     let session = Session::new(book.clone(), store, printer.clone());
     let options = Options { keep_raw: true, finality: chain.finality, ..Options::for_chain(chain.info.id) };
     let source = Source::follow(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
     let nudge = Arc::new(Notify::new());
     let pumped = Box::pin(session.pump(source, chain, nudge, &stop, args.until_block, Some(&recorder))).await;
     // Whatever ended it, what was seen is on the tape.
-    recorder.finish().await.with_context(|| format!("write {}", args.file.display()))?;
+    recorder.finish().await.with_context(|| format!("failed to write {}", args.file.display()))?;
     pumped?;
     printer.progress(&format!("wrote {}", args.file.display()));
     Ok(session.end())

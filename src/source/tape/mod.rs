@@ -168,9 +168,9 @@ pub struct Stretch {
 #[derive(Debug, thiserror::Error)]
 pub enum TapeError {
     /// The file.
-    #[error("line {line}: {source}")]
+    #[error("{}{source}", if *line == 0 { String::new() } else { format!("line {line}: ") })]
     Io {
-        /// Line reached, from 1.
+        /// Line reached, from 1; 0 where it is not about a line.
         line: usize,
         /// What the system says.
         source: std::io::Error,

@@ -39,7 +39,7 @@ use super::book::Book;
 use super::file::{Lost, SECTIONS, SetupText, Texts};
 use super::files::{Files, glob};
 use crate::escalate::Roster;
-use crate::settings::{At, Document, Problems, Secrets, SourceFile};
+use crate::settings::{At, Document, Problem, Problems, Secrets, SourceFile};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
     let main = match files.read(path) {
         Ok(main) => main,
         Err(problem) => {
-            problems.push(*problem);
+            problems.push(hinted(*problem, path, files));
             return Err(problems);
         }
     };
@@ -62,6 +62,11 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
         return Err(problems);
     }
     let mut table = document.table();
+    if ["chain", "path"].iter().all(|key| !table.has(key)) && table.has("watch") {
+        let problem = main.spot(0..0).problem("this is a watchlist: it has no `[chain.NAME]` and no `[path.NAME]`");
+        problems.push(problem.hint("name the main file, the one that lists it under `watchlists`"));
+        return Err(problems);
+    }
     let mut texts = Texts::default();
     let mut setup = SetupText::read(&mut table, &mut problems);
     texts.lost.extend(std::mem::take(&mut setup.lost));
@@ -219,6 +224,21 @@ fn read_lists(
         }
     }
     lists
+}
+
+/// Adds the next move to a main file that cannot be read.
+fn hinted(problem: Problem, path: &Path, files: &dyn Files) -> Problem {
+    if problem.hint.is_some() {
+        return problem;
+    }
+    let hint = match files.is_directory(path) {
+        true => format!("name the main file in it, such as `{}`", path.join("watchfire.toml").display()),
+        false => {
+            "name the main file with `--config FILE` or in WATCHFIRE_CONFIG; `examples/minimal` has one to begin with"
+                .to_owned()
+        }
+    };
+    problem.hint(hint)
 }
 
 /// Tables of the main file in a watchlist: told apart from a slip of the keyboard.
