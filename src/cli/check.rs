@@ -130,7 +130,7 @@ fn spoken(book: &Book, printer: &Printer) {
         for (code, version) in versions.all() {
             if printer.is_json() {
                 let abi = version.name.as_deref();
-                printer.json(&json!({ "type": "implementation", "watch": &*watch.label, "address": code.to_checksum(None), "abi": abi }));
+                printer.json_object(json!({ "type": "implementation", "watch": &*watch.label, "address": code.to_checksum(None), "abi": abi }));
                 continue;
             }
             let abi =
@@ -143,7 +143,7 @@ fn spoken(book: &Book, printer: &Printer) {
 /// What could be better, and is no mistake.
 fn noted(note: &Note, printer: &Printer) {
     if printer.is_json() {
-        return printer.json(&json!({
+        return printer.json_object(json!({
             "type": "note", "chain": note.chain.as_deref(), "place": note.place.as_deref(), "note": note.text,
         }));
     }

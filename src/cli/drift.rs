@@ -69,7 +69,7 @@ async fn allowances(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow
 pub(super) async fn now<'b>(book: &'b Book, chain: &ChainBook) -> anyhow::Result<Survey<'b>> {
     let pool = pool_of(chain, &Metrics::default())?;
     let name = &chain.info.name;
-    let head = pool.newest().await.with_context(|| format!("ask where {name} stands"))?;
+    let head = pool.newest().await.with_context(|| format!("failed to ask {name} for its newest block"))?;
     let head = head.with_context(|| format!("{name} has no block yet"))?;
     Ok(survey(book, chain, head, &pool).await)
 }
@@ -81,7 +81,7 @@ pub(super) fn tell(chain: &ChainBook, surveyed: &Survey<'_>, printer: &Printer) 
             let (item, is, should) = one.difference.as_ref().map_or((None, None, None), |difference| {
                 (Some(difference.item.to_string()), Some(difference.is), Some(difference.should))
             });
-            printer.json(&json!({
+            printer.json_object(json!({
                 "type": "difference", "chain": &*chain.info.name, "block": at.number, "watch": &*one.watch.label,
                 "address": one.watch.address.to_checksum(None), "severity": one.severity.as_str(), "item": item,
                 "chain_says": is, "configuration_says": should, "headline": one.headline,

@@ -2,7 +2,7 @@
 
 use super::{Color, Format};
 use crate::model::record::{Line, SummaryLine, VerdictLine};
-use crate::runtime::command;
+use crate::runtime::{command, error_chain};
 use crate::settings::{Problem, Problems};
 use crate::store::StoreError;
 use crate::telemetry::Outlet;
@@ -86,6 +86,14 @@ impl Printer {
         }
     }
 
+    /// Prints an object as a line of JSON, without what is absent.
+    pub(crate) fn json_object(&self, mut object: serde_json::Value) {
+        if let Some(fields) = object.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
+        }
+        self.json(&object);
+    }
+
     /// Prints a line of the feed in the chosen format.
     pub(crate) fn line(&self, line: &Line) {
         if self.is_json() {
@@ -160,7 +168,7 @@ impl Printer {
     /// What went wrong, on stderr.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let tag = if self.color_stderr { AnsiColor::Red.on_default().bold() } else { Style::new() };
-        aside(&format!("{tag}error{tag:#}: {error:#}"));
+        aside(&format!("{tag}error{tag:#}: {}", error_chain(error)));
         let of_store = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
         for way in of_store.map(StoreError::ways).unwrap_or_default() {
             aside(&format!("{}: {}", way.to, command(&way.command)));

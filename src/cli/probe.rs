@@ -89,7 +89,7 @@ fn told(chain: Option<&ChainBook>, found: &[Found], gaps: &[Gap<'_>], printer: &
     let tags = chain.is_some_and(by_tags);
     for found in found {
         if printer.is_json() {
-            printer.json(&record(chain, found));
+            printer.json_object(record(chain, found));
         } else {
             show(chain, found, tags, printer);
         }
@@ -98,7 +98,8 @@ fn told(chain: Option<&ChainBook>, found: &[Found], gaps: &[Gap<'_>], printer: &
         if printer.is_json() {
             let watches: Vec<&str> = gap.watches.iter().map(|watch| &*watch.label).collect();
             let chain = chain.map(|chain| &*chain.info.name);
-            printer.json(&json!({ "type": "blind", "chain": chain, "watches": watches, "blind_to": gap.blind_to }));
+            printer
+                .json_object(json!({ "type": "blind", "chain": chain, "watches": watches, "blind_to": gap.blind_to }));
         } else {
             gap.lines().for_each(|line| printer.text(&line));
         }

@@ -46,7 +46,7 @@ pub(crate) async fn queue(args: &Queue, global: &Global, printer: &Printer) -> a
     }
     let (mut n, mut unseen) = (0, unseen_services(&book, &store, &wanted).await?);
     for watch in &wanted {
-        let kept = store.queue(watch.chain.id, watch.address).await.context("read what is queued")?;
+        let kept = store.queue(watch.chain.id, watch.address).await.context("failed to read what is queued")?;
         let mut shown: Vec<Remembered> = kept.remembered;
         shown.retain(|one| args.all || one.waits == Waits::Queued);
         shown.sort_by_key(|one| (one.waits != Waits::Queued, one.nonce));
@@ -81,7 +81,7 @@ async fn unseen_services(book: &Book, store: &Store, wanted: &[&WatchInfo]) -> a
     let queues = book.queues.iter().filter(|queue| wanted.iter().any(|watch| watch.chain.id == queue.chain.id));
     for queue in queues {
         let live = Filter { chain: Some(queue.chain.id), ..Filter::live() };
-        for incident in store.incidents(live).await.context("read whether services answer")? {
+        for incident in store.incidents(live).await.context("failed to read whether services answer")? {
             let Some(blindness) = &incident.blindness else { continue };
             if BlindnessKind::OF_SERVICES.contains(&blindness.kind) && blindness.over.is_none() {
                 unseen.push(incident.page.headline.clone());
@@ -93,8 +93,8 @@ async fn unseen_services(book: &Book, store: &Store, wanted: &[&WatchInfo]) -> a
 
 /// What was last said of a transaction, part by part.
 async fn thought(store: &Store, watch: &WatchInfo, one: Remembered) -> anyhow::Result<Shown> {
-    let lines = store.lines_of(watch.chain.id, one.hash).await.context("read what was judged")?;
-    let findings = store.findings_by(watch.chain.id, one.hash).await.context("read findings")?;
+    let lines = store.lines_of(watch.chain.id, one.hash).await.context("failed to read what was judged")?;
+    let findings = store.findings_by(watch.chain.id, one.hash).await.context("failed to read findings")?;
     let severity = findings.iter().map(|finding| finding.severity).max();
     let mut said: Vec<(Option<Severity>, String)> =
         findings.iter().map(|finding| (Some(finding.severity), finding.headline.clone())).collect();
@@ -115,7 +115,7 @@ fn tell(watch: &WatchInfo, shown: &Shown, printer: &Printer) {
     let Shown { one, said, findings, severity } = shown;
     let progress = one.progress;
     if printer.is_json() {
-        return printer.json(&json!({
+        return printer.json_object(json!({
             "type": "queued", "chain": &*watch.chain.name, "watch": &*watch.label, "address": watch.address.to_checksum(None),
             "tx": format!("{:#x}", one.hash), "nonce": one.nonce.to_string(), "waits": one.waits.as_str(),
             "confirmed": progress.confirmed, "threshold": progress.threshold, "executable": progress.is_executable(),

@@ -130,6 +130,45 @@ fn every_field_of_the_record_is_in_its_row() {
     }
 }
 
+/// Lines that commands put together by hand, besides those of `src/model/record.rs`.
+#[test]
+fn every_line_of_a_command_is_in_the_readme_with_its_fields() {
+    let readme = read("README.md");
+    let (mut told, mut missing) = (0, Vec::new());
+    for source in sources(&root().join("src/cli")) {
+        for object in source.split("json!({").skip(1).filter(|object| object.trim_start().starts_with("\"type\":")) {
+            let object = object.split("})").next().unwrap_or_default();
+            let kind = object.split('"').nth(3).expect("a word");
+            // What a tape holds is told in a paragraph, everything else in a row.
+            let row = match kind {
+                "tape" => readme.split("`tape info` tells").nth(1).and_then(|text| text.split("\n\n").next()),
+                _ => section(&readme, "## Output")
+                    .split(&format!("| `{kind}` | "))
+                    .nth(1)
+                    .and_then(|text| text.lines().next()),
+            };
+            let parts: Vec<&str> = object.split('"').collect();
+            let keys = parts.windows(2).skip(2).filter(|pair| pair[1].starts_with(": "));
+            let lacks = keys.map(|pair| pair[0]).filter(|key| row.is_none_or(|row| !row.contains(&format!("`{key}`"))));
+            missing.extend(lacks.map(|key| format!("`{key}` of `{kind}`")));
+            told += 1;
+        }
+    }
+    assert!(told > 10, "only {told} lines were found");
+    assert!(missing.is_empty(), "the README does not name {}", missing.join(", "));
+}
+
+/// Texts of all files of Rust below a folder.
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries
+        .flat_map(|path| match path.is_dir() {
+            true => sources(&path),
+            false => vec![std::fs::read_to_string(&path).expect("a source")],
+        })
+        .collect()
+}
+
 #[test]
 fn every_key_of_a_configuration_is_named() {
     let readme = read("README.md");
