@@ -1,5 +1,6 @@
 //! The one writer: a thread that owns the connection and does one job after the other. What the outbox asks for waits while anything
-//! else does, so that no receiver, however much is sent to it, delays a commit by more than one short job.
+//! else does, so that no receiver, however much is sent to it, delays a commit by more than one short job; and it waits for at most
+//! [`IN_A_ROW_MAX`] jobs, so that chains that catch up delay no page either.
 
 use super::refusal::{Refusal, Refusals};
 use super::{Result, StoreError};
@@ -13,13 +14,17 @@ use tokio::sync::{mpsc, oneshot};
 /// Jobs that may wait for the writer; who comes later waits to be let in. Each takes about a quarter of a millisecond.
 const JOBS_MAX: usize = 64;
 
+/// Jobs that are done in a row while one of the outbox waits: a few milliseconds of work, so that several chains that catch up at once
+/// hold up no page for longer.
+const IN_A_ROW_MAX: usize = 16;
+
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
 /// Hands jobs to the writer's thread, which ends when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
-    /// Jobs of the outbox, each of which is done when no other waits.
+    /// Jobs of the outbox, each of which is done when no other waits, or has waited for [`IN_A_ROW_MAX`] of them.
     later: mpsc::Sender<Job>,
     refusals: Refusals,
     /// Where writes that cannot be done are counted.
@@ -65,7 +70,7 @@ impl Actor {
         self.count(self.call(job).await)
     }
 
-    /// As [`Actor::write`], for a job that lets every other go first.
+    /// As [`Actor::write`], for a job that lets up to [`IN_A_ROW_MAX`] others go first.
     pub(super) async fn later<T, F>(&self, job: F) -> Result<T>
     where
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
@@ -122,11 +127,24 @@ impl Actor {
 
 fn work(runtime: &Runtime, mut db: Connection, mut first: mpsc::Receiver<Job>, mut then: mpsc::Receiver<Job>) {
     runtime.block_on(async {
+        let mut in_a_row = 0;
         loop {
+            if in_a_row >= IN_A_ROW_MAX {
+                in_a_row = 0;
+                if let Ok(job) = then.try_recv() {
+                    job(&mut db);
+                }
+            }
             let job = tokio::select! {
                 biased;
-                Some(job) = first.recv() => job,
-                Some(job) = then.recv() => job,
+                Some(job) = first.recv() => {
+                    in_a_row += 1;
+                    job
+                }
+                Some(job) = then.recv() => {
+                    in_a_row = 0;
+                    job
+                }
                 else => return,
             };
             job(&mut db);
@@ -137,4 +155,43 @@ fn work(runtime: &Runtime, mut db: Connection, mut first: mpsc::Receiver<Job>, m
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[tokio::test]
+    async fn a_message_waits_behind_so_many_other_jobs_and_no_longer() {
+        let actor = Actor::start(schema::open_in_memory).await.unwrap();
+        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let done = Arc::new(Mutex::new(Vec::new()));
+        let job = |what: usize| {
+            let done = Arc::clone(&done);
+            move |_: &mut Connection| {
+                done.lock().unwrap().push(what);
+                Ok(())
+            }
+        };
+        // Busy with the first job, while as many as there is room for come in behind it, and a message last of all.
+        let mut held = Box::pin(actor.call(move |_| gate.recv().map_err(|_| StoreError::Closed)));
+        assert!(futures::poll!(&mut held).is_pending());
+        let mut jobs: Vec<_> = (1..JOBS_MAX).map(|n| Box::pin(actor.call(job(n)))).collect();
+        for job in &mut jobs {
+            assert!(futures::poll!(job).is_pending());
+        }
+        let mut message = Box::pin(actor.later(job(0)));
+        assert!(futures::poll!(&mut message).is_pending());
+        open.send(()).unwrap();
+        held.await.unwrap();
+        message.await.unwrap();
+        futures::future::try_join_all(jobs).await.unwrap();
+        let done = done.lock().unwrap();
+        let place = done.iter().position(|what| *what == 0).unwrap();
+        assert!((1..=IN_A_ROW_MAX).contains(&place), "{place}");
+        assert_eq!(done.len(), JOBS_MAX, "all are done");
+        assert!(done.iter().filter(|what| **what > 0).is_sorted(), "in their order");
+    }
 }
