@@ -12,6 +12,7 @@ use super::council::{Council, Voice};
 use super::ears::Ears;
 use super::finality::Marks;
 use super::follow::{Follower, PREFETCH_MAX, Want};
+use super::intake::Queue;
 use super::meter::Meter;
 use super::pool::{Asked, Pool};
 use super::probe::probe;
@@ -64,6 +65,8 @@ pub(super) struct Driver {
     /// Asks for traces in advance, where they are wanted.
     ahead: Option<Arc<Ahead>>,
     work: JoinSet<Done>,
+    /// Steps that wait for the pipeline.
+    queue: Arc<Queue>,
     fetching: HashSet<Want>,
     walking: HashSet<(Voice, B256)>,
     /// The chain's own pace, learned from its timestamps.
@@ -134,6 +137,7 @@ impl Driver {
             wires,
             stop,
             work: JoinSet::new(),
+            queue: Arc::default(),
             fetching: HashSet::new(),
             walking: HashSet::new(),
             slot,

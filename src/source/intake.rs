@@ -45,7 +45,7 @@ const DATA_BYTES_MAX: usize = 4 << 20;
 /// What a search of logs returns, and what runs inside of one transaction or block. More is asked for in parts.
 const LOGS_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of parsed blocks that wait for the pipelines of all chains.
+/// Bytes of parsed blocks that wait for the pipelines of all chains, beside the first step of each.
 const WAITING_BYTES_MAX: usize = 48 << 20;
 /// Bytes of traces that wait for their block to be judged.
 const AHEAD_BYTES_MAX: usize = 24 << 20;
@@ -63,10 +63,28 @@ static AHEAD: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::ne
 #[derive(Debug)]
 pub(super) struct Held(#[expect(dead_code, reason = "it counts while it lives")] Option<OwnedSemaphorePermit>);
 
-/// Waits for room for a step's blocks. A step that is larger than all there is waits until it is alone.
-pub(super) async fn hold(n_bytes: usize) -> Held {
-    // It is never closed.
-    Held(WAITING.clone().acquire_many_owned(units(n_bytes, WAITING_BYTES_MAX)).await.ok())
+/// Room for the steps of one chain that wait for its pipeline: one of them needs no room, so that a chain whose pipeline stands still
+/// with all the room there is holds up no other. The rest shares the room of the process.
+#[derive(Debug)]
+pub(super) struct Queue(Arc<Semaphore>);
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Queue {
+    /// Waits for room for a step's blocks. A step that is larger than all there is waits until it is alone.
+    pub(super) async fn hold(&self, n_bytes: usize) -> Held {
+        // Neither is ever closed.
+        let held = tokio::select! {
+            biased;
+            alone = self.0.clone().acquire_owned() => alone,
+            shared = WAITING.clone().acquire_many_owned(units(n_bytes, WAITING_BYTES_MAX)) => shared,
+        };
+        Held(held.ok())
+    }
 }
 
 /// Takes room for traces that came before anybody asked, where there is some.
@@ -243,6 +261,9 @@ mod tests {
 
     #[tokio::test]
     async fn parsed_blocks_of_all_chains_wait_in_one_room() {
+        let queue = Queue::default();
+        let _first = queue.hold(1).await;
+        let hold = |n_bytes| queue.hold(n_bytes);
         let half = hold(WAITING_BYTES_MAX / 2).await;
         let mut huge = Box::pin(hold(10 * WAITING_BYTES_MAX));
         assert!(futures::poll!(&mut huge).is_pending(), "it is alone or not at all");
@@ -257,6 +278,17 @@ mod tests {
         assert!(!has_room_ahead() && hold_ahead(1).is_none());
         drop(all);
         assert!(has_room_ahead());
+    }
+
+    #[tokio::test]
+    async fn a_chain_that_stands_still_with_all_the_room_holds_up_no_other() {
+        let (still, other) = (Queue::default(), Queue::default());
+        let _waits = [still.hold(1).await, still.hold(WAITING_BYTES_MAX).await];
+        let Poll::Ready(step) = futures::poll!(Box::pin(other.hold(ORDINARY_BYTES))) else { panic!("it has to wait") };
+        let mut second = Box::pin(other.hold(ORDINARY_BYTES));
+        assert!(futures::poll!(&mut second).is_pending(), "one step each");
+        drop(step);
+        assert!(futures::poll!(&mut second).is_ready(), "one after the other");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{Driver, Ended};
 use crate::model::{BlindnessKind, BlockRef, Finality, Trouble};
 use crate::source::council::Voice;
-use crate::source::intake::{Held, hold};
+use crate::source::intake::Held;
 use crate::source::troubles::{News, Symptom};
 use crate::source::watch::HINTS_MAX;
 use crate::source::{Event, Fetched, Phase, SourceError, Step, Told};
@@ -60,7 +60,8 @@ impl Driver {
     /// Passes on a step once there is room for its blocks among those that wait for the pipelines of all chains. Meanwhile what was asked
     /// for comes in, so that nothing parsed waits beside that room.
     async fn hand_over(&mut self, step: Step) -> Result<(), Ended> {
-        let room = hold(step.append.iter().map(Fetched::size).sum());
+        let queue = self.queue.clone();
+        let room = queue.hold(step.append.iter().map(Fetched::size).sum());
         tokio::pin!(room);
         let held = loop {
             tokio::select! {
