@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tally::Tally;
 use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tracing::{error, warn};
 
 /// How long a clean end waits for what is on its way to be delivered.
@@ -157,19 +158,26 @@ impl Session {
         let nudge = worker.nudge();
         // The worker outlives the chains, so that what their last blocks made due still goes out.
         let worker_stop = Stop::new();
-        let mut delivering = tokio::spawn(worker.run(worker_stop.clone()));
+        let delivering = tokio::spawn(worker.run(worker_stop.clone()));
         let session = Arc::new(self);
         session.signs.introduce(&session.book);
-        let ticking = tokio::spawn(session.clone().tick(nudge.clone(), worker_stop.clone()));
-        let keeping = {
-            let (session, nudge, stop) = (session.clone(), nudge.clone(), worker_stop.clone());
-            tokio::spawn(async move { session.keeper.watch(&session.store, &nudge, &stop).await })
-        };
+        // What lasts until everything is delivered.
+        let mut lasting = JoinSet::new();
+        let ticking = session.clone().tick(nudge.clone(), worker_stop.clone());
+        lasting.spawn(async move {
+            ticking.await;
+            bail!("escalations are no longer advanced")
+        });
+        let (keeper, told, stopped) = (session.clone(), nudge.clone(), worker_stop.clone());
+        lasting.spawn(async move {
+            keeper.keeper.watch(&keeper.store, &told, &stopped).await;
+            bail!("nothing looks after the store any more")
+        });
         for heart in &session.book.heartbeats {
             let (checks, metrics) = (session.signs.checks.clone(), session.signs.metrics.clone());
             tokio::spawn(pulse::run(heart.clone(), checks, metrics, session.clock.clone(), stop.child_token()));
         }
-        let mut chains = tokio::task::JoinSet::new();
+        let mut chains = JoinSet::new();
         for chain in &session.book.chains {
             let (session, chain, nudge, stop) = (session.clone(), Arc::new(chain.clone()), nudge.clone(), stop.clone());
             chains.spawn(async move {
@@ -180,7 +188,7 @@ impl Session {
             });
         }
         // What is seen beside the chains ends with them.
-        let mut beside = tokio::task::JoinSet::new();
+        let mut beside = JoinSet::new();
         for chain in session.book.chains.iter().filter(|chain| chain.pending) {
             let (chain, nudge, stop) = (Arc::new(chain.clone()), nudge.clone(), worker_stop.child_token());
             let name = chain.info.name.clone();
@@ -198,35 +206,13 @@ impl Session {
                 looked_after.await.with_context(|| format!("failed to look after the queues of {name}"))
             });
         }
-        let (mut failed, mut mute) = (None, false);
-        loop {
-            let ended = tokio::select! {
-                ended = chains.join_next() => match ended {
-                    Some(ended) => ended.context("a chain's task ended by surprise").flatten(),
-                    None => break,
-                },
-                // Nobody has told them to end.
-                Some(ended) = beside.join_next() => ended.context("a task beside the chains ended by surprise").flatten(),
-                // Nor it.
-                ended = &mut delivering, if !mute => {
-                    mute = true;
-                    let ended = ended.context("the delivery worker ended by surprise").flatten();
-                    ended.context("failed to deliver").and_then(|()| bail!("the delivery worker ended by itself"))
-                }
-            };
-            if let Err(error) = ended {
-                error!("{}", error_chain(&error));
-                failed.get_or_insert(error);
-                // Half a watch is worse than none that says so: a supervisor restarts the whole.
-                stop.cancel();
-            }
-        }
-        beside.shutdown().await;
-        if !mute {
+        let mut tasks = Tasks { chains, beside, lasting, delivering: Some(delivering) };
+        let failed = tasks.until_done(stop).await;
+        tasks.beside.shutdown().await;
+        if let Some(delivering) = tasks.delivering {
             session.drain(&worker_stop, delivering).await?;
         }
-        ticking.abort();
-        keeping.abort();
+        tasks.lasting.shutdown().await;
         if session.store.is_gone() {
             session.keeper.rescue(&session.store).await;
         }
@@ -237,11 +223,7 @@ impl Session {
     }
 
     /// Waits until nothing more is due, at most [`DRAIN_MAX`], then stops the worker.
-    async fn drain(
-        &self,
-        worker_stop: &Stop,
-        delivering: tokio::task::JoinHandle<anyhow::Result<()>>,
-    ) -> anyhow::Result<()> {
+    async fn drain(&self, worker_stop: &Stop, delivering: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
         let names: Vec<String> = self.book.destinations.keys().cloned().collect();
         let drained = async {
             loop {
@@ -359,6 +341,54 @@ impl Session {
     }
 }
 
+/// Tasks of a session, each of which ends only when it is told to.
+struct Tasks {
+    /// One for each chain; the session is done when all of them are.
+    chains: JoinSet<anyhow::Result<()>>,
+    /// Queues, and what is pending: they end with the chains.
+    beside: JoinSet<anyhow::Result<()>>,
+    /// Escalations, and whoever looks after the store: they end after the last message.
+    lasting: JoinSet<anyhow::Result<()>>,
+    /// The delivery worker, until it ends by itself.
+    delivering: Option<JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Tasks {
+    /// Waits until all chains are done. A task that fails, panics or ends although nobody told it to stops all of them, since a partial
+    /// watch would go unnoticed: a supervisor restarts the whole. Returns the first such failure.
+    async fn until_done(&mut self, stop: &Stop) -> Option<anyhow::Error> {
+        let mut failed = None;
+        loop {
+            let ended = tokio::select! {
+                ended = self.chains.join_next() => match ended {
+                    Some(ended) => ended.context("a chain's task ended by surprise").flatten(),
+                    None => return failed,
+                },
+                Some(ended) = self.beside.join_next() => ended.context("a task beside the chains ended by surprise").flatten(),
+                Some(ended) = self.lasting.join_next() => ended.context("a task that lasts ended by surprise").flatten(),
+                ended = delivered(&mut self.delivering) => {
+                    self.delivering = None;
+                    let ended = ended.context("the delivery worker ended by surprise").flatten();
+                    ended.context("failed to deliver").and_then(|()| bail!("the delivery worker ended by itself"))
+                }
+            };
+            if let Err(error) = ended {
+                error!("{}", error_chain(&error));
+                failed.get_or_insert(error);
+                stop.cancel();
+            }
+        }
+    }
+}
+
+/// The end of the worker; never, once it has ended.
+async fn delivered(delivering: &mut Option<JoinHandle<anyhow::Result<()>>>) -> Result<anyhow::Result<()>, JoinError> {
+    match delivering {
+        Some(delivering) => delivering.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Opens the store and takes over what an earlier process was sending.
 async fn opened(path: &Path, clock: &dyn Clock) -> Result<(Store, StoreLock), StoreError> {
     // The store before its lock: a lock without a store says that there was one.
@@ -374,4 +404,48 @@ async fn opened(path: &Path, clock: &dyn Clock) -> Result<(Store, StoreLock), St
     }
     store.end_leases(runtime::millis(clock)).await?;
     Ok((store, lock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tasks of a session that does nothing until it is stopped, and `odd` among those at `place`.
+    fn tasks(place: usize, odd: impl Future<Output = anyhow::Result<()>> + Send + 'static, stop: &Stop) -> Tasks {
+        let mut sets = [JoinSet::new(), JoinSet::new(), JoinSet::new()];
+        for set in &mut sets {
+            let stop = stop.clone();
+            set.spawn(async move {
+                stop.cancelled().await;
+                Ok(())
+            });
+        }
+        let delivering = if place == sets.len() {
+            tokio::spawn(odd)
+        } else {
+            sets[place].spawn(odd);
+            tokio::spawn(std::future::pending())
+        };
+        let [chains, beside, lasting] = sets;
+        Tasks { chains, beside, lasting, delivering: Some(delivering) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_task_of_a_session_dies_in_silence() {
+        for place in 0..4 {
+            for panics in [true, false] {
+                let stop = Stop::new();
+                let odd = async move {
+                    assert!(!panics, "a bug");
+                    bail!("it failed")
+                };
+                let mut tasks = tasks(place, odd, &stop);
+                // The clock moves only when nothing else can happen.
+                let failed = tokio::time::timeout(Duration::from_secs(1), tasks.until_done(&stop)).await;
+                let Ok(Some(error)) = failed else { panic!("task {place} ended and nobody noticed: {failed:?}") };
+                assert!(stop.is_cancelled());
+                assert!(panics || format!("{error:#}").contains("it failed"), "{error:#}");
+            }
+        }
+    }
 }
