@@ -74,6 +74,7 @@ pub(super) fn page() -> Page {
         next: Some(NextStep { at: 1_795_169_100_000, to: vec!["security-lead".to_owned()] }),
         acked_by: None,
         change: None,
+        again: false,
     }
 }
 

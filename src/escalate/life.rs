@@ -371,7 +371,7 @@ pub(super) fn start(
 }
 
 /// Begins a round at the first step of the path, and returns whom it is to tell.
-fn begin(incident: &mut Incident, now_ms: u64) -> Vec<String> {
+pub(super) fn begin(incident: &mut Incident, now_ms: u64) -> Vec<String> {
     incident.paging = true;
     incident.step = 0;
     incident.next_escalation = due(incident, now_ms);

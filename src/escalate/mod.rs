@@ -32,7 +32,7 @@ pub use answers::{Refusal, acknowledge, false_alarm, open_again, resolve, stay_o
 pub use blindness::{BLINDNESS, RETURNS_WITHIN_MS, blind, is_blindness, is_dark, lifted, record, remind, sighted};
 pub use headline::headline;
 pub use lines::{finding_line, incident_line, utc, verdict_line};
-pub use occasion::{UNDELIVERABLE, dead_letter, test_page};
+pub use occasion::{UNDELIVERABLE, dead_letter, pass_on, test_page};
 pub use roster::{Names, Roster, StepJudged, short};
 pub use standing::reopen_standing;
 pub use step::{pending, plan, queued};

@@ -3,17 +3,17 @@
 use super::answers::changed;
 use super::blindness::BLINDNESS;
 use super::headline::clean;
-use super::life::{counted, start, tell};
-use super::news::Pager;
+use super::life::{begin, counted, forget_ack, start, stepped, tell, tell_news};
+use super::news::{News, Pager};
 use super::roster::Roster;
 use super::storm::{Claim, STORM};
 use super::{page, storm};
 use crate::model::coverage::Coverage;
-use crate::model::incident::{Body, Delivery, DeliveryKind, Incident, Plan, Standing, State, Undelivered};
+use crate::model::incident::{Body, Delivery, DeliveryKind, Incident, LOST_MAX, Plan, Standing, State, Undelivered};
 use crate::model::page::Page;
 use crate::model::path::Path;
 use crate::model::record::Line;
-use crate::model::{ChainId, FindingId, IncidentId, Severity, WatchInfo};
+use crate::model::{ChainId, DeliveryKey, FindingId, IncidentId, Severity, WatchInfo};
 use alloy_primitives::Address;
 
 /// The built-in that raises a message nobody could be given.
@@ -41,7 +41,7 @@ pub fn test_page(path: &Path, roster: &Roster, now_ms: u64) -> Plan {
 /// dead. Where nothing is left of the path, every other destination of the configuration is told at once.
 ///
 /// There is one incident for each cause, whatever the path: further destinations that fail alike join it, each of them once, and
-/// whoever of their paths has not heard of it is paged. A dead letter about a dead letter so comes to an end with the last destination.
+/// whoever of their paths has not heard of it is paged. So are people for each further incident whose page reaches nobody, once. A dead letter about a dead letter so comes to an end with the last destination.
 /// `standing` holds the live incidents of all chains.
 #[must_use]
 pub fn dead_letter(letter: &Delivery, error: &str, standing: &Standing, roster: &Roster, now_ms: u64) -> Plan {
@@ -63,7 +63,8 @@ pub fn dead_letter(letter: &Delivery, error: &str, standing: &Standing, roster: 
     let mut pager = Pager::new(&standing.paged, now_ms);
     if let Some(known) = live.iter().filter(|incident| incident.state.is_live()).find(lists) {
         let mut known = known.clone();
-        join(&mut known, letter, (error, &path), roster, &mut pager);
+        let letter = Letter { letter, error, cause, about, watch };
+        join(&mut known, &letter, &path, roster, &mut pager);
         changed(known, &mut plan);
     } else {
         let letter = Letter { letter, error, cause, about, watch };
@@ -95,7 +96,10 @@ fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Roster, pager: &m
     let whose = about.map_or_else(String::new, |incident| format!(" about {}", incident.label));
     incident.page.headline =
         clean(&format!("A {what}{whose} could not be delivered to {}: {error}", letter.destination));
-    incident.undelivered = Some(Undelivered { cause: cause.clone(), destinations: vec![letter.destination.clone()] });
+    let paged = about.filter(|_| letter.kind == DeliveryKind::Trigger);
+    let lost = paged.iter().map(|incident| incident.id.clone()).collect();
+    incident.undelivered =
+        Some(Undelivered { cause: cause.clone(), destinations: vec![letter.destination.clone()], lost });
     name_undelivered(&mut incident);
     if let Body::Page(page) = &letter.body {
         incident.marked.clone_from(&page.marked);
@@ -111,29 +115,38 @@ fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Roster, pager: &m
     changed(incident, plan);
 }
 
-/// One more message that failed for the same cause, with its error and the path that it was on.
-fn join(incident: &mut Incident, letter: &Delivery, on: (&str, &Path), roster: &Roster, pager: &mut Pager) {
-    let (error, path) = on;
+/// One more message that failed for the same cause, or at a destination that is known to fail, with the path that it was on.
+fn join(incident: &mut Incident, letter: &Letter<'_>, path: &Path, roster: &Roster, pager: &mut Pager) {
     incident.findings += 1;
     incident.standing += 1;
+    let destination = &letter.letter.destination;
     let Some(failed) = &mut incident.undelivered else { return };
-    if failed.destinations.contains(&letter.destination) || failed.destinations.len() >= DESTINATIONS_MAX {
+    let is_new = !failed.destinations.contains(destination) && failed.destinations.len() < DESTINATIONS_MAX;
+    if is_new {
+        failed.destinations.push(destination.clone());
+    }
+    let failed = failed.destinations.clone();
+    // Whoever else should have had the message.
+    let own = detour(path.clone(), &failed, roster);
+    if is_new {
+        name_undelivered(incident);
+        incident.path = detour(incident.path.clone(), &failed, roster);
+    }
+    if let Some(about) = letter.about.filter(|about| is_lost(incident, about, letter.letter)) {
+        return page_of_lost(incident, letter, about, &own, pager);
+    }
+    if !is_new {
         return;
     }
-    failed.destinations.push(letter.destination.clone());
-    let failed = failed.destinations.clone();
-    name_undelivered(incident);
-    let said = clean(&format!("{} cannot be told either: {error}", letter.destination));
-    incident.path = detour(incident.path.clone(), &failed, roster);
+    let said = clean(&format!("{destination} cannot be told either: {}", letter.error));
     let alive: Vec<String> = incident.told.iter().filter(|to| !failed.contains(to)).cloned().collect();
     tell(incident, DeliveryKind::Update, &alive, Some(said.clone()), &mut pager.out);
-    // Whoever else should have had the message, or is next where nobody alive has heard of it.
-    let own = detour(path.clone(), &failed, roster);
+    // And who is next where nobody alive has heard of it.
     let steps = own.steps.iter().chain(incident.path.steps.iter().filter(|_| alive.is_empty()));
     let unheard = |to: &&String| !incident.told.contains(to);
     let next = steps.map(|step| step.to.iter().filter(unheard).cloned().collect::<Vec<_>>()).find(|to| !to.is_empty());
     let first = own.steps.first().is_none_or(|step| step.to.iter().all(|to| incident.told.contains(to)));
-    let is_page = matches!(letter.body, Body::Page(_));
+    let is_page = matches!(letter.letter.body, Body::Page(_));
     let Some(to) = next.filter(|_| is_page && (!first || alive.is_empty())) else { return };
     pager.limit.admit(&incident.path.name, incident.severity, Claim::Exempt);
     if !incident.paging {
@@ -141,6 +154,58 @@ fn join(incident: &mut Incident, letter: &Delivery, on: (&str, &Path), roster: &
     }
     let to: Vec<String> = to.into_iter().filter(|to| !incident.told.contains(to)).collect();
     tell(incident, DeliveryKind::Trigger, &to, Some(said), &mut pager.out);
+}
+
+/// Whether a message was the page of another incident that nobody acknowledged, everybody whom that paged so far is among those that
+/// cannot be told, and no page of `incident` names it. What is written in a store of an earlier version is named by its first page.
+fn is_lost(incident: &Incident, about: &Incident, letter: &Delivery) -> bool {
+    let Some(failed) = &incident.undelivered else { return false };
+    let in_vain = || stepped(about).iter().all(|to| failed.destinations.contains(to));
+    letter.kind == DeliveryKind::Trigger
+        && about.undelivered.is_none()
+        && about.state == State::Open
+        && about.paging
+        && !failed.lost.contains(&about.id)
+        && in_vain()
+}
+
+/// Pages people who can be told of a page that was lost, whatever they acknowledged before: nobody could see this one.
+fn page_of_lost(incident: &mut Incident, letter: &Letter<'_>, about: &Incident, own: &Path, pager: &mut Pager) {
+    let severity = letter.letter.severity.max(Severity::High);
+    let headline = clean(&format!(
+        "A page about {} could not be delivered to {}: {}",
+        about.label, letter.letter.destination, about.page.headline
+    ));
+    let news = News { severity, headline, evidence: None, more: None };
+    if about.marked.is_none() {
+        incident.marked = None;
+    }
+    incident.severity = incident.severity.max(severity);
+    // Whoever causes findings causes these pages as well.
+    if !pager.limit.admit(&incident.path.name, severity, Claim::Ordinary) {
+        return pager.hold(incident, &news, 1);
+    }
+    incident.heard = incident.heard.max(Some(severity));
+    if let Some(failed) = &mut incident.undelivered {
+        failed.lost.push(about.id.clone());
+        let over = failed.lost.len().saturating_sub(LOST_MAX);
+        failed.lost.drain(..over);
+    }
+    let mut to: Vec<String> = own.steps.first().map(|step| step.to.clone()).unwrap_or_default();
+    if !incident.paging || incident.state != State::Open {
+        incident.state = State::Open;
+        forget_ack(incident);
+        let begun = begin(incident, pager.now_ms);
+        to.extend(begun.into_iter().filter(|name| own.steps.first().is_none_or(|step| !step.to.contains(name))));
+    } else if to.is_empty() {
+        to = stepped(incident);
+    }
+    incident.cycle += 1;
+    let failed = incident.undelivered.as_ref().map(|failed| failed.destinations.clone()).unwrap_or_default();
+    let rest = incident.told.iter().filter(|name| !to.contains(name) && !failed.contains(name));
+    let rest: Vec<String> = rest.cloned().collect();
+    tell_news(incident, DeliveryKind::Trigger, &to, &news, &mut pager.out);
+    tell_news(incident, DeliveryKind::Update, &rest, &news, &mut pager.out);
 }
 
 /// Destinations that one incident lists as failing; a configuration with more is beyond what one person configures.
@@ -174,6 +239,32 @@ fn name_undelivered(incident: &mut Incident) {
             several.join(", ")
         ))],
     };
+}
+
+/// The message about `incident` once more, for whoever is next while nothing can be written down: the first step of its path that does not
+/// consist of destinations that refused it, else everybody else. Empty where nobody is left. They count as told.
+#[must_use]
+pub fn pass_on(incident: &mut Incident, message: &Delivery, refused: &[String], roster: &Roster) -> Vec<Delivery> {
+    let path = detour(incident.path.clone(), refused, roster);
+    let to = path.steps.into_iter().next().map(|step| step.to).unwrap_or_default();
+    for name in &to {
+        if !incident.told.contains(name) {
+            incident.told.push(name.clone());
+        }
+    }
+    let for_one = |name: String| Delivery {
+        key: DeliveryKey::new(
+            incident.id.as_str(),
+            incident.cycle,
+            incident.step,
+            &name,
+            message.kind.as_str(),
+            incident.revision,
+        ),
+        destination: name,
+        ..message.clone()
+    };
+    to.into_iter().map(for_one).collect()
 }
 
 /// The path without what is dead; where no step is left of it, everybody else.
@@ -297,5 +388,6 @@ fn blank(id: &IncidentId, path: &Path) -> Page {
         next: None,
         acked_by: None,
         change: None,
+        again: false,
     }
 }

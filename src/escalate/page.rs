@@ -46,6 +46,7 @@ pub(super) fn of_watch(incident: &IncidentId, watch: &WatchInfo, path: &Path) ->
         next: None,
         acked_by: None,
         change: None,
+        again: false,
     }
 }
 
@@ -193,6 +194,7 @@ pub(super) fn leading_with(page: &Page, news: &News) -> Page {
     led.headline.clone_from(&news.headline);
     led.severity = news.severity;
     led.change.clone_from(&news.more);
+    led.again = true;
     if let Some((evidence, links)) = news.evidence.as_deref() {
         let all = led.more + led.n_listed();
         led.evidence.retain(|known| known.finding != evidence.finding);

@@ -403,8 +403,8 @@ impl<'a> Engine<'a> {
             }
         }
         let incident = &mut self.incidents[place];
-        // What came back stands, whoever holds what.
-        incident.contested.clear();
+        // This block stands again, whoever holds it; others that are held have evidence of their own.
+        incident.contested.retain(|held| *held != block.at);
         let louder = raised.abnormal.severity > incident.severity;
         incident.severity = incident.severity.max(raised.abnormal.severity);
         let rule = (!is_quiet(raised)).then_some(&*raised.abnormal.rule);

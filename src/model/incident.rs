@@ -195,7 +195,14 @@ pub struct Undelivered {
     pub cause: String,
     /// Their names, in the order in which they failed.
     pub destinations: Vec<String>,
+    /// Incidents whose pages were lost with them, and that pages of this one name; at most [`LOST_MAX`], the newest. Whatever is
+    /// forgotten pages anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<IncidentId>,
 }
+
+/// Incidents that [`Undelivered::lost`] remembers: as many as people deal with at once.
+pub const LOST_MAX: usize = 64;
 
 /// What a message is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -306,8 +313,7 @@ impl Delivery {
     pub fn urgency(&self) -> Urgency {
         match (self.kind, &self.body) {
             (_, Body::Line(_)) | (DeliveryKind::Feed, _) => Urgency::Line,
-            // Every later page says what has changed since the one before.
-            (DeliveryKind::Trigger, Body::Page(page)) if page.change.is_none() => Urgency::FirstPage,
+            (DeliveryKind::Trigger, Body::Page(page)) if page.change.is_none() && !page.again => Urgency::FirstPage,
             (DeliveryKind::Trigger, _) => Urgency::NextPage,
             (DeliveryKind::Retract, _) => Urgency::Retraction,
             _ => Urgency::Rest,

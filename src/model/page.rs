@@ -196,6 +196,9 @@ pub struct Page {
     /// What changed since the last message, for updates and retractions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
+    /// Whether the message begins with what is new of an incident that people were told of before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 impl Page {

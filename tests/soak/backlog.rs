@@ -236,6 +236,7 @@ fn page(watch: u64, revision: u64, kind: DeliveryKind, severity: Severity, path:
         next: None,
         acked_by: None,
         change: (kind == DeliveryKind::Update).then(|| "One more".to_owned()),
+        again: false,
     };
     Delivery {
         key: DeliveryKey(format!("dlv_{watch}_{revision}")),

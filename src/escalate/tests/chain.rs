@@ -2,9 +2,11 @@
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{acknowledge, resolve};
-use crate::model::incident::{Body, Contested, DeliveryKind, Plan, State};
+use crate::model::incident::{Body, Contested, Delivery, DeliveryKind, Plan, State, Urgency};
 use crate::model::record::Line;
-use crate::model::{ActivityKind, Finality, Footing, Judged, JudgedBlock, Position, Proof, Severity, Sight, Verdict};
+use crate::model::{
+    Activity, ActivityKind, Finality, Footing, Judged, JudgedBlock, Position, Proof, Severity, Sight, Verdict,
+};
 
 fn feed(plan: &Plan, destination: &str) -> usize {
     plan.deliveries.iter().filter(|d| d.kind == DeliveryKind::Feed && d.destination == destination).count()
@@ -93,7 +95,7 @@ fn everything_one_transaction_makes_abnormal_is_one_incident_of_the_innermost_wa
         repeat(envelope, 3),
         raise(swap.clone(), "builtin/unvouched", Severity::Critical),
         // The call of itself is the same finding as the act.
-        raise(crate::model::Activity { kind: ActivityKind::Call, ..swap }, "builtin/unvouched", Severity::Critical),
+        raise(Activity { kind: ActivityKind::Call, ..swap }, "builtin/unvouched", Severity::Critical),
     ];
     let plan = kept.block(1, judged, T);
     assert_eq!(told(&plan), "trigger pager");
@@ -404,4 +406,45 @@ fn evidence_that_comes_back_ends_the_doubt_about_its_block() {
     kept.contested.clear();
     assert_eq!(told(&kept.tick(T + 2000)), "");
     assert_eq!((kept.only().state, kept.only().standing), (State::Open, 1));
+}
+
+#[test]
+fn evidence_that_comes_back_ends_no_doubt_about_other_blocks() {
+    let mut kept = Kept::new();
+    kept.block(1, vec![stray(1, Severity::High)], T);
+    kept.block(2, vec![stray(2, Severity::High)], T);
+    let held =
+        |number| Contested { chain: crate::model::ChainId(1), block: at(number, 0), by: vec!["backup".to_owned()] };
+    kept.contested = vec![held(1), held(2)];
+    let empty = |number, below| block(at(number, 1), at(number - 1, below), vec![]);
+    kept.step(&[at(2, 0), at(1, 0)], &[empty(1, 0), empty(2, 1)], T + 1000);
+    assert_eq!((kept.only().state, kept.only().standing), (State::Open, 0));
+    // The first comes back in another block, which goes as well: the second is still what `backup` holds.
+    let back = block(at(2, 2), at(1, 1), vec![stray(1, Severity::High)]);
+    kept.step(&[at(2, 1)], &[back], T + 2000);
+    assert_eq!(kept.only().standing, 1);
+    kept.step(&[at(2, 2)], &[block(at(2, 3), at(1, 1), vec![])], T + 3000);
+    assert_eq!((kept.only().state, kept.only().standing), (State::Open, 0), "an endpoint holds its evidence");
+    kept.contested.clear();
+    kept.tick(T + 4000);
+    assert_eq!(kept.only().state, State::FalseAlarm);
+}
+
+#[test]
+fn only_the_first_page_of_an_incident_leaves_as_a_first_page() {
+    let mut kept = Kept::new();
+    let urgency = |plan: &Plan| {
+        let pages = plan.deliveries.iter().filter(|d| d.kind == DeliveryKind::Trigger);
+        pages.map(Delivery::urgency).collect::<Vec<_>>()
+    };
+    assert_eq!(urgency(&kept.block(1, vec![stray(1, Severity::High)], T)), [Urgency::FirstPage]);
+    assert_eq!(urgency(&kept.block(2, vec![stray(2, Severity::Critical)], T)), [Urgency::NextPage], "louder");
+    assert_eq!(urgency(&kept.tick(T + 300_000)), [Urgency::NextPage], "escalated");
+    kept.answer(|incident| acknowledge(incident, "on-call", T));
+    let other = raise(
+        Activity { from: address(77), ..transfer(TREASURY, 3, &[0], 70_000) },
+        "builtin/unvouched",
+        Severity::High,
+    );
+    assert_eq!(urgency(&kept.block(3, vec![other], T + 301_000)), [Urgency::NextPage], "what an answer does not cover");
 }

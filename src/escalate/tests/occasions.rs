@@ -1,9 +1,10 @@
 //! Test pages and dead letters.
 
 use crate::escalate::fixtures::*;
-use crate::escalate::{acknowledge, dead_letter, test_page};
-use crate::model::incident::Body;
-use crate::model::{Severity, incident::Delivery};
+use crate::escalate::{PAGES_MAX, acknowledge, dead_letter, pass_on, resolve, test_page};
+use crate::model::Severity;
+use crate::model::incident::{Body, Delivery, DeliveryKind, State};
+use std::collections::BTreeSet;
 
 fn bury(kept: &mut Kept, letter: &Delivery) -> String {
     let plan = dead_letter(letter, "410 Gone", &kept.live(), &kept.roster, T);
@@ -78,4 +79,111 @@ fn evidence_does_not_hide_behind_a_dead_letter_of_the_same_watch() {
     assert_eq!(bury(&mut kept, &letter), "trigger pager");
     assert_eq!(told(&kept.block(2, vec![stray(2, Severity::High)], T)), "trigger pager");
     assert_eq!(kept.incidents.len(), 2);
+}
+
+#[test]
+fn a_dead_page_pages_although_only_a_line_of_the_feed_had_died_there() {
+    let mut kept = Kept::new();
+    let line = kept.block(1, vec![normal(transfer(TREASURY, 1, &[0], 1))], T).deliveries[0].clone();
+    assert_eq!(bury(&mut kept, &Delivery { destination: "pager".into(), ..line }), "trigger chat");
+    let page = kept.block(2, vec![stray(2, Severity::Critical)], T).deliveries[0].clone();
+    assert_eq!(page.destination, "pager");
+    assert_eq!(bury(&mut kept, &page), "trigger phone, update chat");
+    let dead = kept.incidents.values().find(|i| i.label == "Delivery to pager").unwrap();
+    assert_eq!((dead.severity, dead.heard, dead.paging), (Severity::Critical, Some(Severity::Critical), true));
+    let Body::Page(told) = &kept.outbox.iter().rfind(|d| d.destination == "phone").unwrap().body else { panic!() };
+    assert!(told.headline.contains("Treasury Safe") && told.headline.contains("60,000"), "{}", told.headline);
+}
+
+#[test]
+fn an_acknowledged_dead_letter_covers_no_other_incident_s_page() {
+    let mut kept = Kept::new();
+    // A path with one destination, so that no escalation would bring what it misses to anybody else.
+    kept.roster.paths.insert("treasury".into(), path("treasury", &[(&["pager"], 300)]));
+    let first = kept.block(1, vec![stray(1, Severity::High)], T).deliveries[0].clone();
+    assert_eq!(bury(&mut kept, &first), "trigger token-pager");
+    let dead = kept.incidents.values().find(|i| i.label == "Delivery to pager").unwrap().clone();
+    kept.keep(&acknowledge(&dead, "on-call", T).unwrap());
+    kept.keep(&resolve(&kept.incidents[first.incident.as_ref().unwrap()], "on-call", T).unwrap());
+    let second = kept.block(2, vec![stray(2, Severity::High)], T).deliveries[0].clone();
+    assert_ne!(second.incident, first.incident);
+    assert_eq!(bury(&mut kept, &second), "trigger token-pager");
+    let known = &kept.incidents[&dead.id];
+    assert_eq!((known.state, known.acked_by.as_deref()), (State::Open, None));
+    assert_eq!(bury(&mut kept, &second), "", "once for each incident");
+    // Whoever answers the first of them answers what was on its pages.
+    let escalated = kept.tick(T + 300_000);
+    let again = escalated.deliveries.iter().find(|d| d.destination == "pager").unwrap().clone();
+    kept.keep(&acknowledge(&kept.incidents[&dead.id], "on-call", T + 300_000).unwrap());
+    assert_eq!(bury(&mut kept, &again), "", "it was on a page that somebody got");
+}
+
+#[test]
+fn a_dead_page_that_somebody_alive_was_paged_for_joins_without_a_word() {
+    let mut kept = Kept::new();
+    kept.roster.paths.insert("treasury".into(), path("treasury", &[(&["pager", "phone"], 300)]));
+    let first = kept.block(1, vec![stray(1, Severity::High)], T).deliveries[0].clone();
+    assert_eq!((first.destination.as_str(), bury(&mut kept, &first).as_str()), ("pager", "trigger phone"));
+    kept.keep(&resolve(&kept.incidents[first.incident.as_ref().unwrap()], "on-call", T).unwrap());
+    let second = kept.block(2, vec![stray(2, Severity::High)], T).deliveries[0].clone();
+    assert_eq!(bury(&mut kept, &second), "");
+}
+
+#[test]
+fn a_real_page_that_joins_the_dead_letter_of_a_test_is_no_test() {
+    let mut kept = Kept::new();
+    let path = kept.roster.paths["treasury"].clone();
+    let plan = test_page(&path, &kept.roster, T);
+    kept.keep(&plan);
+    assert_eq!(bury(&mut kept, &plan.deliveries[0]), "trigger phone");
+    let real = kept.block(1, vec![stray(1, Severity::High)], T).deliveries[0].clone();
+    assert_eq!(bury(&mut kept, &real), "trigger phone");
+    let Body::Page(told) = &kept.outbox.last().unwrap().body else { panic!("a page") };
+    assert_eq!(told.marked, None);
+}
+
+#[test]
+fn the_dead_pages_of_a_storm_are_held_back_as_its_pages_are() {
+    let mut kept = Kept::new();
+    kept.roster.paths.insert("treasury".into(), path("treasury", &[(&["pager"], 300)]));
+    let mut pages = 0;
+    for n in 1..40_u32 {
+        let plan = kept.block(u64::from(n), vec![stray(n, Severity::High)], T + u64::from(n));
+        let of_it = |d: &&Delivery| d.destination == "pager" && d.kind == DeliveryKind::Trigger;
+        for letter in plan.deliveries.iter().filter(of_it) {
+            let plan = dead_letter(letter, "410 Gone", &kept.live(), &kept.roster, T + u64::from(n));
+            let others = |d: &&Delivery| d.destination == "token-pager" && d.kind == DeliveryKind::Trigger;
+            pages += plan.deliveries.iter().filter(others).count();
+            kept.keep_at(&plan, T + u64::from(n));
+        }
+        let about =
+            kept.incidents.values().find(|i| i.state == State::Open && i.undelivered.is_none() && i.storm.is_none());
+        if let Some(incident) = about.cloned() {
+            kept.keep(&resolve(&incident, "on-call", T + u64::from(n)).unwrap());
+        }
+    }
+    assert!((2..=PAGES_MAX + 1).contains(&pages), "{pages}");
+    assert!(kept.incidents.values().any(|incident| incident.storm.is_some()), "the rest stands in the storm");
+}
+
+#[test]
+fn a_message_past_the_store_goes_to_whoever_is_next_until_nobody_is_left() {
+    let mut kept = Kept::new();
+    let page = kept.block(1, vec![stray(1, Severity::High)], T).deliveries[0].clone();
+    let mut incident = kept.only().clone();
+    let mut keys = BTreeSet::from([page.key.clone()]);
+    let mut refused: Vec<String> = Vec::new();
+    for next in ["phone", "sms", "token-pager"] {
+        refused.push(incident.told.last().unwrap().clone());
+        let passed = pass_on(&mut incident, &page, &refused, &kept.roster);
+        assert_eq!(passed.iter().map(|d| d.destination.as_str()).collect::<Vec<_>>(), [next]);
+        assert_eq!((passed[0].kind, &passed[0].body), (DeliveryKind::Trigger, &page.body));
+        assert!(keys.insert(passed[0].key.clone()), "each has a key of its own");
+    }
+    assert_eq!(incident.told, ["pager", "phone", "sms", "token-pager"]);
+    refused.push("token-pager".to_owned());
+    assert!(pass_on(&mut incident, &page, &refused, &kept.roster).is_empty());
+    // Those who took it are told again, those who did not are not asked again.
+    let passed = pass_on(&mut incident, &page, &refused[..1], &kept.roster);
+    assert_eq!(passed.iter().map(|d| d.destination.as_str()).collect::<Vec<_>>(), ["phone"]);
 }

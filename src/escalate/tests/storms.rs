@@ -225,6 +225,6 @@ fn a_destination_of_another_path_that_fails_alike_pages_that_path_s_people() {
     };
     assert_eq!(bury(&first), "trigger phone");
     assert_eq!(second.destination, "token-pager");
-    assert_eq!(bury(&second), "update phone, trigger token-lead");
+    assert_eq!(bury(&second), "trigger token-lead, update phone");
     assert_eq!(bury(&second), "");
 }

@@ -128,6 +128,7 @@ pub(crate) fn page() -> Page {
         next: None,
         acked_by: None,
         change: None,
+        again: false,
     }
 }
 
