@@ -65,6 +65,8 @@ struct Told {
     /// Messages on the other road that did not arrive, and how often they were tried.
     waiting: Vec<Delivery>,
     attempt: u32,
+    /// Destinations that will never take such a message.
+    refused: Vec<String>,
     told_at: Option<Instant>,
     sent_at: Option<Instant>,
     wrote_at: Option<Instant>,
@@ -287,20 +289,34 @@ impl Keeper {
         }
         told.attempt += 1;
         let sent = send_directly(&self.book.destinations, &told.waiting, told.attempt, now_ms).await;
-        let mut left = Vec::new();
+        let (mut left, mut refused, mut is_told) = (Vec::new(), None, false);
         for (message, sent) in std::mem::take(&mut told.waiting).into_iter().zip(sent) {
             let name = &message.destination;
             match sent {
-                Ok(()) => info!(destination = %name, "told {name} directly that the store refuses"),
-                Err(SendError::Refused(why)) => error!(destination = %name, "{name} cannot be told directly: {why}"),
+                Ok(()) => {
+                    info!(destination = %name, "told {name} directly that the store refuses");
+                    is_told = true;
+                }
+                Err(SendError::Refused(why)) => {
+                    error!(destination = %name, "{name} cannot be told directly: {why}");
+                    if !told.refused.contains(name) {
+                        told.refused.push(name.clone());
+                    }
+                    refused = Some(message);
+                }
                 Err(why) => {
                     warn!(destination = %name, "{name} was not told directly, next try in {RETRY:?}: {why}");
                     left.push(message);
                 }
             }
         }
-        told.waiting = left;
         told.sent_at = Some(instant());
+        // No escalation comes to the others while nothing can be written down.
+        if let (Some(message), Some(incident), false, true) = (refused, &mut told.incident, is_told, left.is_empty()) {
+            left = escalate::pass_on(incident, &message, &told.refused, &self.book.roster);
+            (told.unwritten, told.sent_at) = (true, None);
+        }
+        told.waiting = left;
     }
 
     fn print(&self, plan: &Plan) {

@@ -118,6 +118,24 @@ impl Drop for Disk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_refuses_is_told_to_others_where_the_first_will_never_take_it() {
+    let stage = Stage::new().await;
+    let mut process = in_trouble(&stage).await;
+    stage.pager.otherwise(Answer::Ok);
+    stage.keeper.otherwise(Answer::Status(401));
+    process.limit_files(full(&stage));
+    stage.theft(2).await;
+    let page = stage.pager.wait_until("a page past the store", |all| all.iter().any(is_about_the_store)).await;
+    let page = page.iter().find(|page| is_about_the_store(page)).expect("it was waited for").json();
+    assert_eq!(kind(&page), "trigger");
+    assert!(process.lives(), "{}", stage.watch.log());
+    process.limit_files(None);
+    let ends = |all: &[Received]| all.iter().any(|one| is_about_the_store(one) && kind(&one.json()) == "resolve");
+    stage.pager.wait_until("its end", ends).await;
+    assert_eq!(process.end().await, 1, "{}", stage.watch.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_really_full_disk_is_told_survives_a_crash_and_loses_nothing() {
     let stage = Stage::new().await.stored_at("disk/watchfire.db");
     let disk = Disk::mount(&stage.watch.path("disk"), 3);
