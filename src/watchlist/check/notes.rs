@@ -1,6 +1,6 @@
 //! What an operator should know of a configuration that has no mistake.
 
-use crate::classify::rule::Polarity;
+use crate::classify::rule::{Polarity, Rule, ValueRule};
 use crate::decode::TOKENS_AT_ONCE;
 use crate::model::{ActivityKind, Kind};
 use crate::queue::{sustains, takes};
@@ -61,7 +61,7 @@ fn idle_rules(book: &Book) -> Vec<Note> {
                     "`{}`: rule `{}` is never asked, since only traces show what a contract does and `traces = false`; write it about `move`, `event` or `state`",
                     watch.label, rule.name
                 ));
-            } else if !open.is_empty() && only_inside && !(rule.conditions.is_empty() && rule.limits.is_empty()) {
+            } else if !open.is_empty() && only_inside && holds_back(rule) {
                 note(format!(
                     "`{}`: rule `{}` holds nothing back inside of what `{}` vouches for, which says `effects = \"any\"`; remove that, or the rule",
                     watch.label,
@@ -72,6 +72,12 @@ fn idle_rules(book: &Book) -> Vec<Note> {
         }
     }
     notes
+}
+
+/// Whether the rule says anything that could refuse one act and not another.
+fn holds_back(rule: &Rule) -> bool {
+    let bounded = matches!(&rule.value, ValueRule::Within { min, max } if min.is_some() || max.is_some());
+    bounded || !(rule.conditions.is_empty() && rule.limits.is_empty() && rule.habits.is_empty())
 }
 
 fn of_chain(chain: &Arc<str>, text: String) -> Note {

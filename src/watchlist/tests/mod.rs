@@ -6,6 +6,7 @@ mod cascades;
 mod checked;
 mod compiled;
 mod elements;
+mod every_note;
 mod habits;
 mod lists;
 mod mutated;
