@@ -268,7 +268,8 @@ pub enum DeedMatch {
     MoveOut,
     /// `move = "approval"`: an allowance that the subject gave.
     Approval,
-    /// `state = "threshold"`: an item of the subject's state.
+    /// `state = "threshold"`: an item of the subject's state. `act = "self-destruct"`: an act without a function, one of
+    /// [`BY_ITSELF`](crate::model::activity::BY_ITSELF).
     Item(&'static str),
     /// `call = ["deposit", "withdraw"]`: one of several functions, events or movements.
     OneOf(Arc<[DeedMatch]>),

@@ -193,6 +193,12 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
         refusals.add(FUNCTION, || other_deed(rule, activity));
         return;
     }
+    if rule.polarity == Polarity::Normal
+        && rule.deed == DeedMatch::Any
+        && let Some(what) = builtin::needs_a_name(activity, rules)
+    {
+        refusals.add(FUNCTION, || unnamed(activity, &what));
+    }
     let wrong = wrong_units(rule, rules.address, windows);
     // A rule that raises does so whatever the amount; one that vouches cannot tell what it vouches for.
     if rule.polarity == Polarity::Normal {
@@ -271,10 +277,15 @@ fn is_deed(wanted: &DeedMatch, activity: &Activity, watch: Address) -> bool {
         DeedMatch::MoveIn => &*deed.name == "transfer" && activity.to == Some(watch),
         DeedMatch::MoveOut => &*deed.name == "transfer" && activity.from == watch,
         DeedMatch::Approval => &*deed.name == "approval" && activity.from == watch,
-        DeedMatch::Item(name) => &*deed.name == *name,
+        DeedMatch::Item(name) => deed.selector.is_none() && deed.topic0.is_none() && &*deed.name == *name,
         // A list holds no lists.
         DeedMatch::OneOf(_) => false,
     }
+}
+
+fn unnamed(activity: &Activity, what: &str) -> String {
+    let signature = &activity.deed.signature;
+    format!("is {signature}: {what}, and `*` vouches for that nowhere; a rule has to name `{signature}`")
 }
 
 fn other_deed(rule: &Rule, activity: &Activity) -> String {

@@ -43,7 +43,12 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             notes: call.notes.into_iter().chain(charged).collect(),
             ..call
         });
-        for activity in [act, call].into_iter().flatten() {
+        // Whoever makes a contract at a watched address calls nobody: what it says there is that it is made.
+        let made = frame.made.and_then(|made| subjects.get(&made)).map(|subject| {
+            let made = activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx));
+            Activity { to: frame.made, ..made }
+        });
+        for activity in [act, call, made].into_iter().flatten() {
             frames[index].acts.push(out.len());
             out.push(activity);
         }

@@ -19,6 +19,9 @@ use std::sync::Arc;
 /// Calls opened in one transaction. A batch of 500 payments fits; what lies beyond is told as a budget reached.
 pub(crate) const FRAMES_MAX: usize = 1024;
 
+/// The last of Ethereum's own transaction types (EIP-7702).
+const TYPE_LAST: u64 = 4;
+
 /// `multiSend(bytes)`. Source: MultiSend.sol, Safe 1.1.1 to 1.5.0.
 const MULTI_SEND: [u8; 4] = [0x8d, 0x80, 0xff, 0x0a];
 
@@ -55,6 +58,8 @@ pub(crate) struct Frame {
     pub(crate) traced: Option<usize>,
     /// Whose code the target handed its calldata to, where a trace shows that and it matters.
     pub(crate) code: Option<Address>,
+    /// Watched address at which it makes a contract, where it does.
+    pub(crate) made: Option<Address>,
     /// Whether nobody can know yet what it carries out, so that it is not told of before it ran.
     pub(crate) hidden: bool,
     /// Indexes of the activities made of it; filled by [`super::activities`].
@@ -163,7 +168,23 @@ fn begin<'a, 'q, 'b>(tx: &Tx, subjects: &'a Subjects, questions: &'q mut Questio
         via: vec![],
         stage: if tx.status.holds() { Stage::Included } else { Stage::Reverted },
     });
+    if let Some(own) = opener.frames.first_mut() {
+        own.made = made_at(tx, subjects);
+    }
     opener
+}
+
+/// The watched address at which the transaction itself makes a contract, if it does.
+///
+/// Which address that is follows from the sender and his nonce, which hashes vouch for. What a rollup brings from its other chain has a
+/// nonce that stands in its receipt alone: there the node's word for the address counts.
+/// Source: EVM `CREATE`, keccak256(rlp([sender, nonce])); deposits of the OP Stack (type 0x7e, `depositNonce`).
+pub(crate) fn made_at(tx: &Tx, subjects: &Subjects) -> Option<Address> {
+    if tx.to.is_some() || !tx.status.holds() {
+        return None;
+    }
+    let made = if tx.kind <= TYPE_LAST { tx.from.create(tx.nonce) } else { tx.created? };
+    subjects.get(&made).map(|_| made)
 }
 
 /// One call to be opened.
@@ -241,6 +262,7 @@ impl Opener<'_, '_, '_> {
             inner: false,
             traced: None,
             code: None,
+            made: None,
             hidden: false,
             acts: vec![],
         });

@@ -1,8 +1,8 @@
 //! What tokens say of a subject's holding, beside the logs in which they claim that something moved or was allowed.
 //!
 //! In: a block's activities, the tokens that each subject is known to use, and the node's answers. Out: a [`Note::Holding`] on each
-//! movement of a token, and the tokens that a subject uses from now on. Balances are read at the parent and at the block, allowances at
-//! the block. How many holdings are read of one block is bounded by [`HOLDINGS_MAX`]: tokens that the configuration lists or the
+//! movement of a token, on each act by which something leaves inside of a call to the subject, and the tokens that a subject uses from now
+//! on. Balances are read at the parent and at the block, allowances at the block. How many holdings are read of one block is bounded by [`HOLDINGS_MAX`]: tokens that the configuration lists or the
 //! subject uses come first, then what leaves, then what arrives. What is left out is noted as such.
 //!
 //! Source of the views: EIP-20 `balanceOf`, `allowance`; EIP-721 `getApproved`, `isApprovedForAll`; EIP-1155 `balanceOf(address,uint256)`;
@@ -15,7 +15,7 @@ use crate::model::holding::{Holding, Said, Tie};
 use crate::model::read::{Answer, Read};
 use crate::model::state::TOKEN;
 use crate::model::{
-    Activity, ActivityKind, Block, Delta, Fact, Fate, Item, Known, Log, Position, Role, Stage, Tx, WatchId,
+    Activity, ActivityKind, Block, Delta, Fact, Fate, Item, Known, Log, Operation, Position, Role, Stage, Tx, WatchId,
 };
 use alloy_primitives::map::HashSet;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
@@ -145,6 +145,7 @@ pub(crate) fn weigh(
         activities[at].notes.push(Note::Holding(Box::new(holding)));
     }
     note_explained(activities, &acted, &used);
+    note_inner(block, subjects, activities, questions);
     let by_search = found.into_iter().filter_map(|(place, used)| Some((place, used?)));
     let learned = used.iter().map(|place| (*place, true)).chain(by_search.filter(|(place, _)| !used.contains(place)));
     remembered(learned, known)
@@ -255,13 +256,17 @@ fn claims(
     let mut claims = Vec::new();
     let mut ties: BTreeMap<(Address, Address), bool> = BTreeMap::new();
     for (at, activity) in activities.iter().enumerate() {
-        if activity.kind != ActivityKind::Move || activity.role != Role::Leaf {
+        let inner = inner_act(activities, activity);
+        if activity.kind != ActivityKind::Move || activity.role != Role::Leaf && inner.is_none() {
             continue;
         }
         let (Some((_, log)), Some(own)) = (log_of(block, activity), subjects.address_of(activity)) else { continue };
         let Some(movement) = Movement::of(log).filter(|movement| !movement.amount.is_zero()) else { continue };
         let outgoing = movement.from == own;
         if movement.approval && (!outgoing || movement.to.is_zero()) || movement.from == movement.to {
+            continue;
+        }
+        if inner.is_some() && (movement.approval || !outgoing) {
             continue;
         }
         let place = (own, movement.token);
@@ -273,7 +278,9 @@ fn claims(
         };
         let listed = subjects.lists_token(&movement.token);
         let close = listed || tie != Tie::Stranger;
+        // What an act explains is found by that act whatever the token says: it comes behind what nothing explains.
         let rank = match (close, outgoing, movement.approval) {
+            _ if inner.is_some() => 1,
             (true, true, _) => 0,
             (false, true, false) => 1,
             (false, true, true) => 2,
@@ -285,11 +292,78 @@ fn claims(
     claims
 }
 
+/// The act that explains a movement, where the subject did it inside of a call that somebody made to it.
+fn inner_act(activities: &[Activity], moved: &Activity) -> Option<usize> {
+    let Role::Effect { of } = moved.role else { return None };
+    activities.get(of).filter(|act| is_inner(activities, act)).map(|_| of)
+}
+
+/// Whether the subject acts inside of a call that somebody made to it.
+fn is_inner(activities: &[Activity], act: &Activity) -> bool {
+    let Role::Effect { of } = act.role else { return false };
+    let ran = act.fate == Fate::Executed && act.stage == Stage::Included;
+    let called = activities.get(of).is_some_and(|cause| cause.kind == ActivityKind::Call);
+    act.kind == ActivityKind::Act && ran && called
+}
+
+/// Notes on acts inside of a call how much of the holding left in the block: of the token whose movement they explain, else of ether.
+fn note_inner(block: &Block, subjects: &Subjects, activities: &mut [Activity], questions: &mut Questions<'_>) {
+    let mut notes: Vec<(usize, Holding)> = Vec::new();
+    for moved in activities.iter() {
+        if let (Some(of), Some(holding)) = (inner_act(activities, moved), moved.holding())
+            && holding.fell()
+        {
+            notes.push((of, holding.clone()));
+        }
+    }
+    for (at, act) in activities.iter().enumerate() {
+        let pays = !act.value.is_zero() && act.operation != Operation::Delegatecall && act.to != Some(act.from);
+        if is_inner(activities, act) && pays && subjects.get(&act.from).is_some() {
+            notes.extend(ether_holding(block, act.from, activities, questions).map(|holding| (at, holding)));
+        }
+    }
+    for (at, holding) in notes {
+        let known = activities[at].holding().is_some_and(Holding::is_mostly_gone);
+        if !known {
+            activities[at].notes.retain(|note| !matches!(note, Note::Holding(_)));
+            activities[at].notes.push(Note::Holding(Box::new(holding)));
+        }
+    }
+}
+
+/// The ether of a subject before the block and after it. What it held before follows from what it holds after, and from what the block moved:
+/// no node has to keep the state of the parent for that.
+fn ether_holding(
+    block: &Block,
+    own: Address,
+    activities: &[Activity],
+    questions: &mut Questions<'_>,
+) -> Option<Holding> {
+    let after = questions.ask_holding(Read::Balance(own)).and_then(Answer::number)?;
+    let ran = |activity: &&Activity| {
+        let moves = activity.operation != Operation::Delegatecall && activity.from != activity.to.unwrap_or_default();
+        activity.fate == Fate::Executed && activity.stage == Stage::Included && moves
+    };
+    let (mut came, mut went) = (U256::ZERO, U256::ZERO);
+    for activity in activities.iter().filter(ran) {
+        match activity.kind {
+            ActivityKind::Act if activity.from == own => went = went.saturating_add(activity.value),
+            ActivityKind::Call if activity.to == Some(own) => came = came.saturating_add(activity.value),
+            _ => {}
+        }
+    }
+    let withdrawn = block.withdrawals.iter().filter(|(to, _)| *to == own);
+    let came = withdrawn.fold(came, |came, (_, wei)| came.saturating_add(*wei));
+    let before = after.saturating_add(went).saturating_sub(came);
+    let said = Said::Balance { before, after, agrees: true, whole: true };
+    Some(Holding { tie: Tie::Acts, searched: false, said, first: true })
+}
+
 /// Notes on what the subject's own acts move that it does so: where nobody vouches for the act, nobody vouches for the movement.
 fn note_explained(activities: &mut [Activity], acted: &HashSet<(WatchId, u32)>, used: &BTreeSet<(Address, Address)>) {
     for activity in activities.iter_mut() {
         let explained = activity.kind == ActivityKind::Move && matches!(activity.role, Role::Effect { .. });
-        let acts = explained && acted.contains(&(activity.watch, activity.tx_index));
+        let acts = explained && activity.holding().is_none() && acted.contains(&(activity.watch, activity.tx_index));
         if acts && token_of(activity).is_some_and(|token| used.contains(&(activity.from, token))) {
             let holding = Holding { tie: Tie::Acts, searched: false, said: Said::Unasked, first: true };
             activity.notes.push(Note::Holding(Box::new(holding)));

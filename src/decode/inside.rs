@@ -137,8 +137,10 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
             _ if ends => None,
             _ => claims.of(call, &opener.frames),
         };
+        let made = call.to.filter(|to| ran && call.how == CallHow::Create && opener.subjects.get(to).is_some());
         if let Some(index) = known {
             let frame = &mut opener.frames[index];
+            frame.made = frame.made.or(made);
             frame.seen = Some(ran);
             frame.certain = true;
             frame.code = shown.get(&at).copied();
@@ -172,6 +174,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
         let index = append(opener, claim(call, around, walk.position(at), &opener.frames), at);
         let frame = &mut opener.frames[index];
         frame.seen = Some(ran);
+        frame.made = made;
         frame.code = shown.get(&at).copied();
         if let Some(deed) = ops::validation(call) {
             frame.deed = deed;

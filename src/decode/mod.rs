@@ -173,6 +173,7 @@ fn touches(tx: &Tx, subjects: &Subjects) -> bool {
     subjects.get(&tx.from).is_some()
         || tx.to.is_some_and(|to| subjects.get(&to).is_some())
         || frames::may_wrap(tx, subjects)
+        || frames::made_at(tx, subjects).is_some()
         || tx.logs.iter().any(|log| logs::concerns(log, subjects) || oracle::may_concern(log, subjects))
         || tx.authorizations.iter().any(|_| !subjects.is_empty())
 }

@@ -309,6 +309,7 @@ fn append(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, saying: Say
         inner: false,
         traced: None,
         code: None,
+        made: None,
         hidden: false,
         acts: vec![],
     });

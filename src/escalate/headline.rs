@@ -100,7 +100,8 @@ fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, 
         );
     }
     if activity.operation == Operation::Create {
-        return ("created", "create", format!("a contract{worth}"));
+        let at = activity.to.map_or_else(String::new, |_| format!(" at {to}"));
+        return ("created", "create", format!("a contract{at}{worth}"));
     }
     if activity.to.is_none() {
         return ("made", "make", format!("a call that could not be read{worth}"));

@@ -256,7 +256,17 @@ impl Deed {
             mutates: true,
         }
     }
+
+    /// Whether it is one of [`BY_ITSELF`].
+    #[must_use]
+    pub fn is_by_itself(&self) -> bool {
+        self.selector.is_none() && self.topic0.is_none() && BY_ITSELF.contains(&&*self.name)
+    }
 }
+
+/// Acts without a function, which hand over the subject itself or end it: a delegation of its code, its end (EIP-7702, EIP-6780). A rule
+/// names them by these words.
+pub const BY_ITSELF: [&str; 3] = ["delegate code", "clear delegation", "self-destruct"];
 
 /// One wrapper around an activity, outermost first in [`Activity::via`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,4 +50,5 @@ mod unread;
 mod verify;
 mod watchlist;
 mod whole_way;
+mod wildcards;
 mod world;

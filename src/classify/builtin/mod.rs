@@ -33,6 +33,7 @@ pub(crate) use trouble::{suffix_words, unreadable};
 use super::rule::WatchRules;
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind, Operation, Severity};
+use alloy_primitives::Address;
 
 /// Beginning of the names of the functions by which a module has a Safe act. Source: ModuleManager.sol, Safe 1.1.1 to 1.5.0.
 const FROM_MODULE: &str = "execTransactionFromModule";
@@ -59,6 +60,7 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
     let deed = &activity.deed;
     let public = || table::of(rules.kind).filter(|table| table.public.contains(&&*deed.name)).map(|_| PUBLIC);
     match activity.kind {
+        ActivityKind::Call if activity.operation == Operation::Create => None,
         // It costs the account, whatever it does, and somebody signed that.
         ActivityKind::Call if activity.notes.contains(&Note::Charged) => None,
         ActivityKind::Call if deed.decoding == Decoding::Ether => (!rules.judge_inbound).then_some(INBOUND),
@@ -225,6 +227,30 @@ pub(crate) fn is_change_without_asking(event: &Activity, act: &Activity, rules: 
         && stem(&event.deed.name) != stem(&act.deed.name)
 }
 
+/// What `activity` is, where no rule about `*` vouches for it and a rule has to name it: a change of who or what rules, and whatever hands over
+/// the subject itself. Whoever writes `*` means what an address does, and not who it is from then on.
+pub(crate) fn needs_a_name(activity: &Activity, rules: &WatchRules) -> Option<String> {
+    let loud = |(severity, what): table::Found| (severity >= Severity::High).then_some(what);
+    match activity.kind {
+        ActivityKind::Act | ActivityKind::Call if activity.deed.is_by_itself() => {
+            Some("it hands over the account itself".to_owned())
+        }
+        ActivityKind::Act if activity.notes.contains(&Note::Newborn) => None,
+        ActivityKind::Act => table::function(activity, rules).and_then(loud),
+        ActivityKind::Call => asked_change(activity, rules).and_then(loud),
+        ActivityKind::Event => by_whom(table::change(activity, rules), activity, rules).and_then(loud),
+        ActivityKind::State => {
+            (state::cost(activity).severity >= Severity::High).then(|| "it is a change of control".to_owned())
+        }
+        ActivityKind::Move => None,
+    }
+}
+
+/// Whether something of this name changes who or what rules, on a contract of whichever kind.
+pub(crate) fn may_change_control(name: &str) -> bool {
+    table::is_anywhere(name)
+}
+
 /// Whether an event tells of a change of who or what rules.
 pub(crate) fn is_change(event: &Activity, rules: &WatchRules) -> bool {
     event.kind == ActivityKind::Event && table::change(event, rules).is_some()
@@ -267,13 +293,18 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
         let why = format!("it destroys itself, and what it held goes to {to}");
         costs.push(because(CONTROL, Severity::Critical, why));
     }
+    let changes = table::function(activity, rules).filter(|_| !activity.notes.contains(&Note::Newborn));
+    let (loud, quiet): (Vec<_>, Vec<_>) = changes
+        .map(|(severity, why)| because(CONTROL, severity, why))
+        .into_iter()
+        .partition(|cost| cost.severity == Severity::Critical);
+    costs.extend(loud);
+    costs.extend(value::unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
+    costs.extend(value::drained(activity));
     if activity.operation == Operation::Create {
         costs.push(because(CREATION, Severity::High, "the account creates a contract".to_owned()));
     }
-    if !activity.notes.contains(&Note::Newborn) {
-        costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
-    }
-    costs.extend(value::unlimited(activity).map(|why| because(APPROVAL, Severity::Critical, why)));
+    costs.extend(quiet);
     // A call that no envelope carries has no signature either, and no module behind it.
     let by_module =
         || activity.via.iter().any(|around| around.at == rules.address && around.function.starts_with(FROM_MODULE));
@@ -286,13 +317,46 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     costs
 }
 
+/// Whether what a contract of this kind lets somebody call off is kept for a set of accounts: the holders of a role, an administrator, owners.
+/// Whoever proposes something to a governor may take it back himself, so that it tells nothing of any role there.
+///
+/// Source: TimelockController.sol 5.x, `CANCELLER_ROLE`; Timelock.sol of Compound, `admin`; Wallet.sol of EthDev, `onlyowner`.
+const fn has_holders(kind: Kind) -> bool {
+    matches!(kind, Kind::Timelock | Kind::Multisig | Kind::ParityMultisig)
+}
+
+/// A change of who or what rules that a call asks for.
+fn asked_change(activity: &Activity, rules: &WatchRules) -> Option<table::Found> {
+    by_whom(table::function(activity, rules), activity, rules)
+}
+
+/// The same change, high at least where nothing in the configuration names whoever brings it about: the caller, or of a log the sender of the
+/// transaction and whoever stands in the log.
+fn by_whom(found: Option<table::Found>, activity: &Activity, rules: &WatchRules) -> Option<table::Found> {
+    let (severity, what) = found?;
+    let knows = |who: Address| who != rules.address && rules.familiar.knows(&who);
+    let mut named = activity.deed.args.iter().filter_map(|arg| arg.value.as_address());
+    let (known, who) = match activity.kind {
+        ActivityKind::Call => (knows(activity.from), activity.from),
+        _ => (knows(activity.origin) || named.any(knows), activity.origin),
+    };
+    if known || severity >= Severity::High || !has_holders(rules.kind) {
+        return Some((severity, what));
+    }
+    Some((Severity::High, format!("{what}, and nothing here names {who}, who did it")))
+}
+
 fn call(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     let mut costs = Vec::new();
     if activity.notes.contains(&Note::Controller) {
         let why = "the token's controller moves somebody's tokens, and needs no allowance for it".to_owned();
         costs.push(because(CONTROL, Severity::Critical, why));
     }
-    costs.extend(table::function(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
+    if activity.operation == Operation::Create {
+        let why = "a contract is made at the watched address: from now on its code is what stands there".to_owned();
+        costs.push(because(CREATION, Severity::Critical, why));
+    }
+    costs.extend(asked_change(activity, rules).map(|(severity, why)| because(CONTROL, severity, why)));
     if activity.notes.contains(&Note::Charged) && costs.is_empty() {
         let why = "the account pays for an operation, and no rule vouches for what that does".to_owned();
         costs.push(because(UNVOUCHED, Severity::High, why));
@@ -302,7 +366,7 @@ fn call(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
 
 fn event(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
     let deed = &activity.deed;
-    let told = table::event(activity, rules);
+    let told = by_whom(table::event(activity, rules), activity, rules);
     let mut costs: Vec<Cost> = told
         .map(|(severity, what)| {
             because(CONTROL, severity, format!("{what}: {} is logged and no judged call explains it", deed.name))

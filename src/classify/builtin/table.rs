@@ -97,6 +97,13 @@ pub(crate) fn function(activity: &Activity, rules: &WatchRules) -> Option<Found>
 /// Kinds whose functions mean the same wherever the subject calls them, watched or not.
 static ELSEWHERE: &[&Table] = &[&ownable::TABLE, &access::TABLE, &proxy::TABLE, &timelock::TABLE, &governor::TABLE];
 
+/// Whether any table has a function or an event of this name, or weighs it by its arguments.
+pub(crate) fn is_anywhere(name: &str) -> bool {
+    let of_kinds = TABLES.iter().flat_map(|table| [table.functions, table.events]);
+    let by_arguments = ["grantRole", "revokeRole", "renounceRole", "RoleGranted", "RoleRevoked"].contains(&name);
+    by_arguments || of_kinds.chain([any::FUNCTIONS, any::EVENTS]).flatten().any(|row| row.name == name)
+}
+
 /// Whether an event tells of such a change, or of tokens made or destroyed.
 pub(crate) fn event(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     of(rules.kind).and_then(|table| (table.weigh)(activity, rules)).or_else(|| change(activity, rules))

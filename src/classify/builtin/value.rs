@@ -92,6 +92,14 @@ fn outflow(activity: &Activity, rules: &WatchRules, known: bool) -> Cost {
     because(OUTFLOW, severity, format!("it left, and no judged act explains it{told}"))
 }
 
+/// An act inside of a call to the subject by which most of a holding leaves. A smaller part costs what the act does.
+pub(super) fn drained(activity: &Activity) -> Option<Cost> {
+    let holding = activity.holding().filter(|holding| holding.is_mostly_gone())?;
+    let Said::Balance { before, after, .. } = &holding.said else { return None };
+    let why = format!("{} of the holding left in this block, and no rule vouches for this act", share(*before, *after));
+    Some(because(OUTFLOW, Severity::Critical, why))
+}
+
 /// A token that the subject never used says that it left.
 fn stranger_outflow(activity: &Activity, token: Address) -> Cost {
     let holding = activity.holding();

@@ -154,7 +154,7 @@ fn ether(look: &Look<'_>) -> Flow {
         }
         match activity.kind {
             ActivityKind::Act if activity.operation != Operation::Delegatecall => flow.went(activity.value),
-            ActivityKind::Call if activity.operation == Operation::Call => flow.came(activity.value),
+            ActivityKind::Call if activity.operation != Operation::Delegatecall => flow.came(activity.value),
             // Where no trace shows it, the wallet's own log does.
             ActivityKind::Event if !look.traced.contains(&activity.tx_index) => logged(look, activity, &mut flow),
             _ => {}

@@ -6,6 +6,7 @@ use super::several;
 use crate::abi::{Abi, Event, Function, Kind as Type, Param};
 use crate::classify::rule::DeedMatch;
 use crate::model::ActivityKind;
+use crate::model::activity::BY_ITSELF;
 use crate::model::arg_path::{ArgPath, Step};
 use crate::model::state::{DECIMALS, ITEMS, ItemKind, KIND, OWNER_DELEGATE, QUESTION, RELEASED_EARLY, Shape, TOKEN};
 use crate::settings::{At, Problem, Problems, nearest};
@@ -143,10 +144,10 @@ impl Deed {
             (_, "*") => plain(DeedMatch::Any, Vec::new()),
             (ActivityKind::Event, _) => Self::event(&written, own, problems),
             (_, "ether") => plain(DeedMatch::Ether, Vec::new()),
-            (ActivityKind::Act, "creation") => plain(DeedMatch::Creation, Vec::new()),
-            (ActivityKind::Call, "creation") => {
-                problems.push(written.problem("a creation is an act: nobody can call what is not there yet"));
-                None
+            (ActivityKind::Act | ActivityKind::Call, "creation") => plain(DeedMatch::Creation, Vec::new()),
+            (ActivityKind::Act, word) if BY_ITSELF.contains(&word) => {
+                let name = BY_ITSELF.into_iter().find(|name| *name == word).unwrap_or_default();
+                plain(DeedMatch::Item(name), Vec::new())
             }
             (ActivityKind::Act, _) => Self::function(kind, &written, &targets.abis, targets.others, problems),
             (ActivityKind::Call, _) => Self::function(kind, &written, &own.all(), own.open, problems),
@@ -365,6 +366,7 @@ impl Deed {
                 format!("`{}`", self.matches.text())
             }
             DeedMatch::MoveIn | DeedMatch::MoveOut | DeedMatch::Approval => "a move".to_owned(),
+            DeedMatch::Item(name) if self.kind == ActivityKind::Act => format!("`{name}`"),
             DeedMatch::Item(name) => format!("a change of `{name}`"),
         };
         let problem = label.problem(format!("{what} has no argument `{}`", **label));

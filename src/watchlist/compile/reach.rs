@@ -1,6 +1,7 @@
 //! Rules that nobody can reach: what they say was said before.
 
 use super::rule::Compiled;
+use crate::classify::builtin::may_change_control;
 use crate::classify::rule::{
     AddressSet, AddressTest, ArgTest, Condition, DeedMatch, Polarity, Rule, Suffix, ValueRule, Via,
 };
@@ -90,9 +91,15 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
         && earlier.habits.is_empty()
 }
 
-/// Deeds that `*` takes without a doubt.
+/// Deeds that `*` takes without a doubt: no payments or creations, and nothing that a rule has to name.
 fn is_plain(deed: &DeedMatch) -> bool {
-    !matches!(deed, DeedMatch::Ether | DeedMatch::Creation)
+    deed.each().iter().all(|one| match one {
+        DeedMatch::Ether | DeedMatch::Creation | DeedMatch::Item(_) => false,
+        DeedMatch::Function { signature, .. } | DeedMatch::Event { signature, .. } => {
+            !may_change_control(signature.split('(').next().unwrap_or_default())
+        }
+        _ => true,
+    })
 }
 
 /// Conditions as texts that are equal where the conditions are.

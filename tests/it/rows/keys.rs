@@ -257,7 +257,7 @@ async fn the_account_s_code_is_delegated() {
     let code = deploy(&stage.anvil, DEPLOYER.address, "Puppet", []).await;
     let evil = deploy(&stage.anvil, DEPLOYER.address, "Drain", []).await;
     let announced = format!(
-        "registry = {{ delegate = \"{code}\" }}\n[[watch.normal]]\nname = \"announced\"\nact = \"*\"\nto = [\"{code}\"]\n"
+        "registry = {{ delegate = \"{code}\" }}\n[[watch.normal]]\nname = \"announced\"\nact = \"delegate code\"\nto = [\"{code}\"]\n"
     );
     stage.begin().await;
     assert!(sponsored(&stage, STRANGER, KEEPER.address, vec![], evil, 0).await);
@@ -266,6 +266,9 @@ async fn the_account_s_code_is_delegated() {
     stage.begin().await;
     assert!(sponsored(&stage, RELAYER, KEEPER.address, vec![], code, 1).await);
     stage.is_quiet(&E2, &watch("eoa", OWNER_A.address, &announced)).await;
+    // Whoever writes `*` names nothing.
+    let anything = announced.replace("delegate code", "*");
+    stage.finds(&E2, &watch("eoa", OWNER_A.address, &anything)).await;
 }
 
 const E2B: Row = Row {
@@ -311,7 +314,8 @@ async fn the_account_s_code_is_cleared() {
     assert!(sponsored(&stage, STRANGER, KEEPER.address, vec![], Address::ZERO, 1).await);
     stage.finds(&E2C, &watch("eoa", OWNER_A.address, "")).await;
     assert!(stage.anvil.code(OWNER_A.address).await.is_empty(), "an account as before");
-    let announced = format!("[[watch.normal]]\nname = \"announced\"\nact = \"*\"\nto = [\"{}\"]\n", Address::ZERO);
+    let announced =
+        format!("[[watch.normal]]\nname = \"announced\"\nact = \"clear delegation\"\nto = [\"{}\"]\n", Address::ZERO);
     stage.is_quiet(&E2C, &watch("eoa", OWNER_A.address, &announced)).await;
 }
 

@@ -12,6 +12,7 @@ mod control;
 mod ether;
 mod fits;
 mod governor;
+mod inner;
 mod keys;
 mod multisig;
 mod names;

@@ -1,7 +1,7 @@
 //! docs/detections.md, written from the rows.
 
 use super::{
-    Row, allowances, attempts, authority, behavior, control, ether, fits, governor, keys, multisig, names, old,
+    Row, allowances, attempts, authority, behavior, control, ether, fits, governor, inner, keys, multisig, names, old,
     operations, outflows, pending, posture, queue, roles, safe, standards, state, timelock, tokens, upgrades, within,
 };
 use std::collections::BTreeSet;
@@ -207,6 +207,12 @@ const FAMILIES: &[Family] = &[
         rows: outflows::ROWS,
         file: "outflows",
         source: include_str!("outflows.rs"),
+    },
+    Family {
+        heading: "What happens inside of a call",
+        rows: inner::ROWS,
+        file: "inner",
+        source: include_str!("inner.rs"),
     },
     Family {
         heading: "Tokens of other standards",

@@ -9,7 +9,7 @@ use crate::support::tokens::{Token, transfer};
 use crate::support::treasury::ether;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
-use watchfire::model::Severity::{Critical, Warning};
+use watchfire::model::Severity::{Critical, High, Warning};
 
 pub(super) const ROWS: &[&Row] = &[&K1, &K2, &K3, &K4, &K5, &K6, &K7, &K8, &K9, &K10, &K11, &K12];
 
@@ -56,7 +56,7 @@ const K1: Row = Row {
     id: "timelock-1",
     finds: "a payment to somebody unlisted is scheduled and carried out",
     by: "builtin/unvouched",
-    severity: watchfire::model::Severity::High,
+    severity: High,
     incidents: 1,
     beside: "the routine queue: the same payment to a listed payee, judged at both ends",
 };
@@ -266,9 +266,9 @@ async fn a_queue_in_compound_s_shape() {
 
 const K9: Row = Row {
     id: "timelock-9",
-    finds: "a scheduled operation is cancelled",
+    finds: "a scheduled operation is cancelled by somebody whom nothing here names",
     by: "builtin/control",
-    severity: Warning,
+    severity: High,
     incidents: 1,
     beside: "the same by the guardian, by a rule that names who may",
 };

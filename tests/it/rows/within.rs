@@ -107,7 +107,7 @@ async fn one_wei_vouches_for_nothing_that_leaves() {
     let code = scene.stage.anvil.code(scene.reactor).await;
     scene.stage.anvil.rpc("anvil_setCode", json!([PAYER.address, code])).await;
     scene.reactor = PAYER.address;
-    scene.coin.mint(&scene.stage.anvil, DEPLOYER.address, PAYER.address, scene.coin.units(9)).await;
+    scene.coin.mint(&scene.stage.anvil, DEPLOYER.address, PAYER.address, scene.coin.units(99)).await;
     scene.prepare(Way::Calls, coin, gives).await;
     scene.drop_a_wei().await;
     let account = scene.watched_as("eoa", PAYER.address, "");
@@ -275,7 +275,7 @@ async fn a_getter_of_a_hijacked_proxy_moves_tokens() {
     let arguments = (lens, Bytes::from(calldata("harvest()", []))).abi_encode_params();
     let proxy = deploy(&scene.stage.anvil, DEPLOYER.address, "ERC1967Proxy", arguments).await;
     let hijacked = std::mem::replace(&mut scene.reactor, proxy);
-    scene.coin.mint(&scene.stage.anvil, DEPLOYER.address, proxy, scene.coin.units(9)).await;
+    scene.coin.mint(&scene.stage.anvil, DEPLOYER.address, proxy, scene.coin.units(99)).await;
     let rules = scene.watched("");
     scene.stage.begin().await;
     scene.ask("peek()").await;
@@ -403,7 +403,7 @@ const W9: Row = Row {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unvouched_call_sends_tokens_away() {
     let mut scene = Scene::new().await;
-    let (coin, most) = (scene.coin.address, scene.gives(9_000));
+    let (coin, most) = (scene.coin.address, scene.gives(4_000));
     scene.prepare(Way::Calls, coin, most).await;
     scene.ask("harvest()").await;
     let nothing = scene.watched("");
