@@ -18,6 +18,7 @@ use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Delta, Fact, Fate, Judged, Role, Stage, Verdict, Voucher};
 use alloy_primitives::{Address, B256, U256};
 pub(crate) use attempt::PAGES_WINDOW;
+use raised::Unraised;
 use std::collections::HashMap;
 use std::sync::Arc;
 use views::Changes;
@@ -66,6 +67,8 @@ pub fn judge_after(
         foreign: HashMap::new(),
         upgrades: HashMap::new(),
         is_raised: false,
+        unraised: None,
+        plain: HashMap::new(),
         verdicts: vec![None; activities.len()],
     };
     for activity in activities.iter().filter(|activity| builtin::is_upgrade(activity)) {
@@ -151,6 +154,10 @@ struct Court<'a> {
     upgrades: HashMap<(u32, B256), usize>,
     /// Whether an abnormal rule raises what is being judged.
     is_raised: bool,
+    /// What was judged last, where an abnormal rule alone makes it a finding.
+    unraised: Option<Unraised>,
+    /// By activity: the same of all that were judged.
+    plain: HashMap<usize, Unraised>,
     verdicts: Vec<Option<Verdict>>,
 }
 
@@ -264,7 +271,11 @@ impl<'a> Court<'a> {
     fn settle(&mut self, index: usize, verdict: Verdict) {
         let all = self.all;
         if let (Some(activity), true) = (all.get(index), index < self.verdicts.len()) {
-            self.learn(activity, &verdict);
+            let unraised = self.unraised.take();
+            // A rule on trial changes nothing of what is remembered.
+            let taught = unraised.as_ref().filter(|unraised| unraised.on_trial).map_or(&verdict, |own| &own.verdict);
+            self.learn(activity, taught);
+            self.plain.extend(unraised.map(|unraised| (index, unraised)));
             self.verdicts[index] = Some(verdict);
         }
     }
@@ -354,7 +365,8 @@ impl<'a> Court<'a> {
             .max_by_key(|(severity, at)| (*severity, std::cmp::Reverse(*at)));
         // Of what was undone only the attempt counts, and its leaves speak for it.
         let lives = !matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed);
-        if lives && let Some(cost) = self.own_conditions(activity, rules, carries, all, loudest.is_some()) {
+        let carries_finding = carries.iter().any(|at| matches!(self.plain(*at), Some(Verdict::Abnormal(_))));
+        if lives && let Some(cost) = self.own_conditions(activity, rules, carries, all, carries_finding) {
             return finding(&cost, &[], rules);
         }
         if lives && let Some(verdict) = self.haste(activity, rules) {
@@ -379,11 +391,12 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// Whether nothing but its place speaks for a log: whoever vouches for the call by a rule vouches for that, as long as no rule is about
-    /// the log itself, and it tells of no change of control.
+    /// Whether nothing but its place speaks for a log: whoever vouches for the call by a rule vouches for that, as long as no normal rule is
+    /// about the log itself, and it tells of no change of control.
     fn is_only_logged(&self, event: &Activity, of: usize, rules: &WatchRules) -> bool {
-        let by_rule = matches!(self.verdicts.get(of), Some(Some(Verdict::Normal { by: Voucher::Rule(_) })));
-        let mut about = rules.rules.iter().filter(|rule| trial::is_about(rule, event, rules.address));
+        let by_rule = matches!(self.plain(of), Some(Verdict::Normal { by: Voucher::Rule(_) }));
+        let normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
+        let mut about = normal.filter(|rule| trial::is_about(rule, event, rules.address));
         event.notes.contains(&Note::Logged) && (!by_rule || about.next().is_some() || builtin::is_change(event, rules))
     }
 }

@@ -3,11 +3,12 @@
 //! An act that a rule vouches for answers for its own logs. A rule for a call answers for the call and for what moves nothing out of the
 //! subject; for what goes out only where it says `effects = "any"`. A built-in answers for what arrives, and for nothing that leaves.
 
+use super::raised::Unraised;
 use super::{Court, code};
 use crate::classify::builtin;
 use crate::classify::finding::{finding, repeat, unjudged};
 use crate::classify::outward::{ends, goes_out, is_token_act, issues, reaches_out};
-use crate::classify::rule::{Polarity, WatchRules};
+use crate::classify::rule::{DeedMatch, Polarity, Rule, WatchRules};
 use crate::classify::trial;
 use crate::model::activity::Note;
 use crate::model::{Abnormal, Activity, ActivityKind, Fate, Role, Verdict, Voucher};
@@ -44,14 +45,14 @@ impl Court<'_> {
             return finding(&cost, &[], rules);
         }
         let foreign = code::foreign_code(event, rules, &self.windows).is_some();
-        let abnormal = matches!(self.verdicts.get(of), Some(Some(Verdict::Abnormal(_))));
+        let abnormal = matches!(self.plain(of), Some(Verdict::Abnormal(_)));
         let alone = !abnormal && self.is_only_logged(event, of, rules);
         let asked = !builtin::is_change_without_asking(event, cause, rules);
         if is_unread(event, rules) || foreign && !abnormal || alone || !asked {
             return self.by_itself(index, event, rules);
         }
-        match self.verdicts.get(of) {
-            Some(Some(verdict @ Verdict::Abnormal(abnormal))) => {
+        match self.plain(of) {
+            Some(verdict @ Verdict::Abnormal(abnormal)) => {
                 let told = repeat(verdict, of);
                 if !self.stands_alone(event, cause, abnormal, rules) {
                     return told;
@@ -60,16 +61,20 @@ impl Court<'_> {
                 because(own, || format!("it happened inside {}, which is a finding itself", cause.deed.signature))
             }
             // That the registry has to follow is told even of a change that somebody vouched for.
-            Some(Some(Verdict::Normal { .. })) if event.notes.contains(&Note::Drift) => {
-                self.by_itself(index, event, rules)
-            }
-            Some(Some(Verdict::Normal { .. })) => {
+            Some(Verdict::Normal { .. }) if event.notes.contains(&Note::Drift) => self.by_itself(index, event, rules),
+            Some(Verdict::Normal { .. }) => {
                 if self.covers(of, event, rules) {
-                    return Verdict::Normal { by: Voucher::EffectOf(cause.position.clone()) };
+                    // What is part of something that a rule raises is told with that.
+                    let normal = Verdict::Normal { by: Voucher::EffectOf(cause.position.clone()) };
+                    let Some(Some(raised @ Verdict::Abnormal(_))) = self.verdicts.get(of) else { return normal };
+                    let told = repeat(raised, of);
+                    let on_trial = self.plain.get(&of).is_some_and(|unraised| unraised.on_trial);
+                    self.unraised = Some(Unraised { verdict: normal, on_trial });
+                    return told;
                 }
                 self.outgoing(index, of, event, rules)
             }
-            _ => unjudged(),
+            None => unjudged(),
         }
     }
 
@@ -100,14 +105,16 @@ impl Court<'_> {
     }
 
     fn reach(&self, of: usize, event: &Activity, rules: &WatchRules) -> Reach {
-        let (Some(cause), Some(Some(Verdict::Normal { by }))) = (self.all.get(of), self.verdicts.get(of)) else {
+        let (Some(cause), Some(Verdict::Normal { by })) = (self.all.get(of), self.plain(of)) else {
             return Reach::Nothing;
         };
         match by {
             Voucher::Rule(name) => {
                 let rule = rules.rules.iter().find(|rule| rule.name == *name);
                 match (cause.kind, rule) {
-                    (ActivityKind::Call, Some(rule)) if rule.effects => Reach::Everything,
+                    (ActivityKind::Call, Some(rule)) if rule.effects && !is_unnamed(rule, event, rules) => {
+                        Reach::Everything
+                    }
                     (ActivityKind::Call, _) => Reach::Kept,
                     // A rule for what moved vouched for the act because of it: each movement still answers to that rule.
                     (ActivityKind::Act, Some(rule)) if rule.kind == ActivityKind::Move => Reach::Kept,
@@ -132,11 +139,11 @@ impl Court<'_> {
         }
         let verdict = self.by_itself(index, event, rules);
         let Some(cause) = self.all.get(of) else { return verdict };
-        let vouched = match self.verdicts.get(of) {
-            Some(Some(Verdict::Normal { by: Voucher::Rule(name) })) if cause.kind == ActivityKind::Call => format!(
+        let vouched = match self.plain(of) {
+            Some(Verdict::Normal { by: Voucher::Rule(name) }) if cause.kind == ActivityKind::Call => format!(
                 "which `{name}` vouches for: a rule for a call answers for what moves nothing out, unless it says `effects = \"any\"`"
             ),
-            Some(Some(Verdict::Normal { by: Voucher::Builtin(name) })) => {
+            Some(Verdict::Normal { by: Voucher::Builtin(name) }) => {
                 format!("which {name} vouches for, and for nothing that goes out")
             }
             _ => "and nothing vouches for it there".to_owned(),
@@ -213,6 +220,11 @@ impl Court<'_> {
             )
         })
     }
+}
+
+/// Whether the rule is about `*`, and `event` is something that a rule has to name.
+fn is_unnamed(rule: &Rule, event: &Activity, rules: &WatchRules) -> bool {
+    rule.deed == DeedMatch::Any && builtin::needs_a_name(event, rules).is_some()
 }
 
 /// Whether something could not be read to its end, so that nobody's word for what it happened in reaches it.

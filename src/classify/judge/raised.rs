@@ -8,7 +8,22 @@ use crate::classify::rule::{Polarity, Rule, WatchRules};
 use crate::classify::trial;
 use crate::model::{Abnormal, Activity, Severity, Verdict};
 
+/// What is normal but for an abnormal rule.
+pub(super) struct Unraised {
+    /// What is said of it without that rule.
+    pub(super) verdict: Verdict,
+    /// Whether the rule is on trial.
+    pub(super) on_trial: bool,
+}
+
 impl Court<'_> {
+    /// What is said of an activity where no abnormal rule is asked: what it explains is judged by that, so that a rule which raises it makes
+    /// nothing quieter that leaves by it.
+    pub(super) fn plain(&self, at: usize) -> Option<&Verdict> {
+        let settled = self.verdicts.get(at)?.as_ref();
+        self.plain.get(&at).map(|unraised| &unraised.verdict).or(settled)
+    }
+
     /// The verdict that `judge` gives, or that of an abnormal rule which is at least as loud.
     pub(super) fn raised(
         &mut self,
@@ -27,6 +42,9 @@ impl Court<'_> {
         self.is_raised = raising.is_some();
         let verdict = judge(self);
         self.is_raised = false;
+        if let (Verdict::Normal { .. }, true) = (&verdict, raising.or(on_trial).is_some()) {
+            self.unraised = Some(Unraised { verdict: verdict.clone(), on_trial: raising.is_none() });
+        }
         match (raising, on_trial) {
             (Some(rule), _) => louder(verdict, rule, rules),
             (None, Some(rule)) => beside(verdict, rule, rules),
