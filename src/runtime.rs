@@ -4,10 +4,12 @@
 //! What never happens here: a clock, a random number or a signal that a caller did not ask for.
 
 mod causes;
+mod fault;
 mod invocation;
 mod steady;
 
 pub use causes::error_chain;
+pub use fault::ordered_fault;
 pub use invocation::{command, name_places, quoted, quoted_path};
 pub use steady::{Moment, carry_on};
 

@@ -83,10 +83,14 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     let session = session.recorded(recording);
     session.signs.outlet("answers", answers.clone());
     session.signs.outlet("log", logs.clone());
-    if let Some(address) = book.console {
-        let console = Console::bind(address, session.signs.metrics.clone(), session.signs.checks.clone()).await?;
+    let console = match book.console {
+        Some(address) => {
+            Some(Console::bind(address, session.signs.metrics.clone(), session.signs.checks.clone()).await?)
+        }
+        None => None,
+    };
+    if let Some(console) = &console {
         printer.progress(&format!("metrics and readiness at http://{}", console.address()));
-        tokio::spawn(console.run(stop.clone()));
     }
     for note in &book.notes {
         printer.progress(&format!("note: {}", check::told(note)));
@@ -101,7 +105,7 @@ pub(crate) async fn run(args: &Run, global: &Global, printer: &Printer, logs: &O
     }
     let until = args.until_block;
     let from = args.from_block;
-    let outcome = session.live(&stop, from, until).await;
+    let outcome = session.live(console, &stop, from, until).await;
     if !answers.finish(super::FAREWELL) || answers.dropped() > 0 {
         warn!("nobody read all of the answers; {} lines were dropped, the store has what they said", answers.dropped());
     }

@@ -44,6 +44,8 @@ const DRAIN_PAUSE_MAX: Duration = Duration::from_secs(2);
 const FAILURES_MAX: u64 = 3;
 /// The check that holds while messages are taken from the outbox.
 const WORKER: &str = "delivery/worker";
+/// The check of the worker's own task, where somebody requires a sign of life.
+const TASK: &str = "task/delivery";
 
 /// Whoever hears of each attempt, and of what dead letters bring about.
 pub type Listener = Arc<dyn Fn(&Line) + Send + Sync>;
@@ -142,6 +144,7 @@ impl Worker {
         let nudge = self.nudge();
         let mut failures = 0;
         while !stop.is_cancelled() {
+            self.checks.renew(TASK);
             match self.turn(&nudge, &stop).await {
                 Ok(()) => {
                     failures = 0;

@@ -58,7 +58,7 @@ enum Turn {
 
 impl Beat {
     async fn run(&mut self) {
-        let began = runtime::instant();
+        let (began, check) = (runtime::instant(), format!("task/heartbeat/{}", self.heart.name));
         if let Err(error) = self.heart.heartbeat.start(&self.vitals()).await {
             self.missed(&error, Duration::ZERO);
         }
@@ -70,6 +70,7 @@ impl Beat {
                     Err(error) => self.missed(&error, began.elapsed()),
                 }
             }
+            self.checks.renew(&check);
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -9,20 +9,41 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Most characters of a reason that are kept: it is shown beside many others.
 const REASON_CHARS_MAX: usize = 300;
 /// Most checks. Their names come from the configuration, so more is a bug that must not fill the memory.
 pub const CHECKS_MAX: usize = 10_000;
+/// Periods without a renewal after which a check fails: one alone may be missed on a busy machine.
+const PERIODS_MAX: u32 = 2;
 
 /// See the module's head. Clones share their checks.
 #[derive(Clone)]
 pub struct Checks(Arc<Inner>);
 
 struct Inner {
-    all: Mutex<BTreeMap<String, Option<Failing>>>,
+    all: Mutex<BTreeMap<String, Check>>,
     metrics: Metrics,
     now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+/// What was last reported of a check.
+#[derive(Debug, Default)]
+struct Check {
+    /// The failure that was reported; `None` while the check holds.
+    failing: Option<Failing>,
+    /// The reports that are due, where the check has a period.
+    renewal: Option<Renewal>,
+}
+
+/// The duty to report on a check again and again.
+#[derive(Clone, Copy, Debug)]
+struct Renewal {
+    /// Longest time between two reports.
+    period: Duration,
+    /// Time of the last report.
+    at: Timestamp,
 }
 
 /// A check that fails.
@@ -43,30 +64,45 @@ impl Checks {
         Self(Arc::new(Inner { all: Mutex::default(), metrics, now: Box::new(now) }))
     }
 
+    /// Requires a report on `name` every `period` from now on. The check fails once two periods have passed without one: whoever
+    /// reports on it is stuck. [`Checks::remove`] ends the duty.
+    pub fn require_renewal(&self, name: &str, period: Duration) {
+        let at = (self.0.now)();
+        if let Some(check) = self.entry(&mut self.all(), name) {
+            check.renewal = Some(Renewal { period, at });
+            self.0.metrics.check(name, check.failing.is_some());
+        }
+    }
+
+    /// Reports that whoever looks after `name` goes on, whether or not it holds. Nothing where there is no such check.
+    pub fn renew(&self, name: &str) {
+        let now = (self.0.now)();
+        if let Some(check) = self.all().get_mut(name) {
+            check.renew(now);
+        }
+    }
+
     /// `name` holds.
     pub fn ok(&self, name: &str) {
+        let now = (self.0.now)();
         let mut all = self.all();
-        if let Some(check) = all.get_mut(name) {
-            *check = None;
-        } else if all.len() < CHECKS_MAX {
-            all.insert(name.to_owned(), None);
-        } else {
-            return;
-        }
+        let Some(check) = self.entry(&mut all, name) else { return };
+        check.failing = None;
+        check.renew(now);
         self.0.metrics.check(name, false);
     }
 
     /// `name` does not hold, from now on unless it failed before.
     pub fn fails(&self, name: &str, why: &str) {
+        let now = (self.0.now)();
         let mut all = self.all();
-        if !all.contains_key(name) && all.len() >= CHECKS_MAX {
-            return;
-        }
+        let Some(check) = self.entry(&mut all, name) else { return };
         let why: String = why.chars().take(REASON_CHARS_MAX).collect();
-        match all.entry(name.to_owned()).or_default() {
+        match &mut check.failing {
             Some(failing) => failing.why = why,
-            check => *check = Some(Failing { name: name.to_owned(), why, since: (self.0.now)() }),
+            failing => *failing = Some(Failing { name: name.to_owned(), why, since: now }),
         }
+        check.renew(now);
         self.0.metrics.check(name, true);
     }
 
@@ -85,10 +121,20 @@ impl Checks {
         }
     }
 
-    /// What fails, by name; empty when all is well.
+    /// Returns the checks that fail, by name, those without a report for two of their periods among them; empty when all is well.
+    /// The series of the metrics are brought up to date with the latter.
     #[must_use]
     pub fn failing(&self) -> Vec<Failing> {
-        self.all().values().flatten().cloned().collect()
+        let now = (self.0.now)();
+        let mut failing = Vec::new();
+        for (name, check) in self.all().iter() {
+            let stale = check.renewal.and_then(|renewal| renewal.overdue(name, now));
+            if check.renewal.is_some() {
+                self.0.metrics.check(name, check.failing.is_some() || stale.is_some());
+            }
+            failing.extend(check.failing.clone().or(stale));
+        }
+        failing
     }
 
     /// Every check, by name, whether it holds or not.
@@ -97,8 +143,35 @@ impl Checks {
         self.all().keys().cloned().collect()
     }
 
-    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Option<Failing>>> {
+    /// Returns the check called `name`, made where it is missing; `None` where there are too many.
+    fn entry<'a>(&self, all: &'a mut BTreeMap<String, Check>, name: &str) -> Option<&'a mut Check> {
+        if !all.contains_key(name) && all.len() >= CHECKS_MAX {
+            return None;
+        }
+        Some(all.entry(name.to_owned()).or_default())
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Check>> {
         self.0.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Check {
+    fn renew(&mut self, now: Timestamp) {
+        if let Some(renewal) = &mut self.renewal {
+            renewal.at = now;
+        }
+    }
+}
+
+impl Renewal {
+    /// Returns the failure of a check of this name that nobody has renewed in time.
+    fn overdue(self, name: &str, now: Timestamp) -> Option<Failing> {
+        let since = self.at.checked_add(self.period * PERIODS_MAX).ok().filter(|due| *due < now)?;
+        let silent = now.duration_since(self.at).as_secs();
+        let why =
+            format!("no sign of life for {silent} s, one is due every {} s: the task is stuck", self.period.as_secs());
+        Some(Failing { name: name.to_owned(), why, since })
     }
 }
 
@@ -141,6 +214,34 @@ mod tests {
         assert_eq!(checks.names(), ["chain/mainnet/head", "store/writes"]);
         checks.fails("store/writes", "full again");
         assert_eq!(checks.failing()[0].since, since(20));
+    }
+
+    #[test]
+    fn a_check_that_nobody_renews_fails_after_two_periods_and_holds_again_with_the_next_report() {
+        let clock = Arc::new(AtomicI64::new(10));
+        let hand = clock.clone();
+        let metrics = Metrics::default();
+        let checks =
+            Checks::new(metrics.clone(), move || Timestamp::from_second(hand.load(Ordering::Relaxed)).unwrap());
+        let is_shown = |value: &str| {
+            metrics.render().contains(&format!("watchfire_check_failing{{check=\"task/clock\"}} {value}\n"))
+        };
+        checks.require_renewal("task/clock", Duration::from_secs(5));
+        clock.store(20, Ordering::Relaxed);
+        assert_eq!(checks.failing(), [], "one period may be missed");
+        checks.ok("task/clock");
+        clock.store(31, Ordering::Relaxed);
+        let failing = checks.failing();
+        assert_eq!(failing.len(), 1, "{failing:?}");
+        assert_eq!(failing[0].why, "no sign of life for 11 s, one is due every 5 s: the task is stuck");
+        assert_eq!(failing[0].since, Timestamp::from_second(30).unwrap());
+        assert!(is_shown("1.0"));
+        checks.ok("task/clock");
+        assert_eq!(checks.failing(), []);
+        assert!(is_shown("0.0"));
+        clock.store(100, Ordering::Relaxed);
+        checks.remove("task/clock");
+        assert_eq!(checks.failing(), [], "the duty ends with the check");
     }
 
     #[test]

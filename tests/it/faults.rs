@@ -18,6 +18,7 @@ mod schedule;
 mod secrets;
 mod stage;
 mod storm;
+mod tasks;
 mod vanished;
 
 /// Where a test's random choices come from: `WATCHFIRE_SEED` replays the seed that an earlier run printed.

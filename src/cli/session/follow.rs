@@ -8,6 +8,7 @@ use super::progress::Progress;
 use super::reach::Reach;
 use super::record;
 use super::roll::Roll;
+use super::supervisor::TaskName;
 use crate::decode;
 use crate::model::read::{Answer, Read};
 use crate::model::{BlindnessKind, BlockRef, ChainId, Link, Severity, Trouble};
@@ -101,6 +102,7 @@ impl Session {
                     Err(error) => error.to_string(),
                 };
                 warn!("cannot ask {} where the chain stands: {why}", pool.names());
+                self.signs.checks.renew(&TaskName::Chain(chain.info.name.clone()).check());
                 // Exit codes know at once; people are told when it lasts.
                 self.tally.blind(id, true);
                 if self.clock.now().duration_since(began).unsigned_abs() >= pool.deadlines().blind {
@@ -137,6 +139,7 @@ impl Session {
         if reach.is_reached() {
             return Ok(());
         }
+        let task = TaskName::Chain(chain.info.name.clone());
         let mut lookout = Lookout::open(self, &chain, &nudge, stop).await?;
         lookout.woke().await?;
         let (mut gate, mut progress, mut roll) = (Gate::new(), Progress::default(), Roll::default());
@@ -177,7 +180,7 @@ impl Session {
                     let tip = step.append.last().map(|fetched| (fetched.block.at.number, fetched.block.time));
                     let taken = recorder.map(|_| Taken::of(&mut step));
                     let waited = waiting_since.elapsed();
-                    let mut patience = self.patience(chain.info.id, &nudge, stop);
+                    let mut patience = self.patience((chain.info.id, &task), &nudge, stop);
                     let mut committing = pin!(commit(&mut watcher, *step, &source, &mut patience));
                     let committed = loop {
                         tokio::select! {
@@ -223,7 +226,7 @@ impl Session {
                 Event::Promoted { level, at } => self.promoted(&chain, level, at).await,
                 Event::Confirmed { at, sources } => self.confirmed(&chain, at, sources).await,
                 Event::Contested(blocks) => {
-                    let mut patience = self.patience(chain.info.id, &nudge, stop);
+                    let mut patience = self.patience((chain.info.id, &task), &nudge, stop);
                     if !self.contested(&chain, blocks, &mut patience).await? {
                         return Ok(());
                     }

@@ -6,6 +6,7 @@
 //! what was seen late because of it. Before all that, little room on the disk is a warning on the usual road.
 
 use super::signs::Signs;
+use super::supervisor::TaskName;
 use super::tally::Tally;
 use crate::cli::Printer;
 use crate::deliver::{SendError, send_directly};
@@ -99,7 +100,9 @@ impl Keeper {
     /// Looks after `store` until told to stop.
     pub(super) async fn watch(&self, store: &Store, nudge: &Notify, stop: &Stop) {
         self.remember(store).await;
+        let check = TaskName::StoreWatchdog.check();
         while !stop.is_cancelled() {
+            self.signs.checks.renew(&check);
             match store.refusal() {
                 Some(refusal) => self.refused(Some(store), &refusal, nudge).await,
                 None => self.works(store, nudge).await,
@@ -334,6 +337,8 @@ pub(super) struct Patience<'a> {
     store: &'a Store,
     nudge: &'a Notify,
     chain: ChainId,
+    /// The check of the task that waits, which goes on while it does.
+    check: String,
     stop: &'a Stop,
     refusals: u32,
     failures: u32,
@@ -341,8 +346,16 @@ pub(super) struct Patience<'a> {
 }
 
 impl<'a> Patience<'a> {
-    pub(super) fn new(keeper: &'a Keeper, store: &'a Store, nudge: &'a Notify, chain: ChainId, stop: &'a Stop) -> Self {
-        Self { keeper, store, nudge, chain, stop, refusals: 0, failures: 0, rng: fastrand::Rng::new() }
+    /// Patience of `task` with `store`, which holds up `chain`.
+    pub(super) fn new(
+        keeper: &'a Keeper,
+        store: &'a Store,
+        nudge: &'a Notify,
+        (chain, task): (ChainId, &TaskName),
+        stop: &'a Stop,
+    ) -> Self {
+        let (check, rng) = (task.check(), fastrand::Rng::new());
+        Self { keeper, store, nudge, chain, check, stop, refusals: 0, failures: 0, rng }
     }
 
     /// Waits before the same is tried again; says no when told to stop. A store that refuses is waited for as long as it takes.
@@ -350,6 +363,7 @@ impl<'a> Patience<'a> {
     /// # Errors
     /// With `error` itself, when it is none that waiting mends and has come too often.
     pub(super) async fn wait(&mut self, error: anyhow::Error) -> anyhow::Result<bool> {
+        self.keeper.signs.checks.renew(&self.check);
         let refused = error.downcast_ref::<StoreError>().is_some_and(StoreError::is_refusal);
         let attempt = if refused {
             self.keeper.hold(self.chain);

@@ -6,6 +6,7 @@
 
 use super::Session;
 use super::pace::Pace;
+use super::supervisor::TaskName;
 use crate::decode::StateSight;
 use crate::escalate;
 use crate::model::incident::{Incident, Plan};
@@ -333,6 +334,7 @@ impl<'a> Lookout<'a> {
 
     /// Whether blocks are as new as our clock says they should be. Says whether they are not.
     async fn watch_head(&mut self) -> anyhow::Result<bool> {
+        self.session.signs.checks.renew(&TaskName::Chain(self.chain.info.name.clone()).check());
         let now = self.session.clock.now();
         if self.only_strangers() {
             // No block can come, and it was told why.

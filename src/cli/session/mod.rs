@@ -14,6 +14,7 @@ mod record;
 mod roll;
 mod signs;
 mod steps;
+mod supervisor;
 mod tally;
 
 pub(crate) use exposure::exposures;
@@ -22,23 +23,24 @@ pub(crate) use record::Recording;
 pub(crate) use signs::Signs;
 
 use super::{Outcome, Printer};
+use crate::console::Console;
 use crate::escalate;
 use crate::model::incident::{Incident, Plan, Standing};
 use crate::model::span::lasting;
 use crate::model::{ChainId, Evidence, Trouble};
 use crate::pipeline::Committed;
 use crate::pulse;
-use crate::runtime::{self, Clock, Moment, Stop, error_chain, instant};
+use crate::runtime::{self, Clock, Moment, Stop, instant};
 use crate::store::{Drawer, Store, StoreError, StoreLock};
 use crate::watchlist::Book;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use keeper::{Keeper, Patience};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use supervisor::{Supervisor, TaskName};
 use tally::Tally;
 use tokio::sync::Notify;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
 use tracing::{error, warn};
 
 /// How long a clean end waits for what is on its way to be delivered.
@@ -102,9 +104,9 @@ impl Session {
         Ok(Some(Self { _lock: Some(lock), ..Self::with(book, store, keeper, drawer) }))
     }
 
-    /// Patience with the store, for one job of a chain.
-    fn patience<'a>(&'a self, chain: ChainId, nudge: &'a Notify, stop: &'a Stop) -> Patience<'a> {
-        Patience::new(&self.keeper, &self.store, nudge, chain, stop)
+    /// Patience with the store, for one job of a task of a chain.
+    fn patience<'a>(&'a self, of: (ChainId, &TaskName), nudge: &'a Notify, stop: &'a Stop) -> Patience<'a> {
+        Patience::new(&self.keeper, &self.store, nudge, of, stop)
     }
 
     /// Writes what `engine` makes of the incidents about our sight of a chain, however long the store refuses; or nothing, when told to stop first.
@@ -118,7 +120,9 @@ impl Session {
     where
         F: Fn(&[Incident], u64) -> Plan + Clone + Send + 'static,
     {
-        let mut patience = self.patience(chain, nudge, stop);
+        let name = self.book.chains.iter().find(|known| known.info.id == chain).map(|chain| chain.info.name.clone());
+        let task = TaskName::Chain(name.unwrap_or_else(|| "".into()));
+        let mut patience = self.patience((chain, &task), nudge, stop);
         loop {
             let (now_ms, engine) = (runtime::millis(&*self.clock), engine.clone());
             let written = self.store.sight(chain, now_ms, move |known| engine(known, now_ms)).await;
@@ -153,77 +157,85 @@ impl Session {
     }
 
     /// Follows every chain until told to stop, or until each has committed block `until`.
-    pub(crate) async fn live(self, stop: &Stop, from: Option<u64>, until: Option<u64>) -> anyhow::Result<Outcome> {
+    pub(crate) async fn live(
+        self,
+        console: Option<Console>,
+        stop: &Stop,
+        from: Option<u64>,
+        until: Option<u64>,
+    ) -> anyhow::Result<Outcome> {
         let worker = self.worker();
         let nudge = worker.nudge();
-        // The worker outlives the chains, so that what their last blocks made due still goes out.
-        let worker_stop = Stop::new();
-        let delivering = tokio::spawn(worker.run(worker_stop.clone()));
         let session = Arc::new(self);
         session.signs.introduce(&session.book);
-        // What lasts until everything is delivered.
-        let mut lasting = JoinSet::new();
-        let ticking = session.clone().tick(nudge.clone(), worker_stop.clone());
-        lasting.spawn(async move {
-            ticking.await;
-            bail!("escalations are no longer advanced")
-        });
-        let (keeper, told, stopped) = (session.clone(), nudge.clone(), worker_stop.clone());
-        lasting.spawn(async move {
-            keeper.keeper.watch(&keeper.store, &told, &stopped).await;
-            bail!("nothing looks after the store any more")
-        });
-        for heart in &session.book.heartbeats {
-            let (checks, metrics) = (session.signs.checks.clone(), session.signs.metrics.clone());
-            tokio::spawn(pulse::run(heart.clone(), checks, metrics, session.clock.clone(), stop.child_token()));
-        }
-        let mut chains = JoinSet::new();
+        let mut supervisor = Supervisor::new(session.signs.checks.clone(), stop);
+        supervisor.spawn(TaskName::Delivery, |stop| worker.run(stop));
+        session.spawn_beside(&mut supervisor, &nudge, console);
         for chain in &session.book.chains {
-            let (session, chain, nudge, stop) = (session.clone(), Arc::new(chain.clone()), nudge.clone(), stop.clone());
-            chains.spawn(async move {
-                let name = chain.info.name.clone();
+            let (session, chain, nudge) = (session.clone(), Arc::new(chain.clone()), nudge.clone());
+            let name = chain.info.name.clone();
+            supervisor.spawn(TaskName::Chain(name.clone()), |stop| async move {
                 Box::pin(session.follow(chain, nudge, &stop, from, until))
                     .await
                     .with_context(|| format!("failed to watch {name}"))
             });
         }
-        // What is seen beside the chains ends with them.
-        let mut beside = JoinSet::new();
-        for chain in session.book.chains.iter().filter(|chain| chain.pending) {
-            let (chain, nudge, stop) = (Arc::new(chain.clone()), nudge.clone(), worker_stop.child_token());
-            let name = chain.info.name.clone();
-            let listening = session.clone().pending(chain, nudge, stop);
-            beside.spawn(async move {
-                listening.await.with_context(|| format!("failed to hear what is pending on {name}"))
-            });
-        }
-        for book in &session.book.queues {
-            let Some(chain) = session.book.chain(&book.chain.name) else { continue };
-            let (chain, nudge, stop) = (Arc::new(chain.clone()), nudge.clone(), worker_stop.child_token());
-            let name = book.service.name.clone();
-            let looked_after = session.clone().queues(book.clone(), chain, nudge, stop);
-            beside.spawn(async move {
-                looked_after.await.with_context(|| format!("failed to look after the queues of {name}"))
-            });
-        }
-        let mut tasks = Tasks { chains, beside, lasting, delivering: Some(delivering) };
-        let failed = tasks.until_done(stop).await;
-        tasks.beside.shutdown().await;
-        if let Some(delivering) = tasks.delivering {
-            session.drain(&worker_stop, delivering).await?;
-        }
-        tasks.lasting.shutdown().await;
+        let watched = supervisor.run(stop).await;
+        let ended = supervisor.end_watching().await;
+        let drained = if supervisor.delivers() { session.drain().await } else { Ok(()) };
+        let delivered = drained.and(supervisor.end_delivery().await);
         if session.store.is_gone() {
             session.keeper.rescue(&session.store).await;
         }
-        if let Some(error) = failed {
-            return Err(error);
-        }
-        Ok(session.end())
+        watched.and(ended).and(delivered).map(|()| session.end())
     }
 
-    /// Waits until nothing more is due, at most [`DRAIN_MAX`], then stops the worker.
-    async fn drain(&self, worker_stop: &Stop, delivering: JoinHandle<anyhow::Result<()>>) -> anyhow::Result<()> {
+    /// Starts every task that is neither delivery nor a chain's.
+    fn spawn_beside(self: &Arc<Self>, supervisor: &mut Supervisor, nudge: &Arc<Notify>, console: Option<Console>) {
+        let (session, wake) = (self.clone(), nudge.clone());
+        supervisor.spawn(TaskName::EscalationClock, |stop| async move {
+            session.tick(wake, stop).await;
+            Ok(())
+        });
+        let (session, wake) = (self.clone(), nudge.clone());
+        supervisor.spawn(TaskName::StoreWatchdog, |stop| async move {
+            session.keeper.watch(&session.store, &wake, &stop).await;
+            Ok(())
+        });
+        if let Some(console) = console {
+            supervisor.spawn(TaskName::Console, |stop| async move {
+                console.run(stop).await;
+                Ok(())
+            });
+        }
+        for heart in &self.book.heartbeats {
+            let (checks, metrics) = (self.signs.checks.clone(), self.signs.metrics.clone());
+            let (heart, clock) = (heart.clone(), self.clock.clone());
+            supervisor.spawn(TaskName::Heartbeat(heart.name.as_str().into()), |stop| async move {
+                pulse::run(heart, checks, metrics, clock, stop).await;
+                Ok(())
+            });
+        }
+        for chain in self.book.chains.iter().filter(|chain| chain.pending) {
+            let (session, chain, wake) = (self.clone(), Arc::new(chain.clone()), nudge.clone());
+            let name = chain.info.name.clone();
+            supervisor.spawn(TaskName::Mempool(name.clone()), |stop| async move {
+                let listening = session.pending(chain, wake, stop);
+                listening.await.with_context(|| format!("listen to pending transactions of {name}"))
+            });
+        }
+        for book in &self.book.queues {
+            let Some(chain) = self.book.chain(&book.chain.name) else { continue };
+            let (session, chain, wake) = (self.clone(), Arc::new(chain.clone()), nudge.clone());
+            let (name, book) = (book.service.name.clone(), book.clone());
+            supervisor.spawn(TaskName::Proposals(name.clone()), |stop| async move {
+                session.queues(book, chain, wake, stop).await.with_context(|| format!("poll {name} for proposals"))
+            });
+        }
+    }
+
+    /// Waits until nothing more is due, at most [`DRAIN_MAX`].
+    async fn drain(&self) -> anyhow::Result<()> {
         let names: Vec<String> = self.book.destinations.keys().cloned().collect();
         let drained = async {
             loop {
@@ -236,11 +248,7 @@ impl Session {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        if let Ok(done) = tokio::time::timeout(DRAIN_MAX, drained).await {
-            done?;
-        }
-        worker_stop.cancel();
-        delivering.await.context("the delivery worker ended by surprise")?.context("failed to deliver")
+        tokio::time::timeout(DRAIN_MAX, drained).await.unwrap_or(Ok(()))
     }
 
     pub(crate) fn worker(&self) -> crate::deliver::Worker {
@@ -301,8 +309,14 @@ impl Session {
     async fn tick(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
         let (mut last, mut looked, mut fails) = (instant(), None, false);
         let mut steps = steps::Steps::default();
-        while !stop.is_cancelled() {
-            tokio::time::sleep(TICK).await;
+        let check = TaskName::EscalationClock.check();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(TICK) => {}
+            }
+            self.signs.checks.renew(&check);
             let now = runtime::millis(&*self.clock);
             let metrics = self.signs.metrics.clone();
             let engine = move |standing: &Standing| {
@@ -341,54 +355,6 @@ impl Session {
     }
 }
 
-/// Tasks of a session, each of which ends only when it is told to.
-struct Tasks {
-    /// One for each chain; the session is done when all of them are.
-    chains: JoinSet<anyhow::Result<()>>,
-    /// Queues, and what is pending: they end with the chains.
-    beside: JoinSet<anyhow::Result<()>>,
-    /// Escalations, and whoever looks after the store: they end after the last message.
-    lasting: JoinSet<anyhow::Result<()>>,
-    /// The delivery worker, until it ends by itself.
-    delivering: Option<JoinHandle<anyhow::Result<()>>>,
-}
-
-impl Tasks {
-    /// Waits until all chains are done. A task that fails, panics or ends although nobody told it to stops all of them, since a partial
-    /// watch would go unnoticed: a supervisor restarts the whole. Returns the first such failure.
-    async fn until_done(&mut self, stop: &Stop) -> Option<anyhow::Error> {
-        let mut failed = None;
-        loop {
-            let ended = tokio::select! {
-                ended = self.chains.join_next() => match ended {
-                    Some(ended) => ended.context("a chain's task ended by surprise").flatten(),
-                    None => return failed,
-                },
-                Some(ended) = self.beside.join_next() => ended.context("a task beside the chains ended by surprise").flatten(),
-                Some(ended) = self.lasting.join_next() => ended.context("a task that lasts ended by surprise").flatten(),
-                ended = delivered(&mut self.delivering) => {
-                    self.delivering = None;
-                    let ended = ended.context("the delivery worker ended by surprise").flatten();
-                    ended.context("failed to deliver").and_then(|()| bail!("the delivery worker ended by itself"))
-                }
-            };
-            if let Err(error) = ended {
-                error!("{}", error_chain(&error));
-                failed.get_or_insert(error);
-                stop.cancel();
-            }
-        }
-    }
-}
-
-/// The end of the worker; never, once it has ended.
-async fn delivered(delivering: &mut Option<JoinHandle<anyhow::Result<()>>>) -> Result<anyhow::Result<()>, JoinError> {
-    match delivering {
-        Some(delivering) => delivering.await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Opens the store and takes over what an earlier process was sending.
 async fn opened(path: &Path, clock: &dyn Clock) -> Result<(Store, StoreLock), StoreError> {
     // The store before its lock: a lock without a store says that there was one.
@@ -404,48 +370,4 @@ async fn opened(path: &Path, clock: &dyn Clock) -> Result<(Store, StoreLock), St
     }
     store.end_leases(runtime::millis(clock)).await?;
     Ok((store, lock))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Tasks of a session that does nothing until it is stopped, and `odd` among those at `place`.
-    fn tasks(place: usize, odd: impl Future<Output = anyhow::Result<()>> + Send + 'static, stop: &Stop) -> Tasks {
-        let mut sets = [JoinSet::new(), JoinSet::new(), JoinSet::new()];
-        for set in &mut sets {
-            let stop = stop.clone();
-            set.spawn(async move {
-                stop.cancelled().await;
-                Ok(())
-            });
-        }
-        let delivering = if place == sets.len() {
-            tokio::spawn(odd)
-        } else {
-            sets[place].spawn(odd);
-            tokio::spawn(std::future::pending())
-        };
-        let [chains, beside, lasting] = sets;
-        Tasks { chains, beside, lasting, delivering: Some(delivering) }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_task_of_a_session_dies_in_silence() {
-        for place in 0..4 {
-            for panics in [true, false] {
-                let stop = Stop::new();
-                let odd = async move {
-                    assert!(!panics, "a bug");
-                    bail!("it failed")
-                };
-                let mut tasks = tasks(place, odd, &stop);
-                // The clock moves only when nothing else can happen.
-                let failed = tokio::time::timeout(Duration::from_secs(1), tasks.until_done(&stop)).await;
-                let Ok(Some(error)) = failed else { panic!("task {place} ended and nobody noticed: {failed:?}") };
-                assert!(stop.is_cancelled());
-                assert!(panics || format!("{error:#}").contains("it failed"), "{error:#}");
-            }
-        }
-    }
 }

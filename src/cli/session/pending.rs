@@ -2,11 +2,12 @@
 
 use super::Session;
 use super::follow::pool_of;
+use super::supervisor::TaskName;
 use crate::pipeline::Pendings;
 use crate::runtime::Stop;
 use crate::source::mempool::{BACKLOG_MAX, Mempool};
 use crate::watchlist::ChainBook;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -31,12 +32,14 @@ impl Session {
         let pool = pool_of(&chain, metrics)?;
         let (book, store, clock) = (self.book.clone(), self.store.clone(), self.clock.clone());
         let mut pendings = Pendings::open(book, chain.clone(), store, clock, nudge.clone()).await?;
+        let task = TaskName::Mempool(chain.info.name.clone());
+        let check = task.check();
         // Rules are tried at the newest block: before there is one, nothing could be judged.
         while self.store.tip(chain.info.id).await.context("failed to read the newest block")?.is_none() {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(TICK) => {}
+                () = tokio::time::sleep(TICK) => self.signs.checks.renew(&check),
             }
         }
         let mut mempool = Mempool::listen(&pool, &pendings.interest(), &stop);
@@ -50,7 +53,12 @@ impl Session {
                 _ = tick.tick() => None,
                 heard = mempool.next(BATCH_MAX) => Some(heard),
             };
-            let mut patience = self.patience(chain.info.id, &nudge, &stop);
+            ensure!(
+                heard.as_ref().is_none_or(|txs| !txs.is_empty()),
+                "nobody reads the announcements of {name} any more"
+            );
+            self.signs.checks.renew(&check);
+            let mut patience = self.patience((chain.info.id, &task), &nudge, &stop);
             let plan = loop {
                 let done = match &heard {
                     Some(txs) => pendings.hear(txs, &pool).await,

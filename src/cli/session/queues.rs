@@ -5,6 +5,7 @@
 
 use super::Session;
 use super::follow::pool_of;
+use super::supervisor::TaskName;
 use crate::classify::queue::Lookup;
 use crate::decode;
 use crate::escalate;
@@ -124,12 +125,14 @@ impl Rounds<'_> {
                 book.service.cold
             );
         }
+        let check = TaskName::Proposals(book.service.name.clone()).check();
         loop {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(()),
                 () = tokio::time::sleep(TICK) => {}
             }
+            self.session.signs.checks.renew(&check);
             if let Err(error) = self.client.turn().await {
                 warn!("cannot see whether the month's quota begins anew: {error}");
             }
@@ -147,6 +150,7 @@ impl Rounds<'_> {
                     () = stop.cancelled() => return Ok(()),
                     looked = self.look(&watch) => looked,
                 };
+                self.session.signs.checks.renew(&check);
                 let failed = looked.is_err();
                 self.conclude(safe, looked, began, &mut rng);
                 if failed {
