@@ -50,7 +50,7 @@ async fn most_of_a_holding_that_leaves_inside_of_a_call_is_critical_and_a_part_o
     let way = |n: u8, target: Address, data: Bytes, wei: u64| {
         call("prepare(uint8,address,bytes,uint256)", (U256::from(n), target, data, U256::from(wei)).abi_encode_params())
     };
-    let token = |n: u64| way(1, coin.address, transfer(STRANGER.address, coin.units(n)).into(), 0);
+    let token = |n: u64| way(1, coin.address, transfer(STRANGER.address, coin.units(n)), 0);
     let ether = |wei: u64| way(4, STRANGER.address, Bytes::new(), wei);
     let lets = "[[watch.normal]]\nname = \"pays\"\nact = \"ether\"\n[[watch.normal]]\nname = \"sends\"\nact = \"transfer(address to, uint256 amount)\"\n";
     let harvest = "[[watch.normal]]\nname = \"harvests\"\ncall = \"harvest()\"\n";
