@@ -1,12 +1,13 @@
-//! Watchfire decodes everything that touches a labelled Ethereum address, judges it against that address's own rules, and
-//! escalates what no rule vouches for to a person.
+//! Watchfire decodes all activity of labelled Ethereum addresses, judges it by each address's own rules, and escalates
+//! to a person any activity that no rule vouches for.
 //!
 //! ```text
 //! chain ─▶ source ─▶ decode ─▶ classify ─▶ escalate ─▶ store ─▶ deliver ─▶ people
 //!           I/O      ──────────── pure ───────────     commit     I/O
 //! ```
 //!
-//! Rooms import strictly from lower ranks; ARCHITECTURE.md has the table and a test holds every path in `src` against it.
+//! Each module imports only from modules of a lower rank; ARCHITECTURE.md has the table, and a test checks every path
+//! in `src` against it.
 
 pub mod abi;
 pub mod classify;

@@ -1,4 +1,4 @@
-//! Arguments in, an exit code out; everything else is library.
+//! Parses the arguments and returns an exit code; everything else is in the library.
 
 use std::process::ExitCode;
 

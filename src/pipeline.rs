@@ -1,7 +1,8 @@
-//! The one file that knows the order: source, decode, classify, escalate, store, deliver.
+//! Defines the order of processing: source, decode, classify, escalate, store, deliver.
 //!
-//! `run`, `explain`, `demo` and `tape play` go through [`examine`]; what is committed goes through [`Watcher::apply`]. What waits in
-//! the queue of a Safe takes the same way beside the chain, through [`Queues`], and what is only announced through [`Pendings`].
+//! `run`, `explain`, `demo` and `tape play` go through [`examine`]; everything that is committed goes through
+//! [`Watcher::apply`]. The proposals in a Safe's queue are processed in the same order through [`Queues`], and pending
+//! transactions through [`Pendings`].
 
 mod differences;
 mod pending;
@@ -35,54 +36,58 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{Instrument as _, debug, info_span, warn};
 
-/// Rounds of questions for one block or transaction: a confirmation inside a confirmation inside a confirmation is told at the third.
+/// Maximum rounds of questions for one block or transaction. A confirmation within a confirmation within a confirmation
+/// is resolved in the third round.
 const READ_ROUNDS_MAX: usize = 5;
 
-/// How many blocks lie between two clean-ups.
+/// Number of blocks between two clean-ups.
 const TIDY_EVERY: u64 = 1_024;
-/// Entries of rolling windows are kept this much longer than any rule looks back, in seconds: a day, for rules that are widened.
+/// Additional time for which entries of rolling windows are kept beyond the longest window of any rule, in seconds: a
+/// day, so that a rule's window can be widened.
 const WINDOW_MARGIN: u64 = 86_400;
 
-/// Where answers about a block's state come from: the source, a tape, or nobody.
+/// Source of answers about a block's state: the source, a tape, or none.
 pub trait Reader: Sync {
-    /// One answer for each question, asked at the hash of `at`.
+    /// Returns one answer for each question, asked at the hash of `at`.
     fn read<'a>(&'a self, at: BlockRef, reads: &'a [Read]) -> BoxFuture<'a, Vec<Answer>>;
 
-    /// Whether `at` is of the chain still. What was asked of a block that a reorg took away is answered by nobody, and that is no
-    /// blindness: the step that follows takes it back. Where no block is ever taken back, all stand.
+    /// Checks whether `at` is still part of the chain. Questions about a block that a reorg removed stay unanswered.
+    /// Such gaps are not an outage: the next step retracts the block. The default returns true, for readers whose
+    /// blocks are never retracted.
     fn stands(&self, at: BlockRef) -> BoxFuture<'_, bool> {
         let _ = at;
         Box::pin(std::future::ready(true))
     }
 }
 
-/// Whether what ran inside a block's transactions was seen, or why not.
+/// Result of tracing a block's transactions, with the reason when they were not traced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Traced {
-    /// It was.
+    /// All transactions were traced.
     Seen,
-    /// Nobody told.
+    /// No endpoint returned traces.
     Missing(String),
-    /// What was told is not of this block.
+    /// The traces do not belong to this block.
     False(String),
 }
 
-/// A block, judged.
+/// A judged block.
 pub struct Examined {
     /// Every activity with its verdict.
     pub judged: JudgedBlock,
-    /// What was read from the node for it.
+    /// Answers read from the node for the block.
     pub answers: Answers,
-    /// Whether it could be looked inside of its transactions; absent where that was not asked for.
+    /// Result of tracing its transactions; absent where traces were not requested.
     pub traced: Option<Traced>,
-    /// How the state of each watch could be read whose turn it was.
+    /// Result of reading the state of each watch that was due in this block.
     pub sights: Vec<(WatchId, StateSight)>,
 }
 
-/// Decodes and judges one block, asking `reader` what the block alone cannot tell.
+/// Decodes and judges one block, asking `reader` for facts that the block does not contain.
 ///
-/// How well the block was seen is not known here: it is taken at one endpoint's word until the caller says more.
-/// Nothing is committed and `history` is not changed: the caller adds the block's deltas once the block stands.
+/// The confirmations of the block are not known here: the block counts as reported by a single endpoint until the
+/// caller says otherwise. Nothing is committed and `history` is not changed: the caller adds the block's deltas once
+/// the block is committed.
 pub async fn examine(
     block: &Block,
     chain: &ChainBook,
@@ -102,7 +107,7 @@ pub async fn examine(
     }
     let at = Moment { time: block.time };
     let (absent, mut deltas) = classify::absences(&book.rules, chain.info.id, history, at);
-    // How many decimals a token has is known before anything is measured in its unit.
+    // The decimals of a token must be known before any amount is measured in its unit.
     let decimals = decoded
         .facts
         .iter()
@@ -124,8 +129,9 @@ pub async fn examine(
     Examined { judged, answers, traced, sights }
 }
 
-/// Decodes, asks what is wanted and decodes again, until nothing more is. What is still wanted after [`READ_ROUNDS_MAX`] rounds, which
-/// no honest nesting needs, or when `may_ask` refuses so many questions, stays in the dark, and is told so.
+/// Decodes, asks the wanted questions and decodes again, until no question is left. Questions that are still open after
+/// [`READ_ROUNDS_MAX`] rounds, which no honest nesting needs, or that `may_ask` does not allow, are answered as
+/// unavailable, and the result says so.
 async fn ask_through(
     at: BlockRef,
     reader: &dyn Reader,
@@ -155,7 +161,7 @@ async fn ask_through(
     (decoded, answers)
 }
 
-/// Whether what ran inside the block's transactions was seen; `None` where nobody asked.
+/// Returns whether the block's transactions were traced; `None` where traces were not requested.
 fn traced(block: &Block, answers: &Answers, false_traces: &[(B256, &'static str)]) -> Option<Traced> {
     let answer = answers.get(&Read::Traces)?;
     let Answer::Traces(traces) = answer else {
@@ -171,13 +177,13 @@ fn traced(block: &Block, answers: &Answers, false_traces: &[(B256, &'static str)
     })
 }
 
-/// Judges what waits in a queue by the rules and windows of the moment at which it was first seen. Nothing of it counts towards a
-/// window: it has not happened.
+/// Judges the proposals of a Safe's queue by the rules and by the windows at the time when each was first seen.
+/// Proposals do not count towards a window, because they have not been executed.
 fn examine_queued(activities: Vec<Activity>, book: &Book, history: &History, time: u64) -> Vec<Judged> {
     classify::judge(activities, &book.rules, history, Moment { time }).0
 }
 
-/// Follows one chain: judges each step, commits it whole, and wakes whoever delivers.
+/// Follows one chain: judges each step, commits it as a whole, and wakes the delivery task.
 pub struct Watcher {
     book: Arc<Book>,
     chain: Arc<ChainBook>,
@@ -188,44 +194,44 @@ pub struct Watcher {
     metrics: Metrics,
     n_blocks: u64,
     undo: Option<B256>,
-    /// The windows hold what was not committed, and have to be read again.
+    /// The windows contain entries that were not committed, and must be read again.
     stale: bool,
     reopening: Reopening,
 }
 
-/// What a committed step was.
+/// Result of a committed step.
 pub struct Committed {
-    /// What the engine made of it.
+    /// Changes that the escalation engine made for it.
     pub plan: Plan,
-    /// The blocks it appended, judged.
+    /// The blocks that the step appended, judged.
     pub blocks: Vec<JudgedBlock>,
-    /// What was read from the node for each of them, for a recorder.
+    /// Answers read from the node for each of them, for a recorder.
     pub answers: Vec<Answers>,
-    /// Whether the last block of those that were to be traced was.
+    /// Trace result of the last block for which traces were requested.
     pub traced: Option<Traced>,
-    /// How the state of watches could be read, in the order of the blocks.
+    /// Results of reading the state of watches, in the order of the blocks.
     pub sights: Vec<(WatchId, StateSight)>,
-    /// Where its time went.
+    /// Time spent in each part of the step.
     pub took: Took,
-    /// Incidents that were closed and are open again, since the chain still differs from the configuration.
+    /// Closed incidents that were opened again because the chain still differs from the configuration.
     pub reopened: Plan,
 }
 
-/// Where the time of a step went.
+/// Time spent in each part of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Took {
-    /// Waiting for what had to be read from the node.
+    /// Time spent waiting for reads from the node.
     pub reading: Duration,
-    /// Decoding and judging.
+    /// Time spent decoding and judging.
     pub judging: Duration,
-    /// Committing.
+    /// Time spent committing.
     pub committing: Duration,
 }
 
-/// A reader whose answers are timed.
+/// A reader that measures the time until it is answered.
 struct Timed<'a> {
     reader: &'a dyn Reader,
-    /// Milliseconds.
+    /// Total waiting time, in milliseconds.
     took: AtomicU64,
 }
 
@@ -245,7 +251,7 @@ impl Reader for Timed<'_> {
 }
 
 impl Watcher {
-    /// Takes up a chain where the store left it: the rolling windows are rebuilt from what was committed.
+    /// Continues a chain from the state in the store: the rolling windows are rebuilt from committed entries.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -274,20 +280,20 @@ impl Watcher {
         })
     }
 
-    /// Records what it does in `metrics`.
+    /// Records this watcher's metrics in `metrics`.
     #[must_use]
     pub fn measured(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
 
-    /// A person allowed that what is final is undone in favor of the branch with this block. The step that turns to it may do so
-    /// from now on; the store sees to it that it happens once.
+    /// Records that an operator allows finalized blocks to be undone in favor of the branch with this block. The step
+    /// that switches to that branch may then do so; the store makes sure that this happens only once.
     pub fn allow(&mut self, block: B256) {
         self.undo = Some(block);
     }
 
-    /// Judges and commits one step: what a reorg took away, and the blocks that stand now. Either all of it is on disk when this
-    /// returns, or nothing is.
+    /// Judges and commits one step: the retracted blocks of a reorg, and the blocks that replace them. When this
+    /// returns, either the whole step is on disk or none of it.
     ///
     /// # Errors
     /// When the store refuses. The same step can be tried again; the windows are read from the store first.
@@ -349,7 +355,8 @@ impl Watcher {
         }
     }
 
-    /// Opens closed incidents again whose differences were read and still stand. A failure costs time: the next block tries again.
+    /// Opens closed incidents again if their differences were read and still exist. A failure only causes a delay: the
+    /// next block tries again.
     async fn reopen(&mut self, now_ms: u64) -> Plan {
         let standing = self.reopening.standing(&self.chain.subjects, &self.history);
         if standing.is_empty() {
@@ -377,7 +384,7 @@ impl Watcher {
         self.chain.subjects.addresses().map(used).filter(|(_, tokens)| !tokens.is_empty()).collect()
     }
 
-    /// Counts what a committed step held.
+    /// Counts the contents of a committed step in the metrics.
     fn record(&self, n_retracted: usize, blocks: &[JudgedBlock]) {
         let (chain, metrics) = (&*self.chain.info.name, &self.metrics);
         if n_retracted > 0 {
@@ -408,7 +415,7 @@ impl Watcher {
         }
     }
 
-    /// Forgets now and then what no rule can ask for any more. A failure costs disk space and nothing else.
+    /// Deletes, from time to time, entries that no rule can use any more. A failure costs only disk space.
     async fn tidy(&mut self, blocks: &[JudgedBlock], now_ms: u64) {
         let before = self.n_blocks;
         self.n_blocks += blocks.len() as u64;

@@ -1,7 +1,8 @@
-//! What the pure rooms never touch: time, the wish to stop, patience, the cipher suite of TLS, and how this process was started.
+//! Environment that the pure modules never touch: time, the request to stop, retry delays, the cipher suite of TLS, and
+//! how this process was started.
 //!
-//! Comes in: nothing. Goes out: a [`Clock`] to hand around, a [`Stop`] that everyone watches, waits between retries.
-//! What never happens here: a clock, a random number or a signal that a caller did not ask for.
+//! Input: none. Output: a [`Clock`] to pass around, a [`Stop`] that every task watches, delays between retries. Never
+//! here: a clock, a random number or a signal that the caller did not ask for.
 
 mod causes;
 mod fault;
@@ -18,48 +19,51 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// The wish to stop. Cloned freely; whoever waits on it stops at the next point where nothing is half done.
+/// Request to stop. Clones share it; every task that waits on it stops at the next point where no operation is half
+/// done.
 pub type Stop = CancellationToken;
 
-/// Where the time comes from.
+/// Source of the current time.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC that only grows: deadlines are measured by it. It does not follow a step of the machine's wall clock.
+    /// Returns the current time in UTC that never goes backwards: deadlines are measured by it. It does not follow
+    /// steps of the machine's wall clock.
     fn now(&self) -> Timestamp;
 
-    /// Now, in UTC as the machine's wall clock shows it, for what others compare with their clocks: the time of a block, of a signed
-    /// request, of a `Retry-After`.
+    /// Returns the current time in UTC as the machine's wall clock shows it. Use it for values that others compare with
+    /// their own clocks: the time of a block, of a signed request, of a `Retry-After`.
     fn wall(&self) -> Timestamp {
         self.now()
     }
 }
 
-/// As [`millis`], by the wall clock.
+/// Returns milliseconds like [`millis`], by the wall clock.
 #[must_use]
 pub fn wall_millis(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.wall().as_millisecond()).unwrap_or(0)
 }
 
-/// Milliseconds of steady UTC since the Unix epoch, as the store counts them; zero before it.
+/// Returns milliseconds of steady UTC since the Unix epoch, as the store counts them; zero before the epoch.
 #[must_use]
 pub fn millis(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.now().as_millisecond()).unwrap_or(0)
 }
 
-/// The machine's clocks: UTC as it was when the process started and the time since boot, see [`Moment`]; and the wall clock.
+/// The machine's clocks. The steady clock is UTC at the start of the process plus the time since boot, see [`Moment`];
+/// the other is the wall clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
-/// A clock that stands still until it is moved; clones show the same time.
+/// A clock that stands still until it is moved; all clones show the same time.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<Mutex<Timestamp>>);
 
-/// Waits that grow twofold from `base` to `cap`, each drawn at random from nothing to the full wait ("full jitter"), so that
-/// many clients that lost the same server do not come back as one.
+/// Delays that double from `base` to `cap`, each drawn at random between zero and the full delay ("full jitter"), so
+/// that many clients that lost the same server do not reconnect at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// Longest wait after the first failure.
     pub base: Duration,
-    /// Longest wait of all.
+    /// Longest wait of any attempt.
     pub cap: Duration,
 }
 
@@ -76,8 +80,8 @@ impl Backoff {
         self.base.saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX)).min(self.cap)
     }
 
-    /// How long to wait before try number `attempt`, counted from 0 for the first retry: anything up to
-    /// [`Backoff::ceiling`], and never less than a tenth of `base`, so that a failing caller cannot spin.
+    /// Returns the wait before try number `attempt`, counted from 0 for the first retry: at most [`Backoff::ceiling`],
+    /// and at least a tenth of `base`, so that a failing caller does not retry in a tight loop.
     #[must_use]
     pub fn wait(&self, attempt: u32, rng: &mut fastrand::Rng) -> Duration {
         self.ceiling(attempt).mul_f64(rng.f64()).max(self.base / 10)
@@ -101,12 +105,12 @@ impl ManualClock {
         Self(Arc::new(Mutex::new(now)))
     }
 
-    /// Shows `now` from here on, backwards too.
+    /// Sets the clock to `now`, which may be earlier than the time it shows.
     pub fn set(&self, now: Timestamp) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
-    /// Moves on by `by`; stays put at the end of all representable time.
+    /// Moves the clock by `by`; leaves it unchanged when the result cannot be represented.
     pub fn advance(&self, by: SignedDuration) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = now.checked_add(by).unwrap_or(*now);
@@ -119,17 +123,18 @@ impl Clock for ManualClock {
     }
 }
 
-/// A point in time that only grows, for deadlines and pauses; it stands still where a test pauses tokio's clock.
+/// Returns an instant of a monotonic clock, for deadlines and pauses; the clock stands still while a test pauses
+/// tokio's clock.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
 pub fn instant() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
-/// Chooses ring as the cipher suite of every TLS connection of this process. Call it before the first connection; again is
-/// harmless, and a choice made elsewhere before stands.
+/// Selects ring as the cipher suite of every TLS connection of this process. Must be called before the first
+/// connection. A second call has no effect, and a provider that other code installed earlier stays in place.
 pub fn install_tls() {
-    // The error says that a provider is installed already, which is all we want.
+    // The error says that a provider is already installed, which is sufficient.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 

@@ -1,9 +1,9 @@
-//! Signs of life: logs, metrics, and the checks that say whether all is well.
+//! Observability: logs, metrics, and the checks that show whether the program is healthy.
 //!
-//! Logs are sentences for the operator, on standard error, so that standard output holds nothing but answers. Comes in: what
-//! the rooms report through `tracing`. Goes out: one line each. Never here: a line from foreign code. Network
-//! libraries log the addresses they connect to, and an address may carry a key; so only Watchfire's own lines pass, at any
-//! level.
+//! Logs are sentences for the operator. They go to standard error, so that standard output holds only results. Input:
+//! events that modules report through `tracing`. Output: one line for each event. Never here: log lines of other
+//! crates. Network libraries log the addresses they connect to, and an address may contain a key; therefore only
+//! Watchfire's own lines pass, at any level.
 
 pub mod health;
 pub mod metrics;
@@ -23,22 +23,22 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// For people, with colors on a terminal.
+    /// Human-readable text, with colors on a terminal.
     Text,
-    /// One JSON object a line.
+    /// A JSON object per line.
     Json,
 }
 
-/// Starts logging to standard error, for the whole process. `filter` is a level, or levels by room
-/// (`info,watchfire::deliver=debug`). A standard error that nobody reads holds nobody up; whoever ends the process waits for
-/// the outlet first.
+/// Starts logging to standard error, for the whole process. `filter` is a level, or levels by module
+/// (`info,watchfire::deliver=debug`). A standard error that is not read does not block the program; before the process
+/// ends, the caller must wait for the outlet.
 ///
 /// # Errors
 ///
-/// The filter cannot be read, or logging was started before.
+/// Fails when the filter cannot be parsed, or when logging was started before.
 pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<Outlet> {
     if let Err(error) = filter.parse::<Targets>() {
         anyhow::bail!("read the log levels `{filter}`: {error}");
@@ -49,7 +49,8 @@ pub fn start(filter: &str, form: Form, color: bool) -> anyhow::Result<Outlet> {
     Ok(outlet)
 }
 
-/// What [`start`] installs, writing to `writer`. `filter` is read leniently: what is no level is passed over.
+/// Returns the subscriber that [`start`] installs, writing to `writer`. `filter` is parsed leniently: invalid levels
+/// are ignored.
 pub fn subscriber<W>(writer: W, filter: &str, form: Form, color: bool) -> impl Subscriber + Send + Sync
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
@@ -63,7 +64,7 @@ where
         .with(lines.with_filter(FilterFn::new(is_ours)).with_filter(EnvFilter::builder().parse_lossy(filter)))
 }
 
-/// A writer of log lines in which nothing acts: names and answers in them were written by strangers.
+/// A writer of log lines that escapes control characters: names and responses in the lines come from untrusted parties.
 struct Careful<W> {
     inner: W,
     form: Form,
@@ -79,12 +80,12 @@ impl<'w, W: MakeWriter<'w>> MakeWriter<'w> for Careful<W> {
 }
 
 impl<W: io::Write> io::Write for Careful<W> {
-    /// Takes whole lines, as the formatter hands them over.
+    /// Accepts whole lines, as the formatter passes them.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         let mut out = String::with_capacity(text.len());
         for (at, c) in text.char_indices() {
-            // A line end within would begin a line that an attacker wrote.
+            // A line end within the message would start a line that an attacker wrote.
             let ours =
                 (c == '\n' && at + 1 == text.len()) || (c == '\u{1b}' && self.color && is_color(&text[at + 1..]));
             match self.form {
@@ -106,7 +107,7 @@ impl<W: io::Write> io::Write for Careful<W> {
     }
 }
 
-/// Whether `rest` goes on as a color of the formatter's does.
+/// Checks whether `rest` continues as a color escape of the formatter.
 fn is_color(rest: &str) -> bool {
     let digits = rest.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
     digits.is_some_and(|rest| rest.starts_with('m'))

@@ -1,22 +1,23 @@
-//! ERC-8021: who had a part in a transaction, written behind its calldata.
+//! ERC-8021: attribution of a transaction to applications and wallets, appended to its calldata.
 //!
-//! The suffix is `data | schema 1 | marker 16`, read from its end. Schema 0 has `codes | length 1` as data; schema 1 the contract that
-//! knows the codes in front of that, `address 20 | chain id | length 1`; schema 2 a CBOR map, `map | length 2`. Source: the draft of
-//! ERC-8021 (ethereum/ERCs pull request 1209) and the reference encoder (`ox` 0.11, `erc8021/Attribution.ts`).
+//! The suffix is `data | schema 1 | marker 16`, read from its end. In schema 0 the data is `codes | length 1`. Schema 1
+//! puts the contract that knows the codes before that, as `address 20 | chain id | length 1`. In schema 2 the data is a
+//! CBOR map, `map | length 2`. Source: the draft of ERC-8021 (ethereum/ERCs pull request 1209) and the reference
+//! encoder (`ox` 0.11, `erc8021/Attribution.ts`).
 //!
-//! Contracts that follow their ABI never look there. So the whole of what stands behind the calldata has to be such a suffix, byte for
-//! byte: anything in front of it would be bytes that nobody accounts for.
+//! Contracts that follow their ABI never read these bytes. Therefore all bytes after the calldata must form such a
+//! suffix exactly: any byte in front of it would be unexplained.
 
 use std::collections::BTreeSet;
 
 /// The last bytes of every such suffix.
 const MARKER: [u8; 16] =
     [0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21, 0x80, 0x21];
-/// Bytes of the address of a registry.
+/// Length of a registry's address in bytes.
 const ADDRESS: usize = 20;
-/// Most bytes of a chain id: a word.
+/// Maximum length of a chain id in bytes: a word.
 const CHAIN_ID_MAX: usize = 32;
-/// Maps and lists within one another in a map of schema 2; honest ones have three.
+/// Maximum nesting of maps and lists in a map of schema 2; honest maps have three levels.
 const DEPTH_MAX: usize = 8;
 
 /// The codes that `suffix` names, if all of it is a well-formed attribution; `None` otherwise. Codes are printable ASCII.
@@ -45,7 +46,7 @@ pub fn attributed_codes(suffix: &[u8]) -> Option<Vec<String>> {
     }
 }
 
-/// Reads `codes | length 1` from the end, with what stands before it.
+/// Reads `codes | length 1` from the end, and returns the codes together with the bytes before them.
 fn listed_codes(data: &[u8]) -> Option<(&[u8], Vec<String>)> {
     let (length, rest) = data.split_last()?;
     let (before, codes) = rest.split_at_checked(rest.len().checked_sub(usize::from(*length))?)?;
@@ -58,15 +59,15 @@ fn code(bytes: &[u8]) -> Option<String> {
     if printable { String::from_utf8(bytes.to_vec()).ok() } else { None }
 }
 
-/// The codes of a map of schema 2: the application's (`a`), the wallet's (`w`) and those of services (`s`), beside which it may hold
-/// registries (`r`) and metadata (`m`).
+/// Returns the codes of a map of schema 2: the application's (`a`), the wallet's (`w`) and those of services (`s`). The
+/// map may also hold registries (`r`) and metadata (`m`).
 fn codes_of_map(data: &[u8]) -> Option<Vec<String>> {
     let mut cbor = Cbor(data);
     let (MAP, entries) = cbor.head()? else { return None };
     let (mut codes, mut keys) = (Vec::new(), BTreeSet::new());
     for _ in 0..entries {
         let key = cbor.text()?;
-        // No key twice: what a reader takes of two is anybody's guess.
+        // Duplicate keys are rejected, because readers differ in which of the two they use.
         keys.insert(key).then_some(())?;
         match key {
             b"a" | b"w" => codes.push(code(cbor.text()?)?),
@@ -90,7 +91,7 @@ const MAP: u8 = 5;
 const TAG: u8 = 6;
 const SIMPLE: u8 = 7;
 
-/// What is left of a CBOR item; only definite lengths, as the deterministic encoding has it (RFC 8949, section 4.2.1).
+/// Remaining bytes of a CBOR item; definite lengths only, as in the deterministic encoding (RFC 8949, section 4.2.1).
 struct Cbor<'a>(&'a [u8]);
 
 impl<'a> Cbor<'a> {
@@ -120,7 +121,7 @@ impl<'a> Cbor<'a> {
         self.take(length)
     }
 
-    /// Passes over one item and what is in it. Each item takes a byte at least, so the input bounds the work.
+    /// Skips one item and its contents. Each item takes at least one byte, so the length of the input bounds the work.
     fn skip(&mut self, depth: usize) -> Option<()> {
         let (major, argument) = self.head()?;
         match major {
@@ -146,7 +147,7 @@ mod tests {
         attributed_codes(&hex::decode(text).expect("hexadecimal"))
     }
 
-    /// Suffixes as the reference encoder writes them.
+    /// Suffixes as written by the reference encoder.
     const KNOWN: [(&str, &[&str]); 4] = [
         ("62617365617070070080218021802180218021802180218021", &["baseapp"]),
         ("626173656170702c6d6f7270686f0e0080218021802180218021802180218021", &["baseapp", "morpho"]),

@@ -1,21 +1,21 @@
-//! How much one transaction may make us do, and the reasons for which its bytes stay opaque.
+//! Limits on the work that one transaction may cause, and the reasons for which its bytes stay opaque.
 
 use alloy_primitives::{B256, hex};
 
-/// Values one transaction may decode to, over all its nested calls.
+/// Maximum number of values that one transaction may decode to, over all its nested calls.
 pub const NODES_MAX: u32 = 4096;
-/// Calls within calls that are opened in one transaction.
+/// Maximum nesting of calls that are decoded in one transaction.
 pub const DEPTH_MAX: u32 = 16;
-/// Bytes read in one transaction: every input handed to a decoder, and every payload found in it as often as it is pointed
-/// at. A transaction carries at most 1.6 MB of zeros (16.7 million gas at 10 gas a byte, EIP-7825 and EIP-7623), of which
-/// each envelope shows the inside once more.
+/// Maximum number of bytes read in one transaction: every input passed to a decoder, and every payload in it, counted
+/// once for each offset that points to it. A transaction carries at most 1.6 MB of zeros (16.7 million gas at 10 gas a
+/// byte, EIP-7825 and EIP-7623), and each envelope adds its contents once more.
 pub const BYTES_MAX: usize = 4 << 20;
 
-/// What is left to spend on one transaction.
+/// Remaining budget of one transaction.
 ///
-/// One budget is shared by all decodes of a transaction, nested ones included, so that depth cannot multiply width. Running
-/// out is a verdict on the input ([`Opaque::TooManyNodes`] and its like), not an error of ours: no honest transaction
-/// recorded so far comes near.
+/// All decodes of a transaction, nested ones included, share one budget, so that depth cannot multiply width. An
+/// exhausted budget is a result about the input ([`Opaque::TooManyNodes`] and similar), not an error of the program: no
+/// honest transaction recorded so far comes near the limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Budget {
     nodes: u32,
@@ -24,7 +24,7 @@ pub struct Budget {
     reached: bool,
 }
 
-/// Why bytes could not be told as arguments. Its `Display` is one plain sentence for a page.
+/// Reason why bytes could not be decoded as arguments. Its `Display` is one plain sentence for a page.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Opaque {
     /// The calldata has one to three bytes.
@@ -36,7 +36,7 @@ pub enum Opaque {
     /// No known ABI has an event of this topic.
     #[error("No known event has the topic {0:#x}.")]
     UnknownEvent(B256),
-    /// The log has another number of topics than the event's layout.
+    /// The number of topics in the log differs from the event's layout.
     #[error("The log has {found} topics where the event has {expected}.")]
     TopicCount {
         /// Topics of the event, its own hash included.
@@ -44,13 +44,13 @@ pub enum Opaque {
         /// Topics of the log.
         found: usize,
     },
-    /// An offset or a length leads beyond the input, where a contract would revert or read an empty rest.
+    /// An offset or a length points beyond the input, where a contract would revert or read zeros.
     #[error("The data points beyond its own end, at byte {at}.")]
     OutOfBounds {
-        /// Where the offset or length stands, in bytes behind the selector or in the log's data.
+        /// Position of the offset or length, in bytes after the selector or in the log's data.
         at: u32,
     },
-    /// Calls are wrapped in calls beyond [`DEPTH_MAX`].
+    /// Calls are nested deeper than [`DEPTH_MAX`].
     #[error("Calls are nested deeper than the decoder follows.")]
     TooDeep,
     /// More values than [`NODES_MAX`].
@@ -68,22 +68,23 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// A budget of so many values, nested calls and bytes.
+    /// Creates a budget of `nodes` values, `depth` nested calls and `bytes` bytes.
     pub fn new(nodes: u32, depth: u32, bytes: usize) -> Self {
         Self { nodes, depth, bytes, reached: false }
     }
 
-    /// Values that may still be decoded.
+    /// Returns the number of values that may still be decoded.
     pub fn nodes_left(&self) -> u32 {
         self.nodes
     }
 
-    /// Whether anything was refused since this was last asked: something of the input stayed unread.
+    /// Returns whether anything was refused since the previous call, and resets the flag. If true, part of the input
+    /// stayed unread.
     pub fn was_reached(&mut self) -> bool {
         std::mem::take(&mut self.reached)
     }
 
-    /// Opens a nested call. Close it with [`Budget::ascend`], on every way out.
+    /// Opens a nested call. It must be closed with [`Budget::ascend`] on every return path.
     ///
     /// # Errors
     /// [`Opaque::TooDeep`] when the depth is spent; nothing has to be closed then.
@@ -92,7 +93,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Closes a nested call. Its values and bytes stay spent.
+    /// Closes a nested call. The values and bytes it consumed stay spent.
     pub fn ascend(&mut self) {
         self.depth = self.depth.saturating_add(1);
     }

@@ -1,11 +1,12 @@
-//! Bytes to arguments.
+//! Decodes bytes to arguments.
 //!
-//! The decoder reads as the EVM does: a word beyond the end is zero, bits outside a value's width are masked, an offset may
-//! point anywhere inside. Beside it runs a cursor at which a canonical encoding would have each value; where the input
-//! differs, [`Flaws`] note it. So a decode without flaws is one that encodes back to the same bytes, and no
-//! second pass is needed to know.
+//! The decoder reads like the EVM: a word beyond the end is zero, bits outside a value's width are masked, an offset
+//! may point anywhere inside the input. In parallel, a cursor follows the position at which a canonical encoding would
+//! have each value; [`Flaws`] record where the input differs. A decode without flaws therefore encodes back to the same
+//! bytes, and no second pass is needed.
 //!
-//! Memory is reserved only for values that the [`Budget`] has paid for, and for no more elements than the input has room for.
+//! Memory is reserved only for values that are already charged to the [`Budget`], and for no more elements than the
+//! input can hold.
 
 use alloy_primitives::{Address, B256, Bytes, I256, U256};
 
@@ -16,19 +17,20 @@ use super::{
 };
 use crate::model::value::{Arg, Span, Value};
 
-/// A payload that claims more than the input holds is cut at the end only up to this claim. Copying 16 MiB costs
-/// 538 million gas for memory (3 gas a word and its square over 512, yellow paper appendix H): nobody executes more.
+/// Maximum claimed length up to which a payload is cut at the end of the input when it claims more than the input
+/// holds. Copying 16 MiB costs 538 million gas for memory (3 gas a word and its square over 512, yellow paper appendix
+/// H), so no transaction executes more.
 pub(super) const LENIENT_PAYLOAD_MAX: usize = 16 << 20;
 const WORD: usize = 32;
 
-/// What a call or a log says.
+/// Decoded arguments of a call or a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoded {
     /// The arguments in the order of the ABI.
     pub args: Vec<Arg>,
-    /// In what the encoding differs from the canonical one.
+    /// Differences between the encoding and the canonical one.
     pub flaws: Flaws,
-    /// Where the canonical encoding of the arguments ends, in bytes of the input.
+    /// End of the canonical encoding of the arguments, in bytes of the input.
     pub end: usize,
 }
 
@@ -41,7 +43,7 @@ impl Function {
         decode_all(&self.inputs, args, budget)
     }
 
-    /// What a call returned, for reading state: as [`Function::decode`], by [`Function::outputs`].
+    /// Decodes the return data of a call, for reading state: as [`Function::decode`], by [`Function::outputs`].
     ///
     /// # Errors
     /// As [`Function::decode`].
@@ -69,7 +71,8 @@ impl Event {
         let mut reader = Reader::new(data, budget)?;
         reader.budget.take_nodes(self.inputs.len())?;
 
-        // Topics go first, so that the data can then be laid between them in the order of the ABI.
+        // Topics are read first, so that the arguments in the data can then be inserted between them in the order of
+        // the ABI.
         let mut args = Vec::with_capacity(self.inputs.len());
         for (input, topic) in self.inputs.iter().filter(|input| input.indexed).zip(topics) {
             let value = if input.kind.fits_a_topic() { reader.scalar(&input.kind, topic) } else { Value::Hash(*topic) };
@@ -119,10 +122,10 @@ impl<'a> Reader<'a> {
         self.flaws
     }
 
-    /// Values side by side: their heads from `base`, their tails behind the heads. Hands each to `put` and returns where the
-    /// last one ends. The caller has paid for the values.
+    /// Reads adjacent values: their heads start at `base`, their tails follow the heads. Passes each value to `put` and
+    /// returns the end of the last one. The caller has charged the values to the budget.
     ///
-    /// `base` lies within the data or a word behind it, so that sums of positions and sizes cannot overflow.
+    /// `base` lies within the data or at most a word after it, so that sums of positions and sizes cannot overflow.
     fn sequence<'k>(
         &mut self,
         base: usize,
@@ -131,7 +134,7 @@ impl<'a> Reader<'a> {
     ) -> Result<usize, Opaque> {
         let heads = kinds.clone().map(Kind::head_size).fold(0, usize::saturating_add);
         let mut head = base;
-        // Where a canonical encoder puts the next tail.
+        // A canonical encoder puts the next tail here.
         let mut tail = base.saturating_add(heads);
         for (i, kind) in kinds.enumerate() {
             if kind.is_dynamic() {
@@ -152,7 +155,7 @@ impl<'a> Reader<'a> {
         Ok(tail)
     }
 
-    /// A value in place, moving `at` behind it.
+    /// Reads a value in place and moves `at` to its end.
     fn fixed(&mut self, kind: &Kind, at: &mut usize) -> Result<Value, Opaque> {
         match kind {
             Kind::Tuple(fields) => {
@@ -182,7 +185,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A value behind an offset, which has been followed to `at`: the value, its span, and where its encoding ends.
+    /// Reads a value at `at`, the target of an offset. Returns the value, its span, and the end of its encoding.
     fn dynamic(&mut self, kind: &Kind, at: usize) -> Result<(Value, Span, usize), Opaque> {
         match kind {
             Kind::Bytes => self.payload(at).map(|(bytes, span, end)| (Value::Bytes(bytes), span, end)),
@@ -203,7 +206,7 @@ impl<'a> Reader<'a> {
                 let end = self.sequence(at, kinds, |i, value, span| values.push(arg(&fields[i], value, Some(span))))?;
                 Ok((Value::Tuple(values), Span::between(at, end), end))
             }
-            // Only dynamic kinds come here; a static one is read in place.
+            // Only dynamic kinds reach this branch; a static value is read in place.
             _ => {
                 let mut end = at;
                 let value = self.fixed(kind, &mut end)?;
@@ -212,7 +215,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `len` elements side by side from `base`, and where the last one ends.
+    /// Reads `len` adjacent elements from `base`, and returns them with the end of the last one.
     fn elements(&mut self, element: &Kind, len: usize, base: usize) -> Result<(Value, usize), Opaque> {
         self.budget.take_nodes(len)?;
         let mut values = Vec::with_capacity(len);
@@ -237,7 +240,7 @@ impl<'a> Reader<'a> {
             self.flaws |= Flaws::DIRTY_PADDING;
         }
         let bytes = match (start.min(there), end.min(there)) {
-            // An empty slice would hold on to all of the input.
+            // An empty slice would keep the whole input in memory.
             (start, end) if start == end => Bytes::new(),
             (start, end) => self.data.slice(start..end),
         };
@@ -249,27 +252,27 @@ impl<'a> Reader<'a> {
     fn array_len(&mut self, element: &Kind, at: usize) -> Result<usize, Opaque> {
         let room = self.data.len().saturating_sub(at + WORD);
         let len = self.number(at).ok_or(out_of_bounds(at))?;
-        // Elements without a size, such as `uint256[0]`, take no room; the budget counts them.
+        // Elements of size zero, such as `uint256[0]`, take no room; the budget limits their number.
         match len.checked_mul(element.head_size()) {
             Some(size) if size <= room => Ok(len),
             _ => Err(out_of_bounds(at)),
         }
     }
 
-    /// Follows the offset in the word at `head`, which counts from `base`.
+    /// Follows the offset in the word at `head`; offsets are relative to `base`.
     fn offset(&mut self, base: usize, head: usize) -> Result<usize, Opaque> {
         let target = self.number(head).and_then(|offset| base.checked_add(offset));
         target.filter(|target| *target <= self.data.len()).ok_or(out_of_bounds(head))
     }
 
-    /// The word at `at` as a number that can be a position. None when it is far too large.
+    /// Returns the word at `at` as a position, or `None` when the number is far too large for one.
     fn number(&mut self, at: usize) -> Option<usize> {
         let word = self.word(at);
         let (high, low) = word.split_last_chunk::<4>()?;
         is_zero(high).then(|| u32::from_be_bytes(*low) as usize)
     }
 
-    /// The word at `at`, zeros where the data has ended.
+    /// Returns the word at `at`, with zeros after the end of the data.
     fn word(&mut self, at: usize) -> B256 {
         if let Some(word) = self.data.get(at..).and_then(|rest| rest.first_chunk::<WORD>()) {
             return B256::new(*word);
@@ -305,7 +308,7 @@ impl<'a> Reader<'a> {
                 Value::Int(I256::from_raw(extended(word, unused, sign)))
             }
             Kind::FixedBytes(len) => self.left_bytes(word, *len),
-            // The others never stand in one word, and are never asked for here.
+            // The other kinds never fit in one word, and this function is not called for them.
             Kind::Function | Kind::Bytes | Kind::String | Kind::Array(_) | Kind::FixedArray(..) | Kind::Tuple(_) => {
                 self.left_bytes(word, 24)
             }
@@ -333,12 +336,12 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
 
-/// Bytes of a word in front of a number of `bits`, at most all but one.
+/// Returns the number of unused bytes of a word in front of a number of `bits`, at most all but one.
 fn unused_bytes(bits: u16) -> usize {
     (WORD - 1).min(WORD.saturating_sub(usize::from(bits) / 8))
 }
 
-/// `word` as a number, its first `unused` bytes taken for `sign`.
+/// Returns `word` as a number, with its first `unused` bytes replaced by `sign`.
 fn extended(word: &B256, unused: usize, sign: u8) -> U256 {
     let mut bytes = word.0;
     bytes[..unused].fill(sign);

@@ -1,11 +1,11 @@
-//! Arguments to bytes, canonically: the way back of [`super::decode`], and the definition of its flaws.
+//! Encodes arguments canonically: the inverse of [`super::decode`], and the definition of its flaws.
 
 use alloy_primitives::{B256, U256};
 
 use super::item::{AbiError, Function, Kind, Param};
 use crate::model::value::Value;
 
-/// `values` as calldata behind a selector, or as the data of a log.
+/// Encodes `values` as the calldata after a selector, or as the data of a log.
 ///
 /// # Errors
 /// When the values are not of the parameters' types or widths; the place is the parameter.
@@ -35,7 +35,7 @@ impl Function {
     }
 }
 
-/// Heads first, tails behind them in the same order.
+/// Writes the heads first, then the tails in the same order.
 fn sequence<'a>(items: impl Iterator<Item = (&'a Kind, &'a Value)> + Clone, out: &mut Vec<u8>) {
     let base = out.len();
     let heads: usize = items.clone().map(|(kind, _)| kind.head_size()).sum();
@@ -70,7 +70,7 @@ fn dynamic(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
             sequence(items, &mut tuple);
             out.extend(tuple);
         }
-        // Anything else did not fit.
+        // Values that do not fit their kind were rejected before.
         _ => {}
     }
 }
@@ -94,12 +94,12 @@ fn fixed(kind: &Kind, value: &Value, out: &mut Vec<u8>) {
         (_, Value::Uint(number)) => out.extend(number.to_be_bytes::<32>()),
         (_, Value::Int(number)) => out.extend(number.to_be_bytes::<32>()),
         (_, Value::FixedBytes(bytes, _)) => out.extend(bytes),
-        // Anything else did not fit.
+        // Values that do not fit their kind were rejected before.
         _ => {}
     }
 }
 
-/// Whether `value` is of type `kind`, and within its width.
+/// Checks whether `value` is of type `kind` and within its width.
 fn fits(kind: &Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::Address, Value::Address(_)) | (Kind::Bool, Value::Bool(_)) => true,

@@ -1,16 +1,16 @@
-//! What an honest encoder would not have written.
+//! Deviations from the canonical encoding, which an honest encoder would not write.
 
 use std::{fmt, ops::BitOrAssign};
 
-/// The ways in which an encoding differs from the canonical one.
+/// Differences between an encoding and the canonical one.
 ///
-/// Empty exactly when the decoded values encode back to the same bytes. A contract may well have executed a flawed
-/// encoding (the EVM reads zeros behind the end, and older compilers check nothing), so the values are what it saw; that
-/// they were written this way is a signal of its own.
+/// Empty exactly when the decoded values encode back to the same bytes. A contract may have executed a flawed encoding
+/// (the EVM reads zeros after the end, and older compilers check nothing), so the values are those that the contract
+/// read; the unusual encoding is a signal of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Flaws(u16);
 
-/// Every flaw with its text for a page, in the order of their bits.
+/// All flaws with their texts for a page, in the order of their bits.
 const ALL: [(Flaws, &str); 9] = [
     (Flaws::SHORT, "data ends early, the rest reads as zeros"),
     (Flaws::SHORT_PADDING, "the last padding is missing"),
@@ -24,13 +24,15 @@ const ALL: [(Flaws, &str); 9] = [
 ];
 
 impl Flaws {
-    /// None: canonical.
+    /// No flaws: the encoding is canonical.
     pub const NONE: Self = Self(0);
-    /// The input ends before a value does. The EVM reads zeros there; contracts of solc 0.4 execute it, newer ones revert.
+    /// The input ends before a value does. The EVM reads zeros there; contracts compiled by solc 0.4 execute such
+    /// input, newer ones revert.
     ///
-    /// A payload is cut at the end of the input and not extended by zeros: decoding it further reads zeros there again.
+    /// A payload is cut at the end of the input and not extended by zeros: a further decode of the payload again reads
+    /// zeros there.
     pub const SHORT: Self = Self(1);
-    /// All values are whole, and the zeros that fill up the last word are missing, as some encoders leave them out.
+    /// All values are complete, but the zeros that fill up the last word are missing; some encoders omit them.
     pub const SHORT_PADDING: Self = Self(1 << 1);
     /// An address, number or fixed byte string with bits outside its width; they are masked. Newer compilers revert.
     pub const DIRTY_VALUE: Self = Self(1 << 2);
@@ -38,26 +40,27 @@ impl Flaws {
     pub const BOOL: Self = Self(1 << 3);
     /// Non-zero bytes between the end of a payload and the end of its last word.
     pub const DIRTY_PADDING: Self = Self(1 << 4);
-    /// An offset below the canonical one: into the head, or at data that another value has already taken (aliasing).
+    /// An offset below the canonical one: it points into the head, or at data that another value already uses
+    /// (aliasing).
     pub const OVERLAP: Self = Self(1 << 5);
-    /// An offset above the canonical one, leaving out bytes that nobody reads.
+    /// An offset above the canonical one, which skips bytes that no value uses.
     pub const GAP: Self = Self(1 << 6);
     /// Bytes behind the last value, such as an attribution suffix (ERC-8021).
     pub const TRAILING: Self = Self(1 << 7);
     /// A packed batch with an operation that is neither call nor delegatecall (see [`super::multisend`]).
     pub const MALFORMED_ITEM: Self = Self(1 << 8);
 
-    /// Whether the encoding is canonical.
+    /// Returns true if the encoding is canonical.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether every flaw of `other` is among these.
+    /// Checks whether every flaw of `other` is in this set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// What each flaw is, in a few words for a page.
+    /// Returns a short description of each flaw, for a page.
     pub fn texts(self) -> impl Iterator<Item = &'static str> {
         ALL.into_iter().filter(move |(flaw, _)| self.contains(*flaw)).map(|(_, text)| text)
     }
@@ -69,7 +72,7 @@ impl BitOrAssign for Flaws {
     }
 }
 
-/// The texts, separated by semicolons; `none` for a canonical encoding.
+/// Writes the texts, separated by semicolons; `none` for a canonical encoding.
 impl fmt::Display for Flaws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {

@@ -1,4 +1,4 @@
-//! What is known of a contract, found by selector and by topic.
+//! Functions and events of a contract, indexed by selector and by topic.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use super::item::{Event, Function, Param};
 
 /// The functions and events of one or several ABI files. Immutable once built.
 ///
-/// Two events of one topic with different indexed parameters are kept side by side, as the Safe has them across its
-/// versions, and so are two functions of one selector.
+/// Two events with the same topic but different indexed parameters are both kept, because the Safe has such events
+/// across its versions. Two functions with the same selector are also both kept.
 #[derive(Debug, Clone, Default)]
 pub struct Abi {
     functions: Vec<Arc<Function>>,
@@ -24,7 +24,7 @@ pub struct Abi {
 }
 
 impl Abi {
-    /// An index of these, for what is known by signature alone.
+    /// Creates an index of these functions and events, for contracts of which only signatures are known.
     pub fn of(functions: impl IntoIterator<Item = Function>, events: impl IntoIterator<Item = Event>) -> Self {
         let mut abi = Self::default();
         functions.into_iter().for_each(|function| abi.add_function(function.into()));
@@ -32,17 +32,18 @@ impl Abi {
         abi
     }
 
-    /// Whether it has nothing at all.
+    /// Returns true if there are no functions and no events.
     pub fn is_empty(&self) -> bool {
         self.functions.is_empty() && self.events.is_empty()
     }
 
-    /// The function of this selector; the first of them where several share it (see [`Abi::functions_of`]).
+    /// Returns the function with this selector; the first one where several share it (see [`Abi::functions_of`]).
     pub fn function(&self, selector: [u8; 4]) -> Option<&Arc<Function>> {
         self.functions_of(selector).first()
     }
 
-    /// All functions of this selector. More than one only after a merge of contracts whose selectors collide.
+    /// Returns all functions with this selector. There is more than one only after a merge of contracts whose selectors
+    /// collide.
     pub fn functions_of(&self, selector: [u8; 4]) -> &[Arc<Function>] {
         self.by_selector.get(&selector).map_or(&[], Vec::as_slice)
     }
@@ -52,8 +53,8 @@ impl Abi {
         self.functions.iter()
     }
 
-    /// The functions a person means: by name, all overloads of it, or by signature, in any spelling [`Function::parse`]
-    /// reads.
+    /// Returns the functions that `name` selects: a name selects all its overloads, a signature one function.
+    /// Signatures may be in any spelling that [`Function::parse`] reads.
     pub fn functions_named(&self, name: &str) -> Vec<&Arc<Function>> {
         if name.contains('(') {
             let Ok(wanted) = Function::parse(name) else { return Vec::new() };
@@ -62,15 +63,15 @@ impl Abi {
         self.functions.iter().filter(|f| *f.name == *name.trim()).collect()
     }
 
-    /// The events of this first topic, in all layouts of indexed parameters.
+    /// Returns the events with this first topic, in all layouts of indexed parameters.
     pub fn events(&self, topic0: B256) -> &[Arc<Event>] {
         self.by_topic.get(&topic0).map_or(&[], Vec::as_slice)
     }
 
-    /// The event of a log with these topics: by its first topic and the number of topics.
+    /// Returns the event of a log with these topics, by its first topic and the number of topics.
     ///
-    /// A log that no named event fits, one without topics among them, may be an anonymous event with as many indexed
-    /// parameters, if there is exactly one such.
+    /// A log that matches no named event, including one without topics, may be an anonymous event with the same number
+    /// of indexed parameters, if there is exactly one such event.
     pub fn event_for(&self, topics: &[B256]) -> Option<&Arc<Event>> {
         let named = topics.first().map_or(&[] as &[_], |topic0| self.events(*topic0));
         let fits = |event: &&Arc<Event>| event.n_topics() == topics.len();
@@ -80,7 +81,8 @@ impl Abi {
         })
     }
 
-    /// The events a person means: by name, or by signature in any spelling [`Event::parse`] reads, in every layout.
+    /// Returns the events that `name` selects: by name, or by signature in any spelling that [`Event::parse`] reads, in
+    /// every layout.
     pub fn events_named(&self, name: &str) -> Vec<&Arc<Event>> {
         if name.contains('(') {
             let Ok(wanted) = Event::parse(name) else { return Vec::new() };
@@ -94,27 +96,27 @@ impl Abi {
         self.events.iter()
     }
 
-    /// Whether calldata that names no function still runs code.
+    /// Returns true if calldata that names no function still runs code.
     pub fn has_fallback(&self) -> bool {
         self.has_fallback
     }
 
-    /// Whether there is a function for plain ether.
+    /// Returns true if there is a function for plain ether.
     pub fn has_receive(&self) -> bool {
         self.has_receive
     }
 
-    /// Whether ether without calldata is accepted, by `receive` or by a payable fallback.
+    /// Returns true if ether without calldata is accepted, by `receive` or by a payable fallback.
     pub fn takes_ether(&self) -> bool {
         self.takes_ether
     }
 
-    /// Signatures that its file lists twice with other names of the arguments; the first names count.
+    /// Returns the signatures that the file lists twice with different argument names; the first names are used.
     pub fn renamed(&self) -> &[Arc<str>] {
         &self.renamed
     }
 
-    /// Remembers that `signature` is listed again with other names, if it is.
+    /// Records that `signature` is listed again, if its argument names differ.
     pub(super) fn note_renamed(&mut self, signature: &Arc<str>, inputs: &[Param]) {
         let functions = self.functions.iter().map(|known| (&known.signature, &known.inputs));
         let mut known = functions.chain(self.events.iter().map(|known| (&known.signature, &known.inputs)));
@@ -127,7 +129,7 @@ impl Abi {
         }
     }
 
-    /// Both indexes in one. Where the two say the same thing, the parameter names of `self` stay.
+    /// Merges both indexes. For an entry that both have, the parameter names of `self` are kept.
     #[must_use]
     pub fn merge(mut self, other: &Abi) -> Self {
         other.functions.iter().for_each(|function| self.add_function(function.clone()));
@@ -191,7 +193,7 @@ mod tests {
 
     #[test]
     fn colliding_selectors_are_kept_side_by_side() {
-        // A well-known pair of the same selector, 0x42966c68.
+        // A well-known pair of signatures with the same selector, 0x42966c68.
         let (burn, clash) = (function("burn(uint256)"), function("collate_propagate_storage(bytes16)"));
         assert_eq!(burn.selector, clash.selector);
         let abi = Abi::of([burn], []).merge(&Abi::of([clash], []));

@@ -1,4 +1,4 @@
-//! What an ABI says: functions, events, and the types of their parameters.
+//! Contents of an ABI: functions, events, and the types of their parameters.
 
 use std::sync::Arc;
 
@@ -6,9 +6,10 @@ use alloy_primitives::{B256, keccak256};
 
 use crate::model::arg_path::{ArgPath, Step};
 
-/// Arrays and tuples within one another; deeper types do not occur and would let an ABI file decide our stack.
+/// Maximum nesting of arrays and tuples; deeper types do not occur, and without the limit an ABI file could exhaust the
+/// stack.
 pub(super) const TYPE_DEPTH_MAX: usize = 12;
-/// Words of one static value, of which `T[k]` can claim any number.
+/// Maximum number of words of one static value: `T[k]` can claim any number.
 pub(super) const HEAD_WORDS_MAX: u64 = 1 << 16;
 /// An event has at most four topics (`LOG4`).
 const TOPICS_MAX: usize = 4;
@@ -16,47 +17,47 @@ const TOPICS_MAX: usize = 4;
 /// A function, addressed by its selector.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Function {
-    /// Its name.
+    /// Name of the function.
     pub name: Arc<str>,
-    /// Its canonical signature, such as `transfer(address,uint256)`.
+    /// Canonical signature, such as `transfer(address,uint256)`.
     pub signature: Arc<str>,
     /// The first four bytes of the signature's keccak-256.
     pub selector: [u8; 4],
-    /// Its parameters.
+    /// Parameters of the function.
     pub inputs: Arc<[Param]>,
-    /// What it returns, for reading state; empty where a signature does not say.
+    /// Return values, for reading state; empty where a signature does not list them.
     pub outputs: Arc<[Param]>,
-    /// Whether it may change state: not `view`, `pure` or (before solc 0.5) `constant`.
+    /// True if the function may change state: not `view`, `pure` or (before solc 0.5) `constant`.
     pub mutates: bool,
-    /// Whether it accepts ether.
+    /// True if the function accepts ether.
     pub payable: bool,
 }
 
 /// An event, addressed by its first topic and the number of topics.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Event {
-    /// Its name.
+    /// Name of the event.
     pub name: Arc<str>,
-    /// Its canonical signature, such as `Transfer(address,address,uint256)`; `indexed` is not part of it.
+    /// Canonical signature, such as `Transfer(address,address,uint256)`; `indexed` is not part of it.
     pub signature: Arc<str>,
     /// The signature's keccak-256; absent for an anonymous event, whose topics are all arguments.
     pub topic0: Option<B256>,
-    /// Whether it goes without that topic.
+    /// True if logs of the event lack that topic.
     pub anonymous: bool,
-    /// Its parameters, indexed ones among them.
+    /// Parameters of the event, including indexed ones.
     pub inputs: Arc<[Param]>,
 }
 
 /// A parameter of a function or event, or a field of a tuple.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Param {
-    /// Its name; empty when it has none.
+    /// Name of the parameter; empty when it has none.
     pub name: Arc<str>,
-    /// Its canonical type as text.
+    /// Canonical type as text.
     pub ty: Arc<str>,
-    /// Its type.
+    /// Parsed type.
     pub kind: Kind,
-    /// Whether it travels in a topic. Only parameters of events are.
+    /// True if the value is stored in a topic; only for parameters of events.
     pub indexed: bool,
 }
 
@@ -87,13 +88,13 @@ pub enum Kind {
     Tuple(Arc<[Param]>),
 }
 
-/// Why an ABI file or a signature cannot be read, and where.
+/// Reason why an ABI file or a signature cannot be read, and the place of the error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{at}: {why}")]
 pub struct AbiError {
-    /// The place: `entry 3 (function transfer), input 2`, `line 4 column 1`, or a part of the signature.
+    /// Location of the error: `entry 3 (function transfer), input 2`, `line 4 column 1`, or a part of the signature.
     pub at: String,
-    /// What is wrong there.
+    /// Description of the error at that place.
     pub why: String,
 }
 
@@ -119,9 +120,9 @@ impl Function {
         }
     }
 
-    /// The type a path leads to, if it can lead anywhere: the check behind a rule's argument names.
+    /// Returns the type that a path leads to, if it can lead to any: used to check the argument names in a rule.
     ///
-    /// `[3]` can lead somewhere in every `T[]`, and in a `T[k]` with more than three elements.
+    /// `[3]` is valid in every `T[]`, and in a `T[k]` with more than three elements.
     pub fn kind_at(&self, path: &ArgPath) -> Option<&Kind> {
         kind_at(&self.inputs, path)
     }
@@ -138,12 +139,12 @@ impl Event {
         Ok(Self { name: name.into(), signature: signature.into(), topic0, anonymous, inputs: inputs.into() })
     }
 
-    /// Topics of its logs, its own hash included.
+    /// Returns the number of topics of its logs, its own hash included.
     pub fn n_topics(&self) -> usize {
         self.inputs.iter().filter(|input| input.indexed).count() + usize::from(!self.anonymous)
     }
 
-    /// The type a path leads to, as [`Function::kind_at`].
+    /// Returns the type that a path leads to, like [`Function::kind_at`].
     pub fn kind_at(&self, path: &ArgPath) -> Option<&Kind> {
         kind_at(&self.inputs, path)
     }
@@ -157,7 +158,8 @@ impl Param {
 }
 
 impl Kind {
-    /// Whether a value stands behind an offset: `bytes`, `string`, `T[]`, and what holds one of them.
+    /// Returns true if a value of this type is encoded behind an offset: `bytes`, `string`, `T[]`, and types that
+    /// contain one of them.
     pub fn is_dynamic(&self) -> bool {
         match self {
             Self::Bytes | Self::String | Self::Array(_) => true,
@@ -167,7 +169,7 @@ impl Kind {
         }
     }
 
-    /// Bytes it takes up in the head of what holds it: an offset, or all of a static value.
+    /// Returns the number of bytes it takes in the head of the enclosing value: an offset, or all of a static value.
     pub(super) fn head_size(&self) -> usize {
         if self.is_dynamic() { 32 } else { self.static_size() }
     }
@@ -180,12 +182,12 @@ impl Kind {
         }
     }
 
-    /// Whether an indexed parameter of this type is in its topic itself, not as a hash.
+    /// Returns true if an indexed parameter of this type is stored in its topic as a value, not as a hash.
     pub(super) fn fits_a_topic(&self) -> bool {
         !matches!(self, Self::Bytes | Self::String | Self::Array(_) | Self::FixedArray(..) | Self::Tuple(_))
     }
 
-    /// Refuses a type that is too deep or too wide to be decoded within bounds.
+    /// Rejects a type that is too deep or too wide to be decoded within bounds.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         if self.depth() > TYPE_DEPTH_MAX {
             return Err("the type is nested too deep");
@@ -204,7 +206,7 @@ impl Kind {
         }
     }
 
-    /// Words of the largest fixed part, dynamic elements counted as one.
+    /// Returns the number of words of the largest fixed part, with dynamic elements counted as one.
     fn words(&self) -> u64 {
         match self {
             Self::FixedArray(element, len) => element.words().saturating_mul(u64::from(*len)),
@@ -215,7 +217,7 @@ impl Kind {
     }
 }
 
-/// The canonical type, as it stands in a signature.
+/// Writes the canonical type, as in a signature.
 impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -269,7 +271,7 @@ fn kind_at<'a>(inputs: &'a [Param], path: &ArgPath) -> Option<&'a Kind> {
 mod tests {
     use super::*;
 
-    /// `f(uint256 amount, (address to, bytes[] notes)[] items, uint8[2] pair)`, and the type at `path` in it.
+    /// Returns the type at `path` in `f(uint256 amount, (address to, bytes[] notes)[] items, uint8[2] pair)`.
     fn at(path: &str) -> Option<String> {
         let f = Function::parse("f(uint256 amount, (address to, bytes[] notes)[] items, uint8[2] pair)");
         let path = path.parse().unwrap_or_else(|e| panic!("{e}"));

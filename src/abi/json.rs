@@ -1,8 +1,9 @@
 //! ABI files: the JSON that compilers and explorers write.
 //!
-//! Read by our own shape, since files of solc 0.4 say `constant` and `payable` where later ones say `stateMutability`, and
-//! since a problem should name its entry. What the decoder has no use for (errors, constructors) is passed over. An entry that cannot
-//! be read costs itself alone: what it is about stays undecodable, and is a finding when it happens.
+//! The files are read with our own types, because files of solc 0.4 have `constant` and `payable` where later ones have
+//! `stateMutability`, and because an error should name its entry. Entries that the decoder does not use (errors,
+//! constructors) are skipped. An entry that cannot be read affects only itself: its function or event stays
+//! undecodable, and is a finding when it occurs.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,12 +16,12 @@ use super::{
     syntax::{arrays, elementary, is_identifier},
 };
 
-/// What a file holds.
+/// Contents of an ABI file.
 #[derive(Clone, Debug)]
 pub struct AbiFile {
-    /// What could be read.
+    /// Entries that could be read.
     pub abi: Abi,
-    /// Entries that could not, in the order of the file.
+    /// Entries that could not be read, in the order of the file.
     pub unread: Vec<AbiError>,
 }
 
@@ -45,7 +46,7 @@ struct Input {
     name: Option<String>,
     #[serde(rename = "type")]
     ty: String,
-    /// As it is called in the source, such as `enum Vault.Mode`.
+    /// Type as named in the source, such as `enum Vault.Mode`.
     internal_type: Option<String>,
     components: Option<Vec<Input>>,
     indexed: Option<bool>,
@@ -56,7 +57,7 @@ fn function() -> String {
 }
 
 impl Abi {
-    /// Reads an ABI as [`Abi::read_file`], and passes over entries that cannot be read.
+    /// Reads an ABI like [`Abi::read_file`], and skips entries that cannot be read.
     ///
     /// # Errors
     /// As [`Abi::read_file`].
@@ -64,8 +65,9 @@ impl Abi {
         Self::read_file(text, None).map(|file| file.abi)
     }
 
-    /// Reads an ABI: an array of entries or of signatures, an artifact of Hardhat, Foundry or Truffle, the output of solc (standard and
-    /// combined JSON), metadata of Sourcify, or an explorer's answer. `contract` names one of several in the same file.
+    /// Reads an ABI: an array of entries or of signatures, an artifact of Hardhat, Foundry or Truffle, the output of
+    /// solc (standard and combined JSON), metadata of Sourcify, or an explorer's response. `contract` selects one of
+    /// several contracts in the same file.
     ///
     /// # Errors
     /// When there is no ABI in it, or when nothing of it can be read, with the first entry's problem.
@@ -91,7 +93,7 @@ impl Abi {
     }
 }
 
-/// Adds a signature as people write it, such as `function pay(address to) payable`.
+/// Adds a human-readable signature, such as `function pay(address to) payable`.
 fn add_line(abi: &mut Abi, line: &str, structs: &Structs, at: &str) -> Result<(), AbiError> {
     let within = |error: AbiError| AbiError::new(format!("{at}, {}", error.at), error.why);
     let first = line.trim().split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
@@ -179,7 +181,7 @@ fn param(input: &Input, depth: usize) -> Result<Param, String> {
     if depth > TYPE_DEPTH_MAX {
         return Err("the type is nested too deep".to_owned());
     }
-    // The place of a value in storage, which only libraries take: one word, under the whole name.
+    // The location of the value in storage, which only libraries accept: one word, under the whole name.
     if input.ty.ends_with(" storage") {
         return Ok(Param { ty: input.ty.as_str().into(), ..Param::new(name, Kind::Uint(256)) });
     }
@@ -200,15 +202,15 @@ fn param(input: &Input, depth: usize) -> Result<Param, String> {
     Ok(param)
 }
 
-/// A type, and the name by which it stands in a signature where that is another than the type's own.
+/// A type, and its name in a signature where that differs from the type's own name.
 struct Named {
     kind: Kind,
     name: Option<String>,
 }
 
-/// The type that `base` names in a contract's source. Contracts are addresses and enums are bytes; in the ABI of a library, which
-/// writes an enum as `Library.Enum`, its functions are addressed by that name (Solidity documentation, "Function Signatures and
-/// Selectors in Libraries").
+/// Returns the type that `base` names in a contract's source. Contracts are addresses and enums are bytes. The ABI of a
+/// library writes an enum as `Library.Enum`, and that name is part of the signature behind the selector (Solidity
+/// documentation, "Function Signatures and Selectors in Libraries").
 fn by_source(base: &str, input: &Input) -> Option<Named> {
     let is_name = |name: &str| !name.is_empty() && name.split('.').all(|part| !part.is_empty() && is_identifier(part));
     for (word, kind) in [("contract ", Kind::Address), ("interface ", Kind::Address), ("enum ", Kind::Uint(8))] {
@@ -386,7 +388,7 @@ mod tests {
             ("enum Vault.Mode", "", Some("f(uint8)")),
             ("struct Vault.Order", "", Some("f((bool))")),
             ("address payable", "", Some("f(address)")),
-            // Of libraries, whose functions are addressed by these names.
+            // Types in libraries, whose selectors are computed from these names.
             ("Lib.Mode", "enum Lib.Mode", Some("f(Lib.Mode)")),
             ("Lib.Mode[]", "enum Lib.Mode[]", Some("f(Lib.Mode[])")),
             ("Lib.Set storage", "struct Lib.Set", Some("f(Lib.Set storage)")),

@@ -1,12 +1,12 @@
 //! ABI index and decoder.
 //!
-//! In: ABI files and signatures at start, bytes from the chain afterwards. Out: typed, named arguments with the span each
-//! was read from and the [`Flaws`] of its encoding, or [`Opaque`] with the reason. The decoder is as lenient as the EVM
-//! and says so: whatever does not encode back to the same bytes carries a flaw. Never here: copies of payloads, memory
-//! beyond the order of the input, recursion that the input decides, or a panic.
+//! Input: ABI files and signatures at start, bytes from the chain afterwards. Output: typed, named arguments with the
+//! span of each and the [`Flaws`] of its encoding, or [`Opaque`] with the reason. The decoder is as lenient as the EVM
+//! and reports it: input that does not encode back to the same bytes has a flaw. Never here: copies of payloads, memory
+//! beyond the order of the input, recursion whose depth the input decides, or a panic.
 //!
-//! Reading order: [`item`] is what an ABI says, [`index`] finds it by selector and topic, [`decode`] applies it to bytes
-//! within a [`budget`], [`mod@encode`] is the way back.
+//! Reading order: [`item`] holds the contents of an ABI, [`index`] finds them by selector and topic, [`decode`] applies
+//! them to bytes within a [`budget`], [`mod@encode`] is the inverse.
 //!
 //! ```
 //! use watchfire::abi::{Budget, Function, bundled};

@@ -1,8 +1,9 @@
-//! MultiSend's packed list: `operation u8 | to 20 | value 32 | length 32 | data`, one item after the other.
+//! MultiSend's packed list: `operation u8 | to 20 | value 32 | length 32 | data`, repeated for each item.
 //!
-//! Read as the contract reads it (`multiSend` of MultiSend.sol 1.1.1 to 1.5.0, the same loop in all of them), which has two
-//! oddities. An item begins only where more than 32 bytes are left, so up to 32 bytes at the end are never run. And nothing
-//! checks that the last item is whole: what is missing comes from the memory behind the list, which holds zeros.
+//! The list is read as the contract reads it (`multiSend` of MultiSend.sol 1.1.1 to 1.5.0, which all have the same
+//! loop). The loop has two peculiarities. An item begins only where more than 32 bytes are left, so up to 32 bytes at
+//! the end are never executed. The contract also does not check that the last item is complete: missing bytes are read
+//! from the memory after the list, which holds zeros.
 
 use alloy_primitives::{Address, Bytes, U256};
 
@@ -13,29 +14,29 @@ use super::{
 };
 use crate::model::value::Span;
 
-/// Bytes of an item before its data.
+/// Length of an item before its data, in bytes.
 pub const HEADER: usize = 1 + 20 + 32 + 32;
-/// The contract's loop counts from 32 and stops at the list's length, so that many bytes at the end begin no item.
+/// Number of bytes at the end that begin no item: the contract's loop counts from 32 and stops at the list's length.
 const NEVER_STARTED: usize = 32;
 
-/// One call of a batch.
+/// A call of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// 0 call, 1 delegatecall (which MultiSendCallOnly refuses). Any other makes the whole batch revert.
+    /// 0 is a call, 1 a delegatecall (which MultiSendCallOnly rejects). Any other value makes the whole batch revert.
     pub operation: u8,
-    /// Who is called. Zero means the executing Safe itself from 1.5.0 on, and the zero address before.
+    /// Address called. Zero means the executing Safe itself from 1.5.0 on, and the zero address before.
     pub to: Address,
     /// Ether sent, in wei. A delegatecall ignores it.
     pub value: U256,
-    /// The calldata: a slice of the list, cut where the list ends.
+    /// Calldata: a slice of the list, cut at the end of the list.
     pub data: Bytes,
-    /// Where the item stands in the list, header included.
+    /// Position of the item in the list, including its header.
     pub span: Span,
 }
 
-/// The calls in `list`, the argument of `multiSend(bytes)`, in the order they run.
+/// Returns the calls in `list`, the argument of `multiSend(bytes)`, in execution order.
 ///
-/// Without flaws exactly when [`pack`] gives the same list and every operation is one a MultiSend knows.
+/// There are no flaws exactly when [`pack`] produces the same list and a MultiSend knows every operation.
 ///
 /// # Errors
 /// [`Opaque`] when an item claims more data than any block can pay for, or the budget is spent: a value for each item.
@@ -71,7 +72,7 @@ pub fn items(list: &Bytes, budget: &mut Budget) -> Result<(Vec<Item>, Flaws), Op
     Ok((items, flaws))
 }
 
-/// The list of these calls, each an operation, a target, a value and calldata: the way back of [`items`].
+/// Packs these calls into a list, each with an operation, a target, a value and calldata: the inverse of [`items`].
 pub fn pack<'a>(calls: impl IntoIterator<Item = (u8, Address, U256, &'a [u8])>) -> Vec<u8> {
     let mut list = Vec::new();
     for (operation, to, value, data) in calls {
@@ -84,7 +85,7 @@ pub fn pack<'a>(calls: impl IntoIterator<Item = (u8, Address, U256, &'a [u8])>) 
     list
 }
 
-/// `N` bytes at `at`, zeros where the list has ended.
+/// Returns `N` bytes at `at`, with zeros after the end of the list.
 fn read<const N: usize>(list: &[u8], at: usize) -> [u8; N] {
     let mut bytes = [0; N];
     let there = list.get(at..).unwrap_or_default();

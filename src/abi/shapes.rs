@@ -1,20 +1,20 @@
-//! Where an ABI stands in the files that tools write.
+//! Location of the ABI in the files that tools write.
 //!
-//! In: any JSON that holds one, as explorers answer it, as Hardhat, Foundry, Truffle, solc and Sourcify write it, or a list of
-//! signatures as libraries of front ends take it. Out: its entries.
+//! Input: any JSON that contains an ABI: an explorer's response, the output of Hardhat, Foundry, Truffle, solc and
+//! Sourcify, or a list of signatures as front-end libraries use it. Output: the entries of the ABI.
 
 use super::item::AbiError;
 use serde_json::{Map, Value};
 
-/// Files within one another, as the text of an explorer's answer is: none that a tool writes has more.
+/// Maximum nesting of JSON documents, such as the text in an explorer's response: no known tool exceeds it.
 const DEPTH_MAX: usize = 4;
-/// Contracts that an error names: as many as anybody reads.
+/// Maximum number of contracts listed in an error, to keep it readable.
 const NAMES_MAX: usize = 8;
 
 const EXPECTED: &str = "an ABI is expected: a list of entries or of signatures, an artifact of Hardhat, Foundry or Truffle, output \
                         of solc, metadata of Sourcify, or an explorer's answer";
 
-/// Returns the entries of the ABI in `text`: of the contract of this name, where the file holds several.
+/// Returns the entries of the ABI in `text`: those of the contract with this name, where the file holds several.
 ///
 /// # Errors
 /// When it is no JSON, holds no ABI, or several of which none is named.
@@ -23,7 +23,7 @@ pub(super) fn entries(text: &str, contract: Option<&str>) -> Result<Vec<Value>, 
 }
 
 fn within(text: &str, contract: Option<&str>, depth: usize) -> Result<Vec<Value>, AbiError> {
-    // Editors of another system put it in front.
+    // Some editors write a byte order mark at the start.
     let text = text.trim_start_matches('\u{feff}');
     let json = serde_json::from_str(text)
         .map_err(|e| AbiError::new(format!("line {} column {}", e.line(), e.column()), "this is not JSON"))?;
@@ -35,7 +35,7 @@ fn of_value(json: Value, contract: Option<&str>, depth: usize) -> Result<Vec<Val
         return Err(AbiError::new("file", EXPECTED));
     }
     match json {
-        // An explorer that gives the source wraps its answer in a list of one.
+        // Explorers wrap a response with source code in a list of one element.
         Value::Array(mut list) => match list.as_mut_slice() {
             [Value::Object(one)] if one.contains_key("ABI") => {
                 let inner = one.remove("ABI").unwrap_or_default();
@@ -51,7 +51,7 @@ fn of_value(json: Value, contract: Option<&str>, depth: usize) -> Result<Vec<Val
 }
 
 fn of_object(mut object: Map<String, Value>, contract: Option<&str>, depth: usize) -> Result<Vec<Value>, AbiError> {
-    // Etherscan's and Blockscout's API: `status` 1 and the ABI as text, or 0 and a sentence.
+    // Etherscan's and Blockscout's API: `status` 1 and the ABI as text, or 0 and an error message.
     if let Some(status) = object.get("status").and_then(Value::as_str)
         && object.contains_key("result")
     {
@@ -71,7 +71,7 @@ fn of_object(mut object: Map<String, Value>, contract: Option<&str>, depth: usiz
     if let Some(Value::Object(files)) = object.remove("contracts") {
         return of_contracts(files, contract, depth);
     }
-    // Metadata of solc, the build info of Hardhat, and what holds them as text.
+    // Metadata of solc, the build info of Hardhat, and files that hold them as text.
     for key in ["output", "metadata", "rawMetadata"] {
         if let Some(inner @ (Value::Object(_) | Value::String(_))) = object.remove(key) {
             return of_value(inner, contract, depth + 1);

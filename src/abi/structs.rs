@@ -1,11 +1,11 @@
-//! Structs of a list of signatures, which stand in them by their names: `struct Order { address to; uint256 amount; }`.
+//! Structs in a list of signatures, which refer to them by name: `struct Order { address to; uint256 amount; }`.
 
 use super::syntax::is_identifier;
 use std::collections::HashMap;
 
-/// Longest signature, with all structs spelled out, in bytes: structs within structs can double with every level.
+/// Maximum length of a signature with all structs expanded, in bytes: nested structs can double it with every level.
 const SPELLED_BYTES_MAX: usize = 16 << 10;
-/// Structs within one another.
+/// Maximum nesting of structs.
 const DEPTH_MAX: usize = 8;
 
 /// Fields of each struct, as a list of parameters.
@@ -13,7 +13,7 @@ const DEPTH_MAX: usize = 8;
 pub(super) struct Structs(HashMap<String, String>);
 
 impl Structs {
-    /// Those among `lines`.
+    /// Reads the structs among `lines`.
     pub(super) fn of<'l>(lines: impl Iterator<Item = &'l str>) -> Self {
         let structs = lines.filter_map(|line| {
             let (name, fields) = line.trim().strip_prefix("struct ")?.split_once('{')?;
@@ -25,7 +25,7 @@ impl Structs {
         Self(structs.collect())
     }
 
-    /// The line with every struct in place of its name.
+    /// Returns the line with every struct name replaced by its fields.
     ///
     /// # Errors
     /// When structs hold each other without an end, or the line gets too long.
@@ -44,7 +44,8 @@ impl Structs {
         }
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
         let mut rest = text;
-        // A type stands behind a bracket or a comma; a name that is spelled as a struct stands behind its type.
+        // A type follows a bracket or a comma. A name after a type is a parameter name, even when it is spelled like a
+        // struct.
         let mut type_comes = depth > 0;
         while let Some(c) = rest.chars().next() {
             let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());

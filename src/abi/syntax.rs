@@ -1,14 +1,14 @@
-//! Signatures as people write them: `transfer(address to, uint256 amount)`.
+//! Human-readable signatures: `transfer(address to, uint256 amount)`.
 //!
-//! Spaces, parameter names, data locations, modifiers and `returns` are read or passed over, so that a line can be copied
-//! from a contract's source. `uint`, `int` and `byte` are brought to their canonical names.
+//! Spaces, parameter names, data locations, modifiers and `returns` are read or skipped, so that a line can be copied
+//! from a contract's source. `uint`, `int` and `byte` are replaced by their canonical names.
 
 use super::item::{AbiError, Event, Function, Kind, Param, TYPE_DEPTH_MAX};
 
 impl Function {
-    /// Reads `transfer(address to, uint256 amount)`, with or without `function` before and modifiers behind it.
+    /// Reads `transfer(address to, uint256 amount)`, with or without `function` in front and modifiers after it.
     ///
-    /// Without `view` or `pure` it counts as changing state; without `payable` as refusing ether.
+    /// A function without `view` or `pure` counts as state-changing; one without `payable` counts as rejecting ether.
     ///
     /// # Errors
     /// Where the text is no function; the place is a character of it.
@@ -39,8 +39,8 @@ impl Function {
 }
 
 impl Event {
-    /// Reads `Transfer(address indexed from, address indexed to, uint256 value)`, with or without `event` before and
-    /// `anonymous` behind it.
+    /// Reads `Transfer(address indexed from, address indexed to, uint256 value)`, with or without `event` in front and
+    /// `anonymous` after it.
     ///
     /// # Errors
     /// Where the text is no event; the place is a character of it.
@@ -55,7 +55,7 @@ impl Event {
     }
 }
 
-/// A type without arrays and tuples, by any name Solidity gives it.
+/// Returns a type without arrays and tuples, by any of its names in Solidity.
 pub(super) fn elementary(name: &str) -> Option<Kind> {
     Some(match name {
         "address" => Kind::Address,
@@ -79,7 +79,7 @@ pub(super) fn elementary(name: &str) -> Option<Kind> {
     })
 }
 
-/// `element` with the `[k]` and `[]` of `suffixes` around it, inside out.
+/// Wraps `element` in the `[k]` and `[]` of `suffixes`, innermost first.
 pub(super) fn arrays(element: Kind, suffixes: &str) -> Result<Kind, String> {
     let mut kind = element;
     let mut rest = suffixes;
@@ -102,7 +102,7 @@ pub(super) fn arrays(element: Kind, suffixes: &str) -> Result<Kind, String> {
     Ok(kind)
 }
 
-/// Whether `name` can name a function, event or parameter.
+/// Checks whether `name` is a valid name of a function, event or parameter.
 pub(super) fn is_identifier(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(is_identifier_char)
 }
@@ -116,7 +116,7 @@ fn width(bits: &str) -> Option<u16> {
     (bits % 8 == 0 && (8..=256).contains(&bits)).then_some(bits)
 }
 
-/// A number as the ABI writes it: digits only, no zero in front.
+/// Reads a number as the ABI writes it: digits only, no leading zero.
 fn digits(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
@@ -133,7 +133,7 @@ impl<'a> Cursor<'a> {
         Self { text, rest: text }
     }
 
-    /// The next word, which may be empty, and the spaces behind it.
+    /// Reads the next word, which may be empty, and the spaces after it.
     fn word(&mut self) -> &'a str {
         let end = self.rest.find(|c| !is_identifier_char(c)).unwrap_or(self.rest.len());
         let (word, rest) = self.rest.split_at(end);
@@ -141,7 +141,7 @@ impl<'a> Cursor<'a> {
         word
     }
 
-    /// Passes over `keyword` where it stands alone. `function(...)`, a type, is left.
+    /// Skips `keyword` where it stands alone. `function(...)`, a type, is not skipped.
     fn keyword(&mut self, keyword: &str) -> bool {
         let before = self.rest;
         let found = self.word() == keyword && !self.rest.starts_with('(');
@@ -167,7 +167,7 @@ impl<'a> Cursor<'a> {
         after.is_some()
     }
 
-    /// `(type name, ...)`.
+    /// Reads a parameter list: `(type name, ...)`.
     fn params(&mut self, depth: usize) -> Result<Vec<Param>, AbiError> {
         if !self.take('(') {
             return Err(self.fail("`(` is expected"));
@@ -240,7 +240,7 @@ impl<'a> Cursor<'a> {
         AbiError::new(format!("`{}`, character {at}", self.text), why)
     }
 
-    /// As [`Cursor::fail`], at the start of `word`, which has just been read.
+    /// Returns an error like [`Cursor::fail`], at the start of `word`, which has just been read.
     fn fail_before(&mut self, word: &'a str, why: String) -> AbiError {
         let start = word.as_ptr() as usize - self.text.as_ptr() as usize;
         self.rest = &self.text[start..];

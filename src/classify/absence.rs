@@ -1,9 +1,11 @@
-//! What was expected and did not come.
+//! Expected actions that did not occur in time.
 //!
-//! In: what each watch expects, the windows, a block's time. Out: a finding for each due time that passed, and what is remembered of
-//! it. Due times are judged at the first block beyond their grace, before what that block brings: it came late, if it brings it.
+//! Input: the expected actions of each watch, the windows, a block's time. Output: a finding for each due time that
+//! passed, and the entries to remember. Due times are judged at the first block after their grace, before that block's
+//! activities: an expected action in that block is late.
 //!
-//! Nothing runs between blocks. A chain that stands still is told of as a blindness, and the due times that passed meanwhile with its next block.
+//! Nothing is judged between blocks. A chain that stands still is reported as an outage, and the due times that passed
+//! meanwhile are judged with its next block.
 
 use super::habit;
 use super::history::{History, LASTING};
@@ -23,19 +25,21 @@ use std::sync::Arc;
 /// Days searched for the last two due times of a week.
 const DAYS_BACK: i64 = 15;
 
-/// Something that must come again and again.
+/// An action that must come repeatedly.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// What it is, under what name, and how loud its absence is. The rule vouches for nothing and raises nothing by itself.
+    /// Rule that matches the expected action, and gives the name and the severity of its absence. It vouches for
+    /// nothing and raises nothing by itself.
     pub rule: Rule,
-    /// By when.
+    /// Time by which the action must come.
     pub due: Due,
-    /// Seconds that it may be late.
+    /// Number of seconds that the action may be late.
     pub grace: u64,
 }
 
 impl Expected {
-    /// Seconds that its windows are asked for: two due times and the grace between them.
+    /// Returns the length in seconds of the windows that this expected action needs: two due times and the grace
+    /// between them.
     pub(crate) fn looks_back(&self) -> u64 {
         let between = match &self.due {
             Due::Every { seconds, .. } => *seconds,
@@ -45,14 +49,14 @@ impl Expected {
     }
 }
 
-/// By when something must come.
+/// Time by which an action must come.
 #[derive(Clone, Debug)]
 pub enum Due {
-    /// `every`: so long after the last at most.
+    /// `every`: at most this long after the last one.
     Every {
         /// Seconds, never zero.
         seconds: u64,
-        /// As the watchlist writes it.
+        /// Text as written in the watchlist.
         text: Arc<str>,
     },
     /// `by`: once before each of these moments.
@@ -62,7 +66,7 @@ pub enum Due {
 /// Moments of a week in a time zone.
 #[derive(Clone, Debug)]
 pub struct Weekly {
-    /// As the watchlist writes it.
+    /// Text as written in the watchlist.
     pub text: Arc<str>,
     /// IANA zone.
     pub zone: TimeZone,
@@ -70,9 +74,11 @@ pub struct Weekly {
     pub moments: Vec<(u8, u16)>,
 }
 
-/// A finding for everything that `chain`'s watches expected by now and that did not come, and what to remember of it.
+/// Returns a finding for every action that `chain`'s watches expected by now and that did not come, and the entries to
+/// remember.
 ///
-/// `history` is the windows as they were before the block of `at`. Expectations begin with the first block that is judged by them.
+/// `history` holds the windows before the block of `at`. An expected action counts from the first block that is judged
+/// with it.
 #[must_use]
 pub fn absences(rules: &Rules, chain: ChainId, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
     let (mut judged, mut deltas) = (Vec::new(), Vec::new());
@@ -109,19 +115,20 @@ pub fn absences_of(rules: &WatchRules, history: &History, at: Moment) -> (Vec<Ju
     (judged, deltas)
 }
 
-/// Whether the rules of a watch have to be looked at in every block.
+/// Returns whether the rules of a watch have to be evaluated in every block.
 #[must_use]
 pub fn keeps_time(rules: &WatchRules) -> bool {
     !rules.expected.is_empty() || rules.rules.iter().any(habit::asks_since)
 }
 
-/// What a block adds to the windows in which the expected action comes.
+/// Returns the window entry for a block in which the expected action occurs.
 #[must_use]
 pub fn arrival(expected: &Expected, watch: Address) -> Delta {
     Delta { watch, rule: came_key(&expected.rule), amount: U256::ONE }
 }
 
-/// What an activity is to an expectation that it meets: late for the due time that was missed, or in time for the next.
+/// Returns the window entry for an activity that meets an expectation: late for the missed due time, or in time for the
+/// next.
 pub(crate) fn lesson(
     expected: &Expected,
     activity: &Activity,
@@ -143,9 +150,9 @@ pub(crate) fn lesson(
 /// A due time that passed.
 struct Missed {
     due: u64,
-    /// When it came last, or since when it is waited for.
+    /// Time of its last occurrence; `None` if it has not occurred since it became expected.
     last: Option<u64>,
-    /// How many due times in a row, this one included, where that is known.
+    /// Number of consecutive missed due times, including this one, where known.
     row: u64,
 }
 
@@ -167,7 +174,7 @@ fn missed(expected: &Expected, since: u64, watch: Address, windows: &Windows<'_>
             if due <= since || told.is_some_and(|told| told >= due) {
                 return None;
             }
-            // From the end of the grace before, which is not in it any more, to the end of this one.
+            // The window starts after the end of the previous grace, which it excludes, and ends with this one's.
             let window = windows.now.saturating_sub(before + expected.grace);
             let until = due + expected.grace;
             let in_time = windows.within(watch, &came_key(rule), window).any(|(time, _)| time <= until);
@@ -226,7 +233,7 @@ fn finding(expected: &Expected, rules: &WatchRules, missed: &Missed) -> Judged {
 }
 
 impl Weekly {
-    /// The last two due times up to `now`, Unix seconds. None for a time that no calendar has.
+    /// Returns the last two due times up to `now`, in Unix seconds, or `None` for a time outside the calendar.
     pub(crate) fn last_two(&self, now: u64) -> Option<(u64, u64)> {
         let instant = Timestamp::from_second(i64::try_from(now).ok()?).ok()?;
         let today = instant.to_zoned(self.zone.clone()).date();
@@ -236,7 +243,8 @@ impl Weekly {
             let bit = 1u8 << date.weekday().to_monday_zero_offset();
             for (_, minute) in self.moments.iter().filter(|(days, _)| days & bit != 0) {
                 let time = Time::new((minute / 60) as i8, (minute % 60) as i8, 0, 0).ok()?;
-                // Where clocks skip the time, the moment after; where they repeat it, the first.
+                // A time that the clocks skip becomes the moment after; a time that they repeat becomes the first of
+                // the two.
                 let due = date.to_datetime(time).to_zoned(self.zone.clone()).ok()?.timestamp().as_second();
                 found.extend(u64::try_from(due).ok().filter(|due| *due <= now));
             }
@@ -260,7 +268,7 @@ fn utc(seconds: u64) -> String {
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }
 
-/// Window that says since when the rule is judged by.
+/// Returns the name of the window that holds the time at which the rule was first applied.
 pub(crate) fn since_key(rule: &Rule) -> Arc<str> {
     format!("{LASTING}since:{}", rule.name).into()
 }

@@ -1,4 +1,4 @@
-//! The conditions of a rule: who, what and when.
+//! Conditions of a rule: parties, arguments and time.
 
 use super::rule::{AddressSet, AddressTest, ArgTest, Bound, Condition, Elements, Hours, Party, Scalar, Span};
 use super::trial::Refusals;
@@ -11,10 +11,10 @@ use alloy_primitives::{Address, B256, U256, keccak256};
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 
-/// Tests one condition; what does not hold is pushed. `elements` says of how many elements of a list it must hold.
+/// Tests one condition and adds each mismatch to `refusals`. `elements` says how many elements of a list must pass.
 ///
-/// Of what waits in a Safe's queue only the execution tells who sends it, when, and all who sign it. These conditions are tried
-/// then; meanwhile nobody may have signed who must not.
+/// For a transaction in a Safe's queue, the sender, the time and the full list of signers are known only at execution,
+/// so those conditions are tested then. Until then, only a signer outside the allowed set is refused.
 pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activity, now: u64, refusals: &mut Refusals) {
     if activity.progress().is_some() {
         match condition {
@@ -36,7 +36,8 @@ pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activit
             | Condition::Via(_) => {}
         }
     }
-    // Until it is in a block, who signed it may not be known: that is tried then, and no guess is held against it now.
+    // The signers may be unknown until the transaction is in a block. The condition is tested then, and no guess counts
+    // against it now.
     let unsigned = activity.stage == Stage::Pending && activity.signers.is_none();
     if unsigned && matches!(condition, Condition::Signers { .. }) {
         return;
@@ -65,7 +66,8 @@ pub(crate) fn test(condition: &Condition, elements: Elements, activity: &Activit
 }
 
 fn outcome(outcomes: &[Fate], elements: Elements, fate: Fate, refusals: &mut Refusals) {
-    // What vouches for the execution vouches for what is to be executed. What raises the execution waits for it.
+    // A normal rule about executed transactions also vouches for one that still waits. An abnormal rule raises only
+    // after the execution.
     let may_come = fate == Fate::Waiting && elements == Elements::Every && outcomes.contains(&Fate::Executed);
     if !may_come && !outcomes.contains(&fate) {
         let words = || outcomes.iter().map(|fate| fate.as_str()).collect::<Vec<_>>().join(" or ");
@@ -81,7 +83,7 @@ fn stage(stages: &[Stage], stage: Stage, refusals: &mut Refusals) {
     }
 }
 
-/// All tests must hold of every value, and there must be one.
+/// Requires that all tests hold for every value, and that there is at least one value.
 fn every(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Refusals) {
     let mut missing = true;
     path.visit(&activity.deed.args, &mut |value| {
@@ -95,7 +97,7 @@ fn every(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, re
     }
 }
 
-/// All tests must hold of one value.
+/// Requires that all tests hold for one value.
 fn any(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refusals: &mut Refusals) {
     let (mut first, mut count, mut found) = (None, 0_usize, false);
     path.visit(&activity.deed.args, &mut |value| {
@@ -111,7 +113,7 @@ fn any(path: &ArgPath, label: &str, tests: &[ArgTest], activity: &Activity, refu
     }
 }
 
-/// The addresses that `of` means.
+/// Returns the addresses that `of` selects.
 pub(crate) fn addresses(of: &Party, activity: &Activity) -> Vec<Address> {
     match of {
         Party::From => vec![activity.from],
@@ -126,7 +128,7 @@ pub(crate) fn addresses(of: &Party, activity: &Activity) -> Vec<Address> {
     }
 }
 
-/// What stands at `address`, if it was read.
+/// Returns the code hash at `address`, if the code was read.
 pub(crate) fn code_of(address: Address, activity: &Activity) -> Option<B256> {
     activity.notes.iter().find_map(|note| match note {
         Note::Code { of, hash } if *of == address => Some(*hash),
@@ -134,7 +136,7 @@ pub(crate) fn code_of(address: Address, activity: &Activity) -> Option<B256> {
     })
 }
 
-/// Whether the code of any of the addresses is listed.
+/// Returns whether the code of any of the addresses is listed.
 fn is_listed(of: &Party, hashes: &[B256], activity: &Activity) -> bool {
     addresses(of, activity).iter().any(|address| code_of(*address, activity).is_some_and(|hash| hashes.contains(&hash)))
 }
@@ -155,7 +157,7 @@ fn code(of: &Party, label: &str, hashes: &[B256], activity: &Activity, refusals:
     }
 }
 
-/// What is usual is nobody's concern, whatever it comes to.
+/// Checks that an unusual payment for inclusion is at most `max`. A usual payment passes, whatever its amount.
 fn tip(max: U256, activity: &Activity, refusals: &mut Refusals) {
     let paid =
         activity.notes.iter().find_map(|note| if let Note::Tip { paid, .. } = note { Some(*paid) } else { None });
@@ -180,7 +182,7 @@ fn party(key: &str, who: Option<Address>, test: &AddressTest, refusals: &mut Ref
     }
 }
 
-/// Whether `test` holds of `value`.
+/// Returns whether `value` passes `test`.
 fn passes(value: &Value, test: &ArgTest) -> bool {
     match test {
         ArgTest::Eq(scalar) => same(value, scalar),
@@ -225,7 +227,7 @@ fn same(value: &Value, scalar: &Scalar) -> bool {
         (Value::Bytes(a), Scalar::Bytes(b)) => a == b,
         (Value::FixedBytes(a, len), Scalar::Bytes(b)) => a[..usize::from(*len).min(32)] == b[..],
         (Value::String(a), Scalar::Text(b)) => a[..] == *b.as_bytes(),
-        // Of what is indexed the log holds only the hash, and so it is with what it is compared with.
+        // A log holds only the hash of an indexed value, so hashes are compared.
         (Value::Hash(a), Scalar::Text(b)) => *a == keccak256(b.as_bytes()),
         (Value::Hash(a), Scalar::Bytes(b)) => *a == keccak256(b),
         (Value::Hash(a), Scalar::Hash(b)) => a == b,
@@ -246,7 +248,7 @@ fn shown(scalar: &Scalar) -> String {
     }
 }
 
-/// What `value` is compared with, and by what where that is not the value itself.
+/// Describes the scalar that `value` is compared with, and notes a comparison by hash.
 fn told(value: &Value, scalar: &Scalar) -> String {
     match (value, scalar) {
         (Value::Hash(_), Scalar::Text(_) | Scalar::Bytes(_)) => format!("that of {}", shown(scalar)),
@@ -291,7 +293,8 @@ fn number(value: &Value, bound: &Bound, activity: &Activity) -> String {
     )
 }
 
-/// An amount of what `activity` counts, in `unit` unless that is the unit of another `token`: then in base units of whatever it is.
+/// Formats an amount that `activity` counts, in `unit`. If `unit` belongs to another `token`, the amount is shown in
+/// base units.
 pub(crate) fn show_amount(amount: U256, unit: &Unit, token: Option<Address>, activity: &Activity) -> String {
     if token.is_some_and(|token| counted_token(activity) != Some(token)) {
         return format!("{} base units of another token", Unit::none().show(amount));
@@ -299,7 +302,7 @@ pub(crate) fn show_amount(amount: U256, unit: &Unit, token: Option<Address>, act
     unit.show(amount)
 }
 
-/// The contract whose units the amounts among the arguments count, if they count a token's.
+/// Returns the contract in whose units the amounts among the arguments are counted, if they count a token.
 fn counted_token(activity: &Activity) -> Option<Address> {
     match activity.kind {
         ActivityKind::Call | ActivityKind::Act => activity.to,
@@ -328,7 +331,7 @@ fn signers(
     {
         refusals.add("signers", || format!("are {}, fewer than {least}", known.len()));
     }
-    // Of nobody it could be said that all are members: a module acts without any signature.
+    // A module acts without any signature, and an empty list of signers must not pass as "all are members".
     if let Some(set) = within.filter(|_| known.is_empty()) {
         refusals.add("signers", || format!("are nobody, where all must be in {}", set.name));
     }
@@ -344,7 +347,7 @@ fn signers(
     }
 }
 
-/// Refuses where `now` (Unix seconds) falls into none of the spans.
+/// Adds a mismatch if `now` (Unix seconds) is in none of the spans.
 fn outside(hours: &Hours, now: u64, refusals: &mut Refusals) {
     let Some(instant) = i64::try_from(now).ok().and_then(|now| Timestamp::from_second(now).ok()) else {
         return refusals.add("hours", || format!("cannot be told for block time {now}"));

@@ -1,7 +1,7 @@
-//! A transaction that takes the place of another: same sender, same nonce, something else.
+//! Displaced transactions: another transaction of the same sender with the same nonce and a different content.
 //!
-//! In: the verdict on what was announced, and which transaction that a rule vouched for it would displace. Out: the verdict that is told.
-//! Never here: a block. Once one of the two is in a block there is nothing left to displace.
+//! Input: the verdict on an announced transaction, and the vouched transaction that it would displace. Output: the
+//! verdict to report. Never here: a block. Once one of the two is in a block, nothing can be displaced any more.
 
 use super::builtin::{self, Cost};
 use super::finding::finding;
@@ -11,9 +11,11 @@ use super::trial::{self, Windows};
 use crate::model::{Judged, Severity, Verdict};
 use alloy_primitives::B256;
 
-/// What `judged`, at `now`, comes to where it displaces `first`, which has the same `nonce` and was vouched for.
+/// Replaces the normal verdict of `judged`, at `now`, with a finding, because it displaces `first`, which has the same
+/// `nonce` and was vouched for.
 ///
-/// A rule that says `replaces = true` vouches for what may take the place of something else. What is a finding anyway stays the one it is.
+/// A rule with `replaces = true` vouches for transactions that may displace another one. A verdict that is already a
+/// finding stays as it is.
 pub fn displaced(judged: &mut Judged, first: B256, nonce: u64, rules: &Rules, history: &History, now: u64) {
     let activity = &judged.activity;
     let Some(rules) = rules.watches.get(activity.watch.index()) else { return };

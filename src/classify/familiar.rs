@@ -1,8 +1,9 @@
-//! Whom a configuration knows by address, and who merely looks like one of them.
+//! Addresses that the configuration names, and addresses that only look like one of them (address poisoning).
 //!
-//! Wallets show an address by its ends, so a thief searches for a key whose address has the same ends and leaves it where the
-//! next payer copies from. Seven hex digits in the right places take 268 million tries, seconds on one machine; that two honest
-//! addresses of a configuration of thousands agree in them by chance happens once in many of them.
+//! Wallets show only the ends of an address. A thief therefore searches for a key whose address has the same ends, and
+//! leaves that address where the next payer copies from. Seven matching hex digits in the right places take 268 million
+//! tries, which is seconds on one machine. That two honest addresses match in these digits by chance happens in only
+//! one of many configurations with thousands of addresses.
 
 pub use crate::model::likeness::ends;
 use alloy_primitives::Address;
@@ -17,7 +18,7 @@ pub struct Familiar {
 }
 
 impl Familiar {
-    /// Knows `address` as `name` from now on; the first name stays. The zero address is nobody.
+    /// Adds `address` under `name`; the first name of an address stays. The zero address is never added.
     pub fn insert(&mut self, address: Address, name: &Arc<str>) {
         if address.is_zero() || self.names.contains_key(&address) {
             return;
@@ -26,13 +27,13 @@ impl Familiar {
         self.by_ends.entry(ends(&address)).or_default().push(address);
     }
 
-    /// Whether the configuration names it.
+    /// Returns whether the configuration names the address.
     #[must_use]
     pub fn knows(&self, address: &Address) -> bool {
         self.names.contains_key(address)
     }
 
-    /// A named address that `address` looks like, without being it or any other that is named.
+    /// Returns a named address that `address` looks like, unless `address` is named itself.
     #[must_use]
     pub fn twin(&self, address: &Address) -> Option<(Address, &Arc<str>)> {
         if self.knows(address) || address.is_zero() {

@@ -1,4 +1,4 @@
-//! An abnormal verdict in the words of whoever raised it: how loud, why, and the nearest rule first.
+//! Abnormal verdicts: their severity and their reasons, those of the nearest rule first.
 
 use super::builtin::{self, Cost};
 use super::rule::{Rule, WatchRules};
@@ -6,7 +6,8 @@ use super::trial::Trial;
 use crate::model::{Abnormal, Severity, Verdict};
 use std::sync::Arc;
 
-/// Every activity is a leaf, an envelope or an effect, and each gets its verdict above; were one forgotten, it is a finding.
+/// Returns a finding for an activity without a verdict. Every activity is a leaf, an envelope or an effect and gets its
+/// verdict elsewhere, so this is only for one that was forgotten.
 pub(crate) fn unjudged() -> Verdict {
     Verdict::Abnormal(Abnormal {
         rule: Arc::from(builtin::UNVOUCHED),
@@ -19,7 +20,7 @@ pub(crate) fn unjudged() -> Verdict {
     })
 }
 
-/// The same finding, told of what it explains or wraps.
+/// Returns the same finding as the verdict of an activity that it explains or that wraps it.
 pub(crate) fn repeat(verdict: &Verdict, of: usize) -> Verdict {
     match verdict {
         Verdict::Abnormal(abnormal) => {
@@ -29,12 +30,13 @@ pub(crate) fn repeat(verdict: &Verdict, of: usize) -> Verdict {
     }
 }
 
-/// A finding, with every rule's refusal, nearest first: rules about this function with the fewest conditions against it.
+/// Returns a finding with the mismatches of every rule, nearest rule first: rules about this function with the fewest
+/// mismatches.
 ///
-/// What a built-in recognized comes before them, since it says more than a rule that was never meant for this. For the same reason
-/// the nearest rule may make it louder and never quieter: who says that a transfer above the limit is a warning has not said so
-/// of foreign code that calls itself a transfer. A finding is observed where all rules about it are: one that is on trial does not
-/// silence what the others refuse.
+/// The reason of a built-in comes before them, since it says more than a rule that was not written for this activity.
+/// For the same reason the nearest rule can raise the severity of such a finding but never lower it: a rule that makes
+/// a transfer above the limit a warning was not written for foreign code that calls itself a transfer. A finding is
+/// observed only where all rules about it are observed: a rule on trial does not silence the mismatches of other rules.
 pub(crate) fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules) -> Verdict {
     let refused = trials.iter().filter(|(_, trial)| !trial.holds());
     let (mut about, others): (Vec<_>, Vec<_>) = refused.partition(|(_, trial)| trial.is_about());
@@ -50,7 +52,7 @@ pub(crate) fn finding(cost: &Cost, trials: &[(&Rule, Trial)], rules: &WatchRules
     let written = nearest.and_then(|rule| rule.severity);
     let severity = match cost.name {
         builtin::UNVOUCHED => written.unwrap_or(cost.severity),
-        // How loud an attempt is depends on how many there were.
+        // The severity of an attempt depends on the number of attempts.
         builtin::ATTEMPT | builtin::UNCONFIRMED => cost.severity,
         _ => written.map_or(cost.severity, |written| written.max(cost.severity)),
     };

@@ -1,7 +1,7 @@
-//! The conditions of a rule that look back: what it met before, how long nothing of it came, how often it failed.
+//! Conditions of a rule that look back: first seen, dormant, age, pause and failures.
 //!
-//! In: a condition, an activity, the windows. Out: what does not hold, and what the activity adds to the windows. Whatever the
-//! other conditions of the rule hold for counts as of the rule, whatever was thought of it.
+//! Input: a condition, an activity, the windows. Output: the mismatches, and the entries that the activity adds to the
+//! windows. An activity that meets all other conditions of the rule counts towards the rule, whatever its verdict was.
 
 use super::absence::since_key;
 use super::condition::{addresses, code_of};
@@ -15,56 +15,56 @@ use crate::model::{Activity, Fate, Stage, span};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use std::sync::{Arc, LazyLock};
 
-/// A condition that looks back. A refusal names it by its key, as the watchlist writes it.
+/// A condition that looks back. A mismatch names it by its key in the watchlist.
 #[derive(Clone, Debug)]
 pub enum Habit {
-    /// `pause`: so long at least since the rule vouched for the last.
+    /// `pause`: minimum time since the rule last vouched for an activity.
     Pause {
-        /// Seconds.
+        /// Minimum in seconds.
         least: u64,
-        /// As the watchlist writes it.
+        /// Text as written in the watchlist.
         text: Arc<str>,
     },
-    /// `first_seen`: it was not met by the rule before.
+    /// `first_seen`: the rule has not met it before.
     FirstSeen {
-        /// What was not met.
+        /// Party that the rule has not met before.
         what: Party,
-        /// As the watchlist writes it.
+        /// Text as written in the watchlist.
         label: Arc<str>,
     },
-    /// `dormant`: nothing of the rule came for so long.
+    /// `dormant`: the rule met no activity for this long.
     Dormant {
-        /// Seconds.
+        /// Time in seconds.
         longer_than: u64,
-        /// As the watchlist writes it.
+        /// Text as written in the watchlist.
         text: Arc<str>,
     },
-    /// `age`: since when the watch deals with these addresses while their code stays the same.
+    /// `age`: time for which the watch has dealt with these addresses while their code stayed the same.
     Age {
-        /// Whose.
+        /// Party whose age is tested.
         of: Party,
-        /// As the watchlist writes it.
+        /// Text as written in the watchlist.
         label: Arc<str>,
-        /// Seconds: at least so old on a normal rule, younger on an abnormal one.
+        /// Bound in seconds: minimum age on a normal rule, maximum age (exclusive) on an abnormal one.
         bound: u64,
-        /// As the watchlist writes it.
+        /// Text as written in the watchlist.
         text: Arc<str>,
     },
-    /// `failed`: it reverted, and so did others.
+    /// `failed`: the transaction reverted, and so did others.
     Failed {
-        /// Transactions that reverted within the window, this one among them.
+        /// Number of transactions that reverted within the window, this one included.
         count: u64,
-        /// Percent of all that came within the window.
+        /// Percentage of all transactions within the window.
         share: Option<u8>,
         /// Length of the window in seconds.
         per: u64,
-        /// As the watchlist writes the window: `1h`.
+        /// Window as written in the watchlist: `1h`.
         text: Arc<str>,
     },
 }
 
 impl Habit {
-    /// Seconds that it looks back in windows that are forgotten.
+    /// Returns the number of seconds that the condition looks back in windows that are pruned.
     pub(crate) fn looks_back(&self) -> u64 {
         match self {
             Self::Pause { least, .. } => *least,
@@ -75,12 +75,12 @@ impl Habit {
     }
 }
 
-/// A part of an activity that is one of many: who deals with the watch, and by what.
+/// A part of an activity that varies between activities: a party that deals with the watch, or the function used.
 #[derive(Clone, Debug)]
 pub enum Party {
     /// The direct caller.
     From,
-    /// Who sent the transaction.
+    /// Sender of the transaction.
     Origin,
     /// The target, or the party that value reaches.
     To,
@@ -90,16 +90,17 @@ pub enum Party {
     Arg(ArgPath),
 }
 
-/// Addresses with their code, and since when the watch deals with them.
+/// Window of addresses with their code, and the time since which the watch has dealt with them.
 pub(crate) static CODES: LazyLock<Arc<str>> = LazyLock::new(|| lasting("code"));
 
-/// A use is written down again after this part of the time that makes dormant, so that a busy function fills no more than a
-/// thousand rows, and dormancy is told at most a thousandth early.
+/// Fraction of the dormancy time after which a use is recorded again. A busy function fills at most about a thousand
+/// rows, and dormancy is reported at most a thousandth too early.
 const MARKS: u64 = 1_024;
-/// Transactions that a share is taken of, at most: enough for a share in tenths of a percent, and 400 KB.
+/// Maximum number of transactions from which a share is computed: enough for a share in tenths of a percent, and 400
+/// KB.
 const TRIED_MAX: usize = 4_096;
 
-/// Tests one condition; what does not hold is pushed.
+/// Tests one condition and adds each mismatch.
 pub(crate) fn test(
     habit: &Habit,
     rule: &Rule,
@@ -158,7 +159,7 @@ pub(crate) fn test(
     }
 }
 
-/// What `activity`, for which the rule's other conditions hold, adds to the windows of the rule.
+/// Returns the entries that `activity`, for which the rule's other conditions hold, adds to the windows of the rule.
 pub(crate) fn lessons(
     rule: &Rule,
     activity: &Activity,
@@ -169,7 +170,7 @@ pub(crate) fn lessons(
     let mut lessons = Vec::new();
     for habit in &rule.habits {
         match habit {
-            // Written down where the rule vouches.
+            // Recorded when the rule vouches.
             Habit::Pause { .. } => {}
             Habit::FirstSeen { what, label } if ran => {
                 let key = seen_key(rule, label);
@@ -202,7 +203,7 @@ pub(crate) fn lessons(
                 if !ran && !failed {
                     continue;
                 }
-                // Once it holds, one more failure says nothing new; a share is taken of everything.
+                // A count needs no more failures than its bound. A share needs all transactions.
                 let most = share.map_or(usize::try_from(*count).unwrap_or(TRIED_MAX), |_| TRIED_MAX);
                 let keys = [share.is_some().then(|| tried_key(rule)), failed.then(|| failed_key(rule))];
                 let room = |key: &Arc<str>| windows.within(watch, key, *per).count() < most;
@@ -219,8 +220,8 @@ pub(crate) fn lessons(
     lessons
 }
 
-/// How long ago the watch first dealt with these addresses as they are now. What was never met, cannot be read or finds no room is
-/// no second old.
+/// Checks the time since the watch first dealt with these addresses in their present state. The age is zero for an
+/// address that was never met, cannot be read or found no room.
 #[expect(clippy::too_many_arguments, reason = "a condition with its rule, its activity and its windows")]
 fn age(
     rule: &Rule,
@@ -255,23 +256,23 @@ fn met(address: Address, activity: &Activity) -> Option<U256> {
     code_of(address, activity).map(|hash| with_code(address, hash))
 }
 
-/// An address with what stands there: another entry once that changes.
+/// Combines an address with the hash of its code: the entry differs once the code changes.
 pub(crate) fn with_code(address: Address, hash: B256) -> U256 {
     keccak256([address.as_slice(), hash.as_slice()].concat()).into()
 }
 
-/// Whether the rule needs to know since when it is watched.
+/// Returns whether the rule needs the time since which it is watched.
 pub(crate) fn asks_since(rule: &Rule) -> bool {
     rule.habits.iter().any(|habit| matches!(habit, Habit::Dormant { .. }))
 }
 
-/// Transactions in the window, that of `activity` among them, each once.
+/// Returns the number of transactions in the window, including that of `activity`. Each counts once.
 fn number(windows: &Windows<'_>, watch: Address, key: &Arc<str>, per: u64, activity: &Activity) -> u64 {
     let counted = windows.is_of_this_block(watch, key, activity.tx.into());
     windows.within(watch, key, per).count() as u64 + u64::from(!counted)
 }
 
-/// What could be new, as entries of a window. A value that is longer than an entry goes by its hash.
+/// Returns the values that could be new, as window entries. A value longer than an entry is represented by its hash.
 fn values(what: &Party, activity: &Activity) -> Vec<U256> {
     match what {
         Party::From => vec![as_amount(&activity.from)],
@@ -300,7 +301,8 @@ fn values(what: &Party, activity: &Activity) -> Vec<U256> {
     }
 }
 
-/// A value to its last byte, each part with its length, so that no two values of one type are spelled alike.
+/// Encodes a value in full, each part with its length, so that different values of one type never have the same
+/// encoding.
 fn spell(value: &Value, into: &mut Vec<u8>) {
     let mut part = |bytes: &[u8]| {
         into.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
@@ -321,7 +323,7 @@ fn spell(value: &Value, into: &mut Vec<u8>) {
     }
 }
 
-/// Window of the last use that the rule vouched for.
+/// Returns the name of the window that holds the last use for which the rule vouched.
 pub(crate) fn pause_key(rule: &Rule) -> Arc<str> {
     format!("{}#pause", rule.name).into()
 }

@@ -1,29 +1,30 @@
-//! Rolling windows over block time: what rules vouched for lately; beside them, the last known values of watched state.
+//! Rolling windows over block time, with entries of vouched activities, and the last known values of watched state.
 //!
-//! Part of the committed state: entries carry the block that made them, so that a reorg takes them back.
+//! The windows are part of the committed state. Each entry carries the block that made it, so that a reorg removes it.
 
 use crate::model::{Delta, Fact, Known};
 use alloy_primitives::{Address, B256, U256};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// Beginning of the names of windows that remember when a submission was written down. They are never forgotten: how late a
-/// confirmation comes may be asked years later.
+/// Prefix of the names of windows that hold the time of a submission. They are never pruned, because a confirmation may
+/// come years later.
 pub const SUBMISSIONS: &str = "submission#";
-/// Beginning of the names of windows that hold who and what was met: never forgotten by age, each bounded by
-/// [`MET_MAX`] instead. No rule can be called so.
+/// Prefix of the names of windows that hold the addresses and functions that were met. They are never pruned by age;
+/// each is limited by [`MET_MAX`] instead. No rule can have such a name.
 pub const LASTING: &str = "builtin/lasting/";
-/// Entries of one lasting window: more callers, payees or functions than any treasury has, and 400 KB for a watch that fills one.
-/// What finds no room is not remembered, so that it counts as new once more: whoever fills a window makes us louder, not quieter.
+/// Maximum number of entries in one lasting window: more callers, payees or functions than any treasury has, and 400 KB
+/// for a watch that fills one. Entries beyond the limit are not remembered and count as new again, so that filling a
+/// window causes more findings, not fewer.
 pub const MET_MAX: usize = 4_096;
 
-/// Whether a window outlives every rule that looks back.
+/// Returns whether a window outlives every rule that looks back.
 #[must_use]
 pub fn is_lasting(rule: &str) -> bool {
     rule.starts_with(SUBMISSIONS) || rule.starts_with(LASTING)
 }
 
-/// Windows of one chain, and what is known of its watches' state.
+/// Windows of one chain, and the known state of its watches.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     windows: HashMap<Key, Window>,
@@ -36,7 +37,8 @@ type Key = (Address, Arc<str>);
 #[derive(Clone, Debug, Default)]
 struct Window {
     entries: VecDeque<Entry>,
-    /// Of a lasting window: when each amount was entered first. Whether something is known is asked for every call of a block.
+    /// Block time at which each amount was first entered, for a lasting window. The lookup runs for every call of a
+    /// block.
     since: HashMap<U256, u64>,
 }
 
@@ -48,7 +50,7 @@ struct Entry {
 }
 
 impl History {
-    /// Adds what a block of `time` contributed. Blocks arrive in the order of the chain.
+    /// Adds an entry of a block with the given `time`. Blocks arrive in the order of the chain.
     pub fn add(&mut self, block: B256, time: u64, delta: &Delta) {
         if let Some(fact) = Fact::of_rule(&delta.rule) {
             return self.known.set(block, delta.watch, fact, delta.amount.into());
@@ -61,7 +63,7 @@ impl History {
         }
     }
 
-    /// Takes back everything that `block` contributed.
+    /// Removes everything that `block` added.
     pub fn rewind(&mut self, block: B256) {
         for window in self.windows.values_mut() {
             let before = window.entries.len();
@@ -76,7 +78,7 @@ impl History {
         self.known.rewind(block);
     }
 
-    /// Has the state of `watch` read again with the next block, whatever that block holds.
+    /// Makes the state of `watch` be read again with the next block, whatever that block holds.
     pub fn look_again(&mut self, watch: Address) {
         self.known.look_again(watch);
     }
@@ -87,8 +89,8 @@ impl History {
         &self.known
     }
 
-    /// Forgets entries older than `before` (Unix seconds), except those of [`SUBMISSIONS`] and [`LASTING`] windows. What is known
-    /// of state is never forgotten.
+    /// Removes entries older than `before` (Unix seconds), except those of [`SUBMISSIONS`] and [`LASTING`] windows.
+    /// Known state is never removed.
     pub fn prune(&mut self, before: u64) {
         self.windows.retain(|(_, rule), window| {
             if !is_lasting(rule) {
@@ -134,13 +136,14 @@ impl History {
         window.into_iter().flat_map(|window| &window.entries).map(|entry| (entry.time, entry.amount))
     }
 
-    /// Block time at which this very amount was entered first under `rule` of `watch`, if it is a lasting window.
+    /// Returns the block time at which exactly this amount was first entered under `rule` of `watch`, for a lasting
+    /// window.
     #[must_use]
     pub fn since(&self, watch: Address, rule: &Arc<str>, amount: U256) -> Option<u64> {
         self.windows.get(&(watch, rule.clone()))?.since.get(&amount).copied()
     }
 
-    /// How many entries stand under `rule` of `watch`.
+    /// Returns the number of entries under `rule` of `watch`.
     #[must_use]
     pub fn len(&self, watch: Address, rule: &Arc<str>) -> usize {
         self.windows.get(&(watch, rule.clone())).map_or(0, |window| window.entries.len())

@@ -23,24 +23,24 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use views::Changes;
 
-/// When a block is judged: its own time, since rules see no other.
+/// Time at which a block is judged: the block's own timestamp, since rules use no other clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Header timestamp, Unix seconds.
     pub time: u64,
 }
 
-/// Judges `activities`, which are one block's, by `rules` and the windows before that block.
+/// Judges `activities` of one block by `rules` and the windows before that block.
 ///
-/// One verdict for each activity, in the same order, and what the block adds to the windows: what was vouched for and ran, by rule;
-/// failed attempts; submissions by id; what was met.
+/// Returns one verdict for each activity, in the same order, and the entries that the block adds to the windows:
+/// vouched and executed activities, by rule; failed attempts; submissions by id; addresses and functions that were met.
 #[must_use]
 pub fn judge(activities: Vec<Activity>, rules: &Rules, history: &History, at: Moment) -> (Vec<Judged>, Vec<Delta>) {
     judge_after(activities, rules, history, &[], at)
 }
 
-/// The same, after something of the block was remembered already: `before`, which is not given back again. Facts of watched state among
-/// it hold for the block itself.
+/// Does the same after the block already added entries: `before`, which are not returned again. Facts of watched state
+/// among them hold for the block itself.
 #[must_use]
 pub fn judge_after(
     activities: Vec<Activity>,
@@ -80,7 +80,7 @@ pub fn judge_after(
             court.settle(index, verdict);
         }
     }
-    // What an envelope carries stands behind it in the list, envelopes among it: the last is judged first.
+    // An envelope's contents, nested envelopes included, come after it in the list, so the list is judged from its end.
     for (index, activity) in activities.iter().enumerate().rev() {
         if let Role::Envelope { carries } = &activity.role
             && !is_leaf(activity)
@@ -97,13 +97,14 @@ pub fn judge_after(
             court.settle(index, verdict);
         }
     }
-    // Value that left and that nothing explains: by now it is known who vouched for what it happened in.
+    // Value that left and that nothing explains. It is judged here because the verdict of the call around it is known
+    // by now.
     for (index, activity) in activities.iter().enumerate().filter(|(_, activity)| left_by_itself(activity)) {
         let verdict = court.leaf(index, activity);
         let verdict = court.named_cause(activity, verdict);
         court.settle(index, verdict);
     }
-    // What is left of an allowance goes with the transfer that used it, which may stand behind it.
+    // The remainder of an allowance gets the verdict of the transfer that used it, which may come after it in the list.
     for (index, activity) in activities.iter().enumerate().filter(|(_, activity)| is_remainder(activity)) {
         if let Role::Effect { of } = activity.role {
             let verdict = court.effect(index, of);
@@ -119,7 +120,7 @@ pub fn judge_after(
     (judged, deltas)
 }
 
-/// An envelope that carries nothing is judged like any other call.
+/// Returns whether an activity is a leaf. An envelope that carries nothing is judged like any other call.
 fn is_leaf(activity: &Activity) -> bool {
     match &activity.role {
         Role::Leaf => true,
@@ -128,12 +129,12 @@ fn is_leaf(activity: &Activity) -> bool {
     }
 }
 
-/// What is left of an allowance that was used.
+/// Returns whether the activity logs the remainder of an allowance that was used.
 fn is_remainder(activity: &Activity) -> bool {
     activity.notes.contains(&Note::Remainder)
 }
 
-/// A movement that nothing explains.
+/// Returns whether an activity is a movement that nothing explains.
 fn left_by_itself(activity: &Activity) -> bool {
     activity.kind == ActivityKind::Move && activity.role == Role::Leaf && activity.inside().is_some()
 }
@@ -141,18 +142,18 @@ fn left_by_itself(activity: &Activity) -> bool {
 struct Court<'a> {
     /// The block's activities.
     all: &'a [Activity],
-    /// What calls may have changed.
+    /// Changes that calls may have made.
     changes: Changes,
     rules: &'a Rules,
     windows: Windows<'a>,
     deltas: Vec<Delta>,
-    /// By watch and transaction: the first unvouched part of an attempt, which stands for all of it.
+    /// First unvouched part of each attempt, which stands for the whole attempt; by watch and transaction.
     attempts: HashMap<(u32, B256), usize>,
-    /// By watch and code that nobody vouched for: the finding that stands for what it does in this block.
+    /// Finding that stands for all effects of unvouched code in this block; by watch and code.
     foreign: HashMap<(u32, Address), usize>,
-    /// By watch and transaction: how often its code was replaced.
+    /// Number of times its code was replaced; by watch and transaction.
     upgrades: HashMap<(u32, B256), usize>,
-    /// Whether an abnormal rule raises what is being judged.
+    /// True if an abnormal rule raises the activity being judged.
     is_raised: bool,
     /// What was judged last, where an abnormal rule alone makes it a finding.
     unraised: Option<Unraised>,
@@ -171,7 +172,7 @@ impl<'a> Court<'a> {
         self.raised(activity, rules, |court| court.by_itself(index, activity, rules))
     }
 
-    /// A leaf, whatever abnormal rules say of it.
+    /// Judges a leaf without abnormal rules.
     fn by_itself(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
         self.remember_submission(activity, rules);
         let operation = self.operation(activity, rules);
@@ -198,18 +199,19 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// A leaf by normal rules and built-ins.
+    /// Judges a leaf by normal rules and built-ins.
     fn weigh(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Verdict {
         let normal = || rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
         let try_all = |windows: &Windows<'_>| -> Vec<(&Rule, Trial)> {
             normal().map(|rule| (rule, trial::attempt(rule, activity, rules, windows))).collect()
         };
-        // A rule that names the address makes it known; one that lets anybody be paid did not mean this.
+        // A rule that names the address makes it known. A rule that allows payments to any address does not vouch for a
+        // look-alike.
         if let Some(cost) = noise::look_alike(activity, rules, &self.windows) {
             return finding(&cost, &try_all(&self.windows), rules);
         }
         let risk = memory::risk(activity, rules, &self.windows);
-        // Whatever could not be read to its end is never vouched for.
+        // No rule vouches for an activity that could not be read to its end.
         if builtin::unreadable(activity, rules).is_none() {
             if let Some(rule) = normal().find(|rule| trial::holds(rule, activity, rules, &self.windows)) {
                 if let Some(verdict) = self.one_too_many(index, activity, rules) {
@@ -241,7 +243,7 @@ impl<'a> Court<'a> {
             }
         }
         let cost = noise::weighed(builtin::cost(activity, rules), activity, rules, &self.windows);
-        // Of noise there may be thousands in a block, and no rule was meant for any of it.
+        // A block may hold thousands of noise activities, and no rule was written for them.
         if let Some(cost) = noise::recognize(&cost, activity) {
             return finding(&cost, &[], rules);
         }
@@ -259,7 +261,8 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// What is paid for being included, where that is unusual and no rule that vouches for the activity lets so much be paid.
+    /// Returns the default finding for an unusual payment for inclusion, unless a rule that vouches for the activity
+    /// allows that amount.
     fn unmeant_tip(&self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
         let cost = operation::tip(activity, rules)?;
         let mut minding = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.minds_tips());
@@ -267,7 +270,7 @@ impl<'a> Court<'a> {
         (!meant).then_some(cost)
     }
 
-    /// Gives an activity its verdict, and remembers what it teaches.
+    /// Sets the verdict of an activity and records what it adds to the windows.
     fn settle(&mut self, index: usize, verdict: Verdict) {
         let all = self.all;
         if let (Some(activity), true) = (all.get(index), index < self.verdicts.len()) {
@@ -280,7 +283,7 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// Remembers what the activity teaches, after it was judged.
+    /// Records what the activity adds to the windows, after it was judged.
     fn learn(&mut self, activity: &Activity, verdict: &Verdict) {
         let Some(rules) = self.of(activity) else { return };
         for (key, amount) in memory::lessons(activity, verdict, rules, &self.windows) {
@@ -305,7 +308,7 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// Adds what a rule vouched for to its windows, if it ran.
+    /// Adds an executed activity that a rule vouched for to the rule's windows.
     fn count(&mut self, rule: &Rule, activity: &Activity, rules: &WatchRules) {
         if self.is_raised || activity.fate != Fate::Executed || activity.stage != Stage::Included {
             return;
@@ -313,7 +316,8 @@ impl<'a> Court<'a> {
         if rule.habits.iter().any(|habit| matches!(habit, Habit::Pause { .. })) {
             self.add(rules, habit::pause_key(rule), U256::ONE);
         }
-        // Two limits that measure the same, over an hour and over a day, share one window: it is filled once.
+        // Two limits with the same measure, for example over an hour and over a day, share one window, which is filled
+        // once.
         let mut filled: Vec<Arc<str>> = Vec::with_capacity(rule.limits.len());
         for limit in &rule.limits {
             let key = trial::window_key(&rule.name, &limit.measure);
@@ -331,7 +335,7 @@ impl<'a> Court<'a> {
         self.deltas.push(Delta { watch: rules.address, rule, amount });
     }
 
-    /// An envelope is normal when its own conditions hold and all it carries is normal.
+    /// Judges an envelope. It is normal when its own conditions hold and everything that it carries is normal.
     fn envelope(&mut self, index: usize, carries: &[usize]) -> Verdict {
         let all = self.all;
         let Some(activity) = all.get(index) else { return unjudged() };
@@ -339,12 +343,12 @@ impl<'a> Court<'a> {
         self.raised(activity, rules, |court| court.wrapping(index, carries, rules))
     }
 
-    /// An envelope, whatever abnormal rules say of it.
+    /// Judges an envelope without abnormal rules.
     fn wrapping(&mut self, index: usize, carries: &[usize], rules: &WatchRules) -> Verdict {
         let all = self.all;
         let Some(activity) = all.get(index) else { return unjudged() };
         self.remember_submission(activity, rules);
-        // Whoever carries it to the chain may write something behind it, where a rule about the envelope lets that be.
+        // The sender of the transaction may append bytes to the calldata, where a rule about the envelope allows that.
         let lets_be = || {
             let normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal && rule.suffix.is_some());
             let mut holding = normal.filter(|rule| trial::holds(rule, activity, rules, &self.windows));
@@ -363,7 +367,7 @@ impl<'a> Court<'a> {
                 Verdict::Normal { .. } => None,
             })
             .max_by_key(|(severity, at)| (*severity, std::cmp::Reverse(*at)));
-        // Of what was undone only the attempt counts, and its leaves speak for it.
+        // A reverted or unconfirmed envelope counts only as an attempt, and its leaves carry that finding.
         let lives = !matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed);
         let carries_finding = carries.iter().any(|at| matches!(self.plain(*at), Some(Verdict::Abnormal(_))));
         if lives && let Some(cost) = self.own_conditions(activity, rules, carries, all, carries_finding) {
@@ -377,7 +381,7 @@ impl<'a> Court<'a> {
                 Some(verdict) => repeat(verdict, at),
                 None => unjudged(),
             },
-            // Nothing confirms anything before it is in a block, and all that it carries is vouched for.
+            // A pending transaction has no confirmation yet, and everything that it carries is vouched for.
             None if activity.stage == Stage::Pending && !rules.builtins_off.contains(builtin::ENVELOPE) => {
                 Verdict::Normal { by: Voucher::Envelope }
             }

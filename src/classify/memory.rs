@@ -1,8 +1,9 @@
-//! What the judge remembers of a subject beside the limits of its rules: whom it paid, who called it, which contracts and functions
-//! it used. And what that memory says of a payment: a test that is followed by a drain, a sweep of everything to one new address.
+//! Memory of a subject's past, beside the limits of its rules: its payees, its callers, and the contracts and functions
+//! that it used. Two findings about payments come from it: a test payment followed by a drain, and a sweep of all
+//! assets to one new address.
 //!
-//! Memory is part of the windows: it is committed with its block, and a reorg takes it back. It holds nobody the configuration
-//! names, since those are known anyway, and at most [`MET_MAX`] entries of each sort for each watch.
+//! Memory is part of the windows: it is committed with its block, and a reorg removes it. It holds no addresses that
+//! the configuration names, since those are known, and at most [`MET_MAX`] entries of each sort for each watch.
 
 use super::builtin::{Cost, SWEEP, TEST_THEN_DRAIN, because};
 use super::habit::{CODES, with_code};
@@ -16,26 +17,29 @@ use crate::model::{Activity, ActivityKind, Decoding, Fate, Severity, Stage, Verd
 use alloy_primitives::{Address, U256};
 use std::sync::{Arc, LazyLock};
 
-/// Payees that a rule vouched for: whoever looks like one of them is after their payments.
+/// Payees that a rule vouched for. An address that looks like one of them is meant to attract their payments.
 static PAID: LazyLock<Arc<str>> = LazyLock::new(|| lasting("paid"));
-/// Payees, whatever was thought of the payment.
+/// Payees, whatever the verdict on the payment was.
 static PAYEES: LazyLock<Arc<str>> = LazyLock::new(|| lasting("payee"));
-/// Who called.
+/// Callers of the subject.
 static CALLERS: LazyLock<Arc<str>> = LazyLock::new(|| lasting("caller"));
 /// Selectors that were called on the subject, or that it called.
 static FUNCTIONS: LazyLock<Arc<str>> = LazyLock::new(|| lasting("function"));
 /// Contracts that the subject called.
 static CONTRACTS: LazyLock<Arc<str>> = LazyLock::new(|| lasting("contract"));
 
-/// A payment that follows a test within this time drains: 24 hours, as far apart as the two were seen to be.
+/// Time in seconds within which a payment after a test payment counts as a drain: 24 hours, the longest distance
+/// observed between the two.
 pub(crate) const TEST_WINDOW: u64 = 86_400;
-/// How much larger than the test a drain is. Less than an order of magnitude is how people pay in parts.
+/// Least ratio of a drain to the test payment before it. A ratio below an order of magnitude is usual for payments in
+/// parts.
 const TEST_RATIO: u64 = 10;
-/// Different assets that leave for one new address within this time are a sweep: an hour.
+/// Time in seconds within which different assets that leave for one new address count as a sweep: an hour.
 const SWEEP_WINDOW: u64 = 3_600;
-/// How many of them.
+/// Number of different assets that make a sweep.
 const SWEEP_ASSETS: usize = 3;
-/// Until memory is so old, in seconds, nearly everything is met for the first time, and it is no news: seven days.
+/// Age of memory in seconds below which first meetings are not reported, because nearly everything is met for the first
+/// time: seven days.
 const NEWS_AFTER: u64 = 7 * 86_400;
 
 /// Value that leaves the subject.
@@ -46,7 +50,7 @@ struct Payment {
     amount: U256,
 }
 
-/// Whether the subject is remembered to have called `contract`.
+/// Returns whether the subject is remembered to have called `contract`.
 pub(crate) fn has_called(contract: Address, rules: &WatchRules, windows: &Windows<'_>) -> bool {
     windows.knows(rules.address, &CONTRACTS, as_amount(&contract))
 }
@@ -56,7 +60,8 @@ pub(crate) fn paid(rules: &WatchRules, windows: &Windows<'_>) -> impl Iterator<I
     windows.amounts(rules.address, &PAID).map(as_address)
 }
 
-/// What memory says against a payment to somebody the configuration does not name.
+/// Returns the default finding that memory supports against a payment to an address that the configuration does not
+/// name.
 pub(crate) fn risk(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
     if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) {
         return None;
@@ -89,7 +94,7 @@ pub(crate) fn risk(activity: &Activity, rules: &WatchRules, windows: &Windows<'_
     })
 }
 
-/// What is new about an activity, a sentence each; nothing while memory is young or full.
+/// Returns the novelties of an activity, one sentence each; empty while memory is young or full.
 pub(crate) fn news(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Vec<String> {
     let mut news = Vec::new();
     let mut tell = |key: &Arc<str>, amount: U256, what: String| {
@@ -112,7 +117,7 @@ pub(crate) fn news(activity: &Activity, rules: &WatchRules, windows: &Windows<'_
     news
 }
 
-/// What there is to remember of an activity that ran: windows, each with its entry.
+/// Returns the entries to remember of an activity that ran: windows, each with its entry.
 pub(crate) fn lessons(
     activity: &Activity,
     verdict: &Verdict,
@@ -125,7 +130,7 @@ pub(crate) fn lessons(
     let by_rule = matches!(verdict, Verdict::Normal { by: Voucher::Rule(_) });
     let noise = matches!(verdict, Verdict::Abnormal(abnormal) if abnormal.is_noise());
     let free = matches!(verdict, Verdict::Normal { by: Voucher::Builtin(_) });
-    // Whoever sends dust or only looks has done nothing that is worth room in memory.
+    // Dust and view calls are not worth room in memory.
     if noise || free {
         return Vec::new();
     }
@@ -178,7 +183,7 @@ pub(crate) fn lessons(
     lessons
 }
 
-/// Ether or tokens that leave the subject for somebody the configuration does not name.
+/// Returns the payment, if ether or tokens leave the subject for an address that the configuration does not name.
 fn payment(activity: &Activity, rules: &WatchRules) -> Option<Payment> {
     let args = &activity.deed.args;
     let address = |at: usize| args.get(at).and_then(|arg| arg.value.as_address());
@@ -208,12 +213,12 @@ fn selector(activity: &Activity) -> Option<U256> {
     activity.deed.selector.filter(|_| called).map(|selector| U256::from(u32::from_be_bytes(selector)))
 }
 
-/// Window of the first payment of an asset to a payee, forgotten with the limits' windows.
+/// Returns the name of the window of the first payment of an asset to a payee. It is pruned with the limits' windows.
 fn test_key(payment: &Payment) -> Arc<str> {
     format!("builtin/test:{:x}:{:x}", payment.asset, payment.to).into()
 }
 
-/// Window of the assets that a new payee got, forgotten with the limits' windows.
+/// Returns the name of the window of the assets that a new payee received. It is pruned with the limits' windows.
 fn sweep_key(payment: &Payment) -> Arc<str> {
     format!("builtin/sweep:{:x}", payment.to).into()
 }

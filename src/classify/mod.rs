@@ -1,11 +1,14 @@
-//! Activities become verdicts: the first rule that vouches wins, and whatever nothing vouches for is a finding.
+//! Turns activities into verdicts: the first rule that vouches wins, and an activity that nothing vouches for is a
+//! finding.
 //!
-//! In: a block's activities, the compiled [`rule`]s and the rolling windows of [`history`]. Out: one verdict for each activity and
-//! what the block adds to the windows. Never here: a clock (rules see block time), an address book, a store.
+//! Input: a block's activities, the compiled [`rule`]s and the rolling windows of [`history`]. Output: one verdict for
+//! each activity and the entries that the block adds to the windows. Never here: a clock (rules see block time), an
+//! address book, a store.
 //!
-//! An abnormal rule that holds raises; else the first normal rule that holds in full vouches; else a [`builtin`]; else it is a
-//! finding, with every rule's refusal, nearest first. Leaves are judged first, then the envelopes that carry them, then the effects
-//! that they explain: those take the verdict of their cause, but for what moves value or rights out of the subject.
+//! An abnormal rule that holds raises. Otherwise the first normal rule that holds in full vouches, then a [`builtin`];
+//! anything else is a finding with the mismatches of every rule, nearest first. Leaves are judged first, then the
+//! envelopes that carry them, then the effects that they explain. An effect takes the verdict of its cause, unless it
+//! moves value or rights out of the subject.
 
 mod absence;
 pub mod builtin;

@@ -1,7 +1,8 @@
-//! Noise, and the one mistake it is made for.
+//! Noise, and the payment to a look-alike address that the noise is meant to cause.
 //!
-//! Anyone can make a chain say that nothing, or a worthless token, left a subject, and can send it dust from an address that looks like
-//! one it pays. Such findings are kept and counted and wake nobody. A payment to such an address is critical.
+//! Anyone can make a chain log that nothing, or a worthless token, left a subject, and can send it dust from an address
+//! that looks like one of its payees. Such findings are kept and counted and page no one. A payment to such an address
+//! is critical.
 
 use super::builtin::{self, Cost, LOOK_ALIKE, because};
 use super::familiar::ends;
@@ -14,7 +15,8 @@ use crate::model::{Activity, ActivityKind, Decoding, Fate, Severity};
 use alloy_primitives::{Address, U256};
 use std::sync::Arc;
 
-/// `cost`, or what it costs where the subject is remembered to use the token: who gave an allowance can lose the token by it.
+/// Returns `cost`, or the cost for a token in use where memory shows that the subject called the token: a subject that
+/// gave an allowance can lose the token through it.
 pub(crate) fn weighed(cost: Cost, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Cost {
     if cost.name != POISONING || activity.kind != ActivityKind::Move || amount(activity).is_zero() {
         return cost;
@@ -24,13 +26,15 @@ pub(crate) fn weighed(cost: Cost, activity: &Activity, rules: &WatchRules, windo
     if used { builtin::cost_of_used_token(activity, rules) } else { cost }
 }
 
-/// What of `cost` only a token says that the subject never used: noise, or a warning that no rule makes louder.
+/// Returns `cost` if its only source is a token that the subject never used: noise, or a warning whose severity no rule
+/// raises.
 pub(crate) fn recognize(cost: &Cost, activity: &Activity) -> Option<Cost> {
     let said = cost.name == POISONING && activity.kind == ActivityKind::Move;
     said.then(|| cost.clone())
 }
 
-/// Value from an address that looks like one the subject knows: it is there to be copied.
+/// Returns the cost of value from an address that looks like one the subject knows: it is sent so that the address is
+/// copied.
 pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
     let received = match activity.kind {
         ActivityKind::Move => &*activity.deed.name == "transfer" && activity.to == Some(rules.address),
@@ -46,9 +50,10 @@ pub(crate) fn dust(activity: &Activity, rules: &WatchRules, windows: &Windows<'_
     Some(because(POISONING, Severity::Info, why))
 }
 
-/// A payment, an allowance or any other act that names an address which only looks like one the subject knows.
+/// Returns the cost of a payment, an allowance or any other act that names an address which only looks like one the
+/// subject knows.
 ///
-/// A rule that names the address makes it known. What was undone names nobody.
+/// A rule that names the address makes it known. A reverted activity names no address.
 pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Cost> {
     if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) || rules.builtins_off.contains(LOOK_ALIKE) {
         return None;
@@ -66,19 +71,21 @@ pub(crate) fn look_alike(activity: &Activity, rules: &WatchRules, windows: &Wind
     })
 }
 
-/// Whether something of worth leaves, or is allowed to: of a token that the configuration knows, and not nothing.
+/// Returns whether a movement sends or allows something of worth: a non-zero amount of a token that the configuration
+/// knows.
 fn leaves(activity: &Activity, rules: &WatchRules) -> bool {
     let args = &activity.deed.args;
     let token = args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
     activity.from == rules.address && rules.known_tokens.contains(&token) && amount(activity) > U256::ZERO
 }
 
-/// How much a movement is about.
+/// Returns the amount of a movement.
 fn amount(activity: &Activity) -> U256 {
     activity.deed.args.get(3).and_then(|arg| arg.value.as_uint()).unwrap_or_default()
 }
 
-/// Whom the configuration names, or whom the subject paid by a rule, and `address` looks like.
+/// Returns the address that the configuration names, or that the subject paid under a rule, and that `address` looks
+/// like.
 fn twin(address: &Address, rules: &WatchRules, windows: &Windows<'_>) -> Option<String> {
     if *address == rules.address || address.is_zero() {
         return None;

@@ -1,6 +1,8 @@
-//! What moves value or rights out of a subject: the acts and movements that whoever vouches for a call has not vouched for by that.
+//! Acts and movements that move value or rights out of a subject. A verdict that vouches for a call does not by itself
+//! vouch for them.
 //!
-//! In: an activity that happened inside of a judged call. Out: whether anything leaves by it. Never here: a verdict.
+//! Input: an activity inside of a judged call. Output: whether it moves value or rights out of the subject. Never here:
+//! a verdict.
 
 use super::rule::WatchRules;
 use super::{builtin, noise};
@@ -10,24 +12,24 @@ use alloy_primitives::{Address, U256, keccak256};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Whose value or rights a call of a token gives away.
+/// Party whose value or rights a call of a token gives away.
 #[derive(Clone, Copy, Debug)]
 enum Gives {
     /// The caller's.
     Own,
-    /// Those of the address that is the first argument.
+    /// Value or rights of the address in the first argument.
     First,
-    /// The caller's, unless the number at this place is zero.
+    /// The caller's, unless the number at this position is zero.
     Amount(usize),
-    /// Those of the first argument, unless the number at this place is zero.
+    /// Value or rights of the address in the first argument, unless the number at this position is zero.
     FirstAmount(usize),
-    /// The caller's, where the second argument is true.
+    /// The caller's, if the second argument is true.
     IfSecond,
-    /// Something to the address at this place, unless that is the caller.
+    /// Value for the address at this position, unless that is the caller.
     To(usize),
 }
 
-/// Functions by which tokens, allowances, operators and votes leave whoever calls them.
+/// Functions that move tokens, allowances, operators and votes away from their caller.
 ///
 /// Source: EIP-20, 223, 677, 721, 777, 1155, 1363, 2612, 3009, 6909; OpenZeppelin ERC20, ERC20Burnable, ERC1155Burnable and Votes; DS-Token
 /// and Vat of Maker; AllowanceTransfer.sol of Permit2; credit delegation of Aave 3 and `allow` of Compound 3; withdrawals of EntryPoint.sol 0.6 to
@@ -95,7 +97,7 @@ const GIVING: &[(&str, Gives)] = &[
     ("safeMint(address,uint256,bytes)", Gives::To(0)),
 ];
 
-/// The same by selector.
+/// The same functions by selector.
 static BY_SELECTOR: LazyLock<HashMap<[u8; 4], Gives>> = LazyLock::new(|| {
     let selector = |signature: &str| {
         let hash = keccak256(signature);
@@ -104,8 +106,8 @@ static BY_SELECTOR: LazyLock<HashMap<[u8; 4], Gives>> = LazyLock::new(|| {
     GIVING.iter().map(|(signature, gives)| (selector(signature), *gives)).collect()
 });
 
-/// Whether value or rights leave the subject by this act or movement: ether, tokens, allowances, code that is somebody else's, contracts
-/// that it makes, and whatever changes who or what rules, on whichever contract.
+/// Returns whether value or rights leave the subject by this act or movement: ether, tokens, allowances, execution of
+/// foreign code, creation of contracts, and any change of control on any contract.
 pub(crate) fn goes_out(activity: &Activity, rules: &WatchRules) -> bool {
     match activity.kind {
         ActivityKind::Act => {
@@ -125,31 +127,34 @@ pub(crate) fn goes_out(activity: &Activity, rules: &WatchRules) -> bool {
     }
 }
 
-/// Whether the subject ends itself by it: no rule for a call vouches for that, whatever it says of effects.
+/// Returns whether the subject destroys itself by the activity. No rule for a call vouches for that, whatever it states
+/// about effects.
 pub(crate) fn ends(activity: &Activity) -> bool {
     activity.notes.contains(&Note::Destroyed)
 }
 
-/// Whether ether leaves.
+/// Returns whether ether leaves the subject.
 fn pays(activity: &Activity) -> bool {
     let itself = activity.to == Some(activity.from);
     !activity.value.is_zero() && activity.operation != Operation::Delegatecall && !itself
 }
 
-/// Whether it runs code that is not the subject's. Of what a proxy hands on the rule for the call was written.
+/// Returns whether the activity runs code that is not the subject's. Code to which a proxy forwards its calldata is
+/// excepted, since the rule for the call was written for it.
 fn runs_foreign_code(activity: &Activity) -> bool {
     let known = activity.notes.iter().any(|note| matches!(note, Note::OwnCode | Note::HandsOn));
     activity.operation == Operation::Delegatecall && activity.to != Some(activity.from) && !known
 }
 
-/// Whether the act can change anything outside of the subject. A built-in that vouches for a call vouches for nothing of that.
+/// Returns whether the act can change anything outside of the subject. A built-in that vouches for a call vouches for
+/// no such act.
 pub(crate) fn reaches_out(activity: &Activity, rules: &WatchRules) -> bool {
     let itself = activity.to == Some(activity.from) || activity.notes.contains(&Note::OwnCode);
     goes_out(activity, rules) || !itself && !activity.notes.contains(&Note::Still)
 }
 
-/// Whether a call that cannot be read may give something away: it goes to a listed token or to a watch, or it holds an address that the
-/// configuration does not name.
+/// Returns whether an unreadable call may give something away: it goes to a listed token or to a watch, or it contains
+/// an address that the configuration does not name.
 fn names_somebody(activity: &Activity, rules: &WatchRules) -> bool {
     let opaque = matches!(activity.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_));
     let Some(to) = activity.to.filter(|to| opaque && *to != activity.from) else { return false };
@@ -167,9 +172,10 @@ fn names_somebody(activity: &Activity, rules: &WatchRules) -> bool {
     rules.known_tokens.contains(&to) || rules.watched.contains(&to) || strange
 }
 
-/// Whether a log of the subject says that tokens of its own were made, destroyed, sent or allowed, for somebody that the call does not name.
+/// Returns whether a log of the subject reports that its own tokens were minted, burned, sent or allowed for an address
+/// that the call does not name.
 ///
-/// Whoever calls a vault to put something in or take it out gets shares for that or gives them back.
+/// A deposit into a vault gives the caller shares, and a withdrawal burns them.
 pub(crate) fn issues(event: &Activity, call: &Activity, rules: &WatchRules) -> bool {
     let address = |at: usize| event.deed.args.get(at).and_then(|arg| arg.value.as_address());
     let (from, to, approval) = match &*event.deed.name {
@@ -189,18 +195,19 @@ pub(crate) fn issues(event: &Activity, call: &Activity, rules: &WatchRules) -> b
     !approval && (from.is_zero() && !named(&to) || to.is_zero() && !named(&from))
 }
 
-/// Whether the act is nothing but a movement or an allowance of a token, so that the token's own log says all of it.
+/// Returns whether the act is only a movement or an allowance of a token, so that the token's own log describes it
+/// completely.
 pub(crate) fn is_token_act(activity: &Activity) -> bool {
     let known = activity.deed.selector.is_some_and(|selector| BY_SELECTOR.contains_key(&selector));
     known && activity.value.is_zero() && activity.operation == Operation::Call
 }
 
-/// Whether a movement moves anything, or allows it.
+/// Returns whether a movement moves or allows a non-zero amount.
 fn moves(deed: &Deed) -> bool {
     deed.args.get(3).and_then(|arg| arg.value.as_uint()).is_none_or(|amount| amount > U256::ZERO)
 }
 
-/// Whether a call gives away what is `own`. What cannot be read does.
+/// Returns whether a call gives away something of `own`. Arguments that cannot be read count as giving.
 fn gives(deed: &Deed, own: Address) -> bool {
     let Some(gives) = deed.selector.and_then(|selector| BY_SELECTOR.get(&selector)) else { return false };
     let number = |at: usize| deed.args.get(at).and_then(|arg| arg.value.as_uint());
@@ -211,7 +218,7 @@ fn gives(deed: &Deed, own: Address) -> bool {
         Gives::First => is_own(),
         Gives::Amount(at) => is_some_amount(*at),
         Gives::FirstAmount(at) => is_own() && is_some_amount(*at),
-        // Of what cannot be read the words decide.
+        // Where the argument cannot be read, the raw words decide.
         Gives::To(at) => deed.args.get(*at).and_then(|arg| arg.value.as_address()).is_some_and(|to| to != own),
         Gives::IfSecond => deed.args.get(1).and_then(|arg| arg.value.as_bool()).unwrap_or(true),
     }

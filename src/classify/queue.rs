@@ -1,8 +1,9 @@
-//! What a Safe's queue shows to be wrong beside what its transactions would do: signatures that are nobody's, nonces that are
-//! used twice or left out, approvals and executions that the queue never saw.
+//! Problems in a Safe's proposals, apart from the effects of their transactions: signatures that are not the owners',
+//! nonces that are used twice or left out, approvals and executions of transactions that were never proposed.
 //!
-//! In: what a service lists, each signature checked; what is remembered of earlier looks; what the Safe logged. Out: findings of
-//! their own, of the cause that the Safe transaction hash names, so that another look and another machine find the same.
+//! Input: the transactions that a service lists, each signature checked; the results of earlier looks; the logs of the
+//! Safe. Output: separate findings whose cause is the Safe transaction hash, so that another look and another machine
+//! produce the same ones.
 
 use super::builtin;
 use super::rule::WatchRules;
@@ -16,62 +17,64 @@ use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// One transaction that a service lists, with its signatures checked.
+/// Transaction that a service lists, with its signatures checked.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'a> {
-    /// As the service says.
+    /// Transaction as the service reports it.
     pub queued: &'a Queued,
-    /// What its signatures come to.
+    /// Result of the check of its signatures.
     pub checked: &'a Checked,
 }
 
-/// When, and by how much patience, a queue is looked at.
+/// Time and limits of one check of a Safe's proposals.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// Wall-clock milliseconds.
     pub now_ms: u64,
-    /// Seconds after which agreement that nobody made use of is unusual.
+    /// Number of seconds after which a confirmed but unexecuted transaction is unusual.
     pub stale_after: u64,
-    /// The nonce that the service believes the Safe to have: where it is ahead of the block we know, what lies between is no gap.
+    /// Nonce of the Safe according to the service. Where it is ahead of our newest block, the nonces in between are not
+    /// a gap.
     pub service_nonce: U256,
 }
 
-/// One thing that is wrong with a queue.
+/// Problem in a Safe's proposals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matter {
     /// The built-in that raises it.
     pub name: &'static str,
-    /// How loud.
+    /// Severity of the problem.
     pub severity: Severity,
-    /// What is wrong, in one sentence for a headline.
+    /// Problem in one sentence, for a headline.
     pub what: String,
-    /// Why that counts.
+    /// Reason why the problem matters.
     pub why: String,
 }
 
-/// What one look says of a listed transaction.
+/// Result of one check of a listed transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weighed {
-    /// How far it is.
+    /// Progress of the transaction towards execution.
     pub progress: Progress,
-    /// What is wrong with it.
+    /// Problems of the transaction.
     pub matters: Vec<Matter>,
-    /// Something is not certain yet, and counts if it is so at the next look: the service and our node need not be equally far.
+    /// Some result is uncertain and counts only if the next look confirms it: the service and our node may be at
+    /// different blocks.
     pub doubtful: bool,
 }
 
-/// What is known of a hash that the chain names and the queue does not list.
+/// Knowledge of the service about a hash that the chain names and the proposals do not list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// The service knows who proposed it.
     Proposed,
-    /// The service knows it from the chain alone, or is past it and does not know it.
+    /// The service knows it only from the chain, or has passed its block and does not know it.
     Never,
-    /// The service is not as far as the chain yet, or did not answer.
+    /// The service has not reached that block of the chain yet, or did not answer.
     Unknown,
 }
 
-/// Looks at each of `listed`, all of one Safe and in the same order.
+/// Checks each of `listed`, which all belong to one Safe, and returns the results in the same order.
 #[must_use]
 pub fn weigh(
     listed: &[Listed<'_>],
@@ -116,7 +119,7 @@ pub fn weigh(
         .collect()
 }
 
-/// The findings that `matters` are, each beside the envelope's own verdict.
+/// Returns a finding for each of `matters`, in addition to the envelope's own verdict.
 pub fn raise<'a>(
     envelope: &'a Activity,
     matters: &'a [Matter],
@@ -129,8 +132,8 @@ pub fn raise<'a>(
     })
 }
 
-/// What the queue says against a log of the Safe; nothing where it knows of it. `displaced`: something else was queued at the nonce
-/// that was used meanwhile.
+/// Returns the finding that the proposals support against a log of the Safe; `None` unless the transaction was never
+/// proposed. `displaced`: another transaction was queued at the nonce that was used meanwhile.
 #[must_use]
 pub fn account(trace: &Trace, lookup: Lookup, displaced: bool, watch: WatchId, rules: &WatchRules) -> Option<Judged> {
     if lookup != Lookup::Never {
@@ -164,8 +167,8 @@ pub fn account(trace: &Trace, lookup: Lookup, displaced: bool, watch: WatchId, r
     Some(Judged { activity, verdict: verdict(&matter, rules) })
 }
 
-/// What became of what is remembered, now that `listed` are the hashes that wait and `executed` those that the Safe has logged.
-/// Gives back those that changed.
+/// Updates the remembered transactions, given the hashes in `listed` that wait and the hashes in `executed` that the
+/// Safe has logged. Returns those that changed.
 #[must_use]
 pub fn settle(
     remembered: &[Remembered],
@@ -175,7 +178,7 @@ pub fn settle(
 ) -> Vec<Remembered> {
     let now = |one: &Remembered| match one.waits {
         _ if executed.contains(&one.hash) => Waits::Executed,
-        // A reorg may have undone what used its nonce up.
+        // A reorg may have undone the transaction that used up its nonce.
         _ if listed.contains(&one.hash) && one.nonce >= state.nonce => Waits::Queued,
         Waits::Queued | Waits::Withdrawn if one.nonce < state.nonce => Waits::Replaced,
         Waits::Queued => Waits::Withdrawn,
@@ -234,7 +237,7 @@ fn claimed(one: &Listed<'_>) -> Option<Matter> {
     })
 }
 
-/// Owners may propose, and whom the registry says they delegate it to.
+/// Checks the proposer. Owners may propose, and so may the delegates of `registry.delegates`.
 fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<Matter> {
     let owns = |who: &Address| {
         rules.owners.as_ref().map_or_else(|| state.owners.contains(who), |set| set.members.contains(who))
@@ -249,7 +252,7 @@ fn proposer(queued: &Queued, state: &SafeState, rules: &WatchRules) -> Option<Ma
     Some(Matter { name: builtin::QUEUE_PROPOSER, severity: Severity::Warning, what, why })
 }
 
-/// Another transaction was there for its nonce before. A rejection is how owners take one back.
+/// Finds an earlier transaction for the same nonce. Owners withdraw a transaction by a rejection.
 fn replaces(
     one: &Listed<'_>,
     listed: &[Listed<'_>],
@@ -262,8 +265,9 @@ fn replaces(
     }
     let own = one.checked.hash;
     let seen_at = |hash: &B256| known.get(hash).map_or(u64::MAX, |known| known.seen_at);
-    // What was never seen came later than what was; of two that were first seen together the service's word decides, then that a
-    // rejection comes after what it rejects, and then the hash, so that every look says the same.
+    // A transaction that was not seen before counts as later than one that was. For two that were first seen together,
+    // the service's submission time decides; then a rejection comes after the transaction it rejects; then the hash
+    // decides, so that every look gives the same order.
     let age =
         |one: &Listed<'_>| (seen_at(&one.checked.hash), one.queued.submitted, one.queued.rejects(), one.checked.hash);
     let beside = listed.iter().filter(|other| other.queued.nonce == one.queued.nonce && other.checked.hash != own);
@@ -280,7 +284,7 @@ fn replaces(
     })
 }
 
-/// Nobody in the queue is there for the nonce before it, so that something out of sight has to be executed first.
+/// Returns a problem if no proposal has the preceding nonce, so that an unseen transaction has to be executed first.
 fn gap(nonce: U256, base: U256, nonces: &BTreeSet<U256>) -> Option<Matter> {
     let before = nonce.checked_sub(U256::ONE).filter(|before| *before >= base && !nonces.contains(before))?;
     Some(Matter {
@@ -304,7 +308,7 @@ fn old(one: &Listed<'_>, before: Option<&Remembered>, progress: Progress, look: 
     })
 }
 
-/// A log of the Safe, as far as it is remembered.
+/// Returns a log of the Safe as an activity, as far as it is remembered.
 fn logged(trace: &Trace, watch: WatchId, safe: Address) -> Activity {
     let name = if trace.executed { "ExecutionSuccess" } else { "ApproveHash" };
     let signature = if trace.executed { "ExecutionSuccess(bytes32,uint256)" } else { "ApproveHash(bytes32,address)" };
@@ -373,7 +377,7 @@ mod tests {
         B256::repeat_byte(n)
     }
 
-    /// Transaction `n` at `nonce`, in order.
+    /// Returns transaction `n` at `nonce` with nothing wrong.
     fn item(n: u8, nonce: u64) -> (Queued, Checked) {
         let queued = Queued {
             safe: SAFE,
@@ -403,7 +407,7 @@ mod tests {
         }
     }
 
-    /// What is said of each item, by name, at the nonce 5.
+    /// Returns the problems of each item, by name, at nonce 5.
     fn said(items: &[(Queued, Checked)], known: &[Remembered]) -> Vec<String> {
         let listed: Vec<_> = items.iter().map(|(queued, checked)| Listed { queued, checked }).collect();
         let look = Look { now_ms: 2_000_000, stale_after: 1_500, service_nonce: U256::from(5) };
@@ -485,7 +489,7 @@ mod tests {
         let settled = settle(&known, &[hash(4)].into(), &[hash(1)].into(), &state(6));
         let became: Vec<_> = settled.iter().map(|one| (one.hash, one.waits)).collect();
         assert_eq!(became, [(hash(1), Waits::Executed), (hash(2), Waits::Replaced), (hash(3), Waits::Withdrawn)]);
-        // A reorg takes the execution back, and the service lists it again.
+        // A reorg undoes the execution, and the service lists the transaction again.
         let executed = Remembered { waits: Waits::Executed, ..remembered(1, 5, 1) };
         let again = settle(&[executed], &[hash(1)].into(), &BTreeSet::new(), &state(5));
         assert_eq!(again[0].waits, Waits::Queued);

@@ -1,7 +1,7 @@
-//! A rule, compiled: what a watchlist said, with every name resolved and every amount in its smallest unit.
+//! Compiled rules: a watchlist's rules with every name resolved and every amount in its smallest unit.
 //!
-//! Deny by default reaches into the rules themselves: a rule that says nothing of `value` vouches for no ether, and one that says
-//! nothing of `operation` vouches for no delegatecall.
+//! Rules deny by default too: a rule that does not mention `value` vouches for no ether, and a rule that does not
+//! mention `operation` vouches for no delegatecall.
 
 pub use super::absence::{Due, Expected, Weekly};
 use super::familiar::Familiar;
@@ -16,17 +16,18 @@ use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// All that is judged by, for every watch of a configuration. Immutable; a reload makes another.
+/// Rules for every watch of a configuration. Immutable; a reload creates new ones.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// By [`WatchId`].
+    /// Rules of each watch, by [`WatchId`].
     pub watches: Vec<WatchRules>,
-    /// Those that expect something, or ask since when they are watched: looked at in every block, whatever happens in it.
+    /// Watches with expected actions, or with rules that depend on how long they have been watched. They are checked in
+    /// every block, whatever happens in it.
     pub timed: Vec<WatchId>,
 }
 
 impl Rules {
-    /// Seconds that the longest rolling window of any rule reaches back; what is older counts for nothing.
+    /// Returns the length in seconds of the longest rolling window of any rule. Older entries have no effect.
     #[must_use]
     pub fn longest_window(&self) -> u64 {
         let rules = || self.watches.iter().flat_map(|watch| &watch.rules);
@@ -38,45 +39,47 @@ impl Rules {
     }
 }
 
-/// What one watch says is normal, and what it says is not.
+/// Rules of one watch for normal and abnormal activity.
 #[derive(Clone, Debug)]
 pub struct WatchRules {
-    /// Whose rules these are.
+    /// Watch that the rules belong to.
     pub watch: WatchId,
-    /// Where it lives.
+    /// Chain of the watch.
     pub chain: ChainId,
     /// The watched address: part of a window's key.
     pub address: Address,
-    /// The watch's kind: chooses the built-in severities.
+    /// Kind of the watch, which selects the built-in severities.
     pub kind: crate::model::Kind,
     /// In the order of the file.
     pub rules: Vec<Rule>,
-    /// What must come, `[[watch.absent]]`, in the order of the file.
+    /// Actions that must occur, `[[watch.absent]]`, in the order of the file.
     pub expected: Vec<Expected>,
     /// Built-ins switched off by name.
     pub builtins_off: BTreeSet<Arc<str>>,
-    /// `inbound = "judge"`: received value needs a rule like everything else.
+    /// `inbound = "judge"`: received value needs a rule, like all other activity.
     pub judge_inbound: bool,
-    /// Who may carry a signed transaction to the wallet; `None` means that the signatures are authority enough.
+    /// Addresses that may submit a signed transaction to the wallet; `None` means that the signatures are sufficient
+    /// authority.
     pub executors: Option<AddressSet>,
     /// `registry.owners`, if given: `@owners` in rules, and the expected confirmers of a multisig.
     pub owners: Option<AddressSet>,
-    /// `registry.threshold`, if given: how many owners sign.
+    /// `registry.threshold`, if given: number of owners that must sign.
     pub threshold: Option<u32>,
     /// `registry.modules`, if given: modules expected to act.
     pub modules: Option<AddressSet>,
-    /// `registry.delay` in seconds, if given: how long everybody has at least to look at what is scheduled or proposed.
+    /// `registry.delay` in seconds, if given: minimum time between scheduling or proposing something and its execution.
     pub delay: Option<u64>,
     /// `registry.implementations`, if given: code that was reviewed.
     pub implementations: Option<AddressSet>,
-    /// `registry.delegates`, if given: who may propose to a Safe's queue beside its owners.
+    /// `registry.delegates`, if given: addresses other than the owners that may propose to a Safe's queue.
     pub delegates: Option<AddressSet>,
-    /// Receivers a Safe may refund gas to, besides nobody.
+    /// Receivers to which a Safe may refund gas, besides the zero address.
     pub refund_receivers: Option<AddressSet>,
-    /// Tokens known to the configuration on this watch's chain: a move of any other token is quieter, since anyone can emit a
-    /// `Transfer` that names anybody.
+    /// Tokens known to the configuration on this watch's chain. Movements of any other token have a lower severity,
+    /// since anyone can emit a `Transfer` that names any address.
     pub known_tokens: Arc<AddressHashSet>,
-    /// Addresses that the configuration names on this watch's chain: whoever only looks like one of them is nobody's friend.
+    /// Addresses that the configuration names on this watch's chain. An address that only looks like one of them is
+    /// suspect.
     pub familiar: Arc<Familiar>,
     /// Every watched address on this watch's chain.
     pub watched: Arc<AddressHashSet>,
@@ -84,7 +87,7 @@ pub struct WatchRules {
     pub observe: bool,
 }
 
-/// Whether a rule vouches or raises.
+/// Effect of a matching rule: vouches or raises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Polarity {
     /// `[[watch.normal]]`
@@ -93,16 +96,17 @@ pub enum Polarity {
     Abnormal,
 }
 
-/// Of how many elements of a list (`payees[*]`, nested lists too) a condition must hold. Of an empty list none ever does.
+/// Number of elements of a list (`payees[*]`, nested lists too) for which a condition must hold. No condition holds for
+/// an empty list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Elements {
-    /// Of every one: what vouches, and what must come.
+    /// Every element: for rules that vouch and for expected actions.
     Every,
-    /// Of at least one: what raises. A good payee beside a thief hides nothing.
+    /// At least one element: for rules that raise. A good payee beside a thief then hides nothing.
     Any,
 }
 
-/// One rule.
+/// Rule of a watch.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Unique within its watch.
@@ -111,36 +115,38 @@ pub struct Rule {
     pub polarity: Polarity,
     /// `call`, `act`, `event`, `move` or `state`.
     pub kind: ActivityKind,
-    /// Which function, event or movement.
+    /// Functions, events or movements that the rule is about.
     pub deed: DeedMatch,
     /// All must hold.
     pub conditions: Vec<Condition>,
-    /// Of how many elements of a list a condition must hold.
+    /// Number of elements of a list for which a condition must hold.
     pub elements: Elements,
-    /// Wei that may go along.
+    /// Wei that may be sent along.
     pub value: ValueRule,
-    /// How it may be executed; `[Call]` where the rule does not say.
+    /// Operations by which the call may be executed; `[Call]` where the rule does not say.
     pub operations: Vec<Operation>,
-    /// Bytes that may stand behind the arguments; none where a normal rule does not say.
+    /// Bytes allowed after the arguments; none if a normal rule does not mention them.
     pub suffix: Option<Suffix>,
-    /// What is compared with what happened before.
+    /// Conditions that compare an activity with earlier ones.
     pub habits: Vec<Habit>,
     /// Count or sum over a rolling window.
     pub limits: Vec<Limit>,
-    /// Severity when an abnormal rule raises, or when this normal rule was the nearest that refused; the table decides otherwise.
+    /// Severity when an abnormal rule raises, or when this normal rule was the nearest that refused. Without it, the
+    /// table decides.
     pub severity: Option<Severity>,
     /// `mode = "observe"` on the rule.
     pub observe: bool,
     /// Tokens in whose units it measures, and the decimals that the configuration gives them.
     pub units: Vec<TokenUnit>,
-    /// `effects = "any"` on a rule for a call: it vouches for what goes out inside of the call as well.
+    /// `effects = "any"` on a rule for a call: the rule also vouches for value and rights that leave inside of the
+    /// call.
     pub effects: bool,
-    /// Whether what it vouches for may take the place of something else that is pending.
+    /// True if an activity that it vouches for may take the place of another pending transaction.
     pub replaces: bool,
 }
 
 impl Rule {
-    /// Sets of addresses that the rule asks for: whoever is in one of them is known by name.
+    /// Returns the sets of addresses that the rule names. Addresses in them count as known.
     pub fn lists(&self) -> impl Iterator<Item = &AddressSet> {
         self.conditions.iter().flat_map(|condition| {
             let (one, tests): (Option<&AddressSet>, &[ArgTest]) = match condition {
@@ -157,14 +163,14 @@ impl Rule {
         })
     }
 
-    /// Whether the code of a counterparty has to be read for it.
+    /// Returns whether the rule needs the code of a counterparty.
     #[must_use]
     pub fn asks_code(&self) -> bool {
         self.conditions.iter().any(|condition| matches!(condition, Condition::Code { .. }))
             || self.habits.iter().any(|habit| matches!(habit, Habit::Age { .. }))
     }
 
-    /// Whether it says how much may be paid for being included.
+    /// Returns whether the rule limits the payment for inclusion.
     #[must_use]
     pub fn minds_tips(&self) -> bool {
         self.conditions.iter().any(|condition| matches!(condition, Condition::Tip { .. }))
@@ -178,7 +184,7 @@ impl Rule {
         units
     }
 
-    /// Addresses that the rule asks for one by one.
+    /// Returns the single addresses that the rule names.
     pub fn singles(&self) -> impl Iterator<Item = Address> {
         self.conditions.iter().flat_map(|condition| {
             let tests: &[ArgTest] = if let Condition::Arg { tests, .. } = condition { tests } else { &[] };
@@ -193,23 +199,24 @@ impl Rule {
 /// A token in whose unit a rule measures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenUnit {
-    /// Where it is.
+    /// Address of the token.
     pub token: Address,
-    /// Its name and decimals, as the configuration has them.
+    /// Name and decimals of the token, as configured.
     pub unit: Unit,
 }
 
-/// Bytes behind the arguments of a call. A normal rule that names one lets it be; an abnormal one raises where it stands.
+/// Bytes after the arguments of a call. A normal rule that names a suffix allows it; an abnormal one raises where it is
+/// present.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suffix {
-    /// `erc8021`: an attribution and nothing else (see [`crate::abi::attribution`]).
+    /// `erc8021`: an attribution and no other bytes (see [`crate::abi::attribution`]).
     Erc8021,
-    /// `any`: whatever stands there.
+    /// `any`: any bytes.
     Any,
 }
 
 impl Suffix {
-    /// The word a watchlist uses.
+    /// Returns the word used in a watchlist.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -218,17 +225,17 @@ impl Suffix {
         }
     }
 
-    /// Whether these bytes are such a suffix.
+    /// Returns whether `bytes` are such a suffix.
     #[must_use]
     pub fn admits(self, bytes: &[u8]) -> bool {
         self == Self::Any || attributed_codes(bytes).is_some()
     }
 }
 
-/// What ether a rule lets go along.
+/// Amount of ether that a rule allows with an activity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ValueRule {
-    /// Not said: none for a function, any for `ether` (whose other conditions and limits still bind).
+    /// Not given: none for a function, any for `ether` (whose other conditions and limits still apply).
     Unsaid,
     /// Within bounds, in wei.
     Within {
@@ -239,7 +246,7 @@ pub enum ValueRule {
     },
 }
 
-/// Which function, event or movement a rule is about.
+/// Functions, events or movements that a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeedMatch {
     /// `*`: any.
@@ -248,7 +255,7 @@ pub enum DeedMatch {
     Ether,
     /// `creation`: a contract creation.
     Creation,
-    /// A function by selector; the signature is for people.
+    /// A function by selector; the signature is only shown to people.
     Function {
         /// First four bytes of the canonical signature's hash.
         selector: [u8; 4],
@@ -276,19 +283,19 @@ pub enum DeedMatch {
 }
 
 impl DeedMatch {
-    /// Those that it consists of: of a list its elements, else itself.
+    /// Returns the elements of a list, or the match itself.
     #[must_use]
     pub fn each(&self) -> &[Self] {
         if let Self::OneOf(several) = self { several } else { std::slice::from_ref(self) }
     }
 
-    /// Whether it takes everything that `other` takes, `*` aside.
+    /// Returns whether it matches everything that `other` matches, `*` aside.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {
         other.each().iter().all(|one| self.each().contains(one))
     }
 
-    /// What it is, as a watchlist writes it.
+    /// Returns its text, as a watchlist writes it.
     #[must_use]
     pub fn text(&self) -> Arc<str> {
         match self {
@@ -305,56 +312,58 @@ impl DeedMatch {
     }
 }
 
-/// One condition. A refusal names it by its key, as the watchlist writes it.
+/// Condition of a rule. A mismatch names it by its key, as the watchlist writes it.
 #[derive(Clone, Debug)]
 pub enum Condition {
     /// `from`: the direct caller, or the party that value leaves.
     From(AddressTest),
-    /// `origin`: who sent the transaction.
+    /// `origin`: sender of the transaction.
     Origin(AddressTest),
     /// `to`: the target, or the party that value reaches.
     To(AddressTest),
-    /// `args.<path>`: the values at the path must pass, as many of them as [`Rule::elements`] says; a path that leads nowhere refuses.
+    /// `args.<path>`: the values at the path must pass; [`Rule::elements`] says how many. A path without values is a
+    /// mismatch.
     Arg {
-        /// By position, so that names of whichever ABI decoded it do not matter.
+        /// Path by position, so that argument names of different ABIs do not matter.
         path: ArgPath,
-        /// As the watchlist writes it.
+        /// Text as written in the watchlist.
         label: Arc<str>,
-        /// What must hold of each value.
+        /// Tests that each value must pass.
         tests: Vec<ArgTest>,
-        /// Units of the amounts that the values are compared with.
+        /// Units of the amounts in the tests.
         units: Vec<Unit>,
     },
-    /// `signers`: all parts must hold; unknown signers refuse.
+    /// `signers`: all parts must hold; unknown signers are a mismatch.
     Signers {
-        /// How many distinct ones.
+        /// Least number of distinct signers.
         at_least: Option<u32>,
-        /// All of them must be in here.
+        /// Set that must contain all signers.
         within: Option<AddressSet>,
-        /// Each of these must be among them.
+        /// Addresses that must all be among the signers.
         include: Option<AddressSet>,
     },
-    /// `tip`: what is paid for being included, where that is more than is usual; wei.
+    /// `tip`: amount in wei paid for inclusion, where that is above the usual amount.
     Tip {
         /// At most.
         max: U256,
     },
-    /// `code`: what stands at each of these addresses has one of these hashes.
+    /// `code`: the code at each of these addresses has one of these hashes.
     Code {
-        /// Whose.
+        /// Party whose code is tested.
         of: Party,
-        /// As the watchlist writes it.
+        /// Text as written in the watchlist.
         label: Arc<str>,
-        /// Keccak-256; that of nothing stands for an account without code.
+        /// Keccak-256 hashes; the hash of empty input stands for an account without code.
         hashes: Vec<B256>,
     },
-    /// `via`: through whom it came, or inside of which call it happened.
+    /// `via`: a party through which it came, or a call inside of which it happened.
     Via(Via),
     /// `hours`: block time falls into one of these spans.
     Hours(Hours),
-    /// `outcome`: one of these. What waits may still be executed, so a normal rule about what is executed holds of it.
+    /// `outcome`: one of these. A waiting transaction may still be executed, so a normal rule about executed
+    /// transactions accepts it.
     Outcome(Vec<Fate>),
-    /// `stage`: one of these; what is in a block is `included`, whatever came of it.
+    /// `stage`: one of these. A transaction in a block is `included`, whether or not it reverted.
     Stage(Vec<Stage>),
 }
 
@@ -365,23 +374,24 @@ impl Condition {
     }
 }
 
-/// Through whom something came, or inside of which call it happened. What nothing shows refuses.
+/// A party through which an activity came, or a call inside of which it happened. If no known call shows it, it is a
+/// mismatch.
 #[derive(Clone, Debug)]
 pub enum Via {
-    /// One of these made one of the calls around it, or got one.
+    /// Surrounding call made or received by one of these addresses.
     Party(AddressSet),
-    /// It happened inside of such a call.
+    /// Surrounding call to one of these functions.
     Call {
-        /// Which function.
+        /// Function that was called.
         deed: DeedMatch,
-        /// Whose.
+        /// Contract that was called.
         of: AddressSet,
     },
-    /// One of these modules made the call to the subject.
+    /// Call to the subject made by one of these modules.
     Module {
         /// Modules.
         module: AddressSet,
-        /// What the call that asked the module names.
+        /// Role that the call to the module names.
         role: Option<RoleKey>,
     },
 }
@@ -389,22 +399,22 @@ pub enum Via {
 /// A role of a Zodiac Roles modifier.
 #[derive(Clone, Debug)]
 pub struct RoleKey {
-    /// As the watchlist writes it.
+    /// Text as written in the watchlist.
     pub text: Arc<str>,
-    /// What a call may carry for it: the name as 32 bytes, its keccak-256, or a number.
+    /// Forms in which a call may carry the role: its name as 32 bytes, its keccak-256, or a number.
     pub keys: Vec<B256>,
 }
 
 /// `in` or `not_in` on an address.
 #[derive(Clone, Debug)]
 pub enum AddressTest {
-    /// One of these.
+    /// Any of these addresses.
     In(AddressSet),
     /// None of these.
     NotIn(AddressSet),
 }
 
-/// A set of addresses with the name people know it by.
+/// A set of addresses with the name shown to people.
 #[derive(Clone, Debug)]
 pub struct AddressSet {
     /// `@grantees`, or the addresses as written.
@@ -413,7 +423,7 @@ pub struct AddressSet {
     pub members: Arc<AddressHashSet>,
 }
 
-/// One test on an argument's value.
+/// Test of an argument's value.
 #[derive(Clone, Debug)]
 pub enum ArgTest {
     /// `eq` on anything.
@@ -432,16 +442,16 @@ pub enum ArgTest {
     Max(Bound),
 }
 
-/// A bound with the unit it was written in, for the refusal's words.
+/// A bound with the unit in which it was written, for the text of a mismatch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// In the smallest unit.
     pub value: U256,
     /// The bound is below zero (only for signed arguments): `value` is its magnitude.
     pub negative: bool,
-    /// What it counts.
+    /// Unit of the bound.
     pub unit: Unit,
-    /// The token whose unit that is, where the rule is about this token and no other.
+    /// Token that the unit belongs to, where the rule is about this token only.
     pub token: Option<Address>,
 }
 
@@ -467,11 +477,11 @@ pub enum Scalar {
 /// Weekly spans in a time zone.
 #[derive(Clone, Debug)]
 pub struct Hours {
-    /// As the watchlist writes it.
+    /// Text as written in the watchlist.
     pub text: Arc<str>,
     /// IANA zone.
     pub zone: TimeZone,
-    /// Any of these.
+    /// Spans, any of which may match.
     pub spans: Vec<Span>,
 }
 
@@ -486,35 +496,36 @@ pub struct Span {
     pub until: u16,
 }
 
-/// How much of something within a rolling window over block time, counting what this rule vouched for and what ran.
+/// Limit on a measure within a rolling window over block time. It counts the activities that this rule vouched for and
+/// that ran.
 #[derive(Clone, Debug)]
 pub struct Limit {
-    /// What adds up.
+    /// Measure that is summed.
     pub measure: Measure,
     /// At most, in the smallest unit, this activity included.
     pub max: U256,
     /// Unit of `max`.
     pub unit: Unit,
-    /// The token whose unit that is, where the rule is about this token and no other.
+    /// Token that the unit belongs to, where the rule is about this token only.
     pub token: Option<Address>,
     /// Length of the window in seconds.
     pub per: u64,
-    /// As the watchlist writes the window: `7d`.
+    /// Window as written in the watchlist: `7d`.
     pub per_text: Arc<str>,
 }
 
-/// What a limit adds up.
+/// Measure that a limit sums.
 #[derive(Clone, Debug)]
 pub enum Measure {
-    /// One for each.
+    /// Count of activities: one for each.
     Count,
     /// Wei sent along.
     Value,
     /// An argument.
     Arg {
-        /// By position.
+        /// Path by position.
         path: ArgPath,
-        /// As the watchlist writes it.
+        /// Text as written in the watchlist.
         label: Arc<str>,
     },
 }

@@ -1,4 +1,4 @@
-//! One rule tried on one activity: it holds in full, or it says of every condition why not.
+//! Evaluation of one rule on one activity: the rule holds in full, or each condition that does not hold is explained.
 
 use super::history::History;
 use super::rule::{DeedMatch, Limit, Measure, Polarity, Rule, TokenUnit, ValueRule, WatchRules};
@@ -10,7 +10,7 @@ use alloy_primitives::{Address, B256, U256};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// How a rule fared.
+/// Result of the evaluation of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trial {
     /// The rule's name.
@@ -19,7 +19,7 @@ pub struct Trial {
     pub refusals: Vec<Refusal>,
 }
 
-/// One condition that does not hold.
+/// Condition that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// `function`, `from`, `to`, an argument's name, `value`, `operation`, `signers`, `hours`, `limit`.
@@ -29,19 +29,19 @@ pub struct Refusal {
 }
 
 impl Trial {
-    /// Whether the rule holds in full.
+    /// Returns whether the rule holds in full.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.refusals.is_empty()
     }
 
-    /// Whether the rule is about this function or event at all.
+    /// Returns whether the rule is about this function or event at all.
     #[must_use]
     pub fn is_about(&self) -> bool {
         self.refusals.first().is_none_or(|refusal| &*refusal.condition != FUNCTION)
     }
 
-    /// One sentence for each refusal: `friday-grants: amount 60,000 SNT is above 50,000 SNT`.
+    /// Returns one sentence for each mismatch: `friday-grants: amount 60,000 SNT is above 50,000 SNT`.
     pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
         self.refusals.iter().map(|refusal| format!("{}: {} {}", self.rule, refusal.condition, refusal.text))
     }
@@ -49,11 +49,12 @@ impl Trial {
 
 const FUNCTION: &str = "function";
 
-/// What a rolling window holds at this moment: what is committed, and what this block added before this activity.
+/// Contents of the rolling windows at this moment: the committed entries, and those that this block added before this
+/// activity.
 pub(crate) struct Windows<'a> {
     pub(crate) history: &'a History,
     pub(crate) added: HashMap<(Address, Arc<str>), U256>,
-    /// The same entry by entry, in order, and as a set.
+    /// Single entries that this block added, in order and as a set.
     entries: HashMap<(Address, Arc<str>), Fresh>,
     /// Facts of watched state that this block brought.
     facts: HashMap<(Address, Item), B256>,
@@ -68,17 +69,17 @@ impl<'a> Windows<'a> {
         Self { history, added: HashMap::new(), entries: HashMap::new(), facts: HashMap::new(), now }
     }
 
-    /// What is known of an item of a watch's state.
+    /// Returns the known value of an item of a watch's state.
     pub(crate) fn known(&self, watch: Address, item: Item) -> Option<B256> {
         self.facts.get(&(watch, item)).copied().or_else(|| self.history.known().value(watch, item))
     }
 
-    /// A fact that this block brought.
+    /// Records a fact that this block added.
     pub(crate) fn learn(&mut self, watch: Address, item: Item, value: B256) {
         self.facts.insert((watch, item), value);
     }
 
-    /// One more entry of this block.
+    /// Adds an entry of this block.
     pub(crate) fn add(&mut self, watch: Address, key: &Arc<str>, amount: U256) {
         let sum = self.added.entry((watch, Arc::clone(key))).or_default();
         *sum = sum.saturating_add(amount);
@@ -91,32 +92,32 @@ impl<'a> Windows<'a> {
         self.entries.get(&(watch, Arc::clone(key))).map_or(&[], |(list, _)| list.as_slice())
     }
 
-    /// Whether this very entry was added by this block.
+    /// Returns whether this block added this exact entry.
     pub(crate) fn is_of_this_block(&self, watch: Address, key: &Arc<str>, amount: U256) -> bool {
         self.entries.get(&(watch, Arc::clone(key))).is_some_and(|(_, set)| set.contains(&amount))
     }
 
-    /// Every entry.
+    /// Returns the amounts of all entries.
     pub(crate) fn amounts(&self, watch: Address, key: &Arc<str>) -> impl Iterator<Item = U256> {
         self.history.entries(watch, key).map(|(_, amount)| amount).chain(self.fresh(watch, key).iter().copied())
     }
 
-    /// Whether this very entry of a lasting window is there.
+    /// Returns whether this exact entry of a lasting window exists.
     pub(crate) fn knows(&self, watch: Address, key: &Arc<str>, amount: U256) -> bool {
         self.since(watch, key, amount).is_some() || self.is_of_this_block(watch, key, amount)
     }
 
-    /// When this very entry of a lasting window was made first, before this block.
+    /// Returns the time at which this exact entry of a lasting window was first made, before this block.
     pub(crate) fn since(&self, watch: Address, key: &Arc<str>, amount: U256) -> Option<u64> {
         self.history.since(watch, key, amount)
     }
 
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub(crate) fn len(&self, watch: Address, key: &Arc<str>) -> usize {
         self.history.len(watch, key) + self.fresh(watch, key).len()
     }
 
-    /// When the last entry was made.
+    /// Returns the time of the last entry.
     pub(crate) fn last(&self, watch: Address, key: &Arc<str>) -> Option<u64> {
         if self.fresh(watch, key).is_empty() { self.history.last(watch, key) } else { Some(self.now) }
     }
@@ -135,7 +136,7 @@ impl<'a> Windows<'a> {
     }
 }
 
-/// Every rule of the watch tried on `activity`, in the order of the file.
+/// Tries every rule of the watch on `activity`, in the order of the file.
 ///
 /// `history` is the windows as committed before the activity's block, `now` the block's time.
 #[must_use]
@@ -144,7 +145,7 @@ pub fn trials(activity: &Activity, rules: &WatchRules, history: &History, now: u
     rules.rules.iter().map(|rule| attempt(rule, activity, rules, &windows)).collect()
 }
 
-/// Tries `rule` on `activity`, to the last condition.
+/// Tries all conditions of `rule` on `activity`.
 pub(crate) fn attempt(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Trial {
     let mut refusals = Refusals { told: Some(Vec::new()), any: false };
     examine(rule, activity, rules, windows, &mut refusals);
@@ -152,7 +153,8 @@ pub(crate) fn attempt(rule: &Rule, activity: &Activity, rules: &WatchRules, wind
     Trial { rule: rule.name.clone(), refusals: refusals.told.unwrap_or_default() }
 }
 
-/// Whether `rule` holds in full. Most rules of a long list are about something else, and no words are lost on those.
+/// Returns whether `rule` holds in full. It composes no texts, since most rules of a long list are about something
+/// else.
 pub(crate) fn holds(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
     let mut refusals = Refusals { told: None, any: false };
     examine(rule, activity, rules, windows, &mut refusals);
@@ -160,21 +162,21 @@ pub(crate) fn holds(rule: &Rule, activity: &Activity, rules: &WatchRules, window
     !refusals.any
 }
 
-/// Whether everything that `rule` says of the activity alone holds: whatever happened before, this is one of those.
+/// Returns whether all conditions of `rule` on the activity alone hold, regardless of earlier activity.
 pub(crate) fn is_of(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> bool {
     let mut refusals = Refusals { told: None, any: false };
     examine(rule, activity, rules, windows, &mut refusals);
     !refusals.any
 }
 
-/// What a rule says against an activity: in words for a finding, or merely whether anything.
+/// Mismatches of a rule with an activity: as texts for a finding, or only as a flag.
 pub(crate) struct Refusals {
     told: Option<Vec<Refusal>>,
     any: bool,
 }
 
 impl Refusals {
-    /// One more. The words are looked for only where somebody reads them.
+    /// Adds a mismatch. Its text is composed only where it is read.
     pub(crate) fn add(&mut self, condition: &str, text: impl FnOnce() -> String) {
         self.any = true;
         if let Some(told) = &mut self.told {
@@ -182,7 +184,7 @@ impl Refusals {
         }
     }
 
-    /// Whether nothing that follows could change the answer.
+    /// Returns whether no further condition can change the result.
     pub(crate) fn is_settled(&self) -> bool {
         self.any && self.told.is_none()
     }
@@ -200,7 +202,8 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
         refusals.add(FUNCTION, || unnamed(activity, &what));
     }
     let wrong = wrong_units(rule, rules.address, windows);
-    // A rule that raises does so whatever the amount; one that vouches cannot tell what it vouches for.
+    // An abnormal rule raises whatever the amount is. A normal rule with wrong units cannot know the amount it vouches
+    // for.
     if rule.polarity == Polarity::Normal {
         for (unit, is) in &wrong {
             refusals.add("unit", || wrong_unit(unit, *is));
@@ -222,11 +225,11 @@ fn examine(rule: &Rule, activity: &Activity, rules: &WatchRules, windows: &Windo
     }
 }
 
-/// Units of the rule whose decimals the token denies, with what the token says.
+/// Returns the units of the rule that the token's own decimals contradict, with the decimals that the token reports.
 fn wrong_units<'r>(rule: &'r Rule, watch: Address, windows: &Windows<'_>) -> Vec<(&'r TokenUnit, B256)> {
     let denied = rule.units.iter().filter_map(|unit| {
         let is = windows.known(watch, Item::decimals_of(unit.token))?;
-        // A token that does not say how many it has denies nothing.
+        // A token that does not report its decimals contradicts nothing.
         (![B256::with_last_byte(unit.unit.decimals), UNSAID].contains(&is)).then_some((unit, is))
     });
     denied.collect()
@@ -241,7 +244,8 @@ fn wrong_unit(unit: &TokenUnit, is: B256) -> String {
     format!("{symbol} cannot be measured in: [token.{symbol}] says {written} decimals, and the token says {is}")
 }
 
-/// What came before is asked last: a window is looked up only for what nothing else refuses.
+/// Checks the conditions on earlier activity. They are checked last, so that a window is looked up only if every other
+/// condition holds.
 fn look_back(rule: &Rule, activity: &Activity, watch: Address, windows: &Windows<'_>, refusals: &mut Refusals) {
     if !is_about(rule, activity, watch) {
         return;
@@ -261,7 +265,7 @@ fn look_back(rule: &Rule, activity: &Activity, watch: Address, windows: &Windows
     }
 }
 
-/// Whether the rule is about this function, event or movement.
+/// Returns whether the rule is about this function, event or movement.
 pub(crate) fn is_about(rule: &Rule, activity: &Activity, watch: Address) -> bool {
     rule.kind == activity.kind && rule.deed.each().iter().any(|one| is_deed(one, activity, watch))
 }
@@ -278,7 +282,7 @@ fn is_deed(wanted: &DeedMatch, activity: &Activity, watch: Address) -> bool {
         DeedMatch::MoveOut => &*deed.name == "transfer" && activity.from == watch,
         DeedMatch::Approval => &*deed.name == "approval" && activity.from == watch,
         DeedMatch::Item(name) => deed.selector.is_none() && deed.topic0.is_none() && &*deed.name == *name,
-        // A list holds no lists.
+        // A list cannot contain lists.
         DeedMatch::OneOf(_) => false,
     }
 }
@@ -311,7 +315,7 @@ fn other_deed(rule: &Rule, activity: &Activity) -> String {
     }
 }
 
-/// Bytes behind the arguments: a normal rule has to let them be, an abnormal one may ask for them.
+/// Checks the bytes after the arguments: a normal rule has to allow them, an abnormal one may require them.
 fn suffix(rule: &Rule, activity: &Activity, refusals: &mut Refusals) {
     let bytes = match &activity.deed.decoding {
         Decoding::Suffixed(bytes) => Some(bytes),
@@ -376,13 +380,13 @@ fn within(
     }
 }
 
-/// What `activity` adds to a window; `None` when the argument is not there.
+/// Returns the amount that `activity` adds to a window; `None` if the argument is absent.
 pub(crate) fn measured(measure: &Measure, activity: &Activity) -> Option<U256> {
     match measure {
         Measure::Count => Some(U256::ONE),
         Measure::Value => Some(activity.value),
         Measure::Arg { path, .. } => {
-            // Nothing found, and anything found that is no number, cannot be added up.
+            // A missing value and a value that is not a number cannot be added up.
             let mut sum = None;
             let mut sound = true;
             path.visit(&activity.deed.args, &mut |value| match value.as_uint() {
@@ -394,7 +398,7 @@ pub(crate) fn measured(measure: &Measure, activity: &Activity) -> Option<U256> {
     }
 }
 
-/// Name of the window that a limit of `rule` keeps: it survives a reordering of limits and of rules.
+/// Returns the name of the window of a limit of `rule`. The name does not change when limits or rules are reordered.
 pub(crate) fn window_key(rule: &str, measure: &Measure) -> Arc<str> {
     match measure {
         Measure::Count => Arc::from(format!("{rule}#count")),

@@ -1,6 +1,7 @@
-//! `via`: through whom something came, and inside of which call it happened.
+//! `via`: parties through which an activity came, and calls inside of which it happened.
 //!
-//! In: the calls that the decoder saw around an activity ([`Activity::inside`]). What nothing shows is no reason to vouch.
+//! Input: the calls that the decoder saw around an activity ([`Activity::inside`]). A rule does not vouch where no call
+//! is known.
 
 use super::rule::{AddressSet, DeedMatch, RoleKey, Via};
 use super::trial::Refusals;
@@ -8,13 +9,13 @@ use crate::model::Activity;
 use crate::model::activity::Around;
 use alloy_primitives::Address;
 
-/// Calls named in one refusal.
+/// Maximum number of calls named in one mismatch.
 const NAMED_MAX: usize = 4;
 
-/// Tests one `via`; what does not hold is pushed.
+/// Tests one `via` condition and adds each mismatch.
 pub(super) fn test(via: &Via, activity: &Activity, refusals: &mut Refusals) {
     let calls = activity.inside().map_or(&[][..], |calls| calls);
-    // A call to the subject is between whoever made it and what the subject does then.
+    // The call that entered the subject lies between its caller and the acts of the subject.
     let entry = calls.iter().find(|call| call.to == Some(activity.from) && call.from != activity.from);
     let is_in = |set: &AddressSet, who: Option<Address>| who.is_some_and(|who| set.members.contains(&who));
     match via {
@@ -46,7 +47,7 @@ pub(super) fn test(via: &Via, activity: &Activity, refusals: &mut Refusals) {
     }
 }
 
-/// Whether the call that asked the module names the role.
+/// Returns whether the call to the module names the role.
 fn asked_as(calls: &[Around], module: &AddressSet, role: &RoleKey) -> bool {
     let asked = calls.iter().find(|call| call.to.is_some_and(|to| module.members.contains(&to)));
     asked.and_then(|call| call.role).is_some_and(|key| role.keys.contains(&key))
@@ -61,7 +62,7 @@ fn is_call(deed: &DeedMatch, call: &Around) -> bool {
     })
 }
 
-/// The calls around it, as far as a sentence bears.
+/// Returns the calls around an activity as text, at most [`NAMED_MAX`] of them.
 fn shown(calls: &[Around]) -> String {
     if calls.is_empty() {
         return "is not known: nothing shows a call that it happened inside of".to_owned();

@@ -1,4 +1,4 @@
-//! What endpoints can do, in words: for `probe`, and at the start of `run`.
+//! Abilities of endpoints as text: for `probe`, and at the start of `run`.
 
 use crate::model::WatchInfo;
 use crate::source::abilities::{Can, blind_to, unheard};
@@ -8,20 +8,20 @@ use futures::future::join_all;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Watches named of those that share a gap; the rest is counted.
+/// Maximum number of watches named for one gap; the rest is counted.
 const LABELS_MAX: usize = 5;
 
-/// What one endpoint said.
+/// Answer of one endpoint.
 pub(crate) struct Found {
     pub(crate) endpoint: Arc<str>,
-    /// Or why it could not be asked.
+    /// Capabilities of the endpoint, or the reason why it could not be asked.
     pub(crate) abilities: Result<Abilities, String>,
 }
 
-/// What stays unseen of some watches of a chain.
+/// Gap in what some watches of a chain can see.
 pub(crate) struct Gap<'b> {
     pub(crate) watches: Vec<&'b WatchInfo>,
-    /// A clause each.
+    /// Clauses, each about one thing that is not seen.
     pub(crate) blind_to: Vec<String>,
 }
 
@@ -36,12 +36,12 @@ pub(crate) async fn one(node: Node) -> Found {
     Found { endpoint: node.name().into(), abilities }
 }
 
-/// Whether the chain becomes final by its block tags.
+/// Returns whether the finality of the chain follows its block tags.
 pub(crate) fn by_tags(chain: &ChainBook) -> bool {
     chain.finality == FinalityRule::Tags
 }
 
-/// One line about one endpoint.
+/// Returns one line about one endpoint.
 pub(crate) fn summary(chain: &str, found: &Found) -> String {
     let name = format!("{} of {chain}", found.endpoint);
     let abilities = match &found.abilities {
@@ -63,7 +63,8 @@ pub(crate) fn summary(chain: &str, found: &Found) -> String {
     format!("{name} ({client}) {}", groups.join("; "))
 }
 
-/// What the watches of a chain are blind to, those with the same gaps together.
+/// Returns what the endpoints leave unseen for the watches of a chain, with watches that have the same gaps grouped
+/// together.
 pub(crate) fn gaps<'b>(book: &'b Book, chain: &ChainBook, found: &[Found]) -> Vec<Gap<'b>> {
     let able: Vec<_> =
         found.iter().filter_map(|found| Some((&*found.endpoint, found.abilities.as_ref().ok()?))).collect();

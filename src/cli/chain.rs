@@ -1,4 +1,5 @@
-//! `watchfire chain`: where each chain stands in the store, and the one thing that only a person may decide of it.
+//! `watchfire chain`: state of each chain in the store, and the decision on a reorg of final blocks, which only a
+//! person can make.
 
 use super::explain::chosen;
 use super::{Global, Outcome, Printer, opened};
@@ -13,17 +14,17 @@ use alloy_primitives::B256;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-/// Allowances of before that `chain status` lists.
+/// Maximum number of earlier allowances listed by `chain status`.
 const LISTED_MAX: u32 = 5;
 
-/// Where each chain stands, and whether what is final may be undone.
+/// Position of each chain, and permission to undo final blocks.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ChainCommand {
-    /// The newest block judged, safe and finalized, and who allowed what.
+    /// Show the newest judged, safe and final block, and who allowed a reorg.
     Status(Status),
-    /// Allow, once, that final blocks are undone in favor of the branch with this block.
+    /// Allow final blocks to be undone, once, in favor of the branch with this block.
     AllowReorg(AllowReorg),
-    /// Take back what was allowed and not used yet.
+    /// Take back an allowance that was not used yet.
     ForbidReorg(ForbidReorg),
 }
 
@@ -35,12 +36,12 @@ pub(crate) struct Status {
 
 #[derive(Debug, Args)]
 pub(crate) struct AllowReorg {
-    /// On which chain.
+    /// Name of the chain.
     chain: String,
     /// Hash of a block that is on the right branch and not on the one that was judged, such as the one the incident names.
     #[arg(value_parser = parse_block)]
     block: B256,
-    /// Who allows it.
+    /// Person who allows it.
     #[arg(long, value_name = "NAME", env = "USER")]
     by: String,
 }
@@ -52,9 +53,9 @@ fn parse_block(text: &str) -> Result<B256, String> {
 
 #[derive(Debug, Args)]
 pub(crate) struct ForbidReorg {
-    /// On which chain.
+    /// Name of the chain.
     chain: String,
-    /// Who takes it back.
+    /// Person who withdraws the permission.
     #[arg(long, value_name = "NAME", env = "USER")]
     by: String,
 }

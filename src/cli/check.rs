@@ -1,4 +1,4 @@
-//! `watchfire check`: every problem at once, the watchlists' own tests, and what would happen for each function.
+//! `watchfire check`: all problems of a configuration, the watchlists' own tests, and the verdict for each function.
 
 use super::printer::count;
 use super::{Global, Outcome, Printer, book};
@@ -18,10 +18,10 @@ use std::time::Duration;
 /// Check the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
-    /// Fetch secrets too, to see that each is there.
+    /// Fetch the secrets too, to check that each one exists.
     #[arg(long)]
     secrets: bool,
-    /// Say for every function what would vouch for it, and what it costs otherwise.
+    /// List for every function the rule that would vouch for it, and the severity without one.
     #[arg(long)]
     coverage: bool,
 }
@@ -63,7 +63,7 @@ pub(crate) fn check(args: &Check, global: &Global, printer: &Printer) -> Outcome
     if failed == 0 { Outcome::Calm } else { Outcome::Unknown }
 }
 
-/// How much is expected to come, where anything is.
+/// Returns the number of expectations as text; empty if there are none.
 fn expected(book: &Book) -> String {
     let n: usize = book.rules.watches.iter().map(|watch| watch.expected.len()).sum();
     if n == 0 { String::new() } else { format!(", {}", count(n, "expectation", "expectations")) }
@@ -100,12 +100,13 @@ fn told(book: &Book, outcome: &TestOutcome, printer: &Printer) {
     }
 }
 
-/// Whose queues are looked at, and how often.
+/// Prints the Safes whose queues are read, and how often.
 fn queued(book: &Book, queue: &QueueBook, printer: &Printer) {
     let (service, chain) = (&queue.service, &queue.chain.name);
     let safes: Vec<&str> = queue.safes.iter().map(|id| label(book, *id)).collect();
     let (hot, cold) = (show_duration(service.hot), show_duration(service.cold));
-    // Nobody knows beforehand how much happens; what nothing takes, and what an hour of it adds for one Safe, can be said.
+    // The traffic is not known in advance. The quota used without activity, and the quota added by one busy hour of a
+    // Safe, are known.
     let (quiet, hour) = (takes(safes.len(), service.cold), takes(1, service.hot).div_ceil(30 * 24));
     if printer.is_json() {
         return printer.json(&json!({
@@ -122,7 +123,7 @@ fn queued(book: &Book, queue: &QueueBook, printer: &Printer) {
     ));
 }
 
-/// By which ABI the code behind each proxy is read, where a watch says so.
+/// Prints the ABI used for the code behind each proxy, where a watch names one.
 fn spoken(book: &Book, printer: &Printer) {
     for watch in &*book.watches {
         let chain = book.chains.iter().find(|chain| chain.info.id == watch.chain.id);
@@ -140,7 +141,7 @@ fn spoken(book: &Book, printer: &Printer) {
     }
 }
 
-/// What could be better, and is no mistake.
+/// Prints a note: a possible improvement, not a mistake.
 fn noted(note: &Note, printer: &Printer) {
     if printer.is_json() {
         return printer.json_object(json!({
@@ -151,7 +152,7 @@ fn noted(note: &Note, printer: &Printer) {
     printer.text(&format!("{}  {about}: {}", printer.paint(AnsiColor::Yellow.on_default(), "note"), note.text));
 }
 
-/// What would happen, function by function, and which built-ins there are.
+/// Prints what would happen for each function, and the list of built-ins.
 fn covered(book: &Book, printer: &Printer) {
     let heading = |text: &str| printer.text(&format!("\n{}", printer.paint(AnsiColor::Cyan.on_default().bold(), text)));
     let mut shown = None;
@@ -191,7 +192,7 @@ fn covered(book: &Book, printer: &Printer) {
     printer.text("");
 }
 
-/// What has to come, and what it costs when it does not.
+/// Prints each expected action and the severity of the finding if it does not come.
 fn awaited(rules: &Rules, book: &Book, printer: &Printer) {
     for (rules, expected) in rules.watches.iter().flat_map(|rules| rules.expected.iter().map(move |e| (rules, e))) {
         let due = match &expected.due {

@@ -1,5 +1,5 @@
-//! `watchfire demo`: a recorded treasury lives through a normal day and an attack, consumed the ordinary way from the program's own
-//! JSON-RPC server on loopback.
+//! `watchfire demo`: a recorded treasury on a normal day and during an attack, read through the ordinary source from
+//! the program's own JSON-RPC server on loopback.
 
 use super::session::Session;
 use super::tape::play_through;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// See a treasury live through a normal day and an attack.
+/// Show a treasury on a normal day and during an attack.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Without pauses.

@@ -1,4 +1,5 @@
-//! `watchfire drift`: how the chain differs from the configuration now, and what of closed and live incidents about it still stands.
+//! `watchfire drift`: current differences between the chain and the configuration, and the closed and live incidents
+//! about them that still apply.
 
 use super::explain::chosen;
 use super::session::{exposures, pool_of};
@@ -19,7 +20,7 @@ use serde_json::json;
 /// Show where the chain differs from the configuration: registries, decimals of tokens, kinds of watches.
 #[derive(Debug, Args)]
 pub(crate) struct Drift {
-    /// Of this chain alone.
+    /// Only this chain.
     #[arg(long, value_name = "NAME")]
     chain: Option<String>,
 }
@@ -48,7 +49,7 @@ pub(crate) async fn drift(args: &Drift, global: &Global, printer: &Printer) -> a
     })
 }
 
-/// Lists standing allowances of tokens that the configuration knows. They are no difference.
+/// Lists standing allowances of tokens that the configuration knows. They do not count as differences.
 async fn allowances(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow::Result<()> {
     let pool = pool_of(chain, &Metrics::default())?;
     let (found, unlisted) = exposures(book, chain, |_| vec![], &pool).await;
@@ -65,7 +66,7 @@ async fn allowances(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow
     Ok(())
 }
 
-/// What a chain's newest block shows.
+/// Surveys the state at the newest block of a chain.
 pub(super) async fn now<'b>(book: &'b Book, chain: &ChainBook) -> anyhow::Result<Survey<'b>> {
     let pool = pool_of(chain, &Metrics::default())?;
     let name = &chain.info.name;
@@ -104,7 +105,8 @@ pub(super) fn tell(chain: &ChainBook, surveyed: &Survey<'_>, printer: &Printer) 
     }
 }
 
-/// What differs of the watch of an incident, as it was read last; nothing where the incident is about something else.
+/// Returns the registry drift of the watch of an incident, as last read; `None` if the incident is about something
+/// else.
 pub(super) async fn standing(
     store: &Store,
     book: &Book,

@@ -1,4 +1,4 @@
-//! `watchfire explain TX`: the decoded tree, the verdict, and how every rule fared.
+//! `watchfire explain TX`: the decoded tree, the verdict, and the result of every rule.
 
 use super::session::{checks_of, pool_of, stored};
 use super::tape::{load, refuse_false};
@@ -25,10 +25,10 @@ use url::Url;
 /// Show what a transaction does.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The transaction's hash, or an explorer's address of it.
+    /// Hash of the transaction, or its address at an explorer.
     #[arg(value_parser = parse_tx)]
     tx: Tx,
-    /// On which chain, where the configuration has several.
+    /// Name of the chain, if the configuration has several.
     #[arg(long, value_name = "NAME")]
     chain: Option<String>,
     /// Look for it on this tape instead of asking the chain's endpoints.
@@ -40,7 +40,7 @@ pub(crate) struct Explain {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Tx {
     hash: B256,
-    /// Host of the explorer whose address it was; it says which chain is meant.
+    /// Host of the explorer in the address; it identifies the chain.
     explorer: Option<String>,
 }
 
@@ -65,7 +65,7 @@ fn parse_tx(text: &str) -> Result<Tx, String> {
     })
 }
 
-/// Place in which a transaction is looked for: the chain, its endpoints, and a played tape to be kept meanwhile.
+/// Place where a transaction is looked up: the chain, its endpoints, and the server of a played tape.
 struct Found<'a> {
     chain: &'a ChainBook,
     pool: Pool,
@@ -96,7 +96,7 @@ async fn found<'a>(args: &Explain, book: &'a Book, printer: &Printer) -> anyhow:
     Ok(Found { chain, pool: node.checked(checks_of(chain)).into(), _server: Some(server) })
 }
 
-/// The one chain whose explorer is at this host.
+/// Returns the only chain whose explorer is at this host.
 fn explored<'a>(book: &'a Book, host: &str) -> Option<&'a ChainBook> {
     let at = |chain: &&ChainBook| {
         let explorer = chain.info.explorer.as_deref().and_then(|text| Url::parse(text).ok());
@@ -118,9 +118,10 @@ pub(crate) async fn explain(args: &Explain, global: &Global, printer: &Printer) 
             format!("{} does not know the transaction {tx}, or it is not in a block yet", pool.names())
         })?;
     let fetched = Box::pin(pool.get(hash)).await.context("failed to fetch the transaction's block")?;
-    // Windows as they stand now: what the same rule vouched for since then counts as well, and that is said.
+    // The windows are the current ones: they also count what the same rule vouched for since then, and the output says
+    // so.
     let history = if args.tape.is_some() { History::default() } else { windows(&book, chain).await? };
-    // What is known of the state is of today, and says nothing of a block of the past.
+    // Known state is today's and says nothing about a past block.
     let subjects = Arc::new((*chain.subjects).clone().without_state());
     let chain = &ChainBook { subjects, ..chain.clone() };
     let judged = pipeline::examine(&fetched.block, chain, &book, &history, &pool).await.judged;
@@ -170,7 +171,7 @@ fn json(block: &JudgedBlock, at: usize, book: &Book, chain: &ChainBook, printer:
     printer.line(&Line::Verdict(Box::new(line)));
 }
 
-/// One activity: what it is, the verdict, and every rule's trial.
+/// Prints one activity: a description, the verdict, and the result of every rule.
 fn show(block: &JudgedBlock, at: usize, book: &Book, history: &History, printer: &Printer) {
     let Judged { activity, verdict } = &block.judged[at];
     let Some(watch) = book.watch(activity.watch) else { return };
@@ -218,7 +219,8 @@ fn show(block: &JudgedBlock, at: usize, book: &Book, history: &History, printer:
     }
 }
 
-/// Whether rules were asked about it: of what only repeats or follows from another verdict they were not.
+/// Checks whether the rules were applied to the activity: they are not applied to one that only repeats or follows from
+/// another verdict.
 fn is_judged_by_rules(activity: &Activity, verdict: &Verdict) -> bool {
     match (&activity.role, verdict) {
         (Role::Leaf, _) => true,

@@ -1,5 +1,5 @@
-//! `watchfire incidents`: list, show, acknowledge, resolve. Everything happens in the store, so a running `watchfire run` sees
-//! it at once and tells whoever was paged.
+//! `watchfire incidents`: list, show, acknowledge, resolve. All changes are made in the store, so a running `watchfire
+//! run` sees them at once and notifies everyone who was paged.
 
 use super::printer::count;
 use super::{Global, Outcome, Printer, drift, opened};
@@ -16,48 +16,48 @@ use anstyle::AnsiColor;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 
-/// List, show and answer incidents.
+/// List, show, acknowledge and resolve incidents.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Incidents {
     /// Live incidents, newest first.
     List(List),
-    /// One incident, whole.
+    /// Show one incident in full.
     Show(Show),
-    /// Take it: the escalation stops until the acknowledgement expires.
+    /// Acknowledge it: the escalation stops until the acknowledgement expires.
     Ack(Answer),
     /// Close it.
     Resolve(Resolve),
-    /// Send a message again that could not be delivered.
+    /// Send a dead letter again.
     Resend(Resend),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
-    /// Closed ones too.
+    /// Include closed incidents.
     #[arg(long)]
     all: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Resend {
-    /// The message's key, as `incidents list` shows it.
+    /// Key of the message, as shown by `incidents list`.
     key: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// The incident's id, or the beginning of it.
+    /// Id of the incident, or its beginning.
     id: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Answer {
-    /// The incident's id, or the beginning of it.
+    /// Id of the incident, or its beginning.
     id: String,
-    /// Who answers.
+    /// Name of the responder.
     #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
     by: String,
-    /// Answer for what no page delivered as well: the number that an earlier answer shows beside its list.
+    /// Also answer for findings that no delivered page showed: the number that an earlier answer shows beside its list.
     #[arg(long, value_name = "NUMBER")]
     seen: Option<u32>,
 }
@@ -66,7 +66,7 @@ pub(crate) struct Answer {
 pub(crate) struct Resolve {
     #[command(flatten)]
     answer: Answer,
-    /// It was nothing.
+    /// Close the incident as a false alarm.
     #[arg(long)]
     false_alarm: bool,
 }
@@ -124,7 +124,7 @@ async fn list(book: &Book, store: &Store, args: &List, printer: &Printer) -> any
     dead_letters(store, printer).await
 }
 
-/// Returns a remark where nobody was paged for an incident.
+/// Returns a remark if no page for an incident was sent.
 async fn unpaged(store: &Store, incident: &Incident) -> anyhow::Result<&'static str> {
     if !incident.paging {
         return Ok(", paged nobody");
@@ -137,7 +137,7 @@ async fn unpaged(store: &Store, incident: &Incident) -> anyhow::Result<&'static 
     })
 }
 
-/// Messages that were given up: each by its key, so that it can be sent again.
+/// Lists dead letters by their keys, so that they can be sent again.
 async fn dead_letters(store: &Store, printer: &Printer) -> anyhow::Result<()> {
     let dead = store.dead_letters().await.context("failed to read dead letters")?;
     for letter in &dead {
@@ -214,7 +214,7 @@ async fn show(book: &Book, store: &Store, id: &str, printer: &Printer) -> anyhow
     Ok(())
 }
 
-/// `safe`, `included, unconfirmed`: how surely something stands.
+/// Returns the confidence as text: `safe`, `included, unconfirmed`.
 fn footing(footing: &Footing) -> String {
     let doubts = [(footing.is_unconfirmed(), ", unconfirmed"), (footing.is_unverified(), ", unverified")];
     let doubts: String = doubts.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
@@ -241,7 +241,7 @@ impl Verb {
         }
     }
 
-    /// Returns the subcommand, with its options, that says it.
+    /// Returns the subcommand with its options.
     const fn as_str(self) -> &'static str {
         match self {
             Self::Acknowledge => "ack",

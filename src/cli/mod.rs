@@ -1,7 +1,7 @@
-//! The command line: arguments in, an exit code out.
+//! Command line: takes arguments and returns an exit code.
 //!
-//! Answers go to stdout, progress and logs to stderr, `--format json` gives one object a line. Never here: a judgment; every
-//! command goes through the same rooms as `run`.
+//! Answers go to stdout, progress and logs to stderr; `--format json` prints one object a line. Never here: a judgment;
+//! every command uses the same modules as `run`.
 
 mod abilities;
 mod chain;
@@ -31,12 +31,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The configuration where none is named.
+/// Path of the configuration if none is given.
 const CONFIG: &str = "watchfire.toml";
-/// How long the end of the process waits for what others hold up.
+/// Time that the process waits at its end for work that others hold up.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Watches Ethereum addresses and pages a person for whatever no rule vouches for.
+/// Watches Ethereum addresses and pages a person for every activity that no rule vouches for.
 #[derive(Debug, Parser)]
 #[command(name = "watchfire", version, propagate_version = true, max_term_width = 100)]
 #[command(
@@ -49,39 +49,39 @@ pub struct Cli {
     command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Clone, Debug, Args)]
 struct Global {
     /// The configuration.
     #[arg(long, short, global = true, value_name = "FILE", default_value = CONFIG, env = "WATCHFIRE_CONFIG")]
     config: PathBuf,
-    /// The store to work on, instead of the configuration's; a tape that is played keeps there what it found.
+    /// Store to work on, instead of the one in the configuration; playing a tape writes its findings there.
     #[arg(long, global = true, value_name = "FILE")]
     store: Option<PathBuf>,
-    /// How answers are written on stdout.
+    /// Format of answers on stdout.
     #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
     format: Format,
-    /// When to color.
+    /// Use of color.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     color: Color,
-    /// What is logged on stderr: a level, or levels by room such as `info,watchfire::source=debug`.
+    /// Log filter for stderr: a level, or levels by module such as `info,watchfire::source=debug`.
     #[arg(long, global = true, value_name = "FILTER", default_value = "warn", env = "WATCHFIRE_LOG")]
     log: String,
-    /// How the log is written; as the answers are, unless said.
+    /// Format of the log; by default that of the answers.
     #[arg(long, global = true, value_enum, env = "WATCHFIRE_LOG_FORMAT")]
     log_format: Option<Format>,
 }
 
-/// How answers are written.
+/// Format of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people.
     Text,
-    /// One JSON object a line.
+    /// JSON, one object per line.
     Json,
 }
 
-/// When to color.
+/// Use of color in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Color {
     /// On a terminal.
@@ -96,42 +96,42 @@ enum Color {
 enum Command {
     /// Watch, until stopped.
     Run(run::Run),
-    /// See a treasury live through a normal day and an attack: a recorded chain, the real way.
+    /// Show a treasury on a normal day and during an attack, from a recorded chain.
     Demo(demo::Demo),
-    /// Check the configuration: every problem at once, the watchlists' own tests, and what would happen for each function.
+    /// Check the configuration: all problems, the watchlists' own tests, and the verdict for each function.
     Check(check::Check),
-    /// Show what a transaction does to the watched addresses, the verdict, and how every rule fared.
+    /// Show the effects of a transaction on the watched addresses, the verdict, and the result of every rule.
     Explain(explain::Explain),
-    /// List, show and answer incidents.
+    /// List, show, acknowledge and resolve incidents.
     #[command(subcommand)]
     Incidents(incidents::Incidents),
-    /// Show where the chain differs from the configuration now.
+    /// Show the current differences between the chain and the configuration.
     Drift(drift::Drift),
-    /// Show what waits in the queues of watched Safes, and what is thought of it.
+    /// Show the transactions in the queues of watched Safes, and the verdicts on them.
     Queue(queue::Queue),
-    /// Show where each chain stands, and decide whether what is final may be undone.
+    /// Show the state of each chain, and decide whether final blocks may be undone.
     #[command(subcommand)]
     Chain(chain::ChainCommand),
-    /// Back the store up while a run goes on, and restore it.
+    /// Back up the store while a run is active, and restore it.
     #[command(subcommand)]
     Store(store::StoreCommand),
-    /// Record a stretch of chain, import recorded blocks, play a tape back.
+    /// Record a part of a chain, import recorded blocks, play a tape.
     #[command(subcommand)]
     Tape(tape::TapeCommand),
-    /// Try out what endpoints can do, and say what stays unseen with them.
+    /// Test the capabilities of endpoints, and list what stays unseen with them.
     Probe(probe::Probe),
-    /// Send a page marked TEST down a path.
+    /// Send a page marked TEST to a path.
     TestPage(test_page::TestPage),
 }
 
-/// How a command ended.
+/// Result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Done, and nothing abnormal is standing.
+    /// Done, and no findings are active.
     Calm,
     /// There are findings.
     Findings,
-    /// It could not be told.
+    /// Undetermined.
     Unknown,
 }
 
@@ -145,13 +145,13 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Parses the arguments of this process and does what they say.
+/// Parses the arguments of this process and runs the command.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are answers; anything else is bad input.
+            // Help and version are normal output; any other error is bad input.
             let printed = error.print();
             let is_lost = printed.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
             return if error.use_stderr() || is_lost { ExitCode::from(2) } else { ExitCode::SUCCESS };
@@ -180,9 +180,9 @@ pub fn main() -> ExitCode {
         }
     };
     let outcome = runtime.block_on(dispatch(&cli, &printer, &logs));
-    // Whatever still hangs in a name lookup or a read of a terminal must not keep the process.
+    // A pending name lookup or a pending read of a terminal must not keep the process alive.
     runtime.shutdown_timeout(FAREWELL);
-    // Nor must a log that nobody reads.
+    // Unread log output must not keep the process alive either.
     let _ = logs.finish(FAREWELL);
     let outcome = outcome.and_then(|outcome| match printer.failure() {
         Some(error) => anyhow::bail!("failed to write answers to stdout: {error}"),
@@ -215,7 +215,7 @@ async fn dispatch(cli: &Cli, printer: &Printer, logs: &Outlet) -> anyhow::Result
     }
 }
 
-/// The configuration, compiled; its problems are printed where there are any.
+/// Returns the compiled configuration. Prints its problems, if there are any.
 fn book(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Book, Outcome> {
     let book = watchlist::load(&global.config, secrets).map_err(|problems| {
         tell(&problems, printer);
@@ -227,7 +227,7 @@ fn book(global: &Global, secrets: Secrets, printer: &Printer) -> Result<Book, Ou
     })
 }
 
-/// The configuration and the store it names, for what asks or answers and makes neither.
+/// Opens the configuration and its store for commands that read or answer incidents. Creates neither.
 async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Book, Store), Outcome>> {
     let book = match book(global, Secrets::NamesOnly, printer) {
         Ok(book) => book,
@@ -236,7 +236,7 @@ async fn opened(global: &Global, printer: &Printer) -> anyhow::Result<Result<(Bo
     require_store(&book.store)?;
     let store =
         Store::open(&book.store).await.with_context(|| format!("failed to open the store {}", book.store.display()))?;
-    // Deadlines that are written here are read by the process that sends.
+    // The sending process reads the deadlines that are written here, so both must use the same clock.
     if let Some(noted) = store.noted().await.context("failed to read the clock of the store")? {
         crate::runtime::carry_on(&noted);
     }

@@ -1,4 +1,4 @@
-//! Everything a command says, in one place: answers on stdout, the rest on stderr, meaning that survives without color.
+//! Output of all commands: answers on stdout, everything else on stderr. The text keeps its meaning without color.
 
 use super::{Color, Format};
 use crate::model::record::{Line, SummaryLine, VerdictLine};
@@ -18,9 +18,9 @@ pub(crate) struct Printer {
     color: bool,
     color_stderr: bool,
     out: Arc<Mutex<dyn Write + Send>>,
-    /// The first answer that could not be written, other than to a reader that had gone away.
+    /// First error of writing an answer, except for a reader that closed the pipe.
     failure: Arc<OnceLock<std::io::Error>>,
-    /// Where progress goes instead of straight to stderr.
+    /// Outlet for progress lines; without it they go straight to stderr.
     aside: Option<Outlet>,
 }
 
@@ -43,8 +43,8 @@ impl Printer {
         }
     }
 
-    /// A printer for a watch, which must go on whether or not somebody reads what it says; and the outlet to wait for in the end.
-    /// `aside` is the outlet to stderr.
+    /// Returns a printer for a watch, which must continue even if its output is not read, and the outlet to wait for at
+    /// the end. `aside` is the outlet to stderr.
     pub(crate) fn detached(&self, aside: &Outlet) -> std::io::Result<(Self, Outlet)> {
         let outlet = Outlet::new(std::io::stdout())?;
         let out = Arc::new(Mutex::new(outlet.clone()));
@@ -63,7 +63,7 @@ impl Printer {
         self.color_stderr
     }
 
-    /// Prints text as an answer. A reader that has gone away is no error: `watchfire ... | head` ends quietly.
+    /// Prints text as an answer. A closed pipe is not an error: `watchfire ... | head` ends quietly.
     pub(crate) fn text(&self, text: &str) {
         let mut out = self.out.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush())
@@ -73,7 +73,8 @@ impl Printer {
         }
     }
 
-    /// Returns why answers could not be written, such as a full disk behind stdout; a reader that has gone away is no failure.
+    /// Returns the reason why answers could not be written, such as a full disk behind stdout. A closed pipe is not a
+    /// failure.
     pub(crate) fn failure(&self) -> Option<&std::io::Error> {
         self.failure.get()
     }
@@ -126,16 +127,16 @@ impl Printer {
                     .iter()
                     .for_each(|way| self.text(&format!("           {}: {}", way.to, command(&way.command))));
             }
-            // Of what stands no person has to hear that it goes on to stand; programs want to know how surely.
+            // People do not need to read that a finding remains; programs want to know its confidence.
             Line::Footing(_) | Line::Finding(_) | Line::Chain(_) => {}
-            // What became of pages is told by the pages themselves and by `incidents`.
+            // The pages themselves and `incidents` show the result of each page.
             Line::Incident(_) | Line::Delivery(_) => {}
             Line::Summary(summary) => self.text(&summed_up(summary)),
         }
     }
 
     fn verdict(&self, verdict: &VerdictLine) {
-        // What an act explains is counted, not listed: one cause, one line.
+        // Effects of an act are counted and not listed, so that each cause has one line.
         if verdict.verdict == "normal" {
             if verdict.by.starts_with("effect of") || verdict.by == "builtin/envelope" {
                 return;
@@ -156,7 +157,7 @@ impl Printer {
         }
     }
 
-    /// Something on the way, on stderr.
+    /// Prints a progress message on stderr.
     pub(crate) fn progress(&self, text: &str) {
         match &self.aside {
             // The outlet takes whole lines and never waits.
@@ -165,7 +166,7 @@ impl Printer {
         }
     }
 
-    /// What went wrong, on stderr.
+    /// Prints an error on stderr.
     pub(crate) fn error(&self, error: &anyhow::Error) {
         let tag = if self.color_stderr { AnsiColor::Red.on_default().bold() } else { Style::new() };
         aside(&format!("{tag}error{tag:#}: {}", error_chain(error)));
@@ -175,7 +176,8 @@ impl Printer {
         }
     }
 
-    /// Prints every problem of a configuration on stderr, where the log of a service is kept; for programs on stdout as well, as JSON.
+    /// Prints every problem of a configuration on stderr, where a service keeps its log, and with JSON output on stdout
+    /// too.
     pub(crate) fn problems(&self, problems: &Problems) {
         if self.is_json() {
             for problem in problems.sorted() {
@@ -194,7 +196,7 @@ impl Printer {
     }
 }
 
-/// Writes a line to stderr. That nobody reads it, or that it is closed, ends nothing.
+/// Writes a line to stderr. An unread or closed stderr ends nothing.
 fn aside(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
@@ -214,7 +216,7 @@ fn summed_up(s: &SummaryLine) -> String {
     )
 }
 
-/// A mistake in a configuration, for a program that shows it in an editor.
+/// Returns a mistake in a configuration as JSON, for an editor.
 fn problem_line(problem: &Problem) -> serde_json::Value {
     let (line, column) = problem.spot.line_column();
     let file = &problem.spot.file.path;
@@ -236,13 +238,13 @@ pub(crate) fn loud(severity: &str) -> Style {
     }
 }
 
-/// `1 rule`, `2 rules`.
+/// Formats a count with its noun: `1 rule`, `2 rules`.
 pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(n: N, one: &str, many: &str) -> String {
     let word = if n == N::from(1) { one } else { many };
     format!("{n} {word}")
 }
 
-/// `2026-11-02 10:00:24` of an RFC 3339 time.
+/// Formats an RFC 3339 time as `2026-11-02 10:00:24`.
 fn clock(time: &str) -> String {
     time.get(..19).unwrap_or(time).replace('T', " ")
 }

@@ -1,4 +1,4 @@
-//! `watchfire probe`: what an endpoint can do, and what stays unseen with it.
+//! `watchfire probe`: capabilities of endpoints, and what stays unseen with them.
 
 use super::abilities::{Found, Gap, ask, by_tags, gaps, one};
 use super::explain::chosen;
@@ -16,14 +16,14 @@ use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use std::convert::Infallible;
 
-/// Try out what endpoints can do.
+/// Test the capabilities of endpoints.
 #[derive(Debug, Args)]
 pub(crate) struct Probe {
-    /// Addresses of endpoints, which are not repeated; without one, the endpoints of the configuration are asked.
-    // Any number of them, since an argument too many would be named in the error.
+    /// Addresses of endpoints, which are not printed; without one, the endpoints of the configuration are tested.
+    // Any number of values is accepted, because an error about a surplus argument would print the address.
     #[arg(value_name = "URL", value_parser = secret, conflicts_with = "chain")]
     urls: Vec<SecretString>,
-    /// Those of this chain alone.
+    /// Only the endpoints of this chain.
     #[arg(long, value_name = "NAME")]
     chain: Option<String>,
 }
@@ -61,7 +61,7 @@ pub(crate) async fn probe(args: &Probe, global: &Global, printer: &Printer) -> a
     })
 }
 
-/// Tells which tokens and watches of the configuration do not fit the chain, and returns whether all do.
+/// Prints the tokens and watches of the configuration that do not match the chain, and returns whether all match.
 async fn fit(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow::Result<bool> {
     let mut surveyed = drift::now(book, chain).await?;
     surveyed.unread.clear();
@@ -75,7 +75,7 @@ async fn fit(book: &Book, chain: &ChainBook, printer: &Printer) -> anyhow::Resul
     Ok(fits)
 }
 
-/// What the endpoint at an address can do that is in no configuration.
+/// Probes the endpoint at an address that is in no configuration.
 async fn unnamed(url: &SecretString, nth: usize) -> Found {
     let endpoint = Endpoint { name: format!("endpoint-{nth}").into(), url: url.clone() };
     match Box::pin(Node::discover(&endpoint, Deadlines::default())).await {
@@ -84,7 +84,7 @@ async fn unnamed(url: &SecretString, nth: usize) -> Found {
     }
 }
 
-/// Calm if every endpoint can do what is asked of it.
+/// Prints the results. Returns calm if every endpoint can do what is asked of it.
 fn told(chain: Option<&ChainBook>, found: &[Found], gaps: &[Gap<'_>], printer: &Printer) -> Outcome {
     let tags = chain.is_some_and(by_tags);
     for found in found {

@@ -1,6 +1,6 @@
-//! `watchfire queue`: what waits in the queues of watched Safes, as `run` last saw it, and what is thought of it.
+//! `watchfire queue`: transactions in the queues of watched Safes, as last seen by `run`, and the verdicts on them.
 //!
-//! Everything comes from the store: no service and no node is asked, so that a responder reads it wherever the file is.
+//! All data comes from the store. No service and no node is asked, so a responder can read it wherever the file is.
 
 use super::{Global, Outcome, Printer, opened};
 use crate::model::queue::{Remembered, Waits};
@@ -13,21 +13,21 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-/// Show what waits in the queues of watched Safes.
+/// Show the transactions in the queues of watched Safes.
 #[derive(Debug, Args)]
 pub(crate) struct Queue {
-    /// Of this watch alone, by its label.
+    /// Only this watch, by its label.
     #[arg(value_name = "WATCH")]
     watch: Option<String>,
-    /// What was executed, replaced or withdrawn too.
+    /// Include transactions that were executed, replaced or withdrawn.
     #[arg(long)]
     all: bool,
 }
 
-/// One transaction with what is thought of it.
+/// A queued transaction with the judgement on it.
 struct Shown {
     one: Remembered,
-    /// What it would do, and what is wrong with it, one line each, the loudest first.
+    /// Effects of the transaction and problems with it, one line each, the highest severity first.
     said: Vec<(Option<Severity>, String)>,
     findings: Vec<String>,
     severity: Option<Severity>,
@@ -75,7 +75,7 @@ pub(crate) async fn queue(args: &Queue, global: &Global, printer: &Printer) -> a
     Ok(if unseen.is_empty() { Outcome::Calm } else { Outcome::Unknown })
 }
 
-/// Services that do not show the queues of these watches now, as `run` told of them.
+/// Returns the services that currently do not show the queues of these watches, as recorded by `run`.
 async fn unseen_services(book: &Book, store: &Store, wanted: &[&WatchInfo]) -> anyhow::Result<Vec<String>> {
     let mut unseen = Vec::new();
     let queues = book.queues.iter().filter(|queue| wanted.iter().any(|watch| watch.chain.id == queue.chain.id));
@@ -91,14 +91,14 @@ async fn unseen_services(book: &Book, store: &Store, wanted: &[&WatchInfo]) -> a
     Ok(unseen)
 }
 
-/// What was last said of a transaction, part by part.
+/// Returns the latest judgement on a transaction, part by part.
 async fn thought(store: &Store, watch: &WatchInfo, one: Remembered) -> anyhow::Result<Shown> {
     let lines = store.lines_of(watch.chain.id, one.hash).await.context("failed to read what was judged")?;
     let findings = store.findings_by(watch.chain.id, one.hash).await.context("failed to read findings")?;
     let severity = findings.iter().map(|finding| finding.severity).max();
     let mut said: Vec<(Option<Severity>, String)> =
         findings.iter().map(|finding| (Some(finding.severity), finding.headline.clone())).collect();
-    // What it would do, where that is not a finding already.
+    // Lists the acts of the transaction, unless they are findings and listed already.
     let acts = lines.iter().filter(|line| line.activity == "act" && line.verdict == "normal");
     let newest = acts.fold(Vec::<&VerdictLine>::new(), |mut newest, line| {
         newest.retain(|known| known.position != line.position);

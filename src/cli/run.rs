@@ -1,4 +1,4 @@
-//! `watchfire run`: the whole way, for every chain of the configuration.
+//! `watchfire run`: runs the whole pipeline for every chain of the configuration.
 
 use super::printer::count;
 use super::session::{Recording, Session};
@@ -20,7 +20,7 @@ use tracing::warn;
 /// Watch, until stopped.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Stop once this block is committed on every chain, and what it made due is sent.
+    /// Stop once this block is committed on every chain and all messages due by then are sent.
     #[arg(long, value_name = "N")]
     until_block: Option<u64>,
     /// Stop after this long (`30s`, `5m`).
@@ -29,13 +29,14 @@ pub(crate) struct Run {
     /// On the first start, begin with this block instead of the newest.
     #[arg(long, value_name = "N")]
     from_block: Option<u64>,
-    /// Begin with a new store; one that is there is moved aside. What was judged and told before is not known to it.
+    /// Begin with a new store; an existing one is moved aside. The new store does not know what was judged and reported
+    /// before.
     #[arg(long)]
     new_store: bool,
-    /// Record what is seen to this file, as `tape record` does: a flight recorder, which keeps what was last.
+    /// Record the observed blocks to this file, like `tape record`, as a flight recorder that keeps the newest ones.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// How much of it is kept (`64M`, `2G`): half of that in FILE, and what came before it in FILE.1.
+    /// Maximum size of the recording (`64M`, `2G`): half of it in FILE, and the part before that in FILE.1.
     #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "1G", requires = "record")]
     record_max: u64,
     /// Record the traces of each block too, where the node gives them.
@@ -43,7 +44,7 @@ pub(crate) struct Run {
     traces: bool,
 }
 
-/// Least that a flight recorder keeps: some blocks of mainnet.
+/// Minimum size of a flight recorder in bytes: some blocks of mainnet.
 const RECORD_BYTES_MIN: u64 = 1 << 20;
 
 /// Reads `64M` or `2G`, in powers of 1,024.
@@ -139,7 +140,8 @@ pub(crate) fn stop_on_signal(stop: Stop) {
     });
 }
 
-/// Ignores SIGHUP from now on and says so each time: whoever sends it expects a reload, and a watch must not end with its terminal.
+/// Ignores SIGHUP from now on and prints a message each time: its sender may expect a reload, and a watch must not end
+/// with its terminal.
 ///
 /// # Errors
 /// When the system refuses to tell of signals.

@@ -1,4 +1,4 @@
-//! `watchfire store`: a backup of the store while a run goes on, and its way back.
+//! `watchfire store`: backup of the store while a run is active, and its restoration.
 
 use super::{Global, Outcome, Printer, book, require_store};
 use crate::model::ChainId;
@@ -12,15 +12,16 @@ use std::path::{Path, PathBuf};
 /// Back the store up, and restore it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
-    /// Write a whole copy of the store to FILE, also while `run` works on it. Copying the file by hand may copy an empty one.
+    /// Write a complete copy of the store to FILE, even while `run` uses it. Copying the file by hand may produce an
+    /// empty copy.
     Backup {
         /// The copy to write.
         file: PathBuf,
-        /// Write over a file that is there.
+        /// Overwrite an existing file.
         #[arg(long)]
         replace: bool,
     },
-    /// Put a backup in the store's place, while no `run` works on it. A store that is there is moved aside.
+    /// Replace the store by a backup while no `run` uses it. An existing store is moved aside.
     Restore {
         /// The backup.
         file: PathBuf,
@@ -71,7 +72,7 @@ pub(crate) async fn store(command: &StoreCommand, global: &Global, printer: &Pri
     Ok(Outcome::Calm)
 }
 
-/// The time, as it stands in the name of a store that was moved aside.
+/// Returns the current time as used in the name of a store that was moved aside.
 pub(crate) fn stamp() -> String {
     SystemClock.now().strftime("%Y%m%dT%H%M%SZ").to_string()
 }

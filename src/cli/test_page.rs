@@ -1,4 +1,4 @@
-//! `watchfire test-page PATH`: a page marked TEST goes down a path, the real way.
+//! `watchfire test-page PATH`: sends a page marked TEST to a path, through the ordinary delivery.
 
 use super::printer::count;
 use super::session::Session;
@@ -13,15 +13,15 @@ use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Time between two looks at what has become of the page.
+/// Time between two checks of the page's delivery.
 const LOOK: Duration = Duration::from_millis(500);
-/// Looks at most: a minute, the longest timeout of a destination.
+/// Maximum number of checks: a minute, the longest timeout of a destination.
 const LOOKS_MAX: u32 = 120;
 
-/// Send a page marked TEST down a path.
+/// Send a page marked TEST to a path.
 #[derive(Debug, Args)]
 pub(crate) struct TestPage {
-    /// The path's name.
+    /// Name of the path.
     path: String,
 }
 
@@ -65,8 +65,8 @@ pub(crate) async fn test_page(args: &TestPage, global: &Global, printer: &Printe
     Ok(if unsent.is_empty() { Outcome::Calm } else { Outcome::Unknown })
 }
 
-/// Sends `ours` and says which did not arrive at the first attempt. A `run` on the same store may hold some of them: it is
-/// waited for as long as one attempt may take.
+/// Sends `ours` and returns those that failed at the first attempt. A `run` on the same store may be sending some of
+/// them; the function waits for them as long as one attempt may take.
 async fn sent_once(session: &Session, ours: &[DeliveryKey]) -> anyhow::Result<Vec<Unsent>> {
     let mut worker = session.worker();
     for _ in 0..LOOKS_MAX {

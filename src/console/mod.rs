@@ -1,9 +1,11 @@
-//! The console: what machines and people ask the running program, over plain HTTP on an address of the operator's choice.
+//! The console: plain HTTP endpoints on a configured address, through which machines and people query the running
+//! program.
 //!
-//! Comes in: requests, each as hostile as its sender. Goes out: `/metrics` for Prometheus, `/healthz` (the process lives) and
-//! `/readyz` (every check holds, or which do not, as JSON). Never here: a change of anything, a secret, or a client that can
-//! hold up another: connections, headers and time are bounded, and no connection is kept for a second request. A new connection is
-//! always taken: where there are too many, the oldest one of the client that has most of them is closed for it.
+//! Comes in: requests, any of which may be hostile. Goes out: `/metrics` for Prometheus, `/healthz` (the process is
+//! alive) and `/readyz` (all checks pass, or a JSON list of those that fail). Never here: a change of anything, a
+//! secret, or a client that can block another client: connections, headers and time are bounded, and no connection is
+//! kept open for a second request. A new connection is always accepted: when there are too many, the oldest connection
+//! of the client with the most connections is closed.
 
 use crate::runtime::Stop;
 use crate::telemetry::{Checks, Metrics};
@@ -24,18 +26,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tracing::{debug, warn};
 
-/// Connections at once: Prometheus uses one, a person a handful, and each takes some kilobytes. A client that has sent its request
-/// is answered before so many further ones are let in.
+/// Maximum number of concurrent connections: Prometheus uses one, a person a handful, and each takes some kilobytes. A
+/// client that has sent its request is answered before this many further connections are accepted.
 const CONNECTIONS_MAX: usize = 128;
-/// Bytes of a request's head.
+/// Maximum size of a request's head, in bytes.
 const HEAD_BYTES_MAX: usize = 16 << 10;
-/// Headers of a request.
+/// Maximum number of headers in a request.
 const HEADERS_MAX: usize = 64;
-/// How long a client may take to send its request's head.
+/// Time limit for a client to send the head of its request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection lasts in all. Prometheus gives up after ten seconds unless told otherwise.
+/// Time limit for a connection. Prometheus gives up after ten seconds by default.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(15);
-/// Pause after the system refused a connection, which it does when it is out of file handles.
+/// Pause after the system failed to accept a connection, for example because it ran out of file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Time between two signs of life while nobody connects.
@@ -43,7 +45,7 @@ const ALIVE_EVERY: Duration = Duration::from_secs(1);
 /// The check of the console's own task, where somebody requires a sign of life.
 const TASK: &str = "task/console";
 
-/// A listener, bound and not yet answering.
+/// A listener that is bound but does not answer requests yet.
 #[derive(Debug)]
 pub struct Console {
     listener: TcpListener,
@@ -52,20 +54,20 @@ pub struct Console {
     patience: Patience,
 }
 
-/// How long a client may take.
+/// Time limits for a client.
 #[derive(Clone, Copy, Debug)]
 struct Patience {
-    /// To send its request's head.
+    /// Time limit for a client to send its request's head.
     head: Duration,
-    /// In all.
+    /// Time limit for the whole connection.
     connection: Duration,
 }
 
-/// Connections that are open, oldest first.
+/// Open connections, oldest first.
 #[derive(Debug, Default)]
 struct Guests(VecDeque<(IpAddr, AbortHandle)>);
 
-/// What is shown.
+/// Data that the console serves.
 #[derive(Clone, Debug)]
 struct Signs {
     metrics: Metrics,
@@ -73,7 +75,7 @@ struct Signs {
 }
 
 impl Console {
-    /// Listens on `address`. Port 0 takes any free one.
+    /// Listens on `address`. Port 0 selects any free port.
     ///
     /// # Errors
     /// When it cannot be listened on, such as another program's port.
@@ -86,13 +88,13 @@ impl Console {
         Ok(Self { listener, address, signs: Signs { metrics, checks }, patience })
     }
 
-    /// Where it listens.
+    /// Returns the address on which the console listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until told to stop.
+    /// Serves requests until told to stop.
     pub async fn run(self, stop: Stop) {
         let mut guests = Guests::default();
         loop {
@@ -108,12 +110,12 @@ impl Console {
                     guests.make_room(CONNECTIONS_MAX);
                     let talk = converse(stream, self.signs.clone(), self.patience, stop.clone());
                     guests.0.push_back((client.ip(), tokio::spawn(talk).abort_handle()));
-                    // Whoever was let in is heard before the next one may take its place.
+                    // Let the task of the accepted connection run before another connection can replace it.
                     tokio::task::yield_now().await;
                 }
                 Err(error) => {
                     warn!("failed to accept a connection to the console: {error}");
-                    // The usual reason is that no file handle is left, and these hold some.
+                    // The usual cause is that no file handle is left, and open connections hold some.
                     guests.make_room(guests.0.len());
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
@@ -123,8 +125,9 @@ impl Console {
 }
 
 impl Guests {
-    /// Closes connections until there are fewer than `n_max`: the oldest of the client that has most, so that many slow ones of one
-    /// client never keep out another, nor its own next request.
+    /// Closes connections until fewer than `n_max` remain. Each time, the oldest connection of the client with the most
+    /// connections is closed, so that many slow connections of one client block neither another client nor that
+    /// client's own next request.
     fn make_room(&mut self, n_max: usize) {
         self.0.retain(|(_, task)| !task.is_finished());
         while self.0.len() >= n_max.max(1) {
@@ -142,7 +145,7 @@ impl Guests {
     }
 }
 
-/// One request and its answer, within bounds.
+/// Answers one request, within bounds.
 async fn converse(stream: TcpStream, signs: Signs, patience: Patience, stop: Stop) {
     let service = service_fn(move |request: Request<Incoming>| {
         let answer = answer(&request, &signs);
@@ -153,7 +156,7 @@ async fn converse(stream: TcpStream, signs: Signs, patience: Patience, stop: Sto
         .header_read_timeout(patience.head)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        // A connection that stays open for the next request is room that somebody else lacks.
+        // A connection kept open for another request takes a slot that another client needs.
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
@@ -193,7 +196,7 @@ fn answer(request: &Request<Incoming>, signs: &Signs) -> Response<Full<Bytes>> {
     response
 }
 
-/// Whether every check holds, and which do not.
+/// Returns the readiness of all checks, and the checks that fail.
 fn ready(checks: &Checks) -> (StatusCode, &'static str, String) {
     let failing = checks.failing();
     let listed = failing

@@ -1,4 +1,4 @@
-//! Real sockets on loopback.
+//! Tests with real sockets on loopback.
 
 use super::*;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -15,7 +15,7 @@ impl Bench {
         Self::with(|_| ()).await
     }
 
-    /// With a console that waits for its clients as `patience` is changed.
+    /// Starts a console whose `Patience`, its time limits for clients, is modified by `change`.
     async fn with(change: impl FnOnce(&mut Patience)) -> Self {
         let metrics = Metrics::default();
         let checks = Checks::new(metrics.clone(), || jiff::Timestamp::UNIX_EPOCH);
@@ -26,10 +26,10 @@ impl Bench {
         Self { address, metrics, checks, _stop: stop.drop_guard() }
     }
 
-    /// Sends these bytes and returns all that comes back until the connection ends.
+    /// Sends `bytes` and returns everything received until the connection ends.
     async fn say(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        // It may be cut off before all was said.
+        // The console may close the connection before everything was sent.
         let _ = stream.write_all(bytes).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
@@ -58,7 +58,7 @@ async fn readiness_names_the_checks_that_fail() {
     assert_eq!(status, 503);
     let failing = json!([{ "check": "store/writes", "why": "the disk is full", "since": "1970-01-01T00:00:00Z" }]);
     assert_eq!(body["failing"], failing);
-    // The process lives all the same.
+    // The process is alive even though a check fails.
     assert_eq!(bench.get("/healthz").await, (200, "ok\n".to_owned()));
 }
 
@@ -101,7 +101,7 @@ async fn clients_that_say_nothing_are_cut_off() {
     assert!(!String::from_utf8_lossy(&rest).contains("200 OK"));
 }
 
-/// Patience that no test outlasts: whoever waits for it is a failure.
+/// Sets timeouts longer than any test: a test that waits for them fails.
 fn for_ever(patience: &mut Patience) {
     *patience = Patience { head: Duration::from_secs(86_400), connection: Duration::from_secs(86_400) };
 }
@@ -129,7 +129,7 @@ async fn slow_clients_keep_nobody_from_health() {
     for path in ["/healthz", "/readyz", "/metrics", "/healthz"] {
         assert_eq!(bench.get(path).await.0, 200, "{path}");
     }
-    // The oldest made room, and was told so by the end of its connection.
+    // The oldest connection was closed to make room.
     let mut rest = Vec::new();
     let _ = clients[0].read_to_end(&mut rest).await;
 }

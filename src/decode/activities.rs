@@ -1,4 +1,4 @@
-//! Frames become activities: for each watched address, what it did and what was done to it.
+//! Turns frames into activities: for each watched address, the calls that it made and the calls that it received.
 
 use super::frames::{Frame, Shape};
 use super::{Subject, Subjects, deed, named, ops, safe};
@@ -6,11 +6,12 @@ use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Fate, Kind, Operation, Position, Role, Tx, WatchId};
 use alloy_primitives::{Address, U256};
 
-/// Appends the activities that `frames` mean to whoever is watched, outer before inner.
+/// Appends the activities that `frames` mean for watched addresses, outer frames before inner ones.
 pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
     for index in 0..frames.len() {
         if matches!(frames[index].shape, Shape::Batch) && frames[index].operation == Operation::Delegatecall {
-            // A MultiSend list is known and silent: its items stand for it. What could not be read of it does not go by, though.
+            // A known MultiSend list makes no activity of its own: its items represent it. Parts of the list that could
+            // not be read are still reported.
             flag_batch(&mut frames[index], tx, subjects, out);
             continue;
         }
@@ -20,22 +21,24 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
             let act = activity(subject.watch, ActivityKind::Act, frame, tx, signers);
             let paid = ops::prefunded(frames, index).map(|_| Note::Prefund);
             let act = Activity { notes: act.notes.into_iter().chain(paid).chain(named::of(frame)).collect(), ..act };
-            // For the heir it is ether that arrives; for the contract itself it is no payment, whatever a rule says of those.
+            // The heir receives ether. For the destroyed contract it is not a payment, so rules about payments do not
+            // apply.
             let ends = frame.notes.contains(&Note::Destroyed);
             if ends { Activity { deed: deed::destruction(frame.target.unwrap_or_default()), ..act } } else { act }
         });
         let call = frame
             .target
-            // What a wallet does to itself is its act, once.
+            // A call that a wallet makes to itself is recorded once, as its act.
             .filter(|target| frame.operation == Operation::Call && *target != frame.caller)
-            // Who makes it instead of the governor is not known here, and would be told of as somebody else's call.
+            // The account that makes this call in place of the governor is unknown here. An activity for it would be
+            // reported as a call by a stranger.
             .filter(|_| !is_by_others(frames, frame) && !frame.hidden)
             .and_then(|target| subjects.get(&target))
             .map(|subject| activity(subject.watch, ActivityKind::Call, frame, tx, approvals(frames, index, tx)));
         let wallet = subjects.get(&frame.caller).is_some_and(|subject| subject.kind.is_wallet());
         let cause = act.is_some().then(|| inner_cause(frames, index, wallet, tx, out)).flatten();
         let act = act.map(|act| Activity { role: cause.map_or(Role::Leaf, |of| Role::Effect { of }), ..act });
-        // To validate an operation belongs to it.
+        // Validating an operation is part of that operation.
         let operation = ops::validated(frames, index).and_then(|at| called(&frames[at], out));
         let charged = ops::is_charged(frames, index, tx).then_some(Note::Charged);
         let call = call.map(|call| Activity {
@@ -56,10 +59,10 @@ pub(crate) fn from_frames(frames: &mut [Frame], tx: &Tx, subjects: &Subjects, ou
     wrap(frames, subjects, out);
 }
 
-/// The judged call that the subject does this inside of, where nothing but a trace shows that.
+/// Returns the judged call inside which the subject does this, where only a trace shows the nesting.
 ///
-/// A contract's own code decides what it does when it is called. Whether whoever vouches for the call vouches for that as well is for the
-/// judge to say. A wallet does nothing by itself but ask its guard and pay for its execution.
+/// A contract's own code decides what it does when it is called. The evaluator decides whether a vouch for the call
+/// also covers those inner calls. A wallet by itself only asks its guard and pays for its execution.
 fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Activity]) -> Option<usize> {
     let frame = &frames[index];
     if !frame.inner {
@@ -68,7 +71,7 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
     if let Some(operation) = ops::prefunded(frames, index) {
         return called(&frames[operation], out);
     }
-    // What a contract calls of itself is part of what it was called for.
+    // A call that a contract makes to itself is part of the call that it received.
     let asked = |outer: &Frame| {
         let calls = outer.operation == Operation::Call && outer.caller != frame.caller;
         outer.target == Some(frame.caller) && (wallet || calls)
@@ -82,19 +85,19 @@ fn inner_cause(frames: &[Frame], index: usize, wallet: bool, tx: &Tx, out: &[Act
     called(outer, out).filter(|_| accounted)
 }
 
-/// The activity that a frame is to whom it calls.
+/// Returns the activity that `frame` is to the address that it calls.
 pub(crate) fn called(frame: &Frame, out: &[Activity]) -> Option<usize> {
     let call = |at: &&usize| out[**at].kind == ActivityKind::Call && out[**at].to == frame.target;
     frame.acts.iter().find(call).copied()
 }
 
-/// Whether the frame is a call that somebody makes in the name of the wallet that tells of it.
+/// Returns whether the frame is a call that another account makes in the name of the wallet that logs it.
 fn is_by_others(frames: &[Frame], frame: &Frame) -> bool {
     let around = frame.parent.map(|parent| &frames[parent].shape);
     matches!(around, Some(Shape::Told(saying)) if saying.by_others)
 }
 
-/// Whether a call made by `subject` is something it does: a wallet's leaves, an account's transactions.
+/// Returns whether a call made by `subject` is an act of the subject: a leaf of a wallet, a transaction of an account.
 fn acts(subject: &Subject, frame: &Frame) -> bool {
     match subject.kind {
         Kind::Eoa => true,
@@ -124,8 +127,9 @@ fn activity(watch: WatchId, kind: ActivityKind, frame: &Frame, tx: &Tx, signers:
     }
 }
 
-/// Accounts that approved the frame: those of the nearest wallet's envelope around it or of its own, else the sender of the transaction
-/// where the frame is a call of the sender's own. A call that a contract makes by itself is signed by nobody.
+/// Returns the accounts that approved the frame: those of the nearest wallet envelope around it, or of its own
+/// envelope; otherwise the sender of the transaction, where the frame is the sender's own call. A call that a contract
+/// makes by itself has no signers.
 fn approvals(frames: &[Frame], index: usize, tx: &Tx) -> Option<Vec<Address>> {
     let mut at = Some(index);
     while let Some(frame) = at.map(|at| &frames[at]) {
@@ -137,7 +141,7 @@ fn approvals(frames: &[Frame], index: usize, tx: &Tx) -> Option<Vec<Address>> {
     Some(if frames[index].caller == tx.from { vec![tx.from] } else { Vec::new() })
 }
 
-/// Gives envelopes their role: what a wallet's envelope carries is judged, and the envelope with it.
+/// Assigns the role of envelopes: the content of a wallet's envelope is judged, and the envelope takes its verdict.
 fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
     for (index, frame) in frames.iter().enumerate() {
         let Some(subject) = frame.target.and_then(|target| subjects.get(&target)) else { continue };
@@ -152,8 +156,8 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
                 inner = Some(*at);
             }
         }
-        // Another watch's act that is this envelope takes its verdict; ether that goes along leaves that watch, and nothing inside
-        // the envelope answers for it.
+        // An act of another watch that is this same envelope takes the envelope's verdict. Ether sent along leaves that
+        // other watch, and nothing inside the envelope accounts for it.
         if let Some(inner) = inner.filter(|_| frame.value.is_zero()) {
             for at in frame.acts.iter().filter(|at| **at != inner) {
                 out[*at].role = Role::Envelope { carries: vec![inner] };
@@ -162,7 +166,8 @@ fn wrap(frames: &[Frame], subjects: &Subjects, out: &mut [Activity]) {
     }
 }
 
-/// What the wallet that `index` is addressed to does of what stands in it, or in the logs that it made the wallet write.
+/// Returns the acts of the wallet that `index` is addressed to, among the calls inside the frame or inside the logs
+/// that it made the wallet write.
 pub(crate) fn carried(frames: &[Frame], index: usize, watch: WatchId, out: &[Activity]) -> Vec<usize> {
     let wallet = frames[index].target;
     let inside: Vec<usize> = match &frames[index].shape {
@@ -191,7 +196,8 @@ fn leaves(frames: &[Frame], index: usize) -> impl Iterator<Item = usize> + '_ {
     })
 }
 
-/// A batch whose list is not encoded as a wallet would, or is longer than what is opened, is an act of its own.
+/// Records a batch as an act of its own where its list is not encoded as a wallet would encode it, or is longer than
+/// the limit for opening it.
 fn flag_batch(frame: &mut Frame, tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
     let Some(subject) = subjects.get(&frame.caller) else { return };
     let clean = frame.deed.decoding == crate::model::Decoding::Clean;
@@ -203,11 +209,11 @@ fn flag_batch(frame: &mut Frame, tx: &Tx, subjects: &Subjects, out: &mut Vec<Act
     out.push(activity(subject.watch, ActivityKind::Act, frame, tx, None));
 }
 
-/// Subjects whose address stands anywhere in calldata that was not opened to its end: whatever was meant for them stands behind
-/// more calls than are followed.
+/// Reports the subjects whose address occurs anywhere in calldata that was not opened to its end: calls to them may
+/// follow after the limit of opened calls.
 pub(crate) fn unopened(frames: &[Frame], tx: &Tx, subjects: &Subjects, first: usize, out: &mut Vec<Activity>) {
     let cut = frames.iter().filter(|frame| frame.notes.iter().any(|note| matches!(note, Note::BudgetReached(_))));
-    // What ran counts for more than what a stranger's contract merely claims.
+    // A frame that ran takes precedence over one that only a stranger's contract claims.
     let Some(cut) = cut.min_by_key(|frame| frame.fate != Fate::Executed) else { return };
     let mut named: Vec<(Address, WatchId)> = Vec::new();
     for window in tx.input.windows(20) {
@@ -251,5 +257,5 @@ pub(crate) fn unopened(frames: &[Frame], tx: &Tx, subjects: &Subjects, first: us
     }
 }
 
-/// Subjects told of in one transaction that was not opened to its end: the loudest way to say the same thing is said once each.
+/// Maximum number of subjects reported for one transaction that was not opened to its end. Each is reported once.
 const UNOPENED_MAX: usize = 256;

@@ -1,12 +1,14 @@
-//! What is left of an allowance, which some tokens log again whenever it is used.
+//! Remainder of an allowance, which some tokens log again whenever the allowance is used.
 //!
-//! In: a block's activities, and what the spender was allowed before the block. Out: the log of what is left becomes an effect of the
-//! transfer that used the allowance. Only what adds up is explained: the same token, the same owner, the same transaction, a transfer from that
-//! owner in the logs just before or just behind, each for one such log; and what is left is what stood before, less what that transfer took. An
-//! allowance that is read as another, that grows, or that could not be read stands on its own.
+//! In: a block's activities, and the allowance of each spender before the block. Out: the log of the remaining
+//! allowance becomes an effect of the transfer that used it. A log is explained only if the amounts add up: the same
+//! token, the same owner, the same transaction, and a transfer from that owner in the logs just before or just after
+//! it, where each transfer explains one such log; and the remaining allowance is the previous one less the transferred
+//! amount. An allowance that differs from the value read, that grows, or that could not be read stays unexplained.
 //!
-//! Source: ERC20.sol of OpenZeppelin, `transferFrom`: 2.0 to 3.4 log what is left behind the transfer, 4.0 to 4.9 before it, and from 4.5 on an
-//! allowance of 2^256-1 is neither used up nor logged. WETH9 and the like log nothing.
+//! Source: ERC20.sol of OpenZeppelin, `transferFrom`: 2.0 to 3.4 log the remaining allowance after the transfer, 4.0 to
+//! 4.9 before it, and from 4.5 on an allowance of 2^256-1 is neither reduced nor logged. WETH9 and similar tokens log
+//! nothing.
 
 use super::holdings::{allowance_of, log_of};
 use super::movement::{Movement, Views, is_echo};
@@ -17,10 +19,11 @@ use crate::model::{Activity, ActivityKind, Block, Log, Position, Role, Tx};
 use alloy_primitives::{Address, U256, keccak256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Allowances that are read of one block, those of listed tokens first: whoever makes up more is left with findings.
+/// Maximum number of allowances read for one block, those of listed tokens first. An attacker who creates more gets
+/// findings for the rest.
 const ALLOWANCES_MAX: usize = 32;
 
-/// Whose allowance, of which token, for whom.
+/// An allowance: its owner, token and spender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Allowance {
     token: Address,
@@ -28,7 +31,7 @@ struct Allowance {
     spender: Address,
 }
 
-/// Joins each log of what is left of an allowance to the transfer that used it.
+/// Joins each log of a remaining allowance to the transfer that used the allowance.
 pub(super) fn explain(block: &Block, subjects: &Subjects, activities: &mut [Activity], questions: &mut Questions<'_>) {
     let mut logged: BTreeMap<Allowance, Vec<(usize, U256)>> = BTreeMap::new();
     for (at, activity) in activities.iter().enumerate() {
@@ -39,7 +42,7 @@ pub(super) fn explain(block: &Block, subjects: &Subjects, activities: &mut [Acti
     logged
         .retain(|allowance, logs| logs.iter().any(|(at, _)| is_beside_a_transfer(block, &activities[*at], allowance)));
     let mut asked: Vec<_> = logged.into_iter().collect();
-    // Behind those that are listed in an order that nobody can choose.
+    // Tokens that are not listed come last, in an order that an attacker cannot choose.
     asked.sort_by_cached_key(|(allowance, _)| {
         let place = keccak256([block.at.hash.as_slice(), allowance.token.as_slice()].concat());
         (!subjects.lists_token(&allowance.token), place)
@@ -59,7 +62,7 @@ pub(super) fn explain(block: &Block, subjects: &Subjects, activities: &mut [Acti
     }
 }
 
-/// The allowance that a log of a token sets for a subject's own holding, and how much it is from then on.
+/// Returns the allowance that a token's log sets on a subject's own holding, and its new amount.
 fn allowed(block: &Block, subjects: &Subjects, activity: &Activity) -> Option<(Allowance, U256)> {
     if activity.kind != ActivityKind::Move {
         return None;
@@ -72,21 +75,22 @@ fn allowed(block: &Block, subjects: &Subjects, activity: &Activity) -> Option<(A
     (is_own && is_plain).then_some((allowance, movement.amount))
 }
 
-/// Whether a log of an allowance that nothing explains stands beside a transfer by the same token from the same owner.
+/// Returns whether an unexplained log of an allowance stands beside a transfer by the same token from the same owner.
 fn is_beside_a_transfer(block: &Block, activity: &Activity, of: &Allowance) -> bool {
     let Some((tx, log)) = log_of(block, activity).filter(|_| activity.role == Role::Leaf) else { return false };
     let beside = [log.ordinal.checked_sub(1), log.ordinal.checked_add(1)];
     beside.into_iter().flatten().any(|ordinal| taken(tx, ordinal, of.token, of.owner).is_some())
 }
 
-/// How much the log at this place says that left the owner.
+/// Returns the amount that left the owner, according to the log at this place.
 fn taken(tx: &Tx, ordinal: u32, token: Address, owner: Address) -> Option<U256> {
     let log: &Log = tx.logs.get(ordinal as usize).filter(|log| log.address == token)?;
     let movement = Movement::of(log).filter(|movement| !movement.approval && movement.pieces.is_empty())?;
     (movement.from == owner).then_some(movement.amount)
 }
 
-/// The activity that accounts for an allowance which `stood` before and of which so much is `left`; the transfers are used up by that.
+/// Returns the activity that accounts for an allowance that was `stood` before and is `left` after. The matching
+/// transfers are then used up.
 fn used(
     block: &Block,
     activities: &[Activity],
@@ -96,7 +100,7 @@ fn used(
 ) -> Option<usize> {
     let own = &activities[at];
     let (tx, log) = log_of(block, own).filter(|_| own.role == Role::Leaf)?;
-    // Without end it may be logged again as it is.
+    // An unlimited allowance may be logged again unchanged.
     let endless = stood == U256::MAX && left == U256::MAX;
     let gone = stood.checked_sub(left).filter(|gone| endless || !gone.is_zero())?;
     let before = (0..log.ordinal).rev();
@@ -115,7 +119,8 @@ fn used(
     })
 }
 
-/// Transfers from the owner in a row, from the nearest on, that come to what is gone: one, or several where a token takes a fee.
+/// Returns consecutive transfers from the owner, starting with the nearest, whose sum is the used amount: one transfer,
+/// or several where a token takes a fee.
 fn run(
     tx: &Tx,
     ordinals: impl Iterator<Item = u32>,

@@ -1,7 +1,8 @@
-//! Inside of which calls something happened: what a rule with `via` asks for, and what a finding names.
+//! The calls around an activity, which `via` rules test and findings name.
 //!
-//! Only what is certain is said. Where a trace says which call wrote a log, that is exact; else it is what all calls that may have written
-//! it have in common; without a trace it is the transaction's own call, and the one act of the subject that the log can belong to.
+//! Only certain facts are recorded. Where a trace shows which call wrote a log, the result is exact. Otherwise it is
+//! the common part of all calls that may have written the log. Without a trace it is the transaction's own call, and
+//! the single act of the subject that the log can belong to.
 
 use super::frames::Frame;
 use super::inside;
@@ -12,9 +13,10 @@ use alloy_primitives::map::HashMap;
 use alloy_primitives::{Address, B256, Bytes, hex, keccak256};
 use std::sync::{Arc, LazyLock};
 
-/// Calls named around one activity. Honest ones are nested in fewer; what lies further out is not named.
+/// Maximum number of calls named around one activity. Honest calls are nested less deeply; calls further out are not
+/// named.
 const AROUND_MAX: usize = 16;
-/// Calls to one token that are compared where a trace does not say which of them wrote a log.
+/// Maximum number of calls to one token that are compared where a trace does not show which of them wrote a log.
 const WRITERS_MAX: usize = 64;
 
 /// Functions of a Zodiac Roles modifier whose fifth argument is the role. Source: Roles.sol of zodiac-modifier-roles 1 and 2.
@@ -31,9 +33,9 @@ static WITH_ROLE: LazyLock<[[u8; 4]; 4]> = LazyLock::new(|| {
     ]
 });
 
-/// Notes on what a subject does inside of calls, and on value that left it, which calls are around it.
+/// Notes the calls around what a subject does inside calls, and around value that left it.
 ///
-/// `out` holds all activities so far, under the indexes that the frames know; those of `tx` stand at its end.
+/// `out` holds all activities so far, under the indexes that the frames know; those of `tx` are at its end.
 pub(super) fn note(frames: &[Frame], tx: &Tx, trace: Option<&TxTrace>, subjects: &Subjects, out: &mut [Activity]) {
     let scene = Scene { frames, trace: trace.map(Shown::of), of_call: by_call(frames) };
     let of_act: HashMap<usize, usize> =
@@ -49,7 +51,7 @@ pub(super) fn note(frames: &[Frame], tx: &Tx, trace: Option<&TxTrace>, subjects:
         let calls = match (activity.kind, &activity.position) {
             (ActivityKind::Act, _) => of_act.get(&at).map(|index| scene.around_act(*index).into()),
             (ActivityKind::Move, Position::Log(ordinal)) => tx.logs.get(*ordinal as usize).map(|log| {
-                // A thousand logs that one call wrote share what is around them.
+                // One call may write a thousand logs, which share the same surrounding calls.
                 let place = (activity.from, scene.place(log));
                 let around = || scene.around_log(log, activity.from, out, &of_act).into();
                 Arc::clone(met.entry(place).or_insert_with(around))
@@ -63,17 +65,17 @@ pub(super) fn note(frames: &[Frame], tx: &Tx, trace: Option<&TxTrace>, subjects:
     }
 }
 
-/// Frames by their place in the trace.
+/// Returns the frames by their index in the trace.
 fn by_call(frames: &[Frame]) -> HashMap<usize, usize> {
     frames.iter().enumerate().filter_map(|(index, frame)| Some((frame.traced?, index))).collect()
 }
 
-/// Where a log was written, so far as that is known.
+/// Writer of a log, as far as known.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Place {
     /// By one of these calls of the trace.
     Calls(Vec<usize>),
-    /// By this contract, in whichever call.
+    /// By this contract, in any call.
     Contract(Address),
 }
 
@@ -83,15 +85,15 @@ struct Scene<'a> {
     of_call: HashMap<usize, usize>,
 }
 
-/// What a log says, by which it is found again in a trace.
+/// Address, topics and data of a log, by which it is found in a trace.
 type Face<'a> = (Address, &'a [B256], &'a [u8]);
 
-/// A trace, and which of its calls may have written what.
+/// A trace, and the calls in it that may have written each log.
 struct Shown<'a> {
     trace: &'a TxTrace,
-    /// By log, where the trace says which call wrote it.
+    /// Calls by log, where the trace shows which call wrote it.
     by_log: HashMap<Face<'a>, Vec<usize>>,
-    /// Calls by their target, where it does not.
+    /// Calls by their target, where the trace does not show the writer of a log.
     by_target: HashMap<Address, Vec<usize>>,
 }
 
@@ -110,7 +112,7 @@ impl<'a> Shown<'a> {
         shown
     }
 
-    /// The calls that may have written a log, one more than are compared at most.
+    /// Returns the calls that may have written a log, at most one more than the limit for comparison.
     fn writers(&self, log: &Log) -> Vec<usize> {
         let found = if self.trace.has_logs {
             self.by_log.get(&(log.address, &log.topics[..], &log.data[..]))
@@ -121,19 +123,19 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// How far the way from an activity outwards has come.
+/// Progress on the way from an activity outwards.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stretch {
-    /// Before anything of the subject: a log that somebody else's contract wrote.
+    /// Before any call of the subject: the log was written by a stranger's contract.
     Elsewhere,
-    /// Inside of a call to the subject.
+    /// Inside a call to the subject.
     Within,
-    /// Around the call to the subject: whoever made it. A call that the subject made further out is another matter.
+    /// Around the call to the subject: its callers. A call that the subject itself made further out ends the walk.
     Callers,
 }
 
 impl Scene<'_> {
-    /// Around what the subject itself does.
+    /// Returns the calls around an act of the subject.
     fn around_act(&self, index: usize) -> Vec<Around> {
         let frame = &self.frames[index];
         match (&self.trace, frame.traced) {
@@ -149,7 +151,7 @@ impl Scene<'_> {
         self.trace.as_ref().map_or(Place::Contract(log.address), |shown| Place::Calls(shown.writers(log)))
     }
 
-    /// Around a log of a token that names the subject as the one who gives.
+    /// Returns the calls around a token's log that names the subject as the sender of the tokens.
     fn around_log(&self, log: &Log, subject: Address, all: &[Activity], of_act: &HashMap<usize, usize>) -> Vec<Around> {
         let Some(shown) = &self.trace else { return self.around_untraced(log, subject, all, of_act) };
         let (trace, writers) = (shown.trace, shown.writers(log));
@@ -164,8 +166,9 @@ impl Scene<'_> {
         })
     }
 
-    /// The same where nothing but calldata and logs is known: inside of the one act that may have written it, where there is only one and
-    /// the transaction was sent by the subject or to it; else inside of the transaction's own call.
+    /// Returns the same where only calldata and logs are known: the calls around the single act that may have written
+    /// the log, where there is only one and the transaction was sent by the subject or to it; otherwise the
+    /// transaction's own call.
     fn around_untraced(
         &self,
         log: &Log,
@@ -243,7 +246,7 @@ impl Walk {
         Self { subject, stretch, calls: Vec::new() }
     }
 
-    /// Passes one call; false where the way ends before it.
+    /// Passes one call; returns false where the walk ends before it.
     fn pass(&mut self, from: Address, to: Option<Address>, shown: impl FnOnce() -> Around) -> bool {
         let (by_subject, of_subject) = (from == self.subject, to == Some(self.subject));
         if self.stretch == Stretch::Callers && by_subject || self.calls.len() >= AROUND_MAX {
@@ -269,7 +272,7 @@ fn of_frame(frame: &Frame) -> Around {
     }
 }
 
-/// The role that a call to a Roles modifier names.
+/// Returns the role named by a call to a Roles modifier.
 fn role(input: &Bytes) -> Option<B256> {
     let selector = input.first_chunk::<4>()?;
     WITH_ROLE.contains(selector).then(|| input.get(4 + 4 * 32..4 + 5 * 32).map(B256::from_slice)).flatten()

@@ -1,8 +1,8 @@
-//! What code stands at a counterparty's address, where a rule asks for it; and at the target of what a timelock or a governor holds, which
-//! may be another by the time it is carried out.
+//! Code at a counterparty's address, where a rule asks for it; and code at the target of an operation that a timelock
+//! or a governor holds, which may differ by the time of execution.
 //!
-//! Read at the hash of the block, so that it is what stands there after it. A node without the state of that block cannot say, and
-//! nothing is noted then: a condition on it refuses.
+//! Code is read at the hash of the block, so the result is the code after that block. A node without the state of that
+//! block cannot answer, and nothing is noted then: a condition on the code is not met.
 
 use super::{Questions, Subjects};
 use crate::model::activity::Note;
@@ -11,13 +11,14 @@ use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind};
 use alloy_primitives::{Address, keccak256};
 
-/// Addresses of one activity whose code is read: target, caller and the arguments of any function a rule is likely to be about.
+/// Maximum number of addresses of one activity whose code is read: target, caller and the arguments of any function
+/// that a rule is likely to test.
 const CODES_MAX: usize = 8;
 
-/// Notes the code of the counterparties of subjects whose rules ask for it, and of the targets of operations.
+/// Notes the code of counterparties of subjects whose rules test it, and of the targets of operations.
 pub(crate) fn look_up(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
     for activity in activities {
-        // What was undone, or is merely claimed, is asked nothing about: anybody could have claimed it.
+        // No code is read for reverted or merely claimed activities: anyone can create such claims.
         if matches!(activity.fate, Fate::Reverted | Fate::Unconfirmed) {
             continue;
         }
@@ -40,7 +41,8 @@ pub(crate) fn look_up(activities: &mut [Activity], subjects: &Subjects, question
     }
 }
 
-/// What a scheduled or proposed call runs. A payment runs nothing that anybody chose it for.
+/// Returns the address whose code a scheduled or proposed call runs. A payment is left out, since its recipient was not
+/// chosen for its code.
 fn target(activity: &Activity, subjects: &Subjects) -> Option<Address> {
     let held = activity.notes.iter().any(|note| matches!(note, Note::Operation { .. }));
     let holds = |own: &Address| {

@@ -1,8 +1,9 @@
-//! Rulers of tokens: the controller of a MiniMe token, who moves anybody's tokens by `transferFrom` without an allowance, and the issuer of a
-//! token whose functions have the names of what everybody does on a lending pool.
+//! Privileged accounts of tokens: the controller of a MiniMe token, who can move any holder's tokens by `transferFrom`
+//! without an allowance, and the issuer of a token whose functions have the same names as those of a lending pool that
+//! any user calls.
 //!
-//! Source: MiniMeToken.sol `transferFrom`, whose check of the allowance is left out where the caller is the controller; TetherToken.sol,
-//! whose `issue` and `redeem` are its owner's.
+//! Source: MiniMeToken.sol `transferFrom`, which skips the check of the allowance where the caller is the controller;
+//! TetherToken.sol, where only the owner may call `issue` and `redeem`.
 
 use super::{Questions, Subjects};
 use crate::model::activity::Note;
@@ -12,13 +13,13 @@ use alloy_primitives::{Address, B256, Bytes};
 
 /// `owner()`
 const OWNER: [u8; 4] = [0x8d, 0xa5, 0xcb, 0x5b];
-/// What an issuer may mean by it.
+/// Functions that may be acts of a token's issuer.
 const ISSUES: &[&str] = &["redeem(uint256)", "issue(uint256)", "mint(uint256)"];
 /// `controller()`
 const CONTROLLER: [u8; 4] = [0xf7, 0x7c, 0x47, 0x91];
 
-/// Notes the calls of `transferFrom` that a watched MiniMe token's controller makes, as the node names it at the block's end.
-/// Where it cannot, the call is judged as anybody's.
+/// Notes the calls of `transferFrom` that a watched MiniMe token's controller makes. The node is asked for the
+/// controller at the block's end. Where it cannot answer, the call is judged like a call by any account.
 pub(crate) fn recognize(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
     for activity in activities {
         let moves = activity.kind == ActivityKind::Call
@@ -36,8 +37,8 @@ pub(crate) fn recognize(activities: &mut [Activity], subjects: &Subjects, questi
     }
 }
 
-/// Notes the acts that are an issuer's on a token which is watched itself, or whose owner is the subject as the node says. Where the
-/// node cannot say, they are judged as anybody's.
+/// Notes the issuer's acts on a token that is watched itself, or whose owner is the subject according to the node.
+/// Where the node cannot answer, the acts are judged like those of any account.
 pub(crate) fn recognize_issuer(activities: &mut [Activity], subjects: &Subjects, questions: &mut Questions<'_>) {
     for activity in activities {
         let issues = activity.kind == ActivityKind::Act && ISSUES.contains(&&*activity.deed.signature);

@@ -1,4 +1,4 @@
-//! Calldata and logs become deeds: a name, arguments, and how well the bytes could be read.
+//! Decodes calldata and logs into deeds: a name, arguments, and the quality of the decoding.
 
 use super::movement::{Movement, Piece};
 use super::subjects::{Subject, Subjects};
@@ -10,9 +10,9 @@ use std::sync::{Arc, LazyLock};
 
 /// Reads the calldata of a call to `target`, made by `actor`.
 ///
-/// Whose ABI decides: the target's own watch, else the token at that address, else the bundled ones, else what the actor's rules
-/// spell out. The first of these that knows the selector is heard alone; where it knows several functions for it and more
-/// than one fits, all are shown and none is believed.
+/// The ABIs are tried in this order: the target's own watch, the token at that address, the bundled ABIs, and the
+/// functions in the actor's rules. The first that knows the selector is used alone. Where it has several functions for
+/// the selector and more than one fits, all are shown and none is trusted.
 pub(crate) fn of_call(
     subjects: &Subjects,
     actor: Address,
@@ -31,7 +31,7 @@ pub(crate) fn of_call(
     of_candidates(candidates(subjects, actor, target, *selector), *selector, input, &rest, budget)
 }
 
-/// The same by the ABI of the code that the target ran, which says all it can do.
+/// Decodes the same by the ABI of the code that the target ran, which lists every function of that code.
 pub(crate) fn of_call_by(abi: &Abi, input: &Bytes, budget: &mut Budget) -> Deed {
     let Some((selector, rest)) = input.split_first_chunk::<4>() else {
         return opaque_call(None, input, &Opaque::NoSelector(u8::try_from(input.len()).unwrap_or(3)));
@@ -69,7 +69,7 @@ pub(crate) fn of_log(subjects: &Subjects, log: &Log, budget: &mut Budget) -> Dee
     of_event(event_of(subjects, log), log, budget)
 }
 
-/// The same by the ABI of the code that wrote it, else by what the subject's rules spell out.
+/// Decodes the same by the ABI of the code that wrote the log, otherwise by the events in the subject's rules.
 pub(crate) fn of_log_by(abi: &Abi, subject: &Subject, log: &Log, budget: &mut Budget) -> Deed {
     of_event(abi.event_for(&log.topics).or_else(|| subject.rule_abi.event_for(&log.topics)), log, budget)
 }
@@ -113,7 +113,7 @@ fn creation() -> Deed {
     plain("creation", Decoding::Clean)
 }
 
-/// A call whose bytes cannot be had: a submission whose payload the node did not tell.
+/// A call whose bytes are not available: a submission whose payload the node did not return.
 pub(crate) fn unknown(why: &str) -> Deed {
     plain("unknown", Decoding::Opaque(why.to_owned()))
 }
@@ -124,13 +124,13 @@ pub(crate) fn delegation(to: Address) -> Deed {
     Deed { args: vec![arg("delegate", "address", Value::Address(to))], ..plain(name, Decoding::Clean) }
 }
 
-/// A contract that destroys itself, and leaves what it holds to `heir`.
+/// A contract that destroys itself and transfers its ether to `heir`.
 pub(crate) fn destruction(heir: Address) -> Deed {
     Deed { args: vec![arg("heir", "address", Value::Address(heir))], ..plain("self-destruct", Decoding::Clean) }
 }
 
-/// A movement of a token: what the log says, under names that do not depend on the token's own ABI. Tokens that have ids are listed
-/// behind how many they are.
+/// A movement of a token: the content of the log, under names that do not depend on the token's own ABI. For tokens
+/// with ids, the ids are listed after the total number.
 pub(crate) fn movement(token: Address, movement: &Movement) -> Deed {
     let mut deed = MOVEMENTS[usize::from(movement.approval)].clone();
     let values = [
@@ -187,7 +187,7 @@ fn opaque_call(selector: Option<[u8; 4]>, input: &Bytes, why: &Opaque) -> Deed {
     }
 }
 
-/// What was read, and how well it could be.
+/// Returns the decoded arguments, and the quality of the decoding.
 fn read_how(decoded: Result<Decoded, Opaque>) -> (Vec<Arg>, Decoding) {
     match decoded {
         Ok(decoded) if decoded.flaws.is_empty() => (decoded.args, Decoding::Clean),
@@ -199,7 +199,7 @@ fn read_how(decoded: Result<Decoded, Opaque>) -> (Vec<Arg>, Decoding) {
     }
 }
 
-/// As [`read_how`] of a call's arguments, where bytes behind them may have a meaning of their own.
+/// Decodes a call's arguments like [`read_how`], where bytes after the arguments may have a meaning of their own.
 pub(super) fn read_call(function: &Function, rest: &Bytes, budget: &mut Budget) -> (Vec<Arg>, Decoding) {
     match function.decode(rest, budget) {
         Ok(decoded) if decoded.flaws == Flaws::TRAILING && decoded.end <= rest.len() => {
@@ -222,12 +222,12 @@ fn read_as(function: &Arc<Function>, rest: &Bytes, budget: &mut Budget) -> Deed 
     }
 }
 
-/// Functions for `selector`, from the first ABI that knows it, different signatures only.
+/// Returns the functions for `selector` from the first ABI that has any, without duplicate signatures.
 fn candidates(subjects: &Subjects, actor: Address, target: Address, selector: [u8; 4]) -> &[Arc<Function>] {
     let rules = || subjects.get(&actor).map_or(&[] as &[_], |subject| subject.rule_abi.functions_of(selector));
     let first = match (subjects.get(&target), subjects.token_abi(&target)) {
-        // A watched contract's ABI says all it can do; nobody else's is asked what a selector might mean there, but the actor's own
-        // rules may name a function of a proxy that the ABI lacks.
+        // A watched contract's ABI is complete, so no other ABI is asked for the meaning of a selector. The exception
+        // is the actor's own rules, which may name a function of a proxy that the ABI lacks.
         (Some(own), _) => own.abi.functions_of(selector),
         (None, Some(token)) if !token.functions_of(selector).is_empty() => token.functions_of(selector),
         (None, _) => bundled::any().functions_of(selector),

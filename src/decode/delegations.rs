@@ -1,4 +1,5 @@
-//! Authorizations of EIP-7702: accounts that let a contract's code act as their own. They take effect even where the transaction reverts.
+//! Authorizations of EIP-7702, by which an account lets a contract's code run as its own. They take effect even where
+//! the transaction reverts.
 //!
 //! Source: EIP-7702: authority = ecrecover(keccak(0x05 || rlp([chain_id, address, nonce])), y_parity, r, s).
 
@@ -7,24 +8,25 @@ use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Authorization, Fate, Operation, Position, Role, Stage, Tx};
 use alloy_primitives::{Address, B256, Signature, U256, keccak256};
 
-/// Authorizations recovered in one transaction. Each costs 25,000 gas beforehand (EIP-7702), so that no block has room for more;
-/// recovery costs 175 µs.
+/// Maximum number of authorizations recovered in one transaction. Each costs 25,000 gas in advance (EIP-7702), so that
+/// no block has room for more. Recovery of one costs 175 µs.
 const AUTHORIZATIONS_MAX: usize = 4096;
 
-/// An account that signed an authorization for this chain. Whether its nonce was the account's, so that it holds, no block says.
+/// An account that signed an authorization for this chain. A block does not show whether the nonce matched the
+/// account's, so the authorization may not be in effect.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Delegation {
-    /// Index of the transaction that brings it.
+    /// Index of the transaction that contains it.
     pub(crate) tx: u32,
     /// Place in that transaction's list.
     place: u16,
-    /// Who signed.
+    /// Account that signed the delegation.
     pub(crate) authority: Address,
-    /// Whose code is to run; zero for nobody's any more.
+    /// Address whose code is to run; zero ends the delegation.
     code: Address,
 }
 
-/// Every account that signed an authorization which `txs` bring, in their order.
+/// Returns every account that signed an authorization contained in `txs`, in their order.
 pub(crate) fn recovered(txs: &[Tx], subjects: &Subjects) -> Vec<Delegation> {
     if subjects.is_empty() {
         return Vec::new();
@@ -42,7 +44,7 @@ pub(crate) fn recovered(txs: &[Tx], subjects: &Subjects) -> Vec<Delegation> {
     txs.iter().flat_map(listed).collect()
 }
 
-/// Appends what watched accounts signed in `tx`.
+/// Appends the authorizations that watched accounts signed in `tx`.
 pub(crate) fn append(delegations: &[Delegation], tx: &Tx, subjects: &Subjects, out: &mut Vec<Activity>) {
     for delegation in delegations.iter().filter(|delegation| delegation.tx == tx.index) {
         let Some(subject) = subjects.get(&delegation.authority) else { continue };
@@ -74,7 +76,7 @@ fn authority(authorization: &Authorization) -> Option<Address> {
     list.push(0x80 + 20);
     list.extend_from_slice(authorization.address.as_slice());
     rlp_uint(&mut list, U256::from(authorization.nonce));
-    // At most 33 + 21 + 9 bytes, so the list is short or has a one-byte length.
+    // The content is at most 33 + 21 + 9 bytes, so the RLP list is short or has a one-byte length.
     let mut message = vec![0x05];
     match u8::try_from(list.len()).ok()? {
         len @ 0..=55 => message.push(0xc0 + len),

@@ -1,7 +1,8 @@
-//! Which act explains a log: its emitter, parties and amounts must all agree, and each act explains each of its logs once.
+//! Finds the act that explains a log: emitter, parties and amounts must all agree, and each act explains each of its
+//! logs once.
 //!
-//! What nothing explains stands as an activity of its own and needs a rule of its own. That is how a token that leaves by an
-//! allowance, or an owner added by foreign code, is found under an innocent transaction.
+//! An unexplained log becomes an activity of its own and needs its own rule. This detects a token that leaves by an
+//! allowance, or an owner added by foreign code, under a harmless-looking transaction.
 
 use super::deed::{address_at, uint_at};
 use super::frames::{Frame, Shape};
@@ -20,9 +21,9 @@ pub(crate) struct Explainer<'a> {
     tx: &'a Tx,
     /// By watch: the frames that ran, in order, each with the activity it is to that watch.
     ran: HashMap<WatchId, Vec<(usize, usize)>>,
-    /// What each frame's call gave, gathered when first asked for: a batch of thousands is asked thousands of times.
+    /// Values that each frame's call gave, gathered on first use: a batch of thousands is queried thousands of times.
     given: Vec<OnceCell<Given>>,
-    /// Effects already used up, by frame and by the watch that was told of them.
+    /// Effects already used up, by frame and by the watch that they were reported to.
     spent: HashSet<(usize, WatchId, B256, u32)>,
 }
 
@@ -31,7 +32,7 @@ impl<'a> Explainer<'a> {
     pub(crate) fn new(frames: &'a [Frame], tx: &'a Tx, activities: &[Activity]) -> Self {
         let mut ran: HashMap<WatchId, Vec<(usize, usize)>> = HashMap::default();
         for (index, frame) in frames.iter().enumerate() {
-            // A failed, reverted or merely proposed call has no effects; an envelope logs its own failure, though.
+            // A failed, reverted or merely proposed call has no effects. An envelope, however, logs its own failure.
             if frame.fate != Fate::Executed || frame.operation == Operation::Delegatecall {
                 continue;
             }
@@ -46,13 +47,14 @@ impl<'a> Explainer<'a> {
         Self { frames, tx, ran, given: vec![OnceCell::new(); frames.len()], spent: HashSet::default() }
     }
 
-    /// The activity of the same watch that explains `log`, if there is one; it is used up by that.
+    /// Returns the activity of the same watch that explains `log`, if any, and uses it up.
     pub(crate) fn explain(&mut self, told: &Activity, log: &Log) -> Option<usize> {
         let topic = log.topics.first().copied()?;
         let movement = Movement::of(log);
         let heard = heard(told);
         for (index, act) in self.ran.get(&told.watch)? {
-            // Only a token writes two of a topic for one call, and a timelock one for each call of a batch.
+            // One call normally writes one log per topic. Only tokens write several, and a timelock writes one for each
+            // call of a batch.
             let several = matches!(self.frames[*index].shape, Shape::Carrier(_));
             if movement.is_none() && !several && self.spent.contains(&(*index, told.watch, topic, 0)) {
                 continue;
@@ -65,7 +67,8 @@ impl<'a> Explainer<'a> {
         None
     }
 
-    /// Whether the frame, having run, writes this log. The number tells apart several logs of one topic that one call writes.
+    /// Returns a number if the frame, having run, writes this log. The number distinguishes several logs of one topic
+    /// that one call writes.
     fn explains(
         &self,
         index: usize,
@@ -105,7 +108,7 @@ impl<'a> Explainer<'a> {
 }
 
 impl Explainer<'_> {
-    /// The log is one of those that the call made the wallet write, or goes with one of them.
+    /// Returns whether the log is one that the call made the wallet write, or belongs to one of those.
     fn carried(&self, said: &[usize], log: &Log, wallet: Address, told: &Activity) -> Option<u32> {
         if log.address != wallet {
             return None;
@@ -118,7 +121,7 @@ impl Explainer<'_> {
     }
 }
 
-/// What a wallet logs of carrying something out.
+/// Returns whether the log is one that a wallet writes when it executes the envelope.
 fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
     if log.address != wallet {
         return false;
@@ -126,7 +129,7 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
     let own = frame.confirmed_by == Some(log.ordinal);
     match &frame.shape {
         Shape::SafeExec(_) | Shape::ModuleExec if safe::is_execution(log) || is_module_log(topic) => own,
-        // SafeL2 repeats the call in a log before it runs it; the words must be the same.
+        // SafeL2 logs the call before it runs it; the words must be the same.
         Shape::SafeExec(_) => topic == safe::L2_MULTISIG && repeats_call(frame, log),
         Shape::ModuleExec => topic == safe::L2_MODULE && log.data.len() >= 32,
         Shape::Proposal { id, .. } => {
@@ -143,7 +146,8 @@ fn envelope(frame: &Frame, log: &Log, wallet: Address, topic: B256) -> bool {
     }
 }
 
-/// A token paid for the execution: to whom the fields say, and as much as the Safe's own log says.
+/// Returns whether the token transfer is the refund for the execution: to the receiver given in the fields, with the
+/// amount from the Safe's own log.
 ///
 /// Source: Safe.sol `handlePayment`: a zero receiver means the sender of the transaction.
 fn refund(frame: &Frame, log: &Log, wallet: Address, tx: &Tx) -> bool {
@@ -165,14 +169,14 @@ fn is_module_log(topic: B256) -> bool {
     matches!(topic, safe::MODULE_SUCCESS | safe::MODULE_FAILURE)
 }
 
-/// `SafeMultiSigTransaction(to, value, data, operation, ...)`: target and value stand in the first two words.
+/// `SafeMultiSigTransaction(to, value, data, operation, ...)`: target and value are the first two words.
 fn repeats_call(frame: &Frame, log: &Log) -> bool {
     let (Some(to), Some(value)) = (address_at(&frame.deed, 0), uint_at(&frame.deed, 1)) else { return false };
     let words = log.data.first_chunk::<64>();
     words.is_some_and(|words| words[..32] == to.into_word()[..] && words[32..] == value.to_be_bytes::<32>())
 }
 
-/// The transfer or approval that a call to a token makes, whichever standard the token follows.
+/// Matches the transfer or approval made by a call to a token, for every supported standard.
 ///
 /// Source: EIP-20; EIP-721; EIP-1155; EIP-6909; EIP-777; EIP-223; ERC-677; EIP-1363; EIP-3009; AllowanceTransfer.sol of Permit2; MiniMeToken.sol `generateTokens`, `destroyTokens`, `approveAndCall`; OpenZeppelin ERC20 4.x
 /// also logs the allowance that `transferFrom` leaves.
@@ -180,7 +184,8 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
     let deed = &frame.deed;
     let caller = frame.caller;
     let parties = |from: Option<Address>, to: Option<Address>| from == Some(movement.from) && to == Some(movement.to);
-    // A number is how much of a token without ids, and which one of a token of which there is one each: a call does not say.
+    // The number is an amount for a token without ids, and an id for a token with unique ids: the call does not tell
+    // which.
     let is = |from: Option<Address>, to: Option<Address>, number: Option<U256>| {
         let logged = match movement.pieces.as_slice() {
             [] => Some(movement.amount),
@@ -238,14 +243,14 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
         ("burnBatch(address,uint256[],uint256[])", false) => {
             is_each(address_at(deed, 0), zero, &numbers(1), &numbers(2))
         }
-        // OpenZeppelin ERC721 up to 4.x logs that the allowance for a token ends when it moves.
+        // OpenZeppelin ERC721 up to 4.x logs the end of the allowance for a token when the token moves.
         (
             "transferFrom(address,address,uint256)"
             | "safeTransferFrom(address,address,uint256)"
             | "safeTransferFrom(address,address,uint256,bytes)",
             true,
         ) if movement.to.is_zero() => is(address_at(deed, 0), zero, uint_at(deed, 2)).map(|_| 1),
-        // What is left of the allowance; its amount is not in the call.
+        // The log holds the remaining allowance, an amount that is not in the call.
         (
             "transferFrom(address,address,uint256)"
             | "transferFromAndCall(address,address,uint256)"
@@ -283,7 +288,7 @@ fn token(frame: &Frame, movement: &Movement) -> Option<u32> {
     }
 }
 
-/// A list of numbers at this place; empty where there is none.
+/// Returns the list of numbers at this index; empty where there is none.
 fn uints_at(deed: &Deed, place: usize) -> Vec<U256> {
     let list = deed.args.get(place).and_then(|arg| arg.value.as_array());
     let Some(numbers) = list.map(|list| list.iter().map(Value::as_uint).collect::<Option<Vec<_>>>()) else {
@@ -292,11 +297,12 @@ fn uints_at(deed: &Deed, place: usize) -> Vec<U256> {
     numbers.unwrap_or_default()
 }
 
-/// Values that a call gave the contract to tell of, sorted: a block may have thousands of these lists, and a set takes twice the room.
+/// Values that a call gave the contract to log, sorted: a block may have thousands of these lists, and a set takes
+/// twice the memory.
 type Given = Box<[Value]>;
 
-/// Returns what a call gave the contract to tell of: its arguments, the caller, the sender, the contract itself, nobody, and the ether
-/// sent along.
+/// Returns the values that a call gave the contract to log: its arguments, the caller, the sender, the contract itself,
+/// the zero address, and the ether sent along.
 fn given(frame: &Frame, target: Address, origin: Address) -> Given {
     let mut given = HashSet::default();
     for arg in &frame.deed.args {
@@ -310,7 +316,8 @@ fn given(frame: &Frame, target: Address, origin: Address) -> Given {
     given
 }
 
-/// Returns the number of the proposal that a governor is asked to cancel: the hash of what it would do, which the log tells alone.
+/// Returns the number of the proposal that a governor is asked to cancel: the hash of the proposal's content, which
+/// only the log names.
 ///
 /// Source: Governor.sol of OpenZeppelin 4 and 5, `hashProposal` and `cancel`.
 fn proposal_id(frame: &Frame) -> Option<U256> {
@@ -319,7 +326,7 @@ fn proposal_id(frame: &Frame) -> Option<U256> {
     cancels.then(|| U256::from_be_bytes(keccak256(arguments).0))
 }
 
-/// Every value that an event tells, if it is an event and could be read.
+/// Returns every value in an event, if the activity is an event and could be decoded.
 fn heard(told: &Activity) -> Option<HashSet<Value>> {
     let unread = matches!(told.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_));
     if told.kind != ActivityKind::Event || unread || told.deed.args.is_empty() && told.deed.topic0.is_none() {
@@ -332,16 +339,16 @@ fn heard(told: &Activity) -> Option<HashSet<Value>> {
     Some(heard)
 }
 
-/// Any other event of the contract that was called: every value it tells must be one that the call gave. An event that tells
-/// something else came from elsewhere.
+/// Matches any other event of the called contract: every value in it must be one that the call gave. An event with
+/// other values has another origin.
 fn agrees(frame: &Frame, told: &Activity, heard: &HashSet<Value>, given: &[Value]) -> bool {
-    // An event that bears another name than the function, and says nothing, is explained by nothing.
+    // An event without values, whose name differs from the function's name, has no explanation.
     (!heard.is_empty() || akin(&frame.deed.name, &told.deed.name))
         && heard.iter().all(|value| given.binary_search(value).is_ok())
 }
 
-/// A change that tells of what was before as well, which no call gives: what the call gave must be in it, or who made it where it gave
-/// nothing.
+/// Matches an event of a change that also contains the previous value, which no call gives: the values that the call
+/// gave must be in the event, or the caller where it gave none.
 fn asked_for(frame: &Frame, told: &Activity, heard: &HashSet<Value>) -> bool {
     let asks =
         CHANGES.iter().any(|(function, events)| *function == &*frame.deed.name && events.contains(&&*told.deed.name));
@@ -353,7 +360,8 @@ fn asked_for(frame: &Frame, told: &Activity, heard: &HashSet<Value>) -> bool {
     if asked.is_empty() { heard.contains(&Value::Address(frame.caller)) } else { asked.is_subset(heard) }
 }
 
-/// Functions and the events that tell of what they change. Source: OpenZeppelin 4 and 5, Solady, Compound, MiniMe, Aragon, Zodiac.
+/// Functions, and the events that report the changes they make. Source: OpenZeppelin 4 and 5, Solady, Compound, MiniMe,
+/// Aragon, Zodiac.
 const CHANGES: &[(&str, &[&str])] = &[
     ("updateDelay", &["MinDelayChange"]),
     ("transferOwnership", &["OwnershipTransferred", "OwnershipTransferStarted"]),
@@ -385,8 +393,9 @@ const CHANGES: &[(&str, &[&str])] = &[
     ("setTarget", &["TargetSet"]),
 ];
 
-/// Functions that make a wallet write one of its own events, where its source has no other. An address that one change names may be the
-/// address of another: without this the log of a module that foreign code enabled would pass for the fallback handler's.
+/// Functions that make a wallet write one of its own events, where its source has no other such function. An address
+/// named by one change may also be named by another: without this table, the log of a module enabled by foreign code
+/// would pass for that of the fallback handler.
 ///
 /// Source: OwnerManager.sol, ModuleManager.sol, GuardManager.sol, FallbackManager.sol, MasterCopy.sol and Safe.sol 1.1.1 to 1.5.0;
 /// MultiSigWallet.sol and MultiSigWalletWithDailyLimit.sol.
@@ -407,12 +416,13 @@ const TOLD_BY: &[(&str, &[&str])] = &[
     ("DailyLimitChange", &["changeDailyLimit"]),
 ];
 
-/// Whether a call of `function` may be behind `event`, by their names.
+/// Returns whether a call of `function` may cause `event`, by their names.
 fn may_tell(function: &str, event: &str) -> bool {
     TOLD_BY.iter().find(|(known, _)| *known == event).is_none_or(|(_, functions)| functions.contains(&function))
 }
 
-/// `pause` and `Paused`, `unpause` and `Unpause`: whether the event's name is a form of the function's.
+/// Returns whether the event's name is a form of the function's name, as in `pause` and `Paused`, `unpause` and
+/// `Unpause`.
 fn akin(function: &str, event: &str) -> bool {
     let stem = function.trim_end_matches('e').to_ascii_lowercase();
     !stem.is_empty() && event.to_ascii_lowercase().starts_with(&stem)

@@ -1,8 +1,8 @@
-//! Which claims came true: a wrapper says so in a log of its own, or it did not happen.
+//! Decides which claims came true: a wrapper confirms its execution in a log of its own, otherwise it did not happen.
 //!
-//! Calldata that looks like `execTransaction` proves nothing, since anyone can deploy a contract that takes it and does
-//! something else. A Safe from 1.1.1 on logs every execution, so a claim without its log is unconfirmed, and a log without a claim is
-//! found later as one that nothing explains.
+//! Calldata that looks like `execTransaction` proves nothing, since anyone can deploy a contract that accepts it and
+//! does something else. A Safe from 1.1.1 on logs every execution, so a claim without its log is unconfirmed, and a log
+//! without a claim is later reported as unexplained.
 
 use super::frames::{Frame, Shape};
 use super::multisig::{self, Verb};
@@ -28,7 +28,8 @@ pub(crate) fn settle(frames: &mut [Frame], tx: &Tx) {
 
 /// Joins each wrapper's claims to its logs, in the order in which they must have been written: inner before outer.
 ///
-/// Claims that pass through a stranger's contract come last, so that they cannot take the log of one that surely ran.
+/// Claims that pass through a stranger's contract come last, so that they cannot take the log of a wrapper that
+/// certainly ran.
 fn confirm(frames: &mut [Frame], tx: &Tx) {
     let mut heard: HashMap<(Address, Tongue), std::vec::IntoIter<u32>> = HashMap::default();
     let (sure, claimed): (Vec<usize>, Vec<usize>) =
@@ -53,7 +54,7 @@ fn confirm(frames: &mut [Frame], tx: &Tx) {
     }
 }
 
-/// The id of a submission is in its log.
+/// Reads the id of a submission from its log.
 fn learn_id(frame: &mut Frame, tx: &Tx) {
     let log = frame.confirmed_by.and_then(|ordinal| tx.logs.get(ordinal as usize));
     if let (Shape::Proposal { id: id @ None, verb: Verb::Submit }, Some([_, number])) =
@@ -65,7 +66,7 @@ fn learn_id(frame: &mut Frame, tx: &Tx) {
     }
 }
 
-/// A frame's own fate decides those inside it; parents come before children in the list.
+/// Passes the fate of each frame on to the frames inside it; parents precede children in the list.
 fn hand_down(frames: &mut [Frame], tx: &Tx) {
     let mut outcomes = ops::Outcomes::default();
     for index in 0..frames.len() {
@@ -76,21 +77,23 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
         let (stage, fate) = inherited.unwrap_or((Stage::Included, Fate::Executed));
         let frame = &mut frames[index];
         let (stage, fate) = match frame.seen {
-            // What was seen to run needs nobody's word for it.
+            // A call that the trace shows to have run needs no other confirmation.
             Some(true) => (Stage::Included, Fate::Executed),
-            // Undone inside a transaction that went through: of a wallet's own call that is a failure, of anybody else's an attempt.
+            // Reverted inside a transaction that succeeded: for a wallet's own call that is a failure, for any other
+            // call an attempt.
             Some(false) if frame.inner => (Stage::Reverted, Fate::Reverted),
             Some(false) => (Stage::Included, Fate::Failed),
             None => (stage, fate),
         };
         frame.stage = stage;
         frame.fate = fate;
-        // A wrapper that should have logged and did not was never run, whoever claims it. Where nothing but known contracts stands
-        // around it, the call itself surely ran; only what it wraps did not, or its target is not what it seems.
+        // A wrapper without the log that it must write did not run. Where only known contracts surround it, the call
+        // itself certainly ran; only its content did not, or its target is not the kind of contract that it seems to
+        // be.
         if fate == Fate::Executed
             && frame.shape.is_envelope()
             && frame.confirmed_by.is_none()
-            // An account logs nothing of what it does.
+            // An account does not log its calls.
             && !matches!(frame.shape, Shape::Account)
             && !is_bare_execute(frame)
         {
@@ -103,12 +106,13 @@ fn hand_down(frames: &mut [Frame], tx: &Tx) {
     }
 }
 
-/// `executeTransaction(id)` on a submission that is not confirmed does nothing and logs nothing: that is its ordinary life.
+/// Returns whether the frame is `executeTransaction(id)`. On a submission that is not confirmed it does nothing and
+/// logs nothing, which is normal.
 fn is_bare_execute(frame: &Frame) -> bool {
     matches!(frame.shape, Shape::Proposal { verb: Verb::Execute, .. })
 }
 
-/// Stage and fate of what `frame` wraps.
+/// Returns the stage and fate of the content of `frame`.
 fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
     if frame.fate != Fate::Executed {
         return (frame.stage, frame.fate);
@@ -152,11 +156,11 @@ fn inside(frame: &Frame, tx: &Tx) -> (Stage, Fate) {
     }
 }
 
-/// Which logs a kind of wrapper confirms itself with.
+/// Kinds of logs by which a kind of wrapper confirms its execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Tongue {
     Safe,
-    /// Of this module.
+    /// The logs about this module.
     Module(Address),
     Submission,
 }
@@ -185,7 +189,7 @@ impl Tongue {
     }
 }
 
-/// Indexes of the frames, every inner one before the one that wraps it, otherwise in order of execution.
+/// Returns the indexes of the frames, every inner one before its wrapper, otherwise in order of execution.
 fn inner_first(frames: &[Frame]) -> Vec<usize> {
     let mut order = Vec::with_capacity(frames.len());
     let mut open: Vec<usize> = Vec::new();

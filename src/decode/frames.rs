@@ -1,6 +1,6 @@
-//! A transaction's call, opened: the tree of calls that its bytes claim, wrapper by wrapper.
+//! Opens a transaction's call: the tree of calls that its bytes claim, wrapper by wrapper.
 //!
-//! What is read here is a claim. Whether it came true is settled afterwards from the logs, in [`super::fate`].
+//! The content read here is a claim. [`super::fate`] decides afterwards from the logs whether it came true.
 
 use super::deed;
 use super::multisig;
@@ -16,7 +16,8 @@ use crate::model::{
 use alloy_primitives::{Address, Bytes, U256};
 use std::sync::Arc;
 
-/// Calls opened in one transaction. A batch of 500 payments fits; what lies beyond is told as a budget reached.
+/// Maximum number of calls opened in one transaction. A batch of 500 payments fits; calls beyond the limit are reported
+/// as a budget reached.
 pub(crate) const FRAMES_MAX: usize = 1024;
 
 /// The last of Ethereum's own transaction types (EIP-7702).
@@ -25,7 +26,7 @@ const TYPE_LAST: u64 = 4;
 /// `multiSend(bytes)`. Source: MultiSend.sol, Safe 1.1.1 to 1.5.0.
 const MULTI_SEND: [u8; 4] = [0x8d, 0x80, 0xff, 0x0a];
 
-/// One call, claimed or proven.
+/// Call, claimed or proven.
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     pub(crate) parent: Option<usize>,
@@ -36,49 +37,49 @@ pub(crate) struct Frame {
     pub(crate) value: U256,
     pub(crate) operation: Operation,
     pub(crate) via: Vec<Wrapper>,
-    /// Whether everything around it is known to do what its calldata says: libraries and watched wallets, nothing else. A
-    /// stranger's contract can take the calldata of a Safe and do something else.
+    /// True if every surrounding call is known to do what its calldata says: libraries and watched wallets, nothing
+    /// else. An unknown contract can take the calldata of a Safe and do something else.
     pub(crate) certain: bool,
     pub(crate) deed: Deed,
     pub(crate) shape: Shape,
     pub(crate) stage: Stage,
     pub(crate) fate: Fate,
-    /// Approvals it carries, where it is a wallet's envelope.
+    /// Approvals in the frame, where it is a wallet's envelope.
     pub(crate) signers: Option<Vec<Address>>,
     /// Ordinal of the wrapper's own log that confirms it.
     pub(crate) confirmed_by: Option<u32>,
     pub(crate) notes: Vec<Note>,
-    /// Calldata, as it was given.
+    /// Calldata, unchanged.
     pub(crate) input: Bytes,
-    /// Whether a trace shows that it ran, and was not undone by what is around it; none where no trace shows it.
+    /// True if a trace shows that it ran and that no surrounding call undid it; `None` if no trace shows it.
     pub(crate) seen: Option<bool>,
-    /// Whether nothing but a trace tells of it.
+    /// True if only a trace shows the call.
     pub(crate) inner: bool,
     /// Place of the call in the trace, where one shows it.
     pub(crate) traced: Option<usize>,
-    /// Whose code the target handed its calldata to, where a trace shows that and it matters.
+    /// Address of the code to which the target passed its calldata, where a trace shows it and it matters.
     pub(crate) code: Option<Address>,
     /// Watched address at which it makes a contract, where it does.
     pub(crate) made: Option<Address>,
-    /// Whether nobody can know yet what it carries out, so that it is not told of before it ran.
+    /// True if the content of the call cannot be known yet, so that it is not reported before it ran.
     pub(crate) hidden: bool,
     /// Indexes of the activities made of it; filled by [`super::activities`].
     pub(crate) acts: Vec<usize>,
 }
 
 impl Frame {
-    /// Whether it is no call but a wallet's own log.
+    /// Returns whether the frame is a wallet's own log instead of a call.
     pub(crate) fn is_told(&self) -> bool {
         matches!(self.shape, Shape::Told(_))
     }
 }
 
-/// What a frame is, besides a call.
+/// Kind of a frame, besides being a call.
 #[derive(Clone, Debug)]
 pub(crate) enum Shape {
-    /// Nothing more.
+    /// A call without a wrapper.
     Plain,
-    /// A MultiSend list: silent, its items stand for it.
+    /// A MultiSend list. It makes no activity: its items represent it.
     Batch,
     /// `execTransaction`.
     SafeExec(Box<SafeExec>),
@@ -86,29 +87,29 @@ pub(crate) enum Shape {
     ModuleExec,
     /// A legacy multisig's submission, confirmation or execution. The id of a submission is known from its log.
     Proposal {
-        /// As the calldata or the `Submission` log says.
+        /// Id from the calldata or the `Submission` log.
         id: Option<U256>,
-        /// Which of the three.
+        /// Submission, confirmation or execution.
         verb: multisig::Verb,
     },
-    /// A bundle for an EntryPoint: silent, its operations stand for it.
+    /// A bundle for an EntryPoint. It makes no activity: its operations represent it.
     Operations,
-    /// An account with code is asked to make calls.
+    /// A request to an account with code to make calls.
     Account,
-    /// Not a call at all: a wallet's own log, whose calls hang below it.
+    /// A wallet's own log instead of a call; the calls that it announces are its children.
     Told(Box<Saying>),
-    /// A call that made a wallet say so: the frames of those logs.
+    /// A call that made a wallet write such logs: the frames of those logs.
     Carrier(Vec<usize>),
 }
 
 impl Shape {
-    /// Whether the frame wraps other frames as a wallet's envelope.
+    /// Returns whether the frame wraps other frames as a wallet's envelope.
     pub(crate) fn is_envelope(&self) -> bool {
         !matches!(self, Self::Plain | Self::Batch | Self::Operations)
     }
 }
 
-/// Whether `tx` calls something that may wrap a call to a subject.
+/// Returns whether `tx` calls something that may wrap a call to a subject.
 pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
     let (Some(to), Some(selector)) = (tx.to, tx.input.first_chunk::<4>()) else { return false };
     match *selector {
@@ -118,21 +119,22 @@ pub(crate) fn may_wrap(tx: &Tx, subjects: &Subjects) -> bool {
     }
 }
 
-/// What is known of a transaction beside its own bytes.
+/// Knowledge about a transaction beside its own bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Sight<'a> {
-    /// Time of the block, Unix seconds.
+    /// Block time, in Unix seconds.
     pub(crate) time: u64,
-    /// What a node says ran inside, held against the transaction.
+    /// Calls that ran inside according to a node, checked against the transaction.
     pub(crate) trace: Option<&'a TxTrace>,
-    /// State before the block; none where no state is looked at.
+    /// State before the block; `None` where no state is read.
     pub(crate) known: Option<&'a Known>,
 }
 
-/// The tree of calls that `tx` claims, the transaction's own call first; behind them those that nothing but a trace shows.
+/// Returns the tree of calls that `tx` claims, the transaction's own call first, followed by calls that only a trace
+/// shows.
 ///
-/// What watched wallets tell of in their logs stands there too, before the trace is joined: a
-/// trace shows what was carried out, and then it is known twice and judged once.
+/// Calls announced in the logs of watched wallets are added before the trace is joined: a trace shows the executed
+/// calls too, and each is then recognized as the same call and judged once.
 pub(crate) fn open(tx: &Tx, sight: Sight<'_>, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
     let mut opener = begin(tx, subjects, questions);
     told::open(&mut opener, tx, sight.time, false);
@@ -144,7 +146,7 @@ pub(crate) fn open(tx: &Tx, sight: Sight<'_>, subjects: &Subjects, questions: &m
     opener.frames
 }
 
-/// The same of what ran nowhere yet: wallets will tell of what their calldata asks them to.
+/// Returns the same for a transaction that has not run: wallets will announce the calls that their calldata requests.
 pub(crate) fn open_ahead(tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) -> Vec<Frame> {
     let mut opener = begin(tx, subjects, questions);
     told::expect(&mut opener);
@@ -152,7 +154,7 @@ pub(crate) fn open_ahead(tx: &Tx, subjects: &Subjects, questions: &mut Questions
     opener.frames
 }
 
-/// The transaction's own call, and what its bytes wrap.
+/// Starts with the transaction's own call and the calls that its bytes wrap.
 fn begin<'a, 'q, 'b>(tx: &Tx, subjects: &'a Subjects, questions: &'q mut Questions<'b>) -> Opener<'a, 'q, 'b> {
     let mut opener =
         Opener { subjects, questions, budget: Budget::default(), frames: Vec::new(), reverted: !tx.status.holds() };
@@ -187,7 +189,7 @@ pub(crate) fn made_at(tx: &Tx, subjects: &Subjects) -> Option<Address> {
     subjects.get(&made).map(|_| made)
 }
 
-/// One call to be opened.
+/// Call to be opened.
 pub(super) struct Claim {
     pub(super) parent: Option<usize>,
     pub(super) position: Position,
@@ -209,7 +211,7 @@ pub(super) struct Opener<'a, 'q, 'b> {
 }
 
 impl Opener<'_, '_, '_> {
-    /// Appends the call, and behind it those it wraps.
+    /// Appends the call, followed by the calls that it wraps.
     pub(super) fn call(&mut self, claim: Claim) {
         let library = claim.target.and_then(|to| self.subjects.library_at(&to));
         let deed = match library {
@@ -269,17 +271,17 @@ impl Opener<'_, '_, '_> {
         self.open_inside(index);
     }
 
-    /// Asks the node, as [`Questions::ask`].
+    /// Asks the node, like [`Questions::ask`].
     pub(super) fn ask(&mut self, read: Read) -> Option<&Answer> {
         self.questions.ask(read)
     }
 
-    /// What calldata says, read within the transaction's budget.
+    /// Decodes calldata within the transaction's budget.
     pub(super) fn deed(&mut self, caller: Address, target: Option<Address>, input: &Bytes) -> Deed {
         deed::of_call(self.subjects, caller, target, input, &mut self.budget)
     }
 
-    /// Whether what `frame` claims to wrap is what it runs, if it runs.
+    /// Returns whether `frame`, if it runs, runs what it claims to wrap.
     fn passes_on(&self, frame: &Frame) -> bool {
         let known = matches!(frame.shape, Shape::Batch | Shape::Operations)
             || frame.target.is_some_and(|target| self.subjects.get(&target).is_some());
@@ -302,12 +304,13 @@ impl Opener<'_, '_, '_> {
         }
         let brought = claim.parent.is_some_and(|parent| matches!(self.frames[parent].shape, Shape::Operations));
         match self.subjects.get(&target) {
-            // What an account with a key is asked to do it does by code that was delegated to it; of another contract only an EntryPoint
-            // asks so.
+            // An account with a key makes the requested calls through code delegated to it. Another contract gets such
+            // requests only from an EntryPoint.
             Some(Subject { kind: kind @ (Kind::Eoa | Kind::Contract), .. }) if *kind == Kind::Eoa || brought => {
                 ops::asked(*kind, deed).map_or(Shape::Plain, |_| Shape::Account)
             }
-            // An unwatched contract that speaks Safe may wrap a call to a subject; its own log has to confirm it.
+            // An unwatched contract that accepts Safe calldata may wrap a call to a subject; its own log has to confirm
+            // it.
             None | Some(Subject { kind: Kind::Safe, .. }) => {
                 if selector == safe::EXEC_TRANSACTION {
                     SafeExec::read(deed).map_or(Shape::Plain, |exec| Shape::SafeExec(Box::new(exec)))
@@ -334,7 +337,7 @@ impl Opener<'_, '_, '_> {
             return;
         }
         match &self.frames[index].shape {
-            // Both are made after what they hold is there.
+            // Log frames and their carriers are created after their content.
             Shape::Plain | Shape::Told(_) | Shape::Carrier(_) => {}
             Shape::Operations => self.open_operations(index),
             Shape::Account => self.open_account(index),
@@ -348,7 +351,8 @@ impl Opener<'_, '_, '_> {
         self.budget.ascend();
     }
 
-    /// `execTransaction(to, value, data, operation, ...)` and `execTransactionFromModule(to, value, data, operation)` begin alike.
+    /// Opens `execTransaction(to, value, data, operation, ...)` and `execTransactionFromModule(to, value, data,
+    /// operation)`, which begin with the same arguments.
     fn open_exec(&mut self, index: usize) {
         let frame = &self.frames[index];
         let deed = &frame.deed;
@@ -358,7 +362,8 @@ impl Opener<'_, '_, '_> {
             return;
         };
         let Some(wallet) = frame.target else { return };
-        // Anything but a plain call runs foreign code as the Safe; an operation beyond 1 reverts, and the louder reading is kept.
+        // Any operation other than a plain call runs foreign code as the Safe. An operation above 1 reverts; it is read
+        // as a delegatecall, the more severe reading.
         let operation = if operation.is_zero() { Operation::Call } else { Operation::Delegatecall };
         let claim = Claim {
             parent: Some(index),
@@ -379,7 +384,7 @@ impl Opener<'_, '_, '_> {
         let frame = &self.frames[index];
         let Some(list) = deed::bytes_at(&frame.deed, 0).cloned() else { return };
         let Some(library) = frame.target else { return };
-        // By delegatecall the items are the wallet's own calls; by an ordinary call they are the library's.
+        // By delegatecall, the items are the wallet's own calls; by an ordinary call, they are the library's calls.
         let caller = if frame.operation == Operation::Delegatecall { frame.caller } else { library };
         let via = wrapped(frame, library);
         let (position, stage) = (frame.position.clone(), frame.stage);
@@ -421,7 +426,7 @@ impl Opener<'_, '_, '_> {
         }
     }
 
-    /// Operations of watched accounts; what others ask for is nobody's business here.
+    /// Opens the operations of watched accounts; operations of other accounts are ignored.
     fn open_operations(&mut self, index: usize) {
         let frame = &self.frames[index];
         let Some(entry) = frame.target else { return };
@@ -499,7 +504,7 @@ impl Opener<'_, '_, '_> {
     }
 }
 
-/// The wrappers inside `frame`, itself at `at` included.
+/// Returns the wrappers of the calls inside `frame`, including `frame` itself at `at`.
 pub(super) fn wrapped(frame: &Frame, at: Address) -> Vec<Wrapper> {
     let mut via = frame.via.clone();
     via.push(Wrapper { at, function: frame.deed.name.clone() });

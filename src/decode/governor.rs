@@ -1,5 +1,5 @@
-//! What a governor carries out: its log names a proposal and no more, so that the calls are taken from the calldata that binds the
-//! proposal's number, else read from the governor.
+//! Calls that a governor executes. Its log names only a proposal, so that the calls are taken from the calldata that
+//! binds the proposal's number, or else read from the governor.
 //!
 //! Source: Governor.sol `getProposalId`, GovernorStorage.sol `proposalDetails`, GovernorBravoDelegate.sol `getActions`, Voting.sol of
 //! Aragon `getVote` and CallsScript.sol.
@@ -12,10 +12,10 @@ use crate::model::read::{Answer, Read};
 use crate::model::{Decoding, Deed, Kind, Log};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
-/// Calls that a script of Aragon's makes at most, as we follow them.
+/// Maximum number of calls that are followed in an Aragon script.
 const SCRIPT_CALLS_MAX: usize = 256;
 
-/// What `log` says was carried out or put to the vote, with why it could not be read where it could not.
+/// Returns the calls that `log` reports as executed or put to the vote, and the reason if they could not be read.
 pub(super) fn executed(
     opener: &mut Opener<'_, '_, '_>,
     kind: Kind,
@@ -55,7 +55,7 @@ pub(super) fn asked(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, i
 /// `timelock()`. Source: GovernorTimelockControl.sol and GovernorTimelockCompound.sol of OpenZeppelin; GovernorBravoDelegateStorageV1.
 const TIMELOCK: [u8; 4] = [0xd3, 0x32, 0x19, 0xb4];
 
-/// The watched timelock that a governor has its proposals carried out by.
+/// Returns the watched timelock through which a governor executes its proposals.
 pub(super) fn timelock(opener: &mut Opener<'_, '_, '_>, governor: Address) -> Option<Address> {
     let watched = |at: &Address| opener.subjects.get(at).is_some_and(|subject| subject.kind == Kind::Timelock);
     if !opener.subjects.addresses().any(|at| watched(&at)) {
@@ -71,7 +71,8 @@ fn proposal(opener: &mut Opener<'_, '_, '_>, at: Address, id: U256) -> Payload {
         &*deed.signature == "execute(address[],uint256[],bytes[],bytes32)" && deed.decoding == Decoding::Clean
     };
     let asked = opener.frames.iter().filter(|frame| frame.target == Some(at) && is_execution(&frame.deed));
-    // The number is the hash of the arguments, as an encoder writes them: whoever passed them on, these they are.
+    // The number is the hash of the encoded arguments, so matching arguments are the proposal's calls, no matter who
+    // passed them on.
     let bound =
         asked.filter(|frame| frame.input.get(4..).is_some_and(|args| U256::from_be_bytes(keccak256(args).0) == id));
     if let Some(calls) = bound.filter_map(|frame| listed(&frame.deed, 0, 1, None, 2)).next() {
@@ -110,7 +111,7 @@ enum View {
     None,
 }
 
-/// What a view of the governor answers about `id`, at the block's end.
+/// Returns the answer of a view of the governor about `id`, at the block's end.
 fn view(opener: &mut Opener<'_, '_, '_>, at: Address, name: &str, id: U256) -> View {
     let Some(function) = bundled::governor().functions_named(name).into_iter().next() else { return View::None };
     let data: Bytes = [function.selector.as_slice(), &id.to_be_bytes::<32>()].concat().into();
@@ -124,8 +125,8 @@ fn view(opener: &mut Opener<'_, '_, '_>, at: Address, name: &str, id: U256) -> V
     }
 }
 
-/// The calls of an EVM script: `0x00000001`, then for each its target, the length of its calldata in four bytes, and the calldata. An
-/// empty script calls nothing. `None` where it is of another form.
+/// Returns the calls of an EVM script: `0x00000001`, then for each call its target, the length of its calldata in four
+/// bytes, and the calldata. An empty script has no calls. `None` where the script has another form.
 pub(super) fn script(text: &Bytes) -> Option<Vec<Told>> {
     if text.is_empty() {
         return Some(vec![]);

@@ -1,4 +1,5 @@
-//! What tokens say of a subject's holding, beside the logs in which they claim that something moved or was allowed.
+//! Holdings of a subject as tokens report them in their views, beside the logs in which they claim that something moved
+//! or was allowed.
 //!
 //! In: a block's activities, the tokens that each subject is known to use, and the node's answers. Out: a [`Note::Holding`] on each
 //! movement of a token, on each act by which something leaves inside of a call to the subject, and the tokens that a subject uses from now
@@ -21,17 +22,20 @@ use alloy_primitives::map::HashSet;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Holdings that are read of one block. More tokens than that move from one block's watches only where somebody makes them up.
+/// Maximum number of holdings read for one block. A block moves more tokens of its watches only if an attacker creates
+/// tokens.
 pub(crate) const HOLDINGS_MAX: usize = 64;
-/// Tokens that one subject is remembered to use. Where there is no room, every token counts as used: whoever fills it makes us louder.
+/// Maximum number of tokens remembered as used by one subject. When the list is full, every token counts as used, so
+/// that filling it raises more alerts, not fewer.
 const TOKENS_MAX: usize = 1_024;
-/// Tokens for which older transactions are searched after one block: each search may take some requests.
+/// Maximum number of tokens for which older transactions are searched after one block: each search may take several
+/// requests.
 const SEARCHES_MAX: usize = 4;
-/// Strangers' tokens of one subject that are sought together after one block: more have no room in a block of Ethereum, where each takes
-/// some ten thousand gas to log something.
+/// Maximum number of strangers' tokens of one subject that are searched together after one block. A block of Ethereum
+/// has no room for more, since each takes some ten thousand gas to log something.
 const SOUGHT_MAX: usize = 4_096;
-/// Ids of one log whose balances are read: those of which most leaves in the block. Whoever moves more of a collection at once is judged by
-/// these, and what is left out denies nothing.
+/// Maximum number of ids of one log whose balances are read: those with the largest outflow in the block. A log that
+/// moves more ids is judged by these. Ids left out do not count as a denial of the log.
 const IDS_MAX: usize = 4;
 
 /// `balanceOf(address)`, `balanceOf(address,uint256)`, `allowance(address,address)`, `getApproved(uint256)`,
@@ -47,7 +51,7 @@ const IS_OPERATOR: [u8; 4] = [0xb6, 0x36, 0x3c, 0xf2];
 const IS_OPERATOR_FOR: [u8; 4] = [0xd9, 0x5b, 0x63, 0x71];
 const PERMIT2_ALLOWANCE: [u8; 4] = [0x92, 0x7d, 0xa1, 0x05];
 
-/// Functions by which a subject uses a token, whatever the token does with them.
+/// Functions by which a subject uses a token, independent of their effect on the token.
 const USES: &[&str] = &[
     "transfer",
     "transferFrom",
@@ -70,28 +74,28 @@ const USES: &[&str] = &[
     "withdraw",
 ];
 
-/// Whose holding of what.
+/// A holding: its owner and token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     own: Address,
     token: Address,
-    /// Of ERC-1155 and ERC-6909.
+    /// Id of a token of ERC-1155 or ERC-6909.
     id: Option<U256>,
 }
 
-/// One log that is asked about.
+/// Log whose token is queried.
 struct Claim {
-    /// Index of its activity.
+    /// Index of the log's activity.
     at: usize,
     movement: Movement,
     own: Address,
     tie: Tie,
-    /// Whether the configuration lists the token.
+    /// True if the configuration lists the token.
     listed: bool,
     rank: u8,
 }
 
-/// Notes on movements of tokens what the tokens say of them. Returns which tokens are used from now on.
+/// Notes the tokens' own data on movements of tokens. Returns the tokens that are used from now on.
 pub(crate) fn weigh(
     block: &Block,
     subjects: &Subjects,
@@ -104,8 +108,8 @@ pub(crate) fn weigh(
     let mut claims = claims(block, subjects, known, activities, &acted, &used);
     let sought = seek_many(&mut claims, known, block, questions);
     let flows = flows(block, subjects, activities);
-    // Within a rank in an order that nobody can choose, so that no flood surely pushes out what comes behind it; the same in each round
-    // of questions.
+    // Within a rank, use an order that an attacker cannot choose, so that a flood cannot reliably displace other
+    // holdings. The order is the same in each round of questions.
     claims.sort_by_cached_key(|claim| {
         (claim.rank, keccak256([block.at.hash.as_slice(), claim.movement.token.as_slice()].concat()))
     });
@@ -136,7 +140,7 @@ pub(crate) fn weigh(
             searched = used.is_some();
             tie = if used == Some(true) { Tie::Used } else { tie };
         }
-        // What nobody was asked about, or the node cannot say, is told once for all tokens of the block.
+        // Holdings that were not asked about or could not be read are reported once for all tokens of the block.
         let is_dark = matches!(said, Said::BeyondBound(_) | Said::Unread);
         let first = seen.insert((claim.own, (!is_dark).then_some((claim.movement.token, claim.movement.approval))));
         notes.push((claim.at, Holding { tie, searched, said, first }));
@@ -151,8 +155,9 @@ pub(crate) fn weigh(
     remembered(learned, known)
 }
 
-/// Where more strangers' tokens say that something left a subject than are searched for one by one, asks in one question which of them it ever
-/// used, so that no swarm of them hides the one that it did. Those that it used come first from then on; returns those that were sought.
+/// Searches many tokens without ties to a subject in one query. If more such tokens log an outflow from the subject
+/// than are searched one by one, the query asks which of them the subject ever used, so that a flood of them cannot
+/// hide the used one. The used ones come first from then on. Returns the tokens that were searched.
 fn seek_many(
     claims: &mut [Claim],
     known: &Known,
@@ -180,7 +185,8 @@ fn seek_many(
     sought
 }
 
-/// Which tokens are used, and which were searched for in vain, as far as there is room to remember either.
+/// Returns the tokens found to be used, and those that were searched without a result, as far as there is room to
+/// remember them.
 fn remembered(learned: impl Iterator<Item = ((Address, Address), bool)>, known: &Known) -> Vec<Delta> {
     let mut deltas = Vec::new();
     for ((own, token), is_used) in learned {
@@ -197,7 +203,7 @@ fn word(truth: bool) -> B256 {
     B256::with_last_byte(u8::from(truth))
 }
 
-/// Whether a subject is known to use a token.
+/// Returns whether a subject is known to use a token.
 fn uses(own: Address, token: Address, known: &Known) -> bool {
     known.value(own, item(token)).is_some_and(|word| !word.is_zero()) || is_full(own, known)
 }
@@ -210,7 +216,7 @@ fn item(token: Address) -> Item {
     Item::of_table(TOKEN).about(token)
 }
 
-/// Subjects that act, each with the transaction in which it does.
+/// Returns the subjects that act, each with the transaction in which it acts.
 fn acted(subjects: &Subjects, activities: &[Activity]) -> HashSet<(WatchId, u32)> {
     let acts = activities.iter().filter(|activity| {
         let ran = activity.fate == Fate::Executed && activity.stage == Stage::Included;
@@ -223,7 +229,8 @@ fn acted(subjects: &Subjects, activities: &[Activity]) -> HashSet<(WatchId, u32)
     acts.chain(sent).map(|activity| (activity.watch, activity.tx_index)).collect()
 }
 
-/// Subjects and the tokens that they use in this block: they call them for that, or move or obtain them while they act.
+/// Returns subjects and the tokens that they use in this block: they call a function for that, or move or obtain the
+/// token while they act.
 fn used(subjects: &Subjects, activities: &[Activity], acted: &HashSet<(WatchId, u32)>) -> BTreeSet<(Address, Address)> {
     let of = |activity: &Activity| -> Option<(Address, Address)> {
         let here = activity.fate == Fate::Executed && activity.stage == Stage::Included;
@@ -244,7 +251,7 @@ fn token_of(activity: &Activity) -> Option<Address> {
     activity.deed.args.first()?.value.as_address()
 }
 
-/// Logs that no act explains, with what is known of the token.
+/// Returns the logs that no act explains, with the known facts about the token.
 fn claims(
     block: &Block,
     subjects: &Subjects,
@@ -359,7 +366,8 @@ fn ether_holding(
     Some(Holding { tie: Tie::Acts, searched: false, said, first: true })
 }
 
-/// Notes on what the subject's own acts move that it does so: where nobody vouches for the act, nobody vouches for the movement.
+/// Notes on movements by the subject's own acts that the subject makes them: without a vouch for the act, the movement
+/// has none either.
 fn note_explained(activities: &mut [Activity], acted: &HashSet<(WatchId, u32)>, used: &BTreeSet<(Address, Address)>) {
     for activity in activities.iter_mut() {
         let explained = activity.kind == ActivityKind::Move && matches!(activity.role, Role::Effect { .. });
@@ -371,7 +379,7 @@ fn note_explained(activities: &mut [Activity], acted: &HashSet<(WatchId, u32)>, 
     }
 }
 
-/// The log that an activity was made of, with its transaction.
+/// Returns the log from which an activity was made, with its transaction.
 pub(super) fn log_of<'a>(block: &'a Block, activity: &Activity) -> Option<(&'a Tx, &'a Log)> {
     let Position::Log(ordinal) = activity.position else { return None };
     let tx = block.txs.get(activity.tx_index as usize).filter(|tx| tx.hash == activity.tx)?;
@@ -379,12 +387,12 @@ pub(super) fn log_of<'a>(block: &'a Block, activity: &Activity) -> Option<(&'a T
     Some((tx, log))
 }
 
-/// The view that tells what `spender` may take of the holding of `owner`.
+/// Returns the calldata of the view that reads the allowance of `spender` on the holding of `owner`.
 pub(super) fn allowance_of(owner: Address, spender: Address) -> Bytes {
     calldata(ALLOWANCE, &[owner.into_word(), spender.into_word()])
 }
 
-/// What came into each holding in the block and what went out of it, as logs have it.
+/// Returns the amounts that came into each holding in the block and went out of it, according to logs.
 fn flows(block: &Block, subjects: &Subjects, activities: &[Activity]) -> BTreeMap<Place, (U256, U256)> {
     let mut flows: BTreeMap<Place, (U256, U256)> = BTreeMap::new();
     for activity in activities.iter().filter(|activity| activity.kind == ActivityKind::Move) {
@@ -403,7 +411,7 @@ fn flows(block: &Block, subjects: &Subjects, activities: &[Activity]) -> BTreeMa
     flows
 }
 
-/// Holdings that a log is about, and by how much each changes.
+/// Returns the holdings that a log changes, and the amount of each change.
 fn places(own: Address, movement: &Movement) -> Vec<(Place, U256)> {
     let place = Place { own, token: movement.token, id: None };
     if movement.views != Views::ById {
@@ -413,7 +421,7 @@ fn places(own: Address, movement: &Movement) -> Vec<(Place, U256)> {
 }
 
 impl Place {
-    /// The view that gives the balance.
+    /// Returns the calldata of the view that reads the balance.
     fn balance(&self) -> Bytes {
         match self.id {
             None => calldata(BALANCE_OF, &[self.own.into_word()]),
@@ -427,7 +435,7 @@ fn calldata(selector: [u8; 4], words: &[B256]) -> Bytes {
 }
 
 impl Claim {
-    /// What the token says of the holdings that the log is about, before the block and after it.
+    /// Queries the token for the holdings that the log is about, before the block and after it.
     fn ask(&self, block: &Block, flows: &BTreeMap<Place, (U256, U256)>, questions: &mut Questions<'_>) -> Said {
         if self.movement.approval {
             return self.ask_allowance(questions);
@@ -462,7 +470,8 @@ impl Claim {
         }
     }
 
-    /// The holdings that are read, those of which most leaves in the block first, and whether these are all that the log is about.
+    /// Returns the holdings that are read, those with the largest outflow in the block first, and whether the log has
+    /// no others.
     fn asked_about(&self, flows: &BTreeMap<Place, (U256, U256)>) -> (Vec<Place>, bool) {
         let mut places: Vec<Place> = places(self.own, &self.movement).into_iter().map(|(place, _)| place).collect();
         places.sort_unstable();
@@ -477,13 +486,13 @@ impl Claim {
         (places, whole)
     }
 
-    /// Whether an answer without a number leaves unknown what is held. A contract that nobody lists, that the subject never used and
-    /// that has no such view keeps nothing for it.
+    /// Returns whether an answer without a number leaves the holding unknown. A contract that is not listed, that the
+    /// subject never used and that has no such view holds nothing for it.
     fn is_dark(&self, answer: &Answer) -> bool {
         self.listed || self.tie != Tie::Stranger || !matches!(answer, Answer::Reverted | Answer::Data(_))
     }
 
-    /// What the spender may take after the block.
+    /// Queries the amount that the spender may take after the block.
     fn ask_allowance(&self, questions: &mut Questions<'_>) -> Said {
         let movement = &self.movement;
         let (owner, spender) = (movement.from.into_word(), movement.to.into_word());
@@ -516,7 +525,7 @@ impl Claim {
 fn hardest_hit(held: &[(U256, U256)]) -> Option<(U256, U256)> {
     let part = |(was, is): &(U256, U256)| {
         let (gone, thousand) = (was.saturating_sub(*is), U256::from(1_000));
-        // Of a number that large a thousandth is exact enough.
+        // For numbers this large, a thousandth is exact enough.
         gone.checked_mul(thousand).map_or_else(|| gone / (*was / thousand), |gone| gone / (*was).max(U256::ONE))
     };
     let lost = held.iter().filter(|(was, is)| is < was).max_by_key(|held| part(held));

@@ -1,7 +1,7 @@
-//! What a trace shows: which claims surely ran, and the calls that no calldata tells of.
+//! Evidence from a trace: the claims that certainly ran, and the calls that no calldata shows.
 //!
-//! A trace is a node's word. It is held against the transaction, its end and its logs, and it only ever adds: a call that it leaves out
-//! is judged by the logs as before.
+//! A trace is the claim of one node. It is checked against the transaction, its result and its logs, and it only adds
+//! activities: a call missing from the trace is judged by the logs as before.
 
 use super::frames::{Claim, FRAMES_MAX, Frame, Opener, Shape, wrapped};
 use super::own::Own;
@@ -16,14 +16,15 @@ use alloy_primitives::map::{HashMap, HashSet};
 use alloy_primitives::{Address, Bytes, U256};
 use std::collections::VecDeque;
 
-/// The last of the contracts of the protocol in a row from 0x01 on, which compute and keep nothing.
+/// Last precompile in the row from 0x01 on. Precompiles compute and store nothing.
 ///
 /// Source: the precompiles of Frontier to Prague: EIP-198, EIP-196, EIP-197, EIP-152, EIP-4844, EIP-2537 (up to 0x11).
 const PRECOMPILE_LAST: u64 = 0x11;
-/// `P256VERIFY`, which computes as well. Source: EIP-7951; RIP-7212.
+/// `P256VERIFY`, another precompile. Source: EIP-7951; RIP-7212.
 const P256_VERIFY: u64 = 0x100;
 
-/// The traces of the block's transactions, where they are looked at and the node has them; they are asked for once.
+/// Returns the traces of the block's transactions, where they are needed and the node has them; they are requested
+/// once.
 pub(crate) fn traces<'a>(block: &Block, subjects: &Subjects, questions: &mut Questions<'a>) -> Option<&'a [TxTrace]> {
     if !subjects.looks_inside() || subjects.is_empty() || block.txs.is_empty() {
         return None;
@@ -34,22 +35,24 @@ pub(crate) fn traces<'a>(block: &Block, subjects: &Subjects, questions: &mut Que
     }
 }
 
-/// Whether a call that can change something is made by a subject, or reaches one.
+/// Returns whether a subject makes or receives a call that can change something.
 pub(crate) fn concerns(trace: &TxTrace, subjects: &Subjects) -> bool {
     let watched =
         |call: &TracedCall| subjects.get(&call.from).is_some() || call.to.is_some_and(|to| subjects.get(&to).is_some());
     trace.calls.iter().any(|call| call.how != CallHow::Staticcall && watched(call))
 }
 
-/// Whether something of a wallet, or something that left a subject, is explained by no call that was seen, or a contract was called, which
-/// does by its own code what nothing but a trace shows: where blocks are not traced, the one transaction may be.
+/// Returns whether the trace of this one transaction may be requested where blocks are not traced. It may if no
+/// observed call explains something of a wallet or something that left a subject, or if a contract was called, whose
+/// code can do things that only a trace shows.
 pub(crate) fn begs_for_a_trace(activities: &[Activity], subjects: &Subjects) -> bool {
     let left = |activity: &Activity| {
         let subject = subjects.get(&activity.from);
         match activity.kind {
             ActivityKind::Event => subject.is_some_and(|subject| subject.kind.is_wallet()),
             ActivityKind::Move => subject.is_some_and(|subject| subject.watch == activity.watch),
-            // Ether that leaves inside is in no log, and in no balance either where as much comes in by another call of the block.
+            // Ether that leaves by an inner call is in no log. The balance does not show it either where another call
+            // of the block brings in the same amount.
             ActivityKind::Call => {
                 let called = activity.to.and_then(|to| subjects.get(&to));
                 called.is_some_and(|own| !own.kind.is_wallet() && own.kind != Kind::Eoa)
@@ -61,7 +64,7 @@ pub(crate) fn begs_for_a_trace(activities: &[Activity], subjects: &Subjects) -> 
     activities.iter().any(|activity| alone(activity) && activity.fate == Fate::Executed && left(activity))
 }
 
-/// What of a trace cannot be, for this transaction with this receipt.
+/// Returns the part of a trace that is impossible for this transaction with this receipt.
 pub(crate) fn contradiction(trace: &TxTrace, tx: &Tx) -> Option<&'static str> {
     let Some(own) = trace.calls.first() else { return Some("it is empty") };
     if trace.tx.is_some_and(|hash| hash != tx.hash) {
@@ -77,7 +80,7 @@ pub(crate) fn contradiction(trace: &TxTrace, tx: &Tx) -> Option<&'static str> {
     (trace.has_logs && !same_logs(trace, tx)).then_some("its logs are not those of the receipt")
 }
 
-/// Nodes list a call's logs apart from those of the calls it makes, so that their order cannot be compared.
+/// Compares logs without their order: nodes list a call's logs separately from those of the calls that it makes.
 fn same_logs(trace: &TxTrace, tx: &Tx) -> bool {
     fn face(log: &Log) -> (&Address, &[alloy_primitives::B256], &[u8]) {
         (&log.address, &log.topics, &log.data)
@@ -91,7 +94,7 @@ fn same_logs(trace: &TxTrace, tx: &Tx) -> bool {
     traced == received
 }
 
-/// For each call, whether it or one around it failed.
+/// Returns for each call whether it, or a call around it, failed.
 pub(super) fn undone(trace: &TxTrace) -> Vec<bool> {
     let mut undone: Vec<bool> = Vec::with_capacity(trace.calls.len());
     for call in &trace.calls {
@@ -101,7 +104,7 @@ pub(super) fn undone(trace: &TxTrace) -> Vec<bool> {
     undone
 }
 
-/// For each call, whether it can change nothing: a static call and whatever it makes, a contract of the protocol.
+/// Returns for each call whether it can change nothing: a static call and the calls inside it, or a precompile.
 pub(super) fn still(trace: &TxTrace) -> Vec<bool> {
     let mut walk = Walk::new(trace);
     trace.calls.iter().enumerate().for_each(|(at, call)| {
@@ -110,9 +113,9 @@ pub(super) fn still(trace: &TxTrace) -> Vec<bool> {
     walk.still
 }
 
-/// Marks the claims that the trace shows to have run, and appends the calls of and to subjects that no claim is about.
+/// Marks the claims that the trace shows to have run, and appends calls of and to subjects that no claim covers.
 ///
-/// `known` is the state before the block, by which a proxy's own code is told from other code.
+/// `known` is the state before the block, which distinguishes a proxy's own code from other code.
 pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, known: Option<&Known>) {
     let undone = undone(trace);
     let mut walk = Walk::new(trace);
@@ -130,7 +133,7 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
         if ran && call.how == CallHow::Create {
             born.extend(call.to);
         }
-        // A self-destruct with the same ether to the same heir is no payment that calldata claims.
+        // A self-destruct with the same ether to the same heir is not the payment that calldata claims.
         let ends = call.how == CallHow::SelfDestruct;
         let known = match at {
             0 => Some(0),
@@ -193,8 +196,8 @@ pub(super) fn join(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, tx: &Tx, kn
     stillness::note(&mut opener.frames, trace, opener.subjects);
 }
 
-/// Says of every subject that has to do with the calls from this one on that they are not followed: whoever fills a transaction with
-/// calls does not hide what comes behind them.
+/// Notes on every subject involved in the calls from this one on that these calls are not followed, so that an attacker
+/// cannot hide calls behind many others.
 fn unfollowed(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, from: usize, walk: &mut Walk) {
     let why = format!("More calls of and to the subject than are followed in one transaction ({FRAMES_MAX}).");
     let mut told: Vec<Address> = Vec::new();
@@ -216,7 +219,7 @@ fn unfollowed(opener: &mut Opener<'_, '_, '_>, trace: &TxTrace, from: usize, wal
     }
 }
 
-/// A frame for a call that nothing but the trace tells of, and behind it those it wraps.
+/// Appends a frame for a call that only the trace shows, followed by the calls that it wraps.
 fn append(opener: &mut Opener<'_, '_, '_>, claim: Claim, at: usize) -> usize {
     let index = opener.frames.len();
     opener.call(claim);
@@ -228,10 +231,10 @@ fn append(opener: &mut Opener<'_, '_, '_>, claim: Claim, at: usize) -> usize {
     index
 }
 
-/// Subjects of one transaction that are told of calls which are not followed.
+/// Maximum number of subjects of one transaction on which calls that are not followed are noted.
 const UNFOLLOWED_MAX: usize = 256;
 
-/// Whether the code that a proxy runs is looked after anyway.
+/// Returns whether the code that a proxy runs is tracked anyway.
 fn versioned(call: &TracedCall, subjects: &Subjects) -> bool {
     subjects.versions_of(&call.from).is_some()
 }
@@ -263,19 +266,20 @@ fn operation(how: CallHow) -> Operation {
     }
 }
 
-/// How a contract hands on what it was asked.
+/// Way in which a contract forwards a call that it received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Passed {
-    /// By delegatecall, with the calldata as it is. Whether the code is the contract's own is another matter.
+    /// By delegatecall, with the same calldata. The code need not be the contract's own.
     AsProxy,
     /// A wallet to its own code, or a Safe to its fallback handler.
     AsWallet,
 }
 
-/// Whether the call only hands on what its caller was asked, and how.
+/// Returns the way of forwarding if the call only forwards the call that its caller received.
 ///
-/// Source: EIP-1167, EIP-1967 and SafeProxy.sol forward their calldata as it is; FallbackManager.sol calls the handler with the calldata
-/// and the address of whoever called the Safe behind it. Anybody else who forwards calldata by a call makes a call like any other.
+/// Source: EIP-1167, EIP-1967 and SafeProxy.sol forward their calldata unchanged; FallbackManager.sol calls the handler
+/// with the calldata, followed by the address of the Safe's caller. Any other contract that forwards calldata by a call
+/// makes an ordinary call.
 pub(super) fn passed_on(call: &TracedCall, trace: &TxTrace, subjects: &Subjects) -> Option<Passed> {
     let caller = trace.calls.get(call.parent? as usize)?;
     let inside = if caller.how == CallHow::Delegatecall { caller.from } else { caller.to? };
@@ -304,7 +308,8 @@ fn sender(call: &TracedCall, trace: &TxTrace) -> Option<Address> {
     Some(call.from)
 }
 
-/// The payload of a multisig's submission that could not be read from the node, which this call then is.
+/// Returns the frame of a multisig's submission whose payload could not be read from the node, and which this call
+/// executes.
 fn unread(call: &TracedCall, around: Option<usize>, frames: &[Frame]) -> Option<usize> {
     let outer = around?;
     if !matches!(frames[outer].shape, Shape::Proposal { .. }) || frames[outer].target != Some(call.from) {
@@ -331,9 +336,10 @@ fn fill(opener: &mut Opener<'_, '_, '_>, index: usize, call: &TracedCall, ran: b
     frame.certain = true;
 }
 
-/// Where in the trace we are.
+/// Position in the trace.
 struct Walk {
-    /// Whether the call can change nothing: a static call and whatever it makes, a contract of the protocol.
+    /// True for each call that can change nothing: a static call and all calls inside it, or a call of a contract of
+    /// the protocol.
     still: Vec<bool>,
     /// The frame of each call, or else of the nearest call around it that has one.
     frame: Vec<Option<usize>>,
@@ -355,12 +361,13 @@ impl Walk {
         }
     }
 
-    /// Goes on to this call, and gives the frame around it.
+    /// Moves on to this call and returns the frame around it.
     fn enter(&mut self, at: usize, call: &TracedCall) -> Option<usize> {
         let parent = call.parent.map(|parent| parent as usize).filter(|parent| *parent < at);
         let within = parent.is_some_and(|parent| self.still[parent]);
         let precompile = call.to.is_some_and(computes);
-        // Ether can be sent there, and is gone. A contract that destroys itself may name any heir, and need leave nothing.
+        // Ether can be sent to a precompile, and is lost there. A contract that destroys itself may name any heir, with
+        // or without ether.
         let nothing = precompile && call.value.is_zero() && call.how != CallHow::SelfDestruct;
         self.still[at] = within || call.how == CallHow::Staticcall || nothing;
         let around = parent.and_then(|parent| self.frame[parent]);
@@ -384,17 +391,17 @@ impl Walk {
     }
 }
 
-/// Whether a contract of the protocol stands there that can change nothing on any chain. Others among the lowest addresses can: those of
-/// Arbitrum send messages to another chain, that of Celo moves ether.
+/// Returns whether the address holds a contract of the protocol that can change nothing on any chain. Others among the
+/// lowest addresses can: those of Arbitrum send messages to another chain, that of Celo moves ether.
 fn computes(to: Address) -> bool {
     let at = U256::from_be_slice(to.as_slice());
     at == U256::from(P256_VERIFY) || !at.is_zero() && at <= U256::from(PRECOMPILE_LAST)
 }
 
-/// What tells one claim from another: who calls whom, how, and with how much.
+/// Properties that distinguish one claim from another: caller, target, operation and value.
 type Face = (Address, Option<Address>, Operation, U256);
 
-/// Claims that no call of the trace was found for yet.
+/// Claims without a matching call in the trace so far.
 #[derive(Default)]
 struct Claims {
     waiting: HashMap<Face, VecDeque<usize>>,
@@ -402,10 +409,11 @@ struct Claims {
 }
 
 impl Claims {
-    /// Takes up the frames that were opened since.
+    /// Adds the frames that were opened since the last time.
     fn take_up(&mut self, frames: &[Frame]) {
         for (index, frame) in frames.iter().enumerate().skip(self.n_known.max(1)) {
-            // What is only scheduled did not run, though the same call may have in the same transaction.
+            // A scheduled call did not run by being scheduled, although the same call may have run in the same
+            // transaction.
             if frame.seen.is_none() && frame.stage != Stage::Proposed {
                 let face = (frame.caller, frame.target, frame.operation, frame.value);
                 self.waiting.entry(face).or_default().push_back(index);
@@ -414,7 +422,7 @@ impl Claims {
         self.n_known = frames.len();
     }
 
-    /// The first claim that this call is.
+    /// Returns the first claim that matches this call.
     fn of(&mut self, call: &TracedCall, frames: &[Frame]) -> Option<usize> {
         let face = (call.from, call.to, operation(call.how), call.value);
         let waiting = self.waiting.get_mut(&face)?;

@@ -1,4 +1,4 @@
-//! Logs become activities: what a subject says, and what tokens say of it.
+//! Turns logs into activities: the events of a subject, and the events of tokens about it.
 
 use super::frames::{Frame, Shape};
 use super::movement::{self, Movement};
@@ -11,21 +11,22 @@ use crate::model::{Activity, ActivityKind, Deed, Fate, Kind, Log, Operation, Pos
 use alloy_primitives::map::HashMap;
 use alloy_primitives::{B256, U256};
 
-/// Whether a log is by a subject, or a transfer or approval that names one.
+/// Returns whether a log is by a subject, or a transfer or approval that names one.
 pub(crate) fn concerns(log: &Log, subjects: &Subjects) -> bool {
     subjects.get(&log.address).is_some()
         || !subjects.names_of(log).is_empty()
         || movement::parties(log).is_some_and(|(a, b)| subjects.get(&a).is_some() || subjects.get(&b).is_some())
 }
 
-/// Arguments that an ordinary event has at most.
+/// Maximum number of arguments of an ordinary event.
 const NODES_OF_A_LOG: usize = 8;
 
 /// Appends an activity per log and subject, and joins it to the act that explains it.
 ///
-/// A subject that emits a log hears of it once, as its own event, even where the log names it too.
+/// A subject that emits a log gets it once, as its own event, even where the log names the subject too.
 pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes<'_>, out: &mut Vec<Activity>) {
-    // An airdrop writes thousands of honest logs; each has room for its arguments, and no more in all than the data pays for.
+    // An airdrop writes thousands of honest logs: each has room for its arguments, within a total that the size of the
+    // data bounds.
     let nodes = NODES_MAX.saturating_add(u32::try_from(tx.logs.len() * NODES_OF_A_LOG).unwrap_or(u32::MAX));
     let mut budget = Budget::new(nodes, DEPTH_MAX, BYTES_MAX);
     let mut explainer = effects::Explainer::new(frames, tx, out);
@@ -51,7 +52,8 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
             if let Some(of) = explainer.explain(&event, log) {
                 event.role = Role::Effect { of };
             } else if let Some(said) = said {
-                // Nobody's call can be seen that made the wallet say so: the log itself carries what it tells of.
+                // The call that made the wallet write the log cannot be seen, so the log itself carries the calls that
+                // it announces.
                 event.role = Role::Envelope { carries: activities::carried(frames, said, subject.watch, out) };
                 event.notes.clone_from(&frames[said].notes);
                 spoken.push((said, out.len()));
@@ -90,10 +92,10 @@ pub(crate) fn read(frames: &[Frame], tx: &Tx, subjects: &Subjects, codes: &Codes
     }
 }
 
-/// The call to a contract in which it must have written its log: the transaction's own, or, where a trace shows every call there was, the
-/// first of them.
+/// Returns the call to a contract in which the contract must have written its log: the transaction's own call, or,
+/// where a trace shows every call, the first of them.
 ///
-/// Of a wallet, of a token, and of what governs others every log has to be explained by its words.
+/// For wallets, tokens, and contracts that govern others, every log has to be explained by its content.
 fn within(subject: &Subject, log: &Log, frames: &[Frame], out: &[Activity]) -> Option<usize> {
     if !matches!(subject.kind, Kind::Contract | Kind::Proxy | Kind::Ownable | Kind::AccessControl) {
         return None;
@@ -107,7 +109,7 @@ fn within(subject: &Subject, log: &Log, frames: &[Frame], out: &[Activity]) -> O
     activities::called(seen.find(called)?, out)
 }
 
-/// The log of the same operation that this one goes with.
+/// Returns the log of the same operation to which this log belongs.
 fn beside(spoken: &[(usize, usize)], frames: &[Frame], event: &Activity) -> Option<usize> {
     let belongs = |said: usize| match &frames[said].shape {
         Shape::Told(saying) => frames[said].target == Some(event.from) && told::goes_with(saying, &event.deed),

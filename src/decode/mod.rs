@@ -1,14 +1,17 @@
-//! A block becomes activities: everything that touches a watched address, down to the effective call.
+//! Turns a block into activities: everything that touches a watched address, down to the effective call.
 //!
-//! In: a [`Block`], whom to look out for ([`Subjects`]), what is known of their state ([`Known`]) and what the node answered so far
-//! ([`Answers`]). Out: [`Activity`]s in transaction order, and the questions still open. Never here: a verdict, a socket, a clock, or trust in a byte of the chain.
+//! In: a [`Block`], the watched addresses ([`Subjects`]), the known facts about their state ([`Known`]) and the node's
+//! answers so far ([`Answers`]). Out: [`Activity`]s in transaction order, and the questions still open. Never here: a
+//! verdict, a socket, a clock, or trust in any byte of the chain.
 //!
-//! One transaction goes through four stations: `frames` opens the call and whatever it wraps into a tree, and `inside` joins to it what
-//! a trace shows, where the node has any, and `told` what watched wallets write down in logs of their own, and `versions` reads what
-//! went to proxies by the ABI of the code that ran; `own` says which code a subject consists of; `stillness` which calls changed nothing,
-//! `named` whom calldata names that nobody can read; `fate` reads from the logs which of those claims came true; `activities` says whom
-//! each frame touches; `logs` adds what the logs say and `effects` decides which act explains it. When all transactions are through,
-//! `allowances` joins what is left of an allowance to the transfer that used it, and `state` adds what changed without any of them.
+//! Each transaction passes these steps: `frames` opens the call and the calls that it wraps into a tree; `inside` joins
+//! to it the calls that a trace shows, where the node has one, and `told` joins the calls that watched wallets announce
+//! in their own logs; `versions` decodes calls to proxies by the ABI of the code that ran; `own` decides which code
+//! belongs to a subject; `stillness` finds the calls that changed nothing; `named` finds the addresses in calldata that
+//! cannot be decoded; `fate` reads from the logs which of those claims came true; `activities` finds the watched
+//! addresses that each frame touches; `logs` adds the events and `effects` decides which act explains each of them.
+//! After all transactions, `allowances` joins a remaining allowance to the transfer that used it, and `state` adds the
+//! changes that no transaction accounts for.
 
 mod activities;
 mod allowances;
@@ -56,26 +59,28 @@ use crate::model::{Activity, ActivityKind, Block, Delta, Known, Role, Tx, TxTrac
 use alloy_primitives::B256;
 use std::collections::{BTreeSet, HashSet};
 
-/// What decoding a block gave.
+/// Result of decoding a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
     /// In transaction order; indexes in [`crate::model::Role`] refer to this list.
     pub activities: Vec<Activity>,
     /// Questions to ask at this block's hash before decoding again. Empty when nothing more can be learned.
     pub wanted: Vec<Read>,
-    /// What of the subjects' state is to be remembered once the block stands.
+    /// Facts about the subjects' state to remember once the block stands.
     pub facts: Vec<Delta>,
-    /// How the state of each watch could be read whose turn it was. What the node did not say is compared when it can be read again.
+    /// Readability of the state of each watch whose turn it was. Values that the node did not return are compared when
+    /// they can be read again.
     pub sights: Vec<(WatchId, StateSight)>,
-    /// Transactions whose trace contradicts what the block holds of them, and how. They were decoded as if there were none.
+    /// Transactions whose trace contradicts the block, with the contradiction. They were decoded as if they had no
+    /// trace.
     pub false_traces: Vec<(B256, &'static str)>,
 }
 
-/// Every touch of a watched address in `block`.
+/// Returns every activity of a watched address in `block`.
 ///
-/// Pure: the same block, subjects, knowledge and answers give the same activities. When [`Decoded::wanted`] is not empty, the caller reads
-/// those and decodes again; every question is asked once, and at most [`READS_MAX`] for a block. What stays unanswered is noted
-/// on the activities it leaves in the dark.
+/// The function is pure: the same block, subjects, knowledge and answers give the same activities. When
+/// [`Decoded::wanted`] is not empty, the caller reads those values and decodes again; every question is asked once, and
+/// at most [`READS_MAX`] for a block. Unanswered questions are noted on the activities that depend on them.
 ///
 /// ```
 /// use watchfire::decode::{Subjects, decode};
@@ -144,7 +149,7 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
     deltas.extend(asked);
     deltas.extend(used);
     if subjects.looks_inside() {
-        // What changed and nothing explains may be explained by what ran inside.
+        // An inner call may explain a change that is otherwise unexplained.
         let unexplained =
             activities.iter().filter(|activity| activity.kind == ActivityKind::State && activity.role == Role::Leaf);
         let untraced = unexplained.filter(|own| !traced.contains(&own.tx_index) && own.tx != block.at.hash);
@@ -152,23 +157,24 @@ pub fn decode(block: &Block, subjects: &Subjects, known: &Known, answers: &Answe
             questions.ask(Read::Trace(tx));
         }
     }
-    // They grow by doubling, and live as long as the block is judged.
+    // The list grows by doubling, and lives as long as the block is judged.
     activities.shrink_to_fit();
     Decoded { activities, wanted: questions.wanted, facts: deltas, sights, false_traces }
 }
 
-/// Places of the transactions whose sender has to be known for certain, since they may concern somebody. Where an account with a
-/// key is watched these are all of them: a transaction of its own shows by nothing but its sender.
+/// Returns the indices of transactions whose sender must be recovered, since they may concern a watched address. Where
+/// an account with a key is watched, these are all transactions: only the sender shows that a transaction comes from
+/// that account.
 #[must_use]
 pub fn senders_that_matter(block: &Block, subjects: &Subjects) -> Vec<u32> {
     let matters = |tx: &&Tx| subjects.has_accounts() || touches(tx, subjects);
     block.txs.iter().filter(matters).map(|tx| tx.index).collect()
 }
 
-/// Whether it can concern anybody: a few hash probes, since most transactions concern nobody.
+/// Returns whether a transaction can concern a subject: a few hash probes, since most transactions concern none.
 ///
-/// Wrappers that lead to a subject without a log that names it are found by opening the calldata, so a selector that opens as a
-/// wrapper counts as well.
+/// Some wrappers lead to a subject without a log that names it. They are found by opening the calldata, so a selector
+/// that opens as a wrapper also counts.
 fn touches(tx: &Tx, subjects: &Subjects) -> bool {
     subjects.get(&tx.from).is_some()
         || tx.to.is_some_and(|to| subjects.get(&to).is_some())
@@ -178,12 +184,13 @@ fn touches(tx: &Tx, subjects: &Subjects) -> bool {
         || tx.authorizations.iter().any(|_| !subjects.is_empty())
 }
 
-/// Answers so far, and what is still to be asked.
+/// Answers so far, and questions still to be asked.
 pub(crate) struct Questions<'a> {
     answers: &'a Answers,
     wanted: Vec<Read>,
     waiting: HashSet<Read>,
-    /// What was asked of the block's activities, of watched state, and of tokens about what subjects hold.
+    /// Questions already asked about the block's activities, about watched state, and to tokens about the holdings of
+    /// subjects.
     asked: [HashSet<Read>; 3],
 }
 
@@ -192,7 +199,7 @@ impl<'a> Questions<'a> {
         Self { answers, wanted: Vec::new(), waiting: HashSet::new(), asked: Default::default() }
     }
 
-    /// The trace of this one transaction, if it was asked for and came.
+    /// Returns the trace of this transaction, if it was requested and received.
     fn trace_of(&self, tx: &Tx) -> Option<&'a TxTrace> {
         match self.answers.get(&Read::Trace(tx.hash))? {
             Answer::Traces(traces) => traces.first(),
@@ -200,22 +207,23 @@ impl<'a> Questions<'a> {
         }
     }
 
-    /// The answer, if there is one; otherwise it is asked for, once and within the bound.
+    /// Returns the answer, if there is one; otherwise adds the question, once and within the limit.
     fn ask(&mut self, read: Read) -> Option<&'a Answer> {
         if self.has_room(0, &read, READS_MAX) {
             return self.look_up(read);
         }
-        // Beyond the bound nothing is asked, and the dark is told as such rather than passed over.
+        // Beyond the limit nothing is asked, and the gap is reported instead of passed over.
         Some(&Answer::Unavailable)
     }
 
-    /// The same for watched state, which has a bound of its own. Beyond it nothing is asked and nothing is answered: whoever asks
-    /// comes again after the next block.
+    /// Returns the same for watched state, which has its own limit. Beyond it nothing is asked or answered: the caller
+    /// asks again after the next block.
     fn ask_state(&mut self, read: Read) -> Option<&'a Answer> {
         if self.has_room(1, &read, STATE_READS_MAX) { self.look_up(read) } else { None }
     }
 
-    /// The same for what tokens say of a holding, which has a bound of its own, since anybody can make up tokens.
+    /// Returns the same for a token's data about a holding. These questions have their own limit, since anyone can
+    /// create tokens.
     fn ask_holding(&mut self, read: Read) -> Option<&'a Answer> {
         if self.has_room(2, &read, HOLDING_READS_MAX) { self.look_up(read) } else { Some(&Answer::Unavailable) }
     }

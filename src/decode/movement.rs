@@ -1,7 +1,7 @@
-//! Movements of tokens and allowances as logs tell them, whichever standard a token follows.
+//! Movements of tokens and allowances as recorded in logs, for every supported token standard.
 //!
-//! In: a log. Out: the token, both parties, how much, and by which views the token can be asked about it. A token that follows two standards logs
-//! one movement twice: its ERC-20 log stands for both.
+//! In: a log. Out: the token, both parties, the amount, and the views that read the moved value from the token. A token
+//! that follows two standards logs one movement twice: its ERC-20 log represents both.
 //!
 //! Source: EIP-20, EIP-721, EIP-1155, EIP-6909, EIP-777, EIP-223 and ERC-677; AllowanceTransfer.sol of Permit2.
 
@@ -13,28 +13,30 @@ use alloy_primitives::{Address, B256, U256, address, b256};
 const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
 /// `Approval(address,address,uint256)`: likewise.
 const APPROVAL: B256 = b256!("8c5be1e5ebec7d5bd14f71427d1e84f3dd0314c0f7b2291e5b200ac8c7c3b925");
-/// `Transfer(address,address,uint256,bytes)` of ERC-223 and ERC-677: giver, receiver; then the amount. The bytes may be indexed.
+/// `Transfer(address,address,uint256,bytes)` of ERC-223 and ERC-677: sender, receiver; then the amount. The bytes may
+/// be indexed.
 const TRANSFER_WITH_DATA: B256 = b256!("e19260aff97b920c7df27010903aeb9c8d2be5d310a2c67824cf3f15396e4c16");
 
-/// `TransferSingle(address,address,address,uint256,uint256)` of ERC-1155: operator, giver, receiver, id, amount.
+/// `TransferSingle(address,address,address,uint256,uint256)` of ERC-1155: operator, sender, receiver, id, amount.
 const TRANSFER_SINGLE: B256 = b256!("c3d58168c5ae7397731d063d5bbf3d657854427343f4c083240f7aacaa2d0f62");
 /// `TransferBatch(address,address,address,uint256[],uint256[])` of ERC-1155.
 const TRANSFER_BATCH: B256 = b256!("4a39dc06d4c0dbc64b70af90fd698a233a518aa5d07e595d983b8c0526c8f7fb");
 /// `ApprovalForAll(address,address,bool)` of ERC-721 and ERC-1155: everything of a collection, to one operator.
 const APPROVAL_FOR_ALL: B256 = b256!("17307eab39ab6107e8899845ad3d59bd9653f200f220920489ca2b5937696c31");
 
-/// `Transfer(address,address,address,uint256,uint256)` of ERC-6909: giver, receiver and id are indexed; then the caller and the amount.
+/// `Transfer(address,address,address,uint256,uint256)` of ERC-6909: sender, receiver and id are indexed; then the
+/// caller and the amount.
 const TRANSFER_OF_ID: B256 = b256!("1b3d7edb2e9c0b0e7c525b20aaaef0f5940d2ed71663c7d39266ecafac728859");
 /// `Approval(address,address,uint256,uint256)` of ERC-6909: owner, spender and id are indexed; then the amount.
 const APPROVAL_OF_ID: B256 = b256!("b3fd5071835887567a0671151121894ddccc2842f1d10bedad13e0d17cace9a7");
-/// `OperatorSet(address,address,bool)` of ERC-6909: owner and operator; then whether it is one.
+/// `OperatorSet(address,address,bool)` of ERC-6909: owner and operator; then whether the operator is approved.
 const OPERATOR_SET: B256 = b256!("ceb576d9f15e4e200fdb5096d64d5dfd667e16def20c1eefd14256d8e3faa267");
 
-/// `Sent(address,address,address,uint256,bytes,bytes)` of ERC-777: operator, giver and receiver; then the amount.
+/// `Sent(address,address,address,uint256,bytes,bytes)` of ERC-777: operator, sender and receiver; then the amount.
 const SENT: B256 = b256!("06b541ddaa720db2b10a4d0cdac39b8d360425fc073085fac19bc82614677987");
 /// `Minted(address,address,uint256,bytes,bytes)` of ERC-777: operator and receiver; then the amount.
 const MINTED: B256 = b256!("2fe5be0146f74c5bce36c0b80911af6c7d86ff27e89d5cfa61fc681327954e5d");
-/// `Burned(address,address,uint256,bytes,bytes)` of ERC-777: operator and giver; then the amount.
+/// `Burned(address,address,uint256,bytes,bytes)` of ERC-777: operator and holder; then the amount.
 const BURNED: B256 = b256!("a78a9be3a7b862d26933ad85fb11d80ef66b8f972d7cbba06621d583943a4098");
 /// `AuthorizedOperator(address,address)` of ERC-777: operator and holder.
 const AUTHORIZED_OPERATOR: B256 = b256!("f4caeb2d6ca8932a215a353d0703c326ec2d81fc68170f320eb2ab49e9df61f9");
@@ -48,38 +50,39 @@ const PERMIT2_APPROVAL: B256 = b256!("da9fa7c1b00402c17d0161b249b1ab8bbec047c5a5
 /// `Permit(address,address,address,uint160,uint48,uint48)` of Permit2: likewise.
 const PERMIT2_PERMIT: B256 = b256!("c6a377bfc4eb120024a8ac08eef205be16b817020812c73223e81d1bdb9708ec");
 
-/// Single tokens of one log that are told one by one. A list that is longer counts as one that cannot be read: as much as can be.
+/// Maximum number of single tokens of one log that are reported individually. A longer list counts as unreadable, with
+/// the largest possible amount.
 pub(crate) const PIECES_MAX: usize = 256;
 
-/// A log of a token: who gives, who gets, and how much.
+/// A log of a token: sender, receiver and amount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Movement {
-    /// The token: who logs it, but for Permit2, which holds allowances of every token.
+    /// The token: the contract that logs, except for Permit2, which holds allowances of every token.
     pub(crate) token: Address,
-    /// Whether it is an allowance, which moves nothing yet.
+    /// True for an allowance, which moves nothing yet.
     pub(crate) approval: bool,
     pub(crate) from: Address,
     pub(crate) to: Address,
-    /// In the smallest unit; of tokens with ids how many in all. An allowance for everything is as large as can be, and so is what
-    /// cannot be read.
+    /// Amount in the smallest unit; for tokens with ids, the total number. An unlimited allowance has the largest
+    /// possible amount, and so has an amount that cannot be read.
     pub(crate) amount: U256,
-    /// Which tokens, where each has an id: ERC-721, ERC-1155 and ERC-6909. Empty where they have none.
+    /// The single tokens, where each has an id: ERC-721, ERC-1155 and ERC-6909. Empty for tokens without ids.
     pub(crate) pieces: Vec<Piece>,
-    /// The views by which the token can be asked about it.
+    /// Views that read the moved value from the token.
     pub(crate) views: Views,
 }
 
-/// Tokens of one id. Of ERC-721 there is one of each.
+/// Tokens of one id. ERC-721 has one token for each id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) id: U256,
     pub(crate) amount: U256,
 }
 
-/// The views of a token that are about the value of a log.
+/// Views of a token that return the value that a log is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Views {
-    /// One balance for each holder, one allowance for each spender, and one approval for each piece: ERC-20, ERC-721, ERC-777.
+    /// Balance of each holder, allowance of each spender, and approval of each piece: ERC-20, ERC-721, ERC-777.
     Plain,
     /// A balance for each id, and of ERC-6909 an allowance for each id.
     ById,
@@ -89,15 +92,15 @@ pub(crate) enum Views {
     Operator,
     /// `isOperatorFor(address,address)` of ERC-777, which names the operator first.
     OperatorFor,
-    /// Allowances of every token, which Permit2 keeps.
+    /// Allowances of all tokens, kept by Permit2.
     Permit2,
 }
 
 impl Movement {
     /// Reads a transfer or an allowance of a token.
     ///
-    /// The oldest tokens index fewer parties than the standard says, so what is not in a topic is read from the data. Short data
-    /// reads as zeros behind it, as a contract would read it.
+    /// The oldest tokens index fewer parties than the standard requires, so a value that is not in a topic is read from
+    /// the data. Data that is too short is extended with zeros, as a contract would read it.
     pub(crate) fn of(log: &Log) -> Option<Self> {
         let (from, to) = parties(log)?;
         let topic = log.topics.first()?;
@@ -128,16 +131,17 @@ impl Movement {
         Some(Self { token, approval, from, to, amount, pieces, views })
     }
 
-    /// The same, but for a log that only repeats the ERC-20 log beside it by the words of another standard.
+    /// Returns the same, except for a log that only repeats the adjacent ERC-20 log in the form of another standard.
     pub(crate) fn told(tx: &Tx, log: &Log) -> Option<Self> {
         Self::of(log).filter(|_| !is_echo(tx, log))
     }
 }
 
-/// Whether an ERC-20 log of the same movement stands beside this log.
+/// Returns whether an ERC-20 log of the same movement stands beside this log.
 ///
-/// Source: ERC777.sol of OpenZeppelin 2 to 4 logs `Sent`, `Minted` or `Burned` and `Transfer` right behind it; ERC677Token.sol of LinkToken logs
-/// the transfer with data right behind the one without, and tokens of ERC-223 in either order.
+/// Source: ERC777.sol of OpenZeppelin 2 to 4 logs `Sent`, `Minted` or `Burned`, immediately followed by `Transfer`;
+/// ERC677Token.sol of LinkToken logs the transfer with data immediately after the one without, and tokens of ERC-223 in
+/// either order.
 pub(crate) fn is_echo(tx: &Tx, log: &Log) -> bool {
     let is_like = |ordinal: Option<u32>| {
         let beside = ordinal.and_then(|ordinal| tx.logs.get(ordinal as usize));
@@ -166,7 +170,7 @@ fn views(topic: &B256) -> Views {
     }
 }
 
-/// Who gives and who gets.
+/// Returns the giving and the receiving party.
 pub(crate) fn parties(log: &Log) -> Option<(Address, Address)> {
     let (from, to) = match log.topics.as_slice() {
         [TRANSFER | APPROVAL, ..] => (argument(log, 0), argument(log, 1)),
@@ -183,14 +187,15 @@ pub(crate) fn parties(log: &Log) -> Option<(Address, Address)> {
     Some((Address::from_word(from), Address::from_word(to)))
 }
 
-/// Which tokens a batch moves and how many of each, where its data is laid out as an encoder would and names as many amounts as ids.
+/// Returns the ids and amounts of a batch, where its data is laid out as an encoder would and names as many amounts as
+/// ids.
 fn batch(log: &Log) -> Option<Vec<Piece>> {
     let (ids, amounts) = (data_list(log, 0)?, data_list(log, 1)?);
     let pieces = ids.iter().zip(&amounts).map(|(id, amount)| Piece { id: *id, amount: *amount });
     (ids.len() == amounts.len()).then(|| pieces.collect())
 }
 
-/// The list of numbers that the `nth` argument in the data is, if it is no longer than what is told.
+/// Returns the list of numbers in the `nth` argument of the data, if it is within the limit of reported pieces.
 fn data_list(log: &Log, nth: usize) -> Option<Vec<U256>> {
     let place = |word: U256| usize::try_from(word).ok().filter(|at| *at <= log.data.len());
     let list = log.data.get(place(U256::from_be_bytes(data_word(log, nth).0))?..)?;
@@ -214,7 +219,7 @@ mod tests {
         Log { address: Address::repeat_byte(0xee), topics, data: Bytes::from(data), ordinal: 0 }
     }
 
-    /// Each event of each standard: its parties, how much of what, and how the token is asked.
+    /// Checks each event of each standard: its parties, its amounts, and the views of the token.
     #[test]
     fn every_event_of_every_standard_names_both_parties() {
         let [giver, getter, by] = [GIVER, GETTER, BY].map(|who| who.into_word());

@@ -1,5 +1,5 @@
-//! The legacy Gnosis/ConsenSys MultiSigWallet: its payload is written down at submission and executed inside the last
-//! confirmation, whose own calldata is a bare number.
+//! The legacy Gnosis/ConsenSys MultiSigWallet: its payload is stored at submission and executed inside the last
+//! confirmation, whose own calldata is only a number.
 //!
 //! Source: MultiSigWallet.sol and MultiSigWalletWithDailyLimit.sol (solc 0.4).
 
@@ -26,10 +26,10 @@ const TRANSACTIONS: [u8; 4] = [0x9a, 0xce, 0x38, 0xc2];
 /// `getConfirmations(uint256)`
 const GET_CONFIRMATIONS: [u8; 4] = [0xb5, 0xdc, 0x40, 0xc3];
 
-/// What an envelope of the wallet does with its payload.
+/// Action of an envelope of the wallet on its payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
-    /// Writes it down, and confirms it in the submitter's name.
+    /// Stores it, and confirms it in the submitter's name.
     Submit,
     /// Confirms it; the last confirmation executes.
     Confirm,
@@ -48,15 +48,15 @@ impl Verb {
     }
 }
 
-/// What a proposal would do.
+/// Call that a proposal would make.
 pub(crate) enum Payload {
     /// This call.
     Is { to: Address, value: U256, data: Bytes },
     /// The node is being asked.
     Asked,
-    /// There is none: the id was never submitted, so the call does nothing or reverts.
+    /// The submission does not exist: the id was never submitted, so the call does nothing or reverts.
     None,
-    /// The node could not tell, and why it matters.
+    /// The node could not answer; the text gives the consequence.
     Unread(String),
 }
 
@@ -100,8 +100,8 @@ pub(crate) fn payload(
     }
 }
 
-/// Why a submission that a stranger's contract claims is not to be believed: the wallet wrote down something else, or cannot be
-/// asked.
+/// Returns the reason to doubt a submission that an unwatched contract claims: the wallet recorded another one, or
+/// cannot be queried.
 pub(crate) fn doubt(deed: &Deed, wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<String> {
     let claimed = (deed::address_at(deed, 0)?, deed::uint_at(deed, 1)?, deed::bytes_at(deed, 2)?);
     match payload(deed, Verb::Confirm, wallet, Some(id), questions, &mut Budget::default()) {
@@ -115,7 +115,7 @@ pub(crate) fn doubt(deed: &Deed, wallet: Address, id: U256, questions: &mut Ques
     }
 }
 
-/// Who has confirmed submission `id`, where the node can say.
+/// Returns the owners that confirmed submission `id`, if the node returns them.
 pub(crate) fn confirmers(wallet: Address, id: U256, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
     match questions.ask(Read::Call { to: wallet, data: numbered(GET_CONFIRMATIONS, id) })? {
         Answer::Data(returned) => {

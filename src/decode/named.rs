@@ -1,18 +1,20 @@
-//! Addresses in calldata that nobody can read: whom a call may be about.
+//! Addresses in calldata that cannot be decoded: accounts that a call may concern.
 
 use super::frames::Frame;
 use crate::model::activity::Note;
 use crate::model::{Decoding, Operation};
 use alloy_primitives::Address;
 
-/// Words that are looked at in one call, those of calls inside of it counted again. Ordinary calldata has a few dozen; beyond that
-/// somebody is taken to be named.
+/// Maximum number of words examined in one call; words of calls inside it count again. Ordinary calldata has a few
+/// dozen. Beyond the limit, the call is assumed to name a watched address.
 const WORDS_MAX: usize = 4_096;
-/// Addresses that are kept of one call. Ordinary calldata has a handful; beyond that somebody is taken to be named.
+/// Maximum number of addresses kept for one call. Ordinary calldata has a handful. Beyond the limit, the call is
+/// assumed to name a watched address.
 const NAMES_MAX: usize = 64;
-/// Calls inside of calls inside of calldata that are looked into.
+/// Maximum nesting depth of calls examined inside calldata.
 const DEPTH_MAX: usize = 4;
-/// Bytes of an address of which one at least is not zero: an amount is seldom so large, and nobody finds a key to eight zeros.
+/// Leading bytes of an address, of which at least one is not zero: an amount is seldom that large, and a key for an
+/// address with eight leading zero bytes is infeasible to find.
 const SIGNIFICANT: usize = 8;
 
 /// The note on a call that only a trace shows and that no ABI reads.
@@ -21,7 +23,7 @@ pub(super) fn of(frame: &Frame) -> Option<Note> {
     (frame.inner && opaque && frame.operation == Operation::Call).then(|| Note::Names(addresses(&frame.input)))
 }
 
-/// The addresses in its arguments, each once; `None` where there is more than is looked at.
+/// Returns the addresses in the arguments, each once; `None` where there are more than the limit.
 fn addresses(input: &[u8]) -> Option<Box<[Address]>> {
     let mut search = Search { found: Vec::new(), n_words: 0 };
     search.look_at(input, 0)?;
@@ -36,7 +38,7 @@ struct Search {
 }
 
 impl Search {
-    /// Looks at a selector and its words, and at the calls that lie in them behind their length.
+    /// Examines a selector and its words, and the calls in those words that follow their length.
     fn look_at(&mut self, call: &[u8], depth: usize) -> Option<()> {
         let arguments = call.get(4..).unwrap_or_default();
         for (nth, word) in arguments.chunks_exact(32).enumerate() {
@@ -56,7 +58,7 @@ impl Search {
     }
 }
 
-/// The address that a word is, if it looks like one.
+/// Returns the word as an address, if it looks like one.
 fn address(word: &[u8]) -> Option<Address> {
     let (zeros, bytes) = word.split_at(12);
     let is_small = bytes[..SIGNIFICANT].iter().all(|byte| *byte == 0);
@@ -65,7 +67,7 @@ fn address(word: &[u8]) -> Option<Address> {
     (zeros.iter().all(|byte| *byte == 0) && !is_small && !is_most).then(|| Address::from_slice(bytes))
 }
 
-/// The number that a word is, if calldata can be so long.
+/// Returns the word as a number, if calldata can be that long.
 fn length(word: &[u8]) -> Option<usize> {
     let (zeros, number) = word.split_at(24);
     let number = number.first_chunk::<8>().map(|number| u64::from_be_bytes(*number))?;

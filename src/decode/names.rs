@@ -1,4 +1,4 @@
-//! Names in ENS: a name is no contract, and what happens to it is written down by several, under its hash.
+//! Names in ENS. A name is not a contract: several contracts record its changes, under its hash.
 //!
 //! Source: EIP-137 (`namehash`); ENSRegistry.sol; BaseRegistrarImplementation.sol, whose token of a name below `eth` is the hash of
 //! its label; NameWrapper.sol, whose token is the hash of the name; the profiles of PublicResolver.sol.
@@ -9,27 +9,28 @@ use alloy_primitives::{Address, B256, b256, keccak256};
 
 /// `NewOwner(bytes32,bytes32,address)`: parent, label.
 const NEW_OWNER: B256 = b256!("ce0457fe73731f824cc272376169235128c118b49d344817417c6d108d155e82");
-/// `ControllerAdded(address)` of the registrar: whoever is one registers names below `eth`, whichever they are.
+/// `ControllerAdded(address)` of the registrar: a controller can register any name below `eth`.
 const CONTROLLER_ADDED: B256 = b256!("0a8bb31534c0ed46f380cb867bd5c803a189ced9a764e30b3a4991a9901d7474");
-/// `TransferSingle(address,address,address,uint256,uint256)`: the id stands first in the data.
+/// `TransferSingle(address,address,address,uint256,uint256)`: the id is first in the data.
 const TRANSFER_SINGLE: B256 = b256!("c3d58168c5ae7397731d063d5bbf3d657854427343f4c083240f7aacaa2d0f62");
 
 /// A watched name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
-    /// Its hash.
+    /// Hash of the name.
     pub node: B256,
-    /// Hash of the name it stands below.
+    /// Hash of the parent name.
     pub parent: B256,
     /// Hash of its first label.
     pub label: B256,
-    /// Hash of the label below `eth` that it is, or stands below: what the registrar knows. None of a name below anything else.
+    /// Hash of the name's label below `eth`, or of the label of the name above it, as used by the registrar. `None` for
+    /// a name that is not below `eth`.
     pub registered: Option<B256>,
 }
 
 impl Name {
-    /// Reads `treasury.example.eth`. Labels are of lower-case letters, digits, `-` and `_`; what else ENS allows has to be normalized by
-    /// rules that are not here, and would be hashed wrongly.
+    /// Parses a name such as `treasury.example.eth`. Labels consist of lower-case letters, digits, `-` and `_`. Other
+    /// characters that ENS allows need normalization, which is not implemented here, and would be hashed wrongly.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = |label: &str| {
@@ -49,14 +50,15 @@ impl Name {
         Some(Self { node: below(parent, labels[0]), parent, label: keccak256(labels[0]), registered })
     }
 
-    /// What stands for it where an address is asked for: no contract has it, and two names have two.
+    /// Returns the address that represents the name where an address is required: no contract has it, and two names
+    /// have different ones.
     #[must_use]
     pub fn stands_for(&self) -> Address {
         Address::from_slice(&self.node[..20])
     }
 }
 
-/// Names that are watched, and the contracts whose word counts about them.
+/// Watched names, and the contracts that are trusted about them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     contracts: AddressHashSet,
@@ -74,12 +76,13 @@ impl Names {
         self.by_label.entry(name.label).or_default().push(name);
     }
 
-    /// The name whose subject this is, and its contracts.
+    /// Returns the name whose subject is at this address, and its contracts.
     pub(super) fn at(&self, subject: &Address) -> Option<(&Name, &[Address])> {
         self.by_subject.get(subject).map(|(name, contracts)| (name, contracts.as_slice()))
     }
 
-    /// The names that a log is about: whose hash it indexes, the token of which, or all that its registrar has.
+    /// Returns the names that a log concerns: those whose hash it indexes or whose token it names, or all names of the
+    /// registrar.
     pub(super) fn of(&self, log: &Log) -> Vec<Address> {
         if self.contracts.is_empty() || !self.contracts.contains(&log.address) {
             return Vec::new();
@@ -93,7 +96,7 @@ impl Names {
         if log.topics.first() == Some(&CONTROLLER_ADDED) {
             let all = self.by_label.values().flatten().filter(|name| name.parent == eth());
             all.for_each(|name| add(name.stands_for()));
-            // The topic behind it is an address and the hash of nothing.
+            // The other topic is an address and not the hash of a name.
             return found;
         }
         let id = log.data.first_chunk::<32>().map(B256::from).filter(|_| log.topics.first() == Some(&TRANSFER_SINGLE));

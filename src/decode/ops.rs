@@ -1,4 +1,5 @@
-//! Accounts with code: what a bundler brings to an EntryPoint, and the calls that an account makes when it is asked to.
+//! Accounts with code: operations that a bundler submits to an EntryPoint, and the calls that an account is asked to
+//! make.
 //!
 //! Source: ERC-4337, EntryPoint.sol 0.6 to 0.8; SimpleAccount.sol and EIP-7702 accounts with its functions.
 
@@ -17,33 +18,35 @@ pub(super) const ENTRY_POINTS: [Address; 3] = [
     address!("0000000071727De22E5E9d8BAf0edAc6f37da032"),
     address!("4337084D9E255Ff0702461CF8895CE9E3b5Ff108"),
 ];
-/// `handleOps`, with the operations of 0.6, and packed as from 0.7 on.
+/// `handleOps`, with the operations of 0.6, and with packed operations from 0.7 on.
 const HANDLE_OPS: [[u8; 4]; 2] = [[0x1f, 0xad, 0x94, 0x8c], [0x76, 0x5e, 0x82, 0x7f]];
 /// `UserOperationEvent(bytes32,address,address,uint256,bool,uint256,uint256)`: hash, sender and paymaster are indexed.
 pub(super) const USER_OPERATION: B256 = b256!("49628fd1471006c1482da88028e9ce4dbb080b815c9b0344d39e5a8e6ec1419f");
 
-/// `validateUserOp` of an account, with the operation of 0.6, and packed as from 0.7 on. Source: IAccount.sol.
+/// `validateUserOp` of an account, with the operation of 0.6, and with a packed operation from 0.7 on. Source:
+/// IAccount.sol.
 const VALIDATE: [[u8; 4]; 2] = [[0x3a, 0x87, 0x1c, 0xdd], [0x19, 0x82, 0x2f, 0x7c]];
 
-/// Whether an EntryPoint is brought operations.
+/// Returns whether the call brings operations to an EntryPoint.
 pub(super) fn handles(target: Address, selector: [u8; 4]) -> bool {
     ENTRY_POINTS.contains(&target) && HANDLE_OPS.contains(&selector)
 }
 
-/// Whether a watched address stands in one of the words of the calldata: most bundles concern nobody.
+/// Returns whether a word of the calldata contains a watched address, since most bundles concern no subject.
 pub(super) fn may_concern(input: &Bytes, subjects: &Subjects) -> bool {
     let words = input.get(4..).unwrap_or_default().chunks_exact(32);
     let mut addresses = words.filter(|word| word[..12] == [0; 12]).map(|word| Address::from_slice(&word[12..]));
     addresses.any(|address| subjects.get(&address).is_some())
 }
 
-/// One operation of a bundle.
+/// Operation of a bundle.
 pub(super) struct UserOperation {
-    /// Account that carries it out.
+    /// Account that executes it.
     pub(super) account: Address,
     /// Calldata of the call that the EntryPoint makes to the account.
     pub(super) call: Bytes,
-    /// The most ether that its account pays the EntryPoint for it beforehand, in wei, as the account signed: zero where a paymaster pays.
+    /// Maximum ether that the account pays the EntryPoint for it in advance, in wei, as signed by the account: zero
+    /// where a paymaster pays.
     pub(super) prefund: U256,
 }
 
@@ -57,7 +60,8 @@ pub(super) fn operations(deed: &Deed) -> Vec<UserOperation> {
     list.iter().filter_map(|operation| one(operation.as_tuple()?)).collect()
 }
 
-/// Returns what an EntryPoint asks to have in advance for an operation: all the gas that it may use, at the highest price that it offers.
+/// Returns the ether that an EntryPoint requires in advance for an operation: all the gas that it may use, at the
+/// highest price that it offers.
 ///
 /// Source: EntryPoint.sol 0.6 to 0.8, `_getRequiredPrefund`; UserOperationLib.sol 0.7 for how numbers share a word.
 fn prefund(fields: &[Arg]) -> Option<U256> {
@@ -110,14 +114,14 @@ pub(super) fn asked(kind: Kind, deed: &Deed) -> Option<Vec<(Address, U256, Bytes
     }
 }
 
-/// What became of each operation, by the EntryPoint's own word: the events of one account stand in the order of its operations.
+/// Outcome of each operation, as the EntryPoint logs it: the events of one account are in the order of its operations.
 #[derive(Default)]
 pub(super) struct Outcomes {
     told: HashMap<(Address, Address), usize>,
 }
 
 impl Outcomes {
-    /// Of the next operation of the account that `frame` calls; `None` where nothing was said of it.
+    /// Returns whether the next operation of the account that `frame` calls succeeded; `None` where no log reports it.
     pub(super) fn next(&mut self, frame: &Frame, tx: &Tx) -> Option<bool> {
         let (at, account) = (frame.caller, frame.target?);
         let nth = self.told.entry((at, account)).or_default();
@@ -133,7 +137,8 @@ impl Outcomes {
     }
 }
 
-/// Whether the frame is an operation that the account itself pays for: the EntryPoint says so, and names no paymaster.
+/// Returns whether the frame is an operation that the account itself pays for: the EntryPoint logs it and names no
+/// paymaster.
 ///
 /// Source: IEntryPoint.sol 0.6 to 0.8, `UserOperationEvent`.
 pub(super) fn is_charged(frames: &[Frame], index: usize, tx: &Tx) -> bool {
@@ -148,19 +153,21 @@ pub(super) fn is_charged(frames: &[Frame], index: usize, tx: &Tx) -> bool {
     tx.logs.iter().any(pays)
 }
 
-/// Whether the frame is an operation that a bundle asks for.
+/// Returns whether the frame is an operation that a bundle requests.
 pub(super) fn is_operation(frames: &[Frame], index: usize) -> bool {
     frames[index].parent.is_some_and(|parent| matches!(frames[parent].shape, Shape::Operations))
 }
 
-/// The deed of a call by which an EntryPoint has an account validate an operation, whatever ABI its watch brings.
+/// Returns the deed of a call by which an EntryPoint has an account validate an operation, independent of the ABI of
+/// its watch.
 pub(super) fn validation(call: &TracedCall) -> Option<Deed> {
     let selector = call.input.first_chunk::<4>()?;
     let validates = ENTRY_POINTS.contains(&call.from) && VALIDATE.contains(selector) && call.how == CallHow::Call;
     validates.then(|| deed::of_call_by(bundled::smart_account(), &call.input, &mut Budget::default()))
 }
 
-/// The frame of the operation that the account validates in this one, where an EntryPoint that was brought it asks.
+/// Returns the frame of the operation that the account validates in this frame, where the caller is an EntryPoint that
+/// received the operation.
 pub(super) fn validated(frames: &[Frame], index: usize) -> Option<usize> {
     let frame = &frames[index];
     let account = frame.target.filter(|_| is_validation(frame))?;
@@ -171,7 +178,7 @@ pub(super) fn validated(frames: &[Frame], index: usize) -> Option<usize> {
         around = frames[at].parent;
     }
     let bundle = around?;
-    // An EntryPoint validates all operations before it carries any out, each in its turn.
+    // An EntryPoint validates all operations, in their order, before it executes any.
     let before = frames[..index].iter().filter(|other| other.target == Some(account) && is_validation(other)).count();
     let own = |at: &usize| {
         let other = &frames[*at];
@@ -180,7 +187,7 @@ pub(super) fn validated(frames: &[Frame], index: usize) -> Option<usize> {
     (bundle + 1..frames.len()).filter(own).nth(before)
 }
 
-/// The operation for which the account pays in this frame, as much as the EntryPoint asked it for.
+/// Returns the operation for which the account pays in this frame, with the amount that the EntryPoint requested.
 pub(super) fn prefunded(frames: &[Frame], index: usize) -> Option<usize> {
     let frame = &frames[index];
     let around = frame.parent.filter(|_| frame.inner)?;

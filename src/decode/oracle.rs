@@ -1,7 +1,8 @@
-//! Answers that an oracle is given to a question of a watched module: when it stands, the module carries out what was proposed.
+//! Oracle answers to questions of a watched module: once an answer is final, the module executes the proposal.
 //!
-//! Nothing of the module's shows in such an answer, which is logged by the oracle under the question's number. Which questions are the
-//! module's it logged itself when they were asked, and that is remembered as a fact of its watch; whose word counts the module says.
+//! Nothing in such an answer names the module: the oracle logs it under the question's number. The module logged the
+//! numbers of its questions when it asked them, and these are remembered as facts of its watch. The module itself names
+//! the oracle that it trusts.
 //!
 //! Source: RealityModule.sol of Zodiac; RealityETH-3.0.sol.
 
@@ -16,16 +17,17 @@ use alloy_primitives::{Address, B256, Bytes, b256};
 const NEW_ANSWER: B256 = b256!("e47ca4ebbbc2990134d1168821f38c5e177f3d5ee564bffeadeaa351905e6221");
 /// `oracle()` of the module.
 const ORACLE: [u8; 4] = [0x7d, 0xc0, 0xd1, 0xd0];
-/// Questions of one module that are remembered, more than any was asked. Where there is no room, every answer of its oracle counts as one
-/// to it: whoever asks too much makes us louder, not quieter.
+/// Maximum number of questions remembered for one module, more than any module has asked. When the list is full, every
+/// answer of the module's oracle counts as an answer to it, so that asking too many questions raises more alerts, not
+/// fewer.
 const QUESTIONS_MAX: usize = 1_024;
 
-/// Whether a log may be such an answer.
+/// Returns whether a log may be an answer to a question of a watched module.
 pub(super) fn may_concern(log: &Log, subjects: &Subjects) -> bool {
     subjects.has_governors() && log.topics.first() == Some(&NEW_ANSWER)
 }
 
-/// Appends what the oracles of watched modules are answered in `tx`.
+/// Appends the answers in `tx` to oracles of watched modules.
 pub(super) fn hear(
     tx: &Tx,
     subjects: &Subjects,
@@ -58,7 +60,7 @@ pub(super) fn remember(activities: &[Activity], subjects: &Subjects, known: &Kno
     new.take(QUESTIONS_MAX).map(|(of, id)| Fact::Value(item(id)).delta(of, B256::with_last_byte(1))).collect()
 }
 
-/// Who asks, and the question's number.
+/// Returns the modules that ask, each with the number of its question.
 fn asked(activities: &[Activity]) -> impl Iterator<Item = (Address, B256)> + '_ {
     let events = activities.iter().filter(|activity| {
         activity.kind == ActivityKind::Event && &*activity.deed.signature == "ProposalQuestionCreated(bytes32,string)"
@@ -69,7 +71,7 @@ fn asked(activities: &[Activity]) -> impl Iterator<Item = (Address, B256)> + '_ 
     })
 }
 
-/// A question as an item: as much of its number as an address has room for.
+/// Returns a question as an item: as many bytes of its number as fit into an address.
 fn item(id: B256) -> Item {
     Item::of_table(QUESTION).about(Address::from_slice(&id[..20]))
 }
@@ -78,7 +80,8 @@ fn is_full(module: Address, known: &Known) -> bool {
     known.members(module, QUESTION).count() >= QUESTIONS_MAX
 }
 
-/// Whether the module listens to this oracle. One that cannot be asked may.
+/// Returns whether the module accepts answers from this oracle. A module that cannot be queried counts as accepting
+/// them.
 fn speaks(module: Address, oracle: Address, questions: &mut Questions<'_>) -> bool {
     match questions.ask(Read::Call { to: module, data: Bytes::from_static(&ORACLE) }) {
         Some(answer @ Answer::Data(_)) => answer.word().is_none_or(|word| Address::from_word(word) == oracle),

@@ -1,6 +1,7 @@
-//! Which code a subject consists of: its own, what a proxy's slots name, what its registry lists, what a minimal proxy was made of.
+//! Code that belongs to a subject: its own, the code in a proxy's slots, the code in its registry, and the code that a
+//! minimal proxy points to.
 //!
-//! Whatever else it runs by delegatecall is somebody else's code with the subject's storage and money.
+//! Other code that it runs by delegatecall is foreign code with access to the subject's storage and funds.
 
 use super::frames::Opener;
 use super::state::{BEACON, IMPLEMENTATION, IMPLEMENTATIONS, PROXIABLE, ZOS_IMPLEMENTATION};
@@ -10,11 +11,12 @@ use crate::model::{Item, Known, Tx};
 use alloy_primitives::Address;
 use alloy_primitives::map::AddressHashMap;
 
-/// What is known of the code of the subjects of one transaction.
+/// Knowledge about the code of the subjects of one transaction.
 pub(super) struct Own<'a> {
     tx: &'a Tx,
     known: Option<&'a Known>,
-    /// What the node says stands in their slots and code after the block, of those whose known state did not tell.
+    /// Addresses in the slots and code of subjects after the block, as the node returns them, for subjects whose known
+    /// state was not sufficient.
     read: AddressHashMap<Vec<Address>>,
 }
 
@@ -23,7 +25,7 @@ impl<'a> Own<'a> {
         Self { tx, known, read: AddressHashMap::default() }
     }
 
-    /// Whether `code` is the subject's. What cannot be read is not known to be.
+    /// Returns whether `code` is the subject's own; false if that cannot be read.
     pub(super) fn is(&mut self, subject: Address, code: Address, opener: &mut Opener<'_, '_, '_>) -> bool {
         if code == subject || opener.subjects.versions_of(&subject).is_some_and(|listed| listed.lists(&code)) {
             return true;
@@ -32,7 +34,7 @@ impl<'a> Own<'a> {
             let value = |name: &&str| known.value(subject, Item::of_table(name));
             IMPLEMENTATIONS.iter().filter_map(value).any(|word| Address::from_word(word) == code)
         };
-        // An upgrade that says so is judged for itself.
+        // A logged upgrade is judged on its own.
         let said = || self.tx.logs.iter().any(|log| log.address == subject && versions::named(log) == Some(code));
         if self.known.as_ref().is_some_and(known) || said() {
             return true;
@@ -42,7 +44,8 @@ impl<'a> Own<'a> {
     }
 }
 
-/// What a subject's slots name after the block, and its own code where that is a minimal proxy's.
+/// Returns the addresses that a subject's slots name after the block, and the address in its own code if that is a
+/// minimal proxy.
 fn read(subject: Address, opener: &mut Opener<'_, '_, '_>) -> Vec<Address> {
     let slots = [IMPLEMENTATION, ZOS_IMPLEMENTATION, PROXIABLE, BEACON];
     let words = slots.map(|slot| opener.ask(Read::Storage { of: subject, slot }).and_then(Answer::word));

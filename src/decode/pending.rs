@@ -1,8 +1,9 @@
-//! A transaction that no block holds yet: what it claims, so far as its own bytes tell.
+//! Decodes a transaction that is in no block yet: its claims, as far as its own bytes show them.
 //!
-//! In: a transaction whose sender was recovered, and what the node answers at the newest judged block. Out: the activities that a
-//! block with it would give, at stage `pending`, in the same places, so that its inclusion is known as the same thing. There is no
-//! receipt: nothing of it has happened, and what a stranger's contract only claims to pass on is not confirmed by anything.
+//! In: a transaction whose sender was recovered, and the node's answers at the newest judged block. Out: the activities
+//! that a block with it would give, at stage `pending` and in the same positions, so that its inclusion is recognized
+//! as the same activities. There is no receipt: nothing has happened yet, and a call that a stranger's contract only
+//! claims to pass on is not confirmed.
 
 use super::frames::{Frame, Shape};
 use super::versions::Codes;
@@ -12,15 +13,16 @@ use super::{
 use crate::model::read::Answers;
 use crate::model::{Block, Fate, Known, Position, Stage, Tx};
 
-/// Whether it may touch a subject: a few hash probes, since most that is announced concerns nobody.
+/// Returns whether `tx` may touch a subject: a few hash probes, since most announced transactions concern none.
 #[must_use]
 pub fn concerns(tx: &Tx, subjects: &Subjects) -> bool {
     touches(tx, subjects)
 }
 
-/// What `tx` would do to whom, were it in the block after `tip`; nothing of `tip` itself is looked at but what is read at it.
+/// Decodes the effects that `tx` would have in the block after `tip`. Of `tip` itself, only the state at that block is
+/// read.
 ///
-/// As [`super::decode`], it is called again with the answers to what it wants.
+/// Like [`super::decode`], it is called again with the answers to its open questions.
 #[must_use]
 pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> Decoded {
     if !touches(tx, subjects) {
@@ -28,7 +30,7 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
     }
     let mut questions = Questions::new(answers);
     let mut frames = frames::open_ahead(tx, subjects, &mut questions);
-    // What it runs when its block comes is not known; what it would run now is.
+    // The code that will run at inclusion is not known; the code that would run now is.
     let known = Known::default();
     let mut codes = Codes::new(&[], subjects, &known);
     codes.read_calls(&mut frames, tx, &mut questions);
@@ -54,10 +56,10 @@ pub fn decode(tx: &Tx, tip: &Block, subjects: &Subjects, answers: &Answers) -> D
     Decoded { activities: found, wanted: questions.wanted, ..Decoded::default() }
 }
 
-/// Whoever submits or confirms agrees by it, beside those who did so before.
+/// Adds the caller of a submission or confirmation to the earlier signers, since either counts as agreement.
 fn confirm(frame: &mut Frame) {
     let Shape::Proposal { id, verb } = &frame.shape else { return };
-    // A submission has no number yet, and nobody but its sender agrees to it.
+    // A submission has no number yet, and only its sender agrees to it.
     if id.is_none() && *verb == multisig::Verb::Submit {
         frame.signers = Some(Vec::new());
     }

@@ -1,10 +1,11 @@
 //! Ether that accounts pay an EntryPoint in advance for their operations (ERC-4337), where no trace shows the payment.
 //!
-//! An account that has too little at the EntryPoint pays what is missing while it validates an operation, by a call that nothing but a
-//! trace shows. Three bounds hold for it, and the least of them counts: what the account signed that its operations may cost at most;
-//! what the EntryPoint logs as deposited for the account while it validates; and by how much the account's deposit rose, which is what it has at
-//! the EntryPoint after the block and what was taken from it, less what it had before. Only the published EntryPoints are believed,
-//! and whatever leaves an account beyond the bound is missing as before.
+//! An account whose deposit at the EntryPoint is too small pays the difference while it validates an operation, by a
+//! call that only a trace shows. The payment has three bounds, of which the smallest applies: the maximum cost of its
+//! operations, as signed by the account; the deposits that the EntryPoint logs for the account during validation; and
+//! the increase of the account's deposit, which is the deposit after the block plus the amounts taken from it, less the
+//! deposit before. Only the published EntryPoints are trusted. Ether that leaves an account beyond the bound is
+//! reported as missing.
 //!
 //! Source: EntryPoint.sol and StakeManager.sol 0.6 to 0.8.
 
@@ -15,17 +16,17 @@ use crate::model::{Activity, ActivityKind, Block, Decoding, Fate, Log, Stage, Tx
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
 use std::collections::BTreeMap;
 
-/// `Deposited(address,uint256)`: the account is indexed; then what it has there from now on.
+/// `Deposited(address,uint256)`: the account is indexed; then its new total deposit.
 const DEPOSITED: B256 = b256!("2da466a7b24304f47e87fa2e1e5a81b9831ce54fec19055ce277ca2f39ba42c4");
-/// `Withdrawn(address,address,uint256)`: the account is indexed; then to whom, and how much.
+/// `Withdrawn(address,address,uint256)`: the account is indexed; then the receiver and the amount.
 const WITHDRAWN: B256 = b256!("d1c19fbcd4551a5edfb66d43d2e337c04837afda3482b42bdf569a8fccdae5fb");
 /// `BeforeExecution()`: all operations of the bundle are validated, and none was carried out yet.
 const BEFORE_EXECUTION: B256 = b256!("bb47ee3e183a558b1a2ff0874b079f3fc5478b7454eacf2bfc5af2ff5878f972");
-/// `balanceOf(address)`: what an account has at the EntryPoint, in wei.
+/// `balanceOf(address)`: the account's deposit at the EntryPoint, in wei.
 const BALANCE_OF: [u8; 4] = [0x70, 0xa0, 0x82, 0x31];
 /// `depositTo(address)`.
 const DEPOSIT_TO: [u8; 4] = [0xb7, 0x60, 0xfa, 0xf9];
-/// The part that is missing where the EntryPoint could not be asked.
+/// Name of the missing part where the EntryPoint could not be read.
 const LACKS: &str = "what the account had at its EntryPoint";
 
 /// An account at an EntryPoint.
@@ -35,13 +36,13 @@ struct Depositor {
     entry: Address,
 }
 
-/// An operation that no trace shows.
+/// An operation whose payment no trace shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     of: Depositor,
     /// Index of the transaction.
     tx: u32,
-    /// The most that it costs its account, in wei, as that signed.
+    /// Maximum cost to its account, in wei, as signed by the account.
     signed: U256,
 }
 
@@ -49,9 +50,9 @@ pub(super) struct Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Advance {
     pub(super) account: Address,
-    /// In wei.
+    /// Maximum payment, in wei.
     pub(super) most: U256,
-    /// What the node does not say, so that the bound is wider than it could be.
+    /// Value that the node does not return, so that the bound is wider than necessary.
     pub(super) lacks: Option<&'static str>,
 }
 
@@ -70,14 +71,14 @@ pub(super) fn claimed(frames: &[Frame], tx: &Tx, subjects: &Subjects) -> Vec<Cla
     claims
 }
 
-/// Bounds what the accounts of `claims` paid in advance in `block`.
+/// Returns the bounds on the advance payments of the accounts of `claims` in `block`.
 pub(super) fn bound(
     block: &Block,
     claims: &[Claim],
     activities: &[Activity],
     questions: &mut Questions<'_>,
 ) -> Vec<Advance> {
-    // By account: what its operations may cost, by transaction.
+    // For each account: the maximum cost of its operations, by transaction.
     let mut signed: BTreeMap<Depositor, BTreeMap<u32, U256>> = BTreeMap::new();
     for claim in claims {
         let most = signed.entry(claim.of).or_default().entry(claim.tx).or_default();
@@ -85,7 +86,7 @@ pub(super) fn bound(
     }
     let mut advances = Vec::new();
     for (of, by_tx) in signed {
-        // Without a word of the EntryPoint that something was deposited nothing was paid.
+        // Without a deposit logged by the EntryPoint, nothing was paid.
         let logged = by_tx.iter().filter_map(|(tx, most)| {
             let deposited = of.deposited(block.txs.get(*tx as usize)?);
             (!deposited.is_zero()).then_some(deposited.min(*most))
@@ -102,14 +103,15 @@ pub(super) fn bound(
 }
 
 impl Depositor {
-    /// Whether the EntryPoint logs this of the account, which stands in the topic at `place`.
+    /// Returns whether the EntryPoint logs this event for the account, which stands in the topic at `place`.
     fn says(self, log: &Log, topic: B256, place: usize) -> bool {
         log.address == self.entry
             && log.topics.first() == Some(&topic)
             && log.topics.get(place) == Some(&self.account.into_word())
     }
 
-    /// The most that was deposited while the EntryPoint validated operations in `tx`: each log says what the account has there in all.
+    /// Returns the maximum amount deposited while the EntryPoint validated operations in `tx`: each log contains the
+    /// account's total deposit.
     fn deposited(self, tx: &Tx) -> U256 {
         let begins = |log: &Log| log.address == self.entry && log.topics.first() == Some(&BEFORE_EXECUTION);
         let Some(begun) = tx.logs.iter().rposition(begins) else { return U256::ZERO };
@@ -117,13 +119,13 @@ impl Depositor {
         deposits.fold(U256::ZERO, |sum, log| sum.saturating_add(word(log, 0)))
     }
 
-    /// Everything that was deposited for the account in the block, less what its own calls show as deposited; absent where the
-    /// EntryPoint could not be asked.
+    /// Returns all deposits for the account in the block, less those shown by its own calls; `None` where the
+    /// EntryPoint could not be read.
     fn rose(self, block: &Block, activities: &[Activity], questions: &mut Questions<'_>) -> Option<U256> {
         let data = Bytes::from([&BALANCE_OF, self.account.into_word().as_slice()].concat());
         let before = Read::Before { parent: block.parent, to: self.entry, data: data.clone() };
         let after = Read::Call { to: self.entry, data };
-        // Both are asked in the same round.
+        // Ask both in the same round.
         let [had, has] = [before, after].map(|read| questions.ask_state(read).and_then(Answer::number));
         let (mut had, mut has) = (had?, has?);
         for log in block.txs.iter().flat_map(|tx| &tx.logs) {
@@ -140,7 +142,7 @@ impl Depositor {
         Some(has.saturating_sub(had))
     }
 
-    /// Whether the activity is a deposit by the account for itself, which counts as ether that a call carries.
+    /// Returns whether the activity is a deposit by the account for itself, which counts as ether that a call carries.
     fn shows_deposit(self, act: &Activity) -> bool {
         let for_itself = || {
             let whose = act.deed.args.first().and_then(|arg| arg.value.as_address());

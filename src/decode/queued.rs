@@ -1,7 +1,9 @@
-//! A transaction that waits in a Safe's queue: its hash, whose signatures it really carries, and what it would do.
+//! Checks and decodes a transaction proposed in a Safe's queue: its hash, the owners whose valid signatures it carries,
+//! and its effects.
 //!
-//! In: what a service says of it, what the chain says of the Safe. Out: the same activities that its execution would give, as
-//! proposed. Nothing that the service says is believed: the hash is computed, each signer recovered, the calldata decoded.
+//! In: the service's data about it, and the chain's data about the Safe. Out: the activities that its execution would
+//! give, at stage proposed. Nothing from the service is trusted: the hash is computed, each signer recovered, the
+//! calldata decoded.
 //!
 //! Source: Safe.sol / GnosisSafe.sol `checkNSignatures`, `domainSeparator` of 1.1.1 to 1.5.0; EIP-1271.
 
@@ -18,9 +20,10 @@ use crate::model::read::{Answer, Answers, Read};
 use crate::model::{Fate, Known, Stage, Status, Tx};
 use alloy_primitives::{Address, B256, Bytes, U256};
 
-/// `isValidSignature(bytes,bytes)` and what it returns, by which Safes before 1.5.0 ask a contract that is an owner.
+/// `isValidSignature(bytes,bytes)` and its return value, which Safes before 1.5.0 use to ask a contract that is an
+/// owner.
 const IS_VALID_LEGACY: [u8; 4] = [0x20, 0xc1, 0x3b, 0x0b];
-/// `isValidSignature(bytes32,bytes)` and what it returns (EIP-1271).
+/// `isValidSignature(bytes32,bytes)` and its return value (EIP-1271).
 const IS_VALID: [u8; 4] = [0x16, 0x26, 0xba, 0x7e];
 
 /// The hash that the Safe's owners sign for it, from its fields and the Safe's own domain.
@@ -29,12 +32,13 @@ pub fn hash(queued: &Queued, state: &SafeState) -> B256 {
     SafeExec::of(queued).hash(state.domain, queued.nonce)
 }
 
-/// Holds each signature against the hash of the fields. Agreement that only the chain knows of is taken from `answers`.
+/// Verifies each signature against the hash of the fields. Approvals that are stored only on the chain are taken from
+/// `answers`.
 #[must_use]
 pub fn check(queued: &Queued, state: &SafeState, answers: &Answers) -> Checked {
     let hash = hash(queued, state);
     let mut checked = Checked { hash, ..Checked::default() };
-    // Whoever is no owner agrees to nothing: the Safe would not listen.
+    // The Safe ignores signatures of accounts that are not owners.
     let owners = queued.confirmations.iter().filter(|confirmation| state.owners.contains(&confirmation.owner));
     for confirmation in owners.take(safe::SIGNATURES_MAX) {
         let owner = confirmation.owner;
@@ -62,10 +66,10 @@ pub fn check(queued: &Queued, state: &SafeState, answers: &Answers) -> Checked {
     checked
 }
 
-/// What the queued transaction would do, so far as it got: the activities of its execution at stage `proposed`, of the cause that
-/// its hash names, with the signatures that were found to be its owners'.
+/// Decodes the effects that the queued transaction would have, at its present progress: the activities of its execution
+/// at stage `proposed`, with the cause that its hash names and the signatures that were found to be its owners'.
 ///
-/// As [`super::decode`], it is called again with the answers to what it wants.
+/// Like [`super::decode`], it is called again with the answers to its open questions.
 #[must_use]
 pub fn decode(
     queued: &Queued,
@@ -77,7 +81,7 @@ pub fn decode(
     let mut questions = Questions::new(answers);
     let tx = as_tx(queued, checked.hash);
     let mut frames = frames::open_ahead(&tx, subjects, &mut questions);
-    // What a proxy will run by then is not known; what it would run now is.
+    // The code that a proxy will run at execution is not known; the code that would run now is.
     let known = Known::default();
     let mut codes = Codes::new(&[], subjects, &known);
     codes.read_calls(&mut frames, &tx, &mut questions);
@@ -96,7 +100,8 @@ pub fn decode(
     controller::recognize(&mut found, subjects, &mut questions);
     controller::recognize_issuer(&mut found, subjects, &mut questions);
     code::look_up(&mut found, subjects, &mut questions);
-    // Nobody carries it yet. Who put it there stands for whoever will, and is nobody's caller: a watched owner sends nothing by it.
+    // The executor is not known yet, so the proposer takes its place as origin. The proposer is not recorded as a
+    // caller: a watched owner sends no transaction by proposing.
     let proposer = queued.proposer.unwrap_or_default();
     for activity in &mut found {
         activity.origin = proposer;
@@ -107,7 +112,8 @@ pub fn decode(
     Decoded { activities: found, wanted: questions.wanted, ..Decoded::default() }
 }
 
-/// As if somebody carried it to the Safe now. Its hash is the Safe's, not a transaction's: nobody knows that one yet.
+/// Returns a transaction as if the Safe executed the proposal now. The hash is the Safe's: the hash of the executing
+/// transaction is not known yet.
 fn as_tx(queued: &Queued, hash: B256) -> Tx {
     Tx {
         hash,
@@ -154,13 +160,13 @@ fn calldata(queued: &Queued) -> Bytes {
     calldata.into()
 }
 
-/// What a signature says by itself.
+/// Meaning of a signature by its own bytes.
 enum Word {
-    /// Signed with a key: whose, where that can be recovered.
+    /// Signed with a key: the signer, where it can be recovered.
     By(Option<Address>),
     /// The owner is said to have called `approveHash`.
     Approved,
-    /// A contract is to be asked whether this is its signature.
+    /// A contract must be asked whether the signature is valid.
     Contract(Bytes),
 }
 
@@ -173,14 +179,15 @@ fn word(signature: &Bytes, owner: Address, hash: B256) -> Word {
         1 => Word::Approved,
         0 => contract_part(signature, s).map_or(Word::By(None), Word::Contract),
         27 | 28 => Word::By(safe::recover(hash, r, s, v)),
-        // `eth_sign` over the hash: v is 4 more.
+        // `eth_sign` over the hash adds 4 to v.
         31 | 32 => Word::By(safe::recover(safe::eip191(hash), r, s, v - 4)),
         _ => Word::By(None),
     }
 }
 
-/// The dynamic part of a contract's signature: its length, then its bytes. A service that keeps each confirmation by itself lets the
-/// place in s count from that confirmation's beginning; where the place lies elsewhere, the part follows at once.
+/// Returns the dynamic part of a contract's signature: its length, then its bytes. A service that stores each
+/// confirmation separately counts the offset in s from the beginning of that confirmation. Where the offset points
+/// elsewhere, the part follows immediately.
 fn contract_part(signature: &Bytes, place: &[u8]) -> Option<Bytes> {
     let place = usize::try_from(U256::from_be_slice(place)).unwrap_or(65);
     [place, 65].into_iter().find_map(|at| {
@@ -191,13 +198,13 @@ fn contract_part(signature: &Bytes, place: &[u8]) -> Option<Bytes> {
     })
 }
 
-/// Whether the chain knows that `owner` approved `hash`. Where the node cannot say, it is not known.
+/// Returns whether the chain records that `owner` approved `hash`; false if the node cannot return it.
 fn approved(safe: Address, owner: Address, hash: B256, answers: &Answers, wanted: &mut Vec<Read>) -> Option<bool> {
     let word = ask(standing::approval(safe, owner, hash), answers, wanted)?;
     Some(word.is_some_and(|word| word.iter().take(32).any(|byte| *byte != 0)))
 }
 
-/// Whether the contract at `owner` calls it its signature, in the words of either standard.
+/// Checks whether the contract at `owner` accepts the signature as its own, in the form of either standard.
 fn says_so(
     owner: Address,
     hash: B256,
@@ -221,13 +228,13 @@ fn says_so(
     told.into_iter().try_fold(false, |valid, told| Some(valid | told?))
 }
 
-/// What is hashed to the hash that owners sign; Safes before 1.5.0 show it to contracts whole.
+/// Returns the preimage of the hash that owners sign; Safes before 1.5.0 pass it to contracts in full.
 fn preimage(queued: &Queued, state: &SafeState) -> Vec<u8> {
     let fields = SafeExec::of(queued).struct_hash(queued.nonce);
     [&[0x19, 0x01], state.domain.as_slice(), fields.as_slice()].concat()
 }
 
-/// The answer, if it was given: data, or nothing where the call reverted or the node could not say.
+/// Returns the answer, if it was received: data, or `None` where the call reverted or the node could not answer.
 fn ask<'a>(read: Read, answers: &'a Answers, wanted: &mut Vec<Read>) -> Option<Option<&'a Bytes>> {
     match answers.get(&read) {
         Some(Answer::Data(data)) => Some(Some(data)),
@@ -247,7 +254,7 @@ fn number(number: usize) -> [u8; 32] {
     U256::from(number).to_be_bytes()
 }
 
-/// `bytes` as a dynamic argument: its length, itself, and zeros to a full word.
+/// Encodes `bytes` as a dynamic argument: its length, the bytes, and zeros up to a full word.
 fn tail(bytes: &[u8]) -> Vec<u8> {
     let mut tail = [&number(bytes.len()), bytes].concat();
     tail.resize(tail.len().next_multiple_of(32), 0);
@@ -289,7 +296,7 @@ mod tests {
         Queued { confirmations: confirmations.iter().map(confirmation).collect(), ..queued() }
     }
 
-    /// r names `owner`, s and v are these.
+    /// Returns a signature whose r is `owner`, with the given s and v.
     fn named(owner: Address, s: u64, v: u8, rest: &[u8]) -> Bytes {
         [owner.into_word().as_slice(), &U256::from(s).to_be_bytes::<32>(), &[v], rest].concat().into()
     }
@@ -380,7 +387,7 @@ mod tests {
         for proposer in [None, Some(owner), Some(SAFE), Some(Address::repeat_byte(3))] {
             let activities = decoded(&Queued { proposer, data: vec![1, 2, 3, 4, 5].into(), ..queued() });
             let kinds: Vec<_> = activities.iter().map(|activity| (activity.watch, activity.kind)).collect();
-            // A watched owner who proposes sends no transaction by it.
+            // A watched owner who proposes sends no transaction by proposing.
             assert_eq!(kinds, [(WatchId(0), ActivityKind::Call), (WatchId(0), ActivityKind::Act)], "{proposer:?}");
             let [envelope, act] = activities.as_slice() else { panic!("two") };
             assert_eq!(envelope.position, Position::Call(vec![]));

@@ -1,4 +1,4 @@
-//! Safe 1.1.1 to 1.5.0: the fields of `execTransaction`, the hash its owners sign, and who signed.
+//! Safe 1.1.1 to 1.5.0: the fields of `execTransaction`, the hash that its owners sign, and the signers.
 //!
 //! Source: Safe.sol / GnosisSafe.sol `execTransaction`, `encodeTransactionData`, `checkNSignatures`; SignatureDecoder.sol.
 
@@ -58,23 +58,24 @@ const TRANSFER: [u8; 4] = [0xa9, 0x05, 0x9c, 0xbb];
 const GUARD_CHECKS: [[u8; 4]; 4] =
     [[0x75, 0xf0, 0xbb, 0x52], [0x93, 0x27, 0x13, 0x68], [0x72, 0x8c, 0x29, 0x72], [0x2a, 0xcc, 0x37, 0xaa]];
 
-/// Signatures looked at in one execution. No Safe that can execute has more owners: each costs its check 6,000 gas and more.
+/// Maximum number of signatures examined in one execution. No Safe that can execute has more signers: checking each
+/// signature costs 6,000 gas and more.
 pub(super) const SIGNATURES_MAX: usize = 64;
-/// Executions by which a node's answer may be ahead of the block it was asked at. Development nodes that mine meanwhile answer
-/// with the state after the next block, although they were asked at a hash.
+/// Maximum number of executions by which a node's answer may be ahead of the requested block. Development nodes that
+/// mine meanwhile answer with the state after the next block, although they were asked at a hash.
 const AHEAD_MAX: u64 = 8;
 
-/// Whether a call with this selector asks a Safe to execute something.
+/// Returns whether a call with this selector requests an execution by a Safe.
 pub(crate) fn is_exec(selector: [u8; 4]) -> bool {
     selector == EXEC_TRANSACTION || is_module_exec(selector)
 }
 
-/// Whether a module asks.
+/// Returns whether a module requests the execution.
 pub(crate) fn is_module_exec(selector: [u8; 4]) -> bool {
     matches!(selector, EXEC_FROM_MODULE | EXEC_FROM_MODULE_RETURN_DATA)
 }
 
-/// What `execTransaction` says beside the call it makes.
+/// Arguments of `execTransaction`.
 #[derive(Clone, Debug)]
 pub(crate) struct SafeExec {
     to: Address,
@@ -110,12 +111,13 @@ impl SafeExec {
         self.gas_token
     }
 
-    /// Who is paid for the execution, if anybody is; zero means whoever sends the transaction.
+    /// Returns the recipient of the payment for the execution, if there is one; zero means the sender of the
+    /// transaction.
     pub(crate) fn refund(&self) -> Option<Address> {
         (!self.gas_price.is_zero()).then_some(self.refund_receiver)
     }
 
-    /// A queued one, which carries no signatures: those are checked one by one.
+    /// Reads a proposal from the queue. It carries no signatures here: those are checked individually.
     pub(super) fn of(queued: &Queued) -> Self {
         Self {
             to: queued.to,
@@ -136,7 +138,7 @@ impl SafeExec {
         keccak256([&[0x19, 0x01], domain.as_slice(), self.struct_hash(nonce).as_slice()].concat())
     }
 
-    /// The part of it that the fields give.
+    /// Returns the part of the hash that depends on the fields.
     pub(super) fn struct_hash(&self, nonce: U256) -> B256 {
         let mut words = Vec::with_capacity(11 * 32);
         words.extend_from_slice(SAFE_TX_TYPEHASH.as_slice());
@@ -152,14 +154,15 @@ impl SafeExec {
         keccak256(words)
     }
 
-    /// Owners whose signature the list holds, in its order, without repeats.
+    /// Returns the owners whose signatures the list contains, in its order, without repeats.
     ///
-    /// A Safe looks at as many signatures as its `threshold` says; whatever stands behind them is nobody's word, and is not read.
-    /// Contract signatures (v = 0) and hashes approved beforehand (v = 1) name their owner in r. Nothing is checked here that
-    /// the Safe checked before it executed; of an attempt that reverted this is what the signatures claim.
+    /// A Safe checks as many signatures as its `threshold`; signatures after those are not read. Contract signatures (v
+    /// = 0) and hashes approved beforehand (v = 1) name their owner in r. Nothing is checked here that the Safe checked
+    /// before it executed; for an attempt that reverted, the result is only the claim of the signatures.
     fn signers(&self, hash: B256, threshold: usize) -> Vec<Address> {
         let mut signers = Vec::new();
-        // The dynamic parts of contract signatures follow the fixed ones: the list ends where the first of them begins.
+        // The dynamic parts of contract signatures follow the fixed parts, so the list of fixed parts ends where the
+        // first dynamic part begins.
         let mut end = self.signatures.len();
         for (at, part) in self.signatures.chunks_exact(65).enumerate().take(threshold.min(SIGNATURES_MAX)) {
             if (at + 1) * 65 > end {
@@ -175,7 +178,7 @@ impl SafeExec {
                 }
                 1 => Some(named),
                 27 | 28 => recover(hash, r, s, v),
-                // `eth_sign` over the hash: v is 4 more.
+                // `eth_sign` over the hash adds 4 to v.
                 31.. => recover(eip191(hash), r, s, v - 4),
                 _ => None,
             };
@@ -189,7 +192,8 @@ impl SafeExec {
     }
 }
 
-/// Whether a Safe asks the guard that it was given, before or after it executes. That the guard is the right one is another matter.
+/// Returns whether a Safe queries the guard that it was given, before or after it executes. The check does not cover
+/// whether the guard is the right one.
 ///
 /// Source: Guard interfaces of GuardManager.sol (1.3.0 on) and ModuleManager.sol (1.5.0).
 pub(crate) fn asks_its_guard(frame: &Frame) -> bool {
@@ -197,7 +201,7 @@ pub(crate) fn asks_its_guard(frame: &Frame) -> bool {
     asks && frame.value.is_zero() && frame.operation == Operation::Call
 }
 
-/// Whether `paid` is what a Safe pays for the execution that `envelope` asked for, in ether or in a token.
+/// Returns whether `paid` is the payment by a Safe for the execution that `envelope` requested, in ether or in a token.
 ///
 /// Source: Safe.sol `handlePayment`: a zero receiver means the sender of the transaction.
 pub(crate) fn pays_refund(envelope: &Frame, paid: &Frame, tx: &Tx) -> bool {
@@ -214,7 +218,7 @@ pub(crate) fn pays_refund(envelope: &Frame, paid: &Frame, tx: &Tx) -> bool {
         && deed::uint_at(&paid.deed, 1) == amount
 }
 
-/// What a wallet signs of a hash by `eth_sign` (EIP-191 version 0x45).
+/// Returns the hash that a wallet signs for `hash` by `eth_sign` (EIP-191 version 0x45).
 pub(super) fn eip191(hash: B256) -> B256 {
     keccak256([b"\x19Ethereum Signed Message:\n32".as_slice(), hash.as_slice()].concat())
 }
@@ -224,7 +228,7 @@ pub(super) fn recover(hash: B256, r: &[u8], s: &[u8], v: u8) -> Option<Address> 
     signature.recover_address_from_prehash(&hash).ok()
 }
 
-/// The two domains a Safe may sign under: with its chain's id from 1.3.0 on, without before.
+/// Returns the two domains under which a Safe may sign: with its chain's id from 1.3.0 on, without it before.
 pub(super) fn domains(chain: u64, safe: Address) -> [B256; 2] {
     let word = safe.into_word();
     let chain = U256::from(chain).to_be_bytes::<32>();
@@ -234,7 +238,7 @@ pub(super) fn domains(chain: u64, safe: Address) -> [B256; 2] {
     ]
 }
 
-/// The Safe transaction hash that an `ExecutionSuccess` or `ExecutionFailure` log names, in either layout.
+/// Returns the Safe transaction hash in an `ExecutionSuccess` or `ExecutionFailure` log, in either layout.
 pub(crate) fn logged_hash(log: &crate::model::Log) -> Option<B256> {
     match log.topics.as_slice() {
         [EXECUTION_SUCCESS | EXECUTION_FAILURE, hash] => Some(*hash),
@@ -243,21 +247,23 @@ pub(crate) fn logged_hash(log: &crate::model::Log) -> Option<B256> {
     }
 }
 
-/// What an `ExecutionSuccess` or `ExecutionFailure` log says was paid for the execution.
+/// Returns the payment for the execution, according to an `ExecutionSuccess` or `ExecutionFailure` log.
 pub(crate) fn logged_payment(log: &crate::model::Log) -> Option<U256> {
     let words =
         if log.topics.len() == 2 { log.data.first_chunk::<32>() } else { log.data.get(32..)?.first_chunk::<32>() };
     words.map(|word| U256::from_be_bytes(*word))
 }
 
-/// Whether a log says that a Safe executed, well or badly.
+/// Returns whether a log reports an execution by a Safe, successful or failed.
 pub(crate) fn is_execution(log: &crate::model::Log) -> bool {
     matches!(log.topics.first(), Some(&EXECUTION_SUCCESS | &EXECUTION_FAILURE))
 }
 
-/// Recovers who signed each execution of a watched Safe, and checks the hash that the Safe logged against its fields.
+/// Recovers the signers of each execution of a watched Safe, and checks the hash that the Safe logged against its
+/// fields.
 ///
-/// The nonce is not in the calldata: it is the nonce at the block's end, less the executions that the Safe logged from here on.
+/// The nonce is not in the calldata: it is the nonce at the block's end, less the number of executions that the Safe
+/// logged from this one on.
 pub(crate) fn sign(frames: &mut [Frame], block: &Block, tx: &Tx, subjects: &Subjects, questions: &mut Questions<'_>) {
     for frame in frames {
         let Some(safe) = frame.target else { continue };
@@ -303,7 +309,7 @@ fn signed(
     let before = nonce.and_then(|nonce| nonce.checked_sub(executions_from(block, tx, safe, frame.confirmed_by)));
     let hashes = |nonce| domains(subjects.chain.0, safe).map(|domain| exec.hash(domain, nonce));
     let ours = before.map(hashes);
-    // The hash binds every field and its nonce, so that it agrees under an earlier nonce only if that was the nonce.
+    // The hash covers every field and the nonce, so a match under an earlier nonce proves that nonce.
     let agrees = |logged: &B256, nonce: U256| {
         (0..=AHEAD_MAX).map_while(|ahead| nonce.checked_sub(U256::from(ahead))).any(|n| hashes(n).contains(logged))
     };
@@ -311,13 +317,14 @@ fn signed(
         (Some(logged), Some(_)) if !before.is_some_and(|nonce| agrees(&logged, nonce)) => {
             (signers(logged), vec![Note::HashMismatch])
         }
-        // Only the hash tells whether a stranger's contract asked the Safe for what it claims.
+        // Only the hash shows whether a stranger's contract passed the claimed call to the Safe.
         (Some(_), None) if !frame.certain => {
             let why = "A contract that is not watched claims what the Safe executed, and the Safe's nonce could not be read to check it.";
             (None, vec![Note::Unread(why.to_owned())])
         }
         (Some(logged), _) => (signers(logged), vec![]),
-        // Nothing was logged: the attempt reverted, or nothing ran yet. Which domain holds is asked, since no log tells.
+        // Nothing was logged: the attempt reverted, or nothing ran yet. The domain is read from the Safe, since no log
+        // shows it.
         (None, Some(ours)) if frame.fate == Fate::Reverted || frame.stage == Stage::Pending => {
             match questions.ask(Read::Call { to: safe, data: Bytes::from_static(&DOMAIN_SEPARATOR) }) {
                 Some(Answer::Data(word)) => {
@@ -326,7 +333,8 @@ fn signed(
                     let told = match at {
                         Some(at) if frame.stage == Stage::Pending => {
                             let owners = owners(safe, questions);
-                            // Others may wait before it. Under any nonce but its own, signatures are of nobody who owns the Safe.
+                            // Other executions may precede this one. Under a wrong nonce the recovered signers are not
+                            // owners of the Safe.
                             let ahead = (0..=AHEAD_MAX).filter_map(|ahead| before?.checked_add(U256::from(ahead)));
                             let all = ahead.filter_map(|nonce| signers(hashes(nonce)[at]));
                             let mut own = all.filter(|all| is_enough(all, threshold, owners.as_deref()));
@@ -344,13 +352,14 @@ fn signed(
     }
 }
 
-/// Whether `signers` are owners, and as many as the Safe asks for: then the hash that they were recovered from is the one they signed.
+/// Returns whether `signers` are all owners, and at least as many as the Safe requires: then they signed the hash from
+/// which they were recovered.
 fn is_enough(signers: &[Address], threshold: Option<usize>, owners: Option<&[Address]>) -> bool {
     threshold.is_some_and(|threshold| signers.len() >= threshold)
         && owners.is_some_and(|owners| signers.iter().all(|signer| owners.contains(signer)))
 }
 
-/// Owners of the Safe, as it tells at the block's end.
+/// Returns the Safe's owners, read from the Safe at the block's end.
 fn owners(safe: Address, questions: &mut Questions<'_>) -> Option<Vec<Address>> {
     match questions.ask(Read::Call { to: safe, data: Bytes::from_static(&GET_OWNERS) })? {
         Answer::Data(returned) => {
@@ -363,7 +372,7 @@ fn owners(safe: Address, questions: &mut Questions<'_>) -> Option<Vec<Address>> 
     }
 }
 
-/// A number that the Safe tells of itself, at the block's end.
+/// Returns a number that the Safe reports about itself at the block's end.
 fn number(safe: Address, selector: &'static [u8; 4], questions: &mut Questions<'_>) -> Option<U256> {
     match questions.ask(Read::Call { to: safe, data: Bytes::from_static(selector) }) {
         Some(Answer::Data(word)) => word.first_chunk::<32>().map(|word| U256::from_be_bytes(*word)),
@@ -371,8 +380,8 @@ fn number(safe: Address, selector: &'static [u8; 4], questions: &mut Questions<'
     }
 }
 
-/// How many executions the Safe logged in this block from the given log on; from this transaction's end on for an attempt
-/// that logged nothing.
+/// Returns the number of executions that the Safe logged in this block from the given log on; from this transaction's
+/// end on for an attempt that logged nothing.
 fn executions_from(block: &Block, tx: &Tx, safe: Address, from: Option<u32>) -> U256 {
     let counts = |log: &&crate::model::Log| log.address == safe && is_execution(log);
     let here = from.map_or(0, |from| tx.logs.iter().filter(|log| log.ordinal >= from).filter(counts).count());

@@ -1,4 +1,4 @@
-//! Which calls changed nothing, whatever an ABI says of them: a function that calls itself a view may move tokens.
+//! Finds the calls that changed nothing, independent of any ABI: a function declared as a view may move tokens.
 
 use super::frames::Frame;
 use super::inside::{self, Passed, passed_on};
@@ -8,7 +8,8 @@ use crate::model::{CallHow, TracedCall, TxTrace};
 
 /// Notes on every frame whose function should change nothing, by its ABI, whether the trace shows a change.
 ///
-/// A trace shows logs, ether, creations and calls; a write to storage it does not show. That is looked for in the state.
+/// A trace shows logs, ether, creations and calls. It does not show writes to storage; those are found by reading the
+/// state.
 pub(super) fn note(frames: &mut [Frame], trace: &TxTrace, subjects: &Subjects) {
     let quiet = |frame: &Frame| frame.deed.selector.is_some() && !frame.deed.mutates;
     if !frames.iter().any(|frame| quiet(frame) && frame.traced.is_some()) {
@@ -27,9 +28,11 @@ pub(super) fn note(frames: &mut [Frame], trace: &TxTrace, subjects: &Subjects) {
     }
 }
 
-/// For each call the first kind of change that the calls inside of it make; none where they make none that holds.
+/// Returns for each call the first kind of change made by the calls inside it; `None` where they make no lasting
+/// change.
 ///
-/// A Safe asks its fallback handler by a plain call: that alone is no change, and what the handler does is looked at like all else.
+/// A Safe calls its fallback handler by a plain call. That call alone is no change; the calls of the handler are
+/// examined like all others.
 fn changes_within(trace: &TxTrace, subjects: &Subjects) -> Vec<Option<&'static str>> {
     let n = trace.calls.len();
     let (still, undone) = (inside::still(trace), inside::undone(trace));
@@ -53,7 +56,7 @@ fn changes_within(trace: &TxTrace, subjects: &Subjects) -> Vec<Option<&'static s
     within
 }
 
-/// What the call changes by itself.
+/// Returns the change that the call makes by itself.
 fn own_change(call: &TracedCall) -> Option<&'static str> {
     match call.how {
         CallHow::Create => Some("it creates a contract"),

@@ -1,4 +1,4 @@
-//! Whom the decoder looks out for on one chain, and by which ABIs it reads.
+//! Watched addresses on one chain, and the ABIs by which the decoder reads them.
 
 use super::names::{Name, Names};
 use super::state::{Expected, Tolerance};
@@ -10,10 +10,10 @@ use alloy_primitives::{Address, address};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-/// Everything the decoder needs to know of a configuration, for one chain. Immutable.
+/// Everything that the decoder needs from a configuration, for one chain. Immutable.
 #[derive(Clone, Debug)]
 pub struct Subjects {
-    /// The chain these live on.
+    /// Chain of these addresses.
     pub chain: ChainId,
     by_address: AddressHashMap<Subject>,
     has_accounts: bool,
@@ -21,7 +21,7 @@ pub struct Subjects {
     looks_inside: bool,
     /// In the order in which they were given.
     addresses: Vec<Address>,
-    /// Blocks between two looks at a state that nothing touches.
+    /// Number of blocks between two reads of a state that no block touches.
     beat: Option<NonZeroU64>,
     expected: AddressHashMap<Arc<Expected>>,
     counted: Vec<Counted>,
@@ -35,43 +35,45 @@ pub struct Subjects {
 /// A watched address, from the decoder's point of view.
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// Its watch.
+    /// Watch of the subject.
     pub watch: WatchId,
-    /// Brings the envelope decoder.
+    /// Kind of the subject, which selects the envelope decoder.
     pub kind: Kind,
-    /// The ABI of the kind, or of the watch's own file; with whatever its implementations speak, where its registry says.
+    /// The ABI of the kind, or of the watch's own file, with the functions and events of its implementations where its
+    /// registry lists them.
     pub abi: Arc<Abi>,
-    /// Functions and events spelled out in its own rules: the last resort for leaves that no other ABI knows.
+    /// Functions and events written out in its own rules: the last resort for leaf calls that no other ABI knows.
     pub rule_abi: Arc<Abi>,
 }
 
 /// A token whose balances are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// Where it is.
+    /// Address of the token.
     pub token: Address,
-    /// How exactly its transfers tell its balances.
+    /// Tolerance between the token's transfers and its balances.
     pub tolerance: Tolerance,
 }
 
-/// Watches looked at after one block because it is their turn. Where there are more than these in a beat, the beat is longer.
+/// Maximum number of watches read after one block because of the schedule. Where a period has more than this for each
+/// block, the period is longer.
 const TURNS_MAX: u64 = 16;
 
-/// A contract that is known to be safe to run by delegatecall, or at least known for what it does.
+/// A contract that is known to be safe to run by delegatecall, or whose effects are at least known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Library {
     /// MultiSend: a packed list of calls and delegatecalls.
     MultiSend,
-    /// MultiSendCallOnly: refuses delegatecalls.
+    /// MultiSendCallOnly: rejects delegatecalls.
     MultiSendCallOnly,
-    /// Replaces the Safe's own code: known, and never silent.
+    /// Replaces the Safe's own code: a known library, and always reported.
     Migration,
-    /// Signs a message in the Safe's name: known, and never silent.
+    /// Signs a message in the Safe's name: a known library, and always reported.
     SignMessage,
 }
 
 impl Library {
-    /// What people call it.
+    /// Returns the common name of the library.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -103,7 +105,7 @@ pub const KNOWN_LIBRARIES: [(Address, Library); 16] = [
     (address!("4FfeF8222648872B3dE295Ba1e49110E61f5b5aa"), Library::SignMessage), // 1.5.0
 ];
 
-/// Deployments of MultiSend and MultiSendCallOnly for which the zero address is an address like any other.
+/// Deployments of MultiSend and MultiSendCallOnly that treat the zero address as an ordinary address.
 const ZERO_IS_ZERO: [Address; 7] = [
     address!("8D29bE29923b68abfDD21e541b9374737B49cdAD"),
     address!("A238CBeb142c10Ef7Ad8442C6D1f9E89e07e7761"),
@@ -114,14 +116,15 @@ const ZERO_IS_ZERO: [Address; 7] = [
     address!("9641d764fc13c8B624c04430C7356C1C7C8102e2"),
 ];
 
-/// Whether a batch library calls whoever runs it where an item names the zero address. Source: MultiSend.sol and
-/// MultiSendCallOnly.sol from 1.5.0 on; of an unknown deployment the louder reading is taken.
+/// Returns whether a batch library calls the account that runs it where an item names the zero address. Source:
+/// MultiSend.sol and MultiSendCallOnly.sol from 1.5.0 on; for an unknown deployment, the reading with the higher
+/// severity is taken.
 pub(crate) fn zero_is_itself(library: &Address) -> bool {
     !ZERO_IS_ZERO.contains(library)
 }
 
 impl Subjects {
-    /// Nobody yet, with the libraries every chain has.
+    /// Creates a set without subjects, with the libraries that every chain has.
     #[must_use]
     pub fn new(chain: ChainId) -> Self {
         Self {
@@ -142,7 +145,8 @@ impl Subjects {
         }
     }
 
-    /// Looks out for `address` from now on. A second watch of the same address replaces the first: the compiler refuses that.
+    /// Watches `address` from now on. A second watch of the same address replaces the first; the configuration compiler
+    /// rejects such a pair.
     pub fn watch(&mut self, address: Address, subject: Subject) {
         self.has_accounts |= subject.kind == Kind::Eoa;
         self.has_governors |= subject.kind == Kind::Governor;
@@ -151,51 +155,52 @@ impl Subjects {
         }
     }
 
-    /// Looks at the state of every subject from now on: after each block that touches it, and every so many blocks besides.
+    /// Reads the state of every subject from now on: after each block that touches the subject, and in addition every
+    /// `every` blocks.
     pub fn look_at_state(&mut self, every: NonZeroU64) {
         self.beat = Some(every);
     }
 
-    /// Whether state is looked at.
+    /// Returns whether state is read.
     #[must_use]
     pub fn looks_at_state(&self) -> bool {
         self.beat.is_some()
     }
 
-    /// The same, where no state is looked at: a block of the past says nothing of what is known today.
+    /// Returns the subjects without reading of state: the facts known today do not apply to a block of the past.
     #[must_use]
     pub fn without_state(self) -> Self {
         Self { beat: None, ..self }
     }
 
-    /// Expects the state of the subject at `address` to be like this.
+    /// Sets the expected state of the subject at `address`.
     pub fn expect(&mut self, address: Address, expected: Expected) {
         self.expected.insert(address, Arc::new(expected));
     }
 
-    /// What is expected of the state of the subject at `address`.
+    /// Returns the expected state of the subject at `address`.
     #[must_use]
     pub fn expected_of(&self, address: &Address) -> Option<&Expected> {
         self.expected.get(address).map(AsRef::as_ref)
     }
 
-    /// Looks after which code the proxy at `address` runs, and reads its calls and logs by the ABI of that code.
+    /// Tracks the code that the proxy at `address` runs, and decodes its calls and logs by the ABI of that code.
     pub fn run(&mut self, address: Address, versions: Versions) {
         self.versions.insert(address, Arc::new(versions));
     }
 
-    /// The code that the proxy at `address` may run, where its registry says.
+    /// Returns the code that the proxy at `address` may run, where its registry lists it.
     #[must_use]
     pub fn versions_of(&self, address: &Address) -> Option<&Versions> {
         self.versions.get(address).map(AsRef::as_ref)
     }
 
-    /// Whether anybody's code is looked after.
+    /// Returns whether the code of any subject is tracked.
     pub(crate) fn has_versions(&self) -> bool {
         !self.versions.is_empty()
     }
 
-    /// Counts everybody's balance of a token. A second word about the same token replaces the first.
+    /// Counts all subjects' balances of a token. A second call for the same token replaces the first.
     pub fn count(&mut self, counted: Counted) {
         self.counted.retain(|known| known.token != counted.token);
         self.counted.push(counted);
@@ -207,18 +212,18 @@ impl Subjects {
         &self.counted
     }
 
-    /// Whether the configuration knows this token: as a `[token.X]`, or as a watch that is one.
+    /// Returns whether the configuration knows this token: as a `[token.X]`, or as a watch of a token.
     pub(crate) fn lists_token(&self, token: &Address) -> bool {
         let watched = || self.get(token).is_some_and(|subject| matches!(subject.kind, Kind::Erc20 | Kind::Minime));
         self.counted.iter().any(|counted| counted.token == *token) || watched()
     }
 
-    /// Everybody who is watched, in the order in which they were given.
+    /// Returns all watched addresses, in the order in which they were given.
     pub fn addresses(&self) -> impl Iterator<Item = Address> + '_ {
         self.addresses.iter().copied()
     }
 
-    /// Whose turn it is to be looked at after block `number`: everybody's once in a beat, few at a time.
+    /// Returns the addresses due for a read after block `number`: each once in a period, a few at a time.
     pub fn beat(&self, number: u64) -> impl Iterator<Item = Address> + '_ {
         let period = self.period();
         let first = usize::try_from(number % period).unwrap_or(usize::MAX);
@@ -226,35 +231,35 @@ impl Subjects {
         self.addresses.iter().skip(first).step_by(step).copied()
     }
 
-    /// Blocks in which everybody is looked at once.
+    /// Returns the number of blocks in which every subject is read once.
     pub(crate) fn period(&self) -> u64 {
         let n = self.addresses.len() as u64;
         self.beat.map_or(1, |beat| beat.get().max(n.div_ceil(TURNS_MAX)))
     }
 
-    /// Whose activity it is.
+    /// Returns the address of the subject of an activity.
     pub(crate) fn address_of(&self, activity: &Activity) -> Option<Address> {
         let own = |address: &Address| self.get(address).is_some_and(|subject| subject.watch == activity.watch);
         let named = activity.deed.args.iter().filter_map(|arg| arg.value.as_address());
         [Some(activity.from), activity.to].into_iter().flatten().chain(named).find(own)
     }
 
-    /// Looks out for `name`, whose subject is at [`Name::stands_for`], in the logs of these contracts of ENS.
+    /// Watches `name`, whose subject is at [`Name::stands_for`], in the logs of these ENS contracts.
     pub fn name(&mut self, name: Name, contracts: impl IntoIterator<Item = Address>) {
         self.names.add(name, contracts);
     }
 
-    /// The name whose subject is at `address`, and the contracts of ENS that speak of it.
+    /// Returns the name whose subject is at `address`, and the ENS contracts that report about it.
     pub(crate) fn name_at(&self, address: &Address) -> Option<(&Name, &[Address])> {
         self.names.at(address)
     }
 
-    /// Whether a module may be watched that listens to an oracle.
+    /// Returns whether a module that listens to an oracle may be watched.
     pub(crate) fn has_governors(&self) -> bool {
         self.has_governors
     }
 
-    /// The watched names that a log is about.
+    /// Returns the watched names that a log concerns.
     pub(crate) fn names_of(&self, log: &Log) -> Vec<Address> {
         self.names.of(log)
     }
@@ -264,18 +269,18 @@ impl Subjects {
         self.tokens.insert(address, abi);
     }
 
-    /// Reads from now on the code of whoever deals with the subject at `address`: a rule asks for it.
+    /// Reads from now on the code of counterparties of the subject at `address`, because a rule tests it.
     pub fn ask_code(&mut self, address: Address) {
         self.codes.insert(address);
     }
 
-    /// Whether the code of the counterparties of the subject at `address` is asked for.
+    /// Returns whether the code of the counterparties of the subject at `address` is needed.
     #[must_use]
     pub fn asks_code(&self, address: &Address) -> bool {
         self.codes.contains(address)
     }
 
-    /// Knows `address` as a library.
+    /// Registers `address` as a library.
     pub fn library(&mut self, address: Address, library: Library) {
         self.libraries.insert(address, library);
     }
@@ -286,18 +291,19 @@ impl Subjects {
         self.by_address.get(address)
     }
 
-    /// Asks for the traces of every block from now on, where a node has them: a call from inside another shows by nothing else.
+    /// Requests the traces of every block from now on, where a node has them: only a trace shows a call made inside
+    /// another call.
     pub fn look_inside(&mut self) {
         self.looks_inside = true;
     }
 
-    /// Whether traces are asked for.
+    /// Returns whether traces are requested.
     #[must_use]
     pub fn looks_inside(&self) -> bool {
         self.looks_inside
     }
 
-    /// Whether an account with a key is among them.
+    /// Returns whether an account with a key is among the subjects.
     #[must_use]
     pub fn has_accounts(&self) -> bool {
         self.has_accounts
@@ -315,13 +321,13 @@ impl Subjects {
         self.libraries.get(address).copied()
     }
 
-    /// How many addresses are watched.
+    /// Returns the number of watched addresses.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_address.len()
     }
 
-    /// Whether none is.
+    /// Returns whether no address is watched.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_address.is_empty()

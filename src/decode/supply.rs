@@ -1,4 +1,4 @@
-//! Whether an allowance is as good as one without limit: at or above all there is of the token.
+//! Allowances that are effectively unlimited: at or above the total supply of the token.
 
 use super::{Questions, deed};
 use crate::model::activity::Note;
@@ -9,8 +9,8 @@ use alloy_primitives::{Bytes, U256};
 /// `totalSupply()`. Source: EIP-20.
 const TOTAL_SUPPLY: [u8; 4] = [0x18, 0x16, 0x0d, 0xdd];
 
-/// Notes allowances that a subject gives at or above the token's supply. What the node cannot say is left alone: the amount
-/// itself is judged all the same.
+/// Notes allowances that a subject gives at or above the token's supply. Where the node cannot return the supply,
+/// nothing is noted; the amount itself is judged anyway.
 pub(crate) fn weigh(activities: &mut [Activity], questions: &mut Questions<'_>) {
     for activity in activities {
         let Some(amount) = allowance(activity) else { continue };
@@ -26,10 +26,11 @@ pub(crate) fn weigh(activities: &mut [Activity], questions: &mut Questions<'_>) 
     }
 }
 
-/// The amount of an allowance that is worth weighing: some, and not so much that no supply matters.
+/// Returns the amount of an allowance that is worth comparing with the supply: not zero, and not so large that the
+/// supply does not matter.
 fn allowance(activity: &Activity) -> Option<U256> {
     let gives = matches!(&*activity.deed.name, "approve" | "increaseAllowance" | "approveAndCall" | "increaseApproval");
-    // Of an allowance for one id (ERC-6909) the second argument is the id.
+    // In an allowance for one id (ERC-6909), the second argument is the id.
     let gives = gives && &*activity.deed.signature != "approve(address,uint256,uint256)";
     if activity.kind != ActivityKind::Act || !gives || activity.deed.decoding != Decoding::Clean {
         return None;

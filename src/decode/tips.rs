@@ -1,29 +1,31 @@
-//! What a watched account pays for being included, beside what everybody pays: whoever is in a hurry with somebody else's key does not
-//! look at the price.
+//! Payments of a watched account for inclusion, compared with usual ones: an attacker in a hurry with a stolen key does
+//! not look at the price.
 //!
-//! The measure is the block itself, since what is usual changes from hour to hour: ten times what half of its other senders offer at most
-//! for a unit of gas. That alone would be noise where others offer next to nothing, so that it has to come to a fiftieth of an ether in all,
-//! which is a hundred times what a transfer costs in a busy hour. Where the block holds too few others to say what is usual, ten times
-//! its base fee is the measure instead; and so it is for a tenth of an ether or more that exceeds the ether sent, whatever others offer,
-//! since whoever makes a block can fill it with offers to himself at no cost. What goes to the block's maker by a payment of its own is no tip: it shows as
-//! that payment.
+//! The reference is the block itself, since usual tips change from hour to hour: a tip is unusual at ten times the
+//! amount for a unit of gas that half of the block's other senders do not exceed. To avoid noise where others offer
+//! next to nothing, it must also reach a fiftieth of an ether in all, which is a hundred times the cost of a transfer
+//! in a busy hour. Where the block holds too few others for a comparison, the reference is ten times its base fee. The
+//! same reference applies to a tip of a tenth of an ether or more that exceeds the ether sent, independent of other
+//! offers, since a block producer can fill a block with offers to itself at no cost. A separate payment to the block
+//! producer is not a tip: it is reported as that payment.
 //!
-//! An account with code pays whoever brings its operations to an EntryPoint (ERC-4337), at a price that it signed. The same measure holds
-//! for that: what an operation paid beyond what its gas burned, by the EntryPoint's own word. An operation also signs how much gas is counted
-//! beside what it used, so that no more gas is believed than its transaction used.
+//! An account with code pays the bundler that submits its operations to an EntryPoint (ERC-4337), at a price that the
+//! account signed. The same reference applies to the amount that an operation paid beyond the fee burned for its gas,
+//! as logged by the EntryPoint. An operation also signs an amount of gas that is charged in addition to the gas used,
+//! so the gas is capped at that of its transaction.
 
 use super::{Subjects, ops};
 use crate::model::activity::{Note, Usual};
 use crate::model::{Activity, ActivityKind, Kind, Log, Position, Role, Tx};
 use alloy_primitives::{Address, B256, U256};
 
-/// How many times the median.
+/// Multiple of the median from which an offer is unusual.
 const TIMES: u128 = 10;
-/// What it comes to at least, in wei.
+/// Least total of an unusual payment, in wei.
 const PAID_MIN: u64 = 20_000_000_000_000_000;
-/// Transactions of others in the block, below which its base fee is the measure.
+/// Minimum number of other transactions in the block; with fewer, its base fee is the reference.
 const OTHERS_MIN: usize = 8;
-/// From so much on, in wei, what others offer excuses nothing.
+/// Tip in wei from which the offers of others are no excuse.
 const EXCUSED_MAX: u64 = 100_000_000_000_000_000;
 
 /// Notes the tip of a watched account's transaction where it is unusual.
@@ -39,8 +41,8 @@ pub(super) fn weigh(tx: &Tx, txs: &[Tx], subjects: &Subjects, activities: &mut [
     activity.notes.extend(offer.unusual(tx, txs));
 }
 
-/// Notes what the operations in `tx` pay to whoever brings them, where it is unusual: on what an operation does, else on the call of the
-/// EntryPoint to its account. The activities of `tx` begin at `first`.
+/// Notes the payment of operations in `tx` to their bundler, where it is unusual: on the act of an operation, otherwise
+/// on the EntryPoint's call to the account. The activities of `tx` begin at `first`.
 pub(super) fn weigh_operations(tx: &Tx, txs: &[Tx], first: usize, activities: &mut [Activity]) {
     let mut calls = Vec::new();
     for log in tx.logs.iter().filter(|log| ops::ENTRY_POINTS.contains(&log.address)) {
@@ -63,7 +65,7 @@ pub(super) fn weigh_operations(tx: &Tx, txs: &[Tx], first: usize, activities: &m
     }
 }
 
-/// The account whose operation an EntryPoint tells of. Source: IEntryPoint.sol 0.6 to 0.8, `UserOperationEvent`.
+/// Returns the account whose operation an EntryPoint logs. Source: IEntryPoint.sol 0.6 to 0.8, `UserOperationEvent`.
 fn operated(log: &Log) -> Option<Address> {
     match log.topics.as_slice() {
         [ops::USER_OPERATION, _, account, _] => Some(Address::from_word(*account)),
@@ -71,7 +73,7 @@ fn operated(log: &Log) -> Option<Address> {
     }
 }
 
-/// What an operation that no paymaster pays for costs its account beyond the gas that its transaction burned.
+/// Returns the cost of an operation without a paymaster to its account, beyond the gas that its transaction burned.
 fn paid_beyond(log: &Log, tx: &Tx) -> Option<Offer> {
     let around = tx.tip.filter(|tip| tip.gas_used > 0)?;
     let word = |nth: usize| Some(U256::from_be_bytes(*log.data.get(nth * 32..)?.first_chunk::<32>()?));
@@ -83,16 +85,16 @@ fn paid_beyond(log: &Log, tx: &Tx) -> Option<Offer> {
     by_itself.then_some(Offer { paid, per_gas, base_fee: around.base_fee, sent: U256::ZERO })
 }
 
-/// What is paid for being included, in wei.
+/// Payment for inclusion, in wei.
 #[derive(Clone, Copy, Debug)]
 struct Offer {
-    /// In all.
+    /// Total amount.
     paid: U256,
-    /// For each unit of gas.
+    /// Amount for each unit of gas.
     per_gas: u128,
-    /// Burned for each unit of gas beside that.
+    /// Amount burned in addition for each unit of gas.
     base_fee: u128,
-    /// Ether that is sent along.
+    /// Ether sent along.
     sent: U256,
 }
 
@@ -155,7 +157,7 @@ mod tests {
         }
     }
 
-    /// The measure by which the tip of the first is unusual among the rest.
+    /// Returns the reference by which the tip of the first is unusual among the others.
     fn unusual(own: u128, others: &[u128], sent: u64) -> Option<Usual> {
         let mut subjects = Subjects::new(ChainId(1));
         let abi = Arc::new(Abi::default());
@@ -189,7 +191,8 @@ mod tests {
             assert_eq!(unusual(1_000 * GWEI, &[1_000 * GWEI; 7][..n_others.min(7)], 1), by_fee, "{n_others} others");
         }
         assert_eq!(unusual(900 * GWEI, &[], 1), None, "it comes to less than a fiftieth of an ether");
-        // A block full of offers as high excuses no more than a tenth of an ether, unless more than the offer is sent.
+        // A block full of equally high offers excuses at most a tenth of an ether, unless the ether sent exceeds the
+        // offer.
         let full = [5_000 * GWEI; 12];
         assert_eq!(unusual(4_700 * GWEI, &full, 1), None);
         assert_eq!(unusual(4_800 * GWEI, &full, 1), by_fee);

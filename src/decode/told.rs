@@ -1,8 +1,9 @@
-//! What a wallet writes down in a log of its own: a whole call, when it is scheduled, proposed, or carried out.
+//! Calls that a wallet records in a log of its own: a whole call, when it is scheduled, proposed, or executed.
 //!
-//! A timelock is mostly called from inside a governor or another wallet, where no calldata shows. Its own log says everything all the
-//! same, and it is the wallet's word and nobody else's. The calls it tells of become frames like those of an opened envelope;
-//! [`join`] then finds the call, where one can be seen, that made the wallet say so.
+//! A timelock is mostly called from inside a governor or another wallet, where the calldata is not visible. Its own log
+//! still contains everything, and can only come from the wallet itself. The calls that it announces become frames like
+//! those of an opened envelope; [`join`] then finds the call that made the wallet write the log, where that call is
+//! visible.
 //!
 //! Source: TimelockController.sol; Timelock.sol of Compound; Governor.sol and GovernorBravoDelegate.sol; Voting.sol of Aragon;
 //! Delay.sol of Zodiac; Wallet.sol of EthDev and WalletLibrary of Parity.
@@ -16,50 +17,50 @@ use crate::model::value::Value;
 use crate::model::{Deed, Fate, Kind, Log, Operation, Position, Stage, Tx, Wrapper};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
-/// One log that tells of calls.
+/// Log that reports calls.
 #[derive(Clone, Debug)]
 pub(crate) struct Saying {
-    /// Place of the log in the transaction.
+    /// Index of the log in the transaction.
     pub(crate) ordinal: u32,
     pub(crate) verb: Verb,
-    /// The operation or proposal, as the wallet numbers it.
+    /// The operation or proposal, as numbered by the wallet.
     pub(crate) id: Option<B256>,
-    /// Seconds until it may be carried out, where the log says so.
+    /// Seconds until it may be executed, where the log contains them.
     pub(crate) delay: Option<u64>,
     pub(crate) calls: Vec<Told>,
-    /// Whether somebody else makes the calls in the subject's name, such as a governor's timelock.
+    /// True if another contract makes the calls in the subject's name, such as a governor's timelock.
     pub(crate) by_others: bool,
 }
 
-/// What the log is about.
+/// Action that the log reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
-    /// The calls are to be made later.
+    /// Announces that the calls are to be made later.
     Proposes,
-    /// The calls were made.
+    /// Reports that the calls were made.
     CarriesOut,
 }
 
-/// One call as it is told.
+/// Call as a log reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
-    /// Nobody for a creation.
+    /// Target of the call; `None` for a creation.
     pub(crate) to: Option<Address>,
     pub(crate) value: U256,
     pub(crate) data: Bytes,
 }
 
-/// What a log's calls are, if they can be had.
+/// Calls of a log, if they can be obtained.
 pub(crate) enum Payload {
     Is(Vec<Told>),
     /// The node is being asked.
     Asked,
-    /// The node could not tell.
+    /// The node could not answer.
     Unread(String),
 }
 
 impl Saying {
-    /// Stage and fate of the calls it tells of.
+    /// Returns the stage and fate of the calls that the log announces.
     pub(crate) fn calls_are(&self) -> (Stage, Fate) {
         match self.verb {
             Verb::Proposes => (Stage::Proposed, Fate::Waiting),
@@ -68,10 +69,10 @@ impl Saying {
     }
 }
 
-/// Opens what the logs of watched wallets tell of, each log once.
+/// Opens the calls announced in the logs of watched wallets, each log once.
 ///
-/// Before a trace is joined, so that what it shows of their calls is known twice and judged once; and a last time behind it, for logs
-/// whose calls stand in calldata that nothing but the trace showed.
+/// The first run is before a trace is joined, so that each call that the trace shows too is recognized as the same call
+/// and judged once. The last run is after it, for logs whose calls are in calldata that only the trace showed.
 pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, last: bool) {
     if !tx.status.holds() {
         return;
@@ -97,10 +98,10 @@ pub(super) fn open(opener: &mut Opener<'_, '_, '_>, tx: &Tx, time: u64, last: bo
     }
 }
 
-/// Opens what calls of watched wallets will make them tell of, where nothing ran yet: a schedule, a proposal, an execution.
+/// Opens the calls that watched wallets will announce when the transaction runs: a schedule, a proposal, an execution.
 ///
-/// The calls stand where the logs would have them if the wallet were the only one to write any. What is carried out and stands in no
-/// bytes, nor can be asked, is left to the block that holds it.
+/// The calls get the positions that they would have if the wallet were the only one to write logs. Calls to execute
+/// that are in no calldata and cannot be read from the node are left to the block that includes them.
 pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
     let (mut index, mut ordinal) = (0, 0);
     while index < opener.frames.len() && opener.frames.len() < FRAMES_MAX {
@@ -129,7 +130,7 @@ pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
             Payload::Asked => continue,
             Payload::Unread(why) => (vec![], Some(why)),
         };
-        // A timelock writes a log for each call, the others one for all.
+        // A timelock writes a log for each call; the others write one log for all calls.
         let parts: Vec<Vec<Told>> = match kind {
             Kind::Timelock => calls.into_iter().map(|call| vec![call]).collect(),
             _ => vec![calls],
@@ -144,8 +145,8 @@ pub(super) fn expect(opener: &mut Opener<'_, '_, '_>) {
     }
 }
 
-/// Opens what a governor's call will make its timelock tell of, where that is watched: it schedules what is queued, and carries out what is
-/// executed. Returns the place of the next log.
+/// Opens the calls that a governor's call will make its timelock announce, where the timelock is watched: it schedules
+/// a queued proposal and executes an executed one. Returns the position of the next log.
 fn expect_of_timelock(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, mut ordinal: u32) -> u32 {
     let verb = match &*deed.name {
         "queue" => Verb::Proposes,
@@ -174,7 +175,7 @@ fn expect_of_timelock(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed,
     ordinal
 }
 
-/// The event by which a wallet of this kind tells of it.
+/// Returns the event by which a wallet of this kind announces its calls.
 fn event_of(kind: Kind, verb: Verb) -> &'static str {
     match (kind, verb) {
         (Kind::Timelock, Verb::Proposes) => "CallScheduled",
@@ -186,7 +187,7 @@ fn event_of(kind: Kind, verb: Verb) -> &'static str {
     }
 }
 
-/// What a log says by itself.
+/// Returns the content of a log, read by itself.
 fn of_log(kind: Kind, log: &Log, deed: &Deed, time: u64) -> Option<Saying> {
     let word = |index: usize| match &deed.args.get(index)?.value {
         Value::FixedBytes(word, 32) => Some(*word),
@@ -236,14 +237,14 @@ fn of_log(kind: Kind, log: &Log, deed: &Deed, time: u64) -> Option<Saying> {
         ) => (Verb::CarriesOut, word(1), None, one(3, 2, 4)?),
         _ => return None,
     };
-    // The later Parity wallet creates a contract of what it is to send to nobody, and says where.
+    // The later Parity wallet creates a contract for a call to the zero address, and logs its address.
     let creates = kind == Kind::ParityMultisig && deed.args.last().is_some_and(|arg| &*arg.name == "created");
     let to_nobody = |call: Told| Told { to: call.to.filter(|to| !(creates && to.is_zero())), ..call };
     let calls = calls.into_iter().map(to_nobody).collect();
     Some(Saying { ordinal: log.ordinal, verb, id, delay, calls, by_others: false })
 }
 
-/// A call whose function Compound's contracts write out beside its arguments.
+/// Reads a call whose function Compound's contracts store separately from its arguments.
 fn signed(deed: &Deed) -> Option<Vec<Told>> {
     let Value::String(signature) = &deed.args.get(3)?.value else { return None };
     let data = spelled(signature, bytes_at(deed, 4)?);
@@ -254,7 +255,7 @@ fn spelled(signature: &Bytes, data: &Bytes) -> Bytes {
     if signature.is_empty() { data.clone() } else { [&keccak256(signature)[..4], data].concat().into() }
 }
 
-/// Calls whose parts stand in lists beside each other. Lists of different lengths are no calls at all.
+/// Reads calls whose parts are in parallel lists. Lists of different lengths contain no calls.
 pub(super) fn listed(
     deed: &Deed,
     targets: usize,
@@ -281,7 +282,7 @@ pub(super) fn listed(
         .collect()
 }
 
-/// A frame for the log, and behind it one for each call that it tells of.
+/// Appends a frame for the log, followed by one for each call that it announces.
 fn append(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, saying: Saying, unread: Option<String>) {
     let index = opener.frames.len();
     let ordinal = saying.ordinal;
@@ -345,10 +346,10 @@ fn append(opener: &mut Opener<'_, '_, '_>, at: Address, deed: &Deed, saying: Say
     }
 }
 
-/// Finds the calls that made wallets say what they said: those become envelopes that carry it.
+/// Finds the calls that made wallets write their logs, and turns them into envelopes of the announced calls.
 ///
-/// A schedule, a proposal or an execution that surely was called, and whose wallet said nothing of the kind, is left an envelope
-/// that nothing confirms.
+/// A schedule, a proposal or an execution that was certainly called, but whose wallet wrote no matching log, stays an
+/// unconfirmed envelope.
 pub(super) fn join(frames: &mut [Frame], kind_of: impl Fn(&Address) -> Option<Kind>) {
     let mut heard = vec![false; frames.len()];
     for index in 0..frames.len() {
@@ -371,12 +372,12 @@ pub(super) fn join(frames: &mut [Frame], kind_of: impl Fn(&Address) -> Option<Ki
     }
 }
 
-/// What a call asks a wallet to say.
+/// Log that a call requests from a wallet.
 struct Ask {
     verb: Option<Verb>,
     calls: Option<Vec<Told>>,
     id: Option<B256>,
-    /// Whether the wallet has to say something, if the call goes through.
+    /// True if the wallet has to write the log when the call succeeds.
     must: bool,
 }
 
@@ -436,7 +437,7 @@ impl Ask {
             (Kind::ParityMultisig, "execute(address,uint256,bytes)") => {
                 Some(Self { verb: None, calls: one(0, 1, 2), id: None, must: true })
             }
-            // The last confirmation of many carries it out; those before only count.
+            // The last of several confirmations executes the operation; those before it are only counted.
             (Kind::ParityMultisig, "confirm(bytes32)") => {
                 Some(Self { verb: Some(Verb::CarriesOut), calls: None, id: number(0), must: false })
             }
@@ -444,7 +445,7 @@ impl Ask {
         }
     }
 
-    /// The logs of `wallet` that answer, each good for one call.
+    /// Returns the logs of `wallet` that match, each for one call only.
     fn answered(&self, wallet: Address, frames: &[Frame], heard: &[bool]) -> Vec<usize> {
         let mut rest = self.calls.as_deref();
         let mut said = Vec::new();
@@ -471,7 +472,8 @@ impl Ask {
     }
 }
 
-/// Whether a log beside it belongs to the same operation: the salt of a schedule, the confirmation that completes it.
+/// Returns whether a log beside it belongs to the same operation: the salt of a schedule, or the confirmation that
+/// completes it.
 pub(super) fn goes_with(saying: &Saying, told: &Deed) -> bool {
     let Some(id) = saying.id else { return false };
     let names = |index: usize| match told.args.get(index).map(|arg| &arg.value) {

@@ -1,8 +1,8 @@
-//! Which code a proxy ran for a call or a log, and by which ABI that is read.
+//! Determines the code that a proxy ran for a call or a log, and the ABI to decode it by.
 //!
-//! What runs is what stood in the proxy's slots before the block, until a log of the proxy or of its beacon says that it was replaced:
-//! what comes before that log means what the old code says, and what comes behind it what the new code says. A trace shows the code
-//! itself; it can convict code that no log tells of, and never clears code that a log or the state tells of.
+//! The code that runs is the code in the proxy's slots before the block, until a log of the proxy or of its beacon
+//! reports a replacement: before that log the old ABI applies, after it the new one. A trace shows the code itself. It
+//! can reveal code that no log names, but it never clears code that a log or the state names.
 
 use super::frames::{Frame, Shape};
 use super::logs::argument;
@@ -22,38 +22,38 @@ use std::sync::Arc;
 const UPGRADED: B256 = b256!("bc7cd75a20ee27fd9adebab32041f755214dbc6bffa90cc0225b39da2e5c2d3b");
 /// `BeaconUpgraded(address)` of a proxy. Source: EIP-1967.
 const BEACON_UPGRADED: B256 = b256!("1cf3b03a6cf19fa2baba4df148e9dcabedea7f8a5c07840e207e5c089be95d3e");
-/// What stands before and behind the address in a minimal proxy's code. Source: EIP-1167, EIP-7511.
+/// Bytes before and behind the address in the code of a minimal proxy. Source: EIP-1167, EIP-7511.
 const MINIMAL: [(&[u8], &[u8]); 2] = [
     (&hex!("363d3d373d3d3d363d73"), &hex!("5af43d82803e903d91602b57fd5bf3")),
     (&hex!("365f5f375f5f365f73"), &hex!("5af43d5f5f3e5f3d91602a57fd5bf3")),
 ];
 
-/// New beacons of one proxy that are asked in one block: foreign code may log as many as it likes.
+/// Maximum number of new beacons of one proxy that are read in one block: foreign code may log any number of them.
 const BEACONS_MAX: usize = 4;
 
-/// The code that a proxy may run, as its registry lists it.
+/// Implementations that a proxy may run, as listed in its registry.
 #[derive(Clone, Debug, Default)]
 pub struct Versions {
     listed: AddressHashMap<Version>,
 }
 
-/// One implementation.
+/// Implementation of a proxy.
 #[derive(Clone, Debug)]
 pub struct Version {
-    /// What the watchlist calls its ABI: a file, or a bundled one. The watch's own where it says nothing.
+    /// Name of its ABI in the watchlist: a file, or a bundled one. The watch's own ABI where absent.
     pub name: Option<Arc<str>>,
     /// Functions and events of this code, of the watch's kind and of the proxy itself.
     pub abi: Arc<Abi>,
 }
 
 impl Versions {
-    /// These, and no others.
+    /// Creates the list from these implementations only.
     #[must_use]
     pub fn new(listed: impl IntoIterator<Item = (Address, Version)>) -> Self {
         Self { listed: listed.into_iter().collect() }
     }
 
-    /// Whether `code` is one of them.
+    /// Returns whether `code` is a listed implementation.
     #[must_use]
     pub fn lists(&self, code: &Address) -> bool {
         self.listed.contains_key(code)
@@ -72,12 +72,12 @@ impl Versions {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ran<'a> {
     implementation: Address,
-    /// None where nobody listed it.
+    /// Version of the code; `None` where it is not listed.
     version: Option<&'a Version>,
 }
 
 impl<'a> Ran<'a> {
-    /// By which ABI it speaks; none where that is not known, and the subject's own has to do.
+    /// Returns the ABI of the code; `None` where it is not known and the subject's own ABI must be used.
     pub(crate) fn abi(&self) -> Option<&'a Arc<Abi>> {
         self.version.map(|version| &version.abi)
     }
@@ -91,45 +91,47 @@ impl<'a> Ran<'a> {
     }
 }
 
-/// One word of a block that code was replaced.
+/// Log in a block that reports a replacement of code.
 #[derive(Clone, Copy, Debug)]
 struct Upgrade {
     tx: u32,
     ordinal: u32,
-    /// Who says so.
+    /// Address that wrote the log.
     by: Address,
-    /// The code, or the beacon, that it names.
+    /// Address of the code or beacon named by the log.
     names: Address,
-    /// The code that runs from then on; none where a beacon was replaced and the new one was not asked, or could not be.
+    /// Address of the code that runs from then on; `None` where a beacon was replaced and the new one was not read or
+    /// could not be read.
     to: Option<Address>,
 }
 
-/// What is known of one proxy in this block.
+/// Knowledge about one proxy in this block.
 #[derive(Clone, Debug)]
 struct Standing {
-    /// What it ran before the block; none where that cannot be told.
+    /// Code that it ran before the block; `None` if unknown.
     before: Option<Address>,
     /// In the order of the block.
     upgrades: Vec<Upgrade>,
-    /// What runs behind each of them.
+    /// Code that runs after each upgrade.
     after: Vec<Option<Address>>,
 }
 
 impl Standing {
-    /// What runs behind the first `n` upgrades.
+    /// Returns the code that runs after the first `n` upgrades.
     fn behind(&self, n: usize) -> Option<Address> {
         if n == 0 { self.before } else { self.after.get(n - 1).copied().flatten() }
     }
 }
 
-/// What proxies ran in one block.
+/// Code that proxies ran in one block.
 pub(crate) struct Codes<'a> {
     subjects: &'a Subjects,
-    /// None where no state is known at the block before.
+    /// State before the block; `None` where it is not known.
     known: Option<&'a Known>,
     upgrades: AddressHashMap<Vec<Upgrade>>,
     met: AddressHashMap<Standing>,
-    /// The calls of this transaction that ask for an upgrade, by who would log it and what that would name.
+    /// Calls of this transaction that request an upgrade, by the address that would log it and the address that the log
+    /// would name.
     asked: HashMap<(Address, Address), usize>,
 }
 
@@ -152,13 +154,13 @@ impl<'a> Codes<'a> {
                 }
             }
         }
-        // Where no state is looked at, what is known is not of this block.
+        // Where no state is read, the known facts are not about this block.
         let known = subjects.looks_at_state().then_some(known);
         Self { subjects, known, upgrades, met: AddressHashMap::default(), asked: HashMap::default() }
     }
 
-    /// Finds out what is known of every proxy that the transaction has to do with, and reads calls to them again by the ABI of the code
-    /// that ran.
+    /// Finds the known code of every proxy involved in the transaction, and decodes calls to them again by the ABI of
+    /// the code that ran.
     pub(crate) fn read_calls(&mut self, frames: &mut [Frame], tx: &Tx, questions: &mut Questions<'_>) {
         if !self.subjects.has_versions() {
             return;
@@ -175,7 +177,8 @@ impl<'a> Codes<'a> {
         for index in 0..frames.len() {
             let frame = &frames[index];
             let Some(target) = frame.target.filter(|_| frame.operation == Operation::Call) else { continue };
-            // What a wrapper holds was opened by what its wallet is, whatever stands behind that.
+            // The content of a wrapper was opened according to the kind of its wallet, independent of the code that
+            // ran.
             let is_plain = matches!(frame.shape, Shape::Plain | Shape::Carrier(_)) && frame.deed.selector.is_some();
             let ran = self.at_frame(frames, index, tx);
             let Some(abi) = ran.and_then(|ran| ran.abi()).filter(|abi| is_plain && !self.is_own(&target, abi)) else {
@@ -192,7 +195,7 @@ impl<'a> Codes<'a> {
         }
     }
 
-    /// Notes on every activity of a proxy which code ran for it.
+    /// Notes on every activity of a proxy the code that ran for it.
     pub(crate) fn note(&self, frames: &[Frame], tx: &Tx, first: usize, out: &mut [Activity]) {
         if self.met.is_empty() {
             return;
@@ -210,7 +213,7 @@ impl<'a> Codes<'a> {
         }
         for activity in &mut out[first..] {
             let Position::Log(ordinal) = activity.position else { continue };
-            // Of a move only what leaves is the proxy's doing; an event of a name in ENS is its registry's.
+            // In a movement, only the outflow is the proxy's act. An event of an ENS name is an act of its registry.
             let own = self.subjects.get(&activity.from).is_some_and(|subject| subject.watch == activity.watch);
             if let Some(ran) = self.at_log(&activity.from, tx, ordinal).filter(|_| own) {
                 activity.notes.push(ran.note());
@@ -218,14 +221,14 @@ impl<'a> Codes<'a> {
         }
     }
 
-    /// What `proxy` ran when it wrote this log.
+    /// Returns the code that `proxy` ran when it wrote this log.
     pub(crate) fn at_log(&self, proxy: &Address, tx: &Tx, ordinal: u32) -> Option<Ran<'a>> {
         let standing = self.met.get(proxy)?;
         let n = standing.upgrades.partition_point(|upgrade| (upgrade.tx, upgrade.ordinal) < (tx.index, ordinal));
         standing.behind(n).and_then(|code| self.of(proxy, code))
     }
 
-    /// What the target of this frame ran for it.
+    /// Returns the code that the target of this frame ran for it.
     fn at_frame(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
         let frame = &frames[index];
         let told = self.by_logs(&frame.target?, frames, index, tx);
@@ -236,7 +239,7 @@ impl<'a> Codes<'a> {
         }
     }
 
-    /// What the caller of this frame ran when it made the call.
+    /// Returns the code that the caller of this frame ran when it made the call.
     fn around(&self, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
         let caller = frames[index].caller;
         let mut around = frames[index].parent;
@@ -249,8 +252,9 @@ impl<'a> Codes<'a> {
         self.by_logs(&caller, frames, index, tx)
     }
 
-    /// The same by what logs say. A transaction's own call begins before its logs; one inside comes behind every upgrade but those
-    /// that a later call asks for, so that an upgrade whose place nobody knows is taken to have been before.
+    /// Returns the same according to the logs. A transaction's own call begins before its logs. An inner call comes
+    /// after every upgrade except those that a later call requests, so an upgrade at an unknown position is assumed to
+    /// precede it.
     fn by_logs(&self, proxy: &Address, frames: &[Frame], index: usize, tx: &Tx) -> Option<Ran<'a>> {
         let standing = self.met.get(proxy)?;
         let n_before = standing.upgrades.partition_point(|upgrade| upgrade.tx < tx.index);
@@ -263,8 +267,8 @@ impl<'a> Codes<'a> {
         ran.and_then(|code| self.of(proxy, code))
     }
 
-    /// What runs behind an upgrade. Code that nobody listed may write any log it likes, also one that says it was replaced: once it
-    /// runs, nothing in the same block clears it. The state is read after the block.
+    /// Returns the code that runs after an upgrade. Unlisted code may write any log, including one that reports its own
+    /// replacement: once it runs, nothing in the same block clears it. The state is read after the block.
     fn next(&self, proxy: &Address, ran: Option<Address>, upgrade: &Upgrade) -> Option<Address> {
         let foreign = ran.filter(|code| self.of(proxy, *code).is_some_and(|ran| ran.version.is_none()));
         foreign.or(upgrade.to)
@@ -275,7 +279,7 @@ impl<'a> Codes<'a> {
         Some(Ran { implementation, version: versions.listed.get(&implementation) })
     }
 
-    /// Whether the calls to `proxy` were read by this very ABI already.
+    /// Returns whether the calls to `proxy` were already read by this exact ABI.
     fn is_own(&self, proxy: &Address, abi: &Arc<Abi>) -> bool {
         self.subjects.get(proxy).is_some_and(|subject| Arc::ptr_eq(&subject.abi, abi))
     }
@@ -304,7 +308,7 @@ impl<'a> Codes<'a> {
         let first = IMPLEMENTATIONS.iter().filter_map(|name| known(name)).find(|word| !word.is_zero());
         let before = match first {
             Some(word) => Some(Address::from_word(word)),
-            // What stands there after the block stood there before it, where nothing says otherwise.
+            // Without any upgrade log, the code after the block was also the code before it.
             None => after(proxy, beacon, questions).filter(|_| upgrades.is_empty()),
         };
         let mut ran = before;
@@ -316,7 +320,7 @@ impl<'a> Codes<'a> {
         self.met.insert(proxy, Standing { before, upgrades, after });
     }
 
-    /// Notes what a call may ask for: of whoever is called, or by naming it.
+    /// Records the upgrades that a call may request: of the called contract, or of an address that it names.
     fn ask(&mut self, index: usize, frame: &Frame) {
         let named: Vec<Address> = frame.deed.args.iter().filter_map(|arg| arg.value.as_address()).collect();
         for by in frame.target.iter().chain(&named) {
@@ -327,7 +331,7 @@ impl<'a> Codes<'a> {
     }
 }
 
-/// What `proxy` runs after the block, as its slots say, or as its code does.
+/// Returns the code that `proxy` runs after the block, according to its slots or its code.
 fn after(proxy: Address, beacon: Option<Address>, questions: &mut Questions<'_>) -> Option<Address> {
     for slot in [IMPLEMENTATION, ZOS_IMPLEMENTATION, PROXIABLE] {
         let word = questions.ask(Read::Storage { of: proxy, slot }).and_then(Answer::word)?;
@@ -344,7 +348,7 @@ fn after(proxy: Address, beacon: Option<Address>, questions: &mut Questions<'_>)
     }
 }
 
-/// What a beacon names after the block.
+/// Returns the implementation that a beacon names after the block.
 pub(super) fn behind(beacon: Address, questions: &mut Questions<'_>) -> Option<Address> {
     let call = Read::Call { to: beacon, data: Bytes::copy_from_slice(&GET_IMPLEMENTATION) };
     questions.ask(call).and_then(Answer::word).map(Address::from_word).filter(|code| !code.is_zero())
@@ -356,18 +360,19 @@ pub(super) fn minimal(code: &[u8]) -> Option<Address> {
     (rest.len() == 20).then(|| Address::from_slice(rest))
 }
 
-/// The code or the beacon that a log says is in use from now on.
+/// Returns the code or the beacon that a log reports as in use from now on.
 pub(super) fn named(log: &Log) -> Option<Address> {
     let topic = log.topics.first()?;
     matches!(*topic, UPGRADED | BEACON_UPGRADED).then(|| Address::from_word(argument(log, 0)))
 }
 
-/// Emitters of logs that say that code was replaced.
+/// Returns the emitters of logs that report replaced code.
 pub(super) fn replaced(block: &Block) -> impl Iterator<Item = Address> + '_ {
     block.txs.iter().flat_map(|tx| &tx.logs).filter(|log| named(log).is_some()).map(|log| log.address)
 }
 
-/// For each call of a trace to a proxy of which it matters, by its index: whose code it handed its calldata to.
+/// Returns, for each call of a trace to a proxy with listed versions, by its index, the address of the code that
+/// received its calldata.
 ///
 /// Source: EIP-1167, EIP-1967 and EIP-2535 forward their calldata as it is.
 pub(super) fn shown(trace: &TxTrace, subjects: &Subjects) -> HashMap<usize, Address> {

@@ -1,7 +1,7 @@
-//! Votes by power that their voter did not have a day before: borrowed, bought or delegated for one vote alone.
+//! Votes with voting power that the voter did not have a day before: borrowed, bought or delegated for a single vote.
 //!
-//! Nothing in a vote's log tells for how long its voter had the power, so that the governor is asked for it at an earlier time. A
-//! governor that cannot be asked, such as Bravo, leaves its votes what they are.
+//! A vote's log does not show since when the voter had the voting power, so the governor is asked for the power at an
+//! earlier time. Where a governor cannot answer, such as Bravo, nothing is noted on its votes.
 //!
 //! Source: Governor.sol 4 and 5 `proposalSnapshot`, `getVotes` and `quorum`; ERC-6372, whose clock counts blocks or seconds.
 
@@ -16,12 +16,13 @@ const SNAPSHOT: [u8; 4] = [0x2d, 0x63, 0xf6, 0x93];
 const VOTES: [u8; 4] = [0xeb, 0x90, 0x19, 0xd4];
 const QUORUM: [u8; 4] = [0xf8, 0xce, 0x56, 0x0a];
 
-/// A day by a clock that counts seconds, and by one that counts mainnet's blocks of twelve.
+/// Length of a day in seconds, and in mainnet's blocks of twelve seconds for a clock that counts blocks.
 const DAY_SECONDS: u64 = 86_400;
 const DAY_BLOCKS: u64 = 7_200;
-/// A clock beyond this counts seconds: no chain has as many blocks yet, and it was 2001 when it was as many seconds.
+/// Clock value from which a clock counts seconds: no chain has that many blocks yet, and as a Unix time it lies
+/// in 2001.
 const SECONDS_FROM: u64 = 1_000_000_000;
-/// A vote matters that is this part of the quorum or more. Somebody new with little is nobody's concern.
+/// Divisor of the quorum: a vote with at least that part of the quorum matters. A new voter with less power is ignored.
 const QUORUM_PART: u64 = 4;
 
 /// Notes the votes of watched governors whose voter had at most half the power a day before the proposal's snapshot. Where the node
@@ -50,14 +51,14 @@ fn is_fresh(vote: &Activity, subjects: &Subjects, questions: &mut Questions<'_>)
     let snapshot = number(questions, governor, SNAPSHOT, &[id])?;
     let day = if snapshot > U256::from(SECONDS_FROM) { DAY_SECONDS } else { DAY_BLOCKS };
     let earlier = snapshot.checked_sub(U256::from(day)).filter(|time| !time.is_zero())?;
-    // Both are asked for at once.
+    // Ask for both in the same round.
     let before = number(questions, governor, VOTES, &[U256::from_be_bytes(voter.into_word().0), earlier]);
     let quorum = number(questions, governor, QUORUM, &[snapshot]);
     let matters = quorum.is_none_or(|quorum| weight.saturating_mul(U256::from(QUORUM_PART)) >= quorum);
     Some(matters && before?.saturating_mul(U256::from(2)) <= weight)
 }
 
-/// What a view of the governor gives, where it gives a number.
+/// Returns the result of a view of the governor, if it is a number.
 fn number(questions: &mut Questions<'_>, of: Address, view: [u8; 4], arguments: &[U256]) -> Option<U256> {
     let words = arguments.iter().flat_map(|word| word.to_be_bytes::<32>());
     let data = view.into_iter().chain(words).collect();

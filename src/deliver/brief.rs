@@ -1,7 +1,8 @@
-//! A page, brought into the order in which a person just woken reads it.
+//! Lays out a page in the order in which a person who was just woken reads it.
 //!
-//! Every destination lays out the same [`Brief`], so that all of them tell the same facts in the same order: how bad,
-//! what, why, who, where, what the address is for, what to do, what comes next. Its strings are single harmless lines.
+//! Every destination renders the same [`Brief`], so that all of them show the same facts in the same order: severity,
+//! event, reason, people, place, purpose of the address, recommended action, next step. Its strings are single
+//! sanitized lines.
 
 use super::escape::{is_plain_address, line, without_links};
 use crate::model::Finality;
@@ -14,23 +15,24 @@ use alloy_primitives::Address;
 use jiff::Timestamp;
 use std::collections::HashSet;
 
-/// Most characters of a label or a name.
+/// Maximum number of characters of a label or a name.
 const NAME_CHARS_MAX: usize = 80;
-/// Most characters of a sentence.
+/// Maximum number of characters of a sentence.
 const SENTENCE_CHARS_MAX: usize = 400;
-/// Most reasons of one finding that are shown.
+/// Maximum number of reasons shown for one finding.
 const REASONS_MAX: usize = 6;
-/// Most names in a list of people.
+/// Maximum number of names in a list of people.
 const PARTIES_MAX: usize = 12;
 /// Most addresses without a name below one of the further findings.
 const ALSO_PARTIES_MAX: usize = 4;
-/// Most acts that can still be stopped that a page begins with.
+/// Maximum number of acts that can still be stopped and are shown at the top of a page.
 const STOPPABLE_MAX: usize = 3;
-/// Most characters of a command and its use: the longest paths of a configuration and a store, each quoted.
+/// Maximum number of characters of a command and its description: the longest paths of a configuration and a store,
+/// each quoted.
 const COMMAND_CHARS_MAX: usize = 16_384;
-/// Most commands beside the acknowledgement.
+/// Maximum number of commands in addition to the acknowledgement.
 const WAYS_MAX: usize = 4;
-/// Most links of a page.
+/// Maximum number of links on a page.
 const LINKS_MAX: usize = 8;
 
 /// A page, ready to be laid out.
@@ -38,11 +40,11 @@ const LINKS_MAX: usize = 8;
 pub(super) struct Brief {
     /// `TEST`, `DRILL`.
     pub(super) mark: Option<String>,
-    /// `CRITICAL`, or what became of it: `RESOLVED`, `FALSE ALARM`.
+    /// `CRITICAL`, or the incident's state: `RESOLVED`, `FALSE ALARM`.
     pub(super) banner: String,
-    /// What people call the watched address.
+    /// Label of the watched address, as people know it.
     pub(super) label: String,
-    /// What happened, in one sentence.
+    /// Summary of the event, in one sentence.
     pub(super) headline: String,
     /// In reading order; none is empty.
     pub(super) sections: Vec<Section>,
@@ -50,17 +52,17 @@ pub(super) struct Brief {
     pub(super) links: Vec<(String, String)>,
 }
 
-/// Lines under one word.
+/// Lines under one heading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Section {
-    /// `WHY`, `WHO` ...
+    /// Heading: `WHY`, `WHO` ...
     pub(super) name: &'static str,
-    /// At least one.
+    /// Lines of the section; at least one.
     pub(super) lines: Vec<String>,
 }
 
 impl Brief {
-    /// What `page` says. Without `kind` it is shown on request and not sent.
+    /// Creates the brief of `page`. Without `kind`, the page is shown on request and not sent.
     pub(super) fn new(kind: Option<DeliveryKind>, page: &Page) -> Self {
         let first = page.evidence.first();
         let mut brief = Self {
@@ -71,9 +73,9 @@ impl Brief {
             sections: Vec::new(),
             links: links(page),
         };
-        // Whoever may still stop something reads that before anything else.
+        // A responder who can still stop something should read this first.
         brief.section("STOPPABLE", stoppable(page));
-        // An update that only repeats the headline has nothing of its own to say.
+        // An update that only repeats the headline adds nothing.
         let change = page.change.iter().filter(|change| **change != page.headline);
         brief.section("CHANGE", change.map(|change| line(change, SENTENCE_CHARS_MAX)).collect());
         let loudest = |gist: &Gist| format!("{}: {}", gist.severity, line(&gist.headline, SENTENCE_CHARS_MAX));
@@ -97,7 +99,7 @@ impl Brief {
     }
 
     fn section(&mut self, name: &'static str, lines: Vec<String>) {
-        // What the configuration says may lead somewhere, what the chain says may not.
+        // Links from the configuration are kept; links from the chain are disabled.
         let ours = ["PURPOSE", "RUNBOOK"].contains(&name);
         let shown = |line: String| if ours { line } else { without_links(&line) };
         let lines: Vec<String> = lines.into_iter().filter(|line| !line.is_empty()).map(shown).collect();
@@ -119,7 +121,7 @@ fn banner(kind: Option<DeliveryKind>, page: &Page) -> String {
     }
 }
 
-/// What is proposed or pending, and can be stopped as far as was seen: the headline itself, or what else there is.
+/// Returns the proposed or pending activities that can be stopped, as far as seen: the headline itself, or the others.
 fn stoppable(page: &Page) -> Vec<String> {
     let waits = |evidence: &&Evidence| evidence.stoppable && !evidence.orphaned && page.state.is_live();
     let said = |evidence: &Evidence| {
@@ -181,7 +183,7 @@ fn who(evidence: &Evidence) -> Vec<String> {
     lines
 }
 
-/// Whom it is with, in full: an address that is shortened can be any of thousands that look the same.
+/// Returns the counterparty's address in full: thousands of different addresses can look the same when shortened.
 fn with(evidence: &Evidence) -> Vec<String> {
     let mut lines: Vec<String> = evidence.parties.iter().flat_map(counterparty).collect();
     if evidence.more_parties > 0 {
@@ -190,7 +192,8 @@ fn with(evidence: &Evidence) -> Vec<String> {
     lines
 }
 
-/// An address, and in how far it only looks like one that has a name.
+/// Returns the lines for an address, including the matching characters where it only resembles an address that has a
+/// name.
 fn counterparty(other: &Party) -> Vec<String> {
     let mut lines = vec![party(other)];
     if let Some(known) = &other.looks_like {
@@ -202,7 +205,7 @@ fn counterparty(other: &Party) -> Vec<String> {
 
 fn place(page: &Page, evidence: Option<&Evidence>) -> Vec<String> {
     let chain = line(&page.chain, NAME_CHARS_MAX);
-    // What is about the program itself is about no address.
+    // Incidents about the program itself have no address.
     let mut lines = if page.watch.is_zero() { vec![chain] } else { vec![format!("{} on {chain}", page.watch)] };
     let Some(evidence) = evidence else { return lines };
     let at = show_time(i64::try_from(evidence.time).ok());
@@ -221,7 +224,7 @@ fn place(page: &Page, evidence: Option<&Evidence>) -> Vec<String> {
     lines
 }
 
-/// How far it has come: an inclusion goes on to `safe` and `finalized`, an attempt stays one.
+/// Returns the stage reached so far: an inclusion continues to `safe` and `finalized`, an attempt remains one.
 fn stage(evidence: &Evidence) -> String {
     match (evidence.stage.as_str(), evidence.footing.finality) {
         (stage, Finality::Included) => line(stage, NAME_CHARS_MAX),
@@ -230,11 +233,12 @@ fn stage(evidence: &Evidence) -> String {
     }
 }
 
-/// What speaks against believing that the block is the chain's: nothing, on most pages.
+/// Returns the reasons to doubt that the block is the chain's; empty on most pages.
 fn doubts(evidence: &Evidence) -> Vec<String> {
     let footing = &evidence.footing;
     let mut doubts = Vec::new();
-    // A reorg answered the question; and beyond `safe` the chain itself has.
+    // An orphaned block is already refuted by the reorg, and from finality `safe` on the chain itself confirms the
+    // block.
     if footing.is_unconfirmed() && !evidence.orphaned && footing.finality == Finality::Included {
         doubts.push(format!("seen by {} of {} endpoints, not yet confirmed", footing.sources, footing.endpoints));
     }
@@ -288,7 +292,8 @@ fn next(page: &Page) -> Vec<String> {
     lines
 }
 
-/// Explorer links, and the runbook if it has an address. Whatever is not plainly a web address is no link.
+/// Returns the explorer links, and the runbook if it has an address. Text that is not a plain web address does not
+/// become a link.
 fn links(page: &Page) -> Vec<(String, String)> {
     let runbook = page.runbook.as_ref().map(|href| ("Runbook".to_owned(), href.clone()));
     let listed = page.links.iter().map(|link| (link.text.clone(), link.href.clone()));
@@ -309,7 +314,7 @@ fn party(party: &Party) -> String {
     }
 }
 
-/// As many items as fit into a sentence; the cut is marked.
+/// Joins as many items as fit into a sentence, and marks the cut.
 fn list(items: &[String], between: &str) -> String {
     let items: Vec<String> = items.iter().take(PARTIES_MAX + 1).map(|item| line(item, NAME_CHARS_MAX)).collect();
     line(&items.join(between), SENTENCE_CHARS_MAX)

@@ -1,4 +1,4 @@
-//! The other road: messages that go out without having been committed, because nothing can be committed.
+//! Direct delivery: sends messages that were not committed, because the store cannot commit anything.
 
 use super::worker::deadline;
 use super::{Outgoing, SendError, Targets};
@@ -6,8 +6,8 @@ use crate::model::incident::Delivery;
 use anyhow::anyhow;
 use futures::future::join_all;
 
-/// Tries each message once, all at the same time, and says what became of it. Nothing is written down: whoever calls sees to it
-/// that what did not arrive is tried again, under the same key.
+/// Tries each message once, all concurrently, and returns the result of each. Nothing is recorded: the caller retries
+/// messages that did not arrive, under the same key.
 pub async fn send_directly(
     targets: &Targets,
     messages: &[Delivery],

@@ -1,28 +1,29 @@
-//! Text from the chain, made harmless for whoever shows it.
+//! Sanitizes text from the chain for display.
 //!
-//! Token names, calldata strings and ENS names are written by attackers. Every destination first takes its text through
-//! [`line()`], which leaves nothing that moves a cursor, turns the reading direction or hides; then through its own escape,
-//! so that nothing calls people up or poses as our own markup.
+//! Token names, calldata strings and ENS names are written by attackers. Every destination first passes its text
+//! through [`line()`], which removes all characters that move a cursor, change the reading direction or hide text, and
+//! then through its own escaping, so that no text mentions people or imitates our own markup.
 
 use crate::model::text::printable;
 use serde_json::Value as Json;
 
-/// Words that call up a whole room in one chat or another.
+/// Words that notify a whole room in one of the chats.
 const CALLS: [&str; 5] = ["@channel", "@here", "@everyone", "@group", "@room"];
 
-/// One harmless line of at most `chars_max` characters; what was hidden is spelled out.
+/// Returns the text as a single harmless line of at most `chars_max` characters; hidden characters are spelled out.
 pub(super) fn line(text: &str, chars_max: usize) -> String {
     printable(text, chars_max)
 }
 
-/// For Slack's `mrkdwn` and its plain fallback text: the three characters that make markup there, and calls to a room.
+/// Escapes text for Slack's `mrkdwn` and its plain fallback text: the three markup characters, and words that notify a
+/// room.
 ///
 /// Escaping `<` disarms `<!channel>`, `<@U123>` and disguised links.
 pub(super) fn slack(text: &str) -> String {
     without_calls(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Sets a space behind the `@` of words that call up a whole room.
+/// Inserts a space after the `@` of words that notify a whole room.
 pub(super) fn without_calls(text: &str) -> String {
     if !text.contains('@') {
         return text.to_owned();
@@ -31,7 +32,7 @@ pub(super) fn without_calls(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 4);
     for (at, c) in text.char_indices() {
         out.push(c);
-        // ASCII lower case keeps every byte in its place.
+        // Lower-casing ASCII keeps every byte offset.
         if c == '@' && CALLS.iter().any(|call| lower[at..].starts_with(call)) {
             out.push(' ');
         }
@@ -39,8 +40,9 @@ pub(super) fn without_calls(text: &str) -> String {
     out
 }
 
-/// For messages that another program may pass on to people, such as a bridge from a webhook to a chat. Nothing in it moves a cursor or
-/// hides, mentions anybody, opens a tag, or is a link, in whichever of the usual markups it ends.
+/// Sanitizes text for messages that another program may pass on to people, such as a bridge from a webhook to a chat.
+/// The result moves no cursor, hides nothing, mentions no one, opens no tag and contains no link in any of the usual
+/// markups.
 pub(super) fn inert(text: &str) -> String {
     let text = printable(text, usize::MAX);
     if !text.contains(['@', '<', ':', '(']) {
@@ -52,7 +54,7 @@ pub(super) fn inert(text: &str) -> String {
     for (at, c) in text.char_indices() {
         let next = text[at + c.len_utf8()..].chars().next().unwrap_or(' ');
         match c {
-            // A tag of HTML, a mention or a link of Slack or Discord. What compares numbers stays.
+            // This may be an HTML tag, or a mention or a link of Slack or Discord. Comparisons of numbers are kept.
             '<' if !next.is_whitespace() && !next.is_ascii_digit() && next != '=' => out.push('‹'),
             '@' if !before.is_alphanumeric() && (next.is_alphanumeric() || next == '_') => out.push_str("@ "),
             '(' if before == ']' => out.push_str(" ("),
@@ -63,13 +65,13 @@ pub(super) fn inert(text: &str) -> String {
     without_links(&out)
 }
 
-/// Writes the `://` of web addresses as `[:]//`, as incident responders do: no reader makes a link of it.
+/// Writes the `://` of web addresses as `[:]//`, as incident responders do, so that no program turns it into a link.
 pub(super) fn without_links(text: &str) -> String {
     text.replace("://", "[:]//")
 }
 
-/// Makes every string of a document [`inert`], names of fields included. Addresses that the configuration names, under `href` and
-/// `runbook`, stay as they are where they are plain.
+/// Makes every string of a document [`inert`], including field names. Addresses from the configuration, under `href`
+/// and `runbook`, are kept where they are plain.
 pub(super) fn inert_all(json: &mut Json) {
     walk(json, false);
 }
@@ -89,7 +91,7 @@ fn walk(json: &mut Json, is_address: bool) {
     }
 }
 
-/// Whether `href` is plainly a web address, and nothing else in any markup.
+/// Returns whether `href` is a plain web address, without other meaning in any markup.
 pub(super) fn is_plain_address(href: &str) -> bool {
     href.len() <= 1_000
         && url::Url::parse(href).is_ok_and(|url| matches!(url.scheme(), "https" | "http"))

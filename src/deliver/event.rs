@@ -1,4 +1,4 @@
-//! Messages as CloudEvents 1.0 in structured mode, bounded in size whatever an attacker put into them.
+//! Encodes messages as CloudEvents 1.0 in structured mode, with a bounded size independent of the content.
 //!
 //! Source: <https://github.com/cloudevents/spec> 1.0.2.
 
@@ -11,11 +11,11 @@ use crate::model::record::{Line, VerdictLine};
 use alloy_primitives::Address;
 use serde_json::{Value as Json, json};
 
-/// Most bytes of a page's event: what Standard Webhooks asks senders to stay under.
+/// Maximum size of a page's event in bytes: the limit that Standard Webhooks recommends to senders.
 const PAGE_BYTES_MAX: usize = 20_000;
-/// Most bytes of a feed line's event: what every CloudEvents intermediary must forward.
+/// Maximum size of a feed line's event in bytes: the size that every CloudEvents intermediary must forward.
 const LINE_BYTES_MAX: usize = 64_000;
-/// Most characters of any text in a page's event.
+/// Maximum number of characters of any text in a page's event.
 const TEXT_CHARS_MAX: usize = 2_000;
 /// The event's bytes; the same for every attempt.
 pub(super) fn event(message: &Outgoing) -> Result<Vec<u8>, SendError> {
@@ -43,11 +43,11 @@ fn page_event(message: &Outgoing, page: &Page) -> Result<Vec<u8>, SendError> {
     };
     let mut page = page.clone();
     page.links.retain(|link| is_plain_address(&link.href));
-    // Whatever is longer than this was written by an attacker; no text is carried twice through the loop below.
+    // Longer texts come from attackers. The first cut also keeps the loop below from encoding them repeatedly.
     let mut chars_max = TEXT_CHARS_MAX;
     let mut shortened = cut_texts(&mut page, chars_max);
     let mut bytes = encode(&envelope(page_data(&page, shortened)))?;
-    // The loudest evidence comes first, so the quietest goes first.
+    // The most severe evidence comes first, so the least severe is removed first.
     while bytes.len() > PAGE_BYTES_MAX && chars_max > 10 {
         if page.evidence.len() > 1 {
             let gone = page.evidence.pop().map_or(0, |evidence| evidence.alike);
@@ -63,7 +63,7 @@ fn page_event(message: &Outgoing, page: &Page) -> Result<Vec<u8>, SendError> {
 }
 
 fn page_data(page: &Page, shortened: bool) -> Json {
-    // A page holds nothing that JSON cannot say.
+    // Every page can be represented in JSON.
     let mut data = serde_json::to_value(page).unwrap_or_default();
     checksum_addresses(&mut data);
     data["next"] = json!(page.next.as_ref().map(|next| json!({ "at": rfc3339(next.at / 1_000), "to": next.to })));
@@ -78,7 +78,7 @@ fn page_data(page: &Page, shortened: bool) -> Json {
     data
 }
 
-/// Cuts every text to `chars_max` characters and every list in proportion; says whether anything was cut.
+/// Cuts every text to `chars_max` characters and every list in proportion; returns whether anything was cut.
 fn cut_texts(page: &mut Page, chars_max: usize) -> bool {
     let items_max = chars_max / 50;
     let before = page.clone();
@@ -183,7 +183,8 @@ fn without_args(verdict: &VerdictLine) -> VerdictLine {
     short
 }
 
-/// `/watchfire/mainnet/0x5a0A…`: a URI reference, so whatever is not plain is left out.
+/// Returns the event source, such as `/watchfire/mainnet/0x5a0A…`: a URI reference, so characters that are not plain
+/// are left out.
 fn source(place: Option<(&str, &str)>) -> String {
     let plain = |text: &str| -> String {
         text.chars().filter(|c| c.is_ascii_alphanumeric() || "-._~".contains(*c)).take(100).collect()
@@ -194,7 +195,7 @@ fn source(place: Option<(&str, &str)>) -> String {
     )
 }
 
-/// Addresses go out in EIP-55, as in every other record; the model's own form is lower-case.
+/// Converts addresses to EIP-55, as in every other record; the model's own form is lower-case.
 fn checksum_addresses(json: &mut Json) {
     match json {
         Json::String(text) if text.len() == 42 && text.starts_with("0x") => {
@@ -208,7 +209,7 @@ fn checksum_addresses(json: &mut Json) {
     }
 }
 
-/// What is absent is missing, as in every other record.
+/// Removes absent values, as in every other record.
 fn drop_absent(json: &mut Json) {
     match json {
         Json::Array(items) => items.iter_mut().for_each(drop_absent),
@@ -221,7 +222,7 @@ fn drop_absent(json: &mut Json) {
 }
 
 fn encode(event: &Json) -> Result<Vec<u8>, SendError> {
-    // Names and arguments come from the chain, and a reader may well print what it gets.
+    // Names and arguments come from the chain, and a reader may print the line as it is.
     let line = crate::model::json::line(event);
     line.map(String::into_bytes).map_err(|error| SendError::Refused(format!("cannot be written as JSON: {error}")))
 }

@@ -1,4 +1,4 @@
-//! One flight: messages of one lane on their way to one destination, in order, until one of them is not taken.
+//! Messages of one lane that are in flight to one destination, in order, until one of them is not accepted.
 
 use super::worker::deadline;
 use super::{Outgoing, SendError, Target};
@@ -6,19 +6,19 @@ use crate::post::Receipt;
 use crate::runtime::{Stop, instant};
 use anyhow::anyhow;
 
-/// How far a flight came.
+/// Result of one flight.
 #[derive(Debug, Default)]
 pub(super) struct Landing {
-    /// What was said of each message that was taken, in order.
+    /// Receipt of each accepted message, in order.
     pub(super) taken: Vec<Receipt>,
-    /// Why the next one was not taken; absent when all were, and when the flight was told to end early.
+    /// Error of the next message; absent when all were accepted, and when the flight was told to end early.
     pub(super) error: Option<SendError>,
 }
 
 /// Sends `messages` in order and stops at the first that is not taken, at the flight's deadline, or when told to `halt`.
 ///
-/// Where the destination takes several at once they go together. A request that is refused as a whole is tried again message by
-/// message, so that one of them does not take the others with it.
+/// Several messages are sent together where the destination accepts them in one request. After a rejected request they
+/// are sent individually, so that one message does not fail the others.
 pub(super) async fn fly(target: &Target, messages: &[Outgoing], halt: &Stop) -> Landing {
     let (deadline, began) = (deadline(target), instant());
     let mut together = target.destination.together().max(1);

@@ -1,34 +1,34 @@
-//! How each destination fares: what is on its way there, what it asked us to wait for, and what went wrong last.
+//! Health of each destination: its messages in flight, the pause that it requested, and its last error.
 //!
-//! The worker writes, others read while it runs; each entry is locked for a moment and never across a wait.
+//! The worker writes while others read; each entry is locked briefly and never across an await.
 
 use dashmap::DashMap;
 
-/// All destinations that were sent to, by name.
+/// All destinations that messages were sent to, by name.
 #[derive(Debug, Default)]
 pub struct Health(DashMap<String, Condition>);
 
-/// How one destination fares.
+/// Health of one destination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
-    /// Lanes on their way, each with one message or several in a row.
+    /// Number of lanes in flight, each with one message or several in a row.
     pub in_flight: usize,
-    /// Nothing is sent before this, wall-clock milliseconds.
+    /// Time before which nothing is sent, in wall-clock milliseconds.
     pub not_before_ms: u64,
-    /// Attempts that failed since the last that did not.
+    /// Number of failed attempts since the last success.
     pub failures: u64,
-    /// What the last failed attempt met; absent once one succeeds. Holds no secret.
+    /// Error of the last failed attempt; absent once an attempt succeeds. Contains no secret.
     pub last_error: Option<String>,
 }
 
 impl Health {
-    /// How `name` fares; as new when nothing was ever sent there.
+    /// Returns the health of `name`; the initial value if nothing was ever sent there.
     #[must_use]
     pub fn of(&self, name: &str) -> Condition {
         self.0.get(name).map(|condition| condition.clone()).unwrap_or_default()
     }
 
-    /// Every destination that was sent to, in no order.
+    /// Returns every destination that messages were sent to, in no particular order.
     #[must_use]
     pub fn all(&self) -> Vec<(String, Condition)> {
         self.0.iter().map(|entry| (entry.key().clone(), entry.value().clone())).collect()
@@ -53,7 +53,7 @@ impl Health {
         condition.in_flight = condition.in_flight.saturating_sub(1);
     }
 
-    /// One attempt ended, with this error if any.
+    /// Records the end of one attempt, with its error if any.
     pub(super) fn landed(&self, name: &str, error: Option<&str>) {
         let mut condition = self.0.entry(name.to_owned()).or_default();
         condition.failures = error.map_or(0, |_| condition.failures + 1);

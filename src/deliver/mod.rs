@@ -1,8 +1,9 @@
-//! From the outbox to people: each message to the destination it names, again and again until it is there.
+//! Delivers messages from the outbox to people: each message to its destination, with retries until it arrives.
 //!
-//! Comes in: messages that were committed before. Goes out: requests to pagers, chats and webhooks, a page on a terminal,
-//! and back to the outbox what became of each. Never here: a decision who is told of what, or when; a message that was not
-//! committed first; a secret, or a URL that carries one, in a log, an error or a message.
+//! Comes in: messages that were committed before. Goes out: requests to pagers, chats and webhooks, a page on a
+//! terminal, and the result of each attempt, which is recorded in the outbox. Never here: a decision about recipients
+//! or times; a message that was not committed first; a secret, or a URL that carries one, in a log, an error or a
+//! message.
 //!
 //! Delivery is at least once. Every retry of a message carries the same key, so that a receiver can drop the second copy.
 //!
@@ -38,43 +39,44 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Every kind of destination, in the order in which documentation shows them.
+/// All kinds of destinations, in the order used in the documentation.
 pub static DESTINATIONS: &[&dyn DestinationKind] =
     &[&pagerduty::PagerDutyKind, &slack::SlackKind, &webhook::WebhookKind, &terminal::TerminalKind];
 
-/// How long one attempt may take unless a destination says otherwise.
+/// Time limit of one attempt, unless a destination sets another.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest `timeout` a destination may name; leases are measured by it.
+/// Maximum `timeout` that a destination may set; leases are derived from it.
 pub const TIMEOUT_MAX: Duration = Duration::from_secs(60);
-/// A page older than this is news no more: it becomes a dead letter.
+/// Age at which a page becomes a dead letter, because it is no longer news.
 pub const PAGE_GIVE_UP: Duration = Duration::from_secs(24 * 3_600);
-/// A line of the feed waits longer, since its reader may be down over a weekend.
+/// Age at which a feed line becomes a dead letter. It is longer than for a page, since the feed's reader may be down
+/// over a weekend.
 pub const FEED_GIVE_UP: Duration = Duration::from_secs(7 * 24 * 3_600);
 
-/// One attempt at a message.
+/// Attempt to send a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// The message's identity: the same for every attempt.
+    /// Identity of the message: the same for every attempt.
     pub key: DeliveryKey,
-    /// What it is for.
+    /// Purpose of the message.
     pub kind: DeliveryKind,
-    /// From 1.
+    /// Number of the attempt, starting at 1.
     pub attempt: u32,
-    /// When this attempt is made, milliseconds of the wall clock, by which a receiver holds it against its own.
+    /// Time of this attempt, in milliseconds of the wall clock, for a receiver to compare with its own clock.
     pub now_ms: u64,
-    /// Loudest finding it tells of.
+    /// Highest severity among the findings in the message.
     pub severity: Severity,
-    /// What it says.
+    /// Content of the message.
     pub body: Body,
 }
 
-/// Somewhere messages go.
+/// A destination for messages.
 pub trait Destination: Send + Sync {
-    /// Sends one message. It ends within the destination's timeout and a little more.
+    /// Sends one message. The call ends shortly after the destination's timeout at the latest.
     ///
     /// # Errors
     ///
-    /// [`SendError`] says what to do next. No error holds a secret.
+    /// [`SendError`] determines the next step. No error contains a secret.
     fn send<'a>(&'a self, message: &'a Outgoing) -> BoxFuture<'a, Result<Receipt, SendError>>;
 
     /// Returns how many messages of one lane the destination takes in one request.
@@ -82,73 +84,74 @@ pub trait Destination: Send + Sync {
         1
     }
 
-    /// Sends several messages of one lane in one request, in order: all of them are taken or none. Asked for only where
-    /// [`Destination::together`] says more than one, and never with more than that.
+    /// Sends several messages of one lane in one request, in order: either all of them are accepted or none. Called
+    /// only where [`Destination::together`] returns more than one, and never with more than that.
     ///
     /// # Errors
     ///
-    /// As [`Destination::send`].
+    /// Like [`Destination::send`].
     fn send_together<'a>(&'a self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<Receipt, SendError>> {
         let refused = SendError::Refused(format!("takes one message at a time, not {}", messages.len()));
         Box::pin(futures::future::ready(Err(refused)))
     }
 
-    /// The shortest time between two messages that the destination bears.
+    /// Returns the minimum time between two messages that the destination tolerates.
     fn pace(&self) -> Duration {
         Duration::ZERO
     }
 }
 
-/// A kind of destination: what a configuration calls it, and how its table reads.
+/// A kind of destination: its name in a configuration, and the format of its table.
 pub trait DestinationKind: Sync {
-    /// What stands behind `kind =`.
+    /// Returns the name of the kind, as written behind `kind =`.
     fn name(&self) -> &'static str;
 
-    /// A table that parses; documentation and test input at once.
+    /// Returns a valid table, used in the documentation and as test input.
     fn example(&self) -> &'static str;
 
-    /// Returns the answer by which the service says that it took a message: nothing else counts as delivered.
+    /// Returns the response by which the service accepts a message: no other response counts as delivered.
     fn success(&self) -> Success;
 
-    /// Whether it can take a feed of verdicts, rather than pages alone.
+    /// Returns whether the kind can take a feed of verdicts, rather than pages alone.
     fn takes_feed(&self) -> bool {
         false
     }
 
-    /// Reads what is particular to this kind; the keys of [`Common`] are read already.
+    /// Reads the keys that are specific to this kind; the keys of [`Common`] were read already.
     fn parse(&self, table: &mut Table<'_>, common: &Common, problems: &mut Problems) -> Option<Box<dyn Destination>>;
 }
 
-/// What every destination's table may say.
+/// Settings that every destination's table may contain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Common {
-    /// What paths call it.
+    /// Name by which paths refer to it.
     pub name: String,
-    /// How long one attempt may take.
+    /// Time limit of one attempt.
     pub timeout: Duration,
 }
 
-/// A destination with its name and the settings that all of them share.
+/// A destination with its name and its common settings.
 #[derive(Clone)]
 pub struct Target {
-    /// What paths call it.
+    /// Name by which paths refer to it.
     pub name: String,
-    /// Which kind it is.
+    /// Name of the destination's kind.
     pub kind: &'static str,
-    /// What it hears besides pages.
+    /// Feed that it receives besides pages.
     pub feed: Option<Feed>,
-    /// How long one attempt may take.
+    /// Time limit of one attempt.
     pub timeout: Duration,
-    /// When a message to it becomes a dead letter; absent for [`PAGE_GIVE_UP`] and [`FEED_GIVE_UP`].
+    /// Age at which a message to it becomes a dead letter; absent for the defaults [`PAGE_GIVE_UP`] and
+    /// [`FEED_GIVE_UP`].
     pub give_up_after: Option<Duration>,
-    /// Where it goes.
+    /// Destination that sends the messages.
     pub destination: Arc<dyn Destination>,
 }
 
 /// All destinations of a configuration, by name.
 pub type Targets = BTreeMap<String, Target>;
 
-/// Reads one `[destination.<name>]` table, all of it: every problem in it is reported, unknown keys too.
+/// Reads a complete `[destination.<name>]` table: every problem in it is reported, including unknown keys.
 pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Option<Target> {
     let timeout = table.duration("timeout", problems).map(|timeout| {
         if timeout.is_zero() || timeout.value > TIMEOUT_MAX {
@@ -166,7 +169,7 @@ pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Optio
     let feed = table.choice("feed", &feeds, problems);
     let kinds: Vec<_> = DESTINATIONS.iter().map(|kind| (kind.name(), *kind)).collect();
     let Some(kind) = table.require("kind", problems, |table, key, problems| table.choice(key, &kinds, problems)) else {
-        // Without its kind nobody knows which of its keys are right.
+        // Without the kind, the valid keys are not known.
         return None;
     };
     if let Some(feed) = feed.as_ref().filter(|_| !kind.takes_feed()) {

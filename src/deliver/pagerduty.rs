@@ -1,8 +1,8 @@
 //! PagerDuty, by its Events API v2.
 //!
-//! An incident of ours is an alert of theirs under the incident's id and `/r<n>`, n being its cycle: an alert that somebody
-//! acknowledged notifies nobody again, so paging anew needs a new key.
-//! Source: <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>.
+//! Each of our incidents is an alert of theirs, under the incident's id followed by `/r<n>`, where n is its cycle: an
+//! acknowledged alert sends no further notifications, so paging anew needs a new key. Source:
+//! <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>.
 
 use super::brief::{Brief, rfc3339};
 use super::escape::{cut, inert, inert_all, line};
@@ -16,13 +16,15 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value as Json, json};
 use std::time::Duration;
 
-/// Where events go unless `url` says otherwise; accounts in the EU region use `https://events.eu.pagerduty.com/v2/enqueue`.
+/// Address for events unless `url` says otherwise; accounts in the EU region use
+/// `https://events.eu.pagerduty.com/v2/enqueue`.
 const URL: &str = "https://events.pagerduty.com/v2/enqueue";
-/// Most characters of a summary.
+/// Maximum number of characters of a summary.
 const SUMMARY_CHARS_MAX: usize = 1_024;
-/// Most cycles of one incident that are closed again, latest first: each is a request of its own, within one deadline.
+/// Maximum number of cycles of one incident that are resolved again, latest first: each is a separate request, within
+/// one deadline.
 const CYCLES_MAX: u32 = 20;
-/// About 120 events a minute are accepted for one key.
+/// Minimum time between two events: about 120 events a minute are accepted for one key.
 const PACE: Duration = Duration::from_millis(500);
 
 const SUCCESS: Success = Success {
@@ -93,7 +95,7 @@ impl Destination for PagerDuty {
             };
             let key = self.routing_key.expose().ok_or_else(|| unread(&self.routing_key))?;
             let mut receipt = Receipt::default();
-            // Should one of several fail, all are sent again: closing twice does nothing.
+            // If one of several events fails, all are sent again: resolving twice has no effect.
             for mut event in events(message.kind, page) {
                 event["routing_key"] = json!(key);
                 let body = serde_json::to_vec(&event).map_err(|error| SendError::Refused(error.to_string()))?;
@@ -108,16 +110,16 @@ impl Destination for PagerDuty {
     }
 }
 
-/// The events that say what `kind` means, without their routing key.
+/// Returns the events for `kind`, without their routing key.
 fn events(kind: DeliveryKind, page: &Page) -> Vec<Json> {
-    // An update or a retraction of something closed must not open it again.
+    // An update or a retraction of a closed incident must not open it again.
     let kind = if page.state.is_live() { kind } else { DeliveryKind::Resolve };
     match kind {
         DeliveryKind::Trigger | DeliveryKind::Update | DeliveryKind::Retract | DeliveryKind::Feed => {
             vec![trigger(kind, page)]
         }
         DeliveryKind::Acknowledge => vec![action("acknowledge", page, page.cycle)],
-        // Every cycle opened an alert of its own.
+        // Every cycle opened its own alert.
         DeliveryKind::Resolve => (page.cycle.saturating_sub(CYCLES_MAX)..=page.cycle)
             .rev()
             .map(|cycle| action("resolve", page, cycle))
@@ -130,11 +132,12 @@ fn action(action: &str, page: &Page, cycle: u32) -> Json {
 }
 
 fn dedup_key(page: &Page, cycle: u32) -> String {
-    // An id is far below PagerDuty's 255 characters.
+    // An id is much shorter than PagerDuty's limit of 255 characters.
     format!("{}/r{cycle}", page.incident)
 }
 
-/// Where it happened. What is about the program itself is about no address, and may be about no chain.
+/// Returns the source of an incident: its chain and its address. An incident about the program itself has no address,
+/// and may have no chain.
 fn origin(page: &Page) -> String {
     match (page.chain.is_empty(), page.watch.is_zero()) {
         (true, true) => "watchfire".to_owned(),

@@ -1,7 +1,8 @@
-//! Room at each destination: how many lanes may send there at once, and when the next message may leave.
+//! Capacity at each destination: the number of lanes that may send there concurrently, and the time of the next
+//! message.
 //!
-//! Messages about incidents, messages of the path `self` and lines of the feed have room of their own each, so that no flood of one
-//! sort holds up another.
+//! Incident messages, messages of the path `self` and feed lines have separate capacity, so that a flood of one kind
+//! does not delay another.
 
 use super::worker::{deadline, millis};
 use super::{Target, Targets};
@@ -9,34 +10,36 @@ use crate::model::incident::Budget;
 use crate::store::Ask;
 use std::collections::HashMap;
 
-/// Most lanes on their way at once in one budget, over all destinations.
+/// Maximum number of lanes in flight in one budget, over all destinations.
 pub(super) const FLIGHTS_MAX: usize = 128;
-/// Most lanes on their way to one destination with messages about incidents: one that hangs holds up itself, not the others.
+/// Maximum number of lanes in flight to one destination with incident messages: a destination that hangs delays only
+/// itself.
 const PAGES_MAX: usize = 16;
-/// The same for messages of the path `self`, of which few are ever live.
+/// The same for messages of the path `self`, of which only a few are open at any time.
 const OWN_MAX: usize = 4;
 /// The same for the feed.
 const FEED_MAX: usize = 16;
-/// Most lines of one lane that go one after the other between two looks at the store; each look costs about as much as sending one.
+/// Maximum number of messages of one lane that are sent one after the other between two queries of the store; each
+/// query costs about as much as sending one message.
 const IN_A_ROW_MAX: usize = 32;
-/// Time beyond a flight's deadline until its lease runs out.
+/// Time from a flight's deadline until its lease expires.
 const LEASE_MARGIN_MS: u64 = 10_000;
 
-/// See the module's head.
+/// Capacity by destination and budget; see the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Rooms(HashMap<(String, Budget), Room>);
 
 #[derive(Debug, Default)]
 struct Room {
-    /// Lanes on their way.
+    /// Number of lanes in flight.
     aboard: usize,
-    /// Nothing leaves before this, wall-clock milliseconds.
+    /// Time before which nothing is sent, in wall-clock milliseconds.
     opens_ms: u64,
 }
 
 impl Rooms {
-    /// Returns what there is room for now at those of `targets` that are `open`, with the lease that each needs in milliseconds; and
-    /// when the next budget opens.
+    /// Returns the current free capacity at those of `targets` that are `open`, with the required lease in milliseconds
+    /// for each, and the time at which the next budget opens.
     pub(super) fn asks(
         &self,
         targets: &Targets,
@@ -55,7 +58,7 @@ impl Rooms {
                 let lanes = self.lanes(target, budget);
                 if lanes > 0 {
                     let in_a_row = in_a_row(target, budget);
-                    // A row begins no message after its deadline, and the last one has a deadline of its own.
+                    // A row starts no message after its deadline, and the last message has a deadline of its own.
                     let lease_ms = millis(deadline(target)).saturating_mul(2).saturating_add(LEASE_MARGIN_MS);
                     asks.push((Ask { destination: target.name.clone(), budget, lanes, in_a_row }, lease_ms));
                 }
@@ -64,7 +67,7 @@ impl Rooms {
         (asks, opens)
     }
 
-    /// How many lanes more may send to `target`.
+    /// Returns the number of further lanes that may send to `target`.
     fn lanes(&self, target: &Target, budget: Budget) -> usize {
         let most = match budget {
             Budget::Pages => PAGES_MAX,
@@ -76,12 +79,12 @@ impl Rooms {
         if target.destination.pace().is_zero() { lanes } else { lanes.min(1) }
     }
 
-    /// Lanes on their way in one budget, to all destinations.
+    /// Returns the number of lanes in flight in one budget, to all destinations.
     pub(super) fn aboard(&self, budget: Budget) -> usize {
         self.0.iter().filter(|((_, of), _)| *of == budget).map(|(_, room)| room.aboard).sum()
     }
 
-    /// When the last budget of a destination opens.
+    /// Returns the time at which the last budget of a destination opens.
     pub(super) fn opens_ms(&self, name: &str) -> u64 {
         Budget::ALL.into_iter().map(|budget| self.opens(name, budget)).max().unwrap_or(0)
     }
@@ -90,8 +93,9 @@ impl Rooms {
         self.0.get(&(name.to_owned(), budget)).map_or(0, |room| room.opens_ms)
     }
 
-    /// A lane left for `target`. What the path `self` sends never waits for other messages, and they make up for it, so that the
-    /// destination gets no more than it bears; at most every other message is one of the path `self`.
+    /// Records that a lane was sent off to `target`. Messages of the path `self` never wait for other messages; the
+    /// others wait longer instead, so that the destination's pace is kept. At most every other message is one of the
+    /// path `self`.
     pub(super) fn departed(&mut self, target: &Target, budget: Budget, now_ms: u64) {
         self.room(&target.name, budget).aboard += 1;
         let pace = millis(target.destination.pace());
@@ -105,7 +109,7 @@ impl Rooms {
         others.opens_ms = others.opens_ms.max(now_ms).saturating_add(pace);
     }
 
-    /// A lane is back.
+    /// Records that a lane has returned.
     pub(super) fn landed(&mut self, name: &str, budget: Budget) {
         let room = self.room(name, budget);
         room.aboard = room.aboard.saturating_sub(1);
@@ -116,11 +120,11 @@ impl Rooms {
     }
 }
 
-/// Most messages of one lane that are leased at once.
+/// Returns the maximum number of messages of one lane that are leased at once.
 fn in_a_row(target: &Target, budget: Budget) -> usize {
     match budget {
         Budget::Feed => target.destination.together().max(IN_A_ROW_MAX),
-        // Each may change what the next has to say.
+        // Each message may change the content of the next.
         Budget::Pages | Budget::Own => 1,
     }
 }

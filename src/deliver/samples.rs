@@ -1,4 +1,4 @@
-//! Pages that tests send: one calm to read, one that an attacker wrote.
+//! Sample pages for tests: one ordinary page, and one with content from an attacker.
 
 use super::Outgoing;
 use crate::model::incident::{Body, DeliveryKind, State};
@@ -6,7 +6,7 @@ use crate::model::page::{Evidence, Link, NextStep, Page, Party};
 use crate::model::{ChainId, DeliveryKey, Finality, FindingId, Footing, IncidentId, Severity};
 use alloy_primitives::{Address, B256};
 
-/// Everything that a terminal, a chat or a reader may stumble over.
+/// Text with everything that may break a terminal, a chat or a reader.
 pub(super) const HOSTILE: &str = "<!channel> <@U024BE7LH> @everyone *bold* `code` <https://evil.example|etherscan> \u{1b}[2J\u{202e}gnp\u{200b} & \u{7}\n# all is well";
 
 fn party(byte: u8, name: Option<&str>) -> Party {
@@ -104,7 +104,7 @@ pub(super) fn hostile() -> Page {
     page
 }
 
-/// Far more than any destination takes, all of it written by an attacker.
+/// Returns a page far beyond the limits of any destination, entirely written by an attacker.
 pub(super) fn huge() -> Page {
     let mut page = page();
     let long = "\u{202e}<!here>𝕏".repeat(500);
@@ -118,7 +118,7 @@ pub(super) fn huge() -> Page {
     page
 }
 
-/// A first attempt at telling of `page`.
+/// Returns a first attempt to deliver `page`.
 pub(super) fn message(kind: DeliveryKind, page: Page) -> Outgoing {
     Outgoing {
         key: DeliveryKey("dlv_00112233445566778899aabbccddeeff".to_owned()),

@@ -1,7 +1,7 @@
 //! Slack, by an incoming webhook.
 //!
-//! The webhook's URL is all it takes to post, so it is a secret. A webhook answers without a handle on what it posted:
-//! updates and retractions are messages of their own. Everything from the chain goes into `plain_text` blocks, where
+//! Anyone who has the webhook's URL can post, so the URL is a secret. A webhook's response does not identify the posted
+//! message, so updates and retractions are separate messages. Text from the chain goes into `plain_text` blocks, where
 //! nothing is markup. Source: <https://docs.slack.dev/reference/block-kit/blocks>.
 
 use super::brief::Brief;
@@ -15,16 +15,18 @@ use futures::future::BoxFuture;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
-/// Most characters of a header block.
+/// Maximum number of characters of a header block.
 const HEADER_CHARS_MAX: usize = 150;
-/// Most characters of a section block. Messages beyond about 13,000 in all are refused, so each takes less than Slack's 3,000.
+/// Maximum number of characters of a section block. Slack rejects messages of more than about 13,000 characters in all,
+/// so each block stays below Slack's limit of 3,000.
 const SECTION_CHARS_MAX: usize = 1_400;
-/// Most characters of the text that notifications and screen readers take.
+/// Maximum number of characters of the text shown in notifications and read by screen readers.
 const TEXT_CHARS_MAX: usize = 600;
-/// One message a second is accepted for a channel.
+/// Shortest time between two messages to a channel, for which Slack accepts one message a second.
 const PACE: Duration = Duration::from_secs(1);
 
-/// Errors that no further try mends. Slack documents them with statuses of their own; they are looked for in the body too.
+/// Errors for which a retry is useless. Slack documents them with their own statuses; they are also searched for in the
+/// body.
 const HOPELESS: [&str; 9] = [
     "invalid_payload",
     "invalid_token",
@@ -162,7 +164,7 @@ mod tests {
                 assert!(!text.chars().any(|c| c != '\n' && crate::model::text::is_treacherous(c)), "{text:?}");
                 match block["text"]["type"].as_str() {
                     Some("plain_text") => assert_eq!(block["text"]["emoji"], false),
-                    // The runbook is no address and two of three links are not plain ones, so one link is left.
+                    // The runbook is not an address and two of three links are not plain, so one link is left.
                     Some("mrkdwn") => assert_eq!(text.matches('<').count(), text.matches("<https://").count()),
                     other => panic!("{other:?}"),
                 }

@@ -1,4 +1,4 @@
-//! Pages on a terminal: for `run` without a pager, for the demo, and for whoever asks to see an incident.
+//! Pages on a terminal: for `run` without a pager, for the demo, and for commands that show an incident.
 
 use super::brief::Brief;
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
@@ -13,11 +13,11 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Columns of a page where nobody says how wide the screen is, as in a pipe; a wider screen is not filled.
+/// Width of a page in columns where the screen width is unknown, as in a pipe; a wider screen is not filled.
 const COLUMNS: usize = 100;
-/// Columns of the narrowest screen that is laid out for; a narrower one breaks lines by itself.
+/// Width in columns of the narrowest supported screen; a narrower terminal wraps lines itself.
 const COLUMNS_MIN: usize = 40;
-/// Columns of the words in front: the longest is `NEXT STEP`.
+/// Width in columns of the headings at the left: the longest is `NEXT STEP`.
 const NAME_COLUMNS: usize = 11;
 
 /// Prints pages to a writer.
@@ -27,20 +27,20 @@ pub struct Terminal {
     columns: fn() -> usize,
 }
 
-/// What a configuration calls it.
+/// Name of the kind in a configuration.
 pub const TERMINAL: &str = "terminal";
 
-/// `kind = "terminal"`: standard error, so that standard output holds nothing but answers.
+/// `kind = "terminal"`: prints to standard error, so that standard output contains only the output of commands.
 pub(super) struct TerminalKind;
 
 impl Terminal {
-    /// Prints to `writer`, 100 columns wide, with colors if `color`.
+    /// Creates a terminal that prints to `writer`, 100 columns wide, with colors if `color`.
     #[must_use]
     pub fn new(writer: Arc<Mutex<dyn Write + Send>>, color: bool) -> Self {
         Self { writer, color, columns: || COLUMNS }
     }
 
-    /// Asks before each page how many columns there are.
+    /// Queries the number of columns before each page.
     #[must_use]
     pub fn as_wide_as(self, columns: fn() -> usize) -> Self {
         Self { columns, ..self }
@@ -55,7 +55,7 @@ impl Destination for Terminal {
             };
             let text = render(Some(message.kind), page, self.color, (self.columns)());
             let writer = Arc::clone(&self.writer);
-            // Whoever reads the other end of a pipe may have stopped reading.
+            // The reader at the other end of a pipe may have stopped reading.
             let write = tokio::task::spawn_blocking(move || {
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
                 writer.write_all(text.as_bytes()).and_then(|()| writer.flush())
@@ -89,19 +89,20 @@ impl DestinationKind for TerminalKind {
     }
 }
 
-/// A page as a person reads it, 100 columns wide, ending in an empty line.
+/// Renders a page for a person, 100 columns wide, ending in an empty line.
 #[must_use]
 pub fn render_page(page: &Page, color: bool) -> String {
     render(None, page, color, COLUMNS)
 }
 
-/// The same, as wide as `columns`, at least 40 and at most 100.
+/// Renders the same, `columns` wide, at least 40 and at most 100.
 #[must_use]
 pub fn render_page_in(page: &Page, color: bool, columns: usize) -> String {
     render(None, page, color, columns)
 }
 
-/// Columns of the screen that `stream` is, or 100 where it is none: a pipe, a file, a service manager's log.
+/// Returns the number of columns of the screen behind `stream`, or 100 where `stream` is not a screen: a pipe, a file,
+/// a service manager's log.
 #[must_use]
 pub fn screen_columns(stream: impl std::os::fd::AsFd) -> usize {
     let size = rustix::termios::tcgetwinsize(stream).ok();
@@ -132,7 +133,7 @@ fn render(kind: Option<DeliveryKind>, page: &Page, color: bool, columns: usize) 
         out.push_str(&format!("{bar}\n"));
         push_section(&mut out, &paint, section.name, &section.lines, columns);
     }
-    // The runbook's address stands under its own word already.
+    // The runbook's address is already shown under its own heading.
     let links = brief.links.iter().filter(|(_, href)| page.runbook.as_ref() != Some(href));
     let links: Vec<String> = links.map(|(_, href)| href.clone()).collect();
     if !links.is_empty() {
@@ -159,7 +160,7 @@ fn push_section(out: &mut String, paint: &Paint, name: &str, lines: &[String], c
     let bar = paint.edge("┃");
     let mut name = format!("{name:<NAME_COLUMNS$}");
     for line in lines {
-        // Lines after the first of a long sentence are set in, so that the next sentence stands out.
+        // Further lines of a long sentence are indented, so that the next sentence stands out.
         for (i, text) in wrap(line, columns - 4 - NAME_COLUMNS).into_iter().enumerate() {
             let indent = if i > 0 { "  " } else { "" };
             out.push_str(&format!("{bar} {}{indent}{text}\n", paint.bold(&name)));
@@ -168,7 +169,8 @@ fn push_section(out: &mut String, paint: &Paint, name: &str, lines: &[String], c
     }
 }
 
-/// Breaks between words, by the columns that a terminal gives each letter. A word longer than a line is broken as well.
+/// Breaks text between words, by the columns that a terminal uses for each character. A word longer than a line is
+/// broken as well.
 fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
@@ -300,7 +302,7 @@ mod tests {
             let shown = render_page(&page, false);
             let harmless = |c: char| c == '\n' || !crate::model::text::is_treacherous(c);
             assert!(shown.chars().all(harmless), "{shown:?}");
-            // A line that an attacker began would stand without the bar in front.
+            // A line injected by an attacker would lack the bar at the beginning.
             let framed = shown.trim_end().lines().all(|line| line.starts_with(['┏', '┃', '┗']));
             assert!(framed, "{shown}");
         }

@@ -1,8 +1,8 @@
-//! Any program that listens on HTTP: CloudEvents, signed as Standard Webhooks says.
+//! Any program that accepts HTTP requests: CloudEvents, signed according to Standard Webhooks.
 //!
-//! The receiver drops what it has seen by `webhook-id`, which is also the event's `id`: it is the delivery key and stays
-//! the same over all attempts. The signature covers id, time and body, so none of them can be exchanged.
-//! Source: <https://github.com/standard-webhooks/standard-webhooks>.
+//! The receiver drops duplicates by `webhook-id`, which is also the event's `id`: the delivery key, which is the same
+//! for all attempts. The signature covers id, time and body, so none of them can be replaced. Source:
+//! <https://github.com/standard-webhooks/standard-webhooks>.
 
 use super::event::event;
 use super::{Common, Destination, DestinationKind, Outgoing, Receipt, SendError};
@@ -16,11 +16,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 
-/// Most secrets of one destination: the one in force, and those being rotated in and out.
+/// Maximum number of secrets of one destination: the current one, and those being rotated in and out.
 const SECRETS_MAX: usize = 4;
-/// Most events of one batch: beyond a hundred a request costs what its bytes cost.
+/// Maximum number of events in one batch: beyond a hundred, the cost of a request is that of its bytes.
 const BATCH_MAX: usize = 100;
-/// Most bytes of a batch: what receivers take unless told otherwise (nginx: `client_max_body_size 1m`).
+/// Maximum size of a batch in bytes: the default limit of receivers (nginx: `client_max_body_size 1m`).
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// `kind = "webhook"`.
@@ -28,9 +28,9 @@ pub(super) struct WebhookKind;
 
 struct Webhook {
     endpoint: Endpoint,
-    /// Empty only when the configuration says `unsigned = true`.
+    /// Secrets that sign the requests. Empty only when the configuration says `unsigned = true`.
     secrets: Vec<Secret>,
-    /// Whether it takes several lines of the feed in one request.
+    /// True if it takes several lines of the feed in one request.
     batch: bool,
 }
 
@@ -161,7 +161,8 @@ impl Webhook {
     }
 }
 
-/// Events of several messages as one JSON array, as the batch mode of CloudEvents 1.0.2 for JSON has it (section 4).
+/// Encodes the events of several messages as one JSON array, according to the batch mode of CloudEvents 1.0.2 for JSON
+/// (section 4).
 fn batch(messages: &[Outgoing]) -> Result<Vec<u8>, SendError> {
     let mut body = vec![b'['];
     for message in messages {
@@ -180,8 +181,8 @@ fn batch(messages: &[Outgoing]) -> Result<Vec<u8>, SendError> {
     Ok(body)
 }
 
-/// Identity of a batch: the same for the same messages. A receiver knows a repeated event by the event's own `id`, since a batch that
-/// is tried again may be another one.
+/// Returns the identity of a batch: the same for the same messages. A receiver recognizes a repeated event by the
+/// event's own `id`, since a retry may form a different batch.
 fn batch_id(messages: &[Outgoing]) -> String {
     let mut hash = Sha256::new();
     for message in messages {
@@ -192,7 +193,7 @@ fn batch_id(messages: &[Outgoing]) -> String {
     format!("bat_{}", const_hex::encode(&digest[..16]))
 }
 
-/// The key's bytes: base64 behind `whsec_`, or the text itself when it has no such prefix.
+/// Returns the key's bytes: the base64 after `whsec_`, or the text itself without that prefix.
 fn key(secret: &str) -> Result<Vec<u8>, &'static str> {
     match secret.strip_prefix("whsec_") {
         Some(encoded) => BASE64.decode(encoded).map_err(|_| "is not base64 behind `whsec_`"),
@@ -200,7 +201,8 @@ fn key(secret: &str) -> Result<Vec<u8>, &'static str> {
     }
 }
 
-/// The ways in which a receiver may quote a secret back to us: as it is written, without its prefix, and the key as text.
+/// Returns the forms in which a receiver may quote a secret back to us: as written, without its prefix, and the key as
+/// text.
 fn forms(secret: &Secret) -> Vec<Secret> {
     let written = secret.expose().unwrap_or_default();
     let key = key(written).ok().and_then(|key| String::from_utf8(key).ok());
@@ -209,7 +211,7 @@ fn forms(secret: &Secret) -> Vec<Secret> {
     std::iter::once(secret.clone()).chain(others.map(|text| Secret::new(secret.source(), text))).collect()
 }
 
-/// `v1,` and the base64 of HMAC-SHA256 over `id.seconds.body`.
+/// Returns `v1,` followed by the base64 of HMAC-SHA256 over `id.seconds.body`.
 fn sign(key: &[u8], id: &str, seconds: u64, body: &[u8]) -> anyhow::Result<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(|error| anyhow!("sign the message: {error}"))?;
     mac.update(format!("{id}.{seconds}.").as_bytes());

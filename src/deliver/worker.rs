@@ -1,7 +1,8 @@
-//! The one who carries messages out: takes a lease on what is due, sends it, writes down what became of it.
+//! Delivery worker: leases due messages, sends them and records the results.
 //!
-//! It wakes on a nudge, when something falls due, or on a slow beat, and takes no other input: what to send stands in the
-//! store. A crash at any point repeats messages under the same keys once their leases run out, and loses none.
+//! The worker wakes on a signal, when a message becomes due, or at a regular interval, and has no other input: the
+//! messages are in the store. A crash at any point repeats messages under the same keys once their leases expire, and
+//! loses none.
 
 use super::flight::{Landing, fly};
 use super::health::Health;
@@ -23,34 +24,38 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{Instrument as _, debug, error, info, info_span, warn};
 
-/// Waits between attempts at a page: somebody is waiting for it.
+/// Delays between attempts at a page: short, because a person is waiting for it.
 const PAGE_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-/// Waits between attempts at a line of the feed.
+/// Delays between attempts at a feed line.
 const FEED_BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(5 * 60));
-/// The slow beat: other processes write to the same store and cannot nudge.
+/// Polling interval: other processes write to the same store and cannot wake this worker.
 const BEAT: Duration = Duration::from_secs(1);
-/// Waits between tries at a store that fails: for ever, since what it holds can be sent by nobody else.
+/// Delays between attempts at a store that fails. They continue forever, since only this worker can send the messages
+/// in it.
 const STORE_BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
-/// How often it looks for messages to destinations that are no longer configured, and for lines of the feed that were left out.
+/// Interval between searches for messages to destinations that are no longer configured, and for lines of the feed that
+/// were left out.
 const TIDY_EVERY_MS: u64 = 10_000;
-/// How long messages that were sent are kept: thirty days, in milliseconds.
+/// Retention of sent messages: thirty days, in milliseconds.
 pub const SENT_KEPT_MS: u64 = 30 * 86_400_000;
-/// Messages to a destination that is gone which are given up between two looks at the others: a second's work.
+/// Maximum number of messages to a removed destination that become dead letters between two checks of the other
+/// messages: about one second of work.
 const STRAYS_MAX: usize = 1_000;
-/// The longest pause that [`Worker::drain`] sits out.
+/// Maximum pause that [`Worker::drain`] waits for.
 const DRAIN_PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// Attempts that fail one after the other before a destination's check does: once or twice is the network's ordinary weather.
+/// Number of consecutive failed attempts after which a destination's check fails: one or two failures are normal on a
+/// network.
 const FAILURES_MAX: u64 = 3;
-/// The check that holds while messages are taken from the outbox.
+/// Name of the check that passes while messages are taken from the outbox.
 const WORKER: &str = "delivery/worker";
 /// The check of the worker's own task, where somebody requires a sign of life.
 const TASK: &str = "task/delivery";
 
-/// Whoever hears of each attempt, and of what dead letters bring about.
+/// Callback for each attempt, and for the consequences of dead letters.
 pub type Listener = Arc<dyn Fn(&Line) + Send + Sync>;
 
-/// Sends what is due.
+/// Sends due messages.
 pub struct Worker {
     store: Store,
     targets: Arc<Targets>,
@@ -64,13 +69,13 @@ pub struct Worker {
     flights: JoinSet<Landing>,
     aboard: HashMap<Id, Aboard>,
     rooms: Rooms,
-    /// Ends flights after the message that is on its way.
+    /// Ends flights after the message that is being sent.
     halt: Stop,
     rng: fastrand::Rng,
     tidied_ms: Option<u64>,
 }
 
-/// Messages of one lane on their way.
+/// Messages of one lane in flight.
 struct Aboard {
     row: VecDeque<Leased>,
     target: Target,
@@ -78,11 +83,12 @@ struct Aboard {
     departed: Instant,
 }
 
-/// A flight that is back: its task's number, and how far it came.
+/// A completed flight: its task's id, and its result.
 type Landed = Result<(Id, Landing), JoinError>;
 
 impl Worker {
-    /// A worker for these destinations. `roster` says who is told of a message that cannot be delivered.
+    /// Creates a worker for these destinations. `roster` gives the recipients of reports about messages that cannot be
+    /// delivered.
     #[must_use]
     pub fn new(store: Store, targets: Arc<Targets>, roster: Arc<Roster>, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -111,8 +117,8 @@ impl Worker {
         self
     }
 
-    /// Records what it does in `metrics`, and in `checks` whether it gets on: `delivery/worker`, and `deliver/<name>` for each
-    /// destination.
+    /// Records the worker's operation in `metrics`, and its progress in `checks`: `delivery/worker`, and
+    /// `deliver/<name>` for each destination.
     #[must_use]
     pub fn measured(mut self, metrics: Metrics, checks: Checks) -> Self {
         self.metrics = metrics;
@@ -121,25 +127,26 @@ impl Worker {
         self
     }
 
-    /// Wakes the worker: call `notify_one` after a commit.
+    /// Returns the handle that wakes the worker: call `notify_one` after a commit.
     #[must_use]
     pub fn nudge(&self) -> Arc<Notify> {
         Arc::clone(&self.nudge)
     }
 
-    /// How each destination fares; to be read by others while the worker runs.
+    /// Returns the health of each destination, for others to read while the worker runs.
     #[must_use]
     pub fn health(&self) -> Arc<Health> {
         Arc::clone(&self.health)
     }
 
-    /// Sends what falls due until told to stop; then waits for what is on its way and takes up nothing new.
+    /// Sends due messages until told to stop, then waits for the messages in flight and starts no new ones.
     ///
-    /// A store that cannot be written holds messages up and ends nothing, however long it lasts.
+    /// A store that rejects writes delays messages but never stops the worker, however long it lasts.
     ///
     /// # Errors
     ///
-    /// What became of the last messages could not be written down. They are then sent again later, under the same keys.
+    /// Returns an error when the results of the last messages could not be recorded. They are then sent again later,
+    /// under the same keys.
     pub async fn run(mut self, stop: Stop) -> anyhow::Result<()> {
         let nudge = self.nudge();
         let mut failures = 0;
@@ -166,7 +173,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends what is due, then waits until there is something to do.
+    /// Sends due messages, then waits for the next work.
     async fn turn(&mut self, nudge: &Notify, stop: &Stop) -> anyhow::Result<()> {
         let pause = self.depart().await?;
         let mut landed = Vec::new();
@@ -183,11 +190,11 @@ impl Worker {
         self.land(landed).await
     }
 
-    /// Sends everything that is due now and returns; what must be tried again later stays for later.
+    /// Sends all messages that are due now and returns; later retries are left for later.
     ///
     /// # Errors
     ///
-    /// As [`Worker::run`].
+    /// Like [`Worker::run`].
     pub async fn drain(&mut self) -> anyhow::Result<()> {
         loop {
             let pause = self.depart().await?;
@@ -195,7 +202,7 @@ impl Worker {
                 self.land(vec![landed]).await?;
                 continue;
             }
-            // What is due and did not leave waits for a destination's pause; a short one is sat out.
+            // Due messages that were not sent wait for a destination's pause; a short pause is waited for here.
             let now_ms = self.now_ms();
             let soon_ms = now_ms.saturating_add(millis(DRAIN_PAUSE_MAX));
             let opens_ms = |name: &str| self.health.not_before_ms(name).max(self.rooms.opens_ms(name));
@@ -206,14 +213,14 @@ impl Worker {
                 return Ok(());
             }
             tokio::time::sleep(pause).await;
-            // A clock that is moved by hand ends no pause.
+            // A clock that tests advance by hand does not end the pause.
             if self.now_ms() == now_ms {
                 return Ok(());
             }
         }
     }
 
-    /// Sends off what is due and has room, and says how long nothing more can happen by itself.
+    /// Sends due messages for which there is capacity, and returns the time until the next possible event.
     async fn depart(&mut self) -> anyhow::Result<Duration> {
         let now_ms = self.now_ms();
         let aboard = Budget::ALL.map(|budget| self.rooms.aboard(budget)).into_iter().sum();
@@ -233,7 +240,7 @@ impl Worker {
             }
             wake_ms = wake_ms.into_iter().chain(due.next_ms).min();
         }
-        // A paced destination that just took a message opens again before the beat.
+        // A paced destination that just accepted a message opens again before the next poll.
         let open = |name: &str| self.health.not_before_ms(name) <= now_ms;
         wake_ms = wake_ms.into_iter().chain(self.rooms.asks(&self.targets, open, now_ms).1).min();
         let pause = wake_ms.map_or(BEAT, |wake_ms| Duration::from_millis(wake_ms.saturating_sub(now_ms)));
@@ -261,14 +268,15 @@ impl Worker {
         self.aboard.insert(flight.id(), Aboard { row: row.into(), target, budget, departed: runtime::instant() });
     }
 
-    /// Writes down what became of messages: first all that were taken, in one transaction.
+    /// Records the results of messages: first all accepted ones, in one transaction.
     async fn land(&mut self, landed: Vec<Landed>) -> anyhow::Result<()> {
         let now_ms = self.now_ms();
         let (mut taken, mut rest) = (Vec::new(), Vec::new());
         for landed in landed {
             let (id, landing) = match landed {
                 Ok((id, landing)) => (id, landing),
-                // One message that a destination cannot bear must not end the watch, nor be lost: it is tried until its time is up.
+                // A message that makes a destination's code panic must neither stop the worker nor be lost: it is
+                // retried until it expires.
                 Err(panic) => {
                     let error = Some(SendError::Retry(anyhow!("the destination's code panicked")));
                     (panic.id(), Landing { error, ..Landing::default() })
@@ -311,7 +319,7 @@ impl Worker {
         self.tell(leased, "sent", None);
     }
 
-    /// Messages of a lane that were not taken: the first met `error`, the others wait behind it.
+    /// Handles the messages of a lane that were not accepted: the first got `error`, the others wait for it.
     async fn left_over(
         &mut self,
         target: &Target,
@@ -388,7 +396,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes a dead letter of the message, and an incident of that by another road.
+    /// Turns the message into a dead letter, and opens an incident about that, which is sent by another path.
     async fn bury(&mut self, leased: &Leased, why: &str, now_ms: u64) -> anyhow::Result<()> {
         let (key, name) = (&leased.delivery.key, &leased.delivery.destination);
         error!(delivery.key = %key, destination = %name, "gave up delivering {key} to {name}: {why}");
@@ -408,7 +416,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Looks now and then for what no flight would ever take.
+    /// Checks at intervals for messages that no flight would ever take.
     async fn tidy(&mut self, now_ms: u64) -> anyhow::Result<()> {
         if self.tidied_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < TIDY_EVERY_MS) {
             return Ok(());
@@ -423,13 +431,13 @@ impl Worker {
         Ok(())
     }
 
-    /// Messages to destinations that the configuration no longer has: an incident keeps the path it began with, and a
-    /// message that nobody takes would wait in silence for ever.
+    /// Turns messages to destinations that the configuration no longer has into dead letters. An incident keeps the
+    /// path with which it began, and a message without a destination would otherwise wait silently forever.
     async fn bury_strays(&mut self, now_ms: u64) -> anyhow::Result<()> {
         let waiting = self.store.unfinished().await.context("failed to count waiting messages")?.waiting;
         let strays: Vec<String> = waiting.into_keys().filter(|name| !self.targets.contains_key(name)).collect();
         for name in strays {
-            // Burying may write new messages, and there may be many: what is left has its turn the next time.
+            // A dead letter may create new messages, and there may be many: the rest is handled in the next run.
             let mut buried = 0;
             while buried < STRAYS_MAX {
                 let names = vec![name.clone()];
@@ -450,7 +458,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes the dead letter of a stretch of lines that found no room, and says in it how many they became.
+    /// Records the dead letter for a range of feed lines that were dropped for lack of space, and states their number.
     async fn tell_gap(&mut self, gap: Gap, now_ms: u64) -> anyhow::Result<()> {
         if gap.told && gap.ended_ms.is_none() {
             return Ok(());
@@ -478,7 +486,8 @@ impl Worker {
         self.store.gap_told(gap, why).await.context("failed to record lines of the feed that were left out")
     }
 
-    /// Keeps in mind how a destination fares. What it refused will not get better by itself, so that fails its check at once.
+    /// Records the health of a destination. A rejected message will not succeed later, so it fails the check
+    /// immediately.
     fn landed(&self, name: &str, error: Option<&str>, refused: bool) {
         self.health.landed(name, error);
         let failures = self.health.of(name).failures;
@@ -508,19 +517,21 @@ impl Worker {
     }
 }
 
-/// The check of a destination.
+/// Returns the name of a destination's check.
 fn check(name: &str) -> String {
     format!("deliver/{name}")
 }
 
-/// When what a message tells of happened, wall-clock milliseconds: the newest block among its evidence, else when it was written.
+/// Returns the time of the event that a message reports, in wall-clock milliseconds: the newest block among its
+/// evidence, or else the time at which the message was written.
 fn happened_ms(leased: &Leased) -> u64 {
     let Body::Page(page) = &leased.delivery.body else { return leased.created_at_ms };
     let newest = page.evidence.iter().map(|evidence| evidence.time).max();
     newest.map_or(leased.created_at_ms, |time_s| time_s.saturating_mul(1_000))
 }
 
-/// When one attempt is broken off, whatever the destination's own timeouts do: resolving several cycles takes several requests.
+/// Returns the time limit after which one attempt is aborted, whatever the destination's own timeouts: resolving
+/// several cycles takes several requests.
 pub(super) fn deadline(target: &Target) -> Duration {
     target.timeout.saturating_mul(2) + Duration::from_secs(5)
 }

@@ -1,4 +1,4 @@
-//! What changes without the chain: time passes, and people answer.
+//! Changes that do not come from the chain: time passes, and people respond.
 
 use super::blindness::rests;
 use super::headline::clean;
@@ -11,30 +11,30 @@ use super::{page, storm};
 use crate::model::incident::{Delivery, DeliveryKind, Incident, Plan, Standing, State};
 use std::cmp::Reverse;
 
-/// Why somebody's answer changes nothing.
+/// Reason that a response changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Somebody was faster; the escalation already rests.
+    /// Already acknowledged by another responder; the escalation is paused.
     #[error("already acknowledged by {0}")]
     Acknowledged(String),
-    /// It is over.
+    /// Already closed.
     #[error("already closed as {}", .0.as_str())]
     Closed(State),
 }
 
-/// What falls due by the passing of time: next steps of paths, and acknowledgements that no longer hold.
+/// Returns what the passing of time makes due: next steps of paths, and acknowledgements that have expired.
 ///
-/// A blindness that came and went closes once it has stayed away for [`RETURNS_WITHIN_MS`](super::RETURNS_WITHIN_MS). What a path has
-/// no room to page for within its minute waits for the next one, listed in its storm.
+/// An outage that ended closes once it has stayed away for [`RETURNS_WITHIN_MS`](super::RETURNS_WITHIN_MS). A page for
+/// which a path has no room within its minute waits for the next minute, listed in the path's storm.
 ///
-/// After a pause, as when the program was down, each incident advances by one step, not by all it missed: the people of that
-/// step get their time. `now_ms` is wall-clock milliseconds since the Unix epoch.
+/// After a pause, for example while the program was down, each incident advances by one step and not by all missed
+/// steps, so that the people of that step get their time. `now_ms` is wall-clock milliseconds since the Unix epoch.
 #[must_use]
 pub fn tick(standing: &Standing, now_ms: u64) -> Plan {
     let mut plan = Plan::default();
     let mut pager = Pager::new(&standing.paged, now_ms);
     let mut incidents: Vec<&Incident> = standing.incidents.iter().collect();
-    // The loudest first, where there is no room for all.
+    // The highest severity comes first, in case there is no room for all.
     incidents.sort_by_key(|incident| Reverse(incident.severity));
     for incident in incidents {
         if rests(incident, now_ms, &mut plan)
@@ -68,9 +68,9 @@ pub fn tick(standing: &Standing, now_ms: u64) -> Plan {
     plan
 }
 
-/// Whether the incident's path may page once more; where it may not, the storm takes that into account.
+/// Checks whether the incident's path may page once more; if not, the storm takes that into account.
 fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
-    // A storm escalates whatever else there is, and what is about the program itself is not caused from outside.
+    // A storm always escalates, and incidents about the program itself are not caused from outside.
     if incident.storm.is_some() {
         return true;
     }
@@ -86,7 +86,8 @@ fn has_room(incident: &Incident, pager: &mut Pager) -> bool {
     room
 }
 
-/// Somebody takes the incident: escalation rests until the acknowledgement expires, and whoever was told hears of it.
+/// Acknowledges the incident: escalation pauses until the acknowledgement expires, and everybody who was notified is
+/// informed.
 ///
 /// # Errors
 /// [`Refusal`] when it is taken or over.
@@ -110,7 +111,7 @@ pub fn acknowledge(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, 
     Ok(plan)
 }
 
-/// Somebody says it is dealt with.
+/// Resolves the incident.
 ///
 /// # Errors
 /// [`Refusal::Closed`] when it is over already.
@@ -118,7 +119,7 @@ pub fn resolve(incident: &Incident, who: &str, now_ms: u64) -> Result<Plan, Refu
     end(incident, State::Resolved, who, "Resolved by", now_ms)
 }
 
-/// Somebody says it was nothing.
+/// Closes the incident as a false alarm.
 ///
 /// # Errors
 /// [`Refusal::Closed`] when it is over already.
@@ -140,8 +141,9 @@ fn end(incident: &Incident, state: State, who: &str, how: &str, now_ms: u64) -> 
     Ok(plan)
 }
 
-/// Somebody answered while pages wait that nobody was given: the incident stays open, and whoever was told hears who is there and what
-/// waits. `answer` is the incident as the answer would have made it; `headline` is the first of `n` things that nobody was given.
+/// Keeps the incident open after a response while pages wait that were not delivered: everybody who was notified is
+/// informed who responded and what waits. `answer` is the incident as the response would have made it; `headline` is
+/// the first of `n` findings that were not delivered.
 #[must_use]
 pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usize, now_ms: u64) -> Plan {
     let mut next = incident.clone();
@@ -158,7 +160,7 @@ pub fn stay_open(incident: &Incident, answer: &Incident, headline: &str, n: usiz
     plan
 }
 
-/// A page of an incident failed that says what nobody was given, and meanwhile somebody answered: paging begins anew.
+/// Pages again for an incident that was answered while its only page with some finding failed.
 #[must_use]
 pub fn open_again(incident: &Incident, now_ms: u64) -> Plan {
     let mut next = incident.clone();
@@ -170,7 +172,7 @@ pub fn open_again(incident: &Incident, now_ms: u64) -> Plan {
     plan
 }
 
-/// Takes an answer back.
+/// Undoes an acknowledgement or a closing.
 fn reopen_round(incident: &mut Incident, now_ms: u64) {
     incident.state = State::Open;
     forget_ack(incident);
@@ -181,10 +183,10 @@ fn reopen_round(incident: &mut Incident, now_ms: u64) {
     incident.next_escalation = due(incident, now_ms);
 }
 
-/// Tells the next step, or the last one again.
+/// Notifies the next step, or the last one again.
 ///
-/// Destinations of earlier steps were told and are not told again, so a step of nothing but those is passed over: its time
-/// would pass with nobody new awake.
+/// Destinations of earlier steps are not notified again, so a step that consists only of those is skipped: waiting for
+/// it would wake no one new.
 fn advance(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
     let Some(last) = incident.path.steps.len().checked_sub(1) else { return };
     let mut told = stepped(incident);
@@ -207,7 +209,7 @@ fn advance(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
     tell(incident, DeliveryKind::Trigger, &to, Some(change.to_owned()), out);
 }
 
-/// An acknowledgement that was not followed by an end holds no longer: paging begins anew.
+/// Reopens an incident whose acknowledgement expired before the incident was closed, and pages again.
 fn expire(incident: &mut Incident, now_ms: u64, out: &mut Vec<Delivery>) {
     let who = incident.acked_by.clone().unwrap_or_default();
     incident.state = State::Open;

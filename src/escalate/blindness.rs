@@ -1,8 +1,9 @@
-//! Lack of sight is an incident of its own, on the path `self`: told once, louder when it grows, and over by itself.
+//! Outages: each is an incident of its own on the path `self`, notified once, again at a higher severity, and closed
+//! automatically.
 //!
-//! One outage wakes people once. While nothing is seen of a chain, whatever follows from that is written down and told nobody;
-//! and what comes back soon after its end goes on as the same incident, never louder than if it had lasted. What was seen late
-//! because of it is told at its end; see [`super::bridge`].
+//! One outage pages once. During a complete outage of a chain, its consequences are recorded without notification. An
+//! outage that returns soon after its end continues the same incident and is never louder than one that lasted. Blocks
+//! seen late because of it are listed at its end; see [`super::bridge`].
 
 use super::answers::changed;
 use super::bridge;
@@ -18,20 +19,20 @@ use crate::model::watch::ChainInfo;
 use crate::model::{Blindness, BlindnessKind, ChainId, FindingId, IncidentId, Kind, Severity, Trouble};
 use jiff::Timestamp;
 
-/// The built-in that raises what cannot be seen.
+/// Name of the built-in that raises outages.
 pub const BLINDNESS: &str = "builtin/blindness";
-/// A blindness that begins again within this time of its end goes on as the same incident: ten minutes, in milliseconds. Long
-/// enough for a node that restarts in a circle, short enough that two outages of one day are two.
+/// Time in milliseconds after its end within which a returning outage continues the same incident: ten minutes. Long
+/// enough for a node in a restart loop, short enough to separate two outages of one day.
 pub const RETURNS_WITHIN_MS: u64 = 10 * 60 * 1000;
-/// Files of evidence that one incident names: the first ones, which say the same as the later.
+/// Maximum number of evidence files named by one incident: the first ones, since later ones say the same.
 const EVIDENCE_MAX: usize = 8;
-/// Labels listed of the watches that a blindness hides; the rest is counted.
+/// Maximum number of labels listed of watches that an outage hides; the rest is counted.
 const BLINDS_MAX: usize = 20;
 
-/// Something stands in the way of seeing `chain`, or of writing down what is seen of any chain.
+/// Handles a health issue that prevents reading `chain`, or storing what is read of any chain.
 ///
-/// Opens an incident, or makes a live one louder, or lets one go on that ended a moment ago. `known` are the live incidents and
-/// those that closed lately; `evidence` is the name of a file that holds what the endpoint gave.
+/// Opens an incident, raises the severity of a live one, or continues one that ended a moment ago. `known` are the live
+/// and the recently closed incidents; `evidence` is the name of a file with the endpoint's response.
 #[must_use]
 pub fn blind(
     trouble: &Trouble,
@@ -50,7 +51,7 @@ pub fn blind(
         ended.filter(|incident| returns(incident, now_ms)).max_by_key(|incident| incident.closed_at)
     };
     let mut incident = live.or_else(lately).cloned().unwrap_or_else(|| {
-        // Somebody closed it by hand, and its cause stands all the same and has grown.
+        // A responder closed it, but its cause persists at a higher severity.
         let closed = known.iter().find(|incident| incident.id == fresh.id);
         closed.map_or_else(|| fresh.clone(), |closed| reopened(closed, &fresh))
     });
@@ -68,7 +69,8 @@ pub fn blind(
     incident.page.ways.clone_from(&trouble.ways);
     if !covered {
         if returned && live.is_none() {
-            // Pagers would open a new alert for it: whoever is only notified hears at once, the others if it lasts.
+            // Pagers would open a new alert for it, so only the destinations that are merely notified get this message
+            // at once; the others get one if it lasts.
             let notify = incident.path.notify.clone();
             let change = clean(&format!("It is back: {}", incident.page.headline));
             tell(&mut incident, DeliveryKind::Update, &notify, Some(change), &mut plan.deliveries);
@@ -80,8 +82,8 @@ pub fn blind(
     plan
 }
 
-/// What stood in the way is gone. That ends a blindness unless nothing was seen while it lasted: then it ends with [`sighted`],
-/// once what was missed has been judged.
+/// Records that the cause of an outage is gone. The outage ends with that, unless nothing was seen while it lasted:
+/// then it ends with [`sighted`], once the missed blocks have been judged.
 #[must_use]
 pub fn lifted(
     kind: BlindnessKind,
@@ -107,8 +109,8 @@ pub fn lifted(
     plan
 }
 
-/// The chain is at its head, and all that was missed has been judged; without a chain, this holds for all that wait for the
-/// store. What hid the chain is over, and what was kept quiet meanwhile because it followed from that is told if it still stands.
+/// Handles a chain that is at its head with all missed blocks judged; without a chain, all chains that waited for the
+/// store are. Ends the outages that hid the chain, and notifies people of suppressed consequences that still persist.
 #[must_use]
 pub fn sighted(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], now_ms: u64) -> Plan {
     let mut plan = Plan::default();
@@ -133,7 +135,7 @@ pub fn sighted(chain: Option<&ChainInfo>, until: Timestamp, known: &[Incident], 
     plan
 }
 
-/// Tells the first step of the path again, for whoever cannot leave that to the store. The message has a key of its own.
+/// Notifies the first step of the path again, for a sender that cannot use the store. The message has a key of its own.
 #[must_use]
 pub fn remind(incident: &Incident, what: &str, now_ms: u64) -> Plan {
     let mut plan = Plan::default();
@@ -145,8 +147,8 @@ pub fn remind(incident: &Incident, what: &str, now_ms: u64) -> Plan {
     plan
 }
 
-/// Writes down an incident that was told by another road, as it was told. Its next step falls due as if it were told now: nobody
-/// could have acknowledged it before.
+/// Stores an incident that was sent directly, as it was sent. Its next step is due as if it were sent now, since it
+/// could not have been acknowledged before.
 #[must_use]
 pub fn record(incident: &Incident, now_ms: u64) -> Plan {
     let mut plan = Plan::default();
@@ -158,21 +160,21 @@ pub fn record(incident: &Incident, now_ms: u64) -> Plan {
     plan
 }
 
-/// Whether an incident is about not seeing.
+/// Returns whether an incident is about an outage.
 #[must_use]
 pub fn is_blindness(incident: &Incident) -> bool {
     incident.blindness.is_some() || incident.rules.iter().any(|rule| rule == BLINDNESS)
 }
 
-/// Whether it lasts: it is live, and sight has not returned.
+/// Returns whether the outage lasts: its incident is live, and visibility has not returned.
 #[must_use]
 pub fn is_dark(incident: &Incident) -> bool {
     let over = incident.blindness.as_ref().is_some_and(|blindness| blindness.over.is_some());
     incident.state.is_live() && is_blindness(incident) && !over
 }
 
-/// Whether `incident` only waits to see that its blindness does not come back, and so has nothing to do when time passes. What
-/// has waited long enough closes.
+/// Returns whether `incident` only waits to confirm that its outage does not return, so that the passing of time needs
+/// no other action. Closes an incident that has waited long enough.
 pub(super) fn rests(incident: &Incident, now_ms: u64, plan: &mut Plan) -> bool {
     let Some(over) = incident.blindness.as_ref().and_then(|blindness| blindness.over) else { return false };
     if incident.state.is_live() && now_ms >= over.saturating_add(RETURNS_WITHIN_MS) {
@@ -183,7 +185,7 @@ pub(super) fn rests(incident: &Incident, now_ms: u64, plan: &mut Plan) -> bool {
     true
 }
 
-/// What a blindness is of: there is one live incident for each.
+/// Subject of an outage: there is one live incident for each.
 struct Place<'a> {
     chain: Option<&'a ChainInfo>,
     kind: BlindnessKind,
@@ -207,7 +209,7 @@ impl Place<'_> {
                 .is_some_and(|b| b.kind == self.kind && b.endpoint.as_deref() == self.endpoint)
     }
 
-    /// `Sight of mainnet`, `Sight of mainnet through backup`.
+    /// Returns a label such as `Sight of mainnet` or `Sight of mainnet through backup`.
     fn label(&self) -> String {
         match (self.name(), self.endpoint) {
             (Some(chain), Some(service)) if BlindnessKind::OF_SERVICES.contains(&self.kind) => {
@@ -221,7 +223,7 @@ impl Place<'_> {
     }
 }
 
-/// The incident that a trouble opens, told to nobody yet.
+/// Returns the incident that a health issue opens, not notified yet.
 fn fresh(trouble: &Trouble, place: &Place<'_>, roster: &Roster, now_ms: u64) -> Incident {
     let about = format!("{}/{}/{}", place.id(), trouble.kind, place.endpoint.unwrap_or_default());
     let first = FindingId::of_occasion("blindness", &about, &trouble.since.to_string());
@@ -261,7 +263,7 @@ fn fresh(trouble: &Trouble, place: &Place<'_>, roster: &Roster, now_ms: u64) -> 
     incident
 }
 
-/// An incident of the same beginning that somebody closed: as new, under the same name.
+/// Reopens an incident with the same beginning that a responder closed, under the same id.
 fn reopened(closed: &Incident, fresh: &Incident) -> Incident {
     let mut incident = closed.clone();
     life::reopen(&mut incident);
@@ -269,14 +271,14 @@ fn reopened(closed: &Incident, fresh: &Incident) -> Incident {
     incident
 }
 
-/// Whether it ended by itself so lately that its return is the same blindness.
+/// Returns whether the outage ended by itself so recently that its return counts as the same outage.
 fn returns(incident: &Incident, now_ms: u64) -> bool {
     let over = incident.blindness.as_ref().and_then(|blindness| blindness.over);
     incident.closed_by.is_none() && over.is_some_and(|over| now_ms < over.saturating_add(RETURNS_WITHIN_MS))
 }
 
-/// Whether the blindness `other` says already what a trouble at `place` would say: nothing is seen, and somebody as important
-/// was told.
+/// Returns whether the outage `other` already says what a health issue at `place` would say: nothing is seen, and
+/// people were notified at the same severity or a higher one.
 fn covers(other: &Incident, place: &Place<'_>, severity: Severity) -> bool {
     use BlindnessKind::{EndpointDown, FinalityStalled, Lag, ServiceDown};
     let follows = place.kind.is_total() || matches!(place.kind, EndpointDown | Lag | FinalityStalled | ServiceDown);
@@ -285,9 +287,10 @@ fn covers(other: &Incident, place: &Place<'_>, severity: Severity) -> bool {
     follows && here && total && is_dark(other) && other.heard.is_some_and(|heard| heard >= severity)
 }
 
-/// The blindness stands, be it still or again; says whether it comes back after an end.
+/// Records that the outage persists or has returned, and returns whether it has returned after an end.
 ///
-/// Its escalation goes on when it would have gone on anyway: an outage that comes and goes is no louder than one that stays.
+/// The escalation continues at the time it would have had anyway: an intermittent outage is no louder than a lasting
+/// one.
 fn stand(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
     let Some(blindness) = &mut incident.blindness else { return false };
     blindness.lifted = None;
@@ -312,19 +315,20 @@ fn stand(incident: &mut Incident, since: u64, now_ms: u64) -> bool {
     true
 }
 
-/// Tells people, if they have not heard as loud a word of it yet.
+/// Notifies people, unless they were notified at this severity already.
 fn announce(incident: &mut Incident, severity: Severity, now_ms: u64, plan: &mut Plan) {
     if incident.heard.is_none_or(|heard| severity > heard) {
         let news = News { severity, headline: incident.page.headline.clone(), evidence: None, more: None };
         let change = Change { fresh: vec![Fresh { news, act: None, hushed: false }], ..Change::default() };
-        // Nobody outside decides how often we are blind, so that no page of it is held back.
+        // Outsiders do not control how often an outage occurs, so none of its pages is held back.
         let mut pager = Pager::new(&[], now_ms);
         hear(incident, &change, &change.fresh[0], &mut pager);
         plan.deliveries.append(&mut pager.out);
     }
 }
 
-/// Sight is back. The first time that is told at once; a blindness that came back before has to stay away for a while first.
+/// Ends an outage. The first end is reported at once; an outage that returned before has to stay away for a while
+/// first.
 fn end(mut incident: Incident, chain: Option<&str>, until: u64, now_ms: u64, plan: &mut Plan) {
     let mut stays_away = false;
     let next = incident.next_escalation.take();
@@ -348,7 +352,7 @@ fn resolve(incident: &mut Incident, now_ms: u64, plan: &mut Plan) {
     close(incident, State::Resolved, change, now_ms, &mut plan.deliveries);
 }
 
-/// What keeps us from seeing, since when, and why.
+/// Returns the headline of an outage: what prevents observation, since when, and why.
 fn headline(trouble: &Trouble, place: &Place<'_>) -> String {
     let Trouble { kind, why, severity, .. } = trouble;
     let since = utc(millis(trouble.since) / 1000);
@@ -370,7 +374,7 @@ fn headline(trouble: &Trouble, place: &Place<'_>) -> String {
     })
 }
 
-/// What a kind means, without a subject.
+/// Returns the meaning of a kind, without a subject.
 const fn phrase(kind: BlindnessKind) -> &'static str {
     use BlindnessKind as Blind;
     match kind {
@@ -398,8 +402,8 @@ const fn phrase(kind: BlindnessKind) -> &'static str {
     }
 }
 
-/// The watches that are not watched because of it, by their labels, as many as a person reads: those of the chain, or of all
-/// chains. Where there is sight by other means, none.
+/// Returns the labels of the watches that the outage hides, limited to a readable number: those of the chain, or of all
+/// chains. Returns none if the chain can be seen by other means.
 fn labels(trouble: &Trouble, place: &Place<'_>, roster: &Roster) -> Vec<String> {
     let hides = trouble.severity >= Severity::High || (trouble.kind.is_total() && place.chain.is_some());
     if !hides {

@@ -1,6 +1,7 @@
-//! The bridge over a blindness: which blocks were seen late because of it, what was found in them, and how that is told.
+//! Catch-up report of an outage: the blocks that were seen late because of it, the findings in them, and the message
+//! about them.
 //!
-//! Blocks are counted in the very transaction that commits them, so a crash in the middle of catching up forgets none.
+//! Blocks are counted in the transaction that commits them, so that a crash during the catch-up loses none.
 
 use super::blindness::{is_blindness, is_dark};
 use super::headline::clean;
@@ -12,18 +13,18 @@ use crate::model::span::lasting;
 use crate::model::{Blindness, BlindnessKind, ChainId, LateBlocks, LateFinding, Severity, Trouble};
 use std::cmp::Reverse;
 
-/// Findings in late blocks that are named; the rest is counted, and the store has all of them.
+/// Maximum number of findings named from late blocks; the rest is counted, and the store has all of them.
 const FOUND_MAX: usize = 5;
-/// Chains that one blindness of the store accounts for.
+/// Maximum number of chains in the report of one outage of the store.
 const CHAINS_MAX: usize = 32;
 
-/// Enters the blocks of a step, and the findings in them, into the account of each blindness that made them late. Says which
-/// incidents have changed, by their place.
+/// Adds the blocks of a step, and the findings in them, to the report of each outage that made them late. Returns the
+/// indices of the changed incidents.
 pub(super) fn account(incidents: &mut [Incident], step: &StepJudged<'_>, found: &[Finding]) -> Vec<usize> {
     let (Some(first), Some(last)) = (step.blocks.first(), step.blocks.last()) else { return Vec::new() };
     let hidden = |incident: &Incident| {
         let here = incident.chain == step.chain.id || incident.chain == ChainId(0);
-        // A disk that is only nearly full holds nothing up.
+        // A disk that is only nearly full delays nothing.
         let total = incident.blindness.as_ref().is_some_and(|blindness| {
             let warned = blindness.kind == BlindnessKind::StoreRefuses && incident.severity < Severity::High;
             blindness.kind.is_total() && !warned
@@ -54,7 +55,7 @@ pub(super) fn account(incidents: &mut [Incident], step: &StepJudged<'_>, found: 
     places
 }
 
-/// The account of one chain, begun where there is none.
+/// Returns the report of one chain, creating it if needed.
 fn of_chain<'a>(blindness: &'a mut Blindness, chain: &str, from: u64) -> Option<&'a mut LateBlocks> {
     let known = blindness.late.iter().position(|late| late.chain == chain);
     let place = known.or_else(|| {
@@ -73,7 +74,7 @@ fn of_chain<'a>(blindness: &'a mut Blindness, chain: &str, from: u64) -> Option<
     blindness.late.get_mut(place)
 }
 
-/// That it is over, in one sentence.
+/// Returns one sentence that the outage is over.
 pub(super) fn sentence(incident: &Incident) -> String {
     let Some(blindness) = &incident.blindness else { return format!("{} is back", incident.label) };
     let after = lasting(dark_ms(blindness) / 1000);
@@ -96,7 +97,7 @@ pub(super) fn sentence(incident: &Incident) -> String {
     clean(&format!("{said} after {after}{missed}"))
 }
 
-/// What the page says of a blindness beside its headline: nothing while it is new.
+/// Returns the lines of the page about an outage beside its headline; empty while the outage is new.
 pub(super) fn report(incident: &Incident) -> Vec<String> {
     let Some(blindness) = &incident.blindness else { return Vec::new() };
     let mut said = Vec::new();
@@ -129,7 +130,7 @@ pub(super) fn report(incident: &Incident) -> Vec<String> {
     said.iter().map(|line| clean(line)).collect()
 }
 
-/// The line of a blindness that begins, or grows.
+/// Returns the line of an outage that begins or gets a higher severity.
 pub(super) fn began(incident: &Incident, trouble: &Trouble, chain: Option<&str>, blinds: Vec<String>) -> Line {
     let evidence = incident.blindness.as_ref().map(|blindness| blindness.evidence.clone()).unwrap_or_default();
     Line::Blindness(BlindnessLine {
@@ -151,7 +152,7 @@ pub(super) fn began(incident: &Incident, trouble: &Trouble, chain: Option<&str>,
     })
 }
 
-/// The line of a blindness that is over.
+/// Returns the line of an outage that is over.
 pub(super) fn ended(incident: &Incident, chain: Option<&str>) -> Option<Line> {
     let blindness = incident.blindness.as_ref().filter(|_| is_blindness(incident))?;
     let late: u64 = blindness.late.iter().map(|late| late.blocks).sum();
@@ -174,13 +175,13 @@ pub(super) fn ended(incident: &Incident, chain: Option<&str>) -> Option<Line> {
     }))
 }
 
-/// How long it lasted, all stretches together, in milliseconds.
+/// Returns the total duration of an outage over all its stretches, in milliseconds.
 fn dark_ms(blindness: &Blindness) -> u64 {
     let last = blindness.over.or(blindness.lifted).unwrap_or(blindness.since).saturating_sub(blindness.since);
     blindness.earlier.saturating_add(last)
 }
 
-/// RFC 3339 in UTC, of milliseconds.
+/// Formats milliseconds as RFC 3339 in UTC.
 fn at(ms: u64) -> String {
     let time = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.map_or_else(|| ms.to_string(), |time| time.to_string())

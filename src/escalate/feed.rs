@@ -1,4 +1,4 @@
-//! The feed: one message per finding, revision or verdict, nothing coalesced, in order per watch.
+//! Feed: one message for each finding, revision and verdict, never merged, in order for each watch.
 
 use super::roster::Roster;
 use crate::model::incident::{Body, Delivery, DeliveryKind, Finding};
@@ -7,11 +7,12 @@ use crate::model::record::{Line, VerdictLine};
 use crate::model::{ChainId, DeliveryKey, FindingId, Severity};
 use alloy_primitives::Address;
 
-/// Writes the line of a verdict to whoever listens.
+/// Sends the line of a verdict to the destinations with a feed.
 ///
-/// A finding's line is known by the finding and its revision. Any other verdict has no identity of its own: its line is known
-/// by what was judged, what vouched, and the hash of its block, so that the same verdict in another block after a reorg is
-/// told again. Such lines are not taken back; a listener that wants only what stands compares their `block_hash`.
+/// The line of a finding is identified by the finding and its revision. Any other verdict has no identity of its own:
+/// its line is identified by the activity, the voucher and the hash of its block, so that the same verdict in another
+/// block after a reorg is sent again. Such lines are not retracted; a reader that needs only current ones compares
+/// their `block_hash`.
 pub(super) fn verdict(
     line: &VerdictLine,
     own: Option<(&FindingId, u32)>,
@@ -39,7 +40,7 @@ pub(super) fn verdict(
     send(&about, revision, severity, &line, &lane(chain, watch), roster, listens, out);
 }
 
-/// Writes a finding's retraction to whoever listens.
+/// Sends a finding's retraction to the destinations with a feed.
 pub(super) fn retraction(finding: &Finding, line: &Line, roster: &Roster, out: &mut Vec<Delivery>) {
     let lane = lane(finding.chain, finding.watch);
     send(&finding.id, finding.revision, finding.severity, line, &lane, roster, |_| true, out);

@@ -1,4 +1,4 @@
-//! A small language for judged blocks, and a stand-in for the store that keeps what plans say.
+//! Builders of judged blocks for tests, and a stand-in for the store that keeps the contents of plans.
 
 use super::{Refusal, Roster, StepJudged, pending, plan, tick};
 use crate::model::amount::Unit;
@@ -96,7 +96,7 @@ pub(crate) fn at(number: u64, fork: u8) -> BlockRef {
     BlockRef { number, hash: keccak256([number.to_be_bytes().as_slice(), &[fork]].concat()) }
 }
 
-/// A block upon that of the same fork, or upon `parent`.
+/// Returns a block on top of the previous one of the same fork, or of `parent`.
 pub(crate) fn block(at: BlockRef, parent: BlockRef, judged: Vec<Judged>) -> JudgedBlock {
     JudgedBlock {
         chain: ChainId(1),
@@ -171,18 +171,18 @@ pub(crate) fn repeat(activity: Activity, of: usize) -> Judged {
     judged
 }
 
-/// One finding of the treasury in transaction `n`.
+/// Returns one finding of the treasury in transaction `n`.
 pub(crate) fn stray(n: u32, severity: Severity) -> Judged {
     raise(transfer(TREASURY, n, &[0], 60_000), "builtin/unvouched", severity)
 }
 
-/// The same while it is only announced.
+/// Returns the same verdict for the pending transaction.
 pub(crate) fn announced(judged: Judged) -> Judged {
     let activity = Activity { stage: Stage::Pending, fate: Fate::Waiting, ..judged.activity };
     Judged { activity, ..judged }
 }
 
-/// What the store would hold.
+/// Contents of a store.
 #[derive(Default)]
 pub(crate) struct Kept {
     pub(crate) roster: Roster,
@@ -198,7 +198,7 @@ impl Kept {
         Self { roster: roster(), ..Self::default() }
     }
 
-    /// Commits blocks, after taking others away.
+    /// Commits blocks, after retracting others.
     pub(crate) fn step(&mut self, retract: &[BlockRef], blocks: &[JudgedBlock], now_ms: u64) -> Plan {
         let again: BTreeSet<FindingId> = blocks
             .iter()
@@ -226,7 +226,7 @@ impl Kept {
         self.step(&[], &[block(at(number, 0), at(number - 1, 0), judged)], now_ms)
     }
 
-    /// Hears of pending transactions: these verdicts, and how others ended.
+    /// Commits pending transactions: these verdicts, and the ends of others.
     pub(crate) fn pending(&mut self, judged: Vec<Judged>, ended: &[Ended], now_ms: u64) -> Plan {
         let nowhere = BlockRef { number: 7, hash: B256::ZERO };
         let blocks: Vec<JudgedBlock> = judged.into_iter().map(|judged| block(nowhere, nowhere, vec![judged])).collect();
@@ -260,7 +260,7 @@ impl Kept {
         self.incidents.values().next().unwrap()
     }
 
-    /// All that is live, as the store gives it to whoever asks without a step of the chain.
+    /// Returns all live incidents, as the store returns them outside of a step of the chain.
     pub(crate) fn live(&self) -> Standing {
         let incidents = self.incidents.values().filter(|incident| incident.state.is_live()).cloned().collect();
         Standing { incidents, paged: self.paged.clone(), findings: Vec::new(), contested: self.contested.clone() }
@@ -286,7 +286,7 @@ impl Kept {
     }
 }
 
-/// Who is told what by a plan, without the feed: `trigger pager, update chat`.
+/// Returns the notifications of a plan without the feed: `trigger pager, update chat`.
 pub(crate) fn told(plan: &Plan) -> String {
     let pages = plan.deliveries.iter().filter(|delivery| delivery.kind != DeliveryKind::Feed);
     let words: Vec<String> = pages.map(|d| format!("{} {}", d.kind.as_str(), d.destination)).collect();

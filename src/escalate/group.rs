@@ -1,4 +1,5 @@
-//! Grouping by cause: everything one transaction makes abnormal for the people of one path belongs together, and one watch owns it.
+//! Groups findings by cause: all findings of one transaction for one path belong together, and one watch owns the
+//! incident.
 
 use super::roster::Roster;
 use crate::model::{
@@ -17,20 +18,20 @@ pub(super) struct Raised<'a> {
     pub(super) judged: &'a Judged,
     pub(super) abnormal: &'a Abnormal,
     pub(super) watch: &'a WatchInfo,
-    /// The rule or the whole watch is only observed.
+    /// The rule or the whole watch is in observe mode.
     pub(super) observe: bool,
 }
 
-/// What one transaction makes abnormal for one path.
+/// Abnormal activities of one transaction for one path.
 #[derive(Clone, Debug)]
 pub(super) struct Cause<'a> {
     /// Never empty, each id once, in the order of the block.
     pub(super) raised: Vec<Raised<'a>>,
-    /// Which of them is the innermost; its watch owns the incident.
+    /// Index of the innermost finding, whose watch owns the incident.
     pub(super) innermost: usize,
-    /// Labels of other watches the abnormal act passes through.
+    /// Labels of the other watches through which the abnormal act passes.
     pub(super) touches: BTreeSet<String>,
-    /// Whether all of it is noise, which stays apart from what counts.
+    /// True if all of it is noise, which is kept apart from other findings.
     pub(super) noise: bool,
 }
 
@@ -40,20 +41,20 @@ impl<'a> Cause<'a> {
     }
 }
 
-/// The causes of a block, in transaction order: one for each path whose watches a transaction is abnormal for, so that whoever sends it
-/// does not choose by what else it touches who is told. Noise of a transaction is a cause of its own for each watch it names, and so
-/// is what no transaction caused.
+/// Returns the causes of a block in transaction order. There is one for each path with watches for which a transaction
+/// is abnormal, so that the sender cannot choose the recipients by touching other contracts. Noise of a transaction is
+/// a separate cause for each watch, and so is a finding without a transaction.
 pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Cause<'a>> {
     type Whole = (B256, Option<WatchId>, bool);
     type Key<'a> = (Whole, &'a str);
     let mut order: Vec<Key<'a>> = Vec::new();
     let mut by_path: HashMap<Key<'a>, Gathered<'a>> = HashMap::new();
-    // Watches with anything abnormal, verdicts that only repeat another's and those of other paths too.
+    // Watches with any abnormal verdict, including repeated ones and those of other paths.
     let mut passed: HashMap<Whole, BTreeSet<WatchId>> = HashMap::new();
     for (index, judged) in block.judged.iter().enumerate() {
         let Verdict::Abnormal(abnormal) = &judged.verdict else { continue };
         let Some(watch) = roster.watch(judged.activity.watch) else { continue };
-        // What no transaction caused has nothing in common but the block.
+        // Findings without a transaction have only the block in common.
         let (tx, noise) = (judged.activity.tx, abnormal.is_noise());
         let whole = (tx, (noise || block.transaction_of(&judged.activity).is_zero()).then_some(watch.id), noise);
         passed.entry(whole).or_default().insert(watch.id);
@@ -78,17 +79,17 @@ pub(super) fn causes<'a>(block: &'a JudgedBlock, roster: &'a Roster) -> Vec<Caus
     order.into_iter().filter_map(cause).collect()
 }
 
-/// What is known so far of one transaction and one path.
+/// Findings collected so far for one transaction and one path.
 #[derive(Default)]
 struct Gathered<'a> {
     raised: Vec<Raised<'a>>,
-    /// Where each finding stands among them. A hostile transaction may hold thousands.
+    /// Index of each finding among them. A hostile transaction may hold thousands.
     places: HashMap<FindingId, usize>,
 }
 
 impl<'a> Gathered<'a> {
-    /// An act of a contract on itself is both its act and a call to it: where both are raised by the same rule they are one
-    /// finding, the louder of the two.
+    /// Adds a finding. An act of a contract on itself is both an act and a call; if the same rule raises both, they are
+    /// one finding with the higher severity.
     fn join(&mut self, next: Raised<'a>) {
         let Some(place) = self.places.get(&next.id) else {
             self.places.insert(next.id.clone(), self.raised.len());
@@ -104,12 +105,12 @@ impl<'a> Gathered<'a> {
     }
 }
 
-/// How far inside its transaction a finding is; the largest owns the incident.
+/// Returns the sort key for the depth of a finding inside its transaction; the largest owns the incident.
 ///
-/// First what pages before what is only observed, since nobody would hear of an incident on an observed watch. Then a call by
-/// its depth before any log, whose place says nothing of depth. At the same depth, who acts before who is called, logs or is
-/// moved: a Safe that transfers an unlisted amount owns it, not the token it calls. Then wallets before other contracts, the
-/// louder, and the first.
+/// Findings that page come before observed ones, since an incident on an observed watch notifies no one. Calls, by
+/// their depth, come before logs, whose position does not show the depth. At the same depth, the actor comes before the
+/// called, logging or moved contract: a Safe that transfers an unlisted amount owns the incident, not the token it
+/// calls. Then wallets come before other contracts, then the higher severity, then the first.
 fn depth(raised: &Raised<'_>, at: usize) -> impl Ord + use<> {
     let activity = &raised.judged.activity;
     let depth = match &activity.position {

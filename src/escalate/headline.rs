@@ -1,4 +1,4 @@
-//! What happened, in one sentence with units.
+//! Sentence about what happened, with units.
 
 use super::phrases::{amount, say, shown};
 use super::roster::{Names, Roster};
@@ -10,13 +10,13 @@ use crate::model::value::{Arg, Value};
 use crate::model::{Activity, ActivityKind, ChainId, Decoding, Position, Stage, WatchInfo};
 use alloy_primitives::{Address, U256};
 
-/// Characters of a headline; the rest of a page has room for the rest.
+/// Maximum number of characters of a headline; other parts of the page hold the rest.
 const HEADLINE_CHARS_MAX: usize = 240;
 /// Characters of one argument in a headline.
 const ARG_CHARS_MAX: usize = 64;
 /// Tokens with ids that are named; the rest is counted.
 const PIECES_SAID_MAX: usize = 3;
-/// Arguments listed of a function nobody has a phrase for.
+/// Maximum number of arguments listed for a function without a phrase.
 const ARGS_MAX: usize = 6;
 /// Characters of one reason, one name.
 const TEXT_CHARS_MAX: usize = 400;
@@ -25,8 +25,8 @@ const VIA_MAX: usize = 16;
 
 /// `Treasury Safe sent 60,000 SNT to Grantee: docs`.
 ///
-/// Says who did what to whom, with names where the address book has them, and how far it got: a proposal, an attempt that
-/// reverted or failed, a claim that nothing confirms. Text from the chain is made safe to show.
+/// The headline names the actor, the act and the recipient, with names from the address book, and its stage: a
+/// proposal, an attempt that reverted or failed, a claim without confirmation. Text from the chain is escaped.
 #[must_use]
 pub fn headline(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
     let chain = watch.chain.id;
@@ -64,7 +64,7 @@ pub(super) fn clean(text: &str) -> String {
     printable(text, TEXT_CHARS_MAX)
 }
 
-/// A call or an act: `who` did it.
+/// Returns the sentence of a call or an act by `who`.
 fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> String {
     let (past, infinitive, rest) = verb(activity, chain, roster);
     match activity.fate {
@@ -80,7 +80,7 @@ fn deed(who: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Stri
     }
 }
 
-/// The past, the infinitive and what follows.
+/// Returns the past tense, the infinitive and the rest of the sentence.
 fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, &'static str, String) {
     let to = match activity.to {
         Some(to) => roster.names.show(chain, to),
@@ -91,7 +91,7 @@ fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, 
     } else {
         format!(", along with {}", Unit::ether().show(activity.value))
     };
-    // Foreign code with the wallet's own storage: what the function is called there says nothing of what it does.
+    // Foreign code runs on the wallet's own storage, so the function's name does not say what it does.
     if activity.operation == Operation::Delegatecall {
         return (
             "ran",
@@ -133,7 +133,7 @@ fn verb(activity: &Activity, chain: ChainId, roster: &Roster) -> (&'static str, 
     }
 }
 
-/// A token's log names the watch.
+/// Returns the sentence of a movement: a token's log that names the watch.
 fn movement(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
     let chain = watch.chain.id;
     let address = |place: usize| activity.deed.args.get(place).and_then(|arg| arg.value.as_address());
@@ -154,8 +154,8 @@ fn movement(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
     }
 }
 
-/// Which tokens of a collection move and how many of each, where they have ids: `token 7 of Apes`, `5 of token 7 and 1 of token 9 of
-/// Badges`. Many are counted.
+/// Returns the tokens of a collection that move and the number of each, if they have ids: `token 7 of Apes`, `5 of
+/// token 7 and 1 of token 9 of Badges`. If there are many, they are counted.
 fn pieces(activity: &Activity, chain: ChainId, roster: &Roster) -> Option<String> {
     let list = |at: usize| activity.deed.args.get(at).and_then(|arg| arg.value.as_array());
     let collection = activity.deed.args.first()?.value.as_address()?;
@@ -208,8 +208,8 @@ fn listed(activity: &Activity, chain: ChainId, roster: &Roster) -> String {
     format!("{}({})", printable(&*activity.deed.name, ARG_CHARS_MAX), parts.join(", "))
 }
 
-/// The amount of a token's own event or function, or of a move of it, in the token's unit; `None` for every other argument, and
-/// where the token's decimals are not known.
+/// Returns the amount of a token's own event, function or movement in the token's unit; `None` for every other
+/// argument, and if the token's decimals are not known.
 pub(super) fn worth(arg: &Arg, activity: &Activity, chain: ChainId, roster: &Roster) -> Option<String> {
     let token = token_of(activity)?;
     let number = arg.value.as_uint().filter(|_| is_amount(&arg.name) && roster.tokens.contains_key(&(chain, token)))?;

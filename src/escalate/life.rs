@@ -1,4 +1,4 @@
-//! One incident's life: opening, paging, going quiet, closing, and who is told of each.
+//! Lifecycle of one incident: opening, paging, going quiet, closing, and the recipients of each.
 
 use super::answers::changed;
 use super::group::Raised;
@@ -16,10 +16,10 @@ use std::collections::BTreeSet;
 /// Labels of touched watches, and rules, that an incident lists.
 const LISTED_MAX: usize = 64;
 
-/// Why an incident closes all of whose evidence a reorg took back.
+/// Close reason of an incident whose evidence was all taken back by a reorg.
 pub(super) const REORG: &str = "reorg";
 
-/// An incident nobody has been told of.
+/// Opens an incident without notifying anyone.
 pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms: u64) -> Incident {
     let watch = raised.watch;
     let path = roster.path(&watch.path);
@@ -61,7 +61,7 @@ pub(super) fn open(id: IncidentId, raised: &Raised<'_>, roster: &Roster, now_ms:
     }
 }
 
-/// Begins a new round on a closed incident whose evidence came back: whoever comes next hears of it as of a new one.
+/// Starts a new round on a closed incident whose evidence came back. People are notified as for a new one.
 pub(super) fn reopen(incident: &mut Incident) {
     incident.state = State::Open;
     incident.cycle += 1;
@@ -78,7 +78,7 @@ pub(super) fn reopen(incident: &mut Incident) {
     incident.contested.clear();
 }
 
-/// Writes down which watches and rules an incident involves. A rule that nobody is woken for yet is none.
+/// Records the watches and rules that an incident involves. A rule that does not page yet is not included.
 pub(super) fn involve<'a>(incident: &mut Incident, touches: impl Iterator<Item = &'a String>, rule: Option<&str>) {
     for label in touches {
         if incident.touches.len() < LISTED_MAX && *label != incident.label && !incident.touches.contains(label) {
@@ -90,7 +90,7 @@ pub(super) fn involve<'a>(incident: &mut Incident, touches: impl Iterator<Item =
     incident.rules.extend(new.map(str::to_owned));
 }
 
-/// Puts evidence on the page. Observed findings are listed only while there is nothing else.
+/// Adds evidence to the page. Observed findings are listed only while there are no others.
 pub(super) fn show(incident: &mut Incident, change: &Change, observe: bool, evidence: Evidence) {
     let heard = incident.heard.is_some() || incident.mentioned || change.counts();
     if observe && heard {
@@ -102,7 +102,7 @@ pub(super) fn show(incident: &mut Incident, change: &Change, observe: bool, evid
     page::put(&mut incident.page, evidence);
 }
 
-/// Tells what a step brought: first what is gone, then what is new or has moved.
+/// Sends the results of a step: first the retracted findings, then the new or moved ones.
 pub(super) fn settle(incident: &mut Incident, change: &Change, pager: &mut Pager) {
     if !change.gone.is_empty() {
         let what = match change.gone.as_slice() {
@@ -145,15 +145,15 @@ pub(super) fn settle(incident: &mut Incident, change: &Change, pager: &mut Pager
     }
 }
 
-/// A retraction that not every endpoint agrees with.
+/// Returns the text of a retraction with which some endpoints disagree.
 fn doubted(what: &str, by: &BTreeSet<String>) -> String {
     let names: Vec<&str> = by.iter().map(String::as_str).collect();
     let holds = if names.len() == 1 { "holds" } else { "hold" };
     clean(&format!("{} still {holds} the block, so that this stays open. {what}", names.join(", ")))
 }
 
-/// Closes an incident whose evidence a reorg took back, once no endpoint holds the block any more or the other branch is final; says
-/// whether it did.
+/// Closes an incident whose evidence a reorg retracted, once no endpoint holds the block any more or the other branch
+/// is final. Returns whether it did.
 pub(super) fn end_contest(incident: &Incident, standing: &[Contested], now_ms: u64, plan: &mut Plan) -> bool {
     let held = |block: &BlockRef| {
         standing.iter().any(|contested| contested.chain == incident.chain && contested.block == *block)
@@ -178,8 +178,9 @@ fn tell_told(incident: &mut Incident, kind: DeliveryKind, what: String, out: &mu
     tell(incident, kind, &told, Some(what), out);
 }
 
-/// What is only pending: whoever is told hears of it, and nobody is woken. It costs next to nothing to announce more of the same, so
-/// that after the first only what is louder is worth a message; the rest is on the page, and in the feed.
+/// Announces findings that are only pending: recipients are notified, and nobody is woken. Announcing more of the same
+/// costs an attacker next to nothing, so that after the first message only a higher severity is worth another; the rest
+/// is on the page, and in the feed.
 fn mention(incident: &mut Incident, ahead: &[(News, bool)], out: &mut Vec<Delivery>) {
     if incident.heard.is_none() && !incident.mentioned {
         incident.mentioned = true;
@@ -191,15 +192,15 @@ fn mention(incident: &mut Incident, ahead: &[(News, bool)], out: &mut Vec<Delive
     }
 }
 
-/// What new findings ask for.
+/// Action that new findings ask for.
 struct Wish {
-    /// Somebody is to be woken.
+    /// True if somebody is to be woken.
     page: bool,
-    /// No page of this incident was as loud.
+    /// No page of this incident had this severity.
     louder: bool,
-    /// What the storm limit has to say.
+    /// Claim against the storm limit.
     claim: Claim,
-    /// How many of the findings no page showed.
+    /// Number of the findings that no page showed.
     unseen: u64,
 }
 
@@ -209,7 +210,7 @@ fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) ->
     let paging = change.fresh.iter().filter(|fresh| !fresh.hushed && fresh.news.severity >= incident.path.page_at);
     let can_page = paging.clone().next().is_some() && !incident.path.steps.is_empty();
     let acts = paging.filter_map(|fresh| fresh.act.as_ref());
-    // Acts of one step add up as well, once somebody acknowledged.
+    // After an acknowledgement, acts of one step are added up too.
     let acknowledged = incident.state == State::Acknowledged;
     let (mut so_far, mut unseen, mut own) = (coverage.clone(), 0_u64, false);
     for act in acts.clone() {
@@ -223,7 +224,8 @@ fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) ->
         }
     }
     let page = match incident.state {
-        // Whoever acknowledged took what was on a page, not this; whoever has not done so yet is to see it on one too.
+        // An acknowledgement covers what was on a page and not this finding. Before an acknowledgement, the finding has
+        // to be on a page too.
         State::Open | State::Acknowledged => louder || unseen > 0 || !incident.paging,
         State::Resolved | State::FalseAlarm => incident.heard.is_none(),
     };
@@ -236,7 +238,7 @@ fn wish(incident: &Incident, change: &Change, loudest: Severity, now_ms: u64) ->
     Wish { page: can_page && page, louder, claim, unseen }
 }
 
-/// New findings: who is told, and whether it wakes somebody.
+/// Handles new findings: selects the recipients and decides whether to page.
 pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pager: &mut Pager) {
     let before = incident.heard;
     let earlier = incident.told.clone();
@@ -246,13 +248,13 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pa
     let admitted = wish.page && pager.limit.admit(&incident.path.name, loudest, wish.claim);
     if wish.page && !admitted {
         pager.hold(incident, &news, wish.unseen.max(1));
-        // Nobody hears of an incident that was held back from its first page but by the storm's.
+        // If the first page of an incident is held back, people are notified only by the storm's page.
         if before.is_none() {
             return tell_news(incident, DeliveryKind::Update, &earlier, &news, &mut pager.out);
         }
     }
     let mentioned = std::mem::take(&mut incident.mentioned);
-    // The first page of an incident shows it as it stands; every other begins with what is new.
+    // The first page of an incident shows the whole incident; every later one begins with the news.
     let led = before.and(leading.id());
     let acknowledged = incident.state == State::Acknowledged;
     incident.heard = before.max(Some(loudest));
@@ -278,8 +280,8 @@ pub(super) fn hear(incident: &mut Incident, change: &Change, leading: &Fresh, pa
     }
 }
 
-/// Wakes whoever is to be woken for what is new, and returns whom. `told` says how loud a word people had of the incident before, and
-/// whether they were told of it while it was only pending.
+/// Pages the recipients of a new finding and returns them. `told` is the severity that people were notified of before,
+/// and whether they were notified while the incident was only pending.
 fn page_for(
     incident: &mut Incident,
     wish: &Wish,
@@ -289,7 +291,7 @@ fn page_for(
 ) -> Vec<String> {
     let (before, mentioned) = told;
     let first = incident.path.steps.first().map(|step| step.to.clone()).unwrap_or_default();
-    // A destination that was only notified must hear this as a page of its own.
+    // A destination that was only notified has to get this as a separate page.
     let was_notified = first.iter().any(|to| incident.told.contains(to));
     match (before, incident.state) {
         (None, _) => {
@@ -299,7 +301,7 @@ fn page_for(
             start(incident, pager.now_ms, None, &mut pager.out)
         }
         (Some(_), State::Open) if incident.paging => {
-            // The escalation goes on where it is, and when it was to: restarting would give whoever causes it more time.
+            // The escalation keeps its step and its time: a restart would give an attacker more time.
             debug_assert!(wish.louder || wish.unseen > 0);
             incident.cycle += 1;
             let steps = stepped(incident);
@@ -317,14 +319,14 @@ fn page_for(
     }
 }
 
-/// Writes down what the page that was just sent shows of a step's findings.
+/// Records the findings of a step that the page just sent shows.
 fn cover(incident: &mut Incident, change: &Change, led: Option<&FindingId>, now_ms: u64) {
     let listed = listed(incident, change, led);
     let acts = change.fresh.iter().filter(|fresh| fresh.id().is_some_and(|id| listed.contains(id)));
     acts.filter_map(|fresh| fresh.act.clone()).for_each(|act| incident.coverage.add(act, now_ms));
 }
 
-/// Adds up what people are not shown of a step's findings, since somebody acknowledged as much.
+/// Adds up the findings of a step that no page shows because they are covered by an acknowledgement.
 fn count_beside(incident: &mut Incident, change: &Change, on_page: &BTreeSet<FindingId>) {
     let page_at = incident.path.page_at;
     let paging = change.fresh.iter().filter(|fresh| !fresh.hushed && fresh.news.severity >= page_at);
@@ -332,14 +334,15 @@ fn count_beside(incident: &mut Incident, change: &Change, on_page: &BTreeSet<Fin
     beside.filter_map(|fresh| fresh.act.as_ref()).for_each(|act| incident.coverage.count(act));
 }
 
-/// Findings of a step that a page lists which begins with `led`; of several on one line the first.
+/// Returns the findings of a step that a page beginning with `led` lists. Of several on one line, only the first
+/// counts.
 fn listed(incident: &Incident, change: &Change, led: Option<&FindingId>) -> BTreeSet<FindingId> {
     let rest = incident.page.evidence.iter().map(|evidence| &evidence.finding).filter(|id| Some(*id) != led);
     let lines: BTreeSet<&FindingId> = led.into_iter().chain(rest).take(EVIDENCE_MAX).collect();
     change.fresh.iter().filter_map(Fresh::id).filter(|id| lines.contains(id)).cloned().collect()
 }
 
-/// What is new beside the line that a message begins with, and how much of it the message does not show.
+/// Returns what is new beside the line that a message begins with, and how much of it the message does not show.
 fn rest_of(incident: &Incident, change: &Change, leading: &Fresh) -> Option<String> {
     let led = leading.id();
     let more =
@@ -358,7 +361,7 @@ pub(super) fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// Begins to page at the first step of the path, and returns whom it tells.
+/// Starts paging at the first step of the path, and returns the recipients.
 pub(super) fn start(
     incident: &mut Incident,
     now_ms: u64,
@@ -370,7 +373,7 @@ pub(super) fn start(
     to
 }
 
-/// Begins a round at the first step of the path, and returns whom it is to tell.
+/// Starts a round at the first step of the path, and returns its recipients.
 pub(super) fn begin(incident: &mut Incident, now_ms: u64) -> Vec<String> {
     incident.paging = true;
     incident.step = 0;
@@ -378,14 +381,14 @@ pub(super) fn begin(incident: &mut Incident, now_ms: u64) -> Vec<String> {
     incident.path.steps.first().map(|step| step.to.clone()).unwrap_or_default()
 }
 
-/// When the step after the present one is due.
+/// Returns the time at which the step after the present one is due.
 pub(super) fn due(incident: &Incident, now_ms: u64) -> Option<u64> {
     let step = incident.path.steps.get(incident.step as usize)?;
     // A step without time to acknowledge would page at every tick.
     Some(now_ms.saturating_add(step.ack_within.max(1).saturating_mul(1000)))
 }
 
-/// Destinations of the steps told in this round, each once.
+/// Returns the destinations of the steps notified in this round, each once.
 pub(super) fn stepped(incident: &Incident) -> Vec<String> {
     let mut to: Vec<String> = Vec::new();
     for name in incident.path.steps.iter().take(incident.step as usize + 1).flat_map(|step| &step.to) {
@@ -396,7 +399,7 @@ pub(super) fn stepped(incident: &Incident) -> Vec<String> {
     to
 }
 
-/// Ends an incident and tells whoever was told of it.
+/// Closes an incident and notifies everyone who was notified of it.
 pub(super) fn close(incident: &mut Incident, state: State, change: String, now_ms: u64, out: &mut Vec<Delivery>) {
     incident.closed_at = Some(now_ms);
     incident.state = state;
@@ -406,13 +409,13 @@ pub(super) fn close(incident: &mut Incident, state: State, change: String, now_m
     tell(incident, DeliveryKind::Resolve, &told, Some(change), out);
 }
 
-/// Nobody holds the incident any more.
+/// Clears the acknowledgement of the incident.
 pub(super) fn forget_ack(incident: &mut Incident) {
     incident.acked_by = None;
     incident.ack_expires = None;
 }
 
-/// One message to each destination, all of one revision.
+/// Appends one message for each destination, all with the same revision.
 pub(super) fn tell(
     incident: &mut Incident,
     kind: DeliveryKind,
@@ -425,7 +428,7 @@ pub(super) fn tell(
     send(incident, kind, to, &page, out);
 }
 
-/// The same, of a message that begins with what is new.
+/// Sends a message that begins with the news.
 pub(super) fn tell_news(
     incident: &mut Incident,
     kind: DeliveryKind,

@@ -1,4 +1,4 @@
-//! JSON lines of verdicts and incidents, from what was judged.
+//! JSON lines of verdicts and incidents.
 
 use super::headline::{clean, headline, via, worth};
 use super::page;
@@ -12,8 +12,8 @@ use crate::model::{FindingId, IncidentId, Judged, JudgedBlock, Proof, Verdict, W
 use alloy_primitives::{Address, B256};
 use serde_json::{Map, Value as Json};
 
-/// The line of one judged activity. `own` is its finding when it is one of its own; `incident` the one it belongs to, which a
-/// verdict that only repeats another's shares with it.
+/// Returns the line of one judged activity. `own` is its finding, if it has one of its own. `incident` is the incident
+/// it belongs to; a repeated verdict shares the incident of the original.
 #[must_use]
 pub fn verdict_line(
     step: &StepJudged<'_>,
@@ -77,7 +77,7 @@ pub fn verdict_line(
     }
 }
 
-/// The line of an incident: `findings` are those it names, beside those on its page. A store lists all of them.
+/// Returns the line of an incident. It names `findings` in addition to those on its page. A store passes all of them.
 #[must_use]
 pub fn incident_line(incident: &Incident, findings: &[FindingId]) -> Line {
     let listed = || incident.page.evidence.iter().map(|evidence| &evidence.finding);
@@ -102,7 +102,8 @@ pub fn incident_line(incident: &Incident, findings: &[FindingId]) -> Line {
     }))
 }
 
-/// The line of a finding as the store keeps it. A watch that the configuration no longer has goes by its address.
+/// Returns the line of a finding as the store keeps it. A watch that the configuration no longer has is shown by its
+/// address.
 #[must_use]
 pub fn finding_line(finding: &Finding, roster: &Roster) -> Line {
     let watch = roster.watches.iter().find(|w| w.address == finding.watch && w.chain.id == finding.chain);
@@ -131,14 +132,15 @@ pub fn finding_line(finding: &Finding, roster: &Roster) -> Line {
     }))
 }
 
-/// RFC 3339 in UTC. A time no calendar has, which only a hostile header can hold, stays a number of seconds.
+/// Formats a time as RFC 3339 in UTC. A time outside the calendar, which only a hostile header can hold, stays a number
+/// of seconds.
 #[must_use]
 pub fn utc(seconds: u64) -> String {
     let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
     time.map_or_else(|| seconds.to_string(), |time| time.to_string())
 }
 
-/// By name; an argument without a name, or with one that was taken, goes by its place.
+/// Returns the arguments by name. An argument without a name, or with a name that is taken, goes by its position.
 fn named(args: &[Arg], told: impl Fn(&Arg) -> Option<Json>) -> Map<String, Json> {
     let mut map = Map::new();
     for (place, arg) in args.iter().enumerate() {
@@ -151,12 +153,12 @@ fn named(args: &[Arg], told: impl Fn(&Arg) -> Option<Json>) -> Map<String, Json>
     map
 }
 
-/// Empty where no transaction caused it.
+/// Formats a transaction hash; empty if no transaction caused it.
 fn transaction(tx: B256) -> String {
     if tx.is_zero() { String::new() } else { format!("{tx:#x}") }
 }
 
-/// Empty for nobody.
+/// Formats an address; empty for the zero address.
 fn somebody(address: Address) -> String {
     if address.is_zero() { String::new() } else { address.to_checksum(None) }
 }

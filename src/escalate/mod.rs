@@ -1,11 +1,11 @@
-//! From verdicts to people: what becomes an incident, who is told of it and when, and what is taken back.
+//! Escalation: turns verdicts into incidents, notifications and retractions.
 //!
-//! In: judged blocks, the incidents and findings that already stand, the roster of paths and names, and the time as a
-//! value. Out: a [`Plan`](crate::model::incident::Plan), everything that must be committed and told. The same input gives
-//! the same plan on any machine.
+//! Input: judged blocks, the known incidents and findings, the roster of paths and names, and the time as a value.
+//! Output: a [`Plan`](crate::model::incident::Plan) with everything to commit and to send. The same input gives the
+//! same plan on any machine.
 //!
-//! Never here: a clock, a socket, a file, a lock, a logger. Nothing is told from here; the store commits a plan, and only
-//! then do messages leave.
+//! Never here: a clock, a socket, a file, a lock, a logger. This module sends nothing: the store commits a plan, and
+//! only then are messages sent.
 
 mod answers;
 mod blindness;

@@ -1,4 +1,4 @@
-//! What is to be told of one incident: what changed, what of that is new, and the messages that come of it.
+//! News of one incident: what changed, what of that is new, and the messages that result.
 
 use super::page;
 use super::storm::Limit;
@@ -12,57 +12,58 @@ use crate::model::watch::ChainInfo;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// What a step of the chain brought to one incident, to be told in one breath.
+/// Changes of one incident by one step of the chain, to be reported together.
 #[derive(Debug, Default)]
 pub(super) struct Change {
     /// Findings that are new, have become louder, or came back.
     pub(super) fresh: Vec<Fresh>,
-    /// Headlines of findings in what is only pending, which wake nobody, and whether each is louder than all that was found before.
+    /// Headlines of pending findings, which page no one, and whether each has a higher severity than all findings
+    /// before it.
     pub(super) ahead: Vec<(News, bool)>,
-    /// Headlines of findings the step took from one block and brought in another.
+    /// Headlines of findings that the step moved from one block to another.
     pub(super) moved: Vec<String>,
-    /// Headlines of findings a reorg took away.
+    /// Headlines of findings that a reorg retracted.
     pub(super) gone: Vec<String>,
-    /// What became of evidence that stands: a queued transaction is closer to its execution, or past it.
+    /// Progress of standing evidence: a queued transaction that is closer to its execution, or past it.
     pub(super) went: Vec<News>,
-    /// How pending transactions ended that people were told of, and what was found in them.
+    /// Endings of pending transactions that people were notified of, with what was found in them.
     pub(super) ended: Vec<String>,
-    /// Why anything was taken away, observed findings too.
+    /// Reason that evidence was taken away, observed findings included.
     pub(super) shrunk: Option<&'static str>,
-    /// Endpoints that still hold a block that was taken back with evidence in it.
+    /// Endpoints that still hold a retracted block with evidence.
     pub(super) contested_by: BTreeSet<String>,
 }
 
-/// One finding people are to hear of.
+/// A finding that people are to be notified of.
 #[derive(Debug)]
 pub(super) struct Fresh {
     pub(super) news: News,
-    /// The act, to compare with what pages showed; absent where no transaction caused it.
+    /// Act for comparison with acts on earlier pages; absent if no transaction caused the finding.
     pub(super) act: Option<Shown>,
-    /// Whether it pages nobody by itself.
+    /// True if the finding pages nobody by itself.
     pub(super) hushed: bool,
 }
 
 impl Fresh {
-    /// The finding that its line begins with, where the page has evidence of it.
+    /// Returns the finding that leads its line, if the page has evidence of it.
     pub(super) fn id(&self) -> Option<&FindingId> {
         self.evidence().map(|evidence| &evidence.finding)
     }
 
-    /// Its line of the page, which it may share with others of its transaction.
+    /// Returns the finding's line of the page, which it may share with others of its transaction.
     pub(super) fn evidence(&self) -> Option<&Evidence> {
         self.news.evidence.as_ref().map(|news| &news.0)
     }
 }
 
-/// The part of a message that is new: it comes before what the incident began with.
+/// The new part of a message, which comes before the first finding of the incident.
 #[derive(Clone, Debug)]
 pub(super) struct News {
     pub(super) severity: Severity,
     pub(super) headline: String,
-    /// Its evidence, which comes first, with explorer links for it.
+    /// Evidence of the news, which comes first, with explorer links for it.
     pub(super) evidence: Option<Box<(Evidence, Vec<Link>)>>,
-    /// What else is new, such as `2 more findings`.
+    /// Summary of the other news, such as `2 more findings`.
     pub(super) more: Option<String>,
 }
 
@@ -80,13 +81,13 @@ impl News {
 }
 
 impl Change {
-    /// Whether what people will hear of is on the page already.
+    /// Returns whether the change holds findings that people are notified of, pending ones included.
     pub(super) fn counts(&self) -> bool {
         !self.fresh.is_empty() || !self.ahead.is_empty()
     }
 
-    /// The finding to lead with: the loudest, then what no page showed, then the subject's own act, then what can still be stopped, then
-    /// what weighs most, then the first.
+    /// Returns the finding to lead with: highest severity, then not on a page yet, then the subject's own act, then
+    /// still stoppable, then the largest weight, then the first.
     pub(super) fn leading(&self, coverage: &Coverage) -> Option<&Fresh> {
         let fresh = self.fresh.iter().enumerate().max_by_key(|(at, fresh)| {
             let act = fresh.act.as_ref();
@@ -104,7 +105,7 @@ pub(super) struct Pager {
     pub(super) now_ms: u64,
     pub(super) limit: Limit,
     pub(super) out: Vec<Delivery>,
-    /// What the limit held back, with its path.
+    /// Pages that the limit held back, each with its path.
     pub(super) held: Vec<(Path, Held)>,
 }
 
@@ -113,7 +114,7 @@ impl Pager {
         Self { now_ms, limit: Limit::new(paged, now_ms), out: Vec::new(), held: Vec::new() }
     }
 
-    /// Takes a page into account that is held back and stands in the storm's incident instead.
+    /// Records a page that is held back and listed in the storm's incident instead.
     pub(super) fn hold(&mut self, incident: &Incident, news: &News, findings: u64) {
         let line = news.evidence.as_ref().map(|news| &news.0).or(incident.page.evidence.first());
         let held = Held {

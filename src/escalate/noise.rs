@@ -1,7 +1,8 @@
-//! A day's noise: every finding of it is kept, and people hear of it once, when the day is over.
+//! Daily noise: every finding of it is kept, and people get one message at the end of the day.
 //!
-//! It has an incident of its own for each watch and day of block time, so that it neither hides behind an incident that pages nor
-//! keeps one open. The incident holds counts and a page of samples, however much joins it.
+//! Noise has an incident of its own for each watch and day of block time, so that it does not hide behind a paging
+//! incident or keep one open. The incident holds counts and a page of samples, and does not grow with the number of
+//! findings.
 
 use super::headline::clean;
 use super::life::tell;
@@ -14,7 +15,7 @@ use crate::model::{Activity, ActivityKind, FindingId, IncidentId, JudgedBlock, W
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
-/// Why a noise incident closes.
+/// Close reason of a noise incident.
 const OVER: &str = "the day is over";
 
 /// The day a block belongs to.
@@ -22,7 +23,8 @@ pub(super) fn day(block: &JudgedBlock) -> u64 {
     block.time / DAY
 }
 
-/// Identity of the noise that `first` begins: another than that of an incident which the same finding would open were it more.
+/// Returns the id of the noise incident that `first` begins. It differs from the id of an ordinary incident for the
+/// same finding.
 pub(super) fn incident(path: &str, first: &FindingId) -> IncidentId {
     IncidentId::new(&format!("{path}/noise"), first)
 }
@@ -40,14 +42,15 @@ pub(super) fn count(incident: &mut Incident, activity: &Activity, watch: &WatchI
     }
 }
 
-/// Whether the incident is noise of a day that was over when `block` came.
+/// Returns whether the incident is noise of a day that was over when `block` came.
 pub(super) fn is_over(incident: &Incident, block: &JudgedBlock) -> bool {
     incident.state.is_live()
         && incident.chain == block.chain
         && incident.noise.as_ref().is_some_and(|noise| noise.day < day(block))
 }
 
-/// Tells whoever the path notifies what came in the day, once, and closes it. Nobody where it was all taken back.
+/// Sends the summary of the day once to the destinations that the path notifies, and closes the incident. Sends nothing
+/// if all findings were retracted or the watch is observed.
 pub(super) fn conclude(incident: &mut Incident, roster: &Roster, now_ms: u64, out: &mut Vec<Delivery>) {
     let Some(noise) = incident.noise.clone() else { return };
     incident.state = State::Resolved;
@@ -57,7 +60,7 @@ pub(super) fn conclude(incident: &mut Incident, roster: &Roster, now_ms: u64, ou
     let of_it = |watch: &&WatchInfo| watch.chain.id == incident.chain && watch.address == incident.watch;
     let observed = roster.watches.iter().find(of_it).is_none_or(|watch| watch.observe);
     let told = if incident.standing == 0 || observed { Vec::new() } else { incident.path.notify.clone() };
-    // A closing message opens no alert anywhere, and asks nobody to do anything.
+    // A closing message opens no alert anywhere and asks for no action.
     tell(incident, DeliveryKind::Resolve, &told, Some(sentence(incident, &noise)), out);
     page::refresh(incident);
 }
@@ -84,7 +87,7 @@ fn date(noise: &Noise) -> String {
     utc(noise.day.saturating_mul(DAY)).chars().take(10).collect()
 }
 
-/// A handful of words, so that no stranger decides how many there are.
+/// Returns one of a few fixed words, so that the number of kinds does not depend on the input.
 fn sort(activity: &Activity, watch: &WatchInfo) -> &'static str {
     let inward = activity.to == Some(watch.address) && activity.from != watch.address;
     let amount = activity.deed.args.iter().rev().find_map(|arg| arg.value.as_uint()).unwrap_or_default();

@@ -16,14 +16,14 @@ use crate::model::record::Line;
 use crate::model::{ChainId, DeliveryKey, FindingId, IncidentId, Severity, WatchInfo};
 use alloy_primitives::Address;
 
-/// The built-in that raises a message nobody could be given.
+/// Name of the built-in that raises dead letters.
 pub const UNDELIVERABLE: &str = "builtin/undeliverable";
-/// The built-in behind a test page.
+/// Name of the built-in of a test page.
 const TEST: &str = "builtin/test-page";
 
-/// A page marked `TEST` down a path, which escalates and can be acknowledged as any other.
+/// Sends a page marked `TEST` to a path. It escalates and can be acknowledged like any other page.
 ///
-/// It speaks of the first watch that takes the path, so that it looks as a real one will.
+/// The page is about the first watch on the path, so that it looks like a real one.
 #[must_use]
 pub fn test_page(path: &Path, roster: &Roster, now_ms: u64) -> Plan {
     let first = FindingId::of_occasion("test", &path.name, &now_ms.to_string());
@@ -37,8 +37,9 @@ pub fn test_page(path: &Path, roster: &Roster, now_ms: u64) -> Plan {
     plan
 }
 
-/// A message that cannot be delivered is an incident by another road: the path it was on, without the destination that is
-/// dead. Where nothing is left of the path, every other destination of the configuration is told at once.
+/// Opens or extends an incident for a message that cannot be delivered. The incident uses the message's path without
+/// the dead destination. If no step of the path is left, all other destinations of the configuration are notified at
+/// once.
 ///
 /// There is one incident for each cause, whatever the path: further destinations that fail alike join it, each of them once, and
 /// whoever of their paths has not heard of it is paged. So are people for each further incident whose page reaches nobody, once. A dead letter about a dead letter so comes to an end with the last destination.
@@ -75,7 +76,7 @@ pub fn dead_letter(letter: &Delivery, error: &str, standing: &Standing, roster: 
     plan
 }
 
-/// A message that was given up, and what is known of it.
+/// A dead letter and its context.
 struct Letter<'a> {
     letter: &'a Delivery,
     error: &'a str,
@@ -106,7 +107,7 @@ fn begin_undelivered(letter: &Letter<'_>, path: Path, roster: &Roster, pager: &m
     }
     let notify = path.notify.clone();
     if severity >= path.page_at || notify.is_empty() {
-        // Whether anybody can be told at all is not the storm limit's business.
+        // The storm limit does not apply to failures of the notification itself.
         pager.limit.admit(&path.name, severity, Claim::Exempt);
         start(&mut incident, pager.now_ms, None, &mut pager.out);
     } else {
@@ -208,10 +209,11 @@ fn page_of_lost(incident: &mut Incident, letter: &Letter<'_>, about: &Incident, 
     tell_news(incident, DeliveryKind::Update, &rest, &news, &mut pager.out);
 }
 
-/// Destinations that one incident lists as failing; a configuration with more is beyond what one person configures.
+/// Maximum number of destinations that one incident lists as failing; no single person configures more.
 const DESTINATIONS_MAX: usize = 256;
 
-/// What failures have in common: the error without the destination's name, how often it was tried, and what the other side said.
+/// Returns the common part of failures: the error without the destination's name, the number of attempts, and the
+/// answer of the other side.
 fn cause(error: &str, destination: &str) -> String {
     let named = |word: &&str| word.trim_matches(['`', ':', ',']) == destination;
     let other = |word: &str| if named(&word) { word.replace(destination, "it") } else { word.to_owned() };
@@ -221,7 +223,7 @@ fn cause(error: &str, destination: &str) -> String {
     clean(last.split(": ").next().unwrap_or_default())
 }
 
-/// Calls the incident by the destinations that fail.
+/// Names the incident after the failing destinations.
 fn name_undelivered(incident: &mut Incident) {
     let Some(failed) = &incident.undelivered else { return };
     incident.label = match failed.destinations.as_slice() {
@@ -267,7 +269,7 @@ pub fn pass_on(incident: &mut Incident, message: &Delivery, refused: &[String], 
     to.into_iter().map(for_one).collect()
 }
 
-/// The path without what is dead; where no step is left of it, everybody else.
+/// Returns the path without dead destinations, or a path to everybody else if no step is left.
 fn detour(path: Path, dead: &[String], roster: &Roster) -> Path {
     let without = |path: Path| {
         let mut path = path;
@@ -301,13 +303,13 @@ fn subject<'a>(letter: &Delivery, roster: &'a Roster) -> Option<&'a WatchInfo> {
     }
 }
 
-/// Whether no transaction caused it.
+/// Returns whether no transaction caused the incident.
 pub(super) fn is_occasion(incident: &Incident) -> bool {
     let built_in = |rule: &String| [TEST, UNDELIVERABLE, BLINDNESS, STORM].contains(&rule.as_str());
     incident.marked.is_some() || incident.rules.iter().any(built_in)
 }
 
-/// An incident without a finding, on its way down `path`. It is about `watch` where there is one, else about no address.
+/// Returns an incident without a finding on `path`. It is about `watch` if there is one, otherwise about no address.
 pub(super) fn occasion(
     first: &FindingId,
     path: &Path,
@@ -360,7 +362,7 @@ pub(super) fn occasion(
     incident
 }
 
-/// A page about no watch at all.
+/// Returns a page without a watch.
 fn blank(id: &IncidentId, path: &Path) -> Page {
     Page {
         incident: id.clone(),

@@ -1,4 +1,4 @@
-//! What a person reads: the page of an incident, kept up to date with each finding that joins, moves or goes.
+//! Page of an incident, for a reader: kept up to date with each finding that joins, moves or goes.
 
 use super::group::Raised;
 use super::headline::{clean, headline, via};
@@ -84,7 +84,8 @@ pub(super) fn evidence(finding: &Finding, raised: &Raised<'_>, block: &JudgedBlo
     }
 }
 
-/// The other sides of an activity: who acts where that is not the sender, the target, and every address among the arguments.
+/// Returns the other parties of an activity: the actor if that is not the sender, the target, and every address among
+/// the arguments.
 fn others(activity: &Activity, watch: Address) -> Vec<Address> {
     let mut others = vec![activity.from];
     others.extend(activity.to);
@@ -102,7 +103,7 @@ fn others(activity: &Activity, watch: Address) -> Vec<Address> {
     others
 }
 
-/// The finding a raised verdict becomes, at its first revision.
+/// Returns the finding of a raised verdict, at its first revision.
 pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &JudgedBlock, roster: &Roster) -> Finding {
     let activity = &raised.judged.activity;
     Finding {
@@ -125,7 +126,7 @@ pub(super) fn finding(raised: &Raised<'_>, incident: &IncidentId, block: &Judged
     }
 }
 
-/// Puts evidence on the page, in place of what it said of the same finding before.
+/// Adds evidence to the page, replacing earlier evidence of the same finding.
 pub(super) fn put(page: &mut Page, evidence: Evidence) {
     page.evidence.retain(|known| known.finding != evidence.finding);
     page.evidence.push(evidence);
@@ -133,7 +134,7 @@ pub(super) fn put(page: &mut Page, evidence: Evidence) {
     page.evidence.truncate(EVIDENCE_MAX);
 }
 
-/// Marks a finding as taken back.
+/// Marks a finding on the page as retracted.
 pub(super) fn strike(page: &mut Page, finding: &Finding) {
     for known in page.evidence.iter_mut().filter(|known| known.finding == finding.id) {
         known.orphaned = true;
@@ -143,13 +144,15 @@ pub(super) fn strike(page: &mut Page, finding: &Finding) {
     arrange(page);
 }
 
-/// What stands before what was taken back, then the loudest, then the subject's own doing, then what weighs most, then the newest, and
-/// of one block the first: whoever floods a page, from outside or with crumbs from inside, does not push off it what matters.
+/// Sorts the evidence: standing evidence before what was taken back, then by severity, then the subject's own acts,
+/// then by weight, then the newest block, and within one block the first. An attacker who floods a page, from outside
+/// or with crumbs from inside, cannot push off it what matters.
 fn arrange(page: &mut Page) {
     page.evidence.sort_by_key(|e| (e.orphaned, Reverse(e.severity), !e.own, Reverse(e.weight), Reverse(e.block)));
 }
 
-/// Says how surely the incident stands: exactly while its page lists all that stands, else never better than before.
+/// Updates the confidence of the incident: exact while its page lists all active findings, otherwise never better than
+/// before.
 pub(super) fn foot(incident: &mut Incident) {
     let listed = incident.page.evidence.iter().filter(|evidence| !evidence.orphaned);
     let all = listed.clone().map(|evidence| 1 + evidence.alike).sum::<u64>() >= incident.standing;
@@ -162,7 +165,7 @@ pub(super) fn foot(incident: &mut Incident) {
     };
 }
 
-/// Brings the page in line with its incident.
+/// Updates the page from its incident.
 pub(super) fn refresh(incident: &mut Incident) {
     let next = incident.next_escalation.and_then(|at| {
         let last = incident.path.steps.len().checked_sub(1)?;
@@ -186,7 +189,7 @@ pub(super) fn refresh(incident: &mut Incident) {
     }
 }
 
-/// The page as a message tells it that begins with something newer than what the incident is about.
+/// Returns the page for a message that begins with newer evidence than the incident's first.
 pub(super) fn leading_with(page: &Page, news: &News) -> Page {
     let mut led = page.clone();
     let other = page.headline != news.headline || page.severity != news.severity;
@@ -199,7 +202,7 @@ pub(super) fn leading_with(page: &Page, news: &News) -> Page {
         let all = led.more + led.n_listed();
         led.evidence.retain(|known| known.finding != evidence.finding);
         led.evidence.insert(0, evidence.clone());
-        // The last of a full page gives way.
+        // The last line of a full page is dropped.
         led.evidence.truncate(EVIDENCE_MAX);
         led.links.clone_from(links);
         led.more = all.saturating_sub(led.n_listed());
@@ -216,7 +219,7 @@ pub(super) fn link(page: &mut Page, chain: &ChainInfo) {
 pub(super) fn links_of(page: &Page, evidence: Option<&Evidence>, chain: &ChainInfo) -> Vec<Link> {
     let Some(explorer) = &chain.explorer else { return Vec::new() };
     evidence
-        // What is queued, or did not come, is in no block, and no explorer knows its hash.
+        // A queued transaction and a missing action are in no block, and no explorer knows their hash.
         .filter(|first| !first.tx.is_zero() && !first.block_hash.is_zero())
         .map(|first| Link { text: "Transaction".to_owned(), href: format!("{explorer}/tx/{:#x}", first.tx) })
         .into_iter()

@@ -1,7 +1,7 @@
-//! How known functions are said: one line each, past and infinitive, with places for what differs.
+//! Phrases for known functions: one line each, past and infinitive, with places for the variable parts.
 //!
-//! In a phrase `{0}` is the first argument, addresses by their names; `{0$}` an amount of the token that is called; `{0=}` an
-//! amount of ether; `{to}` the contract that is called.
+//! In a phrase, `{0}` is the first argument, with addresses shown by name; `{0$}` is an amount of the called token;
+//! `{0=}` is an amount of ether; `{to}` is the called contract.
 
 use super::roster::Roster;
 use crate::model::amount::Unit;
@@ -9,14 +9,14 @@ use crate::model::value::Value;
 use crate::model::{Activity, ChainId};
 use alloy_primitives::U256;
 
-/// A function, by its canonical signature, and what calling it means.
+/// A function, by its canonical signature, and the phrase for a call of it.
 pub(super) struct Phrase {
     signature: &'static str,
-    /// What was done: `sent`.
+    /// Past tense: `sent`.
     past: &'static str,
-    /// What somebody tries to do: `send`.
+    /// Infinitive, for an attempt: `send`.
     infinitive: &'static str,
-    /// What follows.
+    /// Rest of the phrase.
     rest: &'static str,
 }
 
@@ -24,7 +24,7 @@ const fn phrase(signature: &'static str, past: &'static str, infinitive: &'stati
     Phrase { signature, past, infinitive, rest }
 }
 
-/// Tokens, Safes, legacy multisigs, MiniMe tokens and proxies, as their sources name them.
+/// Phrases for tokens, Safes, legacy multisigs, MiniMe tokens and proxies, with signatures from their sources.
 const PHRASES: &[Phrase] = &[
     phrase("transfer(address,uint256)", "sent", "send", "{1$} to {0}"),
     phrase("transferFrom(address,address,uint256)", "moved", "move", "{2$} from {0} to {1}"),
@@ -87,7 +87,8 @@ const PHRASES: &[Phrase] = &[
     phrase("revokeRole(bytes32,address)", "revoked", "revoke", "role {0} of {to} from {1}"),
 ];
 
-/// The past, the infinitive and what follows, if the function is a known one and its arguments are all there.
+/// Returns the past tense, the infinitive and the rest of the sentence, if the function is known and all its arguments
+/// are present.
 pub(super) fn say(
     activity: &Activity,
     chain: ChainId,
@@ -100,7 +101,7 @@ pub(super) fn say(
     Some((phrase.past, phrase.infinitive, rest))
 }
 
-/// A value for a person: addresses by their names, bare numbers with their thousands apart.
+/// Formats a value for a person: addresses by name, plain numbers with thousands separators.
 pub(super) fn shown(value: &Value, chain: ChainId, roster: &Roster) -> String {
     match value {
         Value::Address(address) => roster.names.show(chain, *address),
@@ -109,10 +110,10 @@ pub(super) fn shown(value: &Value, chain: ChainId, roster: &Roster) -> String {
     }
 }
 
-/// An amount of the token at `token`; of units where its decimals are not known.
+/// Formats an amount of the token at `token`, or of plain units if its decimals are not known.
 pub(super) fn amount(value: U256, token: Option<alloy_primitives::Address>, chain: ChainId, roster: &Roster) -> String {
     let unit = token.and_then(|token| roster.tokens.get(&(chain, token)));
-    // Half of all numbers and more: nobody holds that much, so it is meant as "any amount".
+    // No one holds half of the number range or more, so such an amount means "any amount".
     if value >= U256::from(1) << 128 {
         let symbol = unit.map_or_else(|| name(token, chain, roster), |unit| unit.symbol.to_string());
         return format!("unlimited {symbol}");
@@ -152,7 +153,7 @@ fn one(place: &str, activity: &Activity, chain: ChainId, roster: &Roster) -> Opt
     let arg = activity.deed.args.get(digits.parse::<usize>().ok()?)?;
     let value = &arg.value;
     match place.as_bytes().last() {
-        // A single token of a collection is called as an amount is.
+        // A call for a single token of a collection has an id in the place of the amount.
         Some(b'$') if &*arg.name == "tokenId" => Some(format!("token {value} of {}", name(activity.to, chain, roster))),
         Some(b'$') => Some(amount(value.as_uint()?, activity.to, chain, roster)),
         Some(b'=') => Some(Unit::ether().show(value.as_uint()?)),

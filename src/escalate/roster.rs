@@ -1,4 +1,4 @@
-//! Who is told of what, and how things are called.
+//! Recipients of each notification, and names of addresses.
 
 use crate::model::amount::Unit;
 use crate::model::likeness::ends;
@@ -10,20 +10,20 @@ use alloy_primitives::Address;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// What the engine must know of a configuration: its paths, feeds and names. Built once when watchlists are compiled.
+/// Part of a configuration that the engine needs: its paths, feeds and names. Built once when watchlists are compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     /// By name.
     pub paths: HashMap<String, Path>,
-    /// Destinations that listen to the feed, and to what of it.
+    /// Destinations with a feed, and the parts of the feed that they receive.
     pub feeds: Vec<(String, Feed)>,
     /// The address book.
     pub names: Names,
     /// Units of tokens' amounts.
     pub tokens: HashMap<(ChainId, Address), Unit>,
-    /// Seconds after which a block counts as seen late, of each chain whose clock is ours.
+    /// Number of seconds after which a block counts as seen late, for each chain with blocks on a wall-clock schedule.
     pub lateness: HashMap<ChainId, u64>,
-    /// Every watch, at the index its [`WatchId`] says.
+    /// All watches, at the index given by their [`WatchId`].
     pub watches: Arc<[WatchInfo]>,
 }
 
@@ -34,8 +34,8 @@ impl Roster {
         self.watches.get(id.index())
     }
 
-    /// How many seconds after its time `block` is judged, if that is later than it should be; never on a chain whose clock is not
-    /// ours. `now_ms` is wall-clock milliseconds.
+    /// Returns by how many seconds after its time `block` is judged, if that is later than it should be; always `None`
+    /// on a chain that does not follow our clock. `now_ms` is wall-clock milliseconds.
     pub(super) fn late(&self, block: &JudgedBlock, now_ms: u64) -> Option<u64> {
         let bound = *self.lateness.get(&block.chain)?;
         let seconds = (now_ms / 1000).saturating_sub(block.time);
@@ -44,14 +44,14 @@ impl Roster {
 
     /// The path called `name`.
     ///
-    /// Compiled watchlists name only paths that exist. If one did not, everybody on any path would be told at once: a
-    /// finding that reaches nobody is the one outcome that must not be.
+    /// Compiled watchlists name only existing paths. For any other name, all destinations of all paths are notified at
+    /// once, because a finding must never reach no one.
     #[must_use]
     pub fn path(&self, name: &str) -> Path {
         self.paths.get(name).cloned().unwrap_or_else(|| self.everybody(name))
     }
 
-    /// A path of one step that tells every destination any path names.
+    /// Returns a path with one step that notifies every destination of every path.
     pub(super) fn everybody(&self, name: &str) -> Path {
         let steps = self.paths.values().flat_map(|path| &path.steps);
         let to: BTreeSet<String> = steps.flat_map(|step| step.to.iter().cloned()).collect();
@@ -65,17 +65,17 @@ impl Roster {
     }
 }
 
-/// The address book: what people call an address on a chain, and whose owner it is by a registry.
+/// Address book: the name of an address on a chain, and the watches whose registries list it as owner.
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     by_address: HashMap<(ChainId, Address), Arc<str>>,
     /// Labels of the watches whose registries list an address as owner.
     owners: HashMap<(ChainId, Address), Vec<Arc<str>>>,
-    /// Everybody above, by the digits that a person compares.
+    /// All addresses above, by the digits that people compare.
     alike: HashMap<(ChainId, u32), Vec<Address>>,
 }
 
-/// Watches that an owner is called by; further ones are counted.
+/// Maximum number of watches named for one owner; further ones are counted.
 const OWNED_SAID_MAX: usize = 2;
 
 impl Names {
@@ -85,7 +85,7 @@ impl Names {
         self.remember(chain, address);
     }
 
-    /// Writes down that the registry of the watch with this label lists an address as owner.
+    /// Records that the registry of the watch with this label lists an address as owner.
     pub fn insert_owner(&mut self, chain: ChainId, address: Address, label: &Arc<str>) {
         let owned = self.owners.entry((chain, address)).or_default();
         if !owned.contains(label) {
@@ -107,7 +107,8 @@ impl Names {
         self.by_address.get(&(chain, address))
     }
 
-    /// `Treasury Safe`, `Treasury Safe and Council Safe`: whose owner an address is by a registry.
+    /// Returns the watches whose registries list an address as owner: `Treasury Safe`, `Treasury Safe and Council
+    /// Safe`.
     fn owned(&self, chain: ChainId, address: Address) -> Option<String> {
         let owned = self.owners.get(&(chain, address))?;
         let said: Vec<&str> = owned.iter().take(OWNED_SAID_MAX).map(|label| &**label).collect();
@@ -117,7 +118,7 @@ impl Names {
         })
     }
 
-    /// The address with its name, and with what it looks like where it has none.
+    /// Returns the address with its name, or with the known address that it looks like if it has none.
     #[must_use]
     pub fn party(&self, chain: ChainId, address: Address) -> Party {
         let owner = self.owned(chain, address).map(|owned| format!("owner of {owned}"));
@@ -131,13 +132,14 @@ impl Names {
         Party { address, name, looks_like: known }
     }
 
-    /// Somebody known whom `address`, who is not, looks like.
+    /// Returns a known address that the unknown `address` looks like.
     fn twin(&self, chain: ChainId, address: Address) -> Option<Address> {
         let alike = self.alike.get(&(chain, ends(&address)))?;
         if alike.contains(&address) { None } else { alike.first().copied() }
     }
 
-    /// The name, else `owner 0x7099…79C8 of Treasury Safe` of whoever a registry lists, else the address as `0x7099…79C8`.
+    /// Returns the name, or `owner 0x7099…79C8 of Treasury Safe` for an address in a registry, or the address as
+    /// `0x7099…79C8`.
     #[must_use]
     pub fn show(&self, chain: ChainId, address: Address) -> String {
         match (self.get(chain, address), self.owned(chain, address)) {
@@ -148,12 +150,12 @@ impl Names {
     }
 }
 
-/// What one step of the chain brought: blocks a reorg took away, then blocks appended, all judged.
+/// Changes by one step of the chain: blocks that a reorg took away, then appended blocks, all judged.
 #[derive(Clone, Copy, Debug)]
 pub struct StepJudged<'a> {
-    /// The chain it happened on.
+    /// Chain of the step.
     pub chain: &'a ChainInfo,
-    /// Blocks that are gone.
+    /// Blocks that were retracted.
     pub retract: &'a [BlockRef],
     /// Blocks that are new, oldest first.
     pub blocks: &'a [JudgedBlock],

@@ -1,4 +1,5 @@
-//! An act as a page shows it, in a form that two acts can be compared by: who, what, where to, how much, how far.
+//! An act as shown on a page, in a form in which two acts can be compared: parties, function, target, amounts and
+//! stage.
 
 use super::group::Raised;
 use super::headline::token_of;
@@ -9,8 +10,9 @@ use crate::model::value::{Arg, Value};
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Operation, Position, Stage};
 use alloy_primitives::{Address, B256, Keccak256, U256};
 
-/// Functions and events of fungible tokens whose argument at this place is an amount, so that less of it is no worse. Of every other
-/// function a number may be a delay, a threshold or a least price, of which less is worse.
+/// Functions and events of fungible tokens whose argument at this position is an amount, so that a smaller one is no
+/// worse. A number in any other function may be a delay, a threshold or a minimum price, for which a smaller one is
+/// worse.
 ///
 /// Source: ERC-20, ERC-677 and ERC-1363; MiniMeToken.sol; OpenZeppelin ERC20Burnable.
 const AMOUNTS: &[(&str, usize)] = &[
@@ -30,20 +32,20 @@ const AMOUNTS: &[(&str, usize)] = &[
     ("Approval(address,address,uint256)", 2),
 ];
 
-/// Rule of what changes who rules, or by which numbers: each of those counts as it is.
+/// Rule for changes of control or of its parameters, whose arguments must match exactly.
 const CONTROL: &str = "builtin/control";
 
-/// Names of arguments that differ each time and decide nothing.
+/// Names of arguments that differ each time and have no effect.
 const SIGNATURES: &[&str] = &["signature", "signatures", "sig", "sigs"];
 
-/// Returns what a page shows of a raised verdict.
+/// Returns the comparable form of a raised verdict.
 pub(super) fn shown(raised: &Raised<'_>, roster: &Roster) -> Shown {
     let activity = &raised.judged.activity;
     let doer = doer(activity, raised.watch.address);
     let mut parts = Parts { with_bytes: has_exact_bytes(activity, doer), ..Parts::default() };
     parts.sums.push(activity.value);
     let function = match &activity.position {
-        // Whatever a state is now is told by its item and its values together.
+        // The current state is identified by its item and its values together.
         Position::State(item) => format!("{item}"),
         Position::Due(due) => format!("due {due}"),
         _ => activity.deed.signature.to_string(),
@@ -52,7 +54,7 @@ pub(super) fn shown(raised: &Raised<'_>, roster: &Roster) -> Shown {
     for (place, arg) in activity.deed.args.iter().enumerate() {
         parts.take(arg, amounts.contains(&place));
     }
-    // What is paid for being included is value that goes as well.
+    // The tip is value that leaves too.
     parts.sums.extend(
         activity.notes.iter().find_map(|note| if let Note::Tip { paid, .. } = note { Some(*paid) } else { None }),
     );
@@ -85,7 +87,7 @@ pub(super) fn shown(raised: &Raised<'_>, roster: &Roster) -> Shown {
 /// Characters of a signature that are compared.
 const FUNCTION_CHARS_MAX: usize = 400;
 
-/// How far an activity came.
+/// Returns how far an activity came.
 pub(super) const fn reach(activity: &Activity) -> Reach {
     match (activity.stage, activity.fate) {
         (Stage::Reverted, _) | (_, Fate::Reverted | Fate::Failed) => Reach::Tried,
@@ -96,7 +98,7 @@ pub(super) const fn reach(activity: &Activity) -> Reach {
     }
 }
 
-/// On whose behalf it happens.
+/// Returns the party on whose behalf the activity happens.
 pub(super) fn doer(activity: &Activity, watch: Address) -> Doer {
     match (activity.kind, &activity.position) {
         (_, Position::Due(_)) | (ActivityKind::State, _) => Doer::Nobody,
@@ -108,7 +110,8 @@ pub(super) fn doer(activity: &Activity, watch: Address) -> Doer {
     }
 }
 
-/// Whether its bytes say what it does. What a stranger's calldata does shows in its effects, which are judged by themselves.
+/// Returns whether the activity's bytes say what it does; always true for a stranger's calldata, whose effects are
+/// judged by themselves.
 fn is_read(activity: &Activity, doer: Doer) -> bool {
     let opaque = matches!(activity.deed.decoding, Decoding::Opaque(_) | Decoding::Ambiguous(_));
     // Init code is not decoded.
@@ -125,16 +128,17 @@ fn sorted(mut addresses: Vec<Address>) -> Vec<Address> {
     addresses
 }
 
-/// Returns the places of the arguments that are amounts of a token with a known unit, or of whatever a token logged that moved.
+/// Returns the positions of the arguments that are amounts of a token with a known unit, or of any movement that a
+/// token logged.
 pub(super) fn amounts(raised: &Raised<'_>, roster: &Roster) -> Vec<usize> {
     let activity = &raised.judged.activity;
     match activity.kind {
-        // The amount, and how many of each id where the tokens have ids.
+        // The amount, and the amounts for each id if the tokens have ids.
         ActivityKind::Move => vec![3, 5],
         ActivityKind::State => vec![],
         _ if *raised.abnormal.rule == *CONTROL => vec![],
         ActivityKind::Act | ActivityKind::Call | ActivityKind::Event => {
-            // Of a token that is not listed nobody knows that its numbers are amounts: those of a collection are ids.
+            // The numbers of an unlisted token may not be amounts: those of a collection are ids.
             let chain = raised.watch.chain.id;
             let listed = token_of(activity).is_some_and(|token| roster.tokens.contains_key(&(chain, token)));
             let known = AMOUNTS.iter().filter(|(signature, _)| listed && *activity.deed.signature == **signature);
@@ -143,8 +147,9 @@ pub(super) fn amounts(raised: &Raised<'_>, roster: &Roster) -> Vec<usize> {
     }
 }
 
-/// Whether `bytes` and `string` arguments count as they are: those of the subject's own acts, unless the calls that stand in them are
-/// judged by themselves. What strangers write to a subject shows in what it does.
+/// Returns whether `bytes` and `string` arguments are compared exactly: those of the subject's own acts, unless the
+/// calls inside them are judged by themselves. The effects of bytes that strangers send to a subject show in what the
+/// subject does.
 fn has_exact_bytes(activity: &Activity, doer: Doer) -> bool {
     let opened = matches!(&activity.role, Role::Envelope { carries } if !carries.is_empty());
     activity.kind == ActivityKind::State || (doer == Doer::Subject && !opened)
@@ -170,7 +175,7 @@ impl Parts {
         }
     }
 
-    /// Takes a value that has to be the same, in its place.
+    /// Adds a value that has to be equal at its position.
     fn walk(&mut self, name: &str, value: &Value) {
         match value {
             Value::Address(address) => {
@@ -197,7 +202,7 @@ impl Parts {
         }
     }
 
-    /// Takes bytes that have to be the same. Tag and length keep neighbours apart.
+    /// Adds bytes that have to be equal. Tag and length separate neighboring values.
     fn is_exactly(&mut self, tag: u8, bytes: &[u8]) {
         let digest = self.exact.get_or_insert_with(Keccak256::new);
         digest.update([tag]);

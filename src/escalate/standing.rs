@@ -1,14 +1,15 @@
-//! Differences between chain and configuration that somebody closed and that still stand.
+//! Differences between chain and configuration that a responder closed and that still exist.
 
 use super::answers::changed;
 use super::life::{self, start, tell};
 use crate::model::incident::{DeliveryKind, Finding, Incident, Plan};
 use crate::model::{ChainId, Difference};
 
-/// Opens incidents again whose differences still stand, and pages as for new ones.
+/// Reopens incidents whose differences still exist, and pages as for new ones.
 ///
-/// `closed` are findings of [`DRIFT`](crate::model::difference::DRIFT) with the closed incidents they belong to; `standing` is what
-/// differs now. An incident that somebody closed says that it was dealt with; as long as the chain says otherwise, it was not.
+/// `closed` are findings of [`DRIFT`](crate::model::difference::DRIFT) with their closed incidents; `standing` are the
+/// current differences. A closed incident claims that its difference was resolved, which is wrong as long as the chain
+/// still differs.
 #[must_use]
 pub fn reopen_standing(chain: ChainId, standing: &[Difference], closed: &[(Finding, Incident)], now_ms: u64) -> Plan {
     let mut plan = Plan::default();

@@ -1,4 +1,4 @@
-//! A change of state, in one sentence: what it was, and what it is.
+//! Sentences for a change of state, with the old and the new value.
 
 use super::phrases::{amount, shown};
 use super::roster::Roster;
@@ -12,14 +12,14 @@ use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Item, Position, WatchInfo};
 use alloy_primitives::{Address, B256, U256};
 
-/// What the watch calls a role, else what everybody does.
+/// Returns the watch's own name of a role, else the common name.
 fn role_name(role: B256, watch: &WatchInfo) -> String {
     let named = watch.roles.iter().flat_map(|roles| roles.iter()).find(|(known, _)| *known == role);
     let known = || roles::name_of(role).map_or_else(|| format!("the role {role}"), str::to_owned);
     named.map_or_else(known, |(_, name)| name.to_string())
 }
 
-/// `the threshold of Treasury Safe changed from 2 to 1`.
+/// Returns a sentence such as `the threshold of Treasury Safe changed from 2 to 1`.
 pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) -> String {
     let Position::State(item) = &activity.position else { return watch.label.to_string() };
     debug_assert_eq!(activity.kind, ActivityKind::State);
@@ -70,7 +70,7 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
                 (false, false) => format!("{who} lost {role} of {label}"),
             }
         }
-        // The one item of an address that there is for each owner.
+        // The only item with an address that exists for each owner.
         (Shape::Address, Some(who)) => {
             let who = roster.names.show(chain, who);
             format!("{who}, an owner of {label}, runs the code of {} (EIP-7702) from now on", show(after))
@@ -100,7 +100,7 @@ pub(super) fn sentence(activity: &Activity, watch: &WatchInfo, roster: &Roster) 
     }
 }
 
-/// A token has other decimals than the configuration gives it.
+/// Returns the sentence for a token whose decimals differ from the configuration.
 fn decimals(
     token: Address,
     before: Option<&Value>,
@@ -131,7 +131,7 @@ fn decimals(
     )
 }
 
-/// What stands at the address of a watch is not of its kind.
+/// Returns the sentence about an address whose contract is not of the watch's kind.
 fn misfit(after: Option<&Value>, watch: &WatchInfo) -> String {
     let (label, kind, address) = (&watch.label, watch.kind.as_str(), watch.address);
     match B256::from(after.and_then(Value::as_uint).unwrap_or_default()) {
@@ -144,7 +144,7 @@ fn misfit(after: Option<&Value>, watch: &WatchInfo) -> String {
     }
 }
 
-/// What is weak as it stands.
+/// Returns the sentence about a misconfiguration.
 fn posture(item: &Item, who: Option<Address>, is: &str, watch: &WatchInfo, roster: &Roster) -> String {
     let label = &watch.label;
     let who = who.map(|who| roster.names.show(watch.chain.id, who)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! After a step of the chain: evidence taken back, evidence that moved, evidence that is new, and what each incident makes of it.
+//! Processing of a chain step: retracted, moved and new evidence, and the resulting changes of each incident.
 
 use super::group::{Cause, Raised, causes};
 use super::headline::headline;
@@ -21,11 +21,13 @@ use crate::model::{BlockRef, FindingId, IncidentId, JudgedBlock, Position, Sever
 use alloy_primitives::B256;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// What a step of the chain changes: new findings, incidents opened, joined or closed, messages and feed lines.
+/// Plans the changes for a step of the chain: new findings, incidents opened, joined or closed, messages and feed
+/// lines.
 ///
-/// Everything one transaction makes abnormal for one path joins one incident, that of the innermost watch on that path; an incident is
-/// of one watch and path, and takes what comes as long as it is live. What a reorg takes away is retracted; a finding that one block of the
-/// step loses and another brings back only moves, and wakes nobody. `now_ms` is wall-clock milliseconds since the Unix epoch.
+/// All findings of one transaction for one path join one incident, that of the innermost watch on that path. An
+/// incident belongs to one watch and path, and further findings join it while it is live. Findings that a reorg removes
+/// are retracted; a finding that one block of the step loses and another contains again only moves and pages no one.
+/// `now_ms` is wall-clock milliseconds since the Unix epoch.
 #[must_use]
 pub fn plan(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms: u64) -> Plan {
     let blocks: Vec<(&JudgedBlock, Vec<Cause<'_>>)> = step.blocks.iter().map(|b| (b, causes(b, roster))).collect();
@@ -42,11 +44,11 @@ pub fn plan(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms:
     engine.finish()
 }
 
-/// What a look at a queue changes: as [`plan`], for transactions that are in no block yet.
+/// Plans the changes for a look at a queue: as [`plan`], for transactions that are in no block yet.
 ///
-/// Each of `step.blocks` stands for the moment at which something was first seen, so that nothing of it is late or is taken back by
-/// a reorg. A finding that stands and is closer to its execution by now is told as an update; so is each of `news`, which says what
-/// became of a transaction by its hash, where the incident of its findings is live.
+/// Each of `step.blocks` stands for the moment at which something was first seen, so nothing in it is late or retracted
+/// by a reorg. A known finding that is closer to its execution is sent as an update. Each of `news` gives the result of
+/// a transaction by its hash, and is sent as an update if the incident of its findings is live.
 #[must_use]
 pub fn queued(
     step: &StepJudged<'_>,
@@ -67,8 +69,8 @@ pub fn queued(
     engine.finish()
 }
 
-/// What is heard of pending transactions changes: as [`queued`], and each of `ended` takes back what was found in a transaction
-/// that is pending no longer, whether that came true in a block in another light or not at all.
+/// Plans the changes for news of pending transactions: as [`queued`], and each of `ended` takes back the findings of a
+/// transaction that is no longer pending, whether it was included in a block with other effects or not at all.
 #[must_use]
 pub fn pending(step: &StepJudged<'_>, standing: &Standing, roster: &Roster, now_ms: u64, ended: &[Ended]) -> Plan {
     let mut engine = Engine { aside: true, ..Engine::new(step, standing, roster, now_ms) };
@@ -87,19 +89,19 @@ struct Engine<'a> {
     now_ms: u64,
     pager: Pager,
     contested: Vec<Contested>,
-    /// It is no step of the chain: see [`queued`].
+    /// True if the engine does not process a step of the chain: see [`queued`].
     aside: bool,
     incidents: Vec<Incident>,
     by_id: HashMap<IncidentId, usize>,
     findings: HashMap<FindingId, Finding>,
-    /// Incidents by their place, so that they are told of in the order they were opened.
+    /// Changes by incident index, so that messages follow the order in which the incidents were opened.
     changes: BTreeMap<usize, Change>,
-    /// Findings that each changed incident's line names.
+    /// Findings named in the line of each changed incident.
     named: BTreeMap<usize, BTreeSet<FindingId>>,
     written: Vec<FindingId>,
     /// Incidents of noise whose day is over.
     concluded: BTreeSet<usize>,
-    /// Incidents that are over, since what was missing came, and what to say of it.
+    /// Incidents that end because the missing action came, with the text of the message.
     made_up: BTreeMap<usize, String>,
     lines: Lines,
     feed: Plan,
@@ -127,7 +129,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Takes back what the retracted blocks held and no new block holds again.
+    /// Retracts the findings of the retracted blocks that no new block contains again.
     fn retract(&mut self, again: &HashSet<&FindingId>) {
         let gone: HashSet<&BlockRef> = self.step.retract.iter().collect();
         let chain = self.step.chain.id;
@@ -147,7 +149,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Remembers that endpoints still hold a block that was taken back with evidence in it.
+    /// Records that endpoints still hold a retracted block with evidence.
     fn contest(&mut self, incident: &IncidentId, at: BlockRef) {
         let held = self.contested.iter().find(|held| held.chain == self.step.chain.id && held.block == at);
         let Some((held, place)) = held.zip(self.by_id.get(incident).copied()) else { return };
@@ -157,7 +159,7 @@ impl<'a> Engine<'a> {
         self.changes.entry(place).or_default().contested_by.extend(held.by.iter().cloned());
     }
 
-    /// Takes one finding back, and gives what changes of its incident by that; nothing where that is not known.
+    /// Retracts one finding, and returns it with the change of its incident, or `None` if either is not known.
     fn take_back(&mut self, id: &FindingId, why: &'static str, by: Option<B256>) -> Option<(Finding, &mut Change)> {
         let finding = self.findings.get_mut(id)?;
         finding.orphaned = true;
@@ -184,7 +186,7 @@ impl<'a> Engine<'a> {
         Some((finding, change))
     }
 
-    /// A transaction is pending no longer, and what no block repeated of its findings is nothing any more.
+    /// Ends a pending transaction and retracts its findings that no block repeated.
     fn end(&mut self, ended: &Ended) {
         let waits = |finding: &&Finding| finding.tx == ended.tx && finding.pending.is_some() && !finding.orphaned;
         let lost: BTreeSet<FindingId> =
@@ -213,7 +215,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// What was expected came after all: an incident that is about nothing else is over.
+    /// Closes incidents about an expected action that came late, if they are about nothing else.
     fn make_up(&mut self, block: &JudgedBlock) {
         for delta in &block.deltas {
             let Some(rule) = delta.rule.strip_prefix(CAME_LATE) else { continue };
@@ -231,7 +233,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Everything one transaction makes abnormal for one path.
+    /// Processes all findings of one transaction for one path.
     fn take(&mut self, block: &JudgedBlock, cause: &Cause<'_>) {
         let (stands, rest): (Vec<_>, Vec<_>) =
             cause.raised.iter().filter(|raised| !self.came_true(raised)).partition(|raised| self.stands(raised));
@@ -245,18 +247,19 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// It was announced late: a block that holds it is known already, and says more.
+    /// Returns whether a pending transaction was announced late: a block that includes it is known already, and says
+    /// more.
     fn came_true(&self, raised: &Raised<'_>) -> bool {
         let known = self.findings.get(&raised.id).is_some_and(|known| known.pending.is_none() && !known.orphaned);
         known && raised.judged.activity.stage == Stage::Pending
     }
 
-    /// It stood before the step and stands after it, no louder and as the same act: whoever was told of it, or closed it, need not
-    /// hear of it as of something new.
+    /// Returns whether the finding stood before the step and stands after it, at the same or a lower severity and as
+    /// the same act: whoever was notified of it, or closed it, is not notified again.
     fn stands(&self, raised: &Raised<'_>) -> bool {
         self.findings.get(&raised.id).is_some_and(|known| {
             let incident = self.by_id.get(&known.incident).map(|place| &self.incidents[*place]);
-            // Whoever was not woken while it was pending, or dealt with it then, hears now that it came true.
+            // People who were not paged while it was pending, or who closed it then, are notified that it was included.
             let told = match known.pending.filter(|_| !self.aside) {
                 None => incident.is_some(),
                 Some(PendingVoice::Page) => incident.is_some_and(|incident| incident.state.is_live()),
@@ -266,8 +269,9 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Whether a block holds what people were told of under this identity, or less: the same transaction may move another sum in the
-    /// block that replaces its own. What is queued or pending is told anew as it goes on.
+    /// Returns whether a block holds the act that people were notified of under this identity, or a part of it: the
+    /// same transaction may move another amount in the block that replaces its own. A queued or pending transaction is
+    /// reported again as it progresses.
     fn is_the_same_act(&self, known: &Finding, raised: &Raised<'_>) -> bool {
         let same = |told: &Shown| {
             let now = shown(raised, self.roster);
@@ -276,7 +280,8 @@ impl<'a> Engine<'a> {
         self.aside || known.pending.is_some() || known.act.as_deref().is_none_or(same)
     }
 
-    /// A reorg moved it to another block. A stretch that is played again has it where it was: then nothing is told.
+    /// Moves a finding that a reorg moved to another block. In a replayed stretch the block is the same, and nothing is
+    /// sent.
     fn move_along(&mut self, block: &JudgedBlock, raised: &Raised<'_>) {
         if self.aside {
             return self.go_on(block, raised);
@@ -292,7 +297,7 @@ impl<'a> Engine<'a> {
         let news = News::of(&self.incidents[place], &evidence, self.step.chain);
         let change = self.changes.entry(place).or_default();
         if was_pending {
-            // What could still be stopped has happened.
+            // The transaction was included and can no longer be stopped.
             let news = News { headline: format!("It was included: {}", finding.headline), ..news };
             change.fresh.push(Fresh { news, act: Some(shown(raised, self.roster)), hushed: false });
         } else {
@@ -300,7 +305,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// What is queued has gone on, if its sentence says so.
+    /// Reports progress of a queued transaction, if its sentence changed.
     fn go_on(&mut self, block: &JudgedBlock, raised: &Raised<'_>) {
         let Some(known) = self.findings.get(&raised.id) else { return };
         let headline = headline(&raised.judged.activity, raised.watch, self.roster);
@@ -315,7 +320,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Something became of the transaction with this hash.
+    /// Sends an update about the transaction with this hash.
     fn pass_on(&mut self, hash: B256, what: &str) {
         let found =
             self.findings.values().filter(|finding| finding.tx == hash && !finding.orphaned && !finding.observe);
@@ -335,11 +340,11 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The incident a cause belongs to: where its evidence was before, else the live incident of the owner's watch and path,
-    /// else the closed one its evidence was in, reopened, else a new one.
+    /// Returns the incident of a cause: the live one that already has its evidence, else the live one of the owner's
+    /// watch and path, else the closed one with its evidence, reopened, else a new one.
     fn place(&mut self, block: &JudgedBlock, cause: &Cause<'_>) -> usize {
         let before = cause.raised.iter().filter_map(|raised| self.findings.get(&raised.id));
-        // What was noise and is no longer, since more is remembered, leaves the noise.
+        // A finding that is no longer noise, because more is remembered, leaves the noise incident.
         let same = |place: &usize| self.incidents[*place].noise.is_some() == cause.noise;
         let before = before.filter_map(|finding| self.by_id.get(&finding.incident)).copied();
         let before: Vec<usize> = before.filter(same).collect();
@@ -348,7 +353,8 @@ impl<'a> Engine<'a> {
             return place;
         }
         let owner = cause.owner();
-        // A test page, a dead letter or a blindness may name the watch too: evidence does not hide behind those, nor behind noise.
+        // A test page, a dead letter or an outage may name the watch too. Evidence must not hide in those incidents,
+        // nor in noise.
         let of_a_kind = |incident: &Incident| match &incident.noise {
             Some(noise) => cause.noise && noise.day == noise::day(block),
             None => !cause.noise && !is_occasion(incident),
@@ -381,7 +387,7 @@ impl<'a> Engine<'a> {
         self.incidents.len() - 1
     }
 
-    /// A finding that is new, has become louder, or returns.
+    /// Adds a finding that is new, has a higher severity, or came back.
     fn join(&mut self, block: &JudgedBlock, cause: &Cause<'_>, raised: &Raised<'_>, place: usize) {
         let target = self.incidents[place].id.clone();
         let known = self.findings.get(&raised.id).map(|known| (known.incident.clone(), known.orphaned));
@@ -422,7 +428,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Writes the finding at its next revision, standing in `block`.
+    /// Stores the finding at its next revision, active in `block`.
     fn write(&mut self, block: &JudgedBlock, raised: &Raised<'_>, place: usize) -> Finding {
         let first = page::finding(raised, &self.incidents[place].id, block, self.roster);
         let revision = self.findings.get(&raised.id).map_or(1, |known| known.revision + 1);
@@ -434,14 +440,14 @@ impl<'a> Engine<'a> {
         finding
     }
 
-    /// Puts it on the incident's page, and returns how it stands there.
+    /// Adds the finding to the incident's page, and returns its evidence there.
     fn show(&mut self, block: &JudgedBlock, raised: &Raised<'_>, finding: &Finding, place: usize) -> Evidence {
         self.named.entry(place).or_default().insert(finding.id.clone());
         let evidence = page::evidence(finding, raised, block, self.roster);
         let evidence = Evidence { late: self.late(block), ..evidence };
-        // Nobody has heard of noise, so that all of it may be a sample.
+        // People were not notified of noise, so any part of it may be a sample.
         let quiet = raised.observe || self.incidents[place].noise.is_some();
-        // What waits is looked at again and again, each part by itself.
+        // Queued transactions are checked repeatedly, each part separately.
         let evidence =
             if quiet || self.aside { evidence } else { self.lines.join(place, raised, evidence, self.roster) };
         if evidence.finding != finding.id {
@@ -463,7 +469,7 @@ impl<'a> Engine<'a> {
         self.feed.lines.reserve(block.judged.len());
         for (index, judged) in block.judged.iter().enumerate() {
             let Some(watch) = self.roster.watch(judged.activity.watch) else { continue };
-            // An activity that shares its finding with a louder one is told without being a finding of its own.
+            // An activity that shares its finding with a louder one has a line without a finding of its own.
             let own = own.get(&index).and_then(|id| self.findings.get(*id));
             let incident = own.or_else(|| {
                 let leaf = source(block, index)?;
@@ -483,7 +489,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Tells what happened to each incident, pages before feed lines.
+    /// Adds the messages of each incident, pages before feed lines.
     fn finish(mut self) -> Plan {
         let mut plan = Plan::default();
         let mut lines = Vec::new();
@@ -521,12 +527,12 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// Whether it is only pending, and its watch does not page for that.
+/// Returns whether the activity is only pending, and its watch does not page for pending transactions.
 fn is_quiet(raised: &Raised<'_>) -> bool {
     raised.judged.activity.stage == Stage::Pending && raised.watch.pending == PendingVoice::Quiet
 }
 
-/// The activity whose verdict the one at `index` only repeats, however often that was repeated.
+/// Returns the activity whose verdict the one at `index` repeats, directly or indirectly.
 fn source(block: &JudgedBlock, index: usize) -> Option<usize> {
     let mut at = index;
     // Bounded by the number of activities, should they ever repeat each other in a circle.

@@ -1,10 +1,11 @@
-//! The storm limit: how often a path pages in a minute, and the one incident that stands for what is held back.
+//! Storm limit: number of pages that a path sends in a minute, and the incident that lists the pages held back.
 //!
-//! Whoever can cause findings can cause pages. Past [`PAGES_MAX`] within [`WINDOW_MS`] a path sends no further one, but for what is
-//! louder than everything it paged for meanwhile, or than its incident was before, and for the first act of a subject's own on its
-//! incident. Any other act of a subject's own, and any outflow, that no page showed finds room for as many pages again, which strangers
-//! cannot take. What is held back is written down as ever, joins the storm's incident on the same path, and that one escalates until
-//! somebody acknowledges it.
+//! An attacker who can cause findings can cause pages. After [`PAGES_MAX`] pages within [`WINDOW_MS`] a path sends no
+//! more, with three exceptions: a severity above everything that it paged for in this time, a severity above that of
+//! the incident before, and the first act of a subject's own on its incident. Other acts of a subject's own, and
+//! outflows, that no page showed have room for the same number of pages again, which strangers cannot use up. A page
+//! held back is recorded as usual and joins the storm's incident on the same path, which escalates until a responder
+//! acknowledges it.
 
 use super::answers::changed;
 use super::headline::clean;
@@ -19,32 +20,33 @@ use crate::model::{FindingId, Severity};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// The built-in that raises what a path held back.
+/// Name of the built-in that raises pages held back.
 pub const STORM: &str = "builtin/storm";
 /// Pages that a path sends in [`WINDOW_MS`]: as many as a person may read in that time, one every five seconds.
 pub const PAGES_MAX: usize = 12;
 /// Pages that a path sends in [`WINDOW_MS`] beyond [`PAGES_MAX`] for acts of subjects' own and for outflows that no page showed.
 pub const OWN_PAGES_MAX: usize = 12;
-/// The window of the limit, a minute in milliseconds. People are told as often at most of what joins a storm.
+/// Window of the limit in milliseconds, a minute. Additions to a storm are sent at most once in this time.
 pub const WINDOW_MS: u64 = 60_000;
-/// How much later than now a page may have been sent and counts: whoever writes took the time before it was its turn, so that another may
-/// have written with a later one meanwhile. What is later still was left behind by a clock that was set back.
+/// Maximum time by which a recorded page may lie in the future and still count: a writer takes the time before its
+/// turn, so that another may meanwhile have written a later one. A page with a later time was left by a clock that was
+/// set back.
 pub const AHEAD_MS: u64 = 10_000;
-/// A storm that somebody took is over when nothing was held back for ten minutes.
+/// Time in milliseconds without a page held back after which an acknowledged storm is over: ten minutes.
 const CALM_MS: u64 = 600_000;
 
-/// What a page may take room by.
+/// Ground on which a page may claim room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// Like anybody's.
+    /// A page that counts towards the ordinary limit.
     Ordinary,
-    /// It shows an act of the subject's own, or an outflow, that no page showed.
+    /// An act of the subject's own, or an outflow, that no page showed.
     Own,
-    /// The limit has no say in it.
+    /// A page to which the limit does not apply.
     Exempt,
 }
 
-/// How many pages each path sent lately.
+/// Recent pages of each path.
 pub(super) struct Limit {
     paged: Vec<Paged>,
     now_ms: u64,
@@ -58,7 +60,7 @@ impl Limit {
         Self { paged: paged.iter().filter(lately).cloned().collect(), now_ms }
     }
 
-    /// Whether the path may page once more, which counts then.
+    /// Checks whether the path may page once more, and counts the page if so.
     pub(super) fn admit(&mut self, path: &str, severity: Severity, claim: Claim) -> bool {
         let own = || self.paged.iter().filter(|paged| paged.path == path);
         let louder = own().map(|paged| paged.severity).max().is_none_or(|loudest| severity > loudest);
@@ -75,8 +77,8 @@ impl Limit {
     }
 }
 
-/// Puts what the limit held back into the storm of its path, and tells people of that. `known` are incidents that stand; what the plan
-/// says of them counts.
+/// Adds the pages held back to the storm of their path, and notifies people. `known` are the live incidents; versions
+/// of them in the plan take precedence.
 pub(super) fn gather(pager: Pager, known: &[Incident], plan: &mut Plan) {
     let now_ms = pager.now_ms;
     let mut by_path: BTreeMap<String, (Path, Vec<Held>)> = BTreeMap::new();
@@ -99,7 +101,7 @@ pub(super) fn gather(pager: Pager, known: &[Incident], plan: &mut Plan) {
     }
 }
 
-/// A storm that nobody was told of yet.
+/// Returns a storm without notifying anyone.
 fn fresh(path: &Path, held: &[Held], now_ms: u64) -> Incident {
     let first = held.first().map_or("", |held| held.incident.as_str());
     let first = FindingId::of_occasion("storm", &format!("{}/{first}", path.name), &now_ms.to_string());
@@ -113,7 +115,7 @@ fn fresh(path: &Path, held: &[Held], now_ms: u64) -> Incident {
     incident
 }
 
-/// Enters what was held back, and returns how many findings of it the storm did not know.
+/// Adds a page held back, and returns the number of its findings that are new to the storm.
 fn take(incident: &mut Incident, held: Held, now_ms: u64) -> u64 {
     let Some(storm) = &mut incident.storm else { return 0 };
     let findings = held.findings;
@@ -171,7 +173,7 @@ fn describe(incident: &mut Incident) {
     incident.page.ways = first.into_iter().chain([Way::new("list all", "incidents list")]).collect();
 }
 
-/// Tells people of what joined a storm: at once where it is new or louder, else once in [`WINDOW_MS`].
+/// Notifies people of additions to a storm: at once if it is new or louder, otherwise once in [`WINDOW_MS`].
 fn announce(incident: &mut Incident, now_ms: u64, plan: &mut Plan) {
     let out = &mut plan.deliveries;
     let louder = incident.heard.is_none_or(|heard| incident.severity > heard);
@@ -186,7 +188,7 @@ fn announce(incident: &mut Incident, now_ms: u64, plan: &mut Plan) {
             incident.heard = Some(incident.severity);
             start(incident, now_ms, None, out);
         }
-        // Whoever acknowledged took what the storm listed then, not this.
+        // The acknowledgement covers what the storm listed then, not this addition.
         State::Acknowledged if louder || again => {
             incident.heard = Some(incident.severity);
             incident.state = State::Open;
@@ -211,7 +213,7 @@ fn announce(incident: &mut Incident, now_ms: u64, plan: &mut Plan) {
     }
 }
 
-/// What time does to a storm beside its escalation; says whether anything.
+/// Applies the passing of time to a storm, apart from its escalation; returns whether anything changed.
 pub(super) fn pass(incident: &Incident, now_ms: u64, plan: &mut Plan) -> bool {
     let Some(storm) = incident.storm.as_ref().filter(|_| incident.state.is_live()) else { return false };
     let mut next = incident.clone();

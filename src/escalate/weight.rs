@@ -1,7 +1,7 @@
-//! Lines of a page: how much each weighs, and what several findings of one transaction come to together.
+//! Lines of a page: their weights, and the merging of several findings of one transaction.
 //!
-//! Whoever sends a transaction decides how many findings it makes. What leaves by it stands before the crumbs it is hidden among, and
-//! findings that differ in nothing but the amount are one line with their sum.
+//! The sender of a transaction decides how many findings it causes. Large outflows come before the small ones that may
+//! hide them, and findings that differ only in the amount are one line with their sum.
 
 use super::group::Raised;
 use super::headline::headline;
@@ -18,16 +18,18 @@ use std::collections::hash_map::Entry;
 
 /// A whole holding, in the unit of shares: millionths.
 const WHOLE: u64 = 1_000_000;
-/// Shares below this are crumbs: a hundredth of the holding.
+/// Share below which an outflow is small: a hundredth of the holding.
 const CRUMB: u64 = WHOLE / 100;
-/// Whole units of an amount that are told apart: with all before them they fit into 53 bits, which every reader of JSON has.
+/// Maximum number of whole units that are distinguished: with the fields before them they fit into 53 bits, which every
+/// JSON reader supports.
 const UNITS_MAX: u64 = (1 << 31) - 1;
 
 /// Returns how much a finding weighs among those of its severity, where `sums` are its amounts as in [`Shown::sums`].
 ///
-/// First whether it is more than a crumb, then whether it is ether or a listed token, which nobody can make up, then the share of the
-/// holding, then whole units. A share that nobody knows counts as all of it, and so does what has no amount. What may be taken is more
-/// than crumbs, and less than what is gone.
+/// The weight compares, in this order: whether the share is at least a hundredth, whether it is ether or a listed
+/// token, which cannot be made up, the share of the holding, and the whole units. An unknown share counts as the whole
+/// holding, and so does a finding without an amount. An allowance counts more than a small outflow and less than a
+/// large one.
 pub(super) fn weight(raised: &Raised<'_>, sums: &[U256], roster: &Roster) -> u64 {
     let activity = &raised.judged.activity;
     let chain = raised.watch.chain.id;
@@ -81,12 +83,12 @@ struct Line {
 }
 
 impl Lines {
-    /// Returns the line that a finding of the incident at `place` stands on: its own, or that of the first one which differs from it in
-    /// nothing but amounts, with the sum of all.
+    /// Returns the line of a finding of the incident at `place`: its own, or the line of the first finding that differs
+    /// only in amounts, with the sum of all.
     pub(super) fn join(&mut self, place: usize, raised: &Raised<'_>, evidence: Evidence, roster: &Roster) -> Evidence {
         let act = shown(raised, roster);
         let own = Evidence { weight: weight(raised, &act.sums, roster), ..evidence };
-        // Tokens with ids are named one by one, and what nobody can read is never the same twice.
+        // Tokens with ids are listed one by one, and unreadable acts are never considered equal.
         let has_ids = raised.judged.activity.kind == ActivityKind::Move && act.sums.len() > 2;
         if !act.whole || has_ids || own.tx.is_zero() {
             return own;
@@ -109,7 +111,7 @@ impl Lines {
     }
 }
 
-/// `200,000 USDC left Treasury for 0x…, in 41 parts`: the sentence of `n` findings with these sums.
+/// Returns the sentence of `n` findings with these sums: `200,000 USDC left Treasury for 0x…, in 41 parts`.
 fn total(raised: &Raised<'_>, sums: &[U256], n: u64, roster: &Roster) -> String {
     let mut activity = raised.judged.activity.clone();
     let mut sums = sums.iter().copied();

@@ -1,4 +1,4 @@
-//! One thing that touched a subject, decoded and not yet judged.
+//! Activity that involves a subject, decoded and not yet judged.
 
 use super::holding::Holding;
 use super::queue::Progress;
@@ -10,24 +10,24 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// What sort of touch it was.
+/// Kind of activity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActivityKind {
-    /// Someone calls the subject.
+    /// A call to the subject.
     Call,
-    /// The subject does something: a leaf it executes, a transaction an account sends.
+    /// An act of the subject: a leaf call that it executes, a transaction that an account sends.
     Act,
-    /// The subject logs.
+    /// A log that the subject emits.
     Event,
-    /// A token's log names the subject: value or an allowance in or out.
+    /// A token's log that names the subject: value or an allowance, in or out.
     Move,
-    /// Something of the subject's state is no longer what it was, or not what the registry says.
+    /// An item of the subject's state that changed, or that differs from the registry.
     State,
 }
 
 impl ActivityKind {
-    /// The word a rule begins with.
+    /// Returns the keyword that starts a rule.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,22 +40,22 @@ impl ActivityKind {
     }
 }
 
-/// How far along it is.
+/// Stage of an activity on its way into the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Written down on chain, not executed: a submission to a multisig.
     Proposed,
-    /// Announced, and in no block yet.
+    /// Announced, but not in a block yet.
     Pending,
     /// In a block.
     Included,
-    /// Tried and undone: the transaction's status is 0.
+    /// Attempted and undone: the transaction's status is 0.
     Reverted,
 }
 
 impl Stage {
-    /// The word a watchlist uses.
+    /// Returns the word used in watchlists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -67,24 +67,24 @@ impl Stage {
     }
 }
 
-/// What became of it, for a call inside a transaction.
+/// Outcome of a call inside a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fate {
-    /// It ran.
+    /// Executed.
     Executed,
     /// The whole transaction reverted.
     Reverted,
-    /// It failed inside a wrapper that swallowed the failure: the transaction succeeded all the same.
+    /// Failed inside a wrapper that swallowed the failure. The transaction itself succeeded.
     Failed,
-    /// It is only proposed so far.
+    /// Proposed so far, and not yet executed.
     Waiting,
-    /// A wrapper claims it, and the subject's own log does not confirm it.
+    /// A wrapper claims the call, but the subject's own log does not confirm it.
     Unconfirmed,
 }
 
 impl Fate {
-    /// The word a watchlist uses.
+    /// Returns the word used in watchlists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -97,20 +97,20 @@ impl Fate {
     }
 }
 
-/// How the subject executes a leaf.
+/// Type of call by which the subject executes a leaf.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
     /// An ordinary call.
     Call,
-    /// Foreign code run with the subject's storage and money.
+    /// Foreign code executed with the subject's storage and funds.
     Delegatecall,
     /// A contract creation.
     Create,
 }
 
 impl Operation {
-    /// The word a watchlist uses.
+    /// Returns the word used in watchlists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -123,7 +123,8 @@ impl Operation {
 
 /// Place of a cause within its transaction: a call path, or a log's ordinal among the transaction's logs.
 ///
-/// Written `call`, `call.0.2`, `log.5`, `log.5.0` for a call that a log tells of, `trace.1.0`, `state.threshold`. It never changes when a reorg moves the transaction to another block.
+/// Written `call`, `call.0.2`, `log.5`, `log.5.0` for a call that a log announces, `trace.1.0`, `state.threshold`. A
+/// position stays the same when a reorg moves the transaction to another block.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Position {
     /// Empty for the transaction's own call; then the index of each visible inner call.
@@ -132,24 +133,25 @@ pub enum Position {
     Log(u32),
     /// Index of an EIP-7702 authorization in its list.
     Authorization(u16),
-    /// No place in any transaction: the time by which something was expected that did not come, Unix seconds. Written `due.1795194000`.
+    /// Due time of an expected action that did not come, in Unix seconds; no position in any transaction. Written
+    /// `due.1795194000`.
     Due(u64),
-    /// A call that only a trace shows: the index of each call on the way to it, among those that can change something. Whether a node
-    /// lists calls of precompiled contracts makes no difference.
+    /// A call that only a trace shows: the index of each call on the path to it, counted among calls that can change
+    /// state. The index does not depend on whether a node lists calls of precompiled contracts.
     Inside(Vec<u16>),
-    /// An item of the state, which has no place in the transaction.
+    /// An item of the state, which has no position in the transaction.
     State(Item),
-    /// A call that a log tells of: the ordinal of the log, then the index of each call.
+    /// A call that a log announces: the ordinal of the log, then the index of each call.
     Told {
         /// Ordinal of the log.
         log: u32,
-        /// Way to the call among those the log tells of.
+        /// Path to the call among the calls that the log announces.
         path: Vec<u16>,
     },
 }
 
 impl Position {
-    /// The `index`-th call inside this one.
+    /// Returns the position of the `index`-th call inside this one.
     #[must_use]
     pub fn child(&self, index: u16) -> Self {
         let extended = |path: &[u16]| [path, &[index]].concat();
@@ -185,12 +187,13 @@ impl fmt::Display for Position {
     }
 }
 
-/// What part an activity plays in its transaction.
+/// Role of an activity in its transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Judged by itself.
+    /// An activity that is judged on its own.
     Leaf,
-    /// A wrapper (`execTransaction`, `submitTransaction` ...): its own conditions, and the verdicts of what it carries.
+    /// A wrapper (`execTransaction`, `submitTransaction` ...): judged by its own conditions, and by the verdicts of the
+    /// calls it carries.
     ///
     /// `carries` are indexes into the same list of activities.
     Envelope {
@@ -205,19 +208,19 @@ pub enum Role {
     },
 }
 
-/// How well the bytes could be read.
+/// Result of decoding the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decoding {
-    /// Plain ether, no calldata.
+    /// Plain ether transfer, without calldata.
     Ether,
     /// Decoded, and encodes back to the same bytes.
     Clean,
-    /// Calldata that encodes back to the same bytes but for what stands behind it: these bytes. Contracts that follow their ABI never
-    /// look there; attribution (ERC-8021) is written there.
+    /// Calldata that encodes back to the same bytes, except for these bytes after it. Contracts that follow their ABI
+    /// never read them; attribution (ERC-8021) is written there.
     Suffixed(Bytes),
-    /// Decoded as a contract would, but no honest encoder writes it so; each string is one flaw.
+    /// Decoded as a contract would, but not in the canonical encoding of honest encoders; each string is one flaw.
     Flawed(Vec<String>),
-    /// Not decodable, and why.
+    /// Not decodable, with the reason.
     Opaque(String),
     /// Several signatures fit; all are listed.
     Ambiguous(Vec<String>),
@@ -236,14 +239,15 @@ pub struct Deed {
     pub topic0: Option<B256>,
     /// Decoded arguments in order. A move has `token`, `from`, `to` (or `spender`) and `amount`.
     pub args: Vec<Arg>,
-    /// How well the bytes could be read.
+    /// Result of decoding the bytes.
     pub decoding: Decoding,
-    /// Whether the ABI that decoded it says that it changes state. Unknown functions count as changing.
+    /// True if the decoding ABI declares that it changes state. Unknown functions count as changing.
     pub mutates: bool,
 }
 
 impl Deed {
-    /// What no bytes tell, but we: read well, changing something, with neither selector nor topic.
+    /// Returns a deed that the program derives itself, without decoding bytes: cleanly decoded, state-changing, with
+    /// neither selector nor topic.
     #[must_use]
     pub fn told(name: impl Into<Arc<str>>, signature: impl Into<Arc<str>>, args: Vec<Arg>) -> Self {
         Self {
@@ -268,16 +272,16 @@ impl Deed {
 /// names them by these words.
 pub const BY_ITSELF: [&str; 3] = ["delegate code", "clear delegation", "self-destruct"];
 
-/// One wrapper around an activity, outermost first in [`Activity::via`].
+/// A wrapper around an activity, outermost first in [`Activity::via`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrapper {
     /// The contract that wraps.
     pub at: Address,
-    /// Its function: `execTransaction`, `multiSend` ...
+    /// Function of the wrapper: `execTransaction`, `multiSend` ...
     pub function: Arc<str>,
 }
 
-/// One call that an activity happened inside of.
+/// Enclosing call, inside of which an activity happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Around {
     /// Caller.
@@ -288,70 +292,74 @@ pub struct Around {
     pub selector: Option<[u8; 4]>,
     /// Canonical signature where it is known, else the selector in hex, `ether` or `creation`.
     pub function: Arc<str>,
-    /// Role that the call names, where it is one to a Zodiac Roles modifier; a number is padded on the left.
+    /// Role that the call names, if it is a call to a Zodiac Roles modifier; a number is padded on the left.
     pub role: Option<B256>,
 }
 
-/// One thing that touched one subject.
+/// Activity that involves one subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
     /// The subject's watch.
     pub watch: WatchId,
-    /// What sort of touch.
+    /// Kind of activity.
     pub kind: ActivityKind,
-    /// How far along.
+    /// Stage on its way into the chain.
     pub stage: Stage,
-    /// What became of it.
+    /// Outcome of the call.
     pub fate: Fate,
-    /// Transaction hash; of a change of state that no single transaction of the block accounts for, the block's hash.
+    /// Transaction hash. For a change of state that cannot be assigned to a single transaction, the block's hash.
     pub tx: B256,
-    /// Place of the transaction in its block; behind the last where there is none.
+    /// Index of the transaction in its block; for an activity without a transaction, the index after the last one.
     pub tx_index: u32,
     /// Place within the transaction.
     pub position: Position,
-    /// Who acts: the direct caller of a call, the subject for an act, the party value leaves for a move, the emitter of an event.
+    /// Acting address: the direct caller of a call, the subject for an act, the party that value leaves for a move, the
+    /// emitter of an event.
     pub from: Address,
-    /// Who sent the transaction.
+    /// Sender of the transaction.
     pub origin: Address,
-    /// The other side: target of a call or act, receiver or spender of a move; absent for creations and events.
+    /// Counterparty: target of a call or act, recipient or spender of a move; absent for creations and events.
     pub to: Option<Address>,
-    /// Wei sent along.
+    /// Ether sent with the call, in wei.
     pub value: U256,
     /// Function or event, with arguments.
     pub deed: Deed,
-    /// How a leaf is executed.
+    /// Type of call by which a leaf is executed.
     pub operation: Operation,
-    /// Whose approval it carries, where known: recovered from signatures, or the confirmations of a multisig. `None` when they
-    /// could not be told, which never satisfies a condition on signers.
+    /// Approvers, where known: recovered from signatures, or the confirmations of a multisig. `None` when they are
+    /// unknown, which never satisfies a condition on signers.
     pub signers: Option<Vec<Address>>,
     /// Wrappers around it, outermost first.
     pub via: Vec<Wrapper>,
-    /// What part it plays.
+    /// Role in its transaction.
     pub role: Role,
-    /// Facts the decoder noticed that make it abnormal whatever rules say of its arguments; see `classify::builtin`.
+    /// Facts noticed by the decoder that make the activity abnormal regardless of rules about its arguments; see
+    /// `classify::builtin`.
     pub notes: Vec<Note>,
 }
 
 impl Activity {
-    /// How far it is, where it waits in a Safe's queue.
+    /// Returns the progress towards execution, if it is a pending proposal of a Safe.
     #[must_use]
     pub fn progress(&self) -> Option<Progress> {
         self.notes.iter().find_map(|note| if let Note::Queued(progress) = note { Some(*progress) } else { None })
     }
 
-    /// What the token says of the subject's holding, where a token logged it.
+    /// Returns the token's answers about the subject's holding, if a token logged the activity.
     #[must_use]
     pub fn holding(&self) -> Option<&Holding> {
         self.notes.iter().find_map(|note| if let Note::Holding(holding) = note { Some(&**holding) } else { None })
     }
 
-    /// The calls that it surely happened inside of, innermost first; none where nothing shows that.
+    /// Returns the calls that the activity certainly happened inside, innermost first; `None` where this cannot be
+    /// shown.
     #[must_use]
     pub fn inside(&self) -> Option<&Arc<[Around]>> {
         self.notes.iter().find_map(|note| if let Note::Inside(calls) = note { Some(calls) } else { None })
     }
 
-    /// The code that the subject ran for it, and what the watchlist calls the ABI of that code, where its registry lists what it may run.
+    /// Returns the code that the subject ran for it, and the watchlist's name for the ABI of that code, where the
+    /// registry lists the implementations that the subject may run.
     #[must_use]
     pub fn runs(&self) -> Option<(Address, Option<&Arc<str>>)> {
         self.notes.iter().find_map(|note| match note {
@@ -361,118 +369,126 @@ impl Activity {
     }
 }
 
-/// The measure by which a tip is unusual.
+/// Reference by which a priority fee is unusual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usual {
-    /// Half of the others in its block offered so much at most, in wei for each unit of gas.
+    /// Priority fee that half of the other transactions in the block did not exceed, in wei for each unit of gas.
     Others(u128),
     /// The base fee of its block, in wei for each unit of gas.
     BaseFee(u128),
 }
 
-/// Something about an activity that its bytes alone do not say.
+/// A fact about an activity that does not follow from its bytes alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// A budget was reached; what lies behind it was not decoded.
+    /// A budget was exhausted; the rest was not decoded.
     BudgetReached(String),
-    /// The target of a delegatecall is a known library that is not silent, such as a migration.
+    /// The target of a delegatecall is a known library that is always reported, such as a migration.
     KnownLibrary(Arc<str>),
-    /// A Safe pays for its execution: receiver of the refund (zero means whoever executes).
+    /// A Safe pays for its execution: recipient of the refund (zero means the executor).
     Refund(Address),
-    /// Executed through this module.
+    /// The call was executed through this module.
     Module(Address),
-    /// The id of the legacy multisig submission that is written, confirmed or executed.
+    /// Id of the legacy multisig submission that is submitted, confirmed or executed.
     Submission(U256),
-    /// The operation of a timelock or the proposal of a governor that it is part of.
+    /// The timelock operation or governor proposal that the activity is part of.
     Operation {
-        /// As the subject numbers it.
+        /// Id that the subject uses for it.
         id: B256,
-        /// Seconds until it may be carried out, where the subject says so.
+        /// Seconds until it may be executed, where the subject states them.
         delay: Option<u64>,
     },
-    /// An EIP-7702 authorization of the subject; it holds even where the transaction reverted.
+    /// An EIP-7702 authorization of the subject; it is valid even if the transaction reverted.
     Delegation,
     /// The amount of an approval is at or above the token's supply.
     AboveSupply,
-    /// It ran, and logged nothing of what it always logs: whatever it was, it is not what it seems.
+    /// Executed without the logs that it always writes. The contract is not what it seems to be.
     Unlogged,
-    /// The caller controls the token, and needs no allowance to move anybody's.
+    /// The caller controls the token, and needs no allowance to move any holder's tokens.
     Controller,
-    /// The token that is called is watched itself, or names the subject as its owner.
+    /// The called token is itself watched, or names the subject as its owner.
     Issuer,
-    /// It pays far more for being included than is usual in its block.
+    /// Pays a far higher tip for inclusion than is usual in its block.
     Tip {
-        /// Wei in all.
+        /// Total in wei.
         paid: U256,
         /// Wei for each unit of gas.
         per_gas: u128,
-        /// The measure by which that is unusual.
+        /// Reference by which the priority fee is unusual.
         beside: Usual,
     },
-    /// A part of a fee that the node does not say, and how much was allowed for it up to what the sender signed.
+    /// A part of a fee that the node does not report, and the amount assumed for it, up to the amount that the sender
+    /// signed.
     FeeBound {
-        /// Its name in receipts.
+        /// Name of that part in receipts.
         lacks: &'static str,
-        /// Wei beyond the least that the fee can be.
+        /// Wei above the lower bound of the fee.
         allowed: U256,
     },
-    /// The vote of somebody who had at most half as many a day before the proposal's snapshot.
+    /// The vote of an account that had at most half as much voting power a day before the proposal's snapshot.
     FreshVotes,
-    /// A log that its contract must have written inside of a call to it, though nothing but that speaks for it.
+    /// A log that its contract must have emitted within a call to it, although only the log is evidence of that call.
     Logged,
-    /// An account pays the EntryPoint for an operation of its own, as much as that asked it for when it had the operation validated.
+    /// An account pays the EntryPoint for its own operation, the amount that the EntryPoint requested when it had the
+    /// operation validated.
     Prefund,
-    /// The account pays for this operation itself (ERC-4337), by the word of its EntryPoint.
+    /// The account itself pays for this operation (ERC-4337), according to its EntryPoint.
     Charged,
-    /// Addresses in the words of calldata that cannot be read, each once; absent where there are more than are looked at.
+    /// Addresses in the words of calldata that cannot be decoded, each once; absent where there are more than the
+    /// limit.
     Names(Option<Box<[Address]>>),
-    /// What is left of an allowance, logged again beside the transfer that used it.
+    /// Rest of an allowance, logged again beside the transfer that used the allowance.
     Remainder,
     /// The contract that is called was created earlier in the same transaction: nothing depended on it before.
     Newborn,
-    /// The subject destroys itself; what it held goes to somebody.
+    /// The subject destroys itself; its funds go to another address.
     Destroyed,
-    /// The subject's own log names a Safe transaction hash that its fields do not give.
+    /// The subject's own log has a Safe transaction hash that does not match the transaction's fields.
     HashMismatch,
-    /// What the token says of the subject's holding, and whether the subject uses the token.
+    /// Token's answers about the subject's holding, and whether the subject uses the token.
     Holding(Box<Holding>),
-    /// The call is shown in full, with everything inside of it, and changed nothing.
+    /// The trace shows the call in full, with all inner calls, and it changed nothing.
     Still,
-    /// A function that should change nothing did; the first change that a trace shows, as the end of a sentence.
+    /// A function that should change nothing did change state; the text is the first change in the trace, as the end of
+    /// a sentence.
     Changes(String),
-    /// A delegatecall to the code that the subject consists of: its own address, what its slots name, or what its registry lists.
+    /// A delegatecall to the subject's own code: its own address, an address in its slots, or an implementation in its
+    /// registry.
     OwnCode,
-    /// A delegatecall that hands on the calldata as it came, as a proxy does, to code that nothing names as the subject's.
+    /// A delegatecall that forwards the calldata unchanged, as a proxy does, to code that no source names as the
+    /// subject's.
     HandsOn,
-    /// The calls that it surely happened inside of, innermost first, from the subject outwards until the subject itself called out.
+    /// Calls that the activity certainly happened inside, innermost first, from the subject outwards up to the
+    /// subject's own outgoing call.
     Inside(Arc<[Around]>),
-    /// The value is not what the registry says.
+    /// The value differs from the registry (registry drift).
     Drift,
-    /// It happened in one of so many blocks, this one the last: state is looked at now and then.
+    /// Happened in one of this many blocks, of which this block is the last: state is read only at intervals.
     Within(u64),
-    /// The value is weak as it stands, and the registry does not say that it is meant.
+    /// The value is insecure (misconfiguration), and the registry does not declare it as intended.
     Posture,
-    /// What stands at a counterparty's address after the block: hash of its code, that of nothing where there is none. Only where
-    /// a rule asks for it.
+    /// Code at a counterparty's address after the block, as its hash; the hash of empty code if the address has no
+    /// code. Only where a rule asks for it.
     Code {
-        /// Whose.
+        /// Address of the account.
         of: Address,
-        /// Keccak-256, as `EXTCODEHASH` gives it.
+        /// Keccak-256, as returned by `EXTCODEHASH`.
         hash: B256,
     },
-    /// Which code the subject ran for it, where its registry lists what it may run.
+    /// Code that the subject ran for it, where its registry lists the implementations that it may run.
     Runs {
-        /// Where that code is.
+        /// Address of that code.
         implementation: Address,
-        /// What the watchlist calls the ABI that it was read by; the watch's own where absent.
+        /// Watchlist name of the ABI by which it was decoded; absent for the watch's own ABI.
         abi: Option<Arc<str>>,
-        /// Whether `registry.implementations` lists it.
+        /// True if `registry.implementations` lists it.
         listed: bool,
     },
-    /// A fact had to be read from the node and could not be; what is unknown because of it.
+    /// A fact had to be read from the node, but could not be; the text says what is unknown as a result.
     Unread(String),
-    /// It waits in a Safe's queue, so far from being executed. Who sends it, when, and all who sign it are not known yet.
+    /// Pending among a Safe's proposals, with its progress towards execution. The sender, the time and the full set of
+    /// signers are not known yet.
     Queued(Progress),
-    /// What a Safe's queue itself shows to be wrong, in one sentence.
+    /// Problem that a Safe's proposals show by themselves, in one sentence.
     Queue(String),
 }

@@ -1,39 +1,40 @@
-//! Amounts with their units, as people read and write them.
+//! Amounts with their units, in human-readable form.
 
 use alloy_primitives::U256;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a number counts: ether, a token's units, or nothing at all.
+/// Unit of a number: ether, a token's units, or none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unit {
     /// `ETH`, a token's name, or empty for a bare number.
     pub symbol: Arc<str>,
-    /// Digits behind the point of one whole unit.
+    /// Number of decimals of one whole unit.
     pub decimals: u8,
 }
 
 impl Unit {
-    /// Ether, counted in wei.
+    /// Returns the unit of ether, counted in wei.
     #[must_use]
     pub fn ether() -> Self {
         Self { symbol: Arc::from("ETH"), decimals: 18 }
     }
 
-    /// A bare number.
+    /// Returns the unit of a bare number.
     #[must_use]
     pub fn none() -> Self {
         Self { symbol: Arc::from(""), decimals: 0 }
     }
 
-    /// `value` with thousands separated, trailing zeros dropped and the symbol behind it: `60,000 SNT`, `0.25 ETH`.
+    /// Formats `value` with thousands separators, without trailing zeros, and with the symbol after it: `60,000 SNT`,
+    /// `0.25 ETH`.
     #[must_use]
     pub fn show(&self, value: U256) -> String {
         let number = self.number(value);
         if self.symbol.is_empty() { number } else { format!("{number} {}", self.symbol) }
     }
 
-    /// Like [`Unit::show`] without the symbol.
+    /// Formats like [`Unit::show`], without the symbol.
     #[must_use]
     pub fn number(&self, value: U256) -> String {
         let digits = value.to_string();
@@ -58,12 +59,12 @@ impl Unit {
     }
 }
 
-/// A number that knows its unit.
+/// A number with its unit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Amount {
     /// In the smallest unit (wei for ether).
     pub value: U256,
-    /// What it counts.
+    /// Unit of the value.
     pub unit: Unit,
 }
 

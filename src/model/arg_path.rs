@@ -1,19 +1,19 @@
-//! The way to an argument: `to`, `#0`, `order.amount`, `items[3].to`, `items[*].to`.
+//! Path to an argument: `to`, `#0`, `order.amount`, `items[3].to`, `items[*].to`.
 //!
-//! In: what a rule writes. Out: the values it means in a decoded call or event. A path that leads nowhere yields nothing;
-//! it is for the reader of the rule to say beforehand whether it can lead anywhere (`abi` checks it against the types).
+//! Input: a path in a rule. Output: the values at that path in a decoded call or event. A path without a match yields
+//! nothing; the rule parser must check beforehand whether it can match (`abi` checks it against the types).
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use super::value::{Arg, Value};
 
-/// A parsed path. Compares and prints as it was written, without spaces around it.
+/// A parsed path. It is compared and printed as written, without spaces around it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ArgPath {
     steps: Vec<Step>,
 }
 
-/// One step of a path. The first is a [`Step::Name`] or a [`Step::Position`].
+/// A step of a path. The first is a [`Step::Name`] or a [`Step::Position`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// `to`, `.to`: the arguments or fields of this name.
@@ -26,15 +26,15 @@ pub enum Step {
     Every,
 }
 
-/// Why a path cannot be read.
+/// Reason why a path cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{path}` is not a path to an argument: {why} at character {at}")]
 pub struct ArgPathError {
     /// The path as written.
     pub path: String,
-    /// Position of the trouble in characters, from one.
+    /// Position of the error in characters, from one.
     pub at: usize,
-    /// What is wrong there.
+    /// Description of the error at that position.
     pub why: &'static str,
 }
 
@@ -44,14 +44,14 @@ impl ArgPath {
         &self.steps
     }
 
-    /// Every value the path leads to in `args`, in order. Empty where an argument, field or element is missing.
+    /// Returns every value at the path in `args`, in order. Empty where an argument, field or element is missing.
     pub fn find<'a>(&self, args: &'a [Arg]) -> Vec<&'a Value> {
         let mut found = Vec::new();
         self.visit(args, &mut |value| found.push(value));
         found
     }
 
-    /// Hands every value that [`ArgPath::find`] finds to `see`, without a list of them.
+    /// Passes every value that [`ArgPath::find`] returns to `see`, without building a list.
     pub fn visit<'a>(&self, args: &'a [Arg], see: &mut dyn FnMut(&'a Value)) {
         if let Some((first, rest)) = self.steps.split_first() {
             for arg in named(first, args) {
@@ -112,7 +112,7 @@ impl FromStr for ArgPath {
         let mut steps = Vec::new();
         let mut rest = text;
         loop {
-            // A name or a position, then any number of indices, then the end or a dot.
+            // The syntax is a name or a position, then any number of indices, then the end or a dot.
             if let Some(after) = rest.strip_prefix('#') {
                 let (position, after) = number(after).ok_or_else(|| fail(after, "a position like `#0` is expected"))?;
                 steps.push(Step::Position(position));
@@ -145,7 +145,7 @@ impl FromStr for ArgPath {
     }
 }
 
-/// Solidity's identifiers.
+/// Checks whether `c` may occur in a Solidity identifier.
 fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '$'
 }

@@ -1,7 +1,8 @@
-//! Ways of not seeing.
+//! Kinds of outages: reasons why the program cannot see a part of what it watches.
 //!
-//! A blindness is told to people, so each way has a name that stays ([`BlindnessKind::name`]) and a severity that says whether
-//! somebody is woken by it. [`Trouble`] is what a source or a lookout reports; [`Blindness`] is what an incident remembers of it.
+//! An outage is announced to responders, so each kind has a fixed name ([`BlindnessKind::name`]) and a severity that
+//! decides whether it pages. [`Trouble`] is the report of a source or a lookout; [`Blindness`] is the record in an
+//! incident.
 
 use super::page::Way;
 use super::{FindingId, Severity};
@@ -10,113 +11,116 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// What keeps us from seeing.
+/// Kind of outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BlindnessKind {
-    /// No endpoint of the chain answers.
+    /// No endpoint of the chain responds.
     Unreachable,
-    /// One endpoint of several does not answer.
+    /// An endpoint does not answer, while others do.
     EndpointDown,
     /// An endpoint serves another chain.
     WrongChain,
-    /// An endpoint serves a chain of the same id that began with another block.
+    /// An endpoint serves a chain with the same id but another genesis block.
     WrongGenesis,
-    /// Endpoints answer, but none gives the block that is next.
+    /// Endpoints respond, but none returns the next block.
     NoBlock,
-    /// No new block for longer than the chain's pace allows.
+    /// No new block for longer than the chain's usual interval allows.
     StaleHead,
-    /// An endpoint stays behind the others.
+    /// An endpoint is persistently behind the others.
     Lag,
-    /// Endpoints name different blocks at one height, and go on doing so.
+    /// Endpoints persistently report different blocks at one height.
     Disagreement,
-    /// Blocks come, and none of them becomes final.
+    /// New blocks arrive, but none of them becomes final.
     FinalityStalled,
-    /// The chain that is served now does not contain what was final.
+    /// The chain that is served now does not contain a block that was final.
     FinalizedReorg,
-    /// An endpoint gave a block that contradicts its own header.
+    /// An endpoint returned a block that contradicts its own header.
     RefusedBlock,
-    /// A block was judged although its header could not vouch for it.
+    /// A block was judged although it could not be verified against its header.
     UnverifiedBlock,
-    /// An endpoint can no longer do what it could.
+    /// An endpoint lost a capability that it had.
     AbilityLost,
-    /// The state of watches cannot be read, though it could before.
+    /// The state of watches cannot be read any more.
     StateUnread,
-    /// Block times lie ahead of our clock.
+    /// Block times are ahead of the local clock.
     ClockSkew,
-    /// The wall clock of this machine was set while we ran.
+    /// The wall clock of this machine was changed while the program ran.
     ClockStepped,
-    /// What was judged cannot be written down: the disk is full or broken.
+    /// Verdicts cannot be written to the store: the disk is full or broken.
     StoreRefuses,
-    /// This program itself did not run.
+    /// The program itself was not running.
     NotRunning,
-    /// The service that keeps Safes' queues does not answer, or not as often as it has to be asked.
+    /// The service that keeps Safes' queues does not respond, or allows fewer requests than are needed.
     ServiceDown,
-    /// The service says what cannot be true: of another Safe or chain, under hashes that are not those of its fields, or nonsense.
+    /// The service returns data that cannot be true: of another Safe or chain, under hashes that do not match their
+    /// fields, or malformed.
     ServiceLies,
-    /// The service stays behind the chain.
+    /// The service is persistently behind the chain.
     ServiceStale,
 }
 
-/// One way of not seeing, which lasts.
+/// A lasting health issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// What it is. With `endpoint` it says which trouble is meant when it ends.
+    /// Kind of outage. Together with `endpoint` it identifies the health issue when it ends.
     pub kind: BlindnessKind,
-    /// Name of the endpoint it is about; absent when it is about the chain.
+    /// Name of the affected endpoint; absent when the trouble affects the whole chain.
     pub endpoint: Option<Arc<str>>,
-    /// How loud it is. It may be told again, louder.
+    /// Severity of the outage. The same health issue may be reported again with a higher severity.
     pub severity: Severity,
-    /// When it began: when something was seen last.
+    /// Start of the outage: the time of the last successful observation.
     pub since: Timestamp,
-    /// What stands in the way, in words of ours or a node's, shortened and without an address.
+    /// Cause of the outage, in words of ours or a node's, shortened and without an address.
     pub why: String,
-    /// What the endpoint gave, when that is what is wrong.
+    /// Response of the endpoint, if the response itself is the problem.
     pub evidence: Option<Arc<Evidence>>,
-    /// Commands by which a person ends it, where there are any.
+    /// Commands with which an operator can end it, if there are any.
     pub ways: Vec<Way>,
 }
 
-/// An answer that contradicts itself, kept for whoever has to talk to the endpoint's owner.
+/// A response that contradicts itself, kept as evidence for the endpoint's operator.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Evidence {
-    /// What was asked for, as words: `block 0x…`.
+    /// Question asked, as words: `block 0x…`.
     pub asked: String,
-    /// What is wrong with the answer.
+    /// Error in the response.
     pub flaw: String,
-    /// The answers as they came, each with what it answers.
+    /// The responses as received, each with the request it answers.
     pub answers: Vec<(&'static str, Box<str>)>,
 }
 
-/// A blindness as its incident remembers it, from the first time to the last if it comes and goes.
+/// An outage as recorded in its incident; if it recurs, from the first beginning to the last end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blindness {
-    /// What keeps us from seeing.
+    /// Kind of outage.
     pub kind: BlindnessKind,
-    /// Name of the endpoint it is about; absent when it is about the chain, or about the store.
+    /// Name of the affected endpoint; absent when the outage affects the whole chain, or the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// When it began first, wall-clock milliseconds.
+    /// Start of the first occurrence, wall-clock milliseconds.
     pub first: u64,
-    /// When it began last, wall-clock milliseconds.
+    /// Start of the latest occurrence, wall-clock milliseconds.
     pub since: u64,
-    /// When what stood in the way went away, wall-clock milliseconds; absent while it stands.
+    /// Time at which the cause went away, wall-clock milliseconds; absent while it lasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted: Option<u64>,
-    /// When everything was seen again, wall-clock milliseconds: later than `lifted` by as long as it took to catch up.
+    /// Time at which everything had been read again, wall-clock milliseconds: later than `lifted` by the time needed to
+    /// catch up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<u64>,
-    /// How often it began, from 1.
+    /// Number of occurrences, from 1.
     pub times: u32,
-    /// How long it lasted before it began last, in milliseconds.
+    /// Total duration of the occurrences before the latest, in milliseconds.
     pub earlier: u64,
-    /// When the next step of the path would have been due had it not ended, wall-clock milliseconds.
+    /// Time at which the next step of the path would have been due if the outage had not ended, wall-clock
+    /// milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resumes: Option<u64>,
-    /// Names of files that hold what an endpoint gave.
+    /// Names of files that contain the endpoint's responses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
-    /// What was seen late because of it, chain by chain.
+    /// Blocks judged late because of it, chain by chain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<LateBlocks>,
 }
@@ -124,20 +128,20 @@ pub struct Blindness {
 /// Blocks of one chain that were judged later than they should have been.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LateBlocks {
-    /// Chain name.
+    /// Name of the chain.
     pub chain: String,
-    /// Number of the first.
+    /// Number of the first block.
     pub from: u64,
-    /// Number of the last.
+    /// Number of the last block.
     pub to: u64,
-    /// How many there are; fewer than from `from` to `to` when sight came and went.
+    /// Number of late blocks; fewer than from `from` to `to` if the outage was intermittent.
     pub blocks: u64,
-    /// How many findings are in them.
+    /// Number of findings in these blocks.
     pub findings: u64,
-    /// How loud the loudest finding is.
+    /// Severity of the most severe finding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
-    /// Some of the findings, the loudest first.
+    /// Some of the findings, the most severe first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub found: Vec<LateFinding>,
 }
@@ -145,16 +149,16 @@ pub struct LateBlocks {
 /// A finding in a block that was judged late.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LateFinding {
-    /// Its identity.
+    /// Identity of the finding.
     pub finding_id: FindingId,
-    /// How loud it is.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// What happened, in one sentence.
+    /// Description of the event, in one sentence.
     pub headline: String,
 }
 
 impl BlindnessKind {
-    /// All of them.
+    /// All kinds of outages.
     pub const ALL: [Self; 21] = [
         Self::Unreachable,
         Self::EndpointDown,
@@ -179,10 +183,10 @@ impl BlindnessKind {
         Self::ServiceStale,
     ];
 
-    /// Those that are of a service beside the chain, whose queue cannot be seen while the chain can.
+    /// Kinds that affect a service beside the chain, whose proposals cannot be read although the chain can.
     pub const OF_SERVICES: [Self; 3] = [Self::ServiceDown, Self::ServiceLies, Self::ServiceStale];
 
-    /// What records, metrics and messages call it.
+    /// Returns the name used in records, metrics and messages.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -210,7 +214,8 @@ impl BlindnessKind {
         }
     }
 
-    /// Whether nothing new is seen of the chain while it lasts, rather than less or by fewer endpoints.
+    /// Returns true if no new data of the chain is seen during the outage; false if less is seen, or through fewer
+    /// endpoints.
     #[must_use]
     pub const fn is_total(self) -> bool {
         matches!(

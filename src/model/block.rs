@@ -1,14 +1,14 @@
-//! A block as we need it: lean, and deaf to what it does not know.
+//! A block in our own model: small, and tolerant of fields it does not know.
 //!
-//! A transaction type or a field that did not exist when this was written must never blind us, so a type is a number,
-//! unknown fields are passed over, and what a type does not carry is absent.
+//! A transaction type or a field that did not exist when this was written must not cause an outage. Therefore a type is
+//! a number, unknown fields are skipped, and fields that a type does not have are absent.
 
 use super::fees::Fee;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Where a block stands: its number is for people, its hash is the truth.
+/// Reference to a block: its number for people, and its hash, which identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlockRef {
     /// Height.
@@ -23,31 +23,31 @@ impl fmt::Display for BlockRef {
     }
 }
 
-/// A block's place in the chain: what it is, and what it builds on.
+/// A block's position in the chain: its number and hash, and its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Number and hash.
     pub at: BlockRef,
-    /// Hash of the block it builds on.
+    /// Hash of the parent block.
     pub parent: B256,
     /// Header timestamp, seconds since the Unix epoch.
     pub time: u64,
 }
 
-/// How far a block is from being undone.
+/// Finality of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Finality {
-    /// It stands in the chain as we know it.
+    /// Included in the chain as currently known.
     Included,
-    /// The chain's `safe` tag has reached it, or it is as deep as the configuration asks for.
+    /// The chain's `safe` tag has reached it, or it is as deep as the configuration requires.
     Safe,
     /// The chain's `finalized` tag has reached it: it is never undone silently.
     Finalized,
 }
 
 impl Finality {
-    /// The word for it.
+    /// Returns its name as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,24 +63,24 @@ impl Finality {
 pub struct Block {
     /// Number and hash.
     pub at: BlockRef,
-    /// Hash of the block it builds on.
+    /// Hash of the parent block.
     pub parent: B256,
     /// Header timestamp, seconds since the Unix epoch.
     pub time: u64,
     /// In execution order.
     pub txs: Vec<Tx>,
-    /// Ether that came from the consensus layer (EIP-4895): to whom, and how much, in wei.
+    /// Ether from the consensus layer (EIP-4895): recipient and amount in wei.
     pub withdrawals: Vec<(Address, U256)>,
 }
 
 impl Block {
-    /// Its place in the chain.
+    /// Returns the block's link in the chain.
     #[must_use]
     pub fn link(&self) -> Link {
         Link { at: self.at, parent: self.parent, time: self.time }
     }
 
-    /// Returns about how many bytes of memory it takes.
+    /// Returns its approximate size in memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         let log = |log: &Log| size_of::<Log>() + log.topics.len() * size_of::<B256>() + log.data.len();
@@ -93,19 +93,19 @@ impl Block {
     }
 }
 
-/// How a transaction ended.
+/// Outcome of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Receipt status 1.
     Success,
-    /// Receipt status 0: everything it did is undone, only the attempt is on record.
+    /// Receipt status 0: all its effects are undone, only the attempt is recorded.
     Reverted,
-    /// A receipt from before EIP-658 carries a state root instead: it is treated as a success.
+    /// A receipt from before EIP-658 has a state root instead of a status: the transaction is treated as a success.
     Unknown,
 }
 
 impl Status {
-    /// Whether its effects hold.
+    /// Returns true if the transaction's effects persist.
     #[must_use]
     pub fn holds(self) -> bool {
         self != Self::Reverted
@@ -121,7 +121,7 @@ pub struct Tx {
     pub index: u32,
     /// EIP-2718 type; any number.
     pub kind: u64,
-    /// Sender, as the node says.
+    /// Sender, as reported by the node.
     pub from: Address,
     /// Absent for a contract creation.
     pub to: Option<Address>,
@@ -135,36 +135,37 @@ pub struct Tx {
     pub authorizations: Vec<Authorization>,
     /// Receipt status.
     pub status: Status,
-    /// Address of the contract a creation made, from the receipt.
+    /// Address of the created contract, from the receipt.
     pub created: Option<Address>,
     /// Logs in order; empty when reverted.
     pub logs: Vec<Log>,
-    /// What the sender paid for it, in wei: gas, blobs, and what a rollup adds. Absent while no block holds it.
+    /// Fee paid by the sender, in wei: gas, blobs, and the charges that a rollup adds. Absent while no block contains
+    /// the transaction.
     pub fee: Option<Fee>,
-    /// What of that was offered to whoever makes the block; absent where the block or the receipt does not say.
+    /// Share of the fee offered to the block producer; absent where the block or the receipt does not give it.
     pub tip: Option<Tip>,
-    /// The most that its sender pays for a unit of gas, in wei: who takes another's nonce in a pool has to offer more. Absent where the
-    /// transaction does not say.
+    /// Maximum price that the sender pays for a unit of gas, in wei: a transaction that replaces another with the same
+    /// nonce in a pool must offer more. Absent where the transaction does not state it.
     pub bid: Option<u128>,
 }
 
-/// What is paid for being included, beside what is burned.
+/// Payment for inclusion, beside the burned part of the fee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tip {
     /// Wei for each unit of gas.
     pub per_gas: u128,
-    /// Wei in all.
+    /// Total in wei.
     pub paid: U256,
     /// Gas that the transaction used.
     pub gas_used: u64,
-    /// Wei that its block burns for each unit of gas (EIP-1559).
+    /// Amount that its block burns for each unit of gas, in wei (EIP-1559).
     pub base_fee: u128,
 }
 
-/// One EIP-7702 authorization tuple. Its authority is recovered from the signature, not carried.
+/// An EIP-7702 authorization tuple. Its authority is not part of it and is recovered from the signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authorization {
-    /// Chain it is valid on; 0 means any.
+    /// Chain for which it is valid; 0 means any.
     pub chain_id: U256,
     /// Code the authority delegates to; zero clears the delegation.
     pub address: Address,
@@ -178,14 +179,14 @@ pub struct Authorization {
     pub s: U256,
 }
 
-/// A log, counted within its transaction: a reorg moves its index in the block, never its ordinal.
+/// A log, numbered within its transaction: a reorg may change its index in the block, but never its ordinal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
     /// Emitter.
     pub address: Address,
     /// Zero to four.
     pub topics: Vec<B256>,
-    /// Everything not indexed.
+    /// All fields that are not indexed.
     pub data: Bytes,
     /// Place among the transaction's logs, from 0.
     pub ordinal: u32,

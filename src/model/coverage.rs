@@ -1,4 +1,4 @@
-//! What people were shown on pages: the set that decides whether a finding is more of the same or has to page anew.
+//! Set of acts that pages have shown. It decides whether a finding repeats known evidence or has to page again.
 
 use super::activity::{ActivityKind, Operation};
 use super::ids::IncidentId;
@@ -6,68 +6,68 @@ use super::severity::Severity;
 use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
-/// Acts that one incident remembers as shown. The oldest is forgotten first, and whatever is forgotten pages anew: a stranger who
-/// rotates his addresses costs a page, and never gains silence.
+/// Maximum number of acts that one incident remembers as shown. The oldest is forgotten first, and a forgotten act
+/// pages again: a stranger who rotates addresses causes pages, but cannot suppress any.
 pub const SHOWN_MAX: usize = 64;
-/// Addresses, signers and amounts of one act that are compared; an act with more of them is covered by nothing.
+/// Maximum number of addresses, signers and amounts of one act that are compared; an act with more is never covered.
 pub const PARTS_MAX: usize = 32;
-/// Failed attempts of strangers at one watch page once in this time: an hour.
+/// Minimum interval between pages for strangers' failed attempts at one watch: an hour.
 pub const TRIED_EVERY_MS: u64 = 3_600_000;
 
-/// On whose behalf something happened.
+/// Party on whose behalf an act happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Doer {
-    /// Anybody: a call to the subject, a log, an inbound move.
+    /// Any outside party: a call to the subject, a log, an inbound move.
     Stranger,
-    /// Nobody the block names: the subject's state changed, or something expected did not come.
+    /// No actor named in the block: the subject's state changed, or an expected event did not occur.
     Nobody,
-    /// Value left the subject, or somebody may take it.
+    /// Value left the subject, or another party may now take it.
     Outflow,
     /// The subject itself.
     Subject,
 }
 
-/// How far an act came. A later one is news to whoever saw an earlier one.
+/// Stage reached by an act. A later stage is news to a person who saw an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reach {
-    /// It was tried and undone.
+    /// Attempted and reverted.
     Tried,
-    /// It is written down and can still be stopped.
+    /// Proposed; can still be stopped.
     Proposed,
-    /// It is announced and in no block yet.
+    /// Pending, and in no block yet.
     Pending,
     /// A wrapper claims it.
     Claimed,
-    /// It happened.
+    /// Executed.
     Executed,
 }
 
 impl Reach {
-    /// Whether people may still stop it.
+    /// Returns true if people can still stop the act.
     #[must_use]
     pub const fn is_stoppable(self) -> bool {
         matches!(self, Self::Proposed | Self::Pending)
     }
 }
 
-/// One act as a page shows it: who, what, where to, how much, at which stage.
+/// An act as a page shows it: actors, action, target, amounts and stage.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shown {
     /// The watched address.
     pub watch: Address,
     /// Rule or built-in.
     pub rule: String,
-    /// On whose behalf.
+    /// Party on whose behalf it happened.
     pub doer: Doer,
-    /// Who acts, who sent the transaction, and the module it went through: each once, sorted.
+    /// Actor, sender of the transaction, and the module it went through: each once, sorted.
     pub actors: Vec<Address>,
-    /// Who approved it, sorted; absent where that is not known.
+    /// Approvers, sorted; absent where they are not known.
     pub signers: Option<Vec<Address>>,
-    /// What sort of touch.
+    /// Kind of activity.
     pub kind: ActivityKind,
-    /// How it is executed.
+    /// Type of call by which it is executed.
     pub operation: Operation,
     /// Canonical signature, or the selector or topic in hex where there is none; of a state change its item.
     pub function: String,
@@ -75,30 +75,31 @@ pub struct Shown {
     pub target: Option<Address>,
     /// Every address among the arguments, in their order.
     pub parties: Vec<Address>,
-    /// Digest of the arguments that have to be the same, each in its place: all but amounts of tokens. Bytes and strings only of the
-    /// subject's own acts. Absent where there are none.
+    /// Digest of the arguments that must be identical, each in its position: all except token amounts. Bytes and
+    /// strings are included only for the subject's own acts. Absent where there are no such arguments.
     pub exact: Option<B256>,
-    /// Ether sent along, then the amounts of tokens among the arguments, in their order.
+    /// Ether sent along, then the token amounts among the arguments, in their order.
     pub sums: Vec<U256>,
-    /// What acts that this one contains came to since a page showed it, in the order of `sums`: acts of the subject's own and outflows,
-    /// since somebody acknowledged. Empty for nothing.
+    /// Totals of the acts contained in this one since a page showed it, in the order of `sums`: acts of the subject's
+    /// own and outflows, since somebody acknowledged. Empty for nothing.
     #[serde(default)]
     pub since: Vec<U256>,
-    /// How far it came.
+    /// Stage reached.
     pub reach: Reach,
-    /// Whether the fields above say all there is. Calldata that nobody can read, or more of anything than [`PARTS_MAX`], is
-    /// covered by nothing.
+    /// True if the fields above describe the act completely. Undecodable calldata, or more than [`PARTS_MAX`] parts of
+    /// any kind, make it false: such an act is never covered.
     pub whole: bool,
 }
 
 impl Shown {
-    /// Whether it is a stranger's act that came to nothing.
+    /// Returns true if it is a failed act of a stranger.
     #[must_use]
     pub fn is_attempt(&self) -> bool {
         self.doer == Doer::Stranger && self.reach == Reach::Tried
     }
 
-    /// Whether people who were shown this were shown `other`: the same act, at no later stage, and each amount no larger.
+    /// Checks whether `other` is the same act, at the same or an earlier stage, and with amounts that are no larger, so
+    /// that people who were shown this act were also shown `other`.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         let same = self.watch == other.watch
@@ -117,7 +118,7 @@ impl Shown {
         self.whole && other.whole && same && no_more && other.reach <= self.reach
     }
 
-    /// Whether `other`, together with what came since, is no more than what people were shown.
+    /// Checks whether `other`, together with the totals since then, stays within the amounts that people were shown.
     #[must_use]
     pub fn has_room(&self, other: &Self) -> bool {
         let came = self.since.iter().copied().chain(std::iter::repeat(U256::ZERO));
@@ -125,35 +126,35 @@ impl Shown {
         !other.adds_up() || sums.all(|((seen, new), came)| came.saturating_add(*new) <= *seen)
     }
 
-    /// Whether the sums of several such acts add up: value that the subject gives, or that leaves it. What strangers call costs the
-    /// subject nothing.
+    /// Returns true if the sums of several such acts add up: value that the subject gives, or that leaves it. Calls by
+    /// strangers cost the subject nothing.
     fn adds_up(&self) -> bool {
         matches!(self.doer, Doer::Subject | Doer::Outflow)
     }
 }
 
-/// What the pages of one incident showed since it was opened.
+/// Acts that the pages of one incident have shown since it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Coverage {
     /// Oldest first, at most [`SHOWN_MAX`].
     pub shown: Vec<Shown>,
-    /// Whether an act of the subject's own was ever among them, forgotten ones too.
+    /// True if a page ever showed an act of the subject's own, including acts forgotten since.
     pub own: bool,
-    /// Whether an outflow was.
+    /// True if a page ever showed an outflow.
     pub outflow: bool,
-    /// When a page last showed a stranger's failed attempt, wall-clock milliseconds.
+    /// Time at which a page last showed a stranger's failed attempt, wall-clock milliseconds.
     pub tried_ms: Option<u64>,
 }
 
 impl Coverage {
-    /// Whether a page showed this, or more of the same than came since in all.
+    /// Checks whether a page showed this act with amounts that cover both it and all such acts since then.
     #[must_use]
     pub fn covers(&self, act: &Shown) -> bool {
         self.shown.iter().any(|shown| shown.contains(act) && shown.has_room(act))
     }
 
-    /// Counts an act that is covered, and that no page shows.
+    /// Counts an act that is covered and therefore not shown on a page.
     pub fn count(&mut self, act: &Shown) {
         let Some(shown) = self.shown.iter_mut().find(|shown| shown.contains(act) && shown.has_room(act)) else {
             return;
@@ -166,15 +167,15 @@ impl Coverage {
         }
     }
 
-    /// Whether a page within the last [`TRIED_EVERY_MS`] showed a failed attempt of a stranger, as this is one: they cost next to
-    /// nothing, and whoever makes them is easily another each time.
+    /// Checks whether this act is a failed attempt of a stranger and a page showed such an attempt within the last
+    /// [`TRIED_EVERY_MS`]. Failed attempts cost next to nothing, and a stranger can easily use a new address each time.
     #[must_use]
     pub fn covers_attempt(&self, act: &Shown, now_ms: u64) -> bool {
         let lately = self.tried_ms.is_some_and(|at| at <= now_ms && now_ms - at < TRIED_EVERY_MS);
         act.is_attempt() && lately
     }
 
-    /// Whether it would be the first act of the subject's own, or the first outflow, that a page shows.
+    /// Checks whether it would be the first act of the subject's own, or the first outflow, that a page shows.
     #[must_use]
     pub fn is_first_of_own(&self, act: &Shown) -> bool {
         match act.doer {
@@ -184,7 +185,7 @@ impl Coverage {
         }
     }
 
-    /// A page shows this.
+    /// Records that a page shows `act`.
     pub fn add(&mut self, act: Shown, now_ms: u64) {
         if act.is_attempt() {
             self.tried_ms = Some(now_ms);
@@ -206,51 +207,52 @@ impl Coverage {
 /// A page that a path sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paged {
-    /// The path.
+    /// Name of the path.
     pub path: String,
-    /// How loud it was.
+    /// Severity of the page.
     pub severity: Severity,
-    /// When, wall-clock milliseconds.
+    /// Time of the page, wall-clock milliseconds.
     pub at_ms: u64,
 }
 
-/// Findings that a path would have paged for and did not, since it had paged so often: the storm, listed in one incident.
+/// Findings that a path suppressed because it had already paged too often: the storm, listed in one incident.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Storm {
-    /// Incidents that were held back, loudest first, then the subject's own acts and outflows, then what weighs most; at most [`HELD_MAX`].
+    /// Incidents that were held back: the most severe first, then the subject's own acts and outflows, then those with
+    /// the largest weight; at most [`HELD_MAX`].
     pub held: Vec<Held>,
-    /// How many more incidents there are.
+    /// Number of further incidents.
     pub more: u64,
-    /// How many findings were held back in all.
+    /// Total number of findings held back.
     pub findings: u64,
-    /// When something was held back last, wall-clock milliseconds.
+    /// Time at which a finding was last held back, wall-clock milliseconds.
     pub last_ms: u64,
-    /// When people were told of the storm last, wall-clock milliseconds.
+    /// Time of the last message about the storm, wall-clock milliseconds.
     pub told_ms: u64,
-    /// How many findings were held back since then.
+    /// Number of findings held back since that message.
     pub untold: u64,
 }
 
-/// Incidents that a storm lists; the rest is counted, and the store has all of them.
+/// Maximum number of incidents that a storm lists; the others are counted, and the store has all of them.
 pub const HELD_MAX: usize = 48;
 
-/// One incident that a storm held back.
+/// An incident that a storm held back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// The incident.
     pub incident: IncidentId,
-    /// What it is about.
+    /// Label of the watch that the incident is about.
     pub label: String,
-    /// The loudest of what was held back.
+    /// Highest severity among the findings that were held back.
     pub severity: Severity,
-    /// What weighs most of that, in one sentence; the last of several that weigh the same.
+    /// Headline of the weightiest of them, in one sentence; the last of several with the same weight.
     pub headline: String,
-    /// Whether it is the subject's own act, or value that leaves it.
+    /// True if it is the subject's own act, or value that leaves it.
     #[serde(default)]
     pub own: bool,
-    /// How much it weighs, as [`super::page::Evidence::weight`].
+    /// Weight, as [`super::page::Evidence::weight`].
     #[serde(default)]
     pub weight: u64,
-    /// How many findings of it were held back.
+    /// Number of its findings that were held back.
     pub findings: u64,
 }

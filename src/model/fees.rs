@@ -1,61 +1,61 @@
-//! The fee that a transaction costs its sender, one function for each family of chains.
+//! The fee of a transaction, with one function for each family of chains.
 //!
-//! In: what the sender signed, the block's base fee, and what the receipt says. Out: a [`Fee`], exact where every part is known, else
-//! the bounds between which it lies and the name of the part that is missing. No hash covers most of a receipt's prices, so none of
-//! them is believed beyond what the sender signed: gas costs at most its limit times the price that was offered, whatever a node says.
-//! What a rollup adds for its data is signed by nobody; it has bounds of its own.
+//! Input: the fields that the sender signed, the block's base fee, and the receipt. Output: a [`Fee`], exact where
+//! every part is known, otherwise its bounds and the name of the missing part. Most prices in a receipt are not covered
+//! by a hash, so they are accepted only up to the signed limit: gas costs at most its limit times the price that was
+//! offered, whatever a node reports. A rollup's data fee is not signed by any party; it has bounds of its own.
 
 use alloy_primitives::U256;
 
-/// What a transaction costs its sender, in wei.
+/// Fee that a transaction costs its sender, in wei.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fee {
-    /// The least it can be.
+    /// Lower bound.
     pub least: U256,
-    /// The most it can be.
+    /// Upper bound.
     pub most: U256,
-    /// The part that the node does not say, or says of more than was signed; absent where the fee is exact.
+    /// The part that the node does not report, or reports above the signed limit; absent where the fee is exact.
     pub lacks: Option<&'static str>,
 }
 
-/// Everything a fee follows from. Whatever a node left out, or wrote so that it cannot be read, is absent.
+/// All values that determine a fee. A value is absent if the node left it out or wrote it in an unreadable form.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Charged {
     /// EIP-155 id that the transaction is signed for.
     pub(crate) chain: Option<u64>,
     /// EIP-2718 type.
     pub(crate) kind: u64,
-    /// Most gas it may use.
+    /// Maximum gas that it may use.
     pub(crate) gas_limit: Option<u64>,
-    /// Gas it used, by the receipts root where receipts count it, else as the receipt says.
+    /// Gas used: derived from the receipts root where receipts have cumulative gas, otherwise as the receipt states it.
     pub(crate) gas_used: Option<u64>,
     /// Wei for each unit of gas, as signed in types 0 and 1.
     pub(crate) gas_price: Option<u128>,
     /// EIP-1559, signed.
     pub(crate) max_fee: Option<u128>,
-    /// Of the block.
+    /// Base fee of the block.
     pub(crate) base_fee: Option<u128>,
-    /// As the receipt says.
+    /// As stated in the receipt.
     pub(crate) effective_price: Option<u128>,
     /// EIP-4844, signed: number of blobs, and wei for each unit of their gas.
     pub(crate) blobs: usize,
     pub(crate) max_blob_fee: Option<u128>,
-    /// As the receipt says.
+    /// As stated in the receipt.
     pub(crate) blob_price: Option<u128>,
-    /// Bytes of calldata.
+    /// Length of the calldata in bytes.
     pub(crate) n_bytes: usize,
-    /// The fee is paid in a token (CIP-64), or by somebody else (a zkSync paymaster).
+    /// The fee is paid in a token (CIP-64), or by another party (a zkSync paymaster).
     pub(crate) paid_otherwise: bool,
-    /// What the receipts of some families add.
+    /// Additional receipt fields of some chain families.
     pub(crate) extra: Extra,
-    /// Whether the header encodes its parameters as the OP Stack does since Jovian.
+    /// True if the header encodes its parameters as the OP Stack does since Jovian.
     pub(crate) since_jovian: bool,
 }
 
 /// Fields of receipts that only some families have.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extra {
-    /// OP Stack, Scroll: the fee for the data.
+    /// OP Stack, Scroll: the data fee.
     pub(crate) l1_fee: Option<U256>,
     /// OP Stack since Isthmus.
     pub(crate) operator_scalar: Option<u64>,
@@ -65,28 +65,28 @@ pub(crate) struct Extra {
     pub(crate) token_ratio: Option<u64>,
 }
 
-/// Chains that charge alike.
+/// Chains with the same fee model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     /// Gas, and blobs.
     Ethereum,
     /// Gas, data and an operator fee.
     OpStack,
-    /// Gas in a coin of its own, data within it.
+    /// Gas in the chain's own coin, with the data fee included.
     Mantle,
-    /// Gas alone, at the base fee whatever was offered.
+    /// Gas only, at the base fee regardless of the price that was offered.
     Arbitrum,
-    /// Gas alone, refunds subtracted.
+    /// Gas only, with refunds subtracted.
     ZkSync,
-    /// Gas, and a share of the limit that was not used.
+    /// Gas, and a share of the unused gas limit.
     Filecoin,
 }
 
-/// Chains whose fee is known to be gas and blobs alone: whatever their nodes add is not believed. Ids as in ethereum-lists/chains:
-/// Ethereum and its test networks, BNB Chain, Gnosis, Polygon, Fantom, Avalanche, Linea.
+/// Chains whose fee is known to consist of gas and blobs only: additional fees reported by their nodes are ignored. Ids
+/// as in ethereum-lists/chains: Ethereum and its test networks, BNB Chain, Gnosis, Polygon, Fantom, Avalanche, Linea.
 const PLAIN: &[u64] =
     &[1, 17_000, 560_048, 11_155_111, 56, 97, 100, 10_200, 137, 80_002, 250, 43_113, 43_114, 59_141, 59_144];
-/// Members of the OP Stack's superchain registry, and its test networks of the same names, whose coin is ether.
+/// Members of the OP Stack's superchain registry whose coin is ether, and their test networks.
 const OP_STACK: &[u64] =
     &[10, 130, 252, 480, 1_135, 1_301, 1_868, 8_453, 34_443, 57_073, 84_532, 7_777_777, 11_155_420, 81_457];
 const MANTLE: &[u64] = &[5_000, 5_003];
@@ -96,24 +96,26 @@ const FILECOIN: &[u64] = &[314, 314_159];
 
 /// Type of a deposit on the OP Stack, which was paid for on L1. Source: OP Stack specification, deposits.
 const OP_DEPOSIT: u64 = 0x7e;
-/// Types of Nitro that no key signs, from deposits to what its system does. Source: Nitro, arbos/arbostypes.
+/// Nitro's unsigned transaction types, from deposits to system transactions. Source: Nitro, arbos/arbostypes.
 const ARBITRUM_OWN: std::ops::RangeInclusive<u64> = 0x64..=0x6a;
 /// Gas of one blob. Source: EIP-4844.
 const GAS_PER_BLOB: u64 = 1 << 17;
-/// Wei for each unit of L1's gas, above which none was ever charged; data is priced by it. The dearest hours so far cost a tenth.
+/// Upper bound of the L1 gas price, which determines the price of data, in wei for each unit of gas. The highest prices
+/// so far were a tenth of it.
 const L1_PRICE_MAX: u64 = 20_000_000_000_000;
-/// Gas of a byte of calldata (EIP-2028), and bytes beside calldata: the signature, the fixed fields, what a rollup adds.
+/// Gas of a byte of calldata (EIP-2028), and number of bytes beside calldata: the signature, the fixed fields, the
+/// rollup's additions.
 const L1_GAS_PER_BYTE: u64 = 16;
 const L1_BYTES_BESIDE: usize = 300;
-/// Most of an operator fee's constant that is believed where nothing else says it, in wei: a hundredth of an ether.
+/// Maximum accepted constant of an operator fee, in wei, because no other source confirms it: a hundredth of an ether.
 const OPERATOR_CONSTANT_MAX: u64 = 10_000_000_000_000_000;
-/// Gas that a transaction may use where a node leaves its limit out: that of a whole block of Ethereum.
+/// Gas limit that is assumed where a node leaves the limit out: that of a whole block of Ethereum.
 const GAS_MAX: u64 = 60_000_000;
-/// Wei for each unit of gas where nobody says what was offered.
+/// Price that is assumed where no offered price is known, in wei for each unit of gas.
 const PRICE_MAX: u128 = 20_000_000_000_000;
 
 impl Fee {
-    /// A fee that is known to the last wei.
+    /// Returns a fee that is known exactly.
     #[must_use]
     pub const fn exact(wei: U256) -> Self {
         Self { least: wei, most: wei, lacks: None }
@@ -123,7 +125,7 @@ impl Fee {
         Self { least: least.min(most), most, lacks: Some(lacks) }
     }
 
-    /// Both together.
+    /// Returns the sum of both.
     fn and(self, other: Self) -> Self {
         Self {
             least: self.least.saturating_add(other.least),
@@ -133,7 +135,7 @@ impl Fee {
     }
 }
 
-/// What the transaction costs its sender.
+/// Returns the fee that the transaction costs its sender.
 pub(crate) fn charge(of: &Charged) -> Fee {
     match family(of) {
         Family::Ethereum => ethereum(of),
@@ -145,7 +147,8 @@ pub(crate) fn charge(of: &Charged) -> Fee {
     }
 }
 
-/// By the chain that the transaction is signed for; a chain that is not known here, by the fields of its receipts.
+/// Selects the family by the chain that the transaction is signed for, or, for an unknown chain, by the fields of its
+/// receipts.
 fn family(of: &Charged) -> Family {
     let adds = of.extra.l1_fee.is_some() || of.extra.operator_scalar.is_some() || of.extra.operator_constant.is_some();
     let id = of.chain.unwrap_or_default();
@@ -195,7 +198,8 @@ fn operator(of: &Charged) -> Fee {
     Fee::exact(by_gas.saturating_add(U256::from(constant)))
 }
 
-/// Gas at Mantle's own price. Its releases differ in whether the data is charged within the gas or beside it.
+/// Computes gas at Mantle's own price. Its releases differ in whether the data fee is included in the gas or added to
+/// it.
 fn mantle(of: &Charged) -> Fee {
     let gas = ethereum(of);
     let ratio = U256::from(of.extra.token_ratio.unwrap_or(1));
@@ -203,19 +207,20 @@ fn mantle(of: &Charged) -> Fee {
     if data.is_zero() { gas } else { gas.and(Fee::between(U256::ZERO, data, "whether l1Fee is part of the gas")) }
 }
 
-/// Gas alone: the data is counted as gas. Source: Arbitrum documentation, gas and fees.
+/// Computes gas only: the data is counted as gas. Source: Arbitrum documentation, gas and fees.
 fn arbitrum(of: &Charged) -> Fee {
     let fee = ethereum(of);
     if ARBITRUM_OWN.contains(&of.kind) { Fee::between(U256::ZERO, fee.most, "what a retryable pays") } else { fee }
 }
 
-/// Gas alone, whose refund the receipt has subtracted already; a paymaster may pay. Source: ZKsync documentation, fee model.
+/// Computes gas only; the receipt has already subtracted the refund, and a paymaster may pay. Source: ZKsync
+/// documentation, fee model.
 fn zksync(of: &Charged) -> Fee {
     ethereum(of)
 }
 
-/// Gas, the miner's tip for the whole limit, and a burn for what was asked for and not used. Source: Filecoin documentation, gas
-/// usage and pricing. Receipts say nothing of either.
+/// Adds gas, the miner's tip for the whole limit, and a burn for gas that was requested but not used. Source: Filecoin
+/// documentation, gas usage and pricing. Receipts contain neither of the two.
 fn filecoin(of: &Charged) -> Fee {
     let used = ethereum(of);
     let most = U256::from(of.gas_limit.unwrap_or(GAS_MAX)).saturating_mul(U256::from(signed_price(of)));
@@ -225,7 +230,7 @@ fn filecoin(of: &Charged) -> Fee {
 fn gas(of: &Charged) -> Fee {
     let (limit, signed) = (of.gas_limit.unwrap_or(GAS_MAX), signed_price(of));
     let paid = |gas: u64, price: u128| U256::from(gas).saturating_mul(U256::from(price));
-    // A system transaction of a rollup has a limit that its gas does not keep, and no price.
+    // A system transaction of a rollup can use more gas than its limit, and has no price.
     let used = of.gas_used.filter(|used| of.gas_limit.is_none_or(|limit| *used <= limit));
     let price = of.effective_price.filter(|price| *price <= signed);
     match (used, price) {
@@ -251,11 +256,11 @@ fn blobs(of: &Charged) -> Fee {
     }
 }
 
-/// The most that its sender let a unit of gas cost.
+/// Returns the maximum price for a unit of gas that the sender signed.
 fn signed_price(of: &Charged) -> u128 {
     let signed = match of.kind {
         0 | 1 => of.gas_price,
-        // What nodes write as `gasPrice` of later types is what was paid in the end, which nobody signed.
+        // For later types nodes write the price that was finally paid as `gasPrice`, which is not signed.
         2..=4 => of.max_fee,
         _ => of.max_fee.or(of.gas_price),
     };

@@ -1,57 +1,57 @@
-//! How surely something stands: who says so, whether its header vouches for it, and how far it is from being undone.
+//! Confidence in a block or finding: the endpoints that confirm it, verification against the header, and finality.
 
 use super::block::Finality;
 use serde::{Deserialize, Serialize};
 
-/// How well a block was seen when it was judged.
+/// Confidence in a block at the time it was judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sight {
-    /// How many endpoints said that it is theirs, the one it came from included.
+    /// Number of endpoints that reported the block as theirs, including the one that it came from.
     pub sources: u32,
-    /// How many endpoints the chain has, that is, how many might say so.
+    /// Number of endpoints of the chain, that is, the largest possible value of `sources`.
     pub endpoints: u32,
-    /// What its header says of it.
+    /// Result of verifying the block against its header.
     pub proof: Proof,
 }
 
-/// What came of holding a block against its own header.
+/// Result of verifying a block against its own header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Proof {
-    /// Nobody asked for it.
+    /// Verification was not requested.
     #[default]
     NotAsked,
-    /// The header could not vouch for it: it has something in it that we cannot hash.
+    /// The header could not prove it: the block contains something that we cannot hash.
     Unproven,
-    /// Header hash and roots are those of what was judged.
+    /// Header hash and roots match the judged data.
     Proven,
 }
 
-/// How surely a finding stands, or an incident by the weakest of its findings.
+/// Confidence in a finding, or in an incident by its weakest finding.
 ///
-/// On the wire `verified` is missing where nobody asked for a proof.
+/// In records `verified` is missing where no verification was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Footing {
-    /// How far its block is from being undone.
+    /// Finality of its block.
     pub finality: Finality,
-    /// How many endpoints have said by now that its block is theirs.
+    /// Number of endpoints that have reported its block as theirs so far.
     pub sources: u32,
-    /// How many might have said so when it was judged.
+    /// Number of endpoints that could have reported it when it was judged.
     pub endpoints: u32,
-    /// Whether its block was proven by its header; absent where nobody asked.
+    /// True if its block was proven by its header; absent where verification was not requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
 }
 
 impl Default for Sight {
-    /// What one endpoint says, taken at its word.
+    /// Returns the report of a single endpoint, without verification.
     fn default() -> Self {
         Self { sources: 1, endpoints: 1, proof: Proof::NotAsked }
     }
 }
 
 impl Proof {
-    /// Whether there is a proof; absent where nobody asked for one.
+    /// Returns whether there is a proof; absent where none was requested.
     #[must_use]
     pub const fn verified(self) -> Option<bool> {
         match self {
@@ -69,7 +69,7 @@ impl Default for Footing {
 }
 
 impl Footing {
-    /// The footing of what was judged just now.
+    /// Returns the footing of data that was judged just now.
     #[must_use]
     pub const fn new(sight: Sight) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl Footing {
         }
     }
 
-    /// The weaker of the two in every respect: what holds for both.
+    /// Returns the weaker of the two in every respect.
     #[must_use]
     pub fn least(self, other: Self) -> Self {
         let verified = match (self.verified, other.verified) {
@@ -96,13 +96,14 @@ impl Footing {
         }
     }
 
-    /// Whether a second endpoint could say so, and none has. With one endpoint there is nothing to wait for.
+    /// Returns true if a second endpoint could confirm it and has not done so. With one endpoint there is no
+    /// confirmation to wait for.
     #[must_use]
     pub const fn is_unconfirmed(&self) -> bool {
         self.endpoints > 1 && self.sources < 2
     }
 
-    /// Whether its block was judged although its header could not vouch for it.
+    /// Returns true if its block was judged although its header could not prove it.
     #[must_use]
     pub const fn is_unverified(&self) -> bool {
         matches!(self.verified, Some(false))

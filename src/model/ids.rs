@@ -1,7 +1,7 @@
-//! What is the same thing twice: identities that survive reorgs, restarts, reloads and a second machine.
+//! Identities that stay the same across reorgs, restarts, reloads and a second machine.
 //!
-//! Every identity is a hash over length-prefixed parts, so that no two different lists of parts collide by sliding a
-//! boundary, and it never holds a block number or a log's index within a block, which a reorg changes.
+//! Every identity is a hash over length-prefixed parts, so that two different lists of parts cannot have the same
+//! encoding. It never contains a block number or a log's index within a block, because a reorg changes these.
 
 use alloy_primitives::{Address, B256, hex, keccak256};
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ macro_rules! id {
         pub struct $name(pub String);
 
         impl $name {
-            /// The id's letters before its hash.
+            /// Prefix of the id before its hash.
             pub const PREFIX: &'static str = $prefix;
 
             fn of(parts: &[&[u8]]) -> Self {
@@ -51,15 +51,16 @@ macro_rules! id {
 }
 
 id! {
-    /// One finding: chain, watched address, cause and rule name.
+    /// Identity of a finding: chain, watched address, cause and rule name.
     FindingId, "fnd_"
 }
 id! {
-    /// One incident: its path and its first finding.
+    /// Identity of an incident: its path and its first finding.
     IncidentId, "inc_"
 }
 id! {
-    /// One delivery: what is told, the cycle, step, destination, kind and revision. Every retry carries it again.
+    /// Identity of a delivery: its content, the cycle, step, destination, kind and revision. Every retry carries the
+    /// same key.
     DeliveryKey, "dlv_"
 }
 
@@ -78,8 +79,9 @@ impl FindingId {
         ])
     }
 
-    /// Identity of a finding about a change of state: as [`FindingId::new`], and by the values it tells, since two changes of one item
-    /// are two causes. Where no transaction accounts for it, the block's hash stands for `tx`.
+    /// Returns the identity of a finding about a change of state: like [`FindingId::new`], and additionally over the
+    /// finding's values, because two changes of one item are two causes. Where no transaction caused the change, the
+    /// block's hash takes the place of `tx`.
     #[must_use]
     pub fn of_state(
         chain: ChainId,
@@ -96,7 +98,7 @@ impl FindingId {
         Self::of(&parts)
     }
 
-    /// Identity of a finding that no transaction caused: a dead letter, a test page.
+    /// Returns the identity of a finding without a transaction: a dead letter, a test page.
     #[must_use]
     pub fn of_occasion(kind: &str, about: &str, since: &str) -> Self {
         Self::of(&[kind.as_bytes(), about.as_bytes(), since.as_bytes()])
@@ -112,7 +114,7 @@ impl IncidentId {
 }
 
 impl DeliveryKey {
-    /// Identity of one message. `about` is an incident's or a finding's id.
+    /// Returns the identity of one message. `about` is the id of an incident or a finding.
     #[must_use]
     pub fn new(about: &str, cycle: u32, step: u32, destination: &str, kind: &str, revision: u32) -> Self {
         Self::of(&[

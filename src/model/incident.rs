@@ -1,4 +1,4 @@
-//! Findings that belong together, with one life.
+//! Related findings with a common lifecycle.
 
 use super::blindness::Blindness;
 use super::block::BlockRef;
@@ -14,22 +14,22 @@ use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Where an incident stands in its life.
+/// State of an incident in its lifecycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Nobody has taken it yet.
+    /// Not acknowledged yet.
     Open,
-    /// Somebody has.
+    /// Acknowledged by a responder.
     Acknowledged,
-    /// Done.
+    /// Closed as handled.
     Resolved,
-    /// It was nothing, or a reorg undid all of it.
+    /// Closed as a false alarm, or because a reorg undid all of it.
     FalseAlarm,
 }
 
 impl State {
-    /// The word for it.
+    /// Returns its name as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -40,14 +40,14 @@ impl State {
         }
     }
 
-    /// Whether findings still join it.
+    /// Returns true if findings still join the incident.
     #[must_use]
     pub const fn is_live(self) -> bool {
         matches!(self, Self::Open | Self::Acknowledged)
     }
 }
 
-/// A finding as the store keeps it.
+/// A finding as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// Identity; the same after a reorg, a restart or on another machine.
@@ -58,7 +58,7 @@ pub struct Finding {
     pub revision: u32,
     /// Chain.
     pub chain: ChainId,
-    /// Block it stands in, or stood in when orphaned.
+    /// Block that contains it, or contained it before it was orphaned.
     pub at: BlockRef,
     /// Transaction.
     pub tx: B256,
@@ -66,37 +66,39 @@ pub struct Finding {
     pub watch: Address,
     /// Rule or built-in.
     pub rule: String,
-    /// How loud.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// A reorg took its block away and nothing brought it back yet.
+    /// A reorg removed its block, and no block has included it again yet.
     pub orphaned: bool,
     /// Judged and recorded only: it pages nobody and is no evidence on a page.
     pub observe: bool,
-    /// What happened in one sentence with units.
+    /// Description of the event in one sentence, with units.
     pub headline: String,
-    /// Why it is abnormal, nearest first.
+    /// Reasons why it is abnormal, nearest first.
     pub reasons: Vec<String>,
-    /// How surely it stands. The store keeps it up to date.
+    /// Confidence in the finding. The store keeps it up to date.
     #[serde(default)]
     pub footing: Footing,
-    /// Whether people were paged, while its transaction is pending; absent once a block holds it.
+    /// Paging setting while its transaction is pending, which says whether people were paged; absent once a block
+    /// contains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<PendingVoice>,
-    /// The act, to see after a reorg whether the same transaction still does the same; absent where no transaction caused it.
+    /// The act, used after a reorg to check whether the same transaction still does the same; absent where no
+    /// transaction caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Box<Shown>>,
 }
 
-/// Noise of one day and one watch, which is told of once, when the day is over.
+/// Noise of one day and one watch, reported once after the day has ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noise {
     /// Days since the Unix epoch, by block time.
     pub day: u64,
-    /// How many findings of each sort ever joined; the sorts are a handful of words of ours.
+    /// Number of findings of each kind that ever joined; the kinds are a small, fixed set of words.
     pub sorts: BTreeMap<String, u64>,
 }
 
-/// An incident as the store keeps it.
+/// An incident as stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Identity.
@@ -105,93 +107,94 @@ pub struct Incident {
     pub chain: ChainId,
     /// Address of the watch that owns it: where the innermost abnormal leaf acts.
     pub watch: Address,
-    /// Label of that watch when it opened.
+    /// Label of that watch when the incident opened.
     pub label: String,
-    /// Labels of outer watches that one of its transactions passed through, or that it touched as well.
+    /// Labels of outer watches that one of its transactions passed through, or also touched.
     pub touches: Vec<String>,
-    /// The path in force when it opened.
+    /// Path that was configured when it opened.
     pub path: Path,
-    /// Loudest of its findings so far.
+    /// Highest severity among its findings so far.
     pub severity: Severity,
-    /// Loudest of those that people were told of; absent while all of them are only observed.
+    /// Highest severity of which people were notified; absent while all findings are only observed.
     pub heard: Option<Severity>,
-    /// Whether anybody was told in this round of what is only pending, before there was anything to page for.
+    /// True if a pending transaction was announced to anybody in this round, before there was anything to page for.
     #[serde(default)]
     pub mentioned: bool,
-    /// Where it stands.
+    /// State in its lifecycle.
     pub state: State,
-    /// Why it closed by itself, such as `reorg`.
+    /// Reason why it closed by itself, such as `reorg`.
     pub close_reason: Option<String>,
-    /// Who closed it, when somebody did.
+    /// Name of the person who closed it, if a person did.
     pub closed_by: Option<String>,
-    /// When it closed, wall-clock milliseconds.
+    /// Time of closing, wall-clock milliseconds.
     pub closed_at: Option<u64>,
     /// Milliseconds since the Unix epoch, wall clock.
     pub opened_at: u64,
-    /// Whether anybody is paged: false while every finding is below `page_at`, or only observed.
+    /// True if people are paged: false while every finding is below `page_at`, or only observed.
     pub paging: bool,
-    /// The step of the path told last, from 0.
+    /// Last step of the path that was notified, from 0.
     pub step: u32,
-    /// When the next step is due, wall-clock milliseconds; absent when acknowledged, closed or not paging.
+    /// Time at which the next step is due, wall-clock milliseconds; absent when acknowledged, closed or not paging.
     pub next_escalation: Option<u64>,
-    /// How often paging began anew: 0 at first; grows when an acknowledged incident must page again.
+    /// Number of times that paging started again: 0 at first; grows when an acknowledged incident must page again.
     pub cycle: u32,
     /// Grows with each message about it, so that no two messages share a delivery key.
     pub revision: u32,
-    /// Destinations told so far, in the order they were first told: they hear how it goes on.
+    /// Destinations notified so far, in the order of their first message: they also receive updates.
     pub told: Vec<String>,
-    /// How many findings ever joined it.
+    /// Number of findings that ever joined it.
     pub findings: u64,
-    /// How many of them stand, that is, no reorg took them away.
+    /// Number of active findings, that is, findings that no reorg took away.
     pub standing: u64,
-    /// The weakest footing of those that stand; never better than it is. Absent where none stands.
+    /// Weakest footing among the active findings; never overstated. Absent where no finding is active.
     #[serde(default)]
     pub footing: Option<Footing>,
-    /// The rules and built-ins its findings come from.
+    /// Rules and built-ins that raised its findings.
     pub rules: Vec<String>,
-    /// Who acknowledged.
+    /// Name of the person who acknowledged it.
     pub acked_by: Option<String>,
-    /// When an acknowledgement stops holding, wall-clock milliseconds.
+    /// Time at which an acknowledgement expires, wall-clock milliseconds.
     pub ack_expires: Option<u64>,
-    /// A test page or a drill, marked wherever it appears.
+    /// Mark of a test page or a drill, shown wherever it appears.
     pub marked: Option<String>,
-    /// What could not be seen, when it is about that.
+    /// Outage that the incident is about, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blindness: Option<Blindness>,
-    /// A day's noise, when it is about that.
+    /// The noise of a day, if the incident is about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
-    /// What its pages showed so far: an acknowledgement covers that and nothing else.
+    /// Acts that its pages have shown so far. An acknowledgement covers these and nothing else.
     #[serde(default)]
     pub coverage: Coverage,
-    /// What a path held back, when it is about that.
+    /// Storm of findings that a path held back, if the incident is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storm: Option<Storm>,
-    /// Which destinations cannot be told, when it is about that.
+    /// Destinations that cannot be reached, if the incident is about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undelivered: Option<Undelivered>,
-    /// Blocks that a reorg took back with evidence in them, while endpoints still hold them: it stays open for as long as any does.
+    /// Blocks with evidence that a reorg removed, but that some endpoints still have: the incident stays open as long
+    /// as any does.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contested: Vec<BlockRef>,
-    /// What is told of it: the page as it stands.
+    /// Current page of the incident.
     pub page: Page,
 }
 
-/// A block that was taken back although not every endpoint has let go of it.
+/// A block that was retracted although some endpoints still have it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contested {
-    /// Its chain.
+    /// Chain of the block.
     pub chain: ChainId,
-    /// Which block.
+    /// The block.
     pub block: BlockRef,
-    /// Names of the endpoints that hold it.
+    /// Names of the endpoints that still have it.
     pub by: Vec<String>,
 }
 
-/// Destinations that messages cannot be delivered to, for one cause.
+/// Destinations to which messages cannot be delivered, for one cause.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undelivered {
-    /// What all of them have in common, such as `answered 410, gone for good`.
+    /// Cause that all of them share, such as `answered 410, gone for good`.
     pub cause: String,
     /// Their names, in the order in which they failed.
     pub destinations: Vec<String>,
@@ -204,26 +207,26 @@ pub struct Undelivered {
 /// Incidents that [`Undelivered::lost`] remembers: as many as people deal with at once.
 pub const LOST_MAX: usize = 64;
 
-/// What a message is for.
+/// Purpose of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryKind {
-    /// Wakes somebody.
+    /// Pages a responder.
     Trigger,
-    /// Adds to what was told.
+    /// Adds news to an incident that was already notified.
     Update,
-    /// Somebody took it.
+    /// Reports that the incident was acknowledged.
     Acknowledge,
-    /// It is over.
+    /// Reports that the incident is over.
     Resolve,
-    /// Evidence was taken back by a reorg.
+    /// A reorg retracted evidence.
     Retract,
     /// A line of the feed.
     Feed,
 }
 
 impl DeliveryKind {
-    /// The word for it.
+    /// Returns its name as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -237,68 +240,70 @@ impl DeliveryKind {
     }
 }
 
-/// What a message says.
+/// Content of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {
-    /// About an incident.
+    /// A message about an incident.
     Page(Box<Page>),
     /// A line of the feed.
     Line(Box<Line>),
 }
 
-/// One message to one destination, to be written to the outbox.
+/// A message to one destination, to be written to the outbox.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// Identity, repeated by every retry: the `webhook-id`.
+    /// Identity, repeated in every retry: the `webhook-id`.
     pub key: DeliveryKey,
-    /// Destination's name.
+    /// Name of the destination.
     pub destination: String,
-    /// What it is for.
+    /// Purpose of the message.
     pub kind: DeliveryKind,
     /// The incident it is about, if any.
     pub incident: Option<IncidentId>,
-    /// Severity of the news that this message brings, which may be below that of its incident.
+    /// Severity of the news in this message, which may be lower than that of its incident.
     pub severity: Severity,
-    /// What it says.
+    /// Content of the message.
     pub body: Body,
     /// Messages with the same lane and destination go out in the order they were written (a feed's watch, an incident).
     pub lane: String,
 }
 
-/// Room at a destination that messages of one sort have to themselves, so that a flood of another sort cannot take it.
+/// Capacity at a destination that is reserved for one sort of messages, so that a flood of another sort cannot use it
+/// up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Budget {
     /// Messages about incidents.
     Pages,
-    /// Messages about the program itself, along the path `self`.
+    /// Messages about the program itself, on the path `self`.
     Own,
     /// Lines of the feed.
     Feed,
 }
 
 impl Budget {
-    /// All of them, in the order in which they are served.
+    /// All budgets, in the order in which they are served.
     pub const ALL: [Self; 3] = [Self::Own, Self::Pages, Self::Feed];
 }
 
-/// Order in which waiting messages of one budget leave: the smallest first.
+/// Order in which waiting messages of one budget are sent: the smallest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Urgency {
     /// First page of an incident.
     FirstPage,
-    /// Page of an incident that paged before: louder, escalated, or an acknowledgement that expired.
+    /// Page of an incident that paged before: because of a higher severity, an escalation, or an expired
+    /// acknowledgement.
     NextPage,
-    /// Evidence that was taken back.
+    /// Retraction of evidence.
     Retraction,
-    /// Updates, acknowledgements and ends.
+    /// Updates, acknowledgements and closings.
     Rest,
-    /// Lines of the feed, all alike.
+    /// Lines of the feed, all with equal urgency.
     Line,
 }
 
 impl Delivery {
-    /// Returns the room that the message takes at its destination.
+    /// Returns the budget that the message counts towards at its destination.
     #[must_use]
     pub fn budget(&self) -> Budget {
         match &self.body {
@@ -308,7 +313,7 @@ impl Delivery {
         }
     }
 
-    /// Returns how urgent the message is among those of its budget. Messages that are equally urgent leave by severity.
+    /// Returns the urgency of the message among those of its budget. Messages of equal urgency are sent by severity.
     #[must_use]
     pub fn urgency(&self) -> Urgency {
         match (self.kind, &self.body) {
@@ -321,28 +326,28 @@ impl Delivery {
     }
 }
 
-/// What the escalation engine wants committed. Everything in it is written in one transaction.
+/// Changes that the escalation engine wants to commit. All of them are written in one transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// New or changed incidents, whole.
+    /// New or changed incidents, in full.
     pub incidents: Vec<Incident>,
-    /// New or changed findings, whole.
+    /// New or changed findings, in full.
     pub findings: Vec<Finding>,
     /// Messages to send, in order.
     pub deliveries: Vec<Delivery>,
-    /// Feed lines of this step, for whoever prints them.
+    /// Feed lines of this step, for printing.
     pub lines: Vec<Line>,
 }
 
-/// What the engine must know before it plans.
+/// State that the escalation engine needs before it plans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
     /// Live incidents, and those that the findings below belong to.
     pub incidents: Vec<Incident>,
-    /// Findings standing in retracted blocks, and those whose ids the new blocks repeat.
+    /// Active findings in retracted blocks, and those whose ids occur again in the new blocks.
     pub findings: Vec<Finding>,
-    /// Pages that paths of any chain sent lately.
+    /// Recent pages of the paths of all chains.
     pub paged: Vec<Paged>,
-    /// Blocks of all chains that were taken back, and that endpoints still hold.
+    /// Retracted blocks of all chains that some endpoints still have.
     pub contested: Vec<Contested>,
 }

@@ -1,15 +1,16 @@
-//! JSON in which nothing acts: the same values, written so that a terminal or an editor shows every character.
+//! JSON with hidden and control characters escaped: the same values, written so that a terminal or an editor shows
+//! every character.
 //!
-//! Values from the chain stay exact in records, so what a person would write as `\u{..}` cannot be put in their place. JSON has an
-//! escape of its own for every character, and every reader of JSON gets the character back.
+//! Values from the chain must stay exact in records, so they cannot be replaced by the human form `\u{..}`. JSON has
+//! its own escape for every character, and every JSON parser restores the character.
 
 use super::text::is_treacherous;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 use std::io::{self, Write};
 
-/// `value` as one line of JSON. Characters that move a cursor, turn the reading direction or hide are written by their number, as
-/// `\u` and four hex digits.
+/// Returns `value` as one line of JSON. Characters that move a cursor, change the reading direction or are invisible
+/// are escaped as `\u` and four hex digits.
 ///
 /// ```
 /// use watchfire::model::json::line;
@@ -23,7 +24,7 @@ use std::io::{self, Write};
 pub fn line(value: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut out = Vec::with_capacity(1024);
     value.serialize(&mut Serializer::with_formatter(&mut out, Careful(CompactFormatter)))?;
-    // Whole characters in, whole characters out.
+    // Only whole characters are read and written.
     String::from_utf8(out).map_err(<serde_json::Error as serde::ser::Error>::custom)
 }
 

@@ -1,15 +1,17 @@
-//! Addresses that look alike: wallets show their ends, and a person compares those.
+//! Addresses that look alike: wallets show only the ends of an address, and people compare those.
 
 use alloy_primitives::{Address, hex};
 
-/// The first three and the last four hex digits, whatever their case: what a person compares.
+/// Returns the first three and the last four hex digits, regardless of case: the part of an address that people
+/// compare.
 #[must_use]
 pub fn ends(address: &Address) -> u32 {
     let byte = |at: usize| u32::from(address[at]);
     byte(0) << 20 | (byte(1) >> 4) << 16 | byte(18) << 8 | byte(19)
 }
 
-/// `address` in EIP-55, with the digits at both ends in brackets that are those of `known` too: `0x[709]fff…fff[79c8]`, in full.
+/// Returns `address` in EIP-55, in full, with brackets around the digits at both ends that it shares with `known`:
+/// `0x[709]fff…fff[79c8]`.
 ///
 /// ```
 /// use alloy_primitives::address;

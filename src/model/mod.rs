@@ -1,7 +1,8 @@
-//! The nouns that travel between the rooms.
+//! Data types that are passed between the modules.
 //!
-//! Plain data with public fields: nothing here opens a socket, asks a clock or takes a lock, and nothing here decides.
-//! A shape that people or other programs read ([`record`], [`page`]) is spelled out field by field, since it is a promise.
+//! Plain data with public fields: no code here opens a socket, reads a clock, takes a lock or makes a decision. Formats
+//! that people or other programs read ([`record`], [`page`]) are written field by field, because they are a
+//! compatibility promise.
 
 pub mod activity;
 pub mod amount;

@@ -1,6 +1,6 @@
-//! What a person reads when woken. Destinations choose their form; the facts and their order are here.
+//! Content of a page for the responder. Destinations choose the format; the facts and their order are defined here.
 //!
-//! Every string may hold text from the chain and is escaped by the destination that shows it.
+//! Every string may contain text from the chain; the destination that shows it must escape it.
 
 use super::block::Finality;
 use super::footing::Footing;
@@ -10,101 +10,104 @@ use super::severity::Severity;
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
-/// An address with the name the address book has for it.
+/// An address with its name in the address book.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// The address.
     pub address: Address,
-    /// A watch's label, a `[name]`, or of whom the registry says that it is an owner.
+    /// A watch's label, a `[name]`, or the role of an owner in a registry, such as "owner of Treasury Safe".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The address with a name that it only looks like.
+    /// The named address that it resembles without being it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looks_like: Option<Box<Party>>,
 }
 
-/// A link a responder can follow.
+/// A link for the responder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// What it shows.
+    /// Text of the link.
     pub text: String,
-    /// Where it leads.
+    /// Target of the link.
     pub href: String,
 }
 
-/// A command that leads out of what a page tells.
+/// A command that resolves the problem on a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Way {
-    /// What it is for: `restore a backup`.
+    /// Purpose of the command: `restore a backup`.
     pub to: String,
-    /// The subcommand with its own arguments, quoted for a shell: `store restore FILE`. Shown, it names the configuration too.
+    /// The subcommand with its own arguments, quoted for a shell: `store restore FILE`. When shown, it also names the
+    /// configuration.
     pub command: String,
 }
 
 impl Way {
-    /// Returns the way that `command` is, `to` do something.
+    /// Returns a way with `command`, whose purpose is `to`.
     #[must_use]
     pub fn new(to: impl Into<String>, command: impl Into<String>) -> Self {
         Self { to: to.into(), command: command.into() }
     }
 }
 
-/// What happens if nobody acknowledges.
+/// Next step if nobody acknowledges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextStep {
     /// Wall-clock milliseconds.
     pub at: u64,
-    /// Destinations told then.
+    /// Destinations that were notified at that time.
     pub to: Vec<String>,
 }
 
-/// One piece of evidence.
+/// A piece of evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Identity of the finding.
     pub finding: FindingId,
-    /// Its revision.
+    /// Revision of the finding.
     pub revision: u32,
-    /// How loud.
+    /// Severity of the finding.
     pub severity: Severity,
     /// The rule or built-in.
     pub rule: String,
-    /// What happened, in one sentence with units.
+    /// Description of the event, in one sentence with units.
     pub headline: String,
-    /// Why it is abnormal, nearest first.
+    /// Reasons why it is abnormal, nearest first.
     pub reasons: Vec<String>,
-    /// How many more rules there are, all about something else.
+    /// Number of further rules, all about something else.
     #[serde(default)]
     pub other_rules: u64,
-    /// Taken back by a reorg.
+    /// Retracted by a reorg.
     pub orphaned: bool,
-    /// The subject's own act, or value that leaves it; anything else is a stranger's doing, or nobody's.
+    /// True for the subject's own act, or value that leaves it; false for an act of a stranger or a change without an
+    /// author.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own: bool,
-    /// How many more findings of its transaction the line stands for: they differ from it in nothing but the amount, and `headline` says
-    /// what all of them come to.
+    /// Number of further findings of its transaction that this line represents: they differ from it only in the amount,
+    /// and `headline` gives the total of all of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub alike: u64,
-    /// Order among evidence of one severity: the larger, the more of a holding is at stake. It is comparable and means nothing else.
+    /// Order among evidence of one severity: the larger, the more of a holding is at stake. It is useful only for
+    /// comparison.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub weight: u64,
-    /// It is proposed or pending, and nothing was seen so far that ended it.
+    /// True if it is proposed or pending, and no event that ended it has been seen so far.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stoppable: bool,
-    /// Seconds between its block and our judging it, when that is longer than it should be.
+    /// Delay between the block's time and its judging, in seconds, when that is longer than it should be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<u64>,
-    /// Where it happened.
+    /// Watch in which it happened.
     pub watch: Party,
-    /// Who sent the transaction; absent where no transaction caused it.
+    /// Sender of the transaction; absent where no transaction caused it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender: Option<Party>,
-    /// Who approved it, where known.
+    /// Approvers, where known.
     pub signers: Option<Vec<Party>>,
-    /// The other sides: the target and every address among the arguments, each once, at most [`PARTIES_MAX`].
+    /// Counterparties: the target and every address among the arguments, each once, at most [`PARTIES_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parties: Vec<Party>,
-    /// How many more of them there are.
+    /// Number of further parties, beyond those listed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub more_parties: u64,
     /// Wrappers it came through, outermost first, such as `execTransaction at Treasury Safe`.
@@ -120,17 +123,17 @@ pub struct Evidence {
     /// Transaction hash; absent where no transaction caused it.
     #[serde(default, skip_serializing_if = "B256::is_zero")]
     pub tx: B256,
-    /// How surely it stands.
+    /// Confidence in the finding.
     #[serde(flatten)]
     pub footing: Footing,
 }
 
-/// The loudest evidence of an incident, in short.
+/// Short form of the most severe evidence of an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gist {
-    /// How loud.
+    /// Severity of the evidence.
     pub severity: Severity,
-    /// What happened, in one sentence with units.
+    /// Description of the event, in one sentence with units.
     pub headline: String,
 }
 
@@ -141,12 +144,12 @@ pub struct Page {
     pub incident: IncidentId,
     /// See [`super::incident::Incident::cycle`].
     pub cycle: u32,
-    /// `TEST`, `DRILL`: shown before anything else.
+    /// `TEST`, `DRILL`: shown before all other text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub marked: Option<String>,
-    /// Where the incident stands.
+    /// State of the incident.
     pub state: State,
-    /// Loudest finding; of an update, the loudest of what is new.
+    /// Severity of the most severe finding; in an update, of the most severe new finding.
     pub severity: Severity,
     /// Label of the owning watch.
     pub label: String,
@@ -156,29 +159,31 @@ pub struct Page {
     pub chain: String,
     /// Chain id.
     pub chain_id: ChainId,
-    /// One sentence: the loudest evidence's headline; of an update, that of what is new.
+    /// Headline of the most severe evidence, in one sentence; for an update, that of the new evidence.
     pub headline: String,
-    /// What the incident's loudest evidence is, where `headline` speaks of something newer.
+    /// Most severe evidence of the incident, if `headline` describes something newer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loudest: Option<Gist>,
-    /// Evidence, what is new first, then the loudest, the subject's own, what weighs most and the newest first; at most [`EVIDENCE_MAX`], the rest counted in `more`.
+    /// Evidence, sorted: new evidence first, then the most severe, the subject's own acts, the largest weight and the
+    /// newest; at most [`EVIDENCE_MAX`], the rest counted in `more`.
     pub evidence: Vec<Evidence>,
-    /// How many findings are not listed.
+    /// Number of findings that are not listed.
     pub more: u64,
-    /// How far the newest of its standing findings is from being undone; absent where none stands.
+    /// Finality of the newest active finding; absent if there are no active findings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finality: Option<Finality>,
     /// Labels of other watches touched.
     pub touches: Vec<String>,
-    /// Why the watch exists.
+    /// Purpose of the watch.
     pub purpose: String,
-    /// What to do.
+    /// Instructions for the responder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
-    /// Of a blindness: how long it lasted, which blocks came late, what was in them, where evidence is kept.
+    /// Report of an outage: its duration, the blocks that were judged late, the findings in them, the location of
+    /// evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub report: Vec<String>,
-    /// Commands beside the acknowledgement that lead on, in order.
+    /// Commands beside the acknowledgement that help the responder, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
     /// Explorer links.
@@ -187,13 +192,13 @@ pub struct Page {
     pub path: String,
     /// Step of the path this page belongs to, from 1.
     pub step: u32,
-    /// What comes next.
+    /// Next step of the escalation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<NextStep>,
-    /// Who acknowledged, once somebody has.
+    /// Name of the person who acknowledged, once the incident is acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acked_by: Option<String>,
-    /// What changed since the last message, for updates and retractions.
+    /// Change since the last message, for updates and retractions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<String>,
     /// Whether the message begins with what is new of an incident that people were told of before.
@@ -202,19 +207,19 @@ pub struct Page {
 }
 
 impl Page {
-    /// Returns how many findings the lines of evidence stand for.
+    /// Returns the number of findings that the lines of evidence represent.
     #[must_use]
     pub fn n_listed(&self) -> u64 {
         self.evidence.iter().map(|evidence| 1 + evidence.alike).sum()
     }
 }
 
-/// Most counterparties that one piece of evidence lists.
+/// Maximum number of counterparties in one piece of evidence.
 pub const PARTIES_MAX: usize = 12;
 
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 
-/// Most pieces of evidence one page lists.
+/// Maximum number of pieces of evidence on one page.
 pub const EVIDENCE_MAX: usize = 10;

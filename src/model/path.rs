@@ -1,41 +1,41 @@
-//! Who is told, in which order, and how long each has to acknowledge.
+//! Recipients of an incident, their order, and the time each has to acknowledge.
 
 use super::severity::Severity;
 use serde::{Deserialize, Serialize};
 
-/// Name of the path on which Watchfire tells of itself: that it is blind, or cannot write down what it sees.
+/// Name of the path for Watchfire's own problems: an outage, or a store that rejects writes.
 pub const SELF_PATH: &str = "self";
 
-/// A path as it stands in an incident: a copy, so that a changed configuration cannot break a running escalation.
+/// A path as stored in an incident: a copy, so that a changed configuration cannot break a running escalation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Path {
-    /// The name a watch gives.
+    /// Name that a watch refers to.
     pub name: String,
-    /// First to last; the last repeats until somebody acknowledges. Never empty in a compiled book.
+    /// First to last; the last repeats until a responder acknowledges. Never empty in a compiled book.
     pub steps: Vec<PathStep>,
-    /// Findings from this severity on page; default [`Severity::High`].
+    /// Lowest severity that pages; default [`Severity::High`].
     pub page_at: Severity,
-    /// Destinations told of findings below `page_at`.
+    /// Destinations notified of findings below `page_at`.
     pub notify: Vec<String>,
-    /// Seconds an acknowledgement holds before the incident pages again.
+    /// Validity of an acknowledgement in seconds, after which the incident pages again.
     pub ack_expires: u64,
 }
 
-/// One step of a path.
+/// A step of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathStep {
-    /// Names of destinations, all told at once.
+    /// Names of destinations, all notified at the same time.
     pub to: Vec<String>,
-    /// Seconds until the next step is told as well.
+    /// Seconds until the next step is notified as well.
     pub ack_within: u64,
 }
 
-/// What a feed destination wants to hear.
+/// Selection of lines sent to a feed destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Feed {
-    /// One message per finding and revision.
+    /// A message per finding and revision.
     Findings,
-    /// One message per verdict, normal ones too.
+    /// A message per verdict, including normal ones.
     Verdicts,
 }

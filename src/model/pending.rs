@@ -1,25 +1,26 @@
-//! A transaction that was announced and is in no block yet: early warning, and nothing more.
+//! A transaction that was announced but is in no block yet: an early warning only.
 //!
-//! Anybody can announce anything, most of it for nothing, and what goes to a block builder directly is never announced. So what is
-//! pending is judged, remembered for a while, and either comes true in a block or ends here.
+//! Anyone can announce any transaction, mostly at no cost, and transactions sent directly to a block builder are never
+//! announced. Pending transactions are therefore judged and remembered for a limited time; each is either included in a
+//! block or ended here.
 
 use alloy_primitives::{Address, B256};
 use serde::{Deserialize, Serialize};
 
-/// How a pending transaction ended.
+/// Outcome of a pending transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ending {
-    /// A block holds it.
+    /// A block includes it.
     Included,
-    /// Another transaction of the same sender has its nonce.
+    /// Another transaction of the same sender used its nonce.
     Replaced,
     /// No block took it in time.
     Expired,
 }
 
 impl Ending {
-    /// The word for it: the reason of a retraction, and of an incident that closes by it.
+    /// Returns its name as text: the reason of a retraction, and of an incident that is closed by it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -30,41 +31,41 @@ impl Ending {
     }
 }
 
-/// A pending transaction that something is found in, from when it was first seen.
+/// A pending transaction with a finding, recorded from when it was first seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// Its hash, held against its fields.
+    /// Transaction hash, verified against its fields.
     pub hash: B256,
-    /// Who sent it, recovered from its signature.
+    /// Sender, recovered from the signature.
     pub from: Address,
     /// The sender's nonce.
     pub nonce: u64,
     /// The newest judged block when it was first seen.
     pub first: u64,
-    /// When it was first seen, wall-clock milliseconds.
+    /// Time at which it was first seen, wall-clock milliseconds.
     pub seen_at: u64,
-    /// How it ended; absent while it waits.
+    /// Outcome; absent while it is pending.
     pub ended: Option<Ending>,
 }
 
-/// What became of a pending transaction, for whoever was told of it.
+/// Outcome of a pending transaction, for the recipients who were notified of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// Its hash.
+    /// Transaction hash.
     pub tx: B256,
-    /// How it ended.
+    /// Outcome of the transaction.
     pub how: Ending,
-    /// The transaction that took its nonce, where it is known.
+    /// The transaction that used its nonce, where it is known.
     pub by: Option<B256>,
 }
 
-/// Whether anybody is woken by what is pending.
+/// Paging setting for pending transactions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PendingVoice {
-    /// It is written down, and told to whoever is only notified.
+    /// Recorded, and sent only to the destinations that are notified without paging.
     #[default]
     Quiet,
-    /// It pages as what a block holds.
+    /// Paged like a finding in a block.
     Page,
 }

@@ -1,7 +1,8 @@
-//! A wallet's queue: transactions that a Safe's owners gather signatures for off the chain, before anybody can execute them.
+//! Proposals in a Safe's queue: transactions for which the owners collect signatures off chain, before they can be
+//! executed.
 //!
-//! What is written here comes from a service that keeps such queues, and is its claim. Who signed what is recovered from the
-//! signatures, and how many must sign is read from the chain; see `decode::queued`.
+//! These data come from a service that keeps such queues, and are its claims. The signers are recovered from the
+//! signatures, and the threshold is read from the chain; see `decode::queued`.
 
 use super::block::BlockRef;
 use super::read::Read;
@@ -9,65 +10,66 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A transaction of a Safe, as a service says that it waits.
+/// A Safe transaction that waits in the queue, as reported by a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queued {
     /// The Safe that would execute it.
     pub safe: Address,
     /// Target of the call.
     pub to: Address,
-    /// Wei that goes along.
+    /// Ether sent with it, in wei.
     pub value: U256,
     /// Calldata.
     pub data: Bytes,
-    /// 0 for a call, 1 for a delegatecall; anything else reverts.
+    /// 0 for a call, 1 for a delegatecall; any other value reverts.
     pub operation: U256,
-    /// Gas for the inner call; with anything but zero its failure is swallowed.
+    /// Gas for the inner call; if it is not zero, the inner call can fail without reverting the execution.
     pub safe_tx_gas: U256,
-    /// Gas that is refunded beside that of the inner call.
+    /// Gas that is refunded in addition to that of the inner call.
     pub base_gas: U256,
-    /// What each unit of gas is refunded with; zero for no refund.
+    /// Refund per unit of gas; zero for no refund.
     pub gas_price: U256,
     /// The token of the refund; zero for ether.
     pub gas_token: Address,
-    /// Who is refunded; zero for whoever executes.
+    /// Recipient of the refund; zero for the account that executes.
     pub refund_receiver: Address,
     /// The Safe's nonce at which it can be executed.
     pub nonce: U256,
     /// The hash that the service names for it.
     pub claimed: B256,
-    /// Who put it there, as the service says; absent where nobody did and it was only seen on chain.
+    /// Proposer, as reported by the service; absent if nobody proposed it and it was only seen on chain.
     pub proposer: Option<Address>,
-    /// When that was, as the service says, Unix seconds.
+    /// Time of submission, as reported by the service, Unix seconds.
     pub submitted: Option<u64>,
-    /// Who agreed, as the service says.
+    /// Confirmations, as reported by the service.
     pub confirmations: Vec<Confirmation>,
 }
 
-/// One owner's agreement, as a service says.
+/// Confirmation by one owner, as reported by a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confirmation {
-    /// Whose it is said to be.
+    /// Owner to whom the service attributes it.
     pub owner: Address,
-    /// Their signature in the Safe's own encoding: r, s, v, and what follows for a contract.
+    /// Signature in the Safe's own encoding: r, s, v, and for a contract the data that follows.
     pub signature: Bytes,
 }
 
-/// How far a queued transaction is from being executed.
+/// Progress of a proposal towards execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The nonce it waits for.
     pub nonce: U256,
-    /// Owners whose agreement was found to be theirs.
+    /// Number of owners whose signature or approval was verified.
     pub confirmed: u32,
-    /// How many the Safe asks for.
+    /// Number of confirmations that the Safe requires.
     pub threshold: u32,
-    /// Whether the Safe's nonce is this one: with enough agreement anybody can execute it.
+    /// True if the Safe's nonce is this one: with enough confirmations anybody can execute it.
     pub next: bool,
 }
 
 impl Queued {
-    /// Whether it is an empty call of the Safe to itself, by which owners use up the nonce of what they do not want.
+    /// Returns true if it is an empty call of the Safe to itself, by which owners use up the nonce of a transaction
+    /// that they reject.
     #[must_use]
     pub fn rejects(&self) -> bool {
         self.to == self.safe
@@ -79,7 +81,7 @@ impl Queued {
 }
 
 impl Progress {
-    /// Whether whoever wants to can execute it now.
+    /// Returns true if anybody can execute it now.
     #[must_use]
     pub const fn is_executable(&self) -> bool {
         self.next && self.threshold > 0 && self.confirmed >= self.threshold
@@ -94,50 +96,51 @@ impl fmt::Display for Progress {
     }
 }
 
-/// What a Safe says of itself at one block.
+/// State of a Safe at one block, as the Safe reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SafeState {
     /// The nonce of its next execution.
     pub nonce: U256,
-    /// How many owners must agree.
+    /// Number of owners who must confirm.
     pub threshold: u32,
-    /// Its owners.
+    /// Owners of the Safe.
     pub owners: Vec<Address>,
-    /// The EIP-712 domain that its owners sign under.
+    /// EIP-712 domain under which its owners sign.
     pub domain: B256,
 }
 
-/// What the signatures of a queued transaction come to, each held against its fields.
+/// Result of checking the signatures of a proposal, each against the proposal's fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// The hash that its owners sign, from its fields and the Safe's own domain.
+    /// Hash that its owners sign, computed from its fields and the Safe's own domain.
     pub hash: B256,
-    /// Owners of the Safe who agreed, each once.
+    /// Owners of the Safe who signed or approved, each once.
     pub signers: Vec<Address>,
-    /// Owners whose signature is not theirs over this hash, each with who signed instead where that can be told.
+    /// Owners whose claimed signature over this hash is not theirs, each with the actual signer where it can be
+    /// recovered.
     pub forged: Vec<(Address, Option<Address>)>,
-    /// Owners whose agreement only the chain can tell of, and it does not.
+    /// Owners whose approval only the chain can confirm, but the chain does not.
     pub unproven: Vec<Address>,
-    /// What has to be read before this is final.
+    /// Reads required before the result is final.
     pub wanted: Vec<Read>,
 }
 
-/// Where a queued transaction ended up.
+/// Outcome of a proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Waits {
-    /// It waits.
+    /// Still pending.
     Queued,
-    /// It was executed.
+    /// Executed.
     Executed,
-    /// Another transaction used its nonce up.
+    /// Another transaction used its nonce.
     Replaced,
-    /// Its service shows it no more, and its nonce was not used.
+    /// No longer listed by its service, with its nonce unused.
     Withdrawn,
 }
 
 impl Waits {
-    /// The word for it.
+    /// Returns its name as text.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -156,49 +159,51 @@ pub struct Remembered {
     pub hash: B256,
     /// The nonce it waits for, or waited for.
     pub nonce: U256,
-    /// What became of it.
+    /// Outcome of the proposal.
     pub waits: Waits,
-    /// The newest judged block when it was first seen. Its findings stand there, whatever happens to that block: no reorg undoes
-    /// what somebody proposed.
+    /// Number of the newest judged block when it was first seen. Its findings are assigned to that block and stay even
+    /// if the block is retracted: a reorg does not undo a proposal.
     pub first: u64,
-    /// That block's time, Unix seconds: the time by which its rules are tried.
+    /// Time of that block, Unix seconds: its rules are evaluated at this time.
     pub time: u64,
-    /// When it was first seen, wall-clock milliseconds.
+    /// Time at which it was first seen, wall-clock milliseconds.
     pub seen_at: u64,
-    /// Whether it is an empty call of the Safe to itself, by which owners use a nonce up.
+    /// True if it is an empty call of the Safe to itself, by which owners use up a nonce.
     pub rejects: bool,
-    /// What it was judged by last: its progress, its signatures, what is wrong with them, and the rules.
+    /// Digest of the inputs of the last verdict: progress, signatures, problems, and the rules.
     pub judged: B256,
-    /// Its progress then.
+    /// Progress at that time.
     pub progress: Progress,
-    /// What was not certain at the last look and counts at the next: an approval that the chain does not show yet, a gap.
+    /// True if the last poll left something uncertain that counts at the next poll: an approval that the chain does not
+    /// show yet, a gap.
     pub doubtful: bool,
 }
 
-/// Something on chain that the queue has to account for: a log of the Safe, as it was judged.
+/// A log of the Safe that must match a transaction in the queue, as it was judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// Its place in the store, by which it is read once.
+    /// Sequence number in the store, by which it is read once.
     pub seq: i64,
-    /// Whether it is an execution, well or badly; else an owner's approval.
+    /// True for an execution, successful or failed; false for an owner's approval.
     pub executed: bool,
-    /// The Safe transaction hash that it names.
+    /// Safe transaction hash in the log.
     pub hash: B256,
-    /// Whose approval it is.
+    /// Owner who approved.
     pub owner: Option<Address>,
-    /// The chain's transaction.
+    /// Transaction on chain that contains the log.
     pub tx: B256,
-    /// Who sent that.
+    /// Sender of that transaction.
     pub origin: Address,
     /// Ordinal of the log in it.
     pub ordinal: u32,
-    /// Its block.
+    /// Block of the log.
     pub at: BlockRef,
-    /// That block's time, Unix seconds.
+    /// Time of that block, Unix seconds.
     pub time: u64,
 }
 
-/// Stands for everything that a queued transaction is judged by: what has the same is judged alike, and need not be judged again.
+/// Returns a digest of all inputs to the judgement of a queued transaction: with the same digest it would be judged the
+/// same, so it need not be judged again.
 #[must_use]
 pub fn digest(parts: &[&[u8]]) -> B256 {
     let mut bytes = Vec::new();
@@ -209,6 +214,6 @@ pub fn digest(parts: &[&[u8]]) -> B256 {
     keccak256(bytes)
 }
 
-/// Longest list of owners that is read from a Safe. Each signature costs an execution 6,000 gas and more, and a Safe whose threshold
-/// is above this could never execute.
+/// Maximum number of owners that are read from a Safe. Each signature costs an execution at least 6,000 gas, and a Safe
+/// whose threshold is above this could never execute.
 pub const OWNERS_MAX: usize = 1_024;

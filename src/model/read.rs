@@ -1,34 +1,34 @@
-//! Questions that a block alone cannot answer, asked of the node at that block's hash.
+//! Questions that cannot be answered from a block alone. They are asked of the node at that block's hash.
 
 use super::trace::TxTrace;
 use alloy_primitives::{Address, B256, Bytes, U256, b256};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// One question, pinned to the hash of the block being decoded: how things stand after it.
+/// A question about the state after the block being decoded, pinned to that block's hash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Read {
     /// `eth_call`.
     Call {
-        /// Contract asked.
+        /// Contract to call.
         to: Address,
         /// Calldata.
         data: Bytes,
     },
-    /// `eth_call` at the block before, which the question names: how things stood before the block.
+    /// `eth_call` at the parent block, which the question names: the state before the block.
     Before {
         /// Hash of the block's parent.
         parent: B256,
-        /// Contract asked.
+        /// Contract to call.
         to: Address,
         /// Calldata.
         data: Bytes,
     },
     /// `eth_getStorageAt`: 32 bytes.
     Storage {
-        /// Whose.
+        /// Account to read.
         of: Address,
-        /// Where.
+        /// Storage slot.
         slot: B256,
     },
     /// `eth_getCode`: any number of bytes.
@@ -37,45 +37,46 @@ pub enum Read {
     Nonce(Address),
     /// `eth_getBalance` in wei: 32 bytes.
     Balance(Address),
-    /// Whom a contract's logs up to the block leave with a role (`eth_getLogs`): see [`holders`].
+    /// Holders of roles according to a contract's logs up to the block (`eth_getLogs`): see [`holders`].
     Grants {
-        /// Whose logs.
+        /// Contract whose logs are searched.
         by: Address,
         /// The first block that is searched.
         since: u64,
     },
-    /// Whether an account ever sent, approved or obtained a token in a transaction that it sent or that was sent to it, up to the block
-    /// (`eth_getLogs`, `eth_getTransactionByHash`): 32 bytes, 1 or 0.
+    /// Use of a token by an account: 32 bytes, 1 if the account ever sent, approved or obtained the token in a
+    /// transaction that it sent or that was sent to it, up to the block, else 0 (`eth_getLogs`,
+    /// `eth_getTransactionByHash`).
     Uses {
         /// The token.
         token: Address,
         /// The account.
         by: Address,
     },
-    /// Which of several tokens an account used so, in one question (`eth_getLogs`, `eth_getTransactionByHash`): addresses of 20 bytes each,
-    /// in any order.
+    /// Tokens among `tokens` that an account used in this way, in one question (`eth_getLogs`,
+    /// `eth_getTransactionByHash`): addresses of 20 bytes each, in any order.
     UsedOf {
         /// The tokens.
         tokens: Box<[Address]>,
         /// The account.
         by: Address,
     },
-    /// What ran inside each transaction of the block.
+    /// Traces of all transactions of the block.
     Traces,
-    /// What ran inside this one.
+    /// Trace of this transaction.
     Trace(B256),
 }
 
-/// What the node said, or why it could not.
+/// Answer of the node, or the reason why it could not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Return data, or whatever else was asked for.
+    /// Return data, or the other data that was requested.
     Data(Bytes),
-    /// The traces of each transaction, in order; of the one that was asked for.
+    /// Traces of each transaction, in order, or of the requested transaction.
     Traces(Arc<[TxTrace]>),
-    /// The call reverted: the contract has no such function, or refuses.
+    /// The call reverted: the contract lacks the function, or rejects the call.
     Reverted,
-    /// The node could not say (pruned state, an error, the budget of reads reached).
+    /// The node could not answer (pruned state, an error, the budget of reads was reached).
     Unavailable,
 }
 
@@ -84,10 +85,10 @@ pub const ROLE_GRANTED: B256 = b256!("2f8788117e7eff1d82e926ec794901d17c78024a50
 /// `RoleRevoked(bytes32,address,address)`. Source: the same.
 pub const ROLE_REVOKED: B256 = b256!("f6391f5c32d9c69d2a47ea670b442974b53935d1edc7fd64eb21e047a839171b");
 
-/// Bytes of a role and of who holds it.
+/// Length of a role and its holder in bytes.
 const HOLDER_BYTES: usize = 32 + 20;
 
-/// Roles and who holds them, as an answer to [`Read::Grants`] has them: 32 bytes and 20, again and again.
+/// Returns roles and their holders from an answer to [`Read::Grants`]: 32 bytes and 20 bytes, repeated.
 pub fn holders(data: &[u8]) -> impl Iterator<Item = (B256, Address)> + '_ {
     data.chunks_exact(HOLDER_BYTES).map(|pair| {
         let (role, who) = pair.split_at(32);
@@ -95,7 +96,7 @@ pub fn holders(data: &[u8]) -> impl Iterator<Item = (B256, Address)> + '_ {
     })
 }
 
-/// The same the other way round.
+/// Encodes roles and their holders in the same format.
 pub fn holder_bytes(holders: impl IntoIterator<Item = (B256, Address)>) -> Bytes {
     holders.into_iter().flat_map(|(role, who)| [role.as_slice(), who.as_slice()].concat()).collect::<Vec<u8>>().into()
 }
@@ -103,19 +104,20 @@ pub fn holder_bytes(holders: impl IntoIterator<Item = (B256, Address)>) -> Bytes
 /// Answers so far, for one block.
 pub type Answers = HashMap<Read, Answer>;
 
-/// Most reads asked for one block; more are answered [`Answer::Unavailable`], and the decoder says so.
+/// Maximum number of reads for one block; further reads are answered [`Answer::Unavailable`], and the decoder reports
+/// this.
 pub const READS_MAX: usize = 256;
 
-/// Most reads of watched state asked for one block, beside those: sixteen watches of thirty questions each. What does not fit is read
-/// after the next block, so that nobody's block waits long for somebody else's state.
+/// Maximum number of additional reads of watched state for one block: sixteen watches of thirty questions each. Further
+/// reads are made after the next block, so that reading the state of many watches does not delay a block.
 pub const STATE_READS_MAX: usize = 512;
 
-/// Most reads asked for one block of what tokens say that subjects hold, beside those: 64 tokens before and after, half as many
-/// more for those that count by id, and 32 allowances that were used. Tokens beyond it are told as unread.
+/// Maximum number of additional reads of subjects' token holdings for one block: 64 tokens before and after, half as
+/// many more for tokens with ids, and 32 used allowances. Further tokens are reported as unread.
 pub const HOLDING_READS_MAX: usize = 224;
 
 impl Answer {
-    /// The first 32 bytes of what was returned.
+    /// Returns the first 32 bytes of the returned data.
     #[must_use]
     pub fn word(&self) -> Option<B256> {
         match self {
@@ -124,7 +126,7 @@ impl Answer {
         }
     }
 
-    /// The addresses of 20 bytes each that the answer to [`Read::UsedOf`] consists of.
+    /// Returns the addresses of 20 bytes each in the answer to [`Read::UsedOf`].
     #[must_use]
     pub fn addresses(&self) -> Option<Vec<Address>> {
         match self {

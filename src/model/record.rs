@@ -1,38 +1,39 @@
-//! JSON lines: one object a line, `type` first. A promise to other programs; see the README's "Output" section.
+//! JSON lines: one object a line, `type` first. The format is a compatibility promise to other programs; see the
+//! README's "Output" section.
 //!
-//! Addresses in EIP-55, hashes lower-case, amounts decimal strings in the smallest unit beside a human string, times RFC 3339
-//! UTC, block numbers as numbers, absent as missing.
+//! Addresses are in EIP-55, hashes in lower case, amounts as decimal strings in the smallest unit beside a
+//! human-readable string, times in RFC 3339 UTC, block numbers as numbers; absent values are omitted.
 
 use super::LateBlocks;
 use super::page::Way;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-/// One line.
+/// A line of the record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Line {
     /// An activity was judged.
     Verdict(Box<VerdictLine>),
-    /// A finding was taken back.
+    /// A finding was retracted.
     Retraction(RetractionLine),
     /// An incident opened or changed.
     Incident(Box<IncidentLine>),
-    /// Blocks have become more final, or are confirmed.
+    /// Blocks have reached a higher finality, or were confirmed by endpoints.
     Footing(FootingLine),
-    /// A finding as it stands.
+    /// Current state of a finding.
     Finding(Box<FindingLine>),
-    /// A chain as it stands in the store.
+    /// Current state of a chain in the store.
     Chain(Box<ChainLine>),
-    /// We could not see.
+    /// An outage began or ended.
     Blindness(BlindnessLine),
-    /// A message was sent, or could not be.
+    /// A message was sent, or could not be sent.
     Delivery(DeliveryLine),
-    /// At the end.
+    /// Totals at the end.
     Summary(SummaryLine),
 }
 
-/// One judged activity.
+/// A judged activity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerdictLine {
     /// Chain name.
@@ -46,7 +47,8 @@ pub struct VerdictLine {
     /// Transaction hash; absent where no transaction caused it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tx: String,
-    /// `call`, `call.0.2`, `log.5`; `due.1795194000` for what did not come by that time, in Unix seconds.
+    /// `call`, `call.0.2`, `log.5`; `due.1795194000` for an expected action that did not come by that time, in Unix
+    /// seconds.
     pub position: String,
     /// Label of the watch.
     pub watch: String,
@@ -62,18 +64,18 @@ pub struct VerdictLine {
     pub fate: String,
     /// `normal` or `abnormal`.
     pub verdict: String,
-    /// What vouched, or what raised.
+    /// Rule or built-in that vouched for it or raised it.
     pub by: String,
-    /// Only when abnormal.
+    /// Severity; only for abnormal activities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
-    /// Why, nearest first; empty when normal.
+    /// Reasons, nearest first; empty when normal.
     #[serde(default)]
     pub reasons: Vec<String>,
-    /// How many of the reasons, from the first, are about this very function; the others are rules about something else.
+    /// Number of reasons, from the first, that are about this very function; the others are rules about something else.
     #[serde(default)]
     pub near: usize,
-    /// Identity, when it is a finding of its own.
+    /// Identity, if the activity is a finding of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finding_id: Option<String>,
     /// The incident it joined.
@@ -81,9 +83,9 @@ pub struct VerdictLine {
     pub incident_id: Option<String>,
     /// Grows with each retraction and re-inclusion; 1 at first.
     pub revision: u32,
-    /// What happened, in one sentence with units.
+    /// Description of the event, in one sentence with units.
     pub headline: String,
-    /// By name, else `#0`.
+    /// Arguments by name; an argument without a name as `#0`.
     pub args: Map<String, Json>,
     /// Human form of those arguments that are amounts of a token with known decimals.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -94,53 +96,54 @@ pub struct VerdictLine {
     pub value_human: String,
     /// Wrappers, outermost first.
     pub via: Vec<String>,
-    /// Who acts.
+    /// Acting address.
     pub from: String,
-    /// Who sent the transaction; absent where there is none.
+    /// Sender of the transaction; absent if no transaction caused the activity.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub origin: String,
-    /// The other side.
+    /// Counterparty.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// `call`, `delegatecall`, `create`.
     pub operation: String,
-    /// Whose approval it carries; absent when unknown.
+    /// Approvers; absent when unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signers: Option<Vec<String>>,
-    /// The code that a proxy ran for it, where its registry lists what it may run.
+    /// Implementation that a proxy ran for it, where its registry lists the allowed implementations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub implementation: Option<String>,
-    /// What the watchlist calls the ABI of that code; absent where it is the watch's own.
+    /// Watchlist name of the ABI of that code; absent for the watch's own ABI.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abi: Option<String>,
-    /// How many endpoints say so.
+    /// Number of endpoints that report it.
     pub sources: u32,
-    /// Whether the block was verified against its header.
+    /// True if the block was verified against its header.
     pub verified: bool,
     /// Seconds between the block's time and its judging, when that is longer than it should be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late: Option<u64>,
 }
 
-/// A finding taken back.
+/// A retracted finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetractionLine {
-    /// Which finding.
+    /// Identity of the finding.
     pub finding_id: String,
-    /// Its revision, one more than what it takes back.
+    /// Revision of the finding, one more than that of the retracted line.
     pub revision: u32,
-    /// `reorg`; of what was pending `replaced`, `expired`, or `included` where the block shows it in another light.
+    /// `reorg`; for a pending transaction `replaced`, `expired`, or `included` where its block leads to a different
+    /// finding.
     pub reason: String,
-    /// Number of the block that is gone; of what was pending the newest one when it was first seen.
+    /// Number of the block that was removed; for a pending transaction, of the newest block when it was first seen.
     pub orphaned_block: u64,
-    /// Its hash; zero of what was pending.
+    /// Hash of that block; zero for pending transactions.
     pub orphaned_hash: String,
     /// Hash of the block now at that height, or of the transaction that took the nonce, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<String>,
 }
 
-/// An incident as it stands.
+/// Current state of an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentLine {
     /// Identity.
@@ -151,56 +154,58 @@ pub struct IncidentLine {
     pub path: String,
     /// `open`, `acknowledged`, `resolved`, `false-alarm`.
     pub state: String,
-    /// Loudest finding.
+    /// Severity of the most severe finding.
     pub severity: String,
-    /// When it opened.
+    /// Time of opening.
     pub opened: String,
     /// Ids of its findings.
     pub findings: Vec<String>,
-    /// Step of the path told last, from 1.
+    /// Last step of the path that was notified, from 1.
     pub step: u32,
-    /// When the next step is due.
+    /// Time at which the next step is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_escalation: Option<String>,
-    /// Who took it.
+    /// Name of the person who acknowledged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acked_by: Option<String>,
-    /// One sentence.
+    /// Headline, in one sentence.
     pub headline: String,
-    /// `included`, `safe` or `finalized`: how far the newest of its standing findings is from being undone.
+    /// `included`, `safe` or `finalized`: finality of the newest of its active findings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finality: Option<String>,
-    /// How many endpoints say of every standing finding's block that it is theirs.
+    /// Number of endpoints that report the blocks of all active findings as theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<u32>,
-    /// Whether every standing finding's block was proven by its header; absent where nobody asked.
+    /// True if the blocks of all active findings were proven by their headers; absent where verification was not
+    /// requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
 }
 
-/// Every block up to this one has become so final, or is held by so many endpoints: one of `finality` and `sources` is there.
+/// All blocks up to this one have reached the given finality, or are confirmed by the given number of endpoints: one of
+/// `finality` and `sources` is present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FootingLine {
     /// Chain name.
     pub chain: String,
-    /// Number of the newest block it holds for.
+    /// Number of the newest block it applies to.
     pub block: u64,
-    /// Its hash.
+    /// Hash of that block.
     pub block_hash: String,
     /// `safe` or `finalized`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finality: Option<String>,
-    /// How many endpoints say that it is theirs.
+    /// Number of endpoints that report the block as theirs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<u32>,
-    /// Ids of standing findings that gained by it, oldest first.
+    /// Ids of the active findings that it affects, oldest first.
     pub findings: Vec<String>,
-    /// How many more there are, where it would be too long.
+    /// Number of further findings, if the list would be too long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<u64>,
 }
 
-/// A finding as it stands.
+/// Current state of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingLine {
     /// Identity.
@@ -211,9 +216,9 @@ pub struct FindingLine {
     pub revision: u32,
     /// Chain name.
     pub chain: String,
-    /// Number of the block it stands in, or stood in.
+    /// Number of the block that contains it, or contained it.
     pub block: u64,
-    /// That block's hash.
+    /// Hash of that block.
     pub block_hash: String,
     /// Transaction hash; absent where no transaction caused it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -224,117 +229,117 @@ pub struct FindingLine {
     pub address: String,
     /// The rule or built-in that raised it.
     pub by: String,
-    /// How loud.
+    /// Severity of the finding.
     pub severity: String,
-    /// What happened, in one sentence with units.
+    /// Description of the event, in one sentence with units.
     pub headline: String,
-    /// Why, nearest first.
+    /// Reasons, nearest first.
     pub reasons: Vec<String>,
-    /// Whether a reorg took it away.
+    /// True if a reorg took it away.
     pub orphaned: bool,
-    /// `included`, `safe` or `finalized`; absent where a reorg took it away.
+    /// `included`, `safe` or `finalized`; absent where a reorg retracted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finality: Option<String>,
-    /// How many endpoints say that its block is theirs.
+    /// Number of endpoints that report its block as theirs.
     pub sources: u32,
-    /// How many there were to say so when it was judged.
+    /// Number of endpoints that could have reported it when it was judged.
     pub endpoints: u32,
-    /// Whether its block was proven by its header; absent where nobody asked.
+    /// True if its block was proven by its header; absent where verification was not requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified: Option<bool>,
 }
 
-/// A chain as it stands in the store.
+/// Current state of a chain in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainLine {
     /// Chain name.
     pub chain: String,
     /// EIP-155 id.
     pub chain_id: u64,
-    /// Number of the first block that is judged; absent before the first start.
+    /// Number of the first judged block; absent before the first start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first: Option<u64>,
-    /// Number of the newest block that was judged.
+    /// Number of the newest judged block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block: Option<u64>,
-    /// Its hash.
+    /// Hash of that block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub block_hash: Option<String>,
-    /// Its time.
+    /// Time of that block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<String>,
-    /// How many seconds ago that is, by our clock.
+    /// Age of that block in seconds, by our clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag_seconds: Option<u64>,
     /// Number of the newest safe block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safe: Option<u64>,
-    /// Its hash.
+    /// Hash of that block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub safe_hash: Option<String>,
     /// Number of the newest finalized block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finalized: Option<u64>,
-    /// Its hash.
+    /// Hash of that block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finalized_hash: Option<String>,
-    /// A block on the branch that may undo what is finalized, while somebody allows that.
+    /// A block on the branch that may undo finalized blocks, while an operator allows that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed: Option<String>,
-    /// Who allows it.
+    /// Name of the person who allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_by: Option<String>,
-    /// Since when.
+    /// Start time of that permission.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_at: Option<String>,
 }
 
-/// A stretch without sight.
+/// An outage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlindnessLine {
-    /// The name of a [`BlindnessKind`](super::BlindnessKind), the same when it begins and when it ends.
+    /// Name of a [`BlindnessKind`](super::BlindnessKind), the same at the beginning and at the end.
     pub kind: String,
-    /// What stands in the way, in words; absent at the end.
+    /// Cause of the outage, in words; absent at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// How loud it is, or was.
+    /// Severity of the outage, current or final.
     pub severity: String,
-    /// The incident it is.
+    /// Incident that records the outage.
     pub incident_id: String,
-    /// Chain name; absent when it is about the store, which all chains share.
+    /// Chain name; absent for an outage of the store, which all chains share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<String>,
-    /// Endpoint's name, never its address; absent when it is about the chain.
+    /// Name of the endpoint, never its address; absent when the outage affects the whole chain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// Since when.
+    /// Start of the outage.
     pub since: String,
-    /// Until when, once it is over: when all that was missed has been judged.
+    /// End of the outage, when all missed blocks have been judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// How long it lasted in all, once it is over.
+    /// Total duration in seconds, once the outage is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
-    /// How often it began; absent for once.
+    /// Number of occurrences; absent for a single one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// How many blocks were seen late, once it is over and nothing was seen while it lasted.
+    /// Number of blocks judged late, once the outage is over, if nothing was seen while it lasted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocks: Option<u64>,
-    /// Which blocks those are, chain by chain, and what was found in them.
+    /// Blocks that were judged late, chain by chain, with the findings in them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<LateBlocks>,
-    /// Files that hold what an endpoint gave.
+    /// Files that contain an endpoint's responses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
-    /// Commands by which a person ends it.
+    /// Commands with which an operator can end it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ways: Vec<Way>,
-    /// Labels of the watches that cannot be seen because of it; many are counted.
+    /// Labels of the watches that cannot be seen because of it; if there are many, only their number.
     pub blinds: Vec<String>,
 }
 
-/// One attempt at a delivery.
+/// An attempt at a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryLine {
     /// Identity.
@@ -343,35 +348,35 @@ pub struct DeliveryLine {
     pub destination: String,
     /// `trigger`, `update` ...
     pub kind: String,
-    /// From 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
     /// `sent`, `retry`, `dead`.
     pub outcome: String,
-    /// What went wrong.
+    /// Description of the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What a run did.
+/// Totals of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SummaryLine {
     /// Blocks committed.
     pub blocks: u64,
     /// Activities judged.
     pub activities: u64,
-    /// Of them normal.
+    /// Number of normal activities among them.
     pub normal: u64,
     /// Findings.
     pub findings: u64,
-    /// Findings taken back and not seen again.
+    /// Findings that were retracted and did not occur again.
     pub retracted: u64,
     /// Incidents opened.
     pub incidents: u64,
     /// Messages sent.
     pub deliveries: u64,
-    /// Messages that could not be.
+    /// Messages that could not be sent (dead letters).
     pub dead: u64,
-    /// What was asked for and not reached, one sentence for each chain; the exit code is 2 then.
+    /// Ranges that were requested and not reached, one sentence for each chain; the exit code is then 2.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<String>,
 }

@@ -1,11 +1,11 @@
-//! Roles that are known by name, on whichever contract. A role is the hash of its name, but for the default administrator, which is
-//! zero.
+//! Roles that are known by name, on any contract. A role is the hash of its name, except for the default administrator,
+//! which is zero.
 //!
 //! Source: AccessControl.sol, TimelockController.sol and the presets of OpenZeppelin.
 
 use alloy_primitives::{B256, b256};
 
-/// Roles whose holder can do anything, or make tokens, or replace code, or pass a delay.
+/// Roles whose holder can perform any action, mint tokens, replace code or bypass a delay.
 const RULING: [(B256, &str); 6] = [
     (B256::ZERO, "DEFAULT_ADMIN_ROLE"),
     (b256!("9f2df0fed2c77648de5860a4cc508cd0818c85b8b8a1ab4ceeef8d981c8956a6"), "MINTER_ROLE"),
@@ -15,19 +15,19 @@ const RULING: [(B256, &str); 6] = [
     (b256!("5f58e3a2316349923ce3780f8d587db2d72378aed66a8261c916544fa6846ca5"), "TIMELOCK_ADMIN_ROLE"),
 ];
 
-/// Roles that are known by name and rule nothing by themselves.
+/// Roles with a known name that give no such power by themselves.
 const KNOWN: [(B256, &str); 2] = [
     (b256!("65d7a28e3265b37a6474929f336521b332c1681b933f6cb9f3376673440d862a"), "PAUSER_ROLE"),
     (b256!("fd643c72710c63c0180259aba6b2d05451e3591a24e58b62239378085726f783"), "CANCELLER_ROLE"),
 ];
 
-/// What everybody calls this role, where everybody does.
+/// Returns the common name of this role, if it has one.
 #[must_use]
 pub fn name_of(role: B256) -> Option<&'static str> {
     RULING.iter().chain(&KNOWN).find(|(known, _)| *known == role).map(|(_, name)| *name)
 }
 
-/// Whether who holds it can do anything, make tokens, replace code or pass a delay.
+/// Checks whether a holder of the role can do anything, make tokens, replace code or pass a delay.
 #[must_use]
 pub fn rules(role: B256) -> bool {
     RULING.iter().any(|(known, _)| *known == role)

@@ -1,28 +1,28 @@
-//! How loud a finding is.
+//! Severity of a finding.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// Quiet to loud, so that the `max()` of a batch is its loudest.
+/// Severities in ascending order, so that the `max()` of a batch is its highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth a line in the feed.
+    /// Informational: a line in the feed.
     Info,
-    /// Worth a look in working hours.
+    /// To be checked during working hours.
     Warning,
-    /// Somebody should look now.
+    /// Requires attention now.
     High,
-    /// Money or control may be leaving: wake somebody at any hour.
+    /// Funds or control may be leaving: page a responder at any hour.
     Critical,
 }
 
 impl Severity {
-    /// All of them, quiet to loud.
+    /// All severities, in ascending order.
     pub const ALL: [Self; 4] = [Self::Info, Self::Warning, Self::High, Self::Critical];
 
-    /// The word a watchlist and a page use.
+    /// Returns the word used in watchlists and on pages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -33,7 +33,7 @@ impl Severity {
         }
     }
 
-    /// One louder; critical stays critical.
+    /// Returns the next higher severity; critical stays critical.
     #[must_use]
     pub const fn raised(self) -> Self {
         match self {

@@ -1,6 +1,6 @@
-//! Lengths of time, in words.
+//! Durations in words.
 
-/// A length of time as a person says it, by its two largest units: `48 s`, `2 min 5 s`, `2 h 14 min`, `3 d 4 h`.
+/// Formats a duration in its two largest units: `48 s`, `2 min 5 s`, `2 h 14 min`, `3 d 4 h`.
 #[must_use]
 pub fn lasting(seconds: u64) -> String {
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];

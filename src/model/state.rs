@@ -1,7 +1,7 @@
-//! What is watched of a subject's state, and the last value that is known of it.
+//! Watched items of a subject's state, and their last known values.
 //!
-//! A value is a word of 32 bytes, as the chain stores it. Which block set it is kept beside it, so that a reorg takes it back; facts
-//! travel as [`Delta`]s, so that commits and restarts need nothing of their own.
+//! A value is a word of 32 bytes, as the chain stores it. It is kept together with the block that set it, so that a
+//! reorg can undo it. Facts are passed as [`Delta`]s, so that commits and restarts need no extra code.
 
 use super::verdict::Delta;
 use alloy_primitives::{Address, B256, U256};
@@ -10,72 +10,77 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Beginning of the names under which facts of the state are kept among the windows. No rule of a watchlist can have such a name.
+/// Prefix of the names under which facts of the state are stored among the windows. No rule of a watchlist can have
+/// such a name.
 pub const STATES: &str = "builtin/state/";
 
-/// Blocks whose changes can be taken back one by one: as many as a reorg is looked for in.
+/// Number of blocks whose changes can be undone one by one: the depth to which a reorg is searched.
 const JOURNAL_BLOCKS_MAX: usize = 2048;
 
-/// The item of which there is one for each owner. No single value of it can be expected.
+/// The item that exists once for each owner. No single value of it can be expected.
 pub const OWNER_DELEGATE: &str = "owner-delegate";
 
-/// The item of a name in ENS: Unix seconds until when it is registered.
+/// The expiry of an ENS name's registration, in Unix seconds.
 pub const NAME_EXPIRY: &str = "name-expiry";
-/// The item of a vesting wallet, of ether or a token: by how much more was released than is vested, in its smallest unit.
+/// The item of a vesting wallet, of ether or a token: the amount released beyond the vested amount, in its smallest
+/// unit.
 pub const RELEASED_EARLY: &str = "released-early";
 
-/// The item of which there is one for each question that a module asked of an oracle: only kept, and never told as a change.
+/// The item that exists once for each question that a module asked of an oracle; it is only stored, and never reported
+/// as a change.
 pub const QUESTION: &str = "question";
 
-/// The item of which there is one for each token that the subject sent, approved or obtained by an act of its own: only kept, and
-/// never told as a change.
+/// The item that exists once for each token that the subject sent, approved or obtained by an act of its own; it is
+/// only stored, and never reported as a change.
 pub const TOKEN: &str = "token";
 
-/// The item of which there is one for each token whose unit a rule uses: its decimals as the token says them, [`NO_CODE`] or
+/// The item that exists once for each token whose unit a rule uses: the decimals that the token reports, [`NO_CODE`] or
 /// [`UNSAID`].
 pub const DECIMALS: &str = "decimals";
-/// The item that says whether a watch's kind fits what stands at its address: [`FITS`], [`BARE`], [`UNLIKE`] or [`CODE_AT_KEY`].
+/// The item that records whether a watch's kind matches the code at its address: [`FITS`], [`BARE`], [`UNLIKE`] or
+/// [`CODE_AT_KEY`].
 pub const KIND: &str = "kind";
-/// In place of a token's decimals: no code stands at its address.
+/// Value in place of a token's decimals: there is no code at its address.
 pub const NO_CODE: B256 = B256::repeat_byte(0xff);
-/// In place of a token's decimals: code stands at its address, and does not say how many it has. EIP-20 leaves that open.
+/// Value in place of a token's decimals: there is code at its address, but it does not report its decimals. EIP-20
+/// leaves that open.
 pub const UNSAID: B256 = B256::repeat_byte(0xfe);
-/// What stands there is of the kind, as far as its state shows.
+/// Value for a contract or account that matches its kind, as far as its state shows.
 pub const FITS: B256 = B256::with_last_byte(1);
-/// No code stands at the address of a contract.
+/// There is no code at the address of a contract.
 pub const BARE: B256 = B256::ZERO;
-/// Code stands there, and it lacks what every contract of the kind has.
+/// There is code at the address, but it lacks functions that every contract of the kind has.
 pub const UNLIKE: B256 = B256::with_last_byte(2);
-/// Code other than a delegation stands at the address of an account with a key.
+/// There is code other than a delegation at the address of an account with a key.
 pub const CODE_AT_KEY: B256 = B256::with_last_byte(3);
 
-/// How a value reads.
+/// Interpretation of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// An address in the low twenty bytes.
     Address,
     /// A number.
     Number,
-    /// Yes or no.
+    /// A boolean.
     Flag,
     /// A hash; zero where there is nothing.
     Hash,
-    /// Whether an address belongs to a set.
+    /// Membership of an address in a set.
     Member,
-    /// Whether an address holds a role.
+    /// Assignment of a role to an address.
     Holder,
-    /// An amount of ether or of a token, in its smallest unit: something that adds up.
+    /// An amount of ether or of a token, in its smallest unit; amounts can be added.
     Sum,
 }
 
-/// One sort of thing that is watched of a state.
+/// A kind of watched state item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ItemKind {
-    /// What a rule calls it: `state = "implementation"`.
+    /// Name used in rules: `state = "implementation"`.
     pub name: &'static str,
-    /// How its values read.
+    /// Interpretation of its values.
     pub shape: Shape,
-    /// What it is, as a sentence would say it.
+    /// Description, as used within a sentence.
     pub about: &'static str,
 }
 
@@ -83,7 +88,7 @@ const fn item(name: &'static str, shape: Shape, about: &'static str) -> ItemKind
     ItemKind { name, shape, about }
 }
 
-/// Everything that can be watched. Which kinds of subjects have which of them is said in `decode::state`.
+/// All items that can be watched. `decode::state` defines which kinds of subjects have which items.
 pub const ITEMS: &[ItemKind] = &[
     item("singleton", Shape::Address, "the code that it runs (its singleton)"),
     item("owner", Shape::Member, "owner"),
@@ -132,21 +137,21 @@ pub const ITEMS: &[ItemKind] = &[
     item("supply", Shape::Sum, "the supply"),
 ];
 
-/// One thing that is watched of one subject's state.
+/// A watched item of one subject's state.
 ///
-/// Written `threshold`, or `owner:0x…` and `balance:0x…` where it is about an address, or `role:0x…:0x…` where it is about a role and
-/// who may hold it.
+/// Written `threshold`, or `owner:0x…` and `balance:0x…` for an item with an address, or `role:0x…:0x…` for an item
+/// with a role and its possible holder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Item {
-    /// Its place in [`ITEMS`]: there may be millions of these in memory.
+    /// Index into [`ITEMS`], kept small because there may be millions of items in memory.
     place: u8,
-    /// The member of a set, who may hold a role, or the token of a balance; none for ether.
+    /// The member of a set, the possible holder of a role, or the token of a balance; `None` for ether.
     pub of: Option<Address>,
-    /// The role, where it is about who holds one.
+    /// The role, if the item is about a role's holder.
     pub role: Option<B256>,
 }
 
-/// Place of the item with this name; past the end where there is none.
+/// Returns the index of the item with this name; past the end where there is none.
 const fn place_of(name: &str) -> usize {
     let mut place = 0;
     while place < ITEMS.len() && !same(ITEMS[place].name.as_bytes(), name.as_bytes()) {
@@ -164,20 +169,20 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 impl Item {
-    /// The item with this name; none where there is no such item.
+    /// Returns the item with this name; `None` where there is no such item.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         (place_of(name) < ITEMS.len()).then(|| Self::of_table(name))
     }
 
-    /// Ether held.
+    /// Ether balance.
     pub const ETHER: Self = Self::of_table("balance");
-    /// Transactions sent, or executions.
+    /// Number of transactions sent, or of executions.
     pub const NONCE: Self = Self::of_table("nonce");
-    /// Tokens there are.
+    /// Total supply of the token.
     pub const SUPPLY: Self = Self::of_table("supply");
 
-    /// An item of the table; a name that is not in it is a slip in this program, and reads as the first.
+    /// Returns an item of the table; a name that is not in it is a bug in this program, and selects the first item.
     #[must_use]
     pub(crate) const fn of_table(name: &str) -> Self {
         let place = place_of(name);
@@ -186,43 +191,43 @@ impl Item {
         Self { place: if place < ITEMS.len() { place as u8 } else { 0 }, of: None, role: None }
     }
 
-    /// The same, about this address.
+    /// Returns the same item for the address `of`.
     #[must_use]
     pub const fn about(self, of: Address) -> Self {
         Self { of: Some(of), ..self }
     }
 
-    /// The decimals of this token.
+    /// Returns the item of this token's decimals.
     #[must_use]
     pub const fn decimals_of(token: Address) -> Self {
         Self::of_table(DECIMALS).about(token)
     }
 
-    /// Whether this address holds this role.
+    /// Returns the item for the assignment of this role to this address.
     #[must_use]
     pub const fn held(role: B256, by: Address) -> Self {
         Self { of: Some(by), role: Some(role), ..Self::of_table("role") }
     }
 
-    /// The same, about no address and no role: the set that a member belongs to.
+    /// Returns the same item without address and role: the set that a member belongs to.
     #[must_use]
     pub const fn whole(self) -> Self {
         Self { of: None, role: None, ..self }
     }
 
-    /// What rules call it.
+    /// Returns the name used in rules.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.kind().name
     }
 
-    /// What a registry calls it: `fallback_handler`.
+    /// Returns the name used in a registry: `fallback_handler`.
     #[must_use]
     pub fn key(&self) -> String {
         self.name().replace('-', "_")
     }
 
-    /// What it is and how it reads.
+    /// Returns the kind of the item, which defines the interpretation of its values.
     #[must_use]
     pub fn kind(&self) -> &'static ItemKind {
         ITEMS.get(usize::from(self.place)).unwrap_or(&ITEMS[0])
@@ -253,25 +258,25 @@ impl FromStr for Item {
     }
 }
 
-/// Something that is remembered of a watch's state.
+/// A stored fact about a watch's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Fact {
     /// The last known value.
     Value(Item),
-    /// A digest of the value of which it was told that the registry says another; zero where nothing is told.
+    /// A digest of the value for which registry drift was reported; zero where none is reported.
     Told(Item),
-    /// How the last reading went: see [`Reading`].
+    /// Result of the last reading: see [`Reading`].
     Reading,
 }
 
-/// How the last reading of a watch went.
+/// Result of the last reading of a watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// Everything was read.
+    /// All values were read.
     Whole,
-    /// The node could not say everything.
+    /// The node could not return all values.
     Dark,
-    /// There was no room for it among the block's questions: it comes next.
+    /// The block's questions had no room left for the watch: it is read next.
     Due,
 }
 
@@ -284,7 +289,7 @@ impl Reading {
         }
     }
 
-    /// As it is kept.
+    /// Returns its stored form.
     #[must_use]
     pub fn word(self) -> B256 {
         B256::with_last_byte(match self {
@@ -296,13 +301,13 @@ impl Reading {
 }
 
 impl Fact {
-    /// What is remembered when `watch` comes to this fact.
+    /// Returns the delta that records this fact of `watch` with this value.
     #[must_use]
     pub fn delta(self, watch: Address, value: B256) -> Delta {
         Delta { watch, rule: Arc::from(format!("{STATES}{self}")), amount: U256::from_be_bytes(value.0) }
     }
 
-    /// The fact that a delta is about, if it is about one.
+    /// Returns the fact of a delta, if it has one.
     #[must_use]
     pub fn of_rule(rule: &str) -> Option<Self> {
         rule.strip_prefix(STATES)?.parse().ok()
@@ -335,7 +340,7 @@ impl FromStr for Fact {
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     watches: HashMap<Address, Vec<(Fact, Vec<Entry>)>>,
-    /// What each of the newest blocks set, oldest first.
+    /// Changes made by each of the newest blocks, oldest first.
     journal: VecDeque<(B256, Vec<(Address, Fact)>)>,
     due: BTreeSet<Address>,
 }
@@ -347,7 +352,7 @@ struct Entry {
 }
 
 impl Known {
-    /// Sets what `block` found. Blocks arrive in the order of the chain.
+    /// Sets the value found at `block`. Blocks arrive in the order of the chain.
     pub fn set(&mut self, block: B256, watch: Address, fact: Fact, value: B256) {
         let facts = self.watches.entry(watch).or_default();
         let place = facts.iter().position(|(known, _)| *known == fact).unwrap_or_else(|| {
@@ -367,7 +372,7 @@ impl Known {
         }
     }
 
-    /// Takes back everything that `block` set.
+    /// Undoes everything that `block` set.
     pub fn rewind(&mut self, block: B256) {
         let Some(at) = self.journal.iter().rposition(|(known, _)| *known == block) else { return };
         let Some((_, changes)) = self.journal.remove(at) else { return };
@@ -386,20 +391,20 @@ impl Known {
         }
     }
 
-    /// The last known value; none where it was never read.
+    /// Returns the last known value; `None` where it was never read.
     #[must_use]
     pub fn get(&self, watch: Address, fact: Fact) -> Option<B256> {
         let (_, entries) = self.watches.get(&watch)?.iter().find(|(known, _)| *known == fact)?;
         entries.last().map(|entry| entry.value)
     }
 
-    /// The last known value of an item; none where it was never read.
+    /// Returns the last known value of an item; `None` where it was never read.
     #[must_use]
     pub fn value(&self, watch: Address, item: Item) -> Option<B256> {
         self.get(watch, Fact::Value(item))
     }
 
-    /// Those that belong to a set of `watch`, as far as is known.
+    /// Returns the known members of a set of `watch`.
     pub fn members<'a>(&'a self, watch: Address, name: &'a str) -> impl Iterator<Item = Address> + 'a {
         let facts = self.watches.get(&watch).into_iter().flatten();
         facts.filter_map(move |(fact, entries)| match fact {
@@ -410,14 +415,14 @@ impl Known {
         })
     }
 
-    /// How many items of this name are known of `watch`, whatever their values.
+    /// Returns the number of known items of this name of `watch`, whatever their values.
     #[must_use]
     pub fn about(&self, watch: Address, name: &str) -> usize {
         let facts = self.watches.get(&watch).into_iter().flatten();
         facts.filter(|(fact, _)| matches!(fact, Fact::Value(item) if item.name() == name)).count()
     }
 
-    /// Who holds which role of `watch`, as far as is known.
+    /// Returns the known roles of `watch` and their holders.
     pub fn holders(&self, watch: Address) -> impl Iterator<Item = (B256, Address)> + '_ {
         let facts = self.watches.get(&watch).into_iter().flatten();
         facts.filter_map(|(fact, entries)| match fact {
@@ -428,38 +433,38 @@ impl Known {
         })
     }
 
-    /// How the last reading of `watch` went; none where there was none.
+    /// Returns the result of the last reading of `watch`, or `None` if it was never read.
     #[must_use]
     pub fn reading(&self, watch: Address) -> Option<Reading> {
         self.get(watch, Fact::Reading).map(Reading::of)
     }
 
-    /// Whether any value of `watch` was ever read.
+    /// Returns true if any value of `watch` was ever read.
     #[must_use]
     pub fn has_values(&self, watch: Address) -> bool {
         let mut facts = self.watches.get(&watch).into_iter().flatten();
         facts.any(|(fact, _)| matches!(fact, Fact::Value(_)))
     }
 
-    /// Watches for which there was no room in an earlier block.
+    /// Returns the watches for which an earlier block's questions had no room.
     pub fn due(&self) -> impl Iterator<Item = Address> + '_ {
         self.due.iter().copied()
     }
 
-    /// Has `watch` read again with the next block, as if there had been no room for it.
+    /// Schedules `watch` to be read again with the next block, as if its questions had not fitted before.
     pub fn look_again(&mut self, watch: Address) {
         if self.reading(watch).is_some() {
             self.due.insert(watch);
         }
     }
 
-    /// Whether `watch` is read with the next block, whatever that block holds.
+    /// Returns true if `watch` will be read with the next block, whatever that block contains.
     #[must_use]
     pub fn is_due(&self, watch: Address) -> bool {
         self.due.contains(&watch)
     }
 
-    /// Items of `watch` about which something is told, each with the digest of the value that was told.
+    /// Returns the items of `watch` with a reported difference, each with the digest of the reported value.
     pub fn told(&self, watch: Address) -> impl Iterator<Item = (Item, B256)> + '_ {
         let facts = self.watches.get(&watch).into_iter().flatten();
         facts.filter_map(|(fact, entries)| match (fact, entries.last()) {
@@ -468,13 +473,13 @@ impl Known {
         })
     }
 
-    /// Of how many watches anything is known.
+    /// Returns the number of watches with known values.
     #[must_use]
     pub fn len(&self) -> usize {
         self.watches.len()
     }
 
-    /// Whether nothing is known.
+    /// Returns true if nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.watches.is_empty()
@@ -488,7 +493,7 @@ impl Known {
         }
     }
 
-    /// Lets go of the oldest block's place: what it set stays, and can no longer be taken back.
+    /// Drops the oldest block from the journal: the values it set stay, and can no longer be undone.
     fn settle(&mut self) {
         let Some((block, changes)) = self.journal.pop_front() else { return };
         for (watch, fact) in changes {

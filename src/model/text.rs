@@ -1,12 +1,13 @@
-//! Text from the chain, made safe to show.
+//! Makes text from the chain safe to show.
 //!
-//! In: bytes somebody put into calldata, a log or a token's name. Out: one line that a terminal, a page or a chat message
-//! shows as it is. Nothing that moves a cursor, turns the reading direction around or hides itself comes through.
+//! Input: bytes that an untrusted party put into calldata, a log or a token's name. Output: one line that a terminal, a
+//! page or a chat message shows as it is. Characters that move a cursor, change the reading direction or are invisible
+//! never pass.
 
 use std::fmt::Write as _;
 
-/// `text` on one line: what a terminal would obey and what no eye can see is written as `\u{..}`, bytes that are not
-/// UTF-8 as `\x..`. At most `chars_max` characters come out, the last of them `…` when something was cut off.
+/// Returns `text` on one line: control characters and invisible characters are written as `\u{..}`, bytes that are not
+/// UTF-8 as `\x..`. The result has at most `chars_max` characters, the last of them `…` when the text was cut off.
 ///
 /// An escape is never cut in half. Letters of every script stay as they are.
 ///
@@ -33,10 +34,10 @@ pub fn printable(text: impl AsRef<[u8]>, chars_max: usize) -> String {
     line.text
 }
 
-/// Whether a terminal would obey `c`, or a reader could not see it: controls, line and paragraph separators, marks that
-/// change the reading direction, and everything of no width.
+/// Returns true if a terminal would act on `c`, or if `c` is invisible to a reader: controls, line and paragraph
+/// separators, marks that change the reading direction, and all characters of zero width.
 ///
-/// The ranges are Unicode's categories Cc, Zl, Zp and Cf, and the letters that are drawn as nothing.
+/// The ranges are Unicode's categories Cc, Zl, Zp and Cf, and the letters without a visible glyph.
 pub fn is_treacherous(c: char) -> bool {
     matches!(c,
         '\u{00}'..='\u{1f}' | '\u{7f}'..='\u{9f}'          // controls, escape among them
@@ -53,11 +54,11 @@ pub fn is_treacherous(c: char) -> bool {
     )
 }
 
-/// A line under construction that knows how much room it has left.
+/// A line under construction with a limited remaining length.
 struct Line {
     text: String,
     left: usize,
-    /// Where the last letter or escape begins, which gives way when the line is cut.
+    /// Start of the last letter or escape, which is removed when the line is cut.
     last: usize,
 }
 
@@ -66,7 +67,7 @@ impl Line {
         Self { text: String::new(), left: chars_max, last: 0 }
     }
 
-    /// Appends one character, escaped if need be. False when the line was full; it then ends in `…`.
+    /// Appends one character, escaped if necessary. Returns false when the line was full; it then ends in `…`.
     fn push(&mut self, c: char) -> bool {
         if is_treacherous(c) {
             return self.escape(format_args!("\\u{{{:x}}}", u32::from(c)));
@@ -84,7 +85,7 @@ impl Line {
         let before = self.text.len();
         // Writing to a String cannot fail.
         let _ = self.text.write_fmt(escape);
-        // Escapes are ASCII: bytes are characters.
+        // Escapes are ASCII, so bytes and characters are equal in number.
         let written = self.text.len() - before;
         if written > self.left {
             self.text.truncate(before);
@@ -95,7 +96,7 @@ impl Line {
         true
     }
 
-    /// Ends the line with `…`, in place of its last letter or escape when no room is left.
+    /// Ends the line with `…`, which replaces its last letter or escape when there is no room left.
     fn cut(&mut self) -> bool {
         if self.left == 0 {
             if self.text.is_empty() {

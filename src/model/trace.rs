@@ -1,4 +1,4 @@
-//! What ran inside a transaction, as a node tells it: every call, in the order in which they began.
+//! Calls inside a transaction, as a node reports them, in the order in which they began.
 
 use super::block::Log;
 use alloy_primitives::{Address, B256, Bytes, U256};
@@ -6,16 +6,16 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 /// The calls of one transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TxTrace {
-    /// Which transaction, where the node says; older nodes tell them apart by their place alone.
+    /// Transaction hash, where the node states it; the traces of older nodes are matched by position only.
     pub tx: Option<B256>,
-    /// The transaction's own call first, then each call before those it makes.
+    /// The transaction's own call first; every call precedes the calls it makes.
     pub calls: Vec<TracedCall>,
-    /// Whether calls hold the logs they wrote: then these are held against the receipt.
+    /// True if calls contain the logs they wrote. The logs are then verified against the receipt.
     pub has_logs: bool,
 }
 
 impl TxTrace {
-    /// Returns about how many bytes of memory it takes.
+    /// Returns its approximate size in memory, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         let log = |log: &Log| size_of::<Log>() + log.topics.len() * size_of::<B256>() + log.data.len();
@@ -25,38 +25,39 @@ impl TxTrace {
     }
 }
 
-/// One call.
+/// A call in a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TracedCall {
-    /// Index of the call that made it, in the same list; smaller than its own. None for the transaction's own.
+    /// Index of the calling call in the same list; smaller than its own index. `None` for the transaction's own call.
     pub parent: Option<u32>,
-    /// How.
+    /// Type of call.
     pub how: CallHow,
-    /// Who calls: of a delegatecall the contract whose storage and money the code uses.
+    /// Caller: for a delegatecall, the contract whose storage and money the code uses.
     pub from: Address,
-    /// Whose code runs: the target, or the contract made. A self-destruct names who gets the rest. None for a creation that failed.
+    /// Address whose code runs: the target, or the created contract. For a self-destruct, the recipient of the
+    /// remaining ether. `None` for a creation that failed.
     pub to: Option<Address>,
-    /// Wei handed over; none by a delegatecall, whatever the node says.
+    /// Wei transferred; zero for a delegatecall, whatever the node reports.
     pub value: U256,
     /// Calldata, or init code.
     pub input: Bytes,
-    /// Whether it failed, and with it whatever it made.
+    /// True if the call failed, together with all calls that it made.
     pub failed: bool,
-    /// Logs it wrote itself.
+    /// Logs that the call itself wrote.
     pub logs: Vec<Log>,
 }
 
-/// How a call is made.
+/// Type of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallHow {
     /// An ordinary call.
     Call,
-    /// Foreign code with the caller's storage and money; the old CALLCODE too.
+    /// Foreign code with the caller's storage and funds; also the old CALLCODE.
     Delegatecall,
-    /// A call that can change nothing.
+    /// A call that cannot change state.
     Staticcall,
     /// A contract creation.
     Create,
-    /// The caller ends itself, and its ether goes to somebody.
+    /// The caller destroys itself, and its ether goes to another address.
     SelfDestruct,
 }

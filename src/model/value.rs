@@ -1,7 +1,7 @@
-//! Typed argument values, as the decoder reads them out of calldata, topics and log data.
+//! Typed argument values, as decoded from calldata, topics and log data.
 //!
-//! In: what `abi` decoded. Out: values that rules compare, pages show and records keep. Nothing here reads bytes; payloads
-//! are slices of the input, never copies.
+//! Input: arguments decoded by `abi`. Output: values that rules compare, pages show and records store. No code here
+//! reads bytes; payloads are slices of the input, never copies.
 
 use std::{
     fmt::{self, Write as _},
@@ -13,31 +13,31 @@ use serde_json::json;
 
 use super::text::printable;
 
-/// Characters of one [`Value`]'s `Display`, its cut mark included.
+/// Maximum number of characters in the `Display` of one [`Value`], its cut mark included.
 pub const DISPLAY_CHARS_MAX: usize = 512;
-/// Bytes of one payload or text in [`Value::to_json`]; the rest is told as a count.
+/// Maximum number of bytes of one payload or text in [`Value::to_json`]; the rest is reported as a count.
 pub const JSON_BYTES_MAX: usize = 4096;
-/// Bytes of one payload in `Display`: a selector and most of a first argument.
+/// Maximum number of bytes of one payload in `Display`: a selector and most of a first argument.
 const DISPLAY_BYTES_MAX: usize = 32;
-/// Characters of one text in `Display`.
+/// Maximum number of characters of one text in `Display`.
 const DISPLAY_TEXT_MAX: usize = 80;
-/// Elements of one array in `Display`.
+/// Maximum number of elements of one array in `Display`.
 const DISPLAY_ELEMENTS_MAX: usize = 8;
 
-/// One decoded value. Its type stands beside it, in [`Arg::ty`].
+/// A decoded value. Its type is in [`Arg::ty`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Value {
     /// `address`.
     Address(Address),
-    /// `uint8` to `uint256`, without the bits that do not belong to its width.
+    /// `uint8` to `uint256`, with the bits outside its width masked.
     Uint(U256),
     /// `int8` to `int256`, sign-extended from its width.
     Int(I256),
-    /// `bool`: true for every word but zero, as the EVM branches.
+    /// `bool`: true for every non-zero word, as the EVM branches.
     Bool(bool),
-    /// `bytes1` to `bytes32` and `function` (24 bytes): left-aligned, zero beyond the length in bytes.
+    /// `bytes1` to `bytes32` and `function` (24 bytes): left-aligned, zero after its length, which is in bytes.
     FixedBytes(B256, u8),
-    /// `bytes`: a slice of the input, shorter than its claimed length where the input ended before it did.
+    /// `bytes`: a slice of the input, shorter than its claimed length where the input ended before it.
     Bytes(Bytes),
     /// `string`, raw: the chain does not promise UTF-8.
     String(Bytes),
@@ -53,79 +53,79 @@ pub enum Value {
 /// A named, typed value: an argument of a call or an event, or a field of a tuple.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arg {
-    /// The name the ABI gives it; empty when it has none.
+    /// Name in the ABI; empty when it has none.
     pub name: Arc<str>,
-    /// Its canonical type, such as `uint256` or `(address,uint256)[]`.
+    /// Canonical type, such as `uint256` or `(address,uint256)[]`.
     pub ty: Arc<str>,
-    /// What was decoded.
+    /// Decoded value.
     pub value: Value,
-    /// Where the value's own bytes stand; absent for a topic.
+    /// Position of the value's own bytes; absent for a topic.
     pub span: Option<Span>,
 }
 
-/// Where a value stands in the input: calldata without its selector, or the data of a log. In bytes.
+/// Position of a value in the input, in bytes: calldata without its selector, or the data of a log.
 ///
-/// A static value's span is its words. That of `bytes` and `string` is the payload alone, without length and padding. That
-/// of another dynamic value reaches from its length word, or from its head, to its furthest byte. A span of short calldata
-/// may reach beyond its end, where the EVM reads zeros.
+/// The span of a static value is its words. The span of `bytes` and `string` is the payload only, without length and
+/// padding. The span of any other dynamic value reaches from its length word, or from its head, to its furthest byte. A
+/// span of short calldata may reach beyond the end of the calldata, where the EVM reads zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// First byte.
     pub start: u32,
-    /// How many bytes.
+    /// Number of bytes.
     pub len: u32,
 }
 
 impl Span {
-    /// The span from `start` up to, not including, `end`; what lies beyond 4 GiB is brought back to it.
+    /// Returns the span from `start` up to, not including, `end`; positions beyond 4 GiB are clamped.
     pub fn between(start: usize, end: usize) -> Self {
         let start = u32::try_from(start).unwrap_or(u32::MAX);
         let end = u32::try_from(end).unwrap_or(u32::MAX);
         Self { start, len: end.saturating_sub(start) }
     }
 
-    /// First byte behind the span.
+    /// Returns the position of the first byte after the span.
     pub fn end(self) -> u32 {
         self.start.saturating_add(self.len)
     }
 }
 
 impl Value {
-    /// The address, if it is one.
+    /// Returns the address, if the value is one.
     pub fn as_address(&self) -> Option<Address> {
         if let Self::Address(address) = self { Some(*address) } else { None }
     }
 
-    /// The unsigned number, if it is one.
+    /// Returns the unsigned number, if the value is one.
     pub fn as_uint(&self) -> Option<U256> {
         if let Self::Uint(number) = self { Some(*number) } else { None }
     }
 
-    /// The truth value, if it is one.
+    /// Returns the boolean, if the value is one.
     pub fn as_bool(&self) -> Option<bool> {
         if let Self::Bool(truth) = self { Some(*truth) } else { None }
     }
 
-    /// The payload of `bytes`, if it is one.
+    /// Returns the payload, if the value is `bytes`.
     pub fn as_bytes(&self) -> Option<&Bytes> {
         if let Self::Bytes(bytes) = self { Some(bytes) } else { None }
     }
 
-    /// The elements, if it is an array.
+    /// Returns the elements, if the value is an array.
     pub fn as_array(&self) -> Option<&[Value]> {
         if let Self::Array(elements) = self { Some(elements) } else { None }
     }
 
-    /// The fields, if it is a tuple.
+    /// Returns the fields, if the value is a tuple.
     pub fn as_tuple(&self) -> Option<&[Arg]> {
         if let Self::Tuple(fields) = self { Some(fields) } else { None }
     }
 
-    /// As JSON for records: addresses in EIP-55, bytes and hashes as lower-case hex, integers as decimal strings, tuples as
-    /// objects when every field has a name of its own and as arrays otherwise.
+    /// Returns the value as JSON for records: addresses in EIP-55, bytes and hashes as lower-case hex, integers as
+    /// decimal strings, tuples as objects when every field has a unique name and as arrays otherwise.
     ///
-    /// A payload or text above [`JSON_BYTES_MAX`] is cut and says so, so that a record stays of the order of the input even
-    /// where many values share one payload. Text that is not UTF-8 is shown as [`printable`] shows it.
+    /// A payload or text above [`JSON_BYTES_MAX`] is cut, with a mark, so that a record stays of the order of the input
+    /// even where many values share one payload. Text that is not UTF-8 is written as by [`printable`].
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Self::Address(address) => json!(address.to_checksum(None)),
@@ -142,10 +142,11 @@ impl Value {
     }
 }
 
-/// Arguments as JSON: an object by name when every one has a name of its own, an array otherwise. See [`Value::to_json`].
+/// Returns arguments as JSON: an object by name when every argument has a unique name, an array otherwise. See
+/// [`Value::to_json`].
 pub fn args_to_json(args: &[Arg]) -> serde_json::Value {
     let distinct = args.iter().enumerate().all(|(i, arg)| {
-        // Functions have a handful of arguments; a set would cost more than it saves. A wide tuple is told as an array.
+        // Functions have few arguments, so a set would cost more than it saves. A wide tuple is written as an array.
         !arg.name.is_empty() && i < 64 && args[..i].iter().all(|earlier| earlier.name != arg.name)
     });
     if distinct {
@@ -156,11 +157,11 @@ pub fn args_to_json(args: &[Arg]) -> serde_json::Value {
     }
 }
 
-/// One line for a person, safe for a terminal, of at most [`DISPLAY_CHARS_MAX`] characters.
+/// Formats the value on one line that is safe for a terminal, with at most [`DISPLAY_CHARS_MAX`] characters.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = Short { text: String::new(), left: DISPLAY_CHARS_MAX };
-        // A full line stops the walk with an error, which is how a value of thousands of nodes stays cheap to show.
+        // A full line stops the traversal with an error, so that a value of thousands of nodes stays cheap to show.
         if write_value(&mut line, self).is_err() {
             line.text.push('…');
         }
@@ -213,7 +214,7 @@ fn write_value(out: &mut Short, value: &Value) -> fmt::Result {
     }
 }
 
-/// A line that refuses to grow beyond its room.
+/// A line that rejects text beyond its remaining length.
 struct Short {
     text: String,
     left: usize,
@@ -222,7 +223,7 @@ struct Short {
 impl fmt::Write for Short {
     fn write_str(&mut self, s: &str) -> fmt::Result {
         for c in s.chars() {
-            // The last place is for the mark of the cut.
+            // The last character is reserved for the cut mark.
             if self.left == 1 {
                 return Err(fmt::Error);
             }

@@ -1,4 +1,4 @@
-//! What was decided of an activity.
+//! Verdict on an activity.
 
 use super::activity::{Activity, Position};
 use super::block::BlockRef;
@@ -9,19 +9,19 @@ use alloy_primitives::{Address, B256, U256};
 use std::fmt;
 use std::sync::Arc;
 
-/// Two outcomes; a decode failure is a finding. There is no third.
+/// Result of judging an activity: normal or abnormal. A decode failure is abnormal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Something named vouches for it.
+    /// A rule, a built-in, an act or an envelope vouches for it.
     Normal {
-        /// What vouches.
+        /// Rule or mechanism that vouches.
         by: Voucher,
     },
     /// A finding.
     Abnormal(Abnormal),
 }
 
-/// What vouched for a normal activity.
+/// Rule or mechanism that vouched for a normal activity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Voucher {
     /// A rule of the watch, by name.
@@ -45,42 +45,46 @@ impl fmt::Display for Voucher {
     }
 }
 
-/// Why something is a finding.
+/// Reason why an activity is a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abnormal {
-    /// The rule that raised it, or a built-in's name such as `builtin/unvouched`. Part of the finding's identity.
+    /// Rule that raised it, or name of a built-in such as `builtin/unvouched`. Part of the finding's identity.
     pub rule: Arc<str>,
-    /// How loud.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// Why, nearest first: each rule's refusal, one sentence each.
+    /// Reasons, nearest first: the mismatch of each rule, one sentence each.
     pub reasons: Vec<String>,
-    /// How many of the reasons, from the first, are about this very function or event. The others are rules that speak of
+    /// Number of reasons, from the first, that are about this very function or event. The others come from rules about
     /// something else; a page counts them and does not list them.
     pub near: usize,
-    /// Judged and recorded; nobody is paged.
+    /// Judged and recorded without paging.
     pub observe: bool,
-    /// Tells those who hear of the incident, and pages nobody by itself: the same may have paged a short time ago.
+    /// Sent as an update to the destinations of the incident, without a page of its own: the same act may have paged a
+    /// short time ago.
     pub hushed: bool,
-    /// This verdict only repeats that of another activity of the same block (an effect, or the envelope around an abnormal leaf):
-    /// index of the one it repeats. Only verdicts without it become findings.
+    /// Index of the activity of the same block whose verdict this one repeats (as an effect, or as the envelope around
+    /// an abnormal leaf). Only verdicts without it become findings.
     pub repeats: Option<usize>,
 }
 
-/// The built-in behind findings that anyone can cause at will: a log that names the subject and moves nothing of its own.
+/// The built-in for address poisoning, whose findings anyone can cause: a log that names the subject but moves none of
+/// its assets.
 pub const POISONING: &str = "builtin/poisoning";
 
-/// Beginning of the names of windows that say what was expected and came late; their amount is the due time that was missed.
-/// Whoever told of the absence tells of its end by them.
+/// Prefix of the window names for expected actions that came late; their amount is the due time that was missed. They
+/// are used to report the end of an absence that was reported.
 pub const CAME_LATE: &str = "builtin/came-late:";
 
 impl Abnormal {
-    /// Whether it is noise: recorded like every finding, counted, told of once a day, and never a page by itself.
+    /// Returns true if it is noise: recorded like every finding, counted, reported once a day, and never a page by
+    /// itself.
     #[must_use]
     pub fn is_noise(&self) -> bool {
         *self.rule == *POISONING && self.severity == Severity::Info
     }
 
-    /// The same finding with one more reason, behind those about this function or event and before those of other rules.
+    /// Returns the same finding with one more reason, placed after those about this function or event and before those
+    /// of other rules.
     #[must_use]
     pub fn with_reason(mut self, why: String) -> Self {
         self.near = self.near.min(self.reasons.len());
@@ -93,9 +97,9 @@ impl Abnormal {
 /// An activity with its verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
-    /// What happened.
+    /// Judged activity.
     pub activity: Activity,
-    /// What is thought of it.
+    /// Verdict on the activity.
     pub verdict: Verdict,
 }
 
@@ -117,40 +121,41 @@ impl Judged {
     }
 }
 
-/// What a vouched, executed activity adds to a rule's rolling window, or an unvouched attempt to the count of attempts.
+/// Amount that a vouched, executed activity adds to a rule's rolling window, or that an unvouched attempt adds to the
+/// count of attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
     /// Watched address.
     pub watch: Address,
     /// Rule name, or a built-in's.
     pub rule: Arc<str>,
-    /// What is counted: 1, or an amount in its smallest unit.
+    /// Amount to add: 1, or an amount in its smallest unit.
     pub amount: U256,
 }
 
 impl JudgedBlock {
-    /// The transaction that caused it; zero where none did.
+    /// Returns the transaction that caused it; zero where no transaction did.
     #[must_use]
     pub fn transaction_of(&self, activity: &Activity) -> B256 {
         if activity.tx == self.at.hash { B256::ZERO } else { activity.tx }
     }
 }
 
-/// A block whose every activity has its verdict.
+/// A block with a verdict for every activity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JudgedBlock {
     /// Chain id.
     pub chain: ChainId,
-    /// Which block.
+    /// Number and hash of the block.
     pub at: BlockRef,
-    /// Its parent.
+    /// Hash of the parent block.
     pub parent: B256,
-    /// Its timestamp, Unix seconds.
+    /// Block timestamp, Unix seconds.
     pub time: u64,
     /// In transaction order.
     pub judged: Vec<Judged>,
-    /// What it adds to rolling windows.
+    /// Amounts that it adds to rolling windows.
     pub deltas: Vec<Delta>,
-    /// How well it was seen.
+    /// Confidence in the block at the time it was judged.
     pub sight: Sight,
 }

@@ -1,4 +1,4 @@
-//! What is known of a watch wherever it is mentioned.
+//! Properties of a watch, as needed wherever a watch is mentioned.
 
 use super::ids::ChainId;
 use super::pending::PendingVoice;
@@ -8,19 +8,19 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// Index of a watch in its book. Valid for one loaded book only; what is stored uses chain and address.
+/// Index of a watch in its book. Valid for one loaded book only; stored data uses chain and address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchId(pub u32);
 
 impl WatchId {
-    /// As an index.
+    /// Returns the id as an index.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
     }
 }
 
-/// What kind of contract or account is watched: brings the decoder, the ABI and the built-in severities.
+/// Kind of the watched contract or account: determines the decoder, the ABI and the built-in severities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -32,30 +32,30 @@ pub enum Kind {
     ParityMultisig,
     /// OpenZeppelin TimelockController or Compound Timelock.
     Timelock,
-    /// OpenZeppelin Governor, Governor Bravo, Aragon Voting, or a Zodiac module that carries out what was voted.
+    /// OpenZeppelin Governor, Governor Bravo, Aragon Voting, or a Zodiac module that executes vote results.
     Governor,
     /// A token contract.
     Erc20,
-    /// A MiniMe token: its controller can mint, burn and move.
+    /// A MiniMe token: its controller can mint, burn and move tokens.
     Minime,
     /// A proxy of any sort, a beacon, a diamond, or a ProxyAdmin.
     Proxy,
-    /// A contract with one owner, by whichever name.
+    /// A contract with one owner, under any function name.
     Ownable,
     /// A contract with roles.
     AccessControl,
-    /// Tokens or ether that are released over time.
+    /// Tokens or ether released over time.
     Vesting,
-    /// A name in ENS, wherever it is written down.
+    /// A name in ENS, in any of its contracts.
     EnsName,
-    /// Anything with an ABI.
+    /// Any contract with an ABI.
     Contract,
     /// An account with a key.
     Eoa,
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 14] = [
         Self::Safe,
         Self::Multisig,
@@ -73,13 +73,13 @@ impl Kind {
         Self::Eoa,
     ];
 
-    /// Whether it acts only through an envelope of its own: whatever else it does is not its owners' doing.
+    /// Returns true if it acts only through an envelope of its own. Its other actions are not those of its owners.
     #[must_use]
     pub const fn is_wallet(self) -> bool {
         matches!(self, Self::Safe | Self::Multisig | Self::ParityMultisig | Self::Timelock)
     }
 
-    /// The word a watchlist uses.
+    /// Returns the word used in watchlists.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -100,14 +100,15 @@ impl Kind {
         }
     }
 
-    /// Whether it carries out what its owners or voters decide, itself or through somebody else, and its acts are judged one by one.
+    /// Returns true if it carries out the decisions of its owners or voters, itself or through another contract, and
+    /// its acts are judged one by one.
     #[must_use]
     pub const fn carries_out(self) -> bool {
         self.is_wallet() || matches!(self, Self::Governor)
     }
 
-    /// Whether the contract may have functions that its kind does not bring: an owner, roles or an upgrade stand beside whatever
-    /// else it does.
+    /// Returns true if the contract may have functions beyond those of its kind: an owner, roles or an upgrade
+    /// mechanism can accompany any other function.
     #[must_use]
     pub const fn is_open(self) -> bool {
         matches!(
@@ -140,7 +141,7 @@ impl FromStr for Kind {
 /// A chain, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainInfo {
-    /// The name a watchlist uses.
+    /// Name used in watchlists.
     pub name: Arc<str>,
     /// EIP-155 id.
     pub id: ChainId,
@@ -148,32 +149,32 @@ pub struct ChainInfo {
     pub explorer: Option<Arc<str>>,
 }
 
-/// One watch without its rules.
+/// A watch without its rules.
 #[derive(Clone, Debug)]
 pub struct WatchInfo {
-    /// Place in the book.
+    /// Index in the book.
     pub id: WatchId,
-    /// What people call it.
+    /// Name of the watch, for people.
     pub label: Arc<str>,
-    /// Where it lives.
+    /// Chain of the watch.
     pub chain: Arc<ChainInfo>,
-    /// What is watched.
+    /// Watched address.
     pub address: Address,
-    /// What it is.
+    /// Kind of contract or account.
     pub kind: Kind,
-    /// Why it exists, in its owner's words; printed on every page.
+    /// Purpose of the watch, in its owner's words; printed on every page.
     pub purpose: Arc<str>,
-    /// Name of the path its findings take.
+    /// Name of the path for its findings.
     pub path: Arc<str>,
-    /// Where the responder reads what to do.
+    /// Location of the instructions for the responder.
     pub runbook: Option<Arc<str>>,
-    /// Judge and record, page nobody.
+    /// Judge and record without paging.
     pub observe: bool,
-    /// Whether what is found in a transaction that is only pending pages.
+    /// Paging setting for findings in transactions that are still pending.
     pub pending: PendingVoice,
-    /// What people call the roles of the contract, where somebody wrote them down.
+    /// Names of the contract's roles, if configured.
     pub roles: Option<RoleNames>,
 }
 
-/// Roles of a contract: the word by which it knows each, and what people call it.
+/// Names of a contract's roles: the role's hash or number, and its human-readable name.
 pub type RoleNames = Arc<[(B256, Arc<str>)]>;

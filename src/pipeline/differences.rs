@@ -1,7 +1,8 @@
-//! Differences between chain and configuration that stand: when it is time to look at them again, and which still stand then.
+//! Lasting differences between chain and configuration: when they are checked again, and which of them still exist.
 //!
-//! An incident about such a difference can be closed by hand while the difference is still there. At the start and once a day every watch
-//! of which a difference is known is read again with the next block; what still differs then opens its closed incident again.
+//! A responder can close an incident about such a difference while the difference still exists. At the start and once a
+//! day every watch with a known difference is read again with the next block; if the difference still exists, its
+//! closed incident is opened again.
 
 use super::{Reader, examine};
 use crate::classify::History;
@@ -15,19 +16,20 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-/// How often closed incidents of standing differences are opened again, in wall-clock milliseconds: once a day.
+/// Period after which closed incidents of persisting differences are reopened, in wall-clock milliseconds: once a day.
 pub const REOPEN_EVERY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Which watches have to be read before their closed incidents can be opened again.
+/// Watches that must be read before their closed incidents can be opened again.
 #[derive(Debug, Default)]
 pub struct Reopening {
-    /// When it was time last, wall-clock milliseconds; absent before the first block after the start.
+    /// Time at which reopening was last due, wall-clock milliseconds; absent before the first block after the start.
     last_ms: Option<u64>,
     waiting: BTreeSet<Address>,
 }
 
 impl Reopening {
-    /// Has watches with a known difference read with the next block, where it is time. A clock that was set back starts the day anew.
+    /// Schedules watches with a known difference to be read with the next block, when the interval has passed. A clock
+    /// that was set back restarts the interval.
     pub(super) fn begin(&mut self, subjects: &Subjects, history: &mut History, now_ms: u64) {
         let last = self.last_ms.filter(|last| *last <= now_ms);
         if self.last_ms.is_some() && last.is_none_or(|last| now_ms - last < REOPEN_EVERY_MS) {
@@ -43,7 +45,8 @@ impl Reopening {
         }
     }
 
-    /// What still differs of the watches that were read since. What could not be read waits until it can be.
+    /// Returns the remaining differences of watches that were read since. Watches that could not be read wait until
+    /// they can be.
     pub(super) fn standing(&mut self, subjects: &Subjects, history: &History) -> Vec<Difference> {
         let known = history.known();
         let is_read = |address: &Address| !known.is_due(*address) && known.reading(*address) == Some(Reading::Whole);
@@ -56,40 +59,42 @@ impl Reopening {
             .collect()
     }
 
-    /// These could not be written down.
+    /// Schedules watches again whose incidents could not be stored.
     pub(super) fn try_again(&mut self, watches: Vec<Address>) {
         self.waiting.extend(watches);
     }
 }
 
-/// Rounds in which all watches of a chain are read: more than the largest configuration needs, where each round reads dozens.
+/// Maximum number of rounds in which all watches of a chain are read: more than the largest configuration needs,
+/// because each round reads dozens.
 const ROUNDS_MAX: usize = 4_096;
 
-/// How a chain differs from the configuration.
+/// Result of comparing a chain with the configuration.
 #[derive(Debug)]
 pub struct Survey<'b> {
-    /// The block that was looked at.
+    /// Block at which the state was read.
     pub at: BlockRef,
-    /// What differs, or is weak as it stands, in the order of the configuration.
+    /// Items that differ from the configuration, or that are a misconfiguration by themselves, in the order of the
+    /// configuration.
     pub told: Vec<Told<'b>>,
-    /// Watches of which not everything could be read.
+    /// Watches whose state could not be read completely.
     pub unread: Vec<&'b WatchInfo>,
 }
 
-/// One thing that is told of a watch.
+/// An item reported for a watch.
 #[derive(Debug)]
 pub struct Told<'b> {
     /// The watch.
     pub watch: &'b WatchInfo,
-    /// What differs; absent for what is weak as it stands.
+    /// Difference from the configuration; absent for a misconfiguration.
     pub difference: Option<Difference>,
-    /// The same in one sentence.
+    /// The difference in one sentence.
     pub headline: String,
-    /// How loud it is.
+    /// Severity of the item.
     pub severity: Severity,
 }
 
-/// Reads the state of all watches of a chain at the block `head`, and holds it against the configuration.
+/// Reads the state of all watches of a chain at the block `head`, and compares it with the configuration.
 pub async fn survey<'b>(book: &'b Book, chain: &ChainBook, head: Link, reader: &dyn Reader) -> Survey<'b> {
     let mut subjects = (*chain.subjects).clone();
     subjects.look_at_state(NonZeroU64::MIN);

@@ -1,8 +1,9 @@
-//! What is announced, judged before a block holds it, and followed to its end.
+//! Judging of pending transactions before a block contains them, and their tracking to the end.
 //!
-//! Transactions come from [`crate::source::Mempool`], their sender recovered. Those in which something is found are written down, each
-//! with its finding; the step of the chain that includes one repeats the finding, by the same identity. What is included in another
-//! light, replaced or never included is taken back here. All that is remembered is in the store, so that a restart goes on with it.
+//! Transactions come from [`crate::source::Mempool`], with their senders recovered. Those with a finding are stored
+//! together with it; the chain step that includes one raises the same finding with the same identity. Findings are
+//! retracted here when the transaction is replaced, is never included, or leads to a different finding when included.
+//! All state is in the store, so that a restart continues with it.
 
 use super::{Reader, ask_through, examine_queued, remembered};
 use crate::classify::{self, History};
@@ -25,36 +26,39 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 use tracing::debug;
 
-/// Transactions that wait to be included, each with a finding of its own: should more be announced, those that wait longest end.
+/// Maximum number of transactions that wait to be included, each with a finding of its own: if more are announced,
+/// those that have waited longest are ended.
 pub const WAITING_MAX: usize = 1_024;
-/// How long a transaction may wait to be included before it has ended, in milliseconds: half an hour.
+/// Time after which a pending transaction expires, in milliseconds: half an hour.
 pub const EXPIRES_MS: u64 = 1_800_000;
-/// Announced acts of watched accounts that a rule vouched for: should one be displaced by something else, that is told. Only in memory:
-/// what was announced before a restart is displaced unseen, and found in its block.
+/// Maximum number of remembered acts of watched accounts that were announced and that a rule vouched for: if a
+/// different transaction displaces one, that is reported. They are kept only in memory: an act announced before a
+/// restart can be displaced unnoticed until the other transaction is in a block.
 const VOUCHED_MAX: usize = 1_024;
-/// Questions asked of the node for all that is announced between two blocks, as many as for four blocks: whoever announces much must
-/// not use up a quota. What is not asked stays in the dark, and is told so.
+/// Maximum number of questions asked of the node for all transactions announced between two blocks, as many as for four
+/// blocks, so that a flood of announcements cannot use up a quota. Further questions count as unanswered, and the
+/// result says so.
 const READS_BETWEEN_MAX: usize = 4 * READS_MAX;
 
-/// Bytes of calldata up to which an act that a rule vouched for is kept whole, 4 KiB: of longer ones it is not told that they displace
-/// something that is heard behind them.
+/// Maximum length of calldata, in bytes, up to which an act that a rule vouched for is kept whole, 4 KiB. When a longer
+/// act displaces a transaction that is received after it, this is not reported.
 const KEPT_INPUT_MAX: usize = 4_096;
 
 /// An announced act of a watched account that a rule vouched for.
 struct Vouched {
     hash: B256,
-    /// Digest of what it does, whatever it pays for that.
+    /// Digest of its effect, without the fee it offers.
     does: B256,
-    /// When it was first heard, wall-clock milliseconds.
+    /// Time at which it was first announced, wall-clock milliseconds.
     seen_at: u64,
-    /// What it offers for a unit of gas.
+    /// Bid per unit of gas.
     bid: Option<u128>,
-    /// The act with its verdict, where there is room to keep it.
+    /// The act with its verdict, unless its calldata is too long to keep.
     judged: Option<Box<Judged>>,
 }
 
-/// Whether a pool would take the first of two for one nonce in the place of the second; so it is where either does not say what it
-/// offers.
+/// Checks whether a pool would replace the second of two transactions for one nonce by the first; true if either bid is
+/// unknown.
 fn outbids(first: Option<u128>, second: Option<u128>) -> bool {
     first.zip(second).is_none_or(|(first, second)| first > second)
 }
@@ -67,23 +71,23 @@ pub struct Pendings {
     clock: Arc<dyn Clock>,
     nudge: Arc<Notify>,
     waiting: BTreeMap<B256, Pending>,
-    /// What those offer for a unit of gas that were heard since the start.
+    /// Bids per unit of gas of the waiting transactions that were announced since the start.
     bids: HashMap<B256, u128>,
-    /// Senders and nonces of those that wait: whoever else has one of them replaces it.
+    /// Senders and nonces of the waiting transactions: another transaction with the same pair replaces one.
     nonces: Arc<Mutex<HashSet<(Address, u64)>>>,
-    /// What a rule vouched for, by sender and nonce, and in the order it was heard.
+    /// Acts that a rule vouched for, by sender and nonce; `order` keeps the order of their announcement.
     vouched: HashMap<(Address, u64), Vouched>,
     order: VecDeque<(Address, u64)>,
-    /// The windows, as of this block.
+    /// Rolling windows as of this block.
     history: Option<(BlockRef, History)>,
-    /// How many questions were asked at this block.
+    /// Number of questions asked at this block.
     asked: (Option<BlockRef>, usize),
-    /// The newest block at which it was looked how those that wait fare.
+    /// Newest block at which the waiting transactions were checked.
     looked: Option<BlockRef>,
 }
 
 impl Pendings {
-    /// Takes up what waits where the store left it.
+    /// Continues with the waiting transactions in the store.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -116,7 +120,8 @@ impl Pendings {
         Ok(pendings)
     }
 
-    /// Which transactions are worth hearing of: those that may touch a watch, and those that may replace one that waits.
+    /// Returns a filter for relevant transactions: those that may touch a watch, and those that may replace a waiting
+    /// one.
     #[must_use]
     pub fn interest(&self) -> Interest {
         let (subjects, nonces) = (self.chain.subjects.clone(), self.nonces.clone());
@@ -126,13 +131,13 @@ impl Pendings {
         })
     }
 
-    /// How many wait to be included.
+    /// Returns the number of transactions waiting to be included.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Judges transactions that were announced, and commits what is found in them.
+    /// Judges announced transactions, and commits the findings.
     ///
     /// # Errors
     /// When the store refuses. The same can be heard again: what was committed is known by then.
@@ -154,7 +159,7 @@ impl Pendings {
                 continue;
             }
             let rivals = self.rivals(tx);
-            // Of one that was displaced before it was heard, what displaced it was told already.
+            // The transaction was displaced before it was received; the one that displaced it was already reported.
             if rivals.iter().any(|rival| !outbids(tx.bid, self.bids.get(&rival.hash).copied())) {
                 continue;
             }
@@ -180,7 +185,7 @@ impl Pendings {
         self.commit(heard, blocks, now_ms).await
     }
 
-    /// Looks how those that wait fare: at each new block, and as time passes.
+    /// Checks the waiting transactions: at each new block, and as time passes.
     ///
     /// # Errors
     /// When the store refuses. Nothing is lost by that: the next look finds the same.
@@ -195,7 +200,8 @@ impl Pendings {
         let now_ms = runtime::millis(&*self.clock);
         let mut heard = Heard::default();
         if self.looked != Some(tip.at) {
-            // Read before what blocks hold, which may only be more by then: a nonce that is used up by none of them was used otherwise.
+            // Nonces are read before the included transactions, which can only increase afterwards: a nonce that is
+            // used, but by none of the included transactions, was used by another transaction.
             let used = self.used(tip.at, reader).await;
             let hashes = self.waiting.keys().copied().collect();
             let included = self.store.included(id, hashes).await.context("failed to read what was included")?;
@@ -218,13 +224,13 @@ impl Pendings {
         Ok(plan)
     }
 
-    /// Those that wait and have the same sender and nonce.
+    /// Returns the waiting transactions with the same sender and nonce.
     fn rivals(&self, tx: &Tx) -> Vec<Pending> {
         let same = |one: &&Pending| one.from == tx.from && one.nonce == tx.nonce && one.hash != tx.hash;
         self.waiting.values().filter(same).cloned().collect()
     }
 
-    /// The nonce that each sender uses next at this block, where the node can say.
+    /// Returns the next nonce of each sender at this block, where the node can report it.
     async fn used(&self, at: BlockRef, reader: &dyn Reader) -> BTreeMap<Address, u64> {
         let senders: BTreeMap<Address, Read> =
             self.waiting.values().map(|one| (one.from, Read::Nonce(one.from))).take(READS_MAX).collect();
@@ -234,7 +240,8 @@ impl Pendings {
         senders.into_keys().zip(&answers).filter_map(|(sender, answer)| Some((sender, next(answer)?))).collect()
     }
 
-    /// Verdicts by the rules and the windows as they stand; nothing is counted, since nothing has happened.
+    /// Judges by the rules and the current windows; the result is not counted in the windows, because the transaction
+    /// has not been executed.
     async fn judged(
         &mut self,
         tx: &Tx,
@@ -274,11 +281,11 @@ impl Pendings {
         Ok(judged)
     }
 
-    /// Tells where a watched account's transaction displaces one that does something else and that a rule vouched for, and remembers it
-    /// in its turn. Who bids more for the same displaces nothing.
+    /// Reports when a watched account's transaction displaces another that does something different and that a rule
+    /// vouched for; remembers the new one in turn. A higher bid for the same effect displaces nothing.
     ///
-    /// Which displaces which is said by what they offer: several nodes announce them in several orders. One that was displaced before
-    /// it was heard makes a finding of the other, which is returned.
+    /// The offered prices decide which transaction displaces the other, because several nodes announce them in
+    /// different orders. If the displaced transaction is received second, the finding belongs to it and is returned.
     fn displaces(
         &mut self,
         tx: &Tx,
@@ -335,7 +342,7 @@ impl Pendings {
         None
     }
 
-    /// Stands for the moment at which something was first heard, in no block of the chain.
+    /// Returns a block that represents the moment of the first announcement; it is no block of the chain.
     fn block(&self, tip: Link, judged: Vec<Judged>) -> JudgedBlock {
         JudgedBlock {
             chain: self.chain.info.id,
@@ -386,7 +393,7 @@ impl Pendings {
     }
 }
 
-/// What is to be committed.
+/// Changes to be committed.
 #[derive(Default)]
 struct Heard {
     changed: Vec<Pending>,

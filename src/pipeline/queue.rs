@@ -1,8 +1,9 @@
-//! One look at a Safe's queue: what the service lists is held against the chain, judged as its execution would be, and committed.
+//! Poll of a Safe's proposals: the list of the service is verified against the chain, judged as its execution would be,
+//! and committed.
 //!
-//! A look takes two halves, with the service's answers between them: [`Queues::prepare`] says where the Safe stands and what is
-//! remembered, [`Queues::conclude`] judges and commits. Nothing is kept between looks but what the store has, so that a look that is
-//! repeated, by whichever process, finds the same and tells nothing twice.
+//! A look has two halves, with the service's responses between them: [`Queues::prepare`] returns the Safe's state and
+//! the remembered proposals, [`Queues::conclude`] judges and commits. All state between looks is in the store. A
+//! repeated look, in any process, therefore finds the same and reports nothing twice.
 
 use super::{Reader, ask_through, examine_queued, remembered};
 use crate::classify::queue::{self, Listed, Look, Lookup, Weighed};
@@ -25,20 +26,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Rounds of questions about where a Safe stands: two, and one for each owner that the Safe's own list leaves out, which is a lie.
+/// Maximum number of rounds of questions about a Safe's state: two, and one for each owner that the Safe's own list
+/// omits, which an honest Safe never does.
 const STANDING_ROUNDS_MAX: usize = 32;
 
-/// Approvals that are asked after at one look: of eight full blocks' worth of questions.
+/// Maximum number of approvals read in one look: as many as eight full blocks' worth of questions.
 const APPROVALS_MAX: usize = 8 * READS_MAX;
 
-/// Transactions that are judged for the first time at one look: more than owners propose in a month, and few enough that a service
-/// which makes them up fills no disk.
+/// Maximum number of transactions that are judged for the first time in one look: more than owners propose in a month,
+/// and few enough that a service with invented proposals cannot fill the disk.
 const FRESH_MAX: usize = 100;
 
-/// Calls of watched proxies, of one queue, of which it is asked at each look which code they would run.
+/// Maximum number of calls of watched proxies, in one queue, for which each look reads which code they would run.
 const CODES_MAX: usize = 100;
 
-/// The queues of a chain's Safes.
+/// Proposals in the queues of a chain's Safes.
 pub struct Queues {
     book: Arc<Book>,
     chain: Arc<ChainBook>,
@@ -49,43 +51,43 @@ pub struct Queues {
     stale_after: Duration,
 }
 
-/// Where a Safe stands, before its service is asked.
+/// State of a Safe, read before its service is queried.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// The newest block that was judged: all is read there.
+    /// Newest judged block: all state is read there.
     pub tip: Link,
-    /// What the Safe says of itself there.
+    /// State that the Safe reports at that block.
     pub state: SafeState,
-    /// What is remembered of its queue, and what it logged meanwhile.
+    /// Stored proposals of the Safe, and its logs since the last poll.
     pub kept: QueueKept,
 }
 
-/// What the service said.
+/// Answers of the service.
 #[derive(Clone, Debug, Default)]
 pub struct Answered {
-    /// What it lists.
+    /// Proposals that it lists.
     pub queued: Vec<Queued>,
-    /// The nonce it believes the Safe to have.
+    /// Nonce of the Safe according to the service.
     pub nonce: U256,
-    /// What it knows of hashes that the Safe logged, see [`Prepared::unknown`].
+    /// Answers about hashes that the Safe logged, see [`Prepared::unknown`].
     pub lookups: HashMap<B256, Lookup>,
 }
 
-/// What came of a look.
+/// Result of a poll.
 #[derive(Clone, Debug, Default)]
 pub struct Concluded {
-    /// What the engine made of it.
+    /// Changes that the escalation engine made for it.
     pub plan: Plan,
-    /// Whether anything was new, or is not clear yet: worth another look soon.
+    /// True if anything was new or is still unclear, which justifies another poll soon.
     pub stirs: bool,
-    /// How many transactions wait.
+    /// Number of pending proposals.
     pub waiting: usize,
-    /// How many of them stand under a hash that is not that of their fields.
+    /// Number of them that are listed under a hash other than that of their fields.
     pub misnamed: usize,
 }
 
 impl Prepared {
-    /// Hashes that the Safe logged and the queue never showed: the service is to be asked what it knows of them.
+    /// Returns hashes that the Safe logged but that were never in the queue: the service must be asked about them.
     #[must_use]
     pub fn unknown(&self, listed: &[Queued]) -> Vec<B256> {
         let mut known: HashSet<B256> = self.kept.remembered.iter().map(|one| one.hash).collect();
@@ -95,18 +97,19 @@ impl Prepared {
     }
 }
 
-/// A listed transaction with everything that one look says of it.
+/// A listed transaction with all results of one look.
 struct Seen<'a> {
     queued: &'a Queued,
     checked: &'a Checked,
     weighed: Weighed,
     row: Remembered,
-    /// What was remembered of it before.
+    /// Stored state of the proposal before this poll.
     before: Option<&'a Remembered>,
 }
 
 impl Queues {
-    /// Queues of `chain`, whose agreement may wait for `stale_after`.
+    /// Creates the queues of `chain`. A proposal with a confirmation that waits at the Safe's next nonce for longer
+    /// than `stale_after` is reported as stale.
     #[must_use]
     pub fn new(
         book: Arc<Book>,
@@ -119,13 +122,13 @@ impl Queues {
         Self { book, chain, store, clock, nudge, metrics: Metrics::default(), stale_after }
     }
 
-    /// Records what it does in `metrics`.
+    /// Records metrics of the queues in `metrics`.
     #[must_use]
     pub fn measured(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
     }
 
-    /// Where the Safe of `watch` stands. `None` where no block was judged yet, or the node does not say.
+    /// Reads the state of the Safe of `watch`. Returns `None` if no block was judged yet, or the node does not answer.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -144,12 +147,12 @@ impl Queues {
                 (Standing::Asks(_), None) | (Standing::Dark, _) => return Ok(None),
             }
         };
-        // Read after the tip: whatever the Safe logged up to there is among it.
+        // Read after the tip, so that it includes all logs of the Safe up to the tip.
         let kept = self.store.queue(id, watch.address).await.context("failed to read what is queued")?;
         Ok(Some(Prepared { tip, state, kept }))
     }
 
-    /// Judges what the service answered and commits it whole.
+    /// Judges the service's responses and commits them as a whole.
     ///
     /// # Errors
     /// When the store refuses. Nothing is lost by that: the next look finds the same.
@@ -173,7 +176,7 @@ impl Queues {
             .map(|(one, weighed)| self.seen(one.queued, one.checked, weighed, prepared, now_ms))
             .collect();
         let waiting = seen.len();
-        // What does not fit is as new at the next look, and waits until then.
+        // Transactions beyond the limit are still new at the next look, and wait until then.
         let mut n_new = 0;
         seen.retain(|one| {
             n_new += usize::from(one.before.is_none());
@@ -207,7 +210,7 @@ impl Queues {
         Ok(Concluded { plan, stirs, waiting, misnamed })
     }
 
-    /// What waits, each hash once, with its signatures checked.
+    /// Returns the pending proposals, each hash once, with their signatures checked.
     async fn checked(
         &self,
         prepared: &Prepared,
@@ -224,7 +227,8 @@ impl Queues {
             let told = reader.read(tip.at, &wanted).await;
             all = each(&waits, state, &wanted.into_iter().zip(told).collect()).await;
         }
-        // Of two that are the same the one that says so stays; the other's name for it is told by its own hash.
+        // Of two identical transactions, the one reported under its correct hash is kept; the service's wrong hash for
+        // the other is reported under the correct one.
         all.sort_by_key(|(queued, checked)| (queued.nonce, checked.hash, queued.claimed != checked.hash));
         let mut seen = HashSet::new();
         all.retain(|(_, checked)| seen.insert(checked.hash));
@@ -255,7 +259,7 @@ impl Queues {
         Seen { queued, checked, weighed, row, before }
     }
 
-    /// Everything that the verdicts depend on and that changes from look to look, or with the configuration.
+    /// Returns a digest of all inputs to the verdicts that change from look to look, or with the configuration.
     fn stands_for(&self, checked: &Checked, weighed: &Weighed) -> B256 {
         let mut signers = checked.signers.clone();
         signers.sort_unstable();
@@ -264,7 +268,8 @@ impl Queues {
         digest(&[self.book.hash.as_bytes(), &signers, matters.as_bytes(), weighed.progress.to_string().as_bytes()])
     }
 
-    /// What a call of a watched proxy means changes with the code that the proxy runs, while it waits: then it is judged again.
+    /// Includes the code that a watched proxy runs in the digest of each proposal that calls it. The meaning of the
+    /// call changes with that code, so a proposal is judged again if the code changes while it is pending.
     async fn stand_for_code(&self, seen: &mut [Seen<'_>], at: BlockRef, reader: &dyn Reader) {
         if !self.chain.subjects.has_versions() {
             return;
@@ -273,7 +278,8 @@ impl Queues {
         for one in seen {
             let unasked = self.decode(one, &Answers::new());
             let touches = unasked.wanted.iter().any(|read| matches!(read, Read::Storage { .. }));
-            // Those that wait longest for their turn are read by what ran when they came.
+            // Beyond the limit, the transactions that wait longest for their turn keep the verdict for the code that
+            // ran when they were first seen.
             if !touches || n_asked == CODES_MAX {
                 continue;
             }
@@ -290,7 +296,8 @@ impl Queues {
         }
     }
 
-    /// Verdicts on what is new or has changed, each in a block of its own: the moment at which it was first seen.
+    /// Returns verdicts on new or changed transactions, each in a block of its own that represents the moment when the
+    /// transaction was first seen.
     async fn judged(
         &self,
         fresh: &[&Seen<'_>],
@@ -347,7 +354,8 @@ impl Queues {
     }
 }
 
-/// Checks the signatures of each. Recovering a hostile list of them takes seconds, and the chain's tasks are let in between.
+/// Checks the signatures of each transaction. Recovering a hostile list of them takes seconds, so other tasks of the
+/// chain may run in between.
 async fn each(waits: &[&Queued], state: &SafeState, answers: &Answers) -> Vec<(Queued, Checked)> {
     let mut all = Vec::with_capacity(waits.len());
     for one in waits {
@@ -357,11 +365,11 @@ async fn each(waits: &[&Queued], state: &SafeState, answers: &Answers) -> Vec<(Q
     all
 }
 
-/// A finding that the queue makes of something on chain, with its block and time.
+/// A finding that a queue causes about an event on chain, with its block and time.
 type OfChain = (BlockRef, u64, Judged);
 
-/// Holds what the Safe logged against the queue, in order, up to the first log of which the service cannot say anything yet. Gives
-/// back the place up to which all is accounted for, what is not in order, and whether something is still open.
+/// Compares the Safe's logs with the queue, in order, up to the first log that the service cannot answer for yet.
+/// Returns the position up to which all logs are accounted for, the findings, and whether any log is still open.
 fn account(
     prepared: &Prepared,
     answered: &Answered,
@@ -370,10 +378,10 @@ fn account(
 ) -> (i64, Vec<OfChain>, bool) {
     let Prepared { state, kept, .. } = prepared;
     let mut known: HashSet<B256> = kept.remembered.iter().map(|one| one.hash).collect();
-    // Also what is past its nonce by now: it was shown, if only once.
+    // Includes transactions whose nonce is already past: they were shown at least once.
     known.extend(answered.queued.iter().map(|one| decode::queued::hash(one, state)));
     let executed: HashSet<B256> = kept.traces.iter().filter(|trace| trace.executed).map(|trace| trace.hash).collect();
-    // Whether something else waited for one of the nonces that these executions used.
+    // True if another transaction was waiting for one of the nonces that these executions used.
     let lowest = state.nonce.saturating_sub(U256::from(executed.len()));
     let displaced = kept.remembered.iter().any(|one| {
         let used = one.nonce >= lowest && one.nonce < state.nonce;
@@ -396,7 +404,8 @@ fn account(
     (kept.until, found, false)
 }
 
-/// What is to be remembered anew, and what became of transactions for whoever was told of them.
+/// Returns the proposals whose stored state changes, and the outcomes of proposals for the recipients who were notified
+/// of them.
 fn went(seen: &[Seen<'_>], kept: &QueueKept, state: &SafeState) -> (Vec<Remembered>, Vec<(B256, String)>) {
     let listed: BTreeSet<B256> = seen.iter().map(|one| one.row.hash).collect();
     let executed = kept.traces.iter().filter(|trace| trace.executed).map(|trace| trace.hash).collect();
@@ -409,7 +418,7 @@ fn went(seen: &[Seen<'_>], kept: &QueueKept, state: &SafeState) -> (Vec<Remember
     (remembered, news)
 }
 
-/// What became of it, for people; nothing where it waits again.
+/// Returns the outcome of a proposal as a sentence for people; `None` if it is pending again.
 fn sentence(one: &Remembered) -> Option<String> {
     match one.waits {
         Waits::Queued => None,

@@ -1,19 +1,20 @@
-//! Where a destination may lie: not in plain text over the network, and not in a private network that somebody else's name
-//! points into.
+//! Checks on where a destination may point: never in plain text over the network, and never through a third party's
+//! name into a private network.
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use url::{Host, Url};
 
-/// What is wrong with a URL, without repeating it.
+/// Flaw of a URL, described without repeating the URL.
 pub(super) struct Flaw {
-    /// Follows the key's name: `is not a web address`.
+    /// Text that follows the name of the key in the message, such as `is not a web address`.
     pub(super) what: &'static str,
-    /// What to write instead.
+    /// Suggested replacement.
     pub(super) hint: &'static str,
 }
 
-/// Whether we may post there: encrypted unless it stays on this machine, and not into the private network.
+/// Checks whether messages may be posted to a URL: it must be encrypted unless it stays on this machine, and must not
+/// lead into the private network.
 pub(super) fn check_url(text: &str, allow_http: bool, allow_private: bool) -> Result<(), Flaw> {
     let unfit = Flaw { what: "is not a web address", hint: "write one such as \"https://example.com/hook\"" };
     let Ok(url) = Url::parse(text) else { return Err(unfit) };
@@ -46,14 +47,14 @@ pub(super) fn check_url(text: &str, allow_http: bool, allow_private: bool) -> Re
     Ok(())
 }
 
-/// Looks names up and drops the addresses a page must not be posted to: whoever owns a name decides where it points, also
-/// after the configuration was checked.
+/// Resolves host names and drops addresses to which a page must not be posted. The check of the configuration is not
+/// enough: the owner of a name can change its addresses at any time.
 pub(super) struct Resolver {
     private: bool,
 }
 
 impl Resolver {
-    /// One that passes private addresses only if `private`.
+    /// Returns a resolver that passes private addresses only if `private`.
     pub(super) fn new(private: bool) -> Self {
         Self { private }
     }
@@ -74,7 +75,7 @@ impl Resolve for Resolver {
     }
 }
 
-/// Whether `host` may stand for `ip` where private addresses are not wanted.
+/// Returns whether `host` may resolve to `ip` where private addresses are not allowed.
 fn may_be(host: &str, ip: IpAddr) -> bool {
     !is_private(ip) || (is_localhost(host) && ip.is_loopback())
 }
@@ -84,7 +85,8 @@ fn is_localhost(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
 }
 
-/// Whether an address is not a public machine's: RFC 6890's special-purpose registries and their later additions.
+/// Returns whether an address is not that of a public machine: RFC 6890's special-purpose registries and their later
+/// additions.
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
@@ -178,7 +180,7 @@ mod tests {
     async fn the_resolver_drops_private_addresses() {
         let resolve = |private, host: &str| Resolver::new(private).resolve(host.parse().unwrap());
         assert!(resolve(false, "localhost").await.is_ok());
-        // The lookup of an address in numbers needs no name server.
+        // A numeric address is resolved without a name server.
         let error = resolve(false, "10.1.2.3").await.err().unwrap().to_string();
         assert!(error.contains("private network"), "{error}");
         assert!(resolve(true, "10.1.2.3").await.is_ok());

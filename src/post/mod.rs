@@ -1,8 +1,9 @@
-//! Posting to an address that somebody wrote down: what is refused, what is tried again, and what nobody gets to see.
+//! HTTP client for configured URLs: which requests are refused, which are retried, and which secrets are removed from
+//! errors.
 //!
-//! Comes in: the `url` of a table, bodies for it, and questions. Goes out: requests over HTTP, and of each what to do next. Never here: a
-//! redirect that is followed, an address in a private network that nobody asked for, a wait without an end, or the URL in an
-//! error.
+//! Comes in: the `url` of a table, request bodies, and queries. Goes out: HTTP requests, and for each of them the next
+//! action. Never here: a followed redirect, a private address that the configuration does not allow, an unlimited wait,
+//! or the URL in an error.
 
 mod address;
 mod redact;
@@ -25,43 +26,43 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use url::Url;
 
-/// How long it may take to reach the other machine, within the attempt's own timeout.
+/// Longest time to connect to the other machine, within the attempt's own timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest pause that a destination may ask for: one that says a year must not silence a pager.
+/// Longest pause that a destination may ask for: a destination that asks for a year must not silence a pager.
 const WAIT_MAX: Duration = Duration::from_secs(15 * 60);
-/// Most bytes read of an answer.
+/// Maximum number of bytes read from a response.
 const ANSWER_BYTES_MAX: usize = 2_048;
-/// Most characters quoted of an answer.
+/// Maximum number of characters quoted from a response.
 const QUOTE_CHARS_MAX: usize = 200;
-/// Shortest segment of a URL's path that may be a secret; `/v2` is none.
+/// Shortest segment of a URL's path that may be a secret; `/v2` is too short.
 const SEGMENT_CHARS_MIN: usize = 4;
 /// Shortest value in a URL's query, user or password that may be a secret.
 const VALUE_CHARS_MIN: usize = 3;
-/// How long a destination that took the message may go on talking.
+/// Longest time that a destination may keep sending after it accepted the message.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// What the other side said when it took what was sent.
+/// Answer of a destination that accepted a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Receipt {
-    /// Such as `202 Accepted`; for logs.
+    /// Status of the response, such as `202 Accepted`; for logs.
     pub detail: String,
 }
 
-/// What to do about something that was not taken.
+/// Failure to deliver a message, by the action it requires.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The other side asked for a pause: nothing is sent to it until the pause is over.
+    /// The service asked for a pause: nothing is sent to it until the pause is over.
     #[error("asked to wait {0:?}")]
     Wait(Duration),
-    /// It may work later: back off and keep it.
+    /// Transient failure: back off and keep the message.
     #[error("{0:#}")]
     Retry(anyhow::Error),
-    /// It will never work as it is; a person has to mend the settings.
+    /// Permanent rejection: a person must correct the settings.
     #[error("refused: {0}")]
     Refused(String),
 }
 
-/// One request that brings something.
+/// Request that carries a message.
 pub(crate) struct Letter {
     headers: HeaderMap,
     content_type: &'static str,
@@ -70,64 +71,64 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
-    /// To the address itself, without headers of its own.
+    /// Creates a request to the endpoint's own URL, without extra headers.
     pub(crate) fn new(content_type: &'static str, body: Vec<u8>) -> Self {
         Self { headers: HeaderMap::new(), content_type, body, below: Vec::new() }
     }
 
-    /// With these headers.
+    /// Sets the headers of the request.
     pub(crate) fn headers(self, headers: HeaderMap) -> Self {
         Self { headers, ..self }
     }
 
-    /// To the address with these segments behind its path.
+    /// Appends these segments to the path of the URL.
     pub(crate) fn below(self, segments: &[&'static str]) -> Self {
         Self { below: segments.to_vec(), ..self }
     }
 }
 
-/// What was asked for.
+/// Answer to a GET request.
 pub(crate) struct Got {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
-/// Why it did not come.
+/// Failure of a GET request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum GetError {
-    /// There is nothing of that name.
+    /// The requested object does not exist.
     #[error("answered 404")]
     Absent,
-    /// The answer is longer than any honest one.
+    /// The response exceeds its size limit.
     #[error("the answer is longer than any honest one")]
     TooLong,
-    /// It answered with another status than was asked for.
+    /// Answered with a status other than the expected one.
     #[error("{said}")]
     Answered {
-        /// Which.
+        /// Status of the response.
         status: StatusCode,
-        /// With these headers.
+        /// Headers of the response.
         headers: Box<HeaderMap>,
-        /// The status and what stood beside it, for people.
+        /// Status and quoted body, for people.
         said: String,
     },
-    /// As for messages.
+    /// The request failed in the same way as a POST request can fail.
     #[error(transparent)]
     Not(#[from] SendError),
 }
 
-/// How a `url` may be written.
+/// Permitted form of a `url` setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UrlIs {
-    /// It carries a token, so it is never written down.
+    /// URL that carries a token and is therefore never written down.
     Secret,
-    /// Either way.
+    /// Accepts a secret or a plain string.
     SecretOrPlain,
-    /// It has a default and no secret.
+    /// URL with a default and without a secret.
     Plain(&'static str),
 }
 
-/// Where messages are posted.
+/// Destination to which messages are posted.
 pub(crate) struct Endpoint {
     url: Secret,
     timeout: Duration,
@@ -172,19 +173,19 @@ impl Endpoint {
         Self { url, timeout, private, hidden: Vec::new(), client: OnceLock::new() }
     }
 
-    /// Blots `secret` out of whatever this endpoint ever reports.
+    /// Removes `secret` from every message and error of this endpoint.
     pub(crate) fn hide(mut self, secret: &Secret) -> Self {
         self.hidden.push(secret.clone());
         self
     }
 
-    /// Posts `letter`. Success is what `success` says and nothing else; redirects are never followed. `now_ms` is wall-clock
-    /// milliseconds.
+    /// Posts `letter`. The request succeeded only if `success` accepts the response; redirects are never followed.
+    /// `now_ms` is wall-clock milliseconds.
     ///
     /// # Errors
     ///
-    /// Trouble on the way, 408, 425, 429, 5xx and an answer that nobody expects are worth another try, after the pause that
-    /// `Retry-After` asks for. Everything else is refused.
+    /// Network failures, statuses 408, 425, 429 and 5xx, and unexpected responses are retried after the pause that
+    /// `Retry-After` asks for. Every other failure is a refusal.
     pub(crate) async fn post(&self, letter: Letter, success: &Success, now_ms: u64) -> Result<Receipt, SendError> {
         let Letter { headers, content_type, body, below } = letter;
         let url = self.below(&below)?;
@@ -206,19 +207,20 @@ impl Endpoint {
         }
     }
 
-    /// An answer with a status of success that is none.
+    /// Describes a response with a success status that does not mean success for this service.
     fn unexpected(&self, status: StatusCode, quote: &str, success: &Success) -> String {
         let said = printable(self.blot(quote).trim(), QUOTE_CHARS_MAX);
         let said = if said.is_empty() { "an empty body".to_owned() } else { said };
         format!("answered {} and did not take it, which is {}: {said}", status.as_u16(), success.is)
     }
 
-    /// Asks for what lies at the address with these segments and this query behind its path, and reads at most `bytes_max` of it.
+    /// Sends a GET request to the URL with these segments appended to its path and this query, and reads at most
+    /// `bytes_max` bytes of the body.
     ///
     /// # Errors
     ///
-    /// [`GetError::Absent`] for 404, [`GetError::Answered`] for any other status but success, [`GetError::TooLong`] for an answer beyond
-    /// the bound; for trouble on the way as [`Endpoint::post`].
+    /// [`GetError::Absent`] for 404, [`GetError::Answered`] for any other status that is not a success,
+    /// [`GetError::TooLong`] for a body beyond the limit; for network failures as [`Endpoint::post`].
     pub(crate) async fn get(
         &self,
         segments: &[&str],
@@ -227,7 +229,7 @@ impl Endpoint {
         bytes_max: usize,
     ) -> Result<Got, GetError> {
         let mut url = self.below(segments)?;
-        // A path of a REST service ends in a slash; without it some answer with a redirect.
+        // Paths of REST services end in a slash; without it some services answer with a redirect.
         url.path_segments_mut().map_err(|()| SendError::Refused("not a web address".to_owned()))?.push("");
         url.query_pairs_mut().extend_pairs(query);
         let client = self.client().map_err(SendError::Retry)?;
@@ -246,7 +248,7 @@ impl Endpoint {
         Ok(Got { headers, body })
     }
 
-    /// The body, which may come as slowly as the attempt's timeout lets it.
+    /// Returns the whole body. The request's timeout is the only limit on its speed.
     async fn whole(&self, mut response: Response, bytes_max: usize) -> Result<Vec<u8>, GetError> {
         let mut body = Vec::new();
         loop {
@@ -289,16 +291,17 @@ impl Endpoint {
         if error.is_timeout() && !error.is_connect() {
             return anyhow!("no answer within {:?}", self.timeout);
         }
-        // The error without its URL may still quote it in a cause.
+        // The error without its URL may still quote the URL in one of its causes.
         anyhow!(printable(self.blot(&format!("{:#}", anyhow::Error::new(error.without_url()))), 2 * QUOTE_CHARS_MAX))
     }
 
-    /// `text` without the secrets, the URL, and what stands behind the URL's host, whole and in parts, however it is encoded.
+    /// Returns `text` without the secrets, the URL, and the part of the URL after the host. They are removed as a whole
+    /// and in parts, in every supported encoding.
     fn blot(&self, text: &str) -> String {
         let mut secrets: Vec<String> =
             self.hidden.iter().chain([&self.url]).filter_map(Secret::expose).map(str::to_owned).collect();
         if let Some(url) = self.url.expose().and_then(|url| Url::parse(url).ok()) {
-            // The shortest are no secrets, and blotting out `/` would blot out everything.
+            // The shortest parts are not secrets, and removing `/` would remove nearly everything.
             let whole = [url.path(), url.query().unwrap_or("")].map(str::to_owned);
             secrets.extend(whole.into_iter().filter(|part| part.len() > 3));
             let values = url.query_pairs().map(|(_, value)| value.into_owned());
@@ -310,7 +313,8 @@ impl Endpoint {
         redact::redact(text, &secrets)
     }
 
-    /// Built on first use: reading the system's roots takes a while, and a `check` never posts.
+    /// Returns the HTTP client, which is built on first use: loading the system's root certificates takes time, and
+    /// `check` never posts.
     fn client(&self) -> anyhow::Result<&Client> {
         if let Some(client) = self.client.get() {
             return Ok(client);
@@ -335,12 +339,14 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// The problem with a secret that was named but not fetched: the configuration was only checked, or it is not there.
+/// Returns the error for a secret that is named but not available, because the configuration was only checked or the
+/// secret does not exist.
 pub(crate) fn unread(secret: &Secret) -> SendError {
     SendError::Refused(secret.why_absent())
 }
 
-/// `Retry-After`, in seconds or as a date, as it is asked for. `now_ms` is wall-clock milliseconds.
+/// Returns the pause in the `Retry-After` header, in seconds or as a date, without an upper limit. `now_ms` is
+/// wall-clock milliseconds.
 pub(crate) fn retry_after(headers: &HeaderMap, now_ms: u64) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
@@ -351,7 +357,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now_ms: u64) -> Option<Duration> 
     Some(Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
-/// The beginning of the body, as far as it comes in time.
+/// Returns the beginning of the body, as much as arrives within `patience`.
 async fn quote(mut response: Response, patience: Duration) -> String {
     let mut bytes = Vec::new();
     let read = async {

@@ -1,26 +1,27 @@
-//! Secrets taken out of what a server says, in whichever way it wrote them.
+//! Removes secrets from a server's response, in every encoding that a server may use.
 //!
-//! A server that repeats what it was sent may do so percent-encoded, escaped for JSON or HTML, in hexadecimal or base64, and any of
-//! these twice. The text is therefore unwrapped layer by layer, and whatever stands for a secret in any layer is blotted out of the text
-//! as it was.
+//! A server that repeats its input may write it percent-encoded, escaped for JSON or HTML, in hexadecimal or base64,
+//! and may combine any two of these. The text is therefore decoded layer by layer. Every part that contains a secret in
+//! any layer is removed from the original text.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use std::ops::Range;
 
-/// Layers of escapes that are unwrapped: a proxy that logs an error of a server that logs a request makes three.
+/// Number of layers of escapes that are decoded: a proxy that logs an error of a server that logs a request makes
+/// three.
 const LAYERS_MAX: usize = 3;
-/// Shortest piece of base64 that is looked for: less is found in any text.
+/// Shortest base64 text that is searched for: shorter ones occur in any text.
 const BASE64_MIN: usize = 4;
 
-/// One byte as it reads, and where it stands in the text.
+/// Decoded byte, and its position in the text.
 #[derive(Clone, Debug)]
 struct Unit {
     byte: u8,
     at: Range<usize>,
 }
 
-/// Returns `text` with `***` in place of every one of `secrets`, whatever its case and however it is encoded.
+/// Returns `text` with every occurrence of `secrets` replaced by `***`, in any case and any supported encoding.
 pub(super) fn redact(text: &str, secrets: &[String]) -> String {
     let needles: Vec<Vec<u8>> = secrets.iter().flat_map(|secret| needles(secret)).collect();
     let mut units: Vec<Unit> = text.bytes().enumerate().map(|(at, byte)| Unit { byte, at: at..at + 1 }).collect();
@@ -48,14 +49,14 @@ pub(super) fn redact(text: &str, secrets: &[String]) -> String {
     out
 }
 
-/// The secret itself, in hexadecimal, and in base64 wherever it may stand in what was encoded.
+/// Returns the forms to search for: the secret itself, its hexadecimal form, and its base64 form at each alignment.
 fn needles(secret: &str) -> Vec<Vec<u8>> {
     let bytes = secret.as_bytes();
     if bytes.is_empty() {
         return Vec::new();
     }
     let mut needles = vec![bytes.to_vec()];
-    // A secret may hold what looks like an escape, which is unwrapped with the others.
+    // A secret may contain an apparent escape, which is decoded like the others.
     let mut units: Vec<Unit> = bytes.iter().map(|byte| Unit { byte: *byte, at: 0..0 }).collect();
     for _ in 0..LAYERS_MAX {
         let inner = unwrap(&units);
@@ -70,7 +71,7 @@ fn needles(secret: &str) -> Vec<Vec<u8>> {
     }
     for before in 0..3 {
         let padded = [vec![0; before], bytes.to_vec()].concat();
-        // The first and the last character may hold bits of what stands beside the secret.
+        // The first and the last character may contain bits of the bytes next to the secret.
         let (first, last) = ((before * 8).div_ceil(6), padded.len() * 8 / 6);
         for encoded in [STANDARD_NO_PAD.encode(&padded), URL_SAFE_NO_PAD.encode(&padded)] {
             if let Some(piece) = encoded.get(first..last).filter(|piece| piece.len() >= BASE64_MIN) {
@@ -92,7 +93,7 @@ fn find(units: &[Unit], needle: &[u8], blots: &mut Vec<Range<usize>>) {
     }
 }
 
-/// Takes one layer of escapes off.
+/// Decodes one layer of escapes.
 fn unwrap(units: &[Unit]) -> Vec<Unit> {
     let mut out = Vec::with_capacity(units.len());
     let mut at = 0;
@@ -105,7 +106,7 @@ fn unwrap(units: &[Unit]) -> Vec<Unit> {
     out
 }
 
-/// The escape that `units` begin with: the bytes it stands for, and how many units it takes.
+/// Returns the escape at the start of `units`: the bytes it encodes, and its length in units.
 fn escape(units: &[Unit]) -> Option<(Vec<u8>, usize)> {
     let byte = |at: usize| units.get(at).map(|unit| unit.byte);
     let hex = |range: Range<usize>| {
@@ -168,7 +169,7 @@ mod tests {
         text.chars().map(|c| format!("&#{};", u32::from(c))).collect()
     }
 
-    /// Each way in which a server may repeat `text`.
+    /// Returns the forms in which a server may repeat `text`.
     fn echoes(text: &str) -> Vec<String> {
         let url: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
         vec![

@@ -1,43 +1,44 @@
-//! Answers by which services say that they took what was sent.
+//! Responses by which services confirm that they accepted a request.
 //!
-//! A status of 2xx alone says that somebody answered: a captive portal, a parked domain and a service that names its error in the body
-//! all answer 200. Each destination and heartbeat therefore states the exact answer that its service documents, and anything else is a
-//! failure that quotes the answer.
+//! A 2xx status alone proves only that a server answered: a captive portal, a parked domain and a service that reports
+//! its error in the body all answer 200. Each destination and heartbeat therefore states the exact response that its
+//! service documents. Any other response is a failure that quotes the response.
 
 use reqwest::StatusCode;
 
-/// The answer that means success to one service.
+/// Response that means success for one service.
 #[derive(Clone, Copy, Debug)]
 pub struct Success {
-    /// The answer in words, such as "200 with the body `ok`".
+    /// Description of that response, such as "200 with the body `ok`".
     pub is: &'static str,
-    /// The page of the service's documentation that says so.
+    /// Page of the service's documentation that states it.
     pub source: &'static str,
-    /// Whether the body decides, so that it is waited for.
+    /// True if the body decides the outcome, so that the whole body is waited for.
     pub(crate) reads_body: bool,
-    /// Judges an answer with a 2xx status and the beginning of its body.
+    /// Judges a response with a 2xx status by its status and the beginning of its body.
     pub(crate) judge: fn(StatusCode, &str) -> Answer,
 }
 
-/// Meaning of an answer with a 2xx status.
+/// Meaning of a response with a 2xx status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The service took it.
+    /// The service accepted the request.
     Taken,
-    /// Somebody else answered, or the service is in trouble: worth another try.
+    /// Not accepted, because something else answered or the service is in trouble: worth another try.
     NotTaken,
-    /// The service says that it will never take it.
+    /// The service will never accept the request.
     Refused,
 }
 
 impl Answer {
-    /// Taken or not.
+    /// Returns `Taken` if `taken`, otherwise the failure that is retried.
     pub(crate) fn taken_if(taken: bool) -> Self {
         if taken { Self::Taken } else { Self::NotTaken }
     }
 }
 
-/// Any 2xx whose body is no web page: Standard Webhooks leaves the body to the receiver, and no receiver of webhooks answers with a page.
+/// Accepts any 2xx whose body is not a web page: Standard Webhooks leaves the body to the receiver, and no receiver of
+/// webhooks answers with a page.
 pub(crate) const ANY_2XX: Success = Success {
     is: "a status from 200 to 299 and a body that is no web page",
     source: "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
@@ -45,7 +46,8 @@ pub(crate) const ANY_2XX: Success = Success {
     judge: |_, body| Answer::taken_if(!is_web_page(body)),
 };
 
-/// Whether a body begins as a page of HTML does. The content type says less: many a framework calls the word `ok` HTML.
+/// Returns whether a body begins like an HTML page. The content type is less reliable: many frameworks label the word
+/// `ok` as HTML.
 fn is_web_page(body: &str) -> bool {
     let mut rest = body.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     while let Some(comment) = rest.strip_prefix("<!--") {

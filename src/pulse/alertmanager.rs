@@ -1,9 +1,9 @@
-//! Prometheus' Alertmanager as a dead man's switch: the alert `Watchdog` fires for as long as we send it, and whoever it is
-//! routed to raises the alarm when it stops. Source: Alertmanager's API v2; Prometheus' own `Watchdog` rule is its model.
+//! Prometheus' Alertmanager as a dead man's switch: the alert `Watchdog` fires for as long as it is sent, and its
+//! receiver raises the alarm when it stops. Source: Alertmanager's API v2; modelled on Prometheus' own `Watchdog` rule.
 //!
-//! The watchdog says that this process works and reaches Alertmanager, and nothing else: it fires whether or not all is well,
-//! since it is the road that it proves. What is not well is an alert of its own beside it, `WatchfireUnwell`, which ends when all
-//! is well again.
+//! The watchdog proves only that this process runs and reaches Alertmanager. It also fires while checks fail, because
+//! it tests the route to Alertmanager. Failing checks are reported in a separate alert, `WatchfireUnwell`, which ends
+//! when all checks pass again.
 
 use super::{Heartbeat, HeartbeatKind, TIMEOUT, Vitals};
 use crate::post::{Answer, Endpoint, Letter, Receipt, SendError, Success, UrlIs};
@@ -14,9 +14,9 @@ use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
-/// Beats that may get lost before an alert ends by itself, as Prometheus has it.
+/// Number of heartbeats that may be lost before an alert expires, as in Prometheus.
 const BEATS_LOST_MAX: u32 = 4;
-/// What `instance` is unless the table says otherwise.
+/// Default value of `instance`.
 const INSTANCE: &str = "watchfire";
 
 const SUCCESS: Success = Success {
@@ -26,12 +26,12 @@ const SUCCESS: Success = Success {
     judge: |status, body| Answer::taken_if(status.as_u16() == 200 && body.trim().is_empty()),
 };
 
-/// See the module's head.
+/// See the module documentation.
 pub(super) struct AlertmanagerKind;
 
 struct Alertmanager {
     endpoint: Endpoint,
-    /// Tells several Watchfires apart: they would keep each other's alerts alive.
+    /// Label that distinguishes several Watchfires, which would otherwise keep each other's alerts alive.
     instance: String,
 }
 
@@ -80,7 +80,7 @@ impl Heartbeat for Alertmanager {
     }
 }
 
-/// The two alerts. An alert is known by its labels, so nothing that changes is among them.
+/// Returns the two alerts. Alertmanager identifies an alert by its labels, so the labels contain only constant values.
 fn alerts(instance: &str, vitals: &Vitals) -> Json {
     let at =
         |ms: u64| i64::try_from(ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).map(|at| at.to_string());
@@ -101,7 +101,7 @@ fn alerts(instance: &str, vitals: &Vitals) -> Json {
             "summary": format!("{} of {} checks of Watchfire fail", vitals.failing.len(), vitals.n_checks),
             "description": vitals.reasons(),
         },
-        // One that ends now is resolved, and is none at all to an Alertmanager that never heard of it.
+        // An alert whose `endsAt` is now counts as resolved. An Alertmanager that does not know it ignores it.
         "endsAt": if vitals.well() { at(vitals.now_ms) } else { ends },
     });
     json!([watchdog, unwell])

@@ -1,4 +1,4 @@
-//! The beat: one task for each heartbeat, which looks at the checks every second.
+//! Heartbeat loop: one task for each heartbeat, which reads the checks every second.
 
 use super::{Heart, Vitals};
 use crate::post::SendError;
@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tracing::{debug, info, warn};
 
-/// How often the checks are looked at.
+/// Interval at which the checks are evaluated.
 const LOOK: Duration = Duration::from_secs(1);
-/// Pause before a heartbeat that was not taken is sent again, unless the service asks for a longer one.
+/// Pause before a rejected heartbeat is sent again, unless the service asks for a longer one.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Beats until told to stop. The last word is whatever was said last: a watch that stops is what the switch is for.
+/// Sends heartbeats until `stop`. No final heartbeat is sent at shutdown: the dead man's switch exists to report a
+/// stopped process.
 pub async fn run(heart: Heart, checks: Checks, metrics: Metrics, clock: Arc<dyn Clock>, stop: Stop) {
     metrics.heartbeat_known(&heart.name, heart.every);
     let rhythm = Rhythm::new(heart.every);
@@ -32,27 +33,27 @@ struct Beat {
     rhythm: Rhythm,
 }
 
-/// When to say something. Owns no clock: times are counted from the start.
+/// Schedule of heartbeats. Owns no clock: times are counted from the start.
 #[derive(Clone, Debug)]
 struct Rhythm {
     every: Duration,
-    /// When the next beat is due.
+    /// Time of the next heartbeat.
     due: Duration,
-    /// What was said last, and heard: whether all is well.
+    /// Last state delivered: true if all checks passed.
     told: Option<bool>,
-    /// Whether a change was told since the last beat in turn: one such is enough, or a check that comes and goes would use up
-    /// the service's patience.
+    /// True if a change was delivered since the last scheduled heartbeat. One change is enough: a flapping check would
+    /// otherwise use up the number of requests that the service accepts.
     changed: bool,
-    /// Heartbeats in a row that nobody took.
+    /// Number of consecutive heartbeats that were not accepted.
     lost: u32,
 }
 
-/// Why something is said.
+/// Reason for sending a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// A beat is due.
+    /// A heartbeat is due.
     Due,
-    /// How we are has changed; the next beat comes when it would have come.
+    /// Change of health; the next heartbeat keeps its scheduled time.
     Changed,
 }
 
@@ -84,14 +85,14 @@ impl Beat {
         }
     }
 
-    /// Counts a heartbeat that was not taken, and logs the first of several.
+    /// Counts a heartbeat that was not accepted, and logs the first of several.
     fn missed(&mut self, error: &SendError, now: Duration) {
         let name = &self.heart.name;
         self.metrics.heartbeat(name, "error", 0.0);
         let pause = match error {
             SendError::Wait(pause) => RETRY.max(*pause),
             SendError::Retry(_) => RETRY,
-            // Every further one would be refused as well, until somebody mends the settings.
+            // Further heartbeats would be refused too, until the settings are corrected.
             SendError::Refused(_) => self.heart.every,
         };
         if self.rhythm.missed(now, pause) {
@@ -114,9 +115,9 @@ impl Rhythm {
         Self { every, due: Duration::ZERO, told: None, changed: false, lost: 0 }
     }
 
-    /// Whether something is to be said now.
+    /// Returns the reason to send a heartbeat now, if there is one.
     fn turn(&self, now: Duration, well: bool) -> Option<Turn> {
-        // After a start nothing is known to be well yet; that is no failure until it lasts.
+        // After a start no check has passed yet; this becomes a failure only when it lasts.
         if self.told.is_none() && !well && now < self.every {
             return None;
         }
@@ -127,7 +128,7 @@ impl Rhythm {
         (news && !self.changed && self.lost == 0).then_some(Turn::Changed)
     }
 
-    /// It was heard; true when the one before was not.
+    /// Records that a heartbeat was delivered. Returns true if the one before was not.
     fn heard(&mut self, turn: Turn, now: Duration, well: bool) -> bool {
         self.told = Some(well);
         self.changed = turn == Turn::Changed;
@@ -137,7 +138,7 @@ impl Rhythm {
         std::mem::take(&mut self.lost) > 0
     }
 
-    /// Nobody took it; true when the one before was taken.
+    /// Records that a heartbeat was not delivered. Returns true if the one before was delivered.
     fn missed(&mut self, now: Duration, pause: Duration) -> bool {
         self.due = now + pause;
         self.lost = self.lost.saturating_add(1);
@@ -149,8 +150,8 @@ impl Rhythm {
 mod tests {
     use super::*;
 
-    /// What a service hears of 200 seconds, where `well` and `there` say second by second whether all is well and whether the
-    /// service is there.
+    /// Returns the heartbeats that a service receives within 200 seconds. `well` and `there` state for each second
+    /// whether all checks pass and whether the service is reachable.
     fn heard(well: impl Fn(u64) -> bool, there: impl Fn(u64) -> bool) -> Vec<String> {
         let mut rhythm = Rhythm::new(Duration::from_secs(60));
         let mut heard = Vec::new();

@@ -1,5 +1,5 @@
-//! Healthchecks, hosted or our own, and whatever speaks like it: a URL that is posted to, with `/start` and `/fail` behind it.
-//! Source: the Pinging API of healthchecks.io.
+//! Healthchecks, hosted or self-hosted, and compatible services: a URL that is posted to, with `/start` and `/fail`
+//! appended. Source: the Pinging API of healthchecks.io.
 
 use super::{Heartbeat, HeartbeatKind, TIMEOUT, Vitals};
 use crate::post::{Answer, Endpoint, Letter, Receipt, SendError, Success, UrlIs};
@@ -7,10 +7,10 @@ use crate::settings::{Problems, Table};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-/// Most bytes of a body. The service keeps 10,000 and cuts the rest in the middle of a word.
+/// Maximum size of a body in bytes. The service keeps 10,000 and cuts off the rest, even in the middle of a word.
 const BODY_BYTES_MAX: usize = 9_000;
 
-/// The service names trouble in the body of a 200 too, such as `OK (not found)`.
+/// The service also reports failures in the body of a 200, such as `OK (not found)`.
 const SUCCESS: Success = Success {
     is: "200 with the body `OK`, or 201 with `Created`",
     source: "https://healthchecks.io/docs/http_api/",
@@ -20,7 +20,7 @@ const SUCCESS: Success = Success {
     },
 };
 
-/// See the module's head.
+/// See the module documentation.
 pub(super) struct HealthchecksKind;
 
 struct Healthchecks {

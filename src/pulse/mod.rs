@@ -1,11 +1,11 @@
-//! Dead man's switches: whoever waits for our heartbeat raises the alarm when it stays away, in whichever way we died.
+//! Dead man's switches: external services that raise the alarm when our heartbeat stops, regardless of the cause.
 //!
-//! Comes in: the checks, as every room keeps them. Goes out: to each service that the configuration names, on its beat, that
-//! all is well, or what is not. Never here: a check of our own, a heartbeat that says more than the checks do, or the address
-//! of a service, which is its password.
+//! Comes in: the checks that every room maintains. Goes out: a heartbeat to each configured service, at its interval,
+//! with success or the failing checks. Never here: a check of its own, a heartbeat with more content than the checks,
+//! or the URL of a service, which acts as its password.
 //!
-//! What is not well is told at once and not with the next beat. A heartbeat that nobody hears is sent again, counted and
-//! logged, and ends nothing: that it stays away is the alarm.
+//! A failing check is reported at once, without waiting for the next heartbeat. A heartbeat that does not arrive is
+//! sent again, counted and logged. It stops nothing, because the missing heartbeat raises the alarm.
 //!
 //! A new kind of service is one file beside these and one line in [`HEARTBEATS`].
 
@@ -26,41 +26,41 @@ use std::time::Duration;
 /// Every kind of service, in the order in which documentation shows them.
 pub static HEARTBEATS: &[&dyn HeartbeatKind] = &[&healthchecks::HealthchecksKind, &alertmanager::AlertmanagerKind];
 
-/// Time between two beats unless a table says otherwise.
+/// Default interval between two heartbeats.
 pub const EVERY: Duration = Duration::from_secs(60);
-/// The shortest time between two beats: with what is told out of turn that makes four in a minute, and Healthchecks drops the
-/// sixth.
+/// Shortest interval between two heartbeats. With the extra heartbeats sent when the result changes, this makes four in
+/// a minute; Healthchecks drops the sixth.
 pub const EVERY_MIN: Duration = Duration::from_secs(30);
-/// The longest: a switch that notices a death after an hour notices it too late.
+/// Longest interval between two heartbeats: a switch that reports a dead process after an hour reports it too late.
 pub const EVERY_MAX: Duration = Duration::from_secs(3_600);
-/// How long one attempt may take.
+/// Timeout of one attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Reasons that are told; the rest is counted.
+/// Number of reasons that are listed; the rest are counted.
 const REASONS_MAX: usize = 25;
 
-/// How we are.
+/// Health report of this program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vitals {
-    /// When it was asked, wall-clock milliseconds.
+    /// Time of the report, in wall-clock milliseconds.
     pub now_ms: u64,
-    /// What the switch calls the time until the next beat.
+    /// Period in the terms of the switch: time until the next heartbeat.
     pub every: Duration,
-    /// How many checks there are.
+    /// Number of checks.
     pub n_checks: usize,
-    /// Those that fail.
+    /// Failing checks.
     pub failing: Vec<Failing>,
 }
 
-/// A service that waits for us.
+/// Service that expects heartbeats.
 pub trait Heartbeat: Send + Sync {
-    /// Says that we have started and know nothing yet. Not every service wants to hear of it.
+    /// Reports that the process started and no check has passed yet. Some services have no such message.
     ///
     /// # Errors
     ///
     /// As [`Heartbeat::beat`].
     fn start<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Option<Receipt>, SendError>>;
 
-    /// Says how we are.
+    /// Reports the current state of the checks.
     ///
     /// # Errors
     ///
@@ -68,31 +68,31 @@ pub trait Heartbeat: Send + Sync {
     fn beat<'a>(&'a self, vitals: &'a Vitals) -> BoxFuture<'a, Result<Receipt, SendError>>;
 }
 
-/// A kind of service: what a configuration calls it, and how its table reads.
+/// Kind of service: its name in a configuration, and the parser of its table.
 pub trait HeartbeatKind: Sync {
-    /// What stands behind `kind =`.
+    /// Returns the value of `kind =` in the configuration.
     fn name(&self) -> &'static str;
 
-    /// A table that parses; documentation and test input at once.
+    /// Returns an example of a valid table, used in the documentation and as test input.
     fn example(&self) -> &'static str;
 
-    /// Returns the answer by which the service says that it heard a beat: nothing else counts.
+    /// Returns the response by which the service confirms a heartbeat. Any other response is a failure.
     fn success(&self) -> Success;
 
-    /// Reads what is particular to this kind; `every` is read already.
+    /// Reads the keys that are specific to this kind; `every` is read already.
     fn parse(&self, table: &mut Table<'_>, problems: &mut Problems) -> Option<Box<dyn Heartbeat>>;
 }
 
-/// One `[heartbeat.<name>]`.
+/// Heartbeat target of a `[heartbeat.<name>]` table.
 #[derive(Clone)]
 pub struct Heart {
-    /// What logs and metrics call it.
+    /// Name in logs and metrics.
     pub name: String,
-    /// Which kind it is.
+    /// Name of its kind.
     pub kind: &'static str,
-    /// Time between two beats.
+    /// Interval between two heartbeats.
     pub every: Duration,
-    /// Where it goes.
+    /// Service that receives the heartbeats.
     pub heartbeat: Arc<dyn Heartbeat>,
 }
 
@@ -103,13 +103,13 @@ impl fmt::Debug for Heart {
 }
 
 impl Vitals {
-    /// Whether every check holds.
+    /// Returns whether every check passes.
     #[must_use]
     pub fn well(&self) -> bool {
         self.failing.is_empty()
     }
 
-    /// What fails, one line each; the rest is counted.
+    /// Returns the failing checks, one line each, up to a limit; the rest is counted.
     fn reasons(&self) -> String {
         let listed = self.failing.iter().take(REASONS_MAX);
         let mut lines: Vec<String> =
@@ -122,7 +122,7 @@ impl Vitals {
     }
 }
 
-/// Reads one `[heartbeat.<name>]` table, all of it: every problem in it is reported, unknown keys too.
+/// Reads a whole `[heartbeat.<name>]` table and reports every problem in it, including unknown keys.
 pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Option<Heart> {
     let every = table.duration("every", problems).map(|every| {
         if every.value < EVERY_MIN || every.value > EVERY_MAX {
@@ -131,7 +131,7 @@ pub fn parse(name: &str, mut table: Table<'_>, problems: &mut Problems) -> Optio
         every.value
     });
     let kinds: Vec<_> = HEARTBEATS.iter().map(|kind| (kind.name(), *kind)).collect();
-    // Without its kind nobody knows which of its keys are right.
+    // The kind determines which keys are valid.
     let kind = table.require("kind", problems, |table, key, problems| table.choice(key, &kinds, problems))?;
     let heartbeat = kind.parse(&mut table, problems);
     table.finish(problems);

@@ -1,58 +1,62 @@
-//! How often a service may be asked: so many times a month, and so many a second.
+//! Limits on the number of requests to a service, per month and per second.
 //!
-//! What is left of a month is spread over what is left of it, however much was spent before, so that a month never ends with a
-//! stretch in which nothing may be asked. Calendar months are the caller's, who has a clock: here is only how long one still lasts.
+//! The remaining requests of a month are spread over its remaining time, independent of earlier spending, so that a
+//! month never ends with a period in which no request is allowed. The caller, which has a clock, handles calendar
+//! months: this module only knows the time until the month ends.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What plans are made by; a month's end is told by [`Budget::begin`].
+/// Length of a month used for planning; the actual start of a month is reported through [`Budget::begin`].
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
-/// Of a month's requests so many may be spent at once after a rest: a day's. A busy afternoon fits, a broken loop does not.
+/// Divisor of a month's requests that gives the number available at once after a rest: a day's share. It suffices for a
+/// busy afternoon and stops a broken loop.
 const BURST: u32 = 30;
-/// What is kept back of that for looks that are due anyway; looks at a busy queue wait when less is left.
+/// Share of that burst reserved for polls that are due; polls of busy proposal lists wait when less is left.
 const RESERVE: f64 = 0.2;
-/// The same where something waits and nothing happens, so that where something does there is still enough.
+/// Fraction kept back from looks at queues in which something waits and nothing happens, so that enough is left for
+/// active queues.
 const RESERVE_OF_WAITING: f64 = 0.35;
-/// The same where the last look failed: that a service is back is worth much less than to have something left when it is.
+/// Fraction kept back from looks after a failure: keeping requests for the time after the recovery matters more than
+/// noticing the recovery early.
 const RESERVE_OF_RETRY: f64 = 0.5;
-/// Longest time that what a service says is left is believed to be for.
+/// Maximum period for which a quota reported by a service is assumed to last.
 const GRANT_MAX: Duration = Duration::from_secs(31 * 86_400);
-/// Requests that one look costs at least: what is trusted, and what is not.
+/// Minimum number of requests for one look: one for trusted transactions and one for the others.
 pub(super) const LOOK_COST: f64 = 2.0;
 
-/// Why a queue is looked at.
+/// Reason for a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// It is its turn.
+    /// The regular turn of the Safe.
     Due,
-    /// Something happens in it, and its turn is later.
+    /// The queue is active, and its turn is later.
     Busy,
-    /// Something waits in it, and its turn is later.
+    /// Transactions wait in the queue, and its turn is later.
     Waiting,
     /// The last look failed, and its turn is later.
     Retry,
 }
 
-/// A bucket of requests, spent on credit by whoever asks and filled again as the month goes by.
+/// A bucket of requests that may be overdrawn and is refilled as the month passes.
 #[derive(Clone, Debug)]
 pub struct Budget {
     per_month: f64,
-    /// Of this month's.
+    /// Number of this month's requests that are spent.
     spent: f64,
-    /// When the month ends, as far as we were told.
+    /// End of the month, as last reported to the budget.
     ends: Instant,
     left: f64,
     at: Instant,
     gap: Duration,
     next: Instant,
     paused: Option<Instant>,
-    /// What the service says is left, and until when.
+    /// Number of requests that the service says are left, and the time until which it applies.
     granted: Option<(f64, Instant)>,
 }
 
 impl Budget {
-    /// A full one, for a month that lasts for another `rest`.
+    /// Creates a full bucket, for a month that ends after `rest`.
     #[must_use]
     pub fn new(per_month: u32, per_second: u32, rest: Duration, now: Instant) -> Self {
         let per_month = f64::from(per_month.max(1));
@@ -61,8 +65,8 @@ impl Budget {
         Self { per_month, spent: 0.0, ends: now + rest, left, at: now, gap, next: now, paused: None, granted: None }
     }
 
-    /// Goes on where an earlier process stopped, which had spent so much of this month. `last` is what it had left to be spent at once,
-    /// and how long ago that was.
+    /// Continues from an earlier process, which spent `spent` requests of this month. `last` is the number of requests
+    /// that were available at once, and the time since then.
     pub fn resume(&mut self, spent: u64, last: Option<(f64, Duration)>, now: Instant) {
         self.settle(now);
         self.spent = spent as f64;
@@ -73,16 +77,16 @@ impl Budget {
         self.cap();
     }
 
-    /// A month begins, of which nothing is spent and which lasts for `rest`.
+    /// Begins a month with no requests spent, which ends after `rest`.
     pub fn begin(&mut self, rest: Duration, now: Instant) {
         self.settle(now);
         (self.spent, self.ends) = (0.0, now + rest);
-        // What the last month owed is over with it.
+        // The overdraft of the last month ends with that month.
         self.left = self.left.max(0.0);
         self.cap();
     }
 
-    /// How many requests are left to be spent at once.
+    /// Returns the number of requests that can be spent at once.
     #[must_use]
     pub fn left(&self, now: Instant) -> f64 {
         let mut settled = self.clone();
@@ -90,27 +94,28 @@ impl Budget {
         settled.left
     }
 
-    /// How many requests the month has left.
+    /// Returns the number of requests left in the month.
     #[must_use]
     pub fn of_month(&self) -> f64 {
         (self.per_month - self.spent).max(0.0)
     }
 
-    /// The service says that so many requests are left until its own quota is filled again, after `reset`. They are spread over that
-    /// time, unless what we allow ourselves is less.
+    /// Takes over the number of requests that the service reports as left until its own quota is refilled, after
+    /// `reset`. They are spread over that time, unless our own limit is lower.
     pub fn grant(&mut self, requests: u64, reset: Duration, now: Instant) {
         self.settle(now);
         self.granted = Some((requests as f64, now + reset.min(GRANT_MAX)));
         self.cap();
     }
 
-    /// When the next request may be sent, as far as seconds and a pause that was asked for go.
+    /// Returns the time from which the next request may be sent, considering the limit per second and any requested
+    /// pause.
     #[must_use]
     pub fn ready_at(&self) -> Instant {
         self.paused.map_or(self.next, |until| until.max(self.next))
     }
 
-    /// Whether such a look may begin. One before its turn leaves something for the others.
+    /// Returns whether such a poll may begin. A poll before its turn must leave requests for the others.
     #[must_use]
     pub fn allows(&self, look: Look, now: Instant) -> bool {
         let kept = match look {
@@ -122,13 +127,13 @@ impl Budget {
         now >= self.ready_at() && self.left(now) >= LOOK_COST + kept * room(self.per_month)
     }
 
-    /// Whether what the month has left is too little for a look.
+    /// Returns true if the month's remaining requests are too few for a poll.
     #[must_use]
     pub fn is_used_up(&self) -> bool {
         self.of_month() < LOOK_COST
     }
 
-    /// A request is sent.
+    /// Records that a request is sent.
     pub fn spend(&mut self, now: Instant) {
         self.settle(now);
         (self.left, self.spent) = (self.left - 1.0, self.spent + 1.0);
@@ -138,25 +143,26 @@ impl Budget {
         self.next = self.next.max(now) + self.gap;
     }
 
-    /// So much was spent of this month by everybody, who may be more than we.
+    /// Records the number of this month's requests spent by all processes, which may exceed our own count.
     pub fn shared(&mut self, spent: u64) {
         self.spent = self.spent.max(spent as f64);
         self.cap();
     }
 
-    /// The service asked for a pause, or said that nothing is left until then.
+    /// Sends nothing before `until`: the service asked for a pause, or reported that its quota is used up until then.
     pub fn pause(&mut self, until: Instant) {
         self.paused = self.paused.max(Some(until));
     }
 
-    /// As [`sustains`], of this quota.
+    /// Returns the same as [`sustains`], for this quota.
     #[must_use]
     pub fn sustains(&self, queues: usize) -> Duration {
         sustained(self.per_month, queues)
     }
 
-    /// What is added in a second. Together with what can be spent at once it is all that the month has left, which neither spending nor
-    /// time changes; what a full bucket could not take is spread anew.
+    /// Returns the number of requests added per second. Together with the requests that can be spent at once, they add
+    /// up to all that the month has left, which neither spending nor time changes. Requests that a full bucket could
+    /// not take are spread anew.
     fn rate(&self, now: Instant) -> f64 {
         let spread = |requests: f64, until: Instant| {
             let rest = until.saturating_duration_since(now).as_secs_f64();
@@ -194,14 +200,14 @@ fn room(per_month: f64) -> f64 {
     (per_month / f64::from(BURST)).max(10.0 * LOOK_COST)
 }
 
-/// Time between two looks at each of so many queues in which nothing happens, if so many requests a month are to leave something for
-/// busy ones.
+/// Returns the time between two looks at each of `queues` quiet queues at which `requests_per_month` requests still
+/// leave a reserve for active queues.
 #[must_use]
 pub fn sustains(requests_per_month: u32, queues: usize) -> Duration {
     sustained(f64::from(requests_per_month), queues)
 }
 
-/// Requests that so many queues take in a month in which nothing happens, where each is looked at once in `cold`.
+/// Returns the number of requests that `queues` quiet queues take in a month, with one look at each in every `cold`.
 #[must_use]
 pub fn takes(queues: usize, cold: Duration) -> u64 {
     (MONTH.as_secs_f64() / cold.as_secs_f64().max(1e-3) * LOOK_COST * queues as f64).ceil() as u64
@@ -222,7 +228,7 @@ mod tests {
         Budget::new(per_month, 1_000, MONTH, now)
     }
 
-    /// Spends all that can be.
+    /// Spends all requests that are allowed now.
     fn drain(budget: &mut Budget, now: Instant) -> usize {
         let mut n = 0;
         while budget.left(now) >= 1.0 {
@@ -241,7 +247,7 @@ mod tests {
             budget.spend(now);
         }
         assert!(!budget.allows(Look::Due, now + Duration::from_secs(1)), "{}", budget.left(now));
-        // 2,900 in what is left of the month are one in 14 minutes and 54 seconds.
+        // 2,900 requests in the rest of the month allow one in 14 minutes and 54 seconds.
         assert!(!budget.allows(Look::Due, now + Duration::from_secs(893)));
         assert!(budget.allows(Look::Due, now + Duration::from_secs(894)));
     }
@@ -259,7 +265,7 @@ mod tests {
                     spent += today;
                     now += DAY;
                 }
-                // What the last days earned may be left over.
+                // Requests earned in the last days may be left over.
                 let kept = 2 * room(f64::from(per_month)) as usize;
                 assert!(spent <= per_month as usize && spent + kept >= per_month as usize, "{spent} of {per_month}");
                 budget.begin(DAY * days, now);
@@ -273,7 +279,7 @@ mod tests {
         let mut budget = full(3_000, now);
         let later = now + DAY * 15;
         drain(&mut budget, later);
-        // Nothing but a day's worth was spent in half a month: the other half may have almost twice as much.
+        // Only a day's share was spent in half a month, so the other half may have almost twice as much.
         let per_day = budget.rate(later) * DAY.as_secs_f64();
         assert!(per_day > 190.0 && per_day < 195.0, "{per_day}");
     }
@@ -319,7 +325,7 @@ mod tests {
         }
         assert!(spent > 450 && spent <= 500, "{spent}");
         assert!(drain(&mut budget, now + 2 * DAY) > 10_000, "it is filled again");
-        // It never makes us ask more than we allow ourselves.
+        // A grant never raises our own limit.
         let mut small = full(3_000, now);
         small.grant(1_000_000, DAY, now);
         assert_eq!(drain(&mut small, now), 100);

@@ -1,4 +1,4 @@
-//! Asks one service, within its budget, and holds each answer against the question.
+//! Queries one service within its budget, and checks each response against the request.
 
 use super::budget::{Budget, LOOK_COST};
 use super::limits::{Left, Limits};
@@ -20,45 +20,47 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
-/// Most bytes of one answer: a hundred batches of fifty payments, with what the service decoded of them.
+/// Maximum size of one response in bytes: a hundred batches of fifty payments, with the service's decoding of them.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// Longest pause that a service may ask for: one that says a year is asked again in an hour.
+/// Maximum pause that a service may request: after a request for a year's pause, the service is queried again in an
+/// hour.
 const PAUSE_MAX: Duration = Duration::from_secs(3_600);
-/// From which time until its reset on a quota is spread over that time. Shorter ones are for seconds or minutes, and waited for.
+/// Minimum time until the reset of a quota for which the remaining requests are spread over that time. Quotas with an
+/// earlier reset are for seconds or minutes, and their reset is awaited.
 const SPREAD_FROM: Duration = PAUSE_MAX;
-/// Why a service could not be asked, or what is wrong with what it said.
+/// Reason why a query to a service failed, or the error in its response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
-    /// It did not answer, or not with what was asked for.
+    /// No response, or not the requested one.
     #[error("{0}")]
     Down(String),
-    /// It asked for a pause.
+    /// Pause requested by the service.
     #[error("it asks for a pause of {0:?}: its quota is used up, or too much was asked at once")]
     Busy(Duration),
-    /// It refuses us: the key is none, or what was paid for is used up.
+    /// Access denied: the key is invalid, or the paid quota is used up.
     #[error("{0}")]
     Denied(String),
-    /// What we may ask in a month is used up.
+    /// Our own monthly limit of requests is used up.
     #[error("the {0} requests of this month are used up")]
     UsedUp(u32),
-    /// What it said cannot be true.
+    /// Invalid response: its content cannot be true.
     #[error("{0}")]
     Lies(String),
-    /// It was not asked, since that could not be written down first.
+    /// Not sent, since the request could not be recorded first.
     #[error("a request could not be written down: {0}")]
     Unkept(String),
 }
 
-/// What a service says of a Safe.
+/// Account of a Safe, as a service reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Its next nonce, as far as the service has followed the chain.
+    /// Next nonce, as far as the service has followed the chain.
     pub nonce: U256,
-    /// Its owners, likewise.
+    /// Owners, as far as the service has followed the chain.
     pub owners: Vec<Address>,
 }
 
-/// A service and what is left of its quota.
+/// A service and its remaining quota.
 pub struct Client {
     service: Service,
     chain: Arc<str>,
@@ -66,13 +68,13 @@ pub struct Client {
     metrics: Metrics,
     store: Store,
     month: String,
-    /// What may be asked, and when.
+    /// Limits on the number and time of requests.
     pub budget: Budget,
 }
 
 impl Client {
-    /// Goes on with what earlier processes left of the quota, which `store` knows, and writes down there what is spent. Records in
-    /// `metrics` how requests end, and what is left.
+    /// Continues with the quota that earlier processes left according to `store`, and records spent requests there.
+    /// Records the results of requests and the remaining quota in `metrics`.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -97,14 +99,14 @@ impl Client {
         Ok(client)
     }
 
-    /// Notices that another month began.
+    /// Detects the beginning of another month.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub async fn turn(&mut self) -> store::Result<()> {
         let month = Month::of(self.clock.now());
         if month.name != self.month {
-            // None of a month that begins is spent, unless another process was faster, or the clock went back.
+            // A new month begins with no requests spent, unless another process was faster or the clock was set back.
             let spent = self.store.spent(&self.service.name, &month.name).await?;
             self.budget.begin(month.rest, instant());
             self.budget.shared(spent.requests);
@@ -119,7 +121,7 @@ impl Client {
         self.metrics.service_quota(&self.chain, &self.service.name, at_once, of_month);
     }
 
-    /// Asks what the service knows of `safe`; `None` where it does not know it.
+    /// Requests the service's data about `safe`; `None` where the service does not know it.
     ///
     /// # Errors
     /// [`ServiceError`].
@@ -136,7 +138,8 @@ impl Client {
         Ok(Some(Account { nonce: account.nonce, owners: account.owners }))
     }
 
-    /// Asks what waits for `safe` from `nonce` on, the trusted and the others: a service shows either when it is asked for one.
+    /// Requests the proposals of `safe` from `nonce` on, both trusted and others: the service lists each group only
+    /// when asked for it.
     ///
     /// # Errors
     /// [`ServiceError`]. An item that makes no sense is a flaw of the list, and hides no other.
@@ -166,8 +169,8 @@ impl Client {
         Ok(reading.end())
     }
 
-    /// Asks what the service knows of one hash of `safe`; `None` where it knows nothing. That its fields give that hash is for the
-    /// caller to see.
+    /// Requests the service's data about one hash of `safe`; `None` where it has none. The caller must check that the
+    /// fields give that hash.
     ///
     /// # Errors
     /// [`ServiceError`].
@@ -184,7 +187,7 @@ impl Client {
         Ok(Some(item))
     }
 
-    /// `None` for what is not there.
+    /// Returns `None` where the service has no such resource.
     async fn get(&mut self, path: &[&str], query: &[(&str, &str)]) -> Result<Option<Got>, ServiceError> {
         let (now, ready) = (instant(), self.budget.ready_at());
         let wait = ready.saturating_duration_since(now);
@@ -213,7 +216,8 @@ impl Client {
         answer
     }
 
-    /// Takes one request off what is left. It is written down before it is sent: a process that is killed in between has spent it.
+    /// Takes one request from the budget. It is recorded before it is sent, so that a process killed in between has
+    /// spent it.
     async fn spend(&mut self) -> Result<(), ServiceError> {
         let unkept = |error: store::StoreError| ServiceError::Unkept(error.to_string());
         self.turn().await.map_err(unkept)?;
@@ -240,8 +244,8 @@ impl Client {
         Ok(headers)
     }
 
-    /// A service that says how much is left is asked as often as that allows until its reset, and not at all before it has something
-    /// again. It can only ever make us ask less.
+    /// Applies the quota that a service reports: requests are spread until its reset, and none is sent while nothing is
+    /// left. The report can only reduce our requests.
     fn heed(&mut self, limits: &Limits) {
         let now = instant();
         for Left { requests, reset } in &limits.left {
@@ -256,7 +260,7 @@ impl Client {
         }
     }
 
-    /// What an answer means that is neither what was asked for nor that there is nothing.
+    /// Converts a failed response to an error: any response other than the requested data or "not found".
     fn refused(&mut self, status: StatusCode, said: String, limits: &Limits) -> (&'static str, ServiceError) {
         self.heed(limits);
         if let Some(pause) = limits.pause {
@@ -265,14 +269,14 @@ impl Client {
         let rest = |client: &Self| client.ready_at().saturating_duration_since(instant());
         match status {
             StatusCode::TOO_MANY_REQUESTS => {
-                // Whoever does not say for how long is left alone for as long as a busy queue is.
+                // A service that gives no duration is not queried for the interval of an active queue.
                 if rest(self).is_zero() {
                     self.pause(self.service.hot);
                 }
                 ("limited", ServiceError::Busy(rest(self)))
             }
             StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN => {
-                // That is for a person to mend, and not before the next quiet queue would be looked at.
+                // Only a person can fix this, so wait for the interval of a quiet queue.
                 if limits.pause.is_none() {
                     self.pause(self.service.cold);
                 }
@@ -289,7 +293,7 @@ impl Client {
         self.metrics.service_paused(&self.chain, &self.service.name, until_s);
     }
 
-    /// When the service may be asked again.
+    /// Returns the time from which the service may be queried again.
     #[must_use]
     pub fn ready_at(&self) -> Instant {
         self.budget.ready_at()

@@ -1,37 +1,40 @@
-//! What a service says of its limits, in the headers of whatever it answers.
+//! Limits of a service, read from the headers of its responses.
 //!
-//! Read are `Retry-After` (RFC 9110), `X-RateLimit-Remaining` and `-Reset` as hosted services send them, the same without the `X-`, and
-//! `RateLimit`, written as `limit=5, remaining=0, reset=9` or as `"day";r=0;t=9` (drafts of the IETF's HTTPAPI group).
+//! Headers that are read: `Retry-After` (RFC 9110), `X-RateLimit-Remaining` and `-Reset` as sent by hosted services,
+//! the same without the `X-`, and `RateLimit`, written as `limit=5, remaining=0, reset=9` or as `"day";r=0;t=9` (drafts
+//! of the IETF's HTTPAPI group).
 
 use crate::post::retry_after;
 use reqwest::header::HeaderMap;
 use std::time::Duration;
 
-/// Statements about limits that are read of one answer; a service has one for each second, day or month.
+/// Maximum number of statements about limits that are read from one response; a service has one for each second, day or
+/// month.
 const STATEMENTS_MAX: usize = 8;
-/// Seconds beyond which a reset is a time and no wait: no quota is for thirty years. Thousand times that are milliseconds.
+/// Value in seconds above which a reset is a timestamp and not a duration: no quota lasts thirty years. Values above a
+/// thousand times this are milliseconds.
 const EPOCH_AFTER: u64 = 1_000_000_000;
 
-/// What it said.
+/// Limits given in a response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Limits {
-    /// Not to ask for so long.
+    /// Duration for which the service must not be queried.
     pub(super) pause: Option<Duration>,
-    /// What is left, of each of its quotas.
+    /// Remaining requests of each of its quotas.
     pub(super) left: Vec<Left>,
 }
 
-/// What is left of a quota.
+/// Remaining requests of a quota.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Left {
-    /// So many requests,
+    /// Number of requests left.
     pub(super) requests: u64,
-    /// until it is filled again.
+    /// Time until the quota is refilled.
     pub(super) reset: Duration,
 }
 
 impl Limits {
-    /// Reads `headers`; what is unlike any number is nothing that was said. `now_ms` is wall-clock milliseconds.
+    /// Reads `headers`; values that are not numbers are ignored. `now_ms` is wall-clock milliseconds.
     pub(super) fn read(headers: &HeaderMap, now_ms: u64) -> Self {
         let number = |name: &str| leading(headers.get(name)?.to_str().ok()?);
         let pair = |remaining: &str, reset: &str| {
@@ -59,17 +62,17 @@ fn combined(text: &str, now_ms: u64) -> Vec<Left> {
         }
         Some(Left { requests: left.0?, reset: until(left.1?, now_ms) })
     };
-    // The older form separates the parts of its one statement by commas, the newer one its statements.
+    // The older form uses commas between the parts of its single statement, the newer form between statements.
     if text.contains("remaining=") { of(text).into_iter().collect() } else { text.split(',').filter_map(of).collect() }
 }
 
-/// The number that `text` begins with, such as `5` of `5;w=60`.
+/// Returns the number at the beginning of `text`, such as `5` of `5;w=60`.
 fn leading(text: &str) -> Option<u64> {
     let text = text.trim();
     text[..text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())].parse().ok()
 }
 
-/// How long it is until `reset`, which is a wait in seconds, or a time in seconds or milliseconds since 1970.
+/// Returns the time left until `reset`, which is a wait in seconds, or a time in seconds or milliseconds since 1970.
 fn until(reset: u64, now_ms: u64) -> Duration {
     match reset {
         0..EPOCH_AFTER => Duration::from_secs(reset),

@@ -1,31 +1,34 @@
-//! A Safe's queue as a service lists it, put together from its pages.
+//! A Safe's queue as listed by a service, assembled from its pages.
 //!
-//! Pages are asked for by offset and never by the link that a page names: a link may lead anywhere, and our key with it. Owners add and take away
-//! while we read, so that each page is asked for with the end of the one before, and a list whose pages do not meet is read again.
+//! Pages are requested by offset and never by the link in a page: such a link could point to any host and would receive
+//! our key. Owners add and remove transactions while pages are read. Therefore each request overlaps the end of the
+//! previous page, and a list whose pages do not overlap is read again.
 
 use super::parse::{self, PageJson};
 use crate::model::queue::Queued;
 use alloy_primitives::{Address, B256};
 use std::collections::{HashMap, HashSet};
 
-/// Transactions of one Safe that are looked at, of those that a service trusts and of the others. Owners of a busy Safe have dozens
-/// waiting; what lies beyond has the highest nonces and is executed last.
+/// Maximum number of transactions of one Safe that are read, for trusted transactions and for the others. Owners of a
+/// busy Safe have dozens waiting; transactions beyond the limit have the highest nonces and are executed last.
 pub const QUEUED_MAX: usize = 500;
-/// Transactions asked for at once.
+/// Number of transactions in one request.
 pub(super) const PAGE: usize = 100;
-/// How many of them were on the page before: so many may go away between two requests without anything being passed over.
+/// Number of items repeated from the page before. Up to that many may be removed between two requests without any other
+/// being missed.
 const OVERLAP: usize = 5;
-/// Requests that are spent on one list; [`QUEUED_MAX`] take six.
+/// Maximum number of requests for one list; [`QUEUED_MAX`] transactions take six.
 const PAGES_MAX: usize = 8;
-/// Complaints about items of one list that are told.
+/// Maximum number of reported complaints about items of one list.
 const FLAWS_MAX: usize = 3;
 
-/// What a service lists of a Safe's queue.
+/// Proposals of a Safe, as listed by a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// In no order, nothing twice. Two that stand under one hash are both here.
+    /// Transactions in no particular order, without duplicates. Two different transactions listed under one hash are
+    /// both included.
     pub queued: Vec<Queued>,
-    /// What could not be read, is about something else or was left out; some of it.
+    /// Descriptions of items that could not be read, are about something else or were left out; not all of them.
     pub flaws: Vec<String>,
 }
 
@@ -33,11 +36,11 @@ pub struct Listing {
 pub(super) struct Reading {
     safe: Address,
     listing: Listing,
-    /// Places in the listing by the hash that the service names.
+    /// Indexes in the listing by the hash that the service reports.
     places: HashMap<B256, Vec<usize>>,
 }
 
-/// The pages of one list: which is next.
+/// Paging state of one list.
 #[derive(Default)]
 pub(super) struct Pages {
     offset: usize,
@@ -53,8 +56,8 @@ impl Reading {
         Self { safe, listing: Listing::default(), places: HashMap::new() }
     }
 
-    /// Takes over what `page` holds, and says at which offset the next one begins; `None` at the end, or at the end of our patience,
-    /// which is a flaw of the list.
+    /// Adds the content of `page`, and returns the offset of the next page; `None` at the end of the list, or at the
+    /// limit of requests, which is a flaw of the list.
     pub(super) fn turn(&mut self, page: &PageJson<'_>, pages: &mut Pages) -> Option<usize> {
         let hashes = self.take(page);
         let n = page.results.items.len() + page.results.beyond;
@@ -71,7 +74,8 @@ impl Reading {
         pages.seen.extend(hashes);
         let is_new = pages.seen.len() > n_before;
         if pages.overlaps && n > 0 && !meets {
-            // What went away between two pages was more than they share, or the service does as it likes.
+            // More transactions were removed between two pages than the pages share, or the service returns arbitrary
+            // pages.
             if pages.again || pages.n_read >= PAGES_MAX {
                 self.flaw(format!(
                     "the queue of {} changes faster than it can be read, or its pages are made up",
@@ -99,13 +103,13 @@ impl Reading {
         Some(pages.offset)
     }
 
-    /// What was read, with the first of its flaws.
+    /// Returns the listing with the first of its flaws.
     pub(super) fn end(mut self) -> Listing {
         self.listing.flaws.truncate(FLAWS_MAX);
         self.listing
     }
 
-    /// Takes over what is about the Safe, and gives back under which hashes it stands.
+    /// Adds the items of the Safe, and returns the hashes under which they are listed.
     fn take(&mut self, page: &PageJson<'_>) -> Vec<B256> {
         let mut hashes = Vec::new();
         for json in &page.results.items {
@@ -123,8 +127,8 @@ impl Reading {
         hashes
     }
 
-    /// Keeps what is not there yet. One that stands under the hash of another is kept beside it: which of them has that hash is for the
-    /// decoder to say.
+    /// Adds an item that is not there yet. An item listed under the hash of another is kept as well: the decoder
+    /// decides which of them has that hash.
     fn keep(&mut self, item: Queued) {
         let queued = &mut self.listing.queued;
         let places = self.places.entry(item.claimed).or_default();
@@ -157,7 +161,8 @@ mod tests {
         json!({ "safe": SAFE, "to": SAFE, "nonce": n.to_string(), "safeTxHash": hash })
     }
 
-    /// Reads the list that `serve` gives from each offset, with whether there is more; the offsets, and what came of it.
+    /// Reads the list that `serve` returns for each offset, with a flag for further pages; returns the offsets and the
+    /// resulting listing.
     fn read(mut serve: impl FnMut(usize) -> (Vec<Value>, bool)) -> (Vec<usize>, Listing) {
         let (mut reading, mut pages, mut next, mut offsets) = (Reading::of(SAFE), Pages::default(), Some(0), vec![]);
         while let Some(offset) = next {
@@ -196,7 +201,7 @@ mod tests {
             });
             assert_eq!((listing.queued.len(), listing.flaws), (250, vec![]), "{gone} gone");
         }
-        // One that changes all the while is told.
+        // A list that changes all the time is reported.
         let mut from = 0;
         let (offsets, listing) = read(|_| {
             from += 1_000;

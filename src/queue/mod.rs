@@ -1,10 +1,11 @@
-//! Services that keep the queues of Safes: what they are asked, how often, and what their answers are worth.
+//! Services that keep the queues of Safes: requests to them, their frequency, and checks of the responses.
 //!
-//! Comes in: a `[safe-service.X]` table, and which Safe to ask about. Goes out: what the service lists, read into the model's nouns
-//! and nothing more; and when to ask again, within a quota that outlives the process. Never here: belief. Whether a hash, a signature or a sender is what the
-//! service says is decided by `decode::queued` and `classify::queue`, and an answer that is about something else is an error here.
+//! Comes in: a `[safe-service.X]` table, and the Safe to query. Goes out: the service's list, converted to the model's
+//! types without further processing, and the time of the next query, within a quota that outlives the process. Never
+//! here: trust in the service. `decode::queued` and `classify::queue` decide whether a hash, a signature or a sender is
+//! what the service claims, and a response about something else is an error here.
 //!
-//! The service spoken to is the Safe Transaction Service or whatever speaks as it does: `/api/v1/safes/{safe}/`,
+//! The service is the Safe Transaction Service or any service with the same interface: `/api/v1/safes/{safe}/`,
 //! `/api/v2/safes/{safe}/multisig-transactions/`, `/api/v2/multisig-transactions/{hash}/`.
 
 mod budget;

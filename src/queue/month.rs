@@ -1,14 +1,14 @@
-//! What providers count by: calendar months in UTC.
+//! Calendar months in UTC, by which providers count requests.
 
 use jiff::{Timestamp, tz::TimeZone};
 use std::time::Duration;
 
-/// A calendar month, as far as `now` tells.
+/// The calendar month that contains `now`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Month {
-    /// Such as `2026-11`.
+    /// Name of the month, such as `2026-11`.
     pub(super) name: String,
-    /// How long it still lasts, more than nothing.
+    /// Time left in the month, always greater than 0.
     pub(super) rest: Duration,
 }
 
@@ -16,7 +16,7 @@ impl Month {
     pub(super) fn of(now: Timestamp) -> Self {
         let zoned = now.to_zoned(TimeZone::UTC);
         let next = zoned.date().last_of_month().tomorrow().and_then(|day| day.to_zoned(TimeZone::UTC));
-        // There is no next month at the end of all representable time.
+        // At the end of the representable time range there is no next month.
         let rest = next.ok().and_then(|next| Duration::try_from(next.timestamp().duration_since(now)).ok());
         Self {
             name: format!("{:04}-{:02}", zoned.year(), zoned.month()),

@@ -1,8 +1,8 @@
-//! A service's JSON, read leanly: unknown fields are passed over, what is null is absent, and one item that makes no sense does not
-//! hide the others.
+//! Lenient parser for a service's JSON: unknown fields are ignored, null counts as absent, and one invalid item does
+//! not hide the others.
 //!
-//! Source: the Safe Transaction Service's `/api/v1/safes/`, `/api/v2/…/multisig-transactions/`; numbers of 256 bits come as decimal
-//! strings, small ones as either.
+//! Source: the Safe Transaction Service's `/api/v1/safes/`, `/api/v2/…/multisig-transactions/`; numbers of 256 bits are
+//! decimal strings, small ones are numbers or strings.
 
 use crate::model::queue::{Confirmation, Queued};
 use crate::model::text::printable;
@@ -13,14 +13,14 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Digits of the largest number of 256 bits.
+/// Number of decimal digits of the largest number of 256 bits.
 const DIGITS_MAX: usize = 78;
-/// Items of one page that are read: ten times as many as were asked for.
+/// Maximum number of items read from one page: ten times as many as were requested.
 const ITEMS_MAX: usize = 1_000;
-/// Characters of one complaint about an item.
+/// Maximum number of characters of one complaint about an item.
 const COMPLAINT_CHARS_MAX: usize = 120;
 
-/// What `/api/v1/safes/{safe}/` says.
+/// Response to `/api/v1/safes/{safe}/`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct AccountJson {
@@ -31,22 +31,22 @@ pub(super) struct AccountJson {
     pub(super) owners: Vec<Address>,
 }
 
-/// One page of a list.
+/// A page of a list.
 #[derive(Debug, Deserialize)]
 pub(super) struct PageJson<'a> {
-    /// The address of the next page, which is never looked at.
+    /// Address of the next page, which is never used.
     #[serde(default)]
     next: Option<IgnoredAny>,
     #[serde(borrow)]
     pub(super) results: Items<'a>,
 }
 
-/// What a page lists.
+/// Items on a page.
 #[derive(Debug)]
 pub(super) struct Items<'a> {
-    /// At most [`ITEMS_MAX`].
+    /// Items of the page, at most [`ITEMS_MAX`].
     pub(super) items: Vec<&'a RawValue>,
-    /// How many follow them.
+    /// Number of items after those.
     pub(super) beyond: usize,
 }
 
@@ -91,7 +91,7 @@ struct ConfirmationJson {
 }
 
 impl PageJson<'_> {
-    /// Whether another page follows, as the service says.
+    /// Returns true if another page follows, according to the service.
     pub(super) fn has_next(&self) -> bool {
         self.next.is_some()
     }
@@ -103,7 +103,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
     }
 }
 
-/// Keeps the first items and counts the others: a megabyte of `0,0,0` must not become eight of pointers.
+/// Keeps the first items and counts the others: a megabyte of `0,0,0` must not become eight megabytes of pointers.
 struct ItemsVisitor;
 
 impl<'de> Visitor<'de> for ItemsVisitor {
@@ -126,7 +126,7 @@ impl<'de> Visitor<'de> for ItemsVisitor {
     }
 }
 
-/// A transaction of a list, or of its own address.
+/// Parses a transaction from a list or from its own address.
 ///
 /// # Errors
 /// What about it makes no sense, without repeating it whole.

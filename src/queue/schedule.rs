@@ -1,8 +1,9 @@
-//! When each queue is looked at next: often while something happens in it or on chain, less often while something only waits in it, seldom
-//! otherwise, within the budget.
+//! Schedule of the next poll of each Safe's proposals: frequent while something happens in them or on chain, less
+//! frequent while proposals are only pending, rare otherwise, within the budget.
 //!
-//! Each queue has its turn, as often as the quota sustains for all of them; whatever is more than that, because something happens or
-//! because a look failed, is taken from what is left over. So no queue starves, whatever the others do and however they fail.
+//! Each queue has its turn, as often as the quota sustains for all queues. Further looks, because of activity or after
+//! a failure, are paid from the surplus. Therefore no queue starves, independent of the activity and failures of the
+//! others.
 
 use super::budget::{Budget, Look};
 use crate::runtime::Backoff;
@@ -11,9 +12,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long after something happened a queue is looked at often: owners gather signatures within the hour.
+/// Time after an event during which proposals are polled often: owners gather signatures within the hour.
 const HOT_FOR: Duration = Duration::from_secs(30 * 60);
-/// Waits after looks that failed.
+/// Delays after failed looks.
 const RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 
 /// The queues of one service.
@@ -22,7 +23,7 @@ pub struct Schedule {
     hot: Duration,
     cold: Duration,
     queues: BTreeMap<Address, Turn>,
-    /// Looks that failed since one succeeded, at whichever queue, and until when none is tried.
+    /// Number of looks that failed since the last success, at any queue, and the time before which none is tried.
     failures: u32,
     resumes: Instant,
 }
@@ -31,16 +32,16 @@ pub struct Schedule {
 struct Turn {
     due: Instant,
     hot_until: Option<Instant>,
-    /// Whether something waits in it.
+    /// True if any proposal is pending.
     waits: bool,
     failures: u32,
     seen: Instant,
-    /// When it is looked at however quiet it is; at once until it was tried.
+    /// Time of the next regular poll, made however quiet the Safe is; absent, meaning at once, until the first try.
     turn_at: Option<Instant>,
 }
 
 impl Schedule {
-    /// All of `safes` at once, and then each in its own time.
+    /// Schedules all of `safes` immediately, and then each at its own interval.
     #[must_use]
     pub fn new(
         safes: impl Iterator<Item = Address>,
@@ -55,25 +56,28 @@ impl Schedule {
         Self { hot: hot.min(cold), cold, queues, failures: 0, resumes: now }
     }
 
-    /// Time between two looks at a quiet queue: what was asked for, or more where the quota does not allow that.
+    /// Returns the time between two looks at a quiet queue: the configured interval, or more where the quota requires
+    /// it.
     #[must_use]
     pub fn cold(&self) -> Duration {
         self.cold
     }
 
-    /// How long a queue may go unseen before that is told, where `patience` is what is borne of a service: a quarter more than its turn, since
-    /// turns wait for each other, and never less than twice the patience more.
+    /// Returns the time that a Safe's proposals may go without a poll before this is reported, where `patience` is the
+    /// failure time tolerated of a service: a quarter more than the period, since turns wait for each other, and never
+    /// less than the period plus twice the patience.
     #[must_use]
     pub fn late(&self, patience: Duration) -> Duration {
         self.cold + (self.cold / 4).max(2 * patience)
     }
 
-    /// Time between two looks at a queue in which something waits and nothing happens: as many times the one as the other is times that.
+    /// Returns the time between two looks at a queue in which something waits and nothing happens: the geometric mean
+    /// of the intervals for active and quiet queues.
     fn warm(&self) -> Duration {
         Duration::from_secs_f64((self.hot.as_secs_f64() * self.cold.as_secs_f64()).sqrt())
     }
 
-    /// The queue that has waited longest of those that are due and that the budget allows.
+    /// Returns the queue that has been due for longest among those that the budget allows.
     #[must_use]
     pub fn due(&self, budget: &Budget, now: Instant) -> Option<Address> {
         if now < self.resumes || now < budget.ready_at() {
@@ -85,7 +89,8 @@ impl Schedule {
         due.min_by_key(|(_, turn)| turn.due).map(|(safe, _)| *safe)
     }
 
-    /// A queue whose turn has come is looked at like any other, however busy it is and however often it failed.
+    /// Returns the reason for a look. A queue whose turn has come is treated like all others, independent of its
+    /// activity and failures.
     fn look(&self, turn: &Turn, now: Instant) -> Look {
         match turn.turn_at {
             Some(at) if now < at && turn.failures > 0 => Look::Retry,
@@ -95,8 +100,8 @@ impl Schedule {
         }
     }
 
-    /// When the next turn of a queue is that is tried now. The first tries come all at once; from there on turns are spread over the time
-    /// between two, since queues that come due together wait for each other.
+    /// Returns the next turn of a Safe that is tried now. The first tries come all at once. After that, turns are
+    /// spread over the period, since Safes that come due together wait for each other.
     fn next_turn(&self, safe: Address, now: Instant) -> Instant {
         let is_first = self.queues.get(&safe).is_some_and(|turn| turn.turn_at.is_none());
         let n_tried = self.queues.values().filter(|turn| turn.turn_at.is_some()).count();
@@ -104,12 +109,12 @@ impl Schedule {
         now + if is_first { self.cold.mul_f64(share.min(1.0)) } else { self.cold }
     }
 
-    /// Something happened to these on chain.
+    /// Records activity of these Safes on chain.
     pub fn stirred(&mut self, safes: &[Address], now: Instant) {
         for safe in safes {
             if let Some(turn) = self.queues.get_mut(safe) {
                 turn.hot_until = Some(now + HOT_FOR);
-                // One that fails is tried again in its own time.
+                // A failing queue keeps its own retry time.
                 if turn.failures == 0 {
                     turn.due = turn.due.min(turn.seen + self.hot);
                 }
@@ -117,7 +122,8 @@ impl Schedule {
         }
     }
 
-    /// The queue was looked at: whether something in it had changed or is still unclear, and whether anything waits in it.
+    /// Records a look at the queue: whether something in it changed or is still unclear, and whether anything waits in
+    /// it.
     pub fn looked(&mut self, safe: Address, changed: bool, waits: bool, now: Instant) {
         let (hot, warm, turn_at) = (self.hot, self.warm(), self.next_turn(safe, now));
         let Some(turn) = self.queues.get_mut(&safe) else { return };
@@ -133,7 +139,7 @@ impl Schedule {
         (self.failures, self.resumes) = (0, now);
     }
 
-    /// It could not be looked at, for a reason that is not the service's.
+    /// Records a failed poll whose cause is not the service.
     pub fn failed(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
         let turn_at = self.next_turn(safe, now);
         let Some(turn) = self.queues.get_mut(&safe) else { return };
@@ -141,15 +147,15 @@ impl Schedule {
         (turn.failures, turn.turn_at) = (turn.failures.saturating_add(1), Some(turn_at));
     }
 
-    /// The service failed it. Until a look succeeds all queues together are tried as often as one: fifty would spend the quota on learning
-    /// fifty times that it is away.
+    /// Records that the service failed. Until a look succeeds, all queues together are tried as often as a single one:
+    /// otherwise fifty queues would spend the quota on fifty failures of the same service.
     pub fn refused(&mut self, safe: Address, now: Instant, rng: &mut fastrand::Rng) {
         self.failed(safe, now, rng);
         self.resumes = now + RETRY.wait(self.failures, rng);
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// How long ago the queue was seen that was not seen for longest.
+    /// Returns the time since the last poll of the Safe that has waited longest.
     #[must_use]
     pub fn oldest(&self, now: Instant) -> Duration {
         self.queues.values().map(|turn| now.saturating_duration_since(turn.seen)).max().unwrap_or_default()
@@ -232,7 +238,7 @@ mod tests {
                 n += 1;
             }
         }
-        // Every thirty seconds on average, beside the first few.
+        // One request every thirty seconds on average, in addition to the first few.
         assert!(n < 200 && tried.len() == 50, "{n} requests for {} queues", tried.len());
         let at = now + Duration::from_secs(3_661);
         let back = schedule.due(&budget, at).expect("one is tried");
@@ -250,22 +256,22 @@ mod tests {
         Schedule::new((0..n).map(Address::with_last_byte), HOT, COLD, &budget, now)
     }
 
-    /// What one Safe does in a played month.
+    /// Behavior of one Safe in a simulated month.
     #[derive(Clone, Copy, PartialEq)]
     enum Life {
         Quiet,
-        /// Something waits, and nothing happens.
+        /// Transactions wait, and nothing happens.
         Waiting,
-        /// Something happens all the while.
+        /// The queue is active all the time.
         Busy,
-        /// Busy, and its queue takes seven pages.
+        /// The queue is active and takes seven pages.
         Long,
         /// Every look at it fails.
         Failing,
     }
 
-    /// Plays `days` of Safes that live like this, and says of each how often it was looked at, and the longest time in which it was not; and
-    /// how many requests that took.
+    /// Simulates `days` of Safes with these activities. Returns, for each Safe, the number of looks and the longest
+    /// time without a look, and in addition the total number of requests.
     fn play(per_month: u32, days: u32, lives: &[Life], seed: u64) -> (Vec<(u32, Duration)>, u32) {
         const STEP: Duration = Duration::from_secs(60);
         let start = crate::runtime::instant();
@@ -336,7 +342,7 @@ mod tests {
         assert!(busy > 5 * quiet, "{busy} and {quiet} looks");
         let (beside, _) = play(50_000, 30, &[Life::Busy, Life::Quiet, Life::Quiet, Life::Failing], 7);
         assert!(beside[0].0 * 5 > busy * 4, "{} looks beside one that fails, {busy} without", beside[0].0);
-        // As little as there is, what happens is seen sooner than what does not.
+        // Even with so few requests, activity is seen sooner than a quiet queue.
         let mut lives = vec![Life::Quiet; 50];
         lives[7] = Life::Busy;
         let (looks, _) = play(5_000, 30, &lives, 7);
@@ -353,7 +359,7 @@ mod tests {
             let (looks, spent) = play(per_month, 30, &lives, 7);
             assert!(spent <= per_month && looks[0].0 > 2 * looks[1].0, "{per_month}: {:?}", &looks[..2]);
         }
-        // Where many wait all the while, what happens is still seen first.
+        // Where transactions wait in many queues all the time, activity is still seen first.
         let lives = [[Life::Busy].as_slice(), &[Life::Waiting; 49]].concat();
         let (looks, _) = play(5_000, 30, &lives, 7);
         assert!(looks[0].0 > 2 * looks[1].0, "{:?}", &looks[..2]);

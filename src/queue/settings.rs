@@ -1,4 +1,4 @@
-//! `[safe-service.X]`.
+//! The `[safe-service.X]` table.
 
 use crate::post::{Endpoint, UrlIs};
 use crate::settings::{At, Problems, Secret, Table};
@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A table that parses; documentation and test input at once.
+/// A valid table, used in the documentation and as test input.
 pub const EXAMPLE: &str = r#"[safe-service.safe]
 chain              = "mainnet"
 url                = "https://api.safe.global/tx-service/eth"
@@ -16,44 +16,44 @@ hot                = "1m"
 cold               = "15m"
 "#;
 
-/// How long one request may take.
+/// Timeout of one request.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// What the hosted service lets anybody ask in a month, and who has a key of its free plan.
+/// Requests per month that the hosted service allows without a key, and with a key of its free plan.
 const MONTH_WITHOUT_KEY: u32 = 5_000;
 const MONTH_WITH_KEY: u32 = 50_000;
-/// The same for a second.
+/// The same limits for a second.
 const SECOND_WITHOUT_KEY: u32 = 2;
 const SECOND_WITH_KEY: u32 = 5;
-/// Requests a month that may be allowed: a Safe a second, all month.
+/// Maximum number of requests a month that a configuration may allow.
 const MONTH_MAX: i64 = 1_000_000_000;
-/// Requests a second that may be allowed.
+/// Maximum number of requests a second that a configuration may allow.
 const SECOND_MAX: i64 = 1_000;
-/// Time between two looks at a queue in which something happens, and at one in which nothing does.
+/// Default time between two looks at an active queue, and at a quiet one.
 const HOT: Duration = Duration::from_secs(60);
 const COLD: Duration = Duration::from_secs(15 * 60);
-/// The longest time between two looks: who looks once a day finds what was executed in the morning.
+/// Maximum time between two looks: with one look a day, a morning's transaction is found only after its execution.
 const PERIOD_MAX: Duration = Duration::from_secs(86_400);
-/// How long the service may fail before that is told.
+/// Time for which the service may fail before the failure is reported.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Agreement that is older is unusual to make use of: 30 days.
+/// Age of a confirmation beyond which its use is unusual: 30 days.
 const STALE_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
 /// A service that keeps the queues of one chain's Safes.
 #[derive(Clone)]
 pub struct Service {
-    /// What logs, metrics and pages call it.
+    /// Name in logs, metrics and pages.
     pub name: Arc<str>,
-    /// How often it may be asked in a month.
+    /// Maximum number of requests per month.
     pub requests_per_month: u32,
-    /// How often in a second.
+    /// Maximum number of requests per second.
     pub requests_per_second: u32,
-    /// Time between two looks at a queue in which something happened lately.
+    /// Time between two looks at a queue with recent activity.
     pub hot: Duration,
     /// Time between two looks at any other.
     pub cold: Duration,
-    /// How long it may fail, lie or stay behind before that is told.
+    /// Time for which it may fail, give invalid responses or stay behind before this is reported.
     pub patience: Duration,
-    /// How long agreement may wait to be made use of.
+    /// Time that confirmations may wait to be used. Later use is unusual.
     pub stale_after: Duration,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) key: Option<Secret>,
@@ -65,8 +65,8 @@ impl fmt::Debug for Service {
     }
 }
 
-/// Reads one `[safe-service.<name>]` table, all of it, and the name of the chain whose Safes it is about: every problem in it is
-/// reported, unknown keys too.
+/// Reads a complete `[safe-service.<name>]` table, and the name of the chain of its Safes: every problem in it is
+/// reported, including unknown keys.
 pub fn parse<'a>(name: &At<&'a str>, mut table: Table<'a>, problems: &mut Problems) -> Option<(At<&'a str>, Service)> {
     let chain = table.require("chain", problems, Table::string);
     let key = table.secret("key", problems);
@@ -109,7 +109,7 @@ pub fn parse<'a>(name: &At<&'a str>, mut table: Table<'a>, problems: &mut Proble
     Some((chain?, service))
 }
 
-/// Longest name of a service, in bytes: it is a label of metrics.
+/// Maximum length of a service's name in bytes: the name is a label of metrics.
 const NAME_BYTES_MAX: usize = 32;
 
 fn period(table: &mut Table<'_>, key: &str, otherwise: Duration, problems: &mut Problems) -> Duration {

@@ -1,26 +1,27 @@
-//! Command lines for a person to run, which reach the configuration and the store of this process.
+//! Command lines for an operator, which refer to the configuration and the store of this process.
 
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// Arguments behind every command that is shown, each with a space in front; set once, at the start.
+/// Arguments appended to every command that is shown, each with a leading space; set once, at the start.
 static ARGUMENTS: OnceLock<String> = OnceLock::new();
 
-/// Names the configuration and the store that commands shown from now on work on: those that are not at their default place.
+/// Sets the configuration and the store that are named in all commands shown from now on; each is named only if it is
+/// not at its default place.
 ///
-/// The first call of a process counts.
+/// Only the first call in a process has an effect.
 pub fn name_places(config: Option<&Path>, store: Option<&Path>) {
     let _ = ARGUMENTS.set(arguments(config, store));
 }
 
-/// Returns the command line by which a person runs `subcommand` of this program on the same configuration and store.
+/// Returns the command line that runs `subcommand` of this program on the same configuration and store.
 #[must_use]
 pub fn command(subcommand: &str) -> String {
     let arguments = ARGUMENTS.get().map_or("", String::as_str);
     format!("watchfire {subcommand}{arguments}")
 }
 
-/// Returns a word as a shell reads it back.
+/// Returns a word quoted for a shell.
 #[must_use]
 pub fn quoted(word: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-:".contains(&b);
@@ -31,7 +32,7 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-/// Returns a path as a shell reads it back, absolute: whoever runs a command may stand in another directory.
+/// Returns an absolute path quoted for a shell: the command may be run in another directory.
 #[must_use]
 pub fn quoted_path(path: &Path) -> String {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());

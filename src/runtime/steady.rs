@@ -1,25 +1,27 @@
-//! Time that no step of the wall clock moves: UTC as it was when the process started, carried on by the time since the machine booted.
+//! A clock that steps of the wall clock do not affect: UTC at the start of the process, continued by the time since the
+//! machine booted.
 //!
-//! Deadlines are points in this time. The store keeps them as UTC, together with one [`Moment`] at which both clocks were read, so that
-//! the next process, and others beside it, can tell how far the wall clock has moved against it.
+//! Deadlines are points in this time. The store keeps them as UTC, together with one [`Moment`] at which both clocks
+//! were read, so that the next process, and others that run at the same time, can determine how far the wall clock has
+//! moved relative to it.
 
 use jiff::{SignedDuration, Timestamp};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// Both clocks at one moment.
+/// Readings of both clocks at the same moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Name of the boot, new with every start of the machine; empty where the system does not say.
+    /// Id of the boot, new with every start of the machine; empty where the system does not provide one.
     pub boot: String,
-    /// Milliseconds since then, suspended ones included.
+    /// Milliseconds since boot, suspended time included.
     pub since_boot_ms: u64,
     /// Steady UTC, milliseconds since the Unix epoch.
     pub utc_ms: u64,
 }
 
 impl Moment {
-    /// This one.
+    /// Reads both clocks now.
     #[must_use]
     pub fn now() -> Self {
         let since_boot = since_boot();
@@ -30,8 +32,8 @@ impl Moment {
         }
     }
 
-    /// Returns the steady UTC of `later`, carried on from here, in milliseconds; nothing where the machine was started anew between
-    /// them.
+    /// Returns the steady UTC of `later`, continued from this moment, in milliseconds; `None` where the machine was
+    /// restarted between them.
     #[must_use]
     pub fn carried_to(&self, later: &Self) -> Option<u64> {
         let same = !self.boot.is_empty() && self.boot == later.boot;
@@ -40,10 +42,11 @@ impl Moment {
     }
 }
 
-/// UTC at the moment of boot, as this process counts it.
+/// UTC at the moment of boot, as used by this process.
 static BOOTED: Mutex<Option<Timestamp>> = Mutex::new(None);
 
-/// Lets this process count as the one that noted `moment`, where both belong to the same boot: their deadlines stand in one store.
+/// Makes this process use the same steady time as the one that recorded `moment`, if both belong to the same boot:
+/// their deadlines are in one store.
 pub fn carry_on(moment: &Moment) {
     let now = Moment::now();
     if let Some(utc_ms) = moment.carried_to(&now)
@@ -59,7 +62,7 @@ pub(super) fn now() -> Timestamp {
     at(since_boot())
 }
 
-/// The machine's wall clock, as it is set at the moment.
+/// Returns the current time of the machine's wall clock.
 #[expect(clippy::disallowed_methods, reason = "the one place where the machine's clock is read")]
 pub(super) fn wall() -> Timestamp {
     Timestamp::now()

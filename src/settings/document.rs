@@ -1,4 +1,4 @@
-//! A parsed file, whatever is wrong with it.
+//! Parsed configuration file, with or without errors.
 
 use super::problem::{Problem, Problems, SourceFile};
 use super::reading::{ReadKeys, Reading};
@@ -8,13 +8,13 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::DeTable;
 
-/// How the parser says that it stopped; see [`mend`].
+/// Start of the parser's message when it stops early; see [`mend`].
 const STOPS: &str = "key with no value";
 
 /// Most lines blanked in one file; each costs a pass over it.
 const MENDED_LINES_MAX: usize = 50;
 
-/// A parsed file.
+/// Parsed configuration file.
 pub struct Document<'a> {
     file: &'a Arc<SourceFile>,
     secrets: Secrets,
@@ -24,12 +24,12 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Parses `file`. What cannot be parsed is a problem; everything else in the file is still there to be read.
+    /// Parses `file`. Syntax errors are reported as problems; the rest of the file can still be read.
     pub fn parse(file: &'a Arc<SourceFile>, secrets: Secrets, problems: &mut Problems) -> Self {
         let (mut root, mut errors) = DeTable::parse_recoverable(&file.text);
         if let Some(foreign) = (!errors.is_empty()).then(|| foreign(file)).flatten() {
             problems.push(foreign);
-            // Of every line a mistake would be told otherwise, and none of them helps.
+            // Otherwise every line would be reported as an error, and none of these errors would help.
             let empty = DeTable::parse_recoverable("").0;
             return Self { file, secrets, root: empty, read: ReadKeys::new(file.text.len()), foreign: true };
         }
@@ -42,7 +42,8 @@ impl<'a> Document<'a> {
         Self { file, secrets, root, read: ReadKeys::new(file.text.len()), foreign: false }
     }
 
-    /// Returns whether the file is in another language, which was reported; nothing can be read from it.
+    /// Returns whether the file is written in another language, which was reported. No keys can be read from such a
+    /// file.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.foreign
@@ -54,10 +55,10 @@ impl<'a> Document<'a> {
         Table::new(self.reading(), 0..0, self.root.get_ref())
     }
 
-    /// Reports every key whose value no reader looked at, wherever it stands: what is written and has no effect is a mistake.
+    /// Reports every key whose value was never read, at any depth: a key without effect is a mistake.
     ///
-    /// The readers report unknown keys themselves, with the nearest known one, and stop where they do not understand what is written.
-    /// This is therefore for files in which they found no problem.
+    /// The readers report unknown keys themselves, with the nearest known key, and stop at values that they cannot
+    /// interpret. Call this only for files in which the readers found no problem.
     pub fn finish(&self, problems: &mut Problems) {
         self.reading().report_unread(self.root.get_ref(), problems);
     }
@@ -67,7 +68,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// A file in another language than TOML, if it is one that people write configurations in.
+/// Returns a problem if the file is written in another common configuration language than TOML.
 fn foreign(file: &Arc<SourceFile>) -> Option<Problem> {
     let text = file.text.trim_start_matches('\u{feff}');
     let lines = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
@@ -97,8 +98,8 @@ fn foreign(file: &Arc<SourceFile>) -> Option<Problem> {
     Some(file.spot(start..start + first.len()).problem(message).hint(instead).conceal())
 }
 
-/// The parser recovers from every mistake but a key without `=`, behind which it reads nothing. Those lines are blanked
-/// one by one, until it reaches the end of the file.
+/// Blanks the lines at which the parser stops. The parser recovers from every mistake except a key without `=`, after
+/// which it reads nothing. Those lines are blanked one by one, until the parser reaches the end of the file.
 fn mend(text: &str) -> (String, Vec<toml::de::Error>) {
     let mut mended = text.to_owned();
     let mut dropped = Vec::new();
@@ -117,8 +118,8 @@ fn mend(text: &str) -> (String, Vec<toml::de::Error>) {
     (mended, dropped)
 }
 
-/// One problem for each mistake of the writer's. A bracket that is never closed makes an error of every line behind it;
-/// only the first line that looks wrong is told of those.
+/// Returns one problem for each mistake of the writer. An unclosed bracket causes an error on every line after it; of
+/// those, only the first line that looks wrong is reported.
 fn syntax_problems(file: &Arc<SourceFile>, mut errors: Vec<toml::de::Error>) -> Vec<Problem> {
     errors.sort_by_key(|e| e.span().map_or(0, |span| span.start));
     let follows = |e: &toml::de::Error| {
@@ -149,7 +150,7 @@ fn syntax_problem(file: &Arc<SourceFile>, error: &toml::de::Error) -> Problem {
             let key = &file.text[spot.span.clone()];
             spot.problem(format!("`{key}` is written twice")).hint("a key stands once in its table; remove one")
         }
-        // What the parser expected helps nobody in these two.
+        // For these two errors the parser's list of expected tokens does not help.
         _ => spot.problem(
             message
                 .strip_suffix(", expected nothing")
@@ -243,7 +244,8 @@ withim = "5m"
         let mut problems = Problems::new();
         let document = Document::parse(&file, Secrets::Resolve, &mut problems);
         let mut table = document.table();
-        // Opened and never finished; one item of a list; asked for and never looked at; opened by way of its entries.
+        // The four cases: a table that was opened and never finished, one item of a list, a value that was requested
+        // and never read, and a table opened through its entries.
         let mut a = table.table("a", &mut problems).unwrap();
         assert!(a.int("b", &mut problems).is_some());
         table.tables("d", &mut problems)[0].int("e", &mut problems);
@@ -296,7 +298,7 @@ withim = "5m"
 
     #[test]
     fn no_text_whatever_panics_the_reader() {
-        // Every prefix of a file is what an editor may have saved half way.
+        // An editor may save any prefix of a file when it is interrupted.
         for end in 0..TEXT.len() {
             let problems = read(&TEXT[..end], |table, problems| {
                 for key in ["page_at", "label", "to", "token", "broken", "step", "name", "wait"] {

@@ -1,18 +1,18 @@
-//! Lengths of time as people write them: `90s`, `5m`, `1h30m`, `7d`.
+//! Durations in human notation: `90s`, `5m`, `1h30m`, `7d`.
 
 use std::time::Duration;
 
-/// Longest first, so that a length is shown in its largest units.
+/// Longest unit first, so that a duration is shown in its largest units.
 const UNITS: [(&str, u64); 5] = [("w", 604_800), ("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
 
-/// Longest length of time that a setting may name: ten years. More is a slip of the keyboard.
+/// Longest duration that a setting may have: ten years. A longer one is a typing error.
 const SECONDS_MAX: u64 = 10 * 365 * 86_400;
 
 /// Reads `90s`, `5m`, `1h30m`, `7d`, `2w` or `500ms`. A day is 24 hours.
 ///
 /// # Errors
 ///
-/// A sentence that says what is wrong with `text`.
+/// Returns a message that describes the error in `text`.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let malformed =
         || format!("`{text}` is not a length of time; write one such as \"90s\", \"5m\", \"1h30m\" or \"7d\"");
@@ -49,7 +49,7 @@ pub fn show_duration(duration: Duration) -> String {
         return if duration.is_zero() { "0s".to_owned() } else { format!("{}ms", duration.as_millis()) };
     }
     let mut out = String::new();
-    // Weeks are read but never written: people say 14 days.
+    // Weeks are read but never written: 14 days is more common than two weeks.
     for (name, length) in &UNITS[1..] {
         let count = seconds / length;
         if count > 0 {

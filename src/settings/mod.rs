@@ -1,8 +1,10 @@
-//! Reading what people write: TOML with its places kept, so that every mistake in a file is told at once and underlined.
+//! Configuration reader: TOML with source positions, so that all mistakes in a file are reported together and
+//! underlined.
 //!
-//! Comes in: the text of a configuration file. Goes out: typed values that know where they stand, and [`Problems`].
-//! Never here: what a key means. Each room reads its own tables and says which values it accepts; this room knows only
-//! TOML, places in files, and secrets. Nothing here stops at the first mistake, and no key is accepted that no reader looks at.
+//! Comes in: the text of a configuration file. Goes out: typed values with their source positions, and [`Problems`].
+//! Never here: the meaning of a key. Each room reads its own tables and states which values it accepts; this room
+//! handles only TOML, source positions and secrets. Reading does not stop at the first mistake, and a key that no
+//! reader uses is rejected.
 
 mod document;
 mod duration;

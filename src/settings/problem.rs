@@ -1,67 +1,67 @@
-//! Problems in files: where, what, and what to write instead.
+//! Problems in files: the position, the mistake, and the correction.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::{Deref, Range};
 use std::sync::{Arc, OnceLock};
 
-/// Most bytes of one configuration file. A watchlist of 100,000 watches is about half of it.
+/// Maximum size of one configuration file in bytes. A watchlist of 100,000 watches takes about half of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// A file as it was read.
+/// Configuration file as it was read.
 pub struct SourceFile {
-    /// As the operator named it; secrets in files are looked up beside it.
+    /// Path as given by the operator; files with secrets are resolved relative to its directory.
     pub path: String,
-    /// All of it.
+    /// Full text of the file.
     pub text: Arc<str>,
-    /// The text with the lines blanked that the parser could not get past; byte for byte as long.
+    /// Text with the lines blanked at which the parser stopped; it has the same length in bytes.
     pub(super) mended: OnceLock<String>,
 }
 
-/// A place in a file.
+/// Position in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
-    /// Which file.
+    /// File that contains the position.
     pub file: Arc<SourceFile>,
-    /// Bytes of its text.
+    /// Byte range in the file's text.
     pub span: Range<usize>,
 }
 
-/// A value that knows where it stands, so that whoever finds it wrong later can still underline it.
+/// Value with its source position, so that code that rejects it later can still underline it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct At<T> {
-    /// What is written.
+    /// Value as written.
     pub value: T,
-    /// Where.
+    /// Location of the value.
     pub spot: Spot,
 }
 
-/// One mistake.
+/// Mistake in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it is.
+    /// Location of the mistake.
     pub spot: Spot,
-    /// What is wrong, without a period: `unknown key `adress``.
+    /// Description of the mistake, without a period: `unknown key `adress``.
     pub message: String,
-    /// What to do about it.
+    /// Suggested correction.
     pub hint: Option<String>,
-    /// Other places that explain it, each with a few words: `first defined here`.
+    /// Other positions that explain the problem, each with a short label: `first defined here`.
     pub related: Vec<(Spot, String)>,
-    /// The line itself must not be shown, since it may hold a secret.
+    /// Hides the line, because it may contain a secret.
     pub concealed: bool,
 }
 
-/// All mistakes found so far, and what is worth knowing though it is none.
+/// All mistakes found so far, and notes that are not mistakes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems {
     mistakes: Vec<Problem>,
-    /// How many were left out, since they follow from others.
+    /// Number of mistakes left out because they follow from others.
     held_back: usize,
     notes: Vec<Problem>,
 }
 
 impl SourceFile {
-    /// A file whose text is at hand.
+    /// Creates a file from a text in memory.
     #[must_use]
     pub fn new(path: impl Into<String>, text: impl Into<Arc<str>>) -> Arc<Self> {
         Arc::new(Self { path: path.into(), text: text.into(), mended: OnceLock::new() })
@@ -89,7 +89,8 @@ impl SourceFile {
         })
     }
 
-    /// A place in this file. A span that reaches past the end, or into a character, is moved to the nearest boundary.
+    /// Returns a position in this file. A span that reaches past the end, or into a character, is moved to the nearest
+    /// boundary.
     #[must_use]
     pub fn spot(self: &Arc<Self>, span: Range<usize>) -> Spot {
         let start = floor(&self.text, span.start);
@@ -114,7 +115,7 @@ impl PartialEq for SourceFile {
 
 impl Eq for SourceFile {}
 
-/// The text may hold what should not be in a log.
+/// The text may contain values that must not appear in a log.
 impl fmt::Debug for SourceFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SourceFile({})", self.path)
@@ -122,7 +123,8 @@ impl fmt::Debug for SourceFile {
 }
 
 impl At<&str> {
-    /// Reports a path that begins with `~`, and returns whether it does: that is the shell's word, and files are named without one.
+    /// Reports a path that begins with `~`, and returns whether it does: only a shell expands `~`, and these paths are
+    /// not passed to a shell.
     pub fn refuse_tilde(&self, problems: &mut Problems) -> bool {
         let is_home = self.value == "~" || self.value.starts_with("~/");
         if is_home {
@@ -137,13 +139,13 @@ impl At<&str> {
 }
 
 impl Spot {
-    /// A mistake here.
+    /// Creates a problem at this position.
     #[must_use]
     pub fn problem(&self, message: impl Into<String>) -> Problem {
         Problem { spot: self.clone(), message: message.into(), hint: None, related: Vec::new(), concealed: false }
     }
 
-    /// Line and column of its beginning, from 1.
+    /// Returns line and column of the start, counted from 1.
     #[must_use]
     pub fn line_column(&self) -> (usize, usize) {
         self.file.line_column(self.span.start)
@@ -159,12 +161,12 @@ impl fmt::Display for Spot {
 }
 
 impl<T> At<T> {
-    /// The same place with another value.
+    /// Replaces the value and keeps the position.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> At<U> {
         At { value: change(self.value), spot: self.spot }
     }
 
-    /// A mistake in this value.
+    /// Creates a problem at the position of this value.
     #[must_use]
     pub fn problem(&self, message: impl Into<String>) -> Problem {
         self.spot.problem(message)
@@ -180,21 +182,21 @@ impl<T> Deref for At<T> {
 }
 
 impl Problem {
-    /// Adds what to do about it.
+    /// Adds a hint that describes the correction.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Adds another place that explains it.
+    /// Adds another position that explains the problem.
     #[must_use]
     pub fn also(mut self, spot: Spot, label: impl Into<String>) -> Self {
         self.related.push((spot, label.into()));
         self
     }
 
-    /// Tells the place without showing its text.
+    /// Shows the position without the text of the line.
     #[must_use]
     pub fn conceal(mut self) -> Self {
         self.concealed = true;
@@ -229,38 +231,39 @@ impl Problem {
 }
 
 impl Problems {
-    /// None yet.
+    /// Creates an empty list.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds one. The same mistake at the same place is kept once.
+    /// Adds a problem. The same problem at the same position is kept once.
     pub fn push(&mut self, problem: Problem) {
         if self.mistakes.last() != Some(&problem) {
             self.mistakes.push(problem);
         }
     }
 
-    /// Counts a mistake that follows from another one, which is told: [`Problems::seen`] knows of it, and nobody reads of it.
+    /// Counts a mistake that follows from another, reported mistake. [`Problems::seen`] includes it, but it is not
+    /// shown.
     pub fn hold_back(&mut self) {
         self.held_back += 1;
     }
 
-    /// How many mistakes were seen so far, those among them that follow from others.
+    /// Returns the number of mistakes seen so far, including those that follow from others.
     #[must_use]
     pub fn seen(&self) -> usize {
         self.mistakes.len() + self.held_back
     }
 
-    /// Adds what is worth knowing and no mistake: nothing is refused because of it.
+    /// Adds a note that is not a mistake: no configuration is rejected because of it.
     pub fn note(&mut self, note: Problem) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    /// What was noted, in the order in which it was.
+    /// Takes the notes, in the order in which they were added.
     #[must_use]
     pub fn take_notes(&mut self) -> Vec<Problem> {
         std::mem::take(&mut self.notes)
@@ -271,19 +274,19 @@ impl Problems {
         others.into_iter().for_each(|problem| self.push(problem));
     }
 
-    /// Whether everything is well.
+    /// Returns whether there are no mistakes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.mistakes.is_empty()
     }
 
-    /// How many there are.
+    /// Returns the number of mistakes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.mistakes.len()
     }
 
-    /// In order of file and place.
+    /// Returns the problems in the order of file and position.
     #[must_use]
     pub fn sorted(&self) -> Vec<&Problem> {
         let mut sorted: Vec<&Problem> = self.mistakes.iter().collect();
@@ -292,13 +295,14 @@ impl Problems {
         sorted
     }
 
-    /// One line each: `file:line:column: message`.
+    /// Returns one line for each mistake: `file:line:column: message`.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         self.sorted().into_iter().map(Problem::line).collect()
     }
 
-    /// As rustc shows its errors: the line, underlined, with a hint below. Ends with a line break unless empty.
+    /// Renders the problems in the style of rustc: the line, underlined, with a hint below. The text ends with a line
+    /// break unless it is empty.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
@@ -324,7 +328,7 @@ impl IntoIterator for Problems {
     }
 }
 
-/// Only the lines that the span touches are handed over, so that a long file costs no more than a short one.
+/// Builds a snippet from only those lines that the span touches, so that a long file costs no more than a short one.
 fn snippet<'a>(
     spot: &'a Spot,
     kind: AnnotationKind,

@@ -1,4 +1,4 @@
-//! A file while it is read: what every table and value of it shares, and which keys were looked at.
+//! State while a file is read: the data shared by its tables and values, and the keys that were read.
 
 use super::problem::{Problems, SourceFile};
 use super::secret::Secrets;
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A key as the parser keeps it.
+/// Key in the parser's representation.
 pub(super) type Key<'a> = Spanned<Cow<'a, str>>;
 
-/// What every table and value of a file shares.
+/// State shared by all tables and values of a file.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'a> {
     pub(super) file: &'a Arc<SourceFile>,
@@ -19,8 +19,8 @@ pub(super) struct Reading<'a> {
     pub(super) read: &'a ReadKeys,
 }
 
-/// Keys whose values were looked at: a bit for each byte of the file, set where such a key begins. An eighth of the file's size, and
-/// no lock, since files are read on several threads.
+/// Keys whose values were read: one bit for each byte of the file, set where such a key begins. This takes an eighth of
+/// the file's size and needs no lock, since files are read on several threads.
 pub(super) struct ReadKeys(Box<[AtomicU64]>);
 
 impl ReadKeys {
@@ -40,12 +40,13 @@ impl ReadKeys {
 }
 
 impl Reading<'_> {
-    /// Remembers that the value of `key` was looked at.
+    /// Records that the value of `key` was read.
     pub(super) fn mark_read(&self, key: &Key<'_>) {
         self.read.mark(key.span().start);
     }
 
-    /// Reports every key below `table` whose value was not looked at; of a table that was not, only its own key.
+    /// Reports every key below `table` whose value was not read. For an unread table only the table's own key is
+    /// reported.
     pub(super) fn report_unread(&self, table: &DeTable<'_>, problems: &mut Problems) {
         for (key, value) in table {
             if self.read.holds(key.span().start) {

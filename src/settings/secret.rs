@@ -1,4 +1,5 @@
-//! Values that must never be shown. A configuration names where a secret is kept; it never holds one.
+//! Secret values that must never be shown. A configuration names the place of a secret and never contains the secret
+//! itself.
 
 use super::problem::Problems;
 use super::table::Table;
@@ -8,17 +9,17 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// Most bytes of a secret: more is a wrong file.
+/// Maximum size of a secret in bytes: a larger file is the wrong file.
 const SECRET_BYTES_MAX: usize = 64 << 10;
 
-/// Whether reading a configuration also fetches the secrets it names.
+/// Handling of the secrets that a configuration names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secrets {
-    /// Fetch them: a missing variable or an unreadable file is a problem.
+    /// Fetches each secret at once: a missing variable or an unreadable file is a problem.
     Resolve,
-    /// Only look at how they are written: a watchlist can be checked where its secrets are not.
+    /// Checks only the notation: a watchlist can be checked on a machine without its secrets.
     NamesOnly,
-    /// Fetch each when it is used for the first time: a command that asks a node needs nobody's pager key.
+    /// Fetches each secret on first use: a command that only queries a node needs no pager key.
     OnUse,
 }
 
@@ -38,7 +39,7 @@ enum Place {
 }
 
 impl Place {
-    /// The secret, without white space around it.
+    /// Returns the secret without surrounding white space.
     fn fetch(&self, source: &str) -> Result<SecretString, String> {
         let text = match self {
             Self::Variable(name) => std::env::var(name).map_err(|e| match e {
@@ -65,7 +66,8 @@ impl Secret {
         Self { source: source.into(), place: None, value }
     }
 
-    /// Reads `{ env = "NAME" }` or `{ file = "path" }`; a relative path starts at the directory of the configuration file.
+    /// Reads `{ env = "NAME" }` or `{ file = "path" }`; a relative path is resolved against the directory of the
+    /// configuration file.
     ///
     /// White space around the secret is dropped, as editors end a file with a line break.
     pub fn parse(value: Value<'_>, problems: &mut Problems) -> Option<Self> {
@@ -120,13 +122,14 @@ impl Secret {
         }
     }
 
-    /// The secret itself; absent when the configuration was read with [`Secrets::NamesOnly`], and when it cannot be fetched.
+    /// Returns the secret itself; `None` if the configuration was read with [`Secrets::NamesOnly`] or the secret cannot
+    /// be fetched.
     #[must_use]
     pub fn expose(&self) -> Option<&str> {
         self.fetched()?.as_ref().ok().map(ExposeSecret::expose_secret)
     }
 
-    /// Returns why it is absent, for a person.
+    /// Returns the reason why the secret is not available, for people.
     #[must_use]
     pub fn why_absent(&self) -> String {
         match self.fetched() {
@@ -142,7 +145,7 @@ impl Secret {
         }
     }
 
-    /// Where it is kept, such as ``environment variable `PAGERDUTY_KEY` ``; may be shown.
+    /// Returns the place where the secret is kept, such as ``environment variable `PAGERDUTY_KEY` ``; may be shown.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source

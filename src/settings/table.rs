@@ -1,4 +1,4 @@
-//! TOML tables that remember which keys were asked for.
+//! TOML tables that record which keys were requested.
 
 use super::problem::{At, Problem, Problems, SourceFile, Spot};
 use super::reading::Reading;
@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use toml::de::DeTable;
 
-/// A table. Every getter marks its key as known; [`Table::finish`] reports the keys that no getter asked for.
+/// TOML table. Every getter marks its key as known; [`Table::finish`] reports the keys that no getter requested.
 ///
-/// A getter returns `None` when the key is absent, and when its value is wrong, which it has then reported.
+/// A getter returns `None` when the key is absent or its value is invalid. It reports an invalid value.
 ///
-/// A table whose keys are the writer's own is given away whole, by [`Table::entries`]: it is either read key by key and finished, or
-/// taken entry by entry, never both. Whatever is left unread all the same, because a reader forgot to finish a table or never opened
-/// it, is reported by [`Document::finish`](super::Document::finish).
+/// A table with free keys, chosen by the author of the file, is consumed as a whole by [`Table::entries`]. A table is
+/// either read key by key and finished, or consumed entry by entry, never both. Keys that remain unread, because a
+/// reader did not finish or open a table, are reported by [`Document::finish`](super::Document::finish).
 pub struct Table<'a> {
     reading: Reading<'a>,
     span: Range<usize>,
@@ -30,43 +30,43 @@ impl<'a> Table<'a> {
         Self { reading, span, entries, known: BTreeSet::new() }
     }
 
-    /// Its header, or the braces of an inline table.
+    /// Returns the location of the header, or of the braces of an inline table.
     #[must_use]
     pub fn spot(&self) -> Spot {
         self.reading.file.spot(self.span.clone())
     }
 
-    /// The file it stands in.
+    /// Returns the file that contains the table.
     #[must_use]
     pub fn file(&self) -> &'a Arc<SourceFile> {
         self.reading.file
     }
 
-    /// Whether secrets are fetched.
+    /// Returns the handling of secrets.
     #[must_use]
     pub fn secrets(&self) -> Secrets {
         self.reading.secrets
     }
 
-    /// Where the key is written. Does not mark it as known.
+    /// Returns the location of the key. Does not mark it as known.
     #[must_use]
     pub fn key_spot(&self, key: &str) -> Option<Spot> {
         self.entries.get_key_value(key).map(|(key, _)| self.reading.file.spot(key.span()))
     }
 
-    /// Whether the key is written. Does not mark it as known.
+    /// Returns whether the key is present. Does not mark it as known.
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.entries.contains_key(key)
     }
 
-    /// Whether nothing is written in it.
+    /// Returns whether the table has no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Any value.
+    /// Returns a value of any type.
     pub fn value(&mut self, key: &str) -> Option<Value<'a>> {
         if !self.known.contains(key) {
             self.known.insert(key.to_owned());
@@ -75,7 +75,7 @@ impl<'a> Table<'a> {
         Some(Value::new(self.reading, name, raw))
     }
 
-    /// All entries in the order of the file, for tables whose keys are the writer's own.
+    /// Returns all entries in the order of the file, for tables with free keys.
     #[must_use]
     pub fn entries(self) -> Vec<(At<&'a str>, Value<'a>)> {
         let mut entries: Vec<_> = self
@@ -90,7 +90,8 @@ impl<'a> Table<'a> {
         entries
     }
 
-    /// What `get` finds under `key`, as in `table.require("label", problems, Table::string)`; that the key is absent is a problem.
+    /// Returns the value that `get` reads under `key`, as in `table.require("label", problems, Table::string)`. Reports
+    /// an absent key as a problem.
     pub fn require<T>(
         &mut self,
         key: &str,
@@ -105,13 +106,13 @@ impl<'a> Table<'a> {
         get(self, key, problems)
     }
 
-    /// Values of the keys that no getter has asked for so far.
+    /// Returns the values of the keys that no getter has requested so far.
     pub fn unclaimed(&self) -> impl Iterator<Item = Value<'a>> + '_ {
         let unclaimed = self.entries.iter().filter(|(key, _)| !self.known.contains(key.get_ref().as_ref()));
         unclaimed.map(|(key, raw)| Value::new(self.reading, key, raw))
     }
 
-    /// The problem that `key` is absent, for callers with more to say about it.
+    /// Returns the problem that `key` is absent, for callers that add details.
     #[must_use]
     pub fn missing(&self, key: &str) -> Problem {
         self.spot().problem(format!("`{key}` is missing"))
@@ -142,17 +143,17 @@ impl<'a> Table<'a> {
         self.value(key)?.bool(problems)
     }
 
-    /// A length of time: `"90s"`, `"5m"`, `"7d"`.
+    /// Returns a duration: `"90s"`, `"5m"`, `"7d"`.
     pub fn duration(&mut self, key: &str, problems: &mut Problems) -> Option<At<Duration>> {
         self.value(key)?.duration(problems)
     }
 
-    /// A list of strings. Those that are strings are returned even if others are not.
+    /// Returns a list of strings. Valid strings are returned even if other items are not strings.
     pub fn strings(&mut self, key: &str, problems: &mut Problems) -> Option<Vec<At<&'a str>>> {
         self.value(key)?.strings(problems)
     }
 
-    /// A list of strings, or one string that stands for a list of one.
+    /// Returns a list of strings; a single string counts as a list of one.
     pub fn one_or_more(&mut self, key: &str, problems: &mut Problems) -> Option<Vec<At<&'a str>>> {
         self.value(key)?.one_or_more(problems)
     }
@@ -162,7 +163,7 @@ impl<'a> Table<'a> {
         self.value(key)?.table(problems)
     }
 
-    /// An array of tables: `[[key]]`. Empty when absent.
+    /// Returns an array of tables: `[[key]]`. It is empty when the key is absent.
     pub fn tables(&mut self, key: &str, problems: &mut Problems) -> Vec<Table<'a>> {
         self.value(key).map(|value| value.tables(problems)).unwrap_or_default()
     }
@@ -177,7 +178,7 @@ impl<'a> Table<'a> {
         Secret::parse(self.value(key)?, problems)
     }
 
-    /// One of several words.
+    /// Reads a value that must be one of several words.
     pub fn choice<T: Clone>(&mut self, key: &str, words: &[(&str, T)], problems: &mut Problems) -> Option<At<T>> {
         self.value(key)?.choice(words, problems)
     }

@@ -1,4 +1,4 @@
-//! Values of a table, and what to say when they are not what was wanted.
+//! Values of a table, and the problems reported for values of the wrong type.
 
 use super::duration::parse_duration;
 use super::problem::{At, Problems, Spot};
@@ -22,26 +22,26 @@ impl<'a> Value<'a> {
         Self { reading, key, raw }
     }
 
-    /// Its key.
+    /// Returns the key.
     #[must_use]
     pub fn name(&self) -> &'a str {
         self.key.get_ref()
     }
 
-    /// Where it is written.
+    /// Returns the location of the value.
     #[must_use]
     pub fn spot(&self) -> Spot {
         self.reading.file.spot(self.raw.span())
     }
 
-    /// As TOML has it. Marks the key as read, as does every other getter here.
+    /// Returns the value in the parser's representation. Marks the key as read, as do all other getters here.
     #[must_use]
     pub fn raw(&self) -> &'a DeValue<'a> {
         self.reading.mark_read(self.key);
         self.raw.get_ref()
     }
 
-    /// Whether it stands in for text that could not be parsed, which was reported with the syntax error.
+    /// Returns whether the value replaces text that could not be parsed, which was reported with the syntax error.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.raw.span().is_empty()
@@ -86,7 +86,7 @@ impl<'a> Value<'a> {
         self.expect(self.raw().as_bool(), "`true` or `false`", problems)
     }
 
-    /// A length of time.
+    /// Returns a duration.
     pub fn duration(&self, problems: &mut Problems) -> Option<At<Duration>> {
         let text = self.expect(self.as_str(), "a length of time such as \"5m\"", problems)?;
         self.parsed(parse_duration(&text), problems)
@@ -98,7 +98,7 @@ impl<'a> Value<'a> {
         Some(items.iter().filter_map(|item| item.expect(item.as_str(), "a list of strings", problems)).collect())
     }
 
-    /// A list of strings, or one string.
+    /// Returns a list of strings; a single string counts as a list of one.
     pub fn one_or_more(&self, problems: &mut Problems) -> Option<Vec<At<&'a str>>> {
         if self.as_str().is_some() {
             return self.string(problems).map(|one| vec![one]);
@@ -128,7 +128,7 @@ impl<'a> Value<'a> {
         self.choice(&Severity::ALL.map(|severity| (severity.as_str(), severity)), problems)
     }
 
-    /// One of several words.
+    /// Reads the value as one of several words.
     pub fn choice<T: Clone>(&self, words: &[(&str, T)], problems: &mut Problems) -> Option<At<T>> {
         let text = self.string(problems)?;
         if let Some((_, value)) = words.iter().find(|(word, _)| *word == *text) {
@@ -143,7 +143,7 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// Reports a parse that failed, at this value.
+    /// Reports a failed parse at the position of this value.
     pub fn parsed<T>(&self, result: Result<T, String>, problems: &mut Problems) -> Option<At<T>> {
         match result {
             Ok(value) => Some(At { value, spot: self.spot() }),
@@ -166,7 +166,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The name among `names` that `written` most likely meant.
+/// Returns the name among `names` that is closest to `written`.
 pub fn nearest<'n>(written: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     names
         .map(|name| (strsim::damerau_levenshtein(written, name), name))

@@ -1,68 +1,70 @@
-//! What a node can do, what changed since it was asked before, and what stays unseen with what all of them can do.
+//! Abilities of a node, their changes since the previous probe, and the gaps that remain with the abilities of all
+//! nodes.
 //!
-//! Pure: [`super::probe()`] asks.
+//! Capabilities of a node, as pure data: [`super::probe()`] sends the requests.
 
 use crate::model::{ChainId, Kind, Link};
 use alloy_primitives::B256;
 
-/// Something that a node may be able to do.
+/// Capability that a node may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ability {
     /// All receipts of a block by its hash (`eth_getBlockReceipts`).
     BlockReceipts,
-    /// A transaction's receipt (`eth_getTransactionReceipt`), which does where the above is missing.
+    /// A transaction's receipt (`eth_getTransactionReceipt`), which suffices where `eth_getBlockReceipts` is missing.
     Receipts,
-    /// Calls of a contract at the hash of a block (`eth_call` with EIP-1898), and refusing one that it does not know.
+    /// Contract calls at the hash of a block (`eth_call` with EIP-1898), which must fail for an unknown hash.
     StateReads,
-    /// What the calls of a transaction did inside (`debug_traceTransaction` with `callTracer`).
+    /// Traces of the calls inside a transaction (`debug_traceTransaction` with `callTracer`).
     CallTracer,
-    /// The same of a whole block in Parity's form (`trace_block`).
+    /// Traces of a whole block in Parity's form (`trace_block`).
     TraceBlock,
     /// Storage with a proof (`eth_getProof`).
     Proofs,
     /// Logs of the past (`eth_getLogs`).
     Logs,
-    /// A transaction's own bytes (`eth_getRawTransactionByHash`), of which its hash is made.
+    /// Raw bytes of a transaction (`eth_getRawTransactionByHash`), from which its hash is computed.
     RawTransactions,
-    /// A block's receipts in their own bytes (`debug_getRawReceipts`).
+    /// Raw bytes of a block's receipts (`debug_getRawReceipts`).
     RawReceipts,
     /// The block tag `safe`.
     SafeTag,
     /// The block tag `finalized`.
     FinalizedTag,
-    /// New heads are announced (`eth_subscribe`).
+    /// Announcements of new heads (`eth_subscribe`).
     Subscriptions,
-    /// Several questions in one HTTP request.
+    /// Several requests in one HTTP request.
     Batches,
-    /// Transactions are announced before a block holds them (`eth_subscribe`, or a filter).
+    /// Announcements of transactions before a block includes them (`eth_subscribe`, or a filter).
     Pending,
 }
 
-/// Whether a node can do something.
+/// State of an ability of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Can {
-    /// It did it, and what came was right.
+    /// Tested with a correct result.
     Yes,
-    /// It cannot, or what came was wrong; why, in words of ours or of the node.
+    /// Missing, or tested with a wrong result; with the reason, in our words or the node's.
     No(String),
-    /// It could not be tried; why.
+    /// Untested, with the reason.
     Unknown(String),
 }
 
-/// What one node can do.
+/// Abilities of one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Abilities {
-    /// What it calls itself, as one printable line; absent where it does not say.
+    /// Name of the node's software as one printable line; absent if the node does not report it.
     pub client: Option<String>,
-    /// The chain it serves.
+    /// Chain that the node serves.
     pub chain: ChainId,
-    /// Block 0, where it has it.
+    /// Hash of block 0, if the node has it.
     pub genesis: Option<B256>,
-    /// Its newest block.
+    /// Newest block of the node.
     pub head: Link,
-    /// Each ability, in the order of [`Ability::ALL`].
+    /// State of each capability, in the order of [`Ability::ALL`].
     pub can: [Can; Ability::ALL.len()],
-    /// Most questions in one HTTP request that were tried and answered; zero over a socket, where each goes alone.
+    /// Size of the largest batch over HTTP that was tried and answered; zero over a socket, where each request is sent
+    /// alone.
     pub batch_max: usize,
 }
 
@@ -85,7 +87,7 @@ impl Ability {
         Self::Pending,
     ];
 
-    /// What records and metrics call it.
+    /// Returns the name used in records and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -108,13 +110,13 @@ impl Ability {
 }
 
 impl Can {
-    /// Whether it was seen to work.
+    /// Returns whether the ability was seen to work.
     #[must_use]
     pub const fn is_yes(&self) -> bool {
         matches!(self, Self::Yes)
     }
 
-    /// Why not, or why it is not known.
+    /// Returns the reason why the ability is missing or unknown.
     #[must_use]
     pub fn why(&self) -> Option<&str> {
         match self {
@@ -125,48 +127,51 @@ impl Can {
 }
 
 impl Abilities {
-    /// Whether it can do this.
+    /// Returns the state of an ability.
     #[must_use]
     pub fn of(&self, ability: Ability) -> &Can {
         &self.can[ability as usize]
     }
 
-    /// Whether it was seen to do this.
+    /// Returns whether the ability was seen to work.
     #[must_use]
     pub fn has(&self, ability: Ability) -> bool {
         self.of(ability).is_yes()
     }
 
-    /// Each ability and whether it is there.
+    /// Returns each capability and its state.
     pub fn iter(&self) -> impl Iterator<Item = (Ability, &Can)> {
         Ability::ALL.into_iter().zip(&self.can)
     }
 
-    /// Of what the program asks for, what this node was not seen to do. With `tags` the chain becomes final by its block tags.
+    /// Returns the capabilities that the program needs and this node was not seen to have. With `tags`, finality is
+    /// read from the block tags.
     #[must_use]
     pub fn lacking(&self, tags: bool) -> Vec<Ability> {
-        // One by one is slow and enough.
+        // Receipts one by one are slow but sufficient.
         let receipts = if self.has(Ability::Receipts) { None } else { Some(Ability::BlockReceipts) };
         let tags = tags.then_some([Ability::SafeTag, Ability::FinalizedTag]).into_iter().flatten();
         let needed = receipts.into_iter().chain([Ability::StateReads]).chain(tags);
         needed.filter(|ability| !self.has(*ability)).collect()
     }
 
-    /// What it could do when it was asked before, and cannot now. What could not be tried is no loss.
+    /// Returns the abilities that were present in the previous probe and are missing now. An ability that could not be
+    /// tested does not count as lost.
     #[must_use]
     pub fn lost_since(&self, before: &Self) -> Vec<Ability> {
         let lost = |ability: &Ability| before.has(*ability) && matches!(self.of(*ability), Can::No(_));
         Ability::ALL.into_iter().filter(lost).collect()
     }
 
-    /// What it can do now, and could not when it was asked before.
+    /// Returns the abilities that are present now and were missing in the previous probe.
     #[must_use]
     pub fn gained_since(&self, before: &Self) -> Vec<Ability> {
         let gained = |ability: &Ability| self.has(*ability) && matches!(before.of(*ability), Can::No(_));
         Ability::ALL.into_iter().filter(gained).collect()
     }
 
-    /// The same, where what could not be tried this time is as it was before; so a loss is seen however many probes it took.
+    /// Returns these capabilities, with those that could not be tried this time taken from `before`. A loss is
+    /// therefore detected even if a probe in between failed.
     #[must_use]
     pub fn after(mut self, before: &Self) -> Self {
         for (now, before) in self.can.iter_mut().zip(&before.can) {
@@ -178,12 +183,12 @@ impl Abilities {
     }
 }
 
-/// What stays unseen of a watch of this kind with these endpoints of its chain, each with its name: one clause for each gap, empty
-/// where there is none. With `tags` the chain becomes final by its block tags; with `traces` the calls inside of transactions are
-/// asked for.
+/// Returns the visibility gaps of a watch of this kind with these endpoints of its chain, each given with its name: one
+/// clause for each gap, empty without gaps. With `tags`, finality on the chain follows its block tags; with `traces`,
+/// the calls inside transactions are requested.
 #[must_use]
 pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Abilities)]) -> Vec<String> {
-    // What could not be tried, on a chain without transactions say, is no gap yet.
+    // A capability that could not be tried, for example on a chain without transactions, is not yet a gap.
     let any = |ability: Ability| endpoints.iter().any(|(_, node)| !matches!(node.of(ability), Can::No(_)));
     if endpoints.is_empty() {
         return vec!["everything: no endpoint could be asked".to_owned()];
@@ -215,14 +220,15 @@ pub fn blind_to(kind: Kind, tags: bool, traces: bool, endpoints: &[(&str, &Abili
     blind
 }
 
-/// What stays unseen of every watch where transactions are to be heard of before a block holds them, and nobody announces any.
+/// Returns the visibility gap of every watch that needs transactions before a block holds them, if no endpoint
+/// announces any.
 #[must_use]
 pub fn unheard(endpoints: &[(&str, &Abilities)]) -> Option<String> {
     let silent = endpoints.iter().all(|(_, node)| matches!(node.of(Ability::Pending), Can::No(_)));
     silent.then(|| "what is only pending: no endpoint announces transactions before a block holds them".to_owned())
 }
 
-/// What happens inside calls and leaves no log.
+/// Returns the activity of this kind that happens inside calls and leaves no log.
 fn inside(kind: Kind) -> &'static str {
     match kind {
         Kind::Eoa => "ether that other contracts pay to it",
@@ -240,7 +246,7 @@ fn inside(kind: Kind) -> &'static str {
     }
 }
 
-/// What is asked of the state for this kind.
+/// Returns the facts that are read from state for this kind.
 fn unread(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Safe => Some("who signed its transactions, and whether an allowance exceeds the supply"),

@@ -1,5 +1,5 @@
-//! Traces of blocks that wait to be judged, asked for while those before them are: a trace takes a node longer than anything else, and
-//! a backlog would go at the pace of one after the other.
+//! Traces requested in advance, for blocks that wait for evaluation while earlier blocks are evaluated. Tracing is the
+//! slowest request to a node. Without this, a backlog would be traced one block after the other.
 
 use super::intake::{Held, has_room_ahead, hold_ahead};
 use super::pool::Pool;
@@ -12,12 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Blocks that nodes are asked to trace at once: it is the most costly thing to ask.
+/// Number of blocks that are traced at the same time: tracing is the most expensive request.
 const AHEAD_MAX: usize = 8;
-/// Blocks whose traces are kept in mind: as many as may wait, and some that left the chain before anybody asked.
+/// Number of blocks whose traces are kept: as many as may wait, plus some that left the chain before their traces were
+/// used.
 const BLOCKS_MAX: usize = 2 * super::ADVANCES_MAX;
 
-/// See the module's head.
+/// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Ahead {
     pool: Pool,
@@ -25,7 +26,7 @@ pub(super) struct Ahead {
     asked: Mutex<VecDeque<(B256, Early)>>,
 }
 
-/// What was had of a block in advance, with the room it takes; nothing where there was none.
+/// Traces of a block fetched in advance, with their memory reservation; `None` if the fetch returned none.
 type Early = AbortOnDropHandle<Option<(Answer, Option<Held>)>>;
 
 impl Ahead {
@@ -40,13 +41,14 @@ impl Ahead {
         }
         let (pool, room, at) = (self.pool.clone(), self.room.clone(), block.at);
         let asked = tokio::spawn(async move {
-            // It is never closed.
+            // The semaphore is never closed.
             let _permit = room.acquire_owned().await;
             if !has_room_ahead() {
                 return None;
             }
             let answer = pool.read(at, &[Read::Traces]).await.pop().unwrap_or(Answer::Unavailable);
-            // Without room it is asked for again by whoever judges the block, once those before it are judged.
+            // Without room the traces are dropped, and the evaluation of the block requests them again when its turn
+            // comes.
             match &answer {
                 Answer::Traces(traces) => {
                     hold_ahead(traces.iter().map(TxTrace::size).sum()).map(|held| (answer, Some(held)))
@@ -61,7 +63,8 @@ impl Ahead {
         all.push_back((at.hash, AbortOnDropHandle::new(asked)));
     }
 
-    /// What was asked for of this block, once. Blocks are judged in order, so that nobody asks for those before it any more.
+    /// Takes the early request for this block, once. Drops the requests for earlier blocks: blocks are judged in order,
+    /// so nothing needs them any more.
     pub(super) fn take(&self, block: B256) -> Option<Early> {
         let mut all = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let n = all.iter().position(|(hash, _)| *hash == block)?;

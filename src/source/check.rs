@@ -1,7 +1,7 @@
-//! What a node gave is let through, or refused with the evidence kept.
+//! Acceptance of data from nodes: each block is accepted, or rejected with the evidence kept.
 //!
-//! Comes in: a block and its receipts as a node wrote them, and the [`Checks`] that its chain asks for. Goes out: a block that holds
-//! against its own hash, with the gaps in its proof, or [`NodeError::Lie`].
+//! Comes in: a block and its receipts as a node wrote them, and the [`Checks`] for the chain. Goes out: a block that
+//! matches its own hash, with the gaps in its proof, or [`NodeError::Lie`].
 
 use super::intake::Text;
 use super::node::Node;
@@ -18,50 +18,54 @@ use std::fmt;
 use std::sync::Arc;
 use tracing::warn;
 
-/// Raw transactions asked for at once.
+/// Number of raw transactions requested at the same time.
 const RAW_AT_ONCE: usize = 16;
-/// As much of a large answer as is kept for evidence, in bytes.
+/// Number of bytes of a large answer that are kept as evidence.
 const BEGINNING_BYTES: usize = 64 << 10;
-/// Senders recovered in passing; more of them, at about 175 µs each, would keep others waiting and go to a thread of their own.
+/// Number of senders that are recovered inline. More of them, at about 175 µs each, would delay other tasks and are
+/// moved to a separate thread.
 const SENDERS_IN_PASSING: usize = 8;
 
-/// What the blocks of a chain are held against before they are let through.
+/// Checks applied to the blocks of a chain before they are accepted.
 #[derive(Clone, Debug)]
 pub struct Checks {
-    /// Whether a block is held against its own hash.
+    /// True if a block is checked against its own hash.
     pub verify: bool,
-    /// Whose signature is recovered. Without `verify` nobody's, since nothing says that the signature is of this chain.
+    /// Transactions whose signer is recovered. Without `verify` there are none, because nothing proves that the
+    /// signature belongs to this chain.
     pub senders: Senders,
 }
 
-/// Says of a block the places of the transactions whose sender matters. Asked of every block, so it should be quick.
+/// Returns the indices of the transactions in a block whose sender must be recovered. It is called for every block, so
+/// it should be fast.
 pub type Matters = Arc<dyn Fn(&Block) -> Vec<u32> + Send + Sync>;
 
-/// Whose signature is recovered, and held against the sender that a node names.
+/// Transactions whose signer is recovered and compared with the sender that the node reports.
 #[derive(Clone, Default)]
 pub enum Senders {
-    /// Nobody's: senders are taken at a node's word.
+    /// No transactions: the node's senders are trusted.
     #[default]
     Nobody,
-    /// Everybody's, about 50 ms for a block of 300 transactions. It alone notices a transaction whose sender a node hides behind
-    /// another.
+    /// All transactions, about 50 ms for a block of 300 transactions. Only this setting detects a transaction for which
+    /// a node reports a false sender.
     Everybody,
-    /// That of the transactions at the places this names.
+    /// Transactions at the indices that this function returns.
     Of(Matters),
 }
 
 impl Checks {
-    /// Nothing is checked beyond what the parser does.
+    /// No checks beyond those of the parser.
     pub const NONE: Self = Self { verify: false, senders: Senders::Nobody };
 
-    /// Right for this chain. Polygon's nodes list a transaction in some blocks that was never signed and is in no root (Bor's state
-    /// sync), so that its blocks cannot be held against their headers. ZKsync's blocks have hashes of their own and no roots.
+    /// Returns the checks for this chain. In some blocks Polygon's nodes list a transaction that was never signed and
+    /// is in no root (Bor's state sync), so these blocks cannot be verified against their headers. ZKsync's blocks have
+    /// hashes of their own and no roots.
     #[must_use]
     pub fn for_chain(chain: ChainId) -> Self {
         Self { verify: !matches!(chain, ChainId(137 | 80_002 | 324 | 300)), senders: Senders::Nobody }
     }
 
-    /// The same, with these senders recovered.
+    /// Sets the transactions whose senders are recovered.
     #[must_use]
     pub fn with_senders(self, senders: Senders) -> Self {
         Self { senders, ..self }
@@ -78,24 +82,24 @@ impl fmt::Debug for Senders {
     }
 }
 
-/// A block, or its receipts, as they came.
+/// Block, or its receipts, as received.
 pub(super) struct Half<T> {
     pub(super) wire: T,
     pub(super) text: Kept,
-    /// Whether the text is wanted for more than evidence.
+    /// True if the text is needed for more than evidence.
     pub(super) is_recorded: bool,
 }
 
-/// What is kept of an answer once it was read.
+/// Part of an answer that is kept after the answer was read.
 pub(super) enum Kept {
-    /// All of it.
+    /// Full text.
     Whole(Box<RawValue>),
     /// The beginning of what is too large to be kept.
     Beginning(String),
 }
 
 impl Kept {
-    /// All of it where it is ordinary or is recorded.
+    /// Keeps the full text if it has ordinary size or is recorded.
     pub(super) fn of(text: Text, keep_raw: bool) -> Self {
         if keep_raw || !text.is_large() {
             return Self::Whole(text.into_raw());
@@ -146,8 +150,8 @@ impl Node {
         Ok(Fetched { block, sight: Sight { proof, ..Sight::default() }, gaps, raw })
     }
 
-    /// A block as it came, read at once so that nothing large is kept; a large one is held against its hash before anything else is
-    /// waited for.
+    /// Returns the parsed block. The text is parsed at once so that no large text is kept. A large block is verified
+    /// against its hash before anything else is awaited.
     pub(super) fn body(&self, text: Text, keep_raw: bool) -> Result<Half<BlockWire>, NodeError> {
         let (wire, is_large) = (parse::read_block(text.get())?, text.is_large());
         let body = Half { wire, text: Kept::of(text, keep_raw), is_recorded: keep_raw };
@@ -171,7 +175,7 @@ impl Node {
         let missing = verify::fill_in(&mut sealed, self.chain().0);
         let answers = [("eth_getBlockByHash", body.text.get()), ("eth_getBlockReceipts", receipts.text.get())];
         let lie = |flaw| {
-            // What was filled in was perhaps not what the node left out.
+            // The value that was filled in may differ from the one that the node left out.
             let flaw = match (flaw, missing) {
                 (Flaw::Header { .. }, Some(name)) => Flaw::Lacks(name),
                 (flaw, _) => flaw,
@@ -182,7 +186,7 @@ impl Node {
         if let Some(wanted) = verify::wants_raw(&sealed, &gaps) {
             gaps = verify::prove(&sealed, &self.raw(hash, wanted, sealed.block.txs.len()).await).map_err(lie)?;
         }
-        // What the node left out is settled by a proof of all the rest, and by nothing less.
+        // A part that the node left out is accepted only if all the rest is proven.
         if let Some(lapse) = sealed.lapse.take().filter(|_| !gaps.is_empty()) {
             return Err(lapse.into());
         }
@@ -201,8 +205,8 @@ impl Node {
         expect(hash, link.at.hash).map(|()| link)
     }
 
-    /// Whichever header `answer` is, if it is the one it claims to be. It says only which block is before it, so a gap in its proof
-    /// is not worth telling: what is judged has a proof of its own.
+    /// Returns the header in `answer`, if it matches its own hash. It is used only to find the parent block, so a gap
+    /// in its proof is not reported: every evaluated block has its own proof.
     pub(super) fn head_let_through(&self, answer: &RawValue) -> Result<Link, NodeError> {
         if !self.checks().verify {
             return Ok(parse::header(answer.get())?);
@@ -214,14 +218,15 @@ impl Node {
         Ok(link)
     }
 
-    /// Remembers the state root of a header, where the header is the one of its hash.
+    /// Stores the state root of a header that matches its hash.
     fn root_of(&self, link: Link, header: &Header, gaps: &[Gap]) {
         if let Some(root) = header.state_root.filter(|_| !gaps.iter().any(|gap| matches!(gap, Gap::Header(_)))) {
             self.roots().remember(link.at.hash, root, header);
         }
     }
 
-    /// The node's own bytes of what is wanted. What it does not give stays a gap, so no failure is worth an error.
+    /// Returns the node's raw bytes of the wanted items. Missing items remain gaps, so a failure is not reported as an
+    /// error.
     async fn raw(&self, hash: B256, wanted: Wanted, n_txs: usize) -> Raw {
         let receipts = async {
             if !wanted.receipts {
@@ -238,7 +243,7 @@ impl Node {
     }
 
     async fn raw_tx(&self, index: u32, tx: B256) -> Option<(u32, Bytes)> {
-        // Some nodes have one, some the other.
+        // Some nodes support only one of these methods.
         for method in ["eth_getRawTransactionByHash", "debug_getRawTransaction"] {
             if let Ok(answer) = self.ask(method, [tx], self.deadlines().block).await
                 && let Ok(bytes) = parse::return_data(answer.get())
@@ -251,7 +256,7 @@ impl Node {
 }
 
 impl Senders {
-    /// The same block, and what could not be recovered.
+    /// Recovers the senders. Returns the block with the gaps for senders that could not be recovered.
     async fn recover(&self, sealed: Sealed) -> Result<(Sealed, Vec<Gap>), Flaw> {
         let which: Vec<u32> = match self {
             Self::Nobody => return Ok((sealed, Vec::new())),
@@ -268,7 +273,7 @@ impl Senders {
             Err(error) => match error.try_into_panic() {
                 // A bug in there must not look like a quiet chain.
                 Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime ends, and nobody waits for us any more.
+                // The runtime is shutting down, and the result is no longer needed.
                 Err(_) => std::future::pending().await,
             },
         }
@@ -279,7 +284,7 @@ fn expect(hash: B256, found: B256) -> Result<(), NodeError> {
     if found == hash { Ok(()) } else { Err(NodeError::Another) }
 }
 
-/// What an endpoint said when it was asked this, and what is wrong with it.
+/// Returns the error for a false answer: the request, the endpoint's answers, and their flaw.
 pub(super) fn lie(asked: String, flaw: Flaw, answers: &[(&'static str, &str)]) -> NodeError {
     let answers = answers.iter().map(|(method, answer)| (*method, (*answer).into())).collect();
     let evidence = Evidence { asked, flaw: flaw.to_string(), answers };

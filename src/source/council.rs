@@ -1,9 +1,10 @@
-//! Which of several endpoints is listened to.
+//! Selection of the endpoint whose heads are followed.
 //!
-//! In come heads, each with the voice that named it; out goes which of them the follower should go for. One voice leads. The
-//! others are heard where they are of one mind with it: whoever names a block on top of ours first is followed. A voice that names
-//! a block instead of ours is not, unless most say so; it is on record as dissenting until it agrees again. What never happens
-//! here: a socket, a clock, or a block taken back because of one voice among several.
+//! Comes in: heads, each with the endpoint that reported it. Goes out: the head that the follower should follow. One
+//! endpoint is the leader. The other endpoints are followed while they agree with the leader: the first endpoint that
+//! reports a block on top of ours is followed. An endpoint that reports a block in place of ours is not followed unless
+//! the majority reports it too; it is recorded as dissenting until it agrees again. Never here: a socket, a clock, or a
+//! block retracted because of a single endpoint among several.
 
 use super::follow::{Follower, Linked, Relation};
 use crate::model::{BlockRef, Link};
@@ -11,63 +12,69 @@ use alloy_primitives::B256;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// How long a voice that dissented is not followed ahead of the others, once it agrees again.
+/// Time during which an endpoint that dissented is not followed ahead of the others, once it agrees again.
 const PROBATION: Duration = Duration::from_secs(300);
 
-/// An endpoint, by its place in the pool.
+/// Index of an endpoint in the pool.
 pub(super) type Voice = usize;
 
-/// See the module's head. Times only grow, from any beginning.
+/// See the module documentation. Times are monotonic durations from an arbitrary start.
 #[derive(Debug)]
 pub(super) struct Council {
     voices: Vec<Speaker>,
     lead: Voice,
-    /// How long a head stays worth hearing.
+    /// Age up to which a head is considered fresh.
     fresh: Duration,
-    /// For each number of sources from two on: the newest block that so many call theirs.
+    /// Newest block confirmed by so many sources, for each number of sources from two on.
     told: Vec<Option<BlockRef>>,
-    /// Blocks that were taken back, with the voices that may still stand by them.
+    /// Retracted blocks, with the endpoints that may still have them on their chain.
     contested: Vec<(BlockRef, BTreeSet<Voice>)>,
-    /// What was told last of the contested blocks.
+    /// Contested blocks as last reported.
     contested_told: Vec<(BlockRef, BTreeSet<Voice>)>,
 }
 
-/// Contested blocks that are remembered, the newest ones: twice what an epoch of Ethereum holds, after which a branch is final.
+/// Number of contested blocks that are remembered, the newest ones: twice the blocks of an Ethereum epoch, after which
+/// a branch is final.
 const CONTESTED_MAX: usize = 64;
 
-/// What is known of one voice.
+/// View of one endpoint.
 #[derive(Clone, Debug, Default)]
 struct Speaker {
     said: Option<(Link, Duration)>,
-    /// Since when it names blocks instead of ours.
+    /// Time since which the endpoint has reported blocks in place of ours, and the first of our blocks that it does not
+    /// have.
     dissents: Option<(Duration, BlockRef)>,
-    /// Since when it names heads that nobody can lead back to a block of ours, and the last of them.
+    /// Time since which the endpoint has reported heads that no endpoint can connect to our chain, and the last of
+    /// these heads.
     lost: Option<(Duration, BlockRef)>,
     probation_until: Duration,
-    /// The newest block of ours that it called its own.
+    /// Newest block of ours that the endpoint confirmed.
     vouched: Option<BlockRef>,
 }
 
-/// A voice that has been naming blocks instead of ours.
+/// Endpoint that reports blocks in place of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dissent {
     pub(super) voice: Voice,
     pub(super) since: Duration,
-    /// The first block of ours that is not on its chain; `None` where nobody can show the way from its head to ours.
+    /// First block of ours that is not on the endpoint's chain; `None` if no endpoint can connect its head to our
+    /// chain.
     pub(super) ours: Option<BlockRef>,
-    /// Its head.
+    /// Head of the endpoint.
     pub(super) theirs: BlockRef,
 }
 
 impl Council {
-    /// So many voices, of which the first leads. A head is worth hearing for `fresh`.
+    /// Creates a quorum of `n_voices` endpoints, of which the first is the leader. A head counts for the duration
+    /// `fresh`.
     pub(super) fn new(n_voices: usize, fresh: Duration) -> Self {
         let voices = vec![Speaker::default(); n_voices];
         let told = vec![None; n_voices.saturating_sub(1)];
         Self { told, voices, lead: 0, fresh, contested: Vec::new(), contested_told: Vec::new() }
     }
 
-    /// Blocks that were contested when an earlier process ended: any voice may stand by them until it says otherwise.
+    /// Restores the blocks that were contested when an earlier process ended. Any endpoint may still have them on its
+    /// chain until it reports another branch.
     pub(super) fn remember_contested(&mut self, blocks: &[BlockRef]) {
         if self.voices.len() > 1 {
             let everybody: BTreeSet<Voice> = (0..self.voices.len()).collect();
@@ -76,7 +83,8 @@ impl Council {
         }
     }
 
-    /// Blocks of ours were taken back: whoever called them its own stands by them until it names another branch.
+    /// Records that our blocks were retracted. The endpoints that confirmed them count as holding them until they
+    /// report another branch.
     pub(super) fn take_back(&mut self, blocks: &[BlockRef]) {
         if self.voices.len() == 1 {
             return;
@@ -92,16 +100,17 @@ impl Council {
         self.contested.drain(..over);
     }
 
-    /// Blocks up to this number are final on our branch, and nobody's word changes that.
+    /// Drops contested blocks up to this number: they are final on our branch, and no endpoint can change that.
     pub(super) fn finalize(&mut self, number: u64) {
         self.contested.retain(|(block, _)| block.number > number);
     }
 
-    /// Blocks that were taken back, each with the voices that still stand by it; nothing where that is as it was told.
+    /// Returns the retracted blocks, each with the endpoints that still hold it; `None` if this has not changed since
+    /// the last report.
     pub(super) fn contested<B: Linked>(&mut self, follower: &Follower<B>) -> Option<Vec<(BlockRef, BTreeSet<Voice>)>> {
         for (block, by) in &mut self.contested {
             for (voice, speaker) in self.voices.iter().enumerate() {
-                // Whoever is not heard, or names what cannot be placed, stands where it stood.
+                // An endpoint that is not reachable, or whose head cannot be placed, keeps its last known position.
                 let Some((head, _)) = speaker.said else { continue };
                 match follower.relation(head) {
                     Relation::Ours | Relation::Extends => _ = by.remove(&voice),
@@ -124,14 +133,14 @@ impl Council {
         self.lead
     }
 
-    /// Another voice leads from now on.
+    /// Makes another endpoint the leader.
     pub(super) fn follow_lead(&mut self, voice: Voice) {
         if voice < self.voices.len() {
             self.lead = voice;
         }
     }
 
-    /// A voice names its newest block. The follower hears of it where it should.
+    /// Records the newest block of an endpoint, and passes it to the follower where it should be followed.
     pub(super) fn said<B: Linked>(&mut self, voice: Voice, head: Link, follower: &mut Follower<B>, now: Duration) {
         let Some(speaker) = self.voices.get_mut(voice) else { return };
         speaker.said = Some((head, now));
@@ -152,7 +161,8 @@ impl Council {
         }
         let speaker = &self.voices[voice];
         let heard = match follower.relation(head) {
-            // Nothing to go for, and a lower head of a voice that does not lead means only that it is behind.
+            // These heads cannot be followed. A lower head of an endpoint that is not the leader means only that this
+            // endpoint is behind.
             Relation::Ours | Relation::Nowhere | Relation::Unknown(_) => false,
             Relation::Extends => now >= speaker.probation_until,
             Relation::Forks(_) => !in_minority && self.most_dissent_with(voice, follower, now),
@@ -163,15 +173,16 @@ impl Council {
         }
     }
 
-    /// A voice cannot be heard: what it said last counts no longer.
+    /// Records that an endpoint is not reachable: its last head no longer counts.
     pub(super) fn mute(&mut self, voice: Voice) {
         if let Some(speaker) = self.voices.get_mut(voice) {
             (speaker.said, speaker.dissents, speaker.lost) = (None, None, None);
         }
     }
 
-    /// A voice named a head, and nobody has what lies between that and our chain. It counts for nothing until it names another, and
-    /// is on record until one of them can be placed.
+    /// Records that no endpoint has the blocks between this endpoint's head and our chain. The head does not count
+    /// until the endpoint reports another, and the endpoint is listed as dissenting until one of its heads can be
+    /// placed.
     pub(super) fn lose(&mut self, voice: Voice, now: Duration) {
         let Some(speaker) = self.voices.get_mut(voice) else { return };
         let Some((head, _)) = speaker.said.take() else { return };
@@ -179,21 +190,22 @@ impl Council {
         speaker.lost = Some((since, head.at));
     }
 
-    /// A voice named what nobody has: it is not followed ahead of the others for a while.
+    /// Records that the endpoint reported a block that no endpoint has. For a while it is not followed ahead of the
+    /// others.
     pub(super) fn distrust(&mut self, voice: Voice, now: Duration) {
         if let Some(speaker) = self.voices.get_mut(voice) {
             speaker.probation_until = now.saturating_add(PROBATION);
         }
     }
 
-    /// Who named this block as its newest.
+    /// Returns an endpoint that named this block as its newest.
     pub(super) fn named(&self, hash: B256) -> Option<Voice> {
         let names = |speaker: &Speaker| speaker.said.is_some_and(|(said, _)| said.at.hash == hash);
         let lead_first = std::iter::once(self.lead).chain(0..self.voices.len());
         lead_first.into_iter().find(|voice| self.voices.get(*voice).is_some_and(names))
     }
 
-    /// Looks at all voices again after the follower moved, or learned a header.
+    /// Updates the position of all endpoints after the follower moved or learned a header.
     pub(super) fn review<B: Linked>(&mut self, follower: &Follower<B>, now: Duration) {
         if self.voices.len() > 1 {
             for voice in 0..self.voices.len() {
@@ -202,7 +214,7 @@ impl Council {
         }
     }
 
-    /// Headers that are missing to tell how a voice stands to us, each with the voice that should know it.
+    /// Returns the headers that are missing to place an endpoint's head, each with the endpoint that should have it.
     pub(super) fn wants<B: Linked>(&self, follower: &Follower<B>) -> Vec<(Voice, B256)> {
         let unknown = |(voice, speaker): (Voice, &Speaker)| match follower.relation(speaker.said?.0) {
             Relation::Unknown(hash) => Some((voice, hash)),
@@ -214,7 +226,7 @@ impl Council {
         self.voices.iter().enumerate().filter_map(unknown).collect()
     }
 
-    /// Voices that name blocks instead of ours, or blocks that cannot be placed.
+    /// Returns the endpoints that report blocks in place of ours, or blocks that cannot be placed.
     pub(super) fn dissents(&self) -> impl Iterator<Item = Dissent> + '_ {
         self.voices.iter().enumerate().filter_map(|(voice, speaker)| {
             if let Some((since, theirs)) = speaker.lost {
@@ -225,8 +237,8 @@ impl Council {
         })
     }
 
-    /// Who should lead. Whoever is `fit` comes before whoever is not, then whoever has not most of the others against him; a lead
-    /// stays until another is better, so that no two of them can take turns.
+    /// Returns the endpoint that should lead. Endpoints that are `fit` rank first, then those that most of the others
+    /// do not oppose. A lead stays until another endpoint is better, so that two endpoints cannot take turns.
     pub(super) fn elect<B: Linked>(&self, follower: &Follower<B>, now: Duration, fit: impl Fn(Voice) -> bool) -> Voice {
         let worth = |voice: Voice| (fit(voice), !self.outvoted(voice, follower, now));
         let best = (0..self.voices.len()).map(worth).max();
@@ -234,7 +246,7 @@ impl Council {
         if best == Some(worth(self.lead)) { self.lead } else { first.unwrap_or(self.lead) }
     }
 
-    /// How far each voice is behind the best, in blocks; absent for one that has said nothing lately.
+    /// Returns the lag of each endpoint behind the best one, in blocks; `None` for an endpoint without a recent head.
     pub(super) fn lags(&self, now: Duration) -> Vec<Option<u64>> {
         let said = |speaker: &Speaker| {
             let (head, at) = speaker.said?;
@@ -244,7 +256,8 @@ impl Council {
         self.voices.iter().map(|speaker| Some(best - said(speaker)?)).collect()
     }
 
-    /// Blocks that more voices call theirs than was told before, with the number of voices; fewest voices first.
+    /// Returns the blocks that more endpoints confirm than were reported before, with the number of endpoints; lowest
+    /// number first.
     pub(super) fn confirmed<B: Linked>(&mut self, follower: &Follower<B>) -> Vec<(BlockRef, u32)> {
         let ours = |at: &BlockRef| follower.numbered_ours(at.number) == Some(*at);
         let mut vouched: Vec<BlockRef> =
@@ -262,7 +275,7 @@ impl Council {
         news
     }
 
-    /// Writes down how a voice stands to us.
+    /// Records the position of an endpoint relative to our chain.
     fn place<B: Linked>(&mut self, voice: Voice, follower: &Follower<B>, now: Duration) {
         let Some(speaker) = self.voices.get_mut(voice) else { return };
         let Some((head, _)) = speaker.said else { return };
@@ -286,22 +299,22 @@ impl Council {
         }
     }
 
-    /// Whether more of the fresh voices stand by the block of ours that `voice` would undo than are against it.
+    /// Returns whether more of the fresh endpoints stand by our block that `voice` would undo than oppose it.
     fn outvoted<B: Linked>(&self, voice: Voice, follower: &Follower<B>, now: Duration) -> bool {
         let Some((_, fork)) = self.voices.get(voice).and_then(|speaker| speaker.dissents) else { return false };
         let (with_us, against) = self.count(fork, follower, now);
         with_us > against
     }
 
-    /// Whether more of the fresh voices are against our block at the fork than stand by it, or nobody stands by it and the voice
-    /// that leads is not heard.
+    /// Returns whether more of the fresh endpoints oppose our block at the fork than stand by it, or no endpoint stands
+    /// by it and the leading endpoint is silent.
     fn most_dissent_with<B: Linked>(&self, voice: Voice, follower: &Follower<B>, now: Duration) -> bool {
         let Some((_, fork)) = self.voices.get(voice).and_then(|speaker| speaker.dissents) else { return false };
         let (with_us, against) = self.count(fork, follower, now);
         against > with_us && (against > 1 || self.lead_is_mute(now))
     }
 
-    /// Fresh voices that stand by our block at `fork`, and fresh voices that would undo it.
+    /// Counts the endpoints with a fresh head that have our block at `fork`, and those that would retract it.
     fn count<B: Linked>(&self, fork: BlockRef, follower: &Follower<B>, now: Duration) -> (usize, usize) {
         let (mut with_us, mut against) = (0, 0);
         for speaker in &self.voices {

@@ -1,7 +1,7 @@
-//! The task behind a [`Source`](super::Source): it fetches what the follower wants and passes on the steps.
+//! Task behind a [`Source`](super::Source): it fetches the blocks that the follower wants and passes on the steps.
 //!
-//! One owner of all state, one loop; only waiting is cancellable. Failures of any kind lead to a pause and another try, for
-//! ever: nothing is given up and nothing is skipped.
+//! A single task owns all state and runs one loop; only waiting is cancellable. Every failure leads to a pause and
+//! another attempt, without limit: no block is given up or skipped.
 
 mod assess;
 mod emit;
@@ -35,21 +35,22 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-/// Fetches under way at once: those wanted, and as many that nobody wants any more.
+/// Number of concurrent fetches: those that are wanted, plus as many that are no longer wanted.
 const FETCHES_MAX: usize = 2 * PREFETCH_MAX;
-/// Bytes of blocks that were fetched ahead of the one that is next. What comes beyond that is dropped and asked for again.
+/// Maximum size in bytes of blocks that were fetched ahead of the next one. Blocks beyond that are dropped and
+/// requested again.
 const BODIES_BYTES_MAX: usize = 16 << 20;
-/// Longest that a node may ask to be left alone, whatever it says.
+/// Longest pause that a node may ask for.
 pub(super) const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
 
-/// What a source is told while it runs.
+/// Command to a running source.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
-    /// A person lets the branch with this block undo what was final.
+    /// Allows the branch with this block to undo final blocks, on a person's order.
     Allow(B256),
 }
 
-/// See the module's head.
+/// See the module documentation.
 pub(super) struct Driver {
     pool: Pool,
     follower: Follower<Fetched>,
@@ -62,18 +63,18 @@ pub(super) struct Driver {
     rng: fastrand::Rng,
     wires: Wires,
     stop: Stop,
-    /// Asks for traces in advance, where they are wanted.
+    /// Requests traces in advance, if they are wanted.
     ahead: Option<Arc<Ahead>>,
     work: JoinSet<Done>,
     /// Steps that wait for the pipeline.
     queue: Arc<Queue>,
     fetching: HashSet<Want>,
     walking: HashSet<(Voice, B256)>,
-    /// The chain's own pace, learned from its timestamps.
+    /// Block interval of the chain, learned from its timestamps.
     slot: Duration,
     failures: u32,
     paused_until: Instant,
-    /// Blocks cannot be had: since when, and why.
+    /// Failure to fetch blocks: since when, and why.
     blocks: Option<(Instant, Timestamp, NodeError)>,
     blocks_seen: Timestamp,
     started: Instant,
@@ -82,28 +83,28 @@ pub(super) struct Driver {
     phase: Phase,
 }
 
-/// How the driver is spoken to and heard.
+/// Channels to and from the driver.
 pub(super) struct Wires {
     pub(super) hints: mpsc::Receiver<(Voice, Hint)>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) events: mpsc::Sender<Told>,
-    /// Blocks between what was passed on and the newest head.
+    /// Number of blocks between the last one passed on and the newest head.
     pub(super) behind: Arc<AtomicU64>,
 }
 
-/// What a fetch brought.
+/// Result of a fetch.
 enum Done {
     Poll(Voice, Result<Option<Link>, NodeError>),
     Walk(Voice, B256, Asked<Link>),
     Header(Want, Asked<Link>),
     Block(Want, Asked<Fetched>),
-    /// A block that its header cannot vouch for, and what another endpoint gives for it.
+    /// A block that its header does not prove, and the version of another endpoint.
     Second(Want, Voice, Box<Fetched>, Option<(Voice, Box<Fetched>)>),
     Mark(Finality, Result<Option<Link>, NodeError>),
     Probe(Voice, Result<Box<Abilities>, NodeError>),
 }
 
-/// Nobody listens any more, or we were told to stop.
+/// End of the driver: the receiver of its events is gone, or a stop was requested.
 struct Ended;
 
 impl Driver {
@@ -118,7 +119,7 @@ impl Driver {
     ) -> Self {
         let (started, now) = (instant(), clock.now());
         let deadlines = pool.deadlines();
-        // The longest pace that makes a difference to the poll, until the chain shows its own.
+        // A longer interval would not change the polling, so this is used until the chain's own interval is known.
         let slot = deadlines.poll.1 * 2;
         if let Some(finalized) = options.finalized {
             follower.finalize(finalized);
@@ -192,9 +193,9 @@ impl Driver {
         Ok(())
     }
 
-    // === What is asked ===
+    // === Requests ===
 
-    /// Starts whatever is wanted and not under way.
+    /// Starts every wanted fetch that is not running.
     fn fetch(&mut self) {
         let now = instant();
         let wants = self.follower.wants();
@@ -249,7 +250,7 @@ impl Driver {
         }
     }
 
-    /// The endpoint that should have it: whoever named it, else the one that leads.
+    /// Returns the endpoint to ask first: the one that reported the block, otherwise the leader.
     fn source_of(&self, want: Want) -> Voice {
         let named = match want {
             Want::Header(hash) | Want::Block(hash) => self.council.named(hash),
@@ -258,14 +259,14 @@ impl Driver {
         named.unwrap_or(self.council.lead())
     }
 
-    /// Lets another endpoint lead when the one that does is away, behind, caught lying or alone with its view.
+    /// Replaces the leader when it is unreachable, behind, caught with a false answer, or outvoted.
     fn elect(&mut self) {
         if self.pool.len() == 1 {
             return;
         }
         let (now, since) = (instant(), self.started.elapsed());
         let lags = self.council.lags(since);
-        // Whoever leads may be silent for the moment that its answer takes; whoever is to lead instead has to be there already.
+        // The leader may be silent for the time that one answer takes; a new leader must have reported a head already.
         let fit = |voice: Voice| {
             let lag = lags.get(voice).copied().flatten();
             let there = lag.map_or(voice == self.council.lead(), |lag| lag < LAG_BLOCKS);
@@ -279,7 +280,7 @@ impl Driver {
         }
     }
 
-    // === What comes in ===
+    // === Responses ===
 
     fn heard(&mut self, voice: Voice, head: Link) {
         if voice == self.council.lead() {
@@ -291,7 +292,7 @@ impl Driver {
         self.council.said(voice, head, &mut self.follower, self.started.elapsed());
     }
 
-    /// Takes in what a task brought.
+    /// Handles the result of a task.
     fn landed(&mut self, done: Result<Done, JoinError>) -> Result<(), Ended> {
         match done {
             Ok(done) => self.done(done),
@@ -313,7 +314,8 @@ impl Driver {
                         self.follower.header(header);
                         self.council.review(&self.follower, self.started.elapsed());
                     }
-                    // It named a head whose way nobody can show: no use to go for it, until it names one again.
+                    // No endpoint can connect this head to our chain, so it is not followed until the endpoint reports
+                    // another one.
                     Err(error) => {
                         let now = self.started.elapsed();
                         self.council.distrust(voice, now);
@@ -357,13 +359,13 @@ impl Driver {
             Done::Second(want, voice, mut body, second) => {
                 match second {
                     Some((_, second)) if second.sight.proof == Proof::Proven => {
-                        // One block has this hash, and this is it.
+                        // Exactly one block has this hash, and the second answer is proven to be it.
                         let same = second.block == body.block;
                         body = second;
                         if same {
                             body.sight.sources = 2;
                         } else {
-                            // What came first was another, behind fields that nobody knows.
+                            // The first answer was another block with unknown header fields.
                             self.pool.quarantine(voice);
                             self.refused(voice, &NodeError::Another, None);
                         }
@@ -388,7 +390,7 @@ impl Driver {
                 if let Some(head) = head {
                     self.heard(voice, head);
                 }
-                // A head alone is no success while its block cannot be had: pauses go on growing then.
+                // A head is not a success while its block cannot be fetched, so the pauses keep growing.
                 if self.follower.at_head() && voice == self.council.lead() {
                     self.blocks_work();
                 }
@@ -397,7 +399,7 @@ impl Driver {
                 debug!(endpoint = %self.pool.name(voice), "{} failed: {error}", self.pool.name(voice));
                 self.council.mute(voice);
                 if matches!(error, NodeError::Lie { .. }) {
-                    // It answers, and is not down; what it says is just no head.
+                    // The endpoint answers, so it is not down; its answer is just not a valid head.
                     self.ears.works(voice, now, wall, self.poll_interval(voice));
                     self.judge(&[(voice, error)], 0);
                     return;
@@ -408,7 +410,7 @@ impl Driver {
         }
     }
 
-    /// A block is there.
+    /// Handles a fetched block.
     fn had(&mut self, want: Want, mut body: Fetched) {
         self.fetching.remove(&want);
         self.blocks_work();
@@ -425,7 +427,7 @@ impl Driver {
         }
     }
 
-    /// Whether this is the block without which nothing goes on.
+    /// Returns whether this block is the next one, without which no progress is possible.
     fn is_next(&self, want: Want) -> bool {
         let blocks = |want: &Want| matches!(want, Want::Block(_) | Want::Numbered(_));
         self.follower.wants().into_iter().find(blocks).is_none_or(|next| next == want)
@@ -439,20 +441,20 @@ impl Driver {
         let now = instant();
         debug!("{want:?} cannot be had: {error}");
         if matches!(error, NodeError::Missing(_)) {
-            // Gone by reorg, or not there yet: either way the newest heads say where to go.
+            // The block left the chain or has not arrived yet. In both cases the newest heads show where to continue.
             self.follower.gone(want);
             self.ears.look_all(now);
         }
         let source = self.source_of(want);
         if source != self.council.lead() {
-            // Somebody who does not lead named it, and nobody has it. That blinds nobody.
+            // An endpoint that is not the leader reported it, and no endpoint has it. This is not an outage.
             self.council.distrust(source, self.started.elapsed());
             self.follower.gone(want);
             return;
         }
         let (began, since) = self.blocks.take().map_or((now, self.blocks_seen), |(began, since, _)| (began, since));
         self.blocks = Some((began, since, error.clone()));
-        // Many fetches fail together; together they are one failure.
+        // Many fetches fail together; together they count as one failure.
         if now >= self.paused_until {
             let wait = self.pool.deadlines().backoff.wait(self.failures, &mut self.rng);
             self.paused_until = now + wait.max(error.asks_to_wait().min(LEFT_ALONE_MAX));
@@ -460,7 +462,7 @@ impl Driver {
         }
     }
 
-    /// Holds against endpoints what they did wrong.
+    /// Records the wrong answers of endpoints against them.
     fn judge(&mut self, failures: &[(Voice, NodeError)], hedges: u32) {
         for _ in 0..hedges {
             self.meter.metrics.hedged(&self.meter.chain);
@@ -473,12 +475,13 @@ impl Driver {
                 } else {
                     warn!(endpoint = %name, "{name} gave an answer that cannot be right: {error}");
                 }
-                // What makes no sense may be a node that has not seen a block yet; what contradicts its own hash is false at once.
+                // A malformed answer may come from a node that does not have a block yet; an answer that contradicts
+                // its own hash is false at once.
                 if let NodeError::Lie { evidence, .. } = error {
                     self.pool.quarantine(*voice);
                     self.refused(*voice, error, Some(evidence.clone()));
                 } else if matches!(error, NodeError::TooLarge { .. }) {
-                    // No honest answer is so long, and each costs as much as it is let through.
+                    // No valid answer is this long, and each such answer costs as much as the limit allows.
                     self.pool.quarantine(*voice);
                     self.refused(*voice, error, None);
                 } else if self.pool.slipped(*voice) {
@@ -491,7 +494,7 @@ impl Driver {
     fn wake_at(&self) -> Instant {
         let now = instant();
         let heard = [self.ears.next(), self.troubles.due()];
-        // What is due meanwhile waits for the end of the pause, and so do we: to wake for it would be to spin.
+        // Work that becomes due during the pause waits for its end. Waking earlier would be a busy loop.
         let asked = if self.paused_until > now {
             [Some(self.paused_until), None]
         } else {
@@ -500,13 +503,14 @@ impl Driver {
         heard.into_iter().chain(asked).flatten().min().unwrap_or(now + self.pool.deadlines().poll.1)
     }
 
-    /// Half the chain's own pace for the endpoint that leads, all of it for the others: each request may cost money.
+    /// Returns half the block interval for the leader, and the full interval for the others: each request may cost
+    /// money.
     fn poll_interval(&self, voice: Voice) -> Duration {
         let (least, most) = self.pool.deadlines().poll;
         if voice == self.council.lead() { (self.slot / 2).clamp(least, most) } else { self.slot.clamp(least, most * 2) }
     }
 
-    /// Moves the pace a quarter of the way to what each new block shows.
+    /// Moves the learned block interval a quarter of the way towards the interval of each new block.
     fn learn_pace(&mut self, before: Option<Link>, step: &Step) {
         let mut last = before.map(|link| link.time);
         for body in &step.append {

@@ -1,4 +1,4 @@
-//! When each endpoint is asked for its newest head, and since when it fails to say.
+//! Poll times for the newest head of each endpoint, and the start of each endpoint's failure.
 
 use super::council::Voice;
 use super::drive::LEFT_ALONE_MAX;
@@ -8,31 +8,31 @@ use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// One for each endpoint.
+/// Poll states, with an entry for each endpoint.
 #[derive(Debug)]
 pub(super) struct Ears(Vec<Ear>);
 
 #[derive(Debug)]
 struct Ear {
     polling: bool,
-    /// Asked to look while a poll was under way, whose answer may be older than the reason to look.
+    /// Set when a new poll was requested while one was running, because the running one may return an older head.
     look_again: bool,
     polled_at: Instant,
     next_poll: Instant,
-    /// Failures are answered with patience: nothing is asked before this.
+    /// After a failure no request is sent before this time.
     paused_until: Instant,
     failures: u32,
     failing: Option<Failing>,
-    /// When it answered last, or when we began.
+    /// Time of the last answer; before the first answer, the time of the start.
     heard_at: Timestamp,
     ever_heard: bool,
 }
 
-/// An endpoint that does not say what its head is.
+/// Endpoint that does not report its head.
 #[derive(Clone, Debug)]
 pub(super) struct Failing {
     pub(super) began: Instant,
-    /// When it answered last.
+    /// Time of the last answer.
     pub(super) since: Timestamp,
     pub(super) error: NodeError,
 }
@@ -53,7 +53,7 @@ impl Ears {
         Self((0..n).map(|_| ear()).collect())
     }
 
-    /// Endpoints that are to be asked now; they count as being asked.
+    /// Returns the endpoints to poll now, and marks them as being polled.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Voice> {
         let mut due = Vec::new();
         for (voice, ear) in self.0.iter_mut().enumerate() {
@@ -65,12 +65,12 @@ impl Ears {
         due
     }
 
-    /// When the next is to be asked.
+    /// Returns the time of the next poll.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.iter().filter(|ear| !ear.polling).map(|ear| ear.next_poll.max(ear.paused_until)).min()
     }
 
-    /// Asks for the newest head as soon as failures allow.
+    /// Requests the newest head as soon as the pause after failures allows it.
     pub(super) fn look(&mut self, voice: Voice, now: Instant) {
         if let Some(ear) = self.0.get_mut(voice) {
             ear.look_again = ear.polling;
@@ -84,14 +84,14 @@ impl Ears {
         }
     }
 
-    /// Asks again `after` the last answer, to hear the same twice.
+    /// Polls again `after` the last poll, to get the same head a second time.
     pub(super) fn confirm(&mut self, voice: Voice, after: Duration) {
         if let Some(ear) = self.0.get_mut(voice) {
             ear.next_poll = ear.next_poll.min(ear.polled_at + after);
         }
     }
 
-    /// It answered, and is asked again after `interval`.
+    /// Records an answer, and schedules the next poll after `interval`.
     pub(super) fn works(&mut self, voice: Voice, now: Instant, wall: Timestamp, interval: Duration) {
         let Some(ear) = self.0.get_mut(voice) else { return };
         let again = std::mem::take(&mut ear.look_again);
@@ -99,7 +99,7 @@ impl Ears {
         (ear.failures, ear.failing, ear.heard_at, ear.ever_heard) = (0, None, wall, true);
     }
 
-    /// It did not answer, and is due again as soon as the pause after the failure is over.
+    /// Records a failure. The next poll is due as soon as the pause after the failure is over.
     pub(super) fn failed(
         &mut self,
         voice: Voice,
@@ -127,7 +127,7 @@ impl Ears {
         self.failing(voice).is_some()
     }
 
-    /// Whether anybody ever said what their head is.
+    /// Returns whether any endpoint has ever reported its head.
     pub(super) fn any_heard(&self) -> bool {
         self.0.iter().any(|ear| ear.ever_heard)
     }

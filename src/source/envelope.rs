@@ -1,41 +1,42 @@
-//! The one reader of what stands around an answer: JSON-RPC 2.0 as servers write it, whatever carries it.
+//! The only parser of the envelope around an answer: JSON-RPC 2.0 as servers write it, over any transport.
 //!
-//! In: the bytes of one message. Out: answers, each with the question it belongs to, and announcements. What honest servers differ in
-//! is read: members in any order, members that are null or unknown, ids as numbers or as text, batches in any order, white space
-//! around. What is not JSON, or says neither an answer nor an error, is an error here and nowhere a guess.
+//! Input: the bytes of one message. Output: answers, each with the id of its request, and announcements. The parser
+//! accepts the differences between correct servers: members in any order, null or unknown members, ids as numbers or as
+//! text, batches in any order, surrounding white space. Input that is not JSON, or is neither an answer nor an error,
+//! is an error; nothing is guessed.
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
-/// One message of a server.
+/// Message from a server.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// To a question, by its number; to the only one that is open, where it does not say.
+    /// Answer to a request, with the id of the request; without an id it belongs to the only open request.
     Answer(Option<u64>, Result<Box<RawValue>, Refusal>),
-    /// What a subscription announces.
+    /// Notification of a subscription.
     Announced(Box<RawValue>),
-    /// Anything else that asks for no answer.
+    /// Any other message that needs no answer.
     Other,
 }
 
-/// An error as the server tells it.
+/// Error as reported by the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) code: i64,
     pub(super) message: String,
-    /// Whether it carries data, as reverted calls do.
+    /// True if the error carries data, as for reverted calls.
     pub(super) data: bool,
 }
 
-/// What came is no JSON-RPC.
+/// Input that is not JSON-RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unreadable;
 
-/// Messages in one frame or one body. A batch is as many as it holds.
+/// Returns the messages in one frame or one body. A batch yields one message for each of its members.
 pub(super) fn read_messages(bytes: &[u8]) -> Result<Vec<Message>, Unreadable> {
-    // A byte order mark is no part of JSON, and some servers write one.
+    // A byte order mark is not part of JSON, but some servers write one.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let is_batch = bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if !is_batch {
@@ -46,7 +47,7 @@ pub(super) fn read_messages(bytes: &[u8]) -> Result<Vec<Message>, Unreadable> {
     if batch.is_empty() { Err(Unreadable) } else { batch.into_iter().map(Envelope::message).collect() }
 }
 
-/// The result in a body that is one answer, left where it stands: a large one is not copied beside itself.
+/// Returns the result of a body that contains one answer, in place: a large result is not copied.
 pub(super) fn take_result(mut body: Vec<u8>) -> Result<Message, Unreadable> {
     let place = |text: &str| text.as_ptr() as usize - body.as_ptr() as usize;
     let one: Envelope<'_> = serde_json::from_slice(&body).map_err(|_| Unreadable)?;
@@ -59,7 +60,7 @@ pub(super) fn take_result(mut body: Vec<u8>) -> Result<Message, Unreadable> {
     RawValue::from_string(text).map(|result| Message::Answer(id, Ok(result))).map_err(|_| Unreadable)
 }
 
-/// One question as it is sent.
+/// Formats a request as it is sent.
 pub(super) fn question(id: u64, method: &str, params: &RawValue) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{params}}}"#)
 }
@@ -68,7 +69,7 @@ pub(super) fn question(id: u64, method: &str, params: &RawValue) -> String {
 struct Envelope<'a> {
     #[serde(default)]
     id: Id,
-    // A borrowed value that is null is `Some("null")` by itself, so that both kinds of absence are told apart below.
+    // A borrowed value that is null is `Some("null")`, so that an absent and a null member can be distinguished below.
     #[serde(default, borrow, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(default, borrow, deserialize_with = "present")]
@@ -83,7 +84,7 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(from: D) -> Result<Option<&'a RawV
     <&RawValue>::deserialize(from).map(Some)
 }
 
-/// A question's number. Everything else that may stand there is not ours.
+/// Id of a request. Any other id does not belong to our requests.
 #[derive(Default)]
 struct Id(Option<u64>);
 
@@ -99,7 +100,7 @@ impl<'de> Deserialize<'de> for Id {
         }
         Ok(Self(match Either::deserialize(from)? {
             Either::Number(id) => Some(id),
-            // JavaScript has no other numbers, and some servers show it.
+            // JavaScript has only floating-point numbers, and some servers write ids as such.
             Either::Float(id) if id.fract() == 0.0 && (0.0..9e15).contains(&id) => Some(id as u64),
             Either::Text(text) => text.parse().ok(),
             Either::Float(_) | Either::Other(_) => None,
@@ -127,13 +128,13 @@ impl Envelope<'_> {
                 Ok(Message::Announced(params.result.to_owned()))
             }
             (Some(_), _) => Ok(Message::Other),
-            // `"error": null` and nothing beside it answers nothing.
+            // `"error": null` without a result is not an answer.
             (None, _) => Err(Unreadable),
         }
     }
 }
 
-/// Servers that do not keep to the format write a text, or leave the code out.
+/// Parses an error. Servers that do not follow the format write a text, or omit the code.
 fn refusal(error: &RawValue) -> Refusal {
     #[derive(Deserialize)]
     struct Told<'a> {
@@ -162,7 +163,7 @@ fn refusal(error: &RawValue) -> Refusal {
 mod tests {
     use super::*;
 
-    /// What is read of a text, in short.
+    /// Returns the messages read from a text, in short form.
     fn read(text: &str) -> Vec<String> {
         match read_messages(text.as_bytes()) {
             Err(Unreadable) => vec!["unreadable".to_owned()],

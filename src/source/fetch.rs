@@ -1,4 +1,4 @@
-//! What is asked of a node: heads, headers, whole blocks and read calls, all by hash where there is one.
+//! Requests to a node: heads, headers, whole blocks and read calls, all by hash where there is one.
 
 use super::Fetched;
 use super::check::{Half, Kept};
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use tracing::debug;
 
-/// Receipts or transactions asked for at once, where a node gives them only one by one.
+/// Number of receipts or transactions requested at the same time, for nodes that return them only one by one.
 const ONE_BY_ONE_AT_ONCE: usize = 16;
 
 impl Node {
@@ -32,7 +32,7 @@ impl Node {
         if is_null(&answer) { Ok(None) } else { self.head_let_through(&answer).map(Some) }
     }
 
-    /// The header with this hash, held against it.
+    /// Returns the header with this hash, verified against it.
     pub async fn header(&self, hash: B256) -> Result<Link, NodeError> {
         let limit = header_bytes(self.roots().gas_limit());
         let asking = Asking { method: "eth_getBlockByHash", params: (hash, false), limit };
@@ -40,8 +40,9 @@ impl Node {
         self.header_let_through(hash, &present(answer, || format!("block {hash}"))?)
     }
 
-    /// The block with this hash and its receipts, both asked for by that hash and held against it as the node's [`Checks`] say;
-    /// the node's own text too, if `keep_raw`. What fails in one question is asked in several, so that no block depends on one method.
+    /// Returns the block with this hash and its receipts. Both are requested by that hash and verified against it as
+    /// the node's [`Checks`] state; with `keep_raw` the node's own text is kept too. A request that fails in bulk is
+    /// repeated in parts, so that no block depends on one method.
     ///
     /// [`Checks`]: super::Checks
     pub async fn block(&self, hash: B256, keep_raw: bool) -> Result<Fetched, NodeError> {
@@ -55,7 +56,8 @@ impl Node {
         self.joined(hash, body, receipts).await
     }
 
-    /// The block the node has at this height, and its receipts, asked for by its hash; checked like any other.
+    /// Returns the node's block at this height, with its receipts, which are requested by the block's hash. It is
+    /// checked like every other block.
     pub async fn block_numbered(&self, number: u64, keep_raw: bool) -> Result<Fetched, NodeError> {
         let height = format!("{number:#x}");
         let (what, limit) = (|| format!("block {number}"), block_bytes(None));
@@ -77,7 +79,7 @@ impl Node {
         self.joined(hash, body, receipts).await
     }
 
-    /// A block and its receipts, which are asked for one by one where they did not come together.
+    /// Joins a block with its receipts, which are requested one by one if the bulk request failed.
     async fn joined(
         &self,
         hash: B256,
@@ -105,7 +107,7 @@ impl Node {
         };
         let fetched = self.let_through(hash, body, receipts).await;
         if fetched.as_ref().is_err_and(NodeError::is_wrong) {
-            // Wrong as they came, which is held against it; in the other way they may be right.
+            // The answer is wrong and counts against the node; the other way of asking may give a correct one.
             if in_bulk {
                 self.lapses().note(Bulk::Receipts, hash);
             } else {
@@ -121,14 +123,15 @@ impl Node {
         if is_null(&answer) { Ok(None) } else { Ok(Some(parse::block_hash(answer.get())?)) }
     }
 
-    /// Whether the node still counts this block to its chain.
+    /// Returns whether this block is still on the node's chain.
     pub async fn stands(&self, at: BlockRef) -> Result<bool, NodeError> {
         let height = format!("{:#x}", at.number);
         let answer = self.ask("eth_getBlockByNumber", (height, false), self.deadlines().head).await?;
         if is_null(&answer) { Ok(false) } else { Ok(parse::header(answer.get())?.at == at) }
     }
 
-    /// The answer to one read, asked at the hash of the block and nowhere else: data, traces, or that a contract refuses.
+    /// Returns the answer to one read, requested only by the hash of the block: data, traces, or the revert of a
+    /// contract.
     ///
     /// # Errors
     /// When the node does not answer in time. What it cannot tell, it does not know: [`NodeError::Missing`].
@@ -147,7 +150,7 @@ impl Node {
         };
         match told {
             Err(NodeError::Refused { code, message, data }) if reverted(code, &message, data) => Ok(Answer::Reverted),
-            // Pruned state, or a method that it lacks: that is no fault of its.
+            // Pruned state, or a method that the node lacks: neither counts against the node.
             Err(NodeError::Refused { message, .. }) => Err(NodeError::Missing(message)),
             told => told,
         }
@@ -183,10 +186,10 @@ impl Node {
         Ok(Half { wire, text: Kept::of(text, keep_raw), is_recorded: keep_raw })
     }
 
-    /// Receipts as `eth_getBlockReceipts` would have given them, each read as it comes.
+    /// Returns the receipts in the form of `eth_getBlockReceipts`, each parsed when it arrives.
     async fn receipts_one_by_one(&self, body: &Half<BlockWire>) -> Result<Half<ReceiptsWire>, NodeError> {
         let receipts = self.each_receipt(body).await;
-        // A node may lack the parts, and what failed together may have been a matter of the moment.
+        // A node may lack the parts, and the failure of the bulk request may have been temporary.
         receipts.inspect_err(|_| self.lapses().forget(Bulk::Receipts, body.wire.hash()))
     }
 
@@ -210,7 +213,7 @@ impl Node {
         Ok(Half { wire, text: Kept::Whole(text), is_recorded: keep_raw })
     }
 
-    /// A block as it would have been with whole transactions, from one with their hashes.
+    /// Returns a block with whole transactions, built from one with their hashes.
     async fn with_txs_one_by_one(&self, block: &RawValue) -> Result<Box<RawValue>, NodeError> {
         let txs = self.each_of("eth_getTransactionByHash", parse::tx_hashes(block.get())?).await?;
         let unwritable = |error: serde_json::Error| NodeError::Unreachable(error.to_string());
@@ -219,7 +222,7 @@ impl Node {
         serde_json::value::to_raw_value(&fields).map_err(unwritable)
     }
 
-    /// What the node answers for each of these transactions, in their order.
+    /// Returns the node's answers for these transactions, in their order.
     async fn each_of(&self, method: &'static str, txs: Vec<B256>) -> Result<Vec<Box<RawValue>>, NodeError> {
         let asked = txs.into_iter().map(|tx| async move {
             let text = self.ask(method, [tx], self.deadlines().block).await?;
@@ -238,7 +241,7 @@ impl Node {
     }
 }
 
-/// The answer, unless it is that the node has nothing.
+/// Returns the answer, or an error if it is `null`.
 fn present(answer: Text, what: impl FnOnce() -> String) -> Result<Text, NodeError> {
     if is_null(&answer) { Err(NodeError::Missing(what())) } else { Ok(answer) }
 }
@@ -247,8 +250,8 @@ fn is_null(answer: &RawValue) -> bool {
     answer.get() == "null"
 }
 
-/// Whether the contract refused, rather than the node. Code 3 is geth's for a revert; others say it in words, and an invalid
-/// opcode or spent gas is the contract's doing as well.
+/// Returns whether the contract caused the error, rather than the node. Code 3 is geth's for a revert; other nodes
+/// report a revert in words. An invalid opcode and exhausted gas are caused by the contract too.
 pub(super) fn reverted(code: i64, message: &str, data: bool) -> bool {
     let message = message.to_ascii_lowercase();
     code == 3

@@ -1,4 +1,4 @@
-//! How final blocks have become: by the chain's own tags, or by depth.
+//! Finality of blocks: by the chain's own tags, or by depth.
 
 use super::follow::{Follower, Linked};
 use crate::model::{BlockRef, Finality, Link};
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How a chain says that a block stays.
+/// Rule by which the blocks of a chain become permanent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FinalityRule {
     /// By the tags `safe` and `finalized`, as Ethereum and its rollups do.
@@ -19,16 +19,17 @@ pub enum FinalityRule {
         /// Blocks on top of a final one.
         finalized: u64,
     },
-    /// Nothing is ever final: development chains.
+    /// No block ever becomes final: development chains.
     Never,
 }
 
-/// Slots without a new final block before that is trouble: four epochs of Ethereum, of which two are ordinary.
+/// Number of slots without a new final block until this is reported: four epochs of Ethereum, of which two are
+/// ordinary.
 const STALLED_SLOTS: u32 = 128;
-/// Shortest time between two questions for a tag, for chains of many blocks a second.
+/// Shortest interval between two requests for a tag, for chains with several blocks a second.
 const ASK_EVERY_LEAST: Duration = Duration::from_secs(2);
 
-/// See the module's head.
+/// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Marks {
     rule: FinalityRule,
@@ -40,21 +41,21 @@ pub(super) struct Marks {
 struct Mark {
     asking: bool,
     next: Option<Instant>,
-    /// What the tag said last.
+    /// Block last reported for the tag.
     said: Option<Link>,
-    /// What was passed on last.
+    /// Block last passed on.
     told: Option<BlockRef>,
-    /// When the tag moved last.
+    /// Time at which the tag last moved.
     moved: Option<(Instant, Timestamp)>,
 }
 
 impl Marks {
-    /// `finalized` is the newest final block that an earlier process told of.
+    /// Creates the state. `finalized` is the newest final block that an earlier process reported.
     pub(super) fn new(rule: FinalityRule, finalized: Option<BlockRef>) -> Self {
         Self { rule, safe: Mark::default(), finalized: Mark { told: finalized, ..Mark::default() } }
     }
 
-    /// Tags to ask for now; they count as being asked.
+    /// Returns the tags to request now, and marks them as requested.
     pub(super) fn due(&mut self, now: Instant, slot: Duration) -> Vec<(Finality, &'static str)> {
         if self.rule != FinalityRule::Tags {
             return Vec::new();
@@ -70,7 +71,7 @@ impl Marks {
         due
     }
 
-    /// When a tag is to be asked for again.
+    /// Returns the time at which a tag must be requested again.
     pub(super) fn next(&self) -> Option<Instant> {
         if self.rule != FinalityRule::Tags {
             return None;
@@ -78,7 +79,7 @@ impl Marks {
         [&self.safe, &self.finalized].into_iter().filter(|mark| !mark.asking).filter_map(|mark| mark.next).min()
     }
 
-    /// What an endpoint says of a tag; nothing when it has no such tag or did not answer.
+    /// Records an endpoint's answer for a tag; `None` if the endpoint has no such tag or did not answer.
     pub(super) fn said(&mut self, level: Finality, link: Option<Link>, now: Instant, wall: Timestamp) {
         let mark = self.mark(level);
         mark.asking = false;
@@ -88,14 +89,14 @@ impl Marks {
         }
     }
 
-    /// The next block of ours that has become more final than was told, the less final level first.
+    /// Returns the next block of ours whose finality has increased since the last report, the lower finality first.
     pub(super) fn promotion<B: Linked>(&mut self, follower: &Follower<B>) -> Option<(Finality, BlockRef)> {
         let tip = follower.tip()?.at.number;
         [Finality::Safe, Finality::Finalized].into_iter().find_map(|level| {
             let rule = self.rule;
             let mark = self.mark(level);
             let at = match rule {
-                // A tag may be ahead of us while we catch up, and it counts only where its block is ours.
+                // During a catch-up a tag may be ahead of our chain. It counts only if we have its block.
                 FinalityRule::Tags => {
                     let said = mark.said?;
                     match follower.numbered_ours(said.at.number) {
@@ -117,7 +118,7 @@ impl Marks {
         })
     }
 
-    /// Since when nothing becomes final, if that is for too long.
+    /// Returns the time since which no block became final, if that is too long ago.
     pub(super) fn stalled(&self, now: Instant, slot: Duration) -> Option<(Instant, Timestamp, String)> {
         let ((moved, since), said) = (self.finalized.moved?, self.finalized.said?);
         let patience = (slot * STALLED_SLOTS).max(Duration::from_secs(60));

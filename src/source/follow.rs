@@ -1,12 +1,13 @@
-//! The follower: which blocks are ours, what to fetch next, and when a block is no longer ours.
+//! The follower: which blocks are on our chain, which to fetch next, and which to retract.
 //!
-//! In come heads (hints) and whatever was fetched; out go wants (what to fetch) and [`Step`]s, each of which takes back blocks
-//! newest first and appends blocks oldest first, every one onto its parent. What never happens here: a socket, a clock, a
-//! skipped block, or a block taken back because a number went down.
+//! Comes in: heads (hints) and fetched blocks. Goes out: wants (blocks to fetch) and [`Step`]s. Each step retracts
+//! blocks newest first and appends blocks oldest first, each onto its parent. Never here: a socket, a clock, a skipped
+//! block, or a block retracted because a number decreased.
 //!
-//! A gap of up to [`GAP_WALK_MAX`] blocks is walked back from the head over parent hashes until it joins the window of blocks
-//! already emitted; a larger one is filled forward by number until the head is near. Either way a block is appended only when
-//! its parent hash is the hash of the block before it. If the walk joins below our tip, the blocks above the joint are gone.
+//! A gap of up to [`GAP_WALK_MAX`] blocks is walked back from the head over parent hashes until it joins the window of
+//! emitted blocks; a larger gap is filled forward by number until the head is near. In both cases a block is appended
+//! only when its parent hash is the hash of the block before it. If the walk joins below our tip, the blocks above that
+//! point are retracted.
 
 mod terms;
 
@@ -18,32 +19,32 @@ use alloy_primitives::map::{B256HashMap, B256HashSet};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-/// Blocks remembered for finding the fork point of a reorg, about seven hours of mainnet. A store has to give back at least
-/// 1,024 of them on a restart.
+/// Number of blocks remembered for finding the fork point of a reorg, about seven hours of mainnet. After a restart the
+/// store must return at least 1,024 of them.
 pub const WINDOW_MAX: usize = 2_048;
 /// Largest gap that is walked by hash, one header at a time; a larger one is filled forward by number, several at a time.
 pub const GAP_WALK_MAX: u64 = 64;
-/// Most blocks that a reorg's one step appends; the rest of the new branch follows one by one.
+/// Maximum number of blocks that one step of a reorg appends; the rest of the new branch follows one by one.
 pub const REORG_APPEND_MAX: usize = 64;
-/// Blocks wanted ahead of the one that is next.
+/// Number of blocks fetched ahead of the next one.
 pub const PREFETCH_MAX: usize = 8;
-/// Bytes of blocks from which a step on another branch is passed on though more of that branch is known.
+/// Size in bytes at which a step onto another branch is passed on before the whole known branch is included.
 pub const STEP_BYTES_MAX: usize = 8 << 20;
-/// Headers remembered from hints and walks: twice the longest walk there is.
+/// Number of headers remembered from hints and walks: twice the longest possible walk.
 const KNOWN_MAX: usize = 2 * (WINDOW_MAX + GAP_WALK_MAX as usize);
 /// Fetched blocks that may wait for their turn.
 const BODIES_MAX: usize = REORG_APPEND_MAX + 2 * PREFETCH_MAX;
-/// Times in a row that a node has to name an older head before that counts as a rollback.
+/// Number of consecutive times that a node must report an older head before this counts as a rollback.
 const ROLLBACK_SIGHTINGS: u32 = 3;
 
-/// See the module's head. `B` is what a fetched block is.
+/// See the module documentation. `B` is the type of a fetched block.
 #[derive(Debug)]
 pub struct Follower<B> {
     first: u64,
     links: VecDeque<Link>,
-    /// Where we are going: the newest head that is not ours yet.
+    /// Destination of the follower: the newest head that is not ours yet.
     target: Option<Link>,
-    /// A block that took our tip's place while a gap was filled: the walk starts here, not at the target.
+    /// Block that replaced our tip while a gap was filled: the walk starts here instead of at the target.
     detour: Option<Link>,
     known: Known,
     bodies: B256HashMap<B>,
@@ -52,22 +53,22 @@ pub struct Follower<B> {
     doubt: Option<Doubt>,
     rollback_after: Option<Duration>,
     lag: Option<Lag>,
-    /// Nothing up to this block is taken back by itself.
+    /// Blocks up to this one are not retracted without a person's permission.
     finalized: Option<BlockRef>,
-    /// A person allows to take back final blocks for a branch that contains this block.
+    /// Block whose branch may retract final blocks, with a person's permission.
     allowed: Option<B256>,
     conflict: Option<Conflict>,
 }
 
-/// A head said that our tip is not on its chain.
+/// Report by a head that our tip is not on its chain.
 #[derive(Clone, Copy, Debug)]
 struct Doubt {
     tip: Option<B256>,
-    /// Heads seen when it was said; one more that says so too is believed.
+    /// Number of heads seen at that time; the report is accepted when one more head confirms it.
     heads_seen: u64,
 }
 
-/// The node names blocks that we have left behind.
+/// State while the node reports blocks below our tip.
 #[derive(Clone, Copy, Debug)]
 struct Lag {
     since: Duration,
@@ -75,38 +76,38 @@ struct Lag {
     keep: usize,
 }
 
-/// Headers by hash, the oldest forgotten first.
+/// Headers by hash; the oldest are dropped first.
 #[derive(Debug, Default)]
 struct Known {
     links: B256HashMap<Link>,
     order: VecDeque<B256>,
 }
 
-/// The way from our blocks to the target.
+/// Path from our blocks to the target.
 enum Plan {
     /// Nothing to do.
     Idle,
-    /// A header is missing on the way.
+    /// A header on the path is missing.
     Walk(B256),
-    /// Too far to walk: blocks by number, from this one on.
+    /// The target is too far to walk: blocks are fetched by number, from this one on.
     Fill(u64),
-    /// The way: how many of our links stay, and what follows them, oldest first.
+    /// The path is known: the number of our links that stay, and the blocks that follow them, oldest first.
     Joined { keep: usize, branch: Vec<Link> },
-    /// The way leads where we must not go.
+    /// The path would retract blocks that must stay.
     Barred(Conflict),
     /// Numbers and parents contradict each other.
     Nonsense,
 }
 
 impl<B: Linked> Follower<B> {
-    /// A follower that goes on where `window` ends. `rollback_after` is how long a node has to name an older block of ours as
-    /// its head before we go back to it; `None` never goes back, which is right for every chain that cannot be rewound by
-    /// hand: there, a lower head is a lagging node.
+    /// Creates a follower that continues at the end of `window`. `rollback_after` is the time for which a node must
+    /// report an older block of ours as its head before the follower goes back to it. With `None` it never goes back.
+    /// That is right for every chain that cannot be rewound by hand, because there a lower head is a lagging node.
     #[must_use]
     pub fn new(window: Window, rollback_after: Option<Duration>) -> Self {
         let Window { first, links } = window;
         let mut links = VecDeque::from(links);
-        // A window with a hole is of no use below the hole.
+        // A window with a hole is usable only above the hole.
         let hole = links.iter().zip(links.iter().skip(1)).rposition(|(a, b)| b.parent != a.at.hash);
         links.drain(..hole.map_or(0, |below| below + 1));
         Self {
@@ -127,31 +128,31 @@ impl<B: Linked> Follower<B> {
         }
     }
 
-    /// The newest block emitted.
+    /// Returns the newest emitted block.
     #[must_use]
     pub fn tip(&self) -> Option<Link> {
         self.links.back().copied()
     }
 
-    /// Whether the last head is reached.
+    /// Returns whether the last head is reached.
     #[must_use]
     pub fn at_head(&self) -> bool {
         self.target.is_none() && self.detour.is_none()
     }
 
-    /// How many blocks lie between the newest block emitted and the head it is on the way to.
+    /// Returns the number of blocks between the newest block emitted and the head being approached.
     #[must_use]
     pub fn behind(&self) -> u64 {
         self.target.map_or(0, |target| (target.at.number + 1).saturating_sub(self.next_number()))
     }
 
-    /// Whether blocks are about to be taken back: the newest head does not build on our tip.
+    /// Returns whether blocks are about to be retracted because the newest head does not build on our tip.
     #[must_use]
     pub fn at_a_fork(&self) -> bool {
         self.detour.is_some() || self.doubt.is_some()
     }
 
-    /// Whether the way to the head is too long to be walked.
+    /// Returns whether the distance to the head is too long to walk.
     #[must_use]
     pub fn fills(&self) -> bool {
         matches!(self.plan(), Plan::Fill(_))
@@ -164,26 +165,27 @@ impl<B: Linked> Follower<B> {
         self.links.get(usize::try_from(place).ok()?).map(|link| link.at)
     }
 
-    /// Nothing up to `at` is taken back from now on, unless a person [allows](Self::allow) it.
+    /// Marks the blocks up to `at` as final. They are not retracted unless a person [allows](Self::allow) it.
     pub fn finalize(&mut self, at: BlockRef) {
         if self.finalized.is_none_or(|finalized| finalized.number < at.number) {
             self.finalized = Some(at);
         }
     }
 
-    /// A person says that a branch with this block in it may undo what was final. Holds until that has happened.
+    /// Records a person's permission for a branch with this block to undo final blocks. It is valid until that has
+    /// happened.
     pub fn allow(&mut self, branch: B256) {
         self.allowed = Some(branch);
         self.conflict = None;
     }
 
-    /// Why nothing goes on, if a person has to decide.
+    /// Returns the conflict that blocks progress until a person decides.
     #[must_use]
     pub fn conflict(&self) -> Option<Conflict> {
         self.conflict
     }
 
-    /// How this head stands to what is emitted, as far as the headers say that are known.
+    /// Returns the relation of a head to the emitted blocks, as far as the known headers show it.
     #[must_use]
     pub fn relation(&self, head: Link) -> Relation {
         if self.place(head.at).is_some() {
@@ -201,11 +203,11 @@ impl<B: Linked> Follower<B> {
         }
     }
 
-    /// A node says that this is its newest block. `now` is a time that only grows, from any beginning.
+    /// Records the newest block of a node. `now` is a monotonic time from an arbitrary start.
     pub fn head(&mut self, head: Link, now: Duration) {
         self.heads_seen += 1;
         if self.conflict.is_some() && self.detour.take().is_some() {
-            // The blocks that were had by number may be of a chain that its node has left since.
+            // The blocks fetched by number may belong to a chain that their node has left since.
             self.numbered.clear();
         }
         let keep = self.place(head.at).map(|place| place + 1);
@@ -213,7 +215,7 @@ impl<B: Linked> Follower<B> {
             self.lag = None;
             self.settle();
         } else if keep.is_some() || head.at.number < self.oldest() {
-            // Ours already, or from before our time: the node lags, or the chain was rewound by hand.
+            // The head is one of our blocks, or older than the first: the node lags, or the chain was rewound by hand.
             self.settle();
             if self.links.is_empty() {
                 return;
@@ -229,7 +231,8 @@ impl<B: Linked> Follower<B> {
             self.lag = None;
             self.known.insert(head);
             if self.relation(head) == Relation::Extends {
-                // Whoever builds on our tip agrees with it: two contradictions with this in between are not two in a row.
+                // A head on top of our tip confirms it, so two contradictions with this head in between are not
+                // consecutive.
                 self.doubt = None;
             }
             if !self.target.is_some_and(|target| self.known.descends(target, head.at)) {
@@ -238,7 +241,7 @@ impl<B: Linked> Follower<B> {
         }
     }
 
-    /// What contradicts our tip is not believed, and forgotten.
+    /// Rejects and forgets everything that contradicts our tip.
     pub fn stand(&mut self) {
         if self.at_a_fork() {
             (self.target, self.detour, self.doubt) = (None, None, None);
@@ -246,7 +249,7 @@ impl<B: Linked> Follower<B> {
         }
     }
 
-    /// About how many bytes the blocks take that wait for others to be complete.
+    /// Returns the approximate size in bytes of the blocks that wait for others.
     pub fn size(&self) -> usize {
         self.bodies.values().chain(self.numbered.values()).map(Linked::size).sum()
     }
@@ -279,7 +282,8 @@ impl<B: Linked> Follower<B> {
         }
     }
 
-    /// The node does not have what was wanted: the target left its chain, or the node is behind. A new head is needed.
+    /// Records that the node does not have the wanted block: the target left its chain, or the node is behind. A new
+    /// head is needed.
     pub fn gone(&mut self, want: Want) {
         if self.wants().contains(&want) {
             self.target = None;
@@ -287,7 +291,7 @@ impl<B: Linked> Follower<B> {
         }
     }
 
-    /// What to fetch now, most urgent first, what is being fetched already included.
+    /// Returns the items to fetch now, most urgent first, including those already being fetched.
     #[must_use]
     pub fn wants(&self) -> Vec<Want> {
         match self.plan() {
@@ -305,14 +309,14 @@ impl<B: Linked> Follower<B> {
                 let missing = branch.iter().take(ahead).filter(|link| !self.bodies.contains_key(&link.at.hash));
                 missing.take(PREFETCH_MAX).map(|link| Want::Block(link.at.hash)).collect()
             }
-            // Once a person has to decide, heads come at the ordinary pace.
+            // While a person's decision is pending, heads are polled at the ordinary interval.
             Plan::Barred(_) if self.conflict.is_some() => Vec::new(),
             Plan::Barred(_) => vec![Want::Latest],
         }
     }
 
-    /// The next step, if everything for it is there; it counts as done once it is returned. Ask until there is none, and
-    /// only then for [`Follower::wants`].
+    /// Returns the next step, if all its blocks are available; it counts as done once it is returned. Call this until
+    /// it returns `None`, and only then call [`Follower::wants`].
     pub fn step(&mut self) -> Option<Step<B>> {
         if let Some(keep) = self.lag.filter(|lag| lag.sightings >= ROLLBACK_SIGHTINGS).map(|lag| lag.keep) {
             self.lag = None;
@@ -392,7 +396,7 @@ impl<B: Linked> Follower<B> {
         }
     }
 
-    /// The way is known; it may be barred all the same.
+    /// Returns the plan for a known path, which may still be barred.
     fn joined(&self, keep: usize, branch: Vec<Link>) -> Plan {
         let final_ours = self.finalized.filter(|finalized| self.place(*finalized).is_some_and(|place| place >= keep));
         match (final_ours, branch.last()) {
@@ -403,15 +407,15 @@ impl<B: Linked> Follower<B> {
         }
     }
 
-    /// Appends the block numbered `next`, or finds that our tip is not on its chain and turns to that.
+    /// Appends the block numbered `next`, or, if our tip is not on its chain, starts to follow that chain.
     fn fill(&mut self, next: u64) -> Option<Step<B>> {
         let body = self.numbered.remove(&next)?;
         let link = body.link();
         if self.tip().is_none_or(|tip| link.parent == tip.at.hash) {
             return Some(self.advance(self.links.len(), vec![body]));
         }
-        // The chain that goes on beyond our tip does not contain it. With so many blocks on top that is no passing mood of
-        // the node, so it needs no second word.
+        // The chain that continues beyond our tip does not contain our tip. With so many blocks on top this is not a
+        // temporary state of the node, so it needs no confirmation.
         self.numbered.clear();
         self.block(body);
         self.detour = Some(link);
@@ -428,7 +432,7 @@ impl<B: Linked> Follower<B> {
             .finalized
             .is_some_and(|finalized| self.numbered_ours(finalized.number).is_some_and(|at| at != finalized))
         {
-            // Only an allowance leads here, and it is used up.
+            // Only a person's permission leads here, and it is now used up.
             (self.finalized, self.allowed) = (None, None);
         }
         (self.doubt, self.lag, self.conflict) = (None, None, None);
@@ -457,7 +461,7 @@ impl<B: Linked> Follower<B> {
         Some(self.advance(keep, Vec::new()))
     }
 
-    /// A head agrees with us, so whatever contradicted us is forgotten.
+    /// Clears contradicting reports, because a head agrees with our chain.
     fn settle(&mut self) {
         self.conflict = None;
         if self.doubt.take().is_some() {
@@ -508,7 +512,7 @@ impl Known {
         self.links.get(&hash).copied()
     }
 
-    /// Whether `from` is, or is known to build on, `ancestor`.
+    /// Returns whether `from` is `ancestor` or is known to build on it.
     fn descends(&self, from: Link, ancestor: BlockRef) -> bool {
         let mut at = from;
         while at.at.number > ancestor.number {

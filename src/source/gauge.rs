@@ -1,4 +1,4 @@
-//! A socket whose bytes are counted and bounded before anything makes sense of them.
+//! Socket that counts and limits its bytes before any protocol parses them.
 
 use super::intake::{Intake, Room};
 use std::io;
@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// What frames and encryption add to a message: an eighth, and one buffer.
+/// Overhead of frames and encryption on a message, in addition to an eighth of it: one buffer.
 const OVERHEAD_BYTES: usize = 256 << 10;
 
-/// See the module's head.
+/// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Gauge<S> {
     stream: S,
     meter: Allowance,
 }
 
-/// How much may come before the message that is being read has to be complete. Cloned freely; clones are the same.
+/// Limit on the bytes received before the current message must be complete. Cloned freely; clones share the limit.
 #[derive(Clone, Debug)]
 pub(super) struct Allowance(Arc<Mutex<State>>);
 
@@ -34,24 +34,24 @@ impl Allowance {
         Self(Arc::new(Mutex::new(State { intake: intake.clone(), room: intake.room(), limit, exceeded: false })))
     }
 
-    /// From now on a message may be so long.
+    /// Sets the maximum length of the following messages.
     pub(super) fn allow(&self, limit: usize) {
         self.lock().limit = limit;
     }
 
-    /// A message is complete: the room it takes, and another begins.
+    /// Ends the current message, returns the room that it takes, and starts the next one.
     pub(super) fn take(&self) -> Room {
         let mut state = self.lock();
         let next = state.intake.room();
         std::mem::replace(&mut state.room, next)
     }
 
-    /// A message says of itself that it is longer than any may be.
+    /// Records that a message declares a length above the maximum.
     pub(super) fn exceed(&self) {
         self.lock().exceeded = true;
     }
 
-    /// Whether the stream ended because a message was too long.
+    /// Returns whether the stream ended because a message was too long.
     pub(super) fn was_exceeded(&self) -> bool {
         self.lock().exceeded
     }

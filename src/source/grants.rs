@@ -1,8 +1,9 @@
-//! Who holds a role, as a contract's own logs have it.
+//! Members of a role, taken from a contract's own logs.
 //!
-//! A contract of OpenZeppelin's kind says of any account whether it holds a role, and of no role who holds it: that stands in its
-//! logs alone, all the way back. In: a contract and a range of blocks. Out: whom its logs leave with a role. What a node leaves out is
-//! not noticed here; nothing that it makes up is believed either, since the contract itself is asked about everybody who is named.
+//! An OpenZeppelin contract reports whether an account holds a role, but does not list the holders of a role. They are
+//! found only in its logs, back to its creation. Input: a contract and a range of blocks. Output: the holders of roles
+//! according to its logs. Logs that a node omits are not detected here. Invented logs do no harm, because the contract
+//! itself is asked about every account found.
 
 use super::node::Node;
 use super::rpc::NodeError;
@@ -15,24 +16,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Most questions about one contract: hosted nodes search 10,000 blocks at once, or ten.
+/// Maximum number of requests about one contract: hosted nodes search 10,000 blocks at once, or ten.
 const QUERIES_MAX: u64 = 512;
-/// How long all of them may take together: a block waits for the answer.
+/// Longest time for all queries together: a block waits for the answer.
 const SEARCH_MAX: Duration = Duration::from_secs(20);
 
-/// How nodes say that less should be asked for, each with a code of its own; the first three never mean anything else.
+/// Phrases with which nodes ask for a smaller request; every kind of node has its own error code. The first three never
+/// mean anything else.
 pub(super) const TOO_MUCH: [&str; 9] =
     ["results", "range", "response size", "limit", "too many", "too large", "exceed", "maximum", "more than"];
 
-/// Who holds which role.
+/// Role members, as pairs of role and account.
 type Holders = BTreeSet<(B256, Address)>;
 
-/// What a contract's logs say of roles: each time that one was given or taken, in the order of the chain.
+/// Role changes in a contract's logs: each grant and revocation, in the order of the chain.
 #[derive(Debug, Default)]
 struct Grants(BTreeMap<(u64, u64), (B256, Address, bool)>);
 
 impl Grants {
-    /// Whom they leave with a role.
+    /// Returns the accounts that hold a role after these logs.
     fn holders(&self) -> Holders {
         let mut holders = Holders::new();
         for (role, who, given) in self.0.values() {
@@ -46,14 +48,15 @@ impl Grants {
     }
 }
 
-/// Everybody in any of these answers.
+/// Returns the union of the holders in these answers.
 pub(super) fn union(told: &[Bytes]) -> Bytes {
     holder_bytes(told.iter().flat_map(|told| holders(told)).collect::<Holders>())
 }
 
 impl Node {
-    /// Whom the logs that `by` wrote in these blocks leave with a role, as [`holders`] reads it. Where the node refuses a range, as hosted ones do with large ones, smaller
-    /// ones are asked for, as long as [`QUERIES_MAX`] of them can be enough.
+    /// Returns the holders of roles according to the logs that `by` wrote in these blocks, as [`holders`] reads it.
+    /// When the node refuses a range, as hosted nodes do with large ones, smaller ranges are requested, as long as
+    /// [`QUERIES_MAX`] of them can be enough.
     pub(super) async fn grants(&self, by: Address, blocks: RangeInclusive<u64>) -> Result<Bytes, NodeError> {
         let (end, until) = (*blocks.end(), instant() + SEARCH_MAX);
         let (mut from, mut span, mut n_asked) = (*blocks.start(), u64::MAX, 0);
@@ -83,7 +86,7 @@ impl Node {
                 Err(error @ NodeError::TooLarge { .. }) => {
                     span = narrower(from, to, end, n_asked, &error.to_string())?;
                 }
-                // Some say it with the code by which others say that they are asked too often.
+                // Some nodes use the code that others use for rate limits.
                 Err(NodeError::Limited { why, .. }) if is_said(&TOO_MUCH[..3], &why) => {
                     span = narrower(from, to, end, n_asked, &why)?;
                 }
@@ -99,7 +102,7 @@ pub(super) fn is_said(words: &[&str], message: &str) -> bool {
     words.iter().any(|words| message.contains(words))
 }
 
-/// Half of what was refused, where enough of that can be asked for.
+/// Returns half of the refused range, if enough requests of that size are left.
 fn narrower(from: u64, to: u64, end: u64, n_asked: u64, message: &str) -> Result<u64, NodeError> {
     let span = (to - from).div_ceil(2);
     if span == 0 || (end - from) / span + n_asked > QUERIES_MAX {

@@ -1,9 +1,9 @@
-//! How much of what nodes send is taken, and how much of it is held at once.
+//! Limits on the size of the answers that nodes send, and on the bytes held at once.
 //!
-//! A node may be asked for kilobytes and send gigabytes. Each question has a limit from what is known of its answer, and an answer is
-//! read as it comes, never further than that. Beyond that the process has a bound: what is larger than an ordinary answer needs room,
-//! of which there is so much and no more. Room is taken in two steps, each once and in the same order by all; whoever has the second
-//! waits for nothing any more, so that somebody always goes on.
+//! A request for kilobytes may be answered with gigabytes. Each request has a limit, derived from its expected answer,
+//! and an answer is read as it arrives, never beyond its limit. The process has a bound too: an answer of more than
+//! ordinary size needs room, which is limited. Room is taken in two steps, each once and by all requests in the same
+//! order. A request that holds the second step waits for nothing else, so at least one request always makes progress.
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -14,52 +14,55 @@ use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Largest answer taken, in bytes: twice the receipts of a block of Ethereum that does nothing but log.
+/// Largest accepted answer in bytes: twice the size of the receipts of an Ethereum block that contains only logs.
 pub(super) const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// Answers up to here need no room: there are as many of them as there are questions open, and nearly all are far smaller.
+/// Answers up to this size need no room: there are as many of them as open requests, and nearly all are far smaller.
 const ORDINARY_BYTES: usize = 1 << 20;
-/// Answers up to here are held several at a time: the fullest blocks of busy chains.
+/// Answers up to this size are held several at a time: the fullest blocks of busy chains.
 const LARGE_BYTES: usize = 8 << 20;
-/// How many of those: 48 MB in all.
+/// Number of such answers held at once: 48 MB in all.
 const LARGE_AT_ONCE: usize = 6;
-/// How many of the largest: 56 MB more. With what is made of an answer, and the program itself, the process stays below 256 MB.
+/// Number of the largest answers held at once: 56 MB more. With the data made from an answer, and the program itself,
+/// the process stays below 256 MB.
 const HUGE_AT_ONCE: usize = 1;
-/// Bytes of a header that every header has, the longest blooms and extra data included, in JSON.
+/// Bytes of the fields that every header has, in JSON, including the longest blooms and extra data.
 const HEADER_BYTES: u64 = 64 << 10;
-/// A transaction's hash in quotes, and the least gas of a transaction.
+/// Bytes of a transaction's hash in quotes, and the minimum gas of a transaction.
 const HASH_BYTES: u64 = 72;
 const GAS_PER_TX: u64 = 21_000;
-/// Bytes of JSON that one unit of gas can bring into a block or its receipts, at most: a log without data costs 375 gas and is written in
-/// some 600 bytes, calldata costs at least 4 gas a byte; a fifth of the gas may have been refunded, and other chains price otherwise.
+/// Maximum number of JSON bytes that one unit of gas can add to a block or its receipts: a log without data costs 375
+/// gas and is written in some 600 bytes, calldata costs at least 4 gas a byte; a fifth of the gas may have been
+/// refunded, and other chains have other prices.
 const BYTES_PER_GAS: u64 = 4;
-/// Whatever the gas says, since other chains count it otherwise.
+/// Bytes allowed for a block regardless of its gas, since other chains count gas differently.
 const BLOCK_BYTES_MIN: u64 = 20 << 20;
-/// A header where nothing is known of the chain's gas, or where it is beyond reason: as many hashes as any chain puts in a block.
+/// Limit for a header if the chain's gas is unknown or implausible: as many hashes as any chain puts in a block.
 const HEADER_BYTES_MAX: usize = 4 << 20;
 /// An announcement: a header, or a transaction with calldata of 128 KB, the most that nodes pass on.
 pub(super) const ANNOUNCED_BYTES_MAX: usize = 1 << 20;
-/// A number, a word, a name, a refusal with the data of a revert.
+/// Limit for a number, a word, a name, or an error with the data of a revert.
 const WORD_BYTES_MAX: usize = 256 << 10;
-/// The code of a contract, what a call returns, a transaction, a receipt's worth of proofs.
+/// Limit for the code of a contract, the result of a call, a transaction, or the proofs of one account.
 const DATA_BYTES_MAX: usize = 4 << 20;
-/// What a search of logs returns, and what runs inside of one transaction or block. More is asked for in parts.
+/// Bytes of the result of a log search, or of the traces of one transaction or block. Larger results are requested in
+/// parts.
 const LOGS_BYTES_MAX: usize = 16 << 20;
 
 /// Bytes of parsed blocks that wait for the pipelines of all chains, beside the first step of each.
 const WAITING_BYTES_MAX: usize = 48 << 20;
-/// Bytes of traces that wait for their block to be judged.
+/// Total bytes of traces that wait for the evaluation of their block.
 const AHEAD_BYTES_MAX: usize = 24 << 20;
-/// Bytes that one permit of these stands for.
+/// Bytes for each permit of these semaphores.
 const UNIT_BYTES: usize = 1 << 10;
 
-/// Room of the whole process.
+/// Room shared by the whole process.
 static LARGE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LARGE_AT_ONCE)));
 static HUGE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(HUGE_AT_ONCE)));
 
 static WAITING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(WAITING_BYTES_MAX / UNIT_BYTES)));
 static AHEAD: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AHEAD_BYTES_MAX / UNIT_BYTES)));
 
-/// Room for something parsed that waits. Dropped, it is free again.
+/// Room for parsed data that waits. It is released on drop.
 #[derive(Debug)]
 pub(super) struct Held(#[expect(dead_code, reason = "it counts while it lives")] Option<OwnedSemaphorePermit>);
 
@@ -75,7 +78,7 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Waits for room for a step's blocks. A step that is larger than all there is waits until it is alone.
+    /// Waits for room for the blocks of a step. A step that is larger than the total waits until it is alone.
     pub(super) async fn hold(&self, n_bytes: usize) -> Held {
         // Neither is ever closed.
         let held = tokio::select! {
@@ -87,13 +90,13 @@ impl Queue {
     }
 }
 
-/// Takes room for traces that came before anybody asked, where there is some.
+/// Takes room for traces that were fetched in advance, if some is free.
 pub(super) fn hold_ahead(n_bytes: usize) -> Option<Held> {
     let units = u32::try_from(n_bytes.div_ceil(UNIT_BYTES)).ok()?;
     AHEAD.clone().try_acquire_many_owned(units).ok().map(|permit| Held(Some(permit)))
 }
 
-/// Whether there is room for traces that nobody has asked for yet.
+/// Returns whether there is room for traces that nothing has requested yet.
 pub(super) fn has_room_ahead() -> bool {
     AHEAD.available_permits() > AHEAD_BYTES_MAX / UNIT_BYTES / 8
 }
@@ -102,25 +105,25 @@ fn units(n_bytes: usize, max: usize) -> u32 {
     u32::try_from(n_bytes.min(max).div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX)
 }
 
-/// What one endpoint sends: one large answer at a time.
+/// Intake from one endpoint, limited to one large answer at a time.
 #[derive(Clone, Debug)]
 pub(super) struct Intake(Arc<Semaphore>);
 
-/// Room for one answer, as large as it has grown so far. Dropped, it is free again.
+/// Room for one answer at its current size. It is released on drop.
 pub(super) struct Room {
     intake: Intake,
     n_bytes: usize,
-    /// Steps that were taken, of two.
+    /// Number of steps taken, at most two.
     steps: usize,
     held: Vec<OwnedSemaphorePermit>,
     waiting: Option<BoxFuture<'static, Vec<OwnedSemaphorePermit>>>,
 }
 
-/// The answer is larger than its limit.
+/// Error for an answer that is larger than its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Excess;
 
-/// An answer, and the room it takes while anybody holds it.
+/// Answer, and the room that it takes while it is held.
 #[derive(Debug)]
 pub(super) struct Text {
     raw: Box<RawValue>,
@@ -140,7 +143,7 @@ impl Intake {
 }
 
 impl Room {
-    /// Makes room for `n` more bytes, waiting for it where the answer becomes a large one.
+    /// Makes room for `n` more bytes, and waits for it if the answer becomes a large one.
     pub(super) async fn grow(&mut self, n: usize, limit: usize) -> Result<(), Excess> {
         self.count(n);
         if self.n_bytes > limit {
@@ -150,7 +153,7 @@ impl Room {
         Ok(())
     }
 
-    /// Counts `n` more bytes, for which there has to be room before more are read.
+    /// Counts `n` more bytes. There must be room for them before more are read.
     pub(super) fn count(&mut self, n: usize) {
         self.n_bytes = self.n_bytes.saturating_add(n);
     }
@@ -159,7 +162,7 @@ impl Room {
         self.n_bytes
     }
 
-    /// Whether there is room for what was counted.
+    /// Waits until there is room for the bytes counted.
     pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if let Some(waiting) = &mut self.waiting {
@@ -180,7 +183,7 @@ impl Room {
     }
 }
 
-/// One permit of each, in this order. None of them is ever closed.
+/// Acquires one permit of each semaphore, in this order. None of the semaphores is ever closed.
 async fn taken(of: impl IntoIterator<Item = Arc<Semaphore>>) -> Vec<OwnedSemaphorePermit> {
     let mut permits = Vec::new();
     for semaphore in of {
@@ -200,12 +203,13 @@ impl Text {
         Self { raw, _room: Some(room) }
     }
 
-    /// Whether it takes room that others may wait for, so that it should be read at once and not be kept.
+    /// Returns whether the text occupies room that others may wait for. Such a text should be read at once and not be
+    /// kept.
     pub(super) fn is_large(&self) -> bool {
         self.raw.get().len() > ORDINARY_BYTES
     }
 
-    /// The answer alone, whose room is free from now on.
+    /// Returns the answer alone and releases its room.
     pub(super) fn into_raw(self) -> Box<RawValue> {
         self.raw
     }
@@ -225,19 +229,21 @@ impl Deref for Text {
     }
 }
 
-/// Bytes of a header with the hashes of its transactions, by the gas of its block where that is known.
+/// Returns the limit in bytes for a header with the hashes of its transactions, by the gas of its block if that is
+/// known.
 pub(super) fn header_bytes(gas: Option<u64>) -> usize {
     let hashes = |gas: u64| HEADER_BYTES.saturating_add((gas / GAS_PER_TX).saturating_mul(HASH_BYTES));
     gas.and_then(|gas| usize::try_from(hashes(gas)).ok()).map_or(HEADER_BYTES_MAX, |bytes| bytes.min(HEADER_BYTES_MAX))
 }
 
-/// Bytes of a block with whole transactions, or of all its receipts, by its gas where that is known.
+/// Returns the limit in bytes for a block with whole transactions, or for all its receipts, by its gas if that is
+/// known.
 pub(super) fn block_bytes(gas: Option<u64>) -> usize {
     let all = gas.map(|gas| gas.saturating_mul(BYTES_PER_GAS).saturating_add(BLOCK_BYTES_MIN));
     all.and_then(|bytes| usize::try_from(bytes).ok()).map_or(ANSWER_BYTES_MAX, |bytes| bytes.min(ANSWER_BYTES_MAX))
 }
 
-/// Bytes of the answer to a method, where nothing more is known than which it is.
+/// Returns the limit in bytes for the answer to a method, if only the method is known.
 pub(super) fn method_bytes(method: &str) -> usize {
     match method {
         "eth_getBlockByHash" | "eth_getBlockByNumber" => HEADER_BYTES_MAX,

@@ -1,8 +1,9 @@
-//! A node's own socket on this machine: a file instead of a port, and JSON documents one after the other on it.
+//! Unix socket of a node on this machine: a file instead of a port, which carries JSON documents one after the other.
 //!
-//! Nodes differ in what stands between two documents (geth and reth write a line break, others nothing), so a document ends
-//! where its outermost bracket closes. Each byte is looked at once, however the socket cuts them, and a document that grows
-//! beyond the largest answer, or that is none, ends the connection: what follows it could not be told apart any more.
+//! Nodes differ in the separator between two documents (geth and reth write a line break, others nothing), so a
+//! document ends where its outermost bracket closes. Each byte is examined once, wherever the socket splits the stream.
+//! A document that exceeds the largest answer, or that is not JSON, ends the connection, because the start of the next
+//! document is then unknown.
 
 use super::gauge::{Allowance, Gauge};
 use super::socket::Link;
@@ -13,38 +14,38 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::UnixStream;
 use url::Url;
 
-/// How much is read at once.
+/// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
-/// Room for documents that is kept between two of them; a large answer leaves no more behind.
+/// Buffer size that is kept between two documents; the extra memory of a large answer is released.
 const KEPT_BYTES_MAX: usize = 1 << 20;
-/// How long a node may take no byte of a request. It would answer no sooner.
+/// Longest time that a node may accept no byte of a request. Waiting longer would not bring an answer sooner.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(10);
 
-/// See the module's head. Reading goes on while a request is written, since a node may take nothing more before it could say what it
-/// has to say.
+/// See the module documentation. Reading continues while a request is written, because a node may stop reading until
+/// its own output is read.
 pub(super) struct LocalLink {
     from: ReadHalf<Gauge<UnixStream>>,
     to: WriteHalf<Gauge<UnixStream>>,
     documents: Documents,
-    /// What is being written, and how much of it has left.
+    /// Request being written, and the number of its bytes already sent.
     request: Vec<u8>,
     written: usize,
 }
 
-/// Documents out of a stream of bytes.
+/// Splitter of a byte stream into documents.
 #[derive(Debug, Default)]
 struct Documents {
     bytes: Vec<u8>,
-    /// Where the document begins that is being read.
+    /// Start of the document being read.
     start: usize,
-    /// The first byte that was not looked at.
+    /// Index of the first byte that was not examined.
     at: usize,
     depth: usize,
     quoted: bool,
     escaped: bool,
 }
 
-/// What came is no JSON-RPC.
+/// Input that is not JSON-RPC.
 #[derive(Debug, PartialEq, Eq)]
 struct Garbled;
 
@@ -92,7 +93,7 @@ impl Link for LocalLink {
 }
 
 impl Documents {
-    /// The next document that is here in full.
+    /// Returns the next complete document.
     fn next(&mut self) -> Result<Option<&[u8]>, Garbled> {
         while let Some(byte) = self.bytes.get(self.at).copied() {
             self.at += 1;
@@ -116,7 +117,7 @@ impl Documents {
         Ok(None)
     }
 
-    /// Lets go of the documents that were taken.
+    /// Drops the documents that were taken.
     fn forget(&mut self) {
         self.bytes.drain(..self.start);
         self.at -= self.start;
@@ -135,7 +136,7 @@ mod tests {
     use std::path::Path;
     use tokio::net::UnixListener;
 
-    /// What comes out of `text` when it arrives in pieces of `size` bytes.
+    /// Returns the documents found in `text` when it arrives in pieces of `size` bytes.
     fn cut(text: &str, size: usize) -> Result<Vec<String>, Garbled> {
         let mut documents = Documents::default();
         let mut out = Vec::new();
@@ -176,7 +177,7 @@ mod tests {
     /// Room for the largest answer below, not for the endless one.
     const BYTES_MAX: usize = 5 << 20;
 
-    /// A node that reads one request and then does as told, and a client of it.
+    /// Starts a node that reads one request and then runs `answer`, and returns a client of it.
     async fn node<F>(answer: impl FnOnce(UnixStream) -> F + Send + 'static) -> (tempfile::TempDir, Socket)
     where
         F: Future<Output = ()> + Send,
@@ -242,7 +243,7 @@ mod tests {
 
     #[tokio::test]
     async fn answers_are_read_while_a_request_cannot_be_written() {
-        // The node reads a little of the request, and nothing more before its answer is taken in full.
+        // The node reads a small part of the request, and the rest only after its answer is read in full.
         let (_dir, client) = node(|mut stream| async move {
             let answer = format!("{{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"{}\"}}", "0".repeat(4 << 20));
             let _ = stream.write_all(answer.as_bytes()).await;

@@ -1,27 +1,28 @@
-//! What one endpoint cannot answer in the usual way, so that it is asked in another.
+//! Requests that one endpoint cannot answer in the usual way and that are made in another way.
 //!
-//! One block may break one method for good: its receipts in bulk, its traces. What failed for a block is remembered for that block
-//! alone, and the next try asks for the parts. What the node's receipts never say is told once.
+//! A single block may break one method permanently, such as receipts in bulk or traces. A failure for a block is
+//! remembered for that block alone, and the next attempt requests the parts. A field that the node's receipts always
+//! omit is reported once.
 
 use alloy_primitives::B256;
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
-/// Blocks remembered: more than are fetched at once.
+/// Number of blocks remembered: more than are fetched at the same time.
 const BLOCKS_MAX: usize = 64;
 
-/// What is asked of a whole block in one question.
+/// Data of a whole block fetched in one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bulk {
-    /// Its transactions.
+    /// Transactions of the block.
     Txs,
-    /// Its receipts.
+    /// Receipts of the block.
     Receipts,
-    /// What ran inside of it.
+    /// Traces of the block.
     Traces,
 }
 
-/// See the module's head.
+/// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Lapses {
     blocks: Mutex<VecDeque<(Bulk, B256)>>,
@@ -29,7 +30,7 @@ pub(super) struct Lapses {
 }
 
 impl Lapses {
-    /// This question about this block failed: next time its parts are asked for.
+    /// Records that this bulk request for this block failed: the next attempt requests its parts.
     pub(super) fn note(&self, bulk: Bulk, block: B256) {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         if blocks.contains(&(bulk, block)) {
@@ -41,17 +42,17 @@ impl Lapses {
         blocks.push_back((bulk, block));
     }
 
-    /// Its parts cannot be had either: next time the question is asked as a whole again.
+    /// Forgets a failed request because its parts are not available either: the next attempt requests the whole again.
     pub(super) fn forget(&self, bulk: Bulk, block: B256) {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).retain(|lapse| *lapse != (bulk, block));
     }
 
-    /// Whether this question about this block failed before.
+    /// Returns whether this request for this block failed before.
     pub(super) fn has(&self, bulk: Bulk, block: B256) -> bool {
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).contains(&(bulk, block))
     }
 
-    /// Its receipts do not say this part of a fee. True when that was not known.
+    /// Records that the endpoint's receipts omit this part of a fee. Returns true if that was not known.
     pub(super) fn leaves_out(&self, part: &'static str) -> bool {
         self.unsaid.lock().unwrap_or_else(PoisonError::into_inner).replace(part) != Some(part)
     }

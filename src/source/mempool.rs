@@ -1,11 +1,12 @@
-//! What nodes announce before a block holds it.
+//! Transactions that nodes announce before a block holds them.
 //!
-//! Comes in: the endpoints of a chain, and a question that says which transactions matter. Goes out: each transaction that does, once,
-//! with its hash held against its fields and its sender recovered from its signature. What never happens here: a promise. Anybody
-//! can announce as much as they like, so that everything is bounded; where there is too much, the oldest is dropped and counted.
+//! Comes in: the endpoints of a chain, and a filter for the transactions of interest. Goes out: each such transaction,
+//! once, with its hash verified against its fields and its sender recovered from its signature. Never here: a
+//! guarantee. Announcements are free and unlimited, so everything is bounded; when there are too many, the oldest are
+//! dropped and counted.
 //!
-//! A node is asked in the way that costs least and that it takes: a subscription to whole transactions, one to hashes, or a filter
-//! that is polled. What comes by its hash is asked for at the node that announced it.
+//! The cheapest way that a node supports is used: a subscription to whole transactions, a subscription to hashes, or a
+//! filter that is polled. A transaction announced by its hash is requested from the node that announced it.
 
 use super::council::Voice;
 use super::node::Node;
@@ -26,32 +27,32 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::DropGuard;
 use tracing::{debug, info, warn};
 
-/// Announcements that wait to be looked at: a few minutes of mainnet, which announces about twenty a second.
+/// Number of announcements that may wait: a few minutes of mainnet, which announces about twenty a second.
 pub const BACKLOG_MAX: usize = 4_096;
-/// Bytes of whole transactions among them. Nodes take transactions of up to 128 KiB, and few are larger than one.
+/// Total bytes of the whole transactions among them. Nodes accept transactions of up to 128 KiB, and few exceed one.
 pub const BACKLOG_BYTES_MAX: usize = 64 << 20;
-/// Hashes by which it is known that a transaction was announced before: about an hour of mainnet, 2 MiB.
+/// Number of hashes remembered to recognize repeated announcements: about an hour of mainnet, 2 MiB.
 const KNOWN_MAX: usize = 65_536;
-/// Transactions that wait for whoever judges them; when they are as many, announcements wait in the backlog.
+/// Number of transactions that may wait for evaluation; beyond that, announcements wait in the backlog.
 const FOUND_MAX: usize = 64;
-/// Announcements looked at together, for nodes that announce hashes.
+/// Number of announcements processed at the same time, for nodes that announce hashes.
 const LOOKS_AT_ONCE: usize = 4;
-/// How often a filter is asked for what is new.
+/// Interval between polls of a filter.
 const POLL: Duration = Duration::from_secs(1);
-/// How long a node that announces nothing is left alone: an upgrade or another plan takes effect without a word.
+/// Pause before a node that announces nothing is asked again: an upgrade or another plan takes effect without notice.
 const REFUSED_FOR: Duration = Duration::from_secs(600);
 
-/// Says of a transaction whether it is worth judging. The sender is what the node says at this point.
+/// Returns whether a transaction is worth evaluating. At this point the sender is the one that the node reports.
 pub type Interest = Arc<dyn Fn(&Tx) -> bool + Send + Sync>;
 
-/// What the endpoints of a chain announce. Dropping it ends its subscriptions.
+/// Transactions announced by the endpoints of a chain. Dropping it ends its subscriptions.
 pub struct Mempool {
     found: mpsc::Receiver<Tx>,
     backlog: Arc<Backlog>,
     _stop: DropGuard,
 }
 
-/// Announcements that nobody has looked at yet.
+/// Announcements that are not processed yet.
 #[derive(Default)]
 struct Backlog {
     waiting: Mutex<Waiting>,
@@ -68,17 +69,17 @@ struct Waiting {
     dropped: u64,
 }
 
-/// A transaction that somebody announced.
+/// Announced transaction.
 #[derive(Debug)]
 struct Announced {
     by: Voice,
     hash: B256,
-    /// Absent where the hash alone was announced.
+    /// Whole transaction; absent if only the hash was announced.
     whole: Option<Box<RawValue>>,
 }
 
 impl Mempool {
-    /// Listens to all endpoints of `pool` until `stop`, or until it is dropped.
+    /// Subscribes to all endpoints of `pool` until `stop`, or until it is dropped.
     #[must_use]
     pub fn listen(pool: &Pool, interest: &Interest, stop: &Stop) -> Self {
         let stop = stop.child_token();
@@ -91,20 +92,22 @@ impl Mempool {
         Self { found, backlog, _stop: stop.drop_guard() }
     }
 
-    /// Transactions that matter, at least one and at most `n`; none once it has stopped. Dropping the future loses nothing.
+    /// Returns transactions of interest, at least one and at most `n`; none once it has stopped. Dropping the future
+    /// loses nothing.
     pub async fn next(&mut self, n: usize) -> Vec<Tx> {
         let mut found = Vec::new();
         self.found.recv_many(&mut found, n).await;
         found
     }
 
-    /// How many announcements wait, of how many that may.
+    /// Returns the number of announcements that wait, and the most that may wait.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
         (self.backlog.lock().line.len(), BACKLOG_MAX)
     }
 
-    /// How many announcements were dropped so far since there were too many, or a node's subscription was.
+    /// Returns the number of announcements dropped so far, because there were too many or because a node's subscription
+    /// lagged.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.backlog.lock().dropped
@@ -112,7 +115,7 @@ impl Mempool {
 }
 
 impl Backlog {
-    /// Puts an announcement in line, unless it was there before; where there are too many, the oldest go.
+    /// Queues an announcement, unless it was announced before; when there are too many, the oldest are dropped.
     fn hear(&self, by: Voice, announcement: &RawValue) -> Result<(), parse::ParseError> {
         let hash = parse::announced(announcement.get())?;
         // A hash in quotes has 68 characters.
@@ -126,7 +129,7 @@ impl Backlog {
         loop {
             let more = self.more.notified();
             if let Some(next) = self.lock().pop() {
-                // Whoever else waits goes on with the rest.
+                // Other waiting tasks continue with the rest.
                 self.more.notify_one();
                 return next;
             }
@@ -176,7 +179,7 @@ impl Announced {
     }
 }
 
-/// Ways in which a node announces what is pending, the best one first.
+/// Ways in which a node announces pending transactions, the best one first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Whole,
@@ -185,7 +188,7 @@ enum Way {
 }
 
 impl Way {
-    /// What is tried at a node that refused this one.
+    /// Returns the way to try next at a node that refused this one.
     const fn next(self) -> Option<Self> {
         match self {
             Self::Whole => Some(Self::Hashes),
@@ -195,7 +198,7 @@ impl Way {
     }
 }
 
-/// Hears what `node` announces until `stop`, in the best way that it takes.
+/// Receives the announcements of `node` until `stop`, in the best way that it supports.
 async fn listen(voice: Voice, node: Node, backlog: Arc<Backlog>, stop: Stop) {
     let best = if node.has_socket() { Way::Whole } else { Way::Filter };
     let (mut way, mut attempt, mut told, mut rng) = (best, 0, false, fastrand::Rng::new());
@@ -210,7 +213,7 @@ async fn listen(voice: Voice, node: Node, backlog: Arc<Backlog>, stop: Stop) {
         attempt = if heard { 0 } else { attempt + 1 };
         let mut wait = node.deadlines().backoff.wait(attempt, &mut rng).max(error.asks_to_wait());
         match (matches!(error, NodeError::Refused { .. }), way.next()) {
-            // It worked so far, and need only be opened anew: a filter that was not asked for long is forgotten.
+            // It worked until now and only has to be reopened: nodes drop a filter that was not polled for long.
             (true, _) if heard => {}
             (true, Some(next)) => (way, wait) = (next, Duration::ZERO),
             (true, None) => {
@@ -228,7 +231,7 @@ async fn listen(voice: Voice, node: Node, backlog: Arc<Backlog>, stop: Stop) {
     }
 }
 
-/// Hears what is announced in one way, until that fails. `heard` becomes true once it stood.
+/// Receives announcements in one way until that fails. `heard` becomes true once the subscription or filter is open.
 async fn hear(voice: Voice, node: &Node, way: Way, backlog: &Backlog, heard: &mut bool) -> NodeError {
     let failed = match way {
         Way::Whole | Way::Hashes => subscribed(voice, node, way == Way::Whole, backlog, heard).await,
@@ -269,8 +272,8 @@ async fn polled(voice: Voice, node: &Node, backlog: &Backlog, heard: &mut bool) 
     }
 }
 
-/// Looks at announcements several at a time, and passes on what matters in the order in which it was announced: which of two for one
-/// nonce came first says which displaces the other.
+/// Processes several announcements at a time, and passes on the transactions of interest in the order of announcement.
+/// For two transactions with one nonce this order shows which one replaces the other.
 async fn look_through(pool: Pool, backlog: Arc<Backlog>, interest: Interest, tell: mpsc::Sender<Tx>, stop: Stop) {
     let announced = futures::stream::unfold(backlog, |backlog| async {
         let next = backlog.next().await;
@@ -303,7 +306,7 @@ async fn look_through(pool: Pool, backlog: Arc<Backlog>, interest: Interest, tel
     }
 }
 
-/// The transaction, where it matters and is what it seems.
+/// Returns the transaction, if it is of interest and its fields match its hash.
 async fn looked_at(pool: &Pool, announced: Announced, interest: &Interest) -> Result<Option<Tx>, NodeError> {
     let Announced { by, hash, whole } = announced;
     let text = match whole {
@@ -317,7 +320,7 @@ async fn looked_at(pool: &Pool, announced: Announced, interest: &Interest) -> Re
     if !interest(&tx) {
         return Ok(None);
     }
-    // What it leaves out, its hash settles.
+    // A chain id that the node left out is filled in, and the hash confirms it.
     if tx.kind != 0 {
         seal.chain_id.get_or_insert(pool.chain().0);
     }
@@ -364,7 +367,7 @@ mod tests {
         assert_eq!(waiting.bytes, 0);
     }
 
-    /// The example that EIP-155 itself works through, as a node would write it while it is pending.
+    /// The worked example of EIP-155, in the form that a node would use while it is pending.
     const EXAMPLE: &str = r#"{"hash":"0x33469b22e9f636356c4160a87eb19df52b7412e8eac32a4a55ffe88ea8350788","type":"0x0","chainId":"0x1",
         "from":"0x00000000000000000000000000000000000000ff","to":"0x3535353535353535353535353535353535353535","nonce":"0x9",
         "gasPrice":"0x4a817c800","gas":"0x5208","value":"0xde0b6b3a7640000","input":"0x","v":"0x25",
@@ -373,8 +376,8 @@ mod tests {
         "blockHash":null,"blockNumber":null,"transactionIndex":null}"#;
     const EXAMPLE_HASH: &str = "0x33469b22e9f636356c4160a87eb19df52b7412e8eac32a4a55ffe88ea8350788";
 
-    /// A node whose filter tells of ten thousand transactions that it does not have, of one whose fields are not those of its hash,
-    /// and of the example.
+    /// Node whose filter reports ten thousand transactions that it does not have, one whose fields do not match its
+    /// hash, and the example.
     struct Flooded;
 
     const FORGED: u64 = 10_000;
@@ -415,7 +418,7 @@ mod tests {
         assert_eq!(tx.hash.to_string(), EXAMPLE_HASH);
         assert_eq!(tx.from, address!("9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f"), "whoever signed, not who is named");
         assert_eq!(mempool.dropped(), FORGED + 2 - BACKLOG_MAX as u64);
-        // The filter repeats itself: what is known is not looked at again.
+        // The filter repeats itself, and known transactions are not processed again.
         let again = tokio::time::timeout(POLL * 10, mempool.next(10)).await;
         assert!(again.is_err() && mempool.dropped() == FORGED + 2 - BACKLOG_MAX as u64);
     }

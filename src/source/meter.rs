@@ -1,4 +1,4 @@
-//! What the source lets be measured, under the chain's name.
+//! Metrics of the source, under the chain's name.
 
 use super::rpc::NodeError;
 use crate::telemetry::Metrics;
@@ -13,13 +13,13 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Records in `metrics`, for the chain called `chain`.
+    /// Creates a meter that records in `metrics` under the name `chain`.
     #[must_use]
     pub fn new(metrics: Metrics, chain: Arc<str>) -> Self {
         Self { metrics, chain }
     }
 
-    /// A request to an endpoint ended.
+    /// Records a finished request to an endpoint.
     pub(super) fn asked<T>(&self, endpoint: &str, method: &'static str, answer: &Result<T, NodeError>, took: Duration) {
         let outcome = match answer {
             Ok(_) => "ok",
@@ -32,7 +32,7 @@ impl Meter {
 }
 
 impl Default for Meter {
-    /// Records where nobody looks.
+    /// Creates a meter whose metrics are not exported.
     fn default() -> Self {
         Self { metrics: Metrics::default(), chain: "".into() }
     }

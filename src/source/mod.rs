@@ -1,13 +1,13 @@
-//! The source: one chain, block by block, with nothing missing, nothing twice and nothing out of order.
+//! The source: one chain, block by block, without gaps, duplicates or reordering.
 //!
-//! Comes in: an endpoint, and the [`Window`] of what the store has committed. Goes out: [`Event`]s, of which a [`Step`] is
-//! the only one that changes the chain. What never happens here: a block that does not build on the one before it, a step
-//! that rests on a subscription alone, or more of an endpoint's address than host and port in a log or an error.
+//! Comes in: an endpoint, and the [`Window`] of the blocks that the store has committed. Goes out: [`Event`]s, of which
+//! only a [`Step`] changes the chain. Never here: a block that does not build on the one before it, a step based on a
+//! subscription alone, or a log or error with more of an endpoint's address than host and port.
 //!
-//! Heads are hints, hashes are truth, the store is the clock: a subscription and a poll only say that there is something to
-//! look at, and [`follow`] walks parent hashes from there to what is committed. Of several endpoints the best is asked first
-//! ([`pool`]), and none of them alone can talk us out of a block that the others stand by. A block that contradicts its own hash is
-//! refused, whoever gave it ([`verify`]).
+//! Heads are hints, hashes are the proof, and the store sets the pace. A subscription or a poll only reports that a new
+//! head may exist, and [`follow`] walks parent hashes from there to the last committed block. The best of several
+//! endpoints is asked first ([`pool`]). A single endpoint cannot cause the retraction of a block that the others
+//! confirm. A block that contradicts its own hash is rejected, whichever endpoint sent it ([`verify`]).
 
 pub mod abilities;
 mod ahead;
@@ -72,15 +72,16 @@ use tokio_util::sync::DropGuard;
 pub use transport::{RawHeads, Transport};
 use verify::Gap;
 
-/// Steps that may wait for the pipeline, about 13 minutes of mainnet; when they are as many, the source waits.
+/// Number of steps that may wait for the pipeline, about 13 minutes of mainnet; when the queue is full, the source
+/// waits.
 pub const ADVANCES_MAX: usize = 64;
-/// Orders that may wait to be heard; they come from a person, one at a time.
+/// Number of orders that may wait; they come from a person, one at a time.
 const ORDERS_MAX: usize = 4;
 
 /// Blocks that leave the chain and blocks that join it.
 pub type Step = follow::Step<Fetched>;
 
-/// One chain, followed.
+/// Source of the blocks and events of one chain.
 ///
 /// ```no_run
 /// # use watchfire::model::ChainId;
@@ -109,104 +110,106 @@ pub struct Source {
     behind: Arc<AtomicU64>,
     orders: mpsc::Sender<Order>,
     events: mpsc::Receiver<Told>,
-    /// Room for the blocks of the step that was passed on last: whoever asks for the next event is done with it.
+    /// Room for the blocks of the last step. The next call of `next` releases it, since the caller has then processed
+    /// the step.
     held: Option<Held>,
     ended: Option<SourceError>,
     _stop: DropGuard,
 }
 
-/// How to follow.
+/// Options of a source.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How long a node has to name an older block of ours as its head before we go back to it. `None`, never, is right for
-    /// every chain that nobody can rewind by hand: there, a lower head is a lagging node.
+    /// Time for which a node must name an older block of ours as its head before we go back to it. `None`, never, is
+    /// right for every chain that cannot be rewound by hand: on such a chain, a lower head means a lagging node.
     pub rollback_after: Option<Duration>,
-    /// Whether to keep the node's own text of each block, for a recorder.
+    /// True if the node's own text of each block is kept, for a recorder.
     pub keep_raw: bool,
-    /// Where jitter comes from.
+    /// Random number generator for jitter.
     pub rng: fastrand::Rng,
-    /// How the chain says that a block stays.
+    /// Finality rule of the chain.
     pub finality: FinalityRule,
-    /// The newest block that was final when an earlier process ended: it is not undone by itself.
+    /// Newest block that was final when an earlier process ended: it is not retracted without a person's permission.
     pub finalized: Option<BlockRef>,
-    /// Blocks that were taken back and contested when an earlier process ended.
+    /// Blocks that were retracted and contested when an earlier process ended.
     pub contested: Vec<BlockRef>,
-    /// How often it is tried out what the endpoints can do, for the first time at once; never, if it is absent.
+    /// Interval between probes of the endpoints' abilities, the first of which runs at once; `None` disables probes.
     pub probe_every: Option<Duration>,
-    /// Whether it matters that endpoints announce transactions before a block holds them; see [`Mempool`].
+    /// True if transactions that endpoints announce before a block holds them are needed; see [`Mempool`].
     pub pending: bool,
-    /// Whether the traces of a block are asked for before anybody reads them, while the blocks before it are judged.
+    /// True if the traces of a block are requested in advance, while the blocks before it are judged.
     pub traces: bool,
-    /// Where it is recorded how the source does.
+    /// Metrics of this source.
     pub meter: Meter,
 }
 
-/// An event on its way, with the room that it takes.
+/// Event in the queue, with the room that it takes.
 struct Told {
     what: Result<Event, SourceError>,
     held: Option<Held>,
 }
 
-/// What a source has to say.
+/// Event emitted by a source.
 #[derive(Debug)]
 pub enum Event {
-    /// The chain moved. Commit it before asking for the next event.
+    /// The chain changed. Commit the step before requesting the next event.
     Step(Box<Step>),
-    /// Blocks up to this one, which was in a step before, have become so final.
+    /// Blocks up to this one, which was part of an earlier step, have reached this finality.
     Promoted {
-        /// How final.
+        /// Level of finality.
         level: Finality,
-        /// The newest block that is.
+        /// The newest block with this finality.
         at: BlockRef,
     },
-    /// How many endpoints say of a block that was in a step before that it is theirs too.
+    /// Number of endpoints that also have a block of an earlier step on their chain.
     Confirmed {
-        /// The block; those before it are theirs with it.
+        /// The block; the blocks before it are confirmed too.
         at: BlockRef,
-        /// Endpoints, the one it came from included.
+        /// Number of endpoints, including the one from which it was fetched.
         sources: u32,
     },
-    /// All blocks that were taken back and that endpoints still hold, each with their names; comes before the step that takes a block
-    /// back, and whenever that has changed.
+    /// All retracted blocks that endpoints still hold, each with the names of these endpoints. Sent before the step
+    /// that retracts a block, and after every change.
     Contested(Vec<(BlockRef, Vec<Arc<str>>)>),
-    /// Where the source stands has changed.
+    /// Change of the source's phase.
     Phase(Phase),
-    /// What an endpoint can do was tried out.
+    /// Completed probe of an endpoint's abilities.
     Probed {
-        /// Its name.
+        /// Name of the endpoint.
         endpoint: Arc<str>,
-        /// What it can do; what could not be tried this time is as it was before.
+        /// Abilities of the endpoint; an ability that could not be tested this time keeps its previous state.
         abilities: Box<Abilities>,
     },
-    /// Something keeps us from seeing, or has grown louder.
+    /// An outage or another problem of the source began or became more severe.
     Troubled(Trouble),
-    /// That trouble is over.
+    /// The problem is over.
     Cleared {
-        /// What it was.
+        /// Kind of outage.
         kind: BlindnessKind,
-        /// Which endpoint it was about.
+        /// Endpoint that it concerned.
         endpoint: Option<Arc<str>>,
-        /// When it began.
+        /// Start of the outage.
         since: Timestamp,
-        /// When it ended.
+        /// End of the outage.
         until: Timestamp,
     },
 }
 
-/// Where a source stands.
+/// Phase of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
-    /// Endpoints are asked who they are.
+    /// The endpoints are asked for their chain.
     Boot,
     /// Far behind: blocks come by number, several at a time.
     Backfill,
-    /// Some blocks behind: the way from the head back to what is committed is known, or being walked.
+    /// Some blocks behind: the path from the head back to the last committed block is known, or being walked.
     CatchUp,
     /// At the newest head.
     Live,
-    /// The newest head does not build on what is committed: the fork is looked for.
+    /// The newest head does not build on the last committed block: the source searches for the fork.
     Reconcile,
-    /// The chain that is served does not contain what was final. Nothing is undone until a person says so.
+    /// The chain of the endpoints does not contain a block that was final. No block is retracted until a person permits
+    /// it.
     Quarantine,
     /// No endpoint can be followed.
     Degraded,
@@ -217,15 +220,15 @@ pub enum Phase {
 pub struct Fetched {
     /// The block with its receipts.
     pub block: Block,
-    /// How well it was seen.
+    /// Confidence in the block: its sources and its proof.
     pub sight: Sight,
-    /// Why its header cannot vouch for all of it; none where it can, and where nobody asked.
+    /// Gaps in the proof by the block's header; empty if the header covers everything, or if no proof was requested.
     pub gaps: Vec<Gap>,
-    /// What the node wrote, for a recorder that asked for it.
+    /// Text of the node, for a recorder that asked for it.
     pub raw: Option<RawPair>,
 }
 
-/// A block's JSON as the node wrote it.
+/// JSON of a block, exactly as the node wrote it.
 #[derive(Clone)]
 pub struct RawPair {
     /// Answer of `eth_getBlockByHash` with whole transactions.
@@ -234,7 +237,7 @@ pub struct RawPair {
     pub receipts: Box<RawValue>,
 }
 
-/// A source ended for good.
+/// Reason why a source ended permanently.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum SourceError {
     /// The source was told to stop.
@@ -243,11 +246,11 @@ pub enum SourceError {
 }
 
 impl Phase {
-    /// All of them.
+    /// All phases.
     pub const ALL: [Self; 7] =
         [Self::Boot, Self::Backfill, Self::CatchUp, Self::Live, Self::Reconcile, Self::Quarantine, Self::Degraded];
 
-    /// What logs and metrics call it.
+    /// Returns the name used in logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -263,7 +266,7 @@ impl Phase {
 }
 
 impl Options {
-    /// Right for this chain: a development chain (31337) can be rewound by hand, no other can.
+    /// Returns the options for this chain: a development chain (31337) can be rewound by hand, no other can.
     #[must_use]
     pub fn for_chain(chain: ChainId) -> Self {
         let development = chain == ChainId(31_337);
@@ -283,7 +286,7 @@ impl Options {
 }
 
 impl Source {
-    /// Goes on where `window` ends, until `stop` or until it is dropped.
+    /// Continues at the end of `window`, until `stop` or until it is dropped.
     #[must_use]
     pub fn follow(pool: Pool, window: Window, mut options: Options, clock: impl Clock + 'static, stop: &Stop) -> Self {
         let stop = stop.child_token();
@@ -302,7 +305,7 @@ impl Source {
         Self { pool, ahead, behind, orders, events, held: None, ended: None, _stop: stop.drop_guard() }
     }
 
-    /// The next event. Dropping the future loses nothing. After an error there is no other answer than that error.
+    /// Returns the next event. Dropping the future loses nothing. After an error every further call returns that error.
     pub async fn next(&mut self) -> Result<Event, SourceError> {
         if let Some(ended) = &self.ended {
             return Err(ended.clone());
@@ -313,7 +316,7 @@ impl Source {
         told.what.inspect_err(|error| self.ended = Some(error.clone()))
     }
 
-    /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else.
+    /// Returns answers to `reads` in their order, each requested only by the hash of block `at`.
     pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
         let traces = reads.iter().position(|read| *read == Read::Traces);
         let Some((n, asked)) = traces.and_then(|n| Some((n, self.ahead.take(at.hash)?))) else {
@@ -335,21 +338,21 @@ impl Source {
         &self.pool
     }
 
-    /// How many blocks lie between the newest one passed on and the newest head.
+    /// Returns the number of blocks between the newest block passed on and the newest head.
     #[must_use]
     pub fn behind(&self) -> u64 {
         self.behind.load(Ordering::Relaxed)
     }
 
-    /// A person lets the branch with this block in it undo what was final.
+    /// Allows the branch with this block to undo final blocks, on a person's order.
     pub async fn allow(&self, branch: B256) {
-        // Nobody to tell means that the source has ended, which the next event says.
+        // A closed channel means that the source has ended, which the next event reports.
         let _ = self.orders.send(Order::Allow(branch)).await;
     }
 }
 
 impl Fetched {
-    /// Returns about how many bytes of memory it takes.
+    /// Returns its approximate size in bytes.
     fn size(&self) -> usize {
         let raw = self.raw.as_ref().map_or(0, |raw| raw.block.get().len() + raw.receipts.get().len());
         self.block.size().saturating_add(raw)

@@ -1,7 +1,8 @@
-//! One node, asked under deadlines.
+//! Client of one node, with a deadline on every request.
 //!
-//! Comes in: an endpoint and the chain it should serve. Goes out: answers, or a [`NodeError`]. What never happens here: a
-//! question without a deadline, an answer from a node that serves another chain, or a retry that the caller did not ask for.
+//! Comes in: an endpoint and the chain that it should serve. Goes out: answers, or a [`NodeError`]. Never here: a
+//! request without a deadline, an answer from a node that serves another chain, or a retry that the caller did not
+//! request.
 
 use super::check::Checks;
 use super::intake::{Intake, Text, method_bytes};
@@ -23,51 +24,52 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
-/// How long to wait for what.
+/// Time limits for connections and requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// A connection, TLS and WebSocket handshakes included.
+    /// Deadline for a connection, including the TLS and WebSocket handshakes.
     pub connect: Duration,
-    /// The answer to a subscription.
+    /// Deadline for the answer to a subscription request.
     pub subscribe: Duration,
-    /// Silence of a subscription before it is rebuilt: a slot and a half, and some seconds of grace.
+    /// Silence after which a subscription is rebuilt: a slot and a half, plus some seconds of grace.
     pub silence: Duration,
-    /// Silence of a socket before it is pinged.
+    /// Silence after which a socket is pinged.
     pub keepalive: Duration,
-    /// A head, or the chain id.
+    /// Deadline for a head, or the chain id.
     pub head: Duration,
-    /// A block, or its receipts.
+    /// Deadline for a block, or its receipts.
     pub block: Duration,
-    /// One read call.
+    /// Answer to a single read call.
     pub call: Duration,
-    /// The traces of a block. Tracing runs the block again, which takes seconds where it is done well; the block waits for it, so that
-    /// it takes two slots at most.
+    /// Deadline for the traces of a block. Tracing runs the block again, which takes seconds even on a good node. The
+    /// block waits for its traces, so the deadline is at most two slots.
     pub trace: Duration,
-    /// Time between two polls of the head, at least and at most; in between it is half the chain's own pace.
+    /// Minimum and maximum time between two polls of the head; within these bounds it is half the chain's block
+    /// interval.
     pub poll: (Duration, Duration),
     /// Pause before a head that contradicts our tip is asked for again.
     pub confirm: Duration,
-    /// Waits after failures.
+    /// Pauses after failures.
     pub backoff: Backoff,
-    /// How long nothing may be seen before it is called blindness: three slots.
+    /// Longest time without visibility of the chain before it counts as an outage: three slots.
     pub blind: Duration,
 }
 
-/// A name, which may be told, and an address, which may not.
+/// Name, which may be shown, and URL, which may not.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// What people call it.
+    /// Display name of the endpoint.
     pub name: Arc<str>,
-    /// As [`address`] takes it; usually carries a key.
+    /// URL in a form that [`address`] accepts; it usually contains a key.
     pub url: SecretString,
 }
 
-/// What makes a chain the right one.
+/// Identity of the expected chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Its EIP-155 id.
+    /// EIP-155 chain ID.
     pub chain: ChainId,
-    /// Hash of its block 0, where it is known; a chain id alone is easily shared by a fork or a copy.
+    /// Hash of block 0, if known; a fork or a copy of a chain often has the same chain id.
     pub genesis: Option<B256>,
 }
 
@@ -77,16 +79,16 @@ impl From<ChainId> for Identity {
     }
 }
 
-/// The address of an endpoint is of no use. The address itself is not repeated.
+/// Error for an invalid endpoint URL. It does not repeat the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadEndpoint {
-    /// Not a URL.
+    /// The text is not a URL.
     #[error("the address is not a URL: write it with its scheme, as in ws://127.0.0.1:8546 or https://node.example")]
     NotAUrl,
-    /// A URL of another kind.
+    /// The URL has an unsupported scheme.
     #[error("the address has to begin with ws://, wss://, http://, https:// or ipc://")]
     Scheme,
-    /// A socket of this machine without an absolute path.
+    /// The local socket has no absolute path.
     #[error("a socket has to be named by its absolute path, as in ipc:///run/geth/geth.ipc")]
     Socket,
 }
@@ -108,7 +110,7 @@ pub fn address(text: &str) -> Result<Url, BadEndpoint> {
     }
 }
 
-/// One node. Cloned freely; clones share a connection.
+/// Client of one node. Cloned freely; clones share a connection.
 #[derive(Clone)]
 pub struct Node(Arc<Inner>);
 
@@ -118,7 +120,7 @@ struct Inner {
     identity: Identity,
     deadlines: Deadlines,
     intake: Intake,
-    // A tokio lock, held while connecting: whoever comes meanwhile wants that same connection, not a second one.
+    // A tokio lock, held while connecting: concurrent requests wait for that connection and do not open a second one.
     wire: Mutex<Option<(u64, Wire)>>,
     next_id: AtomicU64,
     lacks_block_receipts: AtomicBool,
@@ -126,7 +128,7 @@ struct Inner {
     lacks_pinning: AtomicBool,
     has_proven: AtomicBool,
     roots: Roots,
-    /// Whether a block with transactions ever followed from its hash.
+    /// True if a block with transactions has ever matched its hash.
     has_verified: AtomicBool,
     lapses: Lapses,
     trace_methods: std::sync::Mutex<Option<Vec<TraceMethod>>>,
@@ -135,7 +137,7 @@ struct Inner {
 }
 
 impl Default for Deadlines {
-    /// For a chain with a block every 12 seconds.
+    /// Returns deadlines for a chain with a block every 12 seconds.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(3),
@@ -155,7 +157,8 @@ impl Default for Deadlines {
 }
 
 impl Deadlines {
-    /// For a chain with a block every `slot`: what depends on its pace is measured in slots.
+    /// Returns deadlines for a chain with a block every `slot`: those that depend on the block interval are measured in
+    /// slots.
     #[must_use]
     pub fn for_slot(slot: Duration) -> Self {
         let fixed = Self::default();
@@ -177,8 +180,8 @@ impl Node {
         Ok(Self::by(Route::Url(url), endpoint.name.clone(), chain.into(), deadlines))
     }
 
-    /// A node called `name` that should serve `chain`, reached through `transport` instead of a socket of ours. Deadlines hold
-    /// all the same, and its chain id is asked for as of any other.
+    /// Creates a node called `name` that should serve `chain`, reached through `transport` instead of our own socket.
+    /// The deadlines apply, and its chain id is checked as for every node.
     #[must_use]
     pub fn through(
         name: &str,
@@ -211,14 +214,14 @@ impl Node {
         }))
     }
 
-    /// Lets every request be measured from now on; the first meter stays.
+    /// Measures every request from now on; only the first meter is kept.
     #[must_use]
     pub fn measured(self, meter: Meter) -> Self {
         self.0.meter.get_or_init(|| meter);
         self
     }
 
-    /// Lets its blocks be checked in this way from now on, instead of as is right for its chain; the first choice stays.
+    /// Sets the checks of its blocks, instead of the default for its chain; only the first call has an effect.
     #[must_use]
     pub fn checked(self, checks: Checks) -> Self {
         self.0.checks.get_or_init(|| checks);
@@ -229,11 +232,11 @@ impl Node {
         self.0.checks.get_or_init(|| Checks::for_chain(self.chain()))
     }
 
-    /// A node at `endpoint`, of whichever chain it serves.
+    /// Creates a node at `endpoint`, for the chain that it serves.
     ///
     /// # Errors
     ///
-    /// When it cannot be asked. An address of no use counts as one where nobody answers.
+    /// When the node cannot be asked. An invalid address counts as an unreachable one.
     pub async fn discover(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, NodeError> {
         install_tls();
         let url = address(endpoint.url.expose_secret()).map_err(|bad| NodeError::Unreachable(bad.to_string()))?;
@@ -246,7 +249,7 @@ impl Node {
         Self::new(endpoint, chain, deadlines).map_err(|bad| NodeError::Unreachable(bad.to_string()))
     }
 
-    /// What people call it.
+    /// Returns the display name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
@@ -262,18 +265,19 @@ impl Node {
         self.0.identity.chain
     }
 
-    /// How long it is waited for.
+    /// Returns the time limits for requests to the node.
     #[must_use]
     pub fn deadlines(&self) -> &Deadlines {
         &self.0.deadlines
     }
 
-    /// Whether it can be subscribed to.
+    /// Returns whether the node supports subscriptions.
     pub(super) fn has_socket(&self) -> bool {
         self.0.route.can_subscribe()
     }
 
-    /// Asks within `deadline`. A connection that let a deadline pass is dropped, since whatever is stuck in it stays stuck.
+    /// Sends a request and waits at most `deadline`. A connection on which a deadline passed is closed, because a
+    /// request that is stuck on it stays stuck.
     pub(super) async fn ask<P: Params>(
         &self,
         method: &'static str,
@@ -283,7 +287,7 @@ impl Node {
         self.ask_for(Asking { method, params, limit: method_bytes(method) }, deadline).await
     }
 
-    /// As [`Node::ask`], where more is known of the answer than the method.
+    /// Sends a request like [`Node::ask`], with a limit that is more exact than that of the method.
     pub(super) async fn ask_for<P: Params>(&self, asking: Asking<P>, deadline: Duration) -> Result<Text, NodeError> {
         let (began, method) = (instant(), asking.method);
         let (generation, wire) = match self.wire().await {
@@ -332,7 +336,7 @@ impl Node {
         tokio::time::timeout(after, subscribed).await.map_err(timed_out)?
     }
 
-    /// Whether `eth_getBlockReceipts` was refused on the connection in use.
+    /// Returns whether `eth_getBlockReceipts` was refused on the connection in use.
     pub(super) fn lacks_block_receipts(&self) -> bool {
         self.0.lacks_block_receipts.load(Ordering::Relaxed)
     }
@@ -341,7 +345,7 @@ impl Node {
         self.0.lacks_block_receipts.store(true, Ordering::Relaxed);
     }
 
-    /// Whether state can be asked for by number alone on the connection in use.
+    /// Returns whether state can only be requested by number on the connection in use.
     pub(super) fn lacks_pinning(&self) -> bool {
         self.0.lacks_pinning.load(Ordering::Relaxed)
     }
@@ -350,7 +354,7 @@ impl Node {
         self.0.lacks_pinning.store(true, Ordering::Relaxed);
     }
 
-    /// Whether `eth_getProof` was refused on the connection in use.
+    /// Returns whether `eth_getProof` was refused on the connection in use.
     pub(super) fn lacks_proofs(&self) -> bool {
         self.0.lacks_proofs.load(Ordering::Relaxed)
     }
@@ -359,7 +363,7 @@ impl Node {
         self.0.lacks_proofs.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a proof of its ever began at the root of its block.
+    /// Returns whether any proof from the node has begun at the state root of its block.
     pub(super) fn has_proven(&self) -> bool {
         self.0.has_proven.load(Ordering::Relaxed)
     }
@@ -368,7 +372,7 @@ impl Node {
         self.0.has_proven.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a block of its with transactions ever followed from its hash.
+    /// Returns whether any block from the node with transactions has matched its hash.
     pub(super) fn has_verified(&self) -> bool {
         self.0.has_verified.load(Ordering::Relaxed)
     }
@@ -377,17 +381,18 @@ impl Node {
         self.0.has_verified.store(true, Ordering::Relaxed);
     }
 
-    /// What it could not answer, block by block.
+    /// Returns the requests that the node could not answer, block by block.
     pub(super) fn lapses(&self) -> &Lapses {
         &self.0.lapses
     }
 
-    /// State roots of the headers that it gave.
+    /// Returns the state roots of the headers that it sent.
     pub(super) fn roots(&self) -> &Roots {
         &self.0.roots
     }
 
-    /// The ways of tracing that did not fail on the connection in use, the best one first; empty when there is none.
+    /// Returns the trace methods that did not fail on the current connection, the best one first; empty when there is
+    /// none.
     pub(super) fn known_trace_methods(&self) -> Option<Vec<TraceMethod>> {
         self.0.trace_methods.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -416,7 +421,7 @@ impl Node {
         Ok((generation, wire))
     }
 
-    /// A connection to a node that serves the right chain, of which nobody else knows.
+    /// Opens a separate connection, and verifies that the node serves the right chain.
     pub(super) async fn open(&self) -> Result<Wire, NodeError> {
         let wire = Wire::open(&self.0.route, &self.0.deadlines, &self.0.intake).await?;
         let answer = self.within(self.0.deadlines.head, &wire, "eth_chainId", [(); 0]).await?;
@@ -430,8 +435,8 @@ impl Node {
         Ok(wire)
     }
 
-    /// Refuses a node whose block 0 is another. One that does not have it, as a light or a pruned node, is given the benefit of
-    /// the doubt: its chain id is right.
+    /// Rejects a node whose block 0 is another. A node that does not have it, such as a light or a pruned node, is
+    /// accepted: its chain id is right.
     async fn begins_with(&self, expected: B256, wire: &Wire) -> Result<(), NodeError> {
         match self.within(self.0.deadlines.head, wire, "eth_getBlockByNumber", ("0x0", false)).await {
             Ok(answer) if answer.get() == "null" => Ok(()),

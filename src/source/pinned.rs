@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tracing::debug;
 
 impl Node {
-    /// The state after block `at`, or before it where the read says so: asked by hash (EIP-1898), so that a reorg in between gives an
-    /// error and never the state of another block. A node that takes no hash is asked by number.
+    /// Returns the state after block `at`, or before it if the read requests that. The request names the hash
+    /// (EIP-1898), so that a reorg in between causes an error and never returns the state of another block. A node that
+    /// does not accept a hash is asked by number.
     ///
     /// # Errors
     /// When the node does not answer, refuses, or has another block at that number ([`NodeError::Missing`]).
@@ -29,7 +30,7 @@ impl Node {
             Err(NodeError::Refused { code, message, data }) if refuses_hashes(code, &message, data) => {
                 debug!(endpoint = self.name(), "asking for state by number: {message}");
                 let told = self.state_by_number(of, read).await;
-                // What is refused this way too was no matter of how it was asked.
+                // If the node refuses this too, the form of the request was not the cause.
                 if told.is_ok() {
                     self.note_lack_of_pinning();
                 }
@@ -39,7 +40,8 @@ impl Node {
         }
     }
 
-    /// Asks by number, with the block's hash held before and after: an answer counts only while the node has this block there.
+    /// Requests state by number, and checks the block's hash before and after. The answer counts only if the node had
+    /// this block at that number both times.
     async fn state_by_number(&self, of: BlockRef, read: &Read) -> Result<Bytes, NodeError> {
         let gone = || NodeError::Missing(format!("block {} at its number", of.hash));
         if !self.stands(of).await? {
@@ -61,7 +63,7 @@ impl Node {
             Read::Storage { of, slot } => {
                 let answer = self.ask("eth_getStorageAt", (of, slot, pinned), after).await?;
                 let word = parse::return_data(answer.get())?;
-                // Some nodes leave out leading zeros.
+                // Some nodes omit leading zeros.
                 let word = word.get(..).filter(|word| word.len() <= 32).ok_or(NodeError::Another)?;
                 Ok(B256::left_padding_from(word).into())
             }
@@ -75,7 +77,8 @@ impl Node {
     }
 }
 
-/// Whether the node refuses to be asked by hash: an object where it wants a number, in the words of several servers.
+/// Returns whether the node refuses requests by hash: it reports an object where it expects a number, in the wording of
+/// several servers.
 fn refuses_hashes(code: i64, message: &str, data: bool) -> bool {
     let message = message.to_ascii_lowercase();
     let words = [

@@ -1,9 +1,9 @@
-//! Trying out what a node can do.
+//! Probe of a node's capabilities.
 //!
-//! A node that has a method says so by using it well, so every answer is held against what is known: a receipt against its
-//! block, a trace against its transaction, raw bytes against their hash, a call against what it must return. An answer without
-//! content is none, and some nodes answer `{}` to tracers they do not have. What is tried is small: one block of the newest, one
-//! transaction of it, three batches of nothing much. A hosted node counts them.
+//! A method counts as supported only if its answer is correct, so every answer is compared with known data: a receipt
+//! with its block, a trace with its transaction, raw bytes with their hash, a call with its expected result. An empty
+//! answer does not count, because some nodes answer `{}` for tracers that they do not have. The probe is small: one
+//! recent block, one transaction of it, and three batches of trivial requests, because hosted nodes count requests.
 
 use super::abilities::{Abilities, Ability, Can};
 use super::intake::Text;
@@ -21,32 +21,32 @@ use serde_json::value::RawValue;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Blocks searched for a transaction to try things on, from the newest back. Mainnet has one in every block; a quiet chain may have
-/// none, and then it is not known.
+/// Number of blocks, from the newest back, that are searched for a transaction to test with. Mainnet has one in every
+/// block; a quiet chain may have none, and then the capability stays unknown.
 const SEARCHED_BLOCKS_MAX: usize = 16;
-/// How long all of it may take. Each question has its own deadline; this bounds a node that lets all of them pass.
+/// Longest time for a whole probe. Each request has its own deadline; this limit bounds a node that misses all of them.
 const PROBE_MAX: Duration = Duration::from_secs(60);
-/// Sizes of batches that are tried, until one fails. Nothing asks for more at once.
+/// Batch sizes that are tried, until one fails. No part of the program sends larger ones.
 const BATCHES: [usize; 3] = [1, 10, 100];
-/// Longest name of a node's software, in characters.
+/// Maximum length of the name of a node's software, in characters.
 const CLIENT_CHARS_MAX: usize = 80;
-/// As much of an answer without sense as is shown, in characters.
+/// Maximum length of an invalid answer in a message, in characters.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// The precompiled contract that returns what it is given. Source: Ethereum yellow paper, appendix E.
+/// Precompiled contract that returns its input. Source: Ethereum yellow paper, appendix E.
 const IDENTITY: Address = address!("0000000000000000000000000000000000000004");
-/// What it is given: no constant answer of a node that calls nothing.
+/// Input for the precompiled contract. A node that executes nothing cannot return it as a constant answer.
 const ECHO: B256 = b256!("77617463686669726500000000000000000000000000000000000000000a5eed");
-/// A block that is none, so that a node which looks at the hash has to refuse it.
+/// Hash of a block that does not exist, which a node that checks the hash has to refuse.
 const NOWHERE: B256 = b256!("6e6f77686572650000000000000000000000000000000000000000000000beef");
 
-/// Finds out what `node` can do, over a connection of its own: whoever uses the node meanwhile is not disturbed by a question that
-/// is never answered. The questions go out one after the other.
+/// Probes the capabilities of `node` over a separate connection, so that a request without an answer does not disturb
+/// other users of the node. The requests are sent one after the other.
 ///
 /// # Errors
 ///
-/// When the node cannot be reached, serves another chain, or does not say what its newest block is. What fails after that is an
-/// ability that it has not, or one that is not known.
+/// When the node cannot be reached, serves another chain, or does not return its newest block. A later failure means
+/// that a capability is missing or unknown.
 pub async fn probe(node: &Node) -> Result<Abilities, NodeError> {
     let wire = Box::pin(node.open()).await?;
     let mut probe = Probe { node, wire: Some(wire), until: instant() + PROBE_MAX };
@@ -82,11 +82,11 @@ pub async fn probe(node: &Node) -> Result<Abilities, NodeError> {
 struct Probe<'n> {
     node: &'n Node,
     wire: Option<Wire>,
-    /// When the last question has to be answered.
+    /// Deadline for the last answer.
     until: Instant,
 }
 
-/// A block with something in it, and one of its transactions.
+/// Block with at least one transaction, and one of its transactions.
 #[derive(Clone, Copy)]
 struct Sample {
     at: BlockRef,
@@ -94,10 +94,10 @@ struct Sample {
     tx: B256,
 }
 
-/// What was tried worked, or why the ability is not there or not known; never [`Can::Yes`].
+/// Result of a test: success, or the state of an ability that is missing or unknown; never [`Can::Yes`].
 type Tried<T = ()> = Result<T, Can>;
 
-/// As much of a receipt as it takes to recognize it.
+/// Part of a receipt that identifies it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ReceiptWire {
@@ -105,7 +105,7 @@ struct ReceiptWire {
     block_hash: B256,
 }
 
-/// As much of a call frame as it takes to recognize it.
+/// Part of a call frame that identifies it.
 #[derive(Deserialize)]
 struct FrameWire {
     from: Option<Address>,
@@ -113,7 +113,7 @@ struct FrameWire {
     kind: Option<String>,
 }
 
-/// As much of a Parity trace as it takes to recognize it.
+/// Part of a Parity trace that identifies it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TraceWire {
@@ -150,7 +150,7 @@ impl Probe<'_> {
         Some(parse::header(answer.get()).ok()?.at.hash)
     }
 
-    /// The newest block that has a transaction, found from `head` back.
+    /// Returns the newest block with a transaction, searched from `head` back.
     async fn sample(&mut self, head: BlockRef) -> Tried<Sample> {
         let mut hash = head.hash;
         for _ in 0..SEARCHED_BLOCKS_MAX {
@@ -214,7 +214,7 @@ impl Probe<'_> {
     async fn trace_block(&mut self, sample: &Tried<Sample>) -> Tried {
         let Sample { at, tx, .. } = sample.clone()?;
         let traces: Vec<TraceWire> = self.ask("trace_block", json!([format!("{:#x}", at.number)])).await?;
-        // Traces are asked for by number, and the block there may be another by now.
+        // Traces are requested by number, and the node may have another block at that number by now.
         if traces.iter().any(|trace| trace.block_hash.is_some_and(|hash| hash != at.hash)) {
             return Err(Can::Unknown("the block was replaced meanwhile".to_owned()));
         }
@@ -235,7 +235,7 @@ impl Probe<'_> {
         }
     }
 
-    /// The logs of one block, whatever they are: every node that searches has those.
+    /// Requests the logs of one block, with any content: every node that can search logs has those.
     async fn logs(&mut self, at: BlockRef) -> Tried {
         let answer = self.present("eth_getLogs", json!([{ "blockHash": at.hash }])).await?;
         let logs = parse::logs(answer.get()).map_err(|error| reason(error.into()))?;
@@ -268,13 +268,14 @@ impl Probe<'_> {
         self.node.subscribe().await.map(drop).map_err(reason)
     }
 
-    /// Whether it takes a subscription or a filter; whether anything comes is up to who sends transactions.
+    /// Tests whether the node accepts a subscription or a filter. Announcements themselves depend on the senders of
+    /// transactions.
     async fn pending(&mut self) -> Tried {
         if self.node.has_socket() && self.node.subscribe_to_pending(false).await.is_ok() {
             return Ok(());
         }
         let filter = self.present("eth_newPendingTransactionFilter", json!([])).await?;
-        // It is forgotten by itself, only later.
+        // The node drops the filter by itself, but later.
         let _ = self.raw("eth_uninstallFilter", json!([filter])).await;
         Ok(())
     }
@@ -300,14 +301,15 @@ impl Probe<'_> {
         Ok(largest)
     }
 
-    /// An answer that is there and of this form.
+    /// Returns an answer that is present and has this form.
     async fn ask<T: DeserializeOwned>(&mut self, method: &'static str, params: serde_json::Value) -> Tried<T> {
         let answer = self.present(method, params).await?;
         serde_json::from_str(answer.get())
             .map_err(|_| no(format!("it answered {}", printable(answer.get(), SHOWN_CHARS_MAX))))
     }
 
-    /// An answer that is there. Nodes behind one address differ by a block or two, so nothing is asked for twice.
+    /// Returns an answer that is present. Nodes behind one address may differ by a block or two, so no request is
+    /// repeated.
     async fn present(&mut self, method: &'static str, params: serde_json::Value) -> Tried<Box<RawValue>> {
         for pause in [Some(self.node.deadlines().confirm), None] {
             let answer = self.raw(method, params.clone()).await.map_err(reason)?;
@@ -338,7 +340,7 @@ impl Probe<'_> {
         Ok(self.wire.insert(wire).clone())
     }
 
-    /// How long the next question may take.
+    /// Returns the time left for the next request.
     fn left(&self, method: &'static str) -> Result<Duration, NodeError> {
         let left = self.until.saturating_duration_since(instant()).min(self.node.deadlines().block);
         if left.is_zero() { Err(NodeError::TimedOut { method, after: PROBE_MAX }) } else { Ok(left) }
@@ -349,7 +351,7 @@ fn no(why: impl Into<String>) -> Can {
     Can::No(why.into())
 }
 
-/// What a failure says about an ability: a refusal is an answer, silence is none.
+/// Returns the state of an ability after a failure: a refusal is an answer, silence is not.
 fn reason(error: NodeError) -> Can {
     match error {
         NodeError::Refused { message, .. } => Can::No(printable(message, WHY_MAX)),

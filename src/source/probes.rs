@@ -1,4 +1,4 @@
-//! When each endpoint is tried out anew, and what it could do before and cannot do now.
+//! Times at which each endpoint is probed, and the abilities that it had before and has lost.
 
 use super::abilities::{Abilities, Ability};
 use super::council::Voice;
@@ -6,14 +6,14 @@ use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Pause before an endpoint that could not be tried out is tried again.
+/// Pause before an endpoint is probed again after a failed probe.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// See the module's head.
+/// See the module documentation.
 #[derive(Debug)]
 pub(super) struct Probes {
     every: Option<Duration>,
-    /// An ability that nobody makes use of, so that its loss is none.
+    /// Capability that is not used, so that its loss is not reported.
     idle: Option<Ability>,
     tried: Vec<Tried>,
 }
@@ -23,18 +23,18 @@ struct Tried {
     busy: bool,
     next: Instant,
     now: Option<Box<Abilities>>,
-    /// Abilities that it ever had.
+    /// Capabilities that it ever had.
     had: Vec<Ability>,
     seen_at: Option<Timestamp>,
     untold: bool,
 }
 
-/// Abilities that an endpoint has no more.
+/// Capabilities that an endpoint has lost.
 #[derive(Debug)]
 pub(super) struct Lost {
     pub(super) since: Timestamp,
     pub(super) why: String,
-    /// Whether other endpoints have them all.
+    /// True if other endpoints have all of these abilities.
     pub(super) elsewhere: bool,
 }
 
@@ -44,12 +44,12 @@ impl Probes {
         Self { every, idle: None, tried: (0..n).map(|_| tried()).collect() }
     }
 
-    /// The same, where `idle` is of no use to anybody.
+    /// Sets the capability `idle`, which is not used.
     pub(super) fn without(self, idle: Option<Ability>) -> Self {
         Self { idle, ..self }
     }
 
-    /// An endpoint to be tried out now; it counts as being tried.
+    /// Returns an endpoint to probe now, and marks it as being probed.
     pub(super) fn due(&mut self, now: Instant) -> Option<Voice> {
         self.every?;
         let voice = self.tried.iter().position(|tried| !tried.busy && tried.next <= now)?;
@@ -62,7 +62,8 @@ impl Probes {
         self.tried.iter().filter(|tried| !tried.busy).map(|tried| tried.next).min()
     }
 
-    /// What was found out, if anything was: an endpoint that does not answer has lost nothing, it is away.
+    /// Records the result of a probe, if there is one. An endpoint that does not answer is away and has lost no
+    /// ability.
     pub(super) fn done(&mut self, voice: Voice, found: Option<Box<Abilities>>, now: Instant, wall: Timestamp) {
         let Some(tried) = self.tried.get_mut(voice) else { return };
         tried.busy = false;
@@ -83,14 +84,14 @@ impl Probes {
         (tried.now, tried.untold) = (Some(found), true);
     }
 
-    /// What was found out and not passed on yet.
+    /// Takes a probe result that was not passed on yet.
     pub(super) fn news(&mut self) -> Option<(Voice, Box<Abilities>)> {
         let voice = self.tried.iter().position(|tried| tried.untold)?;
         self.tried[voice].untold = false;
         Some((voice, self.tried[voice].now.clone()?))
     }
 
-    /// What an endpoint could do once and cannot do now.
+    /// Returns the abilities that an endpoint once had and lacks now.
     pub(super) fn lost(&self, voice: Voice) -> Option<Lost> {
         let tried = self.tried.get(voice)?;
         let now = tried.now.as_ref()?;

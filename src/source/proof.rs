@@ -1,8 +1,8 @@
-//! State that follows from the hash of its block.
+//! Proofs of state against the state root of its block.
 //!
-//! Comes in: what is asked of one account at one block. Goes out: answers that are proven, or why there is no proof. The root they are
-//! held against is that of a header which hashes to the block's hash, whoever gave it. What a contract says of itself when called,
-//! and traces, cannot be proven in this way.
+//! Comes in: reads of one account at one block. Goes out: proven answers, or the reason why there is no proof. The
+//! state root comes from a header that hashes to the block's hash, whichever endpoint sent it. Results of contract
+//! calls and traces cannot be proven in this way.
 
 use super::node::Node;
 use super::rpc::NodeError;
@@ -17,14 +17,14 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// State roots remembered: those of the blocks whose state is asked for lately.
+/// Number of state roots remembered: those of the blocks whose state was requested recently.
 const ROOTS_MAX: usize = 128;
 
-/// What is known of blocks from headers that hash to the block's hash: the state root, and the gas that was used.
+/// Facts about blocks from headers that hash to the block's hash: the state root, and the gas used.
 #[derive(Default)]
 pub(super) struct Roots {
     blocks: Mutex<VecDeque<Known>>,
-    /// Most gas of the newest of them; zero before the first.
+    /// Gas limit of the newest of them; zero before the first.
     gas_limit: AtomicU64,
 }
 
@@ -58,13 +58,14 @@ impl Roots {
         blocks.iter().rev().find(|known| known.block == block)?.gas_used
     }
 
-    /// Most gas of a block hereabouts: twice that of the newest that was seen, since limits move.
+    /// Returns an upper bound for the gas of a block on this chain: twice the limit of the newest known block, because
+    /// limits change.
     pub(super) fn gas_limit(&self) -> Option<u64> {
         Some(self.gas_limit.load(Ordering::Relaxed)).filter(|gas| *gas > 0).map(|gas| gas.saturating_mul(2))
     }
 }
 
-/// Whose state a question is about, where its answer can be proven.
+/// Returns the account whose state a read concerns, if its answer can be proven.
 pub(super) fn account_of(read: &Read) -> Option<Address> {
     match read {
         Read::Storage { of, .. } | Read::Code(of) | Read::Nonce(of) | Read::Balance(of) => Some(*of),
@@ -74,7 +75,7 @@ pub(super) fn account_of(read: &Read) -> Option<Address> {
 }
 
 impl Node {
-    /// Proven answers to questions about the state of account `of` after block `at`, in their order.
+    /// Returns proven answers to reads of the state of account `of` after block `at`, in their order.
     ///
     /// # Errors
     /// When the node does not answer, or has no proofs ([`NodeError::Missing`]), or when what it says contradicts the block's state
@@ -91,7 +92,7 @@ impl Node {
             .collect();
         let pinned = json!({ "blockHash": at.hash, "requireCanonical": false });
         let proof = self.ask("eth_getProof", (of, &slots, pinned), self.deadlines().call);
-        // Its hash is proven, and it is asked for at the same time.
+        // The hash of the code is proven, and the code itself is requested at the same time.
         let code = async {
             match reads.contains(&Read::Code(of)) {
                 true => self.state(at, &Read::Code(of)).await.map(Some),
@@ -103,14 +104,15 @@ impl Node {
             if error.lacks_the_method() {
                 self.note_lack_of_proofs();
             }
-            // Further back than it keeps, perhaps: not to know is no fault.
+            // The state may be older than the node keeps, which does not count against the node.
             if let NodeError::Refused { message, .. } = error { NodeError::Missing(message) } else { error }
         })?;
-        // One that never proved anything does not have to begin with this.
+        // A node that never sent a valid proof counts as one without proofs.
         let proof = parse::account_proof(answer.get());
         let proof = proof.map_err(|error| if self.has_proven() { error.into() } else { none() })?;
         if !verify::is_of(root, &proof) {
-            // The headers of a local fork, and of some chains, have roots of another kind: whose proofs never fit has none.
+            // The headers of a local fork, and of some chains, have roots of another kind. A node whose proofs never
+            // fit counts as one without proofs.
             return Err(if self.has_proven() { NodeError::Another } else { none() });
         }
         self.note_a_proof();
@@ -129,8 +131,8 @@ impl Node {
         Ok(answers(reads, &proof, code.as_ref()))
     }
 
-    /// The state root of this block, from a header that hashes to the block's hash; `None` where the header has fields that nobody
-    /// knows, so that it does not show its root.
+    /// Returns the state root of this block, from a header that hashes to the block's hash; `None` if the header has
+    /// unknown fields and therefore does not prove its root.
     async fn state_root(&self, hash: B256) -> Result<Option<B256>, NodeError> {
         if let Some(root) = self.roots().of(hash) {
             return Ok(Some(root));
@@ -140,7 +142,7 @@ impl Node {
     }
 }
 
-/// What the proof says, question by question.
+/// Returns the answers given by a proof, in the order of the reads.
 fn answers(reads: &[Read], proof: &AccountProof, code: Option<&Bytes>) -> Vec<Answer> {
     let mut slots = proof.slots.iter();
     let word = |number: U256| Answer::Data(number.to_be_bytes_vec().into());

@@ -1,7 +1,7 @@
-//! One connection to a node, and what can go wrong on it.
+//! Connection to a node, and the errors that can occur on it.
 //!
-//! A socket is served by alloy's frontend, but never reopened by it: its own reconnection loses notifications and repeats
-//! requests without saying so, so here a socket that breaks is dead, and whoever used it hears that at once.
+//! Sockets are never reopened, because a reopened socket may lose notifications and repeat requests without notice. A
+//! broken socket stays dead, and its users receive an error at once.
 
 use super::envelope::{Message, Refusal, question, read_messages, take_result};
 use super::gauge::Allowance;
@@ -26,110 +26,110 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use url::Url;
 
-/// Bytes of the largest batch that is tried, whose answers are a few dozen bytes each.
+/// Total bytes of the answers to the largest batch that is tried; each of them takes a few dozen bytes.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes that an envelope adds to a result, with whatever a vendor has to say beside.
+/// Bytes that an envelope adds to a result, including vendor extensions.
 const ENVELOPE_BYTES_MAX: usize = 4 << 10;
 
-/// Parameters of a question.
+/// Parameters of a request.
 pub(super) trait Params: Serialize + Send + Sync {}
 
 impl<T: Serialize + Send + Sync> Params for T {}
 
-/// One question, and the most that its answer may be.
+/// Request, and the limit of its answer.
 pub(super) struct Asking<P> {
     pub(super) method: &'static str,
     pub(super) params: P,
-    /// In bytes.
+    /// Limit of the answer in bytes.
     pub(super) limit: usize,
 }
 
-/// Why a node did not give what it was asked for. None of them carries an address or a key.
+/// Failure of a node to give a requested answer. No variant contains an address or a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NodeError {
-    /// No connection, or it broke.
+    /// The connection failed or broke.
     #[error("{0}")]
     Unreachable(String),
-    /// Connected, and no answer within the deadline.
+    /// The node is connected but did not answer within the deadline.
     #[error("no answer to {method} within {after:?}")]
     TimedOut {
-        /// What was asked.
+        /// Requested method.
         method: &'static str,
         /// The deadline.
         after: Duration,
     },
-    /// Asked too often.
+    /// The node limits the rate of requests.
     #[error("asked too often: {why}")]
     Limited {
-        /// What the node said.
+        /// Reason given by the node.
         why: String,
-        /// How long it asks to be left alone, where it says so.
+        /// Pause requested by the node, if it names one.
         after: Option<Duration>,
     },
-    /// Another chain.
+    /// The node serves another chain.
     #[error("it serves chain {found}, not chain {expected} as the `id` of the chain says")]
     WrongChain {
-        /// Chain the configuration names.
+        /// Chain in the configuration.
         expected: u64,
         /// Chain the node serves.
         found: u64,
     },
-    /// A chain with the right id that began otherwise.
+    /// The node serves a chain with the right id and another block 0.
     #[error("its chain begins with block {found}, not with {expected}")]
     WrongGenesis {
-        /// Block 0 as the configuration, or everybody, knows it.
+        /// Hash of block 0 in the configuration, or the well-known one.
         expected: B256,
-        /// Block 0 of the node.
+        /// Hash of the node's block 0.
         found: B256,
     },
-    /// An error of JSON-RPC.
+    /// The node returned a JSON-RPC error.
     #[error("refused: {message} (code {code})")]
     Refused {
-        /// Its code.
+        /// Error code.
         code: i64,
-        /// Its message, shortened.
+        /// Error message, shortened.
         message: String,
-        /// Whether it carried return data, as reverted calls do.
+        /// True if the error carried return data, as for reverted calls.
         data: bool,
     },
-    /// It sent more than any honest answer to this question holds, and was not read to its end.
+    /// Answer that is larger than any valid one to this request, and was not read to its end.
     #[error("its answer to {method} is larger than {limit} bytes, which no honest one is")]
     TooLarge {
-        /// What was asked.
+        /// Requested method.
         method: &'static str,
-        /// Bytes that were let through.
+        /// Limit in bytes.
         limit: usize,
     },
-    /// The node does not know the block: it lags, or the block left its chain.
+    /// The node does not have the block: it lags, or the block left its chain.
     #[error("it does not know {0}")]
     Missing(String),
-    /// The answer makes no sense.
+    /// The answer is malformed.
     #[error(transparent)]
     Bad(#[from] ParseError),
-    /// The answer is about something else.
+    /// The answer belongs to another request.
     #[error("asked for one block, it answered with another")]
     Another,
     /// The answer is false: the block contradicts its own hash.
     #[error("a false {}: {flaw}", evidence.asked)]
     Lie {
-        /// What is wrong with it.
+        /// Flaw of the answer.
         flaw: Flaw,
-        /// All that it said, for whoever has to talk to the node's owner.
+        /// The whole answer, as evidence for the operator of the node.
         evidence: Arc<Evidence>,
     },
 }
 
-/// How a node is reached.
+/// Way to reach a node.
 #[derive(Clone)]
 pub(super) enum Route {
-    /// By an address, which may carry a key.
+    /// A URL, which may contain a key.
     Url(Url),
-    /// By whatever the embedder gave us.
+    /// A transport supplied by the embedder.
     Own(Arc<dyn Transport>),
 }
 
-/// An open connection, with the address that its errors must not repeat.
+/// Open connection, with the URL that its errors must not repeat.
 #[derive(Clone)]
 pub(super) enum Wire {
     Socket(Socket, Url),
@@ -137,11 +137,11 @@ pub(super) enum Wire {
     Own(Arc<dyn Transport>, Intake),
 }
 
-/// How questions go over HTTP.
+/// HTTP connection for requests.
 #[derive(Clone)]
 pub(super) struct HttpWire {
     client: reqwest::Client,
-    /// As it was given, for errors to leave out.
+    /// URL as configured, which errors must leave out.
     url: Url,
     /// Without credentials.
     bare: Url,
@@ -149,14 +149,14 @@ pub(super) struct HttpWire {
     intake: Intake,
 }
 
-/// A live subscription, to new heads for the most part. Dropping it closes its socket.
+/// Open subscription, usually to new heads. Dropping it closes its socket.
 pub(super) enum Heads {
     Socket { announced: Arc<Announced>, _socket: Socket },
     Own(RawHeads),
 }
 
 impl Route {
-    /// Whether it leads to something that can be subscribed to.
+    /// Returns whether the route supports subscriptions.
     pub(super) fn can_subscribe(&self) -> bool {
         match self {
             Self::Url(url) => matches!(url.scheme(), "ws" | "wss" | "ipc"),
@@ -166,7 +166,7 @@ impl Route {
 }
 
 impl Wire {
-    /// Opens a connection within the deadline for connecting. For HTTP nothing is opened until something is asked.
+    /// Opens a connection within the connection deadline. For HTTP the connection is opened with the first request.
     pub(super) async fn open(route: &Route, deadlines: &Deadlines, intake: &Intake) -> Result<Self, NodeError> {
         let url = match route {
             Route::Url(url) => url,
@@ -191,7 +191,7 @@ impl Wire {
                 })
             }
             _ => {
-                // A redirect would tell the next server where we came from, key and all.
+                // A redirect would reveal our URL, including its key, to the next server.
                 let redirects = reqwest::redirect::Policy::none();
                 let client = reqwest::Client::builder().connect_timeout(deadlines.connect).redirect(redirects).build();
                 let client = client.map_err(|error| unreachable_by(url, &error))?;
@@ -208,7 +208,7 @@ impl Wire {
         }
     }
 
-    /// Asks, without a deadline of its own.
+    /// Sends a request without a deadline of its own.
     pub(super) async fn ask<P: Params>(&self, id: u64, asking: Asking<P>) -> Result<Text, NodeError> {
         let Asking { method, params, limit } = asking;
         let unwritable = |_| NodeError::Unreachable(format!("the parameters of {method} cannot be written"));
@@ -233,8 +233,8 @@ impl Wire {
         }
     }
 
-    /// How many of `n` questions for the chain's id are answered that go out in one request. `None` over a socket, where each question
-    /// goes alone.
+    /// Returns the number of answers to `n` requests for the chain's id that are sent in one HTTP request. Returns
+    /// `None` over a socket, where each request is sent alone.
     pub(super) async fn batch(&self, n: usize) -> Option<Result<usize, NodeError>> {
         let Self::Http(http) = self else { return None };
         let questions: Vec<_> = (0..n)
@@ -256,7 +256,7 @@ impl Wire {
                 }
             }
             match failed {
-                // One error for all of them.
+                // The server returned one error for the whole batch.
                 Some(refusal) if ids.is_empty() => Err(refused(&http.url, &refusal)),
                 _ => Ok(ids.len()),
             }
@@ -264,7 +264,7 @@ impl Wire {
         Some(answered.await)
     }
 
-    /// Subscribes to new heads on this connection, which from then on serves nothing else.
+    /// Subscribes to new heads on this connection, which serves nothing else from then on.
     pub(super) async fn subscribe(self, id: u64) -> Result<Heads, NodeError> {
         match &self {
             Self::Own(transport, _) => transport.subscribe().await.map(Heads::Own),
@@ -272,13 +272,13 @@ impl Wire {
         }
     }
 
-    /// Subscribes to whatever `params` name, as [`Wire::subscribe`]; only a socket of ours can do that.
+    /// Subscribes to the events that `params` name, like [`Wire::subscribe`]; this requires one of our own sockets.
     pub(super) async fn subscribe_to<P: Params>(self, id: u64, params: P) -> Result<Heads, NodeError> {
         let Self::Socket(socket, _) = &self else {
             let message = "subscriptions need a socket".to_owned();
             return Err(NodeError::Refused { code: -32_601, message, data: false });
         };
-        // Nobody else uses this socket, so that whatever is announced on it is of this subscription, early or not.
+        // No other task uses this socket, so every announcement on it belongs to this subscription, even an early one.
         let (announced, socket) = (socket.announced(), socket.clone());
         let limit = method_bytes("eth_subscribe");
         self.ask(id, Asking { method: "eth_subscribe", params, limit }).await?;
@@ -287,7 +287,8 @@ impl Wire {
 }
 
 impl Heads {
-    /// The next notification as it stands; an error of the channel says that some were dropped or that the socket is gone.
+    /// Returns the next notification as received. An error of the channel means that some were dropped or that the
+    /// socket is closed.
     pub(super) async fn next(&mut self) -> Result<Box<RawValue>, broadcast::error::RecvError> {
         match self {
             Self::Socket { announced, .. } => announced.next().await,
@@ -297,7 +298,7 @@ impl Heads {
 }
 
 impl NodeError {
-    /// Whether the connection is of no further use after this.
+    /// Returns whether the connection is of no further use after this error.
     pub(super) fn breaks_the_wire(&self) -> bool {
         matches!(
             self,
@@ -309,12 +310,12 @@ impl NodeError {
         )
     }
 
-    /// Whether the node answered, and the answer cannot be right, or is more than anybody takes.
+    /// Returns whether the node answered with data that cannot be correct or is larger than accepted.
     pub(super) fn is_wrong(&self) -> bool {
         matches!(self, Self::Bad(_) | Self::Another | Self::Lie { .. } | Self::TooLarge { .. })
     }
 
-    /// What kind of other chain the node serves, if it does.
+    /// Returns the kind of outage if the node serves another chain.
     pub(super) fn serves_another(&self) -> Option<BlindnessKind> {
         match self {
             Self::WrongChain { .. } => Some(BlindnessKind::WrongChain),
@@ -323,18 +324,18 @@ impl NodeError {
         }
     }
 
-    /// How long the node asks to be left alone.
+    /// Returns the pause that the node asks for.
     pub(super) fn asks_to_wait(&self) -> Duration {
         if let Self::Limited { after: Some(after), .. } = self { *after } else { Duration::ZERO }
     }
 
-    /// Whether the failure is one of this question, so that others may be answered: a refusal, nothing where something should be, more than
-    /// anybody takes.
+    /// Returns whether the failure concerns this request alone, so that others may be answered: a refusal, missing
+    /// data, or an answer larger than accepted.
     pub(super) fn is_of_this_question(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Missing(_) | Self::TooLarge { .. })
     }
 
-    /// Whether the node says that it does not have this method, or not with these parameters.
+    /// Returns whether the node reports that it does not support this method, or not with these parameters.
     pub(super) fn lacks_the_method(&self) -> bool {
         let Self::Refused { code, message, .. } = self else { return false };
         let message = message.to_ascii_lowercase();
@@ -347,7 +348,7 @@ impl NodeError {
 }
 
 impl HttpWire {
-    /// One question in one request; `None` where its answer is longer than it may be.
+    /// Sends one question in a request of its own. Returns `None` if the answer exceeds its limit.
     async fn ask(&self, id: u64, body: &str, limit: usize) -> Result<Option<Text>, NodeError> {
         let Some((status, answer, room)) = self.send(body, limit).await? else { return Ok(None) };
         let begins = answer.iter().find(|byte| !byte.is_ascii_whitespace());
@@ -356,7 +357,7 @@ impl HttpWire {
             _ => read_messages(&answer).map(|mut messages| messages.swap_remove(0)),
         };
         match message {
-            // Whoever leaves the number out answers the only question there is.
+            // An answer without an id belongs to the only open request.
             Ok(Message::Answer(of, answer)) if of.is_none_or(|of| of == id) => match answer {
                 Ok(result) => Ok(Some(Text::new(result, room))),
                 Err(refusal) => Err(refused(&self.url, &refusal)),
@@ -366,10 +367,10 @@ impl HttpWire {
         }
     }
 
-    /// One POST, whose answer is read as it comes; `None` where it is longer than it may be. The client library's errors and spans carry the
-    /// whole address, so neither leaves this function.
+    /// Sends one POST and reads the answer as it arrives. Returns `None` if the answer exceeds its limit. The client
+    /// library's errors and spans contain the whole address, so neither leaves this function.
     async fn send(&self, body: &str, limit: usize) -> Result<Option<(StatusCode, Vec<u8>, Room)>, NodeError> {
-        // What stands around the result.
+        // Room for the envelope around the result.
         let limit = limit.saturating_add(ENVELOPE_BYTES_MAX);
         let request = self.client.post(self.bare.clone()).header(CONTENT_TYPE, "application/json");
         let request = match &self.credentials {
@@ -399,8 +400,8 @@ impl HttpWire {
     }
 }
 
-/// What an answer says that is no JSON-RPC. Many nodes put a JSON-RPC error under a status of 400 or 500, and that says more than
-/// the status.
+/// Returns the error for an answer that is not JSON-RPC. Many nodes send a JSON-RPC error with a status of 400 or 500,
+/// and such an error is more informative than the status.
 fn unreadable(status: StatusCode) -> NodeError {
     NodeError::Unreachable(match status.is_success() {
         true => "the answer is not JSON-RPC".to_owned(),
@@ -412,7 +413,7 @@ fn refused(url: &Url, error: &Refusal) -> NodeError {
     let message = scrubbed(url, &error.message);
     let lower = message.to_ascii_lowercase();
     let limited = ["rate limit", "too many requests", "request limit", "capacity exceeded", "compute units"];
-    // 429 over JSON-RPC is Alchemy's, -32005 is EIP-1474's "limit exceeded".
+    // 429 over JSON-RPC is used by Alchemy, -32005 is EIP-1474's "limit exceeded".
     if matches!(error.code, 429 | -32005) || limited.iter().any(|words| lower.contains(words)) {
         return NodeError::Limited { why: message, after: None };
     }
@@ -420,7 +421,7 @@ fn refused(url: &Url, error: &Refusal) -> NodeError {
 }
 
 fn unreachable_by(url: &Url, error: &reqwest::Error) -> NodeError {
-    // The cause at the bottom says what happened ("connection refused"); the layers above it repeat the address.
+    // The innermost cause describes the failure ("connection refused"); the outer layers repeat the URL.
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
@@ -430,10 +431,10 @@ fn unreachable_by(url: &Url, error: &reqwest::Error) -> NodeError {
     if error.is_connect() { located(url, unreachable) } else { unreachable }
 }
 
-/// A label of a host's name from this length on is a key rather than a name.
+/// Length from which a label of a host name counts as a key.
 const KEY_LIKE_CHARS: usize = 20;
 
-/// Adds to a connection that failed where it was to lead: host and port, and nothing of the address that may be a key.
+/// Adds the destination of a failed connection: host and port, and no part of the URL that may be a key.
 fn located(url: &Url, error: NodeError) -> NodeError {
     let NodeError::Unreachable(why) = error else { return error };
     let Some((host, port)) = url.host_str().zip(url.port_or_known_default()) else {
@@ -444,7 +445,8 @@ fn located(url: &Url, error: NodeError) -> NodeError {
     NodeError::Unreachable(format!("{why} ({}, port {port})", host.join(".")))
 }
 
-/// `text` from a stranger, safe to log: short, without control characters, and without any part of `url` that could be a key.
+/// Returns `text` from a server in a form that is safe to log: short, without control characters, and without any part
+/// of `url` that could be a key.
 pub(super) fn scrubbed(url: &Url, text: &str) -> String {
     let mut out: String = text.chars().take(4 * WHY_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let segments = url.path_segments().into_iter().flatten();

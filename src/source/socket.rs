@@ -1,7 +1,8 @@
-//! A socket on which questions and answers cross: a WebSocket, or a node's own socket on this machine.
+//! Socket with several requests in flight: a WebSocket, or a node's own socket on this machine.
 //!
-//! One task owns it. In: questions, each with the most that its answer may be. Out: answers to whoever asked, and what a subscription
-//! announces. It is never reopened: a socket that breaks is dead, and whoever waits on it hears that at once.
+//! A single task owns the socket. Input: requests, each with the limit of its answer. Output: answers to the callers,
+//! and the announcements of a subscription. The socket is never reopened: a broken socket stays dead, and every waiting
+//! caller receives an error at once.
 
 use super::envelope::{Message, Refusal, read_messages, take_result};
 use super::gauge::Allowance;
@@ -13,27 +14,27 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-/// Questions that may wait to be written; more wait with whoever asks.
+/// Number of requests that may wait to be written; further ones wait in their callers.
 const QUESTIONS_MAX: usize = 64;
-/// Announcements a subscription may be behind before the oldest are dropped, which is a reason to poll, not a loss.
+/// Number of announcements that may wait before the oldest are dropped. Dropped ones cause a poll, so no head is lost.
 const ANNOUNCED_MAX: usize = 1_024;
-/// Bytes of them together.
+/// Total bytes of the waiting announcements.
 const ANNOUNCED_BYTES_ALL: usize = 8 << 20;
-/// Messages above this length are taken apart where they stand.
+/// Messages above this length are parsed in place.
 const COPIED_BYTES_MAX: usize = 1 << 20;
 
-/// An open socket. Cloned freely; the last clone that is dropped closes it.
+/// Open socket. Clones are cheap; dropping the last one closes it.
 #[derive(Clone)]
 pub(super) struct Socket {
     questions: mpsc::Sender<Question>,
     announced: Arc<Announced>,
 }
 
-/// Why a question on a socket has no answer.
+/// Reason for a missing answer to a request on a socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
     Refused(Refusal),
-    /// The answer was longer than it may be; the socket ended with it.
+    /// The answer exceeded its limit, and the socket was closed.
     TooLarge,
     /// The socket is dead.
     Broken(&'static str),
@@ -46,7 +47,7 @@ struct Question {
     reply: oneshot::Sender<Result<Text, Failure>>,
 }
 
-/// What a subscription announced and nobody took yet.
+/// Announcements of a subscription that have not been taken yet.
 #[derive(Default)]
 pub(super) struct Announced {
     state: Mutex<Waiting>,
@@ -61,16 +62,17 @@ struct Waiting {
     is_over: bool,
 }
 
-/// One end of a socket: whole messages in and out.
+/// End of a socket: sends and receives whole messages.
 pub(super) trait Link: Send + 'static {
-    /// Writes what is to go out, and returns the next message; `None` for a sign of life without one. Dropping the future loses nothing.
+    /// Writes pending messages, and returns the next message; `None` for a sign of life without one. Dropping the
+    /// future loses nothing.
     fn step(&mut self, out: &mut VecDeque<String>) -> impl Future<Output = Result<Option<Vec<u8>>, ()>> + Send;
 
-    /// Asks for a sign of life, if this kind of socket can.
+    /// Requests a sign of life, if this kind of socket supports that.
     fn ping(&mut self) {}
 }
 
-/// The task's own state.
+/// State of the task.
 struct Desk<L> {
     link: L,
     allowance: Allowance,
@@ -81,7 +83,7 @@ struct Desk<L> {
 }
 
 impl Socket {
-    /// Serves this link until it breaks or nobody needs it. A link that is silent for two `keepalive` is dead.
+    /// Serves this link until it breaks or is no longer used. A link that is silent for two `keepalive` is dead.
     pub(super) fn over(link: impl Link, allowance: Allowance, keepalive: Option<Duration>) -> Self {
         let (questions, asked) = mpsc::channel(QUESTIONS_MAX);
         let announced = Arc::new(Announced::default());
@@ -97,7 +99,7 @@ impl Socket {
         Self { questions, announced }
     }
 
-    /// The answer to a question whose text carries this number.
+    /// Returns the answer to a request whose text contains this id.
     pub(super) async fn ask(&self, id: u64, text: String, limit: usize) -> Result<Text, Failure> {
         const GONE: Failure = Failure::Broken("the socket broke");
         let (reply, answer) = oneshot::channel();
@@ -105,14 +107,15 @@ impl Socket {
         answer.await.unwrap_or(Err(GONE))
     }
 
-    /// What is announced on this socket from now on.
+    /// Returns the queue of announcements on this socket from now on.
     pub(super) fn announced(&self) -> Arc<Announced> {
         self.announced.clone()
     }
 }
 
 impl Announced {
-    /// The oldest announcement that nobody took; an error says that some were dropped or that the socket is gone.
+    /// Returns the oldest announcement that was not taken. An error means that some were dropped or that the socket is
+    /// closed.
     pub(super) async fn next(&self) -> Result<Box<RawValue>, RecvError> {
         loop {
             let more = self.more.notified();
@@ -162,7 +165,7 @@ impl<L: Link> Desk<L> {
         let exceeded = self.allowance.was_exceeded();
         let longest = self.open.values().map(|question| question.limit).max();
         for question in std::mem::take(&mut self.open).into_values() {
-            // The one that let so much through is the one that got more.
+            // The request with the largest limit is the one whose answer exceeded it.
             let is_it = exceeded && Some(question.limit) == longest;
             let _ = question.reply.send(Err(if is_it { Failure::TooLarge } else { Failure::Broken(why) }));
         }
@@ -170,14 +173,14 @@ impl<L: Link> Desk<L> {
     }
 
     async fn serve(&mut self, keepalive: Option<Duration>) -> &'static str {
-        // Far away where there is nothing to keep alive.
+        // Without a keepalive the timer is set far into the future.
         let beat = keepalive.unwrap_or(Duration::from_secs(86_400));
         let (mut due, mut heard, mut pinged) = (crate::runtime::instant() + beat, true, false);
         loop {
             tokio::select! {
                 question = self.questions.recv() => match question {
                     Some(question) => self.open(question),
-                    // Nobody is left to answer to.
+                    // All users of the socket are gone.
                     None => return "closed",
                 },
                 came = self.link.step(&mut self.out) => {
@@ -202,14 +205,14 @@ impl<L: Link> Desk<L> {
     }
 
     fn open(&mut self, mut question: Question) {
-        // Those that nobody waits for any more.
+        // Removes requests whose callers no longer wait.
         self.open.retain(|_, question| !question.reply.is_closed());
         self.out.push_back(std::mem::take(&mut question.text));
         self.open.insert(question.id, question);
         self.allow();
     }
 
-    /// Lets a message be as long as the longest answer that is waited for.
+    /// Sets the message limit to the largest limit of the open requests.
     fn allow(&self) {
         let longest = self.open.values().map(|question| question.limit).max();
         self.allowance.allow(longest.unwrap_or_default().max(ANNOUNCED_BYTES_MAX));
@@ -232,7 +235,7 @@ impl<L: Link> Desk<L> {
                 Message::Answer(id, answer) => {
                     let only = || self.open.keys().next().copied().filter(|_| self.open.len() == 1);
                     let id = id.or_else(only).ok_or(GARBLED)?;
-                    // One that nobody waits for any more comes too late.
+                    // The caller no longer waits for this answer.
                     let Some(question) = self.open.remove(&id) else { continue };
                     let answer = match answer {
                         Ok(result) if result.get().len() > question.limit => Err(Failure::TooLarge),

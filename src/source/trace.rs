@@ -1,8 +1,8 @@
-//! Traces of a whole block: what every call inside it did, as the node tells it.
+//! Traces of a whole block: the calls inside its transactions, as reported by the node.
 //!
-//! Nodes trace in one of two shapes, and some in neither. An answer is taken only when it has one result for each transaction of the
-//! block, and something in it: some nodes answer `{}` with success to a tracer they do not know. Whether the traces are true is
-//! not looked at here.
+//! Nodes trace in one of two formats, and some in neither. An answer is accepted only if it has one result for each
+//! transaction of the block and is not empty: some nodes answer `{}` with success for an unknown tracer. The content of
+//! the traces is not verified here.
 
 use super::intake::Text;
 use super::lapses::Bulk;
@@ -19,43 +19,44 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 
-/// Transactions of one block that are traced by themselves where the block cannot be traced as a whole; each runs the block again up to it.
+/// Maximum number of transactions of one block that are traced one by one, if the block cannot be traced as a whole;
+/// each of these traces runs the block again up to its transaction.
 const TRACED_ALONE_MAX: usize = 256;
-/// How many of them at once.
+/// Number of such transactions traced at once.
 const TRACED_AT_ONCE: usize = 4;
 
-/// A way of tracing a block.
+/// Method of tracing a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TraceMethod {
     /// `debug_traceBlockByHash` with geth's `callTracer` and its logs: one tree of calls for each transaction.
     CallTracer,
-    /// `trace_block`, which began with OpenEthereum: a flat list of calls, in the order they began.
+    /// `trace_block`, introduced by OpenEthereum: a flat list of calls, in the order in which they began.
     TraceBlock,
 }
 
-/// A block's traces as the node wrote them.
+/// Traces of a block, exactly as the node wrote them.
 #[derive(Clone)]
 pub struct RawTraces {
-    /// What was asked.
+    /// Requested method.
     pub method: TraceMethod,
-    /// The answer.
+    /// Answer of the node.
     pub answer: Box<RawValue>,
 }
 
-/// What traces are held against: a block, and its transactions in order.
+/// Reference for a check of traces: a block, and its transactions in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traced {
-    /// The block.
+    /// Block that was traced.
     pub at: BlockRef,
     /// Hashes of its transactions.
     pub txs: Vec<B256>,
 }
 
 impl TraceMethod {
-    /// Both of them.
+    /// Both methods.
     pub const ALL: [Self; 2] = [Self::CallTracer, Self::TraceBlock];
 
-    /// What JSON-RPC calls it.
+    /// Returns the name of the JSON-RPC method.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -89,7 +90,7 @@ impl Node {
         Ok(Some(traces))
     }
 
-    /// What ran inside the transactions of a block; `None` when the node has no way to tell.
+    /// Returns the calls inside the transactions of a block; `None` if the node supports no way of tracing.
     ///
     /// # Errors
     /// When the node does not answer in time, or with something that is not traces of this block.
@@ -153,7 +154,7 @@ impl Node {
         }
     }
 
-    /// What ran inside one transaction, wherever the node has it.
+    /// Returns the calls inside one transaction, in whichever block the node has it.
     ///
     /// # Errors
     /// When the node has no way to tell, or does not in time.
@@ -176,10 +177,10 @@ impl Node {
         }
     }
 
-    /// The methods that are worth trying, the best one first.
+    /// Returns the methods to try, the best one first.
     pub async fn trace_methods(&self) -> Result<[TraceMethod; 2], NodeError> {
-        // Anvil runs the whole block again for each of its transactions when it traces it as geth does. Whoever does not say what it is
-        // is no anvil.
+        // Anvil runs the whole block again for each transaction when it traces in geth's format. A node that does not
+        // return its name is treated as another client.
         let quadratic = match self.ask("web3_clientVersion", [(); 0], self.deadlines().head).await {
             Ok(version) => version.get().to_ascii_lowercase().contains("anvil"),
             Err(error) if error.is_of_this_question() => false,
@@ -191,7 +192,7 @@ impl Node {
 }
 
 impl RawTraces {
-    /// Whether there is one result, with something in it, for each transaction of the block.
+    /// Checks whether there is one non-empty result for each transaction of the block.
     ///
     /// # Errors
     /// What is amiss.
@@ -208,7 +209,7 @@ impl RawTraces {
         }
     }
 
-    /// The trace of each transaction, where the method tells them apart.
+    /// Returns the trace of each transaction, if the method separates them.
     #[must_use]
     pub fn by_tx(&self) -> Option<Vec<Box<RawValue>>> {
         #[derive(Deserialize)]
@@ -224,7 +225,7 @@ impl RawTraces {
 }
 
 impl Traced {
-    /// What the traces of this block are held against.
+    /// Returns the reference for checking traces of this block.
     #[must_use]
     pub fn of(block: &Block) -> Self {
         Self { at: block.at, txs: block.txs.iter().map(|tx| tx.hash).collect() }
@@ -235,11 +236,11 @@ fn each(list: &RawValue) -> Result<Vec<&RawValue>, &'static str> {
     serde_json::from_str(list.get()).map_err(|_| "the traces are no list")
 }
 
-/// One transaction's tree of calls.
+/// Checks the call tree of one transaction.
 fn tree(raw: &RawValue, tx: &B256) -> Result<(), &'static str> {
     #[derive(Deserialize)]
     struct Result<'a> {
-        // Older nodes tell transactions apart by their place alone.
+        // Older nodes identify transactions only by their position.
         #[serde(rename = "txHash")]
         tx: Option<B256>,
         #[serde(borrow)]
@@ -255,13 +256,13 @@ fn tree(raw: &RawValue, tx: &B256) -> Result<(), &'static str> {
     if named("type") && named("from") { Ok(()) } else { Err("a trace is empty") }
 }
 
-/// A block's flat list of calls.
+/// Checks the flat list of calls of a block.
 fn flat(list: &RawValue, of: &Traced) -> Result<(), &'static str> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Call {
         block_hash: B256,
-        // Rewards of miners stand in the list too, and are of no transaction.
+        // The list also contains the rewards of miners, which belong to no transaction.
         transaction_hash: Option<B256>,
         trace_address: Vec<IgnoredAny>,
         #[serde(rename = "action")]

@@ -1,20 +1,20 @@
-//! A way to a node that is not a socket of ours: for embedders that have a client of their own, and for nodes that live in
-//! memory, so that the whole source runs under simulated time.
+//! Connection to a node without one of our sockets: for embedders with a client of their own, and for nodes in memory,
+//! so that the whole source can run under simulated time.
 
 use super::rpc::NodeError;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use serde_json::value::RawValue;
 
-/// New heads as the node announced them, each the JSON of a header. Its end says that the subscription broke; heads that
-/// were dropped on the way are not told of, and need not be: a poll finds them.
+/// New heads as the node announced them, each the JSON of a header. The end of the stream means that the subscription
+/// broke. Dropped heads need not be reported: a poll finds them.
 pub type RawHeads = BoxStream<'static, Box<RawValue>>;
 
-/// Carries questions to a node and brings its answers, exactly as the node wrote them.
+/// Sends requests to a node and returns its answers, exactly as the node wrote them.
 ///
-/// Whatever it brings is believed as little as what comes over a socket, and is waited for within the same [`Deadlines`].
-/// It should not repeat a question by itself: who asks wants to know that it failed. The text of its errors is shown and
-/// logged, so it must hold no address and no key.
+/// Its answers are verified like those of a socket, and the same [`Deadlines`] apply. It should not repeat a request by
+/// itself: the caller must see the failure. The text of its errors is shown and logged, so it must contain no URL and
+/// no key.
 ///
 /// ```
 /// # use futures::future::BoxFuture;
@@ -52,13 +52,13 @@ pub type RawHeads = BoxStream<'static, Box<RawValue>>;
 ///
 /// [`Deadlines`]: super::Deadlines
 pub trait Transport: Send + Sync + 'static {
-    /// The node's answer to one JSON-RPC request: its `result`, or why there is none.
+    /// Returns the node's answer to one JSON-RPC request: its `result`, or the reason why there is none.
     fn ask<'a>(&'a self, method: &'a str, params: &'a RawValue) -> BoxFuture<'a, Result<Box<RawValue>, NodeError>>;
 
     /// A subscription to new heads, which ends when the stream is dropped.
     fn subscribe(&self) -> BoxFuture<'_, Result<RawHeads, NodeError>>;
 
-    /// Whether [`Transport::subscribe`] is of any use. If not, heads are polled for.
+    /// Returns whether [`Transport::subscribe`] is of any use. If not, heads are polled.
     fn can_subscribe(&self) -> bool {
         true
     }

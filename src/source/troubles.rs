@@ -1,4 +1,4 @@
-//! What keeps us from seeing, as it comes and goes: trouble is told when it lasts, again when it grows louder, and once more when it
+//! Health issues over time: an outage is reported when it lasts, again when its severity rises, and once more when it
 //! is over.
 
 use super::council::Voice;
@@ -10,19 +10,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// See the module's head.
+/// See the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Troubles(BTreeMap<(BlindnessKind, Option<Voice>), Standing>);
 
-/// Trouble as it is seen at this moment.
+/// Current state of one problem.
 #[derive(Clone, Debug)]
 pub(super) struct Symptom {
     pub(super) kind: BlindnessKind,
     pub(super) voice: Option<Voice>,
     pub(super) severity: Severity,
-    /// When things were well last.
+    /// Last time without the issue.
     pub(super) since: Timestamp,
-    /// When it began, and how long it has to last before anybody is told.
+    /// Start of the issue, and the time it has to last before it is reported.
     pub(super) began: Instant,
     pub(super) patience: Duration,
     pub(super) why: String,
@@ -37,7 +37,7 @@ struct Standing {
     over: bool,
 }
 
-/// Something to tell.
+/// Change to report.
 #[derive(Debug)]
 pub(super) enum News {
     Troubled(Symptom),
@@ -45,13 +45,14 @@ pub(super) enum News {
 }
 
 impl Troubles {
-    /// Trouble that is there, whether or not it was before. The reason becomes the newest one, the beginning stays.
+    /// Records that a problem exists, whether or not it existed before. The reason is replaced by the newest one, and
+    /// the start time is kept.
     pub(super) fn hold(&mut self, symptom: Symptom) {
         let key = (symptom.kind, symptom.voice);
         match self.0.get_mut(&key) {
             Some(standing) => {
                 let (began, since) = (standing.symptom.began, standing.symptom.since);
-                // Over and back before anybody heard that it was over: it never ended.
+                // The problem returned before its end was reported, so it counts as never ended.
                 standing.over = false;
                 standing.symptom = Symptom { began, since, ..symptom };
             }
@@ -61,7 +62,7 @@ impl Troubles {
         }
     }
 
-    /// Trouble that is not there, or not any more.
+    /// Records that a problem does not exist, or no longer exists.
     pub(super) fn release(&mut self, kind: BlindnessKind, voice: Option<Voice>) {
         let key = (kind, voice);
         if self.0.get(&key).is_some_and(|standing| standing.told.is_none()) {
@@ -71,7 +72,7 @@ impl Troubles {
         }
     }
 
-    /// Holds or releases.
+    /// Calls `hold` for a symptom and `release` without one.
     pub(super) fn set(&mut self, kind: BlindnessKind, voice: Option<Voice>, symptom: Option<Symptom>) {
         match symptom {
             Some(symptom) => self.hold(symptom),
@@ -79,17 +80,17 @@ impl Troubles {
         }
     }
 
-    /// Whether it is there, told or not.
+    /// Returns whether the issue is present, reported or not.
     pub(super) fn is_held(&self, kind: BlindnessKind, voice: Option<Voice>) -> bool {
         self.0.get(&(kind, voice)).is_some_and(|standing| !standing.over)
     }
 
-    /// Whether it was told and is not over.
+    /// Returns whether an issue of this kind was reported and is not over.
     pub(super) fn is_told(&self, kind: BlindnessKind) -> bool {
         self.0.values().any(|standing| standing.symptom.kind == kind && standing.told.is_some() && !standing.over)
     }
 
-    /// What there is to tell. Ends come before beginnings, so that one trouble may take another's place.
+    /// Returns the next change to report. Ends come before beginnings, so that one issue may replace another.
     pub(super) fn news(&mut self, now: Instant) -> Option<News> {
         let over = self.0.iter().find(|(_, standing)| standing.over).map(|(key, _)| *key);
         if let Some(key) = over {
@@ -101,7 +102,7 @@ impl Troubles {
         Some(News::Troubled(ripe.symptom.clone()))
     }
 
-    /// When there will be something to tell if nothing changes.
+    /// Returns the time of the next report if nothing changes.
     pub(super) fn due(&self) -> Option<Instant> {
         self.0.values().filter_map(Standing::due).min()
     }

@@ -1,9 +1,9 @@
-//! Past transactions in which an account used a token, as the token's logs and the transactions have them.
+//! Past transactions in which an account used a token, according to the token's logs and the transactions.
 //!
-//! Anybody's token can log transfers and allowances of anybody. A log counts here only where its transaction was sent by the account, or
-//! to it: no stranger can send the first, and a contract that is called directly decides itself which tokens it calls. In: an account
-//! and a token. Out: whether there is such a transaction. One node is taken at its word; what it leaves out makes a finding quieter,
-//! never silent.
+//! Any token contract can log transfers and allowances of any account. A log therefore counts only if its transaction
+//! was sent by the account or to it: no other account can send the former, and a contract that is called directly
+//! decides itself which tokens it calls. Input: an account and a token. Output: whether such a transaction exists. The
+//! answer of a single node is trusted; logs that it omits can lower the severity of a finding but never suppress it.
 
 use super::grants::{TOO_MUCH, is_said};
 use super::intake::Text;
@@ -31,7 +31,8 @@ const OPERATOR_SET: B256 = b256!("ceb576d9f15e4e200fdb5096d64d5dfd667e16def20c1e
 const SENT: B256 = b256!("06b541ddaa720db2b10a4d0cdac39b8d360425fc073085fac19bc82614677987");
 const AUTHORIZED_OPERATOR: B256 = b256!("f4caeb2d6ca8932a215a353d0703c326ec2d81fc68170f320eb2ab49e9df61f9");
 
-/// Filters for the logs in which an account gives, allows or gets a token, by the topic at which each standard has the account.
+/// Returns filters for the logs in which an account gives, allows or receives a token, by the topic in which each
+/// standard puts the account.
 fn filters(own: B256) -> [Value; 3] {
     let given =
         [TRANSFER, APPROVAL, APPROVAL_FOR_ALL, TRANSFER_WITH_DATA, TRANSFER_OF_ID, APPROVAL_OF_ID, OPERATOR_SET];
@@ -41,15 +42,18 @@ fn filters(own: B256) -> [Value; 3] {
     [json!([given, [own]]), json!([either, null, [own]]), json!([behind_an_operator, null, null, [own]])]
 }
 
-/// Ranges that are tried, newest blocks first, each as many blocks: all, then what hosted nodes search at once.
+/// Block ranges that are tried, newest blocks first: all blocks, then the ranges that hosted nodes search in one
+/// request.
 const SPANS: [u64; 5] = [u64::MAX, 1_000_000, 100_000, 10_000, 1_000];
-/// Transactions that are looked at from either end of what was found: a block waits for the answer.
+/// Number of transactions that are examined from each end of the search result: a block waits for the answer.
 const TXS_MAX: usize = 4;
-/// Transactions that are looked at for several tokens together: one call of a stranger writes logs of many.
+/// Number of transactions that are examined for several tokens together: one call by an unrelated account can write
+/// logs of many tokens.
 const LOOKED_AT_MAX: usize = 64;
 
 impl Node {
-    /// Whether `by` used `token` in any block up to `until`, as [`Read::Uses`](crate::model::read::Read::Uses) is answered.
+    /// Returns whether `by` used `token` in any block up to `until`, in the form of an answer to
+    /// [`Read::Uses`](crate::model::read::Read::Uses).
     ///
     /// # Errors
     /// When the node does not answer, or searches only some of the blocks and none of those has such a transaction.
@@ -74,8 +78,9 @@ impl Node {
         if whole { Ok(word(false)) } else { Err(NodeError::Missing("logs of older blocks".to_owned())) }
     }
 
-    /// Which of `tokens` were used so by `by` in any block up to `until`, as [`Read::UsedOf`](crate::model::read::Read::UsedOf) is answered. Of
-    /// each token the first and the last transaction are looked at.
+    /// Returns which of `tokens` were used in this way by `by` in any block up to `until`, in the form of
+    /// [`Read::UsedOf`](crate::model::read::Read::UsedOf). The first and the last transaction of each token are
+    /// examined.
     ///
     /// # Errors
     /// When the node does not answer.
@@ -112,7 +117,8 @@ impl Node {
         Ok(used.iter().flat_map(|token: &Address| token.0.0).collect::<Vec<u8>>().into())
     }
 
-    /// Whom `owner` ever allowed to take any of `tokens`, each with the token, in the order of the chain up to block `until`.
+    /// Returns the spenders that `owner` ever approved for any of `tokens`, each with the token, in the order of the
+    /// chain up to block `until`.
     ///
     /// # Errors
     /// When the node does not answer, or does not search all blocks.
@@ -143,7 +149,8 @@ impl Node {
         Ok((parse::log_transactions(answer.get())?, whole))
     }
 
-    /// Logs of one token or several with these topics in as many of the newest blocks as the node searches, and whether those are all.
+    /// Returns logs of one or several tokens with these topics, from as many of the newest blocks as the node searches,
+    /// and whether those are all blocks.
     async fn logs_of(&self, of: &Value, topics: &Value, until: u64) -> Result<(Text, bool), NodeError> {
         let mut refused = None;
         for span in SPANS {

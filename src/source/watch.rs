@@ -1,6 +1,6 @@
-//! The supervisor of a subscription to new heads: rebuilt for ever, believed never.
+//! Supervisor of a subscription to new heads: it is rebuilt after every failure, and its heads are only hints.
 //!
-//! A head that arrives is a hint of where to look; a subscription that breaks, lags or is opened anew is a hint to look.
+//! Each head is a hint of a new block. A subscription that breaks, lags or is reopened is a hint to poll.
 
 use super::council::Voice;
 use super::node::Node;
@@ -11,24 +11,24 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-/// Hints that may wait. More are dropped, since a poll finds what they would have said.
+/// Number of hints that may wait. Further ones are dropped, because a poll finds the same heads.
 pub(super) const HINTS_MAX: usize = 1_024;
 
-/// Where to look, or that one should.
+/// Hint of a new head: the head itself, or a reason to ask for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hint {
     /// The node announced this head.
     Head(Link),
-    /// Something may have been missed: ask for the newest head.
+    /// Requests a poll, because a head may have been missed.
     Look,
 }
 
-/// Why a subscription ended.
+/// Reason for the end of a subscription.
 enum Lost {
     Failed(NodeError),
     Silent,
     Closed,
-    /// Nobody listens to us any more.
+    /// Receiver gone: nothing takes the hints any more.
     Unheard,
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn watch(
     loop {
         let mut heard = false;
         let lost = tokio::select! {
-            // Whoever stops us closes the node at the same moment, and that is no loss to tell of.
+            // A stop closes the node at the same moment, and that must not be reported as a lost subscription.
             biased;
             () = stop.cancelled() => return,
             lost = listen(voice, &node, &hints, &mut heard) => lost,
@@ -52,7 +52,7 @@ pub(super) async fn watch(
         attempt = if heard { 0 } else { attempt + 1 };
         let wait = node.deadlines().backoff.wait(attempt, &mut rng);
         let name = node.name();
-        // A quiet chain is silent too, and the poll would find what a dead socket hides: nothing to look into.
+        // A quiet chain is silent too, and the poll detects a dead socket, so this needs no warning.
         let quiet = matches!(lost, Lost::Silent);
         let why = match lost {
             Lost::Unheard => return,
@@ -60,7 +60,7 @@ pub(super) async fn watch(
             Lost::Silent => format!("silent for {:?}", node.deadlines().silence),
             Lost::Closed => "the socket broke".to_owned(),
         };
-        // Once for each outage; the poll goes on meanwhile, so this alone blinds nobody.
+        // Logged once for each interruption; polling continues meanwhile, so this alone is not an outage.
         if attempt <= 1 && !quiet {
             warn!(endpoint = name, ?wait, "lost the subscription of {name} ({why}), next try in {wait:?}");
         } else {
@@ -73,13 +73,13 @@ pub(super) async fn watch(
     }
 }
 
-/// Passes heads on until the subscription ends. `heard` becomes true once it was open.
+/// Passes heads on until the subscription ends. `heard` becomes true once the first head arrived.
 async fn listen(voice: Voice, node: &Node, hints: &mpsc::Sender<(Voice, Hint)>, heard: &mut bool) -> Lost {
     let mut heads = match node.subscribe().await {
         Ok(heads) => heads,
         Err(error) => return Lost::Failed(error),
     };
-    // Whatever happened before the subscription stood was not announced to us.
+    // Blocks before the start of the subscription were not announced.
     let mut hint = Hint::Look;
     loop {
         if let Err(mpsc::error::TrySendError::Closed(_)) = hints.try_send((voice, hint)) {
@@ -88,7 +88,7 @@ async fn listen(voice: Voice, node: &Node, hints: &mpsc::Sender<(Voice, Hint)>, 
         hint = match tokio::time::timeout(node.deadlines().silence, heads.next()).await {
             Ok(Ok(header)) => {
                 *heard = true;
-                // One that is not what it claims to be is as good as none; a poll finds out what is the matter with the node.
+                // An invalid head is ignored; a poll finds the problem of the node.
                 node.head_let_through(&header).map_or(Hint::Look, Hint::Head)
             }
             Ok(Err(RecvError::Lagged(_))) => Hint::Look,

@@ -1,4 +1,4 @@
-//! A WebSocket to a node, and the credentials in an address, which HTTP carries alike.
+//! WebSocket to a node, and the credentials in its URL, which HTTP uses too.
 
 use super::gauge::{Allowance, Gauge};
 use super::intake::{ANNOUNCED_BYTES_MAX, ANSWER_BYTES_MAX};
@@ -19,17 +19,17 @@ use url::{Host, Url};
 
 type Stream = WebSocketStream<MaybeTlsStream<Gauge<TcpStream>>>;
 
-/// See the module's head.
+/// See the module documentation.
 pub(super) struct WebLink {
     to: SplitSink<Stream, Message>,
     from: SplitStream<Stream>,
-    /// Something was written that may not have left yet.
+    /// Set while written data may not have been flushed.
     unflushed: bool,
     ping: bool,
     allowance: Allowance,
 }
 
-/// An address without what is secret of its front, and the header that says the same.
+/// Returns the URL without user name and password, and the authorization header with the same credentials.
 pub(super) fn credentials(url: &Url) -> (Url, Option<HeaderValue>) {
     let mut bare = url.clone();
     if url.username().is_empty() && url.password().is_none() {
@@ -58,16 +58,16 @@ pub(super) fn credentials(url: &Url) -> (Url, Option<HeaderValue>) {
         header.set_sensitive(true);
         header
     });
-    // It cannot fail: the scheme has a host, or there would be no credentials.
+    // This cannot fail: a URL with credentials has a host.
     let _ = bare.set_username("").and_then(|()| bare.set_password(None));
     (bare, header)
 }
 
 impl WebLink {
-    /// Opens a WebSocket. On one to a remote node each question leaves at once: the system's own way lets one wait until the node has
-    /// heard of the one before it (Nagle), which for a block and its receipts, asked for together, is a way there and back. On this
-    /// machine that way is short, and the other way round it is longer: anvil holds its answers back likewise, and questions that come
-    /// together are answered together.
+    /// Opens a WebSocket. On a connection to a remote node each request is sent at once (no delay). By default the
+    /// system holds a request back until the one before it is acknowledged (Nagle); for a block and its receipts, which
+    /// are requested together, that costs one round trip. On this machine a round trip is short and the default is
+    /// faster: anvil delays its answers likewise, and requests that arrive together are answered together.
     pub(super) async fn open(url: &Url, allowance: Allowance) -> Result<Self, Error> {
         let (bare, header) = credentials(url);
         let mut request = bare.as_str().into_client_request()?;
@@ -114,9 +114,9 @@ impl Link for WebLink {
                 }
                 came = self.from.next() => return match came {
                     Some(Ok(Message::Text(text))) => Ok(Some(Bytes::from(text).into())),
-                    // JSON is UTF-8 in whichever kind of frame.
+                    // JSON is UTF-8 in every kind of frame.
                     Some(Ok(Message::Binary(bytes))) => Ok(Some(bytes.into())),
-                    // What the protocol answers by itself leaves with the next flush.
+                    // The automatic answer of the protocol is sent with the next flush.
                     Some(Ok(Message::Ping(_))) => {
                         self.unflushed = true;
                         Ok(None)
@@ -149,7 +149,7 @@ mod tests {
             (bare.to_string(), header)
         };
         assert_eq!(of("wss://node.example/key"), ("wss://node.example/key".to_owned(), None));
-        // The example of RFC 7617, and one whose halves are escaped.
+        // The example of RFC 7617, and one with escaped user name and password.
         let basic = |pair: &str| Some(format!("Basic {}", BASE64_STANDARD.encode(pair)));
         assert_eq!(
             of("http://Aladdin:open%20sesame@node.example/"),

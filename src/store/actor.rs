@@ -11,7 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, oneshot};
 
-/// Jobs that may wait for the writer; who comes later waits to be let in. Each takes about a quarter of a millisecond.
+/// Maximum number of jobs that wait for the writer; further callers block until there is room. Each job takes about a
+/// quarter of a millisecond.
 const JOBS_MAX: usize = 64;
 
 /// Jobs that are done in a row while one of the outbox waits: a few milliseconds of work, so that several chains that catch up at once
@@ -20,14 +21,14 @@ const IN_A_ROW_MAX: usize = 16;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
-/// Hands jobs to the writer's thread, which ends when the last clone is dropped.
+/// Handle that sends jobs to the writer's thread. The thread ends when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
     /// Jobs of the outbox, each of which is done when no other waits, or has waited for [`IN_A_ROW_MAX`] of them.
     later: mpsc::Sender<Job>,
     refusals: Refusals,
-    /// Where writes that cannot be done are counted.
+    /// Metrics that count failed writes.
     pub(super) metrics: Metrics,
 }
 
@@ -38,7 +39,7 @@ impl Actor {
         let (later, then) = mpsc::channel::<Job>(JOBS_MAX);
         let (ready, is_ready) = oneshot::channel();
         let failed = |error| StoreError::Unknown(format!("cannot start the writer: {error}"));
-        // It only waits for two queues at once.
+        // The runtime only waits for two queues at once.
         let runtime = Builder::new_current_thread().build().map_err(failed)?;
         std::thread::Builder::new()
             .name("watchfire-store".to_owned())
@@ -48,7 +49,7 @@ impl Actor {
                         work(&runtime, db, first, then);
                     }
                 }
-                // Nobody to tell means that nobody waits for this store any more.
+                // A closed receiver means that the caller no longer waits for this store.
                 Err(error) => drop(ready.send(Err(error))),
             })
             .map_err(failed)?;
@@ -56,12 +57,13 @@ impl Actor {
         Ok(Self { jobs, later, refusals: Refusals::default(), metrics: Metrics::default() })
     }
 
-    /// Whether the store refuses what it is given.
+    /// Returns the rejection that the store currently answers writes with, if any.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         self.refusals.now()
     }
 
-    /// As [`Actor::call`], for a job that changes something: that it cannot is counted. What the caller got wrong is not.
+    /// Runs a job that writes, like [`Actor::call`], and counts its failure. Errors caused by the caller are not
+    /// counted.
     pub(super) async fn write<T, F>(&self, job: F) -> Result<T>
     where
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
@@ -88,16 +90,16 @@ impl Actor {
         outcome
     }
 
-    /// How many jobs wait to be let in or done, of how many that may.
+    /// Returns the number of jobs that wait to be accepted or done, and the maximum.
     pub(super) fn waiting(&self) -> (usize, usize) {
         let waiting = |jobs: &mpsc::Sender<Job>| jobs.max_capacity() - jobs.capacity();
         (waiting(&self.jobs).max(waiting(&self.later)), JOBS_MAX)
     }
 
-    /// Does `job` on the writer's thread.
+    /// Runs `job` on the writer's thread.
     ///
-    /// A caller that stops waiting does not undo it: a job that was let in runs to its end. A panic in it is reported to the
-    /// caller, its transaction rolls back while unwinding, and the thread lives on.
+    /// A caller that stops waiting does not cancel its job: a job that was accepted runs to its end. A panic in a job
+    /// is reported to the caller, the transaction rolls back while unwinding, and the thread continues.
     pub(super) async fn call<T, F>(&self, job: F) -> Result<T>
     where
         F: FnOnce(&mut Connection) -> Result<T> + Send + 'static,
@@ -166,7 +168,7 @@ mod tests {
     #[tokio::test]
     async fn a_message_waits_behind_so_many_other_jobs_and_no_longer() {
         let actor = Actor::start(schema::open_in_memory).await.unwrap();
-        let (open, gate) = std::sync::mpsc::channel::<()>();
+        let (open, gate) = std::sync::mpsc::sync_channel::<()>(0);
         let done = Arc::new(Mutex::new(Vec::new()));
         let job = |what: usize| {
             let done = Arc::clone(&done);

@@ -1,5 +1,5 @@
-//! A person's word that final blocks may be undone: for one step of one chain, written down with who gave it and what became
-//! of it.
+//! Permission of a person to undo final blocks: valid for one step of one chain, stored with the person's name and the
+//! outcome.
 
 use super::chain::{int, text, uint};
 use super::finality::place;
@@ -11,41 +11,41 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 /// Bytes of a name that are kept.
 const NAME_BYTES_MAX: usize = 200;
 
-/// What a person allowed.
+/// A permission that a person gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// A block on the branch that may take the place of what was final.
+    /// A block on the branch that may replace the final blocks.
     pub block: B256,
-    /// Who said so.
+    /// Person who gave it.
     pub by: String,
-    /// When, wall-clock milliseconds.
+    /// Time of the permission, wall-clock milliseconds.
     pub at_ms: u64,
-    /// What became of it; absent while it waits to be used.
+    /// End of the permission; absent while it waits to be used.
     pub end: Option<AllowanceEnd>,
 }
 
-/// What became of an allowance.
+/// End of a permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowanceEnd {
-    /// A step made use of it.
+    /// A step used the permission.
     Used {
-        /// When, wall-clock milliseconds.
+        /// Time of use, wall-clock milliseconds.
         at_ms: u64,
-        /// The block that was final until then.
+        /// The block that was final before that step.
         undone: BlockRef,
     },
-    /// A later one took its place.
+    /// A later permission replaced it.
     Replaced {
-        /// Who gave the later one.
+        /// Person who gave the later permission.
         by: String,
-        /// When, wall-clock milliseconds.
+        /// Time of replacement, wall-clock milliseconds.
         at_ms: u64,
     },
-    /// Somebody took it back.
+    /// Withdrawn by a person.
     Withdrawn {
-        /// Who.
+        /// Person who withdrew it.
         by: String,
-        /// When, wall-clock milliseconds.
+        /// Time of withdrawal, wall-clock milliseconds.
         at_ms: u64,
     },
 }
@@ -82,13 +82,13 @@ pub(super) fn withdraw(db: &mut Connection, chain: ChainId, by: &str, now_ms: u6
     Ok(open.map(|open| Allowance { end: Some(end), ..open }))
 }
 
-/// The one that waits to be used.
+/// Returns the permission that is not used yet.
 pub(super) fn open(db: &Connection, chain: ChainId) -> Result<Option<Allowance>> {
     let sql = format!("SELECT {COLUMNS} FROM allowances WHERE chain = ?1 AND state = 'open'");
     db.prepare_cached(&sql)?.query_row([int(chain.0)], |row| Ok(allowance(row))).optional()?.transpose()
 }
 
-/// All of them, newest first, at most `limit`.
+/// Returns all permissions, newest first, at most `limit`.
 pub(super) fn all(db: &Connection, chain: ChainId, limit: u32) -> Result<Vec<Allowance>> {
     let sql = format!("SELECT {COLUMNS} FROM allowances WHERE chain = ?1 ORDER BY seq DESC LIMIT ?2");
     let mut statement = db.prepare_cached(&sql)?;
@@ -96,7 +96,7 @@ pub(super) fn all(db: &Connection, chain: ChainId, limit: u32) -> Result<Vec<All
     rows.map(|row| row?).collect()
 }
 
-/// Uses up the one that waits, if it names this block; says whether it did.
+/// Consumes the open permission if it names this block, and returns whether it did.
 pub(super) fn consume(db: &Connection, chain: ChainId, block: B256, undone: BlockRef, now_ms: u64) -> Result<bool> {
     let sql = "UPDATE allowances SET state = 'used', ended_at_ms = ?3, undone_number = ?4, undone_hash = ?5 \
                WHERE chain = ?1 AND block_hash = ?2 AND state = 'open'";
@@ -110,7 +110,7 @@ fn end(db: &Connection, chain: ChainId, state: &str, by: &str, now_ms: u64) -> R
     Ok(())
 }
 
-/// A row of [`COLUMNS`].
+/// Parses a row of [`COLUMNS`].
 fn allowance(row: &Row<'_>) -> Result<Allowance> {
     let state: String = row.get(3)?;
     let ended_by = row.get::<_, Option<String>>(4)?.unwrap_or_default();

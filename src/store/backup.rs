@@ -1,6 +1,6 @@
-//! Copies of a store: a backup while a run goes on, and a restore where none does.
+//! Copies of a store: a backup during a run, and a restore while no run is active.
 //!
-//! Copying the file by hand copies a database without its log: SQLite's own copy takes one consistent state of both.
+//! A manual copy of the file would miss the database's log. SQLite's own copy contains one consistent state of both.
 
 use super::place::{OF_DATABASE, PRIVATE, StoreLock, beside, left_behind};
 use super::{Result, StoreError, schema};
@@ -12,21 +12,21 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Tries of a copy while another process writes; each of its transactions takes milliseconds.
+/// Number of attempts to copy while another process writes; each transaction of that process takes milliseconds.
 const TRIES_MAX: u32 = 100;
-/// Pause between two tries.
+/// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A store that was put in place.
+/// Result of a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// Where the store that was there before was moved; absent where there was none.
+    /// New path of the store that was there before; absent if there was none.
     pub before: Option<PathBuf>,
 }
 
-/// Writes a whole copy of the store at `store` to `to`, while a run may go on. `replace` allows that `to` is there already.
+/// Writes a complete copy of the store at `store` to `to`; a run may be active. `replace` allows `to` to exist already.
 ///
-/// Blocks until it is done. The copy appears under its name when it is whole and on the disk.
+/// Blocks until the copy is done. The copy gets its name only when it is complete and synced to disk.
 ///
 /// # Errors
 /// [`StoreError::Place`] when `to` is there or cannot be written, [`StoreError::Foreign`] and [`StoreError::Newer`] when `store` is no
@@ -39,7 +39,7 @@ pub fn backup(store: &Path, to: &Path, replace: bool) -> Result<()> {
     copy(&from, to)
 }
 
-/// Puts the backup `from` in the place of the store at `store`; one that is there is moved aside, and nothing is deleted.
+/// Replaces the store at `store` by the backup `from`. An existing store is moved aside; nothing is deleted.
 ///
 /// # Errors
 /// As [`backup`], and [`StoreError::InUse`] while a run works on the store.
@@ -62,7 +62,8 @@ pub fn restore(from: &Path, store: &Path, stamp: &str) -> Result<Restored> {
     Ok(Restored { before: before? })
 }
 
-/// Moves what an earlier run left of the store at `store` aside, so that the next start is a first one. Returns where to.
+/// Moves the files that an earlier run left of the store at `store` aside, so that the next start counts as a first
+/// start. Returns the new path.
 ///
 /// # Errors
 /// [`StoreError::Place`] when a file cannot be moved.
@@ -72,7 +73,8 @@ pub(super) fn aside(store: &Path, stamp: &str) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let to = beside(store, &format!(".before-{stamp}"));
-    // The log goes first: without it the database is older, and never the other way around.
+    // The log is moved first, and never the database: an interrupted move then leaves a database without its log, which
+    // is only an older state.
     for suffix in OF_DATABASE.into_iter().chain([""]) {
         let from = beside(store, suffix);
         if from.exists() {
@@ -83,7 +85,7 @@ pub(super) fn aside(store: &Path, stamp: &str) -> Result<Option<PathBuf>> {
     Ok(there.then_some(to))
 }
 
-/// Copies what `from` shows to a file that gets the name `to` when it is whole.
+/// Copies the state that `from` shows to a file that gets the name `to` when it is complete.
 pub(super) fn copy(from: &Connection, to: &Path) -> Result<()> {
     let part = beside(to, ".part");
     let copied = write(from, &part).and_then(|()| {
@@ -106,7 +108,7 @@ fn write(from: &Connection, part: &Path) -> Result<()> {
     {
         let mut to = Connection::open(part)?;
         let backup = Backup::new(from, &mut to)?;
-        // All pages in one step see one state of the database, and its writer goes on meanwhile.
+        // One step copies all pages, so that they show one state of the database; the writer continues meanwhile.
         let mut tries = 0;
         while backup.step(-1)? != StepResult::Done {
             tries += 1;
@@ -118,20 +120,21 @@ fn write(from: &Connection, part: &Path) -> Result<()> {
             std::thread::sleep(PAUSE);
         }
         drop(backup);
-        // One file that is complete by itself.
+        // The copy is a single file that is complete without a log.
         to.pragma_update(None, "journal_mode", "DELETE")?;
         checked(&to)?;
     }
     file.sync_all().map_err(failed)
 }
 
-/// The database at `path`, if it is a store that this program knows and is whole.
+/// Opens the database at `path` if it is an intact store of a known version.
 fn opened(path: &Path) -> Result<Connection> {
     let found = std::fs::metadata(path).map_err(|source| place(path, source))?;
     if !found.is_file() {
         return Err(place(path, io::Error::from(io::ErrorKind::IsADirectory)));
     }
-    // Never made here, and writable only since the log of a database that nobody has open is read by writing its index.
+    // The open never creates a file. It is writable only because reading the log of a database that no process has open
+    // requires writing its index.
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(schema::BUSY_TIMEOUT)?;
     schema::require(&db)?;
@@ -152,7 +155,8 @@ fn place(path: &Path, source: io::Error) -> StoreError {
     StoreError::Place { path: path.display().to_string(), source }
 }
 
-/// Makes a rename last. Where the system does not do that for folders, nothing is lost but the moment.
+/// Makes a rename durable. On systems that do not support this for directories, no data is lost; only the time at which
+/// the rename reaches the disk is unknown.
 fn sync_folder(path: &Path) {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
@@ -184,7 +188,7 @@ mod tests {
         assert_eq!(rows(&to), 7);
         assert_eq!(std::fs::metadata(&to).unwrap().mode() & 0o777, PRIVATE);
         assert!(!beside(&to, "-wal").exists() && !beside(&to, ".part").exists());
-        // It is not written over unless that is said, and never is the store itself.
+        // An existing file is not overwritten without `replace`, and the store itself is never overwritten.
         db.execute("INSERT INTO chains (id, first_number) VALUES (99, 0)", []).unwrap();
         assert!(matches!(backup(&store, &to, false), Err(StoreError::Place { .. })));
         assert_eq!(rows(&to), 7);
@@ -205,7 +209,7 @@ mod tests {
         let restored = restore(&to, &store, "1").unwrap();
         assert_eq!((rows(&store), restored.before.clone()), (3, Some(path("watchfire.db.before-1"))));
         assert_eq!(rows(&restored.before.unwrap()), 9);
-        // Where a store vanished, nothing is there to be moved.
+        // A store that vanished leaves nothing to move aside.
         std::fs::remove_file(&store).unwrap();
         assert_eq!(restore(&to, &store, "2").unwrap().before, None);
         assert_eq!(rows(&store), 3);

@@ -1,4 +1,4 @@
-//! Where each chain stands, and what its blocks added to rolling windows.
+//! Position of each chain, and the entries that its blocks added to rolling windows.
 
 use super::{Result, StoreError};
 use crate::classify::history::{LASTING, SUBMISSIONS};
@@ -11,18 +11,18 @@ use std::str::FromStr;
 /// Blocks kept per chain to recognize a reorg by: seven hours of mainnet, thirty times the depth of its finality.
 pub const WINDOW_BLOCKS_MAX: u64 = 2048;
 
-/// What a committed block added to a rolling window.
+/// Entry that a committed block added to a rolling window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastDelta {
     /// The block.
     pub at: BlockRef,
-    /// Its time, Unix seconds.
+    /// Time of the block, Unix seconds.
     pub time: u64,
-    /// What it added.
+    /// The entry.
     pub delta: Delta,
 }
 
-/// How much [`super::Store::prune`] forgot.
+/// Number of records that [`super::Store::prune`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Window entries.
@@ -64,7 +64,7 @@ pub(super) fn window(db: &Connection, chain: ChainId) -> Result<Vec<Link>> {
     rows.map(|row| row?).collect()
 }
 
-/// Writes a block and lets the one that falls out of the window go.
+/// Stores a block and drops the oldest block of a full window.
 pub(super) fn append(db: &Connection, chain: ChainId, block: &Link, sight: Sight) -> Result<()> {
     let sql = "INSERT INTO blocks (chain, number, hash, parent, time, sources, verified) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -82,7 +82,7 @@ pub(super) fn append(db: &Connection, chain: ChainId, block: &Link, sight: Sight
     Ok(())
 }
 
-/// Takes a block off the chain, with what it added to windows; its activities are marked.
+/// Removes a block from the chain, with the window entries it added; its activities are marked as orphaned.
 pub(super) fn retract(db: &Connection, chain: ChainId, block: BlockRef) -> Result<()> {
     let place = params![int(chain.0), int(block.number), block.hash.to_string()];
     db.prepare_cached("DELETE FROM blocks WHERE chain = ?1 AND number = ?2 AND hash = ?3")?.execute(place)?;
@@ -123,7 +123,7 @@ pub(super) fn prune(db: &mut Connection, chain: ChainId, deltas_before_s: u64, s
          AND substr(rule, 1, length(?5)) <> ?5",
         params![int(chain.0), int(deltas_before_s), SUBMISSIONS, LASTING, STATES],
     )?;
-    // Of watched state the last value that is so old stays: nothing else says what it is.
+    // The newest value of a watched item is kept however old it is: no other row holds the current value.
     let superseded = tx.execute(
         "DELETE FROM deltas WHERE seq IN (SELECT seq FROM (SELECT seq, row_number() OVER \
          (PARTITION BY watch, rule ORDER BY seq DESC) AS age FROM deltas \
@@ -155,21 +155,23 @@ fn past(row: &Row<'_>) -> Result<PastDelta> {
     })
 }
 
-/// A column that holds something written as text.
+/// Parses a column that stores a value as text.
 pub(super) fn text<T: FromStr<Err: std::fmt::Display>>(table: &'static str, row: &Row<'_>, column: usize) -> Result<T> {
     let written: String = row.get(column)?;
     written.parse().map_err(|why: T::Err| StoreError::Damaged { table, why: why.to_string() })
 }
 
-/// The block of what is in none: what is only queued or pending stands there, and nothing said of a block holds for it.
+/// The block hash of records that are in no block: queued and pending transactions carry it, and statements about a
+/// block do not apply to them.
 pub(super) const NOWHERE: &str = "0x0000000000000000000000000000000000000000000000000000000000000000";
 
-/// SQLite's integers are signed: the bits are kept. Heights, times and chain ids in use stay far below the sign.
+/// Converts to SQLite's signed integer by keeping the bits. Heights, times and chain ids in use stay far below the sign
+/// bit.
 pub(super) const fn int(number: u64) -> i64 {
     number.cast_signed()
 }
 
-/// Back from [`int`].
+/// Converts back from [`int`].
 pub(super) const fn uint(number: i64) -> u64 {
     number.cast_unsigned()
 }

@@ -1,4 +1,4 @@
-//! Deadlines of an earlier process, moved to the clock of this one.
+//! Adjustment of deadlines that an earlier process stored to the clock of this process.
 
 use super::chain::{int, uint};
 use super::{Result, commit, incidents};
@@ -6,18 +6,19 @@ use crate::model::incident::Incident;
 use crate::runtime::Moment;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Difference of the clocks below which nothing is moved: two readings are never taken at once.
+/// Clock difference below which no deadline is moved: two readings are never taken at the same instant.
 const STEP_MIN_MS: u64 = 2_000;
 
-/// Moves every deadline by as much as the wall clock was moved since they were written, so that each has as much time left as before.
-/// Notes `now` for whoever comes next, and gives back by how many milliseconds the clock was moved, if it was.
+/// Moves every deadline by the amount that the wall clock was changed since the deadlines were written, so that each
+/// keeps its remaining time. Stores `now` for the next process, and returns by how many milliseconds the clock was
+/// changed, if it was.
 pub(super) fn rebase(db: &mut Connection, now: &Moment) -> Result<Option<i64>> {
     let tx = commit::begin(db)?;
     let moved = match last(&tx)? {
         None => None,
         Some(noted) => match noted.carried_to(now) {
             Some(expected) => Some(now.utc_ms.cast_signed().saturating_sub(expected.cast_signed())),
-            // The machine was off for nobody knows how long; time has not gone back meanwhile.
+            // The machine was off for an unknown time; real time has not gone backwards meanwhile.
             None => Some(now.utc_ms.cast_signed().saturating_sub(newest(&tx, &noted)?.cast_signed()).min(0)),
         },
     };
@@ -38,7 +39,7 @@ pub(super) fn rebase(db: &mut Connection, now: &Moment) -> Result<Option<i64>> {
     Ok(moved)
 }
 
-/// The moment that the process noted which sends from this store.
+/// Returns the moment that the sending process of this store recorded.
 pub(super) fn last(db: &Connection) -> Result<Option<Moment>> {
     let sql = "SELECT boot, since_boot_ms, utc_ms FROM clock";
     let read = |row: &rusqlite::Row<'_>| {
@@ -47,7 +48,7 @@ pub(super) fn last(db: &Connection) -> Result<Option<Moment>> {
     Ok(db.query_row(sql, [], read).optional()?)
 }
 
-/// The newest time that was written down.
+/// Returns the newest time that was stored.
 fn newest(db: &Connection, noted: &Moment) -> Result<u64> {
     let sql = "SELECT max(coalesce((SELECT created_at_ms FROM outbox ORDER BY seq DESC LIMIT 1), 0), \
                coalesce((SELECT at_ms FROM attempts ORDER BY seq DESC LIMIT 1), 0))";

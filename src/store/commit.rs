@@ -1,4 +1,4 @@
-//! The transactions that change what stands: a step of the chain, the passing of time, an answer.
+//! Transactions that change the stored state: a step of the chain, the passing of time, an answer.
 
 use super::chain::{self, int};
 use super::unseen::{self, Unseen};
@@ -13,24 +13,24 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// A [`StepJudged`] that can travel to the writer's thread.
+/// Owned form of a [`StepJudged`] that can be sent to the writer's thread.
 #[derive(Clone, Debug)]
 pub struct OwnedStepJudged {
     /// The chain it happened on.
     pub chain: Arc<ChainInfo>,
-    /// The book's watches, to tell which findings the step repeats.
+    /// All watches of the configuration, to find out which findings the step repeats.
     pub watches: Arc<[WatchInfo]>,
-    /// Blocks that are gone, in any order.
+    /// Removed blocks, in any order.
     pub retract: Vec<BlockRef>,
-    /// Blocks that are new, oldest first.
+    /// New blocks, oldest first.
     pub blocks: Vec<JudgedBlock>,
-    /// The block that a person named when they allowed to undo what is final, if the step may make use of that. Whoever makes the
-    /// step vouches for it that the new branch contains this block.
+    /// The block that a person named when they allowed final blocks to be undone, if the step may use that permission.
+    /// The caller guarantees that the new branch contains this block.
     pub undo: Option<B256>,
 }
 
 impl OwnedStepJudged {
-    /// The step as the engine takes it.
+    /// Returns the step in the form that the engine takes.
     #[must_use]
     pub fn view(&self) -> StepJudged<'_> {
         StepJudged { chain: &self.chain, retract: &self.retract, blocks: &self.blocks }
@@ -52,7 +52,7 @@ where
     Ok(plan)
 }
 
-/// Writes down every judged activity as the line that is told of it.
+/// Stores every judged activity as its record line.
 pub(super) fn write_lines(db: &Connection, chain: ChainId, plan: &Plan) -> Result<()> {
     for line in &plan.lines {
         if let Line::Verdict(verdict) = line {
@@ -83,13 +83,13 @@ where
     Ok(plan)
 }
 
-/// The live incidents of all chains, and what was paged lately.
+/// Returns the live incidents of all chains, and the recent pages.
 pub(super) fn everything(db: &Connection, now_ms: u64) -> Result<Standing> {
     let (incidents, paged) = (incidents::live(db, None)?, incidents::paged_lately(db, now_ms)?);
     Ok(Standing { incidents, paged, findings: Vec::new(), contested: finality::contested(db)? })
 }
 
-/// As [`change`], with incidents of `chain` that closed lately beside the live ones.
+/// Does the same as [`change`], and passes recently closed incidents of `chain` in addition to the live ones.
 pub(super) fn sight<F>(db: &mut Connection, chain: ChainId, now_ms: u64, engine: F) -> Result<Plan>
 where
     F: FnOnce(&[Incident]) -> Plan,
@@ -103,7 +103,7 @@ where
     Ok(plan)
 }
 
-/// As [`change`], with the findings of `chain` by `rule` whose incidents are closed.
+/// Does the same as [`change`], with the findings of `chain` by `rule` whose incidents are closed.
 pub(super) fn reopen<F>(db: &mut Connection, chain: ChainId, rule: &str, now_ms: u64, engine: F) -> Result<Plan>
 where
     F: FnOnce(&[(Finding, Incident)]) -> Plan,
@@ -115,8 +115,9 @@ where
     Ok(plan)
 }
 
-/// Writes what `engine` makes of one incident. Where it would no longer page, though pages wait whose evidence no destination accepted,
-/// the incident stays open and those pages stay due; unless whoever answers has `seen` them, by its revision that listed them.
+/// Writes the plan that `engine` computes for one incident. If the incident would stop paging while pages wait whose
+/// evidence no destination accepted, the incident stays open and those pages stay due, unless the responder has `seen`
+/// them: `seen` is the revision of the incident that listed them.
 pub(super) fn answer<F, E>(
     db: &mut Connection,
     id: &IncidentId,
@@ -145,16 +146,17 @@ where
     Ok(Ok(Answered { plan, unseen }))
 }
 
-/// What became of an answer.
+/// Result of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
-    /// What was written.
+    /// Changes that were written.
     pub plan: Plan,
-    /// Evidence that no destination accepted a page about, for which the incident stays open; empty where the answer holds.
+    /// Evidence that no accepted page contains and because of which the incident stays open; empty where the answer
+    /// takes effect.
     pub unseen: Vec<Unseen>,
 }
 
-/// Takes the write lock at once: a transaction that reads first and writes later would be refused when another process
+/// Takes the write lock at once: a transaction that reads first and writes later would be rejected if another process
 /// wrote in between.
 pub(super) fn begin(db: &mut Connection) -> Result<Transaction<'_>> {
     Ok(db.transaction_with_behavior(TransactionBehavior::Immediate)?)
@@ -171,7 +173,8 @@ pub(super) fn write(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
     plan.deliveries.iter().try_for_each(|delivery| lanes::enter(db, delivery, now_ms))
 }
 
-/// What the engine must know: live incidents, findings in blocks that go, findings that come again, and their incidents.
+/// Reads the state that the engine needs: live incidents, findings in blocks that go, findings that come again, and
+/// their incidents.
 pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<Standing> {
     let paged = incidents::paged_lately(db, now_ms)?;
     let mut standing = Standing {
@@ -180,7 +183,8 @@ pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> 
         contested: finality::contested(db)?,
         paged,
     };
-    // What hides every chain, such as a store that refuses, belongs to none; nor does the storm of a path.
+    // System incidents that affect every chain, such as a store that rejects writes, belong to no chain; the storm of a
+    // path also belongs to no chain.
     standing.incidents.extend(incidents::live(db, Some(ChainId(0)))?);
     let mut seen: HashSet<FindingId> = HashSet::new();
     let mut keep = |finding: Finding, standing: &mut Standing| {
@@ -202,7 +206,7 @@ pub(super) fn standing(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> 
     Ok(standing)
 }
 
-/// Adds findings that the engine must know as well, with their incidents.
+/// Adds findings that the engine needs as well, with their incidents.
 pub(super) fn keep(db: &Connection, findings: Vec<Finding>, standing: &mut Standing) -> Result<()> {
     for finding in findings {
         if standing.findings.iter().all(|known| known.id != finding.id) {
@@ -231,7 +235,7 @@ fn finding_ids<'a>(block: &'a JudgedBlock, watches: &'a [WatchInfo]) -> impl Ite
     })
 }
 
-/// Takes retracted blocks off, newest first, and appends the new ones, each onto its committed parent.
+/// Removes retracted blocks, newest first, and appends the new ones, each onto its committed parent.
 fn move_chain(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<()> {
     let chain = step.chain.id;
     let mut retract = step.retract.clone();
@@ -239,8 +243,8 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<()
     let unbegun = || StoreError::Unknown(format!("chain {chain} was not begun"));
     let first = chain::first(db, chain)?.ok_or_else(unbegun)?;
     let mut tip = chain::tip(db, chain)?;
-    // What the next block has to be: its number, and its parent where we hold one. Nothing before the first block is of
-    // interest, so a reorg may replace everything from there on.
+    // The expected next block: its number, and its parent if the store has it. Blocks before the first one are
+    // irrelevant, so a reorg may replace everything from the first block on.
     let mut lowest = None;
     let mut next = tip.map_or((first, None), |tip| (tip.at.number.saturating_add(1), Some(tip.at.hash)));
     for block in retract {
@@ -277,16 +281,16 @@ fn move_chain(db: &Connection, step: &OwnedStepJudged, now_ms: u64) -> Result<()
         block.deltas.iter().try_for_each(|delta| chain::add_delta(db, chain, block.at, block.time, delta))?;
         next = (block.at.number.saturating_add(1), Some(block.at.hash));
     }
-    // A chain without a block begins again at its first one after a restart. Where that is not what comes next, its place would
-    // be lost.
+    // A chain without a block starts again at its first block after a restart. If the next block is a different one,
+    // the position would be lost.
     if next.0 != first && chain::tip(db, chain)?.is_none() {
         return Err(StoreError::Unknown(format!("nothing would be left of chain {chain} to go on from")));
     }
     Ok(())
 }
 
-/// Takes back what was said of the finality of blocks from `lowest` on; refuses when that undoes what is final and nobody allowed
-/// it. The source never makes such a step: this is the second lock on that door.
+/// Lowers the recorded finality of blocks from `lowest` on; returns an error if that undoes final blocks without
+/// permission. The source never makes such a step: this is a second, independent check.
 fn undo(db: &Connection, step: &OwnedStepJudged, lowest: &Link, now_ms: u64) -> Result<()> {
     let chain = step.chain.id;
     let undone = finality::settled(db, chain)?.finalized.filter(|finalized| finalized.number >= lowest.at.number);

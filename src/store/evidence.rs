@@ -1,7 +1,8 @@
-//! What endpoints gave that contradicts itself, kept beside the store for whoever has to talk to their owners.
+//! Self-contradictory answers of endpoints, kept beside the store for whoever has to talk to their owners.
 //!
-//! One gzip'd JSON file for each refusal, named by its time, chain, endpoint and block; never by an address of an endpoint. The
-//! drawer is bounded: an endpoint that lies all day pushes its own oldest lies out.
+//! Evidence files: one gzip'd JSON file for each rejected response, named by its time, chain, endpoint and block; never
+//! by the URL of an endpoint. The directory is bounded: new files replace the oldest ones, so an endpoint that returns
+//! invalid responses all day cannot fill the disk.
 
 use super::place::PRIVATE;
 use crate::model::Evidence;
@@ -15,23 +16,23 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Files that are kept: more than anybody reads.
+/// Maximum number of files that are kept: more than a person reads.
 const FILES_MAX: usize = 64;
 /// Bytes of all files together. A block of mainnet with its receipts is a tenth of a megabyte once compressed.
 const BYTES_MAX: u64 = 64 << 20;
-/// Bytes of answers that one file holds before they are compressed; the rest of a longer answer is cut off.
+/// Maximum number of bytes of responses in one file before compression; the rest of a longer response is cut off.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-/// Characters of a name within a file's name.
+/// Maximum number of characters of a name within a file name.
 const NAME_CHARS_MAX: usize = 40;
 
-/// Where evidence is kept.
+/// Directory of evidence.
 #[derive(Clone, Debug)]
 pub struct Drawer {
     dir: PathBuf,
 }
 
 impl Drawer {
-    /// The drawer of the store at `store`: the directory `<store>.evidence`, made when there is something to keep.
+    /// Returns the evidence directory of the store at `store`: `<store>.evidence`, created with the first file.
     #[must_use]
     pub fn beside(store: &Path) -> Self {
         let mut dir = store.as_os_str().to_owned();
@@ -39,7 +40,8 @@ impl Drawer {
         Self { dir: dir.into() }
     }
 
-    /// Keeps what `endpoint` of `chain` gave, and returns the file. Blocks while it writes.
+    /// Stores the responses that `endpoint` of `chain` returned, and returns the path of the file. Blocks while it
+    /// writes.
     ///
     /// # Errors
     /// When the disk does not take it; nothing is left behind then.
@@ -59,7 +61,7 @@ impl Drawer {
             "flaw": evidence.flaw,
             "answers": answers,
         });
-        // Under a name that does not count, until it is whole.
+        // The file has a name that is ignored until it is complete.
         let part = path.with_extension("part");
         let written = write(&part, &text).and_then(|()| fs::rename(&part, &path));
         if let Err(error) = written {
@@ -77,7 +79,7 @@ impl Drawer {
             .filter(|entry| entry.path() != newest)
             .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?.len())))
             .collect();
-        // Names begin with their time.
+        // File names begin with the time.
         files.sort_by(|a, b| b.0.cmp(&a.0));
         let mut bytes = newest.metadata()?.len();
         for (place, (path, length)) in files.iter().enumerate() {
@@ -98,7 +100,7 @@ fn write(path: &Path, text: &Json) -> io::Result<()> {
     out.finish()?.sync_all()
 }
 
-/// An answer as JSON where it is JSON, so that it can be read with the usual tools; else as text.
+/// Parses a response as JSON if it is JSON, so that the usual tools can read it; keeps it as text otherwise.
 fn told(answer: &str) -> Json {
     if answer.len() > ANSWER_BYTES_MAX {
         return Json::String(answer[..answer.floor_char_boundary(ANSWER_BYTES_MAX)].to_owned());
@@ -113,7 +115,7 @@ fn block_of(asked: &str) -> Option<&str> {
     (hash.len() == 66 && hash[2..].bytes().all(|b| b.is_ascii_hexdigit())).then_some(hash)
 }
 
-/// A name as it may stand in a file's name.
+/// Converts a name to characters that a file name may contain.
 fn plain(name: &str) -> String {
     let plain = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
     plain.take(NAME_CHARS_MAX).collect()

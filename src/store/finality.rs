@@ -1,8 +1,9 @@
-//! How far each chain has come to be final, how many endpoints say of a block that it is theirs, and what both mean for what
-//! was found in it.
+//! Finality of each chain, the number of endpoints that confirm each block, and the effect of both on the findings in
+//! it.
 //!
-//! A chain's finality is two blocks; what stands at or below them is so final. Only pages of live incidents are written again,
-//! once when a finding of theirs gains, since they may have to say it at any time. Everything else is compared when it is read.
+//! A chain's finality is stored as two blocks, which apply to everything at or below them. Only pages of live incidents
+//! are rewritten, once when one of their findings gains confidence, since such a page may be sent at any time. All
+//! other finality is computed when it is read.
 
 use super::chain::{NOWHERE, int, text, uint};
 use super::{Result, commit, incidents};
@@ -12,29 +13,29 @@ use alloy_primitives::B256;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeSet;
 
-/// Findings that [`Gained`] names; an epoch that is final may have made thousands so.
+/// Maximum number of findings that [`Gained`] lists; a finalized epoch may contain thousands.
 pub const GAINED_MAX: usize = 256;
 
-/// How far a chain is from being undone.
+/// Finality that a chain has reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settled {
-    /// The newest block that is safe, as far as is known.
+    /// The newest block that is known to be safe.
     pub safe: Option<BlockRef>,
-    /// The newest block that is finalized: it is never undone unless a person allows it.
+    /// The newest finalized block: it is never undone unless a person allows it.
     pub finalized: Option<BlockRef>,
 }
 
-/// Standing findings that have become more final, or are confirmed.
+/// Findings that have gained finality or confirmation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gained {
     /// Oldest first, at most [`GAINED_MAX`].
     pub findings: Vec<FindingId>,
-    /// How many more there are.
+    /// Number of further findings.
     pub more: u64,
 }
 
 impl Settled {
-    /// How final a block of the committed chain is, by its number.
+    /// Returns the finality of a block of the committed chain, by its number.
     #[must_use]
     pub fn of(&self, number: u64) -> Finality {
         let reaches = |at: Option<BlockRef>| at.is_some_and(|at| number <= at.number);
@@ -53,7 +54,7 @@ pub(super) fn settled(db: &Connection, chain: ChainId) -> Result<Settled> {
     settled.unwrap_or_else(|| Ok(Settled::default()))
 }
 
-/// Blocks that were taken back and that endpoints still hold, of all chains.
+/// Returns the retracted blocks of all chains that endpoints still hold.
 pub(super) fn contested(db: &Connection) -> Result<Vec<Contested>> {
     let sql = "SELECT chain, number, hash, held_by FROM contested ORDER BY chain, number, hash";
     let mut statement = db.prepare_cached(sql)?;
@@ -68,7 +69,7 @@ pub(super) fn contested(db: &Connection) -> Result<Vec<Contested>> {
     .collect()
 }
 
-/// Writes down which blocks of a chain are contested, in place of what was known.
+/// Stores which blocks of a chain are contested, and replaces the earlier list.
 pub(super) fn contest(db: &mut Connection, chain: ChainId, contested: &[Contested]) -> Result<()> {
     let tx = commit::begin(db)?;
     tx.prepare_cached("DELETE FROM contested WHERE chain = ?1")?.execute([int(chain.0)])?;
@@ -92,7 +93,7 @@ pub(super) fn promote(db: &mut Connection, chain: ChainId, level: Finality, at: 
     if before.is_some_and(|before| at.number <= before.number) || !is_ours(&tx, chain, at)? {
         return Ok(None);
     }
-    // What is finalized is safe, whatever was said of it before.
+    // A finalized block is safe, whatever was stored as safe before.
     if settled.safe.is_none_or(|safe| safe.number < at.number) {
         settled.safe = Some(at);
     }
@@ -117,7 +118,8 @@ pub(super) fn confirm(db: &mut Connection, chain: ChainId, at: BlockRef, sources
     Ok(Some(gained))
 }
 
-/// What a step's blocks brought along of other endpoints' word counts for the blocks below them too.
+/// Applies the endpoint counts of appended blocks to the blocks below them too: an endpoint that confirms a block also
+/// confirms its ancestors.
 pub(super) fn appended(db: &Connection, chain: ChainId, blocks: impl Iterator<Item = (BlockRef, u32)>) -> Result<()> {
     for (at, sources) in blocks.filter(|(_, sources)| *sources > 1) {
         let parent = at.number.checked_sub(1).map(|number| hash_at(db, chain, number).map(|hash| (number, hash)));
@@ -130,7 +132,8 @@ pub(super) fn appended(db: &Connection, chain: ChainId, blocks: impl Iterator<It
     Ok(())
 }
 
-/// Blocks from `lowest` on are gone: what was said of them no longer holds. The block below was as final as they were.
+/// Lowers finality to the parent of `lowest`: blocks from `lowest` on are removed, and statements about them no longer
+/// hold. The parent keeps the finality they had.
 pub(super) fn lower(db: &Connection, chain: ChainId, lowest: &Link) -> Result<()> {
     let below = lowest.at.number.checked_sub(1).map(|number| BlockRef { number, hash: lowest.parent });
     let cut = |at: Option<BlockRef>| if at.is_some_and(|at| at.number >= lowest.at.number) { below } else { at };
@@ -150,9 +153,9 @@ fn write(db: &Connection, chain: ChainId, settled: Settled) -> Result<()> {
     Ok(())
 }
 
-/// Writes down that `sources` endpoints hold `at`, and with it every block before: from there down to the newest that so many
-/// hold already, since below that one they hold the rest. Gives back whose word gained by it; nothing when `at` is not ours, or
-/// nothing is new.
+/// Records that `sources` endpoints hold `at` and with it every block before it. The update goes from `at` down to the
+/// newest block that this number of endpoints already hold; below that block the record is complete. Returns the
+/// findings that gained confirmation; `None` if `at` is not a block of the committed chain, or nothing changed.
 fn raise(db: &Connection, chain: ChainId, at: BlockRef, sources: u32) -> Result<Option<Vec<(FindingId, IncidentId)>>> {
     let sql = "SELECT sources FROM blocks WHERE chain = ?1 AND number = ?2 AND hash = ?3";
     let place = params![int(chain.0), int(at.number), at.hash.to_string()];
@@ -173,7 +176,7 @@ fn raise(db: &Connection, chain: ChainId, at: BlockRef, sources: u32) -> Result<
     reached(db, sql, range).map(Some)
 }
 
-/// Puts on live pages what findings gained.
+/// Updates the pages of live incidents with the gained finality and confirmation.
 fn tell(db: &Connection, reached: Vec<(FindingId, IncidentId)>) -> Result<Gained> {
     let more = reached.len().saturating_sub(GAINED_MAX) as u64;
     let (mut findings, mut about) = (Vec::new(), BTreeSet::new());
@@ -193,7 +196,7 @@ fn reached(db: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Whether it is a block of the committed chain that is remembered.
+/// Returns whether the block is a remembered block of the committed chain.
 fn is_ours(db: &Connection, chain: ChainId, at: BlockRef) -> Result<bool> {
     Ok(hash_at(db, chain, at.number)? == Some(at.hash))
 }
@@ -204,7 +207,7 @@ fn hash_at(db: &Connection, chain: ChainId, number: u64) -> Result<Option<B256>>
     hash.optional()?.transpose()
 }
 
-/// A block whose number and hash stand in two columns from `column` on; absent where they are.
+/// Reads a block from two columns, its number and its hash, starting at `column`; returns `None` if they are null.
 pub(super) fn place(row: &Row<'_>, column: usize) -> Result<Option<BlockRef>> {
     let Some(number) = row.get::<_, Option<i64>>(column)? else { return Ok(None) };
     Ok(Some(BlockRef { number: uint(number), hash: text("chains", row, column + 1)? }))

@@ -1,7 +1,7 @@
-//! Bound of the feed: what is done when a receiver stays away so long that its lines would fill the disk.
+//! Limit of the feed, for a receiver that is unreachable so long that its lines would fill the disk.
 //!
-//! Lines beyond the bound are left out, counted, and told of by one dead letter for each stretch. Nothing is lost with them that is not
-//! among the judged activities of the store.
+//! Lines beyond the limit are omitted and counted, and one dead letter reports each gap. Every omitted line remains
+//! available among the judged activities of the store.
 
 use super::Result;
 use super::chain::{int, uint};
@@ -10,30 +10,32 @@ use crate::model::DeliveryKey;
 use crate::model::incident::Delivery;
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Lines of the feed that may wait for one destination: about a gigabyte, and five and a half days of one a second, which outlasts any
-/// weekend. More would put the disk at risk that everything else needs.
+/// Maximum number of lines of the feed that wait for one destination: about a gigabyte, and five and a half days at one
+/// line a second, which is longer than any weekend. A higher limit would put the disk at risk that all other parts
+/// need.
 pub(super) const FEED_WAITING_MAX: u64 = 500_000;
-/// Lines that wait when a stretch of left-out lines ends: far enough below the bound that not every line begins a new stretch.
+/// Number of waiting lines below which a gap ends: far enough below the limit that single lines do not begin new gaps.
 const FEED_RESUMES_AT: u64 = FEED_WAITING_MAX / 10 * 9;
 
-/// A stretch of lines that were left out.
+/// A gap: consecutive lines that were omitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// To whom.
+    /// Name of the destination.
     pub destination: String,
-    /// The first of them, which is kept as a dead letter.
+    /// Key of the first omitted line, which is kept as a dead letter.
     pub key: DeliveryKey,
-    /// When it began, wall-clock milliseconds.
+    /// Start of the gap, wall-clock milliseconds.
     pub began_ms: u64,
-    /// When there was room again; absent while there is none.
+    /// Time when there was room again; absent while there is none.
     pub ended_ms: Option<u64>,
-    /// How many, the first included.
+    /// Number of lines, the first included.
     pub lines: u64,
-    /// Whether its dead letter was written.
+    /// True if its dead letter was written.
     pub told: bool,
 }
 
-/// Returns whether one more line may wait. One that may not is counted, and the first of a stretch is kept for its dead letter.
+/// Returns whether one more line may wait. A line that may not wait is counted; the first line of a gap is kept for its
+/// dead letter.
 pub(super) fn has_room(db: &Connection, line: &Delivery, now_ms: u64) -> Result<bool> {
     let sql = "SELECT messages FROM tallies WHERE destination = ?1 AND feed = 1 AND dead = 0";
     let waiting: Option<i64> = db.prepare_cached(sql)?.query_row([&line.destination], |row| row.get(0)).optional()?;
@@ -51,7 +53,7 @@ pub(super) fn has_room(db: &Connection, line: &Delivery, now_ms: u64) -> Result<
     if !full {
         return Ok(true);
     }
-    // In a lane of its own, in which nothing moves up: it waits for its dead letter alone.
+    // The line gets a lane of its own in which nothing moves up: it waits only for its dead letter.
     if insert(db, line, &format!("{}/gap", line.lane), now_ms)?.is_some() {
         let sql = "INSERT INTO gaps (destination, key, began_ms, lines) VALUES (?1, ?2, ?3, 1)";
         db.prepare_cached(sql)?.execute(params![line.destination, line.key.as_str(), int(now_ms)])?;
@@ -59,7 +61,7 @@ pub(super) fn has_room(db: &Connection, line: &Delivery, now_ms: u64) -> Result<
     Ok(false)
 }
 
-/// Every stretch that was not told of in full.
+/// Returns every gap that is not reported in full yet.
 pub(super) fn all(db: &Connection) -> Result<Vec<Gap>> {
     let sql = "SELECT destination, key, began_ms, ended_ms, lines, told FROM gaps ORDER BY destination";
     let mut statement = db.prepare_cached(sql)?;
@@ -76,7 +78,7 @@ pub(super) fn all(db: &Connection) -> Result<Vec<Gap>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Writes down that a stretch was told of, and its last words when it is over.
+/// Records that a gap was reported, and its final text when it has ended.
 pub(super) fn told(db: &Connection, gap: &Gap, words: &str) -> Result<()> {
     let sql = "UPDATE outbox SET last_error = ?2 WHERE key = ?1 AND state = 'dead'";
     db.prepare_cached(sql)?.execute(params![gap.key.as_str(), words])?;

@@ -1,4 +1,4 @@
-//! Incidents and findings, whole as JSON beside the columns they are searched by.
+//! Incidents and findings, stored whole as JSON beside the columns that queries use.
 
 use super::chain::{NOWHERE, int, uint};
 use super::{Result, StoreError, finality};
@@ -11,21 +11,21 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Which incidents to list.
+/// Filter for listing incidents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only those that are open or acknowledged.
+    /// Selects only open and acknowledged incidents.
     pub live: bool,
-    /// Only those of this chain.
+    /// Selects only incidents of this chain.
     pub chain: Option<ChainId>,
-    /// Only those of this path.
+    /// Selects only incidents of this path.
     pub path: Option<String>,
-    /// At most so many; all when absent.
+    /// Maximum number of incidents; unlimited when absent.
     pub limit: Option<u32>,
 }
 
 impl Filter {
-    /// Those that are open or acknowledged.
+    /// Returns a filter for open and acknowledged incidents.
     #[must_use]
     pub fn live() -> Self {
         Self { live: true, ..Self::default() }
@@ -37,8 +37,8 @@ pub(super) fn live(db: &Connection, chain: Option<ChainId>) -> Result<Vec<Incide
     bodies(db, "incidents", sql, [chain.map(|id| int(id.0))])
 }
 
-/// How many closed incidents are looked through for one whose blindness has come back. Should that many have closed since, it
-/// counts as a new one: it pages once more, and never once too few.
+/// Number of closed incidents that are searched for one whose outage has returned. If so many have closed since, the
+/// return counts as a new outage: it pages once more, and never once too few.
 const CLOSED_LATELY_MAX: u32 = 64;
 
 /// The newest closed incidents of a chain, newest first.
@@ -93,7 +93,8 @@ pub(super) fn findings_of(db: &Connection, incident: &IncidentId) -> Result<Vec<
     findings(db, "f.incident = ?1", [incident.as_str()])
 }
 
-/// Findings by this rule whose incidents are closed, each with its incident, oldest first: at most [`CLOSED_MAX`], the newest.
+/// Returns the findings of this rule whose incidents are closed, each with its incident, oldest first: the newest
+/// [`CLOSED_MAX`].
 pub(super) fn closed_by_rule(db: &Connection, chain: ChainId, rule: &str) -> Result<Vec<(Finding, Incident)>> {
     let place = "f.chain = ?1 AND f.rule = ?2 AND f.orphaned = 0 \
                  AND f.incident IN (SELECT id FROM incidents WHERE live = 0)";
@@ -103,10 +104,11 @@ pub(super) fn closed_by_rule(db: &Connection, chain: ChainId, rule: &str) -> Res
     found.into_iter().skip(newest).map(with).filter_map(Result::transpose).collect()
 }
 
-/// Closed findings of one rule that are looked through: more than any configuration differs in at once.
+/// Maximum number of closed findings of one rule that are read: more than the differences of any configuration at one
+/// time.
 const CLOSED_MAX: usize = 4_096;
 
-/// Findings that stand in a block.
+/// Returns the active findings of a block.
 pub(super) fn findings_in(db: &Connection, chain: ChainId, block: BlockRef) -> Result<Vec<Finding>> {
     let place = "f.chain = ?1 AND f.number = ?2 AND f.block_hash = ?3 AND f.orphaned = 0";
     findings(db, place, params![int(chain.0), int(block.number), block.hash.to_string()])
@@ -169,7 +171,7 @@ pub(super) fn write_finding(db: &Connection, finding: &Finding) -> Result<()> {
     Ok(())
 }
 
-/// Pages that paths sent within the window of the storm limit, of all chains.
+/// Returns the pages, of all chains, that paths sent within the window of the storm limit.
 pub(super) fn paged_lately(db: &Connection, now_ms: u64) -> Result<Vec<Paged>> {
     let sql = "SELECT path, severity, at_ms FROM pages WHERE at_ms > ?1 AND at_ms <= ?2";
     let since = int(now_ms.saturating_sub(WINDOW_MS));
@@ -185,8 +187,8 @@ pub(super) fn paged_lately(db: &Connection, now_ms: u64) -> Result<Vec<Paged>> {
     rows.map(|row| paged(row?)).collect()
 }
 
-/// Counts the pages of a plan for the storm limit: one for each incident that wakes people along its path. What the limit no longer
-/// looks at is forgotten.
+/// Counts the pages of a plan for the storm limit: one for each incident that wakes people along its path. Pages
+/// outside the window of the limit are deleted.
 pub(super) fn write_pages(db: &Connection, plan: &Plan, now_ms: u64) -> Result<()> {
     let wakes = |incident: &&Incident| {
         let triggers = |delivery: &&Delivery| {
@@ -209,7 +211,7 @@ pub(super) fn write_pages(db: &Connection, plan: &Plan, now_ms: u64) -> Result<(
     Ok(())
 }
 
-/// Brings what the page of a live incident says of its evidence's footing up to date.
+/// Updates the footing of the evidence on the page of a live incident.
 pub(super) fn put_on_page(db: &Connection, id: &IncidentId) -> Result<()> {
     let Some(mut incident) = by_id(db, id)?.filter(|incident| incident.state.is_live()) else { return Ok(()) };
     foot(db, &mut incident)?;
@@ -221,9 +223,9 @@ pub(super) fn put_on_page(db: &Connection, id: &IncidentId) -> Result<()> {
     write_incident(db, &incident)
 }
 
-/// Says how surely an incident stands: by the weakest of its standing findings.
+/// Sets the footing of an incident to that of its weakest active finding.
 fn foot(db: &Connection, incident: &mut Incident) -> Result<()> {
-    // What is in no block is as far from being final as can be.
+    // A finding that is in no block has the lowest finality.
     let sql = "SELECT max(CASE WHEN block_hash = ?2 THEN 9223372036854775807 ELSE number END), min(sources), max(endpoints), \
                CASE WHEN min(verified) = 0 THEN 0 WHEN count(verified) = count(*) THEN 1 END \
                FROM findings WHERE incident = ?1 AND orphaned = 0";
@@ -237,7 +239,7 @@ fn foot(db: &Connection, incident: &mut Incident) -> Result<()> {
     Ok(())
 }
 
-/// Findings with the footing they have by now, in the order they were first written. `which` is a condition on `f`.
+/// Returns findings with their current footing, in the order they were first written. `which` is a condition on `f`.
 fn findings(db: &Connection, which: &str, params: impl Params) -> Result<Vec<Finding>> {
     let sql = format!(
         "SELECT f.body, f.sources, CASE WHEN f.orphaned OR f.block_hash = '{NOWHERE}' THEN 0 WHEN f.number <= c.finalized_number THEN 2 \

@@ -1,8 +1,9 @@
-//! Order of the outbox: which message leaves next, found in the same time however many wait.
+//! Order of the outbox: selects the next message in a time that does not depend on the number of waiting messages.
 //!
-//! Each message stands in the lane of its incident or watch at its destination, and only the first of a lane may leave, so that what
-//! belongs together keeps its order. Among the first of all lanes the most urgent leaves first. `place` says of each row where it
-//! stands; every function here that takes a row out of a lane lets the next one move up in the same transaction.
+//! Each message is in the lane of its incident or watch at its destination, and only the first message of a lane may
+//! leave, so that related messages keep their order. Among the first messages of all lanes, the most urgent leaves
+//! first. `place` holds the position of each row; every function here that takes a row out of a lane moves the next one
+//! up in the same transaction.
 
 use super::chain::{int, uint};
 use super::outbox::{COLUMNS, Leased, leased};
@@ -12,29 +13,30 @@ use crate::model::{IncidentId, Severity};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeSet;
 
-/// What a worker has room for at one destination.
+/// Capacity of a worker at one destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
-    /// Where.
+    /// Name of the destination.
     pub destination: String,
-    /// Of which sort.
+    /// Kind of message.
     pub budget: Budget,
-    /// Most lanes that may send at once.
+    /// Maximum number of lanes that may send at once.
     pub lanes: usize,
-    /// Most messages of one lane that go one after the other.
+    /// Maximum number of consecutive messages of one lane.
     pub in_a_row: usize,
 }
 
 /// Messages that may be sent now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dispatch {
-    /// For each [`Ask`], by its index, messages of one lane in the order in which they go.
+    /// Messages of one lane in sending order, for each [`Ask`] by its index.
     pub rows: Vec<(usize, Vec<Leased>)>,
-    /// When the next message falls due that there is room for, or a lease runs out: wall-clock milliseconds, possibly past.
+    /// Time at which the next message that there is room for falls due, or a lease expires: wall-clock milliseconds,
+    /// possibly past.
     pub next_ms: Option<u64>,
 }
 
-/// Lanes in which something left, by destination.
+/// Lanes from which a message left, by destination.
 pub(super) type Lanes = BTreeSet<(String, String)>;
 
 /// Number of a budget in the file.
@@ -46,7 +48,8 @@ fn number(budget: Budget) -> i64 {
     }
 }
 
-/// Place of a message in its budget: urgency first, then severity. Lines of the feed are all alike and leave by age.
+/// Returns the priority of a message within its budget: urgency first, then severity. All lines of the feed have the
+/// same priority and leave by age.
 fn priority(delivery: &Delivery) -> i64 {
     let by_urgency = match delivery.urgency() {
         Urgency::FirstPage => 0,
@@ -58,10 +61,11 @@ fn priority(delivery: &Delivery) -> i64 {
     by_urgency + (Severity::Critical as i64 - delivery.severity as i64)
 }
 
-/// Writes a message at the end of its lane. One with the same key was written before and says the same.
+/// Appends a message to its lane. A message with the same key was written before and has the same content.
 ///
-/// An update that waits is replaced by the next update or page of the same incident, which shows the whole incident anew and
-/// inherits its urgency. What stands in front of a more urgent message of its lane becomes as urgent, since it has to leave first.
+/// A waiting update is replaced by the next update or page of the same incident, which shows the whole incident again
+/// and inherits the update's urgency. Messages in front of a more urgent message of their lane become as urgent, since
+/// they have to leave first.
 pub(super) fn enter(db: &Connection, delivery: &Delivery, now_ms: u64) -> Result<()> {
     if delivery.budget() == Budget::Feed && !gaps::has_room(db, delivery, now_ms)? {
         return Ok(());
@@ -85,7 +89,7 @@ pub(super) fn enter(db: &Connection, delivery: &Delivery, now_ms: u64) -> Result
     move_up(db, destination, lane, now_ms)
 }
 
-/// Writes the row, and gives back its place in the file; nothing when the key is known.
+/// Inserts the row, and returns its position in the file; `None` when the key exists already.
 pub(super) fn insert(db: &Connection, delivery: &Delivery, lane: &str, now_ms: u64) -> Result<Option<i64>> {
     let sql = "INSERT INTO outbox \
                (key, destination, lane, kind, incident, severity, body, next_at_ms, created_at_ms, budget, prio) \
@@ -105,7 +109,7 @@ pub(super) fn insert(db: &Connection, delivery: &Delivery, lane: &str, now_ms: u
     Ok((written > 0).then(|| db.last_insert_rowid()))
 }
 
-/// Lets the first message of a lane stand where it can be leased, unless it stands there or is leased.
+/// Makes the first message of a lane available for leasing, unless it is available or leased already.
 pub(super) fn move_up(db: &Connection, destination: &str, lane: &str, now_ms: u64) -> Result<()> {
     let sql = "UPDATE outbox SET place = CASE WHEN next_at_ms <= ?3 THEN 2 ELSE 1 END WHERE place = 0 AND state = 'due' AND seq = \
                (SELECT min(seq) FROM outbox WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2)";
@@ -113,19 +117,19 @@ pub(super) fn move_up(db: &Connection, destination: &str, lane: &str, now_ms: u6
     Ok(())
 }
 
-/// As [`move_up`], in every lane in which something left.
+/// Does the same as [`move_up`] in every lane from which a message left.
 pub(super) fn move_all_up(db: &Connection, lanes: &Lanes, now_ms: u64) -> Result<()> {
     lanes.iter().try_for_each(|(destination, lane)| move_up(db, destination, lane, now_ms))
 }
 
-/// Puts a message that was given up back to its old place, in front of what was written after it.
+/// Puts a revived dead letter back to its old position, in front of messages that were written after it.
 pub(super) fn put_back(db: &Connection, destination: &str, lane: &str, now_ms: u64) -> Result<()> {
     let sql = "UPDATE outbox SET place = 0 WHERE state IN ('due', 'leased') AND destination = ?1 AND lane = ?2 AND place IN (1, 2)";
     db.prepare_cached(sql)?.execute(params![destination, lane])?;
     move_up(db, destination, lane, now_ms)
 }
 
-/// Leases what may be sent now, as far as there is room for it.
+/// Leases messages that may be sent now, as far as there is room for them.
 pub(super) fn dispatch(db: &mut Connection, now_ms: u64, lease_for_ms: &[u64], asks: &[Ask]) -> Result<Dispatch> {
     let tx = commit::begin(db)?;
     let mut out = Dispatch::default();
@@ -148,7 +152,7 @@ pub(super) fn dispatch(db: &mut Connection, now_ms: u64, lease_for_ms: &[u64], a
     Ok(out)
 }
 
-/// Leases at most `n` messages of any budget, the most urgent first, one of each lane.
+/// Leases at most `n` messages of any budget, most urgent first, one per lane.
 pub(super) fn lease(
     db: &mut Connection,
     now_ms: u64,
@@ -175,7 +179,7 @@ pub(super) fn lease(
     Ok(out)
 }
 
-/// When the next message to one of `destinations` falls due, or its lease runs out.
+/// Returns the time at which the next message to one of `destinations` falls due, or its lease expires.
 pub(super) fn next_due(db: &Connection, destinations: &[String]) -> Result<Option<u64>> {
     let mut next = None;
     for destination in destinations {
@@ -212,7 +216,7 @@ fn ready(db: &Connection, destination: &str, budget: Budget, n: usize) -> Result
     .collect()
 }
 
-/// Leases the first of a lane and, up to `n` in all, what stands right behind it.
+/// Leases the first message of a lane and the messages directly behind it, up to `n` in total.
 fn take(db: &Connection, first: First, n: usize, until_ms: u64, now_ms: u64) -> Result<Vec<Leased>> {
     let mut seqs = vec![first.seq];
     let mut row = vec![first.leased];
@@ -228,7 +232,7 @@ fn take(db: &Connection, first: First, n: usize, until_ms: u64, now_ms: u64) -> 
         let behind = statement.query_map(asked, |row| Ok((leased(row), row.get::<_, bool>(10)?)))?;
         for behind in behind {
             let (behind, may_go) = behind?;
-            // One that was sent again after it was given up may stand in front of others that are on their way.
+            // A revived dead letter may be in front of messages of its lane that are in flight.
             if !may_go {
                 break;
             }
@@ -245,9 +249,9 @@ fn take(db: &Connection, first: First, n: usize, until_ms: u64, now_ms: u64) -> 
     Ok(row)
 }
 
-/// Lets stand ready what has fallen due, and puts back what a worker died with.
+/// Marks due messages as ready, and returns messages with an expired lease to their lanes.
 fn wake(db: &Connection, destination: &str, now_ms: u64) -> Result<()> {
-    // Meanwhile somebody may have taken the incident.
+    // A responder may have answered the incident meanwhile.
     unseen::hold_lapsed(db, destination, now_ms)?;
     let sql = "UPDATE outbox SET place = 0, lease_until_ms = NULL, state = 'due' \
                WHERE place = 3 AND destination = ?1 AND lease_until_ms <= ?2 RETURNING destination, lane";
@@ -258,7 +262,7 @@ fn wake(db: &Connection, destination: &str, now_ms: u64) -> Result<()> {
     Ok(())
 }
 
-/// Drops a page that nobody needs any more.
+/// Drops a page that is no longer needed.
 pub(super) fn drop_page(db: &Connection, seq: i64, now_ms: u64) -> Result<()> {
     let sql = "UPDATE outbox SET state = 'superseded', place = 0, lease_until_ms = NULL, done_at_ms = ?2 WHERE seq = ?1 \
                RETURNING destination, lane";
@@ -266,7 +270,7 @@ pub(super) fn drop_page(db: &Connection, seq: i64, now_ms: u64) -> Result<()> {
     move_all_up(db, &lanes, now_ms)
 }
 
-/// Changes rows and collects their lanes; `sql` returns destination and lane.
+/// Runs `sql`, which changes rows and returns their destination and lane, and collects the lanes.
 pub(super) fn lanes_of(db: &Connection, sql: &str, asked: impl rusqlite::Params) -> Result<Lanes> {
     let mut statement = db.prepare_cached(sql)?;
     let lanes = statement.query_map(asked, |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -284,7 +288,7 @@ fn later(db: &Connection, destination: &str) -> Result<Option<u64>> {
 mod tests {
     use super::*;
 
-    /// Plans of every statement that runs while messages go out.
+    /// Query plans of every statement that runs while messages are sent.
     #[test]
     fn looking_for_work_never_reads_through_the_outbox() {
         let db = super::super::schema::open_in_memory().unwrap();

@@ -1,4 +1,4 @@
-//! What the store is asked about messages: which are due, what became of each, and what was given up.
+//! Store functions about messages: which are due, what became of each, and which are dead letters.
 
 #[cfg(doc)]
 use super::StoreError;
@@ -12,14 +12,14 @@ use crate::runtime::Moment;
 
 /// The outbox.
 impl Store {
-    /// Leases what is due, for each of `asks` at most as many lanes as it has room for, with the lease that stands beside it, in
-    /// milliseconds from `now_ms`.
+    /// Leases due messages: for each of `asks`, at most as many lanes as it has room for, with the lease time given
+    /// beside it in milliseconds from `now_ms`.
     ///
-    /// Of each lane the first message is leased and, up to [`Ask::in_a_row`], those behind it: what has the same destination and lane
-    /// goes out in the order in which it was written, and nothing is leased while an earlier one is neither sent nor given up.
-    /// Among lanes the most urgent goes first, see [`Delivery::urgency`], then the loudest, then the oldest. A lease that ran out is
-    /// leased again, so a crash repeats a message under the same key rather than losing it. It takes the same time however many
-    /// messages wait.
+    /// The first message of each lane is leased, together with those behind it up to [`Ask::in_a_row`]. Messages of one
+    /// destination and lane are sent in the order in which they were written, and none is leased while an earlier one
+    /// is neither sent nor given up. Lanes are ordered by urgency, see [`Delivery::urgency`], then by severity, then by
+    /// age. A message whose lease expired is leased again, so a crash repeats it under the same key instead of losing
+    /// it. The time does not depend on the number of waiting messages.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -28,7 +28,8 @@ impl Store {
         self.actor.later(move |db| lanes::dispatch(db, now_ms, &leases, &asks)).await
     }
 
-    /// Leases at most `n` due messages to `destinations` of any sort, one of each lane, in the order of [`Store::dispatch`].
+    /// Leases at most `n` due messages of any kind to `destinations`, one per lane, in the order of
+    /// [`Store::dispatch`].
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -42,9 +43,9 @@ impl Store {
         self.actor.later(move |db| lanes::lease(db, now_ms, n, lease_for_ms, &destinations)).await
     }
 
-    /// Moves all deadlines by as much as the wall clock was moved since an earlier process wrote them, so that each has as much time
-    /// left as before, and notes `now` as the moment from which on this process counts. For the one process that sends. Gives back by
-    /// how many milliseconds the clock was moved, if it was.
+    /// Moves all deadlines by the amount that the wall clock was changed since an earlier process wrote them, so that
+    /// each keeps its remaining time, and records `now` as the reference moment of this process. Only the sending
+    /// process calls it. Returns by how many milliseconds the clock was changed, if it was.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -52,7 +53,7 @@ impl Store {
         self.actor.write(move |db| clock::rebase(db, &now)).await
     }
 
-    /// The moment from which on the process counts that sends from this store; absent before its first start.
+    /// Returns the reference moment of the process that sends from this store; absent before its first start.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -60,8 +61,8 @@ impl Store {
         self.actor.call(|db| clock::last(db)).await
     }
 
-    /// Ends every lease, for a process that just became the only one to send: what its predecessor had on the wire when it
-    /// died goes out again at once, under the same key, instead of waiting for its lease to run out.
+    /// Ends every lease, for a process that just became the only sender: messages that its predecessor had in flight
+    /// when it died are sent again at once under the same key, without waiting for their leases to expire.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -69,7 +70,7 @@ impl Store {
         self.actor.write(move |db| outbox::end_leases(db, now_ms)).await
     }
 
-    /// It was accepted.
+    /// Records that a message was accepted.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -77,7 +78,7 @@ impl Store {
         self.all_sent(vec![key.clone()], now_ms).await
     }
 
-    /// All of them were accepted.
+    /// Records that all of these messages were accepted.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -85,7 +86,8 @@ impl Store {
         self.actor.later(move |db| outbox::sent(db, &keys, now_ms)).await
     }
 
-    /// They were leased and not tried, since one before them in their lane was not taken: they wait behind it.
+    /// Releases messages that were leased and not tried, since an earlier message of their lane was not accepted: they
+    /// wait behind it.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -93,7 +95,7 @@ impl Store {
         self.actor.later(move |db| outbox::release(db, &keys, now_ms)).await
     }
 
-    /// Deletes messages that were sent or dropped before `before_ms`, a bounded number of them, and says how many.
+    /// Deletes messages that were sent or dropped before `before_ms`, a bounded number per call, and returns how many.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -101,7 +103,7 @@ impl Store {
         self.actor.later(move |db| outbox::forget(db, before_ms)).await
     }
 
-    /// Stretches of the feed that were left out, since too many lines waited, and that were not told of in full.
+    /// Returns the gaps of the feed, omitted because too many lines waited, that are not reported in full yet.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -109,7 +111,7 @@ impl Store {
         self.actor.later(|db| gaps::all(db)).await
     }
 
-    /// Writes down that a stretch was told of, with what its dead letter says.
+    /// Records that a gap was reported, with the text of its dead letter.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -117,7 +119,7 @@ impl Store {
         self.actor.later(move |db| gaps::told(db, &gap, &words)).await
     }
 
-    /// It was not; try again at `next_at_ms`.
+    /// Records that an attempt failed; the next is due at `next_at_ms`.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -126,8 +128,8 @@ impl Store {
         self.actor.later(move |db| outbox::retry(db, &key, now_ms, next_at_ms, &error)).await
     }
 
-    /// It never will be: it stays as a dead letter until [`Store::revive`], and the incident that `engine` makes of it, given
-    /// the message and the live incidents, is written in the same transaction.
+    /// Gives a message up: it stays as a dead letter until [`Store::revive`], and the incident that `engine` makes of
+    /// it, given the message and the live incidents, is written in the same transaction.
     ///
     /// # Errors
     /// As [`Store::commit_step`].
@@ -139,7 +141,7 @@ impl Store {
         self.actor.later(move |db| outbox::dead(db, &key, now_ms, &error, engine)).await
     }
 
-    /// Makes a dead letter due again, and says whether there was one.
+    /// Makes a dead letter due again, and returns whether it existed.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -156,7 +158,7 @@ impl Store {
         self.actor.call(outbox::dead_letters).await
     }
 
-    /// Those of the messages under `keys` that did not arrive so far, oldest first.
+    /// Returns those of the messages under `keys` that have not arrived yet, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -164,7 +166,7 @@ impl Store {
         self.actor.call(move |db| outbox::unsent(db, &keys)).await
     }
 
-    /// How much of everything there is.
+    /// Counts messages, incidents and findings, by state.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -172,7 +174,8 @@ impl Store {
         self.actor.later(outbox::counts).await
     }
 
-    /// Messages that wait, and messages that were given up: [`Store::counts`] without what takes time in a long history.
+    /// Returns the waiting messages and the dead letters: the part of [`Store::counts`] that stays fast with a long
+    /// history.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -189,7 +192,7 @@ impl Store {
         self.actor.call(move |db| pages::of(db, &id)).await
     }
 
-    /// Lets nothing that waits be sent, now or later: for a store that only shows what a tape holds.
+    /// Marks all waiting messages as never to be sent: for a store that only shows the content of a tape.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -197,8 +200,8 @@ impl Store {
         self.actor.write(pages::silence).await
     }
 
-    /// When the next message to one of `destinations` falls due, or its lease runs out: wall-clock milliseconds, possibly
-    /// past. Absent when nothing waits.
+    /// Returns the time at which the next message to one of `destinations` falls due, or its lease expires: wall-clock
+    /// milliseconds, possibly past. Absent when nothing waits.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].

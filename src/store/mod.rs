@@ -1,12 +1,12 @@
-//! What must survive a crash: one file, one writer, one commit per step of the chain.
+//! State that must survive a crash: one file, one writer, one commit per step of the chain.
 //!
-//! In: judged steps with the plan the escalation engine makes of them, answers of people, outcomes of deliveries. Out: where
-//! each chain stands, what its rolling windows hold, live incidents, and messages that are due, each leased to one worker at
-//! a time.
+//! Input: judged steps with the plan the escalation engine computes for them, answers of people, outcomes of
+//! deliveries. Output: the position of each chain, the content of its rolling windows, live incidents, and due
+//! messages, each leased to one worker at a time.
 //!
-//! Never here: a decision. What an incident becomes is computed by a function the caller passes in, inside the transaction
-//! that writes the outcome, so that two processes answering at once see each other. Nothing is told before it is committed,
-//! and a reorg takes back by new records, never by deletion.
+//! Never here: a decision. The caller passes in a function that computes the new state of an incident. It runs inside
+//! the transaction that writes the result, so that two processes answering at once see each other's changes. No message
+//! is sent before its cause is committed, and a reorg is recorded by new records, never by deletion.
 
 mod actor;
 mod allowance;
@@ -67,7 +67,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
-/// What every call here returns.
+/// Result of every function of this module.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// A handle to the store. Clones share the one writer; other processes may open the same file beside it.
@@ -82,9 +82,9 @@ pub struct Store {
 #[derive(Debug)]
 struct StoreFile {
     path: PathBuf,
-    /// Which file was opened; absent where the system does not say.
+    /// Identity of the opened file; absent where the system does not provide it.
     identity: Option<place::Identity>,
-    /// Since when it is no longer at its path.
+    /// Instant at which the file was first found missing from its path.
     gone: Mutex<Option<Instant>>,
 }
 
@@ -103,8 +103,8 @@ impl Store {
         Ok(Self { actor, file: Some(Arc::new(file)) })
     }
 
-    /// Moves the store at `path` aside, if there is one, and makes a new one in its place although an earlier run left its traces.
-    /// Returns where the earlier one is now.
+    /// Moves the store at `path` aside, if there is one, and creates a new one in its place even if an earlier run left
+    /// files there. Returns the new path of the earlier store.
     ///
     /// # Errors
     /// [`StoreError::InUse`] while a run works on it, and as [`Store::open`].
@@ -119,13 +119,13 @@ impl Store {
         Ok(before)
     }
 
-    /// Returns whether no store is at `path` and no earlier run left its traces there.
+    /// Returns whether `path` has neither a store nor files of an earlier run.
     #[must_use]
     pub fn is_first_start(path: &Path) -> bool {
         !path.exists() && place::left_behind(path).is_empty()
     }
 
-    /// A store that is gone when its last handle is: for dry runs and replays.
+    /// Creates a store in memory that is lost with its last handle: for dry runs and replays.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`] when there is no memory for it.
@@ -134,43 +134,44 @@ impl Store {
     }
 }
 
-/// Signs of life.
+/// Health of the store.
 impl Store {
-    /// Counts in `metrics` the writes that cannot be done.
+    /// Counts failed writes in `metrics`.
     #[must_use]
     pub fn measured(mut self, metrics: Metrics) -> Self {
         self.actor.metrics = metrics;
         self
     }
 
-    /// How many jobs wait in the longer of the writer's two queues, of how many that may.
+    /// Returns the number of jobs that wait in the longer of the writer's two queues, and the maximum.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
         self.actor.waiting()
     }
 
-    /// How much room there is; absent for a store in memory, and where the system does not say.
+    /// Returns the disk space; `None` for a store in memory, and if the system does not report it.
     #[must_use]
     pub fn space(&self) -> Option<Space> {
         self.file.as_deref().and_then(|file| space::of(&file.path))
     }
 }
 
-/// How it fares.
+/// Health of the store.
 impl Store {
-    /// That it refuses what it is given, or that its file is gone from its place, if so.
+    /// Returns the current refusal: the store rejects writes, or its file is missing from its path.
     #[must_use]
     pub fn refusal(&self) -> Option<Refusal> {
         self.actor.refusal().or_else(|| self.file.as_deref()?.missing())
     }
 
-    /// Returns whether the file that was opened is no longer at its path: what is committed is lost with this process.
+    /// Returns whether the opened file is no longer at its path: commits are then lost when this process ends.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.file.as_deref().is_some_and(|file| file.missing().is_some())
     }
 
-    /// Writes a whole copy to `<store>.rescued`, also where the store's own file was removed from its place, and returns where it is.
+    /// Writes a complete copy to `<store>.rescued`, even if the store's own file was removed from its path, and returns
+    /// the path of the copy.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] for a store in memory, [`StoreError::Place`] and [`StoreError::Sqlite`] when it cannot be written.
@@ -184,7 +185,7 @@ impl Store {
 }
 
 impl StoreFile {
-    /// Returns a refusal where another file, or none, lies at the path of this one.
+    /// Returns a refusal if the path of this file holds another file or none.
     fn missing(&self) -> Option<Refusal> {
         let opened = self.identity?;
         let found = place::identity(&self.path);
@@ -206,10 +207,11 @@ impl StoreFile {
     }
 }
 
-/// Changing things.
+/// Changes of the stored state.
 impl Store {
-    /// One transaction: blocks retracted and appended, their activities and window entries, and the plan `engine` makes of
-    /// the step and of what stands. Either all of it is on disk when this returns, or nothing.
+    /// Commits one step of the chain in one transaction: blocks retracted and appended, their activities and window
+    /// entries, and the plan `engine` makes of the step and of the current state. Either all of it is on disk when this
+    /// returns, or nothing.
     ///
     /// # Errors
     /// [`StoreError::Gap`] when the step does not build on the cursor, [`StoreError::Unknown`] when it retracts what is not
@@ -221,7 +223,8 @@ impl Store {
         self.actor.write(move |db| commit::step(db, &step, now_ms, engine)).await
     }
 
-    /// Reads the live incidents of all chains, and what was paged lately, and writes what `engine` makes of them, in one transaction.
+    /// Reads the live incidents of all chains and the recent pages, and writes the plan that `engine` computes from
+    /// them, in one transaction.
     ///
     /// # Errors
     /// As [`Store::commit_step`].
@@ -232,7 +235,8 @@ impl Store {
         self.actor.write(move |db| commit::change(db, now_ms, engine)).await
     }
 
-    /// As [`Store::change`], with incidents of `chain` that closed lately beside the live ones: for what may come back.
+    /// Does the same as [`Store::change`], and passes recently closed incidents of `chain` in addition to the live
+    /// ones: for issues that may return.
     ///
     /// # Errors
     /// As [`Store::commit_step`].
@@ -243,7 +247,8 @@ impl Store {
         self.actor.write(move |db| commit::sight(db, chain, now_ms, engine)).await
     }
 
-    /// Reads the findings of `chain` by `rule` whose incidents are closed, and writes what `engine` makes of them, in one transaction.
+    /// Reads the findings of `chain` by `rule` whose incidents are closed, and writes the plan that `engine` computes
+    /// from them, in one transaction.
     ///
     /// # Errors
     /// As [`Store::commit_step`].
@@ -254,11 +259,12 @@ impl Store {
         self.actor.write(move |db| commit::reopen(db, chain, rule, now_ms, engine)).await
     }
 
-    /// Reads one incident and writes what `engine` makes of it, in one transaction. `Ok(Err(_))` when the engine refused.
+    /// Reads one incident and writes the plan that `engine` computes from it, in one transaction. Returns `Ok(Err(_))`
+    /// when the engine refused.
     ///
-    /// An answer never drops a page about something that nobody was given. Where such pages wait, or were given up, the incident stays
-    /// open, and [`Answered::unseen`] lists them. `seen` is the revision of the incident at which somebody read that list: up to it
-    /// everything counts as seen.
+    /// An answer never drops a page whose content no destination accepted. If such pages wait, or were given up, the
+    /// incident stays open, and [`Answered::unseen`] lists them. `seen` is the revision of the incident at which a
+    /// person read that list: everything up to that revision counts as seen.
     ///
     /// # Errors
     /// [`StoreError::NoIncident`], and as [`Store::commit_step`].
@@ -277,9 +283,10 @@ impl Store {
     }
 }
 
-/// Queues of Safes.
+/// Proposals of Safes.
 impl Store {
-    /// What was seen in the queue of `safe`, and what the Safe logged that it has not accounted for.
+    /// Returns the transactions seen in the queue of `safe`, and the logs of the Safe that the queue has not accounted
+    /// for.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -287,8 +294,8 @@ impl Store {
         self.actor.call(move |db| queue::kept(db, chain, safe)).await
     }
 
-    /// What was last judged of a transaction, or of a queued one by its Safe transaction hash: its lines, oldest first, at most
-    /// [`LINES_MAX`].
+    /// Returns the latest verdict lines of a transaction, or of a queued one by its Safe transaction hash: oldest
+    /// first, at most [`LINES_MAX`].
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -296,7 +303,8 @@ impl Store {
         self.actor.call(move |db| queue::lines(db, chain, tx)).await
     }
 
-    /// Findings that a transaction, or a queued one by its Safe transaction hash, caused and no reorg took away.
+    /// Returns the findings that a transaction, or a queued one identified by its Safe transaction hash, caused and
+    /// that no reorg removed.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -305,7 +313,7 @@ impl Store {
         Ok(found.into_iter().filter(|finding| !finding.orphaned).collect())
     }
 
-    /// Which of `safes` were touched on chain since their queues last accounted for that.
+    /// Returns those of `safes` that were touched on chain since their queues were last accounted for.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -313,7 +321,8 @@ impl Store {
         self.actor.call(move |db| queue::stirred(db, chain, &safes)).await
     }
 
-    /// One transaction: what a look at a queue brought, and the plan `engine` makes of it and of what stands.
+    /// Commits one look at a queue in one transaction: the transactions it found, and the plan `engine` makes of them
+    /// and of the current state.
     ///
     /// # Errors
     /// As [`Store::commit_step`]; [`StoreError::Unknown`] when it would retract a block.
@@ -327,7 +336,7 @@ impl Store {
 
 /// Quotas of services.
 impl Store {
-    /// What was asked of `service` in `month`, such as `2026-11`, by every process that writes here.
+    /// Returns the requests sent to `service` in `month`, such as `2026-11`, by every process that writes here.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -336,8 +345,8 @@ impl Store {
         self.actor.call(move |db| quota::spent(db, &service, &month)).await
     }
 
-    /// Writes down that one more request is sent to `service` in `month`, after which `left` may be sent at once, and gives back
-    /// how many that makes in the month.
+    /// Records one more request to `service` in `month`, after which `left` requests may be sent at once, and returns
+    /// the number of requests in the month.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -349,7 +358,7 @@ impl Store {
 
 /// Pending transactions.
 impl Store {
-    /// Those in which something was found and that wait to be included, oldest first.
+    /// Returns the pending transactions that have findings and wait to be included, oldest first.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -357,7 +366,7 @@ impl Store {
         self.actor.call(move |db| pending::waiting(db, chain)).await
     }
 
-    /// Which of `hashes` need not be judged: a committed block holds them, or they were judged before.
+    /// Returns those of `hashes` that need not be judged: they are in a committed block, or were judged before.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -365,7 +374,7 @@ impl Store {
         self.actor.call(move |db| pending::known(db, chain, &hashes)).await
     }
 
-    /// Which of `hashes`, each of a transaction that touches a watch, a committed block holds.
+    /// Returns those of `hashes`, each of a transaction that touches a watch, that are in a committed block.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -373,7 +382,8 @@ impl Store {
         self.actor.call(move |db| pending::included(db, chain, &hashes)).await
     }
 
-    /// One transaction: what was heard of pending transactions, and the plan `engine` makes of it and of what stands.
+    /// Commits news of pending transactions in one transaction, with the plan `engine` makes of it and of the current
+    /// state.
     ///
     /// # Errors
     /// As [`Store::commit_step`]; [`StoreError::Unknown`] when it would retract a block.
@@ -387,7 +397,7 @@ impl Store {
 
 /// Incidents and findings.
 impl Store {
-    /// The incident with this id or unambiguous beginning of one (`inc_3f2a`, or `3f2a`).
+    /// Returns the incident with this id or unambiguous prefix of an id (`inc_3f2a`, or `3f2a`).
     ///
     /// # Errors
     /// [`StoreError::NoIncident`], [`StoreError::Ambiguous`] with the candidates, [`StoreError::Sqlite`].

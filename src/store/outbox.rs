@@ -1,4 +1,5 @@
-//! Messages between commit and destination: due, leased to a worker, sent, superseded, or dead. In which order: `lanes`.
+//! Messages between commit and destination: due, leased to a worker, sent, superseded, or dead. For their order, see
+//! `lanes`.
 
 use super::chain::{int, uint};
 use super::incidents::{read, write};
@@ -9,86 +10,86 @@ use crate::model::{DeliveryKey, IncidentId, Severity};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::BTreeMap;
 
-/// Bytes of an error that are kept; a destination's answer may be of any length.
+/// Maximum number of bytes of an error that are kept; a destination's response may have any length.
 const ERROR_BYTES_MAX: usize = 1000;
 
 /// A message that a worker may send now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leased {
-    /// What to send, where.
+    /// Message to send, with its destination.
     pub delivery: Delivery,
-    /// Which attempt this is, from 1.
+    /// Number of this attempt, from 1.
     pub attempt: u32,
-    /// When it was written, wall-clock milliseconds.
+    /// Time when the message was written, wall-clock milliseconds.
     pub created_at_ms: u64,
 }
 
 /// A message that was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// What could not be sent, where.
+    /// Message that could not be sent, with its destination.
     pub delivery: Delivery,
-    /// How often it was tried.
+    /// Number of attempts.
     pub attempts: u32,
-    /// When it was written, wall-clock milliseconds.
+    /// Time when the message was written, wall-clock milliseconds.
     pub created_at_ms: u64,
-    /// The last refusal.
+    /// Last error.
     pub error: String,
 }
 
-/// A message that has not arrived so far.
+/// A message that has not arrived yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsent {
-    /// Where it should go.
+    /// Destination of the message.
     pub destination: String,
-    /// Given up, or still to be tried.
+    /// True for a message that was given up, false for one still to be tried.
     pub dead: bool,
-    /// What went wrong last; `None` before the first attempt has ended.
+    /// Error of the last attempt; `None` before the first attempt has ended.
     pub error: Option<String>,
 }
 
-/// What is still to be sent, and what never was.
+/// Messages still to be sent, and dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unfinished {
-    /// Messages that wait for their time, or are being sent, by destination.
+    /// Waiting messages and messages in flight, by destination.
     pub waiting: BTreeMap<String, Waiting>,
     /// Dead letters.
     pub dead: u64,
 }
 
-/// How much of everything there is.
+/// Counts of messages, incidents and findings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Messages that wait for their time, or are being sent, by destination.
+    /// Waiting messages and messages in flight, by destination.
     pub waiting: BTreeMap<String, Waiting>,
     /// Messages sent and not yet pruned.
     pub sent: u64,
-    /// Pages nobody needed any more.
+    /// Pages that were no longer needed.
     pub superseded: u64,
     /// Dead letters.
     pub dead: u64,
     /// Incidents open or acknowledged.
     pub incidents_live: u64,
-    /// Findings that stand.
+    /// Active findings.
     pub findings_standing: u64,
-    /// Findings a reorg took away, not seen again.
+    /// Findings that a reorg removed and that were not seen again.
     pub findings_retracted: u64,
 }
 
-/// What waits for one destination.
+/// Messages that wait for one destination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// How many messages.
+    /// Number of messages.
     pub messages: u64,
-    /// When the oldest was written, wall-clock milliseconds.
+    /// Time when the oldest was written, wall-clock milliseconds.
     pub oldest_ms: u64,
 }
 
 /// Columns of a message in the order they are read from a row.
 pub(super) const COLUMNS: &str = "seq, key, destination, kind, incident, severity, body, lane, attempts, created_at_ms";
 
-/// Drops pages of an incident that somebody has taken, or that is over. What is being sent at this moment goes out. An answer that would
-/// drop what nobody was given does not come this far: see [`commit::answer`].
+/// Drops the pages of an incident that was acknowledged or is closed. Messages in flight are not stopped. An answer
+/// that would drop unseen pages is handled before: see [`commit::answer`].
 pub(super) fn supersede(db: &Connection, incident: &Incident, now_ms: u64) -> Result<()> {
     if incident.state != State::Open {
         let sql = "UPDATE outbox SET state = 'superseded', place = 0, done_at_ms = ?2 \
@@ -106,7 +107,8 @@ pub(super) fn end_leases(db: &Connection, now_ms: u64) -> Result<usize> {
 
 pub(super) fn sent(db: &mut Connection, keys: &[DeliveryKey], now_ms: u64) -> Result<()> {
     let tx = commit::begin(db)?;
-    // Whatever became of it meanwhile, it was accepted: a page superseded while on the wire, or leased anew after a pause.
+    // An accepted message counts as sent whatever happened to it meanwhile: its page may have been superseded in
+    // flight, or leased again after a pause.
     let sql = "UPDATE outbox SET state = 'sent', place = 0, done_at_ms = ?2, lease_until_ms = NULL, last_error = NULL \
                WHERE key = ?1 RETURNING destination, lane";
     let mut left = Lanes::new();
@@ -128,7 +130,7 @@ pub(super) fn retry(db: &mut Connection, key: &DeliveryKey, now_ms: u64, next_at
     if let Some(seq) = leased {
         let sql = "UPDATE outbox SET last_error = ?2 WHERE seq = ?1";
         tx.prepare_cached(sql)?.execute(params![seq, error])?;
-        // Meanwhile somebody may have taken the incident.
+        // A responder may have answered the incident meanwhile.
         if unseen::hold(&tx, seq, now_ms)? {
             let sql = "UPDATE outbox SET lease_until_ms = NULL, next_at_ms = ?2, place = 0, state = 'due' \
                        WHERE seq = ?1 RETURNING destination, lane";
@@ -142,7 +144,7 @@ pub(super) fn retry(db: &mut Connection, key: &DeliveryKey, now_ms: u64, next_at
     Ok(())
 }
 
-/// Gives back messages that were leased and not tried, since one before them in their lane was not taken.
+/// Releases messages that were leased and not tried, since an earlier message of their lane was not accepted.
 pub(super) fn release(db: &mut Connection, keys: &[DeliveryKey], now_ms: u64) -> Result<()> {
     let tx = commit::begin(db)?;
     let sql = "UPDATE outbox SET state = 'due', place = 0, lease_until_ms = NULL, attempts = attempts - 1 \
@@ -156,7 +158,7 @@ pub(super) fn release(db: &mut Connection, keys: &[DeliveryKey], now_ms: u64) ->
     Ok(())
 }
 
-/// Messages that are forgotten at once: a tenth of a second's work, so that a commit does not wait longer.
+/// Maximum number of messages deleted at once: a tenth of a second's work, so that a commit does not wait longer.
 pub(super) const FORGOTTEN_MAX: usize = 2_000;
 
 /// Deletes messages that were sent or dropped before `before_ms`, the oldest first and at most [`FORGOTTEN_MAX`].
@@ -167,7 +169,7 @@ pub(super) fn forget(db: &Connection, before_ms: u64) -> Result<usize> {
     Ok(db.prepare_cached(sql)?.execute(params![int(before_ms), most])?)
 }
 
-/// Gives a message up, and writes the incident that `engine` makes of it in the same transaction.
+/// Gives a message up, and writes the incident that `engine` creates for it in the same transaction.
 pub(super) fn dead<F>(db: &mut Connection, key: &DeliveryKey, now_ms: u64, error: &str, engine: F) -> Result<Plan>
 where
     F: FnOnce(&Delivery, &Standing) -> Plan,
@@ -240,7 +242,7 @@ pub(super) fn counts(db: &mut Connection) -> Result<Counts> {
     })
 }
 
-/// What waits, and how many messages were given up, as the file counts them.
+/// Reads the waiting messages and the number of dead letters, as tallied in the file.
 pub(super) fn unfinished(db: &mut Connection) -> Result<Unfinished> {
     let dead = "SELECT coalesce(sum(messages), 0) FROM tallies WHERE dead = 1";
     let dead = db.prepare_cached(dead)?.query_row([], |row| row.get::<_, i64>(0)).map(uint)?;
@@ -266,7 +268,7 @@ fn log(db: &Connection, key: &DeliveryKey, now_ms: u64, outcome: &str, error: Op
     Ok(())
 }
 
-/// A row of [`COLUMNS`], with the attempt that would come next.
+/// Parses a row of [`COLUMNS`]; the attempt is the next one.
 pub(super) fn leased(row: &Row<'_>) -> Result<(i64, Leased)> {
     let kind: String = row.get(3)?;
     let severity: u8 = row.get(5)?;

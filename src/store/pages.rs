@@ -1,16 +1,16 @@
-//! Outcomes of an incident's pages, and a store from which nothing is sent.
+//! Outcomes of an incident's pages, and a store that sends no messages.
 
 use super::Result;
 use super::chain::uint;
 use crate::model::IncidentId;
 use rusqlite::{Connection, params};
 
-/// Pages of an incident that wake somebody, by what became of them. Those sent long ago are forgotten.
+/// Number of pages of an incident that wake people, by outcome. Pages sent long ago are deleted and not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pages {
     /// Accepted by their destination.
     pub sent: u64,
-    /// Due, or on their way.
+    /// Due, or in flight.
     pub waiting: u64,
     /// Given up, or never to be sent.
     pub failed: u64,
@@ -25,7 +25,7 @@ pub(super) fn of(db: &Connection, incident: &IncidentId) -> Result<Pages> {
     Ok(pages?)
 }
 
-/// Lets no message of the store be sent.
+/// Marks every waiting message of the store as never to be sent.
 pub(super) fn silence(db: &mut Connection) -> Result<()> {
     let sql = "UPDATE outbox SET state = 'superseded', place = 0, lease_until_ms = NULL, done_at_ms = created_at_ms \
                WHERE state IN ('due', 'leased')";

@@ -1,4 +1,4 @@
-//! Pending transactions: what was found in each before a block held it, and how each ended.
+//! Pending transactions: the findings in each before it was included in a block, and how each ended.
 
 use super::chain::{NOWHERE, int};
 use super::commit::{self, OwnedStepJudged};
@@ -10,21 +10,22 @@ use crate::model::pending::{Ended, Pending};
 use alloy_primitives::B256;
 use rusqlite::{Connection, params};
 
-/// How long one that ended is known again when it is announced once more: a day, in milliseconds. Its findings stay.
+/// Time for which an ended pending transaction is recognized if it is announced once more: a day, in milliseconds. Its
+/// findings stay.
 const ENDED_KEPT_MS: u64 = 86_400_000;
 
-/// What was heard of pending transactions, to be committed whole.
+/// News of pending transactions, to be committed as a whole.
 #[derive(Clone, Debug)]
 pub struct PendingSeen {
-    /// What was judged, each transaction as a block of the moment at which it was first seen. Nothing is retracted.
+    /// Judged transactions, each as a block of the moment at which it was first seen. Nothing is retracted.
     pub step: OwnedStepJudged,
-    /// Those that are new, or have ended.
+    /// New or ended transactions.
     pub changed: Vec<Pending>,
-    /// How some of them ended, for the incidents of their findings.
+    /// Endings of pending transactions, for the incidents of their findings.
     pub ended: Vec<Ended>,
 }
 
-/// Those that wait, oldest first.
+/// Returns the waiting transactions, oldest first.
 pub(super) fn waiting(db: &Connection, chain: ChainId) -> Result<Vec<Pending>> {
     let sql = "SELECT body FROM pending WHERE chain = ?1 AND ended IS NULL ORDER BY seen_at_ms, hash";
     let mut statement = db.prepare_cached(sql)?;
@@ -32,14 +33,14 @@ pub(super) fn waiting(db: &Connection, chain: ChainId) -> Result<Vec<Pending>> {
     bodies.map(|body| incidents::read("pending", &body?)).collect()
 }
 
-/// Which of `hashes` a committed block holds.
+/// Returns those of `hashes` that are in a committed block.
 pub(super) fn included(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
     let sql =
         "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash <> ?3)";
     among(db, sql, chain, hashes)
 }
 
-/// Which of `hashes` need not be looked at: a block holds them, or they were heard of before.
+/// Returns those of `hashes` that need not be judged: they are in a block, or were received before.
 pub(super) fn known(db: &Connection, chain: ChainId, hashes: &[B256]) -> Result<Vec<B256>> {
     let sql = "SELECT EXISTS (SELECT 1 FROM activities WHERE tx = ?1 AND chain = ?2 AND orphaned = 0 AND block_hash <> ?3) \
                OR EXISTS (SELECT 1 FROM pending WHERE chain = ?2 AND hash = ?1)";

@@ -1,4 +1,4 @@
-//! The store's file and what lies beside it: whether this is a first start, who may read it, and whether it is still there.
+//! The store's file and the files beside it: first start, file permissions, and presence of the file.
 
 use super::{Result, StoreError};
 use rustix::fs::{FlockOperation, flock};
@@ -8,22 +8,23 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Mode of every file that is written: the store holds what is found before anybody is told of it.
+/// Mode of every written file: the store holds findings before any person is notified of them.
 pub(super) const PRIVATE: u32 = 0o600;
-/// What a run leaves beside its store: the lock, SQLite's log and its index, and refused answers of endpoints.
+/// Suffixes of the files that a run leaves beside its store: the lock, SQLite's log and its index, and rejected answers
+/// of endpoints.
 const BESIDE: [&str; 4] = [".lock", "-wal", "-shm", ".evidence"];
-/// What belongs to the database itself.
+/// Suffixes of the files that belong to the database itself.
 pub(super) const OF_DATABASE: [&str; 2] = ["-wal", "-shm"];
 
-/// The path with `suffix` behind its file's name.
+/// Returns the path with `suffix` appended to its file name.
 pub(super) fn beside(store: &Path, suffix: &str) -> PathBuf {
     let mut path = store.as_os_str().to_owned();
     path.push(suffix);
     path.into()
 }
 
-/// Returns the names of files that an earlier run left beside `store` although the store itself is missing or empty; none when the
-/// store is there, and none before a first start.
+/// Returns the names of files that an earlier run left beside `store` although the store itself is missing or empty; an
+/// empty list if the store exists, and before a first start.
 pub(super) fn left_behind(store: &Path) -> Vec<String> {
     if std::fs::metadata(store).is_ok_and(|file| file.len() > 0) {
         return Vec::new();
@@ -32,8 +33,8 @@ pub(super) fn left_behind(store: &Path) -> Vec<String> {
     left.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect()
 }
 
-/// Makes the empty file of a store that is not there yet, and lets nobody but its owner read one that is. `anew` allows it although
-/// an earlier run left its traces.
+/// Creates the empty file of a missing store, and makes an existing one readable by its owner only. `anew` allows
+/// creation even if an earlier run left files.
 ///
 /// # Errors
 /// [`StoreError::Vanished`] when an earlier run left its traces but not its store, [`StoreError::Place`] when the place takes no file.
@@ -46,12 +47,12 @@ pub(super) fn prepare(store: &Path, anew: bool) -> Result<()> {
     if !left.is_empty() && !anew {
         return Err(StoreError::Vanished { path: store.display().to_string(), left });
     }
-    // SQLite gives its log and index the mode of the database.
+    // SQLite gives its log and index the same mode as the database.
     OpenOptions::new().create(true).truncate(false).write(true).mode(PRIVATE).open(store).map_err(failed)?;
     for path in [store.to_path_buf()].into_iter().chain(OF_DATABASE.map(|suffix| beside(store, suffix))) {
         let Ok(file) = std::fs::metadata(&path) else { continue };
         if file.mode() & 0o077 != 0 {
-            // A file of somebody else's, which works all the same.
+            // The change of mode fails for a file of another user, which can be used all the same.
             let _ = std::fs::set_permissions(&path, Permissions::from_mode(PRIVATE));
         }
     }
@@ -62,13 +63,13 @@ pub(super) fn prepare(store: &Path, anew: bool) -> Result<()> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity(u64, u64);
 
-/// Returns which file lies at `path`; `None` when none does, or when that cannot be said.
+/// Returns the identity of the file at `path`; `None` if there is no file, or its identity cannot be read.
 pub(super) fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().map(|file| Identity(file.dev(), file.ino()))
 }
 
-/// One `run` for each store: two would judge every block twice and fight over the cursor. The lock goes with the process, however
-/// it ends; its file stays, and tells a later start that there was a store.
+/// Lock that limits each store to one `run`: two would judge every block twice and fight over the cursor. The lock ends
+/// with the process, however it ends; its file stays, and shows a later start that there was a store.
 #[derive(Debug)]
 pub struct StoreLock {
     _file: File,

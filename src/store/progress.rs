@@ -1,4 +1,4 @@
-//! What the store is asked about a chain: where it stands, how final it is, and what a person allowed.
+//! Store functions about a chain: its position, its finality, and the permissions that people gave.
 
 #[cfg(doc)]
 use super::StoreError;
@@ -7,11 +7,11 @@ use crate::model::incident::Contested;
 use crate::model::{BlockRef, ChainId, Finality, Link};
 use alloy_primitives::B256;
 
-/// Where a chain stands.
+/// Position of a chain.
 impl Store {
-    /// Writes down that watching `chain` begins with block `first`, before anything is fetched.
+    /// Records that watching `chain` begins with block `first`, before any block is fetched.
     ///
-    /// The first step must append that block. A chain that began earlier keeps its place.
+    /// The first step must append that block. A chain that began earlier keeps its position.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -19,8 +19,8 @@ impl Store {
         self.actor.write(move |db| chain::begin(db, chain, first)).await
     }
 
-    /// Lets `chain` go on with block `first`, whatever stood before: for tapes whose stretches do not join. What was judged
-    /// and told stays, rolling windows too.
+    /// Continues `chain` with block `first`, regardless of its position: for tapes whose stretches do not join. Earlier
+    /// judgements and notifications stay, and rolling windows too.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -60,7 +60,8 @@ impl Store {
         self.actor.call(move |db| chain::window(db, chain)).await
     }
 
-    /// What the chain's blocks added to rolling windows since `since_s` (block time, Unix seconds), in order of blocks.
+    /// Returns the entries that the chain's blocks added to rolling windows since `since_s` (block time, Unix seconds),
+    /// in order of blocks.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -68,8 +69,9 @@ impl Store {
         self.actor.call(move |db| chain::deltas(db, chain, since_s)).await
     }
 
-    /// Forgets window entries of blocks before `deltas_before_s` (block time, Unix seconds) and messages that were sent,
-    /// or superseded, before `sent_before_ms` (wall clock). When a submission was written down, and who was met, is remembered for good. Dead letters, findings, incidents and activities stay.
+    /// Deletes window entries of blocks before `deltas_before_s` (block time, Unix seconds) and messages that were
+    /// sent, or superseded, before `sent_before_ms` (wall clock). Times of submissions, first-seen entries and the
+    /// newest value of each watched state are kept permanently. Dead letters, findings, incidents and activities stay.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -78,9 +80,9 @@ impl Store {
     }
 }
 
-/// How final a chain is.
+/// Finality of a chain.
 impl Store {
-    /// How far `chain` is from being undone, as was last written down.
+    /// Returns the finality of `chain`, as last recorded.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -88,8 +90,9 @@ impl Store {
         self.actor.call(move |db| finality::settled(db, chain)).await
     }
 
-    /// Writes down that every committed block up to `at` has become so final, and gives back the findings that did so by it.
-    /// `None` when nothing is new: when it is known, when more is known, or when `at` is not a remembered block of ours.
+    /// Records that every committed block up to `at` has reached this level of finality, and returns the findings that
+    /// reached it with them. Returns `None` if nothing changed: this or a later block was recorded before, or `at` is
+    /// not a stored block of the committed chain.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -97,8 +100,9 @@ impl Store {
         self.actor.write(move |db| finality::promote(db, chain, level, at)).await
     }
 
-    /// Writes down that `sources` endpoints hold `at`, and every block before it with it, and gives back the findings that
-    /// gained by it. `None` when nothing is new: so many were known to hold it, or it is not a remembered block of ours.
+    /// Records that `sources` endpoints hold `at` and every block before it, and returns the findings that gained
+    /// confirmation. Returns `None` if nothing changed: as many endpoints were recorded before, or `at` is not a stored
+    /// block of the committed chain.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -106,7 +110,7 @@ impl Store {
         self.actor.write(move |db| finality::confirm(db, chain, at, sources)).await
     }
 
-    /// Blocks that were taken back and that endpoints still hold, of all chains, as was last written down.
+    /// Returns the retracted blocks of all chains that endpoints still hold, as last recorded.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -114,8 +118,8 @@ impl Store {
         self.actor.call(|db| finality::contested(db)).await
     }
 
-    /// Writes down which blocks of `chain` that were taken back endpoints still hold, in place of what was known. An incident whose
-    /// evidence stood in one of them stays open meanwhile; see [`crate::escalate::tick`].
+    /// Records which retracted blocks of `chain` endpoints still hold, and replaces the earlier list. An incident whose
+    /// evidence was in one of them stays open meanwhile; see [`crate::escalate::tick`].
     ///
     /// # Errors
     /// [`StoreError::Sqlite`].
@@ -123,8 +127,9 @@ impl Store {
         self.actor.write(move |db| finality::contest(db, chain, &contested)).await
     }
 
-    /// Allows, in the name of `by`, that what is final is undone in favor of the branch that contains `block`. It is good for one
-    /// step, see [`OwnedStepJudged::undo`](super::OwnedStepJudged::undo), and takes the place of one that was not used yet.
+    /// Allows, in the name of `by`, to undo final blocks in favor of the branch that contains `block`. The permission
+    /// is valid for one step, see [`OwnedStepJudged::undo`](super::OwnedStepJudged::undo), and replaces one that was
+    /// not used yet.
     ///
     /// # Errors
     /// [`StoreError::Unknown`] when the chain was not begun or the block is on the committed chain, [`StoreError::Sqlite`].
@@ -133,7 +138,7 @@ impl Store {
         self.actor.write(move |db| allowance::allow(db, chain, block, &by, now_ms)).await
     }
 
-    /// Takes back what was allowed and not used yet, and says what that was.
+    /// Withdraws the permission that was not used yet, and returns it.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -142,7 +147,7 @@ impl Store {
         self.actor.write(move |db| allowance::withdraw(db, chain, &by, now_ms)).await
     }
 
-    /// What is allowed and not used yet.
+    /// Returns the permission that was given and not used yet.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].
@@ -150,7 +155,7 @@ impl Store {
         self.actor.call(move |db| allowance::open(db, chain)).await
     }
 
-    /// What was ever allowed, newest first, at most `limit`.
+    /// Returns all permissions ever given, newest first, at most `limit`.
     ///
     /// # Errors
     /// [`StoreError::Sqlite`], [`StoreError::Damaged`].

@@ -1,4 +1,4 @@
-//! Queues of Safes: what was seen in each, and how far it has accounted for what the Safe logged.
+//! Proposals of Safes: the transactions seen in each queue, and the logs of the Safe that its queue has accounted for.
 
 use super::chain::{int, text, uint};
 use super::commit::{self, OwnedStepJudged};
@@ -11,47 +11,49 @@ use crate::model::{BlockRef, ChainId};
 use alloy_primitives::{Address, B256};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// How long what ended is remembered: ninety days, in milliseconds. Its findings stay.
+/// Time for which ended transactions are remembered: ninety days, in milliseconds. Their findings stay.
 const ENDED_KEPT_MS: u64 = 90 * 86_400_000;
-/// Transactions of one Safe that are remembered after they ended: a service that shows others at every look must not fill the disk.
+/// Maximum number of ended transactions kept for one Safe: a service that returns different ones at every poll must not
+/// fill the disk.
 const ENDED_MAX: u32 = 2_000;
-/// Logs of one Safe that are accounted for at one look; the rest at the next.
+/// Maximum number of logs of one Safe that are accounted for in one poll; the next poll continues.
 const TRACES_MAX: u32 = 256;
 
-/// Lines that are shown of one transaction: the longest batch that is opened.
+/// Maximum number of lines shown for one transaction: the longest batch that is opened.
 pub const LINES_MAX: u32 = 1_024;
 
-/// What the store knows of one Safe's queue.
+/// Stored state of one Safe's queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueueKept {
-    /// Every transaction that was seen in it and is not forgotten yet.
+    /// Every transaction that was seen in the queue and is not deleted yet.
     pub remembered: Vec<Remembered>,
     /// Executions and approvals that the Safe logged and its queue has not accounted for, oldest first.
     pub traces: Vec<Trace>,
-    /// The place up to which there are no others: what to pass as [`QueueSeen::accounted`] once all of them are dealt with.
+    /// Position up to which there are no others: the value to pass as [`QueueSeen::accounted`] once all of them are
+    /// handled.
     pub until: i64,
-    /// When it was looked at last, wall-clock milliseconds; absent before the first look.
+    /// Time of the last look, wall-clock milliseconds; absent before the first look.
     pub looked_at: Option<u64>,
 }
 
-/// What a look at one Safe's queue brought, to be committed whole.
+/// Results of a look at one Safe's queue, to be committed as a whole.
 #[derive(Clone, Debug)]
 pub struct QueueSeen {
-    /// What was judged, each as a block of the moment at which it was first seen. Nothing is retracted.
+    /// Judged transactions, each as a block of the moment at which it was first seen. Nothing is retracted.
     pub step: OwnedStepJudged,
-    /// The Safe.
+    /// Address of the Safe.
     pub safe: Address,
-    /// What is new or has changed among what is remembered.
+    /// Remembered transactions that are new or have changed.
     pub remembered: Vec<Remembered>,
-    /// What became of transactions, by their hash, for the incidents of their findings.
+    /// News of transactions by their hash, for the incidents of their findings.
     pub news: Vec<(B256, String)>,
-    /// The place up to which the Safe's logs are accounted for.
+    /// Position up to which the Safe's logs are accounted for.
     pub accounted: i64,
 }
 
-/// Whether a Safe logged anything since its queue was last accounted for, for each of `safes`.
+/// Returns those of `safes` that logged anything since their queue was last accounted for.
 pub(super) fn stirred(db: &Connection, chain: ChainId, safes: &[Address]) -> Result<Vec<Address>> {
-    // What a queue itself wrote down is no news to it.
+    // Records that the queue itself produced do not count as a change.
     let sql = "SELECT EXISTS (SELECT 1 FROM activities WHERE seq > (SELECT accounted FROM queues WHERE chain = ?1 AND safe = ?2) \
                AND chain = ?1 AND address = ?2 AND block_hash <> ?3 AND json_extract(line, '$.by') NOT LIKE 'builtin/queue-%')";
     let mut statement = db.prepare_cached(sql)?;
@@ -77,7 +79,7 @@ pub(super) fn kept(db: &Connection, chain: ChainId, safe: Address) -> Result<Que
         db.prepare_cached("SELECT body FROM queued WHERE chain = ?1 AND safe = ?2 ORDER BY seen_at_ms")?;
     let bodies = statement.query_map(params![int(chain.0), address], |row| row.get::<_, String>(0))?;
     let remembered = bodies.map(|body| incidents::read("queued", &body?)).collect::<Result<_>>()?;
-    // What happened before the first look is not held against a queue that nobody looked at.
+    // Events before the first poll are not reported against the queue, since it was not polled then.
     let Some((accounted, looked_at)) = before else {
         return Ok(QueueKept { remembered, until: newest, ..QueueKept::default() });
     };
@@ -86,7 +88,7 @@ pub(super) fn kept(db: &Connection, chain: ChainId, safe: Address) -> Result<Que
     Ok(QueueKept { remembered, traces, until, looked_at: Some(uint(looked_at)) })
 }
 
-/// Executions and approvals since `accounted`, and whether that is all of them.
+/// Returns the executions and approvals since `accounted`, and whether the list is complete.
 fn traces(db: &Connection, chain: ChainId, address: &str, accounted: i64) -> Result<(Vec<Trace>, bool)> {
     let sql = "SELECT seq, number, block_hash, line FROM activities WHERE seq > ?1 AND chain = ?2 AND address = ?3 \
                AND orphaned = 0 AND json_extract(line, '$.activity') = 'event' \
@@ -110,7 +112,7 @@ fn traces(db: &Connection, chain: ChainId, address: &str, accounted: i64) -> Res
     Ok((found, n < TRACES_MAX))
 }
 
-/// A log as its line tells of it. What cannot be read of it is a finding of its own already.
+/// Parses a log from its record line. A log that cannot be decoded has a finding of its own already.
 fn trace(seq: i64, at: BlockRef, line: &VerdictLine) -> Option<Trace> {
     let mut args = line.args.values().filter_map(serde_json::Value::as_str);
     Some(Trace {

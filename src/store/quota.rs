@@ -1,19 +1,20 @@
-//! Quotas of services: how much of each month's is spent. Each request is written down before it is sent, so that no crash makes one
-//! forgotten; one that was written down and never sent costs nothing but itself.
+//! Quotas of services: requests used in each month. Each request is recorded before it is sent, so that a crash loses
+//! none; a request that was recorded and never sent only reduces the quota by itself.
 
 use super::chain::{int, uint};
 use super::{Result, commit};
 use rusqlite::{Connection, OptionalExtension, params};
 
-/// Months that are kept of one service: a year, for whoever wonders how much it takes.
+/// Maximum number of months kept for one service: a year, so that an operator can review the usage.
 const MONTHS_MAX: u32 = 12;
 
-/// What was asked of a service, as far as that was written down.
+/// Requests sent to a service, as far as they were recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spent {
-    /// Requests in the month that was asked about.
+    /// Number of requests in the requested month.
     pub requests: u64,
-    /// What might have been sent at once after the last one of any month, and when that was, wall-clock milliseconds.
+    /// Number of requests that could have been sent at once after the last request of any month, and the time of that
+    /// request, wall-clock milliseconds.
     pub last: Option<(f64, u64)>,
 }
 
@@ -26,7 +27,7 @@ pub(super) fn spent(db: &Connection, service: &str, month: &str) -> Result<Spent
     Ok(Spent { requests, last })
 }
 
-/// Counts one more, whoever else counts beside us, and says how many that makes.
+/// Counts one more request, together with those of other processes, and returns the total.
 pub(super) fn spend(db: &mut Connection, service: &str, month: &str, left: f64, now_ms: u64) -> Result<u64> {
     let tx = commit::begin(db)?;
     let sql = "INSERT INTO quotas (service, month, spent, \"left\", at_ms) VALUES (?1, ?2, 1, ?3, ?4) \

@@ -1,4 +1,4 @@
-//! Whether the store takes what it is given: seen from what becomes of every job, whoever gave it.
+//! Write health of the store: derived from the outcome of every job, whoever gave it.
 
 use super::StoreError;
 use crate::model::page::Way;
@@ -7,28 +7,28 @@ use rusqlite::ErrorCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
-/// What a store refuses right now. Clones see the same store.
+/// Current rejection of writes by a store. Clones share the state of the same store.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusals(Arc<Mutex<Option<Refusal>>>);
 
-/// The store refuses.
+/// State of a store that rejects writes.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// Since the first refusal that no write has followed.
+    /// Time of the first refusal that no successful write has followed.
     pub since: Instant,
-    /// What it said last.
+    /// Last error message of the store.
     pub why: String,
-    /// Commands by which a person mends it, where there are any.
+    /// Commands with which a person can repair it, where there are any.
     pub ways: Vec<Way>,
 }
 
 impl Refusals {
-    /// That the store refuses, if it does.
+    /// Returns the current refusal, if there is one.
     pub(super) fn now(&self) -> Option<Refusal> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A job is done. Only one that wrote shows that writing works: a full disk can still be read.
+    /// Records the result of a job. Only a successful write shows that writing works: a full disk can still be read.
     pub(super) fn seen(&self, wrote: bool, failure: Option<&StoreError>) {
         let mut refusal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match failure.filter(|error| error.is_refusal()) {
@@ -43,7 +43,7 @@ impl Refusals {
 }
 
 impl StoreError {
-    /// Returns the commands that lead on, for a person to choose from.
+    /// Returns the commands that resolve the error, for a person to choose from.
     #[must_use]
     pub fn ways(&self) -> Vec<Way> {
         match self {
@@ -55,14 +55,16 @@ impl StoreError {
         }
     }
 
-    /// Whether the same job may be done later, once the disk or another process allows it: nothing is wrong with the job.
+    /// Returns whether the same job may succeed later, once the disk or another process allows it: the job itself has
+    /// no fault.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
         use ErrorCode::{
             CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, OutOfMemory, PermissionDenied,
             ReadOnly, SystemIoFailure,
         };
-        // A disk that is not mounted yet, or one that is full or read-only: a person has to hear of it, and mends it meanwhile.
+        // The disk may not be mounted yet, be full or be read-only: a person must be paged and can repair it while the
+        // program runs.
         if let Self::Vanished { .. } | Self::Place { .. } = self {
             return true;
         }
@@ -78,7 +80,7 @@ impl StoreError {
                     | ReadOnly
                     | PermissionDenied
                     | OutOfMemory
-                    // A person has to mend it, and must hear of it: to end here would say nothing to anybody.
+                    // A person has to repair it and must be paged: ending the process would notify no one.
                     | DatabaseCorrupt
             )
         )

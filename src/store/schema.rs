@@ -1,11 +1,11 @@
-//! Opening the file: how it is written to, and bringing an older one up to date.
+//! Opening of the file: settings for writing, and migration of an older file.
 
 use super::{Result, StoreError, place};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 use std::time::Duration;
 
-/// Steps from an empty file to the newest schema; a file's `user_version` says how many of them it has taken.
+/// Migrations from an empty file to the newest schema; a file's `user_version` is the number of migrations it has.
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_first.sql"),
     include_str!("migrations/0002_finality.sql"),
@@ -19,10 +19,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_triggers.sql"),
 ];
 
-/// `WFIR`: tells our files from those of other programs.
+/// Application id `WFIR`: distinguishes files of this program from those of others.
 const APPLICATION_ID: i64 = 0x5746_4952;
 
-/// How long to wait for another process that writes; each of its transactions takes milliseconds.
+/// Maximum time to wait for another process that writes; each of its transactions takes milliseconds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn open(path: &Path) -> Result<Connection> {
@@ -30,7 +30,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     prepare(Connection::open(path)?, MIGRATIONS)
 }
 
-/// As [`open`], where an earlier run left traces and its store was taken away on purpose.
+/// Does the same as [`open`], where an earlier run left files and its store was removed on purpose.
 pub(super) fn open_anew(path: &Path) -> Result<Connection> {
     place::prepare(path, true)?;
     prepare(Connection::open(path)?, MIGRATIONS)
@@ -42,10 +42,11 @@ pub(super) fn open_in_memory() -> Result<Connection> {
 
 fn prepare(mut db: Connection, migrations: &[&str]) -> Result<Connection> {
     db.busy_timeout(BUSY_TIMEOUT)?;
-    // Checked before the first write, and again under the lock in `migrate`: changing the journal mode writes to the file.
+    // The version is checked before the first write, and again under the lock in `migrate`: changing the journal mode
+    // writes to the file.
     version(&db, migrations.len())?;
-    // WAL lets readers of other processes go on beside the writer. FULL makes each commit survive a loss of power, which is
-    // what "commit first, then tell" rests on; it costs a quarter of a millisecond a block.
+    // WAL lets readers of other processes continue beside the writer. FULL makes each commit survive a loss of power,
+    // which the rule "commit first, then notify" requires; it costs a quarter of a millisecond a block.
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "foreign_keys", true)?;
@@ -54,7 +55,7 @@ fn prepare(mut db: Connection, migrations: &[&str]) -> Result<Connection> {
     Ok(db)
 }
 
-/// Takes the missing steps, all in one transaction. Another process may have been faster; then there are none.
+/// Applies the missing migrations, all in one transaction. If another process was faster, none are missing.
 fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let taken = version(&tx, migrations.len())?;
@@ -69,7 +70,7 @@ fn migrate(db: &mut Connection, migrations: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a database is a store, and none of a later version.
+/// Checks that a database is a store, and not of a later version.
 pub(super) fn require(db: &Connection) -> Result<()> {
     match version(db, MIGRATIONS.len())? {
         0 => Err(StoreError::Foreign),
@@ -77,7 +78,7 @@ pub(super) fn require(db: &Connection) -> Result<()> {
     }
 }
 
-/// How many steps the file has taken.
+/// Returns the number of migration steps that the file has taken.
 fn version(db: &Connection, known: usize) -> Result<usize> {
     let number = |pragma: &str| db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let (application, taken) = (number("application_id")?, number("user_version")?);

@@ -1,31 +1,32 @@
-//! How much room the store has and takes.
+//! Disk space that the store has and takes.
 
 use std::path::Path;
 
-/// Bytes.
+/// Disk space, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// That we may still write on the file system the store lies on.
+    /// Bytes that this process may still write on the file system of the store.
     pub free: u64,
-    /// That the file system holds.
+    /// Size of the file system.
     pub total: u64,
-    /// That the database and its journal take.
+    /// Bytes that the database and its journal use.
     pub size: u64,
 }
 
-/// Less room than this is little: days of a busy watchlist, and time to act.
+/// Threshold below which free space is low: enough for days of a busy watchlist, and for time to act.
 const FREE_MIN: u64 = 512 << 20;
-/// On a small file system it is this share: one in so many bytes.
+/// Divisor that gives the threshold on a small file system: one byte in this number must be free.
 const FREE_SHARE: u64 = 10;
 
 impl Space {
-    /// Whether a person should make room.
+    /// Returns whether a person should make room.
     #[must_use]
     pub fn is_little(&self) -> bool {
         self.free < self.least()
     }
 
-    /// Whether that is done: there is a quarter more than little, so that a disk at the edge is not told of again and again.
+    /// Returns whether there is room again: a quarter more than the limit of little room, so that a disk near the limit
+    /// is not reported again and again.
     #[must_use]
     pub fn is_enough(&self) -> bool {
         self.free >= self.least() / 4 * 5
@@ -36,7 +37,7 @@ impl Space {
     }
 }
 
-/// The room around the database at `path`; absent where the system does not say.
+/// Returns the disk space around the database at `path`; absent where the system does not report it.
 pub(super) fn of(path: &Path) -> Option<Space> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let system = rustix::fs::statvfs(folder).ok()?;
@@ -45,7 +46,7 @@ pub(super) fn of(path: &Path) -> Option<Space> {
         name.push(suffix);
         std::fs::metadata(name).map_or(0, |file| file.len())
     });
-    // What is free to us, without what is set aside for root.
+    // Only the space available to this process counts, without the part reserved for root.
     let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
     Some(Space { free: bytes(system.f_bavail), total: bytes(system.f_blocks), size: beside.iter().sum() })
 }

@@ -1,4 +1,4 @@
-//! Evidence that stands only on pages which no destination accepted. Nobody's answer covers it.
+//! Evidence that is only on pages which no destination accepted. An answer does not cover it.
 
 use super::incidents::{self, read};
 use super::{Result, commit, lanes};
@@ -9,20 +9,21 @@ use crate::model::incident::{Body, Incident, State};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Something that happened, on pages that wait or were given up and on none that was accepted.
+/// Evidence on pages that wait or were given up, and on no page that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unseen {
-    /// How loud it is.
+    /// Severity of the evidence.
     pub severity: Severity,
-    /// Sentence that the page says of it.
+    /// Headline of the evidence on the page.
     pub headline: String,
-    /// Destinations that its pages should go to.
+    /// Destinations of its pages.
     pub destinations: BTreeSet<String>,
-    /// Last thing that went wrong with one of them; `None` where none was tried.
+    /// Last error of one of its pages; `None` where none was tried.
     pub error: Option<String>,
 }
 
-/// Evidence as a page tells it: with another sum it is other evidence. A page without evidence counts by its incident alone.
+/// Evidence as shown on a page: a different amount makes it different evidence. A page without evidence counts by its
+/// incident alone.
 type Item = (Option<FindingId>, Severity, String);
 
 fn items(body: &Body) -> BTreeSet<Item> {
@@ -32,8 +33,8 @@ fn items(body: &Body) -> BTreeSet<Item> {
     if page.evidence.is_empty() { BTreeSet::from([(None, Severity::Critical, String::new())]) } else { listed }
 }
 
-/// What of an incident stands only on pages that wait or were given up. What is on its way at this moment counts as seen: should it
-/// fail, [`hold`] sees to it.
+/// Returns the evidence of an incident that stands only on pages that wait or are dead letters. Evidence on a page in
+/// flight counts as seen: if that page fails, [`hold`] handles it.
 pub(super) fn of(db: &Connection, incident: &Incident) -> Result<Vec<Unseen>> {
     let sql = "SELECT body, destination, last_error FROM outbox WHERE incident = ?1 AND kind = 'trigger' \
                AND state IN ('due', 'dead') ORDER BY seq";
@@ -60,10 +61,11 @@ pub(super) fn of(db: &Connection, incident: &Incident) -> Result<Vec<Unseen>> {
     Ok(waiting.into_iter().filter(|(item, _)| left.contains(item)).map(|(_, unseen)| unseen).collect())
 }
 
-/// Place of no message: they are numbered from 1.
+/// Sequence number of no message: messages are numbered from 1.
 const NONE: i64 = 0;
 
-/// Those of `items` that stand, are loud enough to page, and are on no page in one of `states` but the one at `except`.
+/// Returns those of `items` that are active, severe enough to page, and on no page in one of `states` except the page
+/// at `except`.
 fn left(
     db: &Connection,
     incident: &Incident,
@@ -97,8 +99,8 @@ fn left(
     Ok(standing)
 }
 
-/// A page could not be delivered, and somebody answered meanwhile. Returns whether it has to be tried again, since it is about
-/// something that nobody was given: then the incident is open again.
+/// Handles a page that could not be delivered while a responder answered. Returns whether it has to be tried again; for
+/// a page with unseen evidence, the incident is opened again.
 pub(super) fn hold(db: &Connection, seq: i64, now_ms: u64) -> Result<bool> {
     let sql = "SELECT incident, body FROM outbox WHERE seq = ?1 AND kind = 'trigger' AND incident IS NOT NULL";
     let row = db.prepare_cached(sql)?.query_row([seq], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)));
@@ -107,9 +109,10 @@ pub(super) fn hold(db: &Connection, seq: i64, now_ms: u64) -> Result<bool> {
     if incident.state == State::Open {
         return Ok(true);
     }
-    // Should another one fail that is on its way as well, it is the one that stays.
+    // Another page in flight may still deliver the evidence; if it fails as well, that page is the one that is kept.
     let left = left(db, &incident, items(&read("outbox", &body)?), "'sent', 'leased'", seq)?;
-    // A person's answer alone is undone; what a reorg or the end of its cause closed stays closed.
+    // Only the effect of a person's answer is undone; an incident closed by a reorg or by the end of its cause stays
+    // closed.
     let answered = incident.state == State::Acknowledged || incident.closed_by.is_some();
     if left.is_empty() || !answered {
         return Ok(false);
@@ -118,7 +121,7 @@ pub(super) fn hold(db: &Connection, seq: i64, now_ms: u64) -> Result<bool> {
     Ok(true)
 }
 
-/// Decides of all leases of one destination that ran out while somebody answered.
+/// Handles all expired leases of one destination whose incidents were answered meanwhile.
 pub(super) fn hold_lapsed(db: &Connection, destination: &str, now_ms: u64) -> Result<()> {
     let sql = "SELECT seq FROM outbox WHERE place = 3 AND destination = ?1 AND lease_until_ms <= ?2 AND kind = 'trigger' \
                AND EXISTS (SELECT 1 FROM incidents i WHERE i.id = outbox.incident AND i.state <> 'open')";
@@ -133,7 +136,8 @@ pub(super) fn hold_lapsed(db: &Connection, destination: &str, now_ms: u64) -> Re
     Ok(())
 }
 
-/// Forgets what pages of an incident showed, once one of them was given up and no other brings what it showed: the same pages anew.
+/// Resets the record of what an incident's pages showed, after one of them was given up and no other page contains its
+/// evidence: the same evidence pages again.
 pub(super) fn uncover(db: &Connection, id: &IncidentId, body: &Body) -> Result<()> {
     let Some(mut incident) = incidents::by_id(db, id)? else { return Ok(()) };
     if !left(db, &incident, items(body), "'sent', 'due', 'leased'", NONE)?.is_empty()

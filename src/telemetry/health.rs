@@ -1,8 +1,8 @@
-//! Checks: what must hold for the program to be well, by name.
+//! Health checks: named conditions that must hold while the program is healthy.
 //!
-//! Comes in: a word from whoever can tell, such as "`chain/mainnet/head` holds" or "`store/writes` fails, the disk is full". Goes
-//! out: what fails, why and since when; for `/readyz`, for heartbeats, for metrics. Never here: a check that looks by itself,
-//! or a reason with a secret in it.
+//! Input: reports from other modules, such as "`chain/mainnet/head` holds" or "`store/writes` fails, the disk is full".
+//! Output: the failing checks with reason and start time; for `/readyz`, for heartbeats, for metrics. Never here: a
+//! check that tests a condition by itself, or a reason with a secret in it.
 
 use super::Metrics;
 use jiff::Timestamp;
@@ -11,14 +11,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Most characters of a reason that are kept: it is shown beside many others.
+/// Maximum number of characters of a reason that are kept: it is shown beside many others.
 const REASON_CHARS_MAX: usize = 300;
-/// Most checks. Their names come from the configuration, so more is a bug that must not fill the memory.
+/// Maximum number of checks. Their names come from the configuration, so a larger number is a bug, which must not
+/// exhaust memory.
 pub const CHECKS_MAX: usize = 10_000;
 /// Periods without a renewal after which a check fails: one alone may be missed on a busy machine.
 const PERIODS_MAX: u32 = 2;
 
-/// See the module's head. Clones share their checks.
+/// Health checks; see the module documentation. Clones share their checks.
 #[derive(Clone)]
 pub struct Checks(Arc<Inner>);
 
@@ -46,19 +47,20 @@ struct Renewal {
     at: Timestamp,
 }
 
-/// A check that fails.
+/// A failing check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failing {
-    /// Which one: `chain/mainnet/head`.
+    /// Name of the check: `chain/mainnet/head`.
     pub name: String,
-    /// Why, in words, without a secret and without an address of an endpoint.
+    /// Reason, in words, without a secret and without an address of an endpoint.
     pub why: String,
-    /// When it began to fail. It goes on failing for another reason as well.
+    /// Time at which it began to fail. A change of the reason does not reset it.
     pub since: Timestamp,
 }
 
 impl Checks {
-    /// No checks yet; they show in `metrics` too. `now` is asked when one begins to fail.
+    /// Creates an empty set of checks, which are also reported in `metrics`. `now` is called when a check begins to
+    /// fail.
     #[must_use]
     pub fn new(metrics: Metrics, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner { all: Mutex::default(), metrics, now: Box::new(now) }))
@@ -82,7 +84,7 @@ impl Checks {
         }
     }
 
-    /// `name` holds.
+    /// Records that `name` holds.
     pub fn ok(&self, name: &str) {
         let now = (self.0.now)();
         let mut all = self.all();
@@ -92,7 +94,7 @@ impl Checks {
         self.0.metrics.check(name, false);
     }
 
-    /// `name` does not hold, from now on unless it failed before.
+    /// Records that `name` fails. If it failed already, the time since when it fails is kept.
     pub fn fails(&self, name: &str, why: &str) {
         let now = (self.0.now)();
         let mut all = self.all();
@@ -106,7 +108,7 @@ impl Checks {
         self.0.metrics.check(name, true);
     }
 
-    /// Holds or fails, as `result` says.
+    /// Records that `name` holds or fails, according to `result`.
     pub fn set<E: fmt::Display>(&self, name: &str, result: Result<(), E>) {
         match result {
             Ok(()) => self.ok(name),
@@ -114,7 +116,7 @@ impl Checks {
         }
     }
 
-    /// `name` is no check any more.
+    /// Removes the check `name`.
     pub fn remove(&self, name: &str) {
         if self.all().remove(name).is_some() {
             self.0.metrics.check_removed(name);
@@ -137,7 +139,7 @@ impl Checks {
         failing
     }
 
-    /// Every check, by name, whether it holds or not.
+    /// Returns the names of all checks, holding and failing.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.all().keys().cloned().collect()
@@ -176,7 +178,7 @@ impl Renewal {
 }
 
 impl Default for Checks {
-    /// Checks without a clock: whatever fails has failed since 1970.
+    /// Creates checks without a clock: every failure is dated to 1970.
     fn default() -> Self {
         Self::new(Metrics::default(), || Timestamp::UNIX_EPOCH)
     }

@@ -1,11 +1,12 @@
-//! What is counted and measured: one struct for the whole program, with a method for each thing that happens.
+//! Counters and measurements: one struct for the whole program, with a method for each kind of event.
 //!
-//! Comes in: events from every room above rank 2; the pure rooms return numbers and their callers record them. Goes out: the
-//! text that Prometheus scrapes. Never here: a label that the configuration did not name. A transaction, an address or an
-//! error would make a new series each time, and a name from the chain would let a stranger fill our memory.
+//! Input: events from every module above rank 2; the pure modules return numbers, which their callers record. Output:
+//! the text that Prometheus scrapes. Never here: a label value that is not from the configuration. A transaction, an
+//! address or an error would create a new series each time, and a name from the chain would let a stranger exhaust our
+//! memory.
 //!
-//! Names begin with `watchfire_`, end in their base unit, and in `_total` where they only grow. Whatever is known at start has
-//! its series from the start, at zero: an alert that looks for the first increase cannot see it otherwise.
+//! Names begin with `watchfire_` and end in their base unit, or in `_total` for counters. Series that are known at
+//! start exist from the start, at zero: otherwise an alert on the first increase would miss it.
 
 mod seen;
 mod series;
@@ -22,26 +23,26 @@ use std::sync::{Arc, Mutex};
 use underway::Underway;
 use vector::Book;
 
-/// What a chain's source can be doing; the words of `watchfire_chain_phase`.
+/// Phases of a chain's source; label values of `watchfire_chain_phase`.
 pub const PHASES: [&str; 7] = ["boot", "backfill", "catch-up", "live", "reconcile", "quarantine", "degraded"];
 
-/// How requests to nodes end; the words of `watchfire_rpc_requests_total`.
+/// Outcomes of requests to nodes; label values of `watchfire_rpc_requests_total`.
 pub const OUTCOMES: [&str; 4] = ["ok", "error", "timeout", "unreachable"];
 
-/// What is wrong with a block that is refused; the words of `watchfire_blocks_refused_total`.
+/// Reasons for refusing a block; label values of `watchfire_blocks_refused_total`.
 pub const REFUSALS: [&str; 7] = ["header", "root", "bloom", "transaction", "sender", "state", "nonsense"];
 
-/// How requests to Safe services end; the words of `watchfire_safe_service_requests_total`.
+/// Outcomes of requests to Safe services; label values of `watchfire_safe_service_requests_total`.
 pub const SERVICE_OUTCOMES: [&str; 5] = ["ok", "error", "limited", "refused", "nonsense"];
 
-/// Watches with series of their own. The verdicts on any further ones are counted together, so that a watchlist of 100,000
-/// does not make as many series here and in Prometheus.
+/// Maximum number of watches with series of their own. The verdicts on further watches are counted together, so that a
+/// watchlist of 100,000 does not create as many series here and in Prometheus.
 pub const WATCHES_MAX: usize = 1_000;
 
-/// Stands for all watches beyond [`WATCHES_MAX`].
+/// Label for all watches beyond [`WATCHES_MAX`].
 const OTHERS: &str = "(others)";
 
-/// See the module's head. Clones record into the same series.
+/// Metrics of the program; see the module documentation. Clones record into the same series.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
 
@@ -64,7 +65,7 @@ struct Inner {
 }
 
 impl Metrics {
-    /// Metrics that nobody recorded anything in.
+    /// Creates metrics without any recorded values.
     #[must_use]
     pub fn new() -> Self {
         let mut book = Book::new();
@@ -99,13 +100,13 @@ impl Metrics {
         metrics
     }
 
-    /// Everything, as Prometheus reads it: text format 0.0.4.
+    /// Returns all metrics in the Prometheus text format 0.0.4.
     #[must_use]
     pub fn render(&self) -> String {
         vector::render(&self.0.registry)
     }
 
-    /// Series whose labels are words of ours.
+    /// Creates the series whose labels are fixed words.
     fn known_words(&self) {
         self.0.start.build.of([env!("CARGO_PKG_VERSION")]).set(1.0);
         for severity in Severity::ALL {
@@ -114,9 +115,10 @@ impl Metrics {
     }
 }
 
-/// The start of the program.
+/// Metrics of the program's start.
 impl Metrics {
-    /// A configuration was read and is in force. `hash` stands for its text, `watches` counts its watches, `now_s` is Unix seconds.
+    /// Records that a configuration was read and is in use. `hash` identifies its text, `watches` is the number of its
+    /// watches, `now_s` is Unix seconds.
     pub fn configured(&self, hash: &str, watches: usize, now_s: f64) {
         let start = &self.0.start;
         start.config.of([hash]).set(1.0);
@@ -126,7 +128,7 @@ impl Metrics {
         start.watches.set(watches as f64);
     }
 
-    /// A chain of the configuration, with the seconds between its blocks: its series exist from here on.
+    /// Creates the series of a chain in the configuration, and records the seconds between its blocks.
     pub fn chain(&self, chain: &str, slot_seconds: f64) {
         let (of, labels) = (&self.0.chain, [chain]);
         for level in [&of.head, &of.head_time, &of.processed, &of.processed_time, &of.safe, &of.finalized, &of.skew] {
@@ -152,7 +154,7 @@ impl Metrics {
         }
     }
 
-    /// An endpoint of a chain: its series exist from here on. It is not up until something says so.
+    /// Creates the series of a chain's endpoint. It counts as down until it is reported as up.
     pub fn endpoint(&self, chain: &str, endpoint: &str) {
         let (of, labels) = (&self.0.endpoint, [chain, endpoint]);
         for level in [&of.up, &of.lag, &of.quarantined] {
@@ -164,7 +166,7 @@ impl Metrics {
         }
     }
 
-    /// A destination of the configuration: its series exist from here on.
+    /// Creates the series of a destination in the configuration.
     pub fn destination(&self, destination: &str) {
         let of = &self.0.delivery;
         for level in [&of.failing, &of.pending, &of.oldest] {
@@ -181,7 +183,7 @@ impl Metrics {
         }
     }
 
-    /// A path of the configuration with so many steps.
+    /// Creates the series of a path in the configuration with `n_steps` steps.
     pub fn path(&self, path: &str, n_steps: usize) {
         for step in 1..=n_steps {
             self.0.incident.escalations.of([path, &step.to_string()]);

@@ -1,8 +1,8 @@
-//! A writer that never waits: a reader may stall, as a terminal does that somebody stopped with a key, and whoever has
-//! something to say goes on all the same.
+//! A writer that never blocks: a reader may stall, for example a terminal that a user paused with a key, but the
+//! program continues.
 //!
-//! Comes in: lines. Goes out: the same lines, in order, from a thread that does all the waiting. Never here: a line that holds
-//! up its writer. What finds no room is dropped and counted.
+//! Input: lines. Output: the same lines, in order, written by a thread that does all the waiting. Never here: a line
+//! that blocks its writer. Lines that do not fit are dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,26 +10,26 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// Lines that may wait for a reader: about an hour of verdicts of a busy watchlist.
+/// Maximum number of lines that wait for a reader: about an hour of verdicts of a busy watchlist.
 pub const LINES_MAX: usize = 10_000;
-/// Bytes of those lines: one that shows hostile calldata is long.
+/// Maximum number of bytes in the waiting lines: a line that shows hostile calldata is long.
 pub const BYTES_MAX: usize = 16 << 20;
 
-/// How often [`Outlet::finish`] looks for room.
+/// Interval at which [`Outlet::finish`] checks for room.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// See the module's head. Clones write to the same thread.
+/// A non-blocking writer; see the module documentation. Clones write to the same thread.
 #[derive(Debug)]
 pub struct Outlet {
     jobs: SyncSender<Job>,
     waiting: Arc<Waiting>,
     dropped: Arc<AtomicU64>,
     failure: Arc<OnceLock<io::Error>>,
-    /// The line that is not ended yet.
+    /// The line that has not ended yet.
     line: Vec<u8>,
 }
 
-/// What is not written yet.
+/// Lines and bytes that are not written yet.
 #[derive(Debug, Default)]
 struct Waiting {
     lines: AtomicUsize,
@@ -38,7 +38,7 @@ struct Waiting {
 
 enum Job {
     Line(Vec<u8>),
-    /// Everything before this is written.
+    /// Signals that all earlier lines are written.
     Done(SyncSender<()>),
 }
 
@@ -57,25 +57,25 @@ impl Outlet {
         Ok(Self { jobs, waiting, dropped: Arc::default(), failure, line: Vec::new() })
     }
 
-    /// How many lines wait for the reader.
+    /// Returns the number of lines waiting for the reader.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.waiting.lines.load(Ordering::Relaxed)
     }
 
-    /// How many lines found no room.
+    /// Returns the number of lines dropped for lack of room.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Returns why a line could not be written, such as a full disk; a reader that has gone away is no failure.
+    /// Returns the error of a failed write, such as a full disk. A closed reader is not a failure.
     #[must_use]
     pub fn failure(&self) -> Option<&io::Error> {
         self.failure.get()
     }
 
-    /// Waits until everything is written, at most about as long as `patience`, and says whether it is.
+    /// Waits until all lines are written, at most about as long as `patience`, and returns whether they are.
     #[must_use]
     pub fn finish(&self, patience: Duration) -> bool {
         let (done, is_done) = sync_channel(1);
@@ -101,7 +101,7 @@ impl Outlet {
 }
 
 impl Waiting {
-    /// Bytes that wait, a line of so many among them.
+    /// Adds a line of `size` bytes, and returns the number of waiting bytes including it.
     fn add(&self, size: usize) -> usize {
         self.lines.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(size, Ordering::Relaxed) + size
@@ -139,7 +139,7 @@ fn write(mut out: impl Write, jobs: &Receiver<Job>, waiting: &Waiting, failure: 
     for job in jobs {
         match job {
             Job::Line(line) => {
-                // A reader that has gone away is no error.
+                // A closed reader is not an error.
                 if let Err(error) = out.write_all(&line).and_then(|()| out.flush())
                     && error.kind() != io::ErrorKind::BrokenPipe
                 {
@@ -159,7 +159,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(30);
 
-    /// Takes nothing while somebody holds the lock.
+    /// A writer that accepts nothing while the lock is held.
     struct Stalling(Arc<Mutex<Vec<u8>>>);
 
     impl Write for Stalling {
@@ -185,7 +185,7 @@ mod tests {
         }
         assert!(!outlet.finish(LOOK), "nothing is written while the reader stalls");
         let dropped = usize::try_from(outlet.dropped()).unwrap();
-        // One line may be in the thread's hands.
+        // The thread may already have taken one line from the queue.
         assert!((49..=50).contains(&dropped), "{dropped}");
         assert_eq!(outlet.waiting(), n_lines - dropped);
         drop(stalled);

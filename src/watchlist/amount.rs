@@ -1,7 +1,7 @@
 //! Amounts as people write them: `"250 ether"`, `"50_000 SNT"`, `"1_000e6"`.
 //!
-//! Exact: a number is a whole mantissa with a power of ten, never a float, and one with more digits than its unit has is an
-//! error, since rounding a limit is not ours to do.
+//! Exact: a number is an integer mantissa with a power of ten, never a float. A number with more digits than its unit
+//! has is an error, since the program does not round a limit.
 
 use crate::settings::{At, Problems, Value};
 use alloy_primitives::U256;
@@ -10,25 +10,25 @@ use toml::de::DeValue;
 /// A number as written, and the unit behind it, not looked up yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Number<'a> {
-    /// There is a minus before it.
+    /// Set for a number with a minus sign.
     pub negative: bool,
-    /// All digits, the point left out.
+    /// All digits, without the decimal point.
     pub mantissa: U256,
-    /// Power of ten the mantissa is multiplied with; negative for digits behind the point.
+    /// Power of ten by which the mantissa is multiplied; negative for digits behind the point.
     pub exponent: i32,
     /// The word behind the number; empty when there is none.
     pub unit: &'a str,
 }
 
-/// The unit of a number that counts the smallest units of whatever token it is compared with, as a contract does.
+/// The unit of a number in the smallest unit of the token it is compared with, as contracts count.
 pub(super) const BASE_UNITS: &str = "base units";
-/// Powers of ten that an exponent may name: 10^77 is the last below 2^256.
+/// Maximum power of ten of an exponent: 10^77 is the last one below 2^256.
 const EXPONENT_MAX: i32 = 77;
 
 impl<'a> Number<'a> {
-    /// Reads digits with underscores, an optional point, an optional exponent and an optional unit.
+    /// Parses digits with underscores, an optional point, an optional exponent and an optional unit.
     ///
-    /// The error is what is wrong, and what to write instead.
+    /// Returns an error with the problem and the accepted form.
     pub(super) fn parse(text: &'a str) -> Result<Self, (String, String)> {
         let trimmed = text.trim();
         let fail = |why: &str, hint: &str| Err((format!("`{text}` is not an amount: {why}"), hint.to_owned()));
@@ -108,9 +108,9 @@ impl<'a> Number<'a> {
         }
     }
 
-    /// The number in the smallest of units with this many decimals, without its sign.
+    /// Returns the number in the smallest unit of a token with this many decimals, without its sign.
     ///
-    /// The error is what is wrong.
+    /// Returns an error that describes the problem.
     pub(super) fn scaled(&self, decimals: u8) -> Result<U256, String> {
         if self.mantissa.is_zero() {
             return Ok(U256::ZERO);

@@ -18,94 +18,96 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Everything a configuration says, with every name resolved. Immutable: a reload makes another and swaps it in whole.
+/// A complete configuration with every name resolved. Immutable: a reload creates a new one and replaces the old one as
+/// a whole.
 pub struct Book {
-    /// In the order of the main file. A watch's chain is found by its id.
+    /// Chains in the order of the main file. A watch's chain is found by its id.
     pub chains: Vec<ChainBook>,
-    /// By [`WatchId`].
+    /// Watches by [`WatchId`].
     pub watches: Arc<[WatchInfo]>,
-    /// What is normal for each.
+    /// Rules of each watch.
     pub rules: Arc<Rules>,
-    /// Who keeps the queues of Safes, at most one for each chain, in the order of the main file.
+    /// Services that keep the queues of Safes, at most one for each chain, in the order of the main file.
     pub queues: Vec<QueueBook>,
-    /// What the registry says of each wallet, by [`WatchId`].
+    /// Registry of each wallet, by [`WatchId`].
     pub registries: Vec<Registry>,
     /// Paths, feeds, names and units.
     pub roster: Arc<Roster>,
-    /// Where messages go.
+    /// Destinations of messages.
     pub destinations: Targets,
-    /// Where metrics and readiness are asked for; nowhere unless the main file says.
+    /// Address that serves metrics and readiness; absent unless the main file sets it.
     pub console: Option<SocketAddr>,
-    /// Who waits for our heartbeat, in the order of the main file.
+    /// Targets of our heartbeat, in the order of the main file.
     pub heartbeats: Vec<Heart>,
-    /// The store's file, relative to the main file's directory where it is relative.
+    /// Path of the store's file; a relative path is relative to the main file's directory.
     pub store: PathBuf,
     /// The watchlists' own tests, in the order of the files.
     pub tests: Vec<WatchTest>,
-    /// What is worth knowing of the files and no mistake, each at its place; entries of ABI files that are passed over among it.
+    /// Notes on the files that are not mistakes, each at its place; includes skipped entries of ABI files.
     pub notes: Vec<Problem>,
     /// SHA-256 of the text of all files, in hex: the same text has the same hash on every machine.
     pub hash: String,
 }
 
-/// One chain.
+/// A chain of the configuration.
 #[derive(Clone, Debug)]
 pub struct ChainBook {
     /// Name, id, explorer.
     pub info: Arc<ChainInfo>,
-    /// Where its nodes are: at least one, at most [`ENDPOINTS_MAX`](crate::source::pool::ENDPOINTS_MAX), in the order of the file, each with a name of its own.
+    /// Endpoints of the chain: at least one, at most [`ENDPOINTS_MAX`](crate::source::pool::ENDPOINTS_MAX), in the
+    /// order of the file, each with a name of its own.
     pub endpoints: Vec<EndpointSettings>,
-    /// Time between two blocks, as the chain means it to be; never zero.
+    /// Intended time between two blocks of the chain; never zero.
     pub slot: Duration,
-    /// Which clock says that the chain stands still.
+    /// Clock used to detect that the chain has stopped.
     pub clock: ChainClock,
-    /// How it is known that a block stays.
+    /// Rule for the finality of a block.
     pub finality: FinalityRule,
-    /// Whether every block is held against its own header before it is judged.
+    /// True if every block is verified against its own header before it is judged.
     pub verify: bool,
-    /// Whether the calls inside of transactions are looked at, where a node tells of them.
+    /// True if the calls inside of transactions are examined, where a node provides traces.
     pub traces: bool,
-    /// Whether transactions are heard of before a block holds them, where a node announces them.
+    /// True if transactions are observed before a block includes them, where a node announces them.
     pub pending: bool,
-    /// Hash of block 0, where it is known: a node that has another serves another chain, whatever id it names.
+    /// Hash of block 0, where it is known: a node with another one serves another chain, whatever id it reports.
     pub genesis: Option<B256>,
-    /// Whom the decoder looks out for.
+    /// Addresses that the decoder looks for.
     pub subjects: Arc<Subjects>,
 }
 
-/// The queues that one service keeps.
+/// Safe queues of one service.
 #[derive(Clone, Debug)]
 pub struct QueueBook {
-    /// How it is asked.
+    /// Settings of the service.
     pub service: Service,
     /// The chain of its Safes.
     pub chain: Arc<ChainInfo>,
-    /// Watches of kind `safe` on that chain, but those that said `queue = false`.
+    /// Watches of kind `safe` on that chain, except those with `queue = false`.
     pub safes: Vec<WatchId>,
 }
 
-/// How to reach one of a chain's nodes.
+/// Settings for one of a chain's nodes.
 #[derive(Clone, Debug)]
 pub struct EndpointSettings {
-    /// What logs, metrics and pages call it; never its URL.
+    /// Name in logs, metrics and pages; never the URL.
     pub name: Arc<str>,
-    /// Where it is.
+    /// URL of the endpoint.
     pub url: EndpointUrl,
-    /// How many requests a second it may be asked; without a bound of ours where it says nothing.
+    /// Maximum number of requests per second; absent if the file sets no bound.
     pub requests_per_second: Option<NonZeroU32>,
 }
 
-/// Where a node is.
+/// URL of a node.
 #[derive(Clone, Debug)]
 pub enum EndpointUrl {
-    /// Written in the file, and checked to carry no credentials; also the path of a socket.
+    /// A URL written in the file, checked to contain no credentials; also the path of a socket.
     Plain(String),
-    /// Kept elsewhere, since most providers put a key into it.
+    /// A URL stored outside the file, since most providers put a key into it.
     Secret(Secret),
 }
 
 impl EndpointUrl {
-    /// The URL; absent where secrets were not fetched. Not to be shown.
+    /// Returns the URL; absent where secrets were not fetched. Must not be displayed.
     #[must_use]
     pub fn expose(&self) -> Option<&str> {
         match self {
@@ -114,7 +116,7 @@ impl EndpointUrl {
         }
     }
 
-    /// Returns why it is absent, for a person.
+    /// Returns the reason why the URL is absent, for display.
     #[must_use]
     pub fn why_absent(&self) -> String {
         match self {
@@ -124,109 +126,109 @@ impl EndpointUrl {
     }
 }
 
-/// Which clock a chain is measured by.
+/// Clock by which a chain is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChainClock {
-    /// Block times are compared with ours: a head that is old is a blindness.
+    /// Block times are compared with the wall clock: an old head is an outage.
     Wall,
-    /// Block time is all there is: tapes and private chains.
+    /// Only block time is used: tapes and private chains.
     Chain,
 }
 
-/// What a wallet is expected to look like on chain.
+/// Expected state of a wallet on chain.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     /// Owners, also `@owners` in its rules.
     pub owners: Option<AddressSet>,
-    /// How many of them must approve.
+    /// Number of owners who must approve.
     pub threshold: Option<u32>,
     /// Modules that may act for it.
     pub modules: Option<AddressSet>,
-    /// Who may propose to its queue beside the owners.
+    /// Addresses that may propose to its queue beside the owners.
     pub delegates: Option<AddressSet>,
-    /// Items of the state that hold an address, such as the guard, and which; zero says none.
+    /// Items of the state that hold an address, such as the guard, each with that address; zero means no address.
     pub values: Vec<(Item, Address)>,
-    /// How long what a timelock schedules, or a governor proposes, waits at least.
+    /// Minimum delay of what a timelock schedules, or a governor proposes.
     pub delay: Option<Duration>,
-    /// Whether anybody may carry out what a timelock holds.
+    /// True if anybody may execute what a timelock holds.
     pub open_executor: Option<bool>,
-    /// Code that a proxy may run.
+    /// Implementations that a proxy may run.
     pub implementations: Option<AddressSet>,
-    /// Who holds each role; of roles that are not named, nobody.
+    /// Holders of each role; a role that is not named is expected to have no holders.
     pub roles: Option<Vec<RoleBook>>,
-    /// The first block whose logs are searched for holders of roles.
+    /// The first block whose logs are searched for role members.
     pub roles_since: u64,
 }
 
-/// A role, and who is expected to hold it.
+/// A role with its expected members.
 #[derive(Clone, Debug)]
 pub struct RoleBook {
-    /// The word by which the contract knows it.
+    /// Identifier of the role in the contract.
     pub role: B256,
-    /// What the watchlist calls it.
+    /// Name in the watchlist.
     pub name: Arc<str>,
-    /// All who hold it.
+    /// All members of the role.
     pub holders: AddressSet,
 }
 
-/// One `[[watch.test]]`: an activity and the verdict it should get.
+/// A `[[watch.test]]`: an activity and the verdict it should get.
 #[derive(Clone, Debug)]
 pub struct WatchTest {
-    /// Whose test it is.
+    /// Watch that the test belongs to.
     pub watch: WatchId,
-    /// What it shows, in its author's words.
+    /// Name of the test, in its author's words: what it shows.
     pub name: Arc<str>,
-    /// Where it is written.
+    /// Place of the test in its file.
     pub spot: Spot,
     /// Block time of the activity, Unix seconds.
     pub time: u64,
-    /// What happens, or does not.
+    /// Subject of the test: something that happens, or that does not.
     pub of: TestOf,
-    /// What is expected.
+    /// Expected result.
     pub expect: Expectation,
 }
 
-/// What a test is about.
+/// Subject of a test.
 #[derive(Clone, Debug)]
 pub enum TestOf {
-    /// Something that happens.
+    /// An activity that happens.
     Activity {
-        /// What happens.
+        /// Activity that happens.
         activity: Box<Activity>,
-        /// What happened before, each so many seconds before the test's time, the oldest first.
+        /// Earlier activities, each with the number of seconds before the test's time, the oldest first.
         before: Vec<(u64, Activity)>,
     },
-    /// Something that does not come.
+    /// An expected action that does not happen.
     Absence {
         /// Name of the `[[watch.absent]]`.
         name: Arc<str>,
-        /// When it came before, each so many seconds before the test's time, the oldest first.
+        /// Earlier arrivals, each as a number of seconds before the test's time, the oldest first.
         before: Vec<u64>,
     },
 }
 
-/// What a test expects of a verdict.
+/// Verdict that a test expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expectation {
     /// `verdict = "normal"`.
     pub normal: bool,
-    /// The rule or built-in that vouches or raises, if the test says.
+    /// Expected rule or built-in that vouches or raises, if the test names one.
     pub by: Option<Arc<str>>,
-    /// How loud, if the test says.
+    /// Severity, if the test sets one.
     pub severity: Option<Severity>,
-    /// Beginnings of reasons that must be among those given.
+    /// Prefixes of reasons that must be among the given reasons.
     pub refused: Vec<Arc<str>>,
 }
 
 impl Book {
-    /// The same for blocks of the past, which are not late however old they are.
+    /// Returns the configuration for judging past blocks, which never count as late.
     #[must_use]
     pub fn by_block_time(self) -> Self {
         let roster = Roster { lateness: HashMap::new(), ..(*self.roster).clone() };
         Self { roster: Arc::new(roster), ..self }
     }
 
-    /// The watch with this id; absent only for an id of another book.
+    /// Returns the watch with this id; absent only for an id of another configuration.
     #[must_use]
     pub fn watch(&self, id: WatchId) -> Option<&WatchInfo> {
         self.watches.get(id.index())

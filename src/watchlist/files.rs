@@ -1,23 +1,23 @@
-//! Where the texts come from: a disk, or a handful of strings.
+//! Sources of the texts: a disk, or a few strings.
 
 use crate::settings::{Problem, SourceFile};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What a configuration is read from.
+/// Source of a configuration's files.
 pub trait Files {
     /// The whole text of one file.
     ///
     /// # Errors
     ///
-    /// A problem that names the file and says why it cannot be read.
+    /// Returns a problem that names the file and the reason why it cannot be read.
     fn read(&self, path: &Path) -> Result<Arc<SourceFile>, Box<Problem>>;
 
     /// Names of the files in a directory; empty when there is no such directory.
     fn names(&self, directory: &Path) -> Vec<String>;
 
-    /// Returns whether a directory lies at `path`.
+    /// Returns whether `path` is a directory.
     fn is_directory(&self, path: &Path) -> bool;
 }
 
@@ -25,7 +25,7 @@ pub trait Files {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Disk;
 
-/// Texts at hand, by path: the demonstration's configuration, and tests.
+/// Texts in memory, by path: for the demonstration's configuration, and tests.
 #[derive(Clone, Debug, Default)]
 pub struct Memory(BTreeMap<PathBuf, Arc<SourceFile>>);
 
@@ -35,7 +35,7 @@ impl Files for Disk {
     }
 
     fn names(&self, directory: &Path) -> Vec<String> {
-        // The empty path is the current directory to `Path`, and no directory at all to the system.
+        // `Path` treats the empty path as the current directory; the operating system rejects it.
         let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
@@ -47,7 +47,7 @@ impl Files for Disk {
 }
 
 impl Memory {
-    /// These texts, each under its path.
+    /// Creates a set of files from these texts, each with its path.
     pub fn new<P: Into<String>, T: Into<Arc<str>>>(files: impl IntoIterator<Item = (P, T)>) -> Self {
         let files = files.into_iter().map(|(path, text)| {
             let path = path.into();
@@ -75,9 +75,9 @@ impl Files for Memory {
     }
 }
 
-/// The files that `pattern` means, in order of their names: one file, or `dir/*.toml` with a `*` in the last segment.
+/// Returns the files that match `pattern`, ordered by name: one file, or `dir/*.toml` with a `*` in the last segment.
 ///
-/// `None` when a `*` stands anywhere else.
+/// Returns `None` for a `*` anywhere else.
 pub(super) fn glob(files: &dyn Files, base: &Path, pattern: &str) -> Option<Vec<PathBuf>> {
     let path = base.join(pattern);
     if !pattern.contains('*') {
@@ -93,7 +93,7 @@ pub(super) fn glob(files: &dyn Files, base: &Path, pattern: &str) -> Option<Vec<
     Some(names.into_iter().map(|name| directory.join(name)).collect())
 }
 
-/// Whether `name` fits a pattern of literal pieces with `*` between them. A hidden file fits none.
+/// Checks whether `name` matches a pattern of literal pieces with `*` between them. A hidden file matches none.
 fn fits(name: &str, pattern: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(mut rest) = pieces.next().and_then(|first| name.strip_prefix(first)) else { return false };

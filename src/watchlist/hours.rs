@@ -11,21 +11,21 @@ const MINUTES_OF_A_DAY: u16 = 24 * 60;
 const USAGE: &str = "write hours such as \"Mon-Fri 09:00-17:00 Europe/Berlin\"";
 const MOMENTS_USAGE: &str = "write moments such as \"Fri 18:00 Europe/Berlin\"";
 
-/// Reads spans and an IANA time zone behind them.
+/// Parses spans with an IANA time zone behind them.
 ///
-/// Spans are days followed by times; either may be several: `Mon,Wed 08:00-12:00,13:00-17:00`. Without days, every day is
-/// meant. `22:00-06:00` ends the next morning.
+/// Spans are days followed by times; both may be lists: `Mon,Wed 08:00-12:00,13:00-17:00`. Spans without days apply to
+/// every day. `22:00-06:00` ends the next morning.
 ///
-/// The error is what is wrong, and what to write instead.
+/// Returns an error with the problem and the accepted form.
 pub(super) fn parse(text: &str) -> Result<Hours, (String, String)> {
     let (spans, zone) = zoned(text, USAGE)?;
     Ok(Hours { text: text.trim().into(), zone, spans: parse_spans(spans)? })
 }
 
-/// Reads moments and an IANA time zone behind them: `Fri 18:00 Europe/Zurich`, `Mon-Fri 09:00,17:00 UTC`. Without days, every
-/// day is meant.
+/// Parses moments with an IANA time zone behind them: `Fri 18:00 Europe/Zurich`, `Mon-Fri 09:00,17:00 UTC`. Moments
+/// without days apply to every day.
 ///
-/// The error is what is wrong, and what to write instead.
+/// Returns an error with the problem and the accepted form.
 pub(super) fn moments(text: &str) -> Result<Weekly, (String, String)> {
     let (words, zone) = zoned(text, MOMENTS_USAGE)?;
     let mut moments = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn moments(text: &str) -> Result<Weekly, (String, String)> {
     Ok(Weekly { text: text.trim().into(), zone, moments })
 }
 
-/// What stands before the time zone, and the zone.
+/// Splits off the time zone: returns the text before it, and the zone.
 fn zoned<'t>(text: &'t str, usage: &str) -> Result<(&'t str, TimeZone), (String, String)> {
     let trimmed = text.trim();
     let (spans, zone) = trimmed.rsplit_once(char::is_whitespace).unwrap_or((trimmed, ""));
@@ -61,8 +61,8 @@ fn zoned<'t>(text: &'t str, usage: &str) -> Result<(&'t str, TimeZone), (String,
     Ok((spans, tz))
 }
 
-/// Abbreviations that people write for zones, and places that keep that time; several where one abbreviation means several zones. None
-/// of them is near another zone's name by more than its letters.
+/// Common abbreviations of zones, with places that use that time; several places where an abbreviation means several
+/// zones. None of them resembles another zone's name by more than its letters.
 const ABBREVIATIONS: [(&str, &[&str]); 22] = [
     ("AEDT", &["Australia/Sydney"]),
     ("AEST", &["Australia/Sydney", "Australia/Brisbane"]),
@@ -88,7 +88,8 @@ const ABBREVIATIONS: [(&str, &[&str]); 22] = [
     ("Z", &["UTC"]),
 ];
 
-/// What to write for a zone that is none. Only names of places are near to what was written: zones by letters alone are hours apart.
+/// Returns what to write for an unknown time zone. Suggestions are names of places only: zones by letters alone are
+/// hours apart even if their names are similar.
 fn place_for(zone: &str) -> String {
     if let Some((_, places)) = ABBREVIATIONS.iter().find(|(short, _)| short.eq_ignore_ascii_case(zone)) {
         return format!(
@@ -110,7 +111,7 @@ fn parse_spans(text: &str) -> Result<Vec<Span>, (String, String)> {
         (message, hint.to_owned())
     };
     let mut spans = Vec::new();
-    // Days collect until a time follows; a day after a time begins anew.
+    // Days are collected until a time follows; a day after a time starts a new span.
     let (mut days, mut timed) = (0u8, true);
     for word in text.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()) {
         if let Some(named) = parse_days(word) {
@@ -128,7 +129,7 @@ fn parse_spans(text: &str) -> Result<Vec<Span>, (String, String)> {
     Ok(spans)
 }
 
-/// `Fri`, `Mon-Fri`, `Sat-Mon`.
+/// Parses `Fri`, `Mon-Fri` or `Sat-Mon`.
 fn parse_days(word: &str) -> Option<u8> {
     let Some((first, last)) = word.split_once('-') else { return day(word).map(|index| 1 << index) };
     let (mut index, last) = (day(first)?, day(last)?);
@@ -144,7 +145,7 @@ fn day(word: &str) -> Option<usize> {
     DAYS.iter().position(|name| name.eq_ignore_ascii_case(word))
 }
 
-/// `08:00-18:00`, in minutes of the day.
+/// Parses `08:00-18:00` to minutes of the day.
 fn parse_times(word: &str) -> Result<(u16, u16), String> {
     let usage = || format!("`{word}` is neither a day such as `Fri` nor hours such as `08:00-18:00`");
     let (from, until) = word.split_once('-').ok_or_else(usage)?;
@@ -152,7 +153,7 @@ fn parse_times(word: &str) -> Result<(u16, u16), String> {
     if from == until || from == MINUTES_OF_A_DAY {
         return Err(format!("`{word}` is an empty span, so the rule could never hold"));
     }
-    // Until midnight may be written as 00:00 too.
+    // A span until midnight may also end with 00:00.
     Ok((from, if until == 0 { MINUTES_OF_A_DAY } else { until }))
 }
 

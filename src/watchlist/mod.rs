@@ -1,12 +1,13 @@
-//! Watchlists: what an operator writes, compiled into what the program judges by.
+//! Watchlists: the files of an operator, compiled into the configuration that the program judges by.
 //!
-//! Comes in: a main file (chains, destinations, paths) and the watchlists it names. Goes out: a [`Book`], in which every name
-//! is an address, every amount is in its smallest unit and every function is a selector; or [`Problems`], all of them at once,
-//! each with its place and what to write instead. Never here: a connection, a clock, or a guess. What cannot be understood
-//! is an error, and so is what can be understood but could never happen: a rule nobody reaches, hours that never come.
+//! Comes in: a main file (chains, destinations, paths) and the watchlists it names. Goes out: a [`Book`], in which
+//! every name is an address, every amount is in its smallest unit and every function is a selector; or [`Problems`],
+//! all of them at once, each with its place and the accepted form. Never here: a connection, a clock, or a guess. Text
+//! that cannot be understood is an error. Text that can be understood but can never apply is an error as well: an
+//! unreachable rule, or hours that never occur.
 //!
-//! Reading order: [`file`](self) is what is written, `compile` resolves it into the [`Book`], [`check`] judges the watchlists'
-//! own tests and says for every function what would happen.
+//! Reading order: [`file`](self) contains the written form, `compile` resolves it into the [`Book`], and [`check`]
+//! judges the watchlists' own tests and reports the outcome for every function.
 
 mod amount;
 mod book;
@@ -31,16 +32,16 @@ use std::path::Path;
 ///
 /// # Errors
 ///
-/// Every problem of every file. With [`Secrets::Resolve`], a secret that is not there is one of them.
+/// Returns every problem of every file. With [`Secrets::Resolve`], a missing secret is one of them.
 pub fn load(path: &Path, secrets: Secrets) -> Result<Book, Problems> {
     compile(path, &Disk, secrets)
 }
 
-/// Reads a configuration from `files`. The disk and the environment are touched only for secrets.
+/// Reads a configuration from `files`. The disk and the environment are accessed only for secrets.
 ///
 /// # Errors
 ///
-/// As [`load`].
+/// Returns the same errors as [`load`].
 pub fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Book, Problems> {
     compile::compile(path, files, secrets)
 }

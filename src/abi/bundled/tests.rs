@@ -1,9 +1,9 @@
-//! The bundled files have what is published with the contracts.
+//! Checks that the bundled files contain the ABIs published with the contracts.
 
 use super::*;
 use alloy_primitives::{B256, hex};
 
-/// One line for each, under the name of the file.
+/// Published selectors and topics: a line for each, under the name of the file.
 const PUBLISHED: &str = include_str!("published.txt");
 
 #[test]

@@ -13,7 +13,8 @@ fn event(signature: &str) -> Event {
     Event::parse(signature).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// Calldata, one word a line: a number, or hex digits that fill the word from the left (`<`) or from the right.
+/// Returns calldata from text, one word a line: a number, or hex digits that fill the word from the left (`<`) or from
+/// the right.
 fn words(text: &str) -> Vec<u8> {
     let mut data = Vec::new();
     for line in text.split_whitespace() {
@@ -29,7 +30,7 @@ fn words(text: &str) -> Vec<u8> {
     data
 }
 
-/// `values | flaws`, or the reason for which there are none.
+/// Returns `values | flaws`, or the reason why decoding failed.
 fn told(signature: &str, data: impl Into<Bytes>) -> String {
     match function(signature).decode(&data.into(), &mut Budget::default()) {
         Ok(decoded) => {
@@ -101,7 +102,7 @@ fn short_calldata_reads_as_zeros() {
     );
     assert_eq!(told("f(uint16)", vec![0; 30]), format!("0 | {short}"));
     assert_eq!(told("f(uint256)", vec![1]), format!("{} | {short}", U256::from(1) << 248));
-    // A payload cut off in the middle, and one of which not even the length is there.
+    // A payload that is cut in the middle, and one whose length is missing.
     assert_eq!(told("f(bytes)", words("20 28 <aabb")), format!("0xaabb{} | {short}", "00".repeat(30)));
     assert_eq!(told("f(bytes)", words("20")), format!("0x | {short}"));
     assert_eq!(told("f()", Vec::new()), " | none");
@@ -116,7 +117,7 @@ fn what_stands_where_no_encoder_puts_it_is_told() {
         told("f(bytes,bytes)", words("40 40 1 <aa")),
         "0xaa, 0xaa | an offset points back into data already read"
     );
-    // Only the first is out of place: the second stands where it would without it.
+    // Only the first offset is wrong: the second value is where it would be without the first.
     assert_eq!(told("f(bytes,bytes)", words("0 40 0")), "0x, 0x | an offset points back into data already read");
     assert_eq!(told("f(bytes)", words("20 1 <aabb")), "0xaa | bytes set in the padding");
     let unpadded = [words("20 1"), vec![0xaa]].concat();
@@ -159,7 +160,7 @@ fn calldata_that_expands_without_end_reaches_the_budget() {
     data.extend(words("0"));
     assert_eq!(told("f(uint256[][][][])", data), Opaque::TooManyNodes.to_string());
 
-    // Four thousand times the same payload of a kilobyte.
+    // The same payload of a kilobyte, four thousand times.
     let mut data = words("20 fa0");
     data.extend((0..0xfa0).flat_map(|_| words("1f400")));
     data.extend(words("400"));

@@ -1,7 +1,8 @@
-//! Roles: some of them are as good as the contract itself.
+//! Roles, some of which give full control of a contract.
 //!
-//! Source: AccessControl.sol and AccessControlDefaultAdminRules.sol of OpenZeppelin; ACL.sol of Aragon, which keeps the permissions of
-//! many applications in one place. A role is the hash of its name, but for the default administrator, which is zero.
+//! Source: AccessControl.sol and AccessControlDefaultAdminRules.sol of OpenZeppelin; ACL.sol of Aragon, which keeps the
+//! permissions of many applications in one place. A role is the hash of its name, except the default administrator,
+//! which is zero.
 
 use super::table::{Found, Table, critical, high, names_say_all};
 use crate::model::roles;
@@ -35,7 +36,8 @@ pub(crate) static TABLE: Table = Table {
     weigh: names_say_all,
 };
 
-/// A role that is given or taken, on whichever contract. Taking one is what an attacker does to those who would stop him.
+/// Weighs a role that is granted or revoked, on any contract. An attacker revokes the roles of those who could stop the
+/// attack.
 pub(crate) fn weigh(activity: &Activity) -> Option<Found> {
     let given = match &*activity.deed.name {
         "grantRole" | "RoleGranted" => true,

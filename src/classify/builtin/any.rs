@@ -1,4 +1,4 @@
-//! What changes who or what rules, on whichever contract: by the names that everybody gives it.
+//! Changes of control over a contract, on any contract, recognized by their common names.
 //!
 //! Source: MiniMeToken.sol, Owned.sol, OpenZeppelin Ownable, AccessControl, Pausable and proxies, FiatToken and TetherToken, DS-Auth.
 
@@ -8,14 +8,15 @@ use crate::classify::rule::WatchRules;
 use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind};
 
-/// What depends on the arguments: which role.
+/// Returns the finding that depends on the arguments: on the role.
 pub(crate) fn weigh(activity: &Activity, _: &WatchRules) -> Option<Found> {
     access::weigh(activity)
 }
 
-/// Names that change who rules with these arguments alone: with others they are what everybody does on some contract.
+/// Names that change control only with these arguments. With other arguments, some contract offers them to everybody.
 ///
-/// Source: TetherToken.sol, MiniMeToken.sol; beside them CErc20.sol of Compound and EIP-4626, whose holders redeem.
+/// Source: TetherToken.sol, MiniMeToken.sol; on the other side CErc20.sol of Compound and EIP-4626, whose holders
+/// redeem.
 const ONLY_AS: &[(&str, &str)] = &[
     ("redeem", "redeem(uint256)"),
     ("issue", "issue(uint256)"),
@@ -27,14 +28,15 @@ const ONLY_AS: &[(&str, &str)] = &[
     ("Deprecate", "Deprecate(address)"),
 ];
 
-/// Functions that the issuer of a token has to himself, and every depositor of a lending pool or a vault has as well.
-/// Source: TetherToken.sol; CErc20.sol.
+/// Functions that only the issuer of a token can call, and that every depositor of a lending pool or a vault can call
+/// there. Source: TetherToken.sol; CErc20.sol.
 const OF_ISSUERS: &[&str] = &["redeem(uint256)", "issue(uint256)", "mint(uint256)"];
 
-/// What `mint` is on a vault: to deposit so much that it gives so many shares. Source: EIP-4626.
+/// Signature of a vault's `mint`, which deposits as much as the given number of shares costs. Source: EIP-4626.
 const SHARES: &str = "mint(uint256,address)";
 
-/// Whether a function or event of one of the names below means what they mean: by its arguments, and by who calls whom.
+/// Returns whether a function or event with one of the names below has the meaning of that name, judged by its
+/// arguments, its caller and its target.
 pub(crate) fn is_meant(activity: &Activity, rules: &WatchRules) -> bool {
     let (name, signature) = (&*activity.deed.name, &*activity.deed.signature);
     if ONLY_AS.iter().any(|(known, only)| *known == name && *only != signature) || signature == SHARES {
@@ -57,7 +59,7 @@ pub(crate) const FUNCTIONS: &[Row] = &[
     critical("redeem", "tokens are taken out of supply"),
     critical("burnFrom", "tokens are burned from a holder"),
     critical("destroyBlackFunds", "a holder's tokens are destroyed"),
-    // Permit2: whoever takes allowances back expects them to be abused, or stops what depends on them.
+    // Permit2: allowances are taken back because they may be abused, or to stop what depends on them.
     critical("lockdown", "allowances given through Permit2 are taken back"),
     critical("pause", "the contract is paused"),
     critical("unpause", "the contract is unpaused"),
@@ -106,7 +108,7 @@ pub(crate) const FUNCTIONS: &[Row] = &[
     critical("updateDelay", "the delay changes"),
 ];
 
-/// Events that tell of such a change.
+/// Events that report such a change.
 pub(crate) const EVENTS: &[Row] = &[
     critical("AddedOwner", "an owner was added"),
     critical("RemovedOwner", "an owner was removed"),

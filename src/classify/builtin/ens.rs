@@ -1,4 +1,4 @@
-//! A name in ENS: who holds it, where it points, and what it is worth to whoever takes it.
+//! ENS names: holder, records, and the cost of their changes.
 //!
 //! Source: ENSRegistry.sol, BaseRegistrarImplementation.sol, NameWrapper.sol, PublicResolver.sol and its profiles. Payments and front ends
 //! follow the records, so that a changed record is a theft in progress.

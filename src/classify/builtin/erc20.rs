@@ -1,6 +1,6 @@
-//! Tokens, and what every token kind has in common.
+//! Tokens: functions and events that all token kinds share.
 //!
-//! Source: EIP-20; FiatToken and TetherToken. Minting and burning log a transfer from and to nobody.
+//! Source: EIP-20; FiatToken and TetherToken. Minting and burning log a transfer from and to the zero address.
 
 use super::table::{Found, Table};
 use crate::classify::rule::WatchRules;
@@ -17,7 +17,7 @@ pub(crate) static TABLE: Table = Table {
     weigh,
 };
 
-/// Tokens that come from nobody or go to nobody.
+/// Weighs tokens that come from or go to the zero address.
 pub(crate) fn weigh(activity: &Activity, _: &WatchRules) -> Option<Found> {
     if activity.kind != ActivityKind::Event || &*activity.deed.name != "Transfer" {
         return None;

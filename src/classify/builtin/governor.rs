@@ -1,4 +1,4 @@
-//! OpenZeppelin Governor, Governor Bravo, Aragon Voting, and the Zodiac modules that carry out what was voted.
+//! OpenZeppelin Governor, Governor Bravo, Aragon Voting, and the Zodiac modules that execute voted proposals.
 //!
 //! Source: Governor.sol and its extensions 4.x and 5.x; GovernorBravoDelegate.sol; Voting.sol of Aragon; Delay.sol, RealityModule.sol
 //! and Module.sol of Zodiac; GovernanceFacet.sol of Beanstalk.
@@ -68,7 +68,7 @@ pub(crate) static TABLE: Table = Table {
     weigh: names_say_all,
 };
 
-/// Votes, and what moves a proposal on that was decided already. A vote is one of many, and nobody is paged for it.
+/// Votes, and functions that advance an already decided proposal. A vote is one of many and pages no one.
 const PUBLIC: &[&str] = &[
     "castVote",
     "castVoteWithReason",

@@ -1,4 +1,4 @@
-//! MiniMe tokens, whose controller mints, burns and moves anybody's.
+//! MiniMe tokens, whose controller mints, burns and moves the tokens of any holder.
 //!
 //! Source: MiniMeToken.sol. `changeController` and `enableTransfers` log nothing.
 

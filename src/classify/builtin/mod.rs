@@ -1,10 +1,10 @@
-//! What is judged without a rule: the few things that are normal by themselves, and what everything else costs.
+//! Judgement without a rule: the few activities that are normal by themselves, and the default findings for all others.
 //!
-//! In: an activity that no rule vouches for. Out: the built-in that vouches for it all the same, or a [`Cost`]. Never here: what a
-//! watchlist says, but for what its registry lists.
+//! Input: an activity that no rule vouches for. Output: the built-in that vouches for it, or a [`Cost`]. Never here:
+//! the contents of a watchlist, except its registry.
 //!
-//! Each kind of subject has a file with the functions and events that change who or what rules it; `table` lists them. Functions
-//! are recognized by name, since a control function is one on any contract.
+//! Each kind of subject has a file with the functions and events that change control of it; `table` lists them.
+//! Functions are recognized by name, since a control function is one on any contract.
 
 mod access;
 mod any;
@@ -35,17 +35,18 @@ use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Kind, Operation, Severity};
 use alloy_primitives::Address;
 
-/// Beginning of the names of the functions by which a module has a Safe act. Source: ModuleManager.sol, Safe 1.1.1 to 1.5.0.
+/// Prefix of the names of the functions by which a module makes a Safe act. Source: ModuleManager.sol, Safe 1.1.1 to
+/// 1.5.0.
 const FROM_MODULE: &str = "execTransactionFromModule";
 
-/// What an unvouched activity costs.
+/// Default finding for an activity that no rule vouches for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// The built-in that raises it.
     pub name: &'static str,
-    /// How loud.
+    /// Severity of the finding.
     pub severity: Severity,
-    /// Why, where the built-in recognized something; empty for `builtin/unvouched`.
+    /// Reason, where the built-in recognized something; empty for `builtin/unvouched`.
     pub reason: Option<String>,
 }
 
@@ -61,7 +62,7 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
     let public = || table::of(rules.kind).filter(|table| table.public.contains(&&*deed.name)).map(|_| PUBLIC);
     match activity.kind {
         ActivityKind::Call if activity.operation == Operation::Create => None,
-        // It costs the account, whatever it does, and somebody signed that.
+        // The account pays for it, whatever it does, and its key signed it.
         ActivityKind::Call if activity.notes.contains(&Note::Charged) => None,
         ActivityKind::Call if deed.decoding == Decoding::Ether => (!rules.judge_inbound).then_some(INBOUND),
         ActivityKind::Call => {
@@ -72,7 +73,7 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
         ActivityKind::Move => {
             let received =
                 &*deed.name == "transfer" && activity.to == Some(rules.address) && activity.from != rules.address;
-            // An allowance that somebody else gives the subject moves nothing of its own.
+            // An allowance that another address gives the subject moves none of the subject's value.
             let allowed = &*deed.name == "approval" && activity.from != rules.address;
             let honest = !value::is_denied_arrival(activity) || rules.builtins_off.contains(POISONING);
             ((received || allowed) && honest && !rules.judge_inbound).then_some(INBOUND)
@@ -82,14 +83,14 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
             let own = activity.to == Some(activity.from) && activity.operation == Operation::Call;
             match rules.kind {
                 Kind::Safe if empty && own => Some(REJECTION),
-                // A text is put to the vote as a call of nothing, since a proposal has to hold a call.
+                // A proposal must contain a call, so a text is proposed as an empty call.
                 Kind::Governor if empty => Some(TEXT),
                 _ => None,
             }
         }
         ActivityKind::Event => {
             let received = match rules.kind {
-                // Ether from inside another call shows in nothing but the wallet's own log.
+                // Ether sent from inside another call appears only in the wallet's own log.
                 Kind::Safe => &*deed.signature == "SafeReceived(address,uint256)",
                 Kind::Multisig | Kind::ParityMultisig => &*deed.signature == "Deposit(address,uint256)",
                 _ => false,
@@ -97,7 +98,7 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
             if received {
                 return (!rules.judge_inbound).then_some(INBOUND);
             }
-            // A vote is nobody's concern, unless its power came for this one.
+            // A single vote is normal, unless its power was acquired for this vote.
             if activity.notes.contains(&Note::FreshVotes) && !rules.builtins_off.contains(FRESH_VOTES) {
                 return None;
             }
@@ -106,7 +107,8 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
             }
             public().or_else(|| is_listed_code(activity, rules).then_some(IMPLEMENTATION))
         }
-        // More than what was seen to come: ether from inside another call, a block's reward. Nobody is robbed by it.
+        // A balance above the observed movements comes from ether sent inside another call or from a block reward. The
+        // subject loses nothing.
         ActivityKind::State => {
             if is_listed_beacon_code(activity, rules) {
                 return Some(IMPLEMENTATION);
@@ -117,7 +119,7 @@ fn candidate(activity: &Activity, rules: &WatchRules) -> Option<&'static str> {
     }
 }
 
-/// A proposal without targets. With targets its log is an envelope of what they would be called for.
+/// Returns whether a proposal has no targets. With targets, its log is an envelope of the calls that it proposes.
 fn is_text_proposal(activity: &Activity, rules: &WatchRules) -> bool {
     let targets = activity.deed.args.get(2).and_then(|arg| arg.value.as_array());
     rules.kind == Kind::Governor
@@ -125,7 +127,8 @@ fn is_text_proposal(activity: &Activity, rules: &WatchRules) -> bool {
         && targets.is_some_and(<[crate::model::value::Value]>::is_empty)
 }
 
-/// New code, or a new place to take it from, that the registry lists. What the new code is to do at once is another matter.
+/// Returns whether an upgrade names code, or a beacon, that the registry lists. A call of the new code in the same step
+/// is not covered.
 fn is_listed_code(activity: &Activity, rules: &WatchRules) -> bool {
     let deed = &activity.deed;
     let code = deed.args.first().and_then(|arg| arg.value.as_address());
@@ -138,19 +141,20 @@ fn is_listed_code(activity: &Activity, rules: &WatchRules) -> bool {
     asks && rules.implementations.as_ref().zip(code).is_some_and(|(listed, code)| listed.members.contains(&code))
 }
 
-/// Listed code that the proxy's beacon names from now on: the beacon says so itself, and the proxy's own log nothing.
+/// Returns whether the proxy's beacon now names listed code. The beacon logs the change, and the proxy logs nothing.
 fn is_listed_beacon_code(activity: &Activity, rules: &WatchRules) -> bool {
     let after = activity.deed.args.iter().find(|arg| &*arg.name == "after").and_then(|arg| arg.value.as_address());
     let listed = rules.implementations.as_ref().zip(after).is_some_and(|(listed, code)| listed.members.contains(&code));
     &*activity.deed.name == "beacon-implementation" && listed && !activity.notes.contains(&Note::Drift)
 }
 
-/// Whether a contract says that its code, or where it takes it from, was replaced.
+/// Returns whether a contract logs that its code, or the source of its code, was replaced.
 pub(crate) fn is_upgrade(activity: &Activity) -> bool {
     activity.kind == ActivityKind::Event && matches!(&*activity.deed.name, "Upgraded" | "BeaconUpgraded" | "DiamondCut")
 }
 
-/// What `activity` costs when no rule vouches for it: what the first built-in says that recognizes it and is not switched off.
+/// Returns the default finding for `activity` when no rule vouches for it: that of the first built-in that recognizes
+/// it and is not switched off.
 #[must_use]
 pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
     let recognized = match activity.kind {
@@ -163,13 +167,13 @@ pub fn cost(activity: &Activity, rules: &WatchRules) -> Cost {
     loudest(recognized, activity, rules)
 }
 
-/// What a movement of a token costs that the subject is remembered to use.
+/// Returns the default finding for a movement of a token that the subject is remembered to use.
 #[must_use]
 pub(crate) fn cost_of_used_token(activity: &Activity, rules: &WatchRules) -> Cost {
     loudest(value::movement(activity, rules, true), activity, rules)
 }
 
-/// What the first of `recognized` says that is not switched off, after what could not be read.
+/// Returns the first of `recognized` that is not switched off. Findings about unreadable data take precedence.
 fn loudest(recognized: Vec<Cost>, activity: &Activity, rules: &WatchRules) -> Cost {
     let on = |cost: &Cost| !rules.builtins_off.contains(cost.name);
     let severity = match (activity.kind, rules.kind, &*activity.deed.name) {
@@ -180,7 +184,7 @@ fn loudest(recognized: Vec<Cost>, activity: &Activity, rules: &WatchRules) -> Co
     trouble(activity, rules).into_iter().chain(recognized).find(on).unwrap_or(unvouched)
 }
 
-/// Whether `activity` is judged as an attempt: what was undone, or is merely claimed.
+/// Returns whether `activity` is judged as an attempt: it reverted, or it is only claimed.
 pub(crate) fn is_attempt(activity: &Activity, rules: &WatchRules) -> bool {
     match activity.fate {
         Fate::Reverted => !rules.builtins_off.contains(ATTEMPT),
@@ -189,8 +193,8 @@ pub(crate) fn is_attempt(activity: &Activity, rules: &WatchRules) -> bool {
     }
 }
 
-/// Why an attempt is one to take control, if it is: it is of a function that changes who or what rules, or of one that the subject keeps for
-/// those in charge, by somebody the configuration does not name.
+/// Returns the reason why an attempt is an attempt to take control, if it is: it calls a function that changes control,
+/// or an address that the configuration does not name calls a function that the subject reserves for those in charge.
 pub(crate) fn control_attempt(activity: &Activity, rules: &WatchRules) -> Option<String> {
     if activity.fate != Fate::Reverted {
         return None;
@@ -212,14 +216,14 @@ pub(crate) fn control_attempt(activity: &Activity, rules: &WatchRules) -> Option
     })
 }
 
-/// Whether `activity` asks for a change of who or what rules, on whichever contract.
+/// Returns whether `activity` requests a change of control, on any contract.
 ///
-/// Who sets up a contract that was created in the same transaction takes nothing from anybody.
+/// Setting up a contract that was created in the same transaction takes control from no one.
 pub(crate) fn changes_control(activity: &Activity, rules: &WatchRules) -> bool {
     !activity.notes.contains(&Note::Newborn) && table::function(activity, rules).is_some()
 }
 
-/// Whether `event` tells of a change of control that `act`, though its words agree, does not ask for.
+/// Returns whether `event` reports a change of control that `act` does not request, although their arguments agree.
 pub(crate) fn is_change_without_asking(event: &Activity, act: &Activity, rules: &WatchRules) -> bool {
     event.kind == ActivityKind::Event
         && table::change(event, rules).is_some()
@@ -251,12 +255,12 @@ pub(crate) fn may_change_control(name: &str) -> bool {
     table::is_anywhere(name)
 }
 
-/// Whether an event tells of a change of who or what rules.
+/// Returns whether an event reports a change of control.
 pub(crate) fn is_change(event: &Activity, rules: &WatchRules) -> bool {
     event.kind == ActivityKind::Event && table::change(event, rules).is_some()
 }
 
-/// `pause`, `Paused` and `Pause` have one stem.
+/// Returns the common stem of a name: `pause`, `Paused` and `Pause` have the same one.
 fn stem(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     name.strip_suffix("ed").or_else(|| name.strip_suffix('e')).unwrap_or(&name).to_owned()
@@ -305,10 +309,10 @@ fn act(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
         costs.push(because(CREATION, Severity::High, "the account creates a contract".to_owned()));
     }
     costs.extend(quiet);
-    // A call that no envelope carries has no signature either, and no module behind it.
+    // A call outside of any envelope also has no signature, but no module made it.
     let by_module =
         || activity.via.iter().any(|around| around.at == rules.address && around.function.starts_with(FROM_MODULE));
-    // What waits in a queue may have no signature yet.
+    // A transaction in a queue may have no signature yet.
     let unsigned = activity.signers.as_deref() == Some(&[]) && activity.progress().is_none();
     if rules.kind == Kind::Safe && unsigned && by_module() {
         let why = "a module has it done, without any signature, and no rule vouches for it".to_owned();
@@ -378,7 +382,7 @@ fn event(activity: &Activity, rules: &WatchRules) -> Vec<Cost> {
         costs.push(because(FRESH_VOTES, Severity::Critical, why));
     }
     match &*deed.name {
-        // A watched wallet executed, and no call that we could see asked it to.
+        // A watched wallet executed, and no visible call asked for it.
         "ExecutionSuccess" | "ExecutionFromModuleSuccess" | "Execution"
             if matches!(rules.kind, Kind::Safe | Kind::Multisig) =>
         {

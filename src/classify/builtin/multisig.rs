@@ -27,10 +27,10 @@ pub(crate) static TABLE: Table = Table {
     weigh,
 };
 
-/// Owners alone get past these. Source: MultiSigWallet.sol, `ownerExists`.
+/// Functions that only owners can call. Source: MultiSigWallet.sol, `ownerExists`.
 const GATES: &[&str] = &["submitTransaction", "confirmTransaction", "executeTransaction", "revokeConfirmation"];
 
-/// Whatever the wallet does to itself changes itself.
+/// Raises a call of the wallet to itself that the table does not list, since such a call changes the wallet.
 fn weigh(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     let known = TABLE.functions.iter().any(|row| row.name == &*activity.deed.name);
     (activity.kind == ActivityKind::Act && activity.to == Some(rules.address) && !known)

@@ -6,15 +6,15 @@ pub(crate) use crate::model::verdict::POISONING;
 /// A built-in judgment, as `check` lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Builtin {
-    /// `builtin/…`: what a verdict names, and what `builtins = { off = [...] }` switches off.
+    /// `builtin/…`: name used in verdicts and in `builtins = { off = [...] }`.
     ///
-    /// What a switched-off built-in would have raised goes on to the next judgment, and to `builtin/unvouched` at last, which cannot be
-    /// switched off: nothing becomes normal by it. An envelope's own condition that is switched off is not asked, and its leaves
-    /// still answer for themselves.
+    /// An activity that a switched-off built-in would have raised goes to the next judgment, and finally to
+    /// `builtin/unvouched`, which cannot be switched off. Switching off a built-in makes nothing normal. A switched-off
+    /// condition of an envelope is not tested, and its leaves are still judged.
     pub name: &'static str,
-    /// Whether it vouches or raises.
+    /// True if it vouches, false if it raises.
     pub vouches: bool,
-    /// One line for people.
+    /// Description in one line, for people.
     pub about: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! One owner, under the names it goes by.
+//! Single owner of a contract, under its various names.
 //!
 //! Source: Ownable.sol and Ownable2Step.sol of OpenZeppelin, Owned.sol and Auth.sol of DappHub, Solmate and Solady, the administrators of
 //! Compound, the two-step owners of Curve.

@@ -1,7 +1,8 @@
 //! The multi-owned wallet of Parity and EthDev.
 //!
-//! Source: Wallet.sol (EthDev, 2015) and WalletLibrary in enhanced-wallet.sol (Parity, 2016). Its owners and limits change by
-//! confirmed operations of its own functions; `init…` and `kill` are what emptied and what froze the wallets of 2017.
+//! Source: Wallet.sol (EthDev, 2015) and WalletLibrary in enhanced-wallet.sol (Parity, 2016). Its owners and limits
+//! change by confirmed operations of its own functions. Calls of `init…` emptied and calls of `kill` froze the wallets
+//! of 2017.
 
 use super::table::{Table, critical, names_say_all, warning};
 use crate::model::{Kind, Severity};

@@ -42,8 +42,8 @@ const EVENTS: &[Row] = &[
     critical("SafeSetup", "the Safe was set up"),
 ];
 
-/// A threshold above the one the registry has asks for more signatures, which is the harmless direction. Without a registry nobody
-/// knows, so it may as well be fewer.
+/// Weighs a new threshold. One above `registry.threshold` requires more signatures, which is the harmless direction.
+/// Without a registry the direction is unknown, so it is treated as a reduction.
 fn weigh(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     if activity.kind == ActivityKind::Event || &*activity.deed.name != "changeThreshold" {
         return None;

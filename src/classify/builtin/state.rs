@@ -1,4 +1,4 @@
-//! What a change of state costs, and what of it nobody minds.
+//! Default findings for changes of state, and the changes that are harmless.
 
 use super::names::{DRIFT, OUTFLOW, POSTURE, STATE};
 use super::{Cost, because};
@@ -9,17 +9,17 @@ use crate::model::value::Value;
 use crate::model::{Activity, Severity};
 use alloy_primitives::U256;
 
-/// Items whose change is less than somebody taking over.
+/// Items whose change does not give control to another party.
 const HIGH: &[&str] =
     &["kind", "nonce", "transfers-enabled", "pending-ownership", "pending-admin", "owner-delegate", "open-executor"];
 
-/// Whether it is a balance that is larger than what was seen to move.
+/// Returns whether it is a balance larger than the observed movements explain.
 pub(super) fn is_surplus(activity: &Activity) -> bool {
     let positive = |name| sum(activity, name).is_some_and(|amount| !amount.is_zero());
     &*activity.deed.name == "balance" && positive("surplus") && !positive("missing")
 }
 
-/// What a change that nothing explains costs, or a value that the registry does not know.
+/// Returns the default finding for a change that nothing explains, or for a value that the registry does not list.
 pub(super) fn cost(activity: &Activity) -> Cost {
     let name = &*activity.deed.name;
     if activity.notes.contains(&Note::Drift) {
@@ -52,7 +52,8 @@ pub(super) fn cost(activity: &Activity) -> Cost {
     because(STATE, severity(activity), format!("it changed, and no judged act explains it{}", when(activity)))
 }
 
-/// In which blocks it may have happened, where that is not the one it was seen in for certain.
+/// Returns the range of blocks in which the change may have happened, if it may have been before the block that showed
+/// it.
 fn when(activity: &Activity) -> String {
     let within =
         activity.notes.iter().find_map(|note| if let Note::Within(blocks) = note { Some(*blocks) } else { None });
@@ -62,7 +63,7 @@ fn when(activity: &Activity) -> String {
     }
 }
 
-/// Why it is weak, and what says that it is meant.
+/// Returns the reason why the item is weak, and the setting that accepts it.
 fn weakness(name: &str) -> &'static str {
     match name {
         "threshold" | "required" => {
@@ -83,11 +84,11 @@ fn severity(activity: &Activity) -> Severity {
     let after = arg(activity, "after");
     let lower = || arg(activity, "before").and_then(Value::as_uint) > after.and_then(Value::as_uint);
     match name {
-        // More signatures than before, or a module less, protects rather than harms.
+        // More signatures or one module fewer protects rather than harms.
         "threshold" | "required" if !lower() => Severity::High,
         "module" if after.and_then(Value::as_bool) == Some(false) => Severity::High,
         "balance" if is_surplus(activity) => Severity::Info,
-        // Whoever wrote the configuration may well know better than the token says.
+        // The author of the configuration may know the decimals of a token that does not report them.
         DECIMALS if after.and_then(Value::as_uint) == Some(UNSAID.into()) => Severity::Warning,
         _ if HIGH.contains(&name) => Severity::High,
         _ => Severity::Critical,

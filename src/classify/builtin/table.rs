@@ -1,4 +1,4 @@
-//! What each kind of subject knows of itself: one table a kind, and what holds for any contract whatever.
+//! Tables of the functions and events of each kind of subject: one table per kind, and one for any contract.
 //!
 //! A new kind is a file with a [`Table`] and a line in [`TABLES`].
 
@@ -6,7 +6,8 @@ use super::{access, any, ens, erc20, governor, minime, multisig, ownable, parity
 use crate::classify::rule::WatchRules;
 use crate::model::{Activity, ActivityKind, Kind, Severity};
 
-/// Every kind that has functions and events of its own. `contract` and `eoa` have none: nothing is known of them beforehand.
+/// Tables of all kinds that have functions and events of their own. `contract` and `eoa` have none, because nothing is
+/// known about them in advance.
 pub(crate) static TABLES: &[&Table] = &[
     &safe::TABLE,
     &multisig::TABLE,
@@ -22,35 +23,35 @@ pub(crate) static TABLES: &[&Table] = &[
     &ens::TABLE,
 ];
 
-/// One kind.
+/// Table of one kind of subject.
 pub(crate) struct Table {
-    /// Which.
+    /// Kind that the table describes.
     pub(crate) kind: Kind,
-    /// What bytes cost that cannot be read, where the subject is the wallet or the token everything hangs on.
+    /// Severity of bytes that cannot be read, where the subject is the wallet or the token that everything depends on.
     pub(crate) unreadable: Severity,
-    /// Functions of the subject that change who or what rules, whether it calls itself or somebody calls it.
+    /// Functions of the subject that change control of it, called by itself or by others.
     pub(crate) functions: &'static [Row],
-    /// Events of the subject that tell of such a change, where no judged call explains them.
+    /// Events of the subject that report such a change, where no judged call explains them.
     pub(crate) events: &'static [Row],
-    /// Functions that anybody may call and events that follow, which are the ordinary life of such a contract.
+    /// Functions that anybody may call, and the events that follow; normal use of such a contract.
     pub(crate) public: &'static [&'static str],
-    /// Functions that have the subject carry out or write down what others decided, which it lets nobody call but those in charge: to
-    /// try one in vain is an attempt to take control.
+    /// Functions that make the subject execute or record what others decided and that are restricted to authorized
+    /// callers. A failed call of one is an attempt to take control.
     pub(crate) gates: &'static [&'static str],
-    /// What depends on the arguments and not on the name alone; asked first.
+    /// Check that depends on the arguments and not on the name alone; runs first.
     pub(crate) weigh: fn(&Activity, &WatchRules) -> Option<Found>,
 }
 
-/// How loud something is, and what it means.
+/// Severity of a match, and its meaning in words.
 pub(crate) type Found = (Severity, String);
 
-/// One function or event.
+/// Function or event of a table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
-    /// Its name: overloads of one name mean the same.
+    /// Name of the function or event; all overloads have the same meaning.
     pub(crate) name: &'static str,
     pub(crate) severity: Severity,
-    /// What it does, for the reason on a page; of an event, what happened.
+    /// Effect of the function, for the reason on a page; for an event, the change that it reports.
     pub(crate) what: &'static str,
 }
 
@@ -66,7 +67,7 @@ pub(crate) const fn warning(name: &'static str, what: &'static str) -> Row {
     Row { name, severity: Severity::Warning, what }
 }
 
-/// A table's `weigh` where every name means one thing.
+/// `weigh` of a table in which every name has one meaning.
 pub(crate) fn names_say_all(_: &Activity, _: &WatchRules) -> Option<Found> {
     None
 }
@@ -76,8 +77,8 @@ pub(crate) fn of(kind: Kind) -> Option<&'static Table> {
     TABLES.iter().find(|table| table.kind == kind).copied()
 }
 
-/// Whether a call or an act changes who or what rules, and how loud that is: by the subject's own table where it is about the
-/// subject, else by what the name means on whichever contract.
+/// Returns the severity and the meaning of a call or act that changes control: by the subject's own table if it is
+/// about the subject, otherwise by the meaning of the name on any contract.
 pub(crate) fn function(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     let here = activity.to == Some(rules.address);
     let own = of(rules.kind).filter(|_| here);
@@ -104,12 +105,12 @@ pub(crate) fn is_anywhere(name: &str) -> bool {
     by_arguments || of_kinds.chain([any::FUNCTIONS, any::EVENTS]).flatten().any(|row| row.name == name)
 }
 
-/// Whether an event tells of such a change, or of tokens made or destroyed.
+/// Returns the severity and the meaning of an event that reports a change of control, or tokens minted or burned.
 pub(crate) fn event(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     of(rules.kind).and_then(|table| (table.weigh)(activity, rules)).or_else(|| change(activity, rules))
 }
 
-/// Whether an event tells of such a change.
+/// Returns the severity and the meaning of an event that reports a change of control.
 pub(crate) fn change(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     let name = &*activity.deed.name;
     let named_here = of(rules.kind).and_then(|table| named_in(table.events, name));

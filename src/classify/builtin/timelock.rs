@@ -1,7 +1,7 @@
 //! OpenZeppelin TimelockController and Compound Timelock.
 //!
-//! Source: TimelockController.sol 5.x; Timelock.sol of Compound. Whatever either does to itself changes who may do what and how long
-//! everybody else has to look at it.
+//! Source: TimelockController.sol 5.x; Timelock.sol of Compound. Every act of either on itself changes permissions or
+//! the delay before execution.
 
 use super::table::{Found, Table, critical, warning};
 use crate::classify::rule::WatchRules;
@@ -31,7 +31,7 @@ pub(crate) static TABLE: Table = Table {
     weigh,
 };
 
-/// Roles and administrators guard these. Source: TimelockController.sol 5.x; Timelock.sol of Compound.
+/// Functions guarded by roles or administrators. Source: TimelockController.sol 5.x; Timelock.sol of Compound.
 const GATES: &[&str] = &[
     "schedule",
     "scheduleBatch",
@@ -43,7 +43,7 @@ const GATES: &[&str] = &[
     "cancelTransaction",
 ];
 
-/// A role by what it allows is weighed elsewhere; anything else that a timelock does to itself is at least as loud.
+/// Weighs acts of a timelock on itself. Every such act without a row in the table is critical, roles included.
 fn weigh(activity: &Activity, rules: &WatchRules) -> Option<Found> {
     let known = TABLE.functions.iter().any(|row| row.name == &*activity.deed.name);
     (activity.kind == ActivityKind::Act && activity.to == Some(rules.address) && !known)

@@ -1,4 +1,4 @@
-//! What could not be read, or was not read to its end.
+//! Data that could not be read, or not completely.
 
 use super::names::{BUDGET, HASH, UNCONFIRMED, UNDECODABLE, UNREAD};
 use super::{Cost, because, table};
@@ -9,8 +9,8 @@ use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Operation, Severity};
 use alloy_primitives::Bytes;
 
-/// Bytes that could not be read, or were not read to their end. No rule vouches for those, but for what stands behind the arguments
-/// of a call, where it names that (see `unreadable`).
+/// Returns the cost of bytes that could not be read, or not to their end. No rule vouches for those, except for bytes
+/// after the arguments of a call that the rule names (see `unreadable`).
 #[must_use]
 pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     let suffixed = || match &activity.deed.decoding {
@@ -26,7 +26,7 @@ pub fn trouble(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     unreadable(activity, rules).or_else(suffixed)
 }
 
-/// What stands behind the arguments of a call, in words.
+/// Describes the bytes behind the arguments of a call.
 pub(crate) fn suffix_words(bytes: &Bytes) -> String {
     match attributed_codes(bytes) {
         Some(codes) => format!("an attribution by ERC-8021 ({})", codes.join(", ")),
@@ -35,7 +35,7 @@ pub(crate) fn suffix_words(bytes: &Bytes) -> String {
     }
 }
 
-/// Whatever of [`trouble`] no rule can ever vouch for.
+/// Returns the part of [`trouble`] that no rule can vouch for.
 #[must_use]
 pub(crate) fn unreadable(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     let loud = table::of(rules.kind).map_or(Severity::High, |table| table.unreadable);
@@ -55,7 +55,7 @@ pub(crate) fn unreadable(activity: &Activity, rules: &WatchRules) -> Option<Cost
             _ => {}
         }
     }
-    // Foreign code is what counts of a delegatecall, whatever its calldata is.
+    // A delegatecall counts as foreign code, whatever its calldata is.
     let delegated = activity.operation == Operation::Delegatecall;
     match &activity.deed.decoding {
         Decoding::Clean | Decoding::Ether | Decoding::Suffixed(_) => None,

@@ -8,9 +8,11 @@ use crate::model::holding::{Holding, Said, Tie};
 use crate::model::{Activity, ActivityKind, Kind, Severity};
 use alloy_primitives::{Address, U256};
 
-/// What a move costs that no judged act explains. `used` says that the subject is remembered to use the token.
+/// Returns the default findings for a movement that no judged act explains. `used`: the subject is remembered to use
+/// the token.
 ///
-/// A token that neither the configuration knows nor the subject uses can say whatever it likes: it is never louder than a warning.
+/// Returns the cost of a movement. A token that neither the configuration knows nor the subject uses can log anything,
+/// so its movements never cost more than a warning.
 pub(super) fn movement(activity: &Activity, rules: &WatchRules, used: bool) -> Vec<Cost> {
     let amount = amount_of(activity);
     let token = activity.deed.args.first().and_then(|arg| arg.value.as_address()).unwrap_or_default();
@@ -38,7 +40,7 @@ pub(super) fn movement(activity: &Activity, rules: &WatchRules, used: bool) -> V
     vec![cost]
 }
 
-/// An allowance of a token that the configuration knows or the subject uses.
+/// Returns the cost of an allowance of a token that the configuration knows or the subject uses.
 fn allowance(activity: &Activity, amount: U256, known: bool) -> Cost {
     if let Some(Said::Allowance(U256::ZERO)) = activity.holding().map(|holding| &holding.said)
         && !known
@@ -53,7 +55,7 @@ fn allowance(activity: &Activity, amount: U256, known: bool) -> Cost {
     because(OUTFLOW, Severity::High, "an allowance, and no judged act explains it".to_owned())
 }
 
-/// An allowance of a token that the subject never used.
+/// Returns the cost of an allowance of a token that the subject never used.
 fn stranger_allowance(activity: &Activity, token: Address) -> Cost {
     let holding = activity.holding();
     let (severity, what) = match holding.map(|holding| &holding.said) {
@@ -69,7 +71,7 @@ fn stranger_allowance(activity: &Activity, token: Address) -> Cost {
     because(POISONING, severity, why)
 }
 
-/// A token that the configuration knows or the subject uses leaves.
+/// Returns the cost of an outflow of a token that the configuration knows or the subject uses.
 fn outflow(activity: &Activity, rules: &WatchRules, known: bool) -> Cost {
     let holding = activity.holding();
     if holding.is_some_and(Holding::is_denied) && !known {
@@ -100,7 +102,7 @@ pub(super) fn drained(activity: &Activity) -> Option<Cost> {
     Some(because(OUTFLOW, Severity::Critical, why))
 }
 
-/// A token that the subject never used says that it left.
+/// Returns the cost of an outflow logged by a token that the subject never used.
 fn stranger_outflow(activity: &Activity, token: Address) -> Cost {
     let holding = activity.holding();
     let (severity, what) = match holding.map(|holding| &holding.said) {
@@ -116,12 +118,12 @@ fn stranger_outflow(activity: &Activity, token: Address) -> Cost {
     because(POISONING, severity, why)
 }
 
-/// What is known of the subject's past with a token.
+/// Describes the known past of the subject with a token.
 fn past(holding: Option<&Holding>) -> &'static str {
     if holding.is_some_and(|holding| holding.searched) { "never used" } else { "was not seen to use" }
 }
 
-/// A token logs that it arrived, and the balance stands still. Nothing else that arrives costs anything.
+/// Returns the cost of an arrival that a token logs while the balance does not change. Any other arrival costs nothing.
 fn arrival(activity: &Activity, token: Address, close: bool) -> Option<Cost> {
     let denied = is_denied_arrival(activity);
     let severity = if close { Severity::Warning } else { Severity::Info };
@@ -131,13 +133,14 @@ fn arrival(activity: &Activity, token: Address, close: bool) -> Option<Cost> {
     })
 }
 
-/// Whether a token logs that it arrived and denies it when it is asked.
+/// Returns whether a token logs an arrival that its own views deny.
 pub(super) fn is_denied_arrival(activity: &Activity) -> bool {
     let transfer = activity.kind == ActivityKind::Move && &*activity.deed.name == "transfer";
     transfer && activity.holding().is_some_and(Holding::is_denied)
 }
 
-/// How loud it is that a stranger's token was not asked, or could not be, and what to say of that.
+/// Returns the severity and the text for a token without ties to the subject that was not queried, or could not be
+/// queried.
 fn unseen(said: Option<&Said>) -> (Severity, String) {
     match said {
         Some(Said::Unread) => (Severity::Warning, "could not be asked about the holding".to_owned()),
@@ -150,10 +153,10 @@ fn unseen(said: Option<&Said>) -> (Severity, String) {
     }
 }
 
-/// Which part of a holding left, in whole percent, never less than 1.
+/// Returns the part of a holding that left, in whole percent and at least 1.
 fn share(before: U256, after: U256) -> String {
     let (gone, hundred) = (before.saturating_sub(after), U256::from(100));
-    // Of a number that large a hundredth is exact enough.
+    // For a number this large, dividing by a hundredth of it is exact enough.
     let percent = gone.checked_mul(hundred).map_or_else(|| gone / (before / hundred), |gone| gone / before);
     format!("{} %", percent.max(U256::ONE))
 }
@@ -162,18 +165,18 @@ fn amount_of(activity: &Activity) -> U256 {
     activity.deed.args.get(3).and_then(|arg| arg.value.as_uint()).unwrap_or_default()
 }
 
-/// Whether an allowance of this size is one without limit.
+/// Returns whether an allowance of this size is unlimited.
 fn is_unlimited(amount: U256) -> bool {
     amount >= U256::ONE << 128
 }
 
-/// Why an allowance is one without limit, if it is.
+/// Returns the reason why an allowance is unlimited, if it is.
 pub(super) fn unlimited(activity: &Activity) -> Option<String> {
     let deed = &activity.deed;
     let allows =
         matches!(&*deed.name, "approve" | "increaseAllowance" | "approveAndCall" | "permit" | "increaseApproval");
     if !allows {
-        // ERC-721, ERC-1155 and ERC-6909: everything of a collection, to one operator; ERC-777: every unit.
+        // ERC-721, ERC-1155 and ERC-6909: one operator for all tokens of a collection; ERC-777: for every unit.
         let is_set = || deed.args.get(1).and_then(|arg| arg.value.as_bool()) == Some(true);
         return match &*deed.signature {
             "setApprovalForAll(address,bool)" | "setOperator(address,bool)" if is_set() => {
@@ -183,7 +186,7 @@ pub(super) fn unlimited(activity: &Activity) -> Option<String> {
             _ => None,
         };
     }
-    // Which token of a collection says nothing of how much.
+    // A token id in a collection is not an amount.
     let of_id = usize::from(&*deed.signature == "approve(address,uint256,uint256)");
     let amounts = deed.args.iter().filter(|arg| &*arg.name != "tokenId");
     let amount = amounts.filter_map(|arg| arg.value.as_uint()).nth(of_id)?;

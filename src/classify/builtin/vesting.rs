@@ -1,7 +1,7 @@
 //! Vesting wallets and token locks.
 //!
-//! Source: VestingWallet.sol of OpenZeppelin 5, whose owner is its beneficiary; TokenVesting.sol of OpenZeppelin 2. Anybody may call
-//! `release`: what it releases goes to the beneficiary.
+//! Source: VestingWallet.sol of OpenZeppelin 5, whose owner is its beneficiary; TokenVesting.sol of OpenZeppelin 2.
+//! Anybody may call `release`: the released tokens go to the beneficiary.
 
 use super::table::{Table, critical, names_say_all};
 use crate::model::{Kind, Severity};

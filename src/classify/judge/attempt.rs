@@ -1,5 +1,6 @@
-//! Attempts: what was undone, or is merely claimed. Most are mistakes, so that they are quiet until they pile up; an attempt at a function
-//! that changes who rules, or that the subject keeps for those in charge, is loud from the first on.
+//! Attempts: reverted activities, and activities that are claimed without confirmation. Most are mistakes, so their
+//! severity is low until they accumulate. An attempt at a function that changes control, or that is restricted to
+//! authorized callers, has a high severity from the first one.
 
 use super::Court;
 use crate::classify::builtin::{self, Cost};
@@ -10,19 +11,20 @@ use crate::model::{Activity, Fate, Severity, Verdict};
 use alloy_primitives::U256;
 use std::sync::{Arc, LazyLock};
 
-/// Failed attempts in [`ATTEMPTS_WINDOW`] from which on they are high.
+/// Number of failed attempts in [`ATTEMPTS_WINDOW`] from which on they have the severity high.
 const ATTEMPTS_HIGH: u64 = 4;
-/// Ten minutes.
+/// Length of the window in seconds: ten minutes.
 const ATTEMPTS_WINDOW: u64 = 600;
-/// How long after an attempt that pages the next one of the same watch pages: an hour. Anybody can make as many as he pays for, and what
-/// comes between joins the same incident.
+/// Time after an attempt that pages until the next attempt on the same watch pages: an hour. Anyone can make as many
+/// attempts as they pay for, and the attempts in between join the same incident.
 pub(crate) const PAGES_WINDOW: u64 = 3_600;
 
 /// Attempts that may have paged.
 static PAGED: LazyLock<Arc<str>> = LazyLock::new(|| format!("{}#paged", builtin::ATTEMPT).into());
 
 impl Court<'_> {
-    /// An attempt that a rule vouches for is normal, until they pile up: something is broken, or somebody is trying.
+    /// Returns a finding if vouched attempts accumulate. A single attempt that a rule vouches for is normal; many mean
+    /// that something is broken or that an attacker is trying.
     pub(super) fn one_too_many(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
         if activity.fate != Fate::Reverted || rules.builtins_off.contains(builtin::ATTEMPT) {
             return None;
@@ -36,7 +38,8 @@ impl Court<'_> {
         (cost.severity >= Severity::High).then(|| self.hushed(finding(&cost, &[], rules), rules))
     }
 
-    /// A reverted or merely claimed call: one finding for each transaction and watch, but for a part that is louder than the first.
+    /// Returns the verdict of a reverted or unconfirmed call. There is one finding for each transaction and watch, plus
+    /// one for a part with a higher severity than the first.
     pub(super) fn attempt(
         &mut self,
         index: usize,
@@ -73,7 +76,7 @@ impl Court<'_> {
         self.hushed(finding(&cost, trials, rules), rules)
     }
 
-    /// One more attempt, and what it costs by their number.
+    /// Counts an attempt, and returns the finding for their number.
     fn count_attempt(&mut self, rules: &WatchRules) -> Cost {
         let window: Arc<str> = Arc::from(builtin::ATTEMPT);
         self.add(rules, window.clone(), U256::ONE);
@@ -86,7 +89,8 @@ impl Court<'_> {
         Cost { name: builtin::ATTEMPT, severity, reason: Some(why) }
     }
 
-    /// The same finding, which pages nobody where another attempt at the same watch may have within the hour.
+    /// Returns the same finding, marked not to page if another attempt at the same watch may have paged within the
+    /// hour.
     fn hushed(&mut self, verdict: Verdict, rules: &WatchRules) -> Verdict {
         let Verdict::Abnormal(mut abnormal) = verdict else { return verdict };
         if abnormal.severity >= Severity::High {

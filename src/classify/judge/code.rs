@@ -1,4 +1,4 @@
-//! A proxy whose code nobody reviewed: whatever it is called for, no rule was written of what that does.
+//! Proxies that run code that was not reviewed. No rule was written for the effects of such code.
 
 use super::Court;
 use crate::classify::builtin::{self, Cost};
@@ -12,16 +12,17 @@ use crate::model::{Activity, ActivityKind, Fate, Severity, Stage, Verdict, Vouch
 use alloy_primitives::{Address, U256};
 use std::sync::{Arc, LazyLock};
 
-/// Code that a rule vouched for when it was put in, though the registry does not list it.
+/// Code that a rule vouched for when it was installed, although the registry does not list it.
 static VOUCHED: LazyLock<Arc<str>> = LazyLock::new(|| lasting("implementation"));
 
-/// Items of the state that name the code that runs.
+/// Items of the state that hold the address of the running code.
 const ITEMS: &[&str] = &["implementation", "zos-implementation", "uups-implementation", "beacon-implementation"];
 
 impl Court<'_> {
     /// The finding that stands for everything a proxy does while it runs code that is neither listed nor vouched for.
     ///
-    /// One for each block, so that a busy proxy does not bury what it does; what is louder than the first is told for itself.
+    /// There is one finding for each block, so that a busy proxy does not cause a flood. An activity with a higher
+    /// severity than the first gets its own finding.
     pub(super) fn foreign(&mut self, index: usize, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
         let code = foreign_code(activity, rules, &self.windows)?;
         let own = builtin::cost(activity, rules);
@@ -48,7 +49,8 @@ impl Court<'_> {
     }
 }
 
-/// The code that the activity ran, where it counts against it. What was undone, or is merely claimed, changed nothing.
+/// Returns the unlisted and unvouched code that the activity ran. A reverted or unconfirmed activity changed nothing
+/// and returns `None`.
 pub(super) fn foreign_code(activity: &Activity, rules: &WatchRules, windows: &Windows<'_>) -> Option<Address> {
     if !matches!(activity.fate, Fate::Executed | Fate::Waiting) || rules.builtins_off.contains(builtin::FOREIGN) {
         return None;
@@ -61,7 +63,7 @@ pub(super) fn foreign_code(activity: &Activity, rules: &WatchRules, windows: &Wi
     (!windows.knows(rules.address, &VOUCHED, as_amount(&code))).then_some(code)
 }
 
-/// New code that a rule vouched for: from now on its calls are judged like any other.
+/// Records new code that a rule vouched for. Its calls are judged like any other from then on.
 pub(super) fn lesson(
     activity: &Activity,
     verdict: &Verdict,

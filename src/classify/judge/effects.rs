@@ -1,7 +1,9 @@
-//! What happens inside of a judged call, and what a judged act explains: how far the word of whoever vouches for the one reaches to the other.
+//! Effects inside of a judged call, and effects that a judged act explains: the extent to which the verdict on the
+//! cause covers the effect.
 //!
-//! An act that a rule vouches for answers for its own logs. A rule for a call answers for the call and for what moves nothing out of the
-//! subject; for what goes out only where it says `effects = "any"`. A built-in answers for what arrives, and for nothing that leaves.
+//! An act that a rule vouches for covers its own logs. A rule for a call covers the call and the effects that move
+//! nothing out of the subject; it covers outgoing effects only with `effects = "any"`. A built-in covers arriving value
+//! and nothing that leaves.
 
 use super::raised::Unraised;
 use super::{Court, code};
@@ -14,31 +16,32 @@ use crate::model::activity::Note;
 use crate::model::{Abnormal, Activity, ActivityKind, Fate, Role, Verdict, Voucher};
 use std::sync::Arc;
 
-/// How far a verdict reaches.
+/// Extent of a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reach {
-    /// To everything that happens inside.
+    /// Everything that happens inside.
     Everything,
-    /// To what the act itself explains: its own logs.
+    /// The effects that the act itself explains: its own logs.
     Explained,
-    /// To what moves nothing out.
+    /// Effects that move nothing out of the subject.
     Kept,
-    /// To what can change nothing elsewhere.
+    /// Only effects that can change nothing elsewhere.
     Nothing,
 }
 
 impl Court<'_> {
-    /// The verdict of something that `of` explains, or that happened inside of it.
+    /// Returns the verdict of an activity that `of` explains, or that happened inside of it.
     pub(super) fn effect(&mut self, index: usize, of: usize) -> Verdict {
-        // A log that could not be read is a finding like any other, and so is one that an abnormal rule is about.
-        // A log that control changes is believed to be the effect of nothing but a call that asks for it, however well its words
-        // agree with another: who may move tokens is not who may hand over the contract.
+        // A log that could not be read is judged as a finding of its own, and so is one that an abnormal rule is about.
+        // A log of a change of control counts as an effect only of a call that asks for this change, however well its
+        // arguments match another call: permission to move tokens is not permission to transfer control of the
+        // contract.
         let Some(event) = self.all.get(index) else { return unjudged() };
         let Some(rules) = self.of(event) else { return unjudged() };
         self.raised(event, rules, |court| court.explained(index, of, rules))
     }
 
-    /// The same, whatever abnormal rules say of it.
+    /// Judges an effect without abnormal rules.
     fn explained(&mut self, index: usize, of: usize, rules: &WatchRules) -> Verdict {
         let (Some(event), Some(cause)) = (self.all.get(index), self.all.get(of)) else { return unjudged() };
         if let Some(cost) = self.replaced_twice(event, rules) {
@@ -60,7 +63,7 @@ impl Court<'_> {
                 let own = self.by_itself(index, event, rules);
                 because(own, || format!("it happened inside {}, which is a finding itself", cause.deed.signature))
             }
-            // That the registry has to follow is told even of a change that somebody vouched for.
+            // A difference that the registry must follow is reported even if a rule vouched for the change.
             Some(Verdict::Normal { .. }) if event.notes.contains(&Note::Drift) => self.by_itself(index, event, rules),
             Some(Verdict::Normal { .. }) => {
                 if self.covers(of, event, rules) {
@@ -78,9 +81,9 @@ impl Court<'_> {
         }
     }
 
-    /// Whether the verdict of `of`, which is normal, reaches to `event`.
+    /// Returns whether the verdict of `of`, which is normal, covers `event`.
     fn covers(&self, of: usize, event: &Activity, rules: &WatchRules) -> bool {
-        // What was undone moved nothing, and what an operation costs belongs to it.
+        // A reverted activity moved nothing, and the cost of an operation belongs to the operation.
         let prefund = event.notes.contains(&Note::Prefund);
         if prefund || !matches!(event.fate, Fate::Executed | Fate::Waiting) {
             return true;
@@ -116,12 +119,13 @@ impl Court<'_> {
                         Reach::Everything
                     }
                     (ActivityKind::Call, _) => Reach::Kept,
-                    // A rule for what moved vouched for the act because of it: each movement still answers to that rule.
+                    // A rule for movements vouched for the act because of one movement. Every movement still has to
+                    // pass that rule.
                     (ActivityKind::Act, Some(rule)) if rule.kind == ActivityKind::Move => Reach::Kept,
                     _ => Reach::Explained,
                 }
             }
-            // A wallet's own guard and refund belong to its envelope; whatever else code does inside of one does not.
+            // A wallet's own guard and refund belong to its envelope. Other calls that code makes inside of it do not.
             Voucher::Envelope if event.kind == ActivityKind::Act && rules.kind.is_wallet() => Reach::Everything,
             Voucher::Envelope => Reach::Explained,
             Voucher::Builtin(_) => Reach::Nothing,
@@ -132,7 +136,7 @@ impl Court<'_> {
         }
     }
 
-    /// Something that leaves inside of a normal call, judged by rules of its own.
+    /// Judges an effect that leaves the subject inside of a normal call by the rules for that effect.
     fn outgoing(&mut self, index: usize, of: usize, event: &Activity, rules: &WatchRules) -> Verdict {
         if let Some(by) = self.vouched_as_moved(index, event, rules) {
             return Verdict::Normal { by: Voucher::Rule(by) };
@@ -151,13 +155,13 @@ impl Court<'_> {
         because(verdict, || format!("it happened inside {} of the subject, {vouched}", cause.deed.signature))
     }
 
-    /// The rule for what moved that vouches for an act on a token, where the token's logs say all that the act did: who cannot trace
-    /// writes rules for movements, and traces take nothing from them.
+    /// Returns the rule for movements that vouches for an act on a token, where the token's logs show everything that
+    /// the act did. Without traces, users write rules for movements; these rules must still work when traces are added.
     fn vouched_as_moved(&self, index: usize, act: &Activity, rules: &WatchRules) -> Option<Arc<str>> {
         if act.kind != ActivityKind::Act || !is_token_act(act) || builtin::trouble(act, rules).is_some() {
             return None;
         }
-        // A transfer of nothing is one as well: who allows a payee any amount up to a bound allows that.
+        // A transfer of zero counts too: a rule that allows a payee any amount up to a bound allows it.
         let own = |moved: &&Activity| {
             moved.kind == ActivityKind::Move
                 && moved.role == (Role::Effect { of: index })
@@ -173,9 +177,9 @@ impl Court<'_> {
         by
     }
 
-    /// Whether something that a finding explains is one of its own: whatever goes out of the subject inside of a call that nothing vouches
-    /// for, so that it is told with what it moves, and whatever changes something elsewhere where the call wakes nobody. What a rule
-    /// vouches for is part of the call.
+    /// Returns whether an event that a finding explains is a finding of its own. It is if something leaves the subject
+    /// inside of a call that nothing vouches for, so that the report names what moves; or if it changes something
+    /// elsewhere and the call pages no responder. An event that a rule vouches for is part of the call.
     fn stands_alone(&self, event: &Activity, cause: &Activity, found: &Abnormal, rules: &WatchRules) -> bool {
         if !matches!(event.fate, Fate::Executed | Fate::Waiting) {
             return false;
@@ -184,20 +188,21 @@ impl Court<'_> {
             return false;
         }
         let silent = found.is_noise() || found.observe && !rules.observe;
-        // What an operation costs belongs to it, as long as somebody hears of that.
+        // The cost of an operation belongs to the operation, as long as the operation itself is reported.
         let prefund = event.notes.contains(&Note::Prefund);
         let alone = if silent { reaches_out(event, rules) } else { !prefund && goes_out(event, rules) };
         let mut normal = rules.rules.iter().filter(|rule| rule.polarity == Polarity::Normal);
         alone && !normal.any(|rule| trial::holds(rule, event, rules, &self.windows))
     }
 
-    /// Says of a movement that nothing explains inside of which act of the subject it happened, and who vouched for that.
+    /// Adds to an unexplained movement the act of the subject inside of which it happened, and the rule that vouched
+    /// for that act.
     pub(super) fn named_cause(&self, moved: &Activity, verdict: Verdict) -> Verdict {
         if moved.kind != ActivityKind::Move {
             return verdict;
         }
         let Some(calls) = moved.inside() else { return verdict };
-        // The innermost call that the subject made, or else that was made to it.
+        // The innermost call made by the subject, or otherwise the innermost call made to it.
         let own = calls
             .iter()
             .find(|call| call.from == moved.from)
@@ -227,9 +232,10 @@ fn is_unnamed(rule: &Rule, event: &Activity, rules: &WatchRules) -> bool {
     rule.deed == DeedMatch::Any && builtin::needs_a_name(event, rules).is_some()
 }
 
-/// Whether something could not be read to its end, so that nobody's word for what it happened in reaches it.
+/// Returns whether something could not be read completely, so that no verdict on the enclosing call covers it.
 ///
-/// What a contract calls while it is called is its code's doing, and need not be readable; what was not looked at at all is another matter.
+/// Calls that a contract makes while it is called are part of its code and need not be readable. A part that was not
+/// examined at all is unread.
 fn is_unread(event: &Activity, rules: &WatchRules) -> bool {
     match event.kind {
         ActivityKind::Act => event.notes.iter().any(|note| matches!(note, Note::BudgetReached(_))),
@@ -237,7 +243,7 @@ fn is_unread(event: &Activity, rules: &WatchRules) -> bool {
     }
 }
 
-/// One more reason of a finding that is not told elsewhere, before those of rules.
+/// Adds a reason to a finding that is not reported elsewhere, before those of rules.
 fn because(verdict: Verdict, why: impl FnOnce() -> String) -> Verdict {
     match verdict {
         Verdict::Abnormal(abnormal) if abnormal.repeats.is_none() && !abnormal.is_noise() => {

@@ -1,5 +1,5 @@
-//! What a contract answers for by itself, whoever vouches for what it does: time to react, the code that
-//! was meant, and code that is replaced once at most.
+//! Conditions that a contract has to meet by itself, even if its calls are vouched for: time to react, the intended
+//! code, and at most one replacement of its code.
 
 use super::Court;
 use crate::classify::builtin::{self, Cost};
@@ -14,11 +14,11 @@ use crate::model::{Abnormal, Activity, ActivityKind, Kind, Severity, Stage, Verd
 use alloy_primitives::{B256, KECCAK256_EMPTY, U256};
 use std::sync::Arc;
 
-/// A tip of so many wei wakes somebody: one ether, which is a theft by way of the fee and no hurry.
+/// Tip in wei from which on the severity is high: one ether, which is a theft through the fee and not haste.
 const TIP_HIGH: U256 = U256::from_limbs([1_000_000_000_000_000_000, 0, 0, 0]);
 
-/// Of what is only scheduled or proposed: under which number, and when it may be carried out, so that whoever reads it knows how long
-/// there is to stop it.
+/// Returns, for a scheduled or proposed call, its id and the earliest time of execution, so that readers know how much
+/// time is left to stop it.
 pub(super) fn progress(activity: &Activity) -> Option<String> {
     if activity.stage != Stage::Proposed {
         return None;
@@ -32,7 +32,7 @@ pub(super) fn progress(activity: &Activity) -> Option<String> {
     })
 }
 
-/// What an account pays for being included, where that is unusual.
+/// Returns the default finding for an unusual payment of an account for inclusion.
 pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     let (paid, why) = activity.notes.iter().find_map(|note| match note {
         Note::Tip { paid, per_gas, beside } => {
@@ -53,7 +53,7 @@ pub(super) fn tip(activity: &Activity, rules: &WatchRules) -> Option<Cost> {
     on.then_some(Cost { name: builtin::TIP, severity, reason: Some(why) })
 }
 
-/// Returns a finding that says what is paid for being included as well, and is at least as loud as that.
+/// Returns the finding with the tip as an additional reason and with at least the severity of the tip.
 pub(super) fn with_tip(found: Verdict, tip: Cost) -> Verdict {
     match (found, tip.reason) {
         (Verdict::Abnormal(own), Some(why)) => {
@@ -65,7 +65,7 @@ pub(super) fn with_tip(found: Verdict, tip: Cost) -> Verdict {
 }
 
 impl Court<'_> {
-    /// What a timelock or a governor answers for by itself, whoever vouches for the call: that it was written down long enough before.
+    /// Checks that a timelock or a governor recorded the operation long enough before, even if the call is vouched for.
     pub(super) fn operation(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
         if activity.kind != ActivityKind::Act || !matches!(rules.kind, Kind::Timelock | Kind::Governor) {
             return None;
@@ -101,15 +101,15 @@ impl Court<'_> {
             (Stage::Included, None) => {
                 (builtin::UNSCHEDULED, "it is carried out, and nothing was seen that wrote it down before".to_owned())
             }
-            // What was told when it was written down is in a log, and there is none yet.
+            // The operation is recorded by a log, and a pending or reverted transaction has none.
             (Stage::Pending | Stage::Reverted, _) => return None,
         };
         let cost = Cost { name, severity: Severity::Critical, reason: Some(why) };
         (!rules.builtins_off.contains(name)).then_some(cost)
     }
 
-    /// Remembers what code a call was scheduled for, and says how that which it ran differs. A rule about the call that asks for the
-    /// code by itself vouches for it.
+    /// Records the code for which a call was scheduled, and returns how the code that ran differs. A rule about the
+    /// call that tests the code itself vouches for it.
     fn changed_target(&mut self, id: B256, activity: &Activity, rules: &WatchRules) -> Option<String> {
         let to = activity.to?;
         let is = condition::code_of(to, activity)?;
@@ -131,7 +131,8 @@ impl Court<'_> {
         Some(format!("{to} had {} when it was written down, and has {} as it is carried out", shown(was), shown(is)))
     }
 
-    /// New code twice in one transaction: whatever stands in between can do anything, and the end looks as if nothing had been.
+    /// Returns the cost of two code replacements in one transaction: the code in between can do anything, and the end
+    /// state shows no trace of it.
     pub(super) fn replaced_twice(&self, activity: &Activity, rules: &WatchRules) -> Option<Cost> {
         let often = self.upgrades.get(&(activity.watch.0, activity.tx)).copied().unwrap_or_default();
         let twice = often > 1 && builtin::is_upgrade(activity) && !rules.builtins_off.contains(builtin::CONTROL);

@@ -1,7 +1,8 @@
-//! Abnormal rules beside everything else that is said of an activity: a rule makes quieter what normal rules vouch for, and nothing else.
+//! Abnormal rules combined with the other results for an activity. Only normal rules lower the severity of an activity,
+//! by vouching for it.
 //!
-//! An activity is judged as if no abnormal rule were there, and then by the loudest of those that hold. A rule on trial adds a reason to a
-//! finding and takes none away.
+//! An activity is first judged without abnormal rules, then by the abnormal rule with the highest severity that holds.
+//! A rule on trial adds a reason to a finding and removes none.
 
 use super::Court;
 use crate::classify::rule::{Polarity, Rule, WatchRules};
@@ -24,7 +25,7 @@ impl Court<'_> {
         self.plain.get(&at).map(|unraised| &unraised.verdict).or(settled)
     }
 
-    /// The verdict that `judge` gives, or that of an abnormal rule which is at least as loud.
+    /// Returns the verdict of `judge`, or that of an abnormal rule with at least the same severity.
     pub(super) fn raised(
         &mut self,
         activity: &Activity,
@@ -38,7 +39,8 @@ impl Court<'_> {
             these.rev().max_by_key(|rule| loudness(rule))
         };
         let (raising, on_trial) = (loudest(false), loudest(true));
-        // What a rule raises fills no window of a rule that would have vouched for it.
+        // An activity that an abnormal rule raises adds nothing to the windows of a rule that would have vouched for
+        // it.
         self.is_raised = raising.is_some();
         let verdict = judge(self);
         self.is_raised = false;
@@ -57,7 +59,7 @@ fn loudness(rule: &Rule) -> Severity {
     rule.severity.unwrap_or(Severity::High)
 }
 
-/// The rule's own finding, unless `verdict` is one already that is louder.
+/// Returns the rule's own finding, unless `verdict` is a finding with a higher severity.
 fn louder(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
     let why = raises(rule);
     match verdict {
@@ -68,7 +70,8 @@ fn louder(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
     }
 }
 
-/// A finding that is one already, with what the rule on trial says of it; else the rule's own, which is observed.
+/// Returns an existing finding with a reason of the rule on trial, or otherwise the rule's own finding, which is
+/// observed.
 fn beside(verdict: Verdict, rule: &Rule, rules: &WatchRules) -> Verdict {
     match verdict {
         Verdict::Abnormal(own) => Verdict::Abnormal(own.with_reason(format!("{}; the rule is on trial", raises(rule)))),
@@ -80,7 +83,7 @@ fn raises(rule: &Rule) -> String {
     format!("{}: this is what the rule raises", rule.name)
 }
 
-/// Whether a finding is one of its own that somebody is told of, as far as the watch lets anybody be told.
+/// Returns whether a finding is separate and is reported, as far as the watch allows reports.
 fn tells(own: &Abnormal, rules: &WatchRules) -> bool {
     own.repeats.is_none() && (!own.observe || rules.observe)
 }

@@ -1,4 +1,4 @@
-//! Functions that should change nothing, held against what happened: the name alone vouches for nothing.
+//! View functions compared with the changes of their transaction: the name alone does not vouch for a call.
 
 use super::Court;
 use crate::classify::outward::goes_out;
@@ -8,19 +8,19 @@ use crate::model::{Activity, ActivityKind, Role};
 use alloy_primitives::B256;
 use std::collections::HashMap;
 
-/// Changes of a block, by the calls that they may be the doing of. Indexes are those of the block's activities.
+/// Changes of a block, by the calls that may have caused them. Indexes refer to the block's activities.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// By the call that explains it.
+    /// Change by the call that explains it.
     explained: HashMap<usize, usize>,
-    /// By watch and transaction: a log of the subject, or a movement out of it, that nothing explains.
+    /// Unexplained log of the subject or movement out of it, by watch and transaction.
     told: HashMap<(u32, B256), usize>,
-    /// The same of its state.
+    /// Unexplained change of its state, by watch and transaction.
     state: HashMap<(u32, B256), usize>,
 }
 
 impl Changes {
-    /// Gathered only where a call could be vouched for by its name.
+    /// Collects changes, only if the block has a call that its name could vouch for.
     pub(super) fn of(all: &[Activity], rules: &Rules) -> Self {
         let left = |one: &Activity, rules: &Rules| {
             rules.watches.get(one.watch.index()).is_some_and(|rules| goes_out(one, rules))
@@ -52,10 +52,11 @@ impl Changes {
 }
 
 impl Court<'_> {
-    /// What a function changed that should change nothing, in a few words; none where nothing shows a change.
+    /// Describes the change made by a function that should change nothing, in a few words; `None` if nothing shows a
+    /// change.
     ///
-    /// With a trace and its logs that is what happened inside of the call; without one, whatever the subject logged or lost in the
-    /// transaction and nothing else explains.
+    /// With a trace and logs, changes inside of the call count. Without them, every log or loss of the subject in the
+    /// transaction that nothing else explains counts.
     pub(super) fn changed_by(&self, index: usize, activity: &Activity) -> Option<String> {
         if let Some(what) = activity.notes.iter().find_map(|note| match note {
             Note::Changes(what) => Some(what.clone()),

@@ -1,5 +1,5 @@
-//! What a wallet's envelope answers for by itself, whoever vouches for what it carries: who executes, who is paid for it, which module,
-//! who confirms and when.
+//! Conditions that a wallet's envelope has to meet by itself, even if its contents are vouched for: the executor, the
+//! recipient of the refund, the module, the confirmers and the time of confirmation.
 
 use super::{Court, Polarity};
 use crate::classify::builtin::{self, Cost};
@@ -12,13 +12,14 @@ use crate::model::{Activity, ActivityKind, Fate, Severity, Stage, Verdict};
 use alloy_primitives::U256;
 use std::sync::Arc;
 
-/// A submission older than this is unusual to confirm: 30 days.
+/// Age in seconds above which confirming a submission is unusual: 30 days.
 const SUBMISSION_OLD: u64 = 30 * 86_400;
-/// A submission younger than this was confirmed by nobody who read it: five blocks of mainnet.
+/// Age in seconds below which no confirmer can have read the submission: five blocks of mainnet.
 const SUBMISSION_YOUNG: u64 = 60;
 
 impl Court<'_> {
-    /// What an envelope answers for by itself: who executes, who is paid for it, which module, and whether the inside failed.
+    /// Checks the conditions on an envelope itself: its executor, the recipient of its refund, its module, and the
+    /// success of the call inside.
     pub(super) fn own_conditions(
         &self,
         activity: &Activity,
@@ -27,11 +28,11 @@ impl Court<'_> {
         all: &[Activity],
         carries_finding: bool,
     ) -> Option<Cost> {
-        // One that is switched off is not asked; the leaves answer for themselves all the same.
+        // A condition that is switched off is not tested; the leaves are still judged.
         let cost = |name, severity, reason: String| {
             (!rules.builtins_off.contains(name)).then_some(Cost { name, severity, reason: Some(reason) })
         };
-        // Only the wallet's own envelope has these; another watch's act around it does not.
+        // Only the wallet's own envelope has these conditions, not an act of another watch around it.
         if activity.kind != ActivityKind::Call {
             return None;
         }
@@ -64,7 +65,8 @@ impl Court<'_> {
                 _ => {}
             }
         }
-        // A module brings no signatures: `registry.modules` says which may act. Who carries what waits in a queue is not known yet.
+        // A module needs no signatures: `registry.modules` lists the modules that may act. The executor of a queued
+        // transaction is not known yet.
         let by_module = activity.notes.iter().any(|note| matches!(note, Note::Module(_)));
         if let Some(executors) = &rules.executors
             && activity.progress().is_none()
@@ -100,7 +102,7 @@ impl Court<'_> {
         })
     }
 
-    /// When a submission was written down, so that a late confirmation is seen to be late.
+    /// Records the time of a submission, so that a late confirmation is recognized.
     pub(super) fn remember_submission(&mut self, activity: &Activity, rules: &WatchRules) {
         let Some(id) = submission(activity) else { return };
         let known = self.submitted(id, rules).is_some();
@@ -109,12 +111,12 @@ impl Court<'_> {
         }
     }
 
-    /// A confirmation that comes so soon that nobody can have read what it confirms. A rule about the call vouches for those that are
-    /// expected to, such as a bot; for what they confirm it says nothing.
+    /// Returns a finding for a confirmation that comes too soon for its sender to have read the submission. A rule
+    /// about the call can vouch for expected ones, such as those of a bot; it does not vouch for the confirmed call.
     pub(super) fn haste(&mut self, activity: &Activity, rules: &WatchRules) -> Option<Verdict> {
-        // The submission is a confirmation itself, in the name of whoever wrote it down.
+        // The submission counts as a confirmation by its author.
         let off = rules.builtins_off.contains(builtin::HASTY);
-        // How old a submission is when it is confirmed shows in the block that holds the confirmation.
+        // The age of a submission at its confirmation is known only in the block with the confirmation.
         if &*activity.deed.name != "confirmTransaction" || off || activity.stage == Stage::Pending {
             return None;
         }
@@ -138,7 +140,7 @@ impl Court<'_> {
         Some(finding(&cost, &trials, rules))
     }
 
-    /// When submission `id` was written down, as far as that was seen.
+    /// Returns the time at which submission `id` was recorded, as far as that was seen.
     fn submitted(&self, id: U256, rules: &WatchRules) -> Option<u64> {
         let key = submission_key(id);
         let before = self.windows.history.first(rules.address, &key);
@@ -152,7 +154,7 @@ fn submission(activity: &Activity) -> Option<U256> {
     activity.notes.iter().find_map(|note| if let Note::Submission(id) = note { Some(*id) } else { None })
 }
 
-/// Window under which a submission's time is kept; exempt from forgetting.
+/// Returns the name of the window with the time of a submission. It is never pruned.
 fn submission_key(id: U256) -> Arc<str> {
     Arc::from(format!("{SUBMISSIONS}{id}"))
 }

@@ -1,5 +1,5 @@
-//! Standing allowances at the start: who may take which token from a watch, and how much. An allowance that was given long ago is no
-//! finding, and the way by which a token leaves without a signature.
+//! Standing allowances at the start: spender, token and amount for each watch. An old allowance is not a finding, but a
+//! token can leave through it without a signature.
 
 use super::Session;
 use crate::decode::Subjects;
@@ -19,21 +19,21 @@ const ALLOWANCE: [u8; 4] = [0xdd, 0x62, 0xed, 0x3e];
 const IS_APPROVED_FOR_ALL: [u8; 4] = [0xe9, 0x85, 0xe9, 0xc5];
 const IS_OPERATOR: [u8; 4] = [0xb6, 0x36, 0x3c, 0xf2];
 const VIEWS: [[u8; 4]; 3] = [ALLOWANCE, IS_APPROVED_FOR_ALL, IS_OPERATOR];
-/// Allowances of one watch that are read: the newest ones. More than any treasury gave.
+/// Maximum number of allowances read for one watch, newest first. More than any treasury has given.
 const ALLOWANCES_MAX: usize = 64;
 
-/// One allowance that stands.
+/// An allowance in force.
 #[derive(Clone, Debug)]
 pub(crate) struct Exposure<'b> {
     pub(crate) watch: &'b WatchInfo,
     pub(crate) token: Address,
     pub(crate) spender: Address,
-    /// In the smallest unit; the largest number for an operator of everything.
+    /// Amount in the smallest unit; the largest number for an operator of all tokens.
     pub(crate) amount: U256,
 }
 
-/// Standing allowances of the watches of a chain, and the watches of which they could not be listed, with the reason. `used` are tokens that
-/// a watch was seen to use, beside those that the configuration lists.
+/// Returns the standing allowances of the watches of a chain, and the watches whose allowances could not be listed,
+/// with the reason. `used` returns tokens that a watch has used, in addition to those that the configuration lists.
 pub(crate) async fn exposures<'b>(
     book: &'b Book,
     chain: &ChainBook,
@@ -125,7 +125,7 @@ impl Exposure<'_> {
 }
 
 impl Session {
-    /// Tells which allowances of a chain's watches stand.
+    /// Reports the standing allowances of a chain's watches.
     pub(super) async fn expose(&self, chain: &ChainBook, used: impl Fn(Address) -> Vec<Address>, pool: &Pool) {
         let (found, unlisted) = exposures(&self.book, chain, used, pool).await;
         for exposure in &found {
@@ -141,7 +141,7 @@ impl Session {
             n => format!(" and {} more", n - 1),
         };
         let what = format!("failed to list standing allowances of {}{more}: {why}", first.label);
-        // A tape has no logs of the past.
+        // A tape has no earlier logs.
         match chain.clock {
             ChainClock::Wall => warn!("{what}"),
             ChainClock::Chain => info!("{what}"),

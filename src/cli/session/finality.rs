@@ -1,5 +1,5 @@
-//! What becomes final or is confirmed: written down and told to programs. People are told when something stands no longer, not
-//! that it goes on to stand.
+//! Finality and confirmation of blocks: recorded, and sent to programs. People are notified when something no longer
+//! stands, not that it still stands.
 
 use super::Session;
 use super::keeper::Patience;
@@ -16,12 +16,12 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior};
 use tracing::warn;
 
-/// How often it is looked whether a person allowed what a chain in quarantine waits for.
+/// Interval at which the session checks for a permission that a chain in quarantine waits for.
 const GATE_EVERY: Duration = Duration::from_secs(2);
 
-/// Before a branch that would undo what is final. Only a person opens it.
+/// Gate before a branch that would undo final blocks. Only a person opens it.
 pub(super) struct Gate {
-    /// Whether the source waits before it.
+    /// True if the source waits at the gate.
     waits: bool,
     /// The branch that was let through last, named by one of its blocks.
     passed: Option<B256>,
@@ -35,12 +35,12 @@ impl Gate {
         Self { waits: false, passed: None, every }
     }
 
-    /// The source stands elsewhere now.
+    /// Records a new phase of the source.
     pub(super) fn phase(&mut self, phase: Phase) {
         self.waits = phase == Phase::Quarantine;
     }
 
-    /// Until it is time to look; for ever while nobody waits.
+    /// Waits until the next check, or for ever while the source does not wait for a decision.
     pub(super) async fn pause(&mut self) {
         if self.waits {
             self.every.tick().await;
@@ -51,7 +51,7 @@ impl Gate {
 }
 
 impl Session {
-    /// What an earlier process wrote down holds until the chain says more.
+    /// Restores the finality that an earlier process recorded; it holds until the chain reports more.
     pub(super) fn settled(&self, chain: &ChainBook, settled: Settled) {
         if let Some(at) = settled.safe {
             self.signs.metrics.safe(&chain.info.name, at.number);
@@ -61,7 +61,7 @@ impl Session {
         }
     }
 
-    /// Blocks up to `at` have become so final.
+    /// Records that blocks up to `at` have reached the finality `level`.
     pub(super) async fn promoted(&self, chain: &ChainBook, level: Finality, at: BlockRef) {
         let name = &*chain.info.name;
         match self.store.promote(chain.info.id, level, at).await {
@@ -72,15 +72,15 @@ impl Session {
                 self.told_footing(chain, at, Some(level), None, &gained);
             }
             Ok(None) => {}
-            // The next promotion says all of this again.
+            // The next promotion covers these blocks too.
             Err(error) => warn!("cannot write down that {name} is {} up to block {at}: {error}", level.as_str()),
         }
     }
 
-    /// So many endpoints hold `at`.
+    /// Records that this many endpoints hold `at`.
     pub(super) async fn confirmed(&self, chain: &ChainBook, at: BlockRef, sources: u32) {
         match self.store.confirm(chain.info.id, at, sources).await {
-            // Every block is confirmed sooner or later; who reads along wants to know of findings.
+            // Every block is confirmed sooner or later; readers of the record only need the findings.
             Ok(Some(gained)) if !gained.findings.is_empty() => {
                 self.told_footing(chain, at, None, Some(sources), &gained);
             }
@@ -89,8 +89,8 @@ impl Session {
         }
     }
 
-    /// Endpoints still hold these blocks, which were taken back. It is written down before the step that takes them back, however long
-    /// the store refuses; false when told to stop first.
+    /// Records retracted blocks that endpoints still hold. The record is written before the step that retracts them,
+    /// however long the store rejects writes; returns false if a stop was requested first.
     pub(super) async fn contested(
         &self,
         chain: &ChainBook,
@@ -113,7 +113,7 @@ impl Session {
         }
     }
 
-    /// Passes on to the source what a person allowed, once, and that they took it back.
+    /// Forwards a person's allowance, or its withdrawal, to the source once.
     pub(super) async fn look_at_gate(
         &self,
         gate: &mut Gate,
@@ -148,7 +148,7 @@ impl Session {
         sources: Option<u32>,
         gained: &Gained,
     ) {
-        // A person who watches the terminal has nothing to do about it.
+        // A person at the terminal cannot do anything about it.
         self.printer.line(&Line::Footing(FootingLine {
             chain: chain.info.name.to_string(),
             block: at.number,

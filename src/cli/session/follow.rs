@@ -1,4 +1,4 @@
-//! One chain, followed: where to begin, what to do with each step, and when to stop.
+//! Loop that follows one chain: where to begin, what to do with each step, and when to stop.
 
 use super::Session;
 use super::finality::Gate;
@@ -31,11 +31,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-/// How often an endpoint is asked where to begin, while it does not answer.
+/// Interval at which an endpoint that does not answer is asked again where to begin.
 const BEGIN_RETRY: Duration = Duration::from_secs(2);
-/// How long an end waits for the block that is being judged.
+/// Maximum time that shutdown waits for the block that is being judged.
 const END_MAX: Duration = Duration::from_secs(3);
-/// How often it is tried out what endpoints can do: an upgrade or another plan takes effect without a word.
+/// Interval at which the abilities of endpoints are probed: an upgrade or a change of plan takes effect without notice.
 const PROBE_EVERY: Duration = Duration::from_secs(3_600);
 
 impl Session {
@@ -78,8 +78,8 @@ impl Session {
         ended
     }
 
-    /// Where to go on: where the store stands, else the first block, which is written down before it is fetched. `None` when told
-    /// to stop before the node said where its chain stands.
+    /// Returns the window to continue with: from the position in the store, else from the first block, which is
+    /// recorded before it is fetched. Returns `None` if stopped before the node reported the head of its chain.
     async fn begin(
         &self,
         chain: &ChainBook,
@@ -103,7 +103,7 @@ impl Session {
                 };
                 warn!("cannot ask {} where the chain stands: {why}", pool.names());
                 self.signs.checks.renew(&TaskName::Chain(chain.info.name.clone()).check());
-                // Exit codes know at once; people are told when it lasts.
+                // The exit code changes at once; people are notified only when it lasts.
                 self.tally.blind(id, true);
                 if self.clock.now().duration_since(began).unsigned_abs() >= pool.deadlines().blind {
                     lookout.troubled(unreachable(why, began)).await?;
@@ -121,7 +121,7 @@ impl Session {
         Ok(Some(Window { first, links: Vec::new() }))
     }
 
-    /// Commits what the source says, step by step, until it has nothing more to say or enough was seen.
+    /// Commits the steps of the source one by one, until the source ends or the run has reached its end.
     pub(crate) async fn pump(
         &self,
         mut source: Source,
@@ -160,7 +160,7 @@ impl Session {
                     exposed = true;
                     continue;
                 }
-                // After the source: all that it has to say has been heard when this comes first.
+                // This branch comes after the source's, so that all pending events of the source are processed first.
                 () = tokio::time::sleep_until(look_at) => {
                     look_at = instant() + LOOK;
                     reach.look(source.behind(), instant());
@@ -187,7 +187,7 @@ impl Session {
                             biased;
                             committed = &mut committing => break committed?,
                             () = stop.cancelled() => {
-                                // What was not committed is judged after the next start.
+                                // Blocks that were not committed are judged after the next start.
                                 break tokio::time::timeout(END_MAX, committing).await.unwrap_or(Ok(None))?;
                             }
                             () = tokio::time::sleep_until(look_at) => {
@@ -248,7 +248,7 @@ impl Session {
 }
 
 impl Session {
-    /// Records what of a chain was asked for and not reached, if anything.
+    /// Records a part of what was requested for a chain that was not reached, if there is one.
     fn unseen(&self, chain: &ChainBook, missing: Option<String>) {
         if let Some(missing) = missing {
             self.tally.unseen(format!("{}: {missing}", chain.info.name));
@@ -256,7 +256,7 @@ impl Session {
     }
 }
 
-/// Nobody says where the chain stands, so there is no source yet that could tell.
+/// Returns the health issue for a chain whose head no endpoint reports; there is no source yet that could report it.
 fn unreachable(why: String, since: Timestamp) -> Trouble {
     Trouble {
         kind: BlindnessKind::Unreachable,
@@ -269,7 +269,7 @@ fn unreachable(why: String, since: Timestamp) -> Trouble {
     }
 }
 
-/// The window the store keeps of a chain; absent before the first start.
+/// Returns the recent blocks of a chain in the store, or `None` before the first start.
 pub(crate) async fn stored(store: &Store, chain: ChainId) -> anyhow::Result<Option<Window>> {
     let Some(first) = store.first(chain).await.context("failed to read where watching began")? else { return Ok(None) };
     let window = store.window(chain).await.context("failed to read the last blocks")?;
@@ -297,7 +297,8 @@ pub(crate) fn pool_of(chain: &ChainBook, metrics: &Metrics) -> anyhow::Result<Po
     Pool::new(nodes).with_context(|| format!("failed to use the endpoints of {}", chain.info.name))
 }
 
-/// What the chain's blocks are held against: their own headers, unless the configuration says otherwise.
+/// Returns the checks that the chain's blocks must pass: blocks are verified against their own headers, unless the
+/// configuration says otherwise.
 pub(crate) fn checks_of(chain: &ChainBook) -> Checks {
     let checks = Checks::for_chain(chain.info.id);
     if !chain.verify {
@@ -307,7 +308,7 @@ pub(crate) fn checks_of(chain: &ChainBook) -> Checks {
     checks.with_senders(Senders::Of(Arc::new(move |block| decode::senders_that_matter(block, &subjects))))
 }
 
-/// Commits a step, however long the store refuses; nothing, when told to stop first.
+/// Commits a step, however long the store rejects writes. Returns nothing if a stop was requested first.
 async fn commit(
     watcher: &mut Watcher,
     step: Step,
@@ -317,7 +318,7 @@ async fn commit(
     loop {
         match watcher.apply(step.clone(), source).await {
             Ok(committed) => return Ok(Some(committed)),
-            // It will not become less final by waiting.
+            // Waiting does not resolve a conflict with finality.
             Err(error) if is_final(&error) => return Err(error),
             Err(error) => {
                 if !patience.wait(error).await? {

@@ -1,9 +1,10 @@
-//! The store's keeper: what refuses is tried again for ever, and told by another road meanwhile.
+//! Store watchdog: failed writes are retried for ever, and people are paged without the store meanwhile.
 //!
-//! Everything that people are told is committed first, so a full disk would silence the very program that must say so. When the
-//! store refuses for some seconds, its keeper tells the first step of the path `self` directly, without the outbox, and again
-//! every few minutes. Once the store takes writes again the incident is written down as it was told, and ends as any other: with
-//! what was seen late because of it. Before all that, little room on the disk is a warning on the usual road.
+//! Every message is committed before it is sent, so a full disk would silence the program just when it must report the
+//! failure. When the store rejects writes for some seconds, the watchdog sends directly to the first step of the path
+//! `self`, without the outbox, and again every few minutes. Once the store accepts writes again, the incident is stored
+//! as it was sent, and ends like any other, with a list of what was seen late because of it. Before that, little free
+//! space on the disk is reported as a warning through the outbox.
 
 use super::signs::Signs;
 use super::supervisor::TaskName;
@@ -25,22 +26,24 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-/// How long the store may refuse before people are told: what is busy or full for a moment is none of theirs.
+/// Time for which the store may reject writes before people are notified: a store that is busy or full for a moment
+/// does not concern them.
 const TELL_AFTER: Duration = Duration::from_secs(5);
-/// How often they are told again while it lasts.
+/// Interval of reminders while the store rejects writes.
 const REMIND: Duration = Duration::from_secs(5 * 60);
-/// How often the keeper looks.
+/// Interval at which the watchdog checks the store.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often what did not arrive directly is tried again, and the incident is tried to be written down.
+/// Interval of retries: of a direct message that did not arrive, and of writing the incident to the store.
 const RETRY: Duration = Duration::from_secs(5);
-/// How often the room on the disk is looked at.
+/// Interval at which the free disk space is checked.
 const ROOM_EVERY: Duration = Duration::from_secs(30);
-/// How often a job may fail for reasons that no waiting mends before the process gives up and a supervisor restarts it.
+/// Number of times that a job may fail for reasons that waiting does not resolve before the process exits and a
+/// supervisor restarts it.
 const TRIES_MAX: u32 = 5;
-/// Waits between tries. The longest is short, so that a disk with room again is noticed soon.
+/// Delays between retries. The longest is short, so that free space on the disk is noticed soon.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
 
-/// See the module's head.
+/// Store watchdog; see the module documentation.
 pub(crate) struct Keeper {
     book: Arc<Book>,
     pub(super) clock: Arc<dyn Clock>,
@@ -48,22 +51,22 @@ pub(crate) struct Keeper {
     pub(super) printer: Printer,
     pub(super) tally: Tally,
     told: tokio::sync::Mutex<Told>,
-    /// Chains with something in hand that the store refused, or that have not caught up since.
+    /// Chains with steps that the store rejected, or that have not caught up since.
     held: Mutex<BTreeSet<ChainId>>,
 }
 
-/// What was told, and what is left to do about it.
+/// Notification state: what was sent, and what is left to do about it.
 #[derive(Default)]
 struct Told {
-    /// The incident of the store, as it was told last.
+    /// Incident of the store, as it was last sent.
     incident: Option<Incident>,
-    /// It stands in the store only as it was before, or not at all.
+    /// True if the store holds only an earlier state of the incident, or none.
     unwritten: bool,
-    /// The store refuses, or did so when last looked at.
+    /// The store rejects writes, or did so at the last check.
     refusing: bool,
-    /// Little room was told.
+    /// A warning about little free space was sent.
     warned: bool,
-    /// Messages on the other road that did not arrive, and how often they were tried.
+    /// Direct messages that were not delivered yet, with the number of attempts.
     waiting: Vec<Delivery>,
     attempt: u32,
     /// Destinations that will never take such a message.
@@ -75,7 +78,7 @@ struct Told {
 }
 
 impl Keeper {
-    /// By the machine's clock.
+    /// Creates a watchdog that uses the machine's clock.
     pub(super) fn new(book: Arc<Book>, printer: Printer) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let signs = Signs::new(clock.clone());
@@ -83,12 +86,12 @@ impl Keeper {
         Self { book, clock, signs, printer, tally, told, held }
     }
 
-    /// A chain has something in hand that the store refuses.
+    /// Records that the store rejects a step of a chain.
     fn hold(&self, chain: ChainId) {
         self.held().insert(chain);
     }
 
-    /// A chain is at its head, and everything up to there is committed.
+    /// Records that a chain is at its head with everything committed.
     pub(super) fn release(&self, chain: ChainId) {
         self.held().remove(&chain);
     }
@@ -97,7 +100,7 @@ impl Keeper {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks after `store` until told to stop.
+    /// Watches `store` until a stop is requested.
     pub(super) async fn watch(&self, store: &Store, nudge: &Notify, stop: &Stop) {
         self.remember(store).await;
         let check = TaskName::StoreWatchdog.check();
@@ -111,13 +114,13 @@ impl Keeper {
         }
     }
 
-    /// Tells, while there is not even a store, that it cannot be opened.
+    /// Sends directly that the store cannot be opened, while there is no store to use.
     pub(crate) async fn cannot_open(&self, since: Instant, why: &StoreError) {
         let refusal = Refusal { since, why: why.to_string(), ways: why.ways() };
         self.refused(None, &refusal, &Notify::new()).await;
     }
 
-    /// What an earlier process wrote down of the store and did not see the end of.
+    /// Loads the incident about the store that an earlier process recorded and that is still open.
     async fn remember(&self, store: &Store) {
         let known = store.incidents(Filter { chain: Some(ChainId(0)), ..Filter::live() }).await.unwrap_or_default();
         let Some(incident) = known.into_iter().find(|incident| is_of_store(incident) && escalate::is_dark(incident))
@@ -128,13 +131,13 @@ impl Keeper {
         if incident.severity < Severity::High {
             told.warned = true;
         } else if told.incident.is_none() {
-            // Every chain may have been held up.
+            // Every chain may have been delayed.
             self.held().extend(self.book.chains.iter().map(|chain| chain.info.id));
             told.incident = Some(incident);
         }
     }
 
-    /// The store refuses.
+    /// Handles a store that rejects writes.
     async fn refused(&self, store: Option<&Store>, refusal: &Refusal, nudge: &Notify) {
         let lasts = instant().duration_since(refusal.since);
         let mut told = self.told.lock().await;
@@ -177,7 +180,7 @@ impl Keeper {
         }
     }
 
-    /// Keeps a copy of a store whose file is gone from its place, beside where it was.
+    /// Copies a store whose file was moved or deleted to a path beside the original one.
     pub(super) async fn rescue(&self, store: &Store) {
         match store.rescue().await {
             Ok(copy) => {
@@ -187,14 +190,14 @@ impl Keeper {
         }
     }
 
-    /// The store takes what it is given.
+    /// Handles a store that accepts writes.
     async fn works(&self, store: &Store, nudge: &Notify) {
         let mut told = self.told.lock().await;
         if told.incident.is_some() {
             let now_ms = runtime::millis(&*self.clock);
             self.send(&mut told, now_ms).await;
             let written = self.write(&mut told, store, nudge).await.is_ok();
-            // It ends when all that it held up is committed, not when the first of it is.
+            // The incident ends when all delayed steps are committed, not when the first one is.
             if written && self.held().is_empty() && self.end(store, nudge).await {
                 info!("the store takes writes again");
                 self.tally.blind(ChainId(0), false);
@@ -209,8 +212,8 @@ impl Keeper {
         }
     }
 
-    /// Writes the incident down as it was told, if it was told by another road. To be called before what was held up is tried
-    /// again, so that it is counted as late.
+    /// Stores the incident as it was sent, if it was sent directly. Must run before delayed steps are retried, so that
+    /// their blocks count as late.
     pub(super) async fn record(&self, store: &Store, nudge: &Notify) -> Result<(), StoreError> {
         let mut told = self.told.lock().await;
         self.write(&mut told, store, nudge).await
@@ -225,7 +228,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Says on the usual road that it is over; says whether that could be written down.
+    /// Reports the end through the outbox, and returns whether that could be stored.
     async fn end(&self, store: &Store, nudge: &Notify) -> bool {
         let (now, now_ms) = (self.clock.now(), runtime::millis(&*self.clock));
         match store.sight(ChainId(0), now_ms, move |known| escalate::sighted(None, now, known, now_ms)).await {
@@ -241,7 +244,7 @@ impl Keeper {
         }
     }
 
-    /// Tells on the usual road, while there is one, that it will not be there for long.
+    /// Reports little free space through the outbox, while the store still works.
     async fn look_for_room(&self, told: &mut Told, store: &Store, nudge: &Notify) {
         let Some(room) = store.space() else { return };
         let now_ms = runtime::millis(&*self.clock);
@@ -258,7 +261,7 @@ impl Keeper {
         } else {
             return;
         };
-        // A refusal is seen by whoever looks at the store's pulse.
+        // The loop that checks for rejected writes handles this failure.
         if let Ok(plan) = plan {
             told.warned = room.is_little();
             self.print(&plan);
@@ -266,7 +269,7 @@ impl Keeper {
         }
     }
 
-    /// Incidents that the new one may be: reading works on a full disk.
+    /// Returns incidents that the new one may continue. Reads work on a full disk.
     async fn known(&self, store: &Store) -> Vec<Incident> {
         let of_store = Filter { chain: Some(ChainId(0)), limit: Some(64), ..Filter::default() };
         let mut known = store.incidents(Filter::live()).await.unwrap_or_default();
@@ -275,7 +278,7 @@ impl Keeper {
         known
     }
 
-    /// Takes over what is to be told.
+    /// Takes over a plan whose messages are to be sent directly.
     fn say(&self, told: &mut Told, plan: Plan) {
         self.print(&plan);
         told.incident = plan.incidents.into_iter().find(is_of_store).or(told.incident.take());
@@ -284,7 +287,7 @@ impl Keeper {
         (told.told_at, told.sent_at) = (Some(instant()), None);
     }
 
-    /// Sends what has not arrived, now and then.
+    /// Sends the undelivered messages again at intervals.
     async fn send(&self, told: &mut Told, now_ms: u64) {
         let due = told.sent_at.is_none_or(|at| instant().duration_since(at) >= RETRY);
         if told.waiting.is_empty() || !due {
@@ -331,7 +334,7 @@ impl Keeper {
     }
 }
 
-/// How long one caller has waited for the store.
+/// Waiting state of one caller of the store.
 pub(super) struct Patience<'a> {
     keeper: &'a Keeper,
     store: &'a Store,
@@ -358,7 +361,8 @@ impl<'a> Patience<'a> {
         Self { keeper, store, nudge, chain, check, stop, refusals: 0, failures: 0, rng }
     }
 
-    /// Waits before the same is tried again; says no when told to stop. A store that refuses is waited for as long as it takes.
+    /// Waits before a retry and returns false if a stop was requested. Waits without limit while the store rejects
+    /// writes.
     ///
     /// # Errors
     /// With `error` itself, when it is none that waiting mends and has come too often.
@@ -384,7 +388,7 @@ impl<'a> Patience<'a> {
             () = tokio::time::sleep(pause) => {}
         }
         if refused {
-            // A refusal of this is one of what comes next, too.
+            // A failure here is covered by the retry that follows.
             let _ = self.keeper.record(self.store, self.nudge).await;
         }
         Ok(true)

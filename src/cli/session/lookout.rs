@@ -1,8 +1,8 @@
-//! Whether a chain can be seen: what the source reports, and what only block times against our clock can tell.
+//! Visibility of a chain: health issues that the source reports, and those that only a comparison of block times with
+//! the local clock shows.
 //!
-//! Every trouble becomes an incident on the path `self`, by way of [`escalate::blind`]. One during which nothing is seen is over
-//! when the source is at the head again and everything that was missed has been committed, so that its end can tell what that
-//! was.
+//! Every health issue becomes an incident on the path `self`, created by [`escalate::blind`]. A complete outage ends
+//! when the source is at the head again and all missed blocks are committed, so that the final message can list them.
 
 use super::Session;
 use super::pace::Pace;
@@ -25,20 +25,21 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-/// How often the clock is looked at.
+/// Interval at which the clock is checked.
 pub(super) const LOOK: Duration = Duration::from_secs(1);
-/// So long after an earlier process told of something, this one waits to hear of it again before it counts as over.
+/// Time for which this process waits for an outage reported by an earlier process to recur, before it counts as over.
 const EARLIER_MAX: SignedDuration = SignedDuration::from_millis(escalate::RETURNS_WITHIN_MS.cast_signed());
-/// A start so long after the newest block that was judged tells that we did not run. Less is a restart.
+/// Minimum time between the newest judged block and the start for which the downtime is reported. A shorter one is a
+/// restart.
 const DOWN_MIN: Duration = Duration::from_secs(5 * 60);
 /// The same in slots, for chains so slow that few blocks come in that time.
 const DOWN_SLOTS: u32 = 10;
 
-/// Steps in a row that were not traced, or left state unread, before anybody is woken for it: a connection that breaks once is
-/// written down and no more.
+/// Number of consecutive untraced steps, or steps with unread state, that page no one: a single broken connection is
+/// only recorded.
 const MISSED_QUIETLY: u32 = 2;
 
-/// The reasons for which a chain cannot be seen, as they come and go.
+/// Current reasons why a chain cannot be seen.
 pub(super) struct Lookout<'a> {
     session: &'a Session,
     chain: &'a ChainBook,
@@ -46,20 +47,20 @@ pub(super) struct Lookout<'a> {
     stop: &'a Stop,
     patience: Patiences,
     phase: Phase,
-    /// What stands right now, as this process knows it.
+    /// Outages that last right now, as known to this process.
     standing: BTreeMap<(BlindnessKind, Option<Arc<str>>), Severity>,
-    /// What an earlier process told and this one has not heard of.
+    /// Outages that an earlier process reported and this process has not yet seen.
     earlier: Vec<(BlindnessKind, Option<String>)>,
-    /// The loudest that lasts of what hides the whole chain, until everything is seen again.
+    /// Highest severity of the issues that hide the whole chain, until everything is seen again.
     dark: Option<Severity>,
     /// Time of the newest block that was judged.
     newest: Option<Timestamp>,
-    /// When that was, or when we began to look.
+    /// Time when the newest block was judged, or when observation began.
     moved_at: Timestamp,
     opened_at: Timestamp,
-    /// Whether a block was looked into since.
+    /// True if a block was traced since the start.
     has_traces: bool,
-    /// Where the time of blocks goes.
+    /// Time spent in each stage of a block's processing.
     pace: Pace,
     /// Steps in a row that were not traced, and that left state unread.
     untraced: Missed,
@@ -68,25 +69,25 @@ pub(super) struct Lookout<'a> {
     unread: BTreeMap<WatchId, StateSight>,
 }
 
-/// How long the newest block may lie back, by our clock.
+/// Limits on the distance of the newest block from the local clock.
 #[derive(Clone, Copy, Debug)]
 struct Patiences {
-    /// Two slots without a block, and half a slot for the way of a block to us: one that is missed is ordinary.
+    /// Two slots without a block, and half a slot for propagation: one missed slot is normal.
     warn: SignedDuration,
     /// Four slots.
     page: SignedDuration,
-    /// How far it may lie ahead.
+    /// Maximum time by which the newest block may lie ahead.
     ahead: SignedDuration,
-    /// How long we may have been away.
+    /// Maximum time for which the program may have been down.
     down: SignedDuration,
 }
 
-/// Steps in a row that could not be looked into.
+/// Number of consecutive steps that could not be examined.
 #[derive(Clone, Copy, Debug, Default)]
 struct Missed(u32);
 
 impl Missed {
-    /// One step more: how loud that is.
+    /// Counts one more step and returns the severity.
     fn once_more(&mut self) -> Severity {
         self.0 = self.0.saturating_add(1);
         if self.0 > MISSED_QUIETLY { Severity::High } else { Severity::Warning }
@@ -94,19 +95,21 @@ impl Missed {
 }
 
 impl Patiences {
-    /// A chain of fast slots is given some seconds all the same: what a provider takes to change a node is no outage.
+    /// Returns the limits for a slot time. Chains with short slots get some seconds as a minimum, because a provider
+    /// that switches nodes is not an outage.
     fn of(slot: Duration) -> Self {
         let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
         Self {
             warn: signed(slot * 2 + slot / 2).max(SignedDuration::from_secs(10)),
             page: signed(slot * 4).max(SignedDuration::from_secs(20)),
-            // Honest block times are never ahead; a clock that is so far behind tells of silence as much too late.
+            // Correct block times are never ahead of real time. A clock that is behind by this much reports missing
+            // blocks too late by the same time.
             ahead: signed(slot).max(SignedDuration::from_secs(12)),
             down: signed((slot * DOWN_SLOTS).max(DOWN_MIN)),
         }
     }
 
-    /// How loud it is that the newest block is so old.
+    /// Returns the severity of a newest block of this age; `None` while the age is within bounds.
     fn stale(&self, age: SignedDuration) -> Option<Severity> {
         let warns = (age > self.warn).then_some(Severity::Warning);
         if age > self.page { Some(Severity::High) } else { warns }
@@ -114,7 +117,7 @@ impl Patiences {
 }
 
 impl<'a> Lookout<'a> {
-    /// Looks out from now on, as blind as the store says we were.
+    /// Starts watching, with the outages that the store has recorded.
     pub(super) async fn open(
         session: &'a Session,
         chain: &'a ChainBook,
@@ -146,7 +149,7 @@ impl<'a> Lookout<'a> {
         let live = session.store.incidents(filter).await.context("failed to read whether we were blind")?;
         for incident in live.iter().filter(|incident| escalate::is_dark(incident)) {
             match &incident.blindness {
-                // Whoever asks the service knows.
+                // The task that reads the service handles these.
                 Some(blindness) if BlindnessKind::OF_SERVICES.contains(&blindness.kind) => {}
                 Some(blindness) if !blindness.kind.is_total() => {
                     lookout.earlier.push((blindness.kind, blindness.endpoint.clone()));
@@ -158,8 +161,8 @@ impl<'a> Lookout<'a> {
         Ok(lookout)
     }
 
-    /// Tells of the time in which no process of ours looked, if it was long. It is over already, so it wakes nobody; what was
-    /// found in it does.
+    /// Reports the time in which no process of ours ran, if it was long. It is over already, so it pages no one;
+    /// findings from that time do.
     pub(super) async fn woke(&mut self) -> anyhow::Result<()> {
         let Some(newest) = self.newest.filter(|_| self.by_wall()) else { return Ok(()) };
         let away = self.opened_at.duration_since(newest);
@@ -172,7 +175,7 @@ impl<'a> Lookout<'a> {
         self.tell(trouble, None).await
     }
 
-    /// A block of this time was committed just now.
+    /// Records that a block with this time was committed just now.
     pub(super) async fn block(&mut self, time: u64) -> anyhow::Result<()> {
         let (signs, chain) = (&self.session.signs, &self.chain.info.name);
         signs.block(chain);
@@ -192,13 +195,13 @@ impl<'a> Lookout<'a> {
         }
     }
 
-    /// The source stands elsewhere.
+    /// Records a new phase of the source.
     pub(super) fn phase(&mut self, phase: Phase) {
         self.phase = phase;
     }
 
-    /// Looks at the clock: whether blocks still come, and whether all is seen again. Nothing that the source said must wait to be
-    /// heard meanwhile.
+    /// Checks whether blocks still come and whether everything is seen again. Must be called only when no event of the
+    /// source is pending.
     pub(super) async fn look(&mut self) -> anyhow::Result<()> {
         let now = self.session.clock.now();
         let stale = self.watch_head().await?;
@@ -224,13 +227,14 @@ impl<'a> Lookout<'a> {
         Ok(())
     }
 
-    /// Looks at the clock while a block is being judged, which takes long where endpoints went down meanwhile. That all is seen again
-    /// is not said before what the source has to say was heard.
+    /// Checks the clock while a block is judged, which takes long if endpoints fail meanwhile. Recovery is not reported
+    /// before all pending events of the source are processed.
     pub(super) async fn look_meanwhile(&mut self) -> anyhow::Result<()> {
         self.watch_head().await.map(|_| ())
     }
 
-    /// Whether the newest blocks could be looked into. Where none ever could, that was said at the start and is no trouble.
+    /// Records whether the newest blocks could be traced. If no block ever could, that was reported at the start and is
+    /// no health issue.
     pub(super) async fn traced(&mut self, traced: &Traced) -> anyhow::Result<()> {
         let now = self.session.clock.now();
         match traced {
@@ -249,7 +253,8 @@ impl<'a> Lookout<'a> {
         }
     }
 
-    /// How the state of some watches could be read lately. It is one trouble while any of them cannot.
+    /// Records whether the state of some watches could be read lately. Watches whose state cannot be read share one
+    /// health issue.
     pub(super) async fn read(&mut self, sights: &[(WatchId, StateSight)]) -> anyhow::Result<()> {
         for (watch, sight) in sights {
             match sight {
@@ -275,7 +280,7 @@ impl<'a> Lookout<'a> {
         self.troubled(self.of_chain(kind, severity, now, why)).await
     }
 
-    /// Something stands in the way, or has grown louder.
+    /// Reports a new health issue, or a higher severity of a known one.
     pub(super) async fn troubled(&mut self, trouble: Trouble) -> anyhow::Result<()> {
         let key = (trouble.kind, trouble.endpoint.clone());
         let louder = self.standing.get(&key).is_none_or(|known| trouble.severity > *known);
@@ -301,7 +306,7 @@ impl<'a> Lookout<'a> {
         self.tell(trouble, evidence).await
     }
 
-    /// What stood in the way is gone.
+    /// Ends an outage whose cause is gone.
     pub(super) async fn cleared(
         &mut self,
         kind: BlindnessKind,
@@ -318,34 +323,35 @@ impl<'a> Lookout<'a> {
         self.lift(kind, endpoint, until).await
     }
 
-    /// A step was committed after `waited` for the source; `behind` blocks are left.
+    /// Records that a step was committed after `waited` for the source; `behind` blocks are left.
     pub(super) fn pace(&mut self, waited: Duration, took: Took, behind: u64) {
-        // Waiting for the next block of a chain that is at its head is nobody's fault.
+        // At the head of a chain, waiting for the next block is not a delay.
         let waited = if self.pace.behind() > 0 { waited } else { Duration::ZERO };
         self.pace.step(waited + took.reading, took.judging, took.committing, behind, instant());
     }
 
-    /// Age of a block of this time, by whichever of the machine's clocks is nearer to it: one that was set wrong makes no block old.
+    /// Returns the age of a block of this time, by the clock of the machine that is nearer to it: a clock that was set
+    /// wrong does not make a block old.
     fn age(&self, newest: Timestamp) -> SignedDuration {
         let clock = &self.session.clock;
         let ages = [clock.now(), clock.wall()].map(|now| now.duration_since(newest));
         if ages[0].abs() <= ages[1].abs() { ages[0] } else { ages[1] }
     }
 
-    /// Whether blocks are as new as our clock says they should be. Says whether they are not.
+    /// Checks whether the newest block is as recent as the local clock requires. Returns true if it is not.
     async fn watch_head(&mut self) -> anyhow::Result<bool> {
         self.session.signs.checks.renew(&TaskName::Chain(self.chain.info.name.clone()).check());
         let now = self.session.clock.now();
         if self.only_strangers() {
-            // No block can come, and it was told why.
+            // No block can come, and the reason was reported already.
             return Ok(true);
         }
         if !self.by_wall() {
             return Ok(false);
         }
-        // While we catch up, old blocks are what has to come; that none comes is what counts then.
+        // During a catch-up the blocks are old; only the absence of new ones counts.
         let newest = self.newest.unwrap_or(self.opened_at);
-        // A clock that was set back makes every block new; the time that passes without one does not depend on it.
+        // A clock that was set back makes every block look new. The time since the last block does not depend on it.
         let silent = now.duration_since(self.moved_at);
         let (age, since) = match self.phase {
             Phase::Live if self.age(newest) >= silent => (self.age(newest), newest),
@@ -394,13 +400,13 @@ impl<'a> Lookout<'a> {
         self.session.sight(self.chain.info.id, (self.nudge, self.stop), what, engine).await
     }
 
-    /// Tells the tally, whose exit code is "could not tell" when we end blind.
+    /// Updates the summary: the exit code is "could not tell" if the run ends during an outage.
     fn count(&self) {
         let loudest = self.standing.values().copied().max().max(self.dark);
         self.session.tally.blind(self.chain.info.id, loudest >= Some(Severity::High));
     }
 
-    /// Whether every endpoint serves another chain.
+    /// Returns whether every endpoint serves another chain.
     fn only_strangers(&self) -> bool {
         let strange = |endpoint: &EndpointSettings| {
             let kinds = [BlindnessKind::WrongChain, BlindnessKind::WrongGenesis];
@@ -418,7 +424,7 @@ impl<'a> Lookout<'a> {
     }
 }
 
-/// Unix seconds as a time; absent for one that no calendar has, which only a hostile header holds.
+/// Converts Unix seconds to a time. Returns `None` for one outside the calendar, which only a hostile header holds.
 fn second(time: u64) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(time).ok()?).ok()
 }
@@ -434,7 +440,7 @@ mod tests {
     #[test]
     fn one_missed_slot_is_ordinary_two_warn_and_four_page() {
         let slot = Duration::from_secs(12);
-        // The next block of a missed slot comes two slots after the last, and takes some seconds.
+        // After one missed slot, the next block comes two slots after the last one, plus some seconds.
         assert_eq!([24, 28].map(|age| said(slot, age)), [None, None]);
         assert_eq!([31, 47].map(|age| said(slot, age)), [Some(Severity::Warning); 2]);
         assert_eq!(said(slot, 49), Some(Severity::High));

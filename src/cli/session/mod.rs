@@ -1,4 +1,5 @@
-//! What all commands that judge and commit share: the store, the worker, the lookout for blindness, and the count of what was seen.
+//! Shared parts of all commands that judge and commit: the store, the worker, the detection of outages, and the summary
+//! counts.
 
 mod exposure;
 mod finality;
@@ -43,16 +44,16 @@ use tally::Tally;
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
-/// How long a clean end waits for what is on its way to be delivered.
+/// Maximum time that a clean shutdown waits for messages in flight.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
-/// How often steps of paths that fell due are looked for.
+/// Interval at which path steps that fell due are looked up.
 const TICK: Duration = Duration::from_secs(1);
-/// How often a store that cannot be opened is tried again.
+/// Interval at which opening the store is retried.
 const OPEN_RETRY: Duration = Duration::from_secs(2);
-/// How often the store is looked at for what waits and how much room is left.
+/// Interval at which the store is checked for waiting messages and free space.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// One start of the program.
+/// A run of the program, from start to end.
 pub(crate) struct Session {
     pub(crate) book: Arc<Book>,
     pub(crate) store: Store,
@@ -61,9 +62,9 @@ pub(crate) struct Session {
     printer: Printer,
     tally: Tally,
     keeper: Keeper,
-    /// Where evidence is kept; a store that nobody keeps has none.
+    /// Storage for evidence; absent for a store that is not kept.
     drawer: Option<Drawer>,
-    /// Held as long as the session lives, for the configuration's own store.
+    /// Lock held for the lifetime of the session, for the configuration's own store.
     _lock: Option<StoreLock>,
     recording: Option<Recording>,
 }
@@ -80,8 +81,8 @@ impl Session {
         Self { book, store, clock, signs, printer, tally, keeper, drawer, _lock: None, recording: None }
     }
 
-    /// A session on the configuration's own store, as the only one that sends from it, however long the disk refuses. `None` when
-    /// told to stop before it could be opened.
+    /// Opens a session on the configuration's own store as its only sender, waiting for the disk as long as needed.
+    /// Returns `None` if a stop was requested before the store could be opened.
     pub(crate) async fn open(book: Arc<Book>, printer: Printer, stop: &Stop) -> anyhow::Result<Option<Self>> {
         let keeper = Keeper::new(book.clone(), printer);
         let began = instant();
@@ -109,7 +110,8 @@ impl Session {
         Patience::new(&self.keeper, &self.store, nudge, of, stop)
     }
 
-    /// Writes what `engine` makes of the incidents about our sight of a chain, however long the store refuses; or nothing, when told to stop first.
+    /// Stores the changes that `engine` makes to the outage incidents of a chain, however long the store rejects
+    /// writes. Stores nothing if a stop was requested first.
     async fn sight<F>(
         &self,
         chain: ChainId,
@@ -141,7 +143,7 @@ impl Session {
         }
     }
 
-    /// Keeps what an endpoint gave, and returns the file's name as a person looks for it.
+    /// Stores an endpoint's response as evidence, and returns the file's name as people look for it.
     async fn keep_evidence(&self, chain: &str, trouble: &Trouble, evidence: &Arc<Evidence>) -> Option<String> {
         let drawer = self.drawer.clone()?;
         let endpoint = trouble.endpoint.as_deref().unwrap_or("unknown").to_owned();
@@ -156,7 +158,7 @@ impl Session {
         }
     }
 
-    /// Follows every chain until told to stop, or until each has committed block `until`.
+    /// Follows every chain until a stop is requested, or until each chain has committed block `until`.
     pub(crate) async fn live(
         self,
         console: Option<Console>,
@@ -241,7 +243,7 @@ impl Session {
             loop {
                 let due = self.store.next_due(names.clone()).await?;
                 let now = runtime::millis(&*self.clock);
-                // What has to be tried again later stays in the store and goes out after the next start.
+                // Messages to be retried later stay in the store and are sent after the next start.
                 if due.is_none_or(|due| due > now + 1_000) {
                     return anyhow::Ok(());
                 }
@@ -268,14 +270,14 @@ impl Session {
         }))
     }
 
-    /// Prints what a committed step brought about, and counts it.
+    /// Prints the results of a committed step, and counts them.
     pub(crate) fn tell(&self, committed: &Committed) {
         self.tally.blocks(committed.blocks.len());
         self.told(&committed.plan);
         self.told(&committed.reopened);
     }
 
-    /// Prints what the passing of time or a blindness brought about.
+    /// Prints the changes made by a timer or an outage.
     fn told(&self, plan: &Plan) {
         for line in &plan.lines {
             self.printer.line(line);
@@ -284,12 +286,12 @@ impl Session {
         self.tally.plan(plan);
     }
 
-    /// How many findings stand.
+    /// Returns the number of active findings.
     pub(crate) fn found(&self) -> u64 {
         self.tally.summary().findings
     }
 
-    /// Prints the summary and says how it went.
+    /// Prints the summary and returns the outcome.
     pub(crate) fn end(&self) -> Outcome {
         let summary = self.tally.summary();
         for unseen in &summary.unseen {
@@ -305,7 +307,7 @@ impl Session {
         }
     }
 
-    /// Tells the next steps of paths as they fall due, and pages again where an acknowledgement ran out.
+    /// Notifies the next steps of paths when they are due, and pages again when an acknowledgement expires.
     async fn tick(self: Arc<Self>, nudge: Arc<Notify>, stop: Stop) {
         let (mut last, mut looked, mut fails) = (instant(), None, false);
         let mut steps = steps::Steps::default();
@@ -324,7 +326,7 @@ impl Session {
                 escalate::tick(standing, now)
             };
             let written = self.store.change(now, engine).await;
-            // Time that passes without a change writes nothing, and goes well on a full disk.
+            // A tick without a change writes nothing and therefore succeeds on a full disk.
             let refusal = self.store.refusal().map(|refusal| refusal.why);
             self.signs.tick(
                 last.elapsed(),
@@ -338,12 +340,12 @@ impl Session {
                     nudge.notify_one();
                 }
                 Ok(_) => {}
-                // Once, not once a second: the keeper tells it louder when it lasts.
+                // Log it once and not once a second; the watchdog reports it if it lasts.
                 Err(error) if !fails => error!("failed to advance escalations: {error}"),
                 Err(_) => {}
             }
             fails = failed;
-            // A store that refuses is told elsewhere, and the clocks are compared again.
+            // A store that rejects writes is reported elsewhere, and the clocks are compared again at the next tick.
             let _ = self.watch_clock(&mut steps, &nudge).await;
             if looked.is_none_or(|looked: tokio::time::Instant| looked.elapsed() >= LOOK) {
                 looked = Some(last);
@@ -355,9 +357,9 @@ impl Session {
     }
 }
 
-/// Opens the store and takes over what an earlier process was sending.
+/// Opens the store and takes over the messages in flight of an earlier process.
 async fn opened(path: &Path, clock: &dyn Clock) -> Result<(Store, StoreLock), StoreError> {
-    // The store before its lock: a lock without a store says that there was one.
+    // Check the store before its lock: a lock without a store means that there was one.
     if Store::is_first_start(path) {
         Store::open(path).await?;
     }

@@ -1,24 +1,25 @@
-//! Where the time goes between a block at the node and its commit, so that a chain that falls behind names its slow part.
+//! Time spent in each stage between a block at the node and its commit, so that a chain that falls behind names its
+//! slow stage.
 
 use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Time after which what was measured counts half.
+/// Time after which earlier measurements count half.
 const HALF_LIFE: Duration = Duration::from_secs(30);
 
-/// Part of the way of a block.
+/// Part of a block's processing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The node, and the way to it.
+    /// Waiting for the node and the network.
     Node,
     /// Decoding and judging.
     Judging,
-    /// The commit.
+    /// Committing to the store.
     Store,
 }
 
-/// Time that each part took lately.
+/// Time that each part took recently.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
     parts: [Duration; 3],
@@ -40,7 +41,8 @@ impl Part {
 }
 
 impl Pace {
-    /// A step was committed, after `node` of waiting for the node, `judging` and `store`; `behind` blocks are left.
+    /// Records a committed step: `node` is the time of waiting for the node, followed by `judging` and `store`;
+    /// `behind` blocks are left.
     pub(super) fn step(&mut self, node: Duration, judging: Duration, store: Duration, behind: u64, now: Instant) {
         let since = *self.since.get_or_insert(now);
         if now.duration_since(since) >= HALF_LIFE {
@@ -53,7 +55,7 @@ impl Pace {
         self.behind = behind;
     }
 
-    /// Blocks that the node has shown and that wait for us.
+    /// Returns the number of announced blocks that are not committed.
     pub(super) fn behind(&self) -> u64 {
         self.behind
     }

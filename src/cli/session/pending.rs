@@ -1,4 +1,5 @@
-//! What the nodes of one chain announce before a block holds it: beside the chain, and never in its way.
+//! Pending transactions that the nodes of one chain announce before a block includes them: processed beside the chain,
+//! and never in its way.
 
 use super::Session;
 use super::follow::pool_of;
@@ -12,13 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How often it is looked whether the chain moved on, and whether anything waited too long.
+/// Interval at which the task checks whether the chain advanced, and whether a transaction waited too long.
 const TICK: Duration = Duration::from_millis(500);
 /// Transactions that are judged and committed together.
 const BATCH_MAX: usize = 64;
 
 impl Session {
-    /// Listens to what is announced on `chain` until told to stop.
+    /// Judges the announced transactions of `chain` until a stop is requested.
     ///
     /// # Errors
     /// When the chain's endpoints cannot be used at all, or the store refuses for reasons that no waiting mends.
@@ -34,7 +35,7 @@ impl Session {
         let mut pendings = Pendings::open(book, chain.clone(), store, clock, nudge.clone()).await?;
         let task = TaskName::Mempool(chain.info.name.clone());
         let check = task.check();
-        // Rules are tried at the newest block: before there is one, nothing could be judged.
+        // Rules are applied at the newest block, so nothing can be judged before there is one.
         while self.store.tip(chain.info.id).await.context("failed to read the newest block")?.is_none() {
             tokio::select! {
                 biased;

@@ -1,27 +1,27 @@
-//! How far a chain that was missed for a while has been caught up with, for whoever watches the terminal.
+//! Catch-up progress of a chain that was missed for a while, for the terminal.
 
 use crate::cli::printer::count;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Blocks behind from which on progress is shown: fewer are done before anybody has read the line.
+/// Minimum number of blocks behind at which progress is shown: fewer are done before anyone has read the line.
 const BEHIND_MIN: u64 = 100;
 /// Time between two lines.
 const EVERY: Duration = Duration::from_secs(3);
-/// Lines that the pace is taken from: half a minute.
+/// Number of lines from which the rate is computed: half a minute.
 const LINES_MAX: usize = 10;
 
-/// See the module's head.
+/// Progress of a catch-up; see the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// When lines were written, with the blocks done by then.
+    /// Times at which lines were written, with the number of blocks done by then.
     lines: VecDeque<(Instant, u64)>,
     done: u64,
 }
 
 impl Progress {
-    /// So many blocks were committed and so many are left: a line to write, now and then.
+    /// Records that `n_blocks` were committed and `behind` are left, and returns a progress line at intervals.
     pub(super) fn line(&mut self, n_blocks: usize, behind: u64, now: Instant) -> Option<String> {
         self.done += n_blocks as u64;
         let Some((began, before)) = self.lines.front().copied() else {

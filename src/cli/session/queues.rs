@@ -1,7 +1,7 @@
-//! The queues of one chain's Safes, looked at again and again: beside the chain, and never in its way.
+//! Proposals of one chain's Safes, read repeatedly beside the chain task without delaying it.
 //!
-//! What keeps us from seeing them is told as any other blindness. A look that fails costs nothing but time: the next one finds the
-//! same, and what the Safes did meanwhile waits in the store to be accounted for.
+//! A failure to read them is reported like any other outage. A failed look costs only time: the next one finds the
+//! same, and the Safe's activity in between stays in the store until it is accounted for.
 
 use super::Session;
 use super::follow::pool_of;
@@ -27,15 +27,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-/// How often it is looked whether a queue is due, and whether its Safe did anything.
+/// Interval at which the task checks whether a queue is due, and whether its Safe did anything.
 const TICK: Duration = Duration::from_millis(500);
-/// Hashes of executions and approvals that are asked after at one look; the rest at the next.
+/// Maximum number of hashes of executions and approvals that are looked up at one look; the rest follows at the next.
 const LOOKUPS_MAX: usize = 16;
-/// What lasts so many times as long as is borne in silence wakes somebody.
+/// Multiple of the silent patience after which an outage wakes somebody.
 const LOUD: i32 = 10;
 
 impl Session {
-    /// Looks after the queues of `book` until told to stop.
+    /// Watches the queues of `book` until a stop is requested.
     ///
     /// # Errors
     /// When the chain's endpoints cannot be used at all, or the store refuses for reasons that no waiting mends.
@@ -80,7 +80,7 @@ impl Session {
     }
 }
 
-/// What goes on from look to look.
+/// State that is kept between the looks at queues.
 struct Rounds<'a> {
     session: &'a Session,
     nudge: &'a Notify,
@@ -92,19 +92,19 @@ struct Rounds<'a> {
     schedule: Schedule,
     safes: BTreeMap<Address, WatchInfo>,
     sight: Sight,
-    /// The nonce at which the service last agreed with the chain about a Safe.
+    /// Nonce at which the service last agreed with the chain, by Safe.
     matched: HashMap<Address, U256>,
-    /// How many transactions wait, by Safe.
+    /// Number of waiting transactions by Safe.
     waiting: BTreeMap<Address, usize>,
 }
 
-/// Why a look came to nothing.
+/// Reason that a look failed.
 enum Failed {
-    /// The service, or what stands between it and us.
+    /// Failure of the service or of the connection to it.
     Service(ServiceError),
-    /// The chain: which is told by whoever follows it.
+    /// Failure to read the chain, which the chain task reports.
     Unread,
-    /// The store.
+    /// Failure of the store.
     Store(anyhow::Error),
 }
 
@@ -140,7 +140,7 @@ impl Rounds<'_> {
                 Ok(stirred) => self.schedule.stirred(&stirred, instant()),
                 Err(error) => warn!("cannot see which Safes did something: {error}"),
             }
-            // Each at most once before it is looked at the clock again, however short their periods are.
+            // Each queue is read at most once before the clock is checked again, however short its period is.
             for _ in 0..self.safes.len() {
                 let Some(safe) = self.schedule.due(&self.client.budget, instant()) else { break };
                 let Some(watch) = self.safes.get(&safe).cloned() else { break };
@@ -154,7 +154,8 @@ impl Rounds<'_> {
                 let failed = looked.is_err();
                 self.conclude(safe, looked, began, &mut rng);
                 if failed {
-                    // Each may take as long as a request may: that it fails is told before the next one is tried.
+                    // Each look may take as long as a request timeout, so a failure is reported before the next one
+                    // starts.
                     break;
                 }
             }
@@ -163,7 +164,7 @@ impl Rounds<'_> {
         }
     }
 
-    /// Looks at one queue. Whatever is dropped of it halfway is found again by the next.
+    /// Looks at one queue. If it is cancelled halfway, the next look finds the same.
     async fn look(&mut self, watch: &WatchInfo) -> Result<(Concluded, Vec<String>), Failed> {
         let prepared = self.queues.prepare(watch, &self.pool).await.map_err(Failed::Store)?.ok_or(Failed::Unread)?;
         let safe = watch.address;
@@ -173,7 +174,7 @@ impl Rounds<'_> {
         for hash in prepared.unknown(&listing.queued).into_iter().take(LOOKUPS_MAX) {
             let lookup = self.lookup(safe, hash, nonce, &prepared).await?;
             lookups.insert(hash, lookup);
-            // What comes after one that is open waits for it.
+            // Later hashes wait for one whose lookup is still open.
             if lookup == Lookup::Unknown {
                 break;
             }
@@ -188,7 +189,8 @@ impl Rounds<'_> {
         Ok((concluded, flaws))
     }
 
-    /// The nonce that the service believes the Safe to have. It is asked when the chain's has moved since they agreed.
+    /// Returns the nonce of the Safe according to the service. The service is asked when the chain's nonce has changed
+    /// since they agreed.
     async fn agreed(&mut self, safe: Address, prepared: &Prepared) -> Result<U256, Failed> {
         let nonce = prepared.state.nonce;
         if self.matched.get(&safe) == Some(&nonce) {
@@ -214,14 +216,15 @@ impl Rounds<'_> {
         Ok(account.nonce)
     }
 
-    /// What the service knows of a hash that the Safe logged, where it can know already.
+    /// Looks up in the service a hash that the Safe logged, where the service can know it already.
     async fn lookup(&mut self, safe: Address, hash: B256, nonce: U256, prepared: &Prepared) -> Result<Lookup, Failed> {
         let known = self.client.known(safe, hash).await?;
         if known.as_ref().is_some_and(|known| decode::queued::hash(known, &prepared.state) != hash) {
             return Err(ServiceError::Lies(format!("the fields it gives of {hash} do not give that hash")).into());
         }
         let trace = prepared.kept.traces.iter().find(|trace| trace.hash == hash);
-        // Of an execution it knows once it has followed the chain so far; an approval may come before what it approves.
+        // The service knows an execution once it has followed the chain up to it. An approval may come before the
+        // transaction that it approves.
         let past = match trace {
             Some(trace) if trace.executed => nonce >= prepared.state.nonce,
             Some(trace) => prepared.tip.time.saturating_sub(trace.time) >= self.sight.patience.as_secs().unsigned_abs(),
@@ -229,7 +232,7 @@ impl Rounds<'_> {
         };
         Ok(match known {
             Some(known) if known.proposer.is_some() => Lookup::Proposed,
-            // It was seen on chain and nowhere else.
+            // The service knows the transaction only from the chain.
             Some(_) if trace.is_some_and(|trace| trace.executed) => Lookup::Never,
             _ if past => Lookup::Never,
             _ => Lookup::Unknown,
@@ -270,7 +273,7 @@ impl Rounds<'_> {
                 BlindnessKind::ServiceDown,
             ),
             Err(Failed::Store(error)) => {
-                // Its keeper tells of a store that refuses.
+                // The store watchdog reports a store that rejects writes.
                 warn!("failed to write down what is queued for {safe}: {}", error_chain(&error));
                 return self.schedule.failed(safe, instant(), rng);
             }
@@ -284,7 +287,7 @@ impl Rounds<'_> {
         self.sight.fails(kind, safe, why, false, began);
     }
 
-    /// A queue that nobody could look at for longer than it should have been: the quota is too small for what is asked of it.
+    /// Reports a queue that was not read for too long: the quota is too small for the configured queues.
     fn overdue(&mut self, book: &QueueBook) {
         let (late, bound) = (self.schedule.oldest(instant()), self.schedule.late(book.service.patience));
         let quota = book.service.requests_per_month;
@@ -302,7 +305,7 @@ impl Rounds<'_> {
         }
     }
 
-    /// Tells what has lasted long enough, and what is over.
+    /// Reports issues that have lasted long enough, and issues that are over.
     async fn tell(&mut self) -> anyhow::Result<()> {
         let now = self.session.clock.now();
         let (info, roster) = (self.chain.info.clone(), self.session.book.roster.clone());
@@ -344,7 +347,7 @@ impl Rounds<'_> {
     }
 }
 
-/// What keeps us from seeing the queues of one service, by kind and Safe, and what people were told of it.
+/// Reasons that the queues of one service cannot be seen, by kind and Safe, and what people were notified of.
 struct Sight {
     service: Arc<str>,
     patience: SignedDuration,
@@ -360,14 +363,14 @@ struct Failing {
     at_once: bool,
 }
 
-/// What there is to be told.
+/// Notification to send.
 enum Told {
     Troubled(Trouble),
     Over,
 }
 
 impl Sight {
-    /// As blind as the store says we were.
+    /// Starts with the outages that the store has recorded.
     async fn open(session: &Session, book: &QueueBook, chain: &ChainBook) -> anyhow::Result<Self> {
         let filter = Filter { chain: Some(chain.info.id), ..Filter::live() };
         let live = session.store.incidents(filter).await.context("failed to read whether queues were seen")?;
@@ -394,13 +397,14 @@ impl Sight {
         self.failing.remove(&(kind, safe));
     }
 
-    /// What there is to tell of one kind: that it has lasted long enough, or louder, or that it is over.
+    /// Returns the notification due for one kind: the outage has lasted long enough, its severity has risen, or it is
+    /// over.
     fn verdict(&mut self, kind: BlindnessKind, n_safes: usize, now: Timestamp) -> Option<Told> {
         let of_kind = self.failing.iter().filter(|((of, _), _)| *of == kind).map(|(_, failing)| failing);
         let lasts = |failing: &Failing| now.duration_since(failing.since);
         let ripe = of_kind.filter(|failing| failing.at_once || lasts(failing) >= self.patience);
         let Some(oldest) = ripe.min_by_key(|failing| failing.since) else {
-            // One that an earlier process told is over when every queue was seen.
+            // An outage that an earlier process reported is over when every queue was read.
             let over = self.seen.len() >= n_safes && !self.failing.keys().any(|(of, _)| *of == kind);
             return (over && self.told.remove(&kind).is_some()).then_some(Told::Over);
         };

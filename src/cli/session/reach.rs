@@ -1,22 +1,23 @@
-//! Measures how much of what a run was asked for was reached, for its exit code.
+//! Measures how much of a requested run was completed, for its exit code.
 //!
-//! A run that ends because its time is over, or because it was told to stop, has seen a chain if it stood at the newest head
-//! shortly before the end. A run up to a block has seen it once that block is committed.
+//! A run that ends by its time limit or by a stop request has seen a chain if it was at the newest head shortly before
+//! the end. A run up to a block has seen it once that block is committed.
 
 use crate::cli::printer::count;
 use crate::source::Phase;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Time for which a chain may lie behind its newest head and still count as seen: a block takes so long to be fetched and judged.
+/// Time for which a chain may be behind its newest head and still count as seen, since fetching and judging a block
+/// takes time.
 const BEHIND_MAX: Duration = Duration::from_secs(5);
 
 /// Progress of one chain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reach {
-    /// The block that was asked for; absent for a run without an end.
+    /// Requested last block; absent for a run without an end.
     until: Option<u64>,
-    /// The newest block that was committed.
+    /// Number of the newest committed block.
     judged: Option<u64>,
     phase: Phase,
     /// The last time at which nothing was left to judge.
@@ -28,17 +29,17 @@ impl Reach {
         Self { until, judged, phase: Phase::Boot, caught_up: None }
     }
 
-    /// The source stands elsewhere.
+    /// Records a new phase of the source.
     pub(super) fn phase(&mut self, phase: Phase) {
         self.phase = phase;
     }
 
-    /// A block of this number was committed; `None` if blocks only left the chain.
+    /// Records that a block of this number was committed; `None` if blocks were only retracted.
     pub(super) fn judged(&mut self, number: Option<u64>) {
         self.judged = number.or(self.judged);
     }
 
-    /// Returns whether the block that was asked for is committed.
+    /// Returns whether the requested block is committed.
     pub(super) fn is_reached(&self) -> bool {
         self.until.is_some_and(|until| self.judged >= Some(until))
     }
@@ -50,7 +51,7 @@ impl Reach {
         }
     }
 
-    /// Returns what was not seen when the run ended at `now`, in words for a person.
+    /// Returns the part that was not seen when the run ended at `now`, as text for a person.
     pub(super) fn missing(&self, behind: u64, now: Instant) -> Option<String> {
         let judged = match self.judged {
             Some(number) => format!("block {number} is the last that was judged"),

@@ -1,4 +1,4 @@
-//! A watch that is recorded while it runs. Whatever becomes of the tape, the watch goes on.
+//! Recording of a running watch. Errors of the tape never stop the watch.
 
 use super::{Session, pool_of};
 use crate::pipeline::Committed;
@@ -9,11 +9,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use tracing::error;
 
-/// Where a watch is recorded, and how much of it is kept.
+/// File that a watch is recorded to, and the size that is kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Recording {
     pub(crate) file: PathBuf,
-    /// Bytes of the tape and the one before it.
+    /// Maximum number of bytes of the current tape and the previous one.
     pub(crate) bytes_max: u64,
     pub(crate) traces: bool,
 }
@@ -25,7 +25,7 @@ impl Session {
         self
     }
 
-    /// What records this chain, if anything does.
+    /// Returns the recorder of this chain, if there is one.
     pub(super) fn recorder(&self, chain: &ChainBook) -> anyhow::Result<Option<Recorder>> {
         let Some(recording) = &self.recording else { return Ok(None) };
         let file = file_of(&recording.file, &self.book, chain);
@@ -33,14 +33,14 @@ impl Session {
         let head = Head { chain: chain.info.id, note, began: Some(self.clock.now()) };
         let reel = match Reel::rolling(&file, head, recording.bytes_max) {
             Ok(reel) => reel,
-            // A full disk is no reason not to watch; a name that cannot be is one to stop and ask.
+            // A full disk is no reason to stop the watch; an invalid file name is one.
             Err(error) if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
                 error!("{} cannot be written ({error}); watching goes on without it", file.display());
                 return Ok(None);
             }
             Err(error) => return Err(error).with_context(|| format!("failed to record to {}", file.display())),
         };
-        // Tracing takes long, and must not stand in the way of what is followed: it gets connections of its own.
+        // Tracing takes long and must not delay the source, so it uses connections of its own.
         let tracing = match recording.traces {
             true => pool_of(chain, &self.signs.metrics)?.nodes().cloned().collect(),
             false => Vec::new(),
@@ -49,7 +49,7 @@ impl Session {
     }
 }
 
-/// Ends the tape of a watch. What went wrong with it is told, and changes nothing else.
+/// Ends the tape of a watch. Errors are logged and have no other effect.
 pub(super) async fn finish(recorder: Option<Recorder>) {
     let Some(recorder) = recorder else { return };
     if let Err(failure) = recorder.finish().await {
@@ -57,14 +57,15 @@ pub(super) async fn finish(recorder: Option<Recorder>) {
     }
 }
 
-/// A step was committed: to the tape with it, and with what was read for it.
+/// Writes a committed step to the tape, with the answers that were read for it.
 pub(super) async fn keep(recorder: &Recorder, taken: Taken, committed: &Committed) -> anyhow::Result<()> {
     let reads =
         committed.answers.iter().map(|told| told.iter().map(|(read, answer)| (read.clone(), answer.clone())).collect());
     recorder.step(taken, reads.collect()).await.context("failed to write to the tape")
 }
 
-/// One tape for each chain: where there are several, the chain's name goes before the first dot of the file's name.
+/// Returns the path of a chain's tape, one for each chain: if there are several chains, the chain's name is inserted
+/// before the first dot of the file's name.
 fn file_of(file: &Path, book: &Book, chain: &ChainBook) -> PathBuf {
     let Some(name) = file.file_name().and_then(|name| name.to_str()).filter(|_| book.chains.len() > 1) else {
         return file.to_owned();

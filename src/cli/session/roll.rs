@@ -1,12 +1,12 @@
-//! What the endpoints of a chain can do, for whoever watches the terminal: said once each has been tried out, and again when it
-//! changes.
+//! Abilities of a chain's endpoints, for the terminal: printed once each endpoint has been probed, and again when they
+//! change.
 
 use crate::cli::abilities::{Found, gaps, summary};
 use crate::source::Abilities;
 use crate::watchlist::{Book, ChainBook};
 use std::sync::Arc;
 
-/// See the module's head.
+/// Capabilities of a chain's endpoints; see the module documentation.
 #[derive(Default)]
 pub(super) struct Roll {
     found: Vec<Found>,
@@ -14,7 +14,7 @@ pub(super) struct Roll {
 }
 
 impl Roll {
-    /// An endpoint was tried out: lines to write, if it says something new.
+    /// Records the capabilities of a probed endpoint, and returns lines to print if they are new.
     pub(super) fn probed(
         &mut self,
         endpoint: Arc<str>,
@@ -30,7 +30,7 @@ impl Roll {
         self.found.push(found);
         let mut lines: Vec<String> = (before.as_ref() != Some(&now)).then_some(now).into_iter().collect();
         let changed = before.is_some() && !lines.is_empty();
-        // What stays unseen is what no endpoint can show, so all of them have to be heard first.
+        // A gap is something that no endpoint can show, so all endpoints have to be probed first.
         if changed || (!self.told && self.found.len() == chain.endpoints.len()) {
             self.told = true;
             lines.extend(gaps(book, chain, &self.found).iter().flat_map(crate::cli::abilities::Gap::lines));

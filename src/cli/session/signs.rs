@@ -1,4 +1,5 @@
-//! What a session shows of itself: series that have to be looked at rather than told, and the checks that no other room holds.
+//! Observability of a session: series that have to be polled rather than reported, and the checks that no other module
+//! owns.
 
 use crate::model::incident::{Body, DeliveryKind, Incident, Plan, State};
 use crate::model::record::Line;
@@ -19,9 +20,9 @@ const SPACE: &str = "store/space";
 /// The check that holds while messages go out in time.
 const OUTBOX: &str = "delivery/outbox";
 
-/// Room below which the store is about to fail: some hours of a busy chain.
+/// Free bytes below which the store is about to fail: some hours of a busy chain.
 const FREE_BYTES_MIN: u64 = 64 << 20;
-/// Age of a waiting message that no ordinary pause explains: a destination may ask for fifteen minutes.
+/// Age of a waiting message that no ordinary pause explains: a destination may request a delay of fifteen minutes.
 const WAITING_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// Shared by all tasks of a session.
@@ -41,13 +42,13 @@ impl Signs {
         Self { metrics, checks, clock, outlets: Arc::default() }
     }
 
-    /// Shows how many lines wait for whoever reads `outlet`.
+    /// Exports the number of lines that wait in `outlet`.
     pub(crate) fn outlet(&self, queue: &'static str, outlet: Outlet) {
         self.outlets.lock().unwrap_or_else(PoisonError::into_inner).push((queue, outlet));
     }
 
-    /// Lets everything that the book names have its series, at zero, and its checks. A chain that ought to move fails its check
-    /// until it does: nobody knows yet that it can be seen.
+    /// Creates the series of everything that the book names, at zero, and its checks. A chain that should move fails
+    /// its check until its first block, since it is not known yet whether it can be seen.
     pub(super) fn introduce(&self, book: &Book) {
         let now_s = runtime::millis(&*self.clock) as f64 / 1_000.0;
         self.metrics.configured(&book.hash, book.watches.len(), now_s);
@@ -59,7 +60,7 @@ impl Signs {
             }
             match chain.clock {
                 ChainClock::Wall => self.checks.fails(&head(name), "no block was committed since the start"),
-                // Its blocks come when somebody makes one.
+                // Such a chain has no schedule: a block comes when one is made.
                 ChainClock::Chain => self.checks.ok(&head(name)),
             }
         }
@@ -71,12 +72,12 @@ impl Signs {
         }
     }
 
-    /// A block was committed.
+    /// Records that a block was committed.
     pub(super) fn block(&self, chain: &str) {
         self.checks.ok(&head(chain));
     }
 
-    /// A kind of blindness began, or its reason changed. One that wakes somebody fails a check of its name.
+    /// Records that a kind of outage began, or that its reason changed. An outage that pages fails a check of its name.
     pub(super) fn troubled(&self, chain: &str, kind: BlindnessKind, severity: Severity, why: &str) {
         self.metrics.blind(chain, kind.name(), true);
         if severity >= Severity::High {
@@ -84,15 +85,15 @@ impl Signs {
         }
     }
 
-    /// The last trouble of this kind is over.
+    /// Records that the last health issue of this kind is over.
     pub(super) fn cleared(&self, chain: &str, kind: BlindnessKind) {
         self.metrics.blind(chain, kind.name(), false);
         self.checks.remove(&blindness(chain, kind));
     }
 
-    /// Counts what a plan brought about.
+    /// Counts the results of a plan.
     pub(super) fn plan(&self, plan: &Plan) {
-        // One that is written again without a word, since blocks were counted as late because of it, has no line.
+        // An incident that is stored again only because late blocks were counted has no line.
         let named = |incident: &Incident| {
             plan.lines
                 .iter()
@@ -111,7 +112,7 @@ impl Signs {
         }
     }
 
-    /// So much time has passed since the last time, and this came of writing to the store just now.
+    /// Records that `passed` has elapsed since the last tick, with the result of a write to the store just now.
     pub(super) fn tick(&self, passed: Duration, written: Result<(), String>) {
         self.metrics.passed(passed);
         self.checks.set(WRITES, written);
@@ -121,7 +122,7 @@ impl Signs {
         }
     }
 
-    /// Looks at the store: how much waits, and how much room is left.
+    /// Reads the number of waiting messages and the free space of the store.
     pub(super) async fn look(&self, store: &Store, book: &Book) -> Result<(), StoreError> {
         let (waiting, room) = store.waiting();
         self.metrics.queue("", "store", waiting, room);
@@ -168,7 +169,7 @@ fn head(chain: &str) -> String {
     format!("chain/{chain}/head")
 }
 
-/// The check that fails while this keeps us from seeing a chain; there is none otherwise.
+/// Returns the name of the check that fails during an outage of this kind. The check exists only then.
 fn blindness(chain: &str, kind: BlindnessKind) -> String {
     format!("chain/{chain}/{kind}")
 }

@@ -1,4 +1,4 @@
-//! Steps of the wall clock, noticed and told. Deadlines do not follow them; see [`crate::runtime::Moment`].
+//! Steps of the wall clock: detected and reported. Deadlines do not follow them; see [`crate::runtime::Moment`].
 
 use super::Session;
 use crate::escalate;
@@ -10,15 +10,16 @@ use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-/// Difference between wall clock and steady time from which on it is a step: a clock that is disciplined goes by milliseconds.
+/// Minimum difference between wall clock and steady time that counts as a step: a disciplined clock is adjusted by
+/// milliseconds.
 const STEP_MIN: SignedDuration = SignedDuration::from_secs(2);
 
-/// How far the wall clock stands from steady time, as it was told last; absent before the first look.
+/// Offset of the wall clock from steady time, as last reported; absent before the first check.
 #[derive(Debug, Default)]
 pub(super) struct Steps(Option<SignedDuration>);
 
 impl Session {
-    /// Compares the clocks, and tells when the wall clock was moved against steady time, or is back.
+    /// Compares the clocks, and reports when the wall clock was moved against steady time, or agrees again.
     pub(super) async fn watch_clock(&self, steps: &mut Steps, nudge: &Notify) -> Result<(), StoreError> {
         let now = self.clock.now();
         let apart = self.clock.wall().duration_since(now);
@@ -28,7 +29,8 @@ impl Session {
         }
         let now_ms = runtime::millis(&*self.clock);
         let plan = if apart.abs() < STEP_MIN {
-            // At the first look: what an earlier process told is over, since its deadlines were moved to this clock.
+            // At the first check, a step reported by an earlier process is over, since its deadlines were moved to this
+            // clock.
             let engine =
                 move |known: &[_]| escalate::lifted(BlindnessKind::ClockStepped, None, None, now, known, now_ms);
             self.store.sight(ChainId(0), now_ms, engine).await?

@@ -1,4 +1,4 @@
-//! What a session has seen and told, for its summary and its exit code.
+//! Counts of what a session has seen and reported, for its summary and its exit code.
 
 use crate::model::incident::Plan;
 use crate::model::record::{Line, SummaryLine};
@@ -6,7 +6,7 @@ use crate::model::{ChainId, IncidentId};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Clones count together.
+/// Counts of a session. Clones share the same counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally(Arc<Mutex<Counts>>);
 
@@ -15,11 +15,11 @@ struct Counts {
     summary: SummaryLine,
     /// Incidents that opened.
     opened: HashSet<IncidentId>,
-    /// Ids of findings seen and not taken back.
+    /// Ids of findings that were not retracted.
     standing: HashSet<String>,
     /// Chains that cannot be seen right now.
     blind: HashSet<ChainId>,
-    /// What was asked for and not reached, in words for a person.
+    /// Targets that were requested and not reached, in words for a person.
     unseen: BTreeSet<String>,
 }
 
@@ -31,7 +31,7 @@ impl Tally {
     pub(super) fn plan(&self, plan: &Plan) {
         let mut counts = self.counts();
         for incident in &plan.incidents {
-            // One that opened before this session has been told of more often, or is written again without a word.
+            // An incident from before this session has a higher revision, or is stored again without a line.
             if incident.revision <= 1 && counts.opened.insert(incident.id.clone()) {
                 counts.summary.incidents += 1;
             }
@@ -60,12 +60,12 @@ impl Tally {
         }
     }
 
-    /// Records that this part of what was asked for was not reached.
+    /// Records a requested part that was not reached.
     pub(super) fn unseen(&self, what: String) {
         self.counts().unseen.insert(what);
     }
 
-    /// Returns whether the run could not see all that it was asked to watch.
+    /// Returns whether a part of the requested watch could not be seen.
     pub(super) fn is_blind(&self) -> bool {
         let counts = self.counts();
         !counts.blind.is_empty() || !counts.unseen.is_empty()
@@ -95,7 +95,7 @@ impl Counts {
                     self.summary.findings += 1;
                 }
             }
-            // A finding that was taken back does not count, until it comes back.
+            // A retracted finding does not count unless it returns.
             Line::Retraction(retraction) if self.standing.remove(&retraction.finding_id) => {
                 self.summary.retracted += 1;
                 self.summary.findings -= 1;

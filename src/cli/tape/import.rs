@@ -1,4 +1,4 @@
-//! `tape import`: a tape of blocks that somebody else recorded.
+//! `tape import`: makes a tape of blocks recorded by other tools.
 
 use crate::cli::printer::count;
 use crate::cli::{Outcome, Printer};
@@ -14,17 +14,18 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Import {
     /// The tape to write; packed with zstd if its name ends in .zst, with gzip otherwise.
     file: PathBuf,
-    /// Files to import, and directories of them (.json, .jsonl, .ndjson, also with .gz or .zst): blocks, receipts and traces as a
-    /// node answers, together or apart.
+    /// Files and directories to import (.json, .jsonl, .ndjson, also with .gz or .zst): blocks, receipts and traces as
+    /// returned by a node, together or in separate files.
     #[arg(required = true)]
     from: Vec<PathBuf>,
-    /// EIP-155 id of the chain the blocks are of.
+    /// EIP-155 id of the blocks' chain.
     #[arg(long, value_name = "ID", default_value_t = 1)]
     chain_id: u64,
-    /// What the tape shows, in a sentence.
+    /// Content of the tape, in a sentence.
     #[arg(long, default_value = "")]
     note: String,
-    /// Import blocks that contradict their own hash too: of a development chain that impersonates accounts, for example.
+    /// Also import blocks that contradict their own hash, for example those of a development chain that impersonates
+    /// accounts.
     #[arg(long)]
     unverified: bool,
 }
@@ -33,7 +34,7 @@ pub(super) fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome
     if args.file.exists() {
         bail!("{} is there already", args.file.display());
     }
-    // Half a tape would look like a whole one, so it gets its name when it is whole.
+    // A partial tape would look complete, so the file gets its final name only when it is complete.
     let mut part = args.file.clone().into_os_string();
     part.push(".part");
     let part = PathBuf::from(part);
@@ -60,7 +61,7 @@ pub(super) fn import(args: &Import, printer: &Printer) -> anyhow::Result<Outcome
     Ok(Outcome::Calm)
 }
 
-/// Why nothing was imported: the files, which are told of line by line, or the tape.
+/// Reason that nothing was imported: the files, whose errors are reported line by line, or the tape.
 enum Failure {
     Flaws(ImportError),
     Other(anyhow::Error),

@@ -1,4 +1,4 @@
-//! `tape info`: what is on a tape, and whether it is whole.
+//! `tape info`: contents of a tape, and whether it is complete.
 
 use crate::cli::printer::count;
 use crate::cli::{Outcome, Printer};
@@ -15,7 +15,8 @@ use std::time::Duration;
 pub(crate) struct Info {
     /// The tape.
     file: PathBuf,
-    /// Blocks that contradict their own hash are no failure: of a development chain that impersonates accounts, for example.
+    /// Accept blocks that contradict their own hash, for example those of a development chain that impersonates
+    /// accounts.
     #[arg(long)]
     unverified: bool,
 }
@@ -155,7 +156,7 @@ fn text(survey: &Survey, size: u64) -> String {
     rows.join("\n")
 }
 
-/// Tapes last minutes or days: below a second nothing is of interest.
+/// Tapes last minutes or days, so fractions of a second are dropped.
 fn whole_seconds(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs())
 }

@@ -1,4 +1,4 @@
-//! `watchfire tape`: record a stretch of chain, import recorded blocks, look at a tape, play it back.
+//! `watchfire tape`: record a part of a chain, import recorded blocks, inspect a tape, play it.
 
 mod import;
 mod info;
@@ -12,13 +12,13 @@ pub(crate) use play::{load, play_through, refuse_false};
 /// Record, import, examine and play tapes.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TapeCommand {
-    /// Follow the chain and write what is seen to a file: blocks, receipts, reorgs, and what was read from the node.
+    /// Follow the chain and write blocks, receipts, reorgs and the answers of the node to a file.
     Record(record::Record),
     /// Make a tape of blocks that were recorded as JSON-RPC answers, packed or not.
     Import(import::Import),
-    /// Say what is on a tape, and whether it is whole.
+    /// Show the contents of a tape, and whether it is complete.
     Info(info::Info),
-    /// Judge a tape with the configuration's watchlists, the real way; nobody is told.
+    /// Judge a tape with the configuration's watchlists, through the ordinary pipeline; no one is notified.
     Play(play::Play),
 }
 

@@ -1,4 +1,4 @@
-//! `tape play`: a tape judged the real way, or served as a node.
+//! `tape play`: judges a tape through the ordinary pipeline, or serves it as a node.
 
 use crate::cli::printer::count;
 use crate::cli::run::{ignore_hangup, stop_on_signal};
@@ -21,14 +21,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How long the played node names an older block before that is believed: the tape says so, and no other node does.
+/// Time for which the played node must name an older block before the rollback is accepted: the tape prescribes it, and
+/// no other node reports it.
 const ROLLBACK_AFTER: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Args)]
 pub(crate) struct Play {
     /// The tape.
     file: PathBuf,
-    /// Time between blocks (`500ms`, `2s`), or `1x` for as it was recorded, `10x` for ten times faster; none where absent.
+    /// Time between blocks (`500ms`, `2s`), or `1x` for the recorded speed, `10x` for ten times faster; no pause if
+    /// absent.
     #[arg(long, value_name = "PACE", value_parser = parse_pace)]
     pace: Option<Pace>,
     /// Serve the tape as a node over WebSocket and HTTP until stopped, instead of judging it.
@@ -37,8 +39,8 @@ pub(crate) struct Play {
     /// Serve it on this port instead of one that is free.
     #[arg(long, requires = "serve", default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// Let the served node go wrong: `drop-socket@block=114`, `mute@from=3,for=30s`, `lag=3`, `delay=2s`, `error`, `null`,
-    /// `empty-receipts`, `drop-log@block=117,times=1`. May be given several times.
+    /// Add a fault to the served node: `drop-socket@block=114`, `mute@from=3,for=30s`, `lag=3`, `delay=2s`, `error`,
+    /// `null`, `empty-receipts`, `drop-log@block=117,times=1`. May be given several times.
     #[arg(long = "fault", value_name = "FAULT", requires = "serve")]
     fault: Vec<Fault>,
     /// Serve this stretch alone, counted from 1, of a tape whose stretches do not join; a follower cannot cross from one to the next.
@@ -47,7 +49,7 @@ pub(crate) struct Play {
     /// Serve blocks that contradict their own hash too.
     #[arg(long, requires = "serve")]
     unverified: bool,
-    /// Let it go wrong as this TOML file says: `faults = ["lag=3", "..."]`.
+    /// Add the faults of this TOML file: `faults = ["lag=3", "..."]`.
     #[arg(long, value_name = "FILE", requires = "serve")]
     faults: Option<PathBuf>,
 }
@@ -89,7 +91,7 @@ pub(super) async fn serve(args: &Play, printer: &Printer) -> anyhow::Result<Outc
     Ok(Outcome::Calm)
 }
 
-/// The faults of a script; every mistake in it is told at once.
+/// Parses the faults of a script and reports all mistakes in it at once.
 fn scripted(file: &Path) -> anyhow::Result<Vec<Fault>> {
     let text = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
     let script: FaultFile = toml::from_str(&text).with_context(|| format!("failed to read {}", file.display()))?;
@@ -127,7 +129,7 @@ pub(super) async fn play(args: &Play, global: &Global, printer: &Printer) -> any
     };
     let session = Session::new(book, store, printer.clone());
     play_through(&session, &chain, tape, args.pace.unwrap_or(Pace::AtOnce), None, |_| ()).await?;
-    // Nobody is told of a tape, neither now nor by a run on the store that is kept.
+    // A tape notifies no one, neither now nor by a later run on the store that is kept.
     session.store.silence().await.context("failed to drop the messages of the tape")?;
     if let Some(file) = &global.store {
         let list = command("incidents list");
@@ -153,7 +155,7 @@ fn served(tape: Tape, wanted: Option<usize>, printer: &Printer) -> anyhow::Resul
     Ok(tape.joined())
 }
 
-/// Refuses a tape with blocks that contradict their own hash, and tells each of them.
+/// Refuses a tape with blocks that contradict their own hash, and prints each of them.
 pub(crate) fn refuse_false(tape: &Tape, printer: &Printer) -> anyhow::Result<()> {
     let refuted = tape.refuted();
     for (number, why) in &refuted.blocks {
@@ -177,8 +179,8 @@ pub(crate) fn load(file: &Path, printer: &Printer) -> anyhow::Result<Tape> {
     Ok(tape)
 }
 
-/// Plays every stretch of a tape through its own server and the ordinary source. `worker` sends what each step makes due before
-/// the next one is looked at; without it nobody is told. `say` is handed the captions.
+/// Plays every stretch of a tape through its own server and the ordinary source. `worker` sends the messages due after
+/// each step before the next one is processed; without it no one is notified. `say` receives the captions.
 pub(crate) async fn play_through(
     session: &Session,
     chain: &Arc<ChainBook>,
@@ -196,7 +198,7 @@ pub(crate) async fn play_through(
     Ok(())
 }
 
-/// What plays one stretch after another.
+/// Player of the stretches of a tape, one after another.
 struct Player<'a, S> {
     session: &'a Session,
     chain: &'a ChainBook,
@@ -211,7 +213,7 @@ impl<S: Fn(&str)> Player<'_, S> {
         let id = self.chain.info.id;
         let numbers: Vec<u64> = stretch.blocks.iter().map(|block| block.block.at.number).collect();
         let server = TapeServer::start(id, stretch, Pace::ByHand).await.context("failed to serve the tape")?;
-        // A stretch that does not join the one before is a chain of its own to the follower.
+        // To the follower, a stretch that does not join the previous one is a new chain.
         self.session.store.begin_stretch(id, first).await.context("failed to write down where the stretch begins")?;
         let endpoint = Endpoint { name: "tape".into(), url: server.url().to_owned().into() };
         let node = Node::new(&endpoint, id, Deadlines::default()).context("failed to use the tape's server")?;
@@ -220,7 +222,7 @@ impl<S: Fn(&str)> Player<'_, S> {
         let told = script.scenes.iter().any(|scene| !scene.promote.is_empty());
         let options = Options {
             rollback_after: Some(ROLLBACK_AFTER),
-            // A recorder that was never told of finality leaves nothing to ask for.
+            // A recorder without finality data has nothing to answer for finality tags.
             finality: if told { FinalityRule::Tags } else { FinalityRule::Never },
             ..Options::for_chain(id)
         };
@@ -230,7 +232,7 @@ impl<S: Fn(&str)> Player<'_, S> {
         let mut tip: Option<BlockRef> = None;
         let mut place = 0;
         while place < script.scenes.len() {
-            // Each chain there was has to be seen before it is replaced; in between, nobody needs to wait.
+            // Each recorded branch has to be seen before it is replaced; between these points no pause is needed.
             let next = if pace == Pace::AtOnce { script.calm_until(place) } else { place + 1 };
             tokio::time::sleep(script.pause(place, pace)).await;
             server.reveal(next);
@@ -243,7 +245,7 @@ impl<S: Fn(&str)> Player<'_, S> {
         Ok(())
     }
 
-    /// Commits what the source says until it stands at `head`. Captions are said before the block they belong to.
+    /// Commits the steps of the source until it is at `head`. Captions are printed before the block they belong to.
     async fn follow(
         &mut self,
         source: &mut Source,
@@ -255,7 +257,7 @@ impl<S: Fn(&str)> Player<'_, S> {
         while head.is_some() && *tip != head {
             let step = match source.next().await.context("failed to follow the tape")? {
                 Event::Step(step) => step,
-                // Its one endpoint is refused: nothing more comes.
+                // Its only endpoint is refused, so no further block comes.
                 Event::Troubled(trouble) if trouble.kind.is_total() || trouble.evidence.is_some() => {
                     bail!("the tape's server cannot be followed: {}", trouble.why)
                 }
@@ -281,7 +283,7 @@ impl<S: Fn(&str)> Player<'_, S> {
     }
 }
 
-/// What is to be said in these scenes, each with the number of the block it comes before.
+/// Returns the captions of these scenes, each with the number of the block that it precedes.
 fn captions<'a>(script: &'a Script, scenes: std::ops::Range<usize>, numbers: &[u64]) -> Vec<(u64, &'a str)> {
     let number = |scene: &Scene| numbers.get(scene.blocks.start).copied().unwrap_or(0);
     let scenes = script.scenes.get(scenes).unwrap_or_default().iter();

@@ -1,4 +1,4 @@
-//! `tape record`: a stretch of chain, as it is lived.
+//! `tape record`: records a part of a chain while it happens.
 
 use crate::cli::run::{ignore_hangup, parse_duration, stop_after, stop_on_signal};
 use crate::cli::session::{Session, pool_of};
@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 pub(crate) struct Record {
     /// The tape to write; packed with zstd if its name ends in .zst, with gzip otherwise.
     file: PathBuf,
-    /// On which chain, where the configuration has several.
+    /// Name of the chain, if the configuration has several.
     #[arg(long, value_name = "NAME")]
     chain: Option<String>,
     /// Begin with this block instead of the newest.
@@ -32,7 +32,7 @@ pub(crate) struct Record {
     /// End after this long (`30s`, `5m`).
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     for_: Option<Duration>,
-    /// What the tape shows, in a sentence.
+    /// Content of the tape, in a sentence.
     #[arg(long, default_value = "")]
     note: String,
     /// Record the traces of each block too, where the node gives them.
@@ -60,14 +60,14 @@ pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) ->
     };
     let head = Head { chain: chain.info.id, note: args.note.clone(), began: Some(SystemClock.now()) };
     let reel = Reel::new(&args.file, head).with_context(|| format!("failed to create {}", args.file.display()))?;
-    // Tracing takes long, and must not stand in the way of what is followed: it gets connections of its own.
+    // Tracing takes long and must not delay the source, so it uses connections of its own.
     let tracing = if args.traces { pool_of(&chain, &metrics)?.nodes().cloned().collect() } else { Vec::new() };
     let recorder = Recorder::start(reel, tracing, Patience::Waits).context("failed to start to record")?;
     let stop = Stop::new();
     stop_on_signal(stop.clone());
     stop_after(args.for_, &stop);
     ignore_hangup(printer)?;
-    // Judged as `run` does, so that every question the decoder asks is on the tape with its answer.
+    // Blocks are judged like in `run`, so that every question of the decoder is on the tape with its answer.
     let store = Store::in_memory().await.context("failed to make room for what is seen")?;
     store.begin_chain(chain.info.id, first).await.context("failed to write down where recording begins")?;
     let session = Session::new(book.clone(), store, printer.clone());
@@ -75,7 +75,7 @@ pub(super) async fn record(args: &Record, global: &Global, printer: &Printer) ->
     let source = Source::follow(pool, Window { first, links: Vec::new() }, options, SystemClock, &stop);
     let nudge = Arc::new(Notify::new());
     let pumped = Box::pin(session.pump(source, chain, nudge, &stop, args.until_block, Some(&recorder))).await;
-    // Whatever ended it, what was seen is on the tape.
+    // Whatever ended the recording, the tape holds everything seen up to then.
     recorder.finish().await.with_context(|| format!("failed to write {}", args.file.display()))?;
     pumped?;
     printer.progress(&format!("wrote {}", args.file.display()));

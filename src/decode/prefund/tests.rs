@@ -1,4 +1,4 @@
-//! What bounds a payment in advance, and what does not widen the bound.
+//! Bounds on a payment in advance, and events that do not widen the bound.
 
 use super::*;
 use crate::model::read::Answers;
@@ -13,13 +13,13 @@ fn wei(n: u64) -> U256 {
     U256::from(n)
 }
 
-/// A log with an account in its first indexed place, and numbers.
+/// Returns a log with an account in its first indexed argument, followed by numbers.
 fn log(by: Address, topic: B256, account: Address, numbers: &[u64]) -> Log {
     let data = numbers.iter().flat_map(|n| wei(*n).to_be_bytes::<32>()).collect::<Vec<u8>>();
     Log { address: by, topics: vec![topic, account.into_word()], data: data.into(), ordinal: 0 }
 }
 
-/// What the EntryPoint says of an operation of `account` that cost it so much, or its paymaster.
+/// Builds the EntryPoint's log of an operation of `account` that cost so much, paid by the account or its paymaster.
 fn operation(account: Address, sponsor: Address, cost: u64) -> Log {
     let topics = vec![ops::USER_OPERATION, B256::ZERO, account.into_word(), sponsor.into_word()];
     let data = [0, 1, cost, 1].into_iter().flat_map(|n| wei(n).to_be_bytes::<32>()).collect::<Vec<u8>>();
@@ -52,7 +52,8 @@ fn block(logs: Vec<Log>) -> Block {
     Block { at, parent: B256::repeat_byte(8), time: 0, txs: vec![tx], withdrawals: vec![] }
 }
 
-/// The bound of one operation that may cost a hundred, where the account had and has so much at the EntryPoint.
+/// Returns the bound of one operation that may cost a hundred, where `held` is the account's deposit at the EntryPoint
+/// before and after.
 fn advance(logs: Vec<Log>, held: Option<(u64, u64)>) -> Option<Advance> {
     let block = block(logs);
     let data = Bytes::from([&BALANCE_OF, OWN.into_word().as_slice()].concat());
@@ -91,16 +92,16 @@ fn a_payment_is_bounded_by_what_was_signed_what_was_logged_and_what_the_deposit_
         vec![log(ENTRY, DEPOSITED, OWN, &[total]), begins(ENTRY), operation(OWN, Address::ZERO, cost)]
     };
     let most = |logs, held| advance(logs, held).map(|advance| (advance.most, advance.lacks));
-    // It had nothing, paid a hundred, and forty of that was spent.
+    // The account had no deposit and paid a hundred, of which forty was spent.
     assert_eq!(most(honest(100, 40), Some((0, 60))), Some((wei(100), None)));
-    // It had sixty of before.
+    // The account already had a deposit of sixty.
     assert_eq!(most(honest(100, 40), Some((60, 60))), Some((wei(40), None)));
-    // More was deposited than the operation may cost.
+    // The deposit exceeds the operation's maximum cost.
     assert_eq!(most(honest(500, 40), Some((0, 460))), Some((wei(100), None)));
-    // Some of it was taken back at once.
+    // Part of the deposit was withdrawn immediately.
     let withdrawn = [honest(100, 40), vec![log(ENTRY, WITHDRAWN, OWN, &[0, 50])]].concat();
     assert_eq!(most(withdrawn, Some((0, 10))), Some((wei(100), None)));
-    // A node that cannot say what the account had.
+    // The node cannot return the account's deposit.
     assert_eq!(most(honest(70, 40), None), Some((wei(70), Some(LACKS))));
     assert_eq!(most(honest(700, 40), None), Some((wei(100), Some(LACKS))));
 }
@@ -121,7 +122,7 @@ fn nothing_but_the_entry_point_s_own_word_of_that_account_is_believed() {
     for (name, logs) in cases {
         assert_eq!(advance(logs, Some((0, 60))), None, "{name}");
     }
-    // What a paymaster paid was not taken from the account.
+    // A payment by a paymaster was not taken from the account.
     let sponsored = vec![log(ENTRY, DEPOSITED, OWN, &[10]), begins(ENTRY), operation(OWN, OTHER, 40)];
     assert_eq!(advance(sponsored, Some((0, 10))).map(|advance| advance.most), Some(wei(10)));
 }

@@ -1,8 +1,9 @@
-//! Where a Safe stands: what its next transaction must look like to be executed.
+//! State of a Safe, as needed to tell the form of its next executable transaction.
 //!
-//! Its nonce, threshold and owners are read out of its storage, which follows from the block's hash where a node proves it; what the Safe
-//! says of itself would be one node's word, and that of whatever code it runs by then. Two things are asked of it all the same: which
-//! domain its owners sign under, of the two that there are, and whom to look for among the owners first, which is believed no further.
+//! Nonce, threshold and owners are read from the Safe's storage, which follows from the block's hash where a node
+//! proves it. The answers of the Safe's own views would depend on one node and on the code that the Safe runs by then.
+//! Two things are still read from views: which of the two domains its owners sign under, and the addresses to look for
+//! first among the owners. The latter are only used as guesses.
 //!
 //! Source: SafeStorage.sol and the order of its bases, the same from 1.0.0 to 1.5.0; OwnerManager.sol.
 
@@ -16,28 +17,28 @@ use std::collections::HashSet;
 
 /// `getOwners()`
 const GET_OWNERS: [u8; 4] = [0xa0, 0xe6, 0x7e, 0x2b];
-/// Slots of what is one word, and of mappings.
+/// Slots of single words, and of mappings.
 const OWNERS: u8 = 2;
 const THRESHOLD: u8 = 4;
 const NONCE: u8 = 5;
 const APPROVED_HASHES: u8 = 8;
-/// Stands before the first owner of the list, and behind the last.
+/// Marks the beginning and the end of the list of owners.
 const SENTINEL: Address = Address::with_last_byte(1);
-/// Owners that are looked for at once.
+/// Maximum number of owners looked up at once.
 const GUESSES_MAX: usize = 256;
 
-/// What is known of where a Safe stands.
+/// Knowledge about the state of a Safe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// All of it.
+    /// The complete state.
     Known(SafeState),
-    /// This has to be read first.
+    /// The values that must be read first.
     Asks(Vec<Read>),
-    /// The node could not say, or it is no Safe as we know them.
+    /// The node could not answer, or the contract is not a known kind of Safe.
     Dark,
 }
 
-/// Where `safe` stands, as far as `answers` tell; called again with the answers to what it asks.
+/// Returns the state of `safe`, as far as `answers` contain it; called again with the answers to its questions.
 #[must_use]
 pub fn standing(chain: ChainId, safe: Address, answers: &Answers) -> Standing {
     let mut asks = Vec::new();
@@ -78,12 +79,12 @@ pub fn standing(chain: ChainId, safe: Address, answers: &Answers) -> Standing {
     }
 }
 
-/// The owners from the first to the last, as each names the next.
+/// Returns the owners from the first to the last, following the links between them.
 fn follow(safe: Address, first: Option<&Answer>, answers: &Answers) -> Result<Vec<Address>, Standing> {
     let mut owners: Vec<Address> = Vec::new();
     let mut next = first;
     while owners.len() <= OWNERS_MAX {
-        // What stands in the storage of a contract that is no Safe need be no address.
+        // The storage of a contract that is not a Safe need not hold an address.
         let word = next.and_then(Answer::word).filter(|word| word[..12].iter().all(|byte| *byte == 0));
         let owner = word.map(Address::from_word).filter(|owner| !owner.is_zero()).ok_or(Standing::Dark)?;
         if owner == SENTINEL {
@@ -99,7 +100,7 @@ fn follow(safe: Address, first: Option<&Answer>, answers: &Answers) -> Result<Ve
     Err(Standing::Dark)
 }
 
-/// Where it stands that `owner` approved `hash`: not zero where he did.
+/// Returns the read of the approval of `hash` by `owner`: non-zero if the owner approved.
 pub(super) fn approval(safe: Address, owner: Address, hash: B256) -> Read {
     Read::Storage { of: safe, slot: of(hash, of(owner.into_word(), B256::with_last_byte(APPROVED_HASHES))) }
 }
@@ -108,17 +109,17 @@ fn slot(safe: Address, slot: u8) -> Read {
     Read::Storage { of: safe, slot: B256::with_last_byte(slot) }
 }
 
-/// Where it stands who follows `owner`.
+/// Returns the read of the owner that follows `owner`.
 fn link(safe: Address, owner: Address) -> Read {
     Read::Storage { of: safe, slot: of(owner.into_word(), B256::with_last_byte(OWNERS)) }
 }
 
-/// The place of `key` in the mapping at `slot`.
+/// Returns the slot of `key` in the mapping at `slot`.
 fn of(key: B256, slot: B256) -> B256 {
     keccak256([key, slot].concat())
 }
 
-/// `address[]`, as returned.
+/// Decodes a returned `address[]`.
 fn addresses(data: &Bytes) -> Option<Vec<Address>> {
     let len = usize::try_from(U256::from_be_slice(data.get(32..64)?)).ok().filter(|len| *len <= OWNERS_MAX)?;
     let words = data.get(64..64 + len * 32)?;
@@ -132,7 +133,7 @@ mod tests {
     const SAFE: Address = Address::repeat_byte(0x5a);
     const CHAIN: ChainId = ChainId(1);
 
-    /// A Safe's storage, and what it says when it is asked.
+    /// A Safe's storage and the answers of its views.
     struct Told {
         owners: Vec<Address>,
         listed: Bytes,
@@ -168,7 +169,7 @@ mod tests {
             }
         }
 
-        /// Where it stands, and in how many rounds that was found out.
+        /// Returns the state, and the number of rounds needed to find it.
         fn standing(&self) -> (Standing, usize) {
             let mut answers = Answers::new();
             for round in 0..100 {

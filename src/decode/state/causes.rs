@@ -1,8 +1,8 @@
-//! The table: which functions and events account for a change of which item.
+//! Table of the functions and events that account for a change of each item.
 //!
-//! Only what was judged explains: a call that ran, or a log, whose own words agree with what the item became. Foreign code that the
-//! subject ran by delegatecall explains nothing, whatever it is called, so that what it wrote stands on its own; what a listed library
-//! of migrations is known to write is the one exception.
+//! Only judged activities explain a change: a call that ran, or a log, whose own values agree with the new value of the
+//! item. Foreign code that the subject ran by delegatecall explains nothing, even under a known name, so that its
+//! writes are reported on their own. The one exception is the known writes of a listed migration library.
 
 use super::Look;
 use crate::model::activity::Note;
@@ -10,10 +10,10 @@ use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Decoding, Fate, Item, Operation, Stage};
 use alloy_primitives::{Address, B256};
 
-/// What an item does.
+/// Change of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
-    /// It becomes another value.
+    /// Change to another value.
     Becomes,
     /// A member joins a set.
     Joins,
@@ -21,22 +21,22 @@ enum Does {
     Leaves,
 }
 
-/// How an activity says the value, or the member.
+/// Way in which an activity states the value, or the member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
-    /// By the argument at this place.
+    /// The argument at this index.
     Arg(usize),
-    /// By a list of addresses at this place.
+    /// A list of addresses at this index.
     Among(usize),
-    /// By the role at the first place, and who at the second.
+    /// The role at the first index, and the holder at the second.
     Holder,
-    /// By who calls.
+    /// The caller.
     Caller,
-    /// By its name alone: nobody.
+    /// The zero address, implied by the name alone.
     Nobody,
-    /// By nothing: any value is accounted for.
+    /// No value: any value is accounted for.
     Anything,
-    /// Likewise, where there was nothing before.
+    /// No value, where the previous value was zero.
     Begins,
 }
 
@@ -46,7 +46,7 @@ use Says::{Among, Anything, Arg, Begins, Caller, Holder, Nobody};
 struct Row {
     item: &'static str,
     does: Does,
-    /// Functions and events by name, and how each says it.
+    /// Functions and events by name, and where each contains the value.
     by: &'static [(&'static str, Says)],
 }
 
@@ -87,7 +87,8 @@ const ROWS: &[Row] = &[
         "owner",
         Leaves,
         &[
-            // A Safe's has the owner second, behind the one before it in the list; a multisig's has it alone.
+            // In a Safe, the owner is the second argument, after the previous owner in the list; in a multisig it is
+            // the only argument.
             ("removeOwner", Arg(1)),
             ("removeOwner", Arg(0)),
             ("swapOwner", Arg(1)),
@@ -186,7 +187,8 @@ const ROWS: &[Row] = &[
             ("OwnershipTransferred", Arg(1)),
             ("OwnerUpdated", Arg(1)),
             ("LogSetOwner", Arg(0)),
-            // Where roles have a default administrator, he is who the contract calls its owner (ERC-5313).
+            // Where roles have a default administrator, that is the address that the contract reports as its owner
+            // (ERC-5313).
             ("acceptDefaultAdminTransfer", Caller),
         ],
     ),
@@ -239,10 +241,11 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// What a listed library of migrations writes. Source: SafeMigration.sol, SafeToL2Migration.sol.
+/// Items that a listed library of migrations writes. Source: SafeMigration.sol, SafeToL2Migration.sol.
 const MIGRATED: &[&str] = &["singleton", "fallback-handler", "guard"];
 
-/// The activity that accounts for the change, if there is one: the last whose words agree, and a call before a log.
+/// Returns the activity that accounts for the change, if there is one: the last whose values agree, with calls
+/// preferred to logs.
 pub(super) fn find(look: &Look<'_>, item: Item, before: B256, after: B256) -> Option<usize> {
     let does = match (item.of, before.is_zero(), after.is_zero()) {
         (Some(_), true, false) => Joins,
@@ -258,7 +261,7 @@ pub(super) fn find(look: &Look<'_>, item: Item, before: B256, after: B256) -> Op
     look.activities.iter().enumerate().filter_map(explains).max().map(|(_, at)| at)
 }
 
-/// What the block's acts make of an item that could not be read; none where they leave it alone.
+/// Returns the value of an unreadable item after the block's acts; `None` if they do not change it.
 pub(super) fn expected(look: &Look<'_>, item: Item) -> Option<B256> {
     let member = item.of.is_some();
     let mut value = None;
@@ -292,7 +295,7 @@ pub(super) fn joined(look: &Look<'_>, item: Item) -> Vec<Item> {
     said.collect()
 }
 
-/// Whether the activity is the subject's, ran, could be read, and changes the subject itself.
+/// Returns whether the activity is the subject's, ran, could be read, and changes the subject itself.
 fn ran(look: &Look<'_>, activity: &Activity) -> bool {
     let itself = match activity.kind {
         ActivityKind::Call | ActivityKind::Event => true,
@@ -361,7 +364,7 @@ fn listed(activity: &Activity, at: usize) -> Vec<Address> {
     list.into_iter().flatten().filter_map(Value::as_address).collect()
 }
 
-/// A value as it stands in storage.
+/// Returns a value as it is stored.
 fn word(value: &Value) -> Option<B256> {
     match value {
         Value::Address(address) => Some(address.into_word()),

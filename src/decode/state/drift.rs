@@ -1,4 +1,4 @@
-//! What the registry of a watch says of its state, held against what is there: once for each value that differs.
+//! Registry drift: the registry of a watch compared with the state on chain, reported once for each value that differs.
 
 use super::reading::{IMPLEMENTATIONS, Took};
 use super::{Change, Look, Place, causes, plain_args, state_activity};
@@ -9,31 +9,31 @@ use crate::model::{Activity, BlockRef, Delta, Difference, Fact, Item, Known, Rol
 use alloy_primitives::{Address, B256, keccak256};
 use std::collections::BTreeSet;
 
-/// What a watch is expected to look like.
+/// Expected state of a watch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
     /// Single values.
     pub values: Vec<(Item, B256)>,
-    /// What the kind alone lets expect, while nobody says otherwise: held against what is there when it is first seen, since what
-    /// comes later is a change, and judged as one.
+    /// Values that the kind alone implies, unless the configuration says otherwise. They are compared when an item is
+    /// first seen, since a later difference is a change, and judged as one.
     pub assumed: Vec<(Item, B256)>,
-    /// Code that a proxy may run: held against what is there when it is first seen, as what is assumed.
+    /// Implementations that a proxy may run, compared with the actual one when it is first seen, like assumed values.
     pub code: Option<BTreeSet<Address>>,
-    /// Sets, in full.
+    /// Complete sets.
     pub sets: Vec<(Item, BTreeSet<Address>)>,
-    /// Who holds which role, in full.
+    /// Holders of each role, in full.
     pub roles: Option<BTreeSet<(B256, Address)>>,
-    /// Number of the block from which on the logs tell of roles; zero for the first.
+    /// Number of the first block from which the logs contain roles; zero for the first.
     pub roles_since: u64,
-    /// Tokens whose units the rules use, and the decimals that the configuration gives them.
+    /// Tokens whose units the rules use, with their configured decimals.
     pub decimals: Vec<(Address, u8)>,
-    /// Whether what stands at the address is held against the kind.
+    /// True if the contract at the address is compared with the kind.
     pub kind: bool,
-    /// What may be weak as it stands: somebody spoke of it, whatever he said.
+    /// Items that may be weak, because the configuration mentions them with any value.
     pub accepted: BTreeSet<Item>,
 }
 
-/// Appends what differs and was not told yet.
+/// Appends the differences that were not reported yet.
 pub(super) fn compare(
     look: &Look<'_>,
     took: &Took,
@@ -42,7 +42,8 @@ pub(super) fn compare(
     deltas: &mut Vec<Delta>,
 ) {
     for (item, is, should) in wanted(look, took) {
-        // A contract that is about to be made has no code yet: it is missing once it is still missing at the next look.
+        // A contract that is about to be created has no code yet. It counts as missing if it is still missing at the
+        // next read.
         let is_first = look.known.value(look.address, item).is_none();
         if is_first && item.name() == KIND && is == BARE {
             continue;
@@ -60,13 +61,13 @@ pub(super) fn compare(
         }
         deltas.push(Fact::Told(item).delta(look.address, now));
         let change = changes.iter().find(|change| change.item == item);
-        // A change that nobody explains is told as such, and says as much.
+        // An unexplained change is already reported as a change, which contains the difference.
         if change.is_some_and(|change| change.cause.is_none()) {
             continue;
         }
         let cause = change.and_then(|change| change.cause);
         let role = cause.map_or(Role::Leaf, |of| Role::Effect { of });
-        // What the registry denies from the first may have been so for years.
+        // A difference that existed when the item was first read may be years old.
         let place = match change {
             Some(_) => look.place(item, cause),
             None => Place { since: None, ..look.no_place() },
@@ -75,7 +76,7 @@ pub(super) fn compare(
     }
 }
 
-/// Each item that the registry speaks of and that was read: what is there, and what should be.
+/// Returns each item that the registry lists and that was read: its actual and its expected value.
 fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
     let Some(expected) = look.subjects.expected_of(&look.address) else { return vec![] };
     let mut wanted = Vec::new();
@@ -102,7 +103,7 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
         for item in names.filter(|item| look.known.value(look.address, *item).is_none()) {
             let is = took.values.iter().find(|(known, is)| *known == item && !is.is_zero()).map(|(_, is)| *is);
             if let Some(is) = is.filter(|is| !listed.contains(&Address::from_word(*is))) {
-                // Of several the first stands for all.
+                // If several are listed, the first represents them.
                 wanted.push((item, is, listed.first().map(|code| code.into_word()).unwrap_or_default()));
             }
         }
@@ -121,7 +122,7 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
             let Some(holder) = item.role.zip(item.of) else { continue };
             wanted.push((*item, *is, word(listed.contains(&holder))));
         }
-        // Who never held a role has no place among what was read.
+        // An account that never held a role is not among the values that were read.
         let was_read = |item: &Item| took.values.iter().any(|(known, _)| known == item) || took.dark.contains(item);
         let missing = listed.iter().map(|(role, who)| Item::held(*role, *who)).filter(|item| !was_read(item));
         wanted.extend(missing.map(|item| (item, word(false), word(true))));
@@ -129,7 +130,7 @@ fn wanted(look: &Look<'_>, took: &Took) -> Vec<(Item, B256, B256)> {
     wanted
 }
 
-/// What the configuration says of an item that is no registry's: a token's decimals, the kind.
+/// Returns the configured value of an item outside the registry: a token's decimals, or the kind.
 fn fixed(expected: &Expected, item: Item) -> Option<B256> {
     match (item.name(), item.of) {
         (DECIMALS, Some(token)) => {
@@ -141,13 +142,14 @@ fn fixed(expected: &Expected, item: Item) -> Option<B256> {
     }
 }
 
-/// What differs of the subject at `address`, by what is known of its state: only what was told as different and is so still.
+/// Returns the differences of the subject at `address`, by its known state: only those that were reported and still
+/// exist.
 #[must_use]
 pub fn differences(subjects: &Subjects, known: &Known, address: Address) -> Vec<Difference> {
     let Some(expected) = subjects.expected_of(&address) else { return vec![] };
     let differing = known.told(address).filter_map(|(item, told)| {
         let is = known.value(address, item).unwrap_or_default();
-        // A weakness is told by another digest.
+        // Weaknesses are recorded under a different digest.
         let should = said(expected, item).filter(|should| told == keccak256(is) && *should != is)?;
         let values = plain_args(item, should, is).iter().map(|arg| arg.value.to_string()).collect();
         Some(Difference { watch: address, item, should, is, values })
@@ -157,7 +159,7 @@ pub fn differences(subjects: &Subjects, known: &Known, address: Address) -> Vec<
     differing
 }
 
-/// A difference as the activity that tells of it, at `at`.
+/// Returns the activity that reports a difference, at `at`.
 #[must_use]
 pub fn activity_of(difference: &Difference, watch: WatchId, at: BlockRef) -> Activity {
     let Difference { watch: own, item, should, is, .. } = difference;
@@ -166,7 +168,7 @@ pub fn activity_of(difference: &Difference, watch: WatchId, at: BlockRef) -> Act
     Activity { notes: vec![Note::Drift], ..state_activity(watch, *own, &place, *item, args) }
 }
 
-/// What the configuration says of an item.
+/// Returns the configured value of an item.
 fn said(expected: &Expected, item: Item) -> Option<B256> {
     let single = || {
         let mut values = expected.values.iter().chain(&expected.assumed);

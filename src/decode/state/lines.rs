@@ -1,62 +1,64 @@
-//! The table: of which kind of subject what is read, and how.
+//! Table of the items that are read for each kind of subject, and the way to read each.
 //!
-//! A new kind adds itself to the lines that hold for it, or lines of its own; what explains a change of a new item stands in
-//! [`super::causes`].
+//! A new kind is added to the lines that apply to it, or gets lines of its own; the explanations for changes of a new
+//! item are in [`super::causes`].
 
 use crate::model::Kind;
 use crate::model::state::{DECIMALS, KIND, NAME_EXPIRY, OWNER_DELEGATE, RELEASED_EARLY};
 use alloy_primitives::{B256, b256};
 
-/// How a value is read.
+/// Way in which a value is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum How {
     /// A slot of its storage.
     Slot(B256),
-    /// A view without arguments: its first word.
+    /// The first word returned by a view without arguments.
     View([u8; 4]),
-    /// The same, where the subject's ABI has it.
+    /// The same, if the subject's ABI has the view.
     KnownView([u8; 4]),
-    /// A list of addresses that a view gives.
+    /// A list of addresses returned by a view.
     List([u8; 4]),
-    /// A linked list in a mapping of its storage, from the sentinel 0x1 around to it, and the view that says where to look first.
+    /// A linked list in a mapping of its storage, from the sentinel 0x1 back to it, and the view that gives the members
+    /// to look up first.
     Linked { slot: u8, hint: &'static [u8] },
-    /// Everybody who holds a role, where the subject's ABI has roles.
+    /// All holders of roles, where the subject's ABI has roles.
     Holders,
     /// The hash of its code.
     Code,
-    /// The code of an account with a key: a delegation, or none.
+    /// The code of an account with a key: a delegation, or no code.
     Account,
-    /// How many transactions an account sent.
+    /// Number of transactions that an account sent.
     Nonce,
     /// Ether.
     Ether,
-    /// Each token that is counted.
+    /// Balance of each token that is counted.
     Tokens,
-    /// What a view says of the contract that another item names.
+    /// Result of a view of the contract that another item names.
     Behind { item: &'static str, view: [u8; 4] },
-    /// The hash of the code of the first implementation there is.
+    /// The hash of the code of the first implementation that exists.
     CodeBehind,
-    /// What a view says of nobody's part in a role: `hasRole` of the role with this hash, for the address zero.
+    /// Result of `hasRole` of the role with this hash, for the address zero.
     OpenRole(B256),
-    /// Until when a name is registered.
+    /// Expiry of a name's registration.
     Expiry,
-    /// What was released beyond a schedule.
+    /// Amount released beyond a schedule.
     Schedule,
-    /// The code that each member of a set runs by EIP-7702, but for those that are watched themselves.
+    /// The EIP-7702 delegations of each member of a set, except members that are watched themselves.
     Delegates { of: &'static str },
-    /// Of each token whose unit a rule uses, what it says of its decimals.
+    /// Decimals reported by each token whose unit a rule uses.
     Decimals,
-    /// Whether what stands there is of the watch's kind, by what was read before.
+    /// Match of the contract at the address with the watch's kind, by earlier reads.
     Fits,
 }
 
-/// One line.
+/// Line of the table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
     pub(super) kinds: &'static [Kind],
     pub(super) item: &'static str,
     pub(super) how: How,
-    /// Whether it is left to the slow beat: large answers, and what no transaction with the subject changes.
+    /// True if it is read on the slow beat alone: large answers, and values that no transaction with the subject
+    /// changes.
     pub(super) slow: bool,
 }
 
@@ -107,7 +109,7 @@ const PARITY: &[Kind] = &[Kind::ParityMultisig];
 const VESTING: &[Kind] = &[Kind::Vesting];
 const NAMES: &[Kind] = &[Kind::EnsName];
 const TIMELOCK: &[Kind] = &[Kind::Timelock];
-/// Whatever has an address of its own. A name in ENS has none.
+/// Kinds of subject with an address of their own. A name in ENS has none.
 const ALL: &[Kind] = &[
     Kind::Safe,
     Kind::Multisig,
@@ -171,11 +173,11 @@ const TOTAL_SUPPLY: [u8; 4] = [0x18, 0x16, 0x0d, 0xdd];
 
 /// `hasRole(bytes32,address)`
 pub const HAS_ROLE: [u8; 4] = [0x91, 0xd1, 0x48, 0x54];
-/// keccak256("EXECUTOR_ROLE"). Whoever has it may carry out what is due; where the address zero has it, anybody may. Source:
-/// TimelockController.sol, `onlyRoleOrOpenRole`.
+/// keccak256("EXECUTOR_ROLE"). A holder may execute operations that are due; where the zero address holds the role, any
+/// account may. Source: TimelockController.sol, `onlyRoleOrOpenRole`.
 const EXECUTOR_ROLE: B256 = b256!("d8aa0f3194971a2a116679f7c2090f6939c8d4e01a2a8d7e41d55e5351469e63");
 
-/// `getModulesPaginated(address,uint256)` from the sentinel on, a page of 50.
+/// `getModulesPaginated(address,uint256)`, starting at the sentinel, with a page of 50.
 const GET_MODULES: &[u8] = &{
     let mut call = [0u8; 68];
     call[0] = 0xcc;
@@ -187,7 +189,7 @@ const GET_MODULES: &[u8] = &{
     call
 };
 
-/// Everything that is read. Lines about what lies behind another item stand after that item's.
+/// All items that are read. Lines that depend on another item follow that item's line.
 ///
 /// Source of the Safe's slots: SafeStorage.sol and the order of its bases, the same from 1.0.0 to 1.5.0.
 pub(super) const LINES: &[Line] = &[
@@ -220,7 +222,7 @@ pub(super) const LINES: &[Line] = &[
     line(OWNED, "voting-delay", How::KnownView(VOTING_DELAY)),
     line(OWNED, "voting-period", How::KnownView(VOTING_PERIOD)),
     line(OWNED, "proposal-threshold", How::KnownView(PROPOSAL_THRESHOLD)),
-    // After the slot, which is zero where the contract is no proxy.
+    // Read after the slot, which is zero where the contract is not a proxy.
     line(TIMELOCK, "timelock-admin", How::View(GET_ADMIN)),
     line(PROXIES, "role", How::Holders),
     line(TIMELOCK, "open-executor", How::OpenRole(EXECUTOR_ROLE)),
@@ -244,7 +246,7 @@ pub(super) const LINES: &[Line] = &[
     slow(ALL, KIND, How::Fits),
 ];
 
-/// Whether an item of this kind of subject is read on the slow beat alone.
+/// Returns whether an item of this kind of subject is read on the slow beat alone.
 pub(super) fn is_slow(kind: Kind, item: &str) -> bool {
     let mut read = LINES.iter().filter(|line| line.item == item && line.kinds.contains(&kind));
     read.all(|line| line.slow)

@@ -1,12 +1,13 @@
-//! State becomes activities: a watched value that is no longer what it was, or not what the registry says.
+//! Turns state into activities: a watched value that changed, or that differs from the registry.
 //!
-//! In: a block's activities, the last known values, and what the node answered of the state at the block's hash. Out: an activity for
-//! each change, joined to the act that explains it where there is one, and the [`Delta`]s by which the new values are remembered.
-//! Never here: a guess. What could not be read is left as it was expected to be, and is compared when it can be read again.
+//! In: a block's activities, the last known values, and the node's answers about the state at the block's hash. Out: an
+//! activity for each change, joined to the act that explains it where there is one, and the [`Delta`]s that record the
+//! new values. Never here: a guess. A value that could not be read keeps its expected value, and is compared when it
+//! can be read again.
 //!
-//! A subject is read after each block that touches it, and on a slow beat besides: what changes it without a trace in any block is
-//! found by that. Where the layout of a contract's storage is known, its slots are read rather than its views, since code that was
-//! exchanged can answer whatever it likes. A contract with other code than its kind says can still lie about what its views tell.
+//! A subject is read after each block that touches it, and also on a slow schedule, which detects changes that no block
+//! shows. Where the layout of a contract's storage is known, its slots are read rather than its views, since replaced
+//! code can return any answer. A contract whose code is not of its kind can still return false values from its views.
 
 mod causes;
 mod drift;
@@ -38,55 +39,56 @@ use reading::Took;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Whether a subject of this kind may be a proxy, so that the code it runs stands in one of its slots.
+/// Returns whether a subject of this kind may be a proxy, so that one of its slots names the code that it runs.
 #[must_use]
 pub fn may_be_a_proxy(kind: Kind) -> bool {
     lines::PROXIES.contains(&kind)
 }
 
-/// Watches whose inventory is taken after one block, when nothing is known of them yet. The rest follow on their beat.
+/// Maximum number of watches whose complete state is read after one block while nothing is known of them yet. The
+/// others follow on their schedule.
 const INVENTORY_MAX: usize = 64;
 
-/// Whether the node told all of a watch's state.
+/// Completeness of the node's answers about a watch's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateSight {
-    /// It did.
+    /// Read in full.
     Read,
-    /// It did not, though it could be read before.
+    /// Not read, although it could be read before.
     Lost,
-    /// It did not say who all is in one of its sets: its owners, its modules, or who holds a role.
+    /// Read without the full list of members of a set: its owners, its modules, or the holders of a role.
     Unlisted,
 }
 
-/// What looking at the state gave, beside activities.
+/// Result of reading the state, beside activities.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
-    /// What is to be remembered.
+    /// Facts to remember.
     pub(crate) deltas: Vec<Delta>,
-    /// How each watch could be read whose turn it was.
+    /// Readability of the state of each watch whose turn it was.
     pub(crate) sights: Vec<(WatchId, StateSight)>,
 }
 
-/// What a look at one subject needs to know.
+/// Context for reading the state of one subject.
 pub(super) struct Look<'a> {
     pub(super) block: &'a Block,
     pub(super) subjects: &'a Subjects,
     pub(super) known: &'a Known,
-    /// The block's activities that are no changes of state.
+    /// The block's activities, except changes of state.
     pub(super) activities: &'a [Activity],
-    /// Transactions whose traces were looked at: ether that moves inside of them is among the activities.
+    /// Transactions whose traces were examined: ether that moves inside them is among the activities.
     pub(super) traced: &'a BTreeSet<u32>,
     /// Accounts that signed a delegation of their code in the block.
     pub(super) delegations: &'a [Delegation],
-    /// Ether that accounts paid in advance for operations where no trace shows it.
+    /// Ether that accounts paid in advance for operations where no trace shows the payment.
     pub(super) advances: &'a [Advance],
     pub(super) subject: &'a Subject,
     pub(super) address: Address,
-    /// Whether everything is read, or only what a block that touches the subject may change.
+    /// True if every item is read; false if only the items that a block touching the subject may change are read.
     pub(super) whole: bool,
 }
 
-/// Reads the state of those subjects whose turn it is, and appends what changed to `activities`.
+/// Reads the state of the subjects that are due, and appends the changes to `activities`.
 pub(crate) fn observe(
     block: &Block,
     subjects: &Subjects,
@@ -116,10 +118,11 @@ pub(crate) fn observe(
     observed
 }
 
-/// Whose turn it is, each once, and whether everything of it is read.
+/// Returns the subjects that are due, each once, and whether all of its items are read.
 ///
-/// Those that had to wait come first, from a place that nobody can choose, so that whoever fills blocks with touches of many watches
-/// puts off none for ever. Then what the block touches, what is new, and whose beat it is.
+/// Subjects that had to wait come first, starting at a position that an attacker cannot choose, so that filling blocks
+/// with touches of many watches delays none of them forever. They are followed by the subjects that the block touches,
+/// new subjects, and scheduled ones.
 fn turns(
     block: &Block,
     subjects: &Subjects,
@@ -140,14 +143,14 @@ fn turns(
     after.into_iter().chain(before).for_each(|address| add(address, true));
     let touched = activities.iter().filter_map(|activity| subjects.address_of(activity));
     let paid = block.withdrawals.iter().map(|(to, _)| *to).filter(|to| subjects.get(to).is_some());
-    // A beacon's word is new code for every proxy behind it, none of which says a word.
+    // A beacon's log means new code for every proxy that uses it, although none of the proxies writes a log.
     let beacons: AddressHashSet = super::versions::replaced(block).collect();
     if !beacons.is_empty() {
         let beacon = |address: &Address| known.value(*address, Item::of_table("beacon")).map(Address::from_word);
         let behind = |address: &Address| beacon(address).is_some_and(|beacon| beacons.contains(&beacon));
         subjects.addresses().filter(behind).for_each(|address| add(address, true));
     }
-    // An owner's delegation touches none of the wallets that it owns, and is told of all of them in its own block.
+    // An owner's delegation touches none of the wallets that it owns, but is reported for all of them in its own block.
     let owned: Vec<Address> = if delegations.is_empty() {
         vec![]
     } else {
@@ -166,7 +169,7 @@ fn turns(
     turns
 }
 
-/// One item that was read and is not what it was.
+/// Item that was read with a value other than the previous one.
 struct Change {
     item: Item,
     before: B256,
@@ -176,7 +179,7 @@ struct Change {
 }
 
 impl Look<'_> {
-    /// Appends what is to be told and what is to be remembered.
+    /// Appends the activities to report and the deltas to record.
     fn tell(&self, took: &Took, found: &mut Vec<Activity>, deltas: &mut Vec<Delta>) {
         let mut changes: Vec<Change> = Vec::new();
         for (item, after) in &took.values {
@@ -194,7 +197,7 @@ impl Look<'_> {
                 changes.push(Change { item: *item, before, after: *after, cause });
             }
         }
-        // What could not be read is taken to be what the block's acts make of it, until it can be read again.
+        // An item that could not be read gets the value that follows from the block's acts, until it can be read again.
         for item in &took.dark {
             for member in causes::joined(self, *item) {
                 deltas.push(Fact::Value(member).delta(self.address, B256::with_last_byte(1)));
@@ -220,7 +223,8 @@ impl Look<'_> {
         }
     }
 
-    /// The last known value. Whoever is not known to belong to a set that was read before did not belong to it.
+    /// Returns the last known value. An address that is not known as a member of a set that was read before was not a
+    /// member.
     fn before(&self, item: Item) -> Option<B256> {
         let known = self.known.value(self.address, item);
         let is_in_a_set = matches!(item.kind().shape, Shape::Member | Shape::Holder);
@@ -228,7 +232,8 @@ impl Look<'_> {
         known.or_else(|| (item.of.is_some() && absent()).then_some(B256::ZERO))
     }
 
-    /// Whether an item only says what lies behind another that changed as well: new code behind a new implementation.
+    /// Returns whether an item only follows from another item that changed as well: new code behind a new
+    /// implementation.
     fn follows(&self, item: Item, took: &Took) -> bool {
         let behind: &[&str] = match item.name() {
             "implementation-code" => IMPLEMENTATIONS,
@@ -243,22 +248,23 @@ impl Look<'_> {
         })
     }
 
-    /// The transaction that an activity belongs to.
+    /// Returns the transaction to which an activity belongs.
     fn place_of(&self, activity: &Activity) -> Place {
         Place { tx: activity.tx, index: activity.tx_index, origin: activity.origin, since: None }
     }
 
-    /// Nobody's transaction: it is so after this block, and may have been so for some blocks.
+    /// Returns a place without a transaction: the state is so after this block, and may have been so for some blocks.
     fn no_place(&self) -> Place {
         let index = u32::try_from(self.block.txs.len()).unwrap_or(u32::MAX);
-        // Whoever could not be read for a while may have changed at any time since.
+        // A subject that could not be read for a while may have changed at any time since.
         let since = (self.known.reading(self.address) == Some(Reading::Whole)).then(|| self.subjects.period());
         Place { tx: self.block.at.hash, index, origin: Address::ZERO, since }
     }
 
-    /// To which transaction a change belongs: that of the act which explains it, of the owner's own word where it is a delegation, else
-    /// the one transaction that made the subject run anything, where nothing but that can change the item. What only names the subject
-    /// changed nothing of it, and on the slow beat a change may be older than the block.
+    /// Returns the transaction to which a change belongs: that of the act that explains it; for a delegation, that of
+    /// the owner's authorization; otherwise the single transaction that made the subject run code, where only that can
+    /// change the item. A transaction that only names the subject changed nothing in it, and an item that is read on
+    /// the slow schedule may have changed before this block.
     fn place(&self, item: Item, cause: Option<usize>) -> Place {
         if let Some(cause) = cause.and_then(|at| self.activities.get(at)) {
             return self.place_of(cause);
@@ -269,7 +275,8 @@ impl Look<'_> {
             let by = |tx: &Tx| Place { tx: tx.hash, index: tx.index, origin: tx.from, since: None };
             return tx.map_or_else(|| self.no_place(), by);
         }
-        // A balance changes by whatever names the subject, too, but for ether that arrives at an account.
+        // A balance also changes by transactions that only name the subject, except for ether that arrives at an
+        // account.
         let adds_up = item.kind().shape == Shape::Sum;
         let takes = |own: &Activity| adds_up && (own.kind != ActivityKind::Call || self.subject.kind != Kind::Eoa);
         let may = |own: &&Activity| own.watch == self.subject.watch && (takes(own) || made_it_run(own));
@@ -288,7 +295,8 @@ impl Look<'_> {
         Activity { role, notes, ..state_activity(self.subject.watch, self.address, place, item, args) }
     }
 
-    /// What a change says: before and after, and of a member or a sum what else belongs to it.
+    /// Returns the arguments of a change: its values before and after, and for a member or a sum the further values
+    /// that belong to it.
     fn args(&self, item: Item, before: B256, after: B256) -> Vec<Arg> {
         let kind = item.kind();
         let value = |word: B256| read_as(kind.shape, word);
@@ -337,7 +345,7 @@ fn state_activity(watch: WatchId, own: Address, place: &Place, item: Item, args:
     }
 }
 
-/// The same of what does not add up.
+/// Returns the same for items other than sums.
 fn plain_args(item: Item, before: B256, after: B256) -> Vec<Arg> {
     let (shape, who) = (item.kind().shape, item.of);
     let ty = type_of(shape);
@@ -346,7 +354,7 @@ fn plain_args(item: Item, before: B256, after: B256) -> Vec<Arg> {
     about.chain([arg("before", ty, read_as(shape, before)), arg("after", ty, read_as(shape, after))]).collect()
 }
 
-/// Whether code of the subject, or code in its name, ran for it.
+/// Returns whether the activity ran code of the subject, or code in its name.
 fn made_it_run(activity: &Activity) -> bool {
     let ran = match activity.kind {
         ActivityKind::Act | ActivityKind::Event => true,
@@ -356,12 +364,12 @@ fn made_it_run(activity: &Activity) -> bool {
     ran && activity.fate != Fate::Waiting
 }
 
-/// Where a change belongs.
+/// Place to which a change is attributed.
 struct Place {
     tx: B256,
     index: u32,
     origin: Address,
-    /// In how many blocks up to this one it may have happened, where that is not known better.
+    /// Number of blocks up to this one in which it may have happened, where the block is not known exactly.
     since: Option<u64>,
 }
 
@@ -369,7 +377,7 @@ fn arg(name: &str, ty: &str, value: Value) -> Arg {
     Arg { name: Arc::from(name), ty: Arc::from(ty), value, span: None }
 }
 
-/// The ABI's word for a shape.
+/// Returns the ABI type of a shape.
 const fn type_of(shape: Shape) -> &'static str {
     match shape {
         Shape::Address => "address",
@@ -379,7 +387,8 @@ const fn type_of(shape: Shape) -> &'static str {
     }
 }
 
-/// A word as what it stands for. A slot that should hold an address and holds more is shown whole.
+/// Returns a word as the value that it represents. A slot that should hold an address and holds more is shown
+/// completely.
 fn read_as(shape: Shape, word: B256) -> Value {
     match shape {
         Shape::Address if word[..12].iter().all(|byte| *byte == 0) => Value::Address(Address::from_word(word)),

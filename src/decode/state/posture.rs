@@ -1,6 +1,7 @@
-//! What is weak as it stands, though nobody changed it: told once for as long as it is so, unless the registry says that it is meant.
+//! Misconfiguration: state that is weak although no change made it so. It is reported once while it lasts, unless the
+//! registry accepts it.
 //!
-//! A change that makes it so is judged as a change, and is not told a second time as a posture.
+//! A change that creates a misconfiguration is judged as a change, and is not reported again as a misconfiguration.
 
 use super::reading::Took;
 use super::{Change, Look, Place, causes};
@@ -9,14 +10,14 @@ use crate::model::state::{NAME_EXPIRY, OWNER_DELEGATE, RELEASED_EARLY};
 use crate::model::{Activity, Delta, Fact, Item, Role};
 use alloy_primitives::{B256, U256, keccak256};
 
-/// A name that is registered for less than this is to be renewed: 60 days.
+/// Remaining registration time below which a name should be renewed: 60 days.
 const EXPIRES_SOON: u64 = 60 * 86_400;
 
 /// Items of which some values are weak.
 pub const WEAKNESSES: &[&str] =
     &["threshold", "required", "module", OWNER_DELEGATE, "open-executor", NAME_EXPIRY, RELEASED_EARLY];
 
-/// Appends what is weak, is not accepted and was not told yet.
+/// Appends weak values that are not accepted and were not reported yet.
 pub(super) fn compare(
     look: &Look<'_>,
     took: &Took,
@@ -25,11 +26,11 @@ pub(super) fn compare(
     deltas: &mut Vec<Delta>,
 ) {
     let expected = look.subjects.expected_of(&look.address);
-    // What the registry speaks of is held against it instead.
+    // Items that the registry lists are compared with the registry instead.
     let accepted = |item: Item| expected.is_some_and(|expected| expected.accepted.contains(&item.whole()));
     for (item, is) in took.values.iter().filter(|(item, _)| may_be_weak(*item) && !accepted(*item)) {
         let told = look.known.get(look.address, Fact::Told(*item)).unwrap_or_default();
-        // Another digest than that of a value which the registry denies: what is told as weak says nothing of that.
+        // This digest differs from that of a registry drift, so a reported weakness does not count as a reported drift.
         let now = if is_weak(*item, *is, look.block.time) { keccak256(keccak256(is)) } else { B256::ZERO };
         if told == now {
             continue;
@@ -44,13 +45,13 @@ pub(super) fn compare(
     }
 }
 
-/// How many modules there are says nothing: each stands for itself.
+/// Returns whether an item may be weak. The number of modules never is, since each module is judged by itself.
 fn may_be_weak(item: Item) -> bool {
     WEAKNESSES.contains(&item.name()) && (item.name() != "module" || item.of.is_some())
 }
 
-/// One key is enough, code that nobody chose acts for an owner or for the Safe, anybody carries out what is due, a name runs out soon, more
-/// was paid than is vested. `now` is the block's time.
+/// Returns whether a value is weak: one key is enough, unchosen code acts for an owner or for the Safe, anybody
+/// executes due operations, a name expires soon, or more was paid than is vested. `now` is the block's time.
 fn is_weak(item: Item, is: B256, now: u64) -> bool {
     match item.name() {
         "threshold" | "required" => is == B256::with_last_byte(1),

@@ -1,4 +1,4 @@
-//! One subject's state as the node tells it after the block.
+//! State of one subject after the block, as the node returns it.
 
 mod fit;
 mod members;
@@ -12,51 +12,51 @@ use crate::model::read::{Answer, Read};
 use crate::model::state::{BARE, DECIMALS, KIND, NAME_EXPIRY, RELEASED_EARLY, Reading};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 
-/// Beginning of the code of an account that is delegated. Source: EIP-7702.
+/// First bytes of the code of a delegated account. Source: EIP-7702.
 const DELEGATED: [u8; 3] = [0xef, 0x01, 0x00];
 /// Items that name code which runs in the subject's place, the first that is set counts.
 pub(in crate::decode) const IMPLEMENTATIONS: &[&str] =
     &["implementation", "zos-implementation", "uups-implementation", "beacon-implementation", "singleton"];
 
-/// What was read.
+/// Values that were read.
 #[derive(Debug)]
 pub(super) struct Took {
-    /// Items and their values, each once. Of a set every member that is in it or was.
+    /// Items and their values, each once. For a set, every current or former member.
     pub(super) values: Vec<(Item, B256)>,
-    /// Items that were to be read and could not be.
+    /// Items that should have been read and could not be.
     pub(super) dark: Vec<Item>,
     pub(super) went: Reading,
-    /// Whether a list goes on for ever, breaks off, or is longer than any that could be used: nobody knows who else is in it.
+    /// True if a list is endless, breaks off, or is longer than any usable list, so that its other members are unknown.
     pub(super) is_endless: bool,
 }
 
-/// What one question gave.
+/// Result of one question.
 #[derive(Clone, Copy)]
 enum Told {
     Is(B256),
-    /// There is nothing of the kind: the contract has no such function.
+    /// The contract has no such function.
     Nothing,
-    /// The node cannot say.
+    /// The node could not answer.
     Dark,
-    /// It was asked just now, or there was no room to ask.
+    /// Waiting: the question was asked just now, or there was no room to ask it.
     Waits,
 }
 
-/// Whether a change of the item is only kept, such as the number of members of a set.
+/// Returns whether a change of the item is only recorded, such as the number of members of a set.
 pub(super) fn is_silent(item: Item) -> bool {
-    // Until when a name is registered, and what was released too early, is weighed by what it is, not by how it came.
+    // The expiry of a name and an early release are judged by their value, not by their change.
     matches!(item.name(), NAME_EXPIRY | RELEASED_EARLY | DECIMALS | KIND)
         || matches!(item.name(), "owner" | "module" | "role") && item.of.is_none()
 }
 
-/// Reads what the table says, as far as it was answered.
+/// Reads the items of the table, as far as they were answered.
 pub(super) fn take(look: &Look<'_>, questions: &mut Questions<'_>) -> Took {
     let mut reader = Reader {
         look,
         questions,
         took: Took { values: vec![], dark: vec![], went: Reading::Whole, is_endless: false },
     };
-    // What was missing when it was first looked for is looked for again whenever the watch is.
+    // Items that were missing at the first read are read again with every read of the watch.
     let missing = look.known.value(look.address, Item::of_table(KIND)) == Some(BARE);
     for line in LINES.iter().filter(|line| line.kinds.contains(&look.subject.kind)) {
         let again = missing && matches!(line.item, "code" | KIND);
@@ -65,7 +65,7 @@ pub(super) fn take(look: &Look<'_>, questions: &mut Questions<'_>) -> Took {
             reader.read(line);
         }
     }
-    // What was made meanwhile is told on the beat, with everything else that is read of it then.
+    // A contract created meanwhile is reported on the schedule, together with all its other items.
     let values = &mut reader.took.values;
     let is_of_code = |item: &Item| matches!(item.name(), "code" | KIND) && item.of.is_none();
     if missing && !look.whole && values.iter().any(|(item, word)| item.name() == "code" && !word.is_zero()) {
@@ -141,13 +141,13 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// Those of a set that was read who are not watched themselves.
+    /// Returns the members of a set that was read, except those that are watched themselves.
     fn members(&self, name: &str) -> Vec<Address> {
         let read = self.took.values.iter().filter(|(item, is)| item.name() == name && !is.is_zero());
         read.filter_map(|(item, _)| item.of).filter(|of| self.look.subjects.get(of).is_none()).collect()
     }
 
-    /// Whether what the line lies behind is another than it was, so that the line is read out of turn.
+    /// Returns whether the item that the line depends on has changed, so that the line is read out of turn.
     fn has_new_base(&self, line: &Line) -> bool {
         let base: &[&str] = match &line.how {
             How::Behind { item, .. } => &[*item],
@@ -174,7 +174,8 @@ impl Reader<'_, '_, '_> {
 
     fn put(&mut self, item: Item, read: Read) {
         match self.word(read) {
-            // Two lines may read the same item, each from where some contracts keep it: the first that is there counts.
+            // Two lines may read the same item from the places where different contracts keep it: the first that exists
+            // counts.
             Told::Is(_) if self.took.values.iter().any(|(known, _)| *known == item) => {}
             Told::Is(value) => self.took.values.push((item, value)),
             told => self.fail(item, told),
@@ -213,7 +214,8 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// An account's code is what it is delegated to; any other code there is code like a contract's, and of the subject alone is kept.
+    /// For an account with delegated code, the value is the delegation's target. Other code there is treated like a
+    /// contract's code, and recorded only for the subject itself.
     fn account(&mut self, item: Item) {
         match self.code(item.of.unwrap_or(self.look.address)) {
             Ok(code) => {

@@ -1,4 +1,4 @@
-//! What adds up: ether, tokens, a supply, a nonce. What came in less what went out is what there is, to the last wei.
+//! Quantities that add up: ether, tokens, a supply, a nonce. Inflow less outflow is the balance, to the last wei.
 
 use super::Look;
 use crate::decode::movement::Movement;
@@ -7,36 +7,36 @@ use crate::model::activity::Note;
 use crate::model::{Activity, ActivityKind, Fate, Item, Kind, Log, Operation, Position, Role, Stage, Tx};
 use alloy_primitives::{Address, B256, U256, b256};
 
-/// Tokens whose balance is read of one subject on one beat, beside those that move in its block. Where more are listed they are read in
-/// turns.
+/// Maximum number of tokens whose balance is read for one subject on one scheduled read, in addition to the tokens that
+/// move in its block. Where more are listed, they are read in turns.
 pub const TOKENS_AT_ONCE: usize = 32;
 
-/// `Deposit(address,uint256)` and `Withdrawal(address,uint256)` of WETH9, which wraps without a transfer.
+/// `Deposit(address,uint256)` and `Withdrawal(address,uint256)` of WETH9, which wraps ether without logging a transfer.
 const WRAPPED: B256 = b256!("e1fffcc4923d04b559f4d29a8bfc6cda04eb5b0d3c460751c2402c5c5cc9109c");
 const UNWRAPPED: B256 = b256!("7fcf532c15f0a6db0bd6d0e038bea71d30d808c7d98cb3bf7268a95bf5081b65");
 
-/// How far a token's balances may be from what its transfers say.
+/// Allowed difference between a token's balances and its transfers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tolerance {
-    /// Not at all.
+    /// No deviation.
     #[default]
     Exact,
-    /// By so many ten-thousandths: a token that takes a fee.
+    /// A deviation of up to this many ten-thousandths: a token that takes a fee.
     Within(u32),
-    /// By anything: balances change by themselves.
+    /// Any deviation: balances change without transfers.
     Any,
 }
 
-/// What moved.
+/// Amounts that moved.
 #[derive(Clone, Copy, Debug, Default)]
 struct Flow {
     into: U256,
-    /// The least that went out.
+    /// Minimum amount that went out.
     out: U256,
-    /// What may have gone out beside: fees whose parts the node does not say, up to what the sender signed, and what an account paid
-    /// in advance for its operations.
+    /// Amount that may have gone out in addition: fees with parts that the node does not return, up to the limit that
+    /// the sender signed, and payments that an account made in advance for its operations.
     perhaps: U256,
-    /// The part that the node does not say.
+    /// Name of the part that the node does not return.
     lacks: Option<&'static str>,
 }
 
@@ -50,7 +50,8 @@ impl Flow {
     }
 }
 
-/// Tokens whose balance is read now: those that a log of the block says moved, and on the beat those whose turn it is.
+/// Returns the tokens whose balance is read now: those that moved according to a log of the block, and, on the
+/// schedule, those that are due.
 pub(super) fn tokens(look: &Look<'_>) -> Vec<Address> {
     let named = |token: &Address| {
         let logs = look.activities.iter().filter(|activity| activity.watch == look.subject.watch);
@@ -70,7 +71,7 @@ pub(super) fn tokens(look: &Look<'_>) -> Vec<Address> {
     tokens
 }
 
-/// Whether what moved accounts for the change in full.
+/// Returns whether the amounts that moved account for the change in full.
 pub(super) fn explain(look: &Look<'_>, item: Item, before: B256, after: B256) -> bool {
     let (before_n, after_n) = (number(before), number(after));
     if item == Item::NONCE {
@@ -90,25 +91,26 @@ pub(super) fn explain(look: &Look<'_>, item: Item, before: B256, after: B256) ->
     }
 }
 
-/// The part of a fee that a node does not say, and how much was allowed for it: whoever reads that ether is missing should know.
+/// Returns the part of a fee that a node does not return, and the amount allowed for it, for reports about missing
+/// ether.
 pub(super) fn allowed(look: &Look<'_>, item: Item) -> Option<(&'static str, U256)> {
     let flow = flow(look, item)?;
     flow.lacks.map(|lacks| (lacks, flow.perhaps))
 }
 
-/// What should be there after the block; none for what does not add up.
+/// Returns the expected value after the block; `None` for an item that does not add up.
 pub(super) fn expected(look: &Look<'_>, item: Item, before: B256) -> Option<B256> {
     let before = number(before);
     if item == Item::NONCE {
         return Some(before.saturating_add(sent(look).0).into());
     }
     let flow = flow(look, item)?;
-    // With the highest fee: that less was paid shows as too much later, which is normal.
+    // Assume the highest fee. A lower actual fee appears later as a surplus, which is normal.
     let out = flow.out.saturating_add(flow.perhaps);
     Some(before.saturating_add(flow.into).saturating_sub(out).into())
 }
 
-/// How much less there is than there should be, and how much more.
+/// Returns the missing amount and the surplus, compared with the expected value.
 pub(super) fn gap(look: &Look<'_>, item: Item, before: B256, after: B256) -> (U256, U256) {
     let Some(flow) = flow(look, item) else { return (U256::ZERO, U256::ZERO) };
     let should = number(before).saturating_add(flow.into);
@@ -143,7 +145,7 @@ fn flow(look: &Look<'_>, item: Item) -> Option<Flow> {
     }
 }
 
-/// Ether as calls carried it, as far as they can be seen, with fees, withdrawals and refunds.
+/// Returns the ether carried by visible calls, with fees, withdrawals and refunds.
 fn ether(look: &Look<'_>) -> Flow {
     let own = look.address;
     let mut flow = Flow::default();
@@ -155,7 +157,7 @@ fn ether(look: &Look<'_>) -> Flow {
         match activity.kind {
             ActivityKind::Act if activity.operation != Operation::Delegatecall => flow.went(activity.value),
             ActivityKind::Call if activity.operation != Operation::Delegatecall => flow.came(activity.value),
-            // Where no trace shows it, the wallet's own log does.
+            // Where no trace shows the payment, the wallet's own log does.
             ActivityKind::Event if !look.traced.contains(&activity.tx_index) => logged(look, activity, &mut flow),
             _ => {}
         }
@@ -175,7 +177,7 @@ fn ether(look: &Look<'_>) -> Flow {
     flow
 }
 
-/// Ether that a wallet says it received from inside another call, or paid for an execution.
+/// Adds ether that a wallet's log reports as received from inside another call, or as paid for an execution.
 fn logged(look: &Look<'_>, event: &Activity, flow: &mut Flow) {
     let amount = |at: usize| event.deed.args.get(at).and_then(|arg| arg.value.as_uint()).unwrap_or_default();
     let unexplained = event.role == Role::Leaf;
@@ -198,7 +200,7 @@ fn logged(look: &Look<'_>, event: &Activity, flow: &mut Flow) {
     }
 }
 
-/// A token as its own logs tell it.
+/// Returns the flow of a token according to its own logs.
 fn tokens_moved(look: &Look<'_>, token: Address) -> Flow {
     let own = look.address;
     let mut flow = Flow::default();
@@ -217,7 +219,8 @@ fn tokens_moved(look: &Look<'_>, token: Address) -> Flow {
     flow
 }
 
-/// What was minted and burned; of WETH9, whose supply is the ether it holds, what was wrapped and unwrapped.
+/// Returns the amounts minted and burned; for WETH9, whose supply is the ether it holds, the amounts wrapped and
+/// unwrapped.
 fn minted(look: &Look<'_>) -> Flow {
     let mut flow = Flow::default();
     for (tx, log) in logs_of(look, look.address) {
@@ -235,7 +238,7 @@ fn minted(look: &Look<'_>) -> Flow {
     flow
 }
 
-/// Who wrapped ether, or unwrapped it, and how much.
+/// Returns the account that wrapped or unwrapped ether, the direction, and the amount.
 fn wrapped(log: &Log) -> Option<(Address, bool, U256)> {
     let [topic @ (WRAPPED | UNWRAPPED), who] = log.topics.as_slice() else { return None };
     let amount = log.data.first_chunk::<32>().map(|word| U256::from_be_bytes(*word))?;
@@ -247,10 +250,11 @@ fn logs_of<'a>(look: &'a Look<'_>, token: Address) -> impl Iterator<Item = (&'a 
     all.filter(move |(_, log)| log.address == token)
 }
 
-/// How much a nonce grows by what was seen, at least and at most.
+/// Returns the least and the greatest increase of a nonce, by the observed activity.
 ///
-/// A Safe's grows with each execution. An account's grows with each transaction it sends, well or badly; with each authorization of it
-/// that holds, which nothing in the block says; and with each contract that it creates from inside while it is delegated.
+/// A Safe's nonce grows with each execution. An account's nonce grows with each transaction that it sends, successful
+/// or not; with each of its valid authorizations, whose validity the block does not show; and with each contract that
+/// it creates by an inner call while it is delegated.
 fn sent(look: &Look<'_>) -> (U256, U256) {
     let own = look.address;
     let count = |n: usize| U256::from(n);

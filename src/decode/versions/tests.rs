@@ -1,4 +1,4 @@
-//! What a proxy ran, by hand: slots and logs as a block and its answers hold them.
+//! Code that a proxy ran, tested by hand: slots and logs as a block and its answers contain them.
 
 use super::*;
 use crate::abi::{Event, Function};
@@ -12,7 +12,7 @@ const FIRST: Address = Address::repeat_byte(1);
 const NEXT: Address = Address::repeat_byte(2);
 const FOREIGN: Address = Address::repeat_byte(3);
 
-/// A proxy with two versions that call the one argument of `run` by different names.
+/// Returns subjects with a proxy of two versions, which name the argument of `run` differently.
 fn subjects() -> Subjects {
     let speaks = |function: &str| {
         let event = Event::parse("Upgraded(address indexed implementation)").expect("an event");
@@ -28,7 +28,7 @@ fn subjects() -> Subjects {
     subjects
 }
 
-/// A call of `run`, in which the proxy logs that it was replaced by these, one after another.
+/// Returns a call of `run` in which the proxy logs these upgrades, one after another.
 fn run(index: u32, upgrades: &[Address]) -> Tx {
     let input = Function::parse("run(uint256)").expect("a function").selector.to_vec();
     let log = |(ordinal, to): (usize, &Address)| Log {
@@ -56,7 +56,8 @@ fn run(index: u32, upgrades: &[Address]) -> Tx {
     }
 }
 
-/// Which code each call of `run` ran, and what its argument is called, when the slot holds `after` behind the block.
+/// Returns the code that each call of `run` ran and the name of its argument, when the slot holds `after` after the
+/// block.
 fn read(txs: Vec<Tx>, after: Address) -> Vec<(Option<Address>, String)> {
     let at = BlockRef { number: 1, hash: B256::repeat_byte(7) };
     let block = Block { at, parent: B256::ZERO, time: 0, txs, withdrawals: vec![] };
@@ -91,7 +92,7 @@ fn what_is_only_announced_is_read_by_the_code_that_runs_now() {
 fn where_no_state_is_known_the_slot_behind_the_block_and_its_logs_tell() {
     let is = |code, name: &str| (code, name.to_owned());
     assert_eq!(read(vec![run(0, &[])], NEXT), [is(Some(NEXT), "limit")]);
-    // What ran before an upgrade stands nowhere: it is read by all ABIs together, of which the first counts.
+    // The code before the upgrade is unknown: the call is decoded by all ABIs together, of which the first counts.
     let upgraded = vec![run(0, &[]), run(1, &[NEXT]), run(2, &[])];
     assert_eq!(read(upgraded, NEXT), [is(None, "speed"), is(None, "speed"), is(Some(NEXT), "limit")]);
 }

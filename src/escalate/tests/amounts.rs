@@ -8,7 +8,7 @@ use crate::model::value::{Arg, Value};
 use crate::model::{Activity, ActivityKind, Position, Severity};
 use alloy_primitives::U256;
 
-/// An act of the treasury at somebody's contract, with these arguments.
+/// Returns an act of the treasury at another contract, with these arguments.
 fn act(n: u32, signature: &str, to: u32, args: Vec<Arg>) -> Activity {
     let mut act = payment(n);
     (act.deed.signature, act.to, act.deed.args) = (signature.into(), Some(address(to)), args);
@@ -31,7 +31,7 @@ fn party(name: &str, n: u32) -> Arg {
     arg(name, Value::Address(address(n)))
 }
 
-/// A token's log of what leaves the treasury.
+/// Returns a token's log of an outflow from the treasury.
 fn moves(n: u32, amount: u64, pieces: &[(u64, u64)]) -> Activity {
     let mut moves = payment(n);
     (moves.kind, moves.deed.name, moves.deed.signature) = (ActivityKind::Move, "transfer".into(), "transfer".into());
@@ -195,7 +195,7 @@ fn only_less_of_a_token_or_of_ether_for_the_same_party_is_no_worse() {
         let expected = if covered { "update pager" } else { "trigger pager" };
         assert_eq!(told(&kept.block(2, vec![high(new)], T + 60_000)), expected, "{name}");
     }
-    // Numbers that decide who rules count as they are, of a listed token too.
+    // Numbers in a change of control must match exactly, even for a listed token.
     let mint = |n, amount| {
         raise(
             act(n, "mint(address,uint256)", TOKEN, vec![party("to", 5), uint("amount", amount)]),

@@ -1,4 +1,5 @@
-//! What people hear of not seeing: once, louder when it grows, and at its end what was seen late because of it.
+//! Notifications of outages: once, louder when an outage grows, and at its end with the findings that were late because
+//! of it.
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{RETURNS_WITHIN_MS, acknowledge, blind, lifted, remind, resolve, sighted};
@@ -29,7 +30,7 @@ fn of_backup(kind: Kind, severity: Severity, since: u64) -> Trouble {
     Trouble { endpoint: Some("backup".into()), ..trouble(kind, severity, since) }
 }
 
-/// What happens to sight, as the store sees it.
+/// Outages as the store records them.
 struct Sight(Kept);
 
 impl Sight {
@@ -62,7 +63,7 @@ impl Sight {
         plan
     }
 
-    /// Lost and seen again, all in one.
+    /// Starts and ends an outage, and returns both results.
     fn outage(&mut self, from: u64, to: u64) -> (String, String) {
         let lost = told(&self.blind(&trouble(Kind::Unreachable, Severity::High, from), from));
         self.lifted(Kind::Unreachable, None, to);
@@ -111,7 +112,7 @@ fn the_end_tells_which_blocks_came_late_and_what_was_in_them() {
     sight.lifted(Kind::Unreachable, None, T + 134 * MINUTE);
     sight.0.block(2, vec![], T + 134 * MINUTE);
     sight.0.block(3, vec![stray(3, Severity::Critical)], T + 134 * MINUTE);
-    // A process that dies while it catches up has lost nothing: the account stands in the store.
+    // A process that stops during the catch-up loses nothing: the report is in the store.
     sight.0.block(4, vec![stray(4, Severity::High)], T + 134 * MINUTE);
     let plan = sight.sighted(T + 134 * MINUTE);
     let Body::Page(page) = &plan.deliveries[0].body else { panic!("a page") };
@@ -127,7 +128,7 @@ fn the_end_tells_which_blocks_came_late_and_what_was_in_them() {
     let late = &line(&plan).late[0];
     assert_eq!((late.from, late.to, late.blocks, late.findings), (2, 4, 3, 2));
     assert_eq!((line(&plan).blocks, late.severity), (Some(3), Some(Severity::Critical)));
-    // What comes after it is seen in time.
+    // The next block is seen in time.
     sight.0.block(5, vec![stray(5, Severity::High)], T + 135 * MINUTE);
     assert_eq!(sight.of(Kind::Unreachable).blindness.as_ref().unwrap().late[0].blocks, 3);
 }
@@ -163,14 +164,14 @@ fn one_outage_is_one_page_whatever_else_follows_from_it() {
     let mut sight = Sight::new();
     assert_eq!(told(&sight.blind(&trouble(Kind::StaleHead, Severity::Warning, T), T)), "trigger chat");
     assert_eq!(told(&sight.blind(&trouble(Kind::Unreachable, Severity::High, T), T)), "trigger keeper");
-    // All that follows is written down, each as an incident of its own, and told nobody.
+    // The consequences are recorded as incidents of their own, and no one is notified.
     assert_eq!(told(&sight.blind(&trouble(Kind::StaleHead, Severity::High, T), T + MINUTE)), "");
     assert_eq!(told(&sight.blind(&of_backup(Kind::EndpointDown, Severity::Warning, T), T + MINUTE)), "");
     assert_eq!(sight.0.incidents.len(), 3);
-    // An endpoint that lies is another matter.
+    // A false endpoint is a separate matter and pages.
     assert_eq!(told(&sight.blind(&of_backup(Kind::WrongChain, Severity::High, T), T + MINUTE)), "trigger keeper");
     let plan = sight.sighted(T + 5 * MINUTE);
-    // The endpoint is still away, which nobody has heard of yet.
+    // The endpoint is still down, and no one was notified of that yet.
     let mut words: Vec<String> = told(&plan).split(", ").map(str::to_owned).collect();
     words.sort();
     assert_eq!(words, ["resolve chat", "resolve keeper", "trigger chat"]);
@@ -208,7 +209,7 @@ fn what_comes_and_goes_is_never_louder_than_if_it_had_stayed() {
         pages += words.matches("trigger").count();
         messages += words.split(", ").filter(|word| !word.is_empty()).count();
     };
-    // A minute in the dark, a minute of light, for an hour; and nobody answers.
+    // A minute of outage and a minute without, for an hour, without any acknowledgement.
     for n in 0..30 {
         let (from, to) = (T + n * 2 * MINUTE, T + (n * 2 + 1) * MINUTE);
         hear(&told(&sight.blind(&trouble(Kind::Unreachable, Severity::High, from), from)));
@@ -224,7 +225,7 @@ fn what_comes_and_goes_is_never_louder_than_if_it_had_stayed() {
     assert!(pages <= lasted, "{pages} pages for what comes and goes, {lasted} for what stays");
     assert_eq!(messages, pages + 2, "beside pages, its first end and its first return");
     assert_eq!(sight.0.incidents.len(), 1);
-    // It closes once it has stayed away, and says how it was.
+    // It closes once it has stayed away, with a report.
     let end = T + 59 * MINUTE;
     let plan = sight.0.tick(end + RETURNS_WITHIN_MS);
     assert!(told(&plan).contains("resolve keeper"), "{}", told(&plan));

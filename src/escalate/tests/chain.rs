@@ -63,7 +63,7 @@ fn what_is_only_observed_is_recorded_and_told_to_nobody_but_the_feed() {
     let plan = kept.block(1, vec![observed(stray(1, Severity::Critical))], T);
     assert_eq!((told(&plan).as_str(), feed(&plan, "findings")), ("", 1));
     assert_eq!((kept.only().paging, kept.findings.len()), (false, 1));
-    // With a finding that counts the same incident pages, and its page speaks of that one.
+    // A finding that counts makes the same incident page, and the page is about that finding.
     let plan = kept.block(2, vec![stray(2, Severity::High)], T);
     assert_eq!(told(&plan), "trigger pager");
     let page = &kept.only().page;
@@ -94,7 +94,7 @@ fn everything_one_transaction_makes_abnormal_is_one_incident_of_the_innermost_wa
         repeat(transfer(TREASURY, 1, &[0], 0), 3),
         repeat(envelope, 3),
         raise(swap.clone(), "builtin/unvouched", Severity::Critical),
-        // The call of itself is the same finding as the act.
+        // The call to itself is the same finding as the act.
         raise(Activity { kind: ActivityKind::Call, ..swap }, "builtin/unvouched", Severity::Critical),
     ];
     let plan = kept.block(1, judged, T);
@@ -123,7 +123,7 @@ fn the_wallet_that_acts_owns_the_incident_and_not_the_token_it_calls() {
     );
 }
 
-/// A payment by the treasury, the call of the token that it is, and a log of that token which nothing explains.
+/// Returns a payment by the treasury, the call of the token in it, and an unexplained log of that token.
 fn payment_with_its_token(treasury: Severity, token: Severity) -> Vec<Judged> {
     let mut call = transfer(TOKEN, 1, &[0], 1);
     call.kind = ActivityKind::Call;
@@ -198,7 +198,7 @@ fn a_louder_finding_pages_again_everybody_who_was_paged() {
     assert_eq!(told(&kept.tick(T + 300_000)), "trigger phone");
     let plan = kept.block(2, vec![stray(2, Severity::Critical)], T + 301_000);
     assert_eq!(told(&plan), "trigger pager, trigger phone");
-    // The escalation is not set back by it.
+    // It does not reset the escalation.
     assert_eq!((kept.only().cycle, kept.only().step, kept.only().next_escalation), (1, 1, Some(T + 900_000)));
 }
 
@@ -359,7 +359,7 @@ fn an_incident_stands_as_surely_as_the_weakest_of_its_findings() {
     });
     assert_eq!(told, Some((Some("included"), Some(1), Some(false))));
 
-    // What is observed is on no page beside what is not; it counts all the same.
+    // An observed finding is not on a page with ordinary ones, but it counts for the confidence.
     let unseen = seen(2, Proof::NotAsked, block(at(3, 0), at(2, 0), vec![observed(stray(3, Severity::High))]));
     kept.step(&[at(2, 0)], &[block(at(2, 1), at(1, 0), vec![])], T);
     assert_eq!(kept.only().footing, Some(known), "a reorg took the doubt away");
@@ -382,7 +382,7 @@ fn an_incident_stays_open_while_an_endpoint_holds_the_block_that_a_reorg_took_ba
     let said = page.change.as_deref().unwrap();
     assert!(said.starts_with("backup still holds the block, so that this stays open. A reorg took back: "), "{said}");
     assert_eq!((kept.only().state, kept.only().standing), (State::Open, 0));
-    // It escalates meanwhile, as what it is.
+    // It escalates meanwhile like any open incident.
     assert_eq!(told(&kept.tick(T + 300_000)), "trigger phone");
     kept.answer(|incident| acknowledge(incident, "on-call", T + 300_000));
     assert_eq!(told(&kept.tick(T + 301_000)), "");

@@ -1,4 +1,4 @@
-//! An acknowledgement covers what was on the page, and nothing else.
+//! Coverage of an acknowledgement: what was on the page, and nothing else.
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{OWN_PAGES_MAX, PAGES_MAX, STORM, WINDOW_MS, acknowledge};
@@ -10,7 +10,7 @@ use crate::model::{Activity, ActivityKind, Decoding, Fate, Judged, Operation, Se
 use alloy_primitives::U256;
 use proptest::prelude::*;
 
-/// An act of the treasury that somebody acknowledged.
+/// Returns an act of the treasury that a responder acknowledged.
 pub(super) fn acknowledged(first: Judged) -> Kept {
     let mut kept = Kept::new();
     assert!(told(&kept.block(1, vec![first], T)).starts_with("trigger pager"));
@@ -29,7 +29,7 @@ pub(super) fn payment(n: u32) -> Activity {
     payment
 }
 
-/// Somebody calls the treasury with bytes that no ABI explains.
+/// Returns a stranger's call to the treasury with bytes that no ABI explains.
 fn prank(n: u32, from: u32) -> Activity {
     let mut prank = transfer(TREASURY, n, &[], 0);
     (prank.kind, prank.from, prank.origin) = (ActivityKind::Call, address(from), address(from));
@@ -87,7 +87,7 @@ fn more_of_the_same_is_an_update_to_whoever_acknowledged() {
     }
 }
 
-/// A payment of so much.
+/// Returns a payment of this amount.
 fn pays(n: u32, amount: u64) -> Judged {
     let mut payment = payment(n);
     payment.deed.args[1] = arg("amount", whole(amount));
@@ -104,15 +104,15 @@ fn payments_after_an_acknowledgement_add_up() {
     assert_eq!(pay(&mut kept, 10, &[4]), "update pager");
     assert_eq!(pay(&mut kept, 20, &[6]), "update pager", "as much as the page showed");
     assert_eq!(pay(&mut kept, 30, &[1]), "trigger pager", "and one more");
-    // As long as nobody acknowledged, what comes is on the page that he will see.
+    // Before an acknowledgement, later findings are on the page that the responder will see.
     assert_eq!(pay(&mut kept, 40, &[10]), "update pager");
     kept.answer(|incident| acknowledge(incident, "on-call", T + 45 * WINDOW_MS));
     assert_eq!(pay(&mut kept, 50, &[5, 5]), "update pager");
     assert_eq!(pay(&mut kept, 60, &[1, 1]), "trigger pager");
-    // Of one step too.
+    // The same applies within one step.
     kept.answer(|incident| acknowledge(incident, "on-call", T + 65 * WINDOW_MS));
     assert_eq!(pay(&mut kept, 70, &[5, 6]), "trigger pager");
-    // What strangers call costs the subject nothing, however often they do.
+    // Calls by strangers cost the subject nothing, however many there are.
     let mut kept = acknowledged(high(Activity { kind: ActivityKind::Call, ..payment(1) }));
     for n in 2..6 {
         let call = high(Activity { kind: ActivityKind::Call, ..payment(n) });
@@ -144,7 +144,7 @@ fn a_stranger_s_bytes_do_not_cover_the_same_bytes_of_the_owners() {
     (theirs.kind, theirs.from, theirs.to) = (ActivityKind::Act, address(TREASURY), Some(address(90)));
     theirs.value = U256::from(60);
     assert_eq!(told(&kept.block(3, vec![high(theirs.clone())], T)), "trigger pager");
-    // What nobody can read is never the same twice.
+    // Unreadable acts are never considered equal.
     kept.answer(|incident| acknowledge(incident, "on-call", T));
     theirs.tx = tx(4);
     assert_eq!(told(&kept.block(4, vec![high(theirs)], T)), "trigger pager");
@@ -169,7 +169,7 @@ fn what_a_page_had_no_room_for_is_covered_by_nobody_s_word() {
     assert_eq!(shown.len(), 10, "{shown:?}");
 }
 
-/// What a block would tell, without keeping it.
+/// Returns the plan for a block without keeping it.
 fn kept_again(kept: &Kept, judged: Vec<Judged>) -> Plan {
     let mut copy = Kept { roster: kept.roster.clone(), ..Kept::default() };
     copy.incidents.clone_from(&kept.incidents);
@@ -278,7 +278,8 @@ impl Act {
         raise(act, "builtin/unvouched", if self.critical { Severity::Critical } else { Severity::High })
     }
 
-    /// Whether whoever saw `self` on a page saw this there. What strangers call is no token, so that its numbers may mean anything.
+    /// Returns whether a page that showed `self` also showed this act. Numbers in a stranger's call are not token
+    /// amounts and may mean anything.
     fn shows(&self, other: &Self) -> bool {
         let who_what_where = |act: &Self| (act.own, act.actor, act.function, act.payee);
         let no_more = if self.own { other.sum <= self.sum } else { other.sum == self.sum };
@@ -290,7 +291,7 @@ fn check(events: Vec<Event>) {
     let mut kept = Kept::new();
     let (mut now, mut number, mut n) = (T, 0, 0);
     let mut on_pages: Vec<Act> = Vec::new();
-    // When pages went out that no exception allows, and those that only acts of the subject's own allow.
+    // Times of pages without an exception, and of pages allowed only because of the subject's own acts.
     let (mut ordinary, mut own): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
     for event in events {
         now += 500;
@@ -354,7 +355,7 @@ fn check(events: Vec<Event>) {
     }
 }
 
-/// Incidents that wake people by a plan, but for storms.
+/// Returns the incidents that a plan pages for, except storms.
 fn pages<'a>(plan: &'a Plan, kept: &'a Kept) -> impl Iterator<Item = &'a Incident> {
     let paging = |incident: &&Incident| incident.paging && !incident.rules.iter().any(|rule| rule == STORM);
     kept.incidents.values().filter(paging).filter(|incident| {
@@ -362,7 +363,7 @@ fn pages<'a>(plan: &'a Plan, kept: &'a Kept) -> impl Iterator<Item = &'a Inciden
     })
 }
 
-/// What somebody is told of payments to one party, and when he acknowledges.
+/// Turn of a test: payments to one party, or an acknowledgement.
 #[derive(Clone, Debug)]
 enum Turn {
     Pays(Vec<u64>),
@@ -377,7 +378,8 @@ fn turns() -> impl Strategy<Value = Vec<Turn>> {
     proptest::collection::vec(turn, 1..80)
 }
 
-/// Never did more leave since an acknowledgement, and stood on no page, than the pages showed; and nobody is paged for less.
+/// Checks that the outflow since an acknowledgement that no page showed never exceeds what the pages showed, and that
+/// no page is sent for less.
 fn adds_up(turns: Vec<Turn>) {
     let mut kept = Kept::new();
     let (mut now, mut n, mut most, mut since, mut acked) = (T, 0, 0, 0, false);

@@ -1,4 +1,4 @@
-//! Lines of a page: what matters most comes first, and nothing falls off it silently.
+//! Lines of a page: the most important comes first, and every dropped one is counted.
 
 use super::coverage::high;
 use crate::escalate::fixtures::*;
@@ -19,7 +19,8 @@ fn micro(n: u64) -> U256 {
     U256::from(n) * U256::from(10).pow(U256::from(12))
 }
 
-/// Millionths of `token` that leave the treasury for `to` in log `log` of transaction `n`, which held `before` of it.
+/// Returns an outflow of millionths of `token` from the treasury to `to` in log `log` of transaction `n`, out of a
+/// balance of `before`.
 fn leaves(n: u32, log: u32, token: u32, to: u32, amount: u64, before: u64) -> Judged {
     let mut log = Activity { position: Position::Log(log), ..transfer(TREASURY, n, &[], 0) };
     (log.kind, log.deed.name, log.deed.signature) = (ActivityKind::Move, "transfer".into(), "transfer".into());
@@ -125,7 +126,7 @@ fn what_finds_no_place_is_said_to_be_missing_and_pages_when_it_comes_again() {
     let plan = kept.block(2, (0..40).map(|n| to(2, n)).collect(), T + 60_000);
     assert_eq!(told(&plan), "trigger pager");
     let first = page(&plan);
-    // The theft that was acknowledged has a line as well.
+    // The acknowledged theft has a line too.
     assert_eq!(first.change.as_deref(), Some("39 more findings, of which 31 are not shown"));
     assert!(first.headline.starts_with("40 SNT"), "{}", first.headline);
     adds_up(kept.only(), first);
@@ -154,7 +155,7 @@ fn a_line_of_several_is_taken_back_with_its_transaction_and_comes_back_whole() {
     assert!(kept.only().page.evidence.iter().all(|evidence| evidence.orphaned));
 }
 
-/// A stranger, another each time, calls the treasury in transaction `n`.
+/// Returns a call of the treasury in transaction `n` by a stranger that differs each time.
 fn rotating(n: u32) -> Judged {
     let mut call = transfer(TREASURY, n, &[], 0);
     (call.kind, call.from, call.origin) = (ActivityKind::Call, address(1000 + n), address(1000 + n));
@@ -180,7 +181,7 @@ fn strangers_cannot_take_the_room_of_what_the_subject_does_itself() {
     for n in 0..60 {
         kept.block(u64::from(n) + 2, vec![rotating(n)], T + 1000 + u64::from(n));
     }
-    // Its second act is no first of anything, and no louder than what was paged.
+    // Its second act has no exception for a first act and no higher severity than the pages before.
     assert_eq!(told(&kept.block(70, vec![pays(70, 9_000)], T + 2000)), "trigger pager");
     let mut paged = 1;
     for n in 71..120 {
@@ -197,7 +198,7 @@ fn strangers_cannot_take_the_room_of_what_the_subject_does_itself() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever leaves in one transaction, and in whichever order it is logged.
+    /// Property over any set of outflows of one transaction, logged in any order.
     #[test]
     fn every_finding_is_on_a_line_or_counted_and_the_largest_share_leads(
         moves in proptest::collection::vec((0..4u32, 1..1_000_000u64), 1..60)
@@ -212,7 +213,7 @@ proptest! {
         let lead = &page(&plan).evidence[0];
         let is_on = |to: &u32| lead.parties.iter().any(|party| party.address == address(1000 + to));
         let to = (0..4).find(is_on).expect("a party");
-        // Beyond the whole holding nothing weighs more than anything else but by whole units.
+        // Above the whole holding, only whole units make a difference in weight.
         prop_assert!(of(to) >= most.min(WHOLE), "{} of {most}: {}", of(to), lead.headline);
     }
 }

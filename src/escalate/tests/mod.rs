@@ -1,4 +1,4 @@
-//! What a responder sees, case by case; any order of things in `order`; how it is said in `words`.
+//! Pages as a responder sees them, case by case; random orders of events are in `order`; wording is in `words`.
 
 mod amounts;
 mod blind;

@@ -1,4 +1,4 @@
-//! A day's noise beside what counts.
+//! Daily noise beside findings that count.
 
 use crate::escalate::fixtures::*;
 use crate::model::incident::{Body, State};
@@ -8,7 +8,7 @@ use crate::model::verdict::POISONING;
 use crate::model::{Activity, ActivityKind, Judged, JudgedBlock, Position, Severity};
 use alloy_primitives::U256;
 
-/// A transfer of nothing by log `ordinal` of transaction `n`, out of `watch`.
+/// Returns a transfer of zero by log `ordinal` of transaction `n`, out of `watch`.
 fn nothing(watch: u32, n: u32, ordinal: u32) -> Activity {
     let mut activity = transfer(watch, n, &[0], 0);
     activity.kind = ActivityKind::Move;
@@ -24,7 +24,7 @@ fn noise(n: u32, ordinal: u32) -> Judged {
     raise(nothing(TREASURY, n, ordinal), POISONING, Severity::Info)
 }
 
-/// A path that pages whatever there is.
+/// Returns a state whose path pages for every severity.
 fn eager() -> Kept {
     let mut kept = Kept::new();
     kept.roster.paths.get_mut("treasury").unwrap().page_at = Severity::Info;
@@ -56,7 +56,7 @@ fn noise_pages_nobody_and_is_told_of_once_when_its_day_is_over() {
     assert_eq!((page.report.clone(), page.evidence.len()), (vec!["6 transfers of nothing".to_owned()], 6));
     assert_eq!(kept.only().close_reason.as_deref(), Some("the day is over"));
 
-    // Said once.
+    // The summary is sent once.
     assert_eq!(told(&kept.step(&[], &[later(5, 2, vec![])], T + 2 * 86_400_000)), "");
     let plan = kept.step(&[], &[later(6, 2, vec![noise(9, 0)])], T + 2 * 86_400_000);
     assert_eq!((told(&plan).as_str(), kept.incidents.len()), ("", 2));
@@ -65,7 +65,7 @@ fn noise_pages_nobody_and_is_told_of_once_when_its_day_is_over() {
 #[test]
 fn a_drain_among_thousands_of_lines_of_noise_pages_once_at_its_own_severity() {
     let mut kept = eager();
-    // Some of it in the very transaction of the drain.
+    // Some of the noise is in the same transaction as the drain.
     let many = |from: u32| (from..from + 2_500).map(|n| noise(if n % 5 == 0 { 1 } else { n + 10 }, n));
     let drain = stray(1, Severity::Critical);
     let judged: Vec<Judged> = many(0).chain([drain]).chain(many(2_500)).collect();

@@ -23,7 +23,7 @@ fn a_test_page_is_marked_goes_down_the_path_and_can_be_acknowledged() {
     assert_eq!((page.marked.as_deref(), page.label.as_str()), (Some("TEST"), "Treasury Safe"));
     assert_eq!(told(&kept.tick(T + 300_000)), "trigger phone");
     assert_eq!(told(&kept.answer(|i| acknowledge(i, "on-call", T))), "acknowledge pager, acknowledge phone");
-    // The real thing does not hide behind a test.
+    // A real finding is not hidden by a test.
     assert_eq!(told(&kept.block(1, vec![stray(1, Severity::High)], T)), "trigger pager");
     assert_eq!(kept.incidents.len(), 2);
 }

@@ -1,4 +1,5 @@
-//! Whatever the order of blocks, reorgs, answers and pauses: what was reported and not taken back is what stands.
+//! Property over any order of blocks, reorgs, responses and pauses: the findings that were reported and not taken back
+//! are those that stand.
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{acknowledge, resolve};
@@ -31,7 +32,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     proptest::collection::vec(event, 1..24)
 }
 
-/// What transaction `n` does: of one watch or two, normal or not, and sometimes worse in one fork than in another.
+/// Returns the activities of transaction `n`: of one watch or two, normal or not, and sometimes worse in one fork than
+/// in another.
 fn judged(n: u32, fork: u8) -> Vec<Judged> {
     let first = transfer(n % 4, n, &[0], 1);
     let severity = if n == 5 && fork % 2 == 1 { Severity::Critical } else { Severity::ALL[n as usize % 4] };
@@ -44,7 +46,7 @@ fn judged(n: u32, fork: u8) -> Vec<Judged> {
     }
 }
 
-/// The chain as it stands, and its findings by a scan that knows nothing of incidents.
+/// Returns the current chain and its findings, from a scan without incidents.
 fn scan(chain: &[JudgedBlock]) -> BTreeMap<String, BlockRef> {
     let ids = chain.iter().flat_map(|block| block.judged.iter().map(move |judged| (block, judged)));
     ids.filter_map(|(block, judged)| {
@@ -67,7 +69,7 @@ fn check(events: Vec<Event>) {
                 let keep = chain.len().saturating_sub(depth);
                 let gone: Vec<BlockRef> = chain.drain(keep..).map(|block| block.at).collect();
                 let fresh = blocks.into_iter().map(|txs| {
-                    // A transaction is on a chain once.
+                    // A chain contains a transaction only once.
                     let on_chain: BTreeSet<_> = chain.iter().flat_map(|b| &b.judged).map(|j| j.activity.tx).collect();
                     let txs: BTreeSet<u32> = txs.into_iter().filter(|n| !on_chain.contains(&tx(*n))).collect();
                     let parent = chain.last().map_or(at(0, 0), |block| block.at);
@@ -93,7 +95,7 @@ fn check(events: Vec<Event>) {
                 plan
             }
         };
-        // A listener of the feed believes the highest revision of each finding.
+        // A reader of the feed keeps the highest revision of each finding.
         for delivery in plan.deliveries.iter().filter(|d| d.kind == DeliveryKind::Feed && d.destination == "findings") {
             let Body::Line(line) = &delivery.body else { panic!("a line") };
             let (id, revision, block) = match &**line {
@@ -120,9 +122,9 @@ fn check(events: Vec<Event>) {
     assert_eq!(kept, stands, "kept");
 }
 
-/// What holds after every event.
+/// Asserts the invariants that hold after every event.
 fn holds(kept: &Kept) {
-    // The line of a verdict without identity may repeat: it is told once.
+    // The line of a verdict without identity may repeat, and is sent once.
     let anonymous =
         |body: &Body| matches!(body, Body::Line(line) if matches!(&**line, Line::Verdict(v) if v.finding_id.is_none()));
     let messages: Vec<_> = kept.outbox.iter().filter(|delivery| !anonymous(&delivery.body)).collect();

@@ -1,4 +1,4 @@
-//! What is only announced: mentioned, then paged for when it comes true, or taken back.
+//! Findings that are only pending: announced, then paged when the transaction is included, or taken back.
 
 use super::super::fixtures::*;
 use crate::escalate::acknowledge;
@@ -7,7 +7,7 @@ use crate::model::pending::{Ended, Ending, PendingVoice};
 use crate::model::record::Line;
 use crate::model::{Severity, WatchInfo};
 
-/// A roster whose watches page for what is pending.
+/// Returns a roster whose watches page for pending transactions.
 fn loud() -> Kept {
     let mut kept = Kept::new();
     let page = |watch: &WatchInfo| WatchInfo { pending: PendingVoice::Page, ..watch.clone() };

@@ -16,7 +16,7 @@ fn paged() -> Kept {
 fn each_step_is_told_when_its_time_comes_and_the_last_repeats_for_ever() {
     let mut kept = paged();
     assert_eq!(told(&kept.tick(T + 299_999)), "");
-    // The pager is in the second step too, and was told.
+    // The pager is in the second step too, and was notified already.
     assert_eq!(told(&kept.tick(T + 300_000)), "trigger phone");
     assert_eq!(told(&kept.tick(T + 300_000)), "");
     assert_eq!(told(&kept.tick(T + 900_000)), "trigger sms");
@@ -66,7 +66,7 @@ fn an_acknowledgement_expires_and_paging_begins_anew() {
     let incident = kept.only();
     assert_eq!((incident.state, incident.cycle, incident.step), (State::Open, 1, 0));
     assert_eq!((&incident.acked_by, incident.next_escalation), (&None, Some(T + 2_100_000)));
-    // Whoever was told in the first round is told again in this one.
+    // The destinations of the first round are notified again in this one.
     assert_eq!(told(&kept.tick(T + 2_100_000)), "trigger phone");
 }
 
@@ -116,7 +116,8 @@ fn every_update_begins_with_what_is_new_and_says_what_the_incident_is_about_behi
     let cases = [
         (pays(2, 7, Severity::Warning), "update pager", "sent 7 SNT", true),
         (pays(3, 8, Severity::High), "trigger pager", "sent 8 SNT", true),
-        // Of two that are as loud the incident is about what weighs more, and of two that weigh the same about the newer.
+        // Of two findings with the same severity, the incident is about the one with the larger weight; with equal
+        // weights, about the newer.
         (pays(4, 9, Severity::Critical), "trigger pager", "sent 9 SNT", true),
         (pays(5, 60_000, Severity::Critical), "trigger pager", "sent 60,000 SNT", false),
     ];
@@ -139,7 +140,7 @@ fn every_update_begins_with_what_is_new_and_says_what_the_incident_is_about_behi
         assert_eq!(loudest, of_another.then_some((Severity::Critical, true)));
         assert_eq!(page.change, None, "nothing else is new");
     }
-    // The incident itself goes on to be about the loudest, for whoever is told of it next.
+    // The incident itself stays about the loudest finding for the next recipients.
     let plan = kept.tick(T + 305_000);
     assert_eq!(told(&plan), "trigger phone");
     assert_eq!(sent(&plan, "phone").evidence[0].tx, tx(5), "the loudest and newest");

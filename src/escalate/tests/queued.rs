@@ -1,4 +1,4 @@
-//! What waits in a queue.
+//! Findings of queued transactions.
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{Roster, StepJudged, queued};
@@ -8,7 +8,7 @@ use crate::model::queue::Progress;
 use crate::model::{BlockRef, ChainId, Fate, JudgedBlock, Severity, Stage};
 use alloy_primitives::{B256, U256};
 
-/// A transfer that nobody vouches for, `confirmed` of 2 agreed, first seen at block 1.
+/// Returns a transfer that no rule vouches for, with `confirmed` of 2 confirmations, first seen at block 1.
 fn waits(confirmed: u32) -> JudgedBlock {
     let mut judged = stray(1, Severity::High);
     (judged.activity.stage, judged.activity.fate) = (Stage::Proposed, Fate::Waiting);

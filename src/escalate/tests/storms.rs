@@ -1,4 +1,4 @@
-//! More findings, or more broken destinations, than anybody can be paged for.
+//! More findings or more failing destinations than the paging limit allows.
 
 use crate::escalate::fixtures::*;
 use crate::escalate::{PAGES_MAX, WINDOW_MS, acknowledge, dead_letter};
@@ -8,7 +8,7 @@ use crate::model::value::Value;
 use crate::model::{Activity, ActivityKind, Judged, Severity};
 use std::collections::BTreeSet;
 
-/// A stranger, another each time, calls the treasury in transaction `n`.
+/// Returns a call of the treasury in transaction `n` by a stranger that differs each time.
 fn rotating(n: u32) -> Judged {
     let mut call = transfer(TREASURY, n, &[], 0);
     (call.kind, call.from, call.origin) = (ActivityKind::Call, address(1000 + n), address(1000 + n));
@@ -22,7 +22,7 @@ fn own(n: u32, severity: Severity) -> Judged {
     raise(act, "builtin/unvouched", severity)
 }
 
-/// Incidents that wake people by this plan.
+/// Returns the number of incidents that this plan pages for.
 fn paged(plan: &Plan) -> usize {
     let triggers = plan.deliveries.iter().filter(|delivery| delivery.kind == DeliveryKind::Trigger);
     triggers.filter_map(|delivery| delivery.incident.clone()).collect::<BTreeSet<_>>().len()
@@ -78,7 +78,7 @@ fn a_storm_escalates_until_somebody_acknowledges_it_and_then_pages_for_what_is_h
     };
     assert!(steps(&mut kept, T + 1_000_000) > 0, "as long as nobody does");
     assert!(steps(&mut kept, T + 2_000_000) > 0, "the last step again");
-    // What was held back after it was acknowledged, before ten calm minutes made it end by itself.
+    // Pages held back after the acknowledgement, before ten calm minutes end the storm.
     let (mut kept, _) = stormy();
     let plan = acknowledge(storm(&kept), "on-call", T + 30_000).unwrap();
     kept.keep(&plan);
@@ -93,7 +93,7 @@ fn a_storm_escalates_until_somebody_acknowledges_it_and_then_pages_for_what_is_h
     assert!(again[12].ends_with(", trigger pager"), "the storm pages anew, from the first step: {again:?}");
     assert_eq!(storm(&kept).state, State::Open);
     assert!(again[13..].iter().all(|told| !told.contains("trigger")), "once a minute at most: {again:?}");
-    // Whoever was told hears of the rest within the minute.
+    // Earlier recipients are notified of the rest within the minute.
     assert!(told(&kept.tick(now + WINDOW_MS)).contains("update pager"));
 }
 
@@ -117,12 +117,12 @@ fn a_storm_holds_back_neither_what_is_louder_nor_the_subject_s_own_first_act() {
     assert_eq!(told(&plan), "trigger pager", "the owners' keys");
     assert_eq!(told(&kept.block(32, vec![own(32, Severity::High)], T + 22_000)), "trigger pager", "and the next");
     assert_eq!(told(&kept.block(33, vec![own(33, Severity::Critical)], T + 23_000)), "trigger pager", "louder");
-    // An act of another watch on the same path is the first of its own.
+    // An act of another watch on the same path is that watch's first act.
     let mut child = transfer(CHILD, 34, &[0], 5);
     child.origin = address(50);
     let child = raise(child, "builtin/unvouched", Severity::High);
     assert_eq!(told(&kept.block(34, vec![child], T + 24_000)), "trigger pager");
-    // And a stranger at that watch is not.
+    // A stranger's act at that watch is not.
     let mut stranger = transfer(OBSERVED, 35, &[], 5);
     (stranger.kind, stranger.from) = (ActivityKind::Call, address(50));
     let watches: Vec<_> =
@@ -196,7 +196,7 @@ fn fifteen_of_twenty_seven_destinations_that_fail_are_one_incident_for_each_caus
         .flat_map(|failed| &failed.destinations)
         .collect();
     assert_eq!(failed.len(), 15, "each is named");
-    // Everybody alive has heard of both.
+    // All working destinations were notified of both.
     for incident in kept.incidents.values().filter(|incident| incident.undelivered.is_some()) {
         let alive = (15..27).map(|n| format!("d{n}"));
         assert!(alive.clone().all(|name| incident.told.contains(&name)), "{:?}", incident.told);

@@ -1,4 +1,4 @@
-//! How things are said.
+//! Wording of headlines.
 
 use crate::escalate::fixtures::*;
 use crate::escalate::headline;
@@ -13,7 +13,7 @@ fn say(activity: &Activity) -> String {
     headline(activity, &roster.watches[activity.watch.index()], &roster)
 }
 
-/// The treasury calls `signature` of watch or address `to`.
+/// Returns a call by the treasury of `signature` at watch or address `to`.
 fn act(to: u32, signature: &str, args: Vec<(&str, Value)>) -> Activity {
     let mut activity = transfer(TREASURY, 1, &[0], 0);
     activity.to = Some(address(to));
@@ -211,7 +211,7 @@ fn evidence_lists_every_counterparty_in_full_and_says_whom_it_only_looks_like() 
     let evidence = &kept.only().page.evidence[0];
     let parties: Vec<(Address, Option<&str>)> =
         evidence.parties.iter().map(|party| (party.address, party.name.as_deref())).collect();
-    // Neither the watch itself nor the sender, who has a line of its own.
+    // The list omits the watch itself and the sender, which has a line of its own.
     assert_eq!(parties, [(address(TOKEN), Some("SNT")), (twin, None), (address(99), Some("Grantee: docs"))]);
     let like = evidence.parties[1].looks_like.as_ref().expect("it looks like the payee");
     assert_eq!((like.address, like.name.as_deref()), (payee, Some("Payee")));

@@ -1,7 +1,7 @@
-//! A block's own fields, with those noticed that nobody knows yet.
+//! Fields of a block's header, with unknown fields recorded.
 //!
-//! The derived reader passes over what it does not know. [`Noting`] stands between it and the JSON and keeps the names, since
-//! a header that does not hash to what it should may only be newer than we are.
+//! The derived deserializer skips unknown fields. [`Noting`] sits between it and the JSON and records their names,
+//! because a header whose hash does not match may only be newer than this program.
 
 use super::hex;
 use super::wire::{BlockFields, Noted};
@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Names that are known: those of [`BlockFields`], and those that no hash covers.
+/// Known names: those of [`BlockFields`], and those that no hash covers.
 const KNOWN: [&str; 29] = [
     "number",
     "hash",
@@ -40,11 +40,11 @@ const KNOWN: [&str; 29] = [
     "excessBlobGas",
     "parentBeaconBlockRoot",
     "requestsHash",
-    // Of the block, and not of its header.
+    // Part of the block, but not of its header.
     "uncles",
     "size",
     "totalDifficulty",
-    // The miner's older name, and the proof of work in the words of one client of the past.
+    // The miner's older name, and the proof-of-work fields of a former client.
     "author",
     "sealFields",
 ];
@@ -68,11 +68,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Noted<T> {
     }
 }
 
-/// Hands on every field, and keeps the names of those that are not in [`KNOWN`].
+/// Passes on every field, and records the names of those that are not in [`KNOWN`].
 struct Noting<'a, M> {
     map: M,
     noted: &'a mut Vec<Unknown>,
-    /// Name of the unknown field whose value is next.
+    /// Name of the unknown field whose value comes next.
     pending: Option<String>,
 }
 
@@ -95,12 +95,12 @@ impl<'de, M: MapAccess<'de>> MapAccess<'de> for Noting<'_, M> {
         let Some(name) = self.pending.take() else { return self.map.next_value_seed(seed) };
         let Scalar(value) = self.map.next_value()?;
         self.noted.push(Unknown { name, value });
-        // The derived reader ignores it, whatever it is.
+        // The derived deserializer ignores the value, whatever it is.
         seed.deserialize(UnitDeserializer::new())
     }
 }
 
-/// A key, borrowed from the JSON unless it is written with escapes.
+/// A key, borrowed from the JSON unless it contains escapes.
 struct Key<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// Whatever stands there, as bytes of an encoded header if it can be that.
+/// Value as bytes of an encoded header; `None` if it cannot be encoded there.
 struct Scalar(Option<Bytes>);
 
 impl<'de> Deserialize<'de> for Scalar {

@@ -1,14 +1,14 @@
 //! Hex as nodes write it: fixed words, byte strings and quantities, decoded straight from the JSON text.
 //!
-//! A node is not trusted to keep to the format, so each reader says what it wanted and never panics. Messages never repeat
-//! the text, which may be megabytes of it.
+//! A node may deviate from the format, so each function reports the expected form and never panics. Messages never
+//! repeat the text, which may be megabytes long.
 
 use alloy_primitives::{Address, B256, Bloom, Bytes, U256};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 
-/// A fixed number of bytes, written `0x` and exactly twice as many digits.
+/// A fixed number of bytes, written as `0x` and exactly two digits a byte.
 struct Word<const N: usize>([u8; N]);
 
 /// 32 bytes.
@@ -54,7 +54,7 @@ pub(super) fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Erro
     from.deserialize_str(Data)
 }
 
-/// Like [`bytes`], for a field that may be absent, or null.
+/// Reads bytes like [`bytes`], for a field that may be absent, or null.
 pub(super) fn some_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
     struct Data(Bytes);
     impl<'de> Deserialize<'de> for Data {
@@ -84,28 +84,28 @@ pub(super) fn maybe_quantity<'de, D: Deserializer<'de>>(from: D) -> Result<Optio
 
 /// A number below 2^256.
 pub(super) fn quantity<'de, D: Deserializer<'de>>(from: D) -> Result<U256, D::Error> {
-    // With `or_null` off the visitor never answers `None`; zero stands for what cannot happen.
+    // With `or_null` off the visitor never returns `None`, so the zero is never used.
     Ok(from.deserialize_any(Quantity { or_null: false })?.unwrap_or_default())
 }
 
-/// Bytes of a `0x` string; `None` when it is not one. Outside of JSON too, for answers of calls.
+/// Returns the bytes of a `0x` string; `None` when it is not one. Also used outside of JSON, for the results of calls.
 pub(super) fn data(text: &str) -> Option<Bytes> {
     let digits = digits(text)?;
     const_hex::decode(digits).ok().map(Bytes::from)
 }
 
-/// What [`lenient`] can read.
+/// Types that [`lenient`] can read.
 pub(super) trait Readable: Sized {
-    /// From the text of a JSON string.
+    /// Reads the text of a JSON string.
     fn read(text: &str) -> Option<Self>;
 
-    /// From a plain number, as some development nodes write quantities.
+    /// Reads a plain number, because some development nodes write quantities this way.
     fn count(_: u64) -> Option<Self> {
         None
     }
 }
 
-/// A field that has a meaning only for the hashes: whatever cannot be read as what it should be is absent.
+/// Reads a field that is used only for hashes: a value that cannot be parsed is treated as absent.
 pub(super) fn lenient<'de, T: Readable, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
     from.deserialize_any(Lenient(PhantomData))
 }
@@ -204,8 +204,8 @@ impl Readable for Box<Bloom> {
     }
 }
 
-/// A word or a number, as the bytes that stand for it in RLP. An even number of digits is taken as the bytes it spells, so that a
-/// number of a fixed width keeps its zeros; an odd number of digits can only be a number.
+/// A word or a number, as its bytes in RLP. An even number of digits is taken as those bytes, so that a number of a
+/// fixed width keeps its zeros; an odd number of digits can only be a number.
 pub(super) struct Scalar(pub(super) Bytes);
 
 impl Readable for Scalar {
@@ -251,7 +251,7 @@ impl<'de> Visitor<'de> for Quantity {
         if self.or_null { Ok(None) } else { Err(E::custom("expected a quantity in hex, found null")) }
     }
 
-    // The format asks for strings; some development nodes write plain numbers, which mean the same.
+    // The format requires strings, but some development nodes write plain numbers with the same meaning.
     fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
         Ok(Some(U256::from(number)))
     }
@@ -311,12 +311,12 @@ fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(out)
 }
 
-/// What stands behind `0x`, or `0X` as few write it.
+/// Returns the part after `0x`, or after `0X`, which a few nodes write.
 fn digits(text: &str) -> Option<&str> {
     text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))
 }
 
-/// Digits of a quantity, as many as they are; `0x` alone means zero, as some nodes write it.
+/// Reads the digits of a quantity, of any length; `0x` alone means zero, as some nodes write it.
 fn wide(digits: &str) -> Option<U256> {
     let digits = digits.trim_start_matches('0').as_bytes();
     if digits.len() <= 16 {

@@ -1,8 +1,8 @@
-//! A node's JSON becomes a [`Block`].
+//! Parses a node's JSON into a [`Block`].
 //!
-//! In come the answers of `eth_getBlockByHash` (with whole transactions) and `eth_getBlockReceipts`; out goes a block whose
-//! receipts are joined to its transactions, or the reason why the two do not fit together. What a future fork adds, a new
-//! transaction type or an unknown field, is passed over. What never happens here: a panic, a guess about a missing
+//! Input: the responses to `eth_getBlockByHash` (with whole transactions) and `eth_getBlockReceipts`. Output: a block
+//! whose receipts are joined to its transactions, or the reason why the two do not match. Additions of future forks,
+//! such as a new transaction type or an unknown field, are skipped. Never here: a panic, a guess about a missing
 //! transaction, receipt or log, or an allocation beyond the order of the input.
 
 mod header;
@@ -22,73 +22,73 @@ pub use traces::{CALLS_MAX, call_tree, call_trees, flat_traces};
 pub use wire::{BlockWire, ReceiptsWire};
 use wire::{Lapses, Noted};
 
-/// Why a node's answer is not a block.
+/// Reason why a node's response is not a valid block.
 ///
-/// None of it is final: a node that answered so may answer better when asked again.
+/// None of these errors is permanent: the same node may return a valid response when asked again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// Not the JSON that was expected.
+    /// The JSON does not have the expected form.
     #[error("the {what} cannot be read: {why}")]
     Json {
         /// `block`, `receipts`, `header`, `call answer`.
         what: &'static str,
-        /// Where and why, at most [`WHY_MAX`] bytes.
+        /// Position and reason, at most [`WHY_MAX`] bytes.
         why: String,
     },
-    /// A block of so many transactions came with so many receipts. Load-balanced nodes that have not seen a block yet
-    /// answer with none at all.
+    /// The number of receipts differs from the number of transactions. Load-balanced nodes that have not seen a block
+    /// yet return no receipts.
     #[error("{n_txs} transactions came with {n_receipts} receipts")]
     Count {
-        /// Transactions of the block.
+        /// Number of transactions in the block.
         n_txs: usize,
-        /// Receipts beside it.
+        /// Number of receipts returned for it.
         n_receipts: usize,
     },
-    /// A transaction or receipt is not what its place says.
+    /// A transaction or receipt does not match its index.
     #[error("transaction {index}: {what}")]
     Tx {
-        /// Place in the block.
+        /// Index in the block.
         index: usize,
-        /// What does not fit.
+        /// Description of the mismatch.
         what: &'static str,
     },
-    /// The logs of a block are numbered through, and one is missing or out of order.
+    /// The logs of a block are numbered consecutively, and one is missing or out of order.
     #[error("log {found} stands where log {expected} should be: logs are missing or out of order")]
     LogIndex {
-        /// Index that should stand here.
+        /// Expected index.
         expected: u64,
-        /// Index that stands here.
+        /// Index that was found.
         found: u64,
     },
-    /// A log is marked as taken back.
+    /// A log is marked as removed.
     #[error("log {0} is marked as removed")]
     Removed(u64),
 }
 
-/// Longest explanation carried in a [`ParseError`], in bytes: the text comes from the node.
+/// Maximum length of the explanation in a [`ParseError`], in bytes: the text comes from the node.
 pub const WHY_MAX: usize = 200;
 
 /// The block that `block` and `receipts` describe together, both as raw JSON.
 ///
-/// Checked: as many receipts as transactions, the same hashes in the same order, indices from 0 without a hole, every
-/// receipt's block hash, logs numbered from 0 without a hole, no log marked as removed, at most four topics.
-/// Not checked: that any of it is true.
+/// Checked: as many receipts as transactions, the same hashes in the same order, indices from 0 without a gap, every
+/// receipt's block hash, logs numbered from 0 without a gap, no log marked as removed, at most four topics. Not
+/// checked: that any of the data is true.
 pub fn block(block: &str, receipts: &str) -> Result<Block, ParseError> {
     join(json("block", block)?, json("receipts", receipts)?)
 }
 
-/// Like [`block`], with all that the block's hashes cover, so that it can be verified.
+/// Parses like [`block`], and keeps all fields that the block's hashes cover, so that it can be verified.
 pub fn sealed(block: &str, receipts: &str) -> Result<Sealed, ParseError> {
     seal(json("block", block)?, json("receipts", receipts)?)
 }
 
-/// Joins receipts to the transactions they belong to; see [`block`] for what is checked.
+/// Joins receipts to their transactions; see [`block`] for the checks.
 pub fn join(block: BlockWire, receipts: ReceiptsWire) -> Result<Block, ParseError> {
     block.with(receipts, &mut Lapses::Strict)
 }
 
-/// Like [`join`], with all that the block's hashes cover. What a node leaves out or writes in a way of its own is forgiven where the
-/// hashes settle it, and noted: see [`Sealed::lapse`].
+/// Joins like [`join`], and keeps all fields that the block's hashes cover. A field that a node leaves out or writes in
+/// a non-standard form is accepted where the hashes compensate for it, and recorded: see [`Sealed::lapse`].
 pub fn seal(block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, ParseError> {
     let (txs, withdrawals, header) = (block.tx_seals(), block.withdrawals(), block.header());
     receipts.reorder(block.tx_hashes());
@@ -99,7 +99,7 @@ pub fn seal(block: BlockWire, mut receipts: ReceiptsWire) -> Result<Sealed, Pars
     Ok(Sealed { block, header, txs, receipts: receipts_seal, withdrawals, lapse })
 }
 
-/// A block's own text, to be joined with its receipts later.
+/// Parses a block, to be joined with its receipts later.
 pub fn read_block(text: &str) -> Result<BlockWire, ParseError> {
     json("block", text)
 }
@@ -109,30 +109,32 @@ pub fn read_receipts(text: &str) -> Result<ReceiptsWire, ParseError> {
     json("receipts", text)
 }
 
-/// One receipt of a block, as a list of one.
+/// Reads one receipt of a block, as a list of one.
 pub fn read_receipt(text: &str) -> Result<ReceiptsWire, ParseError> {
     json("receipt", text).map(ReceiptsWire::of_one)
 }
 
-/// A block without its receipts, with all that its hash covers: what is in it can be held against it before they are there.
+/// Returns a block without its receipts, with all fields that its hash covers: its contents can be verified before the
+/// receipts arrive.
 pub fn seal_alone(block: &BlockWire) -> Result<Sealed, ParseError> {
     let (txs, withdrawals, header) = (block.tx_seals(), block.withdrawals(), block.header());
     Ok(Sealed { block: block.without_receipts()?, header, txs, receipts: Vec::new(), withdrawals, lapse: None })
 }
 
-/// Where a block stands, read from a block or a header (`newHeads`, `eth_getBlockBy*`), whose transactions are passed over.
+/// Reads a block's number, hash, parent and time from a block or a header (`newHeads`, `eth_getBlockBy*`), ignoring its
+/// transactions.
 pub fn header(header: &str) -> Result<Link, ParseError> {
     let wire: HeaderWire = json("header", header)?;
     Ok(Link { at: BlockRef { number: wire.number, hash: wire.hash }, parent: wire.parent_hash, time: wire.timestamp })
 }
 
-/// Like [`header()`], with all that the header's own hash covers.
+/// Parses like [`header()`], and keeps all fields that the header's own hash covers.
 pub fn sealed_header(header: &str) -> Result<(Link, Header), ParseError> {
     let wire: Noted<Option<IgnoredAny>> = json("header", header)?;
     Ok((wire.link(), wire.header()))
 }
 
-/// Hashes of a block's transactions, read from a block with whole transactions or with hashes alone.
+/// Returns the hashes of a block's transactions, from a block with whole transactions or with hashes only.
 pub fn tx_hashes(block: &str) -> Result<Vec<B256>, ParseError> {
     #[derive(Deserialize)]
     struct Hashes {
@@ -141,19 +143,20 @@ pub fn tx_hashes(block: &str) -> Result<Vec<B256>, ParseError> {
     json::<Hashes>("block", block).map(|block| block.transactions.into_iter().map(|TxHash(hash)| hash).collect())
 }
 
-/// Hash of a pending transaction as it is announced: alone, or with the whole transaction.
+/// Returns the hash of an announced pending transaction, from a hash or from the whole transaction.
 pub fn announced(announcement: &str) -> Result<B256, ParseError> {
     json::<TxHash>("announcement", announcement).map(|TxHash(hash)| hash)
 }
 
-/// A transaction that is in no block, with all that its hash covers. `None` where the node does not have it, or a block does.
+/// Returns a transaction that is in no block, with all fields that its hash covers. `None` where the node does not have
+/// it, or where a block includes it.
 ///
-/// Not checked: that any of it is true.
+/// Not checked: that any of the data is true.
 pub fn pending(tx: &str) -> Result<Option<(Tx, TxSeal)>, ParseError> {
     json::<Option<wire::TxWire>>("transaction", tx)?.map_or(Ok(None), wire::TxWire::pending)
 }
 
-/// Hash of the block that a receipt names.
+/// Returns the block hash in a receipt.
 pub fn block_hash(receipt: &str) -> Result<B256, ParseError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -164,30 +167,31 @@ pub fn block_hash(receipt: &str) -> Result<B256, ParseError> {
     json::<Included>("receipt", receipt).map(|included| included.block_hash)
 }
 
-/// A log as `eth_getLogs` tells it, without its data.
+/// A log as returned by `eth_getLogs`, without its data.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FoundLog {
-    /// Who wrote it.
+    /// Emitter of the log.
     #[serde(deserialize_with = "hex::address")]
     pub address: alloy_primitives::Address,
-    /// At most four.
+    /// Topics, at most four.
     #[serde(deserialize_with = "hex::topics")]
     pub topics: Vec<B256>,
-    /// Where it stands.
+    /// Number of its block.
     #[serde(deserialize_with = "hex::number")]
     pub block_number: u64,
-    /// Its place among the logs of that block.
+    /// Index among the logs of that block.
     #[serde(deserialize_with = "hex::number")]
     pub log_index: u64,
 }
 
-/// The answer of `eth_getLogs`. Not checked: that they are what was asked for.
+/// Parses the response to `eth_getLogs`. Not checked: that the logs match the request.
 pub fn logs(answer: &str) -> Result<Vec<FoundLog>, ParseError> {
     json("logs", answer)
 }
 
-/// Hashes of the transactions that wrote the logs which `eth_getLogs` tells, in their order, each once in a row.
+/// Returns the hashes of the transactions that wrote the logs returned by `eth_getLogs`, in their order; consecutive
+/// duplicates are dropped.
 pub fn log_transactions(answer: &str) -> Result<Vec<B256>, ParseError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -201,7 +205,8 @@ pub fn log_transactions(answer: &str) -> Result<Vec<B256>, ParseError> {
     Ok(hashes)
 }
 
-/// Contracts that wrote the logs which `eth_getLogs` tells, each with the hash of the transaction, in their order.
+/// Returns the contracts that wrote the logs returned by `eth_getLogs`, each with the hash of the transaction, in their
+/// order.
 pub fn log_writers(answer: &str) -> Result<Vec<(alloy_primitives::Address, B256)>, ParseError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -213,7 +218,8 @@ pub fn log_writers(answer: &str) -> Result<Vec<(alloy_primitives::Address, B256)
     Ok(json::<Vec<Written>>("logs", answer)?.into_iter().map(|log| (log.address, log.transaction_hash)).collect())
 }
 
-/// Who sent a transaction and to whom, as `eth_getTransactionByHash` tells it; `None` where the node does not have it.
+/// Reads the sender and the recipient of a transaction from the response to `eth_getTransactionByHash`; `None` if the
+/// node does not have it.
 pub fn parties(tx: &str) -> Result<Option<(alloy_primitives::Address, Option<alloy_primitives::Address>)>, ParseError> {
     #[derive(Deserialize)]
     struct Parties {
@@ -282,7 +288,7 @@ struct HeaderWire {
     timestamp: u64,
 }
 
-/// A transaction's hash, whether the node wrote the hash alone or the whole transaction.
+/// A transaction's hash, from a node that wrote either the hash alone or the whole transaction.
 struct TxHash(B256);
 
 impl<'de> Deserialize<'de> for TxHash {

@@ -1,41 +1,41 @@
-//! What `eth_getProof` answers. Source: EIP-1186.
+//! Response to `eth_getProof`. Source: EIP-1186.
 
 use super::{ParseError, hex, json};
 use alloy_primitives::{B256, Bytes, U256};
 use serde::Deserialize;
 
-/// An account and some of its storage as a node tells them, with the nodes of the tries that should show it. Nothing of it is held
-/// against a root yet.
+/// An account and some of its storage as reported by a node, with the trie nodes that should prove them. Not yet
+/// verified against a root.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountProof {
-    /// Transactions sent; of a contract, contracts created, from 1.
+    /// Number of transactions sent; for a contract, of contracts created, from 1.
     #[serde(deserialize_with = "hex::number")]
     pub nonce: u64,
-    /// In wei.
+    /// Balance in wei.
     #[serde(deserialize_with = "hex::quantity")]
     pub balance: U256,
-    /// Of nothing, or zero, where there is no code.
+    /// Hash of the code; where there is no code, the hash of no bytes, or zero.
     #[serde(deserialize_with = "hex::hash")]
     pub code_hash: B256,
-    /// Root of its storage; that of an empty trie, or zero, where there is none.
+    /// Root of its storage; where there is none, the root of an empty trie, or zero.
     #[serde(deserialize_with = "hex::hash")]
     pub storage_hash: B256,
-    /// From the state root down to the account.
+    /// Trie nodes from the state root down to the account.
     #[serde(rename = "accountProof")]
     pub nodes: Vec<TrieNode>,
-    /// In the order in which they were asked for.
+    /// Slots in the order in which they were requested.
     #[serde(rename = "storageProof")]
     pub slots: Vec<SlotProof>,
 }
 
-/// One storage slot. Its key is not read: nodes write it in different ways, and the order says which it is.
+/// A storage slot. Its key is not read, since nodes write it in different ways; the order identifies the slot.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SlotProof {
-    /// What it holds.
+    /// Value of the slot.
     #[serde(deserialize_with = "hex::quantity")]
     pub value: U256,
-    /// From the storage root down to the slot.
+    /// Trie nodes from the storage root down to the slot.
     #[serde(rename = "proof")]
     pub nodes: Vec<TrieNode>,
 }
@@ -44,7 +44,7 @@ pub struct SlotProof {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct TrieNode(#[serde(deserialize_with = "hex::bytes")] pub Bytes);
 
-/// The answer of `eth_getProof`. Not checked: that any of it is true.
+/// Parses the response to `eth_getProof`. Not checked: that any of the data is true.
 pub fn account_proof(answer: &str) -> Result<AccountProof, ParseError> {
     json("proof", answer)
 }

@@ -33,7 +33,7 @@ fn receipt(index: u64, logs: &[u64]) -> Value {
     })
 }
 
-/// A block of two transactions with three logs, for a test to spoil.
+/// A block of two transactions with three logs, which a test can modify.
 struct Answers {
     block: Value,
     receipts: Value,
@@ -84,7 +84,7 @@ fn an_unknown_transaction_type_and_unknown_fields_do_not_blind_us() {
     assert_eq!(block.expect("still a block").txs[0].kind, 0x7e);
 }
 
-/// Names of the header's unknown fields, each with what it would be in the encoded header.
+/// Returns the names of the header's unknown fields, each with its encoding in the header, if there is one.
 fn unknown(spoil: impl FnOnce(&mut Answers)) -> Vec<(String, Option<String>)> {
     let mut answers = good();
     spoil(&mut answers);
@@ -284,7 +284,7 @@ fn any_field_may_be_nonsense_and_nothing_panics() {
                 object[field] = value.clone();
             }
             it.block["transactions"][0][field] = value.clone();
-            // None of it is judged, so none of it makes a block unreadable.
+            // None of these fields is judged, so none of them makes a block unreadable.
             let sealed = sealed(&it.block.to_string(), &it.receipts.to_string());
             assert!(sealed.is_ok(), "{field}: {value}");
         }
@@ -321,7 +321,7 @@ fn transaction_hashes_are_read_from_either_shape() {
 
 #[test]
 fn a_list_of_calls_that_grows_when_it_is_parsed_is_not_read_to_its_end() {
-    // Two bytes each, of which a reader would make sixteen and more.
+    // Two bytes each, which take sixteen or more when parsed.
     let many = "0,".repeat(CALLS_MAX + 1);
     let many = many.trim_end_matches(',');
     let address = alloy_primitives::Address::ZERO;

@@ -1,6 +1,7 @@
-//! Traces of a block: geth's trees of calls, and the flat lists that began with OpenEthereum.
+//! Traces of a block: geth's trees of calls, and the flat lists introduced by OpenEthereum.
 //!
-//! Trees are read level by level and not by recursion, since whoever sends a transaction decides how deep its calls go.
+//! Trees are parsed one level of nesting at a time and not by recursion, because the sender of a transaction determines
+//! how deep its calls go.
 
 use super::{ParseError, hex, json};
 use crate::model::block::Log;
@@ -13,13 +14,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Calls in one block. Each costs 100 gas at least and most cost thousands, so that an honest block has room for far fewer.
+/// Maximum number of calls in one block. Each costs at least 100 gas and most cost thousands, so an honest block
+/// contains far fewer.
 pub const CALLS_MAX: usize = 1 << 18;
-/// Bytes looked through in all. A tree is looked through once for each of its levels, so that a deep one that carries much at its
-/// end would hold everything up; an honest block of a megabyte takes twenty.
+/// Maximum number of bytes scanned in total. A tree is scanned once for each of its levels, so a deep one with much
+/// data at its end would take very long; for an honest block of a megabyte about twenty megabytes are scanned.
 const BYTES_MAX: usize = 1 << 30;
 
-/// What `debug_traceBlockByHash` with `callTracer` gave: one tree for each transaction.
+/// Reads the response to `debug_traceBlockByHash` with `callTracer`: one tree for each transaction.
 ///
 /// # Errors
 /// When it is anything else, a transaction has no trace, or there is more than is looked through.
@@ -42,7 +44,7 @@ pub fn call_trees(text: &str) -> Result<Vec<TxTrace>, ParseError> {
         .collect()
 }
 
-/// What `debug_traceTransaction` with `callTracer` gave.
+/// Reads the response to `debug_traceTransaction` with `callTracer`.
 ///
 /// # Errors
 /// As [`call_trees`].
@@ -52,17 +54,17 @@ pub fn call_tree(tx: B256, text: &str) -> Result<TxTrace, ParseError> {
     Ok(TxTrace { tx: Some(tx), calls, has_logs: true })
 }
 
-/// What `trace_block` gave: a list of calls, each with the way to it. Rewards of miners are passed over.
+/// Reads the response to `trace_block`: a list of calls, each with its trace address. Rewards of miners are ignored.
 ///
 /// # Errors
 /// When it is anything else, is of another block, or a call stands before the one that made it.
 pub fn flat_traces(text: &str, block: B256) -> Result<Vec<TxTrace>, ParseError> {
     let AtMost::<_, CALLS_MAX>(list) = json::<AtMost<&RawValue, CALLS_MAX>>("traces", text)?;
     let mut txs: Vec<TxTrace> = Vec::new();
-    // Index of the call at each level of the way that was walked last.
+    // Index of the call at each level of the most recent path.
     let mut way: Vec<u32> = Vec::new();
     for raw in list {
-        // One at a time: parsed, a call takes several times the room of its text.
+        // Calls are parsed one at a time: a parsed call takes several times the memory of its text.
         let flat: Flat<'_> = json("trace", raw.get())?;
         if flat.block_hash != block {
             return Err(wrong("the traces are of another block"));
@@ -87,7 +89,7 @@ pub fn flat_traces(text: &str, block: B256) -> Result<Vec<TxTrace>, ParseError> 
     Ok(txs)
 }
 
-/// What is left to spend.
+/// Remaining budget.
 struct Budget {
     calls: usize,
     bytes: usize,
@@ -116,7 +118,7 @@ fn wrong(why: &str) -> ParseError {
     ParseError::Json { what: "traces", why: why.to_owned() }
 }
 
-/// A list that is not read beyond `MAX` items: what a node writes in two bytes may take sixteen or more when it is read.
+/// A list with at most `MAX` items: an item of two bytes in JSON may take sixteen or more when parsed.
 struct AtMost<T, const MAX: usize>(Vec<T>);
 
 impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for AtMost<T, MAX> {
@@ -146,7 +148,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for AtMost<T, 
     }
 }
 
-/// A call as geth writes it.
+/// A call in geth's format.
 #[derive(Deserialize)]
 struct Node<'a> {
     #[serde(rename = "type")]
@@ -161,7 +163,7 @@ struct Node<'a> {
     input: Option<Bytes>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
-    // Some nodes write null for none.
+    // Some nodes write null for an empty list.
     #[serde(borrow)]
     calls: Option<AtMost<&'a RawValue, CALLS_MAX>>,
     logs: Option<AtMost<NodeLog, CALLS_MAX>>,
@@ -187,7 +189,7 @@ enum Kind {
 }
 
 impl<'de> Deserialize<'de> for Kind {
-    /// geth writes capitals, Parity's form small letters, and zkSync a capital in front.
+    /// geth writes upper case, Parity's format lower case, and zkSync a capital first letter.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text: Cow<'de, str> = Deserialize::deserialize(from)?;
         Ok(match text.get(..16.min(text.len())).unwrap_or_default().to_ascii_lowercase().as_str() {
@@ -241,12 +243,12 @@ impl Node<'_> {
     }
 }
 
-/// Whether an error is named: a few nodes write an empty one where there is none.
+/// Checks whether the trace names an error: a few nodes write an empty error for a call that succeeded.
 fn is_said(error: Option<&RawValue>) -> bool {
     error.is_some_and(|error| !matches!(error.get(), "null" | "\"\"" | "false"))
 }
 
-/// A call as `trace_block` writes it.
+/// A call in the format of `trace_block`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Flat<'a> {
@@ -275,7 +277,7 @@ struct Action {
     input: Option<Bytes>,
     #[serde(default, deserialize_with = "hex::some_bytes")]
     init: Option<Bytes>,
-    // Of a self-destruct.
+    // The address of a self-destruct.
     #[serde(default, deserialize_with = "hex::maybe_address")]
     address: Option<Address>,
     #[serde(default, deserialize_with = "hex::maybe_address")]

@@ -1,7 +1,7 @@
-//! The shapes a node writes; how they become ours: `join`.
+//! Types that match a node's JSON; `join` converts them.
 //!
-//! What is judged is read strictly: a block in which it is garbled is no block. What only the hashes cover is read leniently,
-//! since a transaction type of the future may give a known name another meaning.
+//! Fields that are judged are parsed strictly: a block in which one is garbled is rejected. Fields that only the hashes
+//! cover are parsed leniently, because a future transaction type may give a known name another meaning.
 
 mod join;
 
@@ -12,25 +12,25 @@ pub(super) use join::Lapses;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A block and its transactions as the node wrote them, before the receipts are joined. Read it with serde.
+/// A block and its transactions as the node wrote them, before the receipts are joined. Deserialize it with serde.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct BlockWire(Noted<Vec<TxWire>>);
 
-/// A block with whatever is wanted of its transactions, and the fields that nobody knows.
+/// A block with the requested form of its transactions, and its unknown fields.
 #[derive(Debug)]
 pub(super) struct Noted<T> {
     pub(super) fields: BlockFields<T>,
     pub(super) unknown: Vec<Unknown>,
 }
 
-/// Receipts of a whole block as the node wrote them. Read it with serde.
+/// Receipts of a whole block as the node wrote them. Deserialize it with serde.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub struct ReceiptsWire(Vec<ReceiptWire>);
 
 impl Default for ReceiptsWire {
-    /// Of a block without transactions.
+    /// Returns the receipts of a block without transactions.
     fn default() -> Self {
         Self(Vec::new())
     }
@@ -84,7 +84,7 @@ pub(super) struct BlockFields<T> {
     parent_beacon_block_root: Option<B256>,
     #[serde(default, deserialize_with = "hex::lenient")]
     requests_hash: Option<B256>,
-    // Kept as text: nobody looks into it unless the block is verified.
+    // Kept as text: it is parsed only when the block is verified.
     withdrawals: Option<Box<RawValue>>,
 }
 
@@ -95,7 +95,7 @@ pub(super) struct TxWire {
     hash: B256,
     #[serde(default, deserialize_with = "hex::maybe_number")]
     transaction_index: Option<u64>,
-    // Old nodes leave the type out of what they call legacy transactions.
+    // Old nodes leave out the type of legacy transactions.
     #[serde(default, rename = "type", deserialize_with = "hex::maybe_number")]
     kind: Option<u64>,
     #[serde(deserialize_with = "hex::address")]
@@ -104,7 +104,8 @@ pub(super) struct TxWire {
     to: Option<Address>,
     #[serde(default, deserialize_with = "hex::quantity")]
     value: U256,
-    // Most nodes write `input`, a few `data`, some both. Neither is an error: calldata must not be guessed to be empty.
+    // Most nodes write `input`, a few `data`, some both. If both are missing, parsing fails: calldata must not be
+    // guessed to be empty.
     #[serde(default, deserialize_with = "hex::lenient")]
     input: Option<Bytes>,
     #[serde(default, deserialize_with = "hex::lenient")]
@@ -127,7 +128,7 @@ pub(super) struct TxWire {
     max_priority_fee_per_gas: Option<u128>,
     #[serde(default, deserialize_with = "hex::lenient")]
     max_fee_per_blob_gas: Option<u128>,
-    // These two as text: their shape is up to the type.
+    // Both are kept as text: their format depends on the transaction type.
     access_list: Option<Box<RawValue>>,
     blob_versioned_hashes: Option<Box<RawValue>>,
     #[serde(default, deserialize_with = "hex::lenient")]
@@ -149,7 +150,7 @@ struct AuthorizationWire {
     address: Address,
     #[serde(deserialize_with = "hex::number")]
     nonce: u64,
-    // EIP-7702 calls it y_parity; nodes of the first months wrote `v`.
+    // EIP-7702 names it y_parity; nodes of the first months wrote `v`.
     #[serde(default, deserialize_with = "hex::maybe_number")]
     y_parity: Option<u64>,
     #[serde(default, deserialize_with = "hex::maybe_number")]
@@ -165,7 +166,7 @@ struct AuthorizationWire {
 struct AccessWire {
     #[serde(deserialize_with = "hex::address")]
     address: Address,
-    // Vendors have written null for none.
+    // Some vendors have written null for an empty list.
     storage_keys: Option<hex::Words>,
 }
 
@@ -189,10 +190,10 @@ pub(super) struct ReceiptWire {
     transaction_hash: B256,
     #[serde(default, deserialize_with = "hex::maybe_number")]
     transaction_index: Option<u64>,
-    // Left out by some nodes, as it is by all where a transaction is in no block.
+    // Left out by some nodes, and by all for a transaction that is in no block.
     #[serde(default, deserialize_with = "hex::lenient")]
     block_hash: Option<B256>,
-    // Absent before EIP-658, where a state root stands instead.
+    // Absent before EIP-658; such receipts have a state root instead.
     #[serde(default, deserialize_with = "hex::maybe_number")]
     status: Option<u64>,
     #[serde(default, deserialize_with = "hex::maybe_address")]
@@ -210,7 +211,7 @@ pub(super) struct ReceiptWire {
     effective_gas_price: Option<u128>,
     #[serde(default, deserialize_with = "hex::lenient")]
     blob_gas_price: Option<u128>,
-    // What rollups charge beside the gas.
+    // Fees that rollups charge in addition to gas.
     #[serde(default, deserialize_with = "hex::lenient")]
     l1_fee: Option<U256>,
     #[serde(default, deserialize_with = "hex::lenient")]

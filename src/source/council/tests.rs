@@ -4,7 +4,7 @@ use alloy_primitives::U256;
 
 const SLOT: Duration = Duration::from_secs(12);
 
-/// Several voices over one follower; blocks are links, and whoever asks gets any of them.
+/// Several endpoints over one follower; blocks are links, and every request for a block succeeds.
 struct Hall {
     council: Council,
     follower: Follower<Link>,
@@ -13,7 +13,7 @@ struct Hall {
 }
 
 impl Hall {
-    /// A hall of so many voices that stands at block `n` of a chain.
+    /// Creates a test with `n_voices` endpoints at block `n` of a chain.
     fn new(n_voices: usize, n: u64) -> Self {
         let follower = Follower::new(Window { first: 0, links: Vec::new() }, None);
         let council = Council::new(n_voices, SLOT * 3);
@@ -211,7 +211,7 @@ fn a_lead_that_fell_silent_keeps_nobody_from_following_the_rest() {
     let mut hall = Hall::new(2, 5);
     let theirs = hall.branch(hall.made[3], 4);
     hall.council.mute(0);
-    // The first time it is not known yet where the head leads.
+    // On the first pass the path of the head is not known yet.
     for _ in 0..3 {
         hall.say(1, theirs);
     }
@@ -241,7 +241,7 @@ fn a_voice_whose_heads_nobody_can_place_is_on_record_since_the_first_of_them() {
 }
 
 impl Hall {
-    /// Who stands by each block that was taken back, as far as that is news.
+    /// Returns the endpoints that stand by each retracted block, if they have changed.
     fn contested(&mut self) -> Option<Vec<(u64, Vec<Voice>)>> {
         let contested = self.council.contested(&self.follower)?;
         Some(contested.into_iter().map(|(block, by)| (block.number, by.into_iter().collect())).collect())
@@ -263,7 +263,7 @@ fn a_block_that_was_taken_back_is_contested_until_no_voice_stands_by_it() {
     assert_eq!(hall.tip(), new);
     assert_eq!(hall.contested(), Some(vec![(5, vec![2])]));
     assert_eq!(hall.contested(), None, "told once");
-    // It cannot be heard, which says nothing of what it holds, and goes on upon its own branch.
+    // The endpoint is unreachable but keeps its branch, and later continues on it.
     hall.council.mute(2);
     assert_eq!(hall.contested(), None);
     let own = hall.branch(old, 3);

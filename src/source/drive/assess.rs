@@ -1,4 +1,4 @@
-//! How things stand: what is seen of endpoints and blocks, held against what should be.
+//! Assessment of endpoints and blocks: the observed state compared with the expected one.
 
 use super::Driver;
 use crate::model::page::Way;
@@ -17,17 +17,19 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Blocks that an endpoint is behind the best before it is said to lag. One or two are the way of the network.
+/// Number of blocks behind the best endpoint from which an endpoint is reported as lagging. One or two are normal on
+/// the network.
 pub(super) const LAG_BLOCKS: u64 = 3;
-/// Slots that something about one endpoint has to last before it is told.
+/// Number of slots that a problem of one endpoint must last before it is reported.
 const ENDPOINT_SLOTS: u32 = 4;
-/// Slots that endpoints may name different blocks at one height: a reorg reaches all of them within one or two.
+/// Number of slots for which endpoints may report different blocks at one height: a reorg reaches all of them within
+/// one or two.
 const DISAGREE_SLOTS: u32 = 2;
-/// Gaps in the proof of one block that are told.
+/// Number of gaps in the proof of one block that are listed.
 const GAPS_TOLD: usize = 3;
 
 impl Driver {
-    /// Holds what is seen against what should be.
+    /// Compares the observed state with the expected one, and updates the problems.
     pub(super) fn assess(&mut self) {
         let now = instant();
         let patience = self.pool.deadlines().blind;
@@ -44,7 +46,7 @@ impl Driver {
                     severity: Severity::High,
                     since: failing.since,
                     began: failing.began,
-                    // Another chain does not become ours by waiting.
+                    // Waiting does not turn another chain into ours.
                     patience: Duration::ZERO,
                     why: failing.error.to_string(),
                     evidence: None,
@@ -97,7 +99,7 @@ impl Driver {
         });
         self.troubles.set(BlindnessKind::NoBlock, None, no_block);
         let conflict = self.follower.conflict().map(|conflict: Conflict| {
-            // Whoever is woken has to know the way out.
+            // The page must state the remedy.
             let ways = match conflict {
                 Conflict::Finalized { head, .. } => {
                     let name = quoted(&self.meter.chain);
@@ -113,7 +115,7 @@ impl Driver {
             let lost = self.probes.lost(voice).map(|lost| Symptom {
                 kind: BlindnessKind::AbilityLost,
                 voice: Some(voice),
-                // What another endpoint can do still is done there.
+                // If another endpoint still has the capability, it is used there.
                 severity: if lost.elsewhere { Severity::Warning } else { Severity::High },
                 since: lost.since,
                 began: now,
@@ -133,7 +135,7 @@ impl Driver {
         }
     }
 
-    /// Holds endpoints against each other.
+    /// Compares the endpoints with each other.
     fn compare(&mut self, now: Instant) {
         let since_start = self.started.elapsed();
         let dissents: Vec<_> = self.council.dissents().collect();
@@ -162,7 +164,7 @@ impl Driver {
             });
             let lag = lags.get(voice).copied().flatten();
             self.meter.metrics.endpoint_lag(&self.meter.chain, &self.pool.name(voice), lag.unwrap_or_default());
-            // Each new head takes an endpoint that stays so far behind one block nearer for a moment.
+            // Each new head briefly reduces the lag of such an endpoint by one block.
             let held = self.troubles.is_held(BlindnessKind::Lag, Some(voice));
             let least = if held { LAG_BLOCKS - 1 } else { LAG_BLOCKS };
             let lag = lag.filter(|lag| *lag >= least && dissent.is_none());
@@ -175,7 +177,7 @@ impl Driver {
         }
     }
 
-    /// Two endpoints give one block differently, and nothing can tell which of them is right.
+    /// Reports that two endpoints return one block differently, and that nothing shows which of them is right.
     pub(super) fn differ(&mut self, voice: Voice, other: Voice, at: BlockRef) {
         let (name, other_name) = (self.pool.name(voice), self.pool.name(other));
         self.troubles.hold(Symptom {
@@ -191,7 +193,7 @@ impl Driver {
         });
     }
 
-    /// Tells of a block that its header cannot vouch for, and that the next one is vouched for again.
+    /// Reports a block that its header does not prove, and clears the report when the next block is proven again.
     pub(super) fn vouched(&mut self, body: &Fetched) {
         let why: Vec<String> = body.gaps.iter().take(GAPS_TOLD).map(ToString::to_string).collect();
         let symptom = (!why.is_empty()).then(|| Symptom {
@@ -213,7 +215,7 @@ impl Driver {
         self.troubles.set(BlindnessKind::UnverifiedBlock, None, symptom);
     }
 
-    /// Tells of an endpoint that lies.
+    /// Reports an endpoint that sent a false or invalid answer.
     pub(super) fn refused(&mut self, voice: Voice, error: &NodeError, evidence: Option<Arc<Evidence>>) {
         let (name, Meter { metrics, chain }) = (self.pool.name(voice), &self.meter);
         metrics.endpoint_strike(chain, &name);
@@ -231,8 +233,9 @@ impl Driver {
         });
     }
 
-    /// What is told of a failure. A block that contradicts its hash is false, unless no block of the chain was ever seen that does not:
-    /// then the chain may make its hashes in another way, and whoever is told has to know the way out.
+    /// Returns the reported text of a failure. A block that contradicts its hash is false, unless no block of the chain
+    /// was ever seen to match its hash: then the chain may compute its hashes differently, and the reader needs to know
+    /// the remedy.
     fn told_of(&self, error: &NodeError) -> String {
         let NodeError::Lie { flaw, .. } = error else { return error.to_string() };
         if matches!(flaw, Flaw::State { .. } | Flaw::Sender { .. }) || self.pool.nodes().any(Node::has_verified) {

@@ -1,4 +1,4 @@
-//! What the driver passes on: steps, confirmations, promotions, troubles, and where it stands.
+//! Events that the driver passes on: steps, confirmations, promotions, outages, and its phase.
 
 use super::{Driver, Ended};
 use crate::model::{BlindnessKind, BlockRef, Finality, Trouble};
@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use tracing::debug;
 
 impl Driver {
-    /// Passes on all steps that are complete, waiting where the pipeline is slower.
+    /// Passes on all complete steps, and waits if the pipeline is slower.
     pub(super) async fn emit(&mut self) -> Result<(), Ended> {
         let (metrics, chain, events) = (&self.meter.metrics, &self.meter.chain, &self.wires.events);
         metrics.queue(chain, "hints", self.wires.hints.len(), HINTS_MAX);
@@ -25,7 +25,7 @@ impl Driver {
             self.learn_pace(before, &step);
             if !step.retract.is_empty() {
                 self.council.take_back(&step.retract);
-                // Before the step, so that whoever commits it knows.
+                // Sent before the step, so that it is known when the step is committed.
                 self.tell_contested().await?;
             }
             if let Some(ahead) = &self.ahead {
@@ -57,8 +57,8 @@ impl Driver {
         self.tell_contested().await
     }
 
-    /// Passes on a step once there is room for its blocks among those that wait for the pipelines of all chains. Meanwhile what was asked
-    /// for comes in, so that nothing parsed waits beside that room.
+    /// Passes on a step once there is room for its blocks among those that wait for the pipelines of all chains.
+    /// Results of pending fetches are handled meanwhile, so that no parsed data waits outside of that room.
     async fn hand_over(&mut self, step: Step) -> Result<(), Ended> {
         let queue = self.queue.clone();
         let room = queue.hold(step.append.iter().map(Fetched::size).sum());
@@ -74,7 +74,7 @@ impl Driver {
         self.send(Ok(Event::Step(Box::new(step))), Some(held)).await
     }
 
-    /// Passes on which blocks that were taken back endpoints still hold, where that has changed.
+    /// Reports which retracted blocks endpoints still hold, if that has changed.
     async fn tell_contested(&mut self) -> Result<(), Ended> {
         let Some(contested) = self.council.contested(&self.follower) else { return Ok(()) };
         let named = |(block, by): (BlockRef, BTreeSet<Voice>)| {

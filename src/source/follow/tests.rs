@@ -17,7 +17,7 @@ struct Tree {
     blocks: B256HashMap<Link>,
     canonical: Vec<Link>,
     n_made: u64,
-    /// Whether orphans can still be fetched by hash.
+    /// True if orphans can still be fetched by hash.
     remembers_orphans: bool,
 }
 
@@ -57,7 +57,7 @@ impl Tree {
     }
 }
 
-/// What a store would hold if every step were committed.
+/// Contents of a store if every step were committed.
 struct Store {
     first: u64,
     links: Vec<Link>,
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// Answers one want, the `pick`-th of those there are.
+    /// Answers one of the current wants, the `pick`-th.
     fn answer(&mut self, pick: usize) -> bool {
         let wants = self.follower.wants();
         let Some(&want) = wants.get(pick % wants.len().max(1)) else { return false };
@@ -140,7 +140,7 @@ impl World {
         true
     }
 
-    /// The node stops changing and is heard out.
+    /// Stops changing the node and runs the follower until it is done.
     fn settle(&mut self) {
         for _ in 0..4 {
             self.hint(self.tree.head());
@@ -212,7 +212,7 @@ proptest! {
                 Event::ForgetOrphans(forgets) => world.tree.remembers_orphans = !forgets,
             }
         }
-        // A chain that grows past everything there was: below that, a lower head would be a lagging node.
+        // The chain grows past every earlier block: below that, a lower head would be a lagging node.
         let highest = world.tree.blocks.values().map(|link| link.at.number).max().unwrap_or(0) as usize;
         world.tree.extend((highest + 1).saturating_sub(world.tree.canonical.len()) + 12);
         world.settle();

@@ -1,13 +1,13 @@
-//! A token bucket: how often an endpoint may be asked.
+//! Token bucket that limits the request rate of an endpoint.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Seconds of its rate that an endpoint may be asked at once, after a rest.
+/// Burst size, in seconds of the endpoint's rate, after an idle time.
 const BURST_SECONDS: f64 = 2.0;
 
-/// See the module's head. Shared by all who ask one endpoint.
+/// See the module documentation. Shared by all callers of one endpoint.
 #[derive(Debug)]
 pub(super) struct Bucket {
     per_second: f64,
@@ -21,7 +21,7 @@ impl Bucket {
         Self { per_second, state: Mutex::new((Self::size(per_second), now)) }
     }
 
-    /// Takes `cost` tokens, on credit where there are not as many: the caller waits for so long.
+    /// Takes `cost` tokens, on credit if there are too few, and returns the time that the caller must wait.
     pub(super) fn take(&self, cost: f64, now: Instant) -> Duration {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (tokens, at) = *state;

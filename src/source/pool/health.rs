@@ -1,28 +1,28 @@
-//! How well an endpoint does, from what became of the requests it was sent.
+//! Health of an endpoint, derived from the outcome of its requests.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Answers remembered of each kind of work, for the slowest of twenty.
+/// Number of response times remembered for each kind of work, to find the slowest of twenty.
 const TIMES_MAX: usize = 64;
 /// Failures in a row after which an endpoint counts as down.
 const FAILURES_DOWN: u32 = 3;
-/// How long an endpoint that lied is asked only when nobody else can answer.
+/// Time during which an endpoint that gave a false answer is asked only if no other can answer.
 pub const QUARANTINE: Duration = Duration::from_secs(600);
-/// Answers without sense that are forgiven, since a node that has not seen a block yet gives them too: within
-/// [`PATIENCE`], one more is a lie.
+/// Number of malformed answers that are tolerated, because a node that does not have a block yet sends them too. One
+/// more, each within [`PATIENCE`] of the one before, counts as a lie.
 const SLIPS_MAX: u32 = 3;
-/// Answers without sense closer together than this are one: the same question is asked again within moments.
+/// Malformed answers within this time count as one: the same request is repeated within moments.
 const SLIP: Duration = Duration::from_secs(2);
-/// How long an answer without sense is held against an endpoint.
+/// Time during which a nonsensical answer counts against an endpoint.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long to wait for an answer before another endpoint is asked as well, while there is nothing to judge by.
+/// Wait for an answer before another endpoint is asked as well, while there are too few measurements.
 const HEDGE_FIRST: Duration = Duration::from_secs(1);
-/// Shortest such wait.
+/// Shortest wait before another endpoint is asked as well.
 const HEDGE_LEAST: Duration = Duration::from_millis(50);
 
-/// What is asked, by what it costs a node.
+/// Kind of request, by its cost to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// A head, a header, a tag.
@@ -35,7 +35,7 @@ pub enum Work {
     Trace,
 }
 
-/// See the module's head.
+/// See the module documentation.
 #[derive(Clone, Debug)]
 pub struct Health {
     times: [VecDeque<Duration>; 4],
@@ -79,7 +79,7 @@ impl Health {
         self.errors = self.errors * 0.9 + 0.1;
     }
 
-    /// It gave an answer that makes no sense. True when that was one too many.
+    /// Records a nonsensical answer. Returns true if that was one too many.
     pub(super) fn slipped(&mut self, now: Instant) -> bool {
         let since = self.slipped_at.map(|at| now.duration_since(at));
         if since.is_some_and(|since| since < SLIP) {
@@ -97,44 +97,44 @@ impl Health {
         lies
     }
 
-    /// It gave an answer that is proven wrong.
+    /// Quarantines the endpoint for an answer that is proven wrong.
     pub(super) fn quarantine(&mut self, now: Instant) {
         self.quarantined_until = Some(now + QUARANTINE);
         self.strikes += 1;
         self.slips = 0;
     }
 
-    /// Until when it is asked only when nobody else can answer.
+    /// Returns the end of the quarantine. Until then the endpoint is asked only when no other endpoint can answer.
     #[must_use]
     pub fn quarantined(&self, now: Instant) -> Option<Instant> {
         self.quarantined_until.filter(|until| *until > now)
     }
 
-    /// Whether it failed several times in a row.
+    /// Returns whether the endpoint failed several times in a row.
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.failures_in_a_row >= FAILURES_DOWN
     }
 
-    /// Whether it went down within the last `time`, so that it may be back soon.
+    /// Returns whether the endpoint went down within the last `time`, and may therefore be back soon.
     #[must_use]
     pub fn went_down_within(&self, time: Duration, now: Instant) -> bool {
         self.is_down() && self.worked_at.is_some_and(|at| now.duration_since(at) < time)
     }
 
-    /// Whether it answered anything since.
+    /// Returns whether the endpoint has answered any request after `since`.
     #[must_use]
     pub fn worked_since(&self, since: Instant) -> bool {
         self.worked_at.is_some_and(|at| at > since)
     }
 
-    /// How often it was caught.
+    /// Returns the number of times that the endpoint was caught with a false answer.
     #[must_use]
     pub fn strikes(&self) -> u64 {
         self.strikes
     }
 
-    /// The time within which nineteen of twenty answers came; what is slower is asked of another endpoint too.
+    /// Returns the time within which nineteen of twenty answers came; a slower request is sent to another endpoint too.
     #[must_use]
     pub fn hedge_after(&self, work: Work) -> Duration {
         let times = &self.times[work as usize];
@@ -146,8 +146,8 @@ impl Health {
         sorted[(sorted.len() * 95 / 100).min(sorted.len() - 1)].max(HEDGE_LEAST)
     }
 
-    /// What it is ordered by, best first: trust, life, errors in tenths, time in powers of two, so that a small difference does
-    /// not send requests to and fro.
+    /// Returns the sort key, best first: trust, availability, error rate in tenths, and response time in powers of two,
+    /// so that a small difference does not move requests back and forth.
     #[must_use]
     pub fn rank(&self, work: Work, now: Instant) -> (bool, bool, u32, u32) {
         let times = &self.times[work as usize];

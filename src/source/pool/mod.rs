@@ -1,9 +1,9 @@
-//! Several endpoints of one chain, asked as one.
+//! Pool of several endpoints of one chain with the interface of one endpoint.
 //!
-//! Comes in: a question. Goes out: the first good answer, whose it is, and what the others did wrong. The best endpoint is asked
-//! first; when it takes longer than nineteen of twenty of its answers did, the next is asked as well; when it fails, the next is
-//! asked at once. That one does not know a block which another knows is lag, not absence. What never happens here: an error or a
-//! `null` that wins over an answer, or an answer that nobody stands for.
+//! Comes in: a request. Goes out: the first good answer, its endpoint, and the errors of the others. The best endpoint
+//! is asked first. When it takes longer than nineteen of twenty of its answers did, the next is asked as well; when it
+//! fails, the next is asked at once. If one endpoint lacks a block that another has, that is lag, not absence. Never
+//! here: an error or a `null` that wins over an answer, or an answer without a known endpoint.
 
 mod bucket;
 mod health;
@@ -27,13 +27,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Most endpoints of one chain: more would cost requests and add nothing to trust.
+/// Maximum number of endpoints of one chain: more would cost requests and not improve trust.
 pub const ENDPOINTS_MAX: usize = 16;
 
-/// Wrong answers of one endpoint that are kept until somebody looks: one is enough to distrust it.
+/// Number of wrong answers kept for one endpoint until the driver reads them: one is enough to distrust it.
 const CAUGHT_MAX: usize = 4;
 
-/// One chain's endpoints. Cloned freely; clones share connections, health and limits.
+/// Endpoints of one chain. Cloned freely; clones share connections, health and limits.
 #[derive(Clone)]
 pub struct Pool(Arc<[Member]>);
 
@@ -41,29 +41,30 @@ struct Member {
     node: Node,
     health: Mutex<Health>,
     bucket: Option<Bucket>,
-    /// Wrong answers about state, until the driver looks.
+    /// Wrong answers about state that the driver has not read yet.
     caught: Mutex<Vec<NodeError>>,
-    /// Of the whole pool: somebody should look.
+    /// Signal to the driver, shared by the whole pool.
     look: Arc<Notify>,
 }
 
-/// What became of a question.
+/// Outcome of a request.
 pub(super) struct Asked<T> {
-    /// The first good answer, or the failure that says most.
+    /// First good answer, or the most informative failure.
     pub(super) answer: Result<(Voice, T), NodeError>,
-    /// Who failed meanwhile, and how.
+    /// Endpoints that failed meanwhile, each with its error.
     pub(super) failures: Vec<(Voice, NodeError)>,
-    /// How often another endpoint was asked because the one before took long.
+    /// Number of times another endpoint was asked because the previous one was slow.
     pub(super) hedges: u32,
 }
 
-/// A pool needs endpoints of one chain: at least one, at most [`ENDPOINTS_MAX`].
+/// Error for an invalid pool: it needs at least one and at most [`ENDPOINTS_MAX`] endpoints, all of one chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a chain needs one to {ENDPOINTS_MAX} endpoints, all of the same chain")]
 pub struct BadPool;
 
 impl Pool {
-    /// Endpoints in the order in which they are preferred, each with how many requests a second it may be sent, if that is limited.
+    /// Creates a pool of endpoints in the order of preference, each with its limit of requests a second, if there is
+    /// one.
     ///
     /// # Errors
     /// When there are none, too many, or of several chains.
@@ -90,7 +91,7 @@ impl Pool {
         self.0[0].node.chain()
     }
 
-    /// How long they are waited for.
+    /// Returns the time limits for requests to the endpoints.
     #[must_use]
     pub fn deadlines(&self) -> &Deadlines {
         self.0[0].node.deadlines()
@@ -101,7 +102,7 @@ impl Pool {
         self.0.iter().map(|member| &member.node)
     }
 
-    /// How well each does.
+    /// Returns the health of each endpoint.
     #[must_use]
     pub fn health(&self) -> Vec<Health> {
         self.0.iter().map(|member| member.health().clone()).collect()
@@ -123,12 +124,13 @@ impl Pool {
         self.0.get(voice).is_some_and(|member| what(&member.health()))
     }
 
-    /// This endpoint was caught lying.
+    /// Puts an endpoint in quarantine after a false answer.
     pub(super) fn quarantine(&self, voice: Voice) {
         self.0[voice].health().quarantine(instant());
     }
 
-    /// This endpoint gave an answer without sense. True when that was one too many, and it is in quarantine for it.
+    /// Records a malformed answer of this endpoint. Returns true when that was one too many, and the endpoint is in
+    /// quarantine for it.
     pub(super) fn slipped(&self, voice: Voice) -> bool {
         self.0[voice].health().slipped(instant())
     }
@@ -143,7 +145,7 @@ impl Pool {
         self.0[voice].ask(Work::Head, 1.0, |node| Box::pin(async move { node.tag(tag).await })).await
     }
 
-    /// The text of a transaction as one endpoint has it, pending or not; `null` where it does not.
+    /// Returns the text of a transaction at one endpoint, pending or not; `null` if the endpoint does not have it.
     pub(super) async fn tx(&self, voice: Voice, hash: B256) -> Result<Box<RawValue>, NodeError> {
         let ask = |node: Node| -> BoxFuture<'static, _> {
             Box::pin(async move {
@@ -164,7 +166,7 @@ impl Pool {
         self.first_of(Work::Block, 2.0, first, |node| Box::pin(async move { node.block(hash, keep_raw).await })).await
     }
 
-    /// The block with this hash as an endpoint other than `not` gives it; `None` when no other gives it.
+    /// Returns the block with this hash from an endpoint other than `not`; `None` when no other endpoint has it.
     pub(super) async fn second(&self, hash: B256, not: Voice, keep_raw: bool) -> Option<(Voice, Fetched)> {
         for voice in self.order(Work::Block, None).into_iter().filter(|voice| *voice != not) {
             let ask =
@@ -201,7 +203,7 @@ impl Pool {
         self.block(hash, None, false).await.answer.map(|(_, block)| block)
     }
 
-    /// What people call the endpoints.
+    /// Returns the display names of the endpoints.
     #[must_use]
     pub fn names(&self) -> String {
         self.nodes().map(Node::name).collect::<Vec<_>>().join(", ")
@@ -230,7 +232,7 @@ impl Pool {
         let mut order: Vec<_> = (0..self.len())
             .map(|voice| {
                 let (quarantined, down, errors, time) = self.0[voice].health().rank(work, now);
-                // Whoever named a block has it, which is worth more than speed and less than trust.
+                // The endpoint that reported a block has it. This matters more than speed and less than trust.
                 ((quarantined, down, first.is_some_and(|first| first != voice), errors, time), voice)
             })
             .collect();
@@ -304,7 +306,7 @@ impl From<Node> for Pool {
 }
 
 impl Member {
-    /// Keeps a wrong answer until somebody looks at it.
+    /// Keeps a wrong answer until the driver reads it.
     fn catch(&self, error: &NodeError) {
         let mut caught = self.caught.lock().unwrap_or_else(PoisonError::into_inner);
         if caught.len() < CAUGHT_MAX {
@@ -324,14 +326,15 @@ impl Member {
         let answer = ask(self.node.clone()).await;
         let mut health = self.health();
         match &answer {
-            // Not to know a block is no fault: it may be gone, or not there yet.
+            // A missing block does not count against the endpoint: the block may have left the chain, or may not have
+            // arrived yet.
             Ok(_) | Err(NodeError::Missing(_)) => health.worked(work, began.elapsed(), instant()),
             Err(_) => health.failed(),
         }
         answer
     }
 
-    /// Waits until the endpoint may be asked.
+    /// Waits until the rate limit permits a request.
     async fn rest(&self, cost: f64) {
         let wait = self.bucket.as_ref().map_or(Duration::ZERO, |bucket| bucket.take(cost, instant()));
         if !wait.is_zero() {
@@ -350,7 +353,7 @@ impl fmt::Debug for Pool {
     }
 }
 
-/// The failure that says most: an answer that is wrong, then a block that nobody knows, then whatever came last.
+/// Returns the most informative failure: a wrong answer, then a missing block, then the last failure.
 fn telling(failures: &[(Voice, NodeError)]) -> NodeError {
     let wrong = failures.iter().find(|(_, error)| error.is_wrong());
     let missing = || failures.iter().find(|(_, error)| matches!(error, NodeError::Missing(_)));

@@ -1,7 +1,8 @@
-//! Questions about the state after a block, and about what ran inside of it.
+//! Reads of the state after a block, and of the calls inside its transactions.
 //!
-//! What can be proven is asked with a proof, and only where no endpoint has one is an endpoint taken at its word. What an endpoint
-//! says that contradicts the block is kept for the driver, which holds it against it.
+//! Reads that can be proven are sent with a request for a proof. An endpoint's answer without a proof is used only if
+//! no endpoint has one. An answer that contradicts the block is kept for the driver, which records it against the
+//! endpoint.
 
 use super::{Asked, Member, Pool, Work};
 use crate::model::BlockRef;
@@ -19,22 +20,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// Reads asked at once.
+/// Number of reads in flight at the same time.
 const READS_AT_ONCE: usize = 16;
-/// Times a read is tried; most failures are of a connection that the next try opens anew.
+/// Number of attempts for a read; most failures are broken connections, which the next attempt reopens.
 const READ_TRIES: usize = 3;
-/// How long after an endpoint went down it is waited for: a verdict that knows all is worth more than one that comes while nobody
-/// can be reached. That nothing is seen is told meanwhile.
+/// Time after an endpoint went down during which reads wait for it. A verdict with complete data is worth more than one
+/// made while no endpoint can be reached. The outage is reported meanwhile.
 const OUTAGE_MAX: Duration = Duration::from_secs(45);
-/// Failures that are remembered of one question.
+/// Number of failures remembered for one request.
 const FAILURES_MAX: usize = 64;
 
 impl Pool {
-    /// Answers to `reads` in their order, each asked at the hash of block `at` and nowhere else. Those beyond [`READS_MAX`],
-    /// [`STATE_READS_MAX`] and [`HOLDING_READS_MAX`] together are not asked. [`Read::Before`] is asked at the block that it names.
+    /// Returns answers to `reads` in their order, each requested only by the hash of block `at`. Reads beyond the sum
+    /// of [`READS_MAX`], [`STATE_READS_MAX`] and [`HOLDING_READS_MAX`] are not sent. [`Read::Before`] is requested at
+    /// the block that it names.
     ///
-    /// What is asked of one account is asked together, with a proof: where any endpoint gives one, that is the answer. Only where
-    /// none does are they taken at their word.
+    /// Reads of one account are sent together, with a proof: if any endpoint returns one, that is the answer. Answers
+    /// without a proof are used only if no endpoint returns one.
     pub async fn read(&self, at: BlockRef, reads: &[Read]) -> Vec<Answer> {
         let mut accounts: BTreeMap<Address, Vec<usize>> = BTreeMap::new();
         let mut asked: Vec<BoxFuture<'_, Vec<(usize, Answer)>>> = Vec::new();
@@ -64,7 +66,8 @@ impl Pool {
         answers
     }
 
-    /// Whom `owner` ever allowed to take any of `tokens`, by the logs up to block `until`, as one endpoint has them.
+    /// Returns the spenders that `owner` ever approved for any of `tokens`, according to the logs of one endpoint up to
+    /// block `until`.
     ///
     /// # Errors
     /// When no endpoint searches all of them.
@@ -82,7 +85,7 @@ impl Pool {
         self.first_of(Work::Call, 2.0, None, ask).await.answer.map(|(_, given)| given)
     }
 
-    /// Whether block `at` still is of the chain: as long as any endpoint says so, or none answers.
+    /// Returns whether block `at` is still on the chain: true as long as any endpoint says so, or none answers.
     pub async fn stands(&self, at: BlockRef) -> bool {
         let ask = |node: Node| -> BoxFuture<'static, _> { Box::pin(async move { node.stands(at).await }) };
         let told = join_all(self.0.iter().map(|member| member.ask(Work::Head, 1.0, ask))).await;
@@ -90,7 +93,7 @@ impl Pool {
         answers.peek().is_none() || answers.any(|stands| stands)
     }
 
-    /// What endpoints said of state that contradicts the block, and has not been looked at yet.
+    /// Takes the endpoints' answers about state that contradict the block and have not been examined yet.
     pub(in crate::source) fn caught(&self) -> Vec<(Voice, NodeError)> {
         let of_member = |(voice, member): (Voice, &Member)| {
             let caught = std::mem::take(&mut *member.caught.lock().unwrap_or_else(PoisonError::into_inner));
@@ -114,7 +117,7 @@ impl Pool {
         match self.patiently(Work::Call, cost, &[], ask).await {
             Ok(answers) => answers,
             Err(failures) => {
-                // Whoever proves what is false is not believed without a proof either.
+                // An endpoint with a false proof is not trusted without a proof either.
                 let is_large = |error: &NodeError| matches!(error, NodeError::TooLarge { .. });
                 let wrong = failures.iter().filter(|(_, error)| error.is_wrong() && !is_large(error));
                 let without: Vec<Voice> = wrong.map(|(voice, _)| *voice).collect();
@@ -123,8 +126,8 @@ impl Pool {
         }
     }
 
-    /// What the logs of all endpoints say together: nothing proves that none was left out, and of those who are named too much the
-    /// contract itself says that they hold no role.
+    /// Merges the role members from the logs of all endpoints. No log can be proven complete. For an account listed
+    /// wrongly, the contract itself answers that it holds no role.
     async fn grants(&self, at: BlockRef, read: &Read) -> Answer {
         let ask = |node: Node| -> BoxFuture<'static, _> {
             let read = read.clone();
@@ -148,7 +151,7 @@ impl Pool {
         Answer::Unavailable
     }
 
-    /// The answer of the first endpoint that can tell, other than `without`.
+    /// Returns the answer of the first endpoint that has one, other than `without`.
     async fn read_one(&self, at: BlockRef, read: &Read, without: &[Voice]) -> Answer {
         let work = if matches!(read, Read::Traces | Read::Trace(_)) { Work::Trace } else { Work::Call };
         let ask = |node: Node| -> BoxFuture<'static, _> {
@@ -158,7 +161,8 @@ impl Pool {
         self.patiently(work, 1.0, without, ask).await.unwrap_or(Answer::Unavailable)
     }
 
-    /// Asks as often as [`READ_TRIES`] and [`OUTAGE_MAX`] have it, and notes what contradicts the block; else how endpoints failed.
+    /// Repeats a request within [`READ_TRIES`] and [`OUTAGE_MAX`], and records answers that contradict the block. On
+    /// failure returns the errors of the endpoints.
     async fn patiently<T>(
         &self,
         work: Work,
@@ -171,7 +175,8 @@ impl Pool {
         loop {
             let order = self.order(work, None).into_iter().filter(|voice| !without.contains(voice));
             let Asked { answer, failures, .. } = self.first_among(order.collect(), work, cost, &ask).await;
-            // One that speaks of another block may have been overtaken by a reorg. It is not believed, and nothing is held against it.
+            // An answer about another block may be the result of a reorg. It is not used, and it does not count against
+            // the endpoint.
             for (voice, error) in failures.iter().filter(|(_, error)| matches!(error, NodeError::Lie { .. })) {
                 self.0[*voice].catch(error);
             }
@@ -183,14 +188,15 @@ impl Pool {
                 NodeError::Limited { after, .. } => Some(after.unwrap_or(pause)),
                 _ => None,
             });
-            // What is too large is so again.
+            // An answer that is too large will be too large again.
             let is_large = |error: &NodeError| matches!(error, NodeError::TooLarge { .. });
             let broken = failures.iter().any(|(_, error)| error.breaks_the_wire() && !is_large(error));
             let mut down = failures.iter().filter(|(voice, error)| {
                 let lately = || self.0[*voice].health().went_down_within(OUTAGE_MAX, instant());
                 matches!(error, NodeError::Unreachable(_)) && lately()
             });
-            // One that answers other questions meanwhile is not away: it breaks off at this one, and will again.
+            // An endpoint that answers other requests meanwhile is not down: it closes the connection at this request,
+            // and will do so again.
             tries_alive += usize::from(down.clone().all(|(voice, _)| self.0[*voice].health().worked_since(began)));
             let may_be_back = down.next().is_some() && tries_alive <= READ_TRIES && began.elapsed() < OUTAGE_MAX;
             if all.len() < FAILURES_MAX {

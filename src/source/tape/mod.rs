@@ -1,11 +1,11 @@
 //! Tapes: recorded stretches of a chain that can be played back as a node.
 //!
-//! Comes in: what a pipeline committed and heard, or blocks that somebody else recorded. Goes out: a file, and from a file a node
-//! ([`TapeServer`]) that lives through the same blocks and reorgs again. What never happens here: an answer that is not on the
-//! tape, an address of an endpoint on it, or a watch that waits for a tape.
+//! Comes in: the committed steps and the events of a pipeline, or blocks recorded by another program. Goes out: a file,
+//! and from a file a node ([`TapeServer`]) that replays the same blocks and reorgs. Never here: an answer that is not
+//! on the tape, the URL of an endpoint on it, or a watch that waits for a tape.
 //!
-//! A tape is JSON lines, packed with gzip or zstd: readable with `zcat` or `zstdcat` and `jq`. The first line says what it is; each
-//! further one is a block with what was asked at it, or the mark of something that happened between blocks:
+//! A tape is JSON lines, compressed with gzip or zstd: readable with `zcat` or `zstdcat` and `jq`. The first line
+//! describes the tape; each further line is a block with the reads made at it, or the mark of an event between blocks:
 //!
 //! ```text
 //! {"tape":2,"chain":1,"note":"an owner is added at night","began":"2026-11-03T03:00:00Z"}
@@ -22,13 +22,14 @@
 //! {"block":{…},"receipts":[…]}
 //! ```
 //!
-//! `at` is when it was seen, in milliseconds since the tape began, where somebody was there to see it. Blocks, receipts and traces
-//! stand as the node wrote them. A block that does not build on the one before it needs what explains it between them: a
-//! retraction, newest block first, or the mark of a gap, so that a hole is always something somebody meant. What lies between two
-//! gaps is a [`Stretch`]; each is played and followed by itself, as a chain of its own, which keeps the follower free of any
-//! notion of a gap.
+//! `at` is the time of observation in milliseconds since the tape began; it is absent where that is unknown. Blocks,
+//! receipts and traces are kept as the node wrote them. A block that does not build on the one before it must be
+//! preceded by an explanation: a retraction, newest block first, or the mark of a gap. A hole is therefore always
+//! intended. The blocks between two gaps form a [`Stretch`]; each stretch is played and followed separately, as a chain
+//! of its own, so the follower needs no support for gaps.
 //!
-//! A recorder that crashed leaves a tape that is cut short. It is good up to its last whole line, and says so ([`Tape::cut`]).
+//! A recorder that crashed leaves a truncated tape. The tape is valid up to its last whole line, and reports the
+//! truncation ([`Tape::cut`]).
 
 mod import;
 mod packing;
@@ -59,145 +60,146 @@ pub use survey::Survey;
 pub use truth::{REFUTED_MAX, Refuted, is_provable};
 pub use write::Writer;
 
-/// Version of the format that is written; those before it are read too.
+/// Version of the format that is written; earlier versions can be read too.
 pub const VERSION: u32 = 2;
-/// Longest line, in bytes: several times the largest block there is.
+/// Maximum length of a line in bytes: several times the largest known block.
 pub const LINE_BYTES_MAX: usize = 128 << 20;
-/// Most bytes of lines that [`Tape::load`] takes into memory.
+/// Maximum number of bytes of lines that [`Tape::load`] reads into memory.
 pub const LOADED_BYTES_MAX: usize = 2 << 30;
 /// Longest caption, note or reason on a tape, in bytes: more than a page of a terminal.
 pub const TEXT_BYTES_MAX: usize = 4_096;
-/// Most blocks that one retraction takes back, as many as a follower remembers.
+/// Maximum number of blocks in one retraction, as many as a follower remembers.
 pub const RETRACT_MAX: usize = super::follow::WINDOW_MAX;
 
-/// What the first line says.
+/// First line of a tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Chain the blocks are of.
     pub chain: ChainId,
-    /// What the tape shows, in a sentence; may be empty.
+    /// Subject of the tape, in a sentence; may be empty.
     pub note: String,
-    /// When recording began, on the recorder's clock; absent for blocks that were put together later.
+    /// Start of the recording, on the recorder's clock; absent for blocks that were assembled later.
     pub began: Option<Timestamp>,
 }
 
-/// One line behind the first.
+/// Line after the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A block.
     Block(Box<TapeBlock>),
-    /// The next block does not build on the one before.
+    /// Gap: the next block does not build on the one before.
     Gap,
-    /// Something that happened between two blocks.
+    /// Mark of an event between two blocks.
     Mark(Mark),
 }
 
 /// A recorded block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TapeBlock {
-    /// When it was seen, in milliseconds since the tape began.
+    /// Time at which the block was seen, in milliseconds since the tape began.
     pub at_ms: Option<u64>,
     /// The block with its receipts.
     pub block: Block,
-    /// The node's own text, where the reader was asked to keep it.
+    /// Text as the node wrote it, if the reader was asked to keep it.
     pub raw: Option<RawPair>,
-    /// What was asked of the node at this block, and its answers.
+    /// Requests to the node at this block, with its answers.
     pub reads: Vec<(Read, Answer)>,
-    /// Its traces as the node wrote them. Nothing says that they fit the block: see [`RawTraces::check`].
+    /// Traces of the block as the node wrote them. They are not checked against the block: see [`RawTraces::check`].
     pub traces: Option<RawTraces>,
 }
 
-/// Something that happened between two blocks.
+/// Event between two blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// When, in milliseconds since the tape began.
+    /// Time of the event, in milliseconds since the tape began.
     pub at_ms: Option<u64>,
-    /// What.
+    /// Event itself.
     pub what: Happening,
 }
 
-/// What may happen between two blocks.
+/// Event that may occur between two blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happening {
-    /// A line for whoever watches, about what follows.
+    /// Line for the viewer about the following blocks.
     Caption(String),
-    /// These blocks, the newest ones, left the chain; newest first.
+    /// Retraction of these blocks, the newest ones of the chain; newest first.
     Retract(Vec<BlockRef>),
-    /// Blocks up to this one became so final.
+    /// Finality reached by the blocks up to this one.
     Promote(Finality, BlockRef),
-    /// Something began or ceased to keep the recorder from seeing.
+    /// Start or end of an outage of the recorder.
     Trouble(Trouble),
-    /// Something about the recording itself.
+    /// Note about the recording itself.
     Note(String),
 }
 
-/// What kept a recorder from seeing.
+/// Outage of a recorder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Name of the blindness, such as `unreachable`.
+    /// Kind of the outage, such as `unreachable`.
     pub kind: String,
-    /// Name of the endpoint it is about, never its address; absent when it is about the chain.
+    /// Name of the endpoint that it concerns, never its URL; absent when it concerns the chain.
     pub endpoint: Option<String>,
-    /// What stood in the way.
+    /// Cause of the outage.
     pub why: Option<String>,
-    /// Whether this is its end.
+    /// True if this is the end of the outage.
     pub over: bool,
 }
 
 /// A tape in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tape {
-    /// What the first line says.
+    /// First line of the tape.
     pub head: Head,
-    /// In the order of the tape, none empty.
+    /// Stretches in the order of the tape, none empty.
     pub stretches: Vec<Stretch>,
-    /// The last whole line, where the tape is cut short behind it.
+    /// Number of the last whole line, if the tape is truncated after it.
     pub cut: Option<usize>,
 }
 
-/// Blocks as they were seen, with the node's own text kept: each builds on what stood when it came.
+/// Blocks in the order of observation, with the text of the node. Each builds on the block that was newest when it
+/// came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stretch {
-    /// In the order they came, those that were taken back later included.
+    /// Blocks in the order of arrival, including those that were retracted later.
     pub blocks: Vec<TapeBlock>,
-    /// What happened between them, each with the number of blocks of this stretch that come before it.
+    /// Events between the blocks, each with the number of blocks of this stretch that come before it.
     pub marks: Vec<(usize, Mark)>,
 }
 
-/// A tape is of no use, or not where it should be.
+/// Error for an invalid or inaccessible tape.
 #[derive(Debug, thiserror::Error)]
 pub enum TapeError {
-    /// The file.
+    /// Reading or writing the file failed.
     #[error("{}{source}", if *line == 0 { String::new() } else { format!("line {line}: ") })]
     Io {
         /// Line reached, from 1; 0 where it is not about a line.
         line: usize,
-        /// What the system says.
+        /// Error reported by the system.
         source: std::io::Error,
     },
     /// The first line is not a tape's.
     #[error("this is not a tape: its first line does not say so")]
     NotATape,
-    /// A tape of another version.
+    /// The tape has an unsupported version.
     #[error("this is a tape of version {0}, and only versions up to {VERSION} can be played")]
     Version(u32),
-    /// A line that cannot be read.
+    /// A line is invalid.
     #[error("line {line}: {why}")]
     Line {
-        /// From 1.
+        /// Number of the line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// Description of the error.
         why: String,
     },
-    /// A hole that nobody marked.
+    /// A hole is not marked as a gap.
     #[error("line {line}: block {number} does not build on the block before it, and no gap is marked between them")]
     Disjoint {
-        /// From 1.
+        /// Number of the line, from 1.
         line: usize,
-        /// Number of the block behind the hole.
+        /// Number of the block after the hole.
         number: u64,
     },
-    /// More than fits.
+    /// The tape exceeds the size limit.
     #[error("the tape holds more than {LOADED_BYTES_MAX} bytes")]
     TooLarge,
 }
@@ -208,7 +210,7 @@ impl Tape {
         Self::collect(open(path)?)
     }
 
-    /// Reads all that `reader` has left, for playing it.
+    /// Reads the rest of `reader` for playback.
     pub fn collect(reader: Reader<'_>) -> Result<Self, TapeError> {
         let mut reader = reader.keeping_raw();
         let mut stretches = vec![Stretch::default()];
@@ -230,7 +232,7 @@ impl Tape {
 }
 
 impl Tape {
-    /// Puts all stretches behind one another, for a node that shows them all: nothing but their numbers joins them.
+    /// Concatenates all stretches, for a node that shows them all; they are connected only by their block numbers.
     #[must_use]
     pub fn joined(self) -> Stretch {
         let mut all = Stretch::default();
@@ -244,7 +246,7 @@ impl Tape {
 }
 
 impl Stretch {
-    /// Number of its first block: where to begin following it.
+    /// Returns the number of its first block, where a follower should start.
     #[must_use]
     pub fn first(&self) -> Option<u64> {
         self.blocks.first().map(|block| block.block.at.number)
@@ -260,7 +262,7 @@ impl Stretch {
 }
 
 impl Head {
-    /// The first line of a tape that was put together, not recorded.
+    /// Creates the first line of a tape that was assembled, not recorded.
     #[must_use]
     pub fn new(chain: ChainId, note: impl Into<String>) -> Self {
         Self { chain, note: note.into(), began: None }

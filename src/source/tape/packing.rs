@@ -1,4 +1,4 @@
-//! How a tape is packed, on the way out and on the way in.
+//! Compression of a tape, for writing and reading.
 
 use flate2::Compression;
 use flate2::bufread::MultiGzDecoder;
@@ -7,33 +7,35 @@ use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::Path;
 use std::sync::mpsc;
 
-/// Unpacked bytes that are handed over at once, from the thread that unpacks to the one that reads.
+/// Number of decompressed bytes that the decompressing thread passes to the reading thread at once.
 const CHUNK_BYTES: usize = 256 << 10;
-/// Chunks that may wait to be read: a block or two of mainnet, so that neither side waits for the other's every step.
+/// Number of chunks that may wait to be read: a block or two of mainnet, so that neither thread waits for each step of
+/// the other.
 const CHUNKS_MAX: usize = 8;
-/// zstd at its fastest: on blocks it packs as tightly as its higher levels, since most of a block is hex that no level can guess.
+/// Fastest level of zstd: on blocks it compresses as well as the higher levels, because a block consists mostly of hex
+/// that no level can predict.
 const ZSTD_LEVEL: i32 = 1;
 
-/// How a tape is packed. A reader tells by the first bytes.
+/// Compression of a tape. A reader recognizes it by the first bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Packing {
-    /// Readable with `zcat`, on every machine.
+    /// Gzip: readable with `zcat`, on every machine.
     #[default]
     Gzip,
-    /// Readable with `zstdcat`; a little smaller, and several times faster either way.
+    /// Zstd: readable with `zstdcat`; a little smaller, and several times faster in both directions.
     Zstd,
-    /// Not at all.
+    /// No compression.
     Plain,
 }
 
-/// Packs what is written to it.
+/// Compressor of the written bytes.
 pub(super) enum Packer<W: Write> {
     Gzip(GzEncoder<W>),
     Zstd(zstd::stream::write::Encoder<'static, W>),
     Plain(W),
 }
 
-/// What another thread reads ahead.
+/// Data read ahead by another thread.
 struct Ahead {
     chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
     chunk: Cursor<Vec<u8>>,
@@ -41,13 +43,13 @@ struct Ahead {
 }
 
 impl Packing {
-    /// What the name of a file asks for: zstd for `.zst`, gzip otherwise.
+    /// Returns the compression for a file name: zstd for `.zst`, gzip otherwise.
     #[must_use]
     pub fn of(path: &Path) -> Self {
         if path.extension().is_some_and(|end| end == "zst") { Self::Zstd } else { Self::Gzip }
     }
 
-    /// What these first bytes are of. Four are enough.
+    /// Returns the compression recognized from the first bytes. Four are enough.
     fn told_by(magic: &[u8]) -> Self {
         match magic {
             [0x1f, 0x8b, ..] => Self::Gzip,
@@ -56,7 +58,7 @@ impl Packing {
         }
     }
 
-    /// What it is called.
+    /// Returns the name of the compression.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,7 +69,7 @@ impl Packing {
     }
 }
 
-/// The bytes behind `from`, whatever they are packed with.
+/// Decompresses `from`, in any supported compression.
 pub(super) fn unpack<'a>(mut from: impl Read + 'a) -> io::Result<(Packing, Box<dyn Read + 'a>)> {
     let mut magic = Vec::with_capacity(4);
     from.by_ref().take(4).read_to_end(&mut magic)?;
@@ -81,8 +83,8 @@ pub(super) fn unpack<'a>(mut from: impl Read + 'a) -> io::Result<(Packing, Box<d
     Ok((packing, unpacked))
 }
 
-/// The same on a thread of its own, so that unpacking and reading go on side by side. The thread ends with what is read, or when
-/// nobody reads on.
+/// Decompresses `from` on a separate thread, so that decompression and reading run in parallel. The thread ends at the
+/// end of the input, or when the reader is dropped.
 pub(super) fn unpack_ahead(from: impl Read + Send + 'static) -> io::Result<(Packing, Box<dyn Read>)> {
     let (tell, told) = mpsc::sync_channel(1);
     let (send, chunks) = mpsc::sync_channel(CHUNKS_MAX);
@@ -98,7 +100,7 @@ pub(super) fn unpack_ahead(from: impl Read + Send + 'static) -> io::Result<(Pack
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
             let read = unpacked.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut chunk);
             let n = chunk.len();
-            // What came before an error is as good as ever. An empty chunk is the end.
+            // Bytes before an error are valid. An empty chunk marks the end.
             if (n > 0 || read.is_ok()) && send.send(Ok(chunk)).is_err() {
                 return;
             }
@@ -120,7 +122,7 @@ impl Read for Ahead {
             if n > 0 || into.is_empty() || self.ended {
                 return Ok(n);
             }
-            // Should the thread die, that must not look like the end of the tape.
+            // A dead thread must not look like the end of the tape.
             let died = |mpsc::RecvError| io::Error::other("what unpacks ended by surprise");
             let chunk = self.chunks.recv().map_err(died)??;
             self.ended = chunk.is_empty();
@@ -138,7 +140,7 @@ impl<W: Write> Packer<W> {
         })
     }
 
-    /// What it writes to.
+    /// Returns the underlying writer.
     pub(super) fn get_ref(&self) -> &W {
         match self {
             Self::Gzip(packer) => packer.get_ref(),
@@ -147,7 +149,7 @@ impl<W: Write> Packer<W> {
         }
     }
 
-    /// Ends what is packed, and keeps what it was written to.
+    /// Ends the compressed stream and keeps the underlying writer.
     pub(super) fn end(&mut self) -> io::Result<()> {
         match self {
             Self::Gzip(packer) => {
@@ -162,7 +164,7 @@ impl<W: Write> Packer<W> {
         }
     }
 
-    /// Ends what is packed. Without it the reader finds it cut short.
+    /// Ends the compressed stream. Without this a reader finds it truncated.
     pub(super) fn finish(self) -> io::Result<W> {
         let mut to = match self {
             Self::Gzip(packer) => packer.finish(),

@@ -1,4 +1,4 @@
-//! Reading a tape, a line at a time.
+//! Reader of a tape, line by line.
 
 use super::packing::{unpack, unpack_ahead};
 use super::standing::Standing;
@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-/// Yields the lines of a tape behind the first; ends at the first error.
+/// Iterator over the lines of a tape after the first; it ends at the first error.
 pub struct Reader<'a> {
     from: BufReader<Box<dyn Read + 'a>>,
     packing: Packing,
@@ -34,7 +34,7 @@ pub struct Reader<'a> {
     ended: bool,
 }
 
-/// The tape at `path`, however it is packed. It is unpacked on a thread of its own.
+/// Opens the tape at `path`, in any supported compression. It is decompressed on a separate thread.
 pub fn open(path: &Path) -> Result<Reader<'static>, TapeError> {
     let failed = |source| TapeError::Io { line: 0, source };
     let (packing, from) = File::open(path).and_then(unpack_ahead).map_err(failed)?;
@@ -87,7 +87,7 @@ struct RawLine<'a> {
 struct ReadLine {
     to: Option<Address>,
     data: Option<Bytes>,
-    /// The parent, where the question is how things stood before the block.
+    /// Hash of the parent, for a read of the state before the block.
     before: Option<B256>,
     storage: Option<Address>,
     slot: Option<B256>,
@@ -114,7 +114,7 @@ struct TracesLine<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the first line of a tape, however it is packed.
+    /// Reads the first line of a tape, in any supported compression.
     pub fn new(from: impl Read + 'a) -> Result<Self, TapeError> {
         let (packing, from) = unpack(from).map_err(|source| TapeError::Io { line: 1, source })?;
         Self::begin(packing, from)
@@ -146,31 +146,31 @@ impl<'a> Reader<'a> {
         Ok(reader)
     }
 
-    /// What the first line says.
+    /// Returns the first line.
     #[must_use]
     pub fn head(&self) -> &Head {
         &self.head
     }
 
-    /// Version of the format it is written in.
+    /// Returns the version of its format.
     #[must_use]
     pub fn version(&self) -> u32 {
         self.version
     }
 
-    /// How it is packed.
+    /// Returns the compression of the tape.
     #[must_use]
     pub fn packing(&self) -> Packing {
         self.packing
     }
 
-    /// Bytes read so far, unpacked.
+    /// Returns the number of decompressed bytes read so far.
     #[must_use]
     pub fn n_bytes(&self) -> u64 {
         self.n_bytes
     }
 
-    /// The last whole line, once the end was reached and found to be cut short behind it.
+    /// Returns the number of the last whole line, once the end was reached and the tape is truncated after that line.
     #[must_use]
     pub fn cut(&self) -> Option<usize> {
         self.cut
@@ -191,7 +191,7 @@ impl<'a> Reader<'a> {
             let read = bounded.read_until(b'\n', &mut self.buffer);
             self.n_bytes += self.buffer.len() as u64;
             match read {
-                // A recorder that crashed ended neither its last line nor what it is packed with.
+                // A recorder that crashed left the last line and the compressed stream unfinished.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && self.line > 0 => {
                     self.cut = Some(self.line);
                     return Ok(false);
@@ -213,7 +213,7 @@ impl<'a> Reader<'a> {
         if !self.next_line()? {
             return Ok(None);
         }
-        // Lent to the parser, which leaves what it can in place, and taken back.
+        // The parser borrows the buffer, and most values remain in place; then the buffer is taken back.
         let buffer = std::mem::take(&mut self.buffer);
         let entry = self.entry(&buffer);
         self.buffer = buffer;
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
     }
 
     fn entry(&mut self, buffer: &[u8]) -> Result<Entry, TapeError> {
-        // Checked once: JSON read from bytes would check every string by itself.
+        // UTF-8 is checked once: parsing JSON from bytes would check every string separately.
         let text = std::str::from_utf8(buffer).map_err(|_| self.wrong("not UTF-8".to_owned()))?;
         let line: Line<'_> = serde_json::from_str(text).map_err(|error| self.wrong(shortened(&error)))?;
         if !line.says_one_thing() {
@@ -327,7 +327,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Line<'_> {
-    /// Whether it holds one thing whole, and nothing that belongs to another.
+    /// Returns whether the line holds exactly one complete entry, and no field of another.
     fn says_one_thing(&self) -> bool {
         let kinds = [
             self.block.is_some(),
@@ -361,12 +361,13 @@ impl Iterator for Reader<'_> {
     }
 }
 
-/// Whether a line of plain text is half of one, as a crash leaves it.
+/// Returns whether a line of plain text is incomplete, as after a crash.
 fn is_half(line: &[u8]) -> bool {
     !line.ends_with(b"\n") && serde_json::from_slice::<IgnoredAny>(line).is_err_and(|error| error.is_eof())
 }
 
-/// serde_json counts lines within what it was given, which is one line here; the column is what helps.
+/// Formats an error without its line number: serde_json counts lines within its input, which is one line here; only the
+/// column helps.
 pub(super) fn shortened(error: &serde_json::Error) -> String {
     let mut text = error.to_string();
     if let Some(at) = text.rfind(" at line ") {

@@ -1,7 +1,7 @@
-//! Recording a live chain: what a pipeline committed goes to a tape, beside the watch and never in its way.
+//! Recorder of a live chain: the committed steps of a pipeline are written to a tape, without ever delaying the watch.
 //!
-//! A thread of its own packs and writes. Between it and the watch lies a bounded queue;
-//! what finds no room is left out, and the tape says so. A tape that cannot be written is told once, and the watch goes on.
+//! A separate thread compresses and writes. A bounded queue lies between it and the watch; steps that find no room are
+//! left out, and the tape notes that. A tape that cannot be written is reported once, and the watch continues.
 
 use super::{Happening, Mark, Reel, TapeError, Trouble};
 use crate::model::read::{Answer, Read};
@@ -22,21 +22,21 @@ use tracing::{error, warn};
 
 /// Steps that may wait to be written, about 13 minutes of mainnet.
 const QUEUE_MAX: usize = 64;
-/// Bytes of blocks and receipts that may wait to be written: some hundred blocks of mainnet.
+/// Number of bytes of blocks and receipts that may wait to be written: about a hundred blocks of mainnet.
 const QUEUE_BYTES_MAX: usize = 256 << 20;
-/// How long the end of a watch waits for the tape.
+/// Longest time that a stopping watch waits for the tape.
 const FINISH_MAX: Duration = Duration::from_secs(20);
 
-/// What happens when the tape is slower than the chain.
+/// Behavior when the tape is slower than the chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Whoever records waits: recording is what it is for.
+    /// Waits for room on the tape: recording is the purpose.
     Waits,
-    /// What finds no room is left out: watching is what it is for.
+    /// Leaves out data for which there is no room: watching is the purpose.
     LeavesOut,
 }
 
-/// Records what a pipeline commits, as it was lived.
+/// Records the steps that a pipeline commits, in the order of observation.
 #[derive(Debug)]
 pub struct Recorder {
     jobs: mpsc::Sender<Job>,
@@ -45,7 +45,7 @@ pub struct Recorder {
     thread: JoinHandle<Result<(), TapeError>>,
 }
 
-/// What of a step goes to the tape. Taken before the step is judged, since nobody else needs the node's text.
+/// Data of a step that goes to the tape. Taken before the step is judged, since nothing else needs the node's text.
 #[derive(Debug)]
 pub struct Taken {
     retract: Vec<BlockRef>,
@@ -70,30 +70,31 @@ enum Job {
 struct State {
     failed: OnceLock<String>,
     queued_bytes: AtomicUsize,
-    /// Steps that found no room since the last one that did.
+    /// Number of steps left out since the last one that found room.
     missed: AtomicU64,
-    /// The end is near: no time for what can be left out.
+    /// Set during shutdown: optional parts are then skipped.
     hurry: AtomicBool,
 }
 
-/// The thread behind a recorder.
+/// State of the recorder's thread.
 struct Scribe {
     reel: Reel,
     tracer: Option<Tracer>,
     state: Arc<State>,
 }
 
-/// Asks for traces, on a connection of its own.
+/// Fetches traces, on a separate connection.
 struct Tracer {
-    /// Those that may have a way, the one that is asked first.
+    /// Nodes that may support tracing; the first is asked first.
     nodes: VecDeque<Node>,
     runtime: Handle,
-    /// Ways of that one which may still work, the best first; `None` before it was asked what it is.
+    /// Methods of the first node that may still work, the best first; `None` before its methods were requested.
     methods: Option<Vec<TraceMethod>>,
 }
 
 impl Taken {
-    /// Takes from `step` what goes to the tape. The source has to keep the node's text ([`super::super::Options::keep_raw`]).
+    /// Takes the recorded parts from `step`. The source has to keep the node's text
+    /// ([`super::super::Options::keep_raw`]).
     #[must_use]
     pub fn of(step: &mut Step) -> Self {
         let blocks = step.append.iter_mut().map(|fetched| TakenBlock {
@@ -111,7 +112,8 @@ impl Taken {
 }
 
 impl Recorder {
-    /// Records to `reel`; traces too, if there are nodes to ask for them: the first that has a way. Has to be called within a runtime.
+    /// Starts recording to `reel`. If `traces` contains nodes, traces are recorded too, from the first node that
+    /// supports tracing. Must be called within a runtime.
     pub fn start(reel: Reel, traces: Vec<Node>, patience: Patience) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
         let (jobs, waiting) = mpsc::channel(QUEUE_MAX);
@@ -122,7 +124,7 @@ impl Recorder {
         Ok(Self { jobs, state, patience, thread })
     }
 
-    /// A step was committed; these reads were asked at its blocks, in their order.
+    /// Records a committed step, with the reads made at its blocks, in their order.
     ///
     /// # Errors
     /// When the tape cannot be written any more, and whoever records waits for it.
@@ -149,7 +151,7 @@ impl Recorder {
         }
     }
 
-    /// The source said something beside steps.
+    /// Records an event of the source other than a step.
     pub async fn hear(&self, event: &Event) {
         let trouble = |kind: &crate::model::BlindnessKind, endpoint: &Option<Arc<str>>, why: Option<&str>, over| {
             Happening::Trouble(Trouble {
@@ -167,11 +169,11 @@ impl Recorder {
                 return;
             }
         };
-        // A mark that finds no room is missed less than a block: what it says is in the store.
+        // A lost mark is less important than a lost block: its content is also in the store.
         self.send(Job::Mark { seen: instant(), what }).await;
     }
 
-    /// Ends the tape: what is queued is written first.
+    /// Ends the tape after the queued steps are written.
     ///
     /// # Errors
     /// When not all of it could be written.
@@ -192,7 +194,7 @@ impl Recorder {
         joined.map_err(|_| died())?.map_err(|_| died())?
     }
 
-    /// Whether there was room.
+    /// Queues a job. Returns whether there was room.
     async fn send(&self, job: Job) -> bool {
         match self.patience {
             Patience::Waits => self.jobs.send(job).await.is_ok(),
@@ -221,7 +223,7 @@ impl Scribe {
                 Ok(job) => job,
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => {
-                    // Nothing waits, so there is time to make good what was written: a crash loses nothing that is on the tape by now.
+                    // The queue is empty, so there is time to flush: a crash loses nothing that is on the tape by now.
                     self.reel.writer().flush()?;
                     match jobs.blocking_recv() {
                         Some(job) => job,
@@ -253,7 +255,7 @@ impl Scribe {
         let mut reads = reads.into_iter();
         for TakenBlock { link, of, raw } in blocks {
             let reads = reads.next().unwrap_or_default();
-            // Without the node's text there is nothing to write; the next block then marks a gap.
+            // Without the node's text the block cannot be written; the next block then marks a gap.
             let Some(raw) = raw else { continue };
             let traces = match self.traces(&of, behind) {
                 Ok(traces) => traces,
@@ -276,7 +278,7 @@ impl Scribe {
         Ok(())
     }
 
-    /// The traces of a block; none where nobody asked for any, or there is nothing to trace.
+    /// Returns the traces of a block; `None` if no traces are recorded or the block has no transactions.
     fn traces(&mut self, of: &Traced, behind: bool) -> Result<Option<RawTraces>, String> {
         let Some(tracer) = &mut self.tracer else { return Ok(None) };
         if of.txs.is_empty() {

@@ -1,4 +1,4 @@
-//! The file that a recording goes to, and the next one when it is full.
+//! The file of a recording, and its replacement when it is full.
 
 use super::{Head, Packing, Reader, TapeError, Writer};
 use crate::runtime::instant;
@@ -8,17 +8,17 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
-/// A tape file being recorded, by itself or with the one before it, as a flight recorder keeps them.
+/// Tape file in recording, alone or together with its predecessor, as in a flight recorder.
 pub struct Reel {
     path: PathBuf,
     head: Head,
-    /// Most bytes of this file and the one before it together; `None` for one file without end.
+    /// Maximum total size of this file and its predecessor in bytes; `None` for a single file without a limit.
     bytes_max: Option<u64>,
     began: Instant,
     writer: Writer<BufWriter<Counted>>,
 }
 
-/// A file that knows how much was written to it.
+/// File that counts the bytes written to it.
 #[derive(Debug)]
 pub(super) struct Counted {
     file: File,
@@ -26,14 +26,15 @@ pub(super) struct Counted {
 }
 
 impl Reel {
-    /// Begins a new tape at `path`. What is there already is an error.
+    /// Starts a new tape at `path`. An existing file is an error.
     pub fn new(path: &Path, head: Head) -> io::Result<Self> {
         let file = File::create_new(path)?;
         Self::begin(path.to_owned(), file, head, None)
     }
 
-    /// Begins a tape at `path` that keeps what was seen last, in at most about `bytes_max` bytes: once it is half of that, it becomes
-    /// `path.1`, and the one that was there is gone. What an earlier run left at `path` becomes `path.1` as well.
+    /// Starts a tape at `path` that keeps the newest blocks, in at most about `bytes_max` bytes. Once the file reaches
+    /// half of that, it is renamed to `path.1` and replaces the older file of that name. A tape of an earlier run at
+    /// `path` is renamed to `path.1` as well.
     pub fn rolling(path: &Path, head: Head, bytes_max: u64) -> io::Result<Self> {
         let file = renew(path)?;
         Self::begin(path.to_owned(), file, head, Some(bytes_max))
@@ -47,7 +48,7 @@ impl Reel {
         Ok(Self { path, head, bytes_max, began: instant(), writer })
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -61,7 +62,8 @@ impl Reel {
         u64::try_from(seen.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Goes on in a new file if this one has its half of what is allowed. `seen` is when what comes next was seen.
+    /// Continues in a new file if this one has reached half of the limit. `seen` is the time of observation of the next
+    /// step.
     pub(super) fn turn_if_full(&mut self, seen: Instant) -> Result<(), TapeError> {
         let n_bytes = self.writer.get_ref().get_ref().n_bytes;
         if self.bytes_max.is_none_or(|bytes_max| n_bytes < bytes_max / 2) {
@@ -71,14 +73,14 @@ impl Reel {
         let since = SignedDuration::try_from(seen.saturating_duration_since(self.began)).unwrap_or_default();
         let head =
             Head { began: self.head.began.map(|began| began.checked_add(since).unwrap_or(began)), ..self.head.clone() };
-        // The full one is ended before its name is taken, so that whatever happens in between leaves two whole tapes.
+        // The full file is finished before it is renamed, so that a failure in between leaves two complete tapes.
         self.writer.end()?;
         let next = write_to(&self.path, renew(&self.path).map_err(failed)?, &head)?;
         (self.writer, self.head, self.began) = (next, head, seen.max(self.began));
         Ok(())
     }
 
-    /// Ends the tape, on the disk.
+    /// Ends the tape and syncs it to disk.
     pub(super) fn finish(self) -> Result<(), TapeError> {
         let to = self.writer.finish()?;
         let file = to.into_inner().map_err(|error| TapeError::Io { line: 0, source: error.into_error() })?.file;
@@ -96,8 +98,8 @@ fn write_to(path: &Path, file: File, head: &Head) -> Result<Writer<BufWriter<Cou
     Ok(writer)
 }
 
-/// An empty file at `path`; the tape that was there gets `.1` behind its name. What is no ordinary file, such as a pipe, is taken as
-/// it is. A file that is no tape is somebody's, and stays.
+/// Creates an empty file at `path`; an existing tape is renamed with the suffix `.1`. A special file, such as a pipe,
+/// is used as it is. A file that is not a tape is never replaced.
 fn renew(path: &Path) -> io::Result<File> {
     match std::fs::metadata(path) {
         Ok(there) if !there.is_file() => return File::options().write(true).open(path),
@@ -119,7 +121,8 @@ fn renew(path: &Path) -> io::Result<File> {
     File::create(path)
 }
 
-/// Whether nothing is lost with this file but a tape; a crash may have left it without a whole first line.
+/// Returns whether nothing but a tape would be lost with this file; a crash may have left the tape without a whole
+/// first line.
 fn is_tape(path: &Path) -> io::Result<bool> {
     match File::open(path) {
         Ok(file) => Ok(match Reader::new(file) {

@@ -1,4 +1,4 @@
-//! What a stretch shows, and when: its blocks and marks in scenes, each of which becomes visible in one go.
+//! Scenes of a stretch and their times: the blocks and marks of a scene become visible at once.
 
 use super::{Happening, Stretch};
 use crate::model::{BlockRef, Finality};
@@ -6,51 +6,51 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-/// Longest pause between two scenes, whatever the tape says: no hash covers when a block was seen, and who plays a tape wants to see its
-/// end.
+/// Longest pause between two scenes, even if the tape states a longer one: no hash covers the time of observation, and
+/// a playback should reach its end.
 const PAUSE_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// When heads appear.
+/// Pace at which heads appear.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
-    /// All of them before the first connection. Nobody sees what was taken back meanwhile.
+    /// All scenes before the first connection. Blocks retracted on the tape are then never visible.
     AtOnce,
-    /// The first at once, then one after each of these pauses.
+    /// The first scene at once, then one after each of these pauses.
     Every(Duration),
-    /// As they were recorded, so many times faster; as their own times say where nobody recorded when they were seen.
+    /// At the recorded times, faster by this factor; without recorded times, at the times of the blocks.
     Recorded(f64),
-    /// When [`TapeServer::reveal`](super::TapeServer::reveal) says so.
+    /// Manual: heads appear on calls of [`TapeServer::reveal`](super::TapeServer::reveal).
     ByHand,
 }
 
-/// A stretch as it is shown.
+/// Stretch divided into scenes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script {
-    /// One after another.
+    /// Scenes, in order.
     pub scenes: Vec<Scene>,
-    /// Captions behind the last of them.
+    /// Captions after the last scene.
     pub closing: Vec<String>,
 }
 
-/// What becomes visible in one go: a block, a reorg whole, or that blocks became final.
+/// Set of changes that become visible at once: a block, a whole reorg, or the finality of blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scene {
-    /// Captions that stand before it.
+    /// Captions before the scene.
     pub captions: Vec<String>,
-    /// Blocks that leave the chain, newest first.
+    /// Blocks to retract, newest first.
     pub retract: Vec<BlockRef>,
-    /// Blocks that join it: places in the stretch's list.
+    /// Blocks to append, as indices in the stretch.
     pub blocks: Range<usize>,
     /// Blocks that become final.
     pub promote: Vec<(Finality, BlockRef)>,
-    /// The newest block that stands afterwards.
+    /// Newest block of the chain after the scene.
     pub head: Option<BlockRef>,
-    /// When, since the stretch began.
+    /// Time of the scene since the stretch began.
     pub at: Duration,
 }
 
 impl Scene {
-    /// Whether it shows another chain than the scene before.
+    /// Returns whether the scene shows another chain than the scene before.
     #[must_use]
     pub fn moves_the_head(&self) -> bool {
         !self.retract.is_empty() || !self.blocks.is_empty()
@@ -58,7 +58,7 @@ impl Scene {
 }
 
 impl Script {
-    /// The scenes of a stretch.
+    /// Divides a stretch into scenes.
     #[must_use]
     pub fn of(stretch: &Stretch) -> Self {
         let mut script = Self::default();
@@ -66,7 +66,7 @@ impl Script {
         let mut captions = Vec::new();
         let mut marks: VecDeque<_> = stretch.marks.iter().collect();
         let mut clock = Clock::of(stretch);
-        // The reorg whose new branch is being shown: when it was, and the height that it took away.
+        // The reorg whose new branch is being shown: its time, and the height of the old tip.
         let mut reorg: Option<(Option<u64>, u64)> = None;
         for place in 0..=stretch.blocks.len() {
             while let Some((_, mark)) = marks.pop_front_if(|mark| mark.0 <= place) {
@@ -92,7 +92,7 @@ impl Script {
                         head: standing.last().copied(),
                         at: clock.at(mark.at_ms, None),
                     }),
-                    // What the recorder did not see is not on the tape, and is no part of the chain.
+                    // Outages of the recorder are not part of the chain.
                     Happening::Trouble(_) | Happening::Note(_) => {}
                 }
             }
@@ -100,8 +100,8 @@ impl Script {
             let at = block.block.at;
             standing.push(at);
             let now = clock.at(block.at_ms, Some(block.block.time));
-            // The new branch comes with what it replaces, as nodes announce it: with the same time where times were recorded,
-            // else up to the height that was.
+            // The new branch is shown together with the retraction, as nodes announce it: blocks with the same time if
+            // times were recorded, otherwise blocks up to the old height.
             let joins = reorg.is_some_and(|(since, height)| match since {
                 Some(since) => block.at_ms == Some(since),
                 None => at.number <= height,
@@ -128,7 +128,7 @@ impl Script {
         script
     }
 
-    /// How long to wait before the scene at this place, at this pace.
+    /// Returns the pause before the scene at this place, at this pace.
     #[must_use]
     pub fn pause(&self, place: usize, pace: Pace) -> Duration {
         let Some(scene) = self.scenes.get(place) else { return Duration::ZERO };
@@ -145,8 +145,8 @@ impl Script {
         pause.min(PAUSE_MAX)
     }
 
-    /// How many scenes may be shown at once, `from` of them having been shown, so that a follower misses none of the chains there
-    /// were: up to the next reorg.
+    /// Returns the number of scenes that may be visible at once, `from` of them having been shown, without a follower
+    /// missing any of the chains: all scenes up to the next reorg.
     #[must_use]
     pub fn calm_until(&self, from: usize) -> usize {
         let next = self.scenes.iter().skip(from + 1).position(|scene| !scene.retract.is_empty());
@@ -154,9 +154,9 @@ impl Script {
     }
 }
 
-/// When things were seen, on one clock that never goes back.
+/// Times of observation, on one clock that never goes back.
 struct Clock {
-    /// Whether any block says when it was seen.
+    /// True if any block records when it was seen.
     recorded: bool,
     began: Option<u64>,
     now: Duration,
@@ -168,7 +168,7 @@ impl Clock {
         Self { recorded, began: None, now: Duration::ZERO }
     }
 
-    /// The time of something that says so, in milliseconds, or that carries a block's own time, in seconds.
+    /// Returns the time of an entry from its own time in milliseconds, or from a block's time in seconds.
     fn at(&mut self, at_ms: Option<u64>, block_time: Option<u64>) -> Duration {
         let at_ms = if self.recorded { at_ms } else { block_time.map(|time| time.saturating_mul(1_000)) };
         if let Some(at_ms) = at_ms {

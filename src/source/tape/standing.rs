@@ -1,4 +1,4 @@
-//! What stands of a stretch while its lines go by: whoever writes a tape and whoever reads it keep the same count.
+//! Current chain of a stretch as its lines go by: the writer and the reader of a tape keep the same state.
 
 use super::RETRACT_MAX;
 use crate::model::{BlockRef, Link};
@@ -12,11 +12,11 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Whether the block builds on what stands; then it stands too.
+    /// Appends a block if it builds on the current chain. Returns whether it does.
     pub(super) fn append(&mut self, link: Link) -> bool {
         let joins = match self.links.back() {
             Some(last) => last.at.hash == link.parent && last.at.number.checked_add(1) == Some(link.at.number),
-            // When everything was taken back, what replaces it begins at the same height.
+            // When all blocks were retracted, their replacement begins at the same height.
             None => self.first.is_none_or(|first| first == link.at.number),
         };
         if joins {
@@ -29,7 +29,7 @@ impl Standing {
         joins
     }
 
-    /// Takes back these blocks, if they are the newest that stand, newest first; else says which is not.
+    /// Retracts these blocks, if they are the newest ones, newest first; otherwise returns the first that is not.
     pub(super) fn retract(&mut self, gone: &[BlockRef]) -> Result<(), Option<BlockRef>> {
         let mut newest = self.links.iter().rev();
         let stranger = gone.iter().find(|at| newest.next().is_none_or(|link| link.at != **at));
@@ -40,7 +40,7 @@ impl Standing {
         Ok(())
     }
 
-    /// Whether no block was ever here.
+    /// Returns whether the chain has never contained a block.
     pub(super) fn is_new(&self) -> bool {
         self.first.is_none()
     }

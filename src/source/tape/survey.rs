@@ -1,4 +1,4 @@
-//! What a tape holds, counted.
+//! Summary of the contents of a tape.
 
 use super::truth::{Refuted, is_provable, prove};
 use super::{Entry, Happening, Head, Packing, Reader, TapeBlock, TapeError};
@@ -6,18 +6,18 @@ use crate::source::trace::TraceMethod;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a tape holds.
+/// Summary of a tape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Survey {
-    /// What the first line says.
+    /// First line of the tape.
     pub head: Head,
     /// Version of the format.
     pub version: u32,
-    /// How it is packed.
+    /// Compression of the tape.
     pub packing: Packing,
-    /// Stretches that do not join.
+    /// Number of stretches that are not connected.
     pub n_stretches: usize,
-    /// Blocks, those that were taken back included.
+    /// Number of blocks, including those that were retracted.
     pub n_blocks: usize,
     /// Lowest and highest block.
     pub numbers: Option<(u64, u64)>,
@@ -27,45 +27,45 @@ pub struct Survey {
     pub n_txs: usize,
     /// Logs of all transactions.
     pub n_logs: usize,
-    /// Times that blocks were taken back.
+    /// Number of reorgs.
     pub n_reorgs: usize,
-    /// Blocks that were taken back.
+    /// Number of retracted blocks.
     pub n_retracted: usize,
-    /// Blocks that follow from their own hash, senders aside.
+    /// Number of blocks that are proven by their own hash, except for senders.
     pub n_verified: usize,
-    /// Blocks of which not all can be held against the hash, since they are newer than this program.
+    /// Number of blocks that are only partly proven by their hash, because they are newer than this program.
     pub n_unproven: usize,
-    /// Blocks that contradict their own hash, and how.
+    /// Blocks that contradict their own hash, and the reasons.
     pub refused: Refuted,
-    /// Answers to what was asked beside blocks.
+    /// Number of answers to reads.
     pub n_reads: usize,
-    /// Blocks with traces, by what was asked.
+    /// Number of blocks with traces, by method.
     pub traces: BTreeMap<TraceMethod, usize>,
     /// Captions.
     pub n_captions: usize,
     /// Times that blocks became final.
     pub n_promotions: usize,
-    /// Times that something began to keep the recorder from seeing, by kind.
+    /// Number of outages of the recorder, by kind.
     pub troubles: BTreeMap<String, usize>,
-    /// What the recorder had to say about the recording.
+    /// Notes of the recorder about the recording.
     pub notes: Vec<String>,
     /// Notes beyond those.
     pub n_more_notes: usize,
-    /// From the first to the last thing that says when it was seen.
+    /// Time from the first to the last entry with a recorded time.
     pub lasted: Option<Duration>,
-    /// Bytes, unpacked.
+    /// Number of decompressed bytes.
     pub n_bytes: u64,
-    /// The last whole line, where the tape is cut short behind it.
+    /// Number of the last whole line, if the tape is truncated after it.
     pub cut: Option<usize>,
-    /// Why it cannot be read to its end.
+    /// Reason why the tape cannot be read to its end.
     pub broken: Option<String>,
 }
 
-/// Notes that are kept word by word, and kinds of trouble that are counted apart: as many as anybody reads.
+/// Number of notes that are kept in full, and of outage kinds that are counted separately: more would not be read.
 const TOLD_MAX: usize = 20;
 
 impl Survey {
-    /// Counts what `reader` has left. A tape that cannot be read to its end is counted up to there.
+    /// Counts the rest of `reader`. A tape that cannot be read to its end is counted up to the error.
     #[must_use]
     pub fn of(reader: Reader<'_>) -> Self {
         let mut reader = reader.keeping_raw();
@@ -106,13 +106,13 @@ impl Survey {
         survey
     }
 
-    /// Whether it ends as a recorder ends a tape.
+    /// Returns whether the tape ends as a recorder ends it.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.cut.is_none() && self.broken.is_none()
     }
 
-    /// Holds a block against its own hash, on chains where that can be done.
+    /// Verifies a block against its own hash, on chains where that is possible.
     fn verify(&mut self, block: &TapeBlock) {
         let Some(raw) = block.raw.as_ref().filter(|_| is_provable(self.head.chain)) else { return };
         match prove(raw) {

@@ -1,19 +1,19 @@
-//! Blocks of a tape held against their own hashes, as those of a live chain are.
+//! Verification of the blocks of a tape against their own hashes, as for a live chain.
 
 use super::Tape;
 use crate::model::{ChainId, parse};
 use crate::source::verify::{self, Gap};
 use crate::source::{Checks, RawPair};
 
-/// Blocks of which it is said how they contradict themselves: a tape that was tampered with throughout need not be told in full.
+/// Number of contradicting blocks whose reason is kept: a tape with errors throughout need not be listed in full.
 pub const REFUTED_MAX: usize = 1_000;
 
 /// Blocks of a tape that contradict their own hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refuted {
-    /// Number of each and how it does, in the order of the tape; at most [`REFUTED_MAX`].
+    /// Number of each block and the reason, in the order of the tape; at most [`REFUTED_MAX`].
     pub blocks: Vec<(u64, String)>,
-    /// How many more there are.
+    /// Number of further blocks.
     pub n_more: usize,
 }
 
@@ -33,7 +33,7 @@ impl Refuted {
         self.blocks.is_empty()
     }
 
-    /// How many there are.
+    /// Returns the number of refuted blocks.
     #[must_use]
     pub fn count(&self) -> usize {
         self.blocks.len() + self.n_more
@@ -41,7 +41,7 @@ impl Refuted {
 }
 
 impl Tape {
-    /// Returns the blocks that contradict their own hash. Blocks whose text was not kept are not looked at.
+    /// Returns the blocks that contradict their own hash. Blocks whose text was not kept are not checked.
     #[must_use]
     pub fn refuted(&self) -> Refuted {
         let mut refuted = Refuted::default();
@@ -54,13 +54,14 @@ impl Tape {
     }
 }
 
-/// Returns whether blocks of this chain can be held against their hashes.
+/// Returns whether blocks of this chain can be verified against their hashes.
 #[must_use]
 pub fn is_provable(chain: ChainId) -> bool {
     Checks::for_chain(chain).verify
 }
 
-/// Holds a block with its receipts against its own hash, senders aside. Returns what of it the hash does not cover.
+/// Verifies a block with its receipts against its own hash, except for senders. Returns the parts that the hash does
+/// not cover.
 ///
 /// # Errors
 /// With how it contradicts itself.

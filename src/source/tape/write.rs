@@ -1,4 +1,4 @@
-//! Writing a tape, line by line.
+//! Writer of a tape, line by line.
 
 use super::packing::Packer;
 use super::standing::Standing;
@@ -10,7 +10,7 @@ use crate::source::trace::RawTraces;
 use serde_json::{Value, json};
 use std::io::Write;
 
-/// Writes a tape; marks gaps by itself.
+/// Writes a tape and marks its gaps.
 pub struct Writer<W: Write> {
     to: Packer<W>,
     line: usize,
@@ -18,12 +18,12 @@ pub struct Writer<W: Write> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Writes the first line of a gzip'd tape.
+    /// Writes the first line of a tape compressed with gzip.
     pub fn new(to: W, head: &Head) -> Result<Self, TapeError> {
         Self::packed(to, head, Packing::Gzip)
     }
 
-    /// Writes the first line of a tape that is packed so.
+    /// Writes the first line of a tape with this compression.
     pub fn packed(to: W, head: &Head, packing: Packing) -> Result<Self, TapeError> {
         let to = Packer::new(to, packing).map_err(|source| TapeError::Io { line: 0, source })?;
         let mut writer = Self { to, line: 0, standing: Standing::default() };
@@ -35,14 +35,14 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Writes a block, behind the mark of a gap if it does not build on what stands. Reads that the node could not answer are left
-    /// out.
+    /// Writes a block, preceded by the mark of a gap if it does not build on the newest block. Reads that the node
+    /// could not answer are left out.
     pub fn block(&mut self, link: Link, raw: &RawPair, reads: &[(Read, Answer)]) -> Result<(), TapeError> {
         self.block_at(None, link, raw, reads, None).map(|_| ())
     }
 
-    /// The same with when it was seen, in milliseconds since the tape began, and with its traces. False when the line would have
-    /// been too long to be read again, and was left out.
+    /// Writes a block as above, with its time of observation in milliseconds since the tape began, and with its traces.
+    /// Returns false when the line would have been too long to be read again, and was left out.
     pub fn block_at(
         &mut self,
         at_ms: Option<u64>,
@@ -73,8 +73,8 @@ impl<W: Write> Writer<W> {
         Ok(true)
     }
 
-    /// Writes that something happened. A retraction of blocks that do not stand on the tape, as of those before it began, becomes
-    /// the mark of a gap.
+    /// Writes a mark. A retraction of blocks that are not the newest on the tape, such as those before it began,
+    /// becomes the mark of a gap.
     pub fn mark(&mut self, mark: &Mark) -> Result<(), TapeError> {
         let mut line = match &mark.what {
             Happening::Caption(caption) => json!({ "caption": shortened(caption) }),
@@ -106,28 +106,28 @@ impl<W: Write> Writer<W> {
         self.write(&line.to_string())
     }
 
-    /// Writes a line for whoever watches.
+    /// Writes a line for the viewer.
     pub fn caption(&mut self, caption: &str) -> Result<(), TapeError> {
         self.mark(&Mark { at_ms: None, what: Happening::Caption(caption.to_owned()) })
     }
 
-    /// Hands on what is still in memory, so that a crash leaves a tape that is good up to here.
+    /// Flushes buffered data, so that after a crash the tape is valid up to here.
     pub fn flush(&mut self) -> Result<(), TapeError> {
         self.to.flush().map_err(|source| TapeError::Io { line: self.line, source })
     }
 
-    /// Writes what is still in memory, and the tape's end. Without it a reader finds the tape cut short.
+    /// Writes buffered data and the end of the tape. Without this a reader finds the tape truncated.
     pub fn finish(self) -> Result<W, TapeError> {
         let line = self.line;
         self.to.finish().map_err(|source| TapeError::Io { line, source })
     }
 
-    /// Ends what is packed without giving back what it was written to. Nothing can be written after it.
+    /// Ends the compressed stream without returning the underlying writer. No line can be written afterwards.
     pub(super) fn end(&mut self) -> Result<(), TapeError> {
         self.to.end().map_err(|source| TapeError::Io { line: self.line, source })
     }
 
-    /// What is written to.
+    /// Returns the underlying writer.
     pub fn get_ref(&self) -> &W {
         self.to.get_ref()
     }
@@ -162,7 +162,7 @@ fn told((read, answer): &(Read, Answer)) -> Option<Value> {
         Read::Grants { by, since } => json!({ "grants": by, "since": since }),
         Read::Uses { token, by } => json!({ "uses": token, "by": by }),
         Read::UsedOf { tokens, by } => json!({ "used_of": tokens, "by": by }),
-        // These are kept as the node wrote them.
+        // Traces are kept as the node wrote them.
         Read::Traces | Read::Trace(_) => return None,
     };
     match answer {
@@ -173,7 +173,7 @@ fn told((read, answer): &(Read, Answer)) -> Option<Value> {
     Some(line)
 }
 
-/// As much of a text as a reader takes.
+/// Truncates a text to the length that a reader accepts.
 fn shortened(text: &str) -> &str {
     let end = (0..=TEXT_BYTES_MAX.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     text.get(..end.unwrap_or(0)).unwrap_or_default()

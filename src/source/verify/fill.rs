@@ -1,7 +1,7 @@
-//! What a node left out and the block's hash settles, filled in before the block is held against it.
+//! Values that a node omitted and the block's hash determines, filled in before the block is checked against its hash.
 //!
-//! Everything here follows from the rest of the block, or has one value that nodes mean by leaving it out. A guess that is wrong gives
-//! another hash, so that nothing passes by a guess.
+//! Each value here is derived from the rest of the block, or is the one value that nodes mean when they leave the field
+//! out. A wrong guess changes the hash, so it cannot make a block pass.
 
 use super::receipt::{Receipt, bloom};
 use super::tx::{encode, is_known};
@@ -12,14 +12,14 @@ use alloy_trie::root::ordered_trie_root_encoded;
 /// Hash of an empty list of uncles: keccak-256 of the byte 0xc0.
 const NO_UNCLES: B256 = b256!("1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347");
 
-/// Fills in what is missing of a block of this chain, and returns the name of the first field of the header that was.
+/// Fills in the missing parts of a block of this chain, and returns the name of the first missing header field.
 pub fn fill_in(sealed: &mut Sealed, chain: u64) -> Option<&'static str> {
     for (tx, seal) in sealed.block.txs.iter_mut().zip(&mut sealed.txs) {
-        // A legacy transaction says in its signature whether it names a chain.
+        // In a legacy transaction the signature determines whether it names a chain.
         if tx.kind != 0 {
             seal.chain_id.get_or_insert(chain);
         }
-        // Of a later type nobody knows what its contract's address follows from.
+        // For later types the derivation of the contract's address is unknown.
         let creates = tx.to.is_none() && tx.created.is_none() && tx.status == Status::Success;
         if creates && is_known(tx.kind) {
             tx.created = Some(tx.from.create(tx.nonce));

@@ -10,8 +10,9 @@ use alloy_rlp::Encodable;
 /// Unknown fields that are tried at the end of the header, in every order: at most 64 hashes of 2 µs each.
 const TRIED_MAX: usize = 4;
 
-/// Holds the header against the block's hash. Forks append fields, so unknown ones are tried behind the known; and nodes write fields
-/// that the headers of their chain do not have, zero or not, so that shorter headers are tried as well.
+/// Verifies the header against the block's hash. Forks append fields, so unknown ones are tried after the known ones.
+/// Nodes also write fields that the headers of their chain do not have, zero or not, so shorter headers are tried as
+/// well.
 pub(super) fn check(link: Link, header: &Header, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
     let expected = link.at.hash;
     let fields = Fields::of(link, header)?;
@@ -35,9 +36,9 @@ pub(super) fn check(link: Link, header: &Header, gaps: &mut Vec<Gap>) -> Result<
 struct Fields {
     /// Those that every header has.
     front: Vec<u8>,
-    /// `mixHash` and `nonce`, which chains without proof of work may do without.
+    /// `mixHash` and `nonce`, which the headers of chains without proof of work may lack.
     work: Vec<u8>,
-    /// What forks appended, one by one.
+    /// Fields appended by forks, one by one.
     tail: Vec<Vec<u8>>,
 }
 
@@ -60,7 +61,7 @@ impl Fields {
         given(header.gas_used, "gasUsed")?.encode(&mut out);
         link.time.encode(&mut out);
         given(header.extra_data.as_ref(), "extraData")?.encode(&mut out);
-        // Chains that never had proof of work leave these two out of their answers, and zero in their headers.
+        // Chains that never had proof of work omit these two fields in their answers, and use zero in their headers.
         header.mix_hash.unwrap_or_default().encode(&mut work);
         B64::from(header.nonce.unwrap_or_default()).encode(&mut work);
         let tail = [
@@ -74,12 +75,13 @@ impl Fields {
         Ok(Self { front: out, work, tail: tail.into_iter().flatten().collect() })
     }
 
-    /// One behind the other.
+    /// Returns all fields, one after the other.
     fn all(&self) -> Vec<u8> {
         self.up_to(true, self.tail.len())
     }
 
-    /// Without some of the last, and without the proof of work: at most 13 hashes of 2 µs each, for a block that may be false.
+    /// Returns variants without some of the last fields, and without the proof of work: at most 13 hashes of 2 µs each,
+    /// for a block that may be false.
     fn shorter(&self) -> impl Iterator<Item = Vec<u8>> {
         let lengths = (0..=self.tail.len()).rev().flat_map(|n| [(true, n), (false, n)]);
         lengths.skip(1).map(|(work, n)| self.up_to(work, n))
@@ -97,7 +99,7 @@ fn hash(fields: &[u8]) -> B256 {
     keccak256(header)
 }
 
-/// Whether the fields hash to `expected` with some of these values behind them, in some order.
+/// Returns whether the fields hash to `expected` with some of these values appended, in some order.
 fn hashes_with(expected: B256, fields: &[u8], values: &mut Vec<&[u8]>) -> bool {
     (0..values.len()).any(|place| {
         let value = values.remove(place);

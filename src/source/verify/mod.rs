@@ -1,12 +1,13 @@
-//! A block is held against its own hash.
+//! Verification of a block against its own hash.
 //!
-//! Comes in: a [`Sealed`] block as one node gave it. Goes out: the [`Gap`]s, what of the block does not follow from its hash, or the
-//! [`Flaw`] that shows it to be false. What never happens here: a question to a node, or a belief in anything that can be
-//! computed. An unknown transaction type or header field is a gap in the proof, never a reason to refuse.
+//! Comes in: a [`Sealed`] block from one node. Goes out: the [`Gap`]s, the parts of the block that its hash does not
+//! prove, or the [`Flaw`] that shows that the block is false. Never here: a request to a node, or trust in a value that
+//! can be computed. An unknown transaction type or header field is a gap in the proof, never a reason to reject the
+//! block.
 //!
-//! A hash covers the header, the header's roots cover transactions, receipts and withdrawals, and a transaction's signature covers
-//! its sender. So whoever has the right hash has the right block, whatever node it came from; where the right hash comes from is
-//! not decided here.
+//! The hash covers the header, the header's roots cover transactions, receipts and withdrawals, and a transaction's
+//! signature covers its sender. The right hash therefore identifies the right block, whichever node sent it. The choice
+//! of the right hash is not made here.
 
 mod fill;
 mod header;
@@ -26,34 +27,36 @@ pub use state::{is_of, prove_account};
 use std::fmt;
 pub use tx::{NoSender, by_itself, sender};
 
-/// What could not be held against the hash, since it is newer than we are. Nothing in it is known to be false.
+/// Part of a block that could not be checked against the hash because it is newer than this program. Nothing in it is
+/// known to be false.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Gap {
-    /// The header does not hash to what it should, and has fields of an unknown meaning, by name.
+    /// The header does not hash to the block's hash, and has these unknown fields.
     #[error("the header has fields that are not known here: {}", .0.join(", "))]
     Header(Vec<String>),
-    /// Transactions of unknown types, whose own bytes are not at hand.
+    /// Transactions of unknown types, without their raw bytes.
     #[error("transactions of unknown types, {n} of them, the first of type {kind:#x}")]
     Transactions {
         /// Type of the first.
         kind: u64,
-        /// How many.
+        /// Number of transactions.
         n: usize,
     },
-    /// Receipts of unknown types, which are encoded in another way than all before them.
+    /// Receipts of unknown types, whose encoding differs from all earlier types.
     #[error("receipts of unknown types, {n} of them, the first of type {kind:#x}")]
     Receipts {
         /// Type of the first.
         kind: u64,
-        /// How many.
+        /// Number of receipts.
         n: usize,
     },
-    /// The bytes of a transaction or of its receipt follow from the hash, but do not show that they mean what the node says.
+    /// The hash proves the bytes of a transaction or of its receipt, but does not prove that they have the content that
+    /// the node reports.
     #[error("transaction {index} is of type {kind:#x}, and its bytes do not show what the node says of it")]
     Meaning {
         /// Place in the block.
         index: u32,
-        /// Its type.
+        /// Type of the transaction.
         kind: u64,
     },
     /// The sender of a transaction of an unknown type.
@@ -61,12 +64,12 @@ pub enum Gap {
     Sender {
         /// Place in the block.
         index: u32,
-        /// Its type.
+        /// Type of the transaction.
         kind: u64,
     },
 }
 
-/// Why a block is false. Short, and without a word of the node's.
+/// Reason why a block is false. Short, and without any text of the node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     /// The header has another hash.
@@ -74,23 +77,23 @@ pub enum Flaw {
     Header {
         /// Hash of the block.
         expected: B256,
-        /// Hash of what was given.
+        /// Hash of the given header.
         found: B256,
     },
     /// The header lacks a field that every header has.
     #[error("its header has no {0} that can be read")]
     Lacks(&'static str),
-    /// What came with the header has another root.
+    /// Root that differs from the header's, computed from the data that came with the header.
     #[error("its {root} is {expected}, and what came with it has the root {found}")]
     Root {
-        /// Which.
+        /// Kind of the root.
         root: Root,
-        /// What the header says.
+        /// Root in the header.
         expected: B256,
-        /// What follows from the rest.
+        /// Root computed from the data.
         found: B256,
     },
-    /// The header's bloom is not what its receipts add up to.
+    /// The header's bloom does not match its receipts.
     #[error("its logsBloom is not that of its receipts")]
     Bloom,
     /// A transaction has another hash.
@@ -98,33 +101,33 @@ pub enum Flaw {
     Tx {
         /// Place in the block.
         index: u32,
-        /// Hash that the node gave.
+        /// Hash that the node reported.
         expected: B256,
-        /// Hash of what it gave.
+        /// Hash of the reported fields.
         found: B256,
     },
-    /// A transaction or its receipt cannot be what the node says.
+    /// A transaction or its receipt cannot be valid as the node reported it.
     #[error("transaction {index}: {what}")]
     Malformed {
         /// Place in the block.
         index: u32,
-        /// What is wrong with it.
+        /// Description of the flaw.
         what: &'static str,
     },
-    /// Somebody else signed a transaction.
+    /// Transaction signed by another account.
     #[error("transaction {index} is signed by {found}, not by {claimed}")]
     Sender {
         /// Place in the block.
         index: u32,
-        /// Who sent it, as the node says.
+        /// Sender named by the node.
         claimed: Address,
-        /// Who signed it.
+        /// Account that signed the transaction.
         found: Address,
     },
-    /// What is said of an account is not in the state that the header stands for.
+    /// Claim about an account that does not follow from the header's state root.
     #[error("the {what} of {of} is not what follows from the block's stateRoot")]
     State {
-        /// Whose.
+        /// Account that it belongs to.
         of: Address,
         /// `account`, `storage` or `code`.
         what: &'static str,
@@ -132,7 +135,7 @@ pub enum Flaw {
 }
 
 impl Flaw {
-    /// Which part is false, as metrics call it.
+    /// Returns the name of the false part in metrics.
     #[must_use]
     pub const fn word(&self) -> &'static str {
         match self {
@@ -149,20 +152,20 @@ impl Flaw {
 /// The roots of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Root {
-    /// Of the transactions.
+    /// Root of the transactions.
     Transactions,
-    /// Of the receipts.
+    /// Root of the receipts.
     Receipts,
-    /// Of the withdrawals.
+    /// Root of the withdrawals.
     Withdrawals,
 }
 
-/// Holds a block against its own hash. Without a gap all of it is proven, but for senders. `raw` is for unknown types; try without it,
-/// and [`wants_raw`] says whether more would help.
+/// Verifies a block against its own hash. Without a gap the whole block is proven, except for senders. `raw` is for
+/// unknown types; call this without it first, and [`wants_raw`] tells whether more bytes would help.
 ///
-/// Checked: the header's hash, the roots of transactions, receipts and withdrawals (where the node gave withdrawals), the bloom,
-/// every transaction's hash, the address of each created contract. Not checked: that anybody built on this hash, and senders, see
-/// [`senders`].
+/// Checked: the header's hash, the roots of transactions, receipts and withdrawals (if the node sent withdrawals), the
+/// bloom, every transaction's hash, the address of each created contract. Not checked: whether other blocks build on
+/// this hash, and senders, see [`senders`].
 pub fn prove(sealed: &Sealed, raw: &Raw) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
     header::check(sealed.block.link(), &sealed.header, &mut gaps)?;
@@ -172,18 +175,18 @@ pub fn prove(sealed: &Sealed, raw: &Raw) -> Result<Vec<Gap>, Flaw> {
     Ok(gaps)
 }
 
-/// Holds a block whose receipts are not there yet against its own hash, as far as that goes.
+/// Verifies a block without its receipts against its own hash, as far as possible.
 pub fn prove_body(sealed: &Sealed) -> Result<(), Flaw> {
     let mut gaps = Vec::new();
     match header::check(sealed.block.link(), &sealed.header, &mut gaps) {
-        // What it lacks may follow from the receipts.
+        // The missing field may follow from the receipts.
         Err(Flaw::Lacks(_)) => Ok(()),
         checked => checked.and_then(|()| roots::transactions(sealed, &Raw::default(), &mut gaps)),
     }
 }
 
-/// Holds a header alone against its own hash. It may have a gap at most. A field that every header has may be missing from what a node
-/// writes of one: without it the header shows nothing, which is no lie.
+/// Verifies a header alone against its own hash. The result has at most one gap. A node may omit a field that every
+/// header has: such a header proves nothing, but it is not a false answer.
 pub fn prove_header(link: Link, header: &Header) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
     match header::check(link, header, &mut gaps) {
@@ -192,8 +195,8 @@ pub fn prove_header(link: Link, header: &Header) -> Result<Vec<Gap>, Flaw> {
     }
 }
 
-/// Recovers who signed the transactions at these places of a block, each for about 175 µs, and holds it against what the node
-/// says. Places beyond the block's end are passed over.
+/// Recovers the senders of the transactions at these indices of a block, each in about 175 µs, and compares them with
+/// those that the node reports. Indices beyond the block's end are skipped.
 pub fn senders(sealed: &Sealed, which: impl IntoIterator<Item = u32>) -> Result<Vec<Gap>, Flaw> {
     let mut gaps = Vec::new();
     for index in which {
@@ -209,7 +212,7 @@ pub fn senders(sealed: &Sealed, which: impl IntoIterator<Item = u32>) -> Result<
     Ok(gaps)
 }
 
-/// What to ask the node for, so that a block can be proven after all; `None` when nothing would help.
+/// Returns the data to request from the node so that a block can still be proven; `None` if nothing would help.
 #[must_use]
 pub fn wants_raw(sealed: &Sealed, gaps: &[Gap]) -> Option<Wanted> {
     let of_txs = gaps.iter().any(|gap| matches!(gap, Gap::Transactions { .. }));

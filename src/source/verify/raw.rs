@@ -1,4 +1,4 @@
-//! A node's own bytes of what we cannot encode, and whether they say what its JSON says.
+//! Raw bytes from a node for types that we cannot encode, and the comparison with its JSON.
 
 use super::receipt::Receipt;
 use super::rlp;
@@ -6,10 +6,10 @@ use crate::model::Tx;
 use alloy_primitives::{B256, Bytes, U256};
 use std::collections::{HashMap, HashSet};
 
-/// Transactions whose bytes are asked for, one by one; a block with more of unknown types stays unproven.
+/// Number of transactions whose bytes are requested, one by one; a block with more of unknown types stays unproven.
 pub const RAW_TXS_MAX: usize = 256;
 
-/// Bytes that a node gave, to be held against the hashes like everything else.
+/// Raw bytes from a node, which are verified against the hashes like all other data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Raw {
     /// Transactions by their place in the block, as `eth_getRawTransactionByHash` or `debug_getRawTransaction` gives them.
@@ -18,7 +18,7 @@ pub struct Raw {
     pub receipts: Option<Vec<Bytes>>,
 }
 
-/// Bytes that would help.
+/// Raw bytes that would help to prove a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// These transactions, by place and hash; at most [`RAW_TXS_MAX`].
@@ -27,8 +27,9 @@ pub struct Wanted {
     pub receipts: bool,
 }
 
-/// Whether the recipient, value, calldata and authorizations of a transaction are among these bytes of it. It does not show that they
-/// stand in the right places, which nobody can know; but nothing can be said of the transaction that is not in it.
+/// Returns whether the recipient, value, calldata and authorizations of a transaction occur in its bytes. This does not
+/// show that they are in the right places, which cannot be known, but no value can be claimed that the bytes do not
+/// contain.
 pub(super) fn says_transaction(bytes: &[u8], tx: &Tx) -> bool {
     let Some(list) = bytes.get(1..).and_then(rlp::payload) else { return false };
     let mut items: HashSet<&[u8]> = HashSet::new();
@@ -40,14 +41,15 @@ pub(super) fn says_transaction(bytes: &[u8], tx: &Tx) -> bool {
     }
     let has = |item: &[u8]| items.contains(item);
     let has_number = |number: U256| has(&number.to_be_bytes_trimmed_vec());
-    // A creation has no recipient to be found.
+    // A creation has no recipient that could be searched for.
     tx.to.is_none_or(|to| has(to.as_slice()))
         && has_number(tx.value)
         && has(&tx.input)
         && tx.authorizations.iter().all(|one| has(one.address.as_slice()) && has_number(one.r) && has_number(one.s))
 }
 
-/// Whether the bytes are of that type and begin with the fields that every receipt has, as the node's JSON gives them.
+/// Returns whether the bytes have the type of the receipt and begin with the fields that every receipt has, as the
+/// node's JSON gives them.
 pub(super) fn says_receipt(bytes: &[u8], receipt: &Receipt<'_>) -> bool {
     let Some((kind, list)) = bytes.split_first() else { return false };
     let mut fields = Vec::new();

@@ -1,4 +1,5 @@
-//! Receipts and withdrawals as their roots cover them. Source: the Yellow Paper, 4.3.1, EIP-658 and EIP-2718; EIP-4895.
+//! Receipts and withdrawals in the encoding that their roots cover. Source: the Yellow Paper, 4.3.1, EIP-658 and
+//! EIP-2718; EIP-4895.
 
 use super::rlp;
 use crate::model::seal::{ReceiptSeal, Withdrawal};
@@ -7,7 +8,7 @@ use alloy_primitives::Bloom;
 use alloy_rlp::Encodable;
 use std::borrow::Cow;
 
-/// A receipt with all that its encoding holds.
+/// Receipt with all fields of its encoding.
 pub(super) struct Receipt<'a> {
     pub(super) tx: &'a Tx,
     seal: &'a ReceiptSeal,
@@ -20,7 +21,7 @@ impl<'a> Receipt<'a> {
         Self { tx, seal, bloom }
     }
 
-    /// Encoded like those of all types so far. The error says what is missing.
+    /// Returns the encoding that all known types use. The error names a missing field.
     pub(super) fn encode(&self) -> Result<Vec<u8>, &'static str> {
         if self.seal.kind.is_some_and(|kind| kind != self.tx.kind) {
             return Err("its receipt is of another type");
@@ -51,7 +52,7 @@ impl<'a> Receipt<'a> {
     }
 }
 
-/// One withdrawal.
+/// Encodes a withdrawal.
 pub(super) fn withdrawal(of: &Withdrawal) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     rlp::list(&mut out, |out| {

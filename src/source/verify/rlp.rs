@@ -1,34 +1,35 @@
-//! Two things about RLP that the library leaves to whoever uses it: lists of mixed items, and looking through unknown ones.
+//! RLP helpers that the library lacks: lists of mixed items, and a search through lists of unknown structure.
 
 use alloy_rlp::Header;
 
-/// Lists within lists that are looked into; an access list needs three.
+/// Maximum nesting depth of lists that are searched; an access list needs three.
 const DEPTH_MAX: usize = 8;
 
-/// Appends a list of whatever `fill` writes.
+/// Appends a list of the items that `fill` writes.
 pub(super) fn list(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     fill(out);
-    // The length stands before the items and is known behind them, so that it is written last and turned to the front.
+    // The length precedes the items but is known only after them, so it is written last and rotated to the front.
     let head = Header { list: true, payload_length: out.len() - start };
     head.encode(out);
     out[start..].rotate_right(head.length());
 }
 
-/// Like [`list`], where an item may be missing.
+/// Appends a list like [`list`], where an item may be missing.
 pub(super) fn try_list<E>(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
     let mut filled = Ok(());
     list(out, |out| filled = fill(out));
     filled
 }
 
-/// The payload of the list that these bytes are, all of them.
+/// Returns the payload, if the bytes are exactly one list.
 pub(super) fn payload(mut bytes: &[u8]) -> Option<&[u8]> {
     let head = Header::decode(&mut bytes).ok()?;
     (head.list && head.payload_length == bytes.len()).then_some(bytes)
 }
 
-/// Shows `look` every item of a list that is no list itself, however deep; false when the bytes are no items.
+/// Calls `look` with every item of a list that is not a list itself, at any depth; returns false when the bytes are not
+/// valid items.
 pub(super) fn each_item<'a>(list: &'a [u8], look: &mut impl FnMut(&'a [u8])) -> bool {
     walk(list, DEPTH_MAX, look)
 }
@@ -79,7 +80,7 @@ mod tests {
         for hostile in [&[0xf8][..], &[0x82, 1], &[0xff; 9], &[0xb8, 0x01, 0x05]] {
             assert_eq!(items(hostile), None, "{hostile:x?}");
         }
-        // A list in a list in a list, two thousand deep.
+        // Nested lists, two thousand deep.
         let mut deep = Vec::new();
         for _ in 0..2_000 {
             let inner = std::mem::take(&mut deep);

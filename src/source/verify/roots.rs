@@ -1,4 +1,4 @@
-//! What came with a header, held against the header's roots.
+//! Checks of the data that came with a header against the header's roots.
 
 use super::raw::{Raw, says_receipt, says_transaction};
 use super::receipt::{self, Receipt};
@@ -8,13 +8,13 @@ use crate::model::{Sealed, Tx};
 use alloy_primitives::{B256, Bloom, Bytes, keccak256};
 use alloy_trie::root::ordered_trie_root_encoded;
 
-/// Every transaction's hash, and the root of all.
+/// Checks every transaction's hash and the transactions root.
 pub(super) fn transactions(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
     let mut encoded = Vec::with_capacity(sealed.block.txs.len());
     let mut unknown = Unknown::default();
     for (tx, seal) in sealed.block.txs.iter().zip(&sealed.txs) {
         let malformed = |what| Flaw::Malformed { index: tx.index, what };
-        // Bytes that do not hash to what they should prove nothing, not even that somebody lies: some nodes add what no hash covers.
+        // Bytes with another hash prove nothing, not even that the node lies: some nodes add data that no hash covers.
         let own = raw.txs.get(&tx.index).filter(|bytes| keccak256(bytes) == tx.hash);
         let bytes = match (encode(tx, seal), own) {
             (Ok(_), _) if !created_what_it_says(tx) => {
@@ -50,8 +50,8 @@ pub(super) fn transactions(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> R
     expect(Root::Transactions, expected, ordered_trie_root_encoded(&encoded))
 }
 
-/// The bloom of all receipts, and their root. Those of unknown types are first taken to be encoded like all others, since every
-/// type so far is; then as the node's own bytes.
+/// Checks the bloom and the root of all receipts. Receipts of unknown types are first assumed to have the common
+/// encoding, since every type so far has it; then the node's raw bytes are tried.
 pub(super) fn receipts(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Result<(), Flaw> {
     let of_txs = || sealed.block.txs.iter().zip(&sealed.receipts).map(|(tx, seal)| Receipt::new(tx, seal));
     let mut encoded = Vec::with_capacity(sealed.block.txs.len());
@@ -88,7 +88,7 @@ pub(super) fn receipts(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Resul
         }
         *ours = theirs.clone();
     }
-    // What does not add up to the root proves nothing, as with transactions.
+    // Receipts with another root prove nothing, as with transactions.
     if !given.is_empty() && ordered_trie_root_encoded(&encoded) == expected {
         gaps.append(&mut meanings);
     } else {
@@ -97,14 +97,15 @@ pub(super) fn receipts(sealed: &Sealed, raw: &Raw, gaps: &mut Vec<Gap>) -> Resul
     Ok(())
 }
 
-/// The root of the withdrawals, where the node gave them: nothing is judged by them.
+/// Checks the root of the withdrawals, if the node sent them: no rule uses them.
 pub(super) fn withdrawals(sealed: &Sealed) -> Result<(), Flaw> {
     let (Some(list), Some(expected)) = (&sealed.withdrawals, sealed.header.withdrawals_root) else { return Ok(()) };
     let encoded: Vec<Vec<u8>> = list.iter().map(receipt::withdrawal).collect();
     expect(Root::Withdrawals, expected, ordered_trie_root_encoded(&encoded))
 }
 
-/// No hash covers the address in a receipt; it follows from sender and nonce, wherever a node writes one.
+/// Checks the address of a created contract. No hash covers the address in a receipt; it follows from sender and nonce,
+/// if the node reports one.
 fn created_what_it_says(tx: &Tx) -> bool {
     tx.created.is_none_or(|created| tx.to.is_none() && created == tx.from.create(tx.nonce))
 }
@@ -113,7 +114,7 @@ fn expect(root: Root, expected: B256, found: B256) -> Result<(), Flaw> {
     if expected == found { Ok(()) } else { Err(Flaw::Root { root, expected, found }) }
 }
 
-/// The first unknown type, and how many there are.
+/// First unknown type, and the number of unknown items.
 #[derive(Default)]
 struct Unknown(Option<(u64, usize)>);
 

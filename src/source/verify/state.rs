@@ -1,4 +1,5 @@
-//! What a node says of an account, held against a state root. Source: the Yellow Paper, 4.1 and appendix D; EIP-1186.
+//! Checks of a node's statements about an account against a state root. Source: the Yellow Paper, 4.1 and appendix D;
+//! EIP-1186.
 
 use super::{Flaw, rlp};
 use crate::model::parse::{AccountProof, TrieNode};
@@ -7,16 +8,17 @@ use alloy_rlp::Encodable;
 use alloy_trie::proof::verify_proof;
 use alloy_trie::{EMPTY_ROOT_HASH, KECCAK_EMPTY, Nibbles};
 
-/// Whether the proof begins at this state root. One that does not is of another block: it shows nothing, not even a lie.
+/// Returns whether the proof begins at this state root. A proof that begins elsewhere belongs to another block: it
+/// proves nothing, not even a false answer.
 pub fn is_of(root: B256, proof: &AccountProof) -> bool {
     proof.nodes.first().map_or(root == EMPTY_ROOT_HASH, |TrieNode(node)| keccak256(node) == root)
 }
 
-/// Holds an account, and what it keeps at `slots`, against the state root of a block. Each value follows from the root, or there is a
-/// [`Flaw`]: one that is said to be nothing as well.
+/// Verifies an account, and its values at `slots`, against the state root of a block. Each value follows from the root,
+/// or there is a [`Flaw`]. This includes absent values.
 pub fn prove_account(root: B256, of: Address, slots: &[B256], proof: &AccountProof) -> Result<(), Flaw> {
     let flaw = |what| Flaw::State { of, what };
-    // Where there is nothing, nodes write zero, or the hash of nothing.
+    // For an empty account or storage, nodes write zero, or the hash of the empty value.
     let or_of_nothing = |hash: B256, nothing: B256| if hash.is_zero() { nothing } else { hash };
     let storage_root = or_of_nothing(proof.storage_hash, EMPTY_ROOT_HASH);
     let code_hash = or_of_nothing(proof.code_hash, KECCAK_EMPTY);
@@ -31,7 +33,7 @@ pub fn prove_account(root: B256, of: Address, slots: &[B256], proof: &AccountPro
     });
     let nodes = || proof.nodes.iter().map(|TrieNode(node)| node);
     let there = || verify_proof(root, place(of), Some(account.clone()), nodes()).is_ok();
-    // An account without anything may stand in the trie all the same, on chains older than EIP-161.
+    // An empty account may still be in the trie, on chains older than EIP-161.
     let absent = || is_nothing && verify_proof(root, place(of), None, nodes()).is_ok();
     if !absent() && !there() {
         return Err(flaw("account"));
@@ -44,7 +46,7 @@ pub fn prove_account(root: B256, of: Address, slots: &[B256], proof: &AccountPro
             let nodes = told.nodes.iter().map(|TrieNode(node)| node);
             verify_proof(storage_root, place(slot), value, nodes).is_ok()
         };
-        // Zero is written by leaving the slot out. Anvil keeps what was set back to zero, which says the same.
+        // A zero value is stored by omitting the slot. Anvil keeps slots that were reset to zero, which means the same.
         let is_shown = holds(Some(alloy_rlp::encode(told.value))) || (told.value.is_zero() && holds(None));
         if !is_shown {
             return Err(flaw("storage"));
@@ -53,7 +55,7 @@ pub fn prove_account(root: B256, of: Address, slots: &[B256], proof: &AccountPro
     Ok(())
 }
 
-/// Where a key stands in a trie.
+/// Returns the position of a key in a trie.
 fn place(key: impl AsRef<[u8]>) -> Nibbles {
     Nibbles::unpack(keccak256(key))
 }

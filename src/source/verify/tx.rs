@@ -7,18 +7,18 @@ use crate::model::{Authorization, Tx};
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256, uint};
 use alloy_rlp::{EMPTY_STRING_CODE, Encodable};
 
-/// Why a transaction has no encoding, and therefore no sender, that could be computed.
+/// Reason why no encoding, and therefore no sender, of a transaction can be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoSender {
-    /// Nobody knows yet how it is encoded.
+    /// Transaction type whose encoding is unknown.
     #[error("type {0:#x} is not known here")]
     UnknownType(u64),
-    /// Its type is known, and it cannot be of that type.
+    /// Transaction of a known type that does not fit the type.
     #[error("{0}")]
     Malformed(&'static str),
 }
 
-/// The types that are known, by their EIP-2718 number.
+/// Known types, by their EIP-2718 number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Legacy,
@@ -31,12 +31,12 @@ enum Kind {
 /// Half the order of secp256k1: the largest `s` since EIP-2.
 const S_MAX: U256 = uint!(0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0_U256);
 
-/// Whether transactions of this type can be encoded.
+/// Returns whether transactions of this type can be encoded.
 pub(super) fn is_known(kind: u64) -> bool {
     Kind::of(kind).is_ok()
 }
 
-/// The bytes that a transaction's hash is of, and that its block's root covers.
+/// Returns the encoding whose hash is the transaction's hash, and which its block's root covers.
 pub(super) fn encode(tx: &Tx, seal: &TxSeal) -> Result<Bytes, NoSender> {
     let kind = Kind::of(tx.kind)?;
     enveloped(kind, tx, |out| {
@@ -52,15 +52,15 @@ pub(super) fn encode(tx: &Tx, seal: &TxSeal) -> Result<Bytes, NoSender> {
     })
 }
 
-/// Who signed a transaction, for about 175 µs. What the node says of its sender plays no part.
+/// Recovers the signer of a transaction, in about 175 µs. The sender named by the node is not used.
 pub fn sender(tx: &Tx, seal: &TxSeal) -> Result<Address, NoSender> {
     const NOBODY: NoSender = NoSender::Malformed("its signature is nobody's");
     let kind = Kind::of(tx.kind)?;
     let (r, s) = (given(seal.r, "it has no r")?, given(seal.s, "it has no s")?);
     let (y_parity, chain) =
         if kind == Kind::Legacy { legacy_v(given(seal.v, "it has no v")?)? } else { (parity(seal)?, None) };
-    // Before EIP-2 both halves were valid, and a block of that time cannot be told by its transaction; but whatever names its
-    // chain came later.
+    // Before EIP-2 both halves were valid, and a transaction does not show whether its block is that old; but a
+    // transaction that names its chain is newer.
     if s > S_MAX && (kind != Kind::Legacy || chain.is_some()) {
         return Err(NoSender::Malformed("its signature has a high s"));
     }
@@ -76,7 +76,8 @@ pub fn sender(tx: &Tx, seal: &TxSeal) -> Result<Address, NoSender> {
     signature.recover_address_from_prehash(&keccak256(signed)).map_err(|_| NOBODY)
 }
 
-/// A transaction that no block vouches for, sent by whoever signed it, if its fields give its hash.
+/// Returns a transaction outside of a block, with its sender recovered from the signature, if its fields match its
+/// hash.
 pub fn by_itself(tx: Tx, seal: &TxSeal) -> Result<Tx, NoSender> {
     if keccak256(encode(&tx, seal)?) != tx.hash {
         return Err(NoSender::Malformed("its fields do not give its hash"));
@@ -98,9 +99,9 @@ impl Kind {
     }
 }
 
-/// A list of what `fill` writes, behind the type's number where it has one.
+/// Returns the list that `fill` writes, after the type's number if it has one.
 fn enveloped(kind: Kind, tx: &Tx, fill: impl FnOnce(&mut Vec<u8>) -> Result<(), NoSender>) -> Result<Bytes, NoSender> {
-    // What is not calldata fits in a few hundred bytes, unless there is a long access list.
+    // Everything except calldata fits in a few hundred bytes, unless there is a long access list.
     let mut out = Vec::with_capacity(tx.input.len() + 320);
     if kind != Kind::Legacy {
         out.push(kind as u8);
@@ -170,13 +171,13 @@ fn words(words: &[B256], out: &mut Vec<u8>) {
     rlp::list(out, |out| words.iter().for_each(|word| word.encode(out)));
 }
 
-/// Parity of a signature of type 1 or later. Some nodes write only `v`, and a few write it as for the oldest transactions; the
-/// transaction's hash says whether that is what they mean.
+/// Returns the parity of a signature of type 1 or later. Some nodes write only `v`, and a few write it in the form of
+/// legacy transactions; the transaction's hash confirms this reading.
 fn parity(seal: &TxSeal) -> Result<bool, NoSender> {
     match seal.y_parity.map(u128::from).or(seal.v) {
         Some(0 | 27) => Ok(false),
         Some(1 | 28) => Ok(true),
-        // As EIP-155 writes it for the oldest type.
+        // The form that EIP-155 defines for legacy transactions.
         Some(v @ 35..) => Ok((v - 35) % 2 == 1),
         Some(_) => Err(NoSender::Malformed("its yParity is neither 0 nor 1")),
         None => Err(NoSender::Malformed("it has no yParity")),
@@ -202,7 +203,7 @@ mod tests {
     use crate::model::Status;
     use alloy_primitives::{address, b256, hex};
 
-    /// The example that EIP-155 itself works through.
+    /// Returns the worked example of EIP-155.
     fn example() -> (Tx, TxSeal) {
         let tx = Tx {
             hash: B256::ZERO,

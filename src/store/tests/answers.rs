@@ -1,4 +1,4 @@
-//! Answers while pages wait: none drops what nobody was given.
+//! Answers while pages wait: an answer drops no unseen page.
 
 use super::*;
 use crate::escalate::{Refusal, acknowledge, false_alarm, resolve, tick};
@@ -8,7 +8,7 @@ use crate::store::{Answered, Leased};
 
 const PAGER: &str = "pager";
 
-/// What became of the second page by the time somebody answers, or right after.
+/// State of the second page by the time of a response, or right after.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Page {
     Waits,
@@ -44,7 +44,7 @@ fn payment(n: u32) -> Judged {
     raise(act, "builtin/unvouched", Severity::High)
 }
 
-/// One page that arrived, and one about something else that did not.
+/// Prepares one page that arrived, and one about something else that did not.
 async fn two_pages(page: Page) -> (Kit, Vec<Leased>) {
     let kit = Kit::new().await;
     kit.block(1, vec![payment(1)]).await;
@@ -85,7 +85,7 @@ async fn no_answer_drops_a_page_about_what_nobody_was_given() {
             if page != GivenUp {
                 let next = lease(&kit, T + 1_000).await;
                 assert_eq!(next[0].delivery.kind, DeliveryKind::Trigger, "{name} {page:?}");
-                // Once it has arrived, the answer holds.
+                // After the page has arrived, the answer takes effect.
                 kit.store.sent(&key(&next), T + 1_000).await.unwrap();
                 assert_eq!(answer(&kit, None, how).await.unseen, []);
                 assert_ne!(kit.only().await.state, State::Open, "{name} {page:?}");
@@ -144,7 +144,7 @@ async fn a_page_that_shows_nothing_new_is_dropped_by_an_answer() {
         let kit = Kit::new().await;
         kit.block(1, vec![payment(1)]).await;
         kit.store.sent(&key(&lease(&kit, T).await), T).await.unwrap();
-        // The path goes on to its next step.
+        // The path advances to its next step.
         let late = T + 300_000;
         kit.store.change(late, move |live| tick(live, late)).await.unwrap();
         let steps = vec![PAGER.to_owned(), "phone".to_owned()];

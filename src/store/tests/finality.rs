@@ -1,4 +1,4 @@
-//! How final blocks and findings are, who confirmed them, and who may undo what is final.
+//! Finality of blocks and findings, their confirmations, and permissions to undo final blocks.
 
 use super::*;
 use crate::model::incident::{Finding, State};
@@ -7,12 +7,12 @@ use crate::store::{AllowanceEnd, Filter, GAINED_MAX, Gained, Settled, StoreError
 
 use Finality::{Finalized, Included, Safe};
 
-/// A block that one of two endpoints has shown so far.
+/// Returns a block that one of two endpoints has served so far.
 fn once(block: JudgedBlock) -> JudgedBlock {
     JudgedBlock { sight: Sight { sources: 1, endpoints: 2, proof: Proof::Proven }, ..block }
 }
 
-/// A kit with blocks 1 to 4, a finding in each, all of them in one incident.
+/// Creates a kit with blocks 1 to 4 and a finding in each, all in one incident.
 async fn four() -> (Kit, Vec<FindingId>) {
     let kit = Kit::new().await;
     let mut ids = Vec::new();
@@ -67,7 +67,7 @@ async fn a_promotion_reaches_every_finding_up_to_its_block_and_no_other() {
     assert_eq!(kit.promote(Finalized, 2).await.unwrap(), ids[..2]);
     assert_eq!(kit.levels().await, [Finalized, Finalized, Safe, Included]);
     assert_eq!(kit.settled().await, (Some(3), Some(2)));
-    // What is new by the next one is told, and nothing twice.
+    // Only findings that the next block makes final are returned, and none twice.
     assert_eq!(kit.promote(Finalized, 3).await.unwrap(), ids[2..3]);
     assert_eq!(kit.number("SELECT count(*) FROM outbox"), messages, "nobody is told of a promotion");
 }
@@ -99,7 +99,7 @@ async fn an_incident_is_as_final_as_the_newest_of_its_standing_findings() {
     assert_eq!(finality(&kit.only().await), (Safe, Some(Safe)));
     kit.promote(Finalized, 3).await.unwrap();
     assert_eq!(finality(&kit.only().await), (Safe, Some(Safe)));
-    // The reorg takes the weakest evidence away, and what is left has been final all along.
+    // The reorg removes the weakest evidence; the remaining evidence was final before.
     let plan = kit.step(&[at(4, 0)], vec![block(at(4, 1), at(3, 0), vec![])]).await.unwrap();
     assert_eq!(told(&plan), "retract pager");
     assert_eq!(finality(&kit.only().await), (Finalized, Some(Finalized)));

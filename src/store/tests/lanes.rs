@@ -1,4 +1,4 @@
-//! The order of the outbox against a model of it, under arrivals, failures and crashes at random.
+//! Order of the outbox compared to a model, with random arrivals, failures and crashes.
 
 use super::*;
 use crate::escalate::test_page;
@@ -13,23 +13,24 @@ use std::collections::{BTreeMap, BTreeSet};
 const DESTINATIONS: [&str; 2] = ["pager", "hook"];
 /// Time until a lease runs out.
 const LEASE_MS: u64 = 60_000;
-/// Most lines of the feed that go in a row.
+/// Maximum number of consecutive lines of the feed.
 const IN_A_ROW: usize = 3;
 
-/// One thing that happens.
+/// Event of a test.
 #[derive(Clone, Debug)]
 enum Happens {
-    /// A message is written: which destination, which lane, and what it is.
+    /// A message is written: index of its destination, lane, kind and severity.
     Arrives(usize, u8, Sort, Severity),
-    /// A worker takes what there is room for, at most so many lanes of each budget.
+    /// A worker leases messages for which there is room, from at most this number of lanes of each budget.
     Leaves(usize),
-    /// Of the row that is longest on its way, so many are taken and the next is not; `None` when all are.
+    /// The oldest row in flight completes: this number of messages is accepted and the next one fails; `None` when all
+    /// are accepted.
     Lands(Option<(usize, Fails)>),
-    /// The worker dies with everything in hand, and another takes over, at once or when the leases run out.
+    /// The worker dies with all its leased messages, and another takes over, at once or when the leases expire.
     Dies(bool),
     /// The newest dead letter is sent again.
     Revives,
-    /// So many seconds pass.
+    /// A number of seconds passes.
     Passes(u64),
 }
 
@@ -106,7 +107,7 @@ fn page_fixture() -> Page {
     Page::clone(page)
 }
 
-/// What became of a message.
+/// State of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Now {
     Waits(u64),
@@ -116,11 +117,11 @@ enum Now {
     Dead,
 }
 
-/// The outbox as a list, each question answered by reading through all of it.
+/// The outbox as a list: every query reads all of it.
 #[derive(Default)]
 struct Model {
     all: Vec<(Delivery, Now)>,
-    /// Urgency and severity that a message has inherited, by its place in `all`.
+    /// Urgency and severity that a message has inherited, by its index in `all`.
     inherited: BTreeMap<usize, (Urgency, std::cmp::Reverse<Severity>)>,
 }
 
@@ -160,7 +161,7 @@ impl Model {
         }
     }
 
-    /// Messages that may leave: the first of each lane that is not on its way, if its time has come.
+    /// Returns the messages that may leave: the first of each lane, if it is due and not in flight.
     fn ready(&self, destination: &str, budget: Budget, now: u64) -> Vec<usize> {
         let mut lanes = BTreeSet::new();
         let mut ready: Vec<usize> = (0..self.all.len())
@@ -196,9 +197,9 @@ struct Pair {
     model: Model,
     now: u64,
     aboard: Vec<Vec<Leased>>,
-    /// Keys in the order in which a receiver took them for the first time, by destination and lane.
+    /// Keys in the order in which a receiver accepted them for the first time, by destination and lane.
     taken: BTreeMap<(String, String), Vec<DeliveryKey>>,
-    /// Messages that were given up once: their place in the order is not promised any more.
+    /// Messages that were given up once: their position in the order is no longer guaranteed.
     given_up: BTreeSet<DeliveryKey>,
 }
 
@@ -246,7 +247,7 @@ impl Pair {
             }
             Happens::Passes(seconds) => {
                 self.now += seconds * 1_000;
-                // A worker writes down what became of its messages before their leases run out.
+                // A worker records the outcome of its messages before their leases expire.
                 while !self.aboard.is_empty() {
                     self.lands(None).await;
                 }
@@ -323,7 +324,7 @@ impl Pair {
         self.kit.store.release(untried, self.now).await.unwrap();
     }
 
-    /// Sends whatever is left, and checks what a receiver got.
+    /// Sends all remaining messages, and checks what a receiver got.
     async fn ends(mut self) {
         self.happens(Happens::Dies(true)).await;
         for _ in 0..10_000 {

@@ -1,4 +1,4 @@
-//! The outbox: order, leases, and what is never lost.
+//! The outbox: order, leases, and messages that are never lost.
 
 use super::*;
 use crate::escalate::{acknowledge, dead_letter};
@@ -22,7 +22,7 @@ fn key(leased: &[Leased], at: usize) -> DeliveryKey {
     leased[at].delivery.key.clone()
 }
 
-/// Two incidents, the quieter one first; no feed.
+/// Creates two incidents, the less severe one first; without a feed.
 async fn two_incidents() -> Kit {
     let mut kit = Kit::new().await;
     kit.roster.feeds.clear();
@@ -51,7 +51,7 @@ async fn a_leased_message_is_not_leased_again_until_its_lease_ran_out() {
     assert_eq!(names(&first), ["trigger pager 1", "trigger token-pager 1"]);
     assert_eq!(names(&lease(&kit, T + 59_999).await), [""; 0]);
     assert_eq!(kit.store.next_due(everybody()).await.unwrap(), Some(T + 60_000));
-    // The worker is gone: the same message under the same key, as a second attempt.
+    // The worker is gone: the same message is leased under the same key, as a second attempt.
     let again = lease(&kit, T + 60_000).await;
     assert_eq!(names(&again), ["trigger pager 2", "trigger token-pager 2"]);
     assert_eq!(key(&again, 0), key(&first, 0));
@@ -76,7 +76,7 @@ async fn messages_of_a_lane_go_out_in_order_and_wait_for_one_another() {
     let trigger = kit.store.lease(T, 1, 60_000, everybody()).await.unwrap();
     kit.block(2, vec![stray(5, Severity::High)]).await;
     kit.block(3, vec![stray(6, Severity::High)]).await;
-    // The update waits for the trigger that is on its way; the other lane does not.
+    // The update waits for the trigger that is in flight; the other lane does not.
     assert_eq!(names(&lease(&kit, T).await), ["trigger token-pager 1"]);
     kit.store.retry(&key(&trigger, 0), T, T + 5_000, "503").await.unwrap();
     assert_eq!(names(&lease(&kit, T + 4_999).await), [""; 0]);
@@ -87,7 +87,7 @@ async fn messages_of_a_lane_go_out_in_order_and_wait_for_one_another() {
     assert_eq!(names(&update), ["update pager 1"], "the second update took the place of the first");
     kit.block(4, vec![stray(7, Severity::High)]).await;
     assert_eq!(names(&lease(&kit, T + 5_001).await), [""; 0], "one of a lane at a time");
-    // A message that was given up no longer holds the others.
+    // A message that was given up no longer delays the others.
     kit.store.dead(&key(&update, 0), T + 5_002, "410 Gone", |_, _| Plan::default()).await.unwrap();
     assert_eq!(names(&lease(&kit, T + 5_003).await), ["update pager 1"]);
 }
@@ -137,10 +137,10 @@ async fn a_dead_letter_and_the_incident_it_makes_are_one_commit() {
     assert_eq!((dead.len(), dead[0].attempts, dead[0].error.as_str()), (1, 1, "410 Gone"));
     assert_eq!(dead[0].delivery, leased[0].delivery);
     assert_eq!(names(&lease(&kit, T).await), ["trigger phone 1"]);
-    // Giving up twice is giving up once.
+    // Giving a message up twice has the same effect as once.
     let again = kit.store.dead(&key(&leased, 0), T, "410 Gone", |_, _| panic!("not asked")).await.unwrap();
     assert_eq!(again, Plan::default());
-    // An engine that panics leaves the letter alive.
+    // An engine that panics leaves the message alive: it does not become a dead letter.
     assert!(kit.store.dead(&key(&leased, 1), T, "410", |_, _| panic!("no")).await.is_err());
     assert_eq!(kit.store.counts().await.unwrap().dead, 1);
 

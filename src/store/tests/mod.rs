@@ -1,5 +1,5 @@
-//! Over a real file: steps and answers in `steps`, messages in `messages`, their order in `lanes`, what is final in `finality`, what is queued in `queue`, what
-//! was asked of its service in `quota`.
+//! Tests with a real file: steps and answers in `steps`, messages in `messages`, their order in `lanes`, finality in
+//! `finality`, Safe queues in `queue`, quotas in `quota`.
 
 mod answers;
 mod finality;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 const MAINNET: ChainId = ChainId(1);
 
-/// A store in a directory of its own, begun at block 0 of fork 0.
+/// A store in its own directory, begun at block 0 of fork 0.
 struct Kit {
     store: Store,
     roster: Roster,
@@ -62,12 +62,12 @@ impl Kit {
         self.store.commit_step(step, T, move |step, standing| plan(step, standing, &roster, T)).await
     }
 
-    /// One more block of fork 0.
+    /// Commits one more block of fork 0.
     async fn block(&self, number: u64, judged: Vec<Judged>) -> Plan {
         self.step(&[], vec![block(at(number, 0), at(number - 1, 0), judged)]).await.unwrap()
     }
 
-    /// One number out of the file, read beside the store.
+    /// Returns one number from the file, read beside the store.
     fn number(&self, sql: &str) -> i64 {
         let db = rusqlite::Connection::open(self.file()).unwrap();
         db.query_row(sql, [], |row| row.get(0)).unwrap()

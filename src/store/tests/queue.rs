@@ -1,4 +1,4 @@
-//! What was seen in queues, and what Safes logged meanwhile.
+//! Transactions seen in queues, and logs of Safes in the meantime.
 
 use super::*;
 use crate::escalate::queued;
@@ -30,7 +30,7 @@ async fn kept(kit: &Kit) -> QueueKept {
     kit.store.queue(MAINNET, address(TREASURY)).await.unwrap()
 }
 
-/// The treasury logs that `hash` was executed, or that an owner approves it.
+/// Returns a log of the treasury that says that `hash` was executed, or that an owner approves it.
 fn logged(n: u32, name: &str, signature: &str, hash: B256) -> Judged {
     let mut activity = transfer(TREASURY, n, &[0], 1);
     (activity.kind, activity.position) = (ActivityKind::Event, Position::Log(4));
@@ -58,7 +58,7 @@ async fn a_look_is_committed_with_its_findings_and_messages_or_not_at_all() {
     assert_eq!(kept(&kit).await.remembered, [one], "a nonce of 256 bits too");
     assert_eq!(kit.number("SELECT count(*) FROM findings"), 1);
     assert!(kit.number("SELECT count(*) FROM outbox") > 0);
-    // The same again, by another process: nothing is written twice.
+    // Another process commits the same again: nothing is written twice.
     let plan = commit(&kit, seen(&kit, vec![], 0), T).await.unwrap();
     assert!(
         plan.findings.is_empty() && plan.deliveries.iter().all(|delivery| delivery.incident.is_none()),
@@ -87,7 +87,7 @@ async fn what_the_safe_logs_waits_to_be_accounted_for_from_the_first_look_on() {
     assert_eq!(now.traces[1].owner, Some(Address::repeat_byte(3)));
     commit(&kit, nothing(now.traces[0].seq), T).await.unwrap();
     assert_eq!(kept(&kit).await.traces.len(), 1, "the second is still open");
-    // What a reorg takes away needs no account; the same log in another block does.
+    // A log that a reorg removes needs no account; the same log in another block does.
     let moved = block(at(2, 1), at(1, 0), vec![executed(2, tx(12))]);
     kit.step(&[at(2, 0)], vec![moved]).await.unwrap();
     let after: Vec<_> = kept(&kit).await.traces.into_iter().map(|trace| (trace.hash, trace.at)).collect();
@@ -95,7 +95,7 @@ async fn what_the_safe_logs_waits_to_be_accounted_for_from_the_first_look_on() {
     commit(&kit, nothing(kept(&kit).await.until), T).await.unwrap();
     assert_eq!(kept(&kit).await.traces, []);
     assert!(stirred(vec![address(TREASURY)]).await.unwrap().is_empty());
-    // A look's own lines are no news to it.
+    // Lines that the poll itself wrote do not count as a change.
     commit(&kit, seen(&kit, vec![], 0), T).await.unwrap();
     assert!(stirred(vec![address(TREASURY)]).await.unwrap().is_empty());
 }

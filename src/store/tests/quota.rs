@@ -1,4 +1,4 @@
-//! What was spent of a service's quota.
+//! Requests spent of a service's quota.
 
 use super::*;
 use crate::store::quota::Spent;
@@ -14,7 +14,7 @@ async fn every_request_of_a_month_is_counted_whoever_sends_it_and_the_next_begin
     drop(kit.store.clone());
     let again = kit.other().await;
     assert_eq!(again.spent("own", "2026-11").await.unwrap(), Spent { requests: 2, last: Some((8.5, T + 1)) });
-    // A new month has its own, and what may be sent at once goes on.
+    // A new month starts with a count of its own; the number of requests that may be sent at once carries over.
     assert_eq!(again.spent("own", "2026-12").await.unwrap(), Spent { requests: 0, last: Some((8.5, T + 1)) });
     assert_eq!(again.spend("own", "2026-12", 7.0, T + 3).await.unwrap(), 1);
     assert_eq!(again.spend("own", "2026-11", 6.0, T + 4).await.unwrap(), 3, "a clock that goes back finds its month");

@@ -1,4 +1,4 @@
-//! What a step commits, what it refuses, and who sees what.
+//! Commits of steps: what they write, what they reject, and what readers see.
 
 use super::*;
 use crate::escalate::{Refusal, acknowledge, resolve, tick};
@@ -80,7 +80,7 @@ async fn a_step_that_does_not_build_on_the_cursor_is_refused() {
     let kit = Kit::new().await;
     let gap = kit.step(&[], vec![block(at(2, 0), at(1, 0), vec![])]).await;
     assert!(matches!(gap, Err(StoreError::Gap { cursor, .. }) if cursor == at(0, 0)), "{gap:?}");
-    // The right parent under the wrong number is no better.
+    // The right parent with the wrong number is rejected as well.
     let jump = kit.step(&[], vec![block(at(7, 0), at(0, 0), vec![])]).await;
     assert!(matches!(jump, Err(StoreError::Gap { .. })), "{jump:?}");
     kit.block(1, vec![]).await;
@@ -173,7 +173,7 @@ async fn two_processes_that_acknowledge_at_once_see_each_other() {
         };
         let incident = other.incident(id.as_str()).await.unwrap();
         assert_eq!(incident.acked_by.as_deref(), Some(winner));
-        // Back to open, by the passing of time.
+        // The passing of time returns the incident to open.
         kit.store.change(T, |live| tick(live, T + 3_600_000)).await.unwrap();
     }
 }
@@ -231,13 +231,13 @@ async fn old_blocks_leave_the_window_and_old_rows_are_pruned_when_asked() {
 async fn deadlines_move_with_a_clock_that_was_set_while_nobody_ran() {
     let boot = |boot: &str, since_boot_ms: u64, utc_ms: u64| Moment { boot: boot.to_owned(), since_boot_ms, utc_ms };
     let hour = 3_600_000;
-    // What was noted at the start, what is read at the next one, and by how much deadlines move.
+    // The moment recorded at the start, the moment read at the next start, and the shift of the deadlines.
     for (now, moved) in [
         (boot("a", 61_000, T + 60_000), None),
         (boot("a", 61_000, T + 61_500), None),
         (boot("a", 61_000, T + 60_000 - hour), Some(-3_600_000)),
         (boot("a", 61_000, T + 60_000 + hour), Some(3_600_000)),
-        // The machine was off: time may have passed, and never goes back.
+        // The machine was off: time may have passed, but it never goes back.
         (boot("b", 1_000, T + hour), None),
         (boot("b", 1_000, T - hour), Some(-3_600_000)),
     ] {

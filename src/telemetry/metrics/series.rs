@@ -1,4 +1,4 @@
-//! Every series there is: its name, what it says, and its labels. The methods of [`Metrics`](super::Metrics) say when it moves.
+//! Definitions of all series: name, help text and labels. The methods of [`Metrics`](super::Metrics) update them.
 
 use super::vector::{self, Book, Count, Level, Seconds, Vector};
 use prometheus_client::metrics::histogram::Histogram;

@@ -1,15 +1,15 @@
-//! Blocks on their way through the program: when each was first named, and when it was at hand, until it is committed.
+//! Blocks in progress: for each, when it was first reported and when it was fetched, until it is committed.
 
 use alloy_primitives::B256;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Blocks remembered; whatever is older was never committed, or came so late that its way says nothing of ours. More than the
-/// source lets wait for the pipeline.
+/// Maximum number of remembered blocks. An older block was never committed, or came so late that its duration does not
+/// describe our processing. The bound exceeds the number of blocks that the source lets wait for the pipeline.
 const UNDERWAY_MAX: usize = 256;
 
-/// See the module's head.
+/// Blocks in progress; see the module documentation.
 #[derive(Debug, Default)]
 pub(super) struct Underway(VecDeque<Way>);
 
@@ -20,7 +20,7 @@ struct Way {
     had: Option<Instant>,
 }
 
-/// How long a block took that was just committed, as far as that is known.
+/// Time that the last committed block took, as far as it is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Took {
     pub(super) from_named: Option<Duration>,
@@ -28,18 +28,18 @@ pub(super) struct Took {
 }
 
 impl Underway {
-    /// An endpoint named this block. Only the first time counts.
+    /// Records when an endpoint reported this block. Only the first report counts.
     pub(super) fn named(&mut self, hash: B256, now: Instant) {
         let way = self.way(hash);
         way.named = way.named.or(Some(now));
     }
 
-    /// This block is fetched and checked.
+    /// Records when this block was fetched and checked.
     pub(super) fn had(&mut self, hash: B256, now: Instant) {
         self.way(hash).had = Some(now);
     }
 
-    /// This block is committed, and is forgotten here.
+    /// Removes this block, which is committed, and returns the durations.
     pub(super) fn committed(&mut self, hash: B256, now: Instant) -> Took {
         let Some(place) = self.0.iter().rposition(|way| way.hash == hash) else { return Took::default() };
         let way = self.0.remove(place);

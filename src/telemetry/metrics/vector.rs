@@ -1,4 +1,4 @@
-//! Series by their labels, and the text that Prometheus reads.
+//! Series by label values, and their text format for Prometheus.
 
 use prometheus_client::encoding::EncodeMetric;
 use prometheus_client::encoding::text;
@@ -10,16 +10,16 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 use std::sync::atomic::AtomicU64;
 
-/// A counter of things.
+/// A counter of events.
 pub(super) type Count = Counter<u64, AtomicU64>;
 /// A counter of seconds.
 pub(super) type Seconds = Counter<f64, AtomicU64>;
-/// A number that goes up and down. Everything we show is exact in an `f64`, block numbers too.
+/// A number that can rise and fall. All our values are exact in an `f64`, including block numbers.
 pub(super) type Level = Gauge<f64, AtomicU64>;
 
 type Labels<const N: usize> = [(&'static str, String); N];
 
-/// Metrics of one name, one for each set of label values.
+/// Metrics with one name, one for each combination of label values.
 #[derive(Clone, Debug)]
 pub(super) struct Vector<M, const N: usize> {
     names: [&'static str; N],
@@ -27,12 +27,12 @@ pub(super) struct Vector<M, const N: usize> {
 }
 
 impl<M: Clone, const N: usize> Vector<M, N> {
-    /// The one with these values, in the order of the names; new, and zero, on first use.
+    /// Returns the metric with these label values, in the order of the label names; created at zero on first use.
     pub(super) fn of(&self, values: [&str; N]) -> M {
         self.family.get_or_create_owned(&self.labels(values))
     }
 
-    /// Forgets the one with these values.
+    /// Removes the metric with these label values.
     pub(super) fn forget(&self, values: [&str; N]) {
         self.family.remove(&self.labels(values));
     }
@@ -43,7 +43,7 @@ impl<M: Clone, const N: usize> Vector<M, N> {
     }
 }
 
-/// A registry in which the names of counters are written as they are scraped.
+/// A registry that accepts the names of counters as they are scraped.
 pub(super) struct Book(Registry);
 
 impl Book {
@@ -120,47 +120,47 @@ impl Book {
     }
 
     fn register(&mut self, name: &str, help: &str, metric: impl Metric) {
-        // The library appends `_total` to counters by itself.
+        // The library itself appends `_total` to counters.
         self.0.register(name.strip_suffix("_total").unwrap_or(name), help, metric);
     }
 }
 
-/// From a millisecond to half a minute, for what a machine does.
+/// Buckets from a millisecond to half a minute, for operations of a machine.
 pub(super) fn short() -> Histogram {
     Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0])
 }
 
-/// From a quarter of a millisecond to half a minute, finest where we want to stay below: 5 and 20 milliseconds.
+/// Buckets from a quarter of a millisecond to half a minute, finest up to our targets of 5 and 20 milliseconds.
 pub(super) fn brief() -> Histogram {
     let below = [0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.012, 0.015, 0.02];
     Histogram::new(below.into_iter().chain([0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0]))
 }
 
-/// From half a second to two hours, for what a person waits for.
+/// Buckets from half a second to two hours, for waits that people notice.
 pub(super) fn long() -> Histogram {
     Histogram::new([0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0])
 }
 
-/// Blocks, from one to what no chain of today undoes.
+/// Buckets of block counts, from one to more than any chain of today undoes.
 pub(super) fn blocks() -> Histogram {
     Histogram::new([1.0, 2.0, 3.0, 5.0, 8.0, 16.0, 32.0, 64.0, 128.0])
 }
 
-/// All of a registry in Prometheus' text format, version 0.0.4, which every version of Prometheus reads.
+/// Returns a registry in Prometheus' text format, version 0.0.4, which every version of Prometheus reads.
 ///
-/// The library writes OpenMetrics, which calls a counter's family by its name without `_total`; the older format knows no
-/// families and wants the name of the samples. Nothing else differs in what is used here.
+/// The library writes OpenMetrics, which names a counter's family without `_total`; the older format has no families
+/// and requires the name of the samples. For the features used here, nothing else differs.
 pub(super) fn render(registry: &Registry) -> String {
     let mut written = String::new();
     if text::encode_registry(&mut written, registry).is_err() {
-        // Writing into a string does not fail.
+        // Writing into a string cannot fail.
         return String::new();
     }
     let mut out = String::with_capacity(written.len() + written.len() / 16);
     let mut help: Option<(&str, &str)> = None;
     for line in written.lines() {
         if let Some((name, text)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
-            // What kind it is stands on the next line.
+            // The next line contains the metric's type.
             help = Some((name, text));
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
             let total = if kind == "counter" { "_total" } else { "" };

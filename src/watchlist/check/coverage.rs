@@ -1,4 +1,4 @@
-//! For every function of every watch: which rules could vouch for it, and what it costs where none does.
+//! Coverage of every function of every watch: the rules that could vouch for it, and the finding where none does.
 
 use crate::abi::{Abi, Function};
 use crate::classify::builtin::BUILTINS;
@@ -14,43 +14,44 @@ use crate::watchlist::compile::{STRANGER, blank};
 use alloy_primitives::{Address, B256, U256};
 use std::sync::Arc;
 
-/// What would happen to one function.
+/// Coverage of one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoverageRow {
-    /// Whose.
+    /// Watch that the row belongs to.
     pub watch: WatchId,
-    /// Whether somebody calls it, or the watch does it, or it is only told of in a log.
+    /// Kind of activity: somebody calls the function, or the watch does it, or it only appears in a log.
     pub kind: ActivityKind,
     /// Canonical signature, `ether`, `creation`, or `anything else`.
     pub function: Arc<str>,
-    /// The watch calls itself: how a wallet changes its own owners.
+    /// Set if the watch calls itself, as a wallet does to change its own owners.
     pub to_itself: bool,
-    /// Normal rules about it, in the order of the file. Each still has its conditions.
+    /// Normal rules for it, in the order of the file. The conditions of each rule still apply.
     pub vouched_by: Vec<Arc<str>>,
-    /// Abnormal rules about it.
+    /// Abnormal rules for it.
     pub raised_by: Vec<Arc<str>>,
-    /// What happens where no rule holds.
+    /// Outcome if no rule holds.
     pub otherwise: Otherwise,
 }
 
-/// What happens where no rule holds.
+/// Outcome if no rule holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Otherwise {
     /// A built-in vouches for it.
     Normal(&'static str),
-    /// It is judged by what it carries.
+    /// Judged by the calls that it carries.
     Envelope,
-    /// A finding, by a built-in's name. Unknown callers and blank arguments are assumed; worse ones may cost more.
+    /// A finding, with the name of a built-in. The caller is assumed unknown and the arguments blank; worse values may
+    /// give a higher severity.
     Finding {
-        /// The built-in.
+        /// Name of the built-in.
         by: Arc<str>,
-        /// How loud.
+        /// Severity of the finding.
         severity: Severity,
     },
 }
 
-/// Functions that a wallet's decoder opens, by kind. Source: Safe.sol 1.5.0 and the ConsenSys MultiSigWallet.sol, and those named in
-/// `decode::told`.
+/// Functions that a wallet's decoder opens, by kind. Source: Safe.sol 1.5.0 and the ConsenSys MultiSigWallet.sol, and
+/// the sources named in `decode::told`.
 const ENVELOPES: [(Kind, &[&str]); 5] = [
     (Kind::Safe, &["execTransaction", "execTransactionFromModule", "execTransactionFromModuleReturnData"]),
     (Kind::Multisig, &["submitTransaction", "confirmTransaction", "executeTransaction"]),
@@ -62,7 +63,8 @@ const ENVELOPES: [(Kind, &[&str]); 5] = [
     (Kind::Governor, &["propose", "execute", "newVote", "executeVote", "forward"]),
 ];
 
-/// One row for each function that changes state and each thing a rule speaks of, watch by watch in the order of the book.
+/// Returns one row for each function that changes state and each thing that a rule is about, watch by watch in the
+/// order of the book.
 #[must_use]
 pub fn coverage(book: &Book) -> Vec<CoverageRow> {
     let unruled = book.rules.watches.iter().map(|rules| WatchRules { rules: Vec::new(), ..rules.clone() }).collect();
@@ -80,7 +82,7 @@ pub fn coverage(book: &Book) -> Vec<CoverageRow> {
     rows
 }
 
-/// Something that could happen.
+/// An activity that could happen.
 struct Case {
     kind: ActivityKind,
     name: Arc<str>,
@@ -113,7 +115,7 @@ fn cases(watch: &WatchInfo, rules: &WatchRules, abi: &Abi, rule_abi: &Abi) -> Ve
             );
         }
     }
-    // What rules speak of beyond the watch's own ABI.
+    // Functions, events and movements that rules name in addition to the watch's own ABI.
     for (rule, deed) in rules.rules.iter().flat_map(|rule| rule.deed.each().iter().map(move |deed| (rule, deed))) {
         let known = |case: &Case| case.kind == rule.kind && case.matches == *deed;
         if cases.iter().any(known) || *deed == DeedMatch::Any {
@@ -144,7 +146,7 @@ fn is_envelope(kind: Kind, name: &str) -> bool {
 }
 
 impl Case {
-    /// It happens, by a stranger, with arguments of nothing.
+    /// Returns the case as an activity by a stranger, with blank arguments.
     fn activity(&self, watch: &WatchInfo) -> Activity {
         let own = watch.address;
         let other = if self.to_itself { own } else { STRANGER };
@@ -155,7 +157,7 @@ impl Case {
             (ActivityKind::Act | ActivityKind::Move, _) => (own, Some(other)),
         };
         let operation = if self.matches == DeedMatch::Creation { Operation::Create } else { Operation::Call };
-        // A payment of nothing to oneself is a Safe's way to reject; here somebody is paid.
+        // A Safe rejects a transaction by a payment of zero to itself; the case here is a payment to another address.
         let value = if self.matches == DeedMatch::Ether { U256::ONE } else { U256::ZERO };
         let log = matches!(self.kind, ActivityKind::Event | ActivityKind::Move | ActivityKind::State);
         Activity {
@@ -213,7 +215,7 @@ impl Case {
                 clean(if self.matches == DeedMatch::Approval { "approval" } else { "transfer" }, args)
             }
             (DeedMatch::Item(name), _) => clean(name, Vec::new()),
-            // A case is of one thing.
+            // Each case has a single function, event or movement.
             (DeedMatch::OneOf(_), _) => clean(&self.name, Vec::new()),
             (DeedMatch::Any, _) if self.kind == ActivityKind::Act => {
                 Deed { selector: Some([0; 4]), ..clean("anything else", Vec::new()) }
@@ -225,7 +227,8 @@ impl Case {
         }
     }
 
-    /// Whether what the rule says of its target, of ether, and of how and when it is executed can hold here. Its other conditions are open.
+    /// Returns whether the rule's conditions on the target, on ether, and on how and when it is executed can hold here.
+    /// The rule's other conditions are left open.
     fn can_match(&self, rule: &Rule, own: Address) -> bool {
         let acts = self.kind == ActivityKind::Act;
         let target = |test: &AddressTest| match (test, self.to_itself) {
@@ -241,7 +244,7 @@ impl Case {
             _ => true,
         });
         let vouches = rule.polarity == Polarity::Normal;
-        // A rule that says nothing of ether lets none go along, and nothing vouches for what cannot be read.
+        // A rule that does not mention ether allows none, and no rule vouches for data that cannot be decoded.
         let pays = self.matches == DeedMatch::Ether && rule.deed == DeedMatch::Any && rule.value == ValueRule::Unsaid;
         let unread = self.matches == DeedMatch::Any && self.kind == ActivityKind::Call;
         let executed = self.matches != DeedMatch::Creation || rule.operations.contains(&Operation::Create);
@@ -258,7 +261,7 @@ impl Case {
                 .collect::<Vec<_>>()
         };
         let (mut vouched_by, raised_by) = (about(Polarity::Normal), about(Polarity::Abnormal));
-        // What goes out inside of a call is vouched for by a rule for the call as well, if it says so.
+        // A rule for a call also vouches for outgoing activities inside of that call, if it says so.
         if matches!(self.kind, ActivityKind::Act | ActivityKind::Move) && !rules.kind.is_wallet() {
             let inside = rules.rules.iter().filter(|rule| rule.effects);
             vouched_by.extend(inside.map(|rule| Arc::from(format!("{} (inside of the call)", rule.name))));
@@ -267,7 +270,7 @@ impl Case {
         let otherwise = match verdict {
             _ if self.kind == ActivityKind::Call && is_envelope(watch.kind, name) => Otherwise::Envelope,
             Verdict::Normal { by: Voucher::Builtin(name) } => Otherwise::Normal(name),
-            // Only built-ins vouch where there are no rules.
+            // Without rules, only built-ins vouch.
             Verdict::Normal { by } => {
                 let name = by.to_string();
                 Otherwise::Normal(

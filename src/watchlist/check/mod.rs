@@ -1,7 +1,8 @@
-//! What a watchlist does before it watches anything: its own tests, what would happen to every function, and what to know of it.
+//! Checks of a watchlist before it watches anything: its own tests, the coverage of every function, and notes.
 //!
-//! Comes in: a compiled [`Book`]. Goes out: an outcome for each `[[watch.test]]` and a row for each function, both by way of the
-//! same judge as the chain's; and a note for each chain that could see more. Never here: words on a terminal, which are the command line's.
+//! Comes in: a compiled [`Book`]. Goes out: an outcome for each `[[watch.test]]` and a row for each function, both
+//! judged by the same code as the chain's activities; and a note for each chain whose visibility could be better. Never
+//! here: terminal output, which belongs to the command line.
 
 mod coverage;
 mod notes;

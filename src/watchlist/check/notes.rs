@@ -1,4 +1,4 @@
-//! What an operator should know of a configuration that has no mistake.
+//! Notes on a configuration without mistakes, for its operator.
 
 use crate::classify::rule::{Polarity, Rule, ValueRule};
 use crate::decode::TOKENS_AT_ONCE;
@@ -9,19 +9,19 @@ use crate::source::FinalityRule;
 use crate::watchlist::book::{Book, ChainBook, ChainClock, QueueBook};
 use std::sync::Arc;
 
-/// A weakness that was chosen, or not thought of.
+/// A weakness of the configuration, chosen or overlooked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// The chain it is about, where it is about one.
+    /// Name of the chain, for a note about a chain.
     pub chain: Option<Arc<str>>,
-    /// `file:line:column`, where it is about something that is written.
+    /// Place as `file:line:column`, for a note about written text.
     pub place: Option<Arc<str>>,
-    /// What does not hold because of it, and what to write instead; one sentence without a period.
+    /// Consequence of the configuration, and what to write instead; one sentence without a period.
     pub text: String,
 }
 
-/// What each chain's own settings leave unseen or unconfirmed, and what is noted of what is written. Chains of a developer's machine, which keep no clock, are what they
-/// are.
+/// Returns notes on what each chain's own settings leave unseen or unconfirmed, and notes on what is written. The notes
+/// on a chain's own settings skip chains of a developer's machine, which keep no clock.
 #[must_use]
 pub fn notes(book: &Book) -> Vec<Note> {
     let chains = book.chains.iter().filter(|chain| chain.clock == ChainClock::Wall);
@@ -31,7 +31,7 @@ pub fn notes(book: &Book) -> Vec<Note> {
     of_chains.chain(unseen).chain(of_queues).chain(idle_rules(book)).chain(book.notes.iter().map(of_place)).collect()
 }
 
-/// Contracts of which the code's own calls are not seen.
+/// Returns a note about contracts whose own calls are not visible without traces.
 fn untraced(chain: &ChainBook, book: &Book) -> Option<Note> {
     let here = book.watches.iter().filter(|watch| watch.chain.id == chain.info.id);
     let contract = |kind: Kind| !kind.carries_out() && !matches!(kind, Kind::Eoa | Kind::EnsName);
@@ -45,7 +45,7 @@ fn untraced(chain: &ChainBook, book: &Book) -> Option<Note> {
     (!chain.subjects.looks_inside()).then(|| of_chain(&chain.info.name, text))
 }
 
-/// Rules that hold nothing back, or only seem to.
+/// Returns notes about rules that have no effect, or less than they seem to have.
 fn idle_rules(book: &Book) -> Vec<Note> {
     let mut notes = Vec::new();
     for (watch, rules) in book.watches.iter().zip(&book.rules.watches) {
@@ -84,7 +84,7 @@ fn of_chain(chain: &Arc<str>, text: String) -> Note {
     Note { chain: Some(Arc::clone(chain)), place: None, text }
 }
 
-/// Returns a note of the compiler with its place, for people.
+/// Returns a note of the compiler with its place, for display.
 #[must_use]
 pub fn told(note: &Problem) -> String {
     let Note { place, text, .. } = of_place(note);
@@ -96,7 +96,7 @@ fn of_place(note: &Problem) -> Note {
     Note { chain: None, place: Some(note.spot.to_string().into()), text: format!("{}{hint}", note.message) }
 }
 
-/// A quota that does not let queues be looked at as often as they are to be.
+/// Returns a note about a quota that is too small for the intended polling interval of the queues.
 fn of_queue(queue: &QueueBook) -> Option<Note> {
     let service = &queue.service;
     let sustained = sustains(service.requests_per_month, queue.safes.len());

@@ -1,4 +1,4 @@
-//! `[[watch.test]]`, judged.
+//! Evaluation of each `[[watch.test]]`.
 
 use crate::classify::{self, History, Moment};
 use crate::model::{Activity, Verdict, Voucher, WatchId};
@@ -7,33 +7,33 @@ use crate::watchlist::book::{Book, Expectation, TestOf, WatchTest};
 use alloy_primitives::B256;
 use std::sync::Arc;
 
-/// How one test went.
+/// Result of one test.
 #[derive(Clone, Debug)]
 pub struct TestOutcome {
-    /// Whose test it is.
+    /// Watch that the test belongs to.
     pub watch: WatchId,
-    /// What it shows.
+    /// Name of the test: what it shows.
     pub name: Arc<str>,
-    /// Where it is written.
+    /// Place of the test in its file.
     pub spot: Spot,
-    /// What was not as expected, a sentence each; empty for a test that passed.
+    /// Differences from what was expected, a sentence each; empty for a test that passed.
     pub failures: Vec<String>,
-    /// What was decided.
+    /// Verdict that was reached.
     pub verdict: Verdict,
 }
 
 impl TestOutcome {
-    /// Whether everything was as expected.
+    /// Returns whether everything was as expected.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.failures.is_empty()
     }
 }
 
-/// Watching is taken to have begun so long before a test, and before all it says of earlier times: 400 days.
+/// Assumed time of watching before a test and before all its earlier activities: 400 days.
 const WATCHED_FOR: u64 = 400 * 86_400;
 
-/// Judges every test of the book, each on its own: nothing was vouched for before it but what it says of `before`.
+/// Judges every test of the configuration independently: the history of a test contains only its own `before`.
 #[must_use]
 pub fn run_tests(book: &Book) -> Vec<TestOutcome> {
     book.tests.iter().map(|test| run(test, book)).collect()
@@ -69,11 +69,11 @@ fn happens(test: &WatchTest, activity: &Activity, before: &[(u64, Activity)], bo
     let at = Moment { time: test.time };
     let (judged, _) = classify::judge(vec![activity.clone()], &book.rules, &history, at);
     let verdict = judged.into_iter().next().map(|judged| judged.verdict);
-    // The judge gives one verdict for one activity.
+    // The judge returns exactly one verdict for one activity.
     verdict.unwrap_or(Verdict::Normal { by: Voucher::Envelope })
 }
 
-/// Normal by the expectation's own name where nothing is missing at that time.
+/// Judges an expected action: normal by its own name if nothing is missing at that time.
 fn does_not_come(test: &WatchTest, name: &Arc<str>, before: &[u64], book: &Book) -> Verdict {
     let fine = Verdict::Normal { by: Voucher::Rule(Arc::clone(name)) };
     let Some(rules) = book.rules.watches.get(test.watch.index()) else { return fine };
@@ -115,8 +115,8 @@ fn compare(verdict: &Verdict, expect: &Expectation) -> Vec<String> {
             failures.push(format!("no reason begins with `{expected}`"));
         }
     }
-    // Once a test speaks of a rule, it speaks of all that the rule refused: a second refusal would hide a rule that has
-    // become too wide in the condition under test.
+    // A test that names a rule must list every reason why the rule refused: an unlisted reason would hide that the rule
+    // has become too wide in the condition under test.
     for reason in &abnormal.reasons {
         let Some((rule, _)) = reason.split_once(": ") else { continue };
         let spoken_of = expect.refused.iter().any(|expected| begins(expected, rule));
@@ -127,7 +127,7 @@ fn compare(verdict: &Verdict, expect: &Expectation) -> Vec<String> {
     failures
 }
 
-/// Whether `text` begins with the words of `beginning`.
+/// Returns whether `text` begins with the words of `beginning`.
 fn begins(text: &str, beginning: &str) -> bool {
     let beginning = beginning.trim_end();
     text.strip_prefix(beginning).is_some_and(|rest| {
@@ -176,7 +176,7 @@ mod tests {
         assert!(compare(&verdict, &expect(false, &["grants: amount 60 SNT"])).is_empty());
         assert_eq!(compare(&verdict, &expect(false, &["grants: am"])).len(), 2);
         assert_eq!(compare(&verdict, &expect(false, &["grants: hours"])).len(), 2);
-        // The reasons themselves are shown once, beneath all that is wrong.
+        // The reasons themselves are shown once, below all failures.
         let failures = compare(&verdict, &expect(true, &[]));
         assert_eq!(failures, ["it is abnormal (`builtin/unvouched`, high), and should be normal"]);
     }

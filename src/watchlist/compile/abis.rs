@@ -1,4 +1,4 @@
-//! Which ABI a watch is read by: its own file, a bundled one, and what its kind brings.
+//! ABIs of a watch: its own file, a bundled one, and the ABI of its kind.
 
 use super::chains::unknown;
 use crate::abi::{Abi, AbiFile, Event, Function, bundled};
@@ -13,12 +13,13 @@ use std::sync::Arc;
 /// ABIs, each read once and shared by all watches that name it.
 pub(super) struct Abis<'f> {
     files: &'f dyn Files,
-    /// By name or path, and by the kind they are merged with. `None` for one that could not be read, which has been told.
+    /// ABIs by name or path, and by the kind they are merged with. `None` for one that could not be read, which was
+    /// reported already.
     read: HashMap<(String, Kind), Option<Arc<Abi>>>,
     kinds: HashMap<Kind, Arc<Abi>>,
-    /// What rules spell out, by the text of their signatures.
+    /// Functions and events that rules spell out, by the text of their signatures.
     spelled: HashMap<String, Arc<Abi>>,
-    /// What open kinds and rules say together, by the two shared indexes: one for all watches that have the same.
+    /// Merged ABIs of open kinds and rules, by the two shared indexes: one for all watches that have the same.
     both: HashMap<(*const Abi, *const Abi), Arc<Abi>>,
 }
 
@@ -26,20 +27,20 @@ pub(super) struct Abis<'f> {
 #[derive(Clone)]
 pub(super) struct WatchAbi {
     pub(super) abi: Arc<Abi>,
-    /// Nothing is known of the contract beyond what its rules spell out, so a signature cannot be wrong.
+    /// Set if nothing is known of the contract except the signatures in its rules, so that any signature is accepted.
     pub(super) open: bool,
-    /// What further versions of the contract speak, each under its own names.
+    /// ABIs of further versions of the contract, each under its own names.
     pub(super) versions: Vec<Arc<Abi>>,
 }
 
 impl WatchAbi {
-    /// Every ABI that the contract may speak.
+    /// Returns every ABI that the contract may have.
     pub(super) fn all(&self) -> Vec<Arc<Abi>> {
         std::iter::once(&self.abi).chain(&self.versions).cloned().collect()
     }
 }
 
-/// Functions and events that rules spell out in full.
+/// Functions and events whose full signatures are written in rules.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Spelled {
     pub(super) functions: Vec<Function>,
@@ -47,7 +48,7 @@ pub(super) struct Spelled {
 }
 
 impl Spelled {
-    /// Both together.
+    /// Returns the signatures of both.
     pub(super) fn joined(mut self, other: Self) -> Self {
         self.functions.extend(other.functions);
         self.events.extend(other.events);
@@ -61,7 +62,7 @@ impl<'f> Abis<'f> {
         Self { files, read, kinds, spelled, both }
     }
 
-    /// What a kind of contract has, whoever wrote it.
+    /// Returns the ABI that a kind of contract has, whoever wrote the contract.
     pub(super) fn of_kind(&mut self, kind: Kind) -> Arc<Abi> {
         let build = || match kind {
             Kind::Safe => bundled::safe().clone(),
@@ -82,7 +83,7 @@ impl<'f> Abis<'f> {
         Arc::clone(self.kinds.entry(kind).or_insert_with(|| build().into()))
     }
 
-    /// What a listed token has.
+    /// Returns the ABI of a listed token.
     pub(super) fn of_token(&mut self, kind: TokenKind) -> Arc<Abi> {
         match kind {
             TokenKind::Erc20 => self.of_kind(Kind::Erc20),
@@ -91,7 +92,7 @@ impl<'f> Abis<'f> {
         }
     }
 
-    /// The ABI a watch names, with what its kind brings behind it; the latter alone where it names none.
+    /// Returns the ABI that a watch names, followed by the ABI of its kind; only the latter if the watch names none.
     pub(super) fn of_watch(
         &mut self,
         kind: Kind,
@@ -123,14 +124,14 @@ impl<'f> Abis<'f> {
         Some(WatchAbi { abi, open: false, versions: vec![] })
     }
 
-    /// The ABI that a proxy's code speaks: what it names, what the kind brings, and what the proxy in front of it has itself.
+    /// Returns the ABI of a proxy's code: the named ABI, the ABI of the kind, and the ABI of the proxy itself.
     pub(super) fn of_code(&mut self, kind: Kind, written: &At<&str>, problems: &mut Problems) -> Option<Arc<Abi>> {
         let own = self.of_watch(kind, Some(written), problems)?.abi;
         let proxy = self.of_kind(Kind::Proxy);
         Some(self.both(&own, &proxy))
     }
 
-    /// An index of what rules spell out. Rules that spell out the same share it.
+    /// Returns an index of the signatures written in rules. Rules with the same signatures share it.
     pub(super) fn of_signatures(&mut self, spelled: Spelled) -> Arc<Abi> {
         let mut key = String::new();
         for function in &spelled.functions {
@@ -148,7 +149,8 @@ impl<'f> Abis<'f> {
         Arc::clone(self.spelled.entry(key).or_insert_with(build))
     }
 
-    /// An index of the two: of what a kind brings and of what rules spell out, or of two versions of a contract. Both are kept here, so that their places tell them apart.
+    /// Returns an index of two ABIs: that of a kind and that of rules, or those of two versions of a contract. Both
+    /// ABIs are kept here, so that their addresses in memory identify them.
     pub(super) fn both(&mut self, first: &Arc<Abi>, second: &Arc<Abi>) -> Arc<Abi> {
         if first.is_empty() || second.is_empty() {
             return Arc::clone(if first.is_empty() { second } else { first });

@@ -1,4 +1,4 @@
-//! `[[watch.absent]]`: what must come, and by when.
+//! `[[watch.absent]]`: expected actions with their deadlines.
 
 use super::directory::Scope;
 use super::limits::WINDOW_SECONDS_MAX;
@@ -10,7 +10,7 @@ use crate::watchlist::file::{AbsentText, LengthText};
 use crate::watchlist::hours;
 use std::sync::Arc;
 
-/// Compiles what a watch expects. The names are those of findings, so that none is a rule's too.
+/// Compiles the expected actions of a watch. Their names are names of findings, so no rule may have the same name.
 pub(super) fn compile(
     texts: &[AbsentText<'_>],
     rules: &[Compiled],
@@ -25,7 +25,7 @@ pub(super) fn compile(
         let due = due(text, problems);
         let grace = text.grace.as_ref().map_or(Some(0), |grace| length(grace, problems));
         let Some(mut compiled) = rule::compile(&text.rule, head, heads, scope, problems) else { continue };
-        // A list of which one element is right is not what must come.
+        // A list in which only one element matches is not the expected action.
         compiled.rule.elements = Elements::Every;
         let known = rules.iter().chain(expected.iter().map(|(_, compiled)| compiled));
         let twin = known.into_iter().find(|other| !other.rule.name.is_empty() && other.rule.name == compiled.rule.name);
@@ -41,7 +41,7 @@ pub(super) fn compile(
     expected
 }
 
-/// Keys of a rule that say nothing of what must come.
+/// Reports rule keys that have no meaning for an expected action.
 fn refuse_idle(text: &AbsentText<'_>, problems: &mut Problems) {
     let habits = &text.rule.habits;
     let spots = [
@@ -75,7 +75,7 @@ fn due(text: &AbsentText<'_>, problems: &mut Problems) -> Option<Due> {
     }
 }
 
-/// Several texts are joined, if they are in one zone.
+/// Joins several texts if they are in the same zone.
 fn weekly(texts: &[At<&str>], problems: &mut Problems) -> Option<Weekly> {
     let mut joined: Option<Weekly> = None;
     for text in texts {

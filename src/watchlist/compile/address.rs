@@ -1,9 +1,9 @@
-//! An address as a person writes it: `0x` and forty digits whose case is the checksum (EIP-55).
+//! Addresses as people write them: `0x` and forty digits whose case is the checksum (EIP-55).
 
 use crate::settings::{At, Problems};
 use alloy_primitives::Address;
 
-/// Reads an address in EIP-55 form. Another form is refused, since a checksum is what catches a slip of the hand.
+/// Parses an address in EIP-55 form. Other forms are rejected, since only the checksum detects typing errors.
 pub(super) fn parse_address(at: &At<&str>, problems: &mut Problems) -> Option<Address> {
     match checked(at) {
         Ok(address) => Some(address),
@@ -18,10 +18,10 @@ pub(super) fn parse_address(at: &At<&str>, problems: &mut Problems) -> Option<Ad
     }
 }
 
-/// The address, or what is wrong with it and what to write instead.
+/// Returns the address, or the problem and the accepted form.
 pub(super) fn checked(at: &At<&str>) -> Result<Address, (String, Option<String>)> {
     let text = at.value;
-    // EIP-3770: a chain's short name and an address, as wallets copy it.
+    // EIP-3770 form: a chain's short name and an address, as copied from wallets.
     if let Some((chain, rest)) = text.split_once(':').filter(|(_, rest)| rest.starts_with("0x")) {
         let hint = format!("write `{rest}` alone; on which chain it is, `chain` says");
         return Err((

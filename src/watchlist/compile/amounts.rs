@@ -1,4 +1,4 @@
-//! Which arguments are amounts of the token whose function, event or movement it is: those that need a unit.
+//! Arguments that are amounts of the token whose function, event or movement contains them: they need a unit.
 
 use super::deed::Deed;
 use crate::classify::rule::DeedMatch;
@@ -41,7 +41,7 @@ const AMOUNTS: [(&str, usize); 28] = [
 /// Position of a movement's amount.
 const MOVED: usize = 3;
 
-/// Whether the argument at `path` is such an amount.
+/// Returns whether the argument at `path` is an amount of the token.
 pub(super) fn is_amount(deed: &Deed, path: &ArgPath) -> bool {
     let [Step::Position(position)] = path.steps() else { return false };
     deed.matches.each().iter().any(|one| is_amount_of(one, deed.kind, *position))

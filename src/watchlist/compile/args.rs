@@ -1,4 +1,4 @@
-//! `args`: what must hold of an argument.
+//! `args`: conditions on arguments.
 
 use super::amounts;
 use super::deed::Deed;
@@ -11,10 +11,10 @@ use crate::settings::{At, Problems, Spot, Value};
 use crate::watchlist::file::ListText;
 use alloy_primitives::{B256, Bytes, I256, Sign, U256, hex};
 
-/// Words of a test.
+/// Keys of a test.
 const WORDS: [&str; 6] = ["eq", "in", "not_in", "min", "max", "hash"];
 
-/// Compiles one argument's tests. `counts` is what an amount in it counts.
+/// Compiles one argument's tests. `counts` is the unit that amounts in it count.
 pub(super) fn condition(
     label: &At<&str>,
     value: &Value<'_>,
@@ -48,17 +48,17 @@ pub(super) fn condition(
     Some(Condition::Arg { path: argument.path, label: label.value.into(), tests, units })
 }
 
-/// Reads the values that one argument is compared with.
+/// Reader of the values that one argument is compared with.
 struct Reader<'r> {
     label: &'r str,
     ty: &'r Type,
-    /// Whether the log holds only its hash.
+    /// True if the log holds only the hash of the value.
     hashed: bool,
-    /// Whether it is an amount of the token that the rule is about.
+    /// True if the value is an amount of the token that the rule is about.
     is_amount: bool,
     counts: &'r Counts<'r>,
     scope: &'r Scope<'r>,
-    /// Units of the amounts that were read, each once.
+    /// Units of the amounts read so far, without duplicates.
     units: Vec<Unit>,
 }
 
@@ -109,7 +109,7 @@ impl Reader<'_> {
         if *self.ty == Type::Address {
             let text = value.string(problems)?;
             if text.starts_with('@') {
-                // A name may stand for several: equal to a set means one of it.
+                // A name may mean several addresses: equality with a set means membership.
                 let list = ListText { spot: text.spot.clone(), items: vec![text] };
                 return self.scope.set(&list, problems).map(ArgTest::InAddresses);
             }
@@ -118,7 +118,7 @@ impl Reader<'_> {
         self.scalar(value, problems).map(ArgTest::Eq)
     }
 
-    /// `in`, and `not_in` where `inside` is false.
+    /// Compiles `in`, or `not_in` where `inside` is false.
     fn within(&mut self, value: &Value<'_>, inside: bool, problems: &mut Problems) -> Option<ArgTest> {
         if *self.ty == Type::Address {
             let list = ListText::read(value, problems)?;
@@ -135,7 +135,7 @@ impl Reader<'_> {
         Some(if inside { ArgTest::InScalars(scalars) } else { ArgTest::NotInScalars(scalars) })
     }
 
-    /// One hash or several, of a value that is known by its hash alone.
+    /// Reads one hash or several, for a value that is known by its hash alone.
     fn hash(&self, value: &Value<'_>, problems: &mut Problems) -> Option<ArgTest> {
         if !self.hashed {
             let problem =
@@ -180,7 +180,7 @@ impl Reader<'_> {
         }
         let fits = match self.ty {
             Type::Uint(bits) => !bound.negative && bound.value <= U256::MAX >> (256 - usize::from(*bits)),
-            // The least of intN has one more magnitude than the most.
+            // The minimum of intN has a magnitude that is one larger than the maximum.
             Type::Int(bits) => {
                 let half = U256::ONE << (usize::from(*bits) - 1);
                 if bound.negative { bound.value <= half } else { bound.value < half }
@@ -221,7 +221,8 @@ impl Reader<'_> {
             }
             Type::String => {
                 let text = value.string(problems)?;
-                // A hash is no text that anybody would index: whoever writes one means it.
+                // A hash in place of an indexed text is taken as the hash of the text, since no one would index a text
+                // that looks like one.
                 let hash = text.parse::<B256>().ok().filter(|_| self.hashed && text.starts_with("0x"));
                 Some(hash.map_or_else(|| Scalar::Text(text.value.into()), Scalar::Hash))
             }
@@ -251,7 +252,7 @@ impl Reader<'_> {
     }
 }
 
-/// A bound on a line that orders negative numbers before positive ones.
+/// Returns a key that orders bounds with negative numbers before positive ones.
 fn signed(bound: &Bound) -> (bool, U256) {
     if bound.negative { (false, !bound.value) } else { (true, bound.value) }
 }

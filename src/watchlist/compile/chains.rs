@@ -1,4 +1,4 @@
-//! `[chain.X]`: ids, explorers, and by what a chain is measured.
+//! `[chain.X]`: ids, explorers, and the clock of a chain.
 
 use super::address::parse_address;
 use super::endpoints::endpoints;
@@ -17,19 +17,20 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
-/// Time between blocks where neither the file nor the list of known chains says: Ethereum's.
+/// Time between blocks if neither the file nor the list of known chains gives one: Ethereum's.
 const SLOT: Duration = Duration::from_secs(12);
-/// A block that is judged so many slots after its time was seen late: as many as without a block page somebody.
+/// Number of slots after its time at which a judged block counts as late: the same number of slots without a block
+/// pages people.
 const LATE_SLOTS: u32 = 4;
-/// Never less than this: what a busy machine and a slow endpoint need is no news.
+/// Minimum lateness: delays of a busy machine or a slow endpoint below it are not reported.
 const LATE_MIN: Duration = Duration::from_secs(60);
 
-/// Blocks between two looks at a state that nothing touches, where the file does not say: ten minutes of Ethereum.
+/// Default number of blocks between two reads of an untouched state: ten minutes of Ethereum.
 const STATE_EVERY: NonZeroU64 = NonZeroU64::MIN.saturating_add(49);
 
-/// Stands for the id of a chain that says none; those of further ones count down from here.
+/// Placeholder id of a chain without an id; further such chains count down from here.
 const UNKNOWN_ID: u64 = u64::MAX;
-/// More chains than any file has.
+/// Maximum number of placeholder ids: more chains than any file has.
 const UNKNOWN_MAX: u64 = 1 << 20;
 
 /// All configured chains.
@@ -39,10 +40,10 @@ pub(super) struct Chains<'a> {
     lost: &'a Lost<'a>,
 }
 
-/// One chain before its subjects are known.
+/// A chain before its subjects are known.
 pub(super) struct Chain {
     pub(super) info: Arc<ChainInfo>,
-    /// Empty where a problem was told.
+    /// Empty if a problem was reported.
     endpoints: Vec<EndpointSettings>,
     slot: Duration,
     clock: ChainClock,
@@ -51,7 +52,7 @@ pub(super) struct Chain {
     traces: bool,
     pending: bool,
     genesis: Option<B256>,
-    /// Blocks between two looks at a state; absent where none is read.
+    /// Number of blocks between two reads of the state; absent where no state is read.
     state: Option<NonZeroU64>,
     libraries: Vec<(Address, Library)>,
 }
@@ -70,7 +71,7 @@ impl<'a> Chains<'a> {
             problems.push(main.spot(0..0).problem("no chain is configured").hint(hint));
         }
         for (at, text) in texts.iter().enumerate() {
-            // Chains whose id is not known are not the same one.
+            // Chains without a known id get different placeholders, so that they do not count as the same chain.
             let unknown = UNKNOWN_ID.saturating_sub(at as u64);
             let chain = Chain::compile(text, unknown, problems);
             if let Some(first) = by_id.insert(chain.info.id, text.name.clone()) {
@@ -83,11 +84,11 @@ impl<'a> Chains<'a> {
         chains
     }
 
-    /// The chain with this name; that there is none is a problem.
+    /// Returns the chain with this name; reports a problem if there is none.
     pub(super) fn find(&self, name: &At<&str>, problems: &mut Problems) -> Option<&Arc<ChainInfo>> {
         match self.by_name.get(name.value) {
             Some(index) => Some(&self.compiled[*index].info),
-            // One that has no id, which was told, may be the one that is meant.
+            // A chain without an id, which was reported already, may be the one that is meant.
             None if self.compiled.iter().any(|chain| chain.info.id.0 > UNKNOWN_ID - UNKNOWN_MAX) => {
                 problems.hold_back();
                 None
@@ -101,7 +102,8 @@ impl<'a> Chains<'a> {
         }
     }
 
-    /// Whether the chain with this name is heard of before its blocks; so is one that is not configured, which was told.
+    /// Returns whether transactions of the chain with this name are observed before a block includes them. Also true
+    /// for a chain that is not configured, which has been reported.
     pub(super) fn hears_pending(&self, name: &str) -> bool {
         self.by_name.get(name).is_none_or(|index| self.compiled[*index].pending)
     }
@@ -110,8 +112,8 @@ impl<'a> Chains<'a> {
         self.compiled.iter().map(|chain| &chain.info)
     }
 
-    /// Seconds after which a block of each chain counts as seen late: four slots, and at least a minute. A chain whose clock is
-    /// not ours has no such bound.
+    /// Returns the number of seconds after which a block of each chain counts as late: four slots, and at least a
+    /// minute. A chain that is not measured by the wall clock has no such limit.
     pub(super) fn lateness(&self) -> HashMap<ChainId, u64> {
         let by_wall = self.compiled.iter().filter(|chain| chain.clock == ChainClock::Wall);
         by_wall.map(|chain| (chain.info.id, (chain.slot * LATE_SLOTS).max(LATE_MIN).as_secs())).collect()
@@ -205,7 +207,7 @@ fn id(text: &ChainText<'_>, known: Option<&KnownChain>, problems: &mut Problems)
                 || format!("write `id = …`; only {} bring theirs", names.collect::<Vec<_>>().join(", ")),
                 |near| format!("did you mean `{near}`? Other chains need their `id`"),
             );
-            // An id that was written and is wrong has been told.
+            // A written id that is invalid was reported already.
             if text.id.is_none() {
                 problems.push(text.name.problem(format!("`id` of chain `{}` is missing", *text.name)).hint(hint));
             }
@@ -214,8 +216,8 @@ fn id(text: &ChainText<'_>, known: Option<&KnownChain>, problems: &mut Problems)
     }
 }
 
-/// What the file says; else the tags where they are known to work. A chain that nobody described is not believed to have them,
-/// since a tag that stands still for ever would be told as a blindness.
+/// Returns the finality rule of the file, else the tags where they are known to work. An undescribed chain is not
+/// assumed to have tags, since a tag that never advances would be reported as an outage.
 fn finality(text: Option<&FinalityText>, known: Option<&KnownChain>) -> FinalityRule {
     match text {
         Some(FinalityText::Tags) => FinalityRule::Tags,
@@ -244,7 +246,7 @@ fn genesis(text: &ChainText<'_>, known: Option<&KnownChain>, problems: &mut Prob
     Some(written)
 }
 
-/// That `name` is nothing known, with the nearest that is.
+/// Returns a problem that `name` is unknown, with the nearest known name.
 pub(super) fn unknown<'n>(
     what: &str,
     name: &At<&str>,

@@ -1,4 +1,4 @@
-//! Which function, event or movement a rule or a test is about, and what its arguments are called.
+//! Functions, events and movements of rules and tests, and the names of their arguments.
 
 use super::abis::{Spelled, WatchAbi, bundled_names};
 use super::chains::unknown;
@@ -19,32 +19,32 @@ use std::sync::{Arc, LazyLock};
 pub(super) struct Deed {
     pub(super) kind: ActivityKind,
     pub(super) matches: DeedMatch,
-    /// Parameters under the names people may use, in order of preference: the rule's own signature, then the ABIs'. All have
-    /// the same types. Empty where there are no arguments or nothing is known of them.
+    /// Parameters under the accepted names, in order of preference: the rule's own signature, then the ABIs'. All have
+    /// the same types. Empty where there are no arguments or they are unknown.
     pub(super) shapes: Vec<Arc<[Param]>>,
-    /// The function, where one is known: its name, and whether it changes state.
+    /// The function, where it is known: its name, and whether it changes state.
     pub(super) function: Option<Function>,
-    /// What the text spells out in full.
+    /// Functions and events that the text spells out in full.
     pub(super) spelled: Spelled,
-    /// Those of a list, each resolved by itself; empty where there is one.
+    /// Deeds of a list, each resolved by itself; empty for a single deed.
     pub(super) parts: Vec<Deed>,
 }
 
-/// Whose functions an act may name.
+/// Contracts whose functions an act may name.
 #[derive(Default)]
 pub(super) struct Targets {
     /// ABIs of the targets that have one.
     pub(super) abis: Vec<Arc<Abi>>,
-    /// Whether other contracts are meant too, or nobody says which.
+    /// True if other contracts are meant too, or no targets are named.
     pub(super) others: bool,
 }
 
-/// An argument, found.
+/// A resolved argument.
 pub(super) struct Argument {
-    /// By position.
+    /// Path by position.
     pub(super) path: ArgPath,
     pub(super) ty: Type,
-    /// Whether the log holds only its hash, since it is indexed and longer than a topic.
+    /// True if the log holds only the hash of the argument, since the argument is indexed and longer than a topic.
     pub(super) hashed: bool,
 }
 
@@ -59,7 +59,7 @@ fn moved(other_side: &str) -> Arc<[Param]> {
     [address("token"), address("from"), address(other_side), amount, numbers("ids"), numbers("amounts")].into()
 }
 
-/// Items whose change is told; what an oracle is asked is only remembered.
+/// Returns the items whose changes are reported; answers of an oracle are only remembered.
 fn told_items() -> impl Iterator<Item = &'static ItemKind> + Clone {
     ITEMS.iter().filter(|item| ![DECIMALS, KIND, QUESTION, TOKEN].contains(&item.name))
 }
@@ -92,7 +92,7 @@ fn changed(item: &ItemKind) -> Arc<[Param]> {
 }
 
 impl Deed {
-    /// Resolves what is written. `own` is the ABI of the watch; `targets` matter to an act alone.
+    /// Resolves the written text. `own` is the ABI of the watch; `targets` is used for an act only.
     pub(super) fn resolve(
         text: &DeedText<'_>,
         own: &WatchAbi,
@@ -154,7 +154,7 @@ impl Deed {
         }
     }
 
-    /// `open` says that the function may be one that no ABI here has.
+    /// Resolves a function. `open` allows a function that no ABI here contains.
     fn function(
         kind: ActivityKind,
         written: &At<&str>,
@@ -182,7 +182,7 @@ impl Deed {
         let find = |abi: &Abi| abi.functions_named(written).into_iter().cloned().collect::<Vec<_>>();
         let mut found: Vec<Arc<Function>> = abis.iter().flat_map(|abi| find(abi)).collect();
         if found.is_empty() && open {
-            // What is common goes before what is special: `approve` is a token's.
+            // Common ABIs come before special ones: `approve` is a function of tokens.
             found = bundled_names().map(|(_, abi)| find(abi)).find(|found| !found.is_empty()).unwrap_or_default();
         }
         if let (None, true) = (&spelled, found.is_empty()) {
@@ -203,7 +203,7 @@ impl Deed {
         let known = found.first().map(|function| (**function).clone());
         let shapes = spelled.iter().map(|f| Arc::clone(&f.inputs)).chain(found.iter().map(|f| Arc::clone(&f.inputs)));
         let shapes = distinct(shapes);
-        // What an ABI says of payability and of views counts for more than what a person copies into a rule.
+        // An ABI's statement about payability and views takes precedence over a signature copied into a rule.
         let function = known.or_else(|| spelled.clone())?;
         Some(Self {
             kind,
@@ -234,7 +234,7 @@ impl Deed {
             found = bundled_names().flat_map(|(_, abi)| abi.functions_of(selector)).cloned().collect();
         }
         let signatures: BTreeSet<&str> = found.iter().map(|function| &*function.signature).collect();
-        // Several functions of one selector have several kinds of arguments, so none of them can be named.
+        // Several functions with the same selector have different arguments, so no argument can be named.
         let one = signatures.len() == 1;
         let function = found.first().filter(|_| one).map(|function| (**function).clone());
         let signature =
@@ -292,7 +292,7 @@ impl Deed {
         event(topic0, known.signature, shapes, spelled)
     }
 
-    /// What it consists of: the deeds of a list, else itself.
+    /// Returns the parts of the deed: the deeds of a list, else the deed itself.
     pub(super) fn each(&self) -> &[Self] {
         if self.parts.is_empty() { std::slice::from_ref(self) } else { &self.parts }
     }
@@ -302,7 +302,7 @@ impl Deed {
         self.shapes.first()
     }
 
-    /// Finds an argument by any of its names; that there is none, or that only its hash is known, is a problem.
+    /// Finds an argument by any of its names; reports a problem if there is none, or if only its hash is known.
     pub(super) fn argument(&self, label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
         let found = self.argument_or_hash(label, problems)?;
         if found.hashed {
@@ -313,7 +313,7 @@ impl Deed {
         Some(found)
     }
 
-    /// Finds an argument by any of its names. That there is none is a problem, and so is a name that means several.
+    /// Finds an argument by any of its names; reports a problem if there is none, or if a name means several arguments.
     pub(super) fn argument_or_hash(&self, label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
         if !self.parts.is_empty() {
             return several::argument(&self.parts, label, problems);
@@ -327,7 +327,8 @@ impl Deed {
         };
         let own = !self.spelled.functions.is_empty() || !self.spelled.events.is_empty();
         let places: Vec<Place> = self.shapes.iter().map(|shape| positional(shape, &path)).collect();
-        // What the rule spells out itself counts; of versions that call another argument so, none can be meant.
+        // The rule's own signature takes precedence: a version that uses the same name for another argument cannot be
+        // meant.
         let counts = if own && places.first().is_some_and(Place::is_any) { &places[..1] } else { &places[..] };
         if let Some(several) = counts.iter().find_map(Place::several) {
             let message =
@@ -350,7 +351,7 @@ impl Deed {
             }
         }
         if let Some((path, ty, hashed)) = first {
-            // A path made of positions is always a path.
+            // A path of positions always parses.
             return Some(Argument { path: path.parse().ok()?, ty: ty.clone(), hashed: *hashed });
         }
         problems.push(self.unknown_argument(label));
@@ -391,12 +392,12 @@ impl Deed {
     }
 }
 
-/// Where a path leads to among the parameters of one shape.
+/// Target of a path among the parameters of one shape.
 enum Place {
     Nowhere,
-    /// The same path by positions, the type it leads to, and whether only its hash is there.
+    /// The same path by positions, the type of its target, and whether the log holds only its hash.
     One(String, Type, bool),
-    /// A name on the way that several have: the paths by positions up to each of them.
+    /// A name on the path that several parameters have: the paths by positions up to each of them.
     Several(Vec<String>),
 }
 
@@ -422,7 +423,7 @@ fn positional(shape: &[Param], path: &ArgPath) -> Place {
     }
 }
 
-/// The error is a name that several have, as in [`Place::Several`].
+/// Follows a path. Returns an error for a name that several parameters have, as in [`Place::Several`].
 fn walk(shape: &[Param], path: &ArgPath) -> Result<Option<(String, Type, bool)>, Vec<String>> {
     let mut fields = shape;
     let mut ty: Option<&Type> = None;
@@ -475,7 +476,8 @@ fn index_step<'t>(out: &mut String, index: usize, element: &'t Type) -> &'t Type
     element
 }
 
-/// Types whose topic is a hash when they are indexed (Solidity ABI specification, "Encoding of Indexed Event Parameters").
+/// Returns whether the topic of an indexed value of this type is a hash (Solidity ABI specification, "Encoding of
+/// Indexed Event Parameters").
 fn is_composite(ty: &Type) -> bool {
     matches!(ty, Type::Bytes | Type::String | Type::Array(_) | Type::FixedArray(..) | Type::Tuple(_))
 }
@@ -490,8 +492,8 @@ fn distinct(shapes: impl Iterator<Item = Arc<[Param]>>) -> Vec<Arc<[Param]>> {
     distinct
 }
 
-/// The signature that is most likely meant by one that cannot be read: that of a known function of this name with as many parameters,
-/// under the names that are written. None where types are written, and something else is wrong.
+/// Returns the most likely intended signature for one that cannot be parsed: that of a known function of this name with
+/// as many parameters, under the written names. `None` if types are written; the mistake is then a different one.
 fn typed(written: &str, abis: &[Arc<Abi>]) -> Option<String> {
     let (name, rest) = written.split_once('(').unwrap_or((written, ""));
     let parts: Vec<&str> = rest.trim_end().trim_end_matches(')').split(',').map(str::trim).collect();
@@ -525,7 +527,7 @@ fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<
     };
     let problem = written.problem(message);
     let is_event = abis.iter().any(|abi| !abi.events_named(written).is_empty());
-    // By signature, in its canonical spelling, and where that is too far off, by the name alone.
+    // The nearest canonical signature is searched first; if it is too different, the name alone is compared.
     let signatures = functions.iter().map(|function| (&*function.signature, &*function.signature));
     let names = functions.iter().map(|function| (&*function.name, &*function.signature));
     let near = match spelled {
@@ -545,7 +547,7 @@ fn unknown_function(written: &At<&str>, spelled: Option<&Function>, abis: &[Arc<
     }
 }
 
-/// What belongs to the nearest of the words.
+/// Returns the value that belongs to the nearest of the words.
 fn nearest_of<'n>(written: &str, words: impl Iterator<Item = (&'n str, &'n str)> + Clone) -> Option<&'n str> {
     let near = nearest(written, words.clone().map(|(word, _)| word))?;
     words.into_iter().find(|(word, _)| *word == near).map(|(_, meant)| meant)

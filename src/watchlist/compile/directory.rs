@@ -1,4 +1,4 @@
-//! Who is who: `[name]`, `[set]` and `[token.X]`, global over all files, and the addresses a rule means by them.
+//! Address book: `[name]`, `[set]` and `[token.X]`, global over all files, and the addresses a rule means by them.
 
 use super::address::{checked, parse_address};
 use super::chains::Chains;
@@ -18,25 +18,25 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Sets within one another; deeper nesting would let a file decide our stack.
+/// Maximum depth of sets within one another: deeper nesting would let a file exhaust the stack.
 const SET_DEPTH_MAX: usize = 32;
-/// Addresses that a list without a name is shown with; the rest is counted.
+/// Maximum number of addresses shown of a list without a name; the rest is counted.
 const SHOWN_MAX: usize = 3;
-/// Words behind an `@` that mean something in every watch.
+/// Names behind an `@` that have a meaning in every watch.
 const RESERVED: [&str; 2] = ["self", "owners"];
 
 /// All names of a configuration.
 pub(super) struct Directory<'a> {
     tokens: BTreeMap<&'a str, Token>,
     token_at: HashMap<(ChainId, Address), &'a str>,
-    /// `None` for a set that could not be resolved, which has been told.
+    /// Sets by name. `None` for a set that could not be resolved, which was reported already.
     sets: HashMap<&'a str, Option<Set>>,
     named: HashMap<&'a str, Vec<Place>>,
     names: Vec<(Place, Arc<str>)>,
     chains: HashMap<ChainId, Arc<str>>,
-    /// Names that stand in a section which was not understood.
+    /// Names in sections that could not be parsed.
     lost: Lost<'a>,
-    /// Unknown names that were told of once and are no slip of the keyboard.
+    /// Unknown names that resemble no known name and were reported once.
     told: RefCell<BTreeSet<String>>,
 }
 
@@ -65,11 +65,12 @@ struct Set {
     chain: Option<ChainId>,
 }
 
-/// Where a list of addresses is read: the watch that `@self` and `@owners` speak of, and its chain.
+/// Context of a list of addresses: the watch that `@self` and `@owners` refer to, and its chain.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'d> {
     pub(super) directory: &'d Directory<'d>,
-    /// Absent where the watch names an unknown chain: addresses of any are taken then, since that has been told.
+    /// Absent where the watch names an unknown chain, which was reported already: addresses of every chain are then
+    /// accepted.
     pub(super) chain: Option<&'d ChainInfo>,
     pub(super) own: Address,
     pub(super) owners: Option<&'d AddressSet>,
@@ -91,7 +92,7 @@ impl<'a> Directory<'a> {
         };
         directory.read_names(&texts.names, chains, problems);
         directory.read_tokens(&texts.tokens, chains, problems);
-        // A label is a name too, and may be meant before the watch itself is compiled.
+        // A label is also a name, and may be used before the watch itself is compiled.
         for watch in &texts.watches {
             if let (Some(label), Some(address)) = (&watch.label, &watch.address)
                 && let Ok(address) = checked(address)
@@ -110,8 +111,8 @@ impl<'a> Directory<'a> {
         Some((name, self.tokens.get(name)?))
     }
 
-    /// Tells of a name that nothing here has. One whose section was not understood has been told of with that; one that is like no other is
-    /// told of where it stands first, since its definition is what is missing.
+    /// Reports an unknown name. A name whose section could not be parsed was reported with that section. A name that
+    /// resembles no known name is reported only at its first use, since its definition is missing.
     pub(super) fn report_unknown(&self, name: &str, problem: Problem, problems: &mut Problems) {
         let is_slip = problem.hint.as_ref().is_some_and(|hint| hint.starts_with("did you mean"));
         if !self.lost.has_named(name) && (is_slip || self.told.borrow_mut().insert(name.to_owned())) {
@@ -134,7 +135,8 @@ impl<'a> Directory<'a> {
         self.tokens.values().map(|token| ((token.chain.id, token.address), token.unit.clone())).collect()
     }
 
-    /// The address book. A watch's label goes before a `[name]`, that before a token's name, and that before a library's.
+    /// Returns the address book. A watch's label takes precedence over a `[name]`, which takes precedence over a
+    /// token's name, and that over a library's.
     pub(super) fn names(&self, chains: &Chains<'_>, watches: &[WatchInfo], rules: &Rules) -> Names {
         let mut names = Names::default();
         for info in chains.infos() {
@@ -158,7 +160,7 @@ impl<'a> Directory<'a> {
         names
     }
 
-    /// Whom the configuration names on `chain`: tokens, the address book, members of sets.
+    /// Collects the addresses that the configuration names on `chain`: tokens, the address book, members of sets.
     pub(super) fn familiar(&self, chain: ChainId, familiar: &mut Familiar) {
         for (name, token) in self.tokens.iter().filter(|(_, token)| token.chain.id == chain) {
             familiar.insert(token.address, &Arc::from(*name));
@@ -168,7 +170,7 @@ impl<'a> Directory<'a> {
         }
         let here = |set: &&Set| set.chain.is_none_or(|only| only == chain);
         let mut sets: Vec<&Set> = self.sets.values().flatten().filter(here).collect();
-        // Who is in several sets is called by the same one on every machine.
+        // Sorting makes an address in several sets get its name from the same set on every machine.
         sets.sort_by(|a, b| a.addresses.name.cmp(&b.addresses.name));
         for set in sets {
             set.addresses.members.iter().for_each(|address| familiar.insert(*address, &set.addresses.name));
@@ -216,7 +218,8 @@ impl<'a> Directory<'a> {
             refuse_name(&text.name, problems);
             let chain = text.chain.as_ref().and_then(|chain| chains.find(chain, problems));
             let address = text.address.as_ref().and_then(|address| parse_address(address, problems));
-            // With its decimals alone a token still tells its amounts, so that one mistake is not told as many.
+            // A token without valid decimals still gets a unit, so that one mistake is not reported for each of its
+            // amounts.
             let unit =
                 Unit { symbol: text.name.value.into(), decimals: text.decimals.as_ref().map_or(18, |at| at.value) };
             let (Some(chain), Some(address)) = (chain, address) else {
@@ -256,7 +259,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// Resolves a set and, first, those it holds. `open` are the sets around it.
+    /// Resolves a set after the sets it contains. `open` are the enclosing sets.
     fn resolve_set(
         &mut self,
         text: &SetText<'a>,
@@ -290,7 +293,7 @@ impl<'a> Directory<'a> {
 
     fn set_of(&self, text: &SetText<'a>, chains: &Chains<'_>, problems: &mut Problems) -> Option<Set> {
         if text.members.items.is_empty() {
-            // A list whose items are all of a wrong type has been told already.
+            // A list whose items all have a wrong type was reported already.
             let message = format!("set `{}` is empty, so a rule that asks for it could never hold", *text.name);
             problems.push(text.members.spot.problem(message).hint("remove it, or write its addresses"));
             return None;
@@ -313,7 +316,8 @@ impl<'a> Directory<'a> {
         sound.then_some(Set { addresses, chain })
     }
 
-    /// What one item means, and the chain it is bound to. `chain` is the chain it is wanted on, if that is known.
+    /// Returns the addresses that one item means, and the chain it is bound to. `chain` is the chain it is wanted on,
+    /// if that is known.
     fn item(
         &self,
         item: &At<&str>,
@@ -369,7 +373,7 @@ impl<'a> Directory<'a> {
         Some((addresses, only))
     }
 
-    /// The address that people call so.
+    /// Returns the address that has this name.
     fn called(&self, item: &At<&str>, chain: Option<ChainId>, problems: &mut Problems) -> Option<Place> {
         let places = self.named.get(item.value).map_or(&[][..], Vec::as_slice);
         let here = |place: &&Place| chain.is_none() || place.chain.is_none() || place.chain == chain;
@@ -382,7 +386,7 @@ impl<'a> Directory<'a> {
                 problems.push(item.problem(format!("`{}` is the name of {} addresses", **item, fitting.len())));
                 None
             }
-            // Elsewhere: the caller says so.
+            // The name exists on another chain only: the caller reports that.
             (None, _, Some(place)) => Some(*place),
             (None, _, None) => {
                 let hint = match nearest(item, self.named.keys().copied()) {
@@ -403,12 +407,12 @@ impl<'a> Directory<'a> {
 // === impl Scope ===
 
 impl<'d> Scope<'d> {
-    /// The addresses that a list means. An empty list is a problem: no condition on it could ever hold.
+    /// Returns the addresses of a list. An empty list is a problem: no condition on it could ever hold.
     pub(super) fn set(&self, list: &ListText<'_>, problems: &mut Problems) -> Option<AddressSet> {
         if let [only] = &list.items[..]
             && let Some(name) = only.strip_prefix('@')
         {
-            // Shared by all rules that name it.
+            // The set is shared by all rules that name it.
             let here = |chain| self.chain_id().is_none_or(|here| chain == here);
             match (self.directory.sets.get(name), self.directory.tokens.get(name)) {
                 (Some(Some(set)), _) if set.chain.is_none_or(here) => return Some(set.addresses.clone()),
@@ -428,7 +432,7 @@ impl<'d> Scope<'d> {
         Some(AddressSet { name: shown(list).into(), members: Arc::new(members) })
     }
 
-    /// A list that may be empty: nobody.
+    /// Returns the addresses of a list that may be empty.
     pub(super) fn set_or_nobody(&self, list: &ListText<'_>, problems: &mut Problems) -> Option<AddressSet> {
         if list.items.is_empty() {
             return Some(AddressSet { name: "nobody".into(), members: Arc::default() });
@@ -436,7 +440,7 @@ impl<'d> Scope<'d> {
         self.set(list, problems)
     }
 
-    /// One address; a set of several is a problem.
+    /// Returns the address of an item; a set of several is a problem.
     pub(super) fn one(&self, item: &At<&str>, problems: &mut Problems) -> Option<Address> {
         let addresses = self.addresses(item, problems)?;
         if let [address] = addresses[..] {
@@ -470,7 +474,7 @@ fn shown(list: &ListText<'_>) -> String {
     text
 }
 
-/// Names that an `@` could not tell apart, or that an amount could not carry.
+/// Rejects names that are ambiguous behind an `@`, or unusable as the unit of an amount.
 fn refuse_name(name: &At<&str>, problems: &mut Problems) {
     if RESERVED.contains(&name.value) {
         problems.push(name.problem(format!("`@{}` has a meaning of its own; choose another name", **name)));

@@ -1,4 +1,4 @@
-//! `endpoint = …` of a chain: where its nodes are, and what each is called.
+//! `endpoint = …` of a chain: URLs and names of its nodes.
 
 use crate::settings::{At, Problems, Secret, Value};
 use crate::source::pool::ENDPOINTS_MAX;
@@ -12,13 +12,13 @@ use url::Url;
 
 /// Longest name of an endpoint, in bytes: it stands in every log line and as a label of metrics.
 const NAME_BYTES_MAX: usize = 32;
-/// A path segment of a URL from this length on, of letters and digits alone, is an API key rather than a word.
+/// Length from which a path segment of a URL, of letters and digits alone, counts as an API key instead of a word.
 const KEY_LIKE_CHARS: usize = 20;
 
-/// Where a URL with a key belongs.
+/// Hint on where a URL with a key belongs.
 const KEEP: &str = "write `{ env = \"NAME\" }` and keep the URL in the environment";
 
-/// The endpoints of `chain`; those with a problem are left out, and it is told.
+/// Returns the endpoints of `chain`; those with a problem are reported and left out.
 pub(super) fn endpoints(chain: &str, texts: &[EndpointText<'_>], problems: &mut Problems) -> Vec<EndpointSettings> {
     if let Some(over) = texts.get(ENDPOINTS_MAX) {
         let message = format!("a chain has at most {ENDPOINTS_MAX} endpoints, and here are {}", texts.len());
@@ -48,7 +48,7 @@ pub(super) fn endpoints(chain: &str, texts: &[EndpointText<'_>], problems: &mut 
     compiled
 }
 
-/// What an endpoint is called: as it says, or as its chain where it is the only one.
+/// Returns the name of an endpoint: its own, or that of its chain if it is the only one.
 fn name(chain: &str, text: &EndpointText<'_>, alone: bool, problems: &mut Problems) -> Option<Arc<str>> {
     let Some(at) = &text.name else {
         if alone {
@@ -74,7 +74,7 @@ fn name(chain: &str, text: &EndpointText<'_>, alone: bool, problems: &mut Proble
 fn url(value: Value<'_>, problems: &mut Problems) -> Option<EndpointUrl> {
     if value.as_table().is_some() {
         let secret = Secret::parse(value, problems)?;
-        // It is not repeated; where it is kept may be.
+        // The URL is not repeated in the message; the place where it is stored may be.
         if let Some(Err(why)) = secret.expose().map(address) {
             let (what, hint) = flaw(why, secret.expose().unwrap_or_default());
             let problem = value.spot().problem(format!("{} holds no address of an endpoint: {what}", secret.source()));
@@ -84,7 +84,7 @@ fn url(value: Value<'_>, problems: &mut Problems) -> Option<EndpointUrl> {
         return Some(EndpointUrl::Secret(secret));
     }
     let text = value.string(problems)?;
-    // What it says is not repeated: a key may be in it.
+    // The text is not repeated in the message: it may contain a key.
     let (what, hint) = match address(&text) {
         Ok(url) if carries_key(&url) => {
             ("this URL seems to carry a key, and a key must not stand in the file", KEEP.to_owned())
@@ -96,7 +96,7 @@ fn url(value: Value<'_>, problems: &mut Problems) -> Option<EndpointUrl> {
     None
 }
 
-/// What is wrong with an address, and what to write instead.
+/// Returns the fault of an endpoint's address, and what to write instead.
 fn flaw(why: BadEndpoint, text: &str) -> (&'static str, String) {
     let schemes = "an endpoint begins with ws://, wss://, http://, https:// or ipc://";
     let bare =
@@ -117,7 +117,7 @@ fn flaw(why: BadEndpoint, text: &str) -> (&'static str, String) {
 fn same(one: &EndpointUrl, other: &EndpointUrl) -> bool {
     match (one.expose(), other.expose()) {
         (Some(one), Some(other)) => address(one).is_ok_and(|one| address(other) == Ok(one)),
-        // Not fetched: they are the same if they are kept in the same place.
+        // URLs that were not fetched are the same if they are stored in the same place.
         _ => {
             matches!((one, other), (EndpointUrl::Secret(one), EndpointUrl::Secret(other)) if one.source() == other.source())
         }

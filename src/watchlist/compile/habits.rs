@@ -1,5 +1,5 @@
-//! `pause`, `first_seen`, `dormant`, `failed` and `age`: what a rule compares with what happened before. And `code`, which `age` is
-//! about as well.
+//! `pause`, `first_seen`, `dormant`, `failed` and `age`: conditions that compare an activity with earlier ones. Also
+//! `code`, which `age` refers to as well.
 
 use super::deed::Deed;
 use super::limits::WINDOW_SECONDS_MAX;
@@ -10,7 +10,7 @@ use crate::watchlist::file::{AgeText, LengthText, RuleText};
 use alloy_primitives::{B256, keccak256};
 use std::sync::Arc;
 
-/// Transactions that a rule may ask to have failed: as many as are counted.
+/// Maximum number of failed transactions that a rule may require: as many as are counted.
 const FAILED_MAX: i64 = 4_096;
 
 pub(super) fn compile(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) -> Vec<Habit> {
@@ -59,7 +59,7 @@ pub(super) fn compile(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems)
     habits
 }
 
-/// `code`: hashes of 32 bytes, or `none`.
+/// Compiles `code`: hashes of 32 bytes, or `none`.
 pub(super) fn code(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) -> Option<Condition> {
     let written = text.habits.code.as_ref()?;
     let hashes = written.hashes.iter().map(|hash| {
@@ -92,7 +92,7 @@ fn age(written: &AgeText<'_>, text: &RuleText<'_>, deed: &Deed, problems: &mut P
     Some(Habit::Age { of, label, bound, text })
 }
 
-/// Whose code is meant: the other side, unless the rule says.
+/// Returns the account whose code is meant: the other side by default.
 fn whose(of: Option<&At<&str>>, spot: &Spot, deed: &Deed, problems: &mut Problems) -> Option<(Party, Arc<str>)> {
     if let Some(of) = of {
         if of.value == "function" {
@@ -117,7 +117,7 @@ fn whose(of: Option<&At<&str>>, spot: &Spot, deed: &Deed, problems: &mut Problem
     }
 }
 
-/// Whether the rule raises: what is unusual is no reason to vouch.
+/// Checks that the rule is abnormal, and reports a problem if it is normal: an unusual event is no reason to vouch.
 fn raises(text: &RuleText<'_>, key: &str, spot: &Spot, problems: &mut Problems) -> bool {
     if text.polarity == Polarity::Normal {
         let problem = spot.problem(format!("`{key}` is unusual, and a normal rule would vouch for just that"));
@@ -150,7 +150,8 @@ fn party(what: &At<&str>, deed: &Deed, problems: &mut Problems) -> Option<Party>
         ("origin", _) => Party::Origin,
         ("to", _) if deed.shapes.iter().all(|shape| shape.iter().all(|param| &*param.name != "to")) => Party::To,
         ("to", ActivityKind::Move) => Party::To,
-        // Of a token's transfer, the target is the token: who is paid is an argument, and the two must not be mixed up.
+        // The target of a token's transfer is the token, and the recipient is an argument; the two must not be
+        // confused.
         ("to", _) => {
             let problem = what.problem("`to` could be the contract that is called or the argument");
             problems.push(problem.hint("write `args.to` for the argument; the contract is in `to = [...]`"));
@@ -164,7 +165,7 @@ fn party(what: &At<&str>, deed: &Deed, problems: &mut Problems) -> Option<Party>
     })
 }
 
-/// `50%`.
+/// Parses a percentage such as `50%`.
 fn percent(text: &At<&str>, problems: &mut Problems) -> Option<u8> {
     let number = text.strip_suffix('%').and_then(|digits| digits.trim().parse::<u8>().ok());
     let percent = number.filter(|percent| (1..=100).contains(percent));

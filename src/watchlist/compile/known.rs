@@ -1,4 +1,4 @@
-//! What is known of public chains by their names.
+//! Known facts about public chains, by their names.
 
 use crate::source::FinalityRule;
 use alloy_primitives::{B256, b256};
@@ -9,15 +9,15 @@ pub(super) struct KnownChain {
     pub(super) id: u64,
     pub(super) explorer: &'static str,
     pub(super) slot_seconds: f64,
-    /// Hash of block 0, as the clients of that chain have it in their own code.
+    /// Hash of block 0, as in the source code of that chain's clients.
     pub(super) genesis: Option<B256>,
 }
 
-/// How far down a block of these chains counts: their nodes answer for `safe` and `finalized`.
+/// Finality rule of these chains: their nodes answer for `safe` and `finalized`.
 pub(super) const KNOWN_FINALITY: FinalityRule = FinalityRule::Tags;
 
-/// Ids as in ethereum-lists/chains; slots as the chains' own documentation says. The genesis of Linea is not here, since no client
-/// we could read names it.
+/// Ids as in ethereum-lists/chains; slots as in the chains' own documentation. The genesis of Linea is missing, since
+/// no client whose source was available names it.
 pub(super) const KNOWN_CHAINS: [KnownChain; 9] = [
     // go-ethereum, params/config.go: MainnetGenesisHash, SepoliaGenesisHash, HoodiGenesisHash.
     known("mainnet", 1, "https://etherscan.io", 12.0)
@@ -43,7 +43,7 @@ pub(super) const KNOWN_CHAINS: [KnownChain; 9] = [
     known("linea", 59_144, "https://lineascan.build", 2.0),
 ];
 
-/// Development chains by convention (Hardhat's and anvil's default): their blocks come when somebody wants one.
+/// Id of development chains by convention (the default of Hardhat and anvil): they produce blocks on request.
 pub(super) const DEVELOPMENT_ID: u64 = 31_337;
 
 const fn known(name: &'static str, id: u64, explorer: &'static str, slot_seconds: f64) -> KnownChain {

@@ -1,4 +1,4 @@
-//! `limit`: how often, or how much, within a rolling window.
+//! `limit`: number or sum within a rolling window.
 
 use super::amounts;
 use super::deed::Deed;
@@ -12,7 +12,7 @@ use crate::settings::{At, Problems};
 use crate::watchlist::file::{LimitText, MeasureText};
 use alloy_primitives::U256;
 
-/// Longest window in seconds: a year. What is counted is kept for as long, with every commit.
+/// Maximum window in seconds: a year. Counted activities are kept for as long, with every commit.
 pub(super) const WINDOW_SECONDS_MAX: u64 = 366 * 86_400;
 
 pub(super) fn compile(
@@ -65,7 +65,8 @@ pub(super) fn compile(
     Some(Limit { measure, max, unit, token, per, per_text: text.per_text.trim().into() })
 }
 
-/// `ether` and `value` are ether sent along, unless an argument is called so; everything else is an argument.
+/// Resolves the measure of a limit. `ether` and `value` mean ether sent along, unless an argument has that name; every
+/// other name is an argument.
 fn measure(of: &At<&str>, deed: &Deed, problems: &mut Problems) -> Option<Measure> {
     let has_ether = matches!(deed.kind, ActivityKind::Call | ActivityKind::Act);
     let named = |name: &str| deed.shapes.iter().any(|shape| shape.iter().any(|param| *param.name == *name));

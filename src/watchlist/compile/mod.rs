@@ -1,8 +1,8 @@
-//! From what is written to the book: every name looked up, every problem collected.
+//! Compilation of the written text into the configuration: every name is looked up, every problem is collected.
 //!
-//! Order matters only where things refer to each other: chains before addresses, addresses before watches, the heads of all
-//! watches before the first rule, since a rule may name another watch as its target. A part that cannot be compiled is left
-//! out and the rest goes on; the book is handed over only when there was no problem at all.
+//! The order is important only for references: chains before addresses, addresses before watches, the heads of all
+//! watches before the first rule, since a rule may name another watch as its target. A part that cannot be compiled is
+//! left out and the rest continues; the compiled configuration is returned only if there was no problem at all.
 
 mod abis;
 mod absent;
@@ -45,7 +45,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The store's file where the main file names none.
+/// Default path of the store's file.
 const STORE: &str = "watchfire.db";
 
 pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Result<Book, Problems> {
@@ -116,7 +116,7 @@ pub(super) fn compile(path: &Path, files: &dyn Files, secrets: Secrets) -> Resul
     if problems.is_empty() { Ok(book) } else { Err(problems) }
 }
 
-/// The store's file. A directory is none.
+/// Returns the path of the store's file. A directory is rejected.
 fn place_of_store(written: Option<&At<&str>>, base: &Path, files: &dyn Files, problems: &mut Problems) -> PathBuf {
     let Some(written) = written else { return base.join(STORE) };
     let store = base.join(written.value);
@@ -129,9 +129,9 @@ fn place_of_store(written: Option<&At<&str>>, base: &Path, files: &dyn Files, pr
 
 /// Runs `work` on a thread of its own, and waits for it.
 ///
-/// A parsed file takes twenty times the memory of its text and lives for a second; the book lives for months. An allocator
-/// keeps what threads allocate apart, so that what the one leaves behind can be given back although the other stays. With
-/// 100,000 watches this is most of a gigabyte.
+/// A parsed file takes twenty times the memory of its text and is needed for a second; the compiled configuration is
+/// needed for months. An allocator separates the memory of different threads, so that the memory of the first can be
+/// released although the second remains. With 100,000 watches this is most of a gigabyte.
 fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -179,7 +179,7 @@ fn assemble(
     }
 }
 
-/// Stands for what is written in all these files, in their order. Where they lie is left out.
+/// Returns a hash of the text of all these files, in their order. Their paths are not included.
 fn hash<'f>(files: impl Iterator<Item = &'f Arc<SourceFile>>) -> String {
     let mut hash = Sha256::new();
     for file in files {
@@ -189,7 +189,7 @@ fn hash<'f>(files: impl Iterator<Item = &'f Arc<SourceFile>>) -> String {
     const_hex::encode(hash.finalize())
 }
 
-/// Every watchlist once, in the order they are named.
+/// Reads every watchlist once, in the order they are named.
 fn read_lists(
     setup: &SetupText<'_>,
     base: &Path,
@@ -218,7 +218,7 @@ fn read_lists(
         for path in paths.into_iter().filter(|path| seen.insert(path.clone())) {
             match files.read(&path) {
                 Ok(list) => lists.push(list),
-                // Told where the file is named: the file itself has no line to point at.
+                // The problem is reported at the place that names the file: the file itself has no line to point at.
                 Err(problem) => problems.push(pattern.problem(problem.message)),
             }
         }
@@ -241,7 +241,7 @@ fn hinted(problem: Problem, path: &Path, files: &dyn Files) -> Problem {
     problem.hint(hint)
 }
 
-/// Tables of the main file in a watchlist: told apart from a slip of the keyboard.
+/// Rejects tables of the main file in a watchlist, with a message that differs from that for a typing error.
 fn refuse_setup<'a>(table: &mut crate::settings::Table<'a>, main: &Path, lost: &mut Lost<'a>, problems: &mut Problems) {
     for key in ["store", "watchlists"].into_iter().chain(SECTIONS) {
         let Some(spot) = table.key_spot(key) else { continue };

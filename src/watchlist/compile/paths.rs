@@ -1,4 +1,4 @@
-//! `[destination.X]` and `[path.X]`: who can be told, and in which order.
+//! `[destination.X]` and `[path.X]`: receivers of notifications, and their order.
 
 use super::chains::unknown;
 use crate::deliver::{self, Targets};
@@ -9,19 +9,19 @@ use crate::watchlist::file::{DestinationText, Lost, PathText, SetupText};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Seconds an acknowledgement holds where a path does not say: long enough to work, short enough to be asked again.
+/// Default number of seconds after which an acknowledgement expires: long enough to work, short enough for a reminder.
 const ACK_EXPIRES: u64 = 30 * 60;
-/// Seconds a step waits where its length was not understood.
+/// Number of seconds of a step whose length could not be parsed.
 const ACK_WITHIN: u64 = 5 * 60;
 
-/// Destinations, and the names of those that could not be read, so that nobody is told twice of one mistake.
+/// Destinations, and the names of those that could not be read, so that each mistake is reported once.
 pub(super) struct Destinations<'a> {
     pub(super) compiled: Targets,
     written: BTreeSet<String>,
     lost: &'a Lost<'a>,
 }
 
-/// Paths, and their names as watches hold them.
+/// Paths, with their names as shared by watches.
 pub(super) struct Paths<'a> {
     pub(super) compiled: HashMap<String, Path>,
     names: HashMap<String, Arc<str>>,
@@ -43,7 +43,7 @@ pub(super) fn destinations<'a>(
     destinations
 }
 
-/// Destinations that listen to the feed, in order of their names.
+/// Returns the destinations that receive the feed, ordered by name.
 pub(super) fn feeds(destinations: &Destinations<'_>) -> Vec<(String, Feed)> {
     destinations.compiled.iter().filter_map(|(name, target)| Some((name.clone(), target.feed?))).collect()
 }
@@ -72,12 +72,12 @@ pub(super) fn paths<'a>(
 }
 
 impl Paths<'_> {
-    /// The name of a path, shared by all watches on it.
+    /// Returns the name of a path, shared by all watches on it.
     pub(super) fn shared(&self, name: &str) -> Option<Arc<str>> {
         self.names.get(name).cloned()
     }
 
-    /// Tells of a watch whose path does not exist.
+    /// Reports a watch whose path does not exist.
     pub(super) fn check(&self, name: &At<&str>, problems: &mut Problems) {
         if !self.compiled.contains_key(name.value) {
             let names = self.compiled.keys().map(String::as_str);
@@ -87,8 +87,8 @@ impl Paths<'_> {
     }
 }
 
-/// Insists on a path for what the program has to say of itself. A watcher that is blind and has nobody to tell is what this
-/// program must never be, so there is no default.
+/// Requires a path for the program's own incidents. The program must never be in an outage without a receiver to page,
+/// so there is no default.
 fn check_self(main: &Arc<SourceFile>, setup: &SetupText<'_>, destinations: &Destinations<'_>, problems: &mut Problems) {
     let Some(text) = setup.paths.iter().find(|text| text.name.value == SELF_PATH) else {
         let to = destinations.written.first().map_or("pager", String::as_str);

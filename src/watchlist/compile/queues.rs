@@ -1,4 +1,4 @@
-//! `[safe-service.X]`: who keeps the queues of which Safes.
+//! `[safe-service.X]`: services that keep the queues of Safes.
 
 use super::chains::Chains;
 use crate::model::{WatchId, WatchInfo};

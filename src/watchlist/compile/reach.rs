@@ -1,4 +1,4 @@
-//! Rules that nobody can reach: what they say was said before.
+//! Unreachable rules: an earlier rule covers all their activities.
 
 use super::rule::Compiled;
 use crate::classify::builtin::may_change_control;
@@ -9,7 +9,7 @@ use crate::model::Severity;
 use crate::settings::Problems;
 use std::collections::BTreeSet;
 
-/// Tells of every rule of a watch that an earlier one leaves nothing to, and of names that stand twice.
+/// Reports every rule of a watch that an earlier rule fully covers, and duplicate names.
 pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
     let keys: Vec<BTreeSet<String>> = rules.iter().map(|compiled| keys(&compiled.rule)).collect();
     for (i, later) in rules.iter().enumerate() {
@@ -18,7 +18,7 @@ pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
             let problem = later.name_spot.problem(format!("rule `{}` stands twice in this watch", later.rule.name));
             problems.push(problem.also(first.name_spot.clone(), "first here"));
         }
-        // What was not understood could say anything.
+        // A rule that could not be parsed in full may cover anything.
         if !later.sound {
             continue;
         }
@@ -41,8 +41,9 @@ pub(super) fn check(rules: &[Compiled], problems: &mut Problems) {
     }
 }
 
-/// Among normal rules the order of the file holds. Of abnormal ones the loudest in force counts, and it leaves nothing to a normal rule
-/// unless that makes it quieter than what nothing vouches for, which is high. A rule on trial takes nothing from any.
+/// Normal rules apply in the order of the file. Among abnormal rules the most severe active one counts; it leaves
+/// nothing to a normal rule unless its severity is lower than that of unvouched activities, which is high. An abnormal
+/// rule in observe mode covers only later abnormal rules in observe mode.
 fn is_asked_before((earlier, i): (&Rule, usize), (later, j): (&Rule, usize)) -> bool {
     match (earlier.polarity, later.polarity) {
         (Polarity::Abnormal, Polarity::Normal) => !earlier.observe && loudness(earlier) >= Severity::High,
@@ -59,7 +60,7 @@ fn loudness(rule: &Rule) -> Severity {
     rule.severity.unwrap_or(Severity::High)
 }
 
-/// Whether `earlier` takes everything that `later` could take, their conditions aside.
+/// Returns whether `earlier` takes everything that `later` could take, their conditions aside.
 fn covers(earlier: &Rule, later: &Rule) -> bool {
     let deed = earlier.deed.includes(&later.deed) || earlier.deed == DeedMatch::Any && is_plain(&later.deed);
     let value = match (&earlier.value, &later.value) {
@@ -80,7 +81,8 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
         (Polarity::Normal, None, None) | (Polarity::Abnormal, None, _) => true,
         (_, Some(earlier), later) => earlier == Suffix::Any || later != Some(Suffix::Any),
     };
-    // An abnormal rule that asks for bytes behind the arguments takes only part of what a normal rule takes that lets them be.
+    // An abnormal rule that requires bytes behind the arguments matches only a part of what a normal rule that allows
+    // them matches.
     let suffix = suffix && (earlier.polarity == later.polarity || earlier.suffix.is_none());
     earlier.kind == later.kind
         && deed
@@ -102,7 +104,7 @@ fn is_plain(deed: &DeedMatch) -> bool {
     })
 }
 
-/// Conditions as texts that are equal where the conditions are.
+/// Returns the conditions as texts that are equal if the conditions are equal.
 fn keys(rule: &Rule) -> BTreeSet<String> {
     rule.conditions.iter().map(key).collect()
 }
@@ -147,7 +149,8 @@ fn arg_key(test: &ArgTest) -> String {
     }
 }
 
-/// A set by its name where it has one, since a name means the same in all rules of a watch; else by its members.
+/// Returns the name of a set where it has one, since a name has the same meaning in all rules of a watch; otherwise its
+/// members.
 fn members(set: &AddressSet) -> String {
     if set.name.starts_with('@') && !set.name.contains([',', ' ']) {
         return set.name.to_string();

@@ -1,4 +1,4 @@
-//! `registry.roles`: who is expected to hold each role of a contract.
+//! `registry.roles`: expected members of each role of a contract.
 
 use super::directory::Scope;
 use crate::abi::Abi;
@@ -9,7 +9,7 @@ use crate::watchlist::book::RoleBook;
 use crate::watchlist::file::{ListText, RegistryText};
 use alloy_primitives::{B256, keccak256};
 
-/// The role whose word is zero. Source: AccessControl.sol of OpenZeppelin.
+/// Name of the role whose identifier is zero. Source: AccessControl.sol of OpenZeppelin.
 const DEFAULT_ADMIN: &str = "DEFAULT_ADMIN_ROLE";
 
 /// Resolves roles and lists, in the order of the file.
@@ -28,7 +28,7 @@ pub(super) fn compile(text: &[(At<&str>, ListText<'_>)], scope: &Scope<'_>, prob
     roles.into_iter().map(|(role, _)| role).collect()
 }
 
-/// Complains where there can be no roles.
+/// Reports roles on contracts that cannot have any.
 pub(super) fn check(text: Option<&RegistryText<'_>>, kind: Option<Kind>, abi: &Abi, problems: &mut Problems) {
     let (Some(text), Some(kind)) = (text, kind) else { return };
     let first = text
@@ -47,7 +47,7 @@ pub(super) fn check(text: Option<&RegistryText<'_>>, kind: Option<Kind>, abi: &A
     }
 }
 
-/// A role is the hash of its name, or is written as the hash itself.
+/// Parses a role: the hash of its name, or the hash as written.
 fn word(written: &At<&str>, problems: &mut Problems) -> Option<B256> {
     let name = written.value;
     if name == DEFAULT_ADMIN {

@@ -1,4 +1,4 @@
-//! One rule, compiled: its deed, its conditions, and what it can be compared by.
+//! A compiled rule: its deed, its conditions, and the units that its amounts are compared in.
 
 use super::abis::Spelled;
 use super::args;
@@ -20,21 +20,21 @@ use std::sync::Arc;
 
 const ALL_OPERATIONS: [Operation; 3] = [Operation::Call, Operation::Delegatecall, Operation::Create];
 
-/// A rule with what else came of compiling it.
+/// A rule with the other results of compiling it.
 pub(super) struct Compiled {
     pub(super) rule: Rule,
-    /// Where it is written.
+    /// Place of the rule in its file.
     pub(super) spot: Spot,
-    /// Where its name is written.
+    /// Place of the rule's name.
     pub(super) name_spot: Spot,
-    /// Whether all of it was understood.
+    /// True if the whole rule was understood.
     pub(super) sound: bool,
     pub(super) spelled: Spelled,
-    /// The rule's own names of its arguments, which its watch's tests may use too.
+    /// The deed with the rule's own names of its arguments, which the watch's tests may use as well.
     pub(super) deed: Deed,
 }
 
-/// Compiles one rule of `head`. `None` where not even its deed was understood.
+/// Compiles one rule of `head`. Returns `None` if not even its deed could be parsed.
 pub(super) fn compile(
     text: &RuleText<'_>,
     head: &Head<'_>,
@@ -81,7 +81,8 @@ pub(super) fn compile(
         let tests = field.as_ref().map(|field| tests(field, scope, problems)).unwrap_or_default();
         rule.conditions.extend(tests.into_iter().map(wrap));
     }
-    // Targets that were not understood may be any token: that has been told, and its amounts are taken as they are.
+    // Targets that could not be parsed may be any token. That was reported already, and the rule's amounts are accepted
+    // as written.
     let lost = inside(&to).is_none() && text.to.as_ref().is_some_and(|to| to.inside.is_some());
     let own = if lost { Counts::Anything } else { Counts::of(&deed, inside(&to), text, scope) };
     rule.conditions.extend(to.into_iter().map(Condition::To));
@@ -109,9 +110,9 @@ pub(super) fn compile(
 }
 
 impl<'d> Counts<'d> {
-    /// What amounts among a deed's arguments count. `to` are the rule's targets, if it says which.
+    /// Returns the units of amounts among a deed's arguments. `to` are the rule's targets, if it names any.
     fn of(deed: &Deed, to: Option<&AddressSet>, text: &RuleText<'_>, scope: &Scope<'d>) -> Self {
-        // Whatever is wrong with an argument is told where its condition is compiled.
+        // Problems of an argument are reported where its condition is compiled.
         let mut unheard = Problems::new();
         let tokens = |set: &AddressSet| {
             let mut tokens: Vec<_> = set.members.iter().filter_map(|address| scope.token_at(*address)).collect();
@@ -135,7 +136,7 @@ impl<'d> Counts<'d> {
                 if deed.matches.each().iter().any(is_of_tokens) { Counts::AnyToken } else { Counts::Anything }
             }
             (ActivityKind::Move, _) => {
-                // `token` is an argument like any other, and here it says what `amount` counts.
+                // `token` is an ordinary argument, and here it also determines the unit of `amount`.
                 let token = text.args.iter().find(|(label, _)| {
                     let found = deed.argument(label, &mut unheard);
                     found.is_some_and(|Argument { path, .. }| path.to_string() == "#0")
@@ -160,7 +161,7 @@ impl<'d> Counts<'d> {
     }
 }
 
-/// `in` and `not_in`, each as a test of its own.
+/// Compiles `in` and `not_in`, each to a test of its own.
 fn tests(text: &AddressesText<'_>, scope: &Scope<'_>, problems: &mut Problems) -> Vec<AddressTest> {
     let inside = text.inside.as_ref().and_then(|list| scope.set(list, problems));
     let outside = text.outside.as_ref().and_then(|list| scope.set(list, problems));
@@ -181,7 +182,8 @@ fn inside(tests: &[AddressTest]) -> Option<&AddressSet> {
     })
 }
 
-/// Conditions on what is always the same, or never known, for this kind of activity: they would refuse everything or nothing.
+/// Rejects conditions on values that are constant, or never known, for this kind of activity: they would match
+/// everything or nothing.
 fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
     let is = |kind: ActivityKind| deed.kind == kind;
     let act = is(ActivityKind::Act);
@@ -260,7 +262,7 @@ fn refuse_idle(text: &RuleText<'_>, deed: &Deed, problems: &mut Problems) {
 
 fn value(text: &RuleText<'_>, deed: &Deed, scope: &Scope<'_>, problems: &mut Problems) -> ValueRule {
     let Some(written) = &text.value else {
-        // Deny by default is for what vouches: a rule that raises does so whatever goes along.
+        // Deny by default applies to rules that vouch: a rule that raises matches regardless of the ether sent along.
         return match text.polarity {
             Polarity::Normal => ValueRule::Unsaid,
             Polarity::Abnormal => ValueRule::Within { min: None, max: None },
@@ -276,7 +278,7 @@ fn value(text: &RuleText<'_>, deed: &Deed, scope: &Scope<'_>, problems: &mut Pro
     ValueRule::Within { min: min.map(|at| at.value), max: max.map(|at| at.value) }
 }
 
-/// `{ min, max }`, or one amount that stands for both.
+/// Reads `{ min, max }`, or one amount for both.
 fn bounds(written: &Value<'_>, scope: &Scope<'_>, problems: &mut Problems) -> (Option<At<U256>>, Option<At<U256>>) {
     let Some(mut table) = written.as_table() else {
         let exact = units::read_ether(written, "value", scope, problems);
@@ -332,7 +334,7 @@ fn signers(text: &SignersText<'_>, scope: &Scope<'_>, problems: &mut Problems) -
     Condition::Signers { at_least, within, include }
 }
 
-/// `any` asks for nothing.
+/// Compiles the outcome; `any` gives no condition.
 fn outcome(text: &RuleText<'_>) -> Option<Condition> {
     let outcomes: Option<Vec<Fate>> = text.outcomes.as_ref()?.iter().map(|at| at.value).collect();
     outcomes.filter(|outcomes| !outcomes.is_empty()).map(Condition::Outcome)
@@ -343,7 +345,7 @@ fn stage(text: &RuleText<'_>) -> Option<Condition> {
     (!stages.is_empty()).then_some(Condition::Stage(stages))
 }
 
-/// Several texts are joined, if they are in one zone.
+/// Joins several texts if they are in the same zone.
 fn hours(texts: &[At<&str>], problems: &mut Problems) -> Option<Hours> {
     let mut joined: Option<Hours> = None;
     for text in texts {

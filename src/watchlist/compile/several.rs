@@ -1,4 +1,5 @@
-//! A rule about several functions, events or movements: each is resolved by itself, and what the rule says of arguments has to mean the same of all.
+//! Rules for several functions, events or movements: each is resolved by itself, and a condition on an argument must
+//! mean the same for all of them.
 
 use super::abis::{Spelled, WatchAbi};
 use super::deed::{Argument, Deed, Targets};
@@ -46,7 +47,7 @@ pub(super) fn resolve(text: &DeedText<'_>, own: &WatchAbi, targets: &Targets, pr
     })
 }
 
-/// Finds an argument that is the same of every part: at one place, and of one type.
+/// Finds an argument that is the same in every part: at the same place, and of the same type.
 pub(super) fn argument(parts: &[Deed], label: &At<&str>, problems: &mut Problems) -> Option<Argument> {
     let (first, rest) = parts.split_first()?;
     let found = first.argument_or_hash(label, problems)?;

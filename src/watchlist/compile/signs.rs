@@ -1,11 +1,11 @@
-//! `[console]` and `[heartbeat.X]`: signs of life.
+//! `[console]` and `[heartbeat.X]`: address of the metrics and readiness server, and heartbeat targets.
 
 use crate::pulse::{self, Heart};
 use crate::settings::{At, Problems};
 use crate::watchlist::file::{ConsoleText, HeartbeatText};
 use std::net::SocketAddr;
 
-/// Where the console listens, if there shall be one.
+/// Returns the address that the console listens on, if it is configured.
 pub(super) fn console(text: Option<&ConsoleText<'_>>, problems: &mut Problems) -> Option<SocketAddr> {
     let listen: &At<&str> = text?.listen.as_ref()?;
     match listen.parse() {
@@ -18,7 +18,7 @@ pub(super) fn console(text: Option<&ConsoleText<'_>>, problems: &mut Problems) -
     }
 }
 
-/// Who waits for our heartbeat, in the order of the file.
+/// Returns the targets of our heartbeat, in the order of the file.
 pub(super) fn heartbeats(texts: Vec<HeartbeatText<'_>>, problems: &mut Problems) -> Vec<Heart> {
     texts.into_iter().filter_map(|text| pulse::parse(text.name.value, text.table, problems)).collect()
 }

@@ -1,4 +1,4 @@
-//! `[[watch.test]]`: from a few words to a whole activity.
+//! `[[watch.test]]`: conversion of a few keys to a complete activity.
 
 use super::amounts;
 use super::deed::Deed;
@@ -21,11 +21,11 @@ use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-/// Whoever a test does not name: an address nobody lists. The low bytes spell `stranger`.
+/// Address of a party that a test does not name; no list contains it. The low bytes spell `stranger`.
 pub(in crate::watchlist) const STRANGER: Address = address!("0000000000000000000000007374Ff616E676572");
-/// Block time of a test that does not say: Monday, 2026-01-05 at noon UTC.
+/// Default block time of a test: Monday, 2026-01-05 at noon UTC.
 const AT: u64 = 1_767_614_400;
-/// Elements that a test's list grows to at most, by writing `x[n]`.
+/// Maximum number of elements that `x[n]` creates in a test's list.
 const ELEMENTS_MAX: usize = 256;
 
 pub(super) fn compile(
@@ -88,7 +88,7 @@ impl Builder<'_> {
         })
     }
 
-    /// Something that does not come.
+    /// Compiles a test of an expected action that does not happen.
     fn absence(&self, name: &At<&str>, text: &TestText<'_>, problems: &mut Problems) -> Option<TestOf> {
         let names = || self.absent.iter().map(|(expected, _)| &*expected.rule.name);
         if !names().any(|known| known == name.value) {
@@ -133,7 +133,7 @@ impl Builder<'_> {
         }
     }
 
-    /// What happens; or what happened `earlier`, in another transaction, which is `nth`.
+    /// Builds the activity of a test, or the activity that happened `earlier`, in another transaction, numbered `nth`.
     fn activity(
         &self,
         text: &TestText<'_>,
@@ -250,7 +250,7 @@ impl Builder<'_> {
         deed
     }
 
-    /// Arguments in order; those a test does not give are zero and empty.
+    /// Returns the arguments in order; arguments that a test does not give are zero or empty.
     fn args(
         &self,
         written: &[&(At<&str>, Value<'_>)],
@@ -258,7 +258,7 @@ impl Builder<'_> {
         to: Option<Address>,
         problems: &mut Problems,
     ) -> Vec<Arg> {
-        // A test may use the names that the watch's rules give the same function.
+        // A test may use the argument names of the watch's rules for the same function.
         let parts = self.rules.iter().flat_map(|rule| rule.deed.each());
         let same = parts.filter(|part| part.kind == deed.kind && part.matches == deed.matches);
         let shapes = deed.shapes.iter().chain(same.flat_map(|part| &part.shapes)).cloned().collect();
@@ -282,7 +282,7 @@ impl Builder<'_> {
             .iter()
             .filter_map(|(label, value)| Some((label, value, named.argument_or_hash(label, problems)?)))
             .collect();
-        // The token of a move says what its amount counts, wherever it stands.
+        // The token of a movement determines the unit of its amount, wherever it is written, so it is read first.
         for first in [true, false] {
             for (label, value, argument) in &found {
                 let is_token = deed.kind == ActivityKind::Move && argument.path.to_string() == "#0";
@@ -381,7 +381,7 @@ impl Builder<'_> {
         })
     }
 
-    /// So many of the registry's owners, or of nobody in particular where the watch lists none.
+    /// Returns this number of the registry's owners, or of arbitrary addresses if the watch lists none.
     fn signers(&self, given: &SignersGiven<'_>, problems: &mut Problems) -> Option<Vec<Address>> {
         match given {
             SignersGiven::List(list) => {
@@ -407,7 +407,8 @@ impl Builder<'_> {
     }
 }
 
-/// What a log holds of an indexed text, of bytes or of a list: its hash, written as one or as the text or the bytes themselves.
+/// Reads the hash that a log holds of an indexed text, of bytes or of a list: written as a hash, or as the text or the
+/// bytes themselves.
 fn hashed(label: &At<&str>, value: &Value<'_>, ty: &Type, problems: &mut Problems) -> Option<Decoded> {
     let written = value.string(problems)?;
     if let Some(hash) = written.parse::<B256>().ok().filter(|_| written.starts_with("0x")) {
@@ -424,7 +425,7 @@ fn hashed(label: &At<&str>, value: &Value<'_>, ty: &Type, problems: &mut Problem
     Some(Decoded::Hash(keccak256(bytes?)))
 }
 
-/// The deed as the decoder would tell it.
+/// Returns the deed as the decoder would produce it.
 fn done(deed: &Deed, args: Vec<Arg>) -> Done {
     let plain = |name: &str, signature: &Arc<str>| Done::told(name, Arc::clone(signature), Vec::new());
     let word = |word: &str| Done::told(word, word, Vec::new());
@@ -448,7 +449,7 @@ fn done(deed: &Deed, args: Vec<Arg>) -> Done {
         DeedMatch::MoveIn | DeedMatch::MoveOut => word("transfer"),
         DeedMatch::Approval => word("approval"),
         DeedMatch::Item(name) => word(name),
-        // A test is about one thing.
+        // Each test has a single function, event or movement.
         DeedMatch::OneOf(_) => word("*"),
     };
     Done { args, ..done }
@@ -458,7 +459,7 @@ fn arg(param: &Param, value: Decoded) -> Arg {
     Arg { name: Arc::clone(&param.name), ty: Arc::clone(&param.ty), value, span: None }
 }
 
-/// What calldata of nothing but zeros means.
+/// Returns the value that calldata of nothing but zeros decodes to.
 pub(in crate::watchlist) fn blank(ty: &Type) -> Decoded {
     match ty {
         Type::Address => Decoded::Address(Address::ZERO),
@@ -478,7 +479,8 @@ pub(in crate::watchlist) fn blank(ty: &Type) -> Decoded {
     }
 }
 
-/// Writes a value where the path leads; lists grow as far as they must. False where the path leads to no one place.
+/// Writes a value at the end of the path and extends lists as needed. Returns false if the path does not lead to
+/// exactly one place.
 fn place(args: &mut [Arg], params: &[Param], path: &ArgPath, decoded: Decoded) -> bool {
     use crate::model::arg_path::Step;
     let mut fields = args;

@@ -1,4 +1,4 @@
-//! What an amount counts, and what it is compared with: two different things are an error before anything is judged.
+//! Units of an amount and of the value it is compared with: different units are an error before anything is judged.
 
 use super::chains::unknown;
 use super::directory::{Scope, Token};
@@ -8,23 +8,23 @@ use crate::settings::{At, Problems, Spot, Value};
 use crate::watchlist::amount::{BASE_UNITS, Number};
 use alloy_primitives::{Address, U256};
 
-/// What the compared value counts.
+/// Unit that the compared value counts.
 #[derive(Clone, Debug)]
 pub(super) enum Counts<'d> {
-    /// Ether: `value`.
+    /// Ether, as in `value`.
     Ether,
     /// Units of these tokens, since the rule's targets are these tokens and nothing else.
     Tokens(Vec<(&'d str, &'d Token)>),
-    /// Units of these tokens, or of something at this address, of which nothing is known.
+    /// Units of these tokens, or of an unknown contract at this address.
     Mixed(Vec<(&'d str, &'d Token)>, Address),
-    /// Units of whichever token moves: the rule does not say which.
+    /// Units of the token that moves, which the rule does not restrict.
     AnyToken,
-    /// Nobody knows.
+    /// Unknown.
     Anything,
 }
 
 impl Counts<'_> {
-    /// Several units, whichever moves, in words.
+    /// Returns the possible units as text, if there are several.
     fn several(&self) -> Option<String> {
         let names = |tokens: &[(&str, &Token)]| tokens.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" or ");
         match self {
@@ -38,11 +38,11 @@ impl Counts<'_> {
 /// An amount in its smallest unit.
 pub(super) struct Measured {
     pub(super) bound: Bound,
-    /// Whether no unit was written.
+    /// True if no unit was written.
     pub(super) bare: bool,
 }
 
-/// Reads an amount that is compared with `label`, which counts `counts`.
+/// Reads an amount that is compared with `label`, whose unit is `counts`.
 pub(super) fn read(
     value: &Value<'_>,
     label: &str,
@@ -86,8 +86,8 @@ pub(super) fn read(
     }
 }
 
-/// Refuses a bare number where it is an amount of a known token: it could be whole ones or base units, and of several tokens it could be
-/// anything. Where nobody says which token it is, that is noted.
+/// Rejects a bare number for an amount of a known token: it could mean whole tokens or base units, and for several
+/// tokens it is ambiguous. If no token is specified, a note is added.
 pub(super) fn refuse_bare(measured: &At<Measured>, label: &str, counts: &Counts<'_>, problems: &mut Problems) {
     let Measured { bound, bare } = &measured.value;
     if !*bare || bound.value.is_zero() {
@@ -114,7 +114,7 @@ pub(super) fn refuse_bare(measured: &At<Measured>, label: &str, counts: &Counts<
     }
 }
 
-/// Refuses to add up what several tokens count.
+/// Rejects a sum of amounts of several tokens.
 pub(super) fn refuse_sum(spot: &Spot, label: &str, counts: &Counts<'_>, problems: &mut Problems) -> bool {
     let several = counts.several();
     if let Some(several) = &several {
@@ -124,7 +124,7 @@ pub(super) fn refuse_sum(spot: &Spot, label: &str, counts: &Counts<'_>, problems
     several.is_some()
 }
 
-/// Reads an amount of ether for `value`: a bare number other than zero could be ether or wei, and is refused.
+/// Reads an amount of ether for `value`: a bare number other than zero could mean ether or wei, and is rejected.
 pub(super) fn read_ether(
     value: &Value<'_>,
     label: &str,
@@ -146,7 +146,7 @@ pub(super) fn read_ether(
     Some(measured.map(|_| wei))
 }
 
-/// Why the two cannot be compared, and what to do.
+/// Returns the reason that the two cannot be compared, and what to do.
 fn mismatch(number: &Number<'_>, label: &str, counts: &Counts<'_>, scope: &Scope<'_>) -> Option<(String, String)> {
     let ether = matches!(number.unit, "ether" | "gwei" | "wei");
     let unit = number.unit;

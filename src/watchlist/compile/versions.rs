@@ -1,4 +1,4 @@
-//! Which ABI each implementation of a proxy speaks.
+//! ABIs of the implementations of a proxy.
 
 use super::abis::{Abis, WatchAbi};
 use super::directory::Scope;
@@ -12,7 +12,7 @@ use alloy_primitives::Address;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// ABIs of implementations, with what the watchlist calls them.
+/// Returns the ABIs of implementations, with their names in the watchlist.
 pub(super) fn spoken(
     text: &RegistryText<'_>,
     kind: Option<Kind>,
@@ -29,7 +29,7 @@ pub(super) fn spoken(
             problems.push(problem.hint("write the ABI as `abi` of the watch"));
             continue;
         }
-        // An address that is nobody's is told where the whole list is read.
+        // An unknown address is reported where the whole list is read.
         let mut told = Problems::default();
         let (Some(at), Some(abi)) = (scope.one(address, &mut told), abis.of_code(kind, written, problems)) else {
             continue;
@@ -46,7 +46,7 @@ pub(super) fn spoken(
     spoken
 }
 
-/// Everything that a watch may speak: its own ABI and those of `spoken`, of `listed` implementations in all.
+/// Returns all ABIs of a watch: its own and those of `spoken`. `listed` is the total number of implementations.
 pub(super) fn all(
     own: &WatchAbi,
     spoken: &[(Address, Arc<str>, Arc<Abi>)],
@@ -54,12 +54,12 @@ pub(super) fn all(
     abis: &mut Abis<'_>,
 ) -> WatchAbi {
     let abi = spoken.iter().fold(Arc::clone(&own.abi), |all, (_, _, abi)| abis.both(&all, abi));
-    // Where every version has its ABI, nothing is left for rules to say.
+    // If every version has its ABI, rules need not add signatures.
     let open = own.open && (listed == 0 || spoken.len() < listed);
     WatchAbi { abi, open, versions: spoken.iter().map(|(_, _, abi)| Arc::clone(abi)).collect() }
 }
 
-/// What the decoder is to know of a proxy's code; none where its registry lists none.
+/// Returns the code versions of a proxy for the decoder; `None` if its registry lists none.
 pub(super) fn compile(
     kind: Kind,
     registry: &Registry,

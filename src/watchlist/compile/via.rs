@@ -1,4 +1,5 @@
-//! `via`: through whom something came, and inside of which call it happened; and `effects`, how far a rule for a call reaches.
+//! `via`: the party through which an activity came, and the call that contains it; and `effects`, the reach of a rule
+//! for a call.
 
 use super::deed::{Deed, Targets};
 use super::directory::Scope;
@@ -11,10 +12,11 @@ use crate::watchlist::file::{RuleText, ViaSays, ViaText};
 use alloy_primitives::{Address, B256, U256, keccak256};
 use std::sync::Arc;
 
-/// Bytes of a name that a role's key holds. Source: Zodiac Roles modifier 2, whose keys are `bytes32` strings.
+/// Maximum number of bytes of a name in a role's key. Source: Zodiac Roles modifier 2, whose keys are `bytes32`
+/// strings.
 const ROLE_NAME_MAX: usize = 31;
 
-/// The condition that a rule's `via` is.
+/// Returns the condition of a rule's `via`.
 pub(super) fn condition(
     text: &RuleText<'_>,
     kind: ActivityKind,
@@ -33,7 +35,7 @@ pub(super) fn condition(
     compile(written, head, heads, scope, problems).map(Condition::Via)
 }
 
-/// Whether a rule for a call answers for what goes out inside of it.
+/// Returns whether a rule for a call also vouches for what goes out inside of it.
 pub(super) fn effects(text: &RuleText<'_>, kind: ActivityKind, of: Kind, problems: &mut Problems) -> bool {
     let Some(written) = &text.effects else { return false };
     let (why, hint) = match (kind, text.polarity) {
@@ -82,7 +84,7 @@ fn compile(
     })
 }
 
-/// A role by its name, its hash or its number.
+/// Parses a role given by its name, hash or number.
 fn role_key(role: &At<&str>, problems: &mut Problems) -> Option<RoleKey> {
     let word = role.strip_prefix("0x").map(|_| role.parse::<B256>());
     let keys = match word {
@@ -103,7 +105,7 @@ fn role_key(role: &At<&str>, problems: &mut Problems) -> Option<RoleKey> {
     Some(RoleKey { text: role.value.into(), keys })
 }
 
-/// What the decoder would note of an activity that a test describes: the calls around it that its `via` names.
+/// Returns the note that the decoder would make on an activity of a test: the calls around it that its `via` names.
 pub(super) fn noted(
     text: &ViaText<'_>,
     head: &Head<'_>,

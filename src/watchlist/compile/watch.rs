@@ -1,4 +1,4 @@
-//! Watches: first the head of each, then its rules and tests, which may speak of every other.
+//! Watches: the head of each is compiled first, then its rules and tests, which may refer to every other watch.
 
 use super::abis::{Abis, Spelled, WatchAbi};
 use super::address::parse_address;
@@ -24,25 +24,25 @@ use alloy_primitives::{Address, B256, U256};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// A watch without its rules. What could not be understood is replaced by something harmless, so that its rules are still
-/// read; a book with such a head is never handed over.
+/// A watch without its rules. Parts that could not be parsed are replaced by harmless values, so that its rules are
+/// still read; a configuration with such a head is never returned.
 pub(super) struct Head<'t> {
     text: &'t WatchText<'t>,
     pub(super) info: WatchInfo,
-    /// Everything it may speak, whichever code it runs.
+    /// All ABIs that the watch may have, whichever implementation it runs.
     pub(super) abi: WatchAbi,
-    /// What it speaks where its code is not known by an ABI of its own.
+    /// ABI for code that has no known ABI of its own.
     own_abi: WatchAbi,
-    /// ABIs of implementations, with what the watchlist calls them.
+    /// ABIs of implementations, with their names in the watchlist.
     spoken: Vec<(Address, Arc<str>, Arc<Abi>)>,
     /// Absent where the chain is unknown.
     chain: Option<Arc<ChainInfo>>,
     registry: Registry,
     executors: Option<AddressSet>,
     refund_receivers: Option<AddressSet>,
-    /// A name in ENS, with the contracts that write it down.
+    /// A name in ENS, with the contracts that store it.
     name: Option<(Name, Vec<Address>)>,
-    /// Whether the address was understood.
+    /// True if the address was understood.
     placed: bool,
 }
 
@@ -53,14 +53,14 @@ pub(super) struct Heads<'t> {
     token_abis: HashMap<(ChainId, Address), Arc<Abi>>,
 }
 
-/// What came of all watches.
+/// Result of compiling all watches.
 pub(super) struct CompiledWatches {
     pub(super) infos: Vec<WatchInfo>,
     pub(super) rules: Rules,
     pub(super) registries: Vec<Registry>,
     pub(super) subjects: HashMap<ChainId, Subjects>,
     pub(super) tests: Vec<WatchTest>,
-    /// Safes whose queues are looked at where there is a service.
+    /// Safes whose queues are polled where there is a service.
     pub(super) queued: Vec<WatchId>,
 }
 
@@ -99,11 +99,11 @@ impl<'t> Heads<'t> {
         heads
     }
 
-    /// The ABI by which the decoder reads a call to `address`: its watch's, else its token's.
+    /// Returns the ABI by which the decoder reads a call to `address`: that of its watch, or that of its token.
     pub(super) fn abi_of(&self, address: Address, scope: &Scope<'_>) -> Option<Arc<Abi>> {
         let key = (scope.chain?.id, address);
         let watch = self.by_address.get(&key).map(|index| &self.heads[*index].abi);
-        // An open ABI is no knowledge: the contract may have any function.
+        // An open ABI is not used: the contract may have any function.
         let watch = watch.filter(|abi| !abi.open).map(|abi| &abi.abi);
         watch.or_else(|| self.token_abis.get(&key)).cloned()
     }
@@ -152,7 +152,7 @@ impl<'t> Head<'t> {
         let contracts = contracts.iter().flat_map(|set| set.members.iter().copied()).chain(address);
         let name = name.map(|name| (name, contracts.collect::<Vec<_>>()));
         let abi = kind.and_then(|kind| abis.of_watch(kind, text.abi.as_ref(), problems));
-        // A head without its ABI takes every function, so that one mistake is not told for each of its rules.
+        // A head without its ABI accepts every function, so that one mistake is not reported for each of its rules.
         let abi = abi.unwrap_or_else(|| WatchAbi { abi: Arc::default(), open: true, versions: vec![] });
         let spoken = text.registry.as_ref().map(|text| versions::spoken(text, kind, &scope, abis, problems));
         let spoken = spoken.unwrap_or_default();
@@ -167,7 +167,7 @@ impl<'t> Head<'t> {
             id,
             label: said(&text.label),
             chain: chain.clone().unwrap_or_else(nowhere),
-            // A name is no contract: what stands for it tells two names of one registry apart.
+            // A name is not a contract: a substitute address distinguishes two names of one registry.
             address: name.as_ref().map_or(own, |(name, _)| name.stands_for()),
             kind: kind.unwrap_or(Kind::Contract),
             purpose: said(&text.purpose),
@@ -239,7 +239,7 @@ pub(super) fn compile(
             spelled.events.extend(compiled.spelled.events);
         }
         let (subject, own) = subject(head, spelled, abis);
-        // Collecting would take over the larger allocation of `compiled`, and there may be 100,000 of them.
+        // A collect would reuse the larger allocation of `compiled`, and there may be 100,000 of them.
         let mut rules = Vec::with_capacity(compiled.len());
         rules.extend(compiled.into_iter().map(|compiled| compiled.rule));
         let chain = head.info.chain.id;
@@ -278,15 +278,16 @@ pub(super) fn compile(
             watched: watched.get(&chain).cloned().unwrap_or_default(),
             observe: head.info.observe,
         });
-        // Where drift is switched off, nothing is held against the registry: it would be another finding by another name.
+        // If registry drift is switched off, the state is not compared with the registry at all: another finding would
+        // report the same under another name.
         let off = |name: &str| head.text.builtins_off.iter().any(|off| off.value == name);
         let mut expected = looks(head.info.kind, &registry);
         if off(DRIFT) {
             expected = Expected { accepted: expected.accepted, ..Expected::default() };
         }
-        // A rule that cannot be measured vouches for nothing, whatever is switched off.
+        // A rule whose unit cannot be verified vouches for nothing, whichever built-ins are switched off.
         expected.decimals = measured;
-        // The same goes for what is weak without the registry saying anything of it.
+        // The same applies to misconfigurations that do not depend on the registry.
         if off(POSTURE) {
             expected.accepted.extend(WEAKNESSES.iter().filter_map(|name| Item::named(name)));
         }
@@ -300,7 +301,7 @@ pub(super) fn compile(
         all.registries.push(registry);
         all.infos.push(head.info.clone());
     }
-    // A token in whose unit no rule measures is looked at with the first watch of its chain: its amounts are on pages.
+    // A token whose unit no rule uses is read with the first watch of its chain, since its amounts are shown on pages.
     for (_, token) in directory.tokens().filter(|(_, token)| token.kind != TokenKind::Collectible) {
         let mut here = expectations.iter_mut().filter(|(chain, ..)| *chain == token.chain.id).map(|(.., of)| of);
         if !here.by_ref().any(|of| of.decimals.iter().any(|(known, _)| *known == token.address))
@@ -328,7 +329,7 @@ pub(super) fn compile(
     all
 }
 
-/// Tells the rules in which tokens' units they measure, and returns these tokens with their decimals.
+/// Sets the tokens whose units each rule uses, and returns these tokens with their decimals.
 fn measured(rules: &mut [Rule], directory: &Directory<'_>, chain: ChainId) -> Vec<(Address, u8)> {
     let mut all: Vec<(Address, u8)> = Vec::new();
     for rule in rules {
@@ -348,7 +349,7 @@ fn measured(rules: &mut [Rule], directory: &Directory<'_>, chain: ChainId) -> Ve
     all
 }
 
-/// What the registry says of the watch's state.
+/// Returns the state of the watch that the registry expects.
 fn looks(kind: Kind, registry: &Registry) -> Expected {
     let item = |name| Item::named(name);
     let mut expected = Expected { kind: true, ..Expected::default() };
@@ -360,7 +361,7 @@ fn looks(kind: Kind, registry: &Registry) -> Expected {
     if let Some(open) = registry.open_executor {
         value("open-executor", B256::with_last_byte(u8::from(open)));
     }
-    // An account with a key runs nobody's code, unless the registry says whose.
+    // An account with a key runs no code of others, unless the registry names the delegate.
     let delegated = registry.values.iter().any(|(item, _)| item.name() == "delegate");
     if kind == Kind::Eoa && !delegated {
         expected.assumed.extend(item("delegate").map(|item| (item, B256::ZERO)));
@@ -379,13 +380,14 @@ fn looks(kind: Kind, registry: &Registry) -> Expected {
     });
     expected.roles_since = registry.roles_since;
     let spoken = expected.values.iter().map(|(item, _)| item).chain(expected.sets.iter().map(|(set, _)| set));
-    // Whoever says who holds each role says as well whether anybody does.
+    // A registry that lists the members of each role also determines whether the executor role is open to everyone.
     let open = registry.roles.as_ref().and_then(|_| item("open-executor"));
     expected.accepted = spoken.copied().chain(open).collect();
     expected
 }
 
-/// Whom the configuration names, by chain: watches and who else has a name; whoever a registry or a rule lists.
+/// Returns the addresses that the configuration names, by chain: watches and other named addresses, and members of
+/// registries and rules.
 fn familiar(
     infos: &[WatchInfo],
     rules: &Rules,
@@ -443,7 +445,7 @@ fn watched(heads: &Heads<'_>) -> HashMap<ChainId, Arc<AddressHashSet>> {
     sets.into_iter().map(|(chain, set)| (chain, Arc::new(set))).collect()
 }
 
-/// Notes what of a watch's rules lets everything through, or tells nobody.
+/// Adds notes about a watch's rules that match everything, or notify no one.
 fn note_rules(text: &WatchText<'_>, problems: &mut Problems) {
     let label = || text.label.as_ref().map_or(&text.spot, |label| &label.spot);
     if text.rules.is_empty() && text.absent.is_empty() {
@@ -474,16 +476,16 @@ fn spelled(compiled: &mut [Compiled]) -> Spelled {
     all
 }
 
-/// The decoder's view of a watch, and what it speaks where its code has no ABI of its own.
+/// Returns the decoder's view of a watch, and the ABI of implementations that have none of their own.
 fn subject(head: &Head<'_>, spelled: Spelled, abis: &mut Abis<'_>) -> (Subject, Arc<Abi>) {
     let rule_abi = abis.of_signatures(spelled);
-    // An open contract has what its kind brings, and what its rules say beyond that.
+    // An open contract has the ABI of its kind, and the signatures in its rules.
     let mut of = |abi: &WatchAbi| if abi.open { abis.both(&abi.abi, &rule_abi) } else { Arc::clone(&abi.abi) };
     let (abi, own) = (of(&head.abi), of(&head.own_abi));
     (Subject { watch: head.info.id, kind: head.info.kind, abi, rule_abi }, own)
 }
 
-/// The name that a watch of a name is about.
+/// Returns the ENS name of a watch of that kind.
 fn name(text: &WatchText<'_>, kind: Option<Kind>, problems: &mut Problems) -> Option<Name> {
     match (&text.node, kind) {
         (Some(written), Some(Kind::EnsName)) => {

@@ -4,7 +4,7 @@ use super::rule::{LengthText, RuleText};
 use crate::classify::rule::Polarity;
 use crate::settings::{At, Problems, Table};
 
-/// One expectation as written: what must come, with the keys of a rule, and by when.
+/// An expectation as written: the expected action, with the keys of a rule, and its due time.
 pub(in crate::watchlist) struct AbsentText<'a> {
     pub rule: RuleText<'a>,
     pub every: Option<LengthText<'a>>,
@@ -22,7 +22,7 @@ impl<'a> AbsentText<'a> {
             let problem = table.spot().problem("an absence says by when it is one: `every` or `by`");
             problems.push(problem.hint("such as `every = \"7d\"` or `by = \"Fri 18:00 Europe/Zurich\"`"));
         }
-        // What must come is matched as what an abnormal rule is about: whatever goes along with it.
+        // An expected action is matched like an abnormal rule, regardless of the ether or bytes that come with it.
         Self { rule: RuleText::read(Polarity::Abnormal, table, problems), every, by, grace }
     }
 }

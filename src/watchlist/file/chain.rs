@@ -7,11 +7,11 @@ use std::time::Duration;
 pub(in crate::watchlist) struct ChainText<'a> {
     pub name: At<&'a str>,
     pub id: Option<At<i64>>,
-    /// Empty where a problem was told.
+    /// Empty if a problem was reported.
     pub endpoints: Vec<EndpointText<'a>>,
     pub explorer: Option<At<&'a str>>,
     pub slot: Option<At<Duration>>,
-    /// `clock = "wall"` is true.
+    /// Clock setting: `clock = "wall"` is true.
     pub wall: Option<bool>,
     pub finality: Option<FinalityText>,
     pub verify: Option<bool>,
@@ -23,11 +23,11 @@ pub(in crate::watchlist) struct ChainText<'a> {
     pub migrations: Vec<At<&'a str>>,
 }
 
-/// One endpoint, however it is written.
+/// An endpoint, however it is written.
 pub(in crate::watchlist) struct EndpointText<'a> {
     pub spot: Spot,
     pub name: Option<At<&'a str>>,
-    /// A string, or where it is kept. Absent where a problem was told.
+    /// URL as a string, or the place where it is stored. Absent if a problem was reported.
     pub url: Option<Value<'a>>,
     pub requests_per_second: Option<At<i64>>,
 }
@@ -36,7 +36,7 @@ pub(in crate::watchlist) struct EndpointText<'a> {
 pub(in crate::watchlist) enum StateText {
     /// `false`: no state is read.
     Off,
-    /// `true`, or `{ every = 50 }`: blocks between two looks at what nothing touches.
+    /// `true`, or `{ every = 50 }`: number of blocks between two reads of an untouched state.
     Every(Option<At<i64>>),
 }
 
@@ -51,11 +51,11 @@ pub(in crate::watchlist) enum FinalityText {
     },
 }
 
-/// Blocks below the head that finality may be asked to wait for; two weeks of the slowest chains.
+/// Maximum number of blocks below the head at which finality may be set; two weeks of the slowest chains.
 const DEPTH_MAX: i64 = 100_000;
-/// Blocks that may lie between two looks at a state; a month of the fastest chains.
+/// Maximum number of blocks between two reads of a state; a month of the fastest chains.
 const EVERY_MAX: i64 = 10_000_000;
-/// Requests a second that may be allowed; no node takes more from one client.
+/// Maximum rate of requests a second; no node accepts more from one client.
 const REQUESTS_MAX: i64 = 100_000;
 
 impl<'a> ChainText<'a> {
@@ -101,7 +101,7 @@ impl<'a> ChainText<'a> {
 }
 
 impl<'a> EndpointText<'a> {
-    /// One, or a list.
+    /// Reads one endpoint, or a list.
     fn read_all(value: Value<'a>, problems: &mut Problems) -> Vec<Self> {
         let Some(items) = value.as_items() else { return vec![Self::read(value, problems)] };
         if items.is_empty() {

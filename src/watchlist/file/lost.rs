@@ -1,4 +1,4 @@
-//! Names whose section was not understood: whoever refers to one has made no mistake, and is told of none.
+//! Names in sections that could not be parsed: a reference to one is not a mistake and is not reported.
 
 use super::setup::SECTIONS;
 use crate::settings::{Problem, Problems, Table, Value, nearest};
@@ -7,32 +7,32 @@ use std::collections::BTreeSet;
 /// Sections of any file that define names.
 const NAMING: [&str; 3] = ["name", "set", "token"];
 
-/// What cannot be looked up because of a mistake elsewhere, which is told there.
+/// Names that cannot be looked up because of a mistake elsewhere, which is reported there.
 #[derive(Clone, Debug, Default)]
 pub(in crate::watchlist) struct Lost<'a> {
     /// Single names.
     names: BTreeSet<&'a str>,
-    /// Sections of which nothing was read: every name of theirs may be meant.
+    /// Sections that could not be read at all: a reference to any name of theirs may be valid.
     sections: BTreeSet<&'a str>,
 }
 
 impl<'a> Lost<'a> {
-    /// A name whose entry was not understood.
+    /// Records a name whose entry could not be parsed.
     pub(in crate::watchlist) fn name(&mut self, name: &'a str) {
         self.names.insert(name);
     }
 
-    /// A file with watchlists' sections that could not be read.
+    /// Records a watchlist file that could not be read.
     pub(in crate::watchlist) fn file(&mut self) {
         self.sections.extend(NAMING);
     }
 
-    /// A section that is written and is no table.
+    /// Records a section that is not a table.
     pub(in crate::watchlist) fn section(&mut self, key: &'a str) {
         self.sections.insert(key);
     }
 
-    /// A section under a name that nothing reads, or in a file that it does not belong to: all that it may define.
+    /// Records a section with an unknown name, or in the wrong file, with all names that it may define.
     pub(in crate::watchlist) fn misplaced(&mut self, key: &'a str, value: &Value<'a>) {
         self.names.insert(key);
         let section = SECTIONS.into_iter().chain(NAMING);
@@ -40,7 +40,7 @@ impl<'a> Lost<'a> {
             self.sections.extend(nearest(key, section));
             return;
         };
-        // By its name it is no chain, by what it says it is.
+        // A section with an `endpoint` counts as a chain, whatever its name is.
         let is_chain = |table: &Table<'_>| table.has("endpoint");
         if is_chain(&table) || nearest(key, section) == Some("chain") {
             self.sections.insert("chain");
@@ -54,23 +54,23 @@ impl<'a> Lost<'a> {
         }
     }
 
-    /// Takes over what another part of the files lost.
+    /// Adds the lost names of another part of the files.
     pub(in crate::watchlist) fn extend(&mut self, other: Self) {
         self.names.extend(other.names);
         self.sections.extend(other.sections);
     }
 
-    /// Returns whether a name of this section may be one that was not understood.
+    /// Returns whether a name of this section may be one that could not be parsed.
     pub(in crate::watchlist) fn has(&self, section: &str, name: &str) -> bool {
         self.names.contains(name) || self.sections.contains(section)
     }
 
-    /// Returns whether a name that rules refer to, of whichever section, may be one that was not understood.
+    /// Returns whether a name that rules refer to, of any section, may be one that could not be parsed.
     pub(in crate::watchlist) fn has_named(&self, name: &str) -> bool {
         NAMING.iter().any(|section| self.has(section, name))
     }
 
-    /// Reports that a name of this section is unknown, unless it may be one that was not understood.
+    /// Reports that a name of this section is unknown, unless it may be one that could not be parsed.
     pub(in crate::watchlist) fn report(&self, section: &str, name: &str, problem: Problem, problems: &mut Problems) {
         if self.has(section, name) { problems.hold_back() } else { problems.push(problem) }
     }

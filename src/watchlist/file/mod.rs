@@ -1,8 +1,8 @@
-//! What is written: the shape of the files, each value with its place, nothing looked up yet.
+//! Configuration as written: the shape of the files, each value with its place, nothing looked up yet.
 //!
-//! Comes in: parsed TOML. Goes out: the same, sorted into structures with a field for every key. A value that is missing or of
-//! the wrong type is told here and absent there, so that the compiler works on with what is left. Never here: what a name
-//! refers to.
+//! Comes in: parsed TOML. Goes out: the same data in structures with a field for every key. A value that is missing or
+//! of the wrong type is reported here and absent in the structure, so that the compiler continues with the rest. Never
+//! here: the resolution of names.
 
 mod absent;
 mod chain;
@@ -29,14 +29,14 @@ pub(super) use watch::{RegistryText, WatchText};
 use crate::decode::Tolerance;
 use crate::settings::{At, Problems, Spot, Table, Value};
 
-/// What any file of a configuration may hold, gathered over all of them.
+/// Contents that any file of a configuration may hold, gathered over all of them.
 #[derive(Default)]
 pub(super) struct Texts<'a> {
     pub names: Vec<NameText<'a>>,
     pub sets: Vec<SetText<'a>>,
     pub tokens: Vec<TokenText<'a>>,
     pub watches: Vec<WatchText<'a>>,
-    /// Names that stand in a section which was not understood.
+    /// Names in sections that could not be parsed.
     pub lost: Lost<'a>,
 }
 
@@ -44,11 +44,11 @@ pub(super) struct Texts<'a> {
 pub(super) struct NameText<'a> {
     pub address: At<&'a str>,
     pub name: At<&'a str>,
-    /// `{ name = "…", chain = "…" }`: only there; on every chain otherwise.
+    /// Chain of the entry, from `{ name = "…", chain = "…" }`; every chain when absent.
     pub chain: Option<At<&'a str>>,
 }
 
-/// What a listed token can do.
+/// Kind of a listed token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
     Erc20,
@@ -61,7 +61,7 @@ pub(super) enum TokenKind {
 pub(super) struct SetText<'a> {
     pub name: At<&'a str>,
     pub members: ListText<'a>,
-    /// `{ addresses = […], chain = "…" }`: only there; on every chain otherwise.
+    /// Chain of the entry, from `{ addresses = […], chain = "…" }`; every chain when absent.
     pub chain: Option<At<&'a str>>,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct TokenText<'a> {
     pub address: Option<At<&'a str>>,
     pub decimals: Option<At<u8>>,
     pub kind: TokenKind,
-    /// How exactly its transfers tell its balances.
+    /// Precision with which its transfers account for its balances.
     pub tolerance: Tolerance,
 }
 
@@ -107,7 +107,7 @@ impl<'a> Texts<'a> {
             }
         }
         self.watches.extend(table.tables("watch", problems).into_iter().map(|watch| WatchText::read(watch, problems)));
-        // `[tokens.USDC]` is one mistake, and each amount of USDC is none.
+        // `[tokens.USDC]` is reported as one mistake, and not again for each amount of USDC.
         table.unclaimed().for_each(|value| self.lost.misplaced(value.name(), &value));
     }
 }
@@ -147,7 +147,7 @@ impl<'a> TokenText<'a> {
         let mut table = value.table(problems)?;
         let chain = table.require("chain", problems, Table::string);
         let address = table.require("address", problems, Table::string);
-        // A 256-bit number has 78 digits; more behind the point would leave no whole unit.
+        // A 256-bit number has 78 digits; with more decimals it could not hold a whole unit.
         let decimals = table.require("decimals", problems, |t, key, p| t.int_in(key, 0..=77, p));
         let decimals = decimals.and_then(|at| Some(At { value: u8::try_from(at.value).ok()?, spot: at.spot }));
         let kinds =
@@ -159,7 +159,7 @@ impl<'a> TokenText<'a> {
     }
 }
 
-/// `rebasing = true`, or `tolerance = "1%"` of a token that takes a fee.
+/// Reads `rebasing = true`, or `tolerance = "1%"` of a token that takes a fee.
 fn tolerance(table: &mut Table<'_>, problems: &mut Problems) -> Tolerance {
     let rebasing = table.bool("rebasing", problems).is_some_and(|at| at.value);
     let within = table.string("tolerance", problems);
@@ -178,7 +178,7 @@ fn tolerance(table: &mut Table<'_>, problems: &mut Problems) -> Tolerance {
     }
 }
 
-/// `1.25%` in ten-thousandths.
+/// Parses a percentage such as `1.25%` to ten-thousandths.
 fn percent(written: &str) -> Option<u32> {
     let number = written.trim().strip_suffix('%')?.trim();
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
@@ -191,7 +191,7 @@ fn percent(written: &str) -> Option<u32> {
     (whole <= 100).then_some(whole * 100 + part)
 }
 
-/// Text for people, which must say something.
+/// Returns a text for people, which must not be empty.
 pub(super) fn said<'a>(text: At<&'a str>, problems: &mut Problems) -> Option<At<&'a str>> {
     if text.trim().is_empty() {
         problems.push(text.problem("this says nothing"));
@@ -200,12 +200,12 @@ pub(super) fn said<'a>(text: At<&'a str>, problems: &mut Problems) -> Option<At<
     Some(text)
 }
 
-/// `mode = "observe"`; the only mode there is.
+/// Reads `mode = "observe"`, the only mode.
 fn observe(table: &mut Table<'_>, problems: &mut Problems) -> bool {
     table.choice("mode", &[("observe", true)], problems).is_some()
 }
 
-/// Tells that `key` is absent at a place that is underlined even where a table has no header of its own.
+/// Reports that `key` is missing, at a place that can be underlined even where a table has no header of its own.
 fn missing(spot: &Spot, key: &str, problems: &mut Problems) {
     problems.push(spot.problem(format!("`{key}` is missing")));
 }

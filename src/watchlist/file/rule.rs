@@ -8,10 +8,10 @@ use crate::model::{ActivityKind, Fate, Operation, Severity, Stage};
 use crate::settings::{At, Problems, Spot, Table, Value};
 use std::time::Duration;
 
-/// One rule as written.
+/// A rule as written.
 pub(in crate::watchlist) struct RuleText<'a> {
     pub spot: Spot,
-    /// Whether all of it was understood: nothing is concluded from the absence of a condition otherwise.
+    /// True if the whole rule was understood: otherwise nothing is concluded from the absence of a condition.
     pub sound: bool,
     pub polarity: Polarity,
     pub name: Option<At<&'a str>>,
@@ -21,12 +21,12 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub to: Option<AddressesText<'a>>,
     pub args: Vec<(At<&'a str>, Value<'a>)>,
     pub value: Option<Value<'a>>,
-    /// What may be paid for being included.
+    /// Maximum payment for inclusion.
     pub tip: Option<Value<'a>>,
     pub operations: Option<Vec<At<Operation>>>,
-    /// Bytes that may stand behind the arguments.
+    /// Bytes that are allowed behind the arguments.
     pub suffix: Option<At<Suffix>>,
-    /// `None` among them stands for `any`.
+    /// Accepted outcomes; a `None` item stands for `any`.
     pub outcomes: Option<Vec<At<Option<Fate>>>>,
     pub stages: Option<Vec<At<Stage>>>,
     pub signers: Option<SignersText<'a>>,
@@ -35,19 +35,19 @@ pub(in crate::watchlist) struct RuleText<'a> {
     pub habits: HabitsText<'a>,
     pub severity: Option<Severity>,
     pub observe: bool,
-    /// Whether it may take the place of something else that is pending.
+    /// Permission to replace another pending transaction.
     pub replaces: Option<At<bool>>,
     pub via: Option<ViaText<'a>>,
     /// `effects = "any"`.
     pub effects: Option<At<bool>>,
 }
 
-/// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`; of all but the last also a list.
+/// `call = "…"`, `act = "…"`, `event = "…"`, `move = "…"` or `state = "…"`; all except the last may also be a list.
 pub(in crate::watchlist) struct DeedText<'a> {
     pub kind: ActivityKind,
-    /// The one, or the first of a list.
+    /// The single text, or the first of a list.
     pub text: At<&'a str>,
-    /// Those behind the first.
+    /// Further texts of a list.
     pub more: Vec<At<&'a str>>,
 }
 
@@ -73,7 +73,7 @@ pub(in crate::watchlist) struct SignersText<'a> {
     pub include: Option<ListText<'a>>,
 }
 
-/// The conditions that look back.
+/// Conditions on earlier activities.
 #[derive(Default)]
 pub(in crate::watchlist) struct HabitsText<'a> {
     pub pause: Option<LengthText<'a>>,
@@ -99,7 +99,7 @@ pub(in crate::watchlist) struct CodeText<'a> {
     pub hashes: Vec<At<&'a str>>,
 }
 
-/// A length of time, and how it is written.
+/// A duration, with its written form.
 pub(in crate::watchlist) struct LengthText<'a> {
     pub length: At<Duration>,
     pub text: &'a str,
@@ -113,14 +113,14 @@ pub(in crate::watchlist) struct FailedText<'a> {
     pub per: LengthText<'a>,
 }
 
-/// One `limit`.
+/// A `limit`.
 pub(in crate::watchlist) struct LimitText<'a> {
     pub measure: MeasureText<'a>,
     pub per: At<Duration>,
     pub per_text: &'a str,
 }
 
-/// What a limit adds up, and how much of it is too much.
+/// Quantity that a limit adds up, and its maximum.
 pub(in crate::watchlist) enum MeasureText<'a> {
     /// `count = 5`
     Count(At<i64>),
@@ -128,14 +128,14 @@ pub(in crate::watchlist) enum MeasureText<'a> {
     Sum { of: At<&'a str>, max: Value<'a> },
 }
 
-/// What may have come of it.
+/// Outcomes that a rule may name.
 const OUTCOMES: [(&str, Option<Fate>); 4] = [
     ("executed", Some(Fate::Executed)),
     ("failed", Some(Fate::Failed)),
     ("reverted", Some(Fate::Reverted)),
     ("any", None),
 ];
-/// How far along it may be.
+/// Stages that a rule may name.
 const STAGES: [(&str, Stage); 3] =
     [("proposed", Stage::Proposed), ("pending", Stage::Pending), ("included", Stage::Included)];
 
@@ -203,7 +203,7 @@ impl<'a> RuleText<'a> {
 }
 
 impl<'a> DeedText<'a> {
-    /// Exactly one of the five; `what` is what has none or several.
+    /// Reads exactly one of the five keys; `what` names the table that has none or several.
     pub(super) fn read(table: &mut Table<'a>, what: &str, problems: &mut Problems) -> Option<Self> {
         let mut found: Option<(ActivityKind, Value<'a>)> = None;
         for kind in KINDS {
@@ -226,7 +226,7 @@ impl<'a> DeedText<'a> {
         Self::listed(kind, &value, problems)
     }
 
-    /// One text or a list of them.
+    /// Reads one text or a list of them.
     pub(super) fn listed(kind: ActivityKind, value: &Value<'a>, problems: &mut Problems) -> Option<Self> {
         let mut texts = value.one_or_more(problems)?.into_iter();
         let Some(text) = texts.next() else {
@@ -378,13 +378,13 @@ impl<'a> MeasureText<'a> {
     }
 }
 
-/// How it is executed.
+/// Reads the operations that a rule may name.
 pub(super) fn operations(table: &mut Table<'_>, problems: &mut Problems) -> Option<Vec<At<Operation>>> {
     let words = [Operation::Call, Operation::Delegatecall, Operation::Create].map(|o| (o.as_str(), o));
     several(table, "operation", &words, problems)
 }
 
-/// One word or several.
+/// Reads one word or several.
 fn several<T: Clone>(
     table: &mut Table<'_>,
     key: &str,

@@ -1,4 +1,4 @@
-//! The main file: chains, destinations, paths, and where the rest stands.
+//! The main file: chains, destinations, paths, and the location of the other files.
 
 use super::{ChainText, ConsoleText, HeartbeatText, Lost, missing};
 use crate::model::Severity;
@@ -9,7 +9,7 @@ use std::time::Duration;
 pub(in crate::watchlist) const SECTIONS: [&str; 6] =
     ["chain", "destination", "path", "console", "heartbeat", "safe-service"];
 
-/// What only the main file holds.
+/// Sections that only the main file holds.
 pub(in crate::watchlist) struct SetupText<'a> {
     pub store: Option<At<&'a str>>,
     pub watchlists: Vec<At<&'a str>>,
@@ -19,17 +19,17 @@ pub(in crate::watchlist) struct SetupText<'a> {
     pub console: Option<ConsoleText<'a>>,
     pub heartbeats: Vec<HeartbeatText<'a>>,
     pub services: Vec<ServiceText<'a>>,
-    /// Names that stand in a section which was not understood.
+    /// Names in sections that could not be parsed.
     pub lost: Lost<'a>,
 }
 
-/// `[safe-service.X]`, still to be read by the room that asks it.
+/// A `[safe-service.X]`, read later by the module of the service.
 pub(in crate::watchlist) struct ServiceText<'a> {
     pub name: At<&'a str>,
     pub table: Table<'a>,
 }
 
-/// `[destination.X]`, still to be read by its kind.
+/// A `[destination.X]`, read later by the module of its kind.
 pub(in crate::watchlist) struct DestinationText<'a> {
     pub name: At<&'a str>,
     pub table: Table<'a>,
@@ -44,7 +44,7 @@ pub(in crate::watchlist) struct PathText<'a> {
     pub steps: Vec<StepText<'a>>,
 }
 
-/// One step of a path.
+/// A step of a path.
 pub(in crate::watchlist) struct StepText<'a> {
     pub to: Vec<At<&'a str>>,
     pub ack_within: Option<At<Duration>>,

@@ -1,4 +1,4 @@
-//! What of the main file is about the program itself: where it answers, and whom it tells that it lives.
+//! Sections of the main file about the program itself: the address it serves on, and the targets of its heartbeat.
 
 use crate::settings::{At, Problems, Table};
 
@@ -7,7 +7,7 @@ pub(in crate::watchlist) struct ConsoleText<'a> {
     pub listen: Option<At<&'a str>>,
 }
 
-/// `[heartbeat.X]`, still to be read by its kind.
+/// A `[heartbeat.X]`, read later by the module of its kind.
 pub(in crate::watchlist) struct HeartbeatText<'a> {
     pub name: At<&'a str>,
     pub table: Table<'a>,

@@ -7,20 +7,20 @@ use crate::model::{Fate, Operation, Severity, Stage};
 use crate::settings::{At, Problems, Spot, Table, Value};
 use toml::de::DeValue;
 
-/// One test as written.
+/// A test as written.
 pub(in crate::watchlist) struct TestText<'a> {
     pub spot: Spot,
     pub name: Option<At<&'a str>>,
-    /// RFC 3339.
+    /// Time of the test, in RFC 3339.
     pub at: Option<At<String>>,
     pub deed: Option<DeedText<'a>>,
-    /// Name of the `[[watch.absent]]` that it is about instead of something that happens.
+    /// Name of the `[[watch.absent]]` that the test covers instead of an activity.
     pub absent: Option<At<&'a str>>,
-    /// The same, earlier.
+    /// Earlier occurrences of the same activity.
     pub before: Vec<BeforeText<'a>>,
-    /// Hash of what stands at every other address of it.
+    /// Hash of the code at every other address of the test.
     pub code: Option<At<&'a str>>,
-    /// Through whom it comes, or inside of which call it happens.
+    /// Party through which the activity comes, or the call that contains it.
     pub via: Option<ViaText<'a>>,
     pub from: Option<At<&'a str>>,
     pub origin: Option<At<&'a str>>,
@@ -39,8 +39,8 @@ pub(in crate::watchlist) struct TestText<'a> {
     pub refused: Vec<At<&'a str>>,
 }
 
-/// An earlier time at which the same happened: `"2d"`, or `{ ago = "2d", args = { … }, value = "…", from = "…", fate = "…" }` for what was
-/// different then.
+/// An earlier time at which the same activity happened: `"2d"`, or `{ ago = "2d", args = { … }, value = "…", from =
+/// "…", fate = "…" }` with the values that differed.
 pub(in crate::watchlist) struct BeforeText<'a> {
     pub ago: LengthText<'a>,
     pub from: Option<At<&'a str>>,
@@ -49,7 +49,7 @@ pub(in crate::watchlist) struct BeforeText<'a> {
     pub fate: Option<Fate>,
 }
 
-/// Who approved: so many owners, or these.
+/// Approvals: a number of owners, or a list of them.
 pub(in crate::watchlist) enum SignersGiven<'a> {
     Number(At<i64>),
     List(ListText<'a>),
@@ -137,7 +137,7 @@ impl<'a> TestText<'a> {
     }
 }
 
-/// Keys of what happens, in a test about what does not.
+/// Keys that describe an activity, for use in a test of an expected action.
 const HAPPENING: [&str; 11] =
     ["code", "from", "origin", "to", "args", "value", "operation", "suffix", "signers", "stage", "fate"];
 
@@ -188,7 +188,7 @@ impl<'a> SignersGiven<'a> {
     }
 }
 
-/// A moment, as a string or as TOML's own date and time.
+/// Reads a time, as a string or as TOML's own date and time.
 fn time(value: &Value<'_>, problems: &mut Problems) -> Option<At<String>> {
     match value.raw() {
         DeValue::Datetime(time) => Some(At { value: time.to_string(), spot: value.spot() }),

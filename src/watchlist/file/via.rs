@@ -10,10 +10,10 @@ pub(in crate::watchlist) struct ViaText<'a> {
     pub says: ViaSays<'a>,
 }
 
-/// Which of the three.
+/// Variants of `via`.
 pub(in crate::watchlist) enum ViaSays<'a> {
     Party(ListText<'a>),
-    /// Of the watch itself where it does not say of whom.
+    /// A call of the watch itself unless `of` names another contract.
     Call {
         deed: DeedText<'a>,
         of: Option<ListText<'a>>,
@@ -34,7 +34,7 @@ impl<'a> ViaText<'a> {
         let says = match (table.value("call"), table.value("module")) {
             (Some(call), None) => {
                 let of = table.value("of");
-                // Of whom decides whose functions the name may be.
+                // The contract of the call determines which functions the name may refer to.
                 let kind = if of.is_some() { ActivityKind::Act } else { ActivityKind::Call };
                 let deed = DeedText::listed(kind, &call, problems);
                 let of = of.map(|of| ListText::read(&of, problems));
@@ -47,7 +47,7 @@ impl<'a> ViaText<'a> {
             }
             _ => {
                 problems.push(spot.problem("`via` says either `call` or `module`").hint(usage));
-                // Known beside the one that is missing.
+                // The other keys count as known although the main key is missing.
                 table.value("of");
                 table.value("role");
                 None

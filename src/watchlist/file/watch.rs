@@ -11,7 +11,7 @@ use crate::model::{Item, Kind};
 use crate::settings::{At, Problems, Spot, Table, Value};
 use std::time::Duration;
 
-/// One watch as written.
+/// A watch as written.
 pub(in crate::watchlist) struct WatchText<'a> {
     pub spot: Spot,
     pub label: Option<At<&'a str>>,
@@ -25,13 +25,13 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub registry: Option<RegistryText<'a>>,
     pub executors: Option<ListText<'a>>,
     pub refund_receivers: Option<ListText<'a>>,
-    /// A name in ENS, and the contracts beside its registry whose word counts about it.
+    /// A name in ENS, and the contracts beside its registry whose logs about it count.
     pub node: Option<At<&'a str>>,
     pub contracts: Option<ListText<'a>>,
     pub judge_inbound: bool,
-    /// `queue = false`: its chain's Safe service is not asked about it.
+    /// `queue = false`: the Safe service of its chain is not queried for it.
     pub queue: Option<At<bool>>,
-    /// `pending = "page"`: what is only announced wakes people.
+    /// `pending = "page"`: pending transactions wake people.
     pub pending: Option<At<PendingVoice>>,
     pub builtins_off: Vec<At<&'a str>>,
     pub observe: bool,
@@ -40,20 +40,20 @@ pub(in crate::watchlist) struct WatchText<'a> {
     pub tests: Vec<TestText<'a>>,
 }
 
-/// `registry`: what the chain is expected to say of a wallet.
+/// `registry`: the expected state of a wallet on chain.
 pub(in crate::watchlist) struct RegistryText<'a> {
     pub owners: Option<ListText<'a>>,
     pub threshold: Option<At<i64>>,
     pub modules: Option<ListText<'a>>,
-    /// Who may propose beside the owners.
+    /// Addresses that may propose beside the owners.
     pub delegates: Option<ListText<'a>>,
-    /// Items of the state that are an address, each with that address, or `none`.
+    /// Items of the state that hold an address, each with that address, or `none`.
     pub values: Vec<(Item, At<&'a str>)>,
     pub delay: Option<At<Duration>>,
-    /// Whether anybody may carry out what a timelock holds.
+    /// True if anybody may execute what a timelock holds.
     pub open_executor: Option<At<bool>>,
     pub implementations: Option<ImplementationsText<'a>>,
-    /// Roles by name or by hash, each with all who hold it.
+    /// Roles by name or by hash, each with all its members.
     pub roles: Option<Vec<(At<&'a str>, ListText<'a>)>>,
     pub roles_since: Option<At<i64>>,
 }
@@ -62,7 +62,7 @@ pub(in crate::watchlist) struct RegistryText<'a> {
 pub(in crate::watchlist) struct ImplementationsText<'a> {
     /// Every address, with or without an ABI.
     pub all: ListText<'a>,
-    /// Those that say by which ABI their code is read.
+    /// Entries that name the ABI of their code.
     pub spoken: Vec<(At<&'a str>, At<&'a str>)>,
 }
 
@@ -219,7 +219,7 @@ fn list<'a>(table: &mut Table<'a>, key: &str, problems: &mut Problems) -> Option
     ListText::read(&table.value(key)?, problems)
 }
 
-/// Names are required and printed in refusals before a colon.
+/// Reads a name, which is required and is printed before a colon in refusals.
 pub(super) fn name<'a>(table: &mut Table<'a>, spot: &Spot, problems: &mut Problems) -> Option<At<&'a str>> {
     let Some(value) = table.value("name") else {
         missing(spot, "name", problems);

@@ -1,4 +1,4 @@
-//! Names that several arguments have, and arguments that a log holds only by their hash.
+//! Names that several arguments have, and arguments whose value is only a hash in the log.
 
 use super::*;
 
@@ -107,7 +107,7 @@ fn a_signature_that_one_abi_has_twice_with_other_names_is_noted() {
 fn what_is_indexed_is_compared_by_its_hash_and_by_nothing_else() {
     let hash = format!("0x{}", "ab".repeat(32));
     let none = Vec::<String>::new();
-    // A Safe's ABI is closed, so the cases are those of a contract of which nothing is known.
+    // A Safe's ABI is closed, so these cases use a contract of which nothing is known.
     let open = |event: &str, args: &str| {
         let list = format!(
             "{NAMES}{}[[watch.normal]]\nname = \"a\"\nevent = \"{event}\"\nargs = {{ {args} }}\n",

@@ -1,4 +1,4 @@
-//! Amounts of tokens: none without a unit, none in the unit of another token.
+//! Amounts of tokens: each needs a unit, and never that of another token.
 
 use super::*;
 use crate::model::Verdict;
@@ -30,7 +30,7 @@ fn an_amount_of_a_known_token_says_its_unit() {
     assert!(max("\"5_000 base units\"").contains("value: 5000,"), "{}", max("\"5_000 base units\""));
     assert!(max("\"5_000 USDC\"").contains("value: 5000000000,"), "{}", max("\"5_000 USDC\""));
     assert!(max("0").contains("value: 0,"));
-    // What is no amount needs no unit.
+    // An argument that is not an amount needs no unit.
     rule(
         "act = \"permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)\"\nto = \"@USDC\"\nargs = { deadline = { max = 5000 }, v = 27 }",
     );

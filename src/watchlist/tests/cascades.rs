@@ -1,4 +1,5 @@
-//! One mistake in one section is one problem, however many places refer to what the section defines.
+//! Cascades: a mistake in one section is reported as one problem, however many places refer to what the section
+//! defines.
 
 use super::*;
 
@@ -35,7 +36,7 @@ fn one_mistake_in_one_section_is_one_problem() {
         "[path.self]\nsteps = [{ to = \"console\", ack_within = \"5m\" }]\n".to_owned(),
     ];
     let paths = format!("{treasury}{keeper}");
-    // What is written in the main file, what instead, and the one problem.
+    // Text in the main file, its replacement, and the only problem.
     let cases: Vec<(&str, String, &str)> = vec![
         (chain, chain.replace("chain", "chains"), "unknown key `chains`"),
         (&chains, chains.replace("chain", "chian"), "unknown key `chian`"),
@@ -70,7 +71,7 @@ fn one_mistake_in_one_section_is_one_problem() {
         let main = if right.starts_with('*') { MAIN.replacen(right, &wrong, 1) } else { main };
         let told = problems_of(&main, &[("list.toml", &list)]);
         let about: Vec<&String> = told.iter().filter(|line| line.contains(message)).collect();
-        // A key that is misspelt is told as one that is unknown and one that is missing.
+        // A misspelt key is reported as an unknown key and a missing key.
         let follows = |line: &&String| !line.contains("unknown key `") || message.starts_with("unknown key");
         let others = told.iter().filter(|line| !line.contains(message)).filter(follows).count();
         assert!(!about.is_empty() && others == 0, "{wrong}: {told:#?}");
@@ -104,7 +105,7 @@ fn one_mistake_in_a_section_that_defines_names_is_one_problem() {
         let told = problems_of(MAIN, &[("list.toml", &list.replacen(right, wrong, 1))]);
         assert!(told.len() == 1 && told[0].contains(message), "{wrong}: {told:#?}");
     }
-    // A file that cannot be read is told, and not every name that stands in it.
+    // A file that cannot be read is reported once, and not again for each name in it.
     let (names, rest) = (NAMES, list.strip_prefix(NAMES).expect("the names come first"));
     assert_eq!(problems_of(MAIN, &[("list.toml", rest), ("names.list.toml", names)]), [""; 0]);
     let main = MAIN.replace("[\"*list.toml\"]", "[\"list.toml\", \"names.toml\"]");

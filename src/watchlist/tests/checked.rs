@@ -111,7 +111,7 @@ severity = "{severity}"
     change(registry, 3, "high");
     change(registry, 2, "critical");
     change(registry, 1, "critical");
-    // Nobody wrote down what it is: it may as well fall.
+    // Without a recorded threshold the change may be a decrease, so it is critical.
     change(" }", 3, "critical");
 }
 

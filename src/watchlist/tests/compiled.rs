@@ -1,4 +1,4 @@
-//! What compiles, and to what.
+//! Compiled results of valid configurations.
 
 use super::*;
 use crate::classify::rule::{ArgTest, Condition, DeedMatch, Measure, ValueRule};
@@ -266,7 +266,8 @@ fn rules_speak_of_every_version_by_its_own_names() {
     let has = |abi: &crate::abi::Abi, name: &str| !abi.functions_named(name).is_empty();
     assert!(has(&first.abi, "set") && has(&first.abi, "upgradeTo") && !has(&first.abi, "approve"));
     assert!(!has(&second.abi, "set") && has(&second.abi, "approve"));
-    // Where every version has its ABI, a function of none of them is a slip; where one has not, it may be that one's.
+    // If every version has its ABI, an unknown function is a mistake; if one version has none, the function may belong
+    // to that version.
     let unknown = "call = \"fly(uint256 height)\"";
     assert!(build(MAIN, &format!("{NAMES}{}", list(&spoken, unknown))).is_err());
     accepted(&list(&format!("\"{b}\""), unknown));

@@ -1,4 +1,5 @@
-//! Conditions on lists: what vouches asks for every element and for one at least, what raises for any.
+//! Conditions on lists: a rule that vouches requires every element to match and at least one element; a rule that
+//! raises requires any.
 
 use super::*;
 use crate::model::Verdict;
@@ -9,7 +10,8 @@ use proptest::prelude::*;
 const GOOD: &str = "Grantee: docs";
 const BAD: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
 
-/// A contract whose payments to several payees are vouched for, and one where strangers and large amounts are raised.
+/// A contract whose payments to several payees are vouched for, and a contract where unknown payees and large amounts
+/// are raised.
 const WATCHES: &str = r#"
 [[watch]]
 label = "Vouches"
@@ -46,7 +48,8 @@ call = "pay((address to, uint256[] amounts)[] o)"
 TESTS
 "#;
 
-/// Who decides about a payment to these payees, of these amounts each: a rule's name, or none where nothing vouches.
+/// Returns the rules that decide about a payment to these payees, of these amounts each: first the name of the rule
+/// that vouches, or `None`.
 fn deciders(payments: &[(bool, Vec<u8>)]) -> (Option<String>, String) {
     let mut args = Vec::new();
     for (index, (good, amounts)) in payments.iter().enumerate() {

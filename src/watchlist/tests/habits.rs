@@ -1,17 +1,17 @@
-//! Conditions that look back, and what must come: what they compile to, what is told of mistakes, and their tests.
+//! Conditions on earlier activities, and expected actions: their compiled form, the reported problems, and their tests.
 
 use super::*;
 use crate::classify::rule::{Due, Habit, Party};
 use crate::watchlist::check::run_tests;
 
-/// The one problem of an abnormal rule with this body.
+/// Checks the only problem of an abnormal rule with this body.
 #[track_caller]
 fn raised(body: &str, expected: &str) {
     let told = told(&format!("[[watch.abnormal]]\nname = \"a\"\n{body}\n"));
     assert_eq!(told, [expected], "{body}");
 }
 
-/// The one problem of an absence with this body.
+/// Checks the only problem of an expected action with this body.
 #[track_caller]
 fn absent(body: &str, expected: &str) {
     let told = told(&format!("[[watch.absent]]\nname = \"a\"\n{body}\n"));

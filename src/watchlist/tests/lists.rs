@@ -73,7 +73,7 @@ fn every_mistake_in_a_list_is_told() {
         "call = [\"approveHash\", \"changeThreshhold\"]",
         "`changeThreshhold` is not a function of the contract's ABI | did you mean `changeThreshold`?",
     );
-    // One name, and another place, another type, or none at all.
+    // The same name has another position, another type, or no argument in the second function.
     refused(
         "act = [\"pay(address who, uint256 sum)\", \"ask(uint256 sum, address who)\"]\nargs = { who = \"@grantees\" }",
         "`who` is one argument of `pay(address,uint256)` and another of `ask(uint256,address)` | write one rule for each",

@@ -1,4 +1,4 @@
-//! Small configurations: what each compiles to, or what is told of it.
+//! Small configurations, with the compiled result or the reported problems of each.
 
 mod ambiguous;
 mod amounts;
@@ -37,7 +37,7 @@ steps = [{ to = ["console"], ack_within = "5m" }]
 steps = [{ to = "console", ack_within = "5m" }]
 "#;
 
-/// Names that the cases share; [`WATCH`] follows it.
+/// Names that the cases share; [`WATCH`] follows them.
 const NAMES: &str = r#"
 [name]
 "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65" = "Grantee: docs"
@@ -69,7 +69,7 @@ path = "treasury"
 registry = { owners = ["0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266", "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"] }
 "#;
 
-/// What every main file needs, for those that are about something else.
+/// Sections that every main file needs, for tests about something else.
 const KEEPERS: &str = r#"
 [destination.keeper]
 kind = "terminal"
@@ -91,7 +91,8 @@ const VAULT: &str = r#"[
   {"type":"event","name":"Noted","inputs":[{"name":"memo","type":"string","indexed":true},{"name":"who","type":"address"}]}
 ]"#;
 
-/// What is told of a watchlist, as `line:column: message | hint`, the lines counted from its first line below the names.
+/// Returns the problems of a watchlist as `line:column: message | hint`, with lines counted from its first line below
+/// the names.
 fn told_of(list: &str) -> Vec<String> {
     match build(MAIN, &format!("{NAMES}{list}")) {
         Ok(_) => Vec::new(),
@@ -107,13 +108,13 @@ fn told_of(list: &str) -> Vec<String> {
     }
 }
 
-/// What is told of rules of the Safe, one text for each problem, without places.
+/// Returns the problems of rules of the Safe, one text each, without places.
 fn told(rules: &str) -> Vec<String> {
     let told = told_of(&format!("{WATCH}{rules}"));
     told.iter().map(|line| line.splitn(3, ':').nth(2).unwrap_or_default().trim().to_owned()).collect()
 }
 
-/// The one problem of a rule with this body.
+/// Checks the only problem of a rule with this body.
 #[track_caller]
 fn refused(body: &str, expected: &str) {
     let told = told(&format!("[[watch.normal]]\nname = \"a\"\n{body}\n"));

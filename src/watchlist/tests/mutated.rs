@@ -1,4 +1,4 @@
-//! Hostile text: whatever an editor or an attacker leaves behind, problems are told and nothing panics.
+//! Hostile text: for any text of an editor or an attacker, problems are reported and nothing panics.
 
 use super::*;
 use crate::watchlist::check::{coverage, run_tests};
@@ -53,7 +53,7 @@ proptest! {
             }
             Err(problems) => prop_assert!(!problems.render(false).is_empty()),
         }
-        // The same as a main file, where chains and paths are read too.
+        // The same text is used as a main file, where chains and paths are read as well.
         if let Err(problems) = build(&format!("{MAIN}{text}"), "") {
             prop_assert!(!problems.render(true).is_empty());
         }

@@ -1,9 +1,9 @@
-//! What `check` notes, cascades it leaves out, and what coverage says of targets.
+//! Notes of `check`, cascades that it leaves out, and the coverage of targets.
 
 use super::*;
 use crate::watchlist::check::{coverage, notes};
 
-/// What is noted of the files, without places.
+/// Returns the notes on the files, without places.
 fn noted(main: &str, list: &str) -> Vec<String> {
     let book = build(main, list).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     let of_files = notes(&book).into_iter().filter(|note| note.place.is_some());

@@ -1,4 +1,4 @@
-//! Whose queues are looked at.
+//! Safes whose queues are polled.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! `via` and `effects`: how far a rule reaches into what happens inside of a call.
+//! `via` and `effects`: the reach of a rule into activities inside of a call.
 
 use super::*;
 use crate::classify::rule::{Condition, Via};

@@ -1,9 +1,9 @@
-//! Who is expected to hold a role.
+//! Expected holders of roles.
 
 use super::*;
 use alloy_primitives::{B256, address, keccak256};
 
-/// A watch of this kind with this in its registry.
+/// Returns a watch of this kind with this registry.
 fn with(kind: &str, registry: &str) -> String {
     let watch = WATCH.replace("\"safe\"", &format!("\"{kind}\""));
     let (head, _) = watch.split_once("registry").expect("a registry");

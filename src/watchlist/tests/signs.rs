@@ -1,4 +1,4 @@
-//! Signs of life: where the program answers, and whom it tells that it lives.
+//! Console and heartbeats: the address on which the program answers, and the targets that receive its heartbeat.
 
 use super::{MAIN, NAMES, WATCH, build};
 use std::time::Duration;

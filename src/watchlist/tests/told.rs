@@ -1,4 +1,4 @@
-//! What is told of mistakes.
+//! Reports of mistakes.
 
 use super::*;
 
@@ -300,7 +300,7 @@ fn the_head_of_a_watch_is_told() {
 
 #[test]
 fn sets_names_and_tokens_are_told() {
-    // NAMES opened `[set]`, `[name]` and `[token]` already, so these stand in a file of their own.
+    // NAMES contains `[set]`, `[name]` and `[token]` already, so these are in a separate file.
     let told = |text: &str| build(MAIN, text).err().map(|p| p.lines()).unwrap_or_default();
     assert_eq!(told("[set]\na = [\"@b\"]\nb = [\"@a\"]\n"), ["list.toml:3:6: set `a` contains itself: @a → @b → @a"]);
     assert_eq!(
@@ -503,7 +503,7 @@ fn one_mistake_is_not_told_as_several() {
         "act = \"transfer\"\nto = \"@SNTT\"\nargs = { to = \"@grantees\", amount = { max = \"5 SNT\" } }",
         "unknown set or token `@SNTT` | did you mean `@SNT`?",
     );
-    // A rule that was not understood covers no other, and a watch whose ABI is unknown has every function.
+    // A rule that could not be parsed covers no other rule, and a watch with an unknown ABI accepts every function.
     let told = told(
         "[[watch.normal]]\nname = \"a\"\nact = \"ether\"\nto = \"@nobody\"\n[[watch.normal]]\nname = \"b\"\nact = \"ether\"\n",
     );

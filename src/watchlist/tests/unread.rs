@@ -1,4 +1,4 @@
-//! No key without effect: whatever is written at whatever place of a valid configuration is either understood or an error.
+//! No key without effect: any text at any place of a valid configuration is either understood or an error.
 
 use super::*;
 use crate::settings::SourceFile;
@@ -234,7 +234,7 @@ fn with_key(text: &str, (at, inline): (usize, bool), key: &str, value: &str) -> 
     format!("{}{written}{}", &text[..at], &text[at..])
 }
 
-/// Keys that are almost known: those most likely to be meant for something.
+/// Keys that resemble known ones: those most likely to be written with an intention.
 const WORDS: [&str; 22] = [
     "max", "min", "in", "not_in", "eq", "to", "from", "args", "value", "limit", "per", "sum", "count", "signers",
     "within", "at_least", "hours", "chain", "address", "url", "off", "severity",

@@ -1,4 +1,5 @@
-//! Whether the configuration fits the chain: the decimals of tokens whose units rules use, and what stands at a watch's address.
+//! Check of the configuration against the chain: the decimals of tokens whose units rules use, and the contract at a
+//! watch's address.
 
 use super::{Reader, Told, call};
 use crate::model::state::{BARE, CODE_AT_KEY, FITS, NO_CODE, UNLIKE, UNSAID};
@@ -8,7 +9,8 @@ use alloy_primitives::B256;
 /// `decimals()`. Source: EIP-20, where it is optional.
 const GET_DECIMALS: [u8; 4] = [0x31, 0x3c, 0xe5, 0x67];
 
-/// Items that every contract of a kind has, and whether zero counts as none. Kinds that take contracts of many shapes have none.
+/// Returns the items that every contract of a kind has, and whether zero counts as missing. Kinds that accept contracts
+/// of many shapes have no such items.
 const fn essentials(kind: Kind) -> &'static [(&'static str, bool)] {
     match kind {
         Kind::Safe => &[("threshold", true), ("singleton", true)],
@@ -29,8 +31,8 @@ const fn essentials(kind: Kind) -> &'static [(&'static str, bool)] {
 }
 
 impl Reader<'_, '_, '_> {
-    /// Reads what tokens say of their decimals. What a node cannot say leaves what is known, is told as state that could not be read, and
-    /// is asked again.
+    /// Reads the decimals that tokens report. Where a node cannot answer, the known value is kept, the item is reported
+    /// as state that could not be read, and it is read again later.
     pub(super) fn decimals(&mut self) {
         let expected = self.look.subjects.expected_of(&self.look.address);
         let tokens: Vec<_> =
@@ -52,7 +54,8 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// Holds the kind of the watch against the code and the items that were read. What is in the dark says nothing.
+    /// Checks the kind of the watch against the code and the items that were read. Items that could not be read are
+    /// ignored.
     pub(super) fn fits(&mut self, item: Item) {
         let kind = self.look.subject.kind;
         let read = |name: &str| {

@@ -1,4 +1,4 @@
-//! Who is in a set: the owners of a wallet, the modules of a Safe, whoever holds a role.
+//! Members of a set: the owners of a wallet, the modules of a Safe, the holders of a role.
 
 use super::{Reader, Told, call};
 use crate::decode::state::Look;
@@ -9,17 +9,18 @@ use crate::model::state::Reading;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use std::collections::BTreeSet;
 
-/// Members of a set that are read: more owners than any Safe can check within a block. A longer list counts as one that could not be
-/// read to its end.
+/// Maximum number of members of a set that are read: more owners than any Safe can check within a block. A longer list
+/// counts as one that could not be read to its end.
 const MEMBERS_MAX: usize = 128;
-/// Holders of roles that are asked about, of one contract: a few for each of a dozen roles. More count as a list that could not be
-/// read to its end.
+/// Maximum number of role holders of one contract that are read: a few for each of a dozen roles. A longer list counts
+/// as one that could not be read to its end.
 const HOLDERS_MAX: usize = 128;
-/// Where a Safe's linked lists begin and end. Source: OwnerManager.sol, ModuleManager.sol, `SENTINEL_OWNERS`.
+/// Address at the beginning and at the end of a Safe's linked lists. Source: OwnerManager.sol, ModuleManager.sol,
+/// `SENTINEL_OWNERS`.
 const SENTINEL: Address = Address::with_last_byte(1);
 
 impl Reader<'_, '_, '_> {
-    /// A list of addresses that a view gives.
+    /// Returns a list of addresses from a view.
     pub(super) fn list(&mut self, of: Address, data: &[u8]) -> Result<BTreeSet<Address>, Told> {
         match self.questions.ask_state(call(of, data)) {
             None => Err(Told::Waits),
@@ -30,15 +31,15 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// Follows a linked list through the storage. Whoever was in it is asked about at once; where to look first, while nobody is
-    /// known, the contract's own view says, and is not believed beyond that.
+    /// Follows a linked list through the storage. All known members are looked up at once. While no member is known,
+    /// the contract's own view provides addresses to look up first; it is trusted no further.
     pub(super) fn linked(&mut self, item: Item, slot: u8, hint: &[u8]) -> Result<BTreeSet<Address>, Told> {
         let mut guesses: BTreeSet<Address> = self.look.known.members(self.look.address, item.name()).collect();
         if self.look.known.value(self.look.address, item).is_none() {
             match self.list(self.look.address, hint) {
                 Ok(listed) => guesses = listed,
                 Err(Told::Waits) => return Err(Told::Waits),
-                // Without a hint the list is followed step by step, as far as there are rounds for it.
+                // Without a hint the list is followed step by step, within the limit of rounds.
                 Err(Told::Dark | Told::Nothing | Told::Is(_)) => {}
             }
         }
@@ -65,7 +66,7 @@ impl Reader<'_, '_, '_> {
                 told => return Err(told),
             }
         }
-        // Whoever is not reached is not in it, as far as can be seen, and that there may be more is told.
+        // Members beyond this point are not in the result. The report says that there may be more.
         self.took.is_endless = true;
         if self.took.went == Reading::Whole {
             self.took.went = Reading::Dark;
@@ -78,8 +79,9 @@ impl Reader<'_, '_, '_> {
         self.word(Read::Storage { of: self.look.address, slot: place })
     }
 
-    /// Who holds a role. The contract says it of anybody, and names nobody: whoever held one before is asked about, whom the
-    /// registry lists, whom the block's own logs name, and, when the inventory is taken, whom the logs of all the blocks before do.
+    /// Reads the holders of a role. The contract answers for any given address, and lists none. The addresses queried
+    /// are the earlier holders, those that the registry lists, those that the block's own logs name, and, when the
+    /// inventory is taken, those that the logs of all the blocks before name.
     pub(super) fn holders(&mut self, item: Item) {
         let (look, own) = (self.look, self.look.address);
         if look.subject.abi.function(HAS_ROLE).is_none() {
@@ -91,7 +93,8 @@ impl Reader<'_, '_, '_> {
         asked.extend(listed.into_iter().flatten());
         asked.extend(granted(look));
         let mut is_whole = look.known.value(own, item).is_some();
-        // To search all logs is dear where it fails: it is tried once, and again on the beat where there is something to hold it against.
+        // Searching all logs is expensive where it fails: it is tried once, and again on the schedule where a registry
+        // lists the holders.
         let is_first = matches!(look.known.reading(own), None | Some(Reading::Due));
         let is_turn = is_first || listed.is_some() && look.subjects.beat(look.block.at.number).any(|turn| turn == own);
         if !is_whole && look.whole && !is_turn {
@@ -106,7 +109,8 @@ impl Reader<'_, '_, '_> {
                     is_whole = true;
                     asked.extend(read::holders(holders));
                 }
-                // Without a registry there is nothing to hold them against, and what changes from now on is seen as it happens.
+                // Without a registry there is nothing to compare the holders with, and changes from now on are seen as
+                // they happen.
                 Some(_) if listed.is_none() => {}
                 Some(_) => self.has_strangers(item),
             }
@@ -122,7 +126,7 @@ impl Reader<'_, '_, '_> {
                 Told::Is(word) => {
                     let holds = !word.is_zero();
                     n_held += u64::from(holds);
-                    // Of those who never held it there is nothing to remember.
+                    // Accounts that never held the role need no record.
                     if holds || look.known.value(own, held).is_some() {
                         self.took.values.push((held, B256::with_last_byte(u8::from(holds))));
                     }
@@ -135,18 +139,19 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// Nobody knows who else is in it.
+    /// Records that the other members of the set are unknown.
     pub(super) fn has_strangers(&mut self, item: Item) {
         self.took.is_endless = true;
         self.fail(item, Told::Dark);
     }
 
-    /// Those in the set, those who left it, and how many there are.
+    /// Records the members of the set, those who left it, and their number.
     pub(super) fn put_members(&mut self, item: Item, members: Result<BTreeSet<Address>, Told>) {
         let members = match members {
             Ok(members) => members,
             Err(told) => {
-                // A list that was there once and is no more cannot be read; where there never was one, there is none.
+                // A list that existed before and is now missing counts as unreadable; where it never existed, the set
+                // is empty.
                 let was = self.look.known.value(self.look.address, item).is_some();
                 let told = if was && matches!(told, Told::Nothing) { Told::Dark } else { told };
                 let before: Vec<Address> = self.look.known.members(self.look.address, item.name()).collect();
@@ -155,7 +160,7 @@ impl Reader<'_, '_, '_> {
             }
         };
         let count = B256::from(U256::from(members.len()));
-        // Those who are there when the set is first read have not joined it.
+        // Members found when the set is first read did not join it now.
         self.took.values.push((item, count));
         let gone = self.look.known.members(self.look.address, item.name()).filter(|known| !members.contains(known));
         let gone: Vec<Address> = gone.collect();
@@ -164,7 +169,7 @@ impl Reader<'_, '_, '_> {
     }
 }
 
-/// Who is given a role by a log of the block itself.
+/// Returns the roles that logs of the block itself grant, each with its new holder.
 fn granted(look: &Look<'_>) -> Vec<(B256, Address)> {
     let logs = look.block.txs.iter().flat_map(|tx| &tx.logs).filter(|log| log.address == look.address);
     let given = logs.filter_map(|log| match log.topics[..] {
@@ -174,8 +179,8 @@ fn granted(look: &Look<'_>) -> Vec<(B256, Address)> {
     given.collect()
 }
 
-/// The first argument that is returned, if it is a list of addresses as an encoder writes one: whole, nothing beside the address in a
-/// word, nobody twice, and no more of them than are looked at.
+/// Decodes the first returned argument as a list of addresses, if it is encoded as an encoder would: complete, with
+/// clean address words, without duplicates, and within the limit of members.
 fn addresses(data: &Bytes) -> Option<BTreeSet<Address>> {
     let number = |at: usize| {
         let word = data.get(at..at.checked_add(32)?)?;

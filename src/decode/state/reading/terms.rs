@@ -1,4 +1,4 @@
-//! What is right or wrong by the time of the block: until when a name is registered, and how much more was released than is vested.
+//! Items that depend on the time of the block: the expiry of a name, and the amount released beyond the vested amount.
 
 use super::{Reader, Told, call, sums};
 use crate::decode::names::eth;
@@ -10,24 +10,27 @@ use alloy_primitives::{Address, B256, U256};
 const NAME_EXPIRES: [u8; 4] = [0xd6, 0xe4, 0xfa, 0x86];
 /// `getData(uint256)` of the wrapper: owner, fuses and expiry, by the hash of the name. Source: NameWrapper.sol.
 const GET_DATA: [u8; 4] = [0x01, 0x78, 0xfe, 0x3f];
-/// Fuse of a name that its parent cannot take back before it expires; of any other the expiry says nothing. Source: INameWrapper.sol.
+/// Fuse of a name that its parent cannot take back before the name expires; without the fuse, the expiry means nothing.
+/// Source: INameWrapper.sol.
 const PARENT_CANNOT_CONTROL: u64 = 1 << 16;
 
-/// `released()`, `vestedAmount(uint64)`, and both of a token. Source: VestingWallet.sol of OpenZeppelin.
+/// `released()`, `vestedAmount(uint64)`, and the variants of both with a token. Source: VestingWallet.sol of
+/// OpenZeppelin.
 const RELEASED: [u8; 4] = [0x96, 0x13, 0x25, 0x21];
 const VESTED: [u8; 4] = [0x0a, 0x17, 0xb0, 0x6b];
 const RELEASED_OF: [u8; 4] = [0x98, 0x52, 0x59, 0x5c];
 const VESTED_OF: [u8; 4] = [0x81, 0x0e, 0xc2, 0x3b];
 
 impl Reader<'_, '_, '_> {
-    /// The earliest end of a watched name, by whichever of its contracts knows one. Nothing where none does.
+    /// Reads the earliest expiry of a watched name among those reported by its contracts. Records nothing where no
+    /// contract reports one.
     pub(super) fn expiry(&mut self, item: Item) {
         let Some((name, contracts)) = self.look.subjects.name_at(&self.look.address) else { return };
         let (name, contracts) = (*name, contracts.to_vec());
         let mut earliest: Option<B256> = None;
         for contract in contracts {
             let registered = name.registered.map(|label| self.word(asks(contract, NAME_EXPIRES, &[label])));
-            // A name right below `eth` ends as the registrar says, wrapped or not.
+            // A name directly below `eth` expires at the registrar's time, wrapped or not.
             let wrapped = (name.parent != eth()).then(|| self.wrapped(contract, name.node));
             for told in [registered, wrapped].into_iter().flatten() {
                 match told {
@@ -42,7 +45,7 @@ impl Reader<'_, '_, '_> {
         self.took.values.extend(earliest.map(|end| (item, end)));
     }
 
-    /// Until when its parent cannot take a wrapped name back.
+    /// Returns the time until which the parent cannot take back a wrapped name.
     fn wrapped(&mut self, wrapper: Address, node: B256) -> Told {
         match self.questions.ask_state(asks(wrapper, GET_DATA, &[node])) {
             None => Told::Waits,
@@ -58,7 +61,8 @@ impl Reader<'_, '_, '_> {
         }
     }
 
-    /// By how much more was released than its own schedule says is vested, of ether and of each token that is counted.
+    /// Reads the amount released beyond the vested amount of the contract's own schedule, for ether and for each
+    /// counted token.
     pub(super) fn schedule(&mut self, item: Item) {
         let (own, now) = (self.look.address, B256::from(U256::from(self.look.block.time)));
         self.early(item, asks(own, RELEASED, &[]), asks(own, VESTED, &[now]));

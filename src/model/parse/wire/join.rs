@@ -1,4 +1,4 @@
-//! From what a node wrote to what is judged: a block joined with its receipts, each field read or refused.
+//! Converts the node's format to the judged model: a block joined with its receipts, each field accepted or rejected.
 
 use super::{
     AccessWire, AuthorizationWire, BlockWire, LogWire, Noted, ReceiptWire, ReceiptsWire, TxWire, WithdrawalWire,
@@ -26,7 +26,7 @@ impl BlockWire {
         let around = Around {
             block: block.hash,
             base_fee: block.base_fee_per_gas,
-            // Source: OP Stack specification, Jovian, execution engine: version 1, and 17 bytes in all.
+            // Source: OP Stack specification, Jovian, execution engine: version 1, and 17 bytes in total.
             since_jovian: block.extra_data.as_ref().is_some_and(|extra| extra.len() == 17 && extra[0] == 1),
             anew: begins_anew(&receipts),
         };
@@ -41,7 +41,7 @@ impl BlockWire {
         Ok(Block { at, parent: block.parent_hash, time: block.timestamp, txs, withdrawals })
     }
 
-    /// The block as it is known before its receipts are.
+    /// Returns the block as far as it is known without its receipts.
     pub(in crate::model::parse) fn without_receipts(&self) -> Result<Block, ParseError> {
         let (fields, mut lapses) = (&self.0.fields, Lapses::Settled(None));
         let alone = |(index, tx): (usize, &TxWire)| {
@@ -53,19 +53,19 @@ impl BlockWire {
         Ok(Block { at, parent, time, txs, withdrawals: Vec::new() })
     }
 
-    /// Hash that the node gives for it.
+    /// Returns the hash that the node reports for it.
     #[must_use]
     pub fn hash(&self) -> B256 {
         self.0.fields.hash
     }
 
-    /// Its height.
+    /// Returns the block number.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.0.fields.number
     }
 
-    /// A copy, since how a fee is computed depends on it.
+    /// Returns a copy, because the computation of a fee depends on the fields.
     pub(in crate::model::parse) fn header(&self) -> Header {
         self.0.header()
     }
@@ -79,7 +79,7 @@ impl BlockWire {
         self.0.fields.transactions.iter().map(TxWire::seal).collect()
     }
 
-    /// None where there are none, and where they cannot be read.
+    /// Returns the withdrawals; `None` where there are none, and where they cannot be parsed.
     pub(in crate::model::parse) fn withdrawals(&self) -> Option<Vec<Withdrawal>> {
         let list: Vec<WithdrawalWire> = raw(self.0.fields.withdrawals.as_deref())?;
         Some(list.into_iter().map(Into::into).collect())
@@ -120,7 +120,8 @@ impl<T> Noted<T> {
 }
 
 impl ReceiptWire {
-    /// Gas it used: the difference to the receipt before, since the receipts root covers that; else as the node says.
+    /// Returns the gas it used: the difference to the previous receipt, because the receipts root covers that;
+    /// otherwise the node's value.
     fn gas_used(&self, before: Option<u64>) -> Option<u64> {
         let difference = self.cumulative_gas_used.zip(before).and_then(|(after, before)| after.checked_sub(before));
         difference.filter(|used| *used > 0).or(self.gas_used)
@@ -132,18 +133,18 @@ impl ReceiptsWire {
         Self(vec![receipt])
     }
 
-    /// These behind those.
+    /// Appends the receipts of `more`.
     pub fn append(&mut self, mut more: Self) {
         self.0.append(&mut more.0);
     }
 
-    /// Puts them in the order of these transactions, where they are theirs: some nodes give them in another.
+    /// Sorts the receipts into the order of these transactions: some nodes return them in another order.
     pub(in crate::model::parse) fn reorder(&mut self, txs: impl Iterator<Item = B256>) {
         let places: HashMap<B256, usize> = txs.zip(0..).collect();
         self.0.sort_by_key(|receipt| places.get(&receipt.transaction_hash).copied().unwrap_or(usize::MAX));
     }
 
-    /// Leaves nothing of them behind.
+    /// Returns the seals of the receipts, and moves the blooms out of them.
     pub(in crate::model::parse) fn take_seals(&mut self) -> Vec<ReceiptSeal> {
         let seal = |receipt: &mut ReceiptWire| ReceiptSeal {
             kind: receipt.kind,
@@ -155,28 +156,29 @@ impl ReceiptsWire {
     }
 }
 
-/// What all transactions of a block share.
+/// Properties that all transactions of a block share.
 struct Around {
     block: B256,
     base_fee: Option<u128>,
     since_jovian: bool,
-    /// Logs are numbered from 0 in each transaction, and not through the block.
+    /// True if logs are numbered from 0 in each transaction instead of throughout the block.
     anew: bool,
 }
 
-/// What was counted up to a transaction.
+/// Running totals up to a transaction.
 struct Sofar<'a> {
     next_log: u64,
-    /// Gas used by the block, as its receipts root has it.
+    /// Gas used by the block so far, as covered by its receipts root.
     gas: Option<u64>,
     lapses: &'a mut Lapses,
 }
 
-/// What a node left out, or wrote in a way of its own, that the block's hash settles: the first of it, or that none is forgiven.
+/// Omissions and deviations of a node that the block's hash can settle: the first of them, or the rule that none is
+/// forgiven.
 pub(in crate::model::parse) enum Lapses {
-    /// Nothing settles it: every lapse is an error.
+    /// No proof follows: every lapse is an error.
     Strict,
-    /// The block is held against its hash, and has to be proven in full where there is a lapse.
+    /// The block is verified against its hash, and must be proven in full where there is a lapse.
     Settled(Option<ParseError>),
 }
 
@@ -192,7 +194,7 @@ impl Lapses {
     }
 }
 
-/// Whether every receipt counts its logs from 0, which shows where two of them have any.
+/// Returns true if every receipt numbers its logs from 0, which is visible only if two receipts have logs.
 fn begins_anew(receipts: &[ReceiptWire]) -> bool {
     let mut firsts = receipts.iter().filter_map(|receipt| receipt.logs.first()).map(|log| log.log_index);
     firsts.next() == Some(Some(0)) && firsts.next() == Some(Some(0)) && firsts.all(|first| first == Some(0))
@@ -232,7 +234,7 @@ impl TxWire {
         sofar.gas = receipt.cumulative_gas_used;
         let fee = fees::charge(&self.charged(&receipt, gas_used, around));
         let tip = self.tip(around.base_fee, gas_used);
-        // Nobody creates a contract at the address of zeros: some nodes write it for none.
+        // No contract can be created at the zero address: some nodes write it for none.
         let created = receipt.contract_address.filter(|created| !created.is_zero());
         let logs = receipt.logs.into_iter().zip(0..).map(|(log, ordinal)| log.numbered(ordinal, index, around, sofar));
         let logs = logs.collect::<Result<_, _>>()?;
@@ -240,10 +242,10 @@ impl TxWire {
         Ok(Tx { index: place, status, created, logs, fee, tip, ..self.alone(index, sofar.lapses)? })
     }
 
-    /// What its fee follows from.
+    /// Returns the inputs from which its fee is computed.
     fn charged(&self, receipt: &ReceiptWire, gas_used: Option<u64>, around: &Around) -> Charged {
         let kind = self.kind();
-        // Since EIP-155 the oldest type names its chain in its signature.
+        // Since EIP-155 the signature of a legacy transaction contains the chain id.
         let by_signature = || self.v.and_then(|v| u64::try_from(v.checked_sub(35)? / 2).ok());
         let blobs = || raw(self.blob_versioned_hashes.as_deref()).map_or(0, |hex::Words(hashes)| hashes.len());
         Charged {
@@ -259,7 +261,7 @@ impl TxWire {
             max_blob_fee: self.max_fee_per_blob_gas,
             blob_price: receipt.blob_gas_price,
             n_bytes: self.input.as_ref().or(self.data.as_ref()).map_or(0, |input| input.len()),
-            // Type 0x71 is zkSync's, whose paymaster may have paid.
+            // Type 0x71 is zkSync's, where a paymaster may have paid.
             paid_otherwise: self.fee_currency.is_some_and(|token| !token.is_zero()) || kind == 0x71,
             extra: Extra {
                 l1_fee: receipt.l1_fee,
@@ -271,7 +273,7 @@ impl TxWire {
         }
     }
 
-    /// Old nodes leave the type out of what they call legacy transactions, and a few out of all.
+    /// Old nodes leave out the type of legacy transactions, and a few nodes leave it out of all.
     fn kind(&self) -> u64 {
         self.kind.unwrap_or(match self {
             Self { authorization_list: Some(_), .. } => 4,
@@ -281,7 +283,8 @@ impl TxWire {
         })
     }
 
-    /// By what its sender signed and not by what the receipt says of the price, which no hash covers. Source: EIP-1559.
+    /// Computes the priority fee from the signed fields, not from the price in the receipt, which no hash covers.
+    /// Source: EIP-1559.
     fn tip(&self, base_fee: Option<u128>, gas_used: Option<u64>) -> Option<Tip> {
         let (base_fee, gas_used) = (base_fee?, gas_used?);
         let per_gas = match (self.max_fee_per_gas, self.max_priority_fee_per_gas) {
@@ -292,13 +295,13 @@ impl TxWire {
         Some(Tip { per_gas, paid, gas_used, base_fee })
     }
 
-    /// What it says by itself, without a receipt.
+    /// Converts the transaction by itself, without a receipt.
     fn alone(self, index: usize, lapses: &mut Lapses) -> Result<Tx, ParseError> {
         let kind = self.kind();
         let input = self.input.or(self.data);
         if input.is_none() {
             let lapse = ParseError::Tx { index, what: "it has no input" };
-            // Where the encoding of its type is not known, no hash shows that it was empty.
+            // Where the encoding of the type is unknown, no hash proves that the field was empty.
             if kind > 4 {
                 return Err(lapse);
             }
@@ -323,7 +326,7 @@ impl TxWire {
         })
     }
 
-    /// The same with what its hash covers; nothing where a block holds it already.
+    /// Returns the transaction with the fields its hash covers; `None` where a block already includes it.
     pub(in crate::model::parse) fn pending(self) -> Result<Option<(Tx, TxSeal)>, ParseError> {
         if self.transaction_index.is_some() {
             return Ok(None);
@@ -341,7 +344,7 @@ impl TxWire {
             max_fee: self.max_fee_per_gas,
             max_priority_fee: self.max_priority_fee_per_gas,
             max_blob_fee: self.max_fee_per_blob_gas,
-            // Nothing, or null, stands for an empty one; its hash says whether it was.
+            // A missing or null list stands for an empty one; the hash shows whether it was empty.
             access_list: match self.access_list.as_deref() {
                 Some(list) => raw(Some(list)).map(access),
                 None => Some(Vec::new()),
@@ -357,7 +360,7 @@ impl TxWire {
 }
 
 impl AuthorizationWire {
-    /// As it was signed: `v` of the first months is 27 or 28, and means 0 or 1.
+    /// Returns the parity as signed: `v` of the first months is 27 or 28, which means 0 or 1.
     fn parity(&self) -> u64 {
         match (self.y_parity, self.v) {
             (Some(parity), _) => parity,
@@ -412,7 +415,7 @@ impl From<WithdrawalWire> for Withdrawal {
     }
 }
 
-/// What the text says, if it is there and can be read.
+/// Parses the text; `None` if it is absent or cannot be read.
 fn raw<'a, T: Deserialize<'a>>(text: Option<&'a RawValue>) -> Option<T> {
     serde_json::from_str(text?.get()).ok()
 }

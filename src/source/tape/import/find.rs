@@ -1,16 +1,16 @@
-//! Finding blocks, receipts and traces in JSON, whatever they are wrapped in.
+//! Search for blocks, receipts and traces in JSON with any supported wrapping.
 
 use crate::source::tape::read::shortened;
 use crate::source::trace::TraceMethod;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// How deep answers and lists may be wrapped in each other: a batch of answers with lists of pairs, and some to spare.
+/// Deepest nesting of answers and lists: a batch of answers with lists of pairs, and some to spare.
 const DEPTH_MAX: usize = 4;
 
 /// A part of a tape, as it stands in a file.
 pub(super) enum Found<'a> {
-    /// A block, with what is told together with it.
+    /// A block, with the receipts and traces in the same object.
     Block { block: &'a RawValue, receipts: Option<&'a RawValue>, traces: Option<(TraceMethod, &'a RawValue)> },
     /// The receipts of a block.
     Receipts(&'a RawValue),
@@ -18,7 +18,7 @@ pub(super) enum Found<'a> {
     Traces(TraceMethod, &'a RawValue),
 }
 
-/// The fields that tell what an object is. Everything else in it is passed over.
+/// Fields that identify an object. All other fields are ignored.
 #[derive(Deserialize)]
 struct Object<'a> {
     #[serde(borrow)]
@@ -47,7 +47,7 @@ struct Object<'a> {
     tape: Option<&'a RawValue>,
 }
 
-/// What the JSON values in `text` are, each with its line, from 1.
+/// Finds the parts of a tape in the JSON values of `text`, each with its line, counted from 1.
 pub(super) fn find(text: &str) -> Vec<Result<(usize, Found<'_>), (usize, String)>> {
     let mut found = Vec::new();
     let (mut line, mut counted) = (1, 0);
@@ -63,7 +63,7 @@ pub(super) fn find(text: &str) -> Vec<Result<(usize, Found<'_>), (usize, String)
                 }
             }
             Err(error) => {
-                // serde_json counts from where the value began.
+                // serde_json counts lines from the start of the value.
                 let at = line + error.line().saturating_sub(1);
                 found.push(Err((at, shortened(&error))));
             }
@@ -72,7 +72,8 @@ pub(super) fn find(text: &str) -> Vec<Result<(usize, Found<'_>), (usize, String)
     found
 }
 
-/// The JSON values of a text, each with where it begins. One that is broken ends the text, unless each stands on a line of its own.
+/// Returns the JSON values of a text, each with its start. An invalid value ends the text, unless each value has a line
+/// of its own.
 fn values(text: &str) -> Vec<(usize, Result<&RawValue, serde_json::Error>)> {
     let mut whole = Vec::new();
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
@@ -82,12 +83,12 @@ fn values(text: &str) -> Vec<(usize, Result<&RawValue, serde_json::Error>)> {
         match stream.next() {
             Some(Ok(value)) => whole.push((start, Ok(value))),
             None => return whole,
-            // A broken line hides no other where each line stands for itself.
+            // If each value has its own line, an invalid line does not affect the others.
             Some(Err(_)) if !whole.is_empty() && start > 0 && text.as_bytes().get(start - 1) == Some(&b'\n') => {
                 return by_line(text);
             }
             Some(Err(error)) => {
-                // Its line is counted from the beginning of the text here.
+                // The line of this error is counted from the beginning of the text.
                 let error = text.get(start..).map_or(error, |rest| match serde_json::from_str::<&RawValue>(rest) {
                     Err(again) => again,
                     Ok(_) => serde::de::Error::custom("this is not JSON"),
@@ -111,12 +112,12 @@ fn by_line(text: &str) -> Vec<(usize, Result<&RawValue, serde_json::Error>)> {
     lines
 }
 
-/// What one value is, or holds.
+/// Adds the part that a value represents, or the parts that it contains, to `parts`.
 fn parts_of<'a>(value: &'a RawValue, depth: usize, parts: &mut Vec<Found<'a>>) -> Result<(), String> {
     let deeper = depth.checked_sub(1).ok_or("wrapped too often")?;
     if value.get().starts_with('[') {
         let list: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|error| error.to_string())?;
-        // What a node says of a block without transactions; whose it is does not matter.
+        // An empty list is the answer for a block without transactions, so its block does not matter.
         let Some(first) = list.first() else { return Ok(()) };
         let first = object(first)?;
         if first.tx.is_some() && first.logs.is_some() {
@@ -156,7 +157,7 @@ fn parts_of<'a>(value: &'a RawValue, depth: usize, parts: &mut Vec<Found<'a>>) -
     }
 }
 
-/// The only part that a value is.
+/// Returns the part, if the value contains exactly one.
 fn one(value: &RawValue, depth: usize) -> Result<Found<'_>, String> {
     let mut parts = Vec::new();
     parts_of(value, depth, &mut parts)?;
@@ -164,7 +165,7 @@ fn one(value: &RawValue, depth: usize) -> Result<Found<'_>, String> {
     only.ok_or_else(|| "not one thing".to_owned())
 }
 
-/// What an answer of JSON-RPC holds, or the value itself.
+/// Returns the result inside a JSON-RPC answer, or the value itself.
 fn unwrapped(value: &RawValue) -> &RawValue {
     if !value.get().starts_with('{') {
         return value;

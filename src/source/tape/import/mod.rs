@@ -1,10 +1,10 @@
-//! Importing blocks that somebody else recorded, in the shapes they are commonly kept in.
+//! Import of blocks that other programs recorded, in the common formats.
 //!
-//! A file holds one JSON document, several, or one a line (`.jsonl`, `.ndjson`), packed or not. A document is
-//! `{"block": …, "receipts": […], "traces": …}`, an answer of JSON-RPC (`{"result": …}`), or what such an answer holds: a block with its
-//! transactions, the receipts of a block, the traces of a block, or a list of any of these. Receipts and traces may stand in files
-//! of their own and find their block by its hash. Every block is checked as a live one is; whatever is amiss is told together, each
-//! with its file and line.
+//! A file holds one JSON document, several, or one a line (`.jsonl`, `.ndjson`), compressed or not. A document is
+//! `{"block": …, "receipts": […], "traces": …}`, a JSON-RPC answer (`{"result": …}`), or the content of such an answer:
+//! a block with its transactions, the receipts of a block, the traces of a block, or a list of any of these. Receipts
+//! and traces may be in separate files and are matched to their block by its hash. Every block is checked like a live
+//! one; all errors are reported together, each with its file and line.
 
 mod find;
 mod shelf;
@@ -23,43 +23,43 @@ use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// Flaws that are told one by one.
+/// Number of flaws that are listed one by one.
 const FLAWS_MAX: usize = REFUTED_MAX;
 
-/// What an import brought.
+/// Result of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Blocks written.
     pub n_blocks: usize,
     /// Stretches of blocks that build on each other.
     pub n_stretches: usize,
-    /// Blocks that came with their traces.
+    /// Number of blocks with traces.
     pub n_traced: usize,
 }
 
-/// Something amiss in a file.
+/// Error in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
-    /// Which file.
+    /// Name of the file.
     pub file: String,
-    /// Line, from 1; absent when it is about the file.
+    /// Line, from 1; absent when the error concerns the whole file.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// Description of the flaw.
     pub why: String,
 }
 
-/// Why nothing was imported.
+/// Reason for a failed import.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// What is amiss in the files, all of it.
+    /// Flaws in the files, all of them.
     #[error("{}", all_of(.0))]
     Flaws(Vec<Flaw>),
-    /// The tape.
+    /// The tape could not be written.
     #[error(transparent)]
     Tape(#[from] TapeError),
 }
 
-/// A block that was found, and where what belongs to it stands.
+/// Block that was found, and the positions of its receipts and traces.
 struct Part {
     link: Link,
     of: Traced,
@@ -68,7 +68,7 @@ struct Part {
     traces: Option<(TraceMethod, Place)>,
 }
 
-/// What was found, and what is amiss with it.
+/// Parts found in the files, and their flaws.
 #[derive(Default)]
 struct Findings {
     parts: Vec<Part>,
@@ -77,8 +77,9 @@ struct Findings {
     flaws: Vec<Flaw>,
 }
 
-/// Writes the blocks in `from`, files and directories of them, to a tape, by number, whatever the order of the files. Two blocks of
-/// the same height are a flaw, since only one of them can be the chain's. With `proven` so is a block that contradicts its own hash.
+/// Writes the blocks in `from`, a list of files and directories, to a tape, by number and independent of the order of
+/// the files. Two blocks of the same height are a flaw, since only one of them can be on the chain. With `proven` a
+/// block that contradicts its own hash is a flaw too.
 ///
 /// # Errors
 /// When anything is amiss: then what was written to the tape is only a part of it.
@@ -99,7 +100,7 @@ pub fn import<W: Write>(from: &[PathBuf], to: &mut Writer<W>, proven: bool) -> R
 }
 
 impl Findings {
-    /// Looks for blocks, receipts and traces in one file.
+    /// Searches one file for blocks, receipts and traces.
     fn gather(&mut self, shelf: &mut Shelf, file: usize) {
         let text = match shelf.text(file) {
             Ok(text) => text,
@@ -155,7 +156,7 @@ impl Findings {
         Ok(())
     }
 
-    /// Gives every block the receipts and traces that stand apart from it.
+    /// Assigns separate receipts and traces to their blocks.
     fn join(&mut self, shelf: &Shelf) {
         self.parts.sort_by_key(|part| part.link.at.number);
         for pair in self.parts.windows(2) {
@@ -188,7 +189,7 @@ impl Findings {
         self.flaws.extend(strays.into_iter().map(|(at, why)| shelf.flaw_at(&at, why)));
     }
 
-    /// Checks every block as a live one, and writes them as long as nothing is amiss.
+    /// Checks every block like a live one, and writes the blocks while there are no flaws.
     fn write<W: Write>(&mut self, shelf: &mut Shelf, to: &mut Writer<W>, proven: bool) -> Result<Imported, TapeError> {
         let mut imported = Imported::default();
         let mut last: Option<Link> = None;
@@ -214,12 +215,12 @@ impl Findings {
 }
 
 impl Part {
-    /// The block with all that belongs to it, checked.
+    /// Returns the checked block with its receipts and traces.
     fn whole(&self, shelf: &mut Shelf, proven: bool) -> Result<(RawPair, Option<RawTraces>), String> {
         let block = shelf.raw(&self.block)?;
         let receipts = match &self.receipts {
             Some(place) => shelf.raw(place)?,
-            // Nothing is made up: a block without transactions has no receipts.
+            // This invents no data: a block without transactions has no receipts.
             None if self.of.txs.is_empty() => {
                 RawValue::from_string("[]".to_owned()).map_err(|error| error.to_string())?
             }

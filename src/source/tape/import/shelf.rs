@@ -1,4 +1,4 @@
-//! The files of an import, of which a few are in memory at a time.
+//! The files of an import, of which only a few are in memory at a time.
 
 use super::Flaw;
 use crate::source::tape::packing::unpack;
@@ -9,16 +9,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Largest file, unpacked, in bytes: some hundred blocks of mainnet.
+/// Maximum size of a decompressed file in bytes: about a hundred blocks of mainnet.
 const FILE_BYTES_MAX: u64 = 512 << 20;
-/// Texts kept, so that a block, its receipts and its traces may stand in three files of many each.
+/// Number of texts kept in memory, so that blocks, receipts and traces may be in three files, each with many of them.
 const TEXTS_MAX: usize = 3;
-/// How deep directories are looked into.
+/// Deepest level of directories searched.
 const DEPTH_MAX: usize = 8;
-/// Ends of names that are taken in a directory; a packed file has `.gz` or `.zst` behind them.
+/// File name suffixes that are read from a directory; a compressed file has `.gz` or `.zst` after them.
 const ENDS: [&str; 3] = [".json", ".jsonl", ".ndjson"];
 
-/// Where a value stands.
+/// Location of a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) file: usize,
@@ -32,7 +32,7 @@ pub(super) struct Shelf {
     texts: VecDeque<(usize, Arc<str>)>,
 }
 
-/// The files that are meant: those in directories by their names, others as they are.
+/// Returns the files to read: those in directories selected by name, files given directly as they are.
 pub(super) fn expand(from: &[PathBuf], flaws: &mut Vec<Flaw>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in from {
@@ -86,7 +86,7 @@ impl Shelf {
         self.files.len()
     }
 
-    /// The text of a file, unpacked.
+    /// Returns the decompressed text of a file.
     pub(super) fn text(&mut self, file: usize) -> Result<Arc<str>, String> {
         if let Some((_, text)) = self.texts.iter().find(|(it, _)| *it == file) {
             return Ok(text.clone());
@@ -104,7 +104,7 @@ impl Shelf {
         Ok(text)
     }
 
-    /// What stands at a place.
+    /// Reads the value at a place.
     pub(super) fn raw(&mut self, place: &Place) -> Result<Box<RawValue>, String> {
         let text = self.text(place.file)?;
         let value = text.get(place.start..place.start + place.len).unwrap_or_default();
@@ -127,7 +127,7 @@ impl Shelf {
 }
 
 impl Place {
-    /// Where `raw`, which is a part of `text`, stands in it.
+    /// Returns the location of `raw`, which is a part of `text`.
     pub(super) fn of(file: usize, line: usize, text: &str, raw: &RawValue) -> Self {
         let start = (raw.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
         Self { file, line, start, len: raw.get().len() }

@@ -1,8 +1,8 @@
-//! Faults that a played tape shows on purpose, so that a setup can be rehearsed against a bad node.
+//! Deliberate faults of a played tape, so that a setup can be tested against a faulty node.
 //!
-//! One fault is one line: `drop-socket@block=114`, `lag=3@from=120,for=30s`, `delay=2s@method=eth_getBlockReceipts`,
-//! `drop-log@block=117,times=1`. Those about the connection hold while the newest block is within their range; those about an answer
-//! hold for answers about the blocks in it.
+//! Each fault is one line: `drop-socket@block=114`, `lag=3@from=120,for=30s`, `delay=2s@method=eth_getBlockReceipts`,
+//! `drop-log@block=117,times=1`. Connection faults are active while the newest block is within their range; answer
+//! faults are active for answers about the blocks in their range.
 
 use crate::runtime::instant;
 use crate::settings::{parse_duration, show_duration};
@@ -13,45 +13,45 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// What goes wrong.
+/// Kind of fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FaultKind {
-    /// Every socket is closed when the range's first block appears; with `for` or `times`, those that come afterwards too.
+    /// Closes every socket when the range's first block appears; with `for` or `times`, later connections too.
     DropSocket,
-    /// Sockets stay open, and nothing is announced or answered.
+    /// Keeps sockets open, but announces and answers nothing.
     Mute,
-    /// The newest so many blocks are not known yet.
+    /// Hides this number of the newest blocks.
     Lag(u64),
-    /// Every answer is so late.
+    /// Delays every answer by this time.
     Delay(Duration),
     /// Every request is refused with an internal error.
     Error,
-    /// Blocks and receipts are answered with `null`.
+    /// Answers requests for blocks and receipts with `null`.
     Null,
-    /// A block's receipts are answered with `[]`.
+    /// Answers requests for a block's receipts with `[]`.
     EmptyReceipts,
     /// The last log of a block is left out of its receipts.
     DropLog,
 }
 
-/// What goes wrong, and when.
+/// Fault to inject, and its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What goes wrong.
+    /// Kind of fault.
     pub kind: FaultKind,
-    /// From this block on; from the first where absent.
+    /// First block; without it, the first block of the tape.
     pub from: Option<u64>,
-    /// Up to and with this block; for ever where absent.
+    /// Last block, included; without it, there is no end.
     pub until: Option<u64>,
-    /// So long from when it first holds.
+    /// Duration, from the first time that the fault is active.
     pub lasts: Option<Duration>,
-    /// So often.
+    /// Maximum number of times that the fault takes effect.
     pub times: Option<u32>,
-    /// Only for this method of JSON-RPC.
+    /// JSON-RPC method to which the fault is limited.
     pub method: Option<String>,
 }
 
-/// What a request gets instead of an answer, or before one.
+/// Treatment of a request, instead of its answer or before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Conduct {
     Answer,
@@ -61,7 +61,7 @@ pub(super) enum Conduct {
     HangUp,
 }
 
-/// The faults of one server, and how far each has run.
+/// Faults of one server, and the progress of each.
 #[derive(Debug, Default)]
 pub(super) struct Faults(Mutex<Vec<Running>>);
 
@@ -73,7 +73,7 @@ struct Running {
 }
 
 impl FaultKind {
-    /// Each kind as it is written, with what it does.
+    /// Notation of each kind, with a description.
     pub const HELP: [(&str, &str); 8] = [
         (
             "drop-socket",
@@ -106,7 +106,7 @@ impl FaultKind {
         if value.is_some() { Err(format!("`{name}` takes no value")) } else { Ok(plain) }
     }
 
-    /// Whether it is about an answer's block, rather than about the connection.
+    /// Returns whether the fault concerns the block of an answer rather than the connection.
     const fn is_of_answers(self) -> bool {
         matches!(self, Self::Null | Self::EmptyReceipts | Self::DropLog)
     }
@@ -179,14 +179,14 @@ impl Faults {
         Self(Mutex::new(faults.into_iter().map(|fault| Running { fault, since: None, n_times: 0 }).collect()))
     }
 
-    /// `head` appears, which begins the time of what holds from there.
+    /// Reports that `head` appeared, which starts the duration of the faults that begin there.
     pub(super) fn appear(&self, head: Option<u64>) {
         for running in self.running().iter_mut().filter(|running| !running.fault.kind.is_of_answers()) {
             running.holds(head, instant());
         }
     }
 
-    /// How a request is met while `head` is the newest block.
+    /// Returns the treatment of a request while `head` is the newest block.
     pub(super) fn conduct(&self, head: Option<u64>, method: &str) -> Conduct {
         for running in &mut *self.running() {
             let conduct = match running.fault.kind {
@@ -205,7 +205,7 @@ impl Faults {
         Conduct::Answer
     }
 
-    /// How open sockets are met when `head` appears: nothing but hanging up or silence.
+    /// Returns the treatment of open sockets when `head` appears. Only hanging up and silence apply to them.
     pub(super) fn conduct_at(&self, head: Option<u64>) -> Conduct {
         for running in &mut *self.running() {
             let conduct = match running.fault.kind {
@@ -221,7 +221,7 @@ impl Faults {
         Conduct::Answer
     }
 
-    /// By how many blocks the node is behind while `head` is the newest.
+    /// Returns the number of blocks that the node is behind while `head` is the newest.
     pub(super) fn lag(&self, head: Option<u64>) -> u64 {
         let mut running = self.running();
         let lags = running.iter_mut().filter_map(|running| match running.fault.kind {
@@ -231,7 +231,7 @@ impl Faults {
         lags.max().unwrap_or(0)
     }
 
-    /// Whether an answer about the block numbered `about` is spoilt in this way.
+    /// Returns whether an answer about the block numbered `about` is corrupted in this way.
     pub(super) fn spoil(&self, kind: FaultKind, about: u64, method: &str) -> bool {
         let mut running = self.running();
         let mut such = running.iter_mut().filter(|running| running.fault.kind == kind && running.is_about(method));
@@ -250,12 +250,12 @@ impl Faults {
 }
 
 impl Running {
-    /// Whether it holds at this block, which begins its time.
+    /// Returns whether the fault is active at this block. Activation starts its duration.
     fn holds(&mut self, at: Option<u64>, now: Instant) -> bool {
         let Fault { from, until, lasts, times, .. } = &self.fault;
         let reached = from.is_none_or(|from| at.is_some_and(|at| at >= from));
         let passed = until.is_some_and(|until| at.is_some_and(|at| at > until));
-        // A connection's fault that has a time of its own goes on although its block is no longer the newest.
+        // A connection fault with a duration stays active after its block is no longer the newest.
         let timed = self.since.is_some() && lasts.is_some() && !self.fault.kind.is_of_answers();
         if times.is_some_and(|times| self.n_times >= times) || !reached || (passed && !timed) {
             return false;

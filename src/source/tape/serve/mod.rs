@@ -1,8 +1,8 @@
 //! A stretch of tape played back as a node: JSON-RPC over WebSocket and HTTP on one port of the loopback interface.
 //!
-//! Its heads appear one after another, at the caller's pace, reorgs and finality as they were recorded, and nothing behind the
-//! newest of them can be seen. It answers what is on the tape and refuses everything else; it never makes an answer up, except
-//! where a [`Fault`] asks for it.
+//! Its heads appear one after another, at the caller's pace, with reorgs and finality as recorded; blocks after the
+//! newest head are not visible. It answers from the tape and refuses every other request. It never invents an answer,
+//! unless a [`Fault`] asks for that.
 
 mod faults;
 mod shelf;
@@ -19,14 +19,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How a stretch is played.
+/// Settings for playing a stretch.
 #[derive(Clone, Debug)]
 pub struct Playing {
-    /// When heads appear.
+    /// Pace at which heads appear.
     pub pace: Pace,
-    /// On which port; 0 takes any that is free.
+    /// Port number; 0 selects a free port.
     pub port: u16,
-    /// What goes wrong on purpose.
+    /// Faults to inject on purpose.
     pub faults: Vec<Fault>,
 }
 
@@ -39,7 +39,7 @@ pub struct TapeServer {
     _stop: DropGuard,
 }
 
-/// What is played, and how far.
+/// Stretch being played, and its progress.
 pub(super) struct Stage {
     shelf: Shelf,
     faults: Faults,
@@ -54,7 +54,7 @@ impl From<Pace> for Playing {
 }
 
 impl TapeServer {
-    /// Plays `stretch`. A block whose text was not kept is an error.
+    /// Plays `stretch`. A block without its text is an error.
     pub async fn start(chain: ChainId, stretch: Stretch, playing: impl Into<Playing>) -> io::Result<Self> {
         let Playing { pace, port, faults } = playing.into();
         let script = Arc::new(Script::of(&stretch));
@@ -71,7 +71,7 @@ impl TapeServer {
             Pace::ByHand => {}
             Pace::Every(_) | Pace::Recorded(_) => {
                 let (script, stage) = (server.script.clone(), server.stage.clone());
-                // The first scene is there when the caller hears of the server.
+                // The first scene is visible when this function returns.
                 server.reveal(1);
                 tokio::spawn(stop.run_until_cancelled_owned(async move {
                     for place in 1..script.scenes.len() {
@@ -84,13 +84,13 @@ impl TapeServer {
         Ok(server)
     }
 
-    /// Where it listens, as a WebSocket's address; the same with `http` does as well.
+    /// Returns the server's WebSocket address; the same address with `http` works as well.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What it shows, scene by scene.
+    /// Returns the script, scene by scene.
     #[must_use]
     pub fn script(&self) -> &Script {
         &self.script
@@ -101,7 +101,7 @@ impl TapeServer {
         self.stage.show(n.min(self.script.scenes.len()));
     }
 
-    /// Scenes visible now.
+    /// Returns the number of visible scenes.
     #[must_use]
     pub fn revealed(&self) -> usize {
         *self.stage.shown.borrow()
@@ -114,7 +114,7 @@ impl Stage {
             let more = n > *shown;
             if more {
                 *shown = n;
-                // In the same breath, so that nobody is told of a block before what goes wrong with it holds.
+                // Done under the same lock, so that a block is never announced before its faults are active.
                 self.faults.appear(self.shelf.number(&self.shelf.view(n, 0).1));
             }
             more

@@ -1,4 +1,4 @@
-//! What a played tape answers: what is on it and visible, and nothing else.
+//! Answers of a played tape, limited to visible data on the tape.
 
 use super::faults::{FaultKind, Faults};
 use crate::model::ChainId;
@@ -16,41 +16,41 @@ use std::io;
 /// An error of JSON-RPC: code and message.
 pub(super) type Refusal = (i64, String);
 
-/// Everything on the tape, and what of it each scene shows.
+/// Content of the tape, and the part of it that each scene shows.
 pub(super) struct Shelf {
     chain: ChainId,
     blocks: Vec<Shelved>,
     by_hash: HashMap<B256, usize>,
-    /// A transaction may stand in several blocks, of which one is of the chain.
+    /// Transactions by hash. A transaction may be in several blocks, of which one is on the chain.
     by_tx: HashMap<B256, Vec<(usize, usize)>>,
-    /// The state before the first scene, then behind each of them.
+    /// States before the first scene and after each scene.
     views: Vec<View>,
 }
 
-/// What the node knows at some moment.
+/// State known to the node at some moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct View {
-    /// Blocks of the stretch that have come.
+    /// Number of blocks of the stretch that have appeared.
     n_come: usize,
     head: Option<usize>,
     safe: Option<usize>,
     finalized: Option<usize>,
 }
 
-/// One block in all the shapes it is asked for in.
+/// Block in every form in which it is requested.
 struct Shelved {
     number: u64,
     hash: B256,
     parent: Option<usize>,
-    /// The newest block of the stretch before it, where a stretch begins with it.
+    /// Newest block of the previous stretch, if a stretch begins with this block.
     earlier: Option<usize>,
-    /// Its place in the stretch, where it came first.
+    /// Position in the stretch at which the block first came.
     came: usize,
     n_txs: usize,
     raw: RawPair,
-    /// With hashes in place of transactions.
+    /// Block with the hashes of its transactions.
     brief: Box<RawValue>,
-    /// Without transactions, as a subscription tells it.
+    /// Block without transactions, in the form of a subscription.
     header: Box<RawValue>,
     receipts: Vec<Box<RawValue>>,
     reads: HashMap<Read, Answer>,
@@ -75,7 +75,7 @@ impl Shelf {
             view.n_come = scene.blocks.end;
             view.head = scene.head.and_then(|head| shelf.by_hash.get(&head.hash).copied());
             for (level, at) in &scene.promote {
-                // A block from before the tape cannot be shown, and then the tag cannot either.
+                // A block from before the tape cannot be shown, so the tag cannot be shown either.
                 let place = shelf.by_hash.get(&at.hash).copied();
                 match level {
                     crate::model::Finality::Included => {}
@@ -88,14 +88,15 @@ impl Shelf {
         Ok(shelf)
     }
 
-    /// Lets blocks without a parent on the tape stand on the newest one before them, so that every stretch can be asked for.
+    /// Connects blocks without a parent on the tape to the newest block before them, so that every stretch can be
+    /// queried.
     fn begin_stretch(&mut self, came: std::ops::Range<usize>, head: Option<usize>) {
         let Some((head, number)) = head.and_then(|head| Some((head, self.block(head)?.number))) else { return };
         let orphans = self.blocks.iter_mut().filter(|block| came.contains(&block.came) && block.parent.is_none());
         orphans.filter(|block| block.number > number).for_each(|block| block.earlier = Some(head));
     }
 
-    /// Puts a block where it can be found. One that had left the chain and came back is there already.
+    /// Adds a block to the indices. A block that left the chain and returned is already there.
     fn put(&mut self, came: usize, block: TapeBlock) -> io::Result<()> {
         if let Some(there) = self.by_hash.get(&block.block.at.hash).and_then(|place| self.blocks.get_mut(*place)) {
             there.reads.extend(block.reads);
@@ -112,7 +113,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// What is known after so many scenes, by a node that is `lag` blocks behind; and after how many scenes it stands there.
+    /// Returns the state known after `n_scenes` scenes to a node that is `lag` blocks behind, preceded by the number of
+    /// scenes that corresponds to it.
     pub(super) fn view(&self, n_scenes: usize, lag: u64) -> (usize, View) {
         let here = n_scenes.min(self.views.len().saturating_sub(1));
         let view = |place: usize| self.views.get(place).copied().unwrap_or_default();
@@ -122,13 +124,13 @@ impl Shelf {
         (place, view(place))
     }
 
-    /// Number of the newest block.
+    /// Returns the number of the newest block.
     pub(super) fn number(&self, view: &View) -> Option<u64> {
         self.block(view.head?).map(|block| block.number)
     }
 
-    /// What a subscription is told when the scenes from `told` up to `now` have been shown: each new head, and the old one that a
-    /// rollback goes back to.
+    /// Returns the notifications of a subscription after the scenes from `told` up to `now` have been shown: each new
+    /// head, and the old head that a rollback returns to.
     pub(super) fn news(&self, told: usize, now: usize) -> Vec<&RawValue> {
         let mut news = Vec::new();
         for pair in self.views.get(told..=now).unwrap_or_default().windows(2) {
@@ -153,7 +155,7 @@ impl Shelf {
         let null = || RawValue::NULL.to_owned();
         let param = |n: usize| params.get(n).unwrap_or(&Value::Null);
         let spoilt = |kind, block: &Shelved| faults.spoil(kind, block.number, method);
-        // A block that is hidden on purpose is not there.
+        // A fault can hide a block, which is then treated as absent.
         let found = |name: &Value| {
             let found = self.find(view, name)?;
             Ok::<_, Refusal>(found.filter(|block| !spoilt(FaultKind::Null, block)))
@@ -216,7 +218,7 @@ impl Shelf {
         let Call { to, data } = parsed(call)?;
         let block = self.find(view, at)?;
         let after = block.and_then(|block| block.reads.get(&Read::Call { to, data: data.clone() }));
-        // How things stand after a block, or stood before the next one, whose parent may be older than the tape.
+        // The state after a block, or the state before the next block, whose parent may be older than the tape.
         let named = || at.get("blockHash").and_then(Value::as_str).and_then(|hash| hash.parse().ok());
         let before = || {
             let read = Read::Before { parent: block.map(|block| block.hash).or_else(named)?, to, data };
@@ -242,7 +244,7 @@ impl Shelf {
         }
     }
 
-    /// Whom the logs leave with a role, as logs that give it to them: what was asked for when the tape was made, and no other logs.
+    /// Returns the recorded holders of roles, as logs that grant those roles. No other logs are on the tape.
     fn grants(&self, view: &View, filter: &Value) -> Result<Box<RawValue>, Refusal> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -268,7 +270,7 @@ impl Shelf {
         let block = block.ok_or((-32000, "block not found".to_owned()))?;
         match &block.traces {
             Some(traces) if traces.method == method => Ok(traces.answer.clone()),
-            // A recorder does not ask for what is known.
+            // A recorder requests no traces for a block without transactions.
             None if block.n_txs == 0 && self.has_traces(method) => Ok(raw::<[u8]>(&[])),
             _ if !self.has_traces(method) => Err((-32601, format!("{} is not on this tape", method.name()))),
             _ => Err(untraced()),
@@ -289,13 +291,13 @@ impl Shelf {
         let Some(text) = text else { return Err((-32602, "which block?".to_owned())) };
         if text.len() == 66 {
             let hash: B256 = text.parse().map_err(|_| (-32602, "not a hash".to_owned()))?;
-            // Nodes go on knowing a block that left the chain.
+            // Nodes still know a block that left the chain.
             let block = self.by_hash.get(&hash).and_then(|place| self.block(*place));
             let block = block.filter(|block| block.came < view.n_come);
             return Ok(block.filter(|block| !canonical || self.stands(view, block)));
         }
         let tagged = |place: Option<usize>| {
-            // As geth says it where nothing is final yet.
+            // geth's error message while no block is final yet.
             place.and_then(|place| self.block(place)).ok_or((-32000, format!("{text} block not found"))).map(Some)
         };
         Ok(match text {
@@ -311,7 +313,7 @@ impl Shelf {
         })
     }
 
-    /// The block of the chain that includes a transaction, and its place there.
+    /// Returns the block of the chain that includes a transaction, and the index of the transaction in it.
     fn included(&self, view: &View, tx: &B256) -> Option<(&Shelved, usize)> {
         let places = self.by_tx.get(tx)?.iter().filter_map(|(place, index)| Some((self.block(*place)?, *index)));
         places.into_iter().find(|(block, _)| block.came < view.n_come && self.stands(view, block))
@@ -322,11 +324,11 @@ impl Shelf {
         there.is_some_and(|there| there.hash == block.hash)
     }
 
-    /// The chain as it stands, newest first.
+    /// Returns the blocks of the current chain, newest first.
     fn chain<'a>(&'a self, view: &View) -> impl Iterator<Item = &'a Shelved> {
         let head = view.head.and_then(|head| self.block(head));
         std::iter::successors(head, |block| {
-            // Heights fall from one to the next, so that no tape, however made, is walked in circles.
+            // Block numbers must decrease at each step, so that no tape, even an invalid one, causes an endless loop.
             self.block(block.parent.or(block.earlier)?).filter(|parent| parent.number < block.number)
         })
     }
@@ -363,7 +365,7 @@ impl Shelved {
     }
 }
 
-/// The tape has the calls of that tracer, and none of another's findings.
+/// Rejects other tracers: the tape contains only the results of this one.
 fn only_call_tracer(options: &Value) -> Result<(), Refusal> {
     match options.get("tracer").and_then(Value::as_str) {
         Some("callTracer") => Ok(()),
@@ -379,7 +381,7 @@ fn untraced() -> Refusal {
     (-32000, "its traces are not on the tape".to_owned())
 }
 
-/// Receipts of which the last log is missing. Where there is none, they are as they were.
+/// Returns the receipts without the last log. Receipts without logs are returned unchanged.
 fn without_last_log(receipts: &RawValue) -> Box<RawValue> {
     let Ok(mut list) = serde_json::from_str::<Vec<Value>>(receipts.get()) else { return receipts.to_owned() };
     let logs = list.iter_mut().rev().filter_map(|receipt| receipt.get_mut("logs")?.as_array_mut());
@@ -393,7 +395,7 @@ fn parsed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, Refusal> {
     T::deserialize(value).map_err(|_| (-32602, "invalid parameters".to_owned()))
 }
 
-/// Strings, numbers and byte strings always become JSON; should one not, the caller hears `null`.
+/// Serializes a value. Strings, numbers and byte strings always become JSON; on a failure the result is `null`.
 pub(super) fn raw<T: serde::Serialize + ?Sized>(value: &T) -> Box<RawValue> {
     to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }

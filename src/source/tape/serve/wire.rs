@@ -1,4 +1,4 @@
-//! The wire of a played tape: WebSocket and HTTP on one port, told apart by the first byte.
+//! Connections of a played tape: WebSocket and HTTP on one port, distinguished by the first byte.
 
 use super::Stage;
 use super::faults::Conduct;
@@ -17,21 +17,21 @@ use tokio::sync::Semaphore;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-/// Connections served at once; further ones wait.
+/// Number of connections served at the same time; further ones wait.
 const CONNECTIONS_MAX: usize = 32;
-/// Longest request, in bytes.
+/// Maximum length of a request in bytes.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
-/// Longest head of an HTTP request, in bytes; as most servers have it.
+/// Maximum length of the head of an HTTP request in bytes, as in most servers.
 const HTTP_HEAD_BYTES_MAX: usize = 16 << 10;
 /// Header lines of an HTTP request; curl sends five.
 const HTTP_HEADERS_MAX: usize = 64;
-/// How long a connection may be open without saying what it wants.
+/// Longest time that a connection may stay open without a request.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// Requests in one batch.
 const BATCH_MAX: usize = 100;
 /// Subscriptions of one socket.
 const SUBSCRIPTIONS_MAX: usize = 16;
-/// Answers that may be late at once on one socket.
+/// Maximum number of delayed answers on one socket.
 const LATE_MAX: usize = 1_024;
 
 #[derive(Deserialize)]
@@ -43,7 +43,7 @@ struct Request<'a> {
     params: Vec<Value>,
 }
 
-/// What becomes of what was asked.
+/// Reply to a request.
 enum Reply {
     Now(String),
     After(Duration, String),
@@ -51,14 +51,14 @@ enum Reply {
     HangUp,
 }
 
-/// One socket's subscriptions.
+/// Subscriptions of one socket.
 #[derive(Default)]
 struct Subscriptions {
     ids: Vec<u64>,
     n_ever: u64,
 }
 
-/// Serves whoever connects, until cancelled.
+/// Serves all connections until cancelled.
 pub(super) async fn accept(listener: TcpListener, stage: Arc<Stage>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     // Connections die with this future, which a server's end cancels.
@@ -79,18 +79,19 @@ pub(super) async fn accept(listener: TcpListener, stage: Arc<Stage>) {
 }
 
 async fn serve(socket: TcpStream, stage: &Stage) {
-    // An answer that waits until the one before it was heard of takes forty milliseconds. Where this cannot be had, it does.
+    // Without this option an answer waits for the acknowledgement of the one before it, which takes forty milliseconds.
+    // If the option cannot be set, answers are only slower.
     let _ = socket.set_nodelay(true);
     let mut first = [0];
     match tokio::time::timeout(IDLE_MAX, socket.peek(&mut first)).await {
-        // An upgrade to WebSocket is a GET, a question over HTTP a POST.
+        // An upgrade to WebSocket is a GET, a request over HTTP a POST.
         Ok(Ok(1)) if first == *b"G" => serve_socket(socket, stage).await,
         Ok(Ok(1)) => drop(serve_http(socket, stage).await),
         _ => {}
     }
 }
 
-/// Serves one WebSocket until it ends or misbehaves.
+/// Serves one WebSocket until it ends or sends an invalid message.
 async fn serve_socket(socket: TcpStream, stage: &Stage) {
     let config =
         WebSocketConfig::default().max_message_size(Some(REQUEST_BYTES_MAX)).max_frame_size(Some(REQUEST_BYTES_MAX));
@@ -141,7 +142,7 @@ async fn serve_socket(socket: TcpStream, stage: &Stage) {
     }
 }
 
-/// Serves one connection of HTTP/1.1: as many questions as it brings, one after another.
+/// Serves one HTTP/1.1 connection: all its requests, one after another.
 async fn serve_http(mut socket: TcpStream, stage: &Stage) -> std::io::Result<()> {
     let mut bytes = Vec::new();
     loop {
@@ -162,7 +163,7 @@ async fn serve_http(mut socket: TcpStream, stage: &Stage) -> std::io::Result<()>
                         tokio::time::sleep(wait).await;
                         text
                     }
-                    // The client's patience is what is tried.
+                    // This fault tests the client's timeout.
                     Reply::Never => std::future::pending().await,
                     Reply::HangUp => return Ok(()),
                 }
@@ -183,8 +184,8 @@ async fn serve_http(mut socket: TcpStream, stage: &Stage) -> std::io::Result<()>
     }
 }
 
-/// Reads a request's head: how long it is, how long its body is, and whether the connection stays open. `None` at the end, and for
-/// whatever is not HTTP.
+/// Reads the head of a request. Returns its length, the length of the body, and whether the connection stays open.
+/// Returns `None` at the end of the input, and for input that is not HTTP.
 async fn http_head(
     socket: &mut TcpStream,
     bytes: &mut Vec<u8>,
@@ -307,12 +308,12 @@ impl Subscriptions {
 }
 
 impl Stage {
-    /// The newest block after so many scenes.
+    /// Returns the number of the newest block after `shown` scenes.
     fn head(&self, shown: usize) -> Option<u64> {
         self.shelf.number(&self.shelf.view(shown, 0).1)
     }
 
-    /// After how many scenes a node stands that is as far behind as the faults say.
+    /// Returns the number of scenes that a node has shown if it lags as the faults state.
     fn placed(&self, shown: usize) -> usize {
         self.shelf.view(shown, self.faults.lag(self.head(shown))).0
     }
